@@ -1,0 +1,29 @@
+"""plainfilm: from a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth."""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "ingest": "plainfilm.pipeline",
+    "train": "plainfilm.pipeline",
+    "compare": "plainfilm.pipeline",
+    "demo": "plainfilm.pipeline",
+    "describe": "plainfilm.describe",
+    "Store": "plainfilm.data.store",
+    "load": "plainfilm.model.bundle",
+    "PlainfilmError": "plainfilm.errors",
+}
+__all__ = [*sorted(_WHERE), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used: importing plainfilm alone stays quick."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'plainfilm' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

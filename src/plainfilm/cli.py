@@ -1,0 +1,420 @@
+"""The command line: parse, call, print. Turns an error into one line and an exit code."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+
+from plainfilm import __version__
+from plainfilm.errors import PlainfilmError, UsageError
+
+app = cyclopts.App(
+    name="plainfilm",
+    version=__version__,
+    help="From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n"
+    "Research use only; not a medical device.",
+    help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
+)
+weights_app = cyclopts.App(
+    name="weights", help="ImageNet weights of the backbones: what is here, where it came from, its licence."
+)
+app.command(weights_app)
+
+Quiet = Annotated[bool, Parameter(help="No progress.", negative="")]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="")]
+Overwrite = Annotated[bool, Parameter(help="Replace a folder that an earlier run wrote.", negative="")]
+Positive = Annotated[
+    str | None, Parameter(help="The class that sensitivity is about; by default the one not called normal.")
+]
+Settings = Annotated[
+    list[str],
+    Parameter(
+        name="--set",
+        help="Any value of the recipe, as KEY=VALUE: --set head.layers='dense 64, dropout 0.5'.",
+        negative="",
+    ),
+]
+
+
+def _value(text: str, key: str) -> Any:
+    return Parameter(help=f"{text} Short for --set {key}=….")
+
+
+@app.command
+def demo(
+    *,
+    out: Path = Path("demo"),
+    images: int = 360,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go the whole way on made radiographs, without a network.
+
+    Parameters
+    ----------
+    out
+        Folder to make; gets radiographs/, demo.h5 and run/.
+    images
+        How many radiographs to make.
+    seed
+        Of everything random.
+    """
+    from plainfilm import pipeline, terminal
+
+    with terminal.Shown(quiet=quiet) as progress:
+        _load_keras(progress)
+        run = pipeline.demo(out, images=images, seed=seed, overwrite=overwrite, progress=progress)
+    _show_run(run, as_json=as_json)
+    if not as_json:
+        terminal.say("", "These radiographs were made by a program; the accuracy says nothing about patients. Now your own:",
+                     "  plainfilm ingest YOUR_FOLDER --out my.h5      a folder with one folder a class, or with a metadata.csv",
+                     "  plainfilm train my.h5 --out my-run            then open my-run/report.html")  # fmt: skip
+
+
+@app.command
+def ingest(
+    *sources: Path,
+    out: Path,
+    labels: Path | None = None,
+    classes: str | None = None,
+    size: int = 256,
+    fit: str = "stretch",
+    on_bad: str = "skip",
+    workers: int = 0,
+    seed: int = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read folders of radiographs into one HDF5 store.
+
+    Parameters
+    ----------
+    sources
+        Folders: CLASS/*, train|val|test/CLASS/*, one with a metadata.csv, or DICOM files.
+    out
+        The store to write, NAME.h5; NAME.problems.csv is written beside it.
+    labels
+        A CSV with file_name and label that overrides the folders' names.
+    classes
+        Keep these classes only: COVID,NORMAL.
+    size
+        Height and width of the stored images in pixels.
+    fit
+        stretch, crop (the middle square) or pad (black bars).
+    on_bad
+        skip: note files that cannot be read and go on; fail: stop at the first.
+    workers
+        Processes that decode; 0 for one a processor.
+    seed
+        Of the order of rows and of the split.
+    """
+    from plainfilm import pipeline, terminal
+
+    if not sources:
+        raise UsageError(
+            "Expected a folder of radiographs; received none. Write: plainfilm ingest FOLDER --out NAME.h5"
+        )
+    wanted = [name.strip() for name in classes.split(",")] if classes else None
+    with terminal.Shown(quiet=quiet) as progress:
+        done = pipeline.ingest(sources, out, labels=labels, classes=wanted, size=size, fit=fit, on_bad=on_bad, workers=workers, seed=seed, progress=progress)  # fmt: skip
+    _show_ingested(done, as_json=as_json)
+
+
+@app.command
+def train(
+    store: Path,
+    *,
+    out: Path,
+    recipe: str = "default",
+    backbone: Annotated[
+        str | None, _value("A row of `plainfilm weights list`, or an ONNX file.", "backbone.name")
+    ] = None,
+    weights: Annotated[str | None, _value("A file of weights.", "backbone.weights")] = None,
+    seed: Annotated[int | None, _value("Of everything random in training.", "seed")] = None,
+    epochs: Annotated[int | None, _value("Passes over the training part.", "training.epochs")] = None,
+    batch_size: Annotated[int | None, _value("Images a step.", "training.batch_size")] = None,
+    learning_rate: Annotated[float | None, _value("Of the optimizer.", "training.learning_rate")] = None,
+    loss: Annotated[str | None, _value("crossentropy or mean_squared_error.", "training.loss")] = None,
+    optimizer: Annotated[str | None, _value("adam, adamw, sgd, rmsprop or nadam.", "training.optimizer")] = None,
+    input_size: Annotated[int | None, _value("Pixels the backbone sees.", "backbone.input_size")] = None,
+    threshold: Annotated[
+        str | None, _value("A number, youden, accuracy or sensitivity:0.95.", "evaluation.threshold")
+    ] = None,
+    settings: Settings = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    positive: Positive = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier on a store, test it, and write a report.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make: report.html, metrics.json, model.plainfilm, history.csv, predictions.csv, recipe.toml, figures/.
+    recipe
+        default, paper-mobilenet, paper-resnet50, or a TOML file.
+    """
+    from plainfilm import pipeline, terminal
+
+    named = {"backbone.name": backbone, "backbone.weights": weights, "seed": seed, "training.epochs": epochs, "training.batch_size": batch_size,
+             "training.learning_rate": learning_rate, "training.loss": loss, "training.optimizer": optimizer, "backbone.input_size": input_size,
+             "evaluation.threshold": threshold}  # fmt: skip
+    chosen = _settings(settings) | {key: value for key, value in named.items() if value is not None}
+    pipeline.check(store, out, [recipe], chosen, overwrite=overwrite)
+    with terminal.Shown(quiet=quiet) as progress:
+        _load_keras(progress)
+        run = pipeline.train(
+            store,
+            out,
+            recipe=recipe,
+            settings=chosen,
+            positive=positive,
+            overwrite=overwrite,
+            command=_typed(),
+            progress=progress,
+        )
+    _show_run(run, as_json=as_json)
+
+
+@app.command
+def compare(
+    store: Path,
+    *,
+    out: Path,
+    recipes: str,
+    seeds: int = 5,
+    settings: Settings = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    positive: Positive = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train several recipes with several seeds each and set them side by side.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make: comparison.html, comparison.json, comparison.csv.
+    recipes
+        Names or TOML files, with commas between: paper-mobilenet,default.
+    seeds
+        Trainings a recipe.
+    """
+    from plainfilm import pipeline, terminal
+
+    names, chosen = [name.strip() for name in recipes.split(",")], _settings(settings)
+    pipeline.check(store, out, names, chosen, overwrite=overwrite)
+    with terminal.Shown(quiet=quiet) as progress:
+        _load_keras(progress)
+        run = pipeline.compare(store, out, recipe_names=names, seeds=seeds, settings=chosen, positive=positive, overwrite=overwrite, command=_typed(), progress=progress)  # fmt: skip
+    if as_json:
+        print(json.dumps(run.metrics))
+        return
+    terminal.say(
+        terminal.compared(run.metrics["recipes"]),
+        "",
+        run.metrics["worth"]["sentence"],
+        f"Open {run.folder / 'comparison.html'}",
+    )
+
+
+@app.command
+def info(path: Path, *, as_json: AsJson = False) -> None:
+    """Show what a store, a bundle or a run holds.
+
+    Parameters
+    ----------
+    path
+        NAME.h5, model.plainfilm, or a run folder.
+    """
+    from plainfilm import describe, terminal
+
+    found = describe.describe(path)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        terminal.say(*terminal.outline(found))
+
+
+@app.command
+def doctor(*, as_json: AsJson = False) -> None:
+    """Look over this machine: what is needed, what is here, what to do."""
+    import dataclasses
+
+    from plainfilm import terminal
+    from plainfilm.doctor import examine
+
+    with terminal.muted_native_logs():
+        findings = list(examine())
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            terminal.say(
+                terminal.finding(
+                    finding.name, finding.found if finding.ok else f"{finding.found}. {finding.advice}", ok=finding.ok
+                )
+            )
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+@weights_app.command(name="list")
+def weights_list(*, as_json: AsJson = False) -> None:
+    """Show each backbone's weights: here or not, hash, source, licence."""
+    from plainfilm import terminal
+    from plainfilm.model import weights
+
+    listed = list(weights.listing())
+    if as_json:
+        print(json.dumps(listed))
+    else:
+        terminal.say(*terminal.weights_table(listed))
+
+
+@weights_app.command(name="fetch")
+def weights_fetch(name: str) -> None:
+    """Bring a backbone's weights to this machine.
+
+    Parameters
+    ----------
+    name
+        A backbone.
+    """
+    from plainfilm.model import weights
+
+    _say_weights(name, weights.fetch(name))
+
+
+@weights_app.command(name="import")
+def weights_import(name: str, file: Path) -> None:
+    """Keep a file of weights for a backbone, after loading it once.
+
+    Parameters
+    ----------
+    name
+        A backbone.
+    file
+        .h5 of Keras; for efficientnet_lite0 also .pth or .safetensors.
+    """
+    from plainfilm import terminal
+    from plainfilm.model import weights
+
+    with terminal.muted_native_logs():
+        found = weights.import_file(name, file)
+    _say_weights(name, found)
+
+
+def _say_weights(name: str, found: Any) -> None:
+    from plainfilm import terminal
+
+    terminal.say(f"{name}: {found.path} ({found.origin})", f"SHA-256 {found.sha256}")
+
+
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    chosen = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"Expected --set KEY=VALUE; received {text}. Write for example --set training.epochs=5")
+        chosen[key.strip()] = value.strip()
+    return chosen
+
+
+def _load_keras(progress: Any) -> None:
+    from plainfilm import terminal
+
+    progress("Loading Keras", 0, 1, "")
+    with terminal.muted_native_logs():
+        import keras  # noqa: F401
+    progress("Loading Keras", 1, 1, "")
+
+
+def _typed() -> str:
+    return shlex.join(["plainfilm", *sys.argv[1:]])
+
+
+def _show_ingested(done: Any, *, as_json: bool) -> None:
+    from plainfilm import terminal
+    from plainfilm.data.ingest import problems_path
+
+    left_out = sum(problem.fatal for problem in done.problems)
+    if as_json:
+        print(json.dumps({"store": str(done.path), "images": done.images, "classes": done.classes, "counts": done.counts, "problems": len(done.problems),
+                          "left_out": left_out, "exact_duplicates": done.exact, "near_duplicates": done.near, "label_conflicts": done.conflicts,
+                          "leaking_images": done.leakage.images if done.leakage else 0}))  # fmt: skip
+        return
+    table = [{"class": name, **parts, "all": sum(parts.values())} for name, parts in done.counts.items()]
+    terminal.say(terminal.rows(table, columns=["class", "train", "validation", "test", "all"]), "")
+    terminal.say(f"{done.images:,} radiographs in {done.path}")
+    if done.exact or done.near:
+        terminal.say(
+            f"Duplicates: {done.exact:,} pairs the same, {done.near:,} nearly the same; each group stays in one part of the split."
+        )
+    if done.leakage and done.leakage.images:
+        terminal.say(f"[bold red]Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part.[/]")  # fmt: skip
+    if done.problems:
+        terminal.say(
+            f"{left_out:,} left out, {len(done.problems) - left_out:,} remarks: see {problems_path(done.path)}"
+        )
+    terminal.say("", f"Next: plainfilm train {done.path} --out run")
+
+
+def _show_run(run: Any, *, as_json: bool) -> None:
+    from plainfilm import terminal
+
+    metrics = run.metrics
+    if as_json:
+        print(json.dumps(metrics))
+        return
+    test, validation = metrics["splits"]["test"], metrics["splits"]["validation"]
+    terminal.say(
+        "",
+        terminal.metric_table(test, validation),
+        "",
+        terminal.confusion(test["confusion_matrix"], metrics["classes"]),
+        "",
+    )
+    terminal.say(*terminal.verdict(test["accuracy"], test["n"], metrics["worth"]))
+    if metrics["test_openings"] > 1:
+        terminal.say(f"[yellow]The test part of this store has been opened {metrics['test_openings']} times; each look makes its number less of a surprise.[/]")  # fmt: skip
+    terminal.say(
+        "",
+        f"Open {run.folder / 'report.html'}   ({metrics['seconds']['total']:.0f} s in all)",
+        "[dim]Research use only; not a medical device.[/]",
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app(exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        _fail(" ".join(str(error).split()), "See plainfilm --help.", 2)
+    except PlainfilmError as error:
+        _fail(str(error), "", error.exit_code)
+    except KeyboardInterrupt:
+        _fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
+
+
+def _fail(message: str, hint: str, code: int) -> None:
+    print(f"plainfilm: {message} {hint}".strip(), file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

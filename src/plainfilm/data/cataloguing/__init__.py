@@ -1,0 +1,1 @@
+"""What `catalog.py` lists with: folders, tables, DICOM headers."""

@@ -1,0 +1,129 @@
+"""One radiograph as a catalog lists it, and what a row of a table says about it."""
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from plainfilm.data.cataloguing.tables import Row, Table
+from plainfilm.errors import CatalogError
+
+SPLITS: dict[str, str] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One radiograph to read, and what is known of it before it is decoded.
+
+    `file` is a unique posix path below its SOURCE (after the SOURCE's name, where there are several). `label` and
+    `patient` are None where unknown; `split` is train, validation, test or None. `details` holds `view`, `sex`, `age`,
+    `manufacturer` and the other columns of a table, as text, where they are known.
+    """
+
+    path: Path
+    file: str
+    label: str | None
+    patient: str | None
+    source: str
+    split: str | None
+    details: dict[str, str]
+
+
+class Names:
+    """Finds the one file that a table means: by its path, by its bare name, by its bare name without extension."""
+
+    def __init__(self, files: Iterable[tuple[str, str]]) -> None:
+        """Take pairs of a name for a file, and the file; a file may have several names."""
+        paths: dict[str, set[str]] = defaultdict(set)
+        bare: dict[str, set[str]] = defaultdict(set)
+        stems: dict[str, set[str]] = defaultdict(set)
+        for name, file in files:
+            paths[name].add(file)
+            bare[PurePosixPath(name).name].add(file)
+            stems[PurePosixPath(name).stem].add(file)
+        self._by_path = paths
+        self._by_bare_name = (bare, stems)
+
+    def find(self, written: str, table: Table, row: Row) -> str | None:
+        """File of a name as `tidy` gives it, None where there is none.
+
+        Raises
+        ------
+        CatalogError
+            The name fits several files.
+        """
+        indexes = (self._by_path, *(self._by_bare_name if "/" not in written else ()))
+        for index in indexes:
+            hits: list[str] = sorted(index.get(written, ()))
+            if hits:
+                if len(hits) > 1:
+                    raise CatalogError(
+                        f"Expected {written} in line {row.line} of {table.path} to name one image; received "
+                        f"{hits[0]} and {hits[1]}. Write the path below SOURCE."
+                    )
+                return hits[0]
+        return None
+
+
+def tidy(written: str) -> str:
+    """Posix form of a path as people write it in tables."""
+    return posixpath.normpath(written.replace("\\", "/"))
+
+
+def leads_outside(name: str) -> bool:
+    """Whether a tidy path is absolute or climbs out of its folder."""
+    return name.startswith(("/", "~")) or name.split("/")[0] == ".." or bool(re.match(r"[A-Za-z]:", name))
+
+
+def trimmed(label: str) -> str:
+    """Name of a class without outer spaces, inner ones single."""
+    return " ".join(label.split())
+
+
+def require(table: Table, *columns: str) -> None:
+    """Raise CatalogError unless the table has one of our `columns`."""
+    if not any(column in table.named for column in columns):
+        received = ", ".join(header or "(no name)" for header in table.headers)
+        wanted = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} or {columns[-1]}"
+        raise CatalogError(f"Expected a column {wanted} in {table.path}; received {received}. Rename or add it.")
+
+
+def is_ieee8023(table: Table) -> bool:
+    """Whether a table has the columns of the covid-chestxray-dataset, whose findings are paths of a taxonomy."""
+    return {"folder", "modality"} <= set(table.named) and table.named.get("label", "").lower() == "finding"
+
+
+def label_of(table: Table, row: Row) -> str | None:
+    """Class that a row names: of `Pneumonia/Viral/COVID-19` in the ieee8023 table the last part."""
+    text = row.get("label")
+    return trimmed(text.rpartition("/")[2] if is_ieee8023(table) else text) or None
+
+
+def with_row(entry: Entry, table: Table, row: Row) -> Entry:
+    """Lay a row over an entry; an empty cell changes nothing, except that an empty label is no label.
+
+    Raises
+    ------
+    CatalogError
+        The split is none that is known.
+    """
+    split = row.get("split")
+    if split and split.lower() not in SPLITS:
+        raise CatalogError(
+            f"Expected train, validation or test; received split {split} in line {row.line} of {table.path}. Name one."
+        )
+    given = {column: row.get(column) for column in ("view", "sex", "age", "modality") if row.get(column)}
+    return replace(
+        entry,
+        label=label_of(table, row) if "label" in table.named else entry.label,
+        patient=row.get("patient_id") or entry.patient,
+        source=row.get("source") or entry.source,
+        split=SPLITS.get(split.lower(), entry.split),
+        details={**entry.details, **row.details, **given},
+    )

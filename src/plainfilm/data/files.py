@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all: written beside their name, flushed, synced, renamed."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write a file or a folder to; on success it takes the place of `path`.
+
+    A run that is killed leaves `path` as it was; what it left beside it is removed by the next run. A folder takes the
+    place of an empty one or of none, never of a full one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+    finally:
+        _remove(partial)
+
+
+def _sync(path: Path) -> None:
+    for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        if file.is_file():
+            with file.open("rb+") as handle:
+                os.fsync(handle.fileno())
+
+
+def _sweep(path: Path) -> None:
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        owner = leftover.name.split(".")[-2]
+        if not (owner.isdigit() and _is_running(int(owner))):
+            _remove(leftover)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's process
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

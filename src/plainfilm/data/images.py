@@ -1,0 +1,279 @@
+"""One file (JPEG, PNG, TIFF, WebP, BMP, GIF, DICOM) -> square gray pixels and provenance: the only way in.
+
+What stands in the file decides, never its extension. The file is read once; its hash and its pixels come from the
+same bytes.
+"""
+
+import hashlib
+import stat
+import struct
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from plainfilm.data.decoding import pool, raster
+from plainfilm.data.decoding.picture import MAX_BYTES, MAX_PIXELS, MIN_SIDE_PX, REASONS, REMARKS, Box, Picture, refusal
+from plainfilm.errors import ImageError, UsageError
+
+__all__ = [
+    "FITS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MIN_SIDE_PX",
+    "REASONS",
+    "REMARKS",
+    "Radiograph",
+    "read",
+    "read_many",
+]
+
+FITS = ("stretch", "crop", "pad")
+MAX_SIZE_PX = 4096
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"BM", "BMP"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+)
+_FIRST_VRS = {b"AE", b"CS", b"DA", b"DT", b"LO", b"OB", b"SH", b"SQ", b"TM", b"UI", b"UL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Radiograph:
+    """One decoded file.
+
+    `pixels` is uint8 (size, size), gray, bones bright. `sha256` is the hash of the file's bytes, in hex. `provenance`
+    holds what is known of the file: `width` and `height` in px as stored, before any turning by EXIF; `format`,
+    `mode`, `bits` a sample, `quality` (JPEG, estimated) and `ppi`; for DICOM `patient`, `sex`, `age` in years, `view`,
+    `manufacturer`, `modality`, `body_part`, `institution`, `photometric`, `transfer_syntax` (UID). `remarks` are
+    (code, sentence) pairs of a file that is kept but flagged; the codes are the keys of `REMARKS`.
+    """
+
+    pixels: NDArray[np.uint8]
+    sha256: str
+    provenance: dict[str, str | int | float]
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiograph:
+    """Read one file in this process.
+
+    GDCM ends the process on some damaged lossless JPEG and JPEG-LS inside DICOM. A program that takes files from
+    strangers and must not die reads them through `read_many` with two workers.
+
+    Parameters
+    ----------
+    path : Path or str
+        A regular file of at most `MAX_BYTES` bytes and `MAX_PIXELS` pixels; both are checked before decoding.
+    size : int
+        Side of the square in px, 1 to 4096.
+    fit : {"stretch", "crop", "pad"}
+        Both sides to `size`; the largest centred square; or the whole picture between black bars.
+
+    Raises
+    ------
+    ImageError
+        The file cannot become a radiograph; `code` is a key of `REASONS`. The sentence leaves out the path, which the
+        caller knows and which may name a patient.
+    UsageError
+        `size` or `fit` cannot be meant.
+    """
+    _check_options(size, fit)
+    data = _bytes_of(Path(path))
+    try:
+        with _SILENCE:
+            picture = _decode(data, size, fit)
+        _refuse_blank(picture.gray)
+        pixels = np.array(_square(picture, size, fit))
+    except MemoryError as error:
+        raise refusal(
+            "out-of-memory",
+            "Expected enough memory to decode the file; received none. Use fewer workers or save a smaller copy.",
+        ) from error
+    return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
+
+
+def read_many(
+    paths: Iterable[Path | str], *, size: int = 256, fit: str = "stretch", workers: int, batch: int = 256
+) -> Iterator[Radiograph | ImageError]:
+    """Read many files in order, in processes; at most `batch` of them are held at any time.
+
+    A file that cannot be read gives its `ImageError` in place of a radiograph. A file that kills the process decoding
+    it gives `decoder-crashed`; the files that shared the process are read again. With `workers=1` everything happens
+    in this process, without that protection.
+
+    Raises
+    ------
+    UsageError
+        `size`, `fit`, `workers` or `batch` cannot be meant; raised at the call, before the first file.
+    """
+    _check_options(size, fit)
+    if workers < 1 or batch < 1:
+        raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
+    return pool.ordered(
+        partial(_outcome, size=size, fit=fit), paths, workers=workers, held=batch, crashed=_crashed_decoder
+    )
+
+
+def _outcome(path: Path | str, *, size: int, fit: str) -> Radiograph | ImageError:
+    try:
+        return read(path, size=size, fit=fit)
+    except ImageError as error:
+        return ImageError(error.code, str(error))  # without a traceback, which would keep the file's bytes alive
+
+
+def _crashed_decoder(_: Path | str) -> ImageError:
+    return refusal(
+        "decoder-crashed",
+        "Expected a decodable file; received one that killed the decoding process. Convert it with another program.",
+    )
+
+
+def _check_options(size: int, fit: str) -> None:
+    if fit not in FITS:
+        raise UsageError(f"Expected fit to be one of {', '.join(FITS)}; received {fit!r}.")
+    if not 1 <= size <= MAX_SIZE_PX:
+        raise UsageError(f"Expected a size from 1 to {MAX_SIZE_PX} px; received {size}.")
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return _checked_bytes(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise refusal("not-found", "Expected a file; received a path with none. Check the name.") from error
+    except PermissionError as error:
+        raise refusal(
+            "no-permission", "Expected a readable file; received one that this user may not read. Change its rights."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise refusal(
+            "unreadable", f"Expected a readable file; received an error from the disk ({error}). Check the disk."
+        ) from error
+
+
+def _checked_bytes(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe, socket or device"
+        raise refusal("not-a-file", f"Expected an image file; received a {kind}. Name the files themselves.")
+    if status.st_size > MAX_BYTES:
+        raise refusal(
+            "too-many-bytes",
+            f"Expected at most {MAX_BYTES // 1_000_000} MB; received {status.st_size / 1e6:.0f} MB. "
+            "Save a smaller or compressed copy.",
+        )
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES)
+    if not data:
+        raise refusal("empty", "Expected an image; received a file of 0 bytes. Copy or download it again.")
+    return data
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Warnings switched off while anyone decodes: `catch_warnings` alone would mix up threads that overlap."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    inside: int = 0
+    saved: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.saved.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.saved.close()
+
+
+_SILENCE = _Silence()
+
+
+def _decode(data: bytes, size: int, fit: str) -> Picture:
+    kind = _format_of(data)
+    if kind is None:
+        raise _stranger(data)
+    if kind != "DICOM":
+        return raster.decode(data, kind, least=size, fit=fit)
+    from plainfilm.data.decoding import radiograph_dicom
+
+    return radiograph_dicom.decode(data)
+
+
+def _format_of(data: bytes) -> str | None:
+    if data[128:132] == b"DICM":  # first, since a preamble may itself look like a TIFF (PS3.10, 7.1)
+        return "DICOM"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    by_signature = (name for signature, name in _SIGNATURES if data.startswith(signature))
+    return next(by_signature, "DICOM" if _begins_with_dicom_element(data) else None)
+
+
+def _begins_with_dicom_element(data: bytes) -> bool:
+    """Whether this is a data set without preamble: a low tag of group 0002 or 0008, then its VR or length."""
+    for order in "<>":
+        group, element, length = struct.unpack(f"{order}HHI", data[:8].ljust(8, b"\xff"))
+        if group in {0x0002, 0x0008} and element <= 0x0060:
+            return data[4:6] in _FIRST_VRS or length <= 1024
+    return False
+
+
+def _stranger(data: bytes) -> ImageError:
+    head = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!--")) and b"<htm" in head:
+        return refusal(
+            "web-page", "Expected an image; received a web page, probably of a failed download. Download it again."
+        )
+    if head.startswith(b"version https://git-lfs"):
+        return refusal("lfs-pointer", "Expected an image; received a Git LFS pointer. Run `git lfs pull` first.")
+    return refusal(
+        "unknown-format",
+        "Expected JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM; received a file that begins like none of them. "
+        "Convert it to PNG.",
+    )
+
+
+def _refuse_blank(gray: Image.Image) -> None:
+    low, high = gray.getextrema()
+    if low == high:
+        raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
+
+
+def _square(picture: Picture, size: int, fit: str) -> Image.Image:
+    """Resize as `fit` says. Bicubic over the whole footprint, so nothing aliases."""
+    left, top, right, bottom = picture.box
+    width, height = right - left, bottom - top
+    if fit == "stretch":
+        return _resize(picture.gray, (size, size), picture.box)
+    if fit == "crop":
+        side = min(width, height)
+        left, top = left + (width - side) / 2, top + (height - side) / 2
+        return _resize(picture.gray, (size, size), (left, top, left + side, top + side))
+    longer = max(width, height)
+    inner = (max(1, round(width * size / longer)), max(1, round(height * size / longer)))
+    canvas = Image.new("L", (size, size))
+    canvas.paste(_resize(picture.gray, inner, picture.box), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+    return canvas
+
+
+def _resize(gray: Image.Image, target: tuple[int, int], box: Box) -> Image.Image:
+    return gray.resize(target, Image.Resampling.BICUBIC, box=box)

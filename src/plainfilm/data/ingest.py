@@ -1,0 +1,284 @@
+"""A catalog becomes a store: decode, find duplicates and conflicts, split, write."""
+
+import csv
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import duplicates, images, split, store
+from plainfilm.data.catalog import Catalog, Entry
+from plainfilm.data.files import written_whole
+from plainfilm.data.images import Radiograph
+from plainfilm.errors import CatalogError, ImageError, Problem
+
+BATCH = 256
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What an ingest did: `counts` are images by class and split, `problems` what was left out or flagged."""
+
+    path: Path
+    images: int
+    classes: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    problems: tuple[Problem, ...]
+    exact: int  # pairs of files with the same bytes
+    near: int  # pairs of nearly the same image
+    conflicts: int  # images left out because they stand under two labels
+    leakage: split.Leakage | None  # of a given split
+
+
+@dataclass(slots=True)
+class _Read:
+    """What has been read so far, a list entry a row."""
+
+    entries: list[Entry] = field(default_factory=list)
+    sha256: list[str] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
+    hashes: list[NDArray[np.uint64]] = field(default_factory=list)
+    thumbs: list[NDArray[np.uint8]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def fill_store(
+    catalog: Catalog,
+    out: Path,
+    *,
+    size: int = 256,
+    fit: str = "stretch",
+    on_bad: str = "skip",
+    workers: int = 1,
+    seed: int = 0,
+    advance: Advance = lambda _done, _all: None,
+) -> Ingested:
+    """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it.
+
+    Parameters
+    ----------
+    catalog
+        What to read.
+    out
+        The store's path; an old store stays until the new one is whole.
+    size, fit
+        Height and width in pixels; "stretch", "crop" or "pad".
+    on_bad
+        "skip": a file that cannot be read becomes a problem; "fail": it ends the ingest.
+    workers
+        Processes that decode.
+    seed
+        Of the order of rows and of the split.
+    advance
+        Called with files done and files in all.
+
+    Raises
+    ------
+    CatalogError
+        No file could be read, or one could not with `on_bad="fail"`, or fewer than two classes are left.
+    SplitError
+        Too few patients of a class.
+    StoreError
+        The store cannot be written.
+    """
+    order = np.random.default_rng(seed).permutation(len(catalog.entries))
+    entries = [catalog.entries[index] for index in order]
+    outcomes = images.read_many([entry.path for entry in entries], size=size, fit=fit, workers=workers)
+    with store.create(out, size=size, expected=len(entries)) as writer:
+        read = _read_all(writer, entries, outcomes, on_bad, advance)
+        classes, labels = _labels(read)
+        found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), np.concatenate(read.thumbs))
+        conflict = duplicates.label_conflicts(found, labels)
+        read.problems += _conflict_problems(read, found, labels, classes)
+        columns, leakage = _columns(read, classes, labels, found, ~conflict, seed)
+        done = Ingested(
+            path=out,
+            images=int((~conflict).sum()),
+            classes=classes,
+            counts=store.count_by_split(columns.labels, columns.split, classes),
+            problems=(*catalog.problems, *read.problems),
+            exact=int(found.exact.sum()),
+            near=int((~found.exact).sum()),
+            conflicts=int(conflict.sum()),
+            leakage=leakage,
+        )
+        writer.finish(
+            columns,
+            keep=~conflict,
+            attributes={"fit": fit, "seed": seed, "layout": catalog.layout, **_attributes(done)},
+        )
+    write_problems(problems_path(out), done.problems)
+    return done
+
+
+def _attributes(done: Ingested) -> dict[str, str | int]:
+    """What the report will say of the ingest, kept in the store."""
+    return {
+        "tool": "plainfilm",
+        "left_out": sum(problem.fatal for problem in done.problems),
+        "exact_duplicates": done.exact,
+        "near_duplicates": done.near,
+        "label_conflicts": done.conflicts,
+        "leaking_images": done.leakage.images if done.leakage else 0,
+        "problems": json.dumps(_problem_summary(done.problems)),
+    }
+
+
+def _read_all(
+    writer: store.StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance
+) -> _Read:
+    read, waiting = _Read(), list[NDArray[np.uint8]]()
+
+    def flush() -> None:
+        block = np.stack(waiting)
+        writer.append(block)
+        read.hashes.append(duplicates.perceptual_hash(block))
+        read.thumbs.append(duplicates.thumbnails(block))
+        waiting.clear()
+
+    for done, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True), 1):
+        if isinstance(outcome, ImageError):
+            if on_bad == "fail":
+                raise CatalogError(
+                    f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
+                )
+            read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
+        else:
+            _note(read, entry, outcome)
+            waiting.append(outcome.pixels)
+        if len(waiting) == BATCH:
+            flush()
+        advance(done, len(entries))
+    if waiting:
+        flush()
+    if not read.entries:
+        raise CatalogError(
+            f"Expected radiographs that can be read; received {len(entries)} files and none could be. First: {read.problems[0].sentence}"
+        )
+    return read
+
+
+def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
+    read.entries.append(entry)
+    read.sha256.append(outcome.sha256)
+    read.details.append({**outcome.provenance, **{key: value for key, value in entry.details.items() if value != ""}})
+    read.problems += [Problem(entry.file, code, sentence, fatal=False) for code, sentence in outcome.remarks]
+
+
+def _labels(read: _Read) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    classes = tuple(sorted({entry.label for entry in read.entries if entry.label is not None}))
+    if len(classes) < 2:
+        raise CatalogError(
+            f"Expected at least two classes with radiographs that can be read; received {len(classes)}: {', '.join(classes) or 'none'}. "
+            "See the reasons with --on-bad fail, or add another class."
+        )
+    number = {name: index for index, name in enumerate(classes)}
+    return classes, np.array([store.UNLABELLED if e.label is None else number[e.label] for e in read.entries], np.int64)
+
+
+def _conflict_problems(
+    read: _Read, found: duplicates.Duplicates, labels: NDArray[np.int64], classes: Sequence[str]
+) -> list[Problem]:
+    problems = {}
+    for a, b in found.pairs:
+        if labels[a] != labels[b] and min(labels[a], labels[b]) >= 0:
+            for one, other in ((a, b), (b, a)):
+                sentence = (
+                    f"Expected one label for one image; the same image stands under {classes[labels[one]]} here and under "
+                    f"{classes[labels[other]]} as {read.entries[other].file}. Both were left out: remove the wrong one."
+                )
+                problems[one] = Problem(read.entries[one].file, "two-labels", sentence)
+    return list(problems.values())
+
+
+def _columns(
+    read: _Read,
+    classes: tuple[str, ...],
+    labels: NDArray[np.int64],
+    found: duplicates.Duplicates,
+    keep: NDArray[np.bool_],
+    seed: int,
+) -> tuple[store.Columns, split.Leakage | None]:
+    patients = _patients(read)
+    group = duplicates.join_groups(len(labels), found.pairs, patients)[keep]
+    kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
+    given = np.array([entry.split or "" for entry in kept])
+    labels = labels[keep]
+    leakage = split.leakage(given, group) if (given != "").any() else None
+    parts = (
+        split.make(labels, group, classes, seed=seed)
+        if leakage is None
+        else split.complete(given, labels, group, classes, seed=seed)
+    )
+    columns = store.Columns(
+        classes=classes,
+        labels=labels,
+        split=parts,
+        patient=np.array(patients)[keep],
+        source=np.array([entry.source for entry in kept]),
+        file=np.array([entry.file for entry in kept]),
+        sha256=np.array(read.sha256)[keep],
+        group=group,
+        provenance=_as_columns([details for details, is_kept in zip(read.details, keep, strict=True) if is_kept]),
+    )
+    return columns, leakage
+
+
+def _patients(read: _Read) -> list[str]:
+    """Salted hashes of source and patient, "" for unknown; the salt is forgotten, so that no list of names can undo them."""
+    salt = secrets.token_bytes(16)
+
+    def hashed(entry: Entry, details: dict[str, Any]) -> str:
+        patient = entry.patient or str(details.pop("patient", "") or "")
+        details.pop("patient", None)
+        return hashlib.sha256(salt + f"{entry.source}\0{patient}".encode()).hexdigest()[:24] if patient else ""
+
+    return [hashed(entry, details) for entry, details in zip(read.entries, read.details, strict=True)]
+
+
+def _as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    """One array a name over all rows: float64 where every value is a number (NaN for none), else text ("" for none)."""
+    columns = {}
+    for name in sorted({key for row in rows for key in row}):
+        values = [row.get(name, "") for row in rows]
+        numbers = [_number(value) for value in values]
+        is_number = all(number is not None for number in numbers) and any(value != "" for value in values)
+        columns[name] = np.array(numbers, np.float64) if is_number else np.array([str(value) for value in values])
+    return columns
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if value != "" else float("nan")
+    except (TypeError, ValueError):
+        return None
+
+
+def _problem_summary(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
+    """Counts by code with a sentence and three names each."""
+    groups: dict[str, dict[str, Any]] = {}
+    for problem in problems:
+        group = groups.setdefault(problem.code, {"count": 0, "sentence": problem.sentence, "files": []})
+        group["count"] += 1
+        group["files"] = [*group["files"], problem.file][:3]
+    return groups
+
+
+def problems_path(out: Path) -> Path:
+    """Give the path of the table of problems beside a store: `NAME.problems.csv`."""
+    return out.with_suffix(".problems.csv")
+
+
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """Write the table of problems: path, reason code, sentence, and whether the file was left out."""
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "reason", "sentence", "left_out"])
+        writer.writerows([p.file, p.code, p.sentence, "yes" if p.fatal else "no"] for p in problems)

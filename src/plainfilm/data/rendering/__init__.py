@@ -1,0 +1,1 @@
+"""What `phantom.py` makes radiographs with: a body, an exposure, a hospital."""

@@ -1,0 +1,337 @@
+"""The HDF5 file with images, labels and where they came from; the only user of h5py.
+
+Written once, beside its name, and never opened for writing again: HDF5 does not survive a kill while it is written.
+Openings of the test part are therefore appended to `NAME.h5.log`.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.files import written_whole
+from plainfilm.errors import StoreError
+
+FORMAT = "plainfilm-store"
+VERSION = 1
+SPLITS = ("train", "validation", "test")
+UNLABELLED = -1
+_COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
+_TEXT = h5py.string_dtype()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What a store knows of its images beside their pixels, one value a row.
+
+    `labels` int64, index into `classes` or -1; `split` one of `SPLITS` or ""; `patient` salted hashes, "" for unknown;
+    `group` int64, patient and duplicates joined; `provenance` one array a name (numbers or text).
+    """
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    split: NDArray[np.str_]
+    patient: NDArray[np.str_]
+    source: NDArray[np.str_]
+    file: NDArray[np.str_]
+    sha256: NDArray[np.str_]
+    group: NDArray[np.int64]
+    provenance: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class StoreWriter:
+    """A store while it is being written: images row by row, columns at the end; given by `create`."""
+
+    def __init__(self, file: h5py.File, size: int, expected: int) -> None:
+        self._file = file
+        self._images = file.create_dataset(
+            "images", (0, size, size), np.uint8, maxshape=(None, size, size), chunks=(1, size, size)
+        )
+        self._images.resize(expected, axis=0)
+        self._digests: list[bytes] = []
+
+    def append(self, images: NDArray[np.uint8]) -> None:
+        """Append images, uint8 (n, size, size)."""
+        at = len(self._digests)
+        if at + len(images) > len(self._images):
+            self._images.resize(at + len(images), axis=0)
+        self._images[at : at + len(images)] = images
+        self._digests += [hashlib.sha256(image.tobytes()).digest() for image in images]
+
+    def image_digests(self) -> list[str]:
+        """SHA-256 of the pixels of each appended image, in hex."""
+        return [digest.hex() for digest in self._digests]
+
+    def read(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read appended images back, uint8 (len(rows), size, size)."""
+        return np.stack([self._images[int(row)] for row in rows])
+
+    def finish(self, columns: Columns, *, keep: NDArray[np.bool_], attributes: Mapping[str, str | int]) -> None:
+        """Drop the rows that are not kept, add the columns (of kept rows) and the root attributes."""
+        self._compact(keep)
+        kept = np.flatnonzero(keep)
+        fingerprint = hashlib.sha256(b"".join(self._digests[row] for row in kept)).hexdigest()
+        for name in _COLUMNS:
+            _write_column(self._file, name, getattr(columns, name))
+        for name, values in columns.provenance.items():
+            _write_column(self._file, f"provenance/{name}", values)
+        created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self._file.attrs.update(
+            {"format": FORMAT, "version": VERSION, "classes": np.array(columns.classes, object), "size": self._images.shape[1],
+             "fingerprint": fingerprint, "created": created, **attributes}
+        )  # fmt: skip
+
+    def _compact(self, keep: NDArray[np.bool_]) -> None:
+        kept = np.flatnonzero(keep)
+        for place, row in enumerate(kept):
+            if place != row:
+                self._images[place] = self._images[row]
+        self._images.resize(len(kept), axis=0)
+
+
+@contextlib.contextmanager
+def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
+    """Open a new store for writing; it appears under its name when all went well.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written, or the disk is full; the old file is left as it was.
+    """
+    try:
+        with written_whole(path) as partial, h5py.File(partial, "w") as file:
+            yield StoreWriter(file, size, expected)
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+        raise StoreError(
+            f"Expected to write {path}; received: {error}. Free space, or choose another --out. Nothing was changed."
+        ) from error
+
+
+def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    is_text = values.dtype.kind in "UO"
+    file.create_dataset(
+        name, data=values.astype(object) if is_text else values, dtype=_TEXT if is_text else values.dtype
+    )
+
+
+class Store:
+    """An open store. Columns are NumPy arrays; images are read when asked for. Closes as a context manager.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    size : int
+        Height and width of the images in pixels.
+    labels, split, patient, source, file, sha256, group, provenance
+        As in `Columns`.
+    fingerprint : str
+        SHA-256 over the pixels of all images.
+    attributes : dict
+        All root attributes.
+
+    Raises
+    ------
+    StoreError
+        No such file, not a store, a truncated one, or one of a newer version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = _open(self.path)
+        try:
+            self._load()
+        except (KeyError, OSError, ValueError, UnicodeDecodeError) as error:
+            self._file.close()
+            raise StoreError(
+                f"Expected a whole plainfilm store; {self.path} is damaged ({error}). Ingest it again."
+            ) from error
+        except StoreError:
+            self._file.close()
+            raise
+
+    def _load(self) -> None:
+        self.attributes = _read_attributes(self._file, self.path)
+        self.classes: tuple[str, ...] = self.attributes.pop("classes")
+        self.size, self.fingerprint = int(self.attributes["size"]), str(self.attributes["fingerprint"])
+        self._images = self._file["images"]
+        columns = {name: _read_column(self._file[name]) for name in _COLUMNS}
+        self.labels, self.group = columns["labels"], columns["group"]
+        self.split, self.patient, self.source = columns["split"], columns["patient"], columns["source"]
+        self.file, self.sha256 = columns["file"], columns["sha256"]
+        self.provenance = {name: _read_column(data) for name, data in self._file.get("provenance", {}).items()}
+        if self._images.shape[1:] != (self.size, self.size) or any(
+            len(column) != len(self._images) for column in columns.values()
+        ):
+            raise ValueError("its columns are not of one length")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Give the labelled rows of a split in the store's order, int64 (k)."""
+        return np.flatnonzero((self.split == split) & (self.labels >= 0))
+
+    def images(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read images, uint8 (len(rows), size, size), in the order asked for."""
+        out = np.empty((len(rows), self.size, self.size), np.uint8)
+        for place, row in enumerate(rows):
+            self._images.read_direct(out, np.s_[int(row)], np.s_[place])
+        return out
+
+    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """Give all images in the store's order, uint8 (up to `size`, s, s) at a time."""
+        for at in range(0, len(self), size):
+            yield self._images[at : at + size]
+
+    def arrays(self, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Read a whole split into memory: images uint8 (n, s, s) and labels int64 (n)."""
+        rows = self.rows(split)
+        return self.images(rows), self.labels[rows]
+
+    def to_tf_dataset(
+        self,
+        split: str,
+        batch_size: int = 32,
+        *,
+        input_size: int | None = None,
+        shuffle: bool | None = None,
+        seed: int = 0,
+    ) -> Any:
+        """Give a split as a `tf.data.Dataset` that goes straight into `model.fit`; images are read batch by batch.
+
+        Parameters
+        ----------
+        split
+            "train", "validation" or "test".
+        batch_size
+            Images a batch; the last one may be smaller.
+        input_size
+            Height and width in pixels to resize to; the store's own by default.
+        shuffle
+            A new order each epoch; by default for "train" only.
+        seed
+            Of the shuffling.
+
+        Returns
+        -------
+        tf.data.Dataset
+            Pairs of float32 (b, input_size, input_size, 3), gray levels 0 to 255 repeated to three channels, and labels
+            float32 (b): the class index.
+        """
+        import tensorflow as tf
+
+        rows, rng = self.rows(split), np.random.default_rng(seed)
+        mixed = split == "train" if shuffle is None else shuffle
+
+        def batches() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+            order = rng.permutation(rows) if mixed else rows
+            for at in range(0, len(order), batch_size):
+                part = order[at : at + batch_size]
+                yield self.images(part)[..., None], self.labels[part].astype(np.float32)
+
+        shapes = (tf.TensorSpec((None, self.size, self.size, 1), tf.uint8), tf.TensorSpec((None,), tf.float32))
+        size = input_size or self.size
+
+        def to_rgb(images: Any, labels: Any) -> tuple[Any, Any]:
+            resized = tf.image.resize(images, (size, size)) if size != self.size else tf.cast(images, tf.float32)
+            return tf.repeat(resized, 3, axis=-1), labels
+
+        dataset = tf.data.Dataset.from_generator(batches, output_signature=shapes)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-len(rows) // batch_size)))
+        return dataset.map(to_rgb, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    @property
+    def log_path(self) -> Path:
+        """The file beside the store that counts the openings of its test part."""
+        return self.path.with_name(self.path.name + ".log")
+
+    def log_test_opening(self, by: str) -> int:
+        """Note that the test part is being looked at, and give the number of openings so far, this one included.
+
+        Raises
+        ------
+        StoreError
+            The log cannot be written: a test that nobody counts is not run.
+        """
+        line = {
+            "opened": "test",
+            "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "by": by,
+            "fingerprint": self.fingerprint,
+        }
+        try:
+            with self.log_path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise StoreError(
+                f"Expected to note the opening of the test part in {self.log_path}; received: {error.strerror}. "
+                "Move the store to a folder that you can write to."
+            ) from error
+        return self.test_openings()
+
+    def test_openings(self) -> int:
+        """Count the openings of this store's test part so far; those of another content under the same name are not counted."""
+        if not self.log_path.is_file():
+            return 0
+        lines = self.log_path.read_text(encoding="utf-8").splitlines()
+        return sum(f'"fingerprint": "{self.fingerprint}"' in line for line in lines)
+
+
+def count_by_split(
+    labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Count images by class name and split."""
+    return {
+        name: {part: int(((labels == number) & (split == part)).sum()) for part in SPLITS}
+        for number, name in enumerate(classes)
+    }
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        received = "a folder" if path.is_dir() else "no such file"
+        raise StoreError(
+            f"Expected a plainfilm store; received {path} ({received}). Make one with: plainfilm ingest FOLDER --out {path.stem}.h5"
+        )
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
+        reason = "it is truncated" if "truncated" in str(error) else "it is not an HDF5 file"
+        raise StoreError(f"Expected a plainfilm store; received {path} ({reason}). Ingest it again.") from error
+
+
+def _read_attributes(file: h5py.File, path: Path) -> dict[str, Any]:
+    found = {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
+    if found.get("format") != FORMAT:
+        raise StoreError(
+            f"Expected a plainfilm store; received {path}, an HDF5 file of another kind. Make one with: plainfilm ingest"
+        )
+    if found["version"] > VERSION:
+        raise StoreError(
+            f"Expected a store of version {VERSION} or older; {path} has version {found['version']}. Update plainfilm, or ingest again."
+        )
+    return found | {"classes": tuple(str(name) for name in found["classes"])}
+
+
+def _read_column(data: h5py.Dataset) -> NDArray[Any]:
+    return np.asarray(data.asstr()[:], dtype=np.str_) if data.dtype.kind == "O" else np.asarray(data[:])

@@ -1,0 +1,100 @@
+"""What a store, a bundle or a run holds, as plain values for `plainfilm info`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plainfilm.errors import UsageError
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """Describe a store (.h5), a bundle (model.plainfilm) or a run folder; told apart by what they are, not by their names.
+
+    Raises
+    ------
+    UsageError
+        The path is none of the three.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _run(path)
+    if not path.exists():
+        raise UsageError(
+            f"Expected a store, a bundle or a run folder; received {path}, which does not exist. Give the path of one."
+        )
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start == b"\x89HDF\r\n\x1a\n":
+        return _store(path)
+    if start.startswith(b"PK"):
+        return _bundle(path)
+    raise UsageError(
+        f"Expected a store (.h5), a bundle (.plainfilm) or a run folder; received {path}, which is none of them."
+    )
+
+
+def _store(path: Path) -> dict[str, Any]:
+    from plainfilm.data.store import Store, count_by_split
+
+    with Store(path) as store:
+        sources = {str(name): int(n) for name, n in zip(*np.unique(store.source, return_counts=True), strict=True)}
+        return {
+            "kind": "store",
+            "path": str(path),
+            "radiographs": len(store),
+            "size_px": store.size,
+            "fit": store.attributes["fit"],
+            "classes": count_by_split(store.labels, store.split, store.classes),
+            "sources": sources,
+            "known_patients": len(set(store.patient.tolist()) - {""}),
+            "groups": len(np.unique(store.group)),
+            "exact_duplicate_pairs": store.attributes["exact_duplicates"],
+            "near_duplicate_pairs": store.attributes["near_duplicates"],
+            "left_out": store.attributes["left_out"],
+            "test_openings": store.test_openings(),
+            "created": store.attributes["created"],
+            "seed": store.attributes["seed"],
+            "version": store.attributes["version"],
+            "fingerprint": store.fingerprint,
+        }
+
+
+def _bundle(path: Path) -> dict[str, Any]:
+    from plainfilm.model import bundle
+
+    opened = bundle.load(path)
+    test = opened.metrics["splits"]["test"]
+    about = {key: value for key, value in opened.manifest.items() if key not in {"members", "format"}}
+    return {
+        "kind": "bundle",
+        "path": str(path),
+        **about,
+        "test_accuracy": test["accuracy"],
+        "worth": opened.metrics["worth"]["sentence"],
+    }
+
+
+def _run(path: Path) -> dict[str, Any]:
+    if not (path / "metrics.json").is_file():
+        raise UsageError(
+            f"Expected a run folder with a metrics.json; received the folder {path} without one. Name a run, a store or a bundle."
+        )
+    metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    test = metrics["splits"]["test"]
+    return {
+        "kind": "run",
+        "path": str(path),
+        "store": metrics["data"]["store"],
+        "classes": metrics["classes"],
+        "positive": metrics["positive"],
+        "threshold": metrics["threshold"],
+        "test_images": test["n"],
+        "test_accuracy": test["accuracy"],
+        "test_auroc": test["auroc"],
+        "worth": metrics["worth"]["sentence"],
+        "test_openings": metrics["test_openings"],
+        "seconds": metrics["seconds"],
+        "versions": metrics["versions"],
+    }

@@ -1,0 +1,73 @@
+"""Every error a user can meet, and the record of a file that was left out.
+
+Imports nothing of ours. The library raises; only the command line turns an error into one line and an exit code.
+"""
+
+from dataclasses import dataclass
+
+
+class PlainfilmError(Exception):
+    """What was expected, what came, and what to do, in one line. Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(PlainfilmError):
+    """A command, flag or recipe value that cannot be meant. Exit code 2."""
+
+    exit_code = 2
+
+
+class ImageError(PlainfilmError):
+    """A file that cannot become a radiograph.
+
+    `code` is a short reason in kebab-case that programs may rely on; the message is a sentence for people.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        return type(self), (self.code, str(self))
+
+
+class CatalogError(PlainfilmError):
+    """A folder or table that names no labelled radiographs."""
+
+
+class StoreError(PlainfilmError):
+    """A file that is not a whole plainfilm store of a known version, or that cannot be written."""
+
+
+class SplitError(PlainfilmError):
+    """A train / validation / test split that cannot be made, or that leaks."""
+
+
+class RecipeError(UsageError):
+    """A recipe that is not known, or has an unknown key or a value out of range."""
+
+
+class WeightsError(PlainfilmError):
+    """Backbone weights that are missing, altered or of another architecture."""
+
+
+class BundleError(PlainfilmError):
+    """A model file that is not a whole plainfilm bundle of a known version."""
+
+
+class MissingExtraError(PlainfilmError):
+    """An optional dependency that is not installed; names the extra that installs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that was left out or flagged: its path, a reason code and a sentence.
+
+    `fatal` is True where the file was left out, False where it stands in the store with a remark.
+    """
+
+    file: str
+    code: str
+    sentence: str
+    fatal: bool = True

@@ -1,0 +1,85 @@
+"""What an accuracy is worth: for now, how much of it the source of an image gives away without the image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.evidence.intervals import Estimate, wilson
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRule:
+    """How often one is right who sees no image and only knows the source (names its commonest class in train).
+
+    `table` int64 (classes, sources): images. `guess` the commonest class of the test part and how often naming it is right.
+    """
+
+    sources: tuple[str, ...]
+    table: NDArray[np.int64]
+    accuracy: Estimate
+    guess: tuple[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The plain sentence beside an accuracy, and how loud it is."""
+
+    level: Literal["none", "caution", "warning"]
+    sentence: str
+
+
+def source_rule(
+    labels: NDArray[np.int64],
+    source: NDArray[np.str_],
+    group: NDArray[np.int64],
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    classes: Sequence[str],
+) -> SourceRule:
+    """Measure on the test part the rule learnt on the train part that names the commonest class of each source.
+
+    Parameters
+    ----------
+    labels, source, group
+        int64 (n), class index, -1 for none; text (n); int64 (n), rows that are one draw.
+    train, test
+        Rows of the two parts, int64.
+    classes
+        Class names.
+    """
+    names, index = np.unique(source, return_inverse=True)
+    table = np.zeros((len(classes), len(names)), np.int64)
+    labelled = labels >= 0
+    np.add.at(table, (labels[labelled], index[labelled]), 1)
+    learnt = np.zeros_like(table)
+    np.add.at(learnt, (labels[train], index[train]), 1)
+    commonest = int(np.bincount(labels[train], minlength=len(classes)).argmax())
+    answer = np.where(learnt.sum(0) > 0, learnt.argmax(0), commonest)
+    right = answer[index[test]] == labels[test]
+    share = np.bincount(labels[test], minlength=len(classes)) / len(test)
+    guess = (classes[int(share.argmax())], float(share.max()))
+    return SourceRule(
+        sources=tuple(map(str, names)), table=table, accuracy=wilson(right, group=group[test]), guess=guess
+    )
+
+
+def worth(rule: SourceRule, accuracy: Estimate) -> Worth:
+    """Say what an accuracy is worth beside the source rule's; compares intervals, not values."""
+    percent = f"{100 * rule.accuracy.value:.1f} %"
+    if len(rule.sources) == 1:
+        return Worth("caution", "All images come from one source. Nothing here says how the model does anywhere else: test it on another hospital's images.")  # fmt: skip
+    if rule.accuracy.value >= accuracy.low:
+        return Worth(
+            "warning",
+            f"Without looking at any image, knowing only which source it came from gives {percent}. This accuracy does not show "
+            "that the model sees disease: it may only tell the sources apart.",
+        )
+    if rule.accuracy.low > rule.guess[1]:
+        return Worth(
+            "caution",
+            f"Knowing only which source an image came from already gives {percent}. Part of this accuracy may be the source.",
+        )
+    return Worth("none", f"Knowing only which source an image came from gives {percent}, no better than naming the commonest class. The source does not explain this accuracy.")  # fmt: skip

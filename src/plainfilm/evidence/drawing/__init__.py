@@ -1,0 +1,1 @@
+"""What `report.py` draws with: numbers as text, tables, figures, the page."""

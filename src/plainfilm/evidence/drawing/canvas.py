@@ -1,0 +1,181 @@
+"""Paper, palette and pen of the report's drawings; turns a drawing into an SVG that a page can hold, and a PNG.
+
+The light palette is what the PNG shows. In the SVG every colour of it becomes a CSS variable of `templates/report.css`,
+so that the page can be dark or light. No text given by a user enters an SVG: names stand in the page's own legend, and
+on the PNG only. matplotlib is imported when something is drawn.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+INK, MUTED, LINE, PAPER = "#1b1f24", "#59616a", "#d8dde2", "#ffffff"
+SERIES = ("#0b5cad", "#c2410c", "#00756b", "#8a3a9e", "#7a5b00", "#4b5564")
+DASHES = ((), (5.0, 2.0), (1.5, 1.5))
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"} | {c: f"s{i}" for i, c in enumerate(SERIES)}
+DPI = 150
+UNIT = (-0.02, 1.02)  # an axis from 0 to 1 with room for a line on its edge
+_QUARTERS = (0, 0.25, 0.5, 0.75, 1)
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "plainfilm",
+    "font.size": 9.0,
+    "path.simplify_threshold": 0.2,
+    "axes.linewidth": 0.8,
+}
+_FALLBACK_FONTS = (
+    "Noto Sans CJK SC",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One figure: `svg` to stand inside HTML (colours are CSS variables), `png` at 150 dpi on white."""
+
+    svg: str
+    png: bytes
+
+
+def series_classes(index: int) -> str:
+    """Name the CSS classes of the line at `index`: its colour, and its dashes once the colours are used up."""
+    return f"s{index % len(SERIES)} d{index // len(SERIES) % len(DASHES)}"
+
+
+def style() -> Any:
+    """Give the context in which every figure is made and saved: fonts, line widths, identifiers that do not change."""
+    import matplotlib as mpl
+
+    return mpl.rc_context(_SETTINGS)
+
+
+def sheet(width_in: float, height_in: float) -> Any:
+    """Make an empty white figure."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in), facecolor=PAPER)
+
+
+def plot(width_in: float, height_in: float, *, bottom: float | None = None) -> tuple[Any, Any]:
+    """Make a figure with one plot; `bottom` is the share of the height left free below it.
+
+    The margins are wide enough for our labels: asking matplotlib to lay them out costs more than drawing.
+    """
+    left, right, top = 0.545 / width_in, 0.105 / width_in, 0.12 / height_in
+    low = 0.48 / height_in if bottom is None else bottom
+    figure = sheet(width_in, height_in)
+    axes = figure.add_axes((left, low, 1 - left - right, 1 - low - top))
+    plain(axes)
+    return figure, axes
+
+
+def plain(axes: Any) -> None:
+    """Leave a fine grid and one base line."""
+    axes.set_facecolor("none")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(LINE)
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, colors=MUTED, labelsize=8.5)
+
+
+def label(axes: Any, x: str, y: str) -> None:
+    """Name both axes."""
+    axes.set_xlabel(x, color=MUTED)
+    axes.set_ylabel(y, color=MUTED)
+
+
+def quarters(axis: Any) -> None:
+    """Mark an axis from 0 to 1 in quarters; its limits are `UNIT`."""
+    axis.set_ticks(_QUARTERS, [f"{tick:g}" for tick in _QUARTERS])
+
+
+def both(figure: Any, name: str, *, legend: Callable[[], None] | None = None) -> Drawing:
+    """Save a figure in both forms; `legend` draws onto the PNG only, since the page has its own."""
+    text = io.StringIO()
+    nothing: dict[str, None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(text, format="svg", facecolor="none", metadata=nothing)
+    if legend is not None:
+        legend()
+    return Drawing(for_page(text.getvalue(), name), png(figure))
+
+
+def png(figure: Any) -> bytes:
+    """Save a figure for slides, at 150 dpi."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        # A name in a script that no installed font has is drawn as boxes on the PNG; the page shows it rightly.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def name_ticks(axis: Any, names: Sequence[str], *, rotation: float = 0) -> None:
+    """Write users' names along an axis, as they are: a dollar starts no formula."""
+    axis.set_ticks(range(len(names)), [shown(name) for name in names])
+    for text in axis.get_ticklabels():
+        text.set(parse_math=False, fontfamily=fonts(), rotation=rotation, color=INK)
+
+
+def name_legend(axes: Any, lines: Sequence[Any], names: Sequence[str], *, place: str) -> None:
+    """Write users' names beside their lines, as they are."""
+    # The names come after: matplotlib leaves out a label that begins with an underscore.
+    drawn = axes.legend(lines, ["-"] * len(lines), loc=place, frameon=False, fontsize=7, labelcolor=INK)
+    for text, name in zip(drawn.get_texts(), names, strict=True):
+        text.set(parse_math=False, fontfamily=fonts(), text=shown(name))
+
+
+def shown(name: str) -> str:
+    """Make a user's name fit for a PNG: nothing unprintable, not longer than a label may be."""
+    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return printable if len(printable) <= 22 else f"{printable[:21]}…"
+
+
+def fonts() -> list[str]:
+    """Name the fonts for users' names: matplotlib's own first, then those of this machine that know more scripts."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.fontManager.get_font_names())
+    return ["DejaVu Sans", *(font for font in _FALLBACK_FONTS if font in installed)]
+
+
+def for_page(svg: str, name: str) -> str:
+    """Turn a matplotlib SVG document into one that can stand in a page beside others, without style attributes.
+
+    Styles become attributes (the page's content security policy allows no inline style), colours of the palette become
+    CSS variables, identifiers get `name` in front, numbers two decimals; the XML head, the metadata and unused
+    identifiers go.
+    """
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(
+        r"<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'<svg \1 aria-hidden="true" focusable="false">', svg, count=1
+    )
+    svg = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = svg.replace("xlink:href=", "href=")
+    used = set(re.findall(r"(?:href=\"#|url\(#)([\w.-]+)", svg))
+    svg = re.sub(r" id=\"([^\"]*)\"", lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r"(href=\"#|url\(#)", rf"\g<1>{name}-", svg)
+    svg = re.sub(r" style=\"([^\"]*)\"", _as_attributes, svg)
+    svg = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), svg)
+    svg = re.sub(r" transform=\"rotate\(-0 [^)]*\)\"", "", svg)
+    svg = re.sub(r"<g>\s*</g>", "", svg)
+    return re.sub(r"\s*\n\s*", "\n", svg).strip()
+
+
+def _as_attributes(style: re.Match[str]) -> str:
+    pairs = (declaration.split(":", 1) for declaration in style[1].split(";") if ":" in declaration)
+    values = {key.strip(): value.strip() for key, value in pairs}
+    values.pop("font-family", None)
+    return "".join(f' {key}="{_variable(value)}"' for key, value in values.items())
+
+
+def _variable(value: str) -> str:
+    name = VARIABLES.get(value.lower())
+    return f"var(--{name})" if name else value

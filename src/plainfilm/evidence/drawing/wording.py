@@ -1,0 +1,81 @@
+"""Numbers, times and names as a report prints them; "–" stands for what is not known."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+MISSING = "–"
+
+
+def number(value: Any) -> float | None:
+    """Take a number that is known and finite, else None."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def triple(metric: Any) -> tuple[Any, Any, Any]:
+    """Take value, low and high of a metric; a bare number has no interval."""
+    if isinstance(metric, Mapping):
+        return metric.get("value"), metric.get("low"), metric.get("high")
+    return metric, None, None
+
+
+def percent(value: Any, *, unit: bool = True) -> str:
+    """Write a share, or the value of a metric, in per cent with one decimal."""
+    share = number(triple(value)[0])
+    return MISSING if share is None else f"{100 * share:.1f}" + (f"{NARROW_SPACE}%" if unit else "")
+
+
+def decimal(value: Any, *, unit: bool = True) -> str:  # noqa: ARG001 - same call as `percent`
+    """Write a number, or the value of a metric, with three decimals."""
+    known = number(triple(value)[0])
+    return MISSING if known is None else f"{known:.3f}"
+
+
+def interval(metric: Any, kind: str = "percent") -> str:
+    """Write the interval of a metric in words, or nothing."""
+    _, low, high = map(number, triple(metric))
+    if low is None or high is None:
+        return ""
+    text = percent if kind == "percent" else decimal
+    return f"{text(low, unit=False)} to {text(high)}"
+
+
+def points(value: float | None) -> str:
+    """Write a difference of shares in percentage points."""
+    return percent(value, unit=False)
+
+
+def count(value: int | None) -> str:
+    """Write a whole number in groups of three."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration in the unit that suits it."""
+    known = number(value)
+    if known is None:
+        return MISSING
+    if known < 60:
+        return f"{known:.1f}{NARROW_SPACE}s"
+    minutes, rest = divmod(round(known), 60)
+    if minutes < 60:
+        return f"{minutes}{NARROW_SPACE}min {rest:02d}{NARROW_SPACE}s"
+    return f"{minutes // 60}{NARROW_SPACE}h {minutes % 60:02d}{NARROW_SPACE}min"
+
+
+def date(iso: str) -> str:
+    """Write a time to the minute; left as it is where it is no ISO 8601."""
+    try:
+        time = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    zone = "" if time.tzinfo is None else " UTC" if not time.utcoffset() else f" {time:%z}"
+    return f"{time:%Y-%m-%d %H:%M}{zone}"
+
+
+def isolated(name: str) -> str:
+    """Put a user's name into a sentence: short, and its writing direction kept to itself."""
+    short = name if len(name) <= 40 else f"{name[:39]}…"
+    return f"\N{FIRST STRONG ISOLATE}{short}\N{POP DIRECTIONAL ISOLATE}"

@@ -1,0 +1,159 @@
+"""A trained run as its report wants it: tables, pictures and curves, computed from the store and the scores."""
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import plainfilm
+from plainfilm.data.store import SPLITS, Store, count_by_split
+from plainfilm.evidence import audit
+from plainfilm.evidence.curves import curves
+from plainfilm.evidence.judge import Scores
+from plainfilm.evidence.report import Counts, Curve, DuplicateCounts, Mistake, Picture, ProblemGroup, Reliability
+from plainfilm.model.classifier import Decision
+
+SAMPLES = 4
+MISTAKES = 12
+_PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "onnxruntime",
+    "numpy",
+    "scikit-learn",
+    "h5py",
+    "pillow",
+    "pydicom",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of plainfilm, Python and what the numbers depend on."""
+    found = {"plainfilm": plainfilm.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(threads: int) -> list[tuple[str, str]]:
+    """Processor, cores used and memory, as name and value."""
+    memory = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else float("nan")
+    )
+    return [
+        ("System", f"{platform.system()} {platform.machine()}"),
+        ("Processors used", str(threads)),
+        ("Memory", f"{memory:.0f} GiB"),
+    ]
+
+
+def tables(store: Store, rule: audit.SourceRule) -> list[Counts]:
+    """Class × split and class × source."""
+    by_split = [list(parts.values()) for parts in count_by_split(store.labels, store.split, store.classes).values()]
+    return [
+        Counts(row_label="class", column_label="split", rows=store.classes, columns=SPLITS, counts=by_split),
+        Counts(
+            row_label="class",
+            column_label="source",
+            rows=store.classes,
+            columns=rule.sources,
+            counts=rule.table.tolist(),
+        ),
+    ]
+
+
+def facts(store: Store) -> list[tuple[str, str]]:
+    """Numbers that say what the data are."""
+    patients = len(set(store.patient.tolist()) - {""})
+    unknown = int((store.patient == "").sum())
+    return [
+        ("Radiographs", f"{len(store):,}"),
+        ("Known patients", f"{patients:,}" if patients else "none: the data do not say"),
+        ("Radiographs of unknown patients", f"{unknown:,}"),
+        ("Groups kept together", f"{len(np.unique(store.group)):,}"),
+        ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
+    ]
+
+
+def samples(store: Store) -> dict[str, list[Picture]]:
+    """The first few training images of each class; rows are in random order, so they are a fair draw."""
+    shown = {}
+    for number, name in enumerate(store.classes):
+        rows = store.rows("train")
+        rows = rows[store.labels[rows] == number][:SAMPLES]
+        shown[name] = [
+            Picture(pixels=image, caption=str(store.file[row]))
+            for row, image in zip(rows, store.images(rows), strict=True)
+        ]
+    return shown
+
+
+def problems(store: Store) -> list[ProblemGroup]:
+    """What ingest left out or flagged, the commonest reason first."""
+    groups: Mapping[str, Any] = json.loads(str(store.attributes.get("problems", "{}")))
+    made = [
+        ProblemGroup(code=code, sentence=g["sentence"], count=g["count"], examples=g["files"])
+        for code, g in groups.items()
+    ]
+    return sorted(made, key=lambda group: -group.count)
+
+
+def duplicate_counts(store: Store) -> DuplicateCounts:
+    """What ingest found of duplicates."""
+    number = {
+        name: int(store.attributes.get(name, 0))
+        for name in ("exact_duplicates", "near_duplicates", "label_conflicts", "leaking_images")
+    }
+    _, sizes = np.unique(store.group, return_counts=True)
+    return DuplicateCounts(exact=number["exact_duplicates"], near=number["near_duplicates"], groups=int((sizes > 1).sum()),
+                           conflicts=number["label_conflicts"], leaks=number["leaking_images"])  # fmt: skip
+
+
+def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
+    """The wrong answers that were surest, the surest first."""
+    called = decision.predict(scores.probabilities)
+    surety = scores.probabilities[np.arange(len(called)), called]
+    wrong = np.flatnonzero(called != scores.labels)
+    wrong = wrong[np.argsort(-surety[wrong], kind="stable")][:MISTAKES]
+    return [
+        Mistake(
+            pixels=image,
+            file=str(store.file[scores.rows[at]]),
+            truth=store.classes[scores.labels[at]],
+            predicted=store.classes[called[at]],
+            probability=float(surety[at]),
+        )
+        for at, image in zip(wrong, store.images(scores.rows[wrong]), strict=True)
+    ]
+
+
+def lines(
+    scores: Scores, decision: Decision, metrics: Mapping[str, Any]
+) -> tuple[list[Curve], list[Curve], Reliability]:
+    """ROC and precision-recall lines (one, or one a class) and the reliability bins."""
+    names = [decision.positive] if decision.positive else list(decision.classes)
+    per_class = metrics.get("per_class", {})
+    roc, precision_recall = [], []
+    for name in names:
+        column = decision.classes.index(name)
+        own = curves((scores.labels == column).astype(int), scores.probabilities[:, column], group=scores.group)
+        areas = per_class.get(name, metrics)
+        roc.append(Curve(name=name, x=own.fpr, y=own.tpr, area=areas["auroc"]))
+        precision_recall.append(Curve(name=name, x=own.recall, y=own.precision, area=areas["auprc"]))
+    if decision.positive:
+        sure = own
+    else:
+        called = scores.probabilities.argmax(axis=1)
+        sure = curves((called == scores.labels).astype(int), scores.probabilities.max(axis=1), group=scores.group)
+    bins = Reliability(
+        mean_predicted=sure.mean_predicted, observed=sure.observed, low=sure.low, high=sure.high, count=sure.count
+    )
+    return roc, precision_recall, bins

@@ -1,0 +1,59 @@
+"""A trained head judged: metrics of the validation and the test part, and what the accuracy is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.store import Store
+from plainfilm.evidence import audit
+from plainfilm.evidence.intervals import Estimate
+from plainfilm.evidence.metrics import evaluate
+from plainfilm.model.classifier import Trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Answers on one part: `rows` of the store, their labels int64 (n), probabilities (n, classes), groups int64 (n)."""
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    group: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Scores and metrics by part ("validation", "test"), the source rule and the sentence on what the accuracy is worth."""
+
+    scores: Mapping[str, Scores]
+    metrics: Mapping[str, Mapping[str, Any]]
+    rule: audit.SourceRule
+    worth: audit.Worth
+
+
+def judge(store: Store, trained: Trained) -> Judged:
+    """Score the validation and the test part. Log the opening of the test part (`Store.log_test_opening`) before."""
+    scores = {part: score(store, trained, part) for part in ("validation", "test")}
+    decision, seed = trained.decision, trained.recipe.seed
+    metrics = {
+        part: evaluate(own.labels, own.probabilities, classes=decision.classes, positive=decision.positive,
+                       threshold=decision.threshold, group=own.group, seed=seed)
+        for part, own in scores.items()
+    }  # fmt: skip
+    rule = audit.source_rule(
+        store.labels, store.source, store.group, store.rows("train"), store.rows("test"), store.classes
+    )
+    return Judged(
+        scores=scores, metrics=metrics, rule=rule, worth=audit.worth(rule, Estimate(**metrics["test"]["accuracy"]))
+    )
+
+
+def score(store: Store, trained: Trained, part: str) -> Scores:
+    """Score one part of a store."""
+    rows = store.rows(part)
+    return Scores(
+        rows=rows, labels=store.labels[rows], probabilities=trained.probabilities(rows), group=store.group[rows]
+    )

@@ -1,0 +1,238 @@
+"""The report of a run and the page that compares recipes: one HTML file each. Draws and writes, computes nothing.
+
+Every number, sentence and picture comes in a frozen `Report` or `Comparison`; `tables`, `figures` and `wording` give
+them their form, `page` fills the templates.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from plainfilm.evidence.drawing import figures, page, tables
+from plainfilm.evidence.drawing.canvas import Drawing
+from plainfilm.evidence.drawing.figures import Curve, Reliability
+from plainfilm.evidence.drawing.wording import number, triple
+
+__all__ = [
+    "Comparison",
+    "Counts",
+    "Curve",
+    "DuplicateCounts",
+    "Mistake",
+    "Picture",
+    "ProblemGroup",
+    "RecipeResult",
+    "Reliability",
+    "Report",
+    "Spread",
+    "write_comparison",
+    "write_report",
+]
+
+Level = Literal["none", "caution", "warning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A radiograph to show: `pixels` uint8 (h, w) gray, and what stands under it."""
+
+    pixels: NDArray[np.uint8]
+    caption: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """A wrong answer on the test part: `probability` (0 to 1) is what the model gave to `predicted`."""
+
+    pixels: NDArray[np.uint8]
+    file: str
+    truth: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """A table of radiographs, `counts[row][column]`; the labels say what rows and columns are ("class", "split")."""
+
+    row_label: str
+    column_label: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemGroup:
+    """Files left out or flagged for one reason: its `code`, one `sentence`, how many, and a few names."""
+
+    code: str
+    sentence: str
+    count: int
+    examples: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateCounts:
+    """What the search for duplicates found.
+
+    `exact`, `near` pairs of images; `groups` of images joined by them; `conflicts` images left out because they stood
+    under two labels; `leaks` images of a given split that also stood in another part.
+    """
+
+    exact: int
+    near: int
+    groups: int
+    conflicts: int
+    leaks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a report shows. Metrics (`test`, `validation`) are as `metrics.json` holds them under "splits"."""
+
+    title: str
+    created: str  # ISO 8601
+    version: str  # of plainfilm
+    command: str
+    folder: str  # name of the run folder
+    classes: Sequence[str]
+    positive: str | None  # None: more than two classes
+    threshold: float | None
+    test: Mapping[str, Any]
+    validation: Mapping[str, Any] | None = None
+    worth: str | None = None  # what the accuracy is worth, in a plain sentence
+    worth_level: Level = "none"
+    guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
+    test_openings: int = 1
+    asked: Sequence[tuple[str, str]] = ()
+    tables: Sequence[Counts] = ()  # class by split, source by class
+    facts: Sequence[tuple[str, str]] = ()  # patients, groups, … as name and value
+    samples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)  # by class
+    problems: Sequence[ProblemGroup] = ()
+    duplicates: DuplicateCounts | None = None
+    history: Sequence[Mapping[str, float]] = ()  # epoch, loss, val_loss, accuracy, val_accuracy
+    roc: Sequence[Curve] = ()  # one, or one a class
+    precision_recall: Sequence[Curve] = ()
+    prevalence: float | None = None  # of the positive class in the test part
+    reliability: Reliability | None = None
+    mistakes: Sequence[Mistake] = ()  # the most wrong first
+    times: Sequence[tuple[str, float]] = ()  # stage, seconds
+    images_per_second: float | None = None  # of encoding
+    recipe: str = ""  # TOML, every value resolved
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hardware: Sequence[tuple[str, str]] = ()
+    repeat: Sequence[str] = ()  # commands
+    fingerprint: str = ""  # of the data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """One number over several seeds: `values` one a seed, in 0 to 1, and what was computed from them."""
+
+    values: Sequence[float]
+    mean: float | None
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeResult:
+    """One recipe over its seeds; `seconds` a run, `stability` in 0 to 1 (what it means is said by the comparison)."""
+
+    recipe: str
+    accuracy: Spread
+    auroc: Spread
+    seconds: float | None
+    stability: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All that the page of `plainfilm compare` shows; `stability_means` is the sentence under the table."""
+
+    title: str
+    created: str
+    version: str
+    command: str
+    folder: str
+    rows: Sequence[RecipeResult]
+    stability_means: str
+    worth: str | None = None
+    worth_level: Level = "none"
+    test_openings: int = 1
+    asked: Sequence[tuple[str, str]] = ()
+    repeat: Sequence[str] = ()
+
+
+def write_report(report: Report, out: Path) -> None:
+    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    drawings = _draw(report)
+    pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
+    matrix = report.test.get("confusion_matrix") or []
+    if matrix:
+        pngs["confusion"] = figures.confusion(matrix, report.classes)
+    values = {
+        "report": report,
+        "test": dict.fromkeys((*tables.LABELS, "n", "groups")) | dict(report.test),
+        "last_epoch": report.history[-1] if report.history else {},
+        "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
+        "metric_groups": tables.metric_groups(report.test, report.validation, positive=report.positive),
+        "class_rows": tables.class_rows(report.test),
+        "confusion": tables.confusion_rows(matrix, report.classes),
+        "wrong": max(tables.wrong_answers(matrix), len(report.mistakes)),
+        "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
+    }
+    page.write(out, "report.html", page.render("report.html", values), pngs)
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """Write `out/comparison.html` and `out/figures/accuracy-by-seed.png`, each one whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    known = [[v for v in row.accuracy.values if math.isfinite(v)] for row in comparison.rows]
+    scale = tables.round_scale([v for row in known for v in row])
+    values = {
+        "report": comparison,
+        "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
+        "strips": [[tables.place(v, scale) for v in row] for row in known],
+        "means": [tables.place(row.accuracy.mean, scale) for row in comparison.rows],
+    }
+    png = figures.strips([row.recipe for row in comparison.rows], known, "test accuracy")
+    page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
+
+
+def _draw(report: Report) -> dict[str, Drawing | None]:
+    """Every drawing of the report by name; None where there is nothing to draw."""
+    bins = report.reliability
+    return {
+        "roc": figures.roc(report.roc, point=_threshold_point(report)),
+        "precision-recall": figures.precision_recall(report.precision_recall, prevalence=report.prevalence),
+        "reliability": None if bins is None else figures.reliability(bins, of_answer=report.positive is None),
+        "learning-loss": figures.learning(report.history, "loss"),
+        "learning-accuracy": figures.learning(report.history, "accuracy"),
+    }
+
+
+def _threshold_point(report: Report) -> tuple[float, float] | None:
+    sensitivity, specificity = (number(triple(report.test.get(name))[0]) for name in ("sensitivity", "specificity"))
+    if report.positive is None or report.threshold is None or sensitivity is None or specificity is None:
+        return None
+    return 1 - specificity, sensitivity

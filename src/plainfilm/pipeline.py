@@ -1,0 +1,352 @@
+"""The whole way, from files to a report; the only place that knows the order."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plainfilm.data import ingest as filling
+from plainfilm.data import phantom
+from plainfilm.data.catalog import read_catalog
+from plainfilm.data.files import written_whole
+from plainfilm.data.ingest import Ingested
+from plainfilm.data.store import Store
+from plainfilm.errors import UsageError
+from plainfilm.evidence import compared, run_folder
+from plainfilm.evidence.calibration import choose_threshold, fit_temperature
+from plainfilm.evidence.judge import judge
+from plainfilm.model import backbones, classifier, encoder, recipes, training
+from plainfilm.model.classifier import Decision, Trained
+from plainfilm.model.recipes import Recipe
+
+Progress = Callable[[str, int, int, str], None]
+NEGATIVE_NAMES = frozenset(
+    {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
+)
+
+
+def silent(_stage: str, _done: int, _all: int, _note: str = "") -> None:
+    """Progress that nobody sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished training: its folder and its `metrics.json`."""
+
+    folder: Path
+    metrics: Mapping[str, Any]
+
+
+def ingest(
+    sources: Sequence[str | Path] | str | Path,
+    out: str | Path,
+    *,
+    labels: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    size: int = 256,
+    fit: str = "stretch",
+    on_bad: str = "skip",
+    workers: int = 0,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Ingested:
+    """Read folders of radiographs into a store.
+
+    Parameters
+    ----------
+    sources
+        One folder or several, in any layout that `docs/data.md` names.
+    out
+        Path of the store to write; an old one is replaced when the new one is whole.
+    labels
+        A table with `file_name` and `label` that overrides the folders' names.
+    classes
+        Keep these classes only.
+    size
+        Height and width of the stored images in pixels, 32 to 2048.
+    fit
+        "stretch", "crop" (the middle square) or "pad" (black bars).
+    on_bad
+        "skip" notes files that cannot be read in `NAME.problems.csv`; "fail" stops at the first.
+    workers
+        Processes that decode; 0 for one a processor.
+    seed
+        Of the order of the rows and of the split.
+    progress
+        Called with stage, done, all and a note.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    if on_bad not in {"skip", "fail"}:
+        raise UsageError(f"Expected on_bad to be skip or fail; received {on_bad}.")
+    if not 32 <= size <= 2048:
+        raise UsageError(f"Expected a size from 32 to 2048 px; received {size}.")
+    folders = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
+    catalog = read_catalog(folders, labels=Path(labels) if labels else None, classes=classes)
+    return filling.fill_store(
+        catalog,
+        Path(out),
+        size=size,
+        fit=fit,
+        on_bad=on_bad,
+        workers=workers or encoder.processors(),
+        seed=seed,
+        advance=lambda done, every: progress("Reading radiographs", done, every, ""),
+    )
+
+
+def train(
+    store: str | Path,
+    out: str | Path,
+    *,
+    recipe: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    positive: str | None = None,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Progress = silent,
+) -> Run:
+    """Train a classifier on a store, test it, and write a run folder with its report.
+
+    Parameters
+    ----------
+    store
+        A store of `ingest`.
+    out
+        The run folder to make.
+    recipe
+        Name of a recipe, or a TOML file.
+    settings
+        Dotted keys of the recipe to set: `{"training.epochs": 5, "seed": 1}`.
+    positive
+        The class that sensitivity is about; by default the one that is not called normal. Two classes only.
+    overwrite
+        Replace a run folder that is there.
+    command
+        What the user typed, for the report.
+    progress
+        Called with stage, done, all and a note.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    started, folder = time.perf_counter(), Path(out)
+    _check_folder(folder, overwrite=overwrite)
+    chosen = recipes.load(recipe, settings)
+    with Store(store) as opened:
+        trained = fit(opened, chosen, positive=positive, progress=progress)
+        progress("Testing", 0, 1, "")
+        openings = opened.log_test_opening(f"train {folder.name}, recipe {chosen.name}")
+        judged = judge(opened, trained)
+        progress("Testing", 1, 1, "")
+        progress("Writing the report", 0, 1, "")
+        with written_whole(folder) as partial:
+            partial.mkdir()
+            finished = run_folder.Finished(
+                store=opened, trained=trained, judged=judged, openings=openings, name=folder.name, command=command
+            )
+            metrics = run_folder.write(partial, finished, started=started)
+            if overwrite and folder.is_dir():
+                shutil.rmtree(folder)
+    progress("Writing the report", 1, 1, "")
+    return Run(folder, metrics)
+
+
+def check(
+    store: str | Path, out: str | Path, recipe_names: Sequence[str], settings: Mapping[str, Any], *, overwrite: bool
+) -> None:
+    """Find what is wrong with a store, an output folder or recipes before seconds go into loading Keras.
+
+    Raises
+    ------
+    PlainfilmError
+        As `train` and `compare` would.
+    """
+    _check_folder(Path(out), overwrite=overwrite)
+    for name in recipe_names:
+        backbones.find(recipes.load(name, settings).backbone.name)
+    Store(store).close()
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    if folder.is_file():
+        raise UsageError(f"Expected --out to be a folder to make; received the file {folder}. Name another.")
+    if folder.is_dir() and any(folder.iterdir()):
+        is_ours = any((folder / name).is_file() for name in ("metrics.json", "comparison.json"))
+        if not (overwrite and is_ours):
+            hint = "Name another, or pass --overwrite to replace it." if is_ours else "Name another."
+            raise UsageError(
+                f"Expected --out to be a new or an empty folder; received {folder}, which has files in it. {hint}"
+            )
+
+
+def fit(store: Store, recipe: Recipe, *, positive: str | None = None, progress: Progress = silent) -> Trained:
+    """Encode a store, train the recipe's head, choose temperature and threshold on the validation part. No test image is scored."""
+    named = positive_class(store.classes, positive)
+    backbone = backbones.find(recipe.backbone.name)
+    prepare = encoder.preprocessing(
+        backbone, image_size=store.size, input_size=recipe.backbone.input_size, scaling=recipe.backbone.scaling
+    )
+    progress("Preparing the backbone", 0, 1, backbone.name)
+    weights_file = Path(recipe.backbone.weights) if recipe.backbone.weights else None
+    opened = encoder.open_encoder(backbone, prepare, weights_file=weights_file)
+    progress("Preparing the backbone", 1, 1, backbone.name)
+    features = encoder.encode_store(opened, store, progress=lambda done, every: progress("Encoding", done, every, ""))
+    if features.cached:
+        progress("Encoding", len(store), len(store), "features found in the cache")
+    parts = {
+        name: training.Part(store.rows(name), store.labels[store.rows(name)], features.read)
+        for name in ("train", "validation")
+    }
+
+    def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
+        note = f"loss {row['loss']:.3f}, validation loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}"
+        progress("Training", epoch, recipe.training.epochs, note)
+
+    progress("Training", 0, recipe.training.epochs, "")
+    index = store.classes.index(named) if named else 0
+    fitted = training.fit_head(
+        features.width, len(store.classes), index, parts["train"], parts["validation"], recipe, on_epoch=on_epoch
+    )
+    head = classifier.export_head(fitted.model)
+    decision = _decide(head, features, parts["validation"], store.classes, named, recipe)
+    return Trained(recipe=recipe, encoder=opened, features=features, fitted=fitted, head=head, decision=decision)
+
+
+def _decide(
+    head: bytes,
+    features: encoder.Features,
+    validation: training.Part,
+    classes: tuple[str, ...],
+    positive: str | None,
+    recipe: Recipe,
+) -> Decision:
+    logits = classifier.head_logits(head, features.read, validation.rows)
+    index = classes.index(positive) if positive else -1
+    is_positive = (validation.labels == index).astype(int)
+    binary = logits.shape[1] == 1
+    temperature = 1.0
+    if recipe.evaluation.calibrate:
+        temperature = fit_temperature(logits[:, 0] if binary else logits, is_positive if binary else validation.labels)
+    decision = Decision(classes=classes, positive=positive, temperature=temperature)
+    if positive is None:
+        return decision
+    threshold = choose_threshold(
+        is_positive, decision.probabilities(logits)[:, index], rule=recipe.evaluation.threshold
+    )
+    return dataclasses.replace(decision, threshold=threshold)
+
+
+def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
+    """Name the class that sensitivity is about: the one asked for, or the one not called normal; None with more than two.
+
+    Raises
+    ------
+    UsageError
+        The class asked for is not there, or there are more than two.
+    """
+    if asked is not None and asked not in classes:
+        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
+    if len(classes) != 2:
+        if asked is not None:
+            raise UsageError(
+                f"Expected two classes for --positive; received {len(classes)}. Leave it out, or ingest two with --classes."
+            )
+        return None
+    if asked is not None:
+        return asked
+    others = [name for name in classes if name.strip().casefold().replace("_", " ") not in NEGATIVE_NAMES]
+    return others[0] if len(others) == 1 else classes[1]
+
+
+def compare(
+    store: str | Path,
+    out: str | Path,
+    *,
+    recipe_names: Sequence[str],
+    seeds: int = 5,
+    settings: Mapping[str, Any] | None = None,
+    positive: str | None = None,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Progress = silent,
+) -> Run:
+    """Train several recipes with several seeds each on one store, and write a page that sets them side by side.
+
+    Parameters
+    ----------
+    store, out, settings, positive, overwrite, command, progress
+        As for `train`.
+    recipe_names
+        Names of recipes or TOML files.
+    seeds
+        Trainings a recipe, 1 to 100; the seeds are 0, 1, ….
+    """
+    folder = Path(out)
+    _check_folder(folder, overwrite=overwrite)
+    if not 1 <= seeds <= 100:
+        raise UsageError(f"Expected from 1 to 100 seeds; received {seeds}.")
+    chosen = [
+        [recipes.load(name, {**(settings or {}), "seed": seed}) for seed in range(seeds)] for name in recipe_names
+    ]
+    with Store(store) as opened:
+        trained = [_fit_seeds(opened, own, positive, progress) for own in chosen]
+        openings = opened.log_test_opening(f"compare {folder.name}, {len(chosen)} recipes × {seeds} seeds")
+        with written_whole(folder) as partial:
+            partial.mkdir()
+            results = compared.write(partial, opened, trained, name=folder.name, command=command, openings=openings)
+            if overwrite and folder.is_dir():
+                shutil.rmtree(folder)
+    return Run(folder, results)
+
+
+def _fit_seeds(store: Store, own: Sequence[Recipe], positive: str | None, progress: Progress) -> list[compared.Attempt]:
+    attempts = []
+    for number, recipe in enumerate(own):
+        progress(f"Recipe {recipe.name}", number, len(own), f"seed {recipe.seed}")
+        start = time.perf_counter()
+        trained = fit(store, recipe, positive=positive)
+        attempts.append(compared.Attempt(trained, time.perf_counter() - start))
+    progress(f"Recipe {own[0].name}", len(own), len(own), "")
+    return attempts
+
+
+def demo(
+    out: str | Path, *, images: int = 360, seed: int = 0, overwrite: bool = False, progress: Progress = silent
+) -> Run:
+    """Go the whole way on made radiographs of three made hospitals: `out` gets `radiographs/`, `demo.h5` and `run/`.
+
+    Parameters
+    ----------
+    out
+        Folder to make.
+    images
+        How many radiographs to make, at least 60.
+    seed
+        Of the radiographs, the split and the training.
+    """
+    folder = Path(out)
+    if overwrite and (folder / "radiographs").is_dir():
+        shutil.rmtree(folder / "radiographs")
+    progress("Making radiographs", 0, 1, "")
+    phantom.write_phantoms(folder / "radiographs", n=images, seed=seed)
+    progress("Making radiographs", 1, 1, "")
+    ingest(folder / "radiographs", folder / "demo.h5", seed=seed, progress=progress)
+    return train(
+        folder / "demo.h5",
+        folder / "run",
+        settings={"seed": seed},
+        overwrite=overwrite,
+        command="plainfilm demo",
+        progress=progress,
+    )

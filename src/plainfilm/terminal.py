@@ -1,0 +1,188 @@
+"""What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+METRICS = {
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "ece": "ECE",
+}
+_STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
+
+
+class _Rate(ProgressColumn):
+    """Steps a second, once there have been a few."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed and task.total and task.total > 1 else "", style="dim")
+
+
+class Shown:
+    """Progress as `pipeline.Progress` reports it, one bar a stage."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        columns = (TextColumn("{task.description:<24}"), BarColumn(24), TextColumn("{task.fields[count]:>13}"), _Rate(), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("[dim]{task.fields[note]}"))  # fmt: skip
+        self._progress = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Shown":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: int, every: int, note: str = "") -> None:
+        """Show that `done` of `every` steps of a stage are done."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=every, count="", note=note)
+        count = f"{done:,} of {every:,}" if every > 1 else ""
+        self._progress.update(self._tasks[stage], completed=done, total=every, count=count, note=note)
+
+
+@contextlib.contextmanager
+def muted_native_logs() -> Iterator[None]:
+    """Keep what native libraries write to stderr while they load off the terminal; Python's own errors are raised all the same."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def say(*lines: object) -> None:
+    """Print to stdout, wrapped to the terminal."""
+    console = Console(highlight=False, soft_wrap=False)
+    for line in lines:
+        console.print(line)
+
+
+def percent(metric: Mapping[str, float | None]) -> str:
+    """A share with its interval: "97.3 % (95.1 to 98.6)"."""
+    if metric["value"] is None:
+        return "not defined"
+    value, low, high = (100 * float(metric[name] or 0) for name in ("value", "low", "high"))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def number(metric: Mapping[str, float | None]) -> str:
+    """A number with its interval: "0.973 (0.951 to 0.986)"."""
+    if metric["value"] is None:
+        return "not defined"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*(float(metric[name] or 0) for name in ("value", "low", "high")))
+
+
+def verdict(accuracy: Mapping[str, float | None], images: int, worth: Mapping[str, Any]) -> list[Text]:
+    """The accuracy, and beside it what it is worth."""
+    style = _STYLES[worth["level"]]
+    return [
+        Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} test images, 95 % interval"),
+        Text.assemble(("Worth     ", f"bold {style}"), (worth["sentence"], style)),
+    ]
+
+
+def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any]) -> Table:
+    """All metrics of the test part beside the validation part's."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for heading in ("", "test (95 % interval)", "validation"):
+        table.add_column(heading)
+    for name, label in METRICS.items():
+        shown = percent if name in {"accuracy", "sensitivity", "specificity", "ppv", "npv"} else number
+        if name in test:
+            table.add_row(label, shown(test[name]), shown(validation[name]))
+    return table
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Table:
+    """The confusion matrix; rows are the truth."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column("truth \\ called")
+    for name in classes:
+        table.add_column(Text(name), justify="right")
+    for name, row in zip(classes, matrix, strict=True):
+        table.add_row(Text(name), *(f"{count:,}" for count in row))
+    return table
+
+
+def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> Table:
+    """Print dictionaries as a plain table."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for name in columns:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in table_rows:
+        table.add_row(*(Text(str(row[name])) for name in columns))
+    return table
+
+
+def compared(recipes: Sequence[Mapping[str, Any]]) -> Table:
+    """Recipes side by side."""
+    table = [
+        {
+            "recipe": row["recipe"],
+            "accuracy": f"{100 * row['accuracy']['mean']:.1f} %",
+            "spread": f"{100 * row['accuracy']['low']:.1f} to {100 * row['accuracy']['high']:.1f} %",
+            "AUROC": "–" if row["auroc"]["mean"] is None else f"{row['auroc']['mean']:.3f}",
+            "stability": "–" if row["stability"] is None else f"{row['stability']:.3f}",
+            "seconds": f"{row['seconds']:.1f}",
+        }
+        for row in recipes
+    ]
+    return rows(table, columns=list(table[0]))
+
+
+def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
+    """Nested values as indented lines."""
+    for name, value in values.items():
+        label = f"{' ' * indent}{name.replace('_', ' ') if not indent else name}"
+        if isinstance(value, Mapping) and not {"value", "low", "high"} <= value.keys():
+            yield Text(label, style="bold" if not indent else "")
+            yield from outline(value, indent + 2)
+        else:
+            shown = (
+                number(value)
+                if isinstance(value, Mapping)
+                else ", ".join(map(str, value))
+                if isinstance(value, list)
+                else str(value)
+            )
+            yield Text.assemble((f"{label:<24} ", "dim"), shown)
+
+
+def finding(name: str, found: str, *, ok: bool) -> Text:
+    """One line of the doctor's."""
+    return Text.assemble(
+        ("ok    " if ok else "WRONG ", "green" if ok else "bold red"), (f"{name:<28}", ""), (found, "dim" if ok else "")
+    )
+
+
+def weights_table(listed: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Backbones in a table, then where the weights come from and their hashes."""
+    yield rows(listed, columns=["name", "features", "scaling", "licence", "present"])
+    for row in listed:
+        yield Text.assemble("\n", (str(row["name"]), "bold"))
+        yield Text(f"  from     {row['source']}")
+        if row["digest"]:
+            yield Text(f"  states   {row['digest']}")
+        if row["sha256"]:
+            yield Text(f"  here     {row['path']}\n           sha256:{row['sha256']}")

@@ -1,0 +1,301 @@
+"""Duplicates: hashes that survive copying, pairs that are one film, groups that hold together."""
+
+import io
+from pathlib import Path
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+from scipy.fft import dctn
+
+from plainfilm.data import duplicates
+from plainfilm.data.duplicates import Duplicates, find_duplicates, join_groups, label_conflicts, perceptual_hash
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def blobs(n: int, *, seed: int = 0, size: int = 64) -> np.ndarray:
+    """Smooth random images with fine structure, like no chest but with the same spread of frequencies."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((n, size, size))
+    for grain, weight in ((4, 60), (8, 40), (16, 25), (32, 15)):
+        for image in images:
+            noise = Image.fromarray(rng.normal(size=(grain, grain)).astype(np.float32))
+            image += weight * np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC))
+    return np.clip(images + 128, 0, 255).astype(np.uint8)
+
+
+def bits_apart(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(left ^ right)
+
+
+def find_by_content(images: np.ndarray, sha256: list[str] | None = None) -> Duplicates:
+    digests = sha256 or [str(row) for row in range(len(images))]
+    return find_duplicates(digests, perceptual_hash(images), duplicates.thumbnails(images))
+
+
+def components(n: int, pairs: list[tuple[int, int]]) -> list[int]:
+    """Connected components by repeated relabelling: slow, and plainly right."""
+    group = list(range(n))
+    for _ in range(n):
+        for i, j in pairs:
+            group[i] = group[j] = min(group[i], group[j])
+    seen: dict[int, int] = {}
+    return [seen.setdefault(g, len(seen)) for g in group]
+
+
+# Hash and thumbnails
+
+
+def test_the_hash_is_the_median_sign_of_the_low_cosine_frequencies():
+    images = blobs(5)
+    means = images.reshape(5, 32, 2, 32, 2).mean(axis=(2, 4))
+    for image, value in zip(means, perceptual_hash(images), strict=True):
+        low = dctn(image, type=2)[1:9, 1:9].ravel()
+        expected = "".join("1" if coefficient > np.median(low) else "0" for coefficient in low)
+        assert f"{int(value):064b}" == expected
+
+
+@pytest.mark.parametrize("size", [32, 33, 50, 64, 100])
+def test_thumbnails_are_area_means_at_any_size(size):
+    images = blobs(2, size=size)
+    oracle = [Image.fromarray(image).resize((32, 32), Image.Resampling.BOX, reducing_gap=None) for image in images]
+    repeated = np.kron(images, np.ones((1, 32, 32)))  # 32 x 32 cells of `size` x `size` equal parts: exact by counting
+    exact = repeated.reshape(2, 32, size, 32, size).mean(axis=(2, 4))
+    thumbs = duplicates.thumbnails(images)
+    assert thumbs.dtype == np.uint8
+    assert np.abs(thumbs - exact).max() <= 0.51
+    if size % 32 == 0:
+        assert np.abs(thumbs.astype(int) - np.stack(oracle)).max() <= 1
+
+
+@given(seed=SEEDS, shift=st.integers(-20, 20))
+@settings(max_examples=25, deadline=None)
+def test_the_hash_does_not_see_brightness(seed, shift):
+    image = blobs(1, seed=seed) // 2 + 40
+    moved = (image.astype(int) + shift).astype(np.uint8)
+    assert bits_apart(perceptual_hash(image), perceptual_hash(moved))[0] <= 2
+
+
+@given(seed=SEEDS, factor=st.sampled_from([2, 3, 5]))
+@settings(max_examples=15, deadline=None)
+def test_the_hash_does_not_see_magnification(seed, factor):
+    image = blobs(1, seed=seed, size=32)
+    larger = image.repeat(factor, axis=1).repeat(factor, axis=2)
+    assert bits_apart(perceptual_hash(image), perceptual_hash(larger))[0] <= 2
+
+
+@given(image=hnp.arrays(np.uint8, (1, 32, 32)))
+@settings(max_examples=25, deadline=None)
+def test_any_image_has_a_hash_of_at_most_half_ones(image):
+    assert np.bitwise_count(perceptual_hash(image))[0] <= 32
+
+
+def test_hashes_do_not_depend_on_the_company_of_other_images():
+    images = blobs(300, size=32)
+    together = perceptual_hash(images)
+    alone = np.concatenate([perceptual_hash(images[row : row + 1]) for row in (0, 255, 256, 299)])
+    assert np.array_equal(together[[0, 255, 256, 299]], alone)
+
+
+@pytest.mark.parametrize("shape", [(2, 31, 31), (2, 40, 48), (40, 40)])
+def test_images_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\(n, s, s\)"):
+        perceptual_hash(np.zeros(shape, np.uint8))
+
+
+def test_no_images_give_no_hashes_and_no_pairs():
+    found = find_by_content(np.empty((0, 64, 64), np.uint8))
+    assert found.pairs.shape == (0, 2)
+    assert found.exact.shape == (0,)
+    assert join_groups(0, found.pairs, []).shape == (0,)
+
+
+# Candidates
+
+
+@given(hashes=hnp.arrays(np.uint64, st.integers(0, 40), elements=st.integers(0, 2**24)), block=st.integers(1, 400))
+@settings(max_examples=60, deadline=None)
+def test_the_hash_search_finds_what_comparing_all_pairs_finds(hashes, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_HASHES_AT_ONCE", block)
+        found = {(int(i), int(j)) for pairs in duplicates._hash_neighbours(hashes) for i, j in pairs}
+    numbers = [int(h) for h in hashes]
+    expected = {
+        (i, j)
+        for i in range(len(numbers))
+        for j in range(i + 1, len(numbers))
+        if (numbers[i] ^ numbers[j]).bit_count() <= duplicates.HASH_BITS
+    }
+    assert found == expected
+
+
+# Pairs
+
+
+def test_equal_bytes_are_exact_duplicates_and_are_all_connected():
+    images = blobs(4)[[0, 1, 0, 2, 0, 3, 1]]
+    found = find_by_content(images, ["a", "b", "a", "c", "a", "d", "b"])
+    assert found.pairs.tolist() == [[0, 2], [0, 4], [1, 6]]
+    assert found.exact.all()
+    assert join_groups(7, found.pairs, [""] * 7).tolist() == [0, 1, 0, 2, 0, 3, 1]
+
+
+def test_a_changed_copy_is_a_near_duplicate_and_another_image_is_not():
+    images = blobs(6)
+    darker = (images[2] * 0.8 + 5).astype(np.uint8)
+    found = find_by_content(np.concatenate([images, darker[None]]))
+    assert found.pairs.tolist() == [[2, 6]]
+    assert not found.exact.any()
+
+
+def test_a_copy_of_a_file_that_has_byte_copies_joins_them_all():
+    images = blobs(2)[[0, 1, 0, 0]]
+    images[3] = images[3] // 2 + 30
+    found = find_by_content(images, ["a", "b", "a", "near"])
+    assert join_groups(4, found.pairs, [""] * 4).tolist() == [0, 1, 0, 0]
+    assert found.exact.tolist() == [pair == [0, 2] for pair in found.pairs.tolist()]
+
+
+def test_a_large_set_of_copies_is_connected_without_all_its_pairs():
+    image = blobs(1)[0].astype(int)
+    rng = np.random.default_rng(0)
+    copies = np.clip(image + rng.integers(-2, 3, (400, 64, 64)), 0, 255).astype(np.uint8)
+    found = find_by_content(copies)
+    assert set(join_groups(400, found.pairs, [""] * 400)) == {0}
+    assert len(found.pairs) < 400 * 399 / 2 / 5
+
+
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_groups_do_not_depend_on_the_order_of_the_images(seed):
+    rng = np.random.default_rng(seed)
+    images = blobs(6)[[0, 1, 2, 3, 4, 5, 0, 0, 3]]
+    images[6:] = images[6:] // 2 + rng.integers(0, 60)
+    order = rng.permutation(9)
+    group = join_groups(9, find_by_content(images[order]).pairs, [""] * 9)
+    back = group[np.argsort(order)]
+    assert back[0] == back[6] == back[7]
+    assert back[3] == back[8]
+    assert len(set(back)) == 6
+
+
+def test_images_without_texture_are_not_joined():
+    flat = np.full((3, 64, 64), 7, np.uint8)
+    assert len(find_by_content(flat).pairs) == 0
+
+
+def test_a_common_frame_does_not_join_different_images():
+    images = blobs(30)
+    images[:, :10] = images[:, -10:] = images[:, :, :10] = images[:, :, -10:] = 0
+    images[:, 9:55:45, 9:55] = images[:, 9:55, 9:55:45] = 255
+    hashes, thumbs = perceptual_hash(images), duplicates.thumbnails(images)
+    found = find_duplicates([str(row) for row in range(30)], np.zeros_like(hashes), thumbs)
+    assert len(found.pairs) == 0
+
+
+def test_columns_of_different_length_are_refused():
+    images = blobs(2)
+    with pytest.raises(ValueError, match="one row an image"):
+        find_duplicates(["a"], perceptual_hash(images), duplicates.thumbnails(images))
+
+
+# Real radiographs
+
+
+def resaved(image: Image.Image, *, scale: float, quality: int, contrast: float, brightness: float) -> Image.Image:
+    size = (round(image.width * scale), round(image.height * scale))
+    changed = ImageEnhance.Contrast(image.convert("L").resize(size)).enhance(contrast)
+    kept = io.BytesIO()
+    ImageEnhance.Brightness(changed).enhance(brightness).save(kept, "JPEG", quality=quality)
+    return Image.open(kept)
+
+
+def square(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("L").resize((256, 256), Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+@pytest.fixture(scope="session")
+def radiographs(shared: Path) -> list[Path]:
+    return sorted((shared / "data/darkcovidnet").glob("*/*.jpg"))[::4]
+
+
+def test_copies_of_real_radiographs_are_found_and_nothing_else(radiographs):
+    rng = np.random.default_rng(1)
+    films, copies = [], []
+    for path in radiographs:
+        with Image.open(path) as film:
+            films.append(square(film))
+            scale, contrast, brightness = rng.uniform((0.5, 0.85, 0.9), (2, 1.2, 1.15))
+            quality = int(rng.integers(30, 96))
+            copies.append(square(resaved(film, scale=scale, quality=quality, contrast=contrast, brightness=brightness)))
+    n = len(films)
+    pairs = {tuple(pair) for pair in find_by_content(np.stack([*films, *copies])).pairs.tolist()}
+    expected = {(row, row + n) for row in range(n)}
+    assert len(pairs & expected) >= 0.99 * n
+    assert pairs <= expected
+
+
+# Groups
+
+
+@given(data=st.data())
+@settings(max_examples=80, deadline=None)
+def test_groups_are_the_connected_components_of_pairs_and_patients(data):
+    n = data.draw(st.integers(1, 15))
+    row = st.integers(0, n - 1)
+    pairs = data.draw(st.lists(st.tuples(row, row), max_size=12))
+    patient = data.draw(st.lists(st.sampled_from(["", "", "", "p", "q", "r"]), min_size=n, max_size=n))
+    shared_patient = [(i, j) for i in range(n) for j in range(i) if patient[i] and patient[i] == patient[j]]
+    group = join_groups(n, np.array(pairs, np.int64).reshape(-1, 2), patient)
+    assert group.dtype == np.int64
+    assert group.tolist() == components(n, pairs + shared_patient)
+
+
+def test_unknown_patients_are_never_one_patient():
+    assert join_groups(3, np.empty((0, 2), np.int64), ["", "", ""]).tolist() == [0, 1, 2]
+
+
+def test_a_pair_outside_the_table_is_refused():
+    with pytest.raises(ValueError, match="rows from 0 to 2"):
+        join_groups(3, np.array([[0, 3]]), [""] * 3)
+
+
+def test_patients_must_be_given_for_every_row():
+    with pytest.raises(ValueError, match="one a row"):
+        join_groups(3, np.empty((0, 2), np.int64), ["p"])
+
+
+# Conflicts
+
+
+def pairs_of(*pairs: tuple[int, int]) -> Duplicates:
+    return Duplicates(pairs=np.array(pairs, np.int64).reshape(-1, 2), exact=np.ones(len(pairs), bool))
+
+
+def test_one_image_under_two_labels_is_a_conflict_along_the_whole_chain():
+    conflicts = label_conflicts(pairs_of((0, 1), (1, 2), (3, 4)), np.array([0, 0, 1, 1, 1, 0]))
+    assert conflicts.tolist() == [True, True, True, False, False, False]
+
+
+def test_an_unlabelled_copy_makes_no_conflict_and_takes_part_in_none():
+    conflicts = label_conflicts(pairs_of((0, 1), (2, 3), (3, 4)), np.array([0, -1, 0, -1, 1]))
+    assert conflicts.tolist() == [False, False, True, False, True]
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_conflicts_are_where_a_component_has_two_labels(data):
+    n = data.draw(st.integers(1, 10))
+    row = st.integers(0, n - 1)
+    pairs = data.draw(st.lists(st.tuples(row, row), max_size=8))
+    labels = data.draw(st.lists(st.integers(-1, 2), min_size=n, max_size=n))
+    group = components(n, pairs)
+    expected = [
+        labels[i] >= 0 and any(group[i] == group[j] and labels[j] not in (-1, labels[i]) for j in range(n))
+        for i in range(n)
+    ]
+    assert label_conflicts(pairs_of(*pairs), np.array(labels)).tolist() == expected

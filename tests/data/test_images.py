@@ -1,0 +1,354 @@
+import hashlib
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
+from PIL import Image
+from pydicom.uid import MPEG2MPML, ComprehensiveSRStorage
+
+from plainfilm.data import images
+from plainfilm.data.decoding import raster
+from plainfilm.errors import ImageError, UsageError
+
+
+def reason(path: Path) -> str:
+    with pytest.raises(ImageError) as caught:
+        images.read(path)
+    return caught.value.code
+
+
+def png_header(width: int, height: int) -> bytes:
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    start = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + start + struct.pack(">I", 64) + b"IDAT" + bytes(68)
+
+
+def jpeg() -> bytes:
+    return encoded(Image.fromarray(gray_film(200, 160)), "JPEG")
+
+
+def pages(kind: str) -> bytes:
+    frames = [Image.fromarray(gray_film()), Image.fromarray(255 - gray_film())]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+def without_pixels() -> bytes:
+    made = dataset(film(), SOPClassUID=ComprehensiveSRStorage)
+    del made.PixelData
+    return dicom_bytes(made)
+
+
+def without_rows() -> bytes:
+    made = dataset(film())
+    del made.Rows
+    return dicom_bytes(made)
+
+
+BAD_FILES: list[tuple[str, Callable[[], bytes]]] = [
+    ("empty", lambda: b""),
+    ("web-page", lambda: b"\n<!DOCTYPE html><html><body>404</body></html>"),
+    ("lfs-pointer", lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"),
+    ("unknown-format", lambda: b"%PDF-1.7 and so on"),
+    ("truncated", lambda: jpeg()[:-400]),
+    ("truncated", lambda: encoded(Image.fromarray(gray_film()), "PNG")[:-60]),
+    ("truncated", lambda: dicom_bytes(dataset(film()))[:-100]),
+    ("truncated", lambda: dicom_bytes(dataset(film()))[:600]),
+    ("damaged", lambda: jpeg()[:3] + bytes(100)),
+    ("damaged", lambda: b"\x89PNG\r\n\x1a\n" + bytes(100)),
+    ("truncated", lambda: bytes(128) + b"DICM\x02\x00\x00\x00UL\x04\x00"),
+    ("damaged", without_rows),
+    ("unsupported-encoding", lambda: encapsulated(dataset(film()), MPEG2MPML, b"00")),
+    ("too-many-pixels", lambda: png_header(8_000, 7_000)),
+    ("too-many-pixels", lambda: png_header(60_000, 60_000)),
+    ("too-many-pixels", lambda: dicom_bytes(dataset(film(), Rows=60_000, Columns=60_000))),
+    ("too-small", lambda: encoded(Image.fromarray(gray_film(31, 400)), "PNG")),
+    ("several-frames", lambda: pages("GIF")),
+    ("several-frames", lambda: pages("WEBP")),
+    ("several-frames", lambda: pages("PNG")),
+    ("several-frames", lambda: dicom_bytes(dataset(film(), NumberOfFrames=2))),
+    ("several-pages", lambda: pages("TIFF")),
+    ("no-pixels", without_pixels),
+    ("value-range", lambda: encoded(Image.fromarray(film().astype(np.float32) - 5), "TIFF")),
+    ("blank", lambda: encoded(Image.new("L", (64, 64), 128), "PNG")),
+]
+
+
+@pytest.mark.parametrize(("code", "data"), BAD_FILES)
+def test_a_bad_file_is_refused_with_its_own_reason(tmp_path: Path, code: str, data: Callable[[], bytes]) -> None:
+    path = written(tmp_path, data(), "chest.jpg")
+    with pytest.raises(ImageError) as caught:
+        images.read(path)
+    assert caught.value.code == code
+    sentence = str(caught.value)
+    assert sentence.startswith("Expected ")
+    assert "; received " in sentence
+    assert "\n" not in sentence
+
+
+def test_a_path_without_a_file_is_not_found(tmp_path: Path) -> None:
+    assert reason(tmp_path / "vanished.png") == "not-found"
+    assert reason(written(tmp_path, b"x") / "below-a-file.png") == "not-found"
+
+
+def test_a_folder_and_a_pipe_are_not_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert reason(tmp_path) == "not-a-file"
+    assert reason(tmp_path / "pipe") == "not-a-file"
+
+
+def test_a_file_without_permission_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, jpeg())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything, so the mode bits would prove nothing
+    assert reason(path) == "no-permission"
+
+
+def test_a_path_that_the_system_refuses_is_unreadable() -> None:
+    assert reason(Path("a\0b")) == "unreadable"
+
+
+def test_a_file_above_100_mb_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "huge.tif"
+    with path.open("wb") as file:
+        file.truncate(images.MAX_BYTES + 1)
+    assert reason(path) == "too-many-bytes"
+
+
+def test_too_little_memory_is_a_reason_and_not_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def starve(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(raster, "decode", starve)
+    assert reason(written(tmp_path, jpeg())) == "out-of-memory"
+
+
+def test_the_table_of_reasons_holds_exactly_the_codes_that_are_raised() -> None:
+    raised = {code for code, _ in BAD_FILES}
+    elsewhere_here = {"not-found", "not-a-file", "no-permission", "unreadable", "too-many-bytes", "out-of-memory"}
+    assert set(images.REASONS) == raised | elsewhere_here | {"decoder-crashed"}
+
+
+def test_content_decides_and_not_the_extension(tmp_path: Path) -> None:
+    path = written(tmp_path, encoded(Image.fromarray(gray_film()), "PNG"), "really.dcm")
+    assert images.read(path).provenance["format"] == "PNG"
+
+
+def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, jpeg())
+    assert images.read(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("fit", images.FITS)
+@pytest.mark.parametrize("size", [1, 100, 256])
+def test_pixels_are_a_square_of_the_size_asked_for(tmp_path: Path, fit: str, size: int) -> None:
+    pixels = images.read(written(tmp_path, jpeg()), size=size, fit=fit).pixels
+    assert pixels.shape == (size, size)
+    assert pixels.dtype == np.uint8
+
+
+def test_stretch_uses_the_whole_picture_and_crop_its_middle_square(tmp_path: Path) -> None:
+    pixels = np.zeros((64, 128), dtype=np.uint8)
+    pixels[:, 32:96] = 200
+    path = written(tmp_path, encoded(Image.fromarray(pixels), "PNG"))
+    stretched = images.read(path, size=64).pixels
+    assert np.all(stretched[:, 20:44] == 200)
+    assert np.all(stretched[:, :12] == 0)
+    assert np.all(stretched[:, 52:] == 0)
+    cropped = images.read(path, size=64, fit="crop").pixels
+    assert np.array_equal(cropped, pixels[:, 32:96])
+
+
+def test_pad_keeps_the_aspect_ratio_between_black_bars(tmp_path: Path) -> None:
+    pixels = np.full((64, 128), 200, dtype=np.uint8)
+    pixels[0, 0] = 0
+    padded = images.read(written(tmp_path, encoded(Image.fromarray(pixels), "PNG")), size=128, fit="pad").pixels
+    assert np.array_equal(padded[32:96], pixels)
+    assert not padded[:32].any()
+    assert not padded[96:].any()
+
+
+def test_a_narrow_blank_picture_is_not_saved_by_its_bars(tmp_path: Path) -> None:
+    path = written(tmp_path, encoded(Image.new("L", (64, 128), 90), "PNG"))
+    with pytest.raises(ImageError) as caught:
+        images.read(path, fit="pad")
+    assert caught.value.code == "blank"
+
+
+@pytest.mark.parametrize("options", [{"fit": "squeeze"}, {"size": 0}, {"size": 5000}])
+def test_options_that_cannot_be_meant_are_wrong_usage(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="received"):
+        images.read(written(tmp_path, jpeg()), **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="received"):
+        list(images.read_many([], workers=1, **options))  # type: ignore[arg-type]
+
+
+def test_wrong_usage_of_read_many_is_told_at_the_call() -> None:
+    with pytest.raises(UsageError, match="workers=0"):
+        images.read_many([], workers=0)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")  # from writing the file
+def test_warnings_of_the_decoders_stay_away_from_the_user(tmp_path: Path) -> None:
+    made = dataset(film(), PatientAge="45 years", StudyDate="not a date")
+    path = written(tmp_path, dicom_bytes(made))
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        images.read(path)
+        warnings.warn("mine", UserWarning, stacklevel=1)
+    assert [str(entry.message) for entry in heard] == ["mine"]
+
+
+def test_threads_that_overlap_leave_the_warning_filters_as_they_were(tmp_path: Path) -> None:
+    path = written(tmp_path, jpeg())
+    before = list(warnings.filters)
+    threads = [threading.Thread(target=lambda: [images.read(path) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+SEEDS = [
+    jpeg(),
+    encoded(Image.fromarray(film()), "PNG"),
+    encoded(Image.fromarray(film()), "TIFF"),
+    encoded(Image.fromarray(gray_film()), "WEBP"),
+    encoded(Image.fromarray(gray_film()), "BMP"),
+    encoded(Image.fromarray(gray_film()), "GIF"),
+    dicom_bytes(dataset(film(), WindowCenter=2000, WindowWidth=3000)),
+    dicom_bytes(dataset(film()))[dicom_bytes(dataset(film())).index(b"\x08\x00\x16\x00") :],
+]
+
+
+@settings(max_examples=250, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.sampled_from(SEEDS),
+    edits=st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), min_size=1, max_size=8),
+    keep=st.floats(0.01, 1.0),
+)
+def test_altered_files_give_a_radiograph_or_an_image_error(
+    tmp_path: Path, seed: bytes, edits: list[tuple[int, int]], keep: float
+) -> None:
+    data = bytearray(seed)
+    for at, value in edits:
+        data[at % len(data)] = value
+    path = written(tmp_path, bytes(data[: max(1, round(keep * len(data)))]))
+    (result,) = images.read_many([path], size=32, workers=1)  # anything but an ImageError would be raised
+    if isinstance(result, ImageError):
+        assert result.code in images.REASONS
+    else:
+        assert result.pixels.shape == (32, 32)
+
+
+@settings(max_examples=150, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    head=st.sampled_from([b"", *(seed[:16] for seed in SEEDS), bytes(128) + b"DICM"]),
+    tail=st.binary(max_size=400),
+)
+def test_random_bytes_give_an_image_error(tmp_path: Path, head: bytes, tail: bytes) -> None:
+    with pytest.raises(ImageError) as caught:
+        images.read(written(tmp_path, head + tail))
+    assert caught.value.code in images.REASONS
+
+
+def some_films(folder: Path, n: int) -> list[Path]:
+    films = [Image.fromarray(np.roll(gray_film(), 7 * i, axis=1)) for i in range(n)]
+    return [written(folder, encoded(image, "PNG"), f"{i}.png") for i, image in enumerate(films)]
+
+
+def test_processes_give_what_reading_one_by_one_gives_in_order(tmp_path: Path) -> None:
+    paths: list[Path] = some_films(tmp_path, 20)
+    paths.insert(7, written(tmp_path, b"", "empty.png"))
+    alone = list(images.read_many(paths, size=64, workers=1))
+    together = list(images.read_many(paths, size=64, workers=2))
+    assert isinstance(together[7], ImageError)
+    assert together[7].code == "empty"
+    for path, a, b in zip(paths, alone, together, strict=True):
+        if isinstance(a, images.Radiograph):
+            assert isinstance(b, images.Radiograph)
+            assert np.array_equal(a.pixels, b.pixels)
+            assert b.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def die_on_deadly_files(path: Path, *, size: int, fit: str) -> images.Radiograph | ImageError:
+    if path.name.startswith("deadly"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return images.read(path, size=size, fit=fit)
+
+
+def test_a_file_that_kills_its_decoder_is_the_only_one_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "_outcome", die_on_deadly_files)
+    paths = some_films(tmp_path, 30)
+    paths.insert(11, written(tmp_path, jpeg(), "deadly.jpg"))
+    results = list(images.read_many(paths, size=32, workers=2, batch=24))
+    lost = [i for i, result in enumerate(results) if isinstance(result, ImageError)]
+    assert len(results) == 31
+    assert lost == [11]
+    assert results[11].code == "decoder-crashed"  # type: ignore[union-attr]
+
+
+def test_an_image_error_survives_pickling() -> None:
+    error = pickle.loads(pickle.dumps(ImageError("blank", "Expected a picture; received none.")))
+    assert (type(error), error.code, str(error)) == (ImageError, "blank", "Expected a picture; received none.")
+
+
+def test_reading_imports_neither_learning_libraries_nor_pydicom(tmp_path: Path) -> None:
+    path = written(tmp_path, jpeg())
+    program = (
+        "import sys; from plainfilm.data import images; images.read(sys.argv[1]);"
+        "print(*sorted({'keras', 'tensorflow', 'sklearn', 'pydicom', 'loky', 'h5py'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_ctrl_c_stops_the_job_and_its_processes(tmp_path: Path) -> None:
+    path = written(tmp_path, jpeg())
+    program = (
+        "import itertools, sys; from plainfilm.data import images\n"
+        "for _ in images.read_many(itertools.repeat(sys.argv[1]), workers=2): print('.', end='', flush=True)"
+    )
+    signal_of_session = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits an ignored signal
+    job = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    signal.signal(signal.SIGINT, signal_of_session)
+    assert job.stdout is not None
+    job.stdout.read(1)
+    os.killpg(job.pid, signal.SIGINT)
+    _, heard = job.communicate(timeout=20)
+    assert job.returncode == -signal.SIGINT
+    assert heard.count(b"Traceback") == 1
+    assert not processes_of_group(job.pid)
+
+
+def processes_of_group(group: int) -> bool:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.05)
+    return True

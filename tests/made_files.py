@@ -1,0 +1,69 @@
+"""Image files of known pixels, for the tests of the decoders."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+
+def film(rows: int = 64, columns: int = 48, bits: int = 12) -> NDArray[np.uint16]:
+    """A smooth, unsymmetrical picture that uses its whole depth."""
+    y, x = np.mgrid[:rows, :columns] / np.array([rows, columns]).reshape(2, 1, 1)
+    tones = 0.5 * y + 0.3 * x + 0.2 * (np.hypot(y - 0.2, x - 0.3) < 0.15)
+    tones = (tones - tones.min()) / (tones.max() - tones.min())
+    return np.round(tones * (2**bits - 1)).astype(np.uint16)
+
+
+def gray_film(rows: int = 64, columns: int = 48) -> NDArray[np.uint8]:
+    return film(rows, columns, bits=8).astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def dataset(pixels: NDArray[Any], *, bits: int = 12, photometric: str = "MONOCHROME2", **elements: Any) -> Dataset:
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.SOPClassUID = DigitalXRayImageStorageForPresentation
+    made.SOPInstanceUID = generate_uid(entropy_srcs=["plainfilm"])
+    made.Rows, made.Columns = pixels.shape[:2]
+    made.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
+    if pixels.ndim == 3:
+        made.PlanarConfiguration = 0
+    made.PhotometricInterpretation = photometric
+    made.BitsAllocated = 8 * pixels.dtype.itemsize
+    made.BitsStored, made.HighBit = bits, bits - 1
+    made.PixelRepresentation = int(pixels.dtype.kind == "i")
+    made.add_new("PixelData", "OW" if pixels.dtype.itemsize > 1 else "OB", pixels.tobytes())
+    for keyword, value in elements.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def dicom_bytes(made: Dataset) -> bytes:
+    stream = io.BytesIO()
+    made.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def encapsulated(made: Dataset, syntax: UID, frame: bytes) -> bytes:
+    made.file_meta.TransferSyntaxUID = syntax
+    made.PixelData = encapsulate([frame])
+    made["PixelData"].VR = "OB"
+    return dicom_bytes(made)
+
+
+def written(folder: Path, data: bytes, name: str = "file") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path

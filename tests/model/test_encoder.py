@@ -1,0 +1,160 @@
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from plainfilm.errors import RecipeError, WeightsError
+from plainfilm.model import backbones, encoder
+from plainfilm.model.backbones import BACKBONES
+
+LITE0 = BACKBONES["efficientnet_lite0"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+
+
+@dataclass
+class Pictures:
+    pixels: np.ndarray
+    fingerprint: str
+    asked: int = 0
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def batches(self, size):
+        for at in range(0, len(self.pixels), size):
+            self.asked += 1
+            yield self.pixels[at : at + size]
+
+
+def pictures(n=20, size=64, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (n, size, size), dtype=np.uint8)
+    return Pictures(pixels, f"made {n} {size} {seed}")
+
+
+def own_network(path, *, channels_last=False, opset=17, outputs=5, size=16):
+    """A user's ONNX backbone: the mean over the picture of 5 mixtures of its channels."""
+    shape = ["n", size, size, 3] if channels_last else ["n", 3, size, size]
+    mixtures = np.arange(3 * outputs, dtype=np.float32).reshape(3, outputs)
+    axes = [1, 2] if channels_last else [2, 3]
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["mean"], axes=axes, keepdims=0),
+        helper.make_node("MatMul", ["mean", "m"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "own", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", outputs])], [numpy_helper.from_array(mixtures, "m")],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return mixtures
+
+
+def test_features_are_computed_once_and_then_read_from_the_cache():
+    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=64))
+    images = pictures()
+    first = encoder.encode_store(opened, images)
+    asked = images.asked
+    second = encoder.encode_store(opened, images)
+    assert (first.cached, second.cached) == (False, True)
+    assert images.asked == asked
+    rows = np.array([3, 0, 19, 3])
+    np.testing.assert_array_equal(second.read(rows), first.read(rows))
+    np.testing.assert_allclose(first.read(rows), opened.encode(images.pixels[rows]), rtol=1e-4, atol=1e-5)
+
+
+def test_other_images_weights_or_preprocessing_never_share_a_cache(tmp_path):
+    small = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+    large = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=64))
+    wrong = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=64, scaling="0..255"))
+    paths = {
+        encoder.encode_store(opened, pictures(4, seed=seed)).path for opened in (small, large, wrong) for seed in (0, 1)
+    }
+    assert len(paths) == 6
+
+
+def test_an_encoding_that_is_cut_off_leaves_no_features(monkeypatch):
+    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+
+    def stop(done, _every):
+        if done >= 64:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode_store(opened, pictures(130), progress=stop)
+    assert not list((encoder.weights.cache_folder() / "features").glob("*"))
+    assert not encoder.encode_store(opened, pictures(130)).cached
+
+
+def test_the_exported_encoder_is_kept(monkeypatch):
+    prepare = encoder.preprocessing(LITE0, image_size=64, input_size=32)
+    encoder.open_encoder(LITE0, prepare)
+    monkeypatch.setattr(backbones, "build", lambda *_: pytest.fail("built again"))
+    assert encoder.open_encoder(LITE0, prepare).width == 1280
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_users_onnx_file_is_taken_with_the_scaling_that_is_named(channels_last, tmp_path):
+    mixtures = own_network(tmp_path / "own.onnx", channels_last=channels_last)
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+    images = pictures(3, 32).pixels
+    halved = images.reshape(3, 16, 2, 16, 2).mean(axis=(2, 4)) / 255
+    expected = np.repeat(halved.mean(axis=(1, 2))[:, None], 3, axis=1) @ mixtures
+    np.testing.assert_allclose(opened.encode(images), expected, rtol=1e-4)
+
+
+def test_a_users_onnx_file_needs_a_scaling(tmp_path):
+    own_network(tmp_path / "own.onnx")
+    with pytest.raises(RecipeError, match="does not say it"):
+        encoder.preprocessing(backbones.find(str(tmp_path / "own.onnx")), image_size=32)
+
+
+def test_onnx_files_that_are_no_backbone_are_refused(tmp_path):
+    own_network(tmp_path / "old.onnx", opset=11)
+    own_network(tmp_path / "size.onnx", size=24)
+    (tmp_path / "text.onnx").write_text("hello")
+    for name, reason in {
+        "old.onnx": "Export it again",
+        "size.onnx": "set backbone.input_size",
+        "text.onnx": "which is none",
+    }.items():
+        own = backbones.find(str(tmp_path / name))
+        with pytest.raises(WeightsError, match=reason):
+            encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+
+
+def test_features_that_are_not_finite_stop_the_encoding(tmp_path):
+    own_network(tmp_path / "own.onnx")
+    model = onnx.load(tmp_path / "own.onnx")
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((3, 5), np.nan, np.float32), "m"))
+    onnx.save(model, tmp_path / "own.onnx")
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+    with pytest.raises(WeightsError, match="NaN or infinity"):
+        encoder.encode_store(opened, pictures(4, 32))
+
+
+def test_reading_features_does_not_hold_the_file_in_memory():
+    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+    features = encoder.encode_store(opened, pictures(9))
+    assert features.read(np.array([], np.int64)).shape == (0, 1280)
+    np.testing.assert_array_equal(np.load(features.path)[[8, 2]], features.read(np.array([8, 2])))
+
+
+@pytest.mark.parametrize("scaling", ["auto", "caffe", "imagenet", "0..255"])
+def test_preprocessing_in_keras_and_onnx_agree_for_every_scaling(scaling):
+    prepare = encoder.preprocessing(LITE0, image_size=72, input_size=48, scaling=scaling)
+    images = pictures(2, 72).pixels
+    expected = np.asarray(encoder.keras_encoder(LITE0, prepare)(images.astype("float32"), training=False))
+    received = encoder.open_encoder(LITE0, prepare).encode(images)
+    assert np.abs(received - expected).max() / np.abs(expected).max() < 1e-4
+
+
+def test_an_unknown_scaling_lists_the_known_ones():
+    with pytest.raises(RecipeError, match="caffe"):
+        encoder.preprocessing(LITE0, image_size=64, scaling="torch")
