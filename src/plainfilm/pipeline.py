@@ -210,7 +210,7 @@ def fit(store: Store, recipe: Recipe, *, positive: str | None = None, progress: 
     }
 
     def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
-        note = f"loss {row['loss']:.3f}, validation loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}"
+        note = f"validation: loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}"
         progress("Training", epoch, recipe.training.epochs, note)
 
     progress("Training", 0, recipe.training.epochs, "")

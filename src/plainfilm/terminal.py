@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 METRICS = {
@@ -31,15 +31,27 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed and task.total and task.total > 1 else "", style="dim")
+        return Text(f"{speed:>6,.0f}/s" if speed and task.total and task.total > 1 else " " * 8, style="dim")
+
+
+def _fixed(text: str, width: int) -> TextColumn:
+    return TextColumn(text, table_column=Column(no_wrap=True, min_width=width))
 
 
 class Shown:
     """Progress as `pipeline.Progress` reports it, one bar a stage."""
 
     def __init__(self, *, quiet: bool) -> None:
-        columns = (TextColumn("{task.description:<24}"), BarColumn(24), TextColumn("{task.fields[count]:>13}"), _Rate(), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("[dim]{task.fields[note]}"))  # fmt: skip
-        self._progress = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        note = TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis"))
+        steps = (
+            _fixed("{task.description}", 22),
+            BarColumn(10),
+            _fixed("{task.fields[count]:>14}", 14),
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            note,
+        )
+        self._progress = Progress(*steps, console=Console(stderr=True), disable=quiet, expand=True)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Shown":

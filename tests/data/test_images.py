@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
 from PIL import Image
 from pydicom.uid import MPEG2MPML, ComprehensiveSRStorage
 
+from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
 from plainfilm.data import images
 from plainfilm.data.decoding import raster
 from plainfilm.errors import ImageError, UsageError

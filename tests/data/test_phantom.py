@@ -302,7 +302,7 @@ def test_an_empty_folder_is_filled_and_an_impossible_one_is_an_error(tmp_path):
         phantom.write_phantoms(tmp_path / "file" / "made", n=4)
 
 
-def test_a_killed_run_leaves_no_folder_and_the_next_one_succeeds(tmp_path, monkeypatch):
+def test_a_stopped_run_leaves_nothing_and_the_next_one_succeeds(tmp_path, monkeypatch):
     render, made = phantom.render, []
 
     def dies(visit):
@@ -314,7 +314,7 @@ def test_a_killed_run_leaves_no_folder_and_the_next_one_succeeds(tmp_path, monke
     monkeypatch.setattr(phantom, "render", dies)
     with pytest.raises(KeyboardInterrupt):
         phantom.write_phantoms(tmp_path / "made", n=6)
-    assert [path.name for path in tmp_path.iterdir()] == [".made.part"]
+    assert list(tmp_path.iterdir()) == []
     phantom.write_phantoms(tmp_path / "made", n=6)
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
     assert len(list(Path(tmp_path / "made").rglob("*.jpg"))) == 6

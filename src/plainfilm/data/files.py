@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     place of an empty one or of none, never of a full one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _sweep(path)
     try:
         yield partial
         _sync(partial)
@@ -33,10 +34,11 @@ def _sync(path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        owner = leftover.name.split(".")[-2]
-        if not (owner.isdigit() and _is_running(int(owner))):
-            _remove(leftover)
+    for file in path.parent.iterdir():
+        owner = re.fullmatch(rf"\.{re.escape(path.name)}\.([0-9]+)\.partial", file.name)
+        # Our own number stands for an earlier process: containers count from 1 each time.
+        if owner and (int(owner[1]) == os.getpid() or not _is_running(int(owner[1]))):
+            _remove(file)
 
 
 def _is_running(pid: int) -> bool:

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import math
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +18,16 @@ from plainfilm.data import duplicates, images, split, store
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.errors import CatalogError, ImageError, Problem
+from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
 BATCH = 256
+MEASURED = frozenset(
+    {"width", "height", "format", "mode", "bits", "quality", "ppi", "photometric", "transfer_syntax"}
+)  # never a table's word
+IDENTIFYING = frozenset(
+    {"patient", "patientid", "patientname", "name", "subject", "subjectid", "mrn", "medicalrecordnumber"}
+    | {"birthdate", "dateofbirth", "dob", "patientbirthdate", "patientaddress"}
+)  # letters of columns that must not stand in a store
 Advance = Callable[[int, int], None]
 
 
@@ -86,7 +95,7 @@ def fill_store(
     SplitError
         Too few patients of a class.
     StoreError
-        The store cannot be written.
+        The store, or its table of problems, cannot be written.
     """
     order = np.random.default_rng(seed).permutation(len(catalog.entries))
     entries = [catalog.entries[index] for index in order]
@@ -96,7 +105,7 @@ def fill_store(
         classes, labels = _labels(read)
         found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), np.concatenate(read.thumbs))
         conflict = duplicates.label_conflicts(found, labels)
-        read.problems += _conflict_problems(read, found, labels, classes)
+        read.problems += _conflict_problems(read, found, conflict, labels, classes)
         columns, leakage = _columns(read, classes, labels, found, ~conflict, seed)
         done = Ingested(
             path=out,
@@ -159,8 +168,9 @@ def _read_all(
     if waiting:
         flush()
     if not read.entries:
+        first = f" First: {read.problems[0].sentence}" if read.problems else ""
         raise CatalogError(
-            f"Expected radiographs that can be read; received {len(entries)} files and none could be. First: {read.problems[0].sentence}"
+            f"Expected radiographs that can be read; received {len(entries)} files and none could be.{first}"
         )
     return read
 
@@ -168,8 +178,17 @@ def _read_all(
 def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
     read.entries.append(entry)
     read.sha256.append(outcome.sha256)
-    read.details.append({**outcome.provenance, **{key: value for key, value in entry.details.items() if value != ""}})
+    read.details.append({**outcome.provenance, **_told(entry.details)})
     read.problems += [Problem(entry.file, code, sentence, fatal=False) for code, sentence in outcome.remarks]
+
+
+def _told(details: Mapping[str, str]) -> dict[str, str]:
+    """What a table says, under names that HDF5 can hold; not what the file tells better, nor who the patient is."""
+    return {
+        re.sub(r"^\.$|[/\0\ud800-\udfff]", "_", key): value
+        for key, value in details.items()
+        if value != "" and key not in MEASURED and re.sub(r"[^a-z0-9]", "", key.lower()) not in IDENTIFYING
+    }
 
 
 def _labels(read: _Read) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -184,18 +203,22 @@ def _labels(read: _Read) -> tuple[tuple[str, ...], NDArray[np.int64]]:
 
 
 def _conflict_problems(
-    read: _Read, found: duplicates.Duplicates, labels: NDArray[np.int64], classes: Sequence[str]
+    read: _Read,
+    found: duplicates.Duplicates,
+    conflict: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
 ) -> list[Problem]:
-    problems = {}
-    for a, b in found.pairs:
-        if labels[a] != labels[b] and min(labels[a], labels[b]) >= 0:
-            for one, other in ((a, b), (b, a)):
-                sentence = (
-                    f"Expected one label for one image; the same image stands under {classes[labels[one]]} here and under "
-                    f"{classes[labels[other]]} as {read.entries[other].file}. Both were left out: remove the wrong one."
-                )
-                problems[one] = Problem(read.entries[one].file, "two-labels", sentence)
-    return list(problems.values())
+    image = duplicates.join_groups(len(labels), found.pairs, [""] * len(labels))
+    problems = []
+    for row in np.flatnonzero(conflict):
+        other = np.flatnonzero((image == image[row]) & (labels >= 0) & (labels != labels[row]))[0]
+        sentence = (
+            f"Expected one label for one image; the same image stands under {classes[labels[row]]} here and under "
+            f"{classes[labels[other]]} as {read.entries[other].file}. Both were left out: remove the wrong one."
+        )
+        problems.append(Problem(read.entries[row].file, "two-labels", sentence))
+    return problems
 
 
 def _columns(
@@ -238,13 +261,14 @@ def _patients(read: _Read) -> list[str]:
     def hashed(entry: Entry, details: dict[str, Any]) -> str:
         patient = entry.patient or str(details.pop("patient", "") or "")
         details.pop("patient", None)
-        return hashlib.sha256(salt + f"{entry.source}\0{patient}".encode()).hexdigest()[:24] if patient else ""
+        name = f"{entry.source}\0{patient}".encode(errors="surrogatepass")
+        return hashlib.sha256(salt + name).hexdigest()[:24] if patient else ""
 
     return [hashed(entry, details) for entry, details in zip(read.entries, read.details, strict=True)]
 
 
 def _as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
-    """One array a name over all rows: float64 where every value is a number (NaN for none), else text ("" for none)."""
+    """One array a name over all rows: float64 where every value is a finite number (NaN for none), else text ("" for none)."""
     columns = {}
     for name in sorted({key for row in rows for key in row}):
         values = [row.get(name, "") for row in rows]
@@ -255,10 +279,13 @@ def _as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
 
 
 def _number(value: Any) -> float | None:
+    if value == "":
+        return math.nan
     try:
-        return float(value) if value != "" else float("nan")
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if math.isfinite(number) and "_" not in str(value) else None  # 1_2 is a name
 
 
 def _problem_summary(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
@@ -277,8 +304,21 @@ def problems_path(out: Path) -> Path:
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """Write the table of problems: path, reason code, sentence, and whether the file was left out."""
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "reason", "sentence", "left_out"])
-        writer.writerows([p.file, p.code, p.sentence, "yes" if p.fatal else "no"] for p in problems)
+    """Write the table of problems: path, reason code, sentence, and whether the file was left out.
+
+    Raises
+    ------
+    StoreError
+        The table cannot be written.
+    """
+    rows = [(p.file, p.code, p.sentence, "yes" if p.fatal else "no") for p in problems]
+    try:
+        with (
+            written_whole(path) as partial,
+            partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            csv.writer(file).writerows([("file", "reason", "sentence", "left_out"), *rows])
+    except OSError as error:
+        raise StoreError(
+            f"Expected to write {path}; received: {error.strerror}. The store itself is whole; free space and ingest again for this table."
+        ) from error

@@ -5,7 +5,6 @@
 
 import csv
 import io
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from plainfilm.data.files import written_whole
 from plainfilm.data.rendering.anatomy import make_anatomy
 from plainfilm.data.rendering.exposure import Disease, Posture, expose
 from plainfilm.data.rendering.hospitals import HOSPITALS, SHORTCUTS, Hospital, develop
@@ -229,7 +229,7 @@ def encode(phantom: Phantom) -> bytes:
 
 
 def write_phantoms(
-    folder: Path,
+    folder: str | Path,
     *,
     n: int = 300,
     seed: int = 0,
@@ -240,8 +240,7 @@ def write_phantoms(
 ) -> Path:
     """Write `CLASS/*.jpg` and `metadata.csv`, as `plan` draws them.
 
-    The folder appears whole or not at all: a killed run leaves only `.NAME.part` beside it, and the next run replaces
-    that.
+    The folder appears whole or not at all.
 
     Parameters
     ----------
@@ -254,20 +253,16 @@ def write_phantoms(
     UsageError : see `plan`
     """
     visits = plan(n, seed=seed, shortcut=shortcut, strength=strength, duplicates=duplicates)
-    part = folder.with_name(f".{folder.name}.part")
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CatalogError(f"Expected a new or empty folder for phantoms; received {folder}. Name another.")
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise CatalogError(f"Expected a new or empty folder for phantoms; received {folder}. Name another.")
-        shutil.rmtree(part, ignore_errors=True)
-        for name in CLASSES:
-            (part / name).mkdir(parents=True)
-        _write_films(part, visits, workers)
-        _write_table(part / "metadata.csv", visits)
-        if folder.exists():
-            folder.rmdir()
-        part.replace(folder)
+        with written_whole(folder) as part:
+            for name in CLASSES:
+                (part / name).mkdir(parents=True)
+            _write_films(part, visits, workers)
+            _write_table(part / "metadata.csv", visits)
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         raise CatalogError(
             f"Expected a folder that can be written; received {folder} ({error.strerror or error}). Name another."
         ) from error

@@ -25,9 +25,10 @@ def assign(
 ) -> NDArray[np.int64]:
     """Deal whole groups to parts so that each class comes near its share in every part.
 
-    In random order, each to the part that lacks most of the group's classes; groups too large to fit in late come first.
-    As scikit-learn's StratifiedGroupKFold, but for unequal shares, in time linear in the groups, and without dealing
-    every patient with several images to the largest part.
+    Large groups first, those of one size in random order, each to the part where it lowers the chi-square between rows
+    there and rows wanted most; so groups of every size come to every part (Sainte-Laguë's rule for seats, by size). A
+    class with as many groups left as parts without it goes to one of these parts. As scikit-learn's
+    StratifiedGroupKFold, but for unequal shares, and in time linear in the groups.
 
     Parameters
     ----------
@@ -46,26 +47,22 @@ def assign(
         Index of the part.
     """
     _, index = np.unique(group, return_inverse=True)
-    classes = int(labels.max(initial=-1)) + 1
-    counts = np.zeros((int(index.max(initial=-1)) + 1, classes))
-    np.add.at(counts, (index, labels), 1)
+    present, label = np.unique(labels, return_inverse=True)
+    counts = np.zeros((int(index.max(initial=-1)) + 1, len(present)))
+    np.add.at(counts, (index, label), 1)
+    wanted = np.outer(np.asarray(shares) / np.sum(shares), counts.sum(0))
     order = np.random.default_rng(seed).permutation(len(counts))
-    lacking = _targets(counts.sum(0), shares)
-    size = counts.sum(1)[order]
-    order = order[np.argsort(-np.where(size > lacking.sum(1).min() / 10, size, 0), kind="stable")]
     part = np.empty(len(counts), np.int64)
-    for each in order:
-        part[each] = np.argmax(lacking @ counts[each])
-        lacking[part[each]] -= counts[each]
+    lacking, without, left = wanted.copy(), np.ones(wanted.shape, bool), (counts > 0).sum(0)
+    for each in order[np.argsort(-counts.sum(1)[order], kind="stable")]:
+        has = counts[each] > 0
+        urgent = without & has & (left <= without.sum(0))
+        gain = ((lacking - counts[each] / 2) / wanted) @ counts[each]
+        part[each] = here = np.lexsort((-gain, -urgent.sum(1)))[0]
+        lacking[here] -= counts[each]
+        without[here] &= ~has
+        left -= has
     return part[index]
-
-
-def _targets(totals: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
-    """Rows wanted in each part and class, (parts, classes): the share, but at least one; the largest part gives."""
-    wanted = np.maximum(np.outer(np.asarray(shares) / np.sum(shares), totals), 1.0)
-    largest = int(np.argmax(shares))
-    wanted[largest] -= wanted.sum(0) - totals
-    return wanted
 
 
 def make(
@@ -114,7 +111,7 @@ def complete(
             f"Expected a split for every labelled image or for none; received {missing} of {int(labelled.sum())} without. "
             "Fill the column `split`, or leave it out."
         )
-    out = np.where(labelled, split, "")
+    out = np.where(labelled, split, "").astype("U10")
     if not (out == "validation").any():
         train = np.flatnonzero(out == "train")
         _check_enough(labels[train], group[train], classes, parts=2)

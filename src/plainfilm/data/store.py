@@ -8,7 +8,8 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
-from plainfilm.errors import StoreError
+from plainfilm.errors import StoreError, UsageError
 
 FORMAT = "plainfilm-store"
 VERSION = 1
@@ -26,6 +27,7 @@ SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
 _TEXT = h5py.string_dtype()
+_DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)  # what h5py makes of other contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class StoreWriter:
             _write_column(self._file, f"provenance/{name}", values)
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self._file.attrs.update(
-            {"format": FORMAT, "version": VERSION, "classes": np.array(columns.classes, object), "size": self._images.shape[1],
+            {"format": FORMAT, "version": VERSION, "classes": _as_text(columns.classes), "size": self._images.shape[1],
              "fingerprint": fingerprint, "created": created, **attributes}
         )  # fmt: skip
 
@@ -106,20 +108,32 @@ def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
     StoreError
         The folder cannot be written, or the disk is full; the old file is left as it was.
     """
+    if path.is_dir():
+        raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
     try:
         with written_whole(path) as partial, h5py.File(partial, "w") as file:
             yield StoreWriter(file, size, expected)
     except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
         raise StoreError(
-            f"Expected to write {path}; received: {error}. Free space, or choose another --out. Nothing was changed."
+            f"Expected to write {path}; received: {_reason(error)}. Free space, or choose another --out. Nothing was changed."
         ) from error
 
 
 def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
     is_text = values.dtype.kind in "UO"
-    file.create_dataset(
-        name, data=values.astype(object) if is_text else values, dtype=_TEXT if is_text else values.dtype
-    )
+    file.create_dataset(name, data=_as_text(values) if is_text else values, dtype=_TEXT if is_text else values.dtype)
+
+
+def _as_text(values: Iterable[str]) -> NDArray[np.object_]:
+    """Text that HDF5 can hold: file names need not be Unicode (PEP 383), and nothing after a NUL would be read."""
+    texts = [value.replace("\0", "").encode(errors="backslashreplace").decode() for value in values]
+    return np.array(texts, object)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in a few words: HDF5 tells the time, the buffer's address and more, in two lines."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())
 
 
 class Store:
@@ -148,14 +162,14 @@ class Store:
         self._file = _open(self.path)
         try:
             self._load()
-        except (KeyError, OSError, ValueError, UnicodeDecodeError) as error:
-            self._file.close()
-            raise StoreError(
-                f"Expected a whole plainfilm store; {self.path} is damaged ({error}). Ingest it again."
-            ) from error
         except StoreError:
             self._file.close()
             raise
+        except _DAMAGE as error:
+            self._file.close()
+            raise StoreError(
+                f"Expected a whole plainfilm store; {self.path} is damaged ({_reason(error)}). Ingest it again."
+            ) from error
 
     def _load(self) -> None:
         self.attributes = _read_attributes(self._file, self.path)
@@ -167,10 +181,12 @@ class Store:
         self.split, self.patient, self.source = columns["split"], columns["patient"], columns["source"]
         self.file, self.sha256 = columns["file"], columns["sha256"]
         self.provenance = {name: _read_column(data) for name, data in self._file.get("provenance", {}).items()}
-        if self._images.shape[1:] != (self.size, self.size) or any(
-            len(column) != len(self._images) for column in columns.values()
-        ):
+        if self._images.dtype != np.uint8 or self._images.shape[1:] != (self.size, self.size):
+            raise ValueError(f"its images are not of {self.size} × {self.size} bytes")
+        if any(column.shape != self._images.shape[:1] for column in (*columns.values(), *self.provenance.values())):
             raise ValueError("its columns are not of one length")
+        if not np.isin(self.labels, np.arange(UNLABELLED, len(self.classes))).all():
+            raise ValueError("its labels are not numbers of its classes")
 
     def __enter__(self) -> Self:
         return self
@@ -186,7 +202,15 @@ class Store:
         return len(self.labels)
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Give the labelled rows of a split in the store's order, int64 (k)."""
+        """Give the labelled rows of a split ("train", "validation" or "test") in the store's order, int64 (k).
+
+        Raises
+        ------
+        UsageError
+            No such split.
+        """
+        if split not in SPLITS:
+            raise UsageError(f"Expected a split among {', '.join(SPLITS)}; received {split!r}. Name one of them.")
         return np.flatnonzero((self.split == split) & (self.labels >= 0))
 
     def images(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -282,16 +306,28 @@ class Store:
                 log.write(json.dumps(line) + "\n")
         except OSError as error:
             raise StoreError(
-                f"Expected to note the opening of the test part in {self.log_path}; received: {error.strerror}. "
+                f"Expected to note the opening of the test part in {self.log_path}; received: {_reason(error)}. "
                 "Move the store to a folder that you can write to."
             ) from error
         return self.test_openings()
 
     def test_openings(self) -> int:
-        """Count the openings of this store's test part so far; those of another content under the same name are not counted."""
-        if not self.log_path.is_file():
+        """Count the openings of this store's test part so far; those of another content under the same name are not counted.
+
+        Raises
+        ------
+        StoreError
+            The log cannot be read.
+        """
+        try:
+            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
             return 0
-        lines = self.log_path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise StoreError(
+                f"Expected to count the openings of the test part in {self.log_path}; received: {_reason(error)}. "
+                "Change its permissions."
+            ) from error
         return sum(f'"fingerprint": "{self.fingerprint}"' in line for line in lines)
 
 
@@ -306,16 +342,16 @@ def count_by_split(
 
 
 def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        received = "a folder" if path.is_dir() else "no such file"
-        raise StoreError(
-            f"Expected a plainfilm store; received {path} ({received}). Make one with: plainfilm ingest FOLDER --out {path.stem}.h5"
-        )
     try:
+        if not path.is_file():
+            received = "a folder" if path.is_dir() else "no such file"
+            raise StoreError(
+                f"Expected a plainfilm store; received {path} ({received}). Make one with: plainfilm ingest FOLDER --out {path.stem}.h5"
+            )
         return h5py.File(path, "r")
-    except OSError as error:
-        if isinstance(error, PermissionError):
-            raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
+    except PermissionError as error:
+        raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
+    except (OSError, RuntimeError) as error:
         reason = "it is truncated" if "truncated" in str(error) else "it is not an HDF5 file"
         raise StoreError(f"Expected a plainfilm store; received {path} ({reason}). Ingest it again.") from error
 

@@ -67,19 +67,37 @@ def source_rule(
 
 
 def worth(rule: SourceRule, accuracy: Estimate) -> Worth:
-    """Say what an accuracy is worth beside the source rule's; compares intervals, not values."""
-    percent = f"{100 * rule.accuracy.value:.1f} %"
-    if len(rule.sources) == 1:
-        return Worth("caution", "All images come from one source. Nothing here says how the model does anywhere else: test it on another hospital's images.")  # fmt: skip
-    if rule.accuracy.value >= accuracy.low:
+    """Say what an accuracy is worth beside two rules that see no image: the source's, and always naming one class.
+
+    Compares intervals with these rules, not values with values.
+    """
+    name, share = rule.guess
+    known = f"{100 * rule.accuracy.value:.1f} %"
+    tells = rule.accuracy.low > share
+    if tells and rule.accuracy.value >= accuracy.low:
         return Worth(
             "warning",
-            f"Without looking at any image, knowing only which source it came from gives {percent}. This accuracy does not show "
+            f"Without looking at any image, knowing only which source it came from gives {known}. This accuracy does not show "
             "that the model sees disease: it may only tell the sources apart.",
         )
-    if rule.accuracy.low > rule.guess[1]:
+    if accuracy.low <= share:
         return Worth(
             "caution",
-            f"Knowing only which source an image came from already gives {percent}. Part of this accuracy may be the source.",
+            f"Always answering {name} would be right in {100 * share:.1f} %, and the interval reaches down to that: "
+            "the model has learnt nothing, or the test part is too small to show it.",
         )
-    return Worth("none", f"Knowing only which source an image came from gives {percent}, no better than naming the commonest class. The source does not explain this accuracy.")  # fmt: skip
+    if tells:
+        return Worth(
+            "caution",
+            f"Knowing only which source an image came from already gives {known}. Part of this accuracy may be the source.",
+        )
+    if len(rule.sources) == 1:
+        return Worth(
+            "caution",
+            "All images come from one source. Nothing here says how the model does anywhere else: test it on another hospital's images.",
+        )
+    return Worth(
+        "none",
+        f"Knowing only which source an image came from gives {known}, no better than always answering {name}. "
+        "The source does not explain this accuracy.",
+    )

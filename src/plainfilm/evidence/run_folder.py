@@ -19,6 +19,7 @@ from plainfilm.evidence.report import Report, write_report
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Trained
 from plainfilm.model.encoder import processors
+from plainfilm.model.recipes import Recipe
 
 INTENDED_USE = "Research use only; not a medical device."
 
@@ -50,12 +51,22 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
     _write_predictions(folder / "predictions.csv", run)
     metrics = _metrics(run)
     bundle.write(
-        folder / "model.plainfilm", run.trained.classifier(), about=_about(run), metrics=metrics, recipe=recipe
+        folder / "model.plainfilm",
+        run.trained.classifier(),
+        about=_about(run),
+        metrics=metrics,
+        recipe=_without_paths(run.trained.recipe).to_toml(),
     )
-    write_report(_report(run, metrics), folder)
+    write_report(_report(run, metrics, started), folder)
     metrics["seconds"]["total"] = time.perf_counter() - started
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics
+
+
+def _without_paths(recipe: Recipe) -> Recipe:
+    """The recipe for the bundle, which is shared: files by their names, not by where they lay on this machine."""
+    files = {key: Path(getattr(recipe.backbone, key)).name for key in ("name", "weights")}
+    return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, **files))
 
 
 def _metrics(run: Finished) -> dict[str, Any]:
@@ -124,7 +135,7 @@ def _write_predictions(path: Path, run: Finished) -> None:
     _write_table(path, ["file", "split", "label", *header], rows())
 
 
-def _report(run: Finished, metrics: Mapping[str, Any]) -> Report:
+def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report:
     store, trained, judged = run.store, run.trained, run.judged
     decision, test = trained.decision, judged.scores["test"]
     roc, precision_recall, reliability = findings.lines(test, decision, judged.metrics["test"])
@@ -161,6 +172,7 @@ def _report(run: Finished, metrics: Mapping[str, Any]) -> Report:
         times=[
             ("Encoding" + (" (from the cache)" if trained.features.cached else ""), seconds),
             ("Training", trained.fitted.seconds),
+            ("All until this page", time.perf_counter() - started),
         ],
         images_per_second=len(store) / seconds if seconds else None,
         recipe=trained.recipe.to_toml(),
@@ -176,12 +188,7 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
     prepare = trained.encoder.preprocessing
     return [
         ("Store", store.path.name),
-        (
-            "Recipe",
-            f"{trained.recipe.name}: {trained.recipe.description}"
-            if trained.recipe.description
-            else trained.recipe.name,
-        ),
+        ("Recipe", trained.recipe.name),
         ("Backbone", f"{trained.encoder.name}, frozen; {prepare.input_size} px, input scaled {prepare.scaling}"),
         ("Epoch kept", f"{trained.fitted.epoch} of {len(trained.fitted.history)}"),
         ("Seed", str(trained.recipe.seed)),

@@ -6,7 +6,10 @@ Nothing in it is unpickled, extracted or executed. Opening checks names, sizes, 
 import hashlib
 import io
 import json
+import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +101,16 @@ def load(path: str | Path) -> Bundle:
     members = _read_members(path)
     manifest = _json(path, members[_MANIFEST])
     _check_manifest(path, manifest, members)
-    decision = Decision(
-        classes=tuple(manifest["classes"]),
-        positive=manifest["positive"],
-        temperature=float(manifest["temperature"]),
-        threshold=float(manifest["threshold"]),
-    )
-    classifier = Classifier(members[_NETWORK], decision)
-    _check_golden(path, classifier, members)
-    return Bundle(classifier, manifest, _json(path, members[_METRICS]), members[_RECIPE].decode())
+    metrics, decision = _json(path, members[_METRICS]), _decision(path, manifest)
+    try:
+        recipe = members[_RECIPE].decode()
+        images, logits = (np.load(io.BytesIO(members[name]), allow_pickle=False) for name in (_IMAGES, _LOGITS))
+        classifier = Classifier(members[_NETWORK], decision)
+        received = classifier.logits(images)
+    except Exception as error:  # ONNX Runtime's errors have no class of their own
+        raise _not_one(path, _first_line(error)) from error
+    _check_golden(path, decision, received, logits)
+    return Bundle(classifier, manifest, metrics, recipe)
 
 
 def _read_members(path: Path) -> dict[str, bytes]:
@@ -123,14 +127,18 @@ def _read_members(path: Path) -> dict[str, bytes]:
         raise BundleError(
             f"Expected a plainfilm bundle; received {path}, which does not exist. Give the path of a model.plainfilm."
         ) from error
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise _not_one(path, str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError) as error:
+        raise _not_one(path, _first_line(error)) from error
 
 
 def _not_one(path: Path, reason: str) -> BundleError:
     return BundleError(
         f"Expected a whole plainfilm bundle; received {path} ({reason}). Get the file again from where it was made."
     )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def _json(path: Path, data: bytes) -> dict[str, Any]:
@@ -146,7 +154,7 @@ def _json(path: Path, data: bytes) -> dict[str, Any]:
 def _check_manifest(path: Path, manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> None:
     if manifest.get("format") != FORMAT:
         raise _not_one(path, "its manifest is of another kind")
-    if not isinstance(manifest.get("version"), int) or manifest["version"] > VERSION:
+    if type(manifest.get("version")) is not int or manifest["version"] > VERSION:
         raise BundleError(
             f"Expected a bundle of version {VERSION} or older; {path} has version {manifest.get('version')}. Update plainfilm."
         )
@@ -159,7 +167,26 @@ def _check_manifest(path: Path, manifest: Mapping[str, Any], members: Mapping[st
         raise _not_one(path, "a member does not have the hash in its manifest: the file was altered")
 
 
-def _check_golden(path: Path, classifier: Classifier, members: Mapping[str, bytes]) -> None:
-    images, expected = (np.load(io.BytesIO(members[name]), allow_pickle=False) for name in (_IMAGES, _LOGITS))
-    if not np.allclose(classifier.logits(images), expected, rtol=1e-3, atol=_GOLDEN_TOLERANCE):
+def _decision(path: Path, manifest: Mapping[str, Any]) -> Decision:
+    classes, positive = manifest.get("classes"), manifest.get("positive")
+    if not isinstance(classes, list) or len(set(map(str, classes))) < 2 or not all(isinstance(c, str) for c in classes):
+        raise _not_one(path, "its manifest names no classes")
+    if (positive is not None or len(classes) == 2) and positive not in classes:
+        raise _not_one(path, "its positive class is none of its classes")
+    temperature, threshold = (manifest.get(name) for name in ("temperature", "threshold"))
+    numbers = [each for each in (temperature, threshold) if isinstance(each, int | float) and math.isfinite(each)]
+    if len(numbers) < 2 or numbers[0] <= 0:
+        raise _not_one(path, "its temperature or threshold is no such number")
+    return Decision(
+        classes=tuple(classes), positive=positive, temperature=float(numbers[0]), threshold=float(numbers[1])
+    )
+
+
+def _check_golden(
+    path: Path, decision: Decision, received: NDArray[np.float32], expected: NDArray[np.float32]
+) -> None:
+    widths = {1, 2} if len(decision.classes) == 2 else {len(decision.classes)}
+    if not len(received) or received.shape[1] not in widths:
+        raise _not_one(path, "its network does not answer for its classes")
+    if received.shape != expected.shape or not np.allclose(received, expected, rtol=1e-3, atol=_GOLDEN_TOLERANCE):
         raise _not_one(path, "its network gives other answers here than where it was made")

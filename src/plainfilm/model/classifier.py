@@ -84,6 +84,7 @@ class Classifier:
         self.decision, self.classes_, self.network = decision, decision.classes, network
         self._session = _session(network)
         self.image_size = int(self._session.get_inputs()[0].shape[1])
+        self._outputs = {each.name: each.shape for each in self._session.get_outputs()}["logits"][1]
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits float32 (n, 1) or (n, classes) of gray uint8 images (n, s, s).
@@ -100,7 +101,7 @@ class Classifier:
         parts = [
             self._session.run(["logits"], {"images": images[at : at + BATCH]})[0] for at in range(0, len(images), BATCH)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
+        return np.concatenate(parts) if parts else np.empty((0, self._outputs), np.float32)
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Calibrated probabilities float64 (n, classes)."""
@@ -153,5 +154,5 @@ def _session(network: bytes) -> Any:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = processors()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised as well
     return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])

@@ -70,7 +70,7 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A training procedure; every value is checked when it is made."""
+    """A training procedure; `load` checks every value."""
 
     name: str = "default"
     description: str = ""
@@ -83,11 +83,16 @@ class Recipe:
     def to_toml(self) -> str:
         """Write every value, resolved, as TOML that `load` reads back."""
         values = dataclasses.asdict(self)
-        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+        lines = [f"{key} = {_as_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
         for section, content in values.items():
             if isinstance(content, dict):
-                lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in content.items())]
+                lines += ["", f"[{section}]", *(f"{key} = {_as_toml(value)}" for key, value in content.items())]
         return "\n".join(lines) + "\n"
+
+
+def _as_toml(value: Any) -> str:
+    """TOML writes these values as JSON does, but knows no surrogate pairs and wants DEL escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def names() -> list[str]:
@@ -120,7 +125,7 @@ def load(name: str = "default", settings: Mapping[str, Any] | None = None) -> Re
         section, _, last = key.rpartition(".")
         target = values.setdefault(section, {}) if section else values
         if not isinstance(target, dict):
-            raise _unknown(key, ())
+            raise _unknown(key, [each.name for each in dataclasses.fields(Recipe)])
         target[last] = value
     recipe: Recipe = _build(Recipe, values, "")
     return recipe
@@ -143,7 +148,7 @@ def _parse_file(path: Path) -> dict[str, Any]:
         raise RecipeError(
             f"Expected a recipe file; received {path}: {error.strerror}. Give the path of a TOML file."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML that is none, bytes that are no text, a number of 5,000 digits
         raise RecipeError(
             f"Expected a recipe in TOML; received {path}, which is none ({error}). Correct that line."
         ) from error
@@ -198,7 +203,7 @@ def _coerced(key: str, value: Any, kind: Any) -> Any:
     if isinstance(value, str) and kind is not str:
         try:
             value = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = tuple(part.strip() for part in value.split(",")) if kind == tuple[str, ...] else value
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
@@ -249,9 +254,11 @@ def parse_threshold(rule: str) -> tuple[str, float]:
         return rule, float("nan")
     if value is not None and 0 <= value <= 1 and (kind in {"sensitivity", "specificity"} if text else True):
         return (kind if text else "fixed"), value
+    close = difflib.get_close_matches(kind, ("youden", "accuracy", "sensitivity", "specificity"), 1, 0.5)
+    hint = f"Did you mean {close[0]}{':' + text if text else ''}?" if close and close[0] != kind else "Set one of them."
     raise RecipeError(
         'Expected evaluation.threshold to be a number from 0 to 1, "youden", "accuracy", "sensitivity:0.95" or "specificity:0.95"; '
-        f"received {rule!r}. Set one of them."
+        f"received {rule!r}. {hint}"
     )
 
 

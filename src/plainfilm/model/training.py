@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.errors import RecipeError
 from plainfilm.model import heads
 from plainfilm.model.recipes import Recipe
 
@@ -73,6 +74,11 @@ def fit_head(
         Parts whose inputs are float32 features (b, width).
     on_epoch
         Called after each epoch with its number (from 1) and its metrics.
+
+    Raises
+    ------
+    RecipeError
+        The training diverged: the kept epoch's validation loss is no number.
     """
     model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
     return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch)
@@ -126,8 +132,18 @@ def fit(
         )
     start = time.perf_counter()
     model.fit(batches, validation_data=checks, epochs=settings.epochs, verbose=0, callbacks=callbacks, shuffle=False)
-    kept = int(np.argmin([row["val_loss"] for row in history])) if settings.keep == "best" else len(history) - 1
+    kept = _kept([row["val_loss"] for row in history], settings.keep)
     return Fitted(model, history, kept + 1, time.perf_counter() - start)
+
+
+def _kept(val_losses: list[float], keep: str) -> int:
+    finite = np.isfinite(val_losses)
+    if not (finite.any() if keep == "best" else finite[-1]):
+        raise RecipeError(
+            f"Expected a validation loss that is a number; received {val_losses[-1]} after {len(val_losses)} epochs. "
+            "Lower training.learning_rate."
+        )
+    return int(np.nanargmin(val_losses)) if keep == "best" else len(val_losses) - 1
 
 
 def _batches(

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset, dcmread
@@ -29,6 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
 from plainfilm.data import images
 from plainfilm.data.decoding import radiograph_dicom
 from plainfilm.errors import ImageError

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from made_files import encoded, film, gray_film, written
 from numpy.typing import NDArray
 from PIL import Image
 
+from made_files import encoded, film, gray_film, written
 from plainfilm.data import images
 from plainfilm.data.decoding import raster
 from plainfilm.errors import ImageError

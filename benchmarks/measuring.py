@@ -1,0 +1,94 @@
+"""What the benchmarks share: running a command, its seconds and its peak memory, and where the shared data lie."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A finished command: wall seconds, peak resident memory of it and its children together (MB), and its stdout."""
+
+    seconds: float
+    peak_mb: float
+    stdout: str
+
+
+def plainfilm(*arguments: str | Path, cache: Path, **environment: str) -> Measured:
+    """Run the command line of this checkout with its own cache."""
+    return run([sys.executable, "-m", "plainfilm.cli", *map(str, arguments)], PLAINFILM_CACHE=str(cache), **environment)
+
+
+def run(command: Sequence[str], **environment: str) -> Measured:
+    """Run a command to its end; a failure ends the benchmark with what it wrote."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    watch = _Watch(process.pid)
+    stdout, stderr = process.communicate()
+    seconds = time.perf_counter() - start
+    watch.stop()
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{stderr[-2000:]}")
+    return Measured(seconds, watch.peak_mb, stdout)
+
+
+class _Watch:
+    """Samples the memory of a process and its descendants, 20 times a second (Linux)."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak_mb, self._pid, self._stopped = 0.0, pid, threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def _sample(self) -> None:
+        while not self._stopped.wait(0.05):
+            self.peak_mb = max(self.peak_mb, sum(_resident_mb(pid) for pid in _tree(self._pid)))
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, children.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def _resident_mb(pid: int) -> float:
+    """Proportional set size: pages that processes share are counted once."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Least, median and largest."""
+    return {"least": min(values), "median": statistics.median(values), "largest": max(values)}
+
+
+def finish(figures: Mapping[str, Any], out: Path | None) -> None:
+    """Print figures as JSON and write them to `out`."""
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")

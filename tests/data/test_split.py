@@ -1,0 +1,265 @@
+"""Splits: whole groups, near the shares, every class in every part, reproducible; leakage counted right."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plainfilm.data import split
+from plainfilm.errors import SplitError
+
+SEEDS = st.integers(0, 2**32 - 1)
+CLASSES = ("COVID", "NORMAL", "OTHER", "TB")
+
+
+@st.composite
+def grouped(draw: st.DrawFn, singles: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and groups of 1 to 4 classes: some groups of one class each, at least `singles` of one image."""
+    classes = draw(st.integers(1, 4))
+    sizes = [[1] * singles + draw(st.lists(st.integers(1, 40), max_size=30)) for _ in range(classes)]
+    labels = np.concatenate([np.full(sum(each), number) for number, each in enumerate(sizes)])
+    group = np.repeat(np.arange(sum(map(len, sizes))), [size for each in sizes for size in each])
+    order = np.random.default_rng(draw(SEEDS)).permutation(len(labels))
+    return labels[order], group[order] * 7 + 3
+
+
+def films(n_patients: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, groups, and films of each patient: mostly one, sometimes two or three, two classes."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.choice([1, 2, 3], n_patients, p=[0.75, 0.17, 0.08])
+    return np.repeat(np.arange(n_patients) % 2, sizes), np.repeat(np.arange(n_patients), sizes), sizes
+
+
+def parts_of_groups(parts: np.ndarray, group: np.ndarray) -> list[set[str]]:
+    return [set(parts[group == one].tolist()) for one in np.unique(group)]
+
+
+# A new split
+
+
+@given(grouped(), SEEDS)
+def test_a_patient_never_stands_in_two_parts_and_every_image_stands_in_one(data, seed):
+    labels, group = data
+    parts = split.make(labels, group, CLASSES[: labels.max() + 1], seed=seed)
+    assert parts.shape == labels.shape
+    assert set(parts.tolist()) <= set(split.NAMES)
+    assert all(len(found) == 1 for found in parts_of_groups(parts, group))
+
+
+@given(grouped(singles=0), SEEDS)
+def test_every_class_of_three_patients_or_more_stands_in_every_part(data, seed):
+    labels, group = data
+    classes = CLASSES[: int(labels.max(initial=-1)) + 1]
+    enough = all(len(np.unique(group[labels == number])) >= 3 for number in range(len(classes)))
+    if not enough:
+        with pytest.raises(SplitError):
+            split.make(labels, group, classes, seed=seed)
+        return
+    parts = split.make(labels, group, classes, seed=seed)
+    for number in range(len(classes)):
+        assert set(parts[labels == number].tolist()) == set(split.NAMES)
+
+
+@given(st.lists(st.integers(1, 60), min_size=3, max_size=3), st.lists(st.integers(1, 60), min_size=3, max_size=3))
+def test_three_patients_of_a_class_are_enough_however_many_images_they_have(some, others):
+    labels = np.repeat([0, 0, 0, 1, 1, 1], some + others)
+    group = np.repeat(np.arange(6), some + others)
+    parts = split.make(labels, group, ("A", "B"))
+    for number, sizes in enumerate((some, others)):
+        mine = labels == number
+        assert {name: (parts[mine] == name).sum() for name in split.NAMES}["train"] == max(sizes)
+        assert set(parts[mine].tolist()) == set(split.NAMES)
+
+
+@given(st.lists(st.integers(3, 200), min_size=1, max_size=4), SEEDS)
+def test_shares_of_single_images_are_kept_within_two_rows_a_class(sizes, seed):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    parts = split.make(labels, np.arange(len(labels)), CLASSES[: len(sizes)], seed=seed)
+    for number, size in enumerate(sizes):
+        for name, share in zip(split.NAMES, split.SHARES, strict=True):
+            assert abs(((labels == number) & (parts == name)).sum() - share * size) <= 2
+
+
+@pytest.mark.parametrize("n_patients", [60, 200, 1000])
+def test_shares_are_kept_where_patients_have_several_images(n_patients):
+    for seed in range(10):
+        labels, group, _ = films(n_patients, seed)
+        parts = split.make(labels, group, ("A", "B"), seed=seed)
+        for name, share in zip(split.NAMES, split.SHARES, strict=True):
+            assert abs((parts == name).sum() - share * len(labels)) <= 4
+
+
+@pytest.mark.parametrize("n_patients", [60, 200, 600])
+def test_patients_with_several_images_come_to_every_part_in_its_share(n_patients):
+    repeats, singles = np.zeros(3), np.zeros(3)
+    for seed in range(40):
+        labels, group, sizes = films(n_patients, seed)
+        parts = split.make(labels, group, ("A", "B"), seed=seed)
+        first = np.unique(group, return_index=True)[1]
+        for number, name in enumerate(split.NAMES):
+            here = parts[first] == name
+            repeats[number] += (here & (sizes > 1)).sum()
+            singles[number] += (here & (sizes == 1)).sum()
+    assert np.abs(repeats / repeats.sum() - split.SHARES).max() < 0.08
+    assert np.abs(singles / singles.sum() - split.SHARES).max() < 0.08
+
+
+def test_the_split_follows_the_seed():
+    labels = np.arange(200) % 2
+    one, again, *others = (split.make(labels, np.arange(200), ("A", "B"), seed=seed) for seed in (5, 5, 6, 7, 8))
+    assert (one == again).all()
+    assert all((left != right).any() for left, right in pairwise([one, *others]))
+
+
+def test_any_row_may_come_to_any_part():
+    labels = np.arange(20) % 2
+    seen = {name: np.zeros(20, bool) for name in split.NAMES}
+    for seed in range(150):
+        parts = split.make(labels, np.arange(20), ("A", "B"), seed=seed)
+        for name in split.NAMES:
+            seen[name] |= parts == name
+    assert all(rows.all() for rows in seen.values())
+
+
+def test_images_without_a_label_stand_in_no_part():
+    labels = np.array([0, 1, -1] * 10)
+    parts = split.make(labels, np.arange(30), ("A", "B"))
+    assert ((parts == "") == (labels == -1)).all()
+
+
+@pytest.mark.parametrize("huge", [50, 5000])
+def test_one_patient_with_half_of_a_class_goes_to_train_and_the_rest_fills_the_other_parts(huge):
+    labels = np.repeat([0, 0, 1], [huge, huge, 2 * huge])
+    group = np.concatenate([np.zeros(huge, int), np.arange(1, 3 * huge + 1)])
+    parts = split.make(labels, group, ("A", "B"))
+    assert set(parts[:huge].tolist()) == {"train"}
+    for name in ("validation", "test"):
+        assert abs(((parts == name) & (labels == 0)).sum() - 0.15 * 2 * huge) <= 2
+
+
+def test_a_small_class_with_one_large_patient_beside_a_big_class_is_split():
+    # Large for its own class, small beside the other: its single images must not all go to train before it.
+    labels = np.repeat([0, 0, 1], [10, 3, 10_000])
+    group = np.concatenate([np.zeros(10, int), np.arange(1, 10_004)])
+    for seed in range(5):
+        parts = split.make(labels, group, ("A", "B"), seed=seed)
+        assert set(parts[labels == 0].tolist()) == set(split.NAMES)
+
+
+def test_patients_with_images_of_several_classes_stay_whole():
+    rng = np.random.default_rng(0)
+    group, labels = np.arange(600) // 3, rng.integers(0, 3, 600)
+    parts = split.make(labels, group, CLASSES[:3])
+    assert all(len(found) == 1 for found in parts_of_groups(parts, group))
+    for number in range(3):
+        for name, share in zip(split.NAMES, split.SHARES, strict=True):
+            assert abs(((parts == name) & (labels == number)).mean() - share * (labels == number).mean()) < 0.01
+
+
+@pytest.mark.parametrize("patients", [0, 1, 2])
+def test_too_few_patients_of_a_class_are_an_error_with_both_numbers(patients):
+    labels = np.array([0] * 10 + [1] * patients * 5)
+    group = np.array([*range(10), *np.repeat(np.arange(10, 10 + patients), 5)])
+    with pytest.raises(
+        SplitError,
+        match=rf"^Expected at least 3 patients .*; received {patients} of NORMAL\. Add {3 - patients} more.*",
+    ) as raised:
+        split.make(labels, group, ("COVID", "NORMAL"))
+    assert "\n" not in str(raised.value)
+
+
+def test_three_patients_with_images_of_both_classes_come_to_a_part_each():
+    labels = np.array([0] * 90 + [1] * 3)
+    group = np.concatenate([np.repeat([0, 1, 2], 30), [0, 1, 2]])
+    parts = split.make(labels, group, ("A", "B"))
+    assert all(set(parts[labels == number].tolist()) == set(split.NAMES) for number in (0, 1))
+
+
+def test_any_shares_can_be_dealt():
+    labels = np.zeros(100, int)
+    parts = split.assign(labels, np.arange(100), shares=[1, 1, 1, 1, 1], seed=0)
+    assert np.bincount(parts).tolist() == [20] * 5
+    assert len(split.assign(labels[:0], labels[:0], shares=(0.5, 0.5), seed=0)) == 0
+
+
+# A given split
+
+
+def given_parts(*names: str) -> np.ndarray:
+    """As NumPy makes it of a list: as wide as its longest word."""
+    return np.array(list(names))
+
+
+def test_a_whole_given_split_is_kept_as_it_is():
+    given = given_parts(*["train", "validation", "test"] * 4)
+    labels = np.repeat([0, 1], 6)
+    assert (split.complete(given, labels, np.zeros(12, int), ("A", "B")) == given).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_missing_validation_part_is_taken_from_train_by_patient(seed):
+    given = given_parts(*["train"] * 80, *["test"] * 20)
+    labels, group = np.arange(100) % 2, np.arange(100) // 4
+    group[80:] += 100
+    parts = split.complete(given, labels, group, ("A", "B"), seed=seed)
+    assert (parts[80:] == "test").all()
+    assert set(parts[:80].tolist()) == {"train", "validation"}
+    assert all(len(found) == 1 for found in parts_of_groups(parts, group))
+    assert abs((parts == "validation").sum() - 80 * 0.15 / 0.85) <= 4
+
+
+def test_validation_from_train_follows_the_seed():
+    given, labels = given_parts(*["train"] * 60, *["test"] * 20), np.arange(80) % 2
+    one, again, other = (split.complete(given, labels, np.arange(80), ("A", "B"), seed=seed) for seed in (1, 1, 2))
+    assert (one == again).all()
+    assert (one != other).any()
+
+
+def test_a_given_part_of_an_unlabelled_image_is_dropped():
+    given = given_parts("train", "test", "validation", "train", "test", "validation", "test")
+    parts = split.complete(given, np.array([0, 0, 0, 1, 1, 1, -1]), np.arange(7), ("A", "B"))
+    assert parts.tolist() == [*given[:6].tolist(), ""]
+
+
+def test_a_split_given_for_some_images_only_is_an_error_with_both_numbers():
+    with pytest.raises(SplitError, match="received 2 of 6 without"):
+        split.complete(
+            given_parts("train", "test", "", "", "train", "test"), np.arange(6) % 2, np.arange(6), ("A", "B")
+        )
+
+
+def test_a_given_part_without_a_class_is_an_error_that_names_both():
+    given, labels = given_parts(*["train", "validation", "test"] * 2), np.array([0, 0, 0, 1, 1, 0])
+    with pytest.raises(SplitError, match="test has none of NORMAL"):
+        split.complete(given, labels, np.arange(6), ("COVID", "NORMAL"))
+
+
+def test_a_given_train_part_of_one_patient_cannot_give_a_validation_part():
+    given, labels = given_parts(*["train"] * 4, *["test"] * 2), np.array([0, 0, 1, 1, 0, 1])
+    with pytest.raises(SplitError, match=r"at least 2 patients .* received 1 of A"):
+        split.complete(given, labels, np.array([0, 0, 1, 2, 3, 4]), ("A", "B"))
+
+
+# Leakage
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from([*split.NAMES, ""]), st.integers(0, 6)), max_size=40))
+def test_leakage_is_what_counting_by_hand_finds(rows):
+    parts: dict[int, set[str]] = {}
+    for part, group in rows:
+        if part:
+            parts.setdefault(group, set()).add(part)
+    leaking = {group for group, found in parts.items() if len(found) > 1}
+    images = sum(1 for part, group in rows if part and group in leaking)
+    found = split.leakage(np.array([part for part, _ in rows], "U10"), np.array([group for _, group in rows], int))
+    assert (found.groups, found.images) == (len(leaking), images)
+
+
+@given(grouped(), SEEDS)
+def test_a_split_of_our_own_never_leaks(data, seed):
+    labels, group = data
+    parts = split.make(labels, group, CLASSES[: labels.max() + 1], seed=seed)
+    assert split.leakage(parts, group) == split.Leakage(0, 0)

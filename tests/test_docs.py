@@ -1,0 +1,99 @@
+import dataclasses
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from plainfilm.cli import app
+from plainfilm.model import recipes
+from plainfilm.model.backbones import BACKBONES, SCALINGS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = {name for name in app if not name.startswith("-")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_flags_in_the_docs_exist(page, capsys):
+    text = page.read_text(encoding="utf-8")
+    for line in re.findall(r"plainfilm (?:[a-z]+ )[^`\n|]*", text):
+        words = line.split()
+        if words[1] not in COMMANDS:
+            assert words[1] in {
+                "is",
+                "at",
+                "for",
+                "in",
+                "with",
+                "can",
+                "alone",
+                "keeps",
+                "runs",
+                "uses",
+                "has",
+                "finds",
+                "says",
+                "does",
+                "stands",
+                "speaks",
+            }, line
+            continue
+        app([words[1], "--help"], exit_on_error=False)
+        shown = capsys.readouterr().out
+        for flag in re.findall(r"--[a-z][a-z-]*", line):
+            assert flag in shown or flag in {"--help"}, f"{flag} in: {line}"
+
+
+def test_every_command_stands_in_the_table_of_commands():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert f"`plainfilm {command}" in text, command
+
+
+def test_every_key_of_a_recipe_is_explained_with_its_default():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    default = recipes.Recipe()
+    for section in ("backbone", "head", "training", "evaluation"):
+        for field in dataclasses.fields(getattr(default, section)):
+            row = re.search(rf"^\| `{section}\.{field.name}` \| (.*?) \|", text, re.MULTILINE)
+            assert row, f"{section}.{field.name}"
+            value = getattr(getattr(default, section), field.name)
+            shown = row.group(1).strip("` ")
+            assert not value or shown.replace('"', "").strip("[]") in {
+                str(value),
+                str(value).lower(),
+                ", ".join(value) if isinstance(value, tuple) else "",
+            }
+    for name in (*BACKBONES, *SCALINGS, *recipes.names()):
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.slow
+def test_the_example_in_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    main = runpy.run_path(str(ROOT / "examples" / "library.py"))["main"]
+    main(72)
+    shown = capsys.readouterr().out
+    assert "accuracy {'value':" in shown
+    assert "worth" in shown
+
+
+@pytest.mark.slow
+def test_the_example_with_tf_data_trains(tmp_path, monkeypatch):
+    import plainfilm
+    from plainfilm.data.phantom import write_phantoms
+
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "argv", ["tf_data.py"])
+    write_phantoms(tmp_path / "films", n=60)
+    plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5")
+    runpy.run_path(str(ROOT / "examples" / "tf_data.py"))["main"](str(tmp_path / "films.h5"), 1)
