@@ -19,6 +19,7 @@ app = cyclopts.App(
     version=__version__,
     help="From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n"
     "Research use only; not a medical device.",
+    suppress_keyboard_interrupt=False,
     help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
 )
 weights_app = cyclopts.App(
@@ -365,7 +366,7 @@ def _show_ingested(done: Any, *, as_json: bool) -> None:
             f"Duplicates: {done.exact:,} pairs the same, {done.near:,} nearly the same; each group stays in one part of the split."
         )
     if done.leakage and done.leakage.images:
-        terminal.say(f"[bold red]Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part.[/]")  # fmt: skip
+        terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part.", "bold red"))  # fmt: skip
     if done.problems:
         terminal.say(
             f"{left_out:,} left out, {len(done.problems) - left_out:,} remarks: see {problems_path(done.path)}"
@@ -390,11 +391,11 @@ def _show_run(run: Any, *, as_json: bool) -> None:
     )
     terminal.say(*terminal.verdict(test["accuracy"], test["n"], metrics["worth"]))
     if metrics["test_openings"] > 1:
-        terminal.say(f"[yellow]The test part of this store has been opened {metrics['test_openings']} times; each look makes its number less of a surprise.[/]")  # fmt: skip
+        terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times; each look makes its number less of a surprise.", "yellow"))  # fmt: skip
     terminal.say(
         "",
         f"Open {run.folder / 'report.html'}   ({metrics['seconds']['total']:.0f} s in all)",
-        "[dim]Research use only; not a medical device.[/]",
+        terminal.styled("Research use only; not a medical device.", "dim"),
     )
 
 
@@ -407,6 +408,11 @@ def main() -> None:
         _fail(" ".join(str(error).split()), "See plainfilm --help.", 2)
     except PlainfilmError as error:
         _fail(str(error), "", error.exit_code)
+    except BrokenPipeError:  # `plainfilm info … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"Expected to read and write files; received: {error}.", "Check the disk and its permissions.", 1)
     except KeyboardInterrupt:
         _fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
 

@@ -1,12 +1,13 @@
 """What a store, a bundle or a run holds, as plain values for `plainfilm info`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from plainfilm.errors import UsageError
+from plainfilm.errors import BundleError, UsageError
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -65,15 +66,18 @@ def _bundle(path: Path) -> dict[str, Any]:
     from plainfilm.model import bundle
 
     opened = bundle.load(path)
-    test = opened.metrics["splits"]["test"]
     about = {key: value for key, value in opened.manifest.items() if key not in {"members", "format"}}
-    return {
-        "kind": "bundle",
-        "path": str(path),
-        **about,
-        "test_accuracy": test["accuracy"],
-        "worth": opened.metrics["worth"]["sentence"],
-    }
+    try:
+        test = opened.metrics["splits"]["test"]
+        return {
+            "kind": "bundle",
+            "path": str(path),
+            **about,
+            "test_accuracy": test["accuracy"],
+            "worth": opened.metrics["worth"]["sentence"],
+        }
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"Expected a bundle with its metrics; received {path} without. Train it again.") from error
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -81,7 +85,15 @@ def _run(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"Expected a run folder with a metrics.json; received the folder {path} without one. Name a run, a store or a bundle."
         )
-    metrics = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    try:
+        return _run_values(path, json.loads((path / "metrics.json").read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"Expected the metrics.json of a run; received {path / 'metrics.json'}, which is altered or of another tool. Train again."
+        ) from error
+
+
+def _run_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
     test = metrics["splits"]["test"]
     return {
         "kind": "run",

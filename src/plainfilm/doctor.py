@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.errors import WeightsError
 from plainfilm.model import weights
 from plainfilm.model.encoder import processors
 
@@ -84,7 +85,12 @@ def _cache() -> Finding:
 
 
 def _weights() -> Iterator[Finding]:
-    for row in weights.listing():
+    try:
+        listed = list(weights.listing())
+    except WeightsError as error:
+        yield Finding("Weights", ok=False, found=str(error), advice="Install plainfilm again.")
+        return
+    for row in listed:
         here = row["present"] != "no"
         found = f"{row['present']}: {Path(str(row['path'])).name}" if here else "not here; fetched when first used"
         yield Finding(f"Weights {row['name']}", ok=True, found=found)

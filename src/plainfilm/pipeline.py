@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,9 @@ def ingest(
         raise UsageError(f"Expected on_bad to be skip or fail; received {on_bad}.")
     if not 32 <= size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {size}.")
+    _check_seed(seed)
+    if Path(out).is_dir():
+        raise UsageError(f"Expected --out to be a file to make; received the folder {out}. Name a file: NAME.h5")
     folders = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     catalog = read_catalog(folders, labels=Path(labels) if labels else None, classes=classes)
     return filling.fill_store(
@@ -150,14 +155,11 @@ def train(
         judged = judge(opened, trained)
         progress("Testing", 1, 1, "")
         progress("Writing the report", 0, 1, "")
-        with written_whole(folder) as partial:
-            partial.mkdir()
+        with _new_folder(folder, overwrite=overwrite) as partial:
             finished = run_folder.Finished(
                 store=opened, trained=trained, judged=judged, openings=openings, name=folder.name, command=command
             )
             metrics = run_folder.write(partial, finished, started=started)
-            if overwrite and folder.is_dir():
-                shutil.rmtree(folder)
     progress("Writing the report", 1, 1, "")
     return Run(folder, metrics)
 
@@ -178,9 +180,22 @@ def check(
     Store(store).close()
 
 
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise UsageError(f"Expected a seed of 0 or more; received {seed}.")
+
+
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
     if folder.is_file():
         raise UsageError(f"Expected --out to be a folder to make; received the file {folder}. Name another.")
+    if folder.resolve() == Path.cwd():
+        raise UsageError(f"Expected --out to be a folder to make; received {folder}, the one you are in. Name another.")
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        received = "may not be written" if above.is_dir() else "is a file"
+        raise UsageError(
+            f"Expected --out where it can be made; received {folder}, but {above} {received}. Name another."
+        )
     if folder.is_dir() and any(folder.iterdir()):
         is_ours = any((folder / name).is_file() for name in ("metrics.json", "comparison.json"))
         if not (overwrite and is_ours):
@@ -188,6 +203,19 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
             raise UsageError(
                 f"Expected --out to be a new or an empty folder; received {folder}, which has files in it. {hint}"
             )
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a folder to fill that becomes `folder` when it is whole; an old one is put aside first and removed last."""
+    aside = folder.with_name(f".{folder.name}.old")
+    with written_whole(folder) as partial:
+        partial.mkdir()
+        yield partial
+        if overwrite and folder.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.replace(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def fit(store: Store, recipe: Recipe, *, positive: str | None = None, progress: Progress = silent) -> Trained:
@@ -302,11 +330,8 @@ def compare(
     with Store(store) as opened:
         trained = [_fit_seeds(opened, own, positive, progress) for own in chosen]
         openings = opened.log_test_opening(f"compare {folder.name}, {len(chosen)} recipes × {seeds} seeds")
-        with written_whole(folder) as partial:
-            partial.mkdir()
+        with _new_folder(folder, overwrite=overwrite) as partial:
             results = compared.write(partial, opened, trained, name=folder.name, command=command, openings=openings)
-            if overwrite and folder.is_dir():
-                shutil.rmtree(folder)
     return Run(folder, results)
 
 
@@ -336,7 +361,9 @@ def demo(
         Of the radiographs, the split and the training.
     """
     folder = Path(out)
-    if overwrite and (folder / "radiographs").is_dir():
+    _check_seed(seed)
+    _check_folder(folder / "run", overwrite=overwrite)
+    if overwrite and _is_made(folder / "radiographs"):
         shutil.rmtree(folder / "radiographs")
     progress("Making radiographs", 0, 1, "")
     phantom.write_phantoms(folder / "radiographs", n=images, seed=seed)
@@ -350,3 +377,9 @@ def demo(
         command="plainfilm demo",
         progress=progress,
     )
+
+
+def _is_made(radiographs: Path) -> bool:
+    """Whether an earlier demo wrote this folder: nobody else's radiographs are ever removed."""
+    table = radiographs / "metadata.csv"
+    return table.is_file() and table.open(encoding="utf-8").readline().strip() == ",".join(phantom.COLUMNS)

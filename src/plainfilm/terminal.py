@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -55,18 +56,20 @@ class Shown:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Shown":
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._tasks:
+            self._progress.stop()
 
     def __call__(self, stage: str, done: int, every: int, note: str = "") -> None:
         """Show that `done` of `every` steps of a stage are done."""
+        if not self._tasks:
+            self._progress.start()
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=every, count="", note=note)
+            self._tasks[stage] = self._progress.add_task(escape(stage), total=every, count="", note=escape(note))
         count = f"{done:,} of {every:,}" if every > 1 else ""
-        self._progress.update(self._tasks[stage], completed=done, total=every, count=count, note=note)
+        self._progress.update(self._tasks[stage], completed=done, total=every, count=count, note=escape(note))
 
 
 @contextlib.contextmanager
@@ -84,10 +87,15 @@ def muted_native_logs() -> Iterator[None]:
 
 
 def say(*lines: object) -> None:
-    """Print to stdout, wrapped to the terminal."""
-    console = Console(highlight=False, soft_wrap=False)
+    """Print to stdout, wrapped to the terminal; a path with brackets or colons stays as it is."""
+    console = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
     for line in lines:
         console.print(line)
+
+
+def styled(text: str, style: str) -> Text:
+    """A line in a style of rich's."""
+    return Text(text, style=style)
 
 
 def percent(metric: Mapping[str, float | None]) -> str:

@@ -7,6 +7,7 @@ Openings of the test part are therefore appended to `NAME.h5.log`.
 import contextlib
 import datetime as dt
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,11 +50,44 @@ class Columns:
     provenance: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
+class _Disk(io.FileIO):
+    """A file that keeps the first error of writing and pretends from then on: HDF5 crashes if it cannot close a file."""
+
+    error: BaseException | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        try:
+            while len(rest) and self.error is None:
+                rest = rest[super().write(rest) :]
+        except (OSError, KeyboardInterrupt) as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size) if self.error is None else 0
+        except (OSError, KeyboardInterrupt) as error:
+            self.error = error
+            return 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        read = super().readinto(view) or 0
+        view[read:] = bytes(len(view) - read)  # as HDF5's own driver beyond the end
+        return len(view)
+
+    def check(self) -> None:
+        """Raise what was kept."""
+        if self.error:
+            raise self.error
+
+
 class StoreWriter:
     """A store while it is being written: images row by row, columns at the end; given by `create`."""
 
-    def __init__(self, file: h5py.File, size: int, expected: int) -> None:
-        self._file = file
+    def __init__(self, file: h5py.File, disk: _Disk, size: int, expected: int) -> None:
+        self._file, self._disk = file, disk
         self._images = file.create_dataset(
             "images", (0, size, size), np.uint8, maxshape=(None, size, size), chunks=(1, size, size)
         )
@@ -66,6 +100,7 @@ class StoreWriter:
         if at + len(images) > len(self._images):
             self._images.resize(at + len(images), axis=0)
         self._images[at : at + len(images)] = images
+        self._disk.check()
         self._digests += [hashlib.sha256(image.tobytes()).digest() for image in images]
 
     def image_digests(self) -> list[str]:
@@ -111,9 +146,11 @@ def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
     if path.is_dir():
         raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
     try:
-        with written_whole(path) as partial, h5py.File(partial, "w") as file:
-            yield StoreWriter(file, size, expected)
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+        with written_whole(path) as partial, _Disk(partial, "w+") as disk:
+            with h5py.File(disk, "w") as file:
+                yield StoreWriter(file, disk, size, expected)
+            disk.check()
+    except (OSError, RuntimeError) as error:  # HDF5 reports trouble as either
         raise StoreError(
             f"Expected to write {path}; received: {_reason(error)}. Free space, or choose another --out. Nothing was changed."
         ) from error

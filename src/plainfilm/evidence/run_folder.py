@@ -65,8 +65,8 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
 
 def _without_paths(recipe: Recipe) -> Recipe:
     """The recipe for the bundle, which is shared: files by their names, not by where they lay on this machine."""
-    files = {key: Path(getattr(recipe.backbone, key)).name for key in ("name", "weights")}
-    return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, **files))
+    name, weights = Path(recipe.backbone.name).name, Path(recipe.backbone.weights).name
+    return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, name=name, weights=weights))
 
 
 def _metrics(run: Finished) -> dict[str, Any]:
