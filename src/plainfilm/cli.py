@@ -75,9 +75,14 @@ def demo(
         run = pipeline.demo(out, images=images, seed=seed, overwrite=overwrite, progress=progress)
     _show_run(run, as_json=as_json)
     if not as_json:
-        terminal.say("", "These radiographs were made by a program; the accuracy says nothing about patients. Now your own:",
-                     "  plainfilm ingest YOUR_FOLDER --out my.h5      a folder with one folder a class, or with a metadata.csv",
-                     "  plainfilm train my.h5 --out my-run            then open my-run/report.html")  # fmt: skip
+        terminal.say(
+            "",
+            "A program made these radiographs; their accuracy says nothing about patients.",
+            "Now your own: a folder with one folder a class, or with a metadata.csv.",
+            "",
+            "  plainfilm ingest YOUR_FOLDER --out my.h5",
+            "  plainfilm train my.h5 --out my-run          then open my-run/report.html",
+        )
 
 
 @app.command
