@@ -21,6 +21,7 @@ _PARTS = (
     ("Pillow", "PIL", "read images"),
     ("pydicom", "pydicom", "read DICOM"),
     ("GDCM", "gdcm", "read JPEG, JPEG-LS and RLE in DICOM"),
+    ("pylibjpeg", "pylibjpeg", "read JPEG 2000 in DICOM"),
     ("OpenJPEG", "openjpeg", "read JPEG 2000 in DICOM"),
 )
 

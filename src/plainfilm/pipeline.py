@@ -92,8 +92,6 @@ def ingest(
     if not 32 <= size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {size}.")
     _check_seed(seed)
-    if Path(out).is_dir():
-        raise UsageError(f"Expected --out to be a file to make; received the folder {out}. Name a file: NAME.h5")
     folders = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     catalog = read_catalog(folders, labels=Path(labels) if labels else None, classes=classes)
     return filling.fill_store(

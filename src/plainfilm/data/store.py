@@ -198,15 +198,11 @@ class Store:
         self.path = Path(path)
         self._file = _open(self.path)
         try:
-            self._load()
+            with _whole(self.path, *_DAMAGE):
+                self._load()
         except StoreError:
             self._file.close()
             raise
-        except _DAMAGE as error:
-            self._file.close()
-            raise StoreError(
-                f"Expected a whole plainfilm store; {self.path} is damaged ({_reason(error)}). Ingest it again."
-            ) from error
 
     def _load(self) -> None:
         self.attributes = _read_attributes(self._file, self.path)
@@ -253,14 +249,15 @@ class Store:
     def images(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Read images, uint8 (len(rows), size, size), in the order asked for."""
         out = np.empty((len(rows), self.size, self.size), np.uint8)
-        for place, row in enumerate(rows):
-            self._images.read_direct(out, np.s_[int(row)], np.s_[place])
+        with _whole(self.path, OSError):
+            for place, row in enumerate(rows):
+                self._images.read_direct(out, np.s_[int(row)], np.s_[place])
         return out
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Give all images in the store's order, uint8 (up to `size`, s, s) at a time."""
         for at in range(0, len(self), size):
-            yield self._images[at : at + size]
+            yield self.images(range(at, min(at + size, len(self))))
 
     def arrays(self, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read a whole split into memory: images uint8 (n, s, s) and labels int64 (n)."""
@@ -391,6 +388,16 @@ def _open(path: Path) -> h5py.File:
     except (OSError, RuntimeError) as error:
         reason = "it is truncated" if "truncated" in str(error) else "it is not an HDF5 file"
         raise StoreError(f"Expected a plainfilm store; received {path} ({reason}). Ingest it again.") from error
+
+
+@contextlib.contextmanager
+def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except damage as error:
+        raise StoreError(
+            f"Expected a whole plainfilm store; {path} is damaged ({_reason(error)}). Ingest it again."
+        ) from error
 
 
 def _read_attributes(file: h5py.File, path: Path) -> dict[str, Any]:

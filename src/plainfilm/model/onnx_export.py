@@ -135,13 +135,14 @@ def _activate(graph: Graph, function: Any, name: str) -> str:
 
 def _convolve(graph: Graph, layer: Any, node: Any, name: str, kernel: NDArray[Any], groups: int) -> str:
     bias = [graph.weight(np.asarray(layer.bias))] if layer.use_bias else []
+    reach = [(size - 1) * step + 1 for size, step in zip(kernel.shape[2:], layer.dilation_rate, strict=True)]
     out = graph.node(
         "Conv",
         [name, graph.weight(kernel), *bias],
         kernel_shape=kernel.shape[2:],
         strides=list(layer.strides),
         dilations=list(layer.dilation_rate),
-        pads=_same_padding(layer, node, kernel.shape[2:]),
+        pads=_same_padding(layer, node, reach),
         group=groups,
     )
     return _activate(graph, layer.activation, out)

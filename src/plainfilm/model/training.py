@@ -78,7 +78,7 @@ def fit_head(
     Raises
     ------
     RecipeError
-        The training diverged: the kept epoch's validation loss is no number.
+        The training diverged: no epoch that could be kept has weights that are numbers.
     """
     model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
     return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch)
@@ -132,18 +132,12 @@ def fit(
         )
     start = time.perf_counter()
     model.fit(batches, validation_data=checks, epochs=settings.epochs, verbose=0, callbacks=callbacks, shuffle=False)
-    kept = _kept([row["val_loss"] for row in history], settings.keep)
-    return Fitted(model, history, kept + 1, time.perf_counter() - start)
-
-
-def _kept(val_losses: list[float], keep: str) -> int:
-    finite = np.isfinite(val_losses)
-    if not (finite.any() if keep == "best" else finite[-1]):
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise RecipeError(
-            f"Expected a validation loss that is a number; received {val_losses[-1]} after {len(val_losses)} epochs. "
-            "Lower training.learning_rate."
+            f"Expected a training that settles; received NaN after {len(history)} epochs or fewer. Lower training.learning_rate."
         )
-    return int(np.nanargmin(val_losses)) if keep == "best" else len(val_losses) - 1
+    kept = int(np.nanargmin([row["val_loss"] for row in history])) if settings.keep == "best" else len(history) - 1
+    return Fitted(model, history, kept + 1, time.perf_counter() - start)
 
 
 def _batches(
