@@ -525,14 +525,14 @@ INGEST = """
 import os, signal, sys
 from pathlib import Path
 import plainfilm
-from plainfilm.data import ingest, store
+from plainfilm.data import ingest, store_writing
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 source, out, moment, workers = sys.argv[1:]
 if moment == "finish":
-    store.StoreWriter._compact = die
+    store_writing.StoreWriter._compact = die
 elif moment == "problems":
     ingest.csv.writer = die
 elif moment == "rename":

@@ -51,10 +51,10 @@ def scores(opened, chance):
     return Scores(rows=rows, labels=opened.labels[rows], probabilities=chance, group=opened.group[rows])
 
 
-def softmaxed(opened, seed=0, classes=3):
+def softmaxed(opened, seed=0):
     rng = np.random.default_rng(seed)
     rows = opened.rows("test")
-    raw = rng.normal(0, 1, (len(rows), classes)) + 1.5 * np.eye(classes)[opened.labels[rows] % classes]
+    raw = rng.normal(0, 1, (len(rows), 3)) + 0.7 * np.eye(3)[opened.labels[rows]]
     return np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import duplicates, images, split, store
+from plainfilm.data import duplicates, images, split, store, store_writing
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
+from plainfilm.data.store_writing import StoreWriter
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
 BATCH = 256
@@ -100,7 +101,7 @@ def fill_store(
     order = np.random.default_rng(seed).permutation(len(catalog.entries))
     entries = [catalog.entries[index] for index in order]
     outcomes = images.read_many([entry.path for entry in entries], size=size, fit=fit, workers=workers)
-    with store.create(out, size=size, expected=len(entries)) as writer:
+    with store_writing.create(out, size=size, expected=len(entries)) as writer:
         read = _read_all(writer, entries, outcomes, on_bad, advance)
         classes, labels = _labels(read)
         found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), np.concatenate(read.thumbs))
@@ -140,9 +141,7 @@ def _attributes(done: Ingested) -> dict[str, str | int]:
     }
 
 
-def _read_all(
-    writer: store.StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance
-) -> _Read:
+def _read_all(writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance) -> _Read:
     read, waiting = _Read(), list[NDArray[np.uint8]]()
 
     def flush() -> None:

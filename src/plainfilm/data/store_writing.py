@@ -1,0 +1,131 @@
+"""A store while it is written: beside its name, once, whole or not at all, whatever the disk does.
+
+HDF5 survives neither a kill while it writes nor a file that cannot be closed; both are kept from it here.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.files import written_whole
+from plainfilm.data.store import COLUMNS, FORMAT, VERSION, Columns, reason_of
+from plainfilm.errors import StoreError
+
+_TEXT = h5py.string_dtype()
+
+
+class _Disk(io.FileIO):
+    """A file that keeps the first error of writing and pretends from then on: HDF5 crashes if it cannot close a file."""
+
+    error: BaseException | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        try:
+            while len(rest) and self.error is None:
+                rest = rest[super().write(rest) :]
+        except (OSError, KeyboardInterrupt) as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size) if self.error is None else 0
+        except (OSError, KeyboardInterrupt) as error:
+            self.error = error
+            return 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        read = super().readinto(view) or 0
+        view[read:] = bytes(len(view) - read)  # as HDF5's own driver beyond the end
+        return len(view)
+
+    def check(self) -> None:
+        """Raise what was kept."""
+        if self.error:
+            raise self.error
+
+
+class StoreWriter:
+    """A store while it is being written: images row by row, columns at the end; given by `create`."""
+
+    def __init__(self, file: h5py.File, disk: _Disk, size: int, expected: int) -> None:
+        self._file, self._disk = file, disk
+        self._images = file.create_dataset(
+            "images", (0, size, size), np.uint8, maxshape=(None, size, size), chunks=(1, size, size)
+        )
+        self._images.resize(expected, axis=0)
+        self._digests: list[bytes] = []
+
+    def append(self, images: NDArray[np.uint8]) -> None:
+        """Append images, uint8 (n, size, size)."""
+        at = len(self._digests)
+        if at + len(images) > len(self._images):
+            self._images.resize(at + len(images), axis=0)
+        self._images[at : at + len(images)] = images
+        self._disk.check()
+        self._digests += [hashlib.sha256(image.tobytes()).digest() for image in images]
+
+    def finish(self, columns: Columns, *, keep: NDArray[np.bool_], attributes: Mapping[str, str | int]) -> None:
+        """Drop the rows that are not kept, add the columns (of kept rows) and the root attributes."""
+        self._compact(keep)
+        kept = np.flatnonzero(keep)
+        fingerprint = hashlib.sha256(b"".join(self._digests[row] for row in kept)).hexdigest()
+        for name in COLUMNS:
+            _write_column(self._file, name, getattr(columns, name))
+        for name, values in columns.provenance.items():
+            _write_column(self._file, f"provenance/{name}", values)
+        created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self._file.attrs.update(
+            {"format": FORMAT, "version": VERSION, "classes": _as_text(columns.classes), "size": self._images.shape[1],
+             "fingerprint": fingerprint, "created": created, **attributes}
+        )  # fmt: skip
+
+    def _compact(self, keep: NDArray[np.bool_]) -> None:
+        kept = np.flatnonzero(keep)
+        for place, row in enumerate(kept):
+            if place != row:
+                self._images[place] = self._images[row]
+        self._images.resize(len(kept), axis=0)
+
+
+@contextlib.contextmanager
+def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
+    """Open a new store for writing; it appears under its name when all went well.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written, or the disk is full; the old file is left as it was.
+    """
+    if path.is_dir():
+        raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
+    try:
+        with written_whole(path) as partial, _Disk(partial, "w+") as disk:
+            with h5py.File(disk, "w") as file:
+                yield StoreWriter(file, disk, size, expected)
+            disk.check()
+    except (OSError, RuntimeError) as error:  # HDF5 reports trouble as either
+        raise StoreError(
+            f"Expected to write {path}; received: {reason_of(error)}. Free space, or choose another --out. Nothing was changed."
+        ) from error
+
+
+def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    is_text = values.dtype.kind in "UO"
+    file.create_dataset(name, data=_as_text(values) if is_text else values, dtype=_TEXT if is_text else values.dtype)
+
+
+def _as_text(values: Iterable[str]) -> NDArray[np.object_]:
+    """Text that HDF5 can hold: file names need not be Unicode (PEP 383), and nothing after a NUL would be read."""
+    texts = [value.replace("\0", "").encode(errors="backslashreplace").decode() for value in values]
+    return np.array(texts, object)
