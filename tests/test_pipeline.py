@@ -103,7 +103,10 @@ def test_the_predictions_are_of_every_labelled_image_and_give_the_accuracy_again
     rows, metrics = table(run / "predictions.csv"), metrics_of(run)
     assert list(rows[0]) == ["file", "split", "label", "probability"]
     with Store(store) as opened:
-        known = {(str(f), str(s), opened.classes[k]) for f, s, k in zip(opened.file, opened.split, opened.labels, strict=True)}
+        known = {
+            (str(f), str(s), opened.classes[k])
+            for f, s, k in zip(opened.file, opened.split, opened.labels, strict=True)
+        }
     assert {(row["file"], row["split"], row["label"]) for row in rows} == known
     for part in ("test", "validation"):
         own = [row for row in rows if row["split"] == part]

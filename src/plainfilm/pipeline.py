@@ -380,4 +380,4 @@ def demo(
 def _is_made(radiographs: Path) -> bool:
     """Whether an earlier demo wrote this folder: nobody else's radiographs are ever removed."""
     table = radiographs / "metadata.csv"
-    return table.is_file() and table.open(encoding="utf-8").readline().strip() == ",".join(phantom.COLUMNS)
+    return table.is_file() and table.read_bytes().startswith(",".join(phantom.COLUMNS).encode())

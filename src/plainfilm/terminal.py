@@ -12,18 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
-METRICS = {
-    "accuracy": "Accuracy",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "ece": "ECE",
-}
+from plainfilm.evidence.drawing.wording import LABELS, PERCENT
+
 _STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
@@ -127,8 +117,8 @@ def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any]) -> Tabl
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for heading in ("", "test (95 % interval)", "validation"):
         table.add_column(heading)
-    for name, label in METRICS.items():
-        shown = percent if name in {"accuracy", "sensitivity", "specificity", "ppv", "npv"} else number
+    for name, label in LABELS.items():
+        shown = percent if name in PERCENT else number
         if name in test:
             table.add_row(label, shown(test[name]), shown(validation[name]))
     return table

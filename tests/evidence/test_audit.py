@@ -114,10 +114,17 @@ def test_a_source_that_tells_nothing_leaves_an_accuracy_as_it_is():
 
 
 @given(
-    st.floats(0.01, 0.99), st.floats(0, 0.3), st.floats(0.34, 0.99), st.floats(0.01, 0.99), st.floats(0, 0.3), st.booleans()
+    st.floats(0.01, 0.99),
+    st.floats(0, 0.3),
+    st.floats(0.34, 0.99),
+    st.floats(0.01, 0.99),
+    st.floats(0, 0.3),
+    st.booleans(),
 )
 def test_a_better_accuracy_never_makes_the_verdict_louder(value, width, share, low, more, one):
-    rule = made_rule(max(value - width, 0), value, min(value + width, 1), share=share, sources=("a",) if one else ("a", "b"))
+    rule = made_rule(
+        max(value - width, 0), value, min(value + width, 1), share=share, sources=("a",) if one else ("a", "b")
+    )
     loudness = ["none", "caution", "warning"].index
     worse, better = between(low, min(low + 0.1, 1)), between(min(low + more, 1), 1)
     assert loudness(worth(rule, better).level) <= loudness(worth(rule, worse).level)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plainfilm.data import store
+from plainfilm.data import store_writing
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence import compared
 from plainfilm.evidence.compared import Attempt
@@ -54,7 +54,7 @@ def opened(tmp_path):
         sha256=np.full(N, ""),
         group=np.arange(N),
     )
-    with store.create(tmp_path / "s.h5", size=4, expected=N) as writer:
+    with store_writing.create(tmp_path / "s.h5", size=4, expected=N) as writer:
         writer.append(np.zeros((N, 4, 4), np.uint8))
         writer.finish(columns, keep=np.ones(N, bool), attributes={"fit": "pad", "seed": 0})
     with Store(tmp_path / "s.h5") as made:
@@ -65,7 +65,9 @@ def identity():
     """A head that hands its one feature on as the logit."""
     graph = onnx_export.Graph()
     graph.node("Identity", ["features"], output="logits")
-    return graph.model([onnx_export.float_output("features", 1)], [onnx_export.float_output("logits", 1)]).SerializeToString()
+    return graph.model(
+        [onnx_export.float_output("features", 1)], [onnx_export.float_output("logits", 1)]
+    ).SerializeToString()
 
 
 def attempt(folder, opened, name, seed, wrong):
@@ -106,7 +108,9 @@ def test_recipes_stand_side_by_side_in_json_csv_and_on_a_page(tmp_path, opened):
 
     with (folder / "comparison.csv").open() as file:
         table = list(csv.DictReader(file))
-    assert [(row["recipe"], row["seed"]) for row in table] == [(name, str(seed)) for name in ("steady", "shaky") for seed in range(3)]
+    assert [(row["recipe"], row["seed"]) for row in table] == [
+        (name, str(seed)) for name in ("steady", "shaky") for seed in range(3)
+    ]
     assert [float(row["accuracy"]) for row in table] == pytest.approx([0.9] * 3 + [0.8] * 3)
     assert [float(row["auroc"]) for row in table] == pytest.approx(first["auroc"]["values"] + second["auroc"]["values"])
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import plainfilm
-from plainfilm.data import store
+from plainfilm.data import store_writing
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence import audit, findings
 from plainfilm.evidence.judge import Scores
@@ -39,7 +39,7 @@ def opened(tmp_path_factory):
         "fit": "pad", "seed": 0, "exact_duplicates": 3, "near_duplicates": 4, "label_conflicts": 2, "leaking_images": 1, "left_out": 5,
         "problems": json.dumps(problems),
     }  # fmt: skip
-    with store.create(path, size=SIZE, expected=n) as writer:
+    with store_writing.create(path, size=SIZE, expected=n) as writer:
         writer.append(np.arange(n, dtype=np.uint8)[:, None, None] + np.zeros((n, SIZE, SIZE), np.uint8))
         writer.finish(columns, keep=np.ones(n, bool), attributes=attributes)
     with Store(path) as made:

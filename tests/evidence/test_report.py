@@ -600,7 +600,7 @@ def test_a_round_scale_holds_every_value_in_even_steps(values: list[float]) -> N
 def test_any_text_stays_text(text: str) -> None:
     values = {"report": replace(EMPTY, title="t", asked=[(text, text)], command=text)}
     full = values | {
-        "test": dict.fromkeys((*tables.LABELS, "n", "groups")),
+        "test": dict.fromkeys((*wording.LABELS, "n", "groups")),
         "last_epoch": {},
         "longest_s": 0.0,
         "wrong": 0,

@@ -150,8 +150,8 @@ def test_an_altered_byte_anywhere_is_found_or_changes_nothing(whole, folder, dat
     path.write_bytes(original)
     try:
         opened = bundle.load(path)
-    except BundleError as error:
-        assert "\n" not in str(error)
+    except BundleError:
+        refused(path)
     else:
         reference = bundle.load(whole)
         assert (opened.manifest, opened.metrics, opened.recipe) == (
@@ -284,7 +284,9 @@ def test_a_manifest_that_makes_no_sense_is_refused(changes, whole, tmp_path):
     refused(resealed(whole, tmp_path / "m", **changes))
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000, b'{"a": ' + b"1" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000, b'{"a": ' + b"1" * 5000 + b"}"]
+)
 @pytest.mark.parametrize("name", ["manifest.json", "metrics.json"])
 def test_json_that_is_no_object_is_refused(name, content, whole, tmp_path):
     refused(packed(tmp_path / "m", {**members(whole), name: content}, seal=name != "manifest.json"), "JSON")
@@ -295,7 +297,12 @@ class Evil:
         return exec, ("raise SystemExit('code of the file was run')",)
 
 
-huge = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + b"{'descr': '|u1', 'fortran_order': False, 'shape': (999999999999, 6, 6), }".ljust(117) + b"\n"
+huge = (
+    b"\x93NUMPY\x01\x00"
+    + struct.pack("<H", 118)
+    + b"{'descr': '|u1', 'fortran_order': False, 'shape': (999999999999, 6, 6), }".ljust(117)
+    + b"\n"
+)
 
 
 @pytest.mark.parametrize("name", ["golden_images.npy", "golden_logits.npy"])

@@ -143,7 +143,9 @@ def test_the_joined_network_answers_as_keras_does_from_pixels_to_probabilities(c
     expected = np.asarray(whole(images.astype(np.float32), training=False))
 
     exported = classifier.export_head(head)
-    made = Classifier(classifier.join(opened.path, exported), Decision(classes=tuple("ABC"[:classes]), positive=positive))
+    made = Classifier(
+        classifier.join(opened.path, exported), Decision(classes=tuple("ABC"[:classes]), positive=positive)
+    )
     received = made.predict_proba(images)
     if positive is None:
         np.testing.assert_allclose(received, expected, atol=1e-4)

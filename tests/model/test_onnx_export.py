@@ -67,7 +67,9 @@ def exported(model, channels):
     onnx_export.add_keras(graph, model, "x", output="y")
     shape = ["n", channels, *model.input.shape[1:3]]
     inputs = onnx_export.helper.make_tensor_value_info("x", onnx_export.TensorProto.FLOAT, shape)
-    outputs = onnx_export.helper.make_tensor_value_info("y", onnx_export.TensorProto.FLOAT, list("nabc")[: len(model.output.shape)])
+    outputs = onnx_export.helper.make_tensor_value_info(
+        "y", onnx_export.TensorProto.FLOAT, list("nabc")[: len(model.output.shape)]
+    )
     network = graph.model([inputs], [outputs]).SerializeToString()
 
     def infer(images):

@@ -23,7 +23,9 @@ units = st.integers(1, 65_536).map(lambda count: f"dense {count}")
 thresholds = st.one_of(
     st.sampled_from(["youden", "accuracy"]),
     st.floats(0, 1).map(str),
-    st.tuples(st.sampled_from(["sensitivity", "specificity"]), st.floats(0, 1)).map(lambda pair: f"{pair[0]}:{pair[1]}"),
+    st.tuples(st.sampled_from(["sensitivity", "specificity"]), st.floats(0, 1)).map(
+        lambda pair: f"{pair[0]}:{pair[1]}"
+    ),
 )
 made = st.builds(
     Recipe,
@@ -31,7 +33,11 @@ made = st.builds(
     description=text,
     seed=st.integers(0, 2**31 - 1),
     backbone=st.builds(
-        BackboneSettings, name=text, weights=text, input_size=st.integers(0, 2048), scaling=st.sampled_from(["auto", "caffe"])
+        BackboneSettings,
+        name=text,
+        weights=text,
+        input_size=st.integers(0, 2048),
+        scaling=st.sampled_from(["auto", "caffe"]),
     ),
     head=st.builds(
         HeadSettings,
@@ -104,7 +110,13 @@ def test_paper_mobilenet_is_the_papers():
     assert recipe.backbone == BackboneSettings(name="mobilenet")
     assert dense_and_dropout(recipe) == (3, 2)
     assert recipe.training == TrainingSettings(
-        epochs=20, batch_size=32, optimizer="adam", learning_rate=1e-3, loss="crossentropy", class_weight="none", keep="last"
+        epochs=20,
+        batch_size=32,
+        optimizer="adam",
+        learning_rate=1e-3,
+        loss="crossentropy",
+        class_weight="none",
+        keep="last",
     )
     assert recipe.evaluation == EvaluationSettings(threshold="0.5", calibrate=False)
 
@@ -323,9 +335,8 @@ def test_layers_are_read_in_order(layers):
 def test_whatever_is_no_layer_is_refused_in_a_line(layer):
     try:
         [(kind, value)] = parse_layers((layer,))
-    except RecipeError as error:
-        assert "dropout RATE" in str(error)
-        assert "\n" not in str(error)
+    except RecipeError:
+        assert "dropout RATE" in refused({"head.layers": (layer,)})
     else:
         assert kind in {"dense", "dropout"}
         assert (value == int(value) >= 1) if kind == "dense" else 0 <= value < 1
@@ -355,8 +366,8 @@ def test_a_threshold_rule_is_read(rule):
 def test_whatever_is_no_threshold_rule_is_refused_in_a_line(rule):
     try:
         kind, value = parse_threshold(rule)
-    except RecipeError as error:
-        assert "\n" not in str(error)
+    except RecipeError:
+        assert "evaluation.threshold" in refused({"evaluation.threshold": rule})
     else:
         assert kind in {"fixed", "youden", "accuracy", "sensitivity", "specificity"}
         assert kind in {"youden", "accuracy"} or 0 <= value <= 1

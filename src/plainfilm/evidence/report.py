@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from plainfilm.evidence.drawing import figures, page, tables
+from plainfilm.evidence.drawing import figures, page, tables, wording
 from plainfilm.evidence.drawing.canvas import Drawing
 from plainfilm.evidence.drawing.figures import Curve, Reliability
 from plainfilm.evidence.drawing.wording import number, triple
@@ -187,7 +187,7 @@ def write_report(report: Report, out: Path) -> None:
         pngs["confusion"] = figures.confusion(matrix, report.classes)
     values = {
         "report": report,
-        "test": dict.fromkeys((*tables.LABELS, "n", "groups")) | dict(report.test),
+        "test": dict.fromkeys((*wording.LABELS, "n", "groups")) | dict(report.test),
         "last_epoch": report.history[-1] if report.history else {},
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
         "metric_groups": tables.metric_groups(report.test, report.validation, positive=report.positive),

@@ -5,22 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plainfilm.evidence.drawing.wording import NARROW_SPACE, decimal, isolated, number, percent, triple
+from plainfilm.evidence.drawing.wording import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent, triple
 
 BAR_PX = 140
-LABELS = {
-    "accuracy": "Accuracy",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "ece": "ECE",
-}
-_PERCENT = frozenset({"accuracy", "sensitivity", "specificity", "ppv", "npv"})
 _OF_PROBABILITY = {"brier": "mean squared error of the probability", "ece": "mean gap between probability and truth"}
 _FROM_BELOW = ((0.95, 1.0), (0.9, 1.0), (0.8, 1.0), (0.5, 1.0), (0.0, 1.0))
 _FROM_ZERO = ((0.0, 0.05), (0.0, 0.1), (0.0, 0.2), (0.0, 0.5), (0.0, 1.0))
@@ -84,12 +71,12 @@ def metric_groups(
             MetricRow(
                 LABELS[name],
                 notes[name],
-                cell(test[name], scale, in_percent=name in _PERCENT),
-                cell(validation.get(name), scale, in_percent=name in _PERCENT) if validation else None,
+                cell(test[name], scale, in_percent=name in PERCENT),
+                cell(validation.get(name), scale, in_percent=name in PERCENT) if validation else None,
             )
             for name in shown
         ]
-        unit, factor = (f"{NARROW_SPACE}%", 100) if names[0] in _PERCENT else ("", 1)
+        unit, factor = (f"{NARROW_SPACE}%", 100) if names[0] in PERCENT else ("", 1)
         if rows:
             groups.append(MetricGroup(title, [(place(end, scale), f"{factor * end:g}{unit}") for end in scale], rows))
     return groups
@@ -100,7 +87,7 @@ def class_rows(test: Mapping[str, Any]) -> list[tuple[str, list[Cell]]]:
     names = ("sensitivity", "specificity", "ppv", "auroc")
     per_class: Mapping[str, Mapping[str, Any]] = test.get("per_class") or {}
     return [
-        (name, [cell(metrics.get(m), (0.0, 1.0), in_percent=m in _PERCENT) for m in names])
+        (name, [cell(metrics.get(m), (0.0, 1.0), in_percent=m in PERCENT) for m in names])
         for name, metrics in per_class.items()
     ]
 

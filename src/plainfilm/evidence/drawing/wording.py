@@ -7,6 +7,19 @@ from typing import Any
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MISSING = "–"
+LABELS = {
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "ece": "ECE",
+}
+PERCENT = frozenset({"accuracy", "sensitivity", "specificity", "ppv", "npv"})  # the others are decimals
 
 
 def number(value: Any) -> float | None:
