@@ -342,7 +342,7 @@ def test_the_positive_class_can_be_named_where_there_are_two():
 
 
 def test_the_library_has_the_verbs_of_the_command_line():
-    for name in ("ingest", "train", "compare", "load", "demo", "Store", "PlainfilmError"):
+    for name in ("ingest", "train", "compare", "load", "demo", "describe", "Store", "PlainfilmError"):
         assert callable(getattr(plainfilm, name))
         assert name in dir(plainfilm)
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):

@@ -10,7 +10,7 @@ _WHERE = {
     "train": "plainfilm.pipeline",
     "compare": "plainfilm.pipeline",
     "demo": "plainfilm.pipeline",
-    "describe": "plainfilm.describe",
+    "describe": "plainfilm.contents",
     "Store": "plainfilm.data.store",
     "load": "plainfilm.model.bundle",
     "PlainfilmError": "plainfilm.errors",

@@ -144,13 +144,13 @@ def train(
         str | None, _value("A row of `plainfilm weights list`, or an ONNX file.", "backbone.name")
     ] = None,
     weights: Annotated[str | None, _value("A file of weights.", "backbone.weights")] = None,
-    seed: Annotated[int | None, _value("Of everything random in training.", "seed")] = None,
-    epochs: Annotated[int | None, _value("Passes over the training part.", "training.epochs")] = None,
-    batch_size: Annotated[int | None, _value("Images a step.", "training.batch_size")] = None,
-    learning_rate: Annotated[float | None, _value("Of the optimizer.", "training.learning_rate")] = None,
+    seed: Annotated[str | None, _value("Of everything random in training.", "seed")] = None,
+    epochs: Annotated[str | None, _value("Passes over the training part.", "training.epochs")] = None,
+    batch_size: Annotated[str | None, _value("Images a step.", "training.batch_size")] = None,
+    learning_rate: Annotated[str | None, _value("Of the optimizer.", "training.learning_rate")] = None,
     loss: Annotated[str | None, _value("crossentropy or mean_squared_error.", "training.loss")] = None,
     optimizer: Annotated[str | None, _value("adam, adamw, sgd, rmsprop or nadam.", "training.optimizer")] = None,
-    input_size: Annotated[int | None, _value("Pixels the backbone sees.", "backbone.input_size")] = None,
+    input_size: Annotated[str | None, _value("Pixels the backbone sees.", "backbone.input_size")] = None,
     threshold: Annotated[
         str | None, _value("A number, youden, accuracy or sensitivity:0.95.", "evaluation.threshold")
     ] = None,
@@ -177,7 +177,7 @@ def train(
              "training.learning_rate": learning_rate, "training.loss": loss, "training.optimizer": optimizer, "backbone.input_size": input_size,
              "evaluation.threshold": threshold}  # fmt: skip
     chosen = _settings(settings) | {key: value for key, value in named.items() if value is not None}
-    pipeline.check(store, out, [recipe], chosen, overwrite=overwrite)
+    pipeline.check(store, out, [recipe], chosen, positive=positive, overwrite=overwrite)
     with terminal.Shown(quiet=quiet) as progress:
         _load_keras(progress)
         run = pipeline.train(
@@ -222,7 +222,8 @@ def compare(
     from plainfilm import pipeline, terminal
 
     names, chosen = [name.strip() for name in recipes.split(",")], _settings(settings)
-    pipeline.check(store, out, names, chosen, overwrite=overwrite)
+    pipeline.check_seeds(seeds, chosen)
+    pipeline.check(store, out, names, chosen, positive=positive, overwrite=overwrite)
     with terminal.Shown(quiet=quiet) as progress:
         _load_keras(progress)
         run = pipeline.compare(store, out, recipe_names=names, seeds=seeds, settings=chosen, positive=positive, overwrite=overwrite, command=_typed(), progress=progress)  # fmt: skip
@@ -246,9 +247,9 @@ def info(path: Path, *, as_json: AsJson = False) -> None:
     path
         NAME.h5, model.plainfilm, or a run folder.
     """
-    from plainfilm import describe, terminal
+    from plainfilm import contents, terminal
 
-    found = describe.describe(path)
+    found = contents.describe(path)
     if as_json:
         print(json.dumps(found))
     else:

@@ -163,7 +163,13 @@ def train(
 
 
 def check(
-    store: str | Path, out: str | Path, recipe_names: Sequence[str], settings: Mapping[str, Any], *, overwrite: bool
+    store: str | Path,
+    out: str | Path,
+    recipe_names: Sequence[str],
+    settings: Mapping[str, Any],
+    *,
+    positive: str | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Find what is wrong with a store, an output folder or recipes before seconds go into loading Keras.
 
@@ -175,7 +181,24 @@ def check(
     _check_folder(Path(out), overwrite=overwrite)
     for name in recipe_names:
         backbones.find(recipes.load(name, settings).backbone.name)
-    Store(store).close()
+    with Store(store) as opened:
+        positive_class(opened.classes, positive)
+
+
+def check_seeds(seeds: int, settings: Mapping[str, Any]) -> None:
+    """Find what is wrong with the seeds of `compare`.
+
+    Raises
+    ------
+    UsageError
+        Not 1 to 100 of them, or a seed among the settings, which would be every training's.
+    """
+    if not 1 <= seeds <= 100:
+        raise UsageError(f"Expected from 1 to 100 seeds; received {seeds}.")
+    if "seed" in settings:
+        raise UsageError(
+            "Expected no seed among the settings; compare uses the seeds 0, 1, … itself. Give their number with --seeds."
+        )
 
 
 def _check_seed(seed: int) -> None:
@@ -320,8 +343,7 @@ def compare(
     """
     folder = Path(out)
     _check_folder(folder, overwrite=overwrite)
-    if not 1 <= seeds <= 100:
-        raise UsageError(f"Expected from 1 to 100 seeds; received {seeds}.")
+    check_seeds(seeds, settings or {})
     chosen = [
         [recipes.load(name, {**(settings or {}), "seed": seed}) for seed in range(seeds)] for name in recipe_names
     ]

@@ -245,6 +245,7 @@ def test_three_classes_train_with_a_softmax():
     assert fitted.history[-1]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["crossentropy", "mean_squared_error"])
 @pytest.mark.parametrize(("classes", "output"), [(2, "sigmoid"), (3, "softmax")])
 def test_every_loss_is_the_one_that_is_named(loss, classes, output):
@@ -265,6 +266,7 @@ def test_every_loss_is_the_one_that_is_named(loss, classes, output):
     np.testing.assert_allclose(fitted.history[-1]["val_accuracy"], called.mean(), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop", "nadam"])
 def test_every_optimizer_learns_with_the_learning_rate_given(optimizer):
     import keras
