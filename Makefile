@@ -18,6 +18,7 @@ $(VENV)/python:
 	@touch $@
 
 $(VENV)/installed: $(VENV)/python pyproject.toml
+	@echo "Installing plainfilm and what it needs, TensorFlow among it: about 2 GB of disk, a minute or two."
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 import plainfilm
-from plainfilm.data.phantom import write_phantoms
+from plainfilm.data.phantom import write_phantoms  # made radiographs; take your own folder instead
 
 
-def main(images: int = 120) -> None:
+def main(images: int = 300) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_phantoms(folder / "radiographs", n=images)

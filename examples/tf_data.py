@@ -35,4 +35,6 @@ def main(path: str, epochs: int = 2) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("Write: python examples/tf_data.py STORE [EPOCHS], with a store of: plainfilm ingest")
     main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 2)

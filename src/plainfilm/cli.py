@@ -53,6 +53,7 @@ def demo(
     out: Path = Path("demo"),
     images: int = 360,
     seed: int = 0,
+    shortcut: str | None = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -67,12 +68,16 @@ def demo(
         How many radiographs to make.
     seed
         Of everything random.
+    shortcut
+        Plant one, such as hospital: the accuracy rises, and the sentence beside it says why that means nothing.
     """
     from plainfilm import pipeline, terminal
 
     with terminal.Shown(quiet=quiet) as progress:
         _load_keras(progress)
-        run = pipeline.demo(out, images=images, seed=seed, overwrite=overwrite, progress=progress)
+        run = pipeline.demo(
+            out, images=images, seed=seed, shortcut=shortcut, overwrite=overwrite, command=_typed(), progress=progress
+        )
     _show_run(run, as_json=as_json)
     if not as_json:
         terminal.say(
@@ -96,6 +101,7 @@ def ingest(
     on_bad: str = "skip",
     workers: int = 0,
     seed: int = 0,
+    resplit: Annotated[bool, Parameter(negative="")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -121,6 +127,8 @@ def ingest(
         Processes that decode; 0 for one a processor.
     seed
         Of the order of rows and of the split.
+    resplit
+        Make a new split even where folders or a table give one.
     """
     from plainfilm import pipeline, terminal
 
@@ -130,7 +138,7 @@ def ingest(
         )
     wanted = [name.strip() for name in classes.split(",")] if classes else None
     with terminal.Shown(quiet=quiet) as progress:
-        done = pipeline.ingest(sources, out, labels=labels, classes=wanted, size=size, fit=fit, on_bad=on_bad, workers=workers, seed=seed, progress=progress)  # fmt: skip
+        done = pipeline.ingest(sources, out, labels=labels, classes=wanted, size=size, fit=fit, on_bad=on_bad, workers=workers, seed=seed, resplit=resplit, progress=progress)  # fmt: skip
     _show_ingested(done, as_json=as_json)
 
 
@@ -301,9 +309,12 @@ def weights_fetch(name: str, *, as_json: AsJson = False) -> None:
     name
         A backbone.
     """
+    from plainfilm import terminal
     from plainfilm.model import weights
 
-    _say_weights(name, weights.fetch(name), as_json=as_json)
+    with terminal.muted_native_logs():
+        found = weights.fetch(name)
+    _say_weights(name, found, as_json=as_json)
 
 
 @weights_app.command(name="import")
@@ -367,18 +378,21 @@ def _show_ingested(done: Any, *, as_json: bool) -> None:
                           "left_out": left_out, "exact_duplicates": done.exact, "near_duplicates": done.near, "label_conflicts": done.conflicts,
                           "leaking_images": done.leakage.images if done.leakage else 0}))  # fmt: skip
         return
-    table = [{"class": name, **parts, "all": sum(parts.values())} for name, parts in done.counts.items()]
-    terminal.say(terminal.rows(table, columns=["class", "train", "validation", "test", "all"]), "")
-    terminal.say(f"{done.images:,} radiographs in {done.path}")
+    unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
+    terminal.say(
+        terminal.class_table(done.counts, unlabelled=unlabelled), "", f"{done.images:,} radiographs in {done.path}"
+    )
     if done.exact or done.near:
-        terminal.say(
-            f"Duplicates: {done.exact:,} pairs the same, {done.near:,} nearly the same; each group stays in one part of the split."
-        )
+        kept = "" if done.leakage else " Each group stays in one part of the split."
+        terminal.say(f"Pairs of duplicates: {done.exact:,} the same, {done.near:,} nearly the same.{kept}")
     if done.leakage and done.leakage.images:
-        terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part.", "bold red"))  # fmt: skip
+        terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
+    if len(done.sources) == 1:
+        terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
     if done.problems:
+        flagged = len(done.problems) - left_out
         terminal.say(
-            f"{left_out:,} left out, {len(done.problems) - left_out:,} remarks: see {problems_path(done.path)}"
+            f"{left_out:,} reasons why files were left out, {flagged:,} remarks on files kept: see {problems_path(done.path)}"
         )
     terminal.say("", f"Next: plainfilm train {done.path} --out run")
 
@@ -398,12 +412,12 @@ def _show_run(run: Any, *, as_json: bool) -> None:
         terminal.confusion(test["confusion_matrix"], metrics["classes"]),
         "",
     )
-    terminal.say(*terminal.verdict(test["accuracy"], test["n"], metrics["worth"]))
+    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics["worth"]))
     if metrics["test_openings"] > 1:
-        terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times; each look makes its number less of a surprise.", "yellow"))  # fmt: skip
+        terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
     terminal.say(
         "",
-        f"Open {run.folder / 'report.html'}   ({metrics['seconds']['total']:.0f} s in all)",
+        f"Open {run.folder / 'report.html'}",
         terminal.styled("Research use only; not a medical device.", "dim"),
     )
 
@@ -414,7 +428,7 @@ def main() -> None:
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
-        _fail(" ".join(str(error).split()), "See plainfilm --help.", 2)
+        _fail(_usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2)
     except PlainfilmError as error:
         _fail(str(error), "", error.exit_code)
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
@@ -424,6 +438,12 @@ def main() -> None:
         _fail(f"Expected to read and write files; received: {error}.", "Check the disk and its permissions.", 1)
     except KeyboardInterrupt:
         _fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
+
+
+def _usage(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
+        return f"Expected {error.argument.name}; received none."
+    return " ".join(str(error).split())
 
 
 def _fail(message: str, hint: str, code: int) -> None:

@@ -55,6 +55,7 @@ def ingest(
     on_bad: str = "skip",
     workers: int = 0,
     seed: int = 0,
+    resplit: bool = False,
     progress: Progress = silent,
 ) -> Ingested:
     """Read folders of radiographs into a store.
@@ -79,6 +80,8 @@ def ingest(
         Processes that decode; 0 for one a processor.
     seed
         Of the order of the rows and of the split.
+    resplit
+        Make a new split even where one is given.
     progress
         Called with stage, done, all and a note.
 
@@ -92,6 +95,10 @@ def ingest(
     if not 32 <= size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {size}.")
     _check_seed(seed)
+    if Path(out).suffix not in {".h5", ".hdf5"}:
+        raise UsageError(
+            f"Expected a store's name that ends in .h5; received {out}. Write for example {Path(out).stem}.h5"
+        )
     folders = [Path(source) for source in ([sources] if isinstance(sources, str | Path) else sources)]
     catalog = read_catalog(folders, labels=Path(labels) if labels else None, classes=classes)
     return filling.fill_store(
@@ -102,6 +109,7 @@ def ingest(
         on_bad=on_bad,
         workers=workers or encoder.processors(),
         seed=seed,
+        resplit=resplit,
         advance=lambda done, every: progress("Reading radiographs", done, every, ""),
     )
 
@@ -349,7 +357,9 @@ def compare(
     ]
     with Store(store) as opened:
         trained = [_fit_seeds(opened, own, positive, progress) for own in chosen]
-        openings = opened.log_test_opening(f"compare {folder.name}, {len(chosen)} recipes × {seeds} seeds")
+        openings = opened.log_test_opening(
+            f"compare {folder.name}, recipes {', '.join(recipe_names)}, {seeds} seeds each"
+        )
         with _new_folder(folder, overwrite=overwrite) as partial:
             results = compared.write(partial, opened, trained, name=folder.name, command=command, openings=openings)
     return Run(folder, results)
@@ -367,7 +377,14 @@ def _fit_seeds(store: Store, own: Sequence[Recipe], positive: str | None, progre
 
 
 def demo(
-    out: str | Path, *, images: int = 360, seed: int = 0, overwrite: bool = False, progress: Progress = silent
+    out: str | Path,
+    *,
+    images: int = 360,
+    seed: int = 0,
+    shortcut: str | None = None,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Progress = silent,
 ) -> Run:
     """Go the whole way on made radiographs of three made hospitals: `out` gets `radiographs/`, `demo.h5` and `run/`.
 
@@ -379,6 +396,10 @@ def demo(
         How many radiographs to make, at least 60.
     seed
         Of the radiographs, the split and the training.
+    shortcut
+        One of `phantom.SHORTCUTS` to plant, always with the sick: what a misleading data set looks like.
+    overwrite, command, progress
+        As for `train`.
     """
     folder = Path(out)
     _check_seed(seed)
@@ -386,7 +407,7 @@ def demo(
     if overwrite and _is_made(folder / "radiographs"):
         shutil.rmtree(folder / "radiographs")
     progress("Making radiographs", 0, 1, "")
-    phantom.write_phantoms(folder / "radiographs", n=images, seed=seed)
+    phantom.write_phantoms(folder / "radiographs", n=images, seed=seed, shortcut=shortcut)
     progress("Making radiographs", 1, 1, "")
     ingest(folder / "radiographs", folder / "demo.h5", seed=seed, progress=progress)
     return train(
@@ -394,7 +415,7 @@ def demo(
         folder / "run",
         settings={"seed": seed},
         overwrite=overwrite,
-        command="plainfilm demo",
+        command=command,
         progress=progress,
     )
 

@@ -22,7 +22,9 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:>6,.0f}/s" if speed and task.total and task.total > 1 else " " * 8, style="dim")
+        return Text(
+            f"{speed:>6,.0f}/s" if speed and speed >= 1 and task.total and task.total > 1 else " " * 8, style="dim"
+        )
 
 
 def _fixed(text: str, width: int) -> TextColumn:
@@ -77,10 +79,28 @@ def muted_native_logs() -> Iterator[None]:
 
 
 def say(*lines: object) -> None:
-    """Print to stdout, wrapped to the terminal; a path with brackets or colons stays as it is."""
-    console = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
+    """Print to stdout, wrapped to a terminal, unbroken into a pipe; a path with brackets or colons stays as it is."""
+    console = Console(highlight=False, markup=False, emoji=False)
     for line in lines:
-        console.print(line)
+        console.print(line, soft_wrap=not (console.is_terminal or isinstance(line, Table)))
+
+
+def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Table:
+    """Images by class and split; those without a label in a row of their own."""
+    table: list[dict[str, Any]] = [
+        {"class": name, **parts, "all": sum(parts.values())} for name, parts in counts.items()
+    ]
+    columns = list(table[0])
+    if unlabelled:
+        table.append({**dict.fromkeys(columns, ""), "class": "(no label)", "all": unlabelled})
+    return rows(table, columns=columns)
+
+
+def decision(metrics: Mapping[str, Any]) -> str:
+    """What the metrics above are about: the positive class and its threshold, or means over classes."""
+    if metrics["positive"] is None:
+        return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
+    return f"Positive means {metrics['positive']}, from a probability of {metrics['threshold']:.3f} on.\n"
 
 
 def styled(text: str, style: str) -> Text:

@@ -29,6 +29,10 @@ IDENTIFYING = frozenset(
     {"patient", "patientid", "patientname", "name", "subject", "subjectid", "mrn", "medicalrecordnumber"}
     | {"birthdate", "dateofbirth", "dob", "patientbirthdate", "patientaddress"}
 )  # letters of columns that must not stand in a store
+_LEAK = (
+    "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
+    "Correct the split, or make a new one with --resplit."
+)
 Advance = Callable[[int, int], None]
 
 
@@ -45,6 +49,7 @@ class Ingested:
     near: int  # pairs of nearly the same image
     conflicts: int  # images left out because they stand under two labels
     leakage: split.Leakage | None  # of a given split
+    sources: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -68,6 +73,7 @@ def fill_store(
     on_bad: str = "skip",
     workers: int = 1,
     seed: int = 0,
+    resplit: bool = False,
     advance: Advance = lambda _done, _all: None,
 ) -> Ingested:
     """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it.
@@ -86,6 +92,8 @@ def fill_store(
         Processes that decode.
     seed
         Of the order of rows and of the split.
+    resplit
+        Make a new split even where one is given.
     advance
         Called with files done and files in all.
 
@@ -107,7 +115,7 @@ def fill_store(
         found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), np.concatenate(read.thumbs))
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
-        columns, leakage = _columns(read, classes, labels, found, ~conflict, seed)
+        columns, leakage = _columns(read, classes, labels, found, ~conflict, seed, resplit)
         done = Ingested(
             path=out,
             images=int((~conflict).sum()),
@@ -118,6 +126,7 @@ def fill_store(
             near=int((~found.exact).sum()),
             conflicts=int(conflict.sum()),
             leakage=leakage,
+            sources=tuple(np.unique(columns.source).tolist()),
         )
         writer.finish(
             columns,
@@ -227,13 +236,15 @@ def _columns(
     found: duplicates.Duplicates,
     keep: NDArray[np.bool_],
     seed: int,
+    resplit: bool,
 ) -> tuple[store.Columns, split.Leakage | None]:
     patients = _patients(read)
     group = duplicates.join_groups(len(labels), found.pairs, patients)[keep]
     kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
-    given = np.array([entry.split or "" for entry in kept])
+    given = np.array(["" if resplit else entry.split or "" for entry in kept])
     labels = labels[keep]
     leakage = split.leakage(given, group) if (given != "").any() else None
+    read.problems += [Problem(kept[row].file, "leak", _LEAK, fatal=False) for row in split.leaking_rows(given, group)]
     parts = (
         split.make(labels, group, classes, seed=seed)
         if leakage is None

@@ -121,14 +121,19 @@ def complete(
     return out
 
 
-def leakage(split: NDArray[np.str_], group: NDArray[np.int64]) -> Leakage:
-    """Count groups with images in more than one part, and those images. Rows without a part are passed over."""
+def leaking_rows(split: NDArray[np.str_], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of groups with images in more than one part, int64 (k). Rows without a part are passed over."""
     rows = np.flatnonzero(split != "")
     _, index = np.unique(group[rows], return_inverse=True)
     seen = np.zeros((int(index.max(initial=-1)) + 1, len(NAMES)), bool)
     seen[index, np.searchsorted(np.sort(NAMES), split[rows])] = True
-    leaking = seen.sum(1) > 1
-    return Leakage(int(leaking.sum()), int(leaking[index].sum()))
+    return np.asarray(rows[(seen.sum(1) > 1)[index]])
+
+
+def leakage(split: NDArray[np.str_], group: NDArray[np.int64]) -> Leakage:
+    """Count groups with images in more than one part, and those images."""
+    rows = leaking_rows(split, group)
+    return Leakage(groups=len(np.unique(group[rows])), images=len(rows))
 
 
 def _check_enough(labels: NDArray[np.int64], group: NDArray[np.int64], classes: Sequence[str], *, parts: int) -> None:

@@ -109,6 +109,10 @@ def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
     """
     if path.is_dir():
         raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
+    if path.is_file() and path.stat().st_size and not h5py.is_hdf5(path):
+        raise StoreError(
+            f"Expected a new name or an old store; received {path}, another kind of file. Choose another --out."
+        )
     try:
         with written_whole(path) as partial, _Disk(partial, "w+") as disk:
             with h5py.File(disk, "w") as file:

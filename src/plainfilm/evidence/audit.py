@@ -7,7 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.split import Leakage
 from plainfilm.evidence.intervals import Estimate, wilson
+
+NO_LEAK = Leakage(groups=0, images=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +69,20 @@ def source_rule(
     )
 
 
-def worth(rule: SourceRule, accuracy: Estimate) -> Worth:
+def worth(rule: SourceRule, accuracy: Estimate, leak: Leakage = NO_LEAK) -> Worth:
     """Say what an accuracy is worth beside two rules that see no image: the source's, and always naming one class.
 
-    Compares intervals with these rules, not values with values.
+    Compares intervals with these rules, not values with values. A split that leaks comes before all else.
     """
     name, share = rule.guess
     known = f"{100 * rule.accuracy.value:.1f} %"
     tells = rule.accuracy.low > share
+    if leak.images:
+        return Worth(
+            "warning",
+            f"The given split leaks: {leak.images:,} images of {leak.groups:,} patients or duplicates stand in more than one part. "
+            "This accuracy is partly memory. Ingest again with --resplit.",
+        )
     if tells and rule.accuracy.value >= accuracy.low:
         return Worth(
             "warning",
@@ -94,7 +103,8 @@ def worth(rule: SourceRule, accuracy: Estimate) -> Worth:
     if len(rule.sources) == 1:
         return Worth(
             "caution",
-            "All images come from one source. Nothing here says how the model does anywhere else: test it on another hospital's images.",
+            "Only one source is known for these images, so nothing here can tell the disease from the hospital, or say how the model "
+            "does anywhere else. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.",
         )
     return Worth(
         "none",

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 import plainfilm
 from plainfilm.data.store import Store
+from plainfilm.evidence.audit import Worth
 from plainfilm.evidence.judge import Judged, judge
 from plainfilm.evidence.report import Comparison, RecipeResult, Spread, write_comparison
 from plainfilm.model.classifier import Trained
 
 STABILITY = (
     "Stability is the share of test images that the trainings of a recipe, alike but for the seed, all answer alike: "
-    "1 where the seed changes no answer."
+    "1 where the seed changes no answer. The test part judges here; to choose a recipe, look at the validation part "
+    "(comparison.csv), or the winner's number flatters."
 )
 
 
@@ -54,10 +56,7 @@ def write(
     """Judge all trainings on the test part, write comparison.html, .json and .csv, and return what stands in the JSON."""
     judged = [[judge(store, attempt.trained) for attempt in own] for own in attempts]
     rows = [_row(own, results) for own, results in zip(attempts, judged, strict=True)]
-    worst = max(
-        (result.worth for results in judged for result in results),
-        key=lambda worth: ("none", "caution", "warning").index(worth.level),
-    )
+    worst = _least_worth(attempts, judged)
     page = Comparison(
         title="Recipes side by side",
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -85,6 +84,15 @@ def write(
     }
     (folder / "comparison.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
+
+
+def _least_worth(attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequence[Judged]]) -> Worth:
+    """The most doubtful of all trainings, with its name."""
+    pairs = [pair for own, results in zip(attempts, judged, strict=True) for pair in zip(own, results, strict=True)]
+    attempt, result = max(pairs, key=lambda pair: ("none", "caution", "warning").index(pair[1].worth.level))
+    recipe, accuracy = attempt.trained.recipe, _value(result.metrics["test"]["accuracy"])
+    told = f"{recipe.name} with seed {recipe.seed}, accuracy {100 * accuracy:.1f} %: {result.worth.sentence}"
+    return Worth(result.worth.level, told)
 
 
 def _row(own: Sequence[Attempt], results: Sequence[Judged]) -> RecipeResult:
@@ -128,16 +136,18 @@ def _as_dict(row: RecipeResult) -> dict[str, Any]:
 def _write_table(path: Path, attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequence[Judged]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["recipe", "seed", "accuracy", "auroc", "seconds"])
+        writer.writerow(["recipe", "seed", "accuracy", "auroc", "validation_accuracy", "validation_auroc", "seconds"])
         for own, results in zip(attempts, judged, strict=True):
             for attempt, result in zip(own, results, strict=True):
-                test = result.metrics["test"]
+                test, validation = result.metrics["test"], result.metrics["validation"]
                 writer.writerow(
                     [
                         attempt.trained.recipe.name,
                         attempt.trained.recipe.seed,
                         test["accuracy"]["value"],
                         test["auroc"]["value"],
+                        validation["accuracy"]["value"],
+                        validation["auroc"]["value"],
                         f"{attempt.seconds:.2f}",
                     ]
                 )

@@ -78,7 +78,7 @@ def facts(store: Store) -> list[tuple[str, str]]:
         ("Radiographs", f"{len(store):,}"),
         ("Known patients", f"{patients:,}" if patients else "none: the data do not say"),
         ("Radiographs of unknown patients", f"{unknown:,}"),
-        ("Groups kept together", f"{len(np.unique(store.group)):,}"),
+        ("Patients or unrelated images", f"{len(np.unique(store.group)):,}"),
         ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
     ]
 

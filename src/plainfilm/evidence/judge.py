@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
 from plainfilm.evidence import audit
 from plainfilm.evidence.intervals import Estimate
@@ -47,7 +48,10 @@ def judge(store: Store, trained: Trained) -> Judged:
         store.labels, store.source, store.group, store.rows("train"), store.rows("test"), store.classes
     )
     return Judged(
-        scores=scores, metrics=metrics, rule=rule, worth=audit.worth(rule, Estimate(**metrics["test"]["accuracy"]))
+        scores=scores,
+        metrics=metrics,
+        rule=rule,
+        worth=audit.worth(rule, Estimate(**metrics["test"]["accuracy"]), leakage(store.split, store.group)),
     )
 
 

@@ -123,16 +123,20 @@ def _write_predictions(path: Path, run: Finished) -> None:
     def rows() -> Any:
         for part in SPLITS:
             scores = run.judged.scores.get(part) or score(store, run.trained, part)
-            for row, label, probability in zip(scores.rows, scores.labels, scores.probabilities, strict=True):
+            called = decision.predict(scores.probabilities)
+            for row, label, probability, answer in zip(
+                scores.rows, scores.labels, scores.probabilities, called, strict=True
+            ):
                 yield [
                     store.file[row],
                     part,
                     store.classes[label],
                     *(f"{probability[column]:.6f}" for column in columns),
+                    store.classes[answer],
                 ]
 
     header = ["probability"] if decision.positive else [f"probability {name}" for name in named]
-    _write_table(path, ["file", "split", "label", *header], rows())
+    _write_table(path, ["file", "split", "label", *header, "predicted"], rows())
 
 
 def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report:
@@ -201,18 +205,8 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
 
 def _repeat(run: Finished) -> list[str]:
     positive = ["--positive", run.trained.decision.positive] if run.trained.decision.positive else []
+    store, recipe = run.store.path.name, f"{run.name}/recipe.toml"
     return [
-        f"pip install plainfilm=={plainfilm.__version__}",
-        shlex.join(
-            [
-                "plainfilm",
-                "train",
-                run.store.path.name,
-                "--recipe",
-                f"{run.name}/recipe.toml",
-                *positive,
-                "--out",
-                f"{run.name}-again",
-            ]
-        ),
+        f"# plainfilm {plainfilm.__version__}, in the folder that holds {store} and {run.name}",
+        shlex.join(["plainfilm", "train", store, "--recipe", recipe, *positive, "--out", f"{run.name}-again"]),
     ]

@@ -119,7 +119,7 @@ def _download(backbone: Backbone) -> Path:
     except Exception as error:
         raise WeightsError(
             f"Expected weights for {backbone.name}; none are on this machine and {source.url} could not be fetched. Put that file "
-            f"into {_keras_folder()}, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
+            f"into {_keras_folder()}, or keep it with: plainfilm weights import {backbone.name} FILE, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
         ) from error
 
 

@@ -83,7 +83,7 @@ def decode(data: bytes, kind: str, *, least: int, fit: str) -> Picture:
             return _decode(image, data, kind, least, fit)
     except Image.DecompressionBombError as error:
         raise refusal(
-            "too-many-pixels", f"Expected at most 50 megapixels; received more ({error}). Save a smaller copy."
+            "too-many-pixels", "Expected at most 50 megapixels; received many more. Save a smaller copy."
         ) from error
     except UnidentifiedImageError as error:
         raise refusal(

@@ -159,6 +159,6 @@ def _notes(positive: str | None) -> dict[str, str]:
         "ppv": f"truly {name}, among those called {name}",
         "npv": "truly other, among those called other",
         "f1": "harmonic mean of PPV and sensitivity",
-        "auroc": f"chance that a {name} scores above another",
+        "auroc": f"chance that a {name} image scores above another",
         "auprc": "area under precision and recall",
     } | _OF_PROBABILITY
