@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from plainfilm.data.store import HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import BundleError, UsageError
 
 
@@ -27,7 +28,7 @@ def describe(path: str | Path) -> dict[str, Any]:
         )
     with path.open("rb") as file:
         start = file.read(8)
-    if start == b"\x89HDF\r\n\x1a\n":
+    if start == HDF5_SIGNATURE:
         return _store(path)
     if start.startswith(b"PK"):
         return _bundle(path)
@@ -37,7 +38,6 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def _store(path: Path) -> dict[str, Any]:
-    from plainfilm.data.store import Store, count_by_split
 
     with Store(path) as store:
         sources = {str(name): int(n) for name, n in zip(*np.unique(store.source, return_counts=True), strict=True)}

@@ -95,7 +95,7 @@ def ingest(
     if not 32 <= size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {size}.")
     _check_seed(seed)
-    if Path(out).suffix not in {".h5", ".hdf5"}:
+    if not Path(out).is_dir() and Path(out).suffix not in {".h5", ".hdf5"}:
         raise UsageError(
             f"Expected a store's name that ends in .h5; received {out}. Write for example {Path(out).stem}.h5"
         )

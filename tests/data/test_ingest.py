@@ -398,6 +398,41 @@ def test_a_given_split_is_kept_and_its_leakage_reported(tmp_path, out):
         assert opened.attributes["leaking_images"] == 4
 
 
+def test_leaking_files_stand_in_the_table_and_a_new_split_mends_them(tmp_path, out):
+    root = tmp_path / "source"
+    for part, start in (("train", 0), ("val", 100), ("test", 200)):
+        for k, name in enumerate(("COVID", "NORMAL")):
+            put(root, **{f"{part}__{name}__{n}": start + 10 * k + n for n in range(6)})
+    put(root, test__COVID__copy=png(2))
+    ingest(root, out)
+    told = {row["file"] for row in problems(out) if (row["reason"], row["left_out"]) == ("leak", "no")}
+    assert told == {"train/COVID/2.png", "test/COVID/copy.png"}
+    assert ingest(root, out, resplit=True).leakage is None
+    assert problems(out) == []
+    with Store(out) as opened:
+        assert all(len(parts) == 1 for parts in parts_of_groups(opened))
+
+
+@pytest.mark.parametrize("name", ["film.png", "notes.txt", "m"])
+def test_another_kind_of_file_is_never_replaced_by_a_store(tmp_path, source, name):
+    other = tmp_path / name
+    other.write_bytes(b"mine")
+    with pytest.raises(PlainfilmError, match=r"ends in \.h5"):
+        ingest(source, other)
+    assert other.read_bytes() == b"mine"
+    (tmp_path / "really.h5").write_bytes(b"mine")
+    with pytest.raises(PlainfilmError, match="another kind of file"):
+        ingest(source, tmp_path / "really.h5")
+    assert (tmp_path / "really.h5").read_bytes() == b"mine"
+
+
+def test_the_sources_are_told(tmp_path, source, out):
+    assert len(ingest(source, out).sources) == 1
+    put(source.parent / "other", COVID__a=901, NORMAL__a=902)
+    two = plainfilm.ingest([source, source.parent / "other"], out, size=32, workers=1)
+    assert len(two.sources) == 2
+
+
 def test_a_given_split_without_validation_gets_one_from_train(tmp_path, out):
     root = tmp_path / "source"
     for part, start, n in (("train", 0, 14), ("test", 100, 4)):

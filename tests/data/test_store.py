@@ -29,6 +29,9 @@ def noise(n: int, *, size: int = SIZE, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, size, size), dtype=np.uint8)
 
 
+OLD = store.HDF5_SIGNATURE + b"old"
+
+
 def columns(n: int, **changes: Any) -> Columns:
     """Two classes in turn; of ten rows seven train, one validation, two test."""
     row = np.arange(n)
@@ -324,7 +327,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_store(tmp_path, limit):
     # At the first byte, in the first batch, in a later one, in the columns: HDF5 crashes where it cannot close a file.
     pytest.importorskip("resource", reason="only Unix limits the size of files")
     path = tmp_path / "s.h5"
-    path.write_bytes(b"old")
+    path.write_bytes(OLD)
     assert_disk_full_harms_nothing(path, limit)
 
 
@@ -336,7 +339,7 @@ def test_a_full_file_system_is_one_line_and_leaves_the_old_store(tmp_path):
     if not ROOT or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount a small file system")
     try:
-        (disk / "s.h5").write_bytes(b"old")
+        (disk / "s.h5").write_bytes(OLD)
         assert_disk_full_harms_nothing(disk / "s.h5")
     finally:
         subprocess.run(["umount", str(disk)], check=True)

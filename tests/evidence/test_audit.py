@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import SourceRule, source_rule, worth
 from plainfilm.evidence.intervals import Estimate, wilson
 
@@ -131,3 +132,10 @@ def test_a_better_accuracy_never_makes_the_verdict_louder(value, width, share, l
     for found in (worth(rule, worse), worth(rule, better)):
         assert "\n" not in found.sentence
         assert found.sentence.endswith(".")
+
+
+def test_a_split_that_leaks_is_a_warning_before_all_else():
+    said = worth(made_rule(0.99, 1.0, 1.0), between(0.98, 1.0), Leakage(groups=2, images=5))
+    assert said.level == "warning"
+    assert "5 images of 2 patients" in said.sentence
+    assert "--resplit" in said.sentence

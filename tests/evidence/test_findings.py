@@ -77,7 +77,7 @@ def test_the_facts_say_how_many_radiographs_patients_and_groups(opened):
     assert facts["Radiographs"] == "60"
     assert facts["Known patients"] == "20"
     assert facts["Radiographs of unknown patients"] == "20"
-    assert facts["Groups kept together"] == "30"
+    assert facts["Patients or unrelated images"] == "30"
     assert facts["Stored at"] == "8 × 8 px (pad)"
 
 

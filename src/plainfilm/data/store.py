@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from plainfilm.errors import StoreError, UsageError
 
 FORMAT = "plainfilm-store"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VERSION = 1
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1

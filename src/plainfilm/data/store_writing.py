@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
-from plainfilm.data.store import COLUMNS, FORMAT, VERSION, Columns, reason_of
+from plainfilm.data.store import COLUMNS, FORMAT, HDF5_SIGNATURE, VERSION, Columns, reason_of
 from plainfilm.errors import StoreError
 
 _TEXT = h5py.string_dtype()
@@ -109,7 +109,7 @@ def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
     """
     if path.is_dir():
         raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
-    if path.is_file() and path.stat().st_size and not h5py.is_hdf5(path):
+    if path.is_file() and not _is_hdf5(path):
         raise StoreError(
             f"Expected a new name or an old store; received {path}, another kind of file. Choose another --out."
         )
@@ -122,6 +122,11 @@ def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
         raise StoreError(
             f"Expected to write {path}; received: {reason_of(error)}. Free space, or choose another --out. Nothing was changed."
         ) from error
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:

@@ -21,7 +21,7 @@ from plainfilm.model.classifier import Trained
 STABILITY = (
     "Stability is the share of test images that the trainings of a recipe, alike but for the seed, all answer alike: "
     "1 where the seed changes no answer. The test part judges here; to choose a recipe, look at the validation part "
-    "(comparison.csv), or the winner's number flatters."
+    "(comparison.csv), or the number of the winner flatters."
 )
 
 
