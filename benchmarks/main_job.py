@@ -70,13 +70,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "mixed")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20, help="of the reference")
+    parser.add_argument("--reference", type=Path, help="take the reference from an earlier --out instead of running it")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         half = (args.seeds + 1) // 2
         ours = [one_seed(seed, args.data, folder) for seed in range(half)]
-        theirs = reference(args.data, args.epochs, folder)
+        if args.reference:
+            theirs = json.loads(args.reference.read_text())["reference"]
+        else:
+            theirs = reference(args.data, args.epochs, folder)
         ours += [one_seed(seed, args.data, folder) for seed in range(half, args.seeds)]
     accuracies = [row["test_accuracy"]["value"] for row in ours]
     figures = {

@@ -13,6 +13,9 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import heads
 from plainfilm.model.recipes import Recipe
 
+_STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
+_STEPS_AT_ONCE = 16  # inside TensorFlow, before it returns to Python
+_VALIDATION_BATCH = 512
 EpochCallback = Callable[[int, dict[str, float]], None]
 
 
@@ -104,7 +107,9 @@ def fit(
     wanted = partial(targets, classes=classes, output=output, positive=positive)
     batches = _batches(train, wanted(train.labels), weights[train.labels], settings.batch_size, seed=recipe.seed)
     alike = np.ones(len(validation.labels), np.float32)
-    checks = _batches(validation, wanted(validation.labels), alike, settings.batch_size, seed=None)
+    checks = _batches(
+        validation, wanted(validation.labels), alike, max(settings.batch_size, _VALIDATION_BATCH), seed=None
+    )
     optimizer = keras.optimizers.get(
         {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
     )
@@ -117,7 +122,7 @@ def fit(
         else keras.metrics.CategoricalAccuracy("accuracy")
     )
     # XLA would spend seconds compiling what runs for milliseconds
-    model.compile(optimizer, loss, weighted_metrics=[accuracy], jit_compile=False)
+    model.compile(optimizer, loss, weighted_metrics=[accuracy], jit_compile=False, steps_per_execution=_STEPS_AT_ONCE)
     history: list[dict[str, float]] = []
 
     def note(epoch: int, logs: dict[str, float]) -> None:
@@ -147,6 +152,7 @@ def _batches(
     import keras
 
     rng = None if seed is None else np.random.default_rng(seed)
+    stretch = batch_size * max(1, _STRETCH_BYTES // (part.read(part.rows[:1]).nbytes * batch_size))
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -155,12 +161,17 @@ def _batches(
 
         def on_epoch_begin(self) -> None:
             self._order = np.arange(len(part.rows)) if rng is None else rng.permutation(len(part.rows))
+            self._from, self._inputs = -1, np.empty(0)
 
         def __len__(self) -> int:
             return -(-len(part.rows) // batch_size)
 
         def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
-            some = self._order[index * batch_size : (index + 1) * batch_size]
-            return part.read(part.rows[some]), wanted[some], weights[some]
+            at = index * batch_size
+            start = at - at % stretch
+            if self._from != start:
+                self._from, self._inputs = start, part.read(part.rows[self._order[start : start + stretch]])
+            some = self._order[at : at + batch_size]
+            return self._inputs[at - start : at - start + len(some)], wanted[some], weights[some]
 
     return Batches()
