@@ -16,6 +16,8 @@ from typing import Any
 
 from measuring import SHARED, Measured, finish, plainfilm, run, spread
 
+EPOCHS = 20
+
 
 def one_seed(seed: int, data: Path, folder: Path) -> dict[str, Any]:
     cache, store = folder / f"cache{seed}", folder / f"m{seed}.h5"
@@ -69,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "mixed")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=20, help="of the reference")
+    parser.add_argument("--epochs", type=int, default=20, help="of the reference that are run; fewer are scaled to 20")
     parser.add_argument("--reference", type=Path, help="take the reference from an earlier --out instead of running it")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
