@@ -101,7 +101,7 @@ def test_metrics_json_has_the_keys_that_others_rely_on(run):
 
 def test_the_predictions_are_of_every_labelled_image_and_give_the_accuracy_again(run, store):
     rows, metrics = table(run / "predictions.csv"), metrics_of(run)
-    assert list(rows[0]) == ["file", "split", "label", "probability"]
+    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted"]
     with Store(store) as opened:
         known = {
             (str(f), str(s), opened.classes[k])
@@ -114,6 +114,7 @@ def test_the_predictions_are_of_every_labelled_image_and_give_the_accuracy_again
         right = np.mean([call == (row["label"] == "COVID") for call, row in zip(called, own, strict=True)])
         assert right == pytest.approx(metrics["splits"][part]["accuracy"]["value"])
         assert len(own) == metrics["splits"][part]["n"]
+        assert [row["predicted"] == "COVID" for row in own] == called
 
 
 def test_the_history_has_a_row_an_epoch(run):
@@ -306,7 +307,7 @@ def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
     assert set(test["per_class"]) == {"COVID", "NORMAL", "OTHER"}
     predictions = table(made.folder / "predictions.csv")
     names = [f"probability {name}" for name in done.classes]
-    assert list(predictions[0]) == ["file", "split", "label", *names]
+    assert list(predictions[0]) == ["file", "split", "label", *names, "predicted"]
     chance = np.array([[float(row[name]) for name in names] for row in predictions])
     np.testing.assert_allclose(chance.sum(axis=1), 1, atol=1e-5)
     tested = [k for k, row in enumerate(predictions) if row["split"] == "test"]

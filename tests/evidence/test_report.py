@@ -363,7 +363,7 @@ def test_a_test_part_opened_more_than_once_is_a_caution(openings: int, caution: 
         "truncated 37 The file ends early. COVID/broken.jpg",
         "exact pairs 11",
         "near pairs 74",
-        "groups kept together 61",
+        "groups they form 61",
         "two labels on one image 13",
         "leaks between given parts 19",
         "1 of 40 wrong answers",
