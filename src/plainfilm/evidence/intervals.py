@@ -14,7 +14,7 @@ from scipy.special import expit, logit, ndtri, stdtrit
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-BLOCK_NUMBERS = 2**21  # row weights held at once by the bootstrap: 16 MB
+BLOCK_NUMBERS = 2**17  # row weights held at once by the bootstrap: 1 MB, a few times over
 SMALLEST_VARIANCE = 1e-30  # below this it is rounding
 
 
