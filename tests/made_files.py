@@ -1,6 +1,8 @@
 """Image files of known pixels, for the tests of the decoders."""
 
 import io
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,20 @@ def written(folder: Path, data: bytes, name: str = "file") -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
+
+
+@dataclass
+class Pictures:
+    """Images as an encoder takes them; `asked` counts the batches given."""
+
+    pixels: np.ndarray
+    fingerprint: str = "made"
+    asked: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        for at in range(0, len(self.pixels), size):
+            self.asked += 1
+            yield self.pixels[at : at + size]

@@ -1,10 +1,9 @@
-from dataclasses import dataclass
-
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from made_files import Pictures
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import backbones, encoder
 from plainfilm.model.backbones import BACKBONES
@@ -15,21 +14,6 @@ LITE0 = BACKBONES["efficientnet_lite0"]
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
-
-
-@dataclass
-class Pictures:
-    pixels: np.ndarray
-    fingerprint: str
-    asked: int = 0
-
-    def __len__(self):
-        return len(self.pixels)
-
-    def batches(self, size):
-        for at in range(0, len(self.pixels), size):
-            self.asked += 1
-            yield self.pixels[at : at + size]
 
 
 def pictures(n=20, size=64, seed=0):

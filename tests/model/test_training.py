@@ -1,12 +1,12 @@
 import hashlib
 import random
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from made_files import Pictures
 from plainfilm.errors import RecipeError
 from plainfilm.model import encoder, heads, recipes, training
 from plainfilm.model.backbones import BACKBONES
@@ -25,19 +25,6 @@ QUICK = {"training.epochs": 8, "training.learning_rate": 0.1, "head.layers": "de
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
-
-
-@dataclass
-class Pictures:
-    pixels: np.ndarray
-    fingerprint: str = "made"
-
-    def __len__(self):
-        return len(self.pixels)
-
-    def batches(self, size):
-        for at in range(0, len(self.pixels), size):
-            yield self.pixels[at : at + size]
 
 
 def part(inputs, labels, seen=None):
