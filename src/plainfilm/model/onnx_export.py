@@ -212,6 +212,14 @@ def _pool(op: str) -> Callable[[Graph, Any, Any, list[str]], str]:
     return translate
 
 
+def _upsample(graph: Graph, layer: Any, _node: Any, inputs: list[str]) -> str:
+    if layer.interpolation != "nearest":
+        raise NotImplementedError(f"Expected upsampling by the nearest pixel; received {layer.interpolation}.")
+    scales = graph.weight(np.array([1, 1, *layer.size], np.float32))
+    how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return graph.node("Resize", [inputs[0], "", scales], **how)
+
+
 def _global_average(graph: Graph, layer: Any, _node: Any, inputs: list[str]) -> str:
     pooled = graph.node("GlobalAveragePool", inputs)
     return pooled if layer.keepdims else graph.node("Flatten", [pooled])
@@ -271,5 +279,6 @@ _TRANSLATORS: dict[str, Callable[[Graph, Any, Any, list[str]], str]] = {
     "ReLU": _relu,
     "Reshape": _reshape,
     "StochasticDepth": _same,
+    "UpSampling2D": _upsample,
     "ZeroPadding2D": _zero_padding,
 }
