@@ -82,7 +82,18 @@ def assert_one_line(err):
     assert "Traceback" not in err
     assert lines[-1].startswith("plainfilm: "), err
     assert len([line for line in lines if "plainfilm: " in line]) == 1
-    stages = ("Loading Keras", "Preparing", "Reading", "Encoding", "Training", "Testing", "Writing", "Making", "Recipe")
+    stages = (
+        "Loading Keras",
+        "Preparing",
+        "Reading",
+        "Encoding",
+        "Training",
+        "Testing",
+        "Auditing",
+        "Writing",
+        "Making",
+        "Recipe",
+    )
     assert all(line.startswith(stages) for line in lines[:-1]), err
 
 

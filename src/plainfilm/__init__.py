@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "ingest": "plainfilm.pipeline",
     "train": "plainfilm.pipeline",
+    "audit": "plainfilm.pipeline",
     "compare": "plainfilm.pipeline",
     "demo": "plainfilm.pipeline",
     "describe": "plainfilm.contents",

@@ -164,6 +164,9 @@ def train(
     ] = None,
     settings: Settings = [],  # noqa: B006 - cyclopts reads the default and never changes it
     positive: Positive = None,
+    audit: Annotated[
+        bool, Parameter(negative="--no-audit", help="Run the probes and put their verdict beside the accuracy.")
+    ] = True,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -194,11 +197,65 @@ def train(
             recipe=recipe,
             settings=chosen,
             positive=positive,
+            audit=audit,
             overwrite=overwrite,
             command=_typed(),
             progress=progress,
         )
     _show_run(run, as_json=as_json)
+
+
+@app.command
+def audit(
+    store: Path,
+    *,
+    out: Path,
+    model: Path | None = None,
+    fail_on: str | None = None,
+    seed: int = 0,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what an accuracy on these data is worth: classifiers that never see the lungs, sources, leaks, a verdict.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make: audit.html, audit.json, figures/.
+    model
+        A model.plainfilm to audit; without one the data alone.
+    fail_on
+        possible or not-to-be-believed: exit with 1 at that verdict or a worse one.
+    seed
+        Of the sample that the probes see.
+    """
+    from plainfilm import pipeline, terminal
+
+    worst = _fail_on(fail_on)
+    with terminal.Shown(quiet=quiet) as progress:
+        run = pipeline.audit(
+            store, out, model=model, seed=seed, overwrite=overwrite, command=_typed(), progress=progress
+        )
+    if as_json:
+        print(json.dumps(run.metrics))
+    else:
+        terminal.say(*terminal.audited(run.metrics), "", f"Open {run.folder / 'audit.html'}")
+    if run.metrics["verdict"] in worst:
+        sys.exit(1)
+
+
+def _fail_on(asked: str | None) -> tuple[str, ...]:
+    verdicts = {
+        None: (),
+        "possible": ("shortcut possible", "not to be believed"),
+        "not-to-be-believed": ("not to be believed",),
+    }
+    if asked not in verdicts:
+        raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {asked}.")
+    return verdicts[asked]
 
 
 @app.command
@@ -412,7 +469,7 @@ def _show_run(run: Any, *, as_json: bool) -> None:
         terminal.confusion(test["confusion_matrix"], metrics["classes"]),
         "",
     )
-    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics["worth"]))
+    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics))
     if metrics["test_openings"] > 1:
         terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
     terminal.say(

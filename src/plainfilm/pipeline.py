@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import shutil
 import time
@@ -19,9 +20,12 @@ from plainfilm.data.files import written_whole
 from plainfilm.data.ingest import Ingested
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
-from plainfilm.evidence import compared, run_folder
+from plainfilm.evidence import audit as auditing
+from plainfilm.evidence import audit_folder, compared, run_folder
+from plainfilm.evidence.audited import Audit
 from plainfilm.evidence.calibration import choose_threshold, fit_temperature
-from plainfilm.evidence.judge import judge
+from plainfilm.evidence.intervals import Estimate
+from plainfilm.evidence.judge import Judged, judge
 from plainfilm.model import backbones, classifier, encoder, recipes, training
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.model.recipes import Recipe
@@ -121,6 +125,7 @@ def train(
     recipe: str = "default",
     settings: Mapping[str, Any] | None = None,
     positive: str | None = None,
+    audit: bool = True,
     overwrite: bool = False,
     command: str = "",
     progress: Progress = silent,
@@ -139,6 +144,8 @@ def train(
         Dotted keys of the recipe to set: `{"training.epochs": 5, "seed": 1}`.
     positive
         The class that sensitivity is about; by default the one that is not called normal. Two classes only.
+    audit
+        Run the probes and put their verdict beside the accuracy.
     overwrite
         Replace a run folder that is there.
     command
@@ -160,14 +167,87 @@ def train(
         openings = opened.log_test_opening(f"train {folder.name}, recipe {chosen.name}")
         judged = judge(opened, trained)
         progress("Testing", 1, 1, "")
+        audited = _audit_trained(opened, trained, judged, progress) if audit else None
         progress("Writing the report", 0, 1, "")
         with _new_folder(folder, overwrite=overwrite) as partial:
             finished = run_folder.Finished(
-                store=opened, trained=trained, judged=judged, openings=openings, name=folder.name, command=command
+                store=opened,
+                trained=trained,
+                judged=judged,
+                openings=openings,
+                name=folder.name,
+                command=command,
+                audit=audited,
             )
             metrics = run_folder.write(partial, finished, started=started)
     progress("Writing the report", 1, 1, "")
     return Run(folder, metrics)
+
+
+def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Progress) -> Audit:
+    own = Estimate(**{name: math.nan if v is None else v for name, v in judged.metrics["test"]["auroc"].items()})
+    return auditing.audit(
+        store,
+        trained.encoder,
+        features=trained.features,
+        model=own,
+        seed=trained.recipe.seed,
+        advance=lambda done, every: progress("Auditing", done, every, ""),
+    )
+
+
+def audit(
+    store: str | Path,
+    out: str | Path,
+    *,
+    model: str | Path | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Progress = silent,
+) -> Run:
+    """Audit a store, and a classifier trained on it, and write `audit.html` and `audit.json`.
+
+    Parameters
+    ----------
+    store
+        A store of `ingest`.
+    out
+        The folder to make.
+    model
+        A bundle whose encoder and accuracy are audited; without it the default backbone looks at the data alone.
+    seed
+        Of the sample and the cross-validation.
+    overwrite, command, progress
+        As for `train`.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    folder = Path(out)
+    _check_seed(seed)
+    _check_folder(folder, overwrite=overwrite)
+    with Store(store) as opened:
+        asked = audit_folder.comparison(opened, Path(model) if model else None)
+        encoder_used = asked.encoder or _default_encoder(opened)
+        found = auditing.audit(
+            opened,
+            encoder_used,
+            model=asked.auroc,
+            seed=seed,
+            advance=lambda done, every: progress("Auditing", done, every, ""),
+        )
+        found = dataclasses.replace(found, not_run=(*found.not_run, *asked.not_run))
+        with _new_folder(folder, overwrite=overwrite) as partial:
+            results = audit_folder.write(partial, opened, found, name=folder.name, command=command)
+    return Run(folder, results)
+
+
+def _default_encoder(store: Store) -> encoder.Encoder:
+    backbone = backbones.find(recipes.load("default").backbone.name)
+    return encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size))
 
 
 def check(
@@ -226,7 +306,7 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
             f"Expected --out where it can be made; received {folder}, but {above} {received}. Name another."
         )
     if folder.is_dir() and any(folder.iterdir()):
-        is_ours = any((folder / name).is_file() for name in ("metrics.json", "comparison.json"))
+        is_ours = any((folder / name).is_file() for name in ("metrics.json", "comparison.json", "audit.json"))
         if not (overwrite and is_ours):
             hint = "Name another, or pass --overwrite to replace it." if is_ours else "Name another."
             raise UsageError(

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from plainfilm.evidence.drawing.wording import LABELS, PERCENT
 
+_VERDICTS = {"no shortcut found": "green", "shortcut possible": "yellow", "not to be believed": "red"}
 _STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
@@ -123,13 +124,40 @@ def number(metric: Mapping[str, float | None]) -> str:
     return "{:.3f} ({:.3f} to {:.3f})".format(*(float(metric[name] or 0) for name in ("value", "low", "high")))
 
 
-def verdict(accuracy: Mapping[str, float | None], images: int, worth: Mapping[str, Any]) -> list[Text]:
-    """The accuracy, and beside it what it is worth."""
-    style = _STYLES[worth["level"]]
+def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any]) -> list[Text]:
+    """The accuracy, and beside it what it is worth: the audit's verdict where there is one."""
+    audit, worth = metrics.get("audit"), metrics["worth"]
+    sentence, style = worth["sentence"], _STYLES[worth["level"]]
+    if audit:
+        sentence, style = f"{audit['verdict'].capitalize()}. {audit['sentence']}", _VERDICTS[audit["verdict"]]
     return [
         Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} test images, 95 % interval"),
-        Text.assemble(("Worth     ", f"bold {style}"), (worth["sentence"], style)),
+        Text.assemble(("Worth     ", f"bold {style}"), (sentence, style)),
     ]
+
+
+def audited(found: Mapping[str, Any]) -> Iterator[Any]:
+    """The verdict of an audit, its reasons, its probes and what could not run."""
+    yield Text.assemble(("Verdict   ", "bold"), (found["verdict"], f"bold {_VERDICTS[found['verdict']]}"))
+    yield Text(found["sentence"])
+    yield ""
+    yield (
+        rows(
+            [
+                {"probe": each["title"], "sees": each["sees"], "AUC (95 % interval)": number(each["auroc"])}
+                for each in found["probes"].values()
+            ],
+            columns=("probe", "sees", "AUC (95 % interval)"),
+        )
+        if found["probes"]
+        else "No probe could run."
+    )
+    if found["cues"]:
+        yield f"What tells the classes apart: {', '.join(found['cues'])}."
+    for reason in found["reasons"][:1]:
+        yield f"What would change it: {reason['advice']}"
+    for each in found["not_run"]:
+        yield Text(f"Could not run: {each['check']}. {each['reason']}", style="dim")
 
 
 def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any]) -> Table:

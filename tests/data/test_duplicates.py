@@ -1,6 +1,7 @@
 """Duplicates: hashes that survive copying, pairs that are one film, groups that hold together."""
 
 import io
+import tempfile
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
@@ -70,6 +71,19 @@ def test_thumbnails_are_area_means_at_any_size(size):
     assert np.abs(thumbs - exact).max() <= 0.51
     if size % 32 == 0:
         assert np.abs(thumbs.astype(int) - np.stack(oracle)).max() <= 1
+
+
+@given(lengths=st.lists(st.integers(0, 5), max_size=4), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_file_of_thumbnails_gives_the_rows_that_an_array_of_them_gives(lengths, data):
+    thumbs = np.random.default_rng(0).integers(0, 256, (sum(lengths), 32, 32), np.uint8)
+    rows = np.array(data.draw(st.lists(st.integers(0, len(thumbs) - 1))) if len(thumbs) else [], np.int64)
+    with tempfile.TemporaryFile() as file:
+        kept = duplicates.ThumbnailFile(file)
+        for block in np.split(thumbs, np.cumsum(lengths)):
+            kept.append(block)
+            assert np.array_equal(kept[rows[rows < len(kept)]], thumbs[rows[rows < len(kept)]])
+        assert len(kept) == len(thumbs)
 
 
 @given(seed=SEEDS, shift=st.integers(-20, 20))
@@ -195,6 +209,24 @@ def test_a_common_frame_does_not_join_different_images():
     hashes, thumbs = perceptual_hash(images), duplicates.thumbnails(images)
     found = find_duplicates([str(row) for row in range(30)], np.zeros_like(hashes), thumbs)
     assert len(found.pairs) == 0
+
+
+def test_the_pairs_are_the_same_whether_thumbnails_lie_in_memory_or_in_a_file(tmp_path):
+    images = blobs(40)[np.arange(60) % 40]
+    images[40:] = images[40:] // 2 + 30
+    digests, hashes, thumbs = (
+        [str(row % 55) for row in range(60)],
+        perceptual_hash(images),
+        duplicates.thumbnails(images),
+    )
+    expected = find_duplicates(digests, hashes, thumbs)
+    with (tmp_path / "thumbs").open("w+b") as file:
+        kept = duplicates.ThumbnailFile(file)
+        kept.append(thumbs)
+        found = find_duplicates(digests, hashes, kept)
+    assert len(expected.pairs) == 20
+    assert np.array_equal(found.pairs, expected.pairs)
+    assert np.array_equal(found.exact, expected.exact)
 
 
 def test_columns_of_different_length_are_refused():

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 import plainfilm
 from plainfilm.data import store_writing
 from plainfilm.data.store import Columns, Store
-from plainfilm.evidence import audit, findings
+from plainfilm.evidence import findings, worth
 from plainfilm.evidence.judge import Scores
 from plainfilm.evidence.metrics import evaluate
 from plainfilm.model.classifier import Decision
@@ -59,7 +59,7 @@ def softmaxed(opened, seed=0):
 
 
 def test_the_tables_count_images_by_class_split_and_source(opened):
-    rule = audit.source_rule(
+    rule = worth.source_rule(
         opened.labels, opened.source, opened.group, opened.rows("train"), opened.rows("test"), opened.classes
     )
     by_split, by_source = findings.tables(opened, rule)

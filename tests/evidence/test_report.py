@@ -5,9 +5,7 @@ import hashlib
 import io
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import made_audits
+from page_reader import Page
+from plainfilm.evidence import subgroups, utility
 from plainfilm.evidence.drawing import canvas, page, tables, wording
 from plainfilm.evidence.report import (
+    AuditPage,
     Comparison,
     Counts,
     Curve,
@@ -30,47 +32,14 @@ from plainfilm.evidence.report import (
     Reliability,
     Report,
     Spread,
+    write_audit,
     write_comparison,
     write_report,
 )
 
 EVIL = "<script>alert('x')</script>"
 LONG = "a" * 300 + ".jpg"
-VOID = {"meta", "link", "img", "br", "input", "hr"}
 CSS = (Path(page.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, the text, and every tag that was not closed in its turn."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
-        self.open: list[str] = []
-        self.crossed: list[str] = []
-        self.feed(html)
-        self.close()
-        self.text = re.sub(r"[ \n]+", " ", " ".join(self.words))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.crossed.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
-
-    def named(self, tag: str) -> Iterator[dict[str, str]]:
-        return (attributes for name, attributes in self.tags if name == tag)
 
 
 def metric(value: float | None, low: float | None, high: float | None) -> dict[str, float | None]:
@@ -200,6 +169,33 @@ COMPARISON = Comparison(
 )
 
 
+AUDITED = replace(PLAIN, audit=made_audits.FOUND, worth=None, worth_level="none")
+AUDIT_PAGE = AuditPage(
+    title="COVID or NORMAL?",
+    created="2025-11-23T16:20:41+00:00",
+    version="9.8.7",
+    command="plainfilm audit mixed.h5 --out audit-3",
+    folder="audit-3",
+    audit=made_audits.FOUND,
+    asked=[("store", "mixed.h5")],
+)
+
+
+def measured_elsewhere() -> Report:
+    """Subgroups and utility of a small test part."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    chance = np.clip(labels * 0.3 + rng.random(120) * 0.7, 0, 1)
+    known = {"sex": np.array(["F", "M", ""])[np.arange(120) % 3], "source": np.full(120, EVIL), "view": None}
+    by_part = subgroups.measure(
+        known, labels, np.stack([1 - chance, chance], axis=1), classes=["A", "B"], positive="B", threshold=0.5
+    )
+    return replace(PLAIN, subgroups=by_part, utility=utility.measure(labels, chance, positive="B", threshold=0.5))
+
+
+PAGES = ["elsewhere", "report", "ugly", "empty", "comparison", "audited", "audit", "ugly-audit", "empty-audit"]
+
+
 def ugly() -> Report:
     """Everything that a folder of files can do to a page: twelve hostile classes, nothing known, strange images."""
     classes = [EVIL, "طبيعي", "肺炎 $x_1$", "_hidden", LONG, 'quote" onload="x', *(f"finding {i}" for i in range(6))]
@@ -254,11 +250,16 @@ def ugly() -> Report:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("report", "ugly", "empty", "comparison")}
+    folders = {name: tmp_path_factory.mktemp(name) for name in PAGES}
     write_report(REPORT, folders["report"])
     write_report(ugly(), folders["ugly"])
     write_report(EMPTY, folders["empty"])
     write_comparison(COMPARISON, folders["comparison"])
+    write_report(AUDITED, folders["audited"])
+    write_report(measured_elsewhere(), folders["elsewhere"])
+    write_audit(AUDIT_PAGE, folders["audit"])
+    write_audit(replace(AUDIT_PAGE, audit=made_audits.ugly(), title=EVIL, worth=EVIL), folders["ugly-audit"])
+    write_audit(replace(AUDIT_PAGE, audit=made_audits.NOTHING), folders["empty-audit"])
     return folders
 
 
@@ -267,7 +268,7 @@ def html(written: dict[str, Path]) -> dict[str, str]:
     return {name: next(folder.glob("*.html")).read_text(encoding="utf-8") for name, folder in written.items()}
 
 
-@pytest.fixture(params=["report", "ugly", "empty", "comparison"])
+@pytest.fixture(params=PAGES)
 def any_page(request: pytest.FixtureRequest, html: dict[str, str]) -> str:
     return html[request.param]
 
@@ -297,7 +298,7 @@ def test_the_policy_admits_this_style_sheet_and_nothing_else(any_page: str) -> N
 
 
 def test_no_name_becomes_markup(html: dict[str, str]) -> None:
-    for name in ("ugly", "comparison"):
+    for name in ("ugly", "comparison", "ugly-audit"):
         read = Page(html[name])
         assert not any(True for _ in read.named("script"))
         assert not any(key.startswith("on") for _, attributes in read.tags for key in attributes)
@@ -392,12 +393,13 @@ def test_the_recipe_is_shown_to_the_letter(html: dict[str, str]) -> None:
 
 
 def test_contents_lead_to_every_section(html: dict[str, str]) -> None:
-    for name in ("report", "ugly", "empty", "comparison"):
+    for name in PAGES:
         read = Page(html[name])
         sections = [attributes["id"] for attributes in read.named("section")]
         links = [a["href"][1:] for a in read.named("a") if a["href"] != "#content"]
         assert links == sections or set(links) == set(sections)
         assert len(sections) == len(set(sections)) >= 3
+        assert ({"why", "sources", "leaks", "limits"} <= set(sections)) is ("audit" in name)
 
 
 def test_no_identifier_is_used_twice(any_page: str) -> None:
@@ -428,6 +430,10 @@ def test_the_figures_stand_beside_the_page_as_pictures(written: dict[str, Path])
     assert set(sizes) == {"roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy", "confusion"}
     assert all(min(size) >= 300 for size in sizes.values())
     assert [p.name for p in (written["comparison"] / "figures").iterdir()] == ["accuracy-by-seed.png"]
+    assert [p.name for p in (written["audit"] / "figures").iterdir()] == ["audit.png"]
+    assert (written["audited"] / "figures" / "audit.png").read_bytes() == (
+        written["audit"] / "figures" / "audit.png"
+    ).read_bytes()
 
 
 def test_the_pictures_in_the_page_are_the_radiographs(html: dict[str, str]) -> None:
@@ -501,7 +507,7 @@ def test_words_and_lines_can_be_told_from_their_ground(mode: int) -> None:
         ("muted", "warning-ground"),
         ("s0", "paper"),
     ]
-    words += [("on-chip", "caution"), ("on-chip", "warning")]
+    words += [("on-chip", "caution"), ("on-chip", "warning"), ("on-chip", "s0"), ("s1", "paper")]
     assert min(contrast(colours[a], colours[b]) for a, b in words) >= 4.5
     assert min(contrast(colours[f"s{i}"], colours["paper"]) for i in range(6)) >= 3
 
@@ -521,8 +527,23 @@ def test_each_class_has_its_line_and_its_row_where_there_are_more_than_two(html:
 
 def test_what_is_not_known_is_said_and_never_a_number(html: dict[str, str]) -> None:
     assert "not known" in Page(html["ugly"]).text
-    for name in ("ugly", "empty", "comparison"):
+    for name in ("ugly", "empty", "comparison", "ugly-audit", "empty-audit"):
         assert not re.search(r"\b(nan|None|inf)\b", Page(html[name]).text)
+
+
+def test_subgroups_and_utility_have_their_sections_drawings_and_links(
+    html: dict[str, str], written: dict[str, Path]
+) -> None:
+    sections = [attributes["id"] for attributes in Page(html["elsewhere"]).named("section")]
+    assert [name for name in sections if name in {"curves", "subgroups", "utility", "mistakes"}] == [
+        "curves",
+        "subgroups",
+        "utility",
+        "mistakes",
+    ]
+    names = {path.name for path in (written["elsewhere"] / "figures").iterdir()}
+    assert {"predictive-values.png", "decision-curve.png"} <= names
+    assert not {"subgroups", "utility"} & {attributes["id"] for attributes in Page(html["report"]).named("section")}
 
 
 def test_a_part_without_mistakes_says_so(tmp_path: Path) -> None:
@@ -604,6 +625,10 @@ def test_any_text_stays_text(text: str) -> None:
         "last_epoch": {},
         "longest_s": 0.0,
         "wrong": 0,
+        "shown": None,
+        "worth_level": "none",
+        "subgroups": None,
+        "utility": None,
     }
     full |= {
         "drawings": dict.fromkeys(("roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy"))

@@ -24,6 +24,7 @@ and images without texture, such as an empty one.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ TEXTURE = 0.85
 
 _MARGIN_PX = 6  # of the thumbnail's 32: what lies inside is its middle
 _CLIP = 2.0  # in medians of the absolute texture: one bright marker must not outweigh the chest
-_IMAGES_AT_ONCE = 256
+_IMAGES_AT_ONCE = 32
 _HASHES_AT_ONCE = 1 << 19
 _PAIRS_AT_ONCE = 1 << 13
 
@@ -78,6 +79,37 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.concatenate(parts) if parts else np.empty((0, THUMB_PX, THUMB_PX), np.uint8)
 
 
+class ThumbnailFile:
+    """Thumbnails in a file, 1 kB each, so that they take no memory; indexed by rows like an array of them.
+
+    Not memory-mapped: what is read of a map counts as memory of the process.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Begin an empty file, open for writing and reading."""
+        self._file, self._count = file, 0
+
+    def append(self, thumbs: NDArray[np.uint8]) -> None:
+        """Append thumbnails, uint8 (n, 32, 32)."""
+        self._file.seek(self._count * THUMB_PX**2)
+        self._file.write(thumbs.tobytes())
+        self._count += len(thumbs)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read rows, uint8 (len(rows), 32, 32)."""
+        data = bytearray()
+        for row in rows.tolist():
+            self._file.seek(row * THUMB_PX**2)
+            data += self._file.read(THUMB_PX**2)
+        return np.frombuffer(data, np.uint8).reshape(-1, THUMB_PX, THUMB_PX)
+
+
+Thumbnails = NDArray[np.uint8] | ThumbnailFile
+
+
 def perceptual_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """64-bit hash of the low frequencies of an image; it hardly changes with size, compression, brightness or contrast.
 
@@ -110,7 +142,7 @@ def perceptual_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
-def find_duplicates(sha256: Sequence[str], hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> Duplicates:
+def find_duplicates(sha256: Sequence[str], hashes: NDArray[np.uint64], thumbs: Thumbnails) -> Duplicates:
     """Pairs of rows with the same bytes, or with nearly the same image.
 
     All pairs of hashes are compared, in blocks: 20,000 radiographs take about a second on one core, and memory grows
@@ -122,7 +154,7 @@ def find_duplicates(sha256: Sequence[str], hashes: NDArray[np.uint64], thumbs: N
         Digest of each file.
     hashes : uint64 (n)
         From `perceptual_hash`.
-    thumbs : uint8 (n, 32, 32)
+    thumbs : uint8 (n, 32, 32), or a ThumbnailFile of n
         From `thumbnails`.
 
     Raises
@@ -136,7 +168,7 @@ def find_duplicates(sha256: Sequence[str], hashes: NDArray[np.uint64], thumbs: N
     original = np.array([first.setdefault(digest, row) for row, digest in enumerate(sha256)], np.int64)
     copies = np.flatnonzero(original != np.arange(len(original)))
     rows = np.fromiter(first.values(), np.int64, len(first))
-    near = rows[_near_pairs(hashes[rows], thumbs[rows])]
+    near = _near_pairs(hashes, thumbs, rows)
     pairs = np.concatenate([np.stack([original[copies], copies], axis=1), near])
     exact = np.arange(len(pairs)) < len(copies)
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -209,21 +241,21 @@ def _area_means(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
         yield mean @ images[start : start + _IMAGES_AT_ONCE].astype(np.float32) @ mean.T
 
 
-def _near_pairs(hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Pairs i < j of near duplicates that connect each set of them."""
-    group = np.arange(len(hashes))
-    middle = _texture(thumbs, margin=_MARGIN_PX)
+def _near_pairs(hashes: NDArray[np.uint64], thumbs: Thumbnails, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of near duplicates among `rows`, the first one earlier there, that connect each set of them."""
+    group = np.arange(len(rows))
+    middle = _texture(thumbs, rows, margin=_MARGIN_PX)
     found = [np.empty((0, 2), np.int64)]
-    for candidates in _hash_neighbours(hashes):
+    for candidates in _hash_neighbours(hashes[rows]):
         for start in range(0, len(candidates), _PAIRS_AT_ONCE):
             pairs = candidates[start : start + _PAIRS_AT_ONCE]
             pairs = pairs[group[pairs[:, 0]] != group[pairs[:, 1]]]
             pairs = pairs[_agreement(middle, pairs) >= TEXTURE]
-            pairs = pairs[_agreement_of(thumbs, pairs) >= TEXTURE]
+            pairs = pairs[_agreement_of(thumbs, rows[pairs]) >= TEXTURE]
             if len(pairs):
                 found.append(pairs)
-                group = _components(len(hashes), np.concatenate([found[-1], _chain(group)]))
-    return np.concatenate(found)
+                group = _components(len(rows), np.concatenate([found[-1], _chain(group)]))
+    return rows[np.concatenate(found)]
 
 
 def _hash_neighbours(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
@@ -236,12 +268,12 @@ def _hash_neighbours(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
         yield np.stack([i, j], axis=1) + start
 
 
-def _texture(thumbs: NDArray[np.uint8], *, margin: int = 0) -> NDArray[np.float16]:
-    """Thumbnails less their 3 x 3 means, clipped, as rows of mean 0 and length 1 (0 where flat)."""
+def _texture(thumbs: Thumbnails, rows: NDArray[np.int64], *, margin: int = 0) -> NDArray[np.float16]:
+    """Thumbnails of some rows less their 3 x 3 means, clipped, as rows of mean 0 and length 1 (0 where flat)."""
     parts = [np.empty((0, (THUMB_PX - 2 * margin) ** 2), np.float16)]
     inside = slice(margin, THUMB_PX - margin)
-    for start in range(0, len(thumbs), _IMAGES_AT_ONCE):
-        block = thumbs[start : start + _IMAGES_AT_ONCE].astype(np.float32)
+    for start in range(0, len(rows), _IMAGES_AT_ONCE):
+        block = thumbs[rows[start : start + _IMAGES_AT_ONCE]].astype(np.float32)
         wide = np.pad(block, ((0, 0), (1, 1), (1, 1)), mode="edge")
         tall = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
         blur = (tall[:, :, :-2] + tall[:, :, 1:-1] + tall[:, :, 2:]) / 9
@@ -262,10 +294,10 @@ def _agreement(texture: NDArray[np.float16], pairs: NDArray[np.int64]) -> NDArra
     return product
 
 
-def _agreement_of(thumbs: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+def _agreement_of(thumbs: Thumbnails, pairs: NDArray[np.int64]) -> NDArray[np.float32]:
     """Correlation of whole thumbnails; textures are worked out for these rows only, as n of them would fill memory."""
     rows, place = np.unique(pairs, return_inverse=True)
-    return _agreement(_texture(thumbs[rows]), place.reshape(pairs.shape))
+    return _agreement(_texture(thumbs, rows), place.reshape(pairs.shape))
 
 
 def _chain(group: NDArray[np.int64]) -> NDArray[np.int64]:

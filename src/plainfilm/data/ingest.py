@@ -6,8 +6,10 @@ import json
 import math
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from plainfilm.data.images import Radiograph
 from plainfilm.data.store_writing import StoreWriter
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
-BATCH = 256
+BATCH = 32
 MEASURED = frozenset(
     {"width", "height", "format", "mode", "bits", "quality", "ppi", "photometric", "transfer_syntax"}
 )  # never a table's word
@@ -54,13 +56,18 @@ class Ingested:
 
 @dataclass(slots=True)
 class _Read:
-    """What has been read so far, a list entry a row."""
+    """What has been read so far, a list entry a row; with the catalog it decides how memory grows with the images.
 
+    A column of `provenance` is None where a row has no such value, and ends with the last row that has one; equal
+    values are one object, out of `values`.
+    """
+
+    thumbs: duplicates.ThumbnailFile
     entries: list[Entry] = field(default_factory=list)
     sha256: list[str] = field(default_factory=list)
-    details: list[dict[str, Any]] = field(default_factory=list)
+    provenance: dict[str, list[Any]] = field(default_factory=dict)
+    values: dict[str | int, str | int] = field(default_factory=dict)
     hashes: list[NDArray[np.uint64]] = field(default_factory=list)
-    thumbs: list[NDArray[np.uint8]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -108,11 +115,15 @@ def fill_store(
     """
     order = np.random.default_rng(seed).permutation(len(catalog.entries))
     entries = [catalog.entries[index] for index in order]
-    outcomes = images.read_many([entry.path for entry in entries], size=size, fit=fit, workers=workers)
-    with store_writing.create(out, size=size, expected=len(entries)) as writer:
-        read = _read_all(writer, entries, outcomes, on_bad, advance)
+    outcomes = images.read_many((entry.path for entry in entries), size=size, fit=fit, workers=workers)
+    with (
+        store_writing.create(out, size=size, expected=len(entries)) as writer,
+        tempfile.TemporaryFile(dir=out.parent) as file,
+    ):
+        read = _Read(duplicates.ThumbnailFile(file))
+        _read_all(read, writer, entries, outcomes, on_bad, advance)
         classes, labels = _labels(read)
-        found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), np.concatenate(read.thumbs))
+        found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
         columns, leakage = _columns(read, classes, labels, found, ~conflict, seed, resplit)
@@ -141,6 +152,7 @@ def _attributes(done: Ingested) -> dict[str, str | int]:
     """What the report will say of the ingest, kept in the store."""
     return {
         "tool": "plainfilm",
+        "split": "made" if done.leakage is None else "given",
         "left_out": sum(problem.fatal for problem in done.problems),
         "exact_duplicates": done.exact,
         "near_duplicates": done.near,
@@ -150,8 +162,10 @@ def _attributes(done: Ingested) -> dict[str, str | int]:
     }
 
 
-def _read_all(writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance) -> _Read:
-    read, waiting = _Read(), list[NDArray[np.uint8]]()
+def _read_all(
+    read: _Read, writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance
+) -> None:
+    waiting = list[NDArray[np.uint8]]()
 
     def flush() -> None:
         block = np.stack(waiting)
@@ -180,13 +194,15 @@ def _read_all(writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_b
         raise CatalogError(
             f"Expected radiographs that can be read; received {len(entries)} files and none could be.{first}"
         )
-    return read
 
 
 def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
+    for name, value in {**outcome.provenance, **_told(entry.details)}.items():
+        column = read.provenance.setdefault(name, [])
+        column += [None] * (len(read.entries) - len(column))
+        column.append(value if isinstance(value, float) else read.values.setdefault(value, value))  # 1 == 1.0
     read.entries.append(entry)
     read.sha256.append(outcome.sha256)
-    read.details.append({**outcome.provenance, **_told(entry.details)})
     read.problems += [Problem(entry.file, code, sentence, fatal=False) for code, sentence in outcome.remarks]
 
 
@@ -259,7 +275,7 @@ def _columns(
         file=np.array([entry.file for entry in kept]),
         sha256=np.array(read.sha256)[keep],
         group=group,
-        provenance=_as_columns([details for details, is_kept in zip(read.details, keep, strict=True) if is_kept]),
+        provenance=_as_columns(read.provenance, keep),
     )
     return columns, leakage
 
@@ -267,25 +283,31 @@ def _columns(
 def _patients(read: _Read) -> list[str]:
     """Salted hashes of source and patient, "" for unknown; the salt is forgotten, so that no list of names can undo them."""
     salt = secrets.token_bytes(16)
+    of_files = read.provenance.pop("patient", [])
 
-    def hashed(entry: Entry, details: dict[str, Any]) -> str:
-        patient = entry.patient or str(details.pop("patient", "") or "")
-        details.pop("patient", None)
+    def hashed(entry: Entry, of_file: Any) -> str:
+        patient = entry.patient or str(of_file or "")
         name = f"{entry.source}\0{patient}".encode(errors="surrogatepass")
         return hashlib.sha256(salt + name).hexdigest()[:24] if patient else ""
 
-    return [hashed(entry, details) for entry, details in zip(read.entries, read.details, strict=True)]
+    return [hashed(entry, of_file) for entry, of_file in zip_longest(read.entries, of_files)]
 
 
-def _as_columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
-    """One array a name over all rows: float64 where every value is a finite number (NaN for none), else text ("" for none)."""
-    columns = {}
-    for name in sorted({key for row in rows for key in row}):
-        values = [row.get(name, "") for row in rows]
-        numbers = [_number(value) for value in values]
-        is_number = all(number is not None for number in numbers) and any(value != "" for value in values)
-        columns[name] = np.array(numbers, np.float64) if is_number else np.array([str(value) for value in values])
-    return columns
+def _as_columns(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """One array a name over the rows kept; no array where none of them has a value."""
+    kept = {
+        name: [value for value, is_kept in zip_longest(values, keep) if is_kept]
+        for name, values in sorted(columns.items())
+    }
+    return {name: _as_column(values) for name, values in kept.items() if any(value is not None for value in values)}
+
+
+def _as_column(values: Sequence[Any]) -> NDArray[Any]:
+    """Float64 where every value is a finite number (NaN for none), else text ("" for none)."""
+    values = ["" if value is None else value for value in values]
+    numbers = [_number(value) for value in values]
+    is_number = all(number is not None for number in numbers) and any(value != "" for value in values)
+    return np.array(numbers, np.float64) if is_number else np.array([str(value) for value in values])
 
 
 def _number(value: Any) -> float | None:

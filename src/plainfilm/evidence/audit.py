@@ -1,113 +1,110 @@
-"""What an accuracy is worth: for now, how much of it the source of an image gives away without the image."""
+"""What an accuracy is worth: probes that are kept from the lungs, sources, leaks and labels, and a verdict by stated rules."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import dataclasses
+import time
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from plainfilm.data.split import Leakage
-from plainfilm.evidence.intervals import Estimate, wilson
+from plainfilm.data.split import leakage
+from plainfilm.data.store import Store
+from plainfilm.evidence import sources, suspects, verdict
+from plainfilm.evidence.audited import Audit, NotRun, Reason, Sources, Suspects
+from plainfilm.evidence.intervals import UNDEFINED, Estimate
+from plainfilm.evidence.probing import probes
+from plainfilm.evidence.probing.probes import ImageEncoder
+from plainfilm.model.encoder import Features
 
-NO_LEAK = Leakage(groups=0, images=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRule:
-    """How often one is right who sees no image and only knows the source (names its commonest class in train).
-
-    `table` int64 (classes, sources): images. `guess` the commonest class of the test part and how often naming it is right.
-    """
-
-    sources: tuple[str, ...]
-    table: NDArray[np.int64]
-    accuracy: Estimate
-    guess: tuple[str, float]
+SAMPLE = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """The plain sentence beside an accuracy, and how loud it is."""
-
-    level: Literal["none", "caution", "warning"]
-    sentence: str
-
-
-def source_rule(
-    labels: NDArray[np.int64],
-    source: NDArray[np.str_],
-    group: NDArray[np.int64],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    classes: Sequence[str],
-) -> SourceRule:
-    """Measure on the test part the rule learnt on the train part that names the commonest class of each source.
+def audit(
+    store: Store,
+    encoder: ImageEncoder,
+    *,
+    features: Features | None = None,
+    model: Estimate | None = None,
+    most: int = SAMPLE,
+    seed: int = 0,
+    advance: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Audit:
+    """Audit a store, and with `model` the classifier that was trained on it. The test part's images are not scored.
 
     Parameters
     ----------
-    labels, source, group
-        int64 (n), class index, -1 for none; text (n); int64 (n), rows that are one draw.
-    train, test
-        Rows of the two parts, int64.
-    classes
-        Class names.
+    store, encoder
+        The data, and the encoder that the classifier uses.
+    features
+        Those of the whole store, where they are known.
+    model
+        The classifier's AUROC on the test part; without it a ridge head on the whole images stands for it.
+    most
+        Images that the probes see at most.
+    seed
+        Of the sample and the cross-validation.
+    advance
+        Called with images done and all.
     """
-    names, index = np.unique(source, return_inverse=True)
-    table = np.zeros((len(classes), len(names)), np.int64)
-    labelled = labels >= 0
-    np.add.at(table, (labels[labelled], index[labelled]), 1)
-    learnt = np.zeros_like(table)
-    np.add.at(learnt, (labels[train], index[train]), 1)
-    commonest = int(np.bincount(labels[train], minlength=len(classes)).argmax())
-    answer = np.where(learnt.sum(0) > 0, learnt.argmax(0), commonest)
-    right = answer[index[test]] == labels[test]
-    share = np.bincount(labels[test], minlength=len(classes)) / len(test)
-    guess = (classes[int(share.argmax())], float(share.max()))
-    return SourceRule(
-        sources=tuple(map(str, names)), table=table, accuracy=wilson(right, group=group[test]), guess=guess
+    start = time.perf_counter()
+    sample = probes.draw(store, most, seed)
+    known = features.read(sample.rows) if features else None
+    probed = probes.probe(store, sample, encoder, features=known, advance=advance)
+    by_source, not_run = _sources(store, sample, probed, seed)
+    whole = next((each.auroc for each in probed.probes if each.name == "whole_image"), UNDEFINED)
+    yours = whole if model is None or np.isnan(model.value) else model
+    leak = leakage(store.split, store.group)
+    found = verdict.reasons(probed.probes, yours, by_source.left_out, leak if leak.images else None, len(store))
+    reached = verdict.decide(found)
+    doubtful, unknown = _suspects(store, sample, probed, features)
+    return Audit(
+        verdict=reached,
+        sentence=_sentence(found, probed.not_run),
+        reasons=found,
+        probes=probed.probes,
+        sources=by_source,
+        suspects=doubtful,
+        not_run=(*probed.not_run, *not_run, *unknown),
+        yours=yours,
+        yours_is_model=yours is model,
+        classes=store.classes,
+        images=len(store),
+        sampled=len(sample.rows),
+        lungs_found=probed.found,
+        examples=probed.examples,
+        example_captions=tuple(f"{store.file[r]}, {store.classes[store.labels[r]]}" for r in probed.example_rows),
+        seconds={**probed.seconds, "total": time.perf_counter() - start},
     )
 
 
-def worth(rule: SourceRule, accuracy: Estimate, leak: Leakage = NO_LEAK) -> Worth:
-    """Say what an accuracy is worth beside two rules that see no image: the source's, and always naming one class.
-
-    Compares intervals with these rules, not values with values. A split that leaks comes before all else.
-    """
-    name, share = rule.guess
-    known = f"{100 * rule.accuracy.value:.1f} %"
-    tells = rule.accuracy.low > share
-    if leak.images:
-        return Worth(
-            "warning",
-            f"The given split leaks: {leak.images:,} images of {leak.groups:,} patients or duplicates stand in more than one part. "
-            "This accuracy is partly memory. Ingest again with --resplit.",
-        )
-    if tells and rule.accuracy.value >= accuracy.low:
-        return Worth(
-            "warning",
-            f"Without looking at any image, knowing only which source it came from gives {known}. This accuracy does not show "
-            "that the model sees disease: it may only tell the sources apart.",
-        )
-    if accuracy.low <= share:
-        return Worth(
-            "caution",
-            f"Always answering {name} would be right in {100 * share:.1f} %, and the interval reaches down to that: "
-            "the model has learnt nothing, or the test part is too small to show it.",
-        )
-    if tells:
-        return Worth(
-            "caution",
-            f"Knowing only which source an image came from already gives {known}. Part of this accuracy may be the source.",
-        )
-    if len(rule.sources) == 1:
-        return Worth(
-            "caution",
-            "Only one source is known for these images, so nothing here can tell the disease from the hospital, or say how the model "
-            "does anywhere else. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.",
-        )
-    return Worth(
-        "none",
-        f"Knowing only which source an image came from gives {known}, no better than always answering {name}. "
-        "The source does not explain this accuracy.",
+def _sources(store: Store, sample: probes.Sample, probed: probes.Probed, seed: int) -> tuple[Sources, list[NotRun]]:
+    """Table and Cramér's V over all labelled images, the rest over the sample."""
+    labelled = store.labels >= 0
+    every, _ = sources.examine(np.empty((0, 0), np.float32), store.labels[labelled], store.source[labelled],
+                               store.group[labelled], store.classes, seed=seed)  # fmt: skip
+    own, not_run = sources.examine(
+        probed.features, sample.labels, store.source[sample.rows], sample.group, store.classes, seed=seed
     )
+    return dataclasses.replace(every, told_from_features=own.told_from_features, left_out=own.left_out), not_run
+
+
+def _suspects(
+    store: Store, sample: probes.Sample, probed: probes.Probed, features: Features | None
+) -> tuple[list[Suspects], list[NotRun]]:
+    found, not_run = suspects.patients(store)
+    if len(probed.features):
+        rows = np.arange(min(len(store), suspects.MOST_ROWS)) if features else sample.rows
+        found += suspects.neighbours(store, rows, features.read(rows) if features else probed.features)
+        found.append(suspects.labels(store, sample.rows, probed.scores))
+    else:
+        not_run.append(NotRun(check="Neighbours and doubtful labels", reason="There are too few images."))
+    return found, not_run
+
+
+def _sentence(found: list[Reason], missing: tuple[NotRun, ...]) -> str:
+    """Say what a colleague would."""
+    if found:
+        return found[0].sentence
+    gap = f" {len(missing)} checks could not run." if missing else ""
+    if any(each.check == "probes" for each in missing):
+        return f"Nothing could be examined: {missing[0].reason}"
+    return f"No classifier that is kept from the lungs does better than chance by much. That is no proof: a hospital that was never seen may differ.{gap}"

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 import plainfilm
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import Worth
 from plainfilm.evidence.judge import Judged, judge
 from plainfilm.evidence.report import Comparison, RecipeResult, Spread, write_comparison
+from plainfilm.evidence.worth import Worth
 from plainfilm.model.classifier import Trained
 
 STABILITY = (

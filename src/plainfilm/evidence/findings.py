@@ -11,7 +11,7 @@ import numpy as np
 
 import plainfilm
 from plainfilm.data.store import SPLITS, Store, count_by_split
-from plainfilm.evidence import audit
+from plainfilm.evidence import worth
 from plainfilm.evidence.curves import curves
 from plainfilm.evidence.judge import Scores
 from plainfilm.evidence.report import Counts, Curve, DuplicateCounts, Mistake, Picture, ProblemGroup, Reliability
@@ -55,7 +55,7 @@ def hardware(threads: int) -> list[tuple[str, str]]:
     ]
 
 
-def tables(store: Store, rule: audit.SourceRule) -> list[Counts]:
+def tables(store: Store, rule: worth.SourceRule) -> list[Counts]:
     """Class × split and class × source."""
     by_split = [list(parts.values()) for parts in count_by_split(store.labels, store.split, store.classes).values()]
     return [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
-from plainfilm.evidence import audit
+from plainfilm.evidence import worth
 from plainfilm.evidence.intervals import Estimate
 from plainfilm.evidence.metrics import evaluate
 from plainfilm.model.classifier import Trained
@@ -31,8 +31,8 @@ class Judged:
 
     scores: Mapping[str, Scores]
     metrics: Mapping[str, Mapping[str, Any]]
-    rule: audit.SourceRule
-    worth: audit.Worth
+    rule: worth.SourceRule
+    worth: worth.Worth
 
 
 def judge(store: Store, trained: Trained) -> Judged:
@@ -44,14 +44,14 @@ def judge(store: Store, trained: Trained) -> Judged:
                        threshold=decision.threshold, group=own.group, seed=seed)
         for part, own in scores.items()
     }  # fmt: skip
-    rule = audit.source_rule(
+    rule = worth.source_rule(
         store.labels, store.source, store.group, store.rows("train"), store.rows("test"), store.classes
     )
     return Judged(
         scores=scores,
         metrics=metrics,
         rule=rule,
-        worth=audit.worth(rule, Estimate(**metrics["test"]["accuracy"]), leakage(store.split, store.group)),
+        worth=worth.worth(rule, Estimate(**metrics["test"]["accuracy"]), leakage(store.split, store.group)),
     )
 
 

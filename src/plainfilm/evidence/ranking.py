@@ -84,6 +84,15 @@ def delong_difference(
     return within_bounds(value, value - float(down), value + float(up), -1.0)
 
 
+def newcombe(value: float, positives: int, negatives: int, level: float) -> Estimate:
+    """Give Newcombe's score interval of an AUROC (Hanley and McNeil's variance) for so many independent draws of each class.
+
+    It needs no variance in the sample, and is wider than DeLong's near 1, where that rests on a few rows.
+    """
+    check_level(level)
+    return _newcombe(value, positives, negatives, level)
+
+
 def area_under_roc(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float) -> Measured:
     """Measure the AUROC as `delong` does, for rows with group `codes` (n)."""
     if not positive.any() or positive.all():

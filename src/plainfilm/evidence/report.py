@@ -1,7 +1,7 @@
-"""The report of a run and the page that compares recipes: one HTML file each. Draws and writes, computes nothing.
+"""Report of a run, page of an audit, comparison of recipes: one HTML file each. Draws and writes, computes nothing.
 
-Every number, sentence and picture comes in a frozen `Report` or `Comparison`; `tables`, `figures` and `wording` give
-them their form, `page` fills the templates.
+Every number, sentence and picture comes in a frozen `Report`, `AuditPage` or `Comparison`; `tables`, `audit_tables`,
+`figures`, `audit_figures` and `wording` give them their form, `page` fills the templates.
 """
 
 import math
@@ -14,12 +14,26 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from plainfilm.evidence.drawing import figures, page, tables, wording
+from plainfilm.evidence.audited import Audit
+from plainfilm.evidence.drawing import (
+    audit_figures,
+    audit_tables,
+    figures,
+    page,
+    subgroup_tables,
+    tables,
+    utility_figures,
+    utility_tables,
+    wording,
+)
 from plainfilm.evidence.drawing.canvas import Drawing
 from plainfilm.evidence.drawing.figures import Curve, Reliability
 from plainfilm.evidence.drawing.wording import number, triple
+from plainfilm.evidence.subgroups import Subgroups
+from plainfilm.evidence.utility import Utility
 
 __all__ = [
+    "AuditPage",
     "Comparison",
     "Counts",
     "Curve",
@@ -31,6 +45,7 @@ __all__ = [
     "Reliability",
     "Report",
     "Spread",
+    "write_audit",
     "write_comparison",
     "write_report",
 ]
@@ -107,8 +122,9 @@ class Report:
     threshold: float | None
     test: Mapping[str, Any]
     validation: Mapping[str, Any] | None = None
-    worth: str | None = None  # what the accuracy is worth, in a plain sentence
+    worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
+    audit: Audit | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
@@ -122,6 +138,8 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
     reliability: Reliability | None = None
+    subgroups: Subgroups | None = None
+    utility: Utility | None = None  # None: more than two classes, or not asked for
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
@@ -167,7 +185,24 @@ class Comparison:
     stability_means: str
     worth: str | None = None
     worth_level: Level = "none"
+    audit: Audit | None = None
     test_openings: int = 1
+    asked: Sequence[tuple[str, str]] = ()
+    repeat: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """All that the page of `plainfilm audit` shows; `worth` says what else stands against the number."""
+
+    title: str
+    created: str
+    version: str
+    command: str
+    folder: str
+    audit: Audit
+    worth: str | None = None
+    worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
 
@@ -185,10 +220,14 @@ def write_report(report: Report, out: Path) -> None:
     matrix = report.test.get("confusion_matrix") or []
     if matrix:
         pngs["confusion"] = figures.confusion(matrix, report.classes)
-    values = {
+    if report.audit is not None:
+        pngs["audit"] = audit_figures.picture(report.audit)
+    values = _worth(report) | {
         "report": report,
         "test": dict.fromkeys((*wording.LABELS, "n", "groups")) | dict(report.test),
         "last_epoch": report.history[-1] if report.history else {},
+        "subgroups": report.subgroups and subgroup_tables.show(report.subgroups),
+        "utility": report.utility and utility_tables.show(report.utility),
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
         "metric_groups": tables.metric_groups(report.test, report.validation, positive=report.positive),
         "class_rows": tables.class_rows(report.test),
@@ -209,7 +248,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     """
     known = [[v for v in row.accuracy.values if math.isfinite(v)] for row in comparison.rows]
     scale = tables.round_scale([v for row in known for v in row])
-    values = {
+    values = _worth(comparison) | {
         "report": comparison,
         "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
         "strips": [[tables.place(v, scale) for v in row] for row in known],
@@ -219,15 +258,37 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
 
 
+def write_audit(audit: AuditPage, out: Path) -> None:
+    """Write `out/audit.html` and `out/figures/audit.png`, each one whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    text = page.render("audit_page.html", _worth(audit) | {"report": audit})
+    page.write(out, "audit.html", text, {"audit": audit_figures.picture(audit.audit)})
+
+
+def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
+    """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
+    shown = None if of.audit is None else audit_tables.show(of.audit)
+    loudness = ("clear", "none", "caution", "warning")
+    level = max(of.worth_level, shown.level if shown else "clear", key=loudness.index)
+    return {"shown": shown, "worth_level": "none" if level == "clear" else level}
+
+
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
-    bins = report.reliability
+    bins, utility = report.reliability, report.utility
     return {
         "roc": figures.roc(report.roc, point=_threshold_point(report)),
         "precision-recall": figures.precision_recall(report.precision_recall, prevalence=report.prevalence),
         "reliability": None if bins is None else figures.reliability(bins, of_answer=report.positive is None),
         "learning-loss": figures.learning(report.history, "loss"),
         "learning-accuracy": figures.learning(report.history, "accuracy"),
+        "predictive-values": None if utility is None else utility_figures.predictive_values(utility),
+        "decision-curve": None if utility is None else utility_figures.decision_curve(utility),
     }
 
 

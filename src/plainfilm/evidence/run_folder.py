@@ -13,7 +13,9 @@ from typing import Any
 
 import plainfilm
 from plainfilm.data.store import SPLITS, Store
-from plainfilm.evidence import findings
+from plainfilm.evidence import card, findings
+from plainfilm.evidence.audited import Audit
+from plainfilm.evidence.drawing import page
 from plainfilm.evidence.judge import Judged, score
 from plainfilm.evidence.report import Report, write_report
 from plainfilm.model import bundle
@@ -34,6 +36,7 @@ class Finished:
     openings: int
     name: str
     command: str
+    audit: Audit | None = None  # None: left out by --no-audit
 
 
 def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
@@ -58,6 +61,7 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
         recipe=_without_paths(run.trained.recipe).to_toml(),
     )
     write_report(_report(run, metrics, started), folder)
+    _write_card(folder, run, metrics)
     metrics["seconds"]["total"] = time.perf_counter() - started
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics
@@ -85,6 +89,7 @@ def _metrics(run: Finished) -> dict[str, Any]:
             "sentence": judged.worth.sentence,
             "source_rule_accuracy": judged.rule.accuracy.as_dict(),
         },
+        **({"audit": run.audit.as_dict()} if run.audit else {}),
         "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
         "versions": findings.versions(),
     }
@@ -145,9 +150,7 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
     roc, precision_recall, reliability = findings.lines(test, decision, judged.metrics["test"])
     seconds = trained.features.seconds
     return Report(
-        title=f"{' or '.join(store.classes)}?"
-        if len(store.classes) < 4
-        else f"{len(store.classes)} classes of chest radiographs",
+        title=_title(store),
         created=_now(),
         version=plainfilm.__version__,
         command=run.command,
@@ -159,6 +162,7 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         validation=judged.metrics["validation"],
         worth=judged.worth.sentence,
         worth_level=judged.worth.level,
+        audit=run.audit,
         guess=judged.rule.guess,
         test_openings=run.openings,
         asked=_asked(run),
@@ -185,6 +189,21 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         repeat=_repeat(run),
         fingerprint=store.fingerprint,
     )
+
+
+def _title(store: Store) -> str:
+    few = len(store.classes) < 4
+    return f"{' or '.join(store.classes)}?" if few else f"{len(store.classes)} classes of chest radiographs"
+
+
+def _write_card(folder: Path, run: Finished, metrics: Mapping[str, Any]) -> None:
+    about = _about(run)
+    recipe = _without_paths(run.trained.recipe).to_toml()
+    facts = card.describe(
+        run.store, rule=run.judged.rule, title=_title(run.store), folder=run.name, recipe=recipe, repeat=_repeat(run)
+    )
+    (folder / "card.md").write_text(card.model_card(metrics, about, facts), encoding="utf-8", errors="replace")
+    page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
 
 
 def _asked(run: Finished) -> list[tuple[str, str]]:

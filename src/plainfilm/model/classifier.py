@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,19 @@ class Classifier:
             self._session.run(["logits"], {"images": images[at : at + BATCH]})[0] for at in range(0, len(images), BATCH)
         ]
         return np.concatenate(parts) if parts else np.empty((0, self._outputs), np.float32)
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features float32 (n, width) of gray uint8 images (n, s, s)."""
+        parts = [
+            self._session.run(["features"], {"images": images[at : at + BATCH]})[0]
+            for at in range(0, len(images), BATCH)
+        ]
+        return np.concatenate(parts)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the network, in hex: what its features depend on."""
+        return hashlib.sha256(self.network).hexdigest()
 
     def predict_proba(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Calibrated probabilities float64 (n, classes)."""

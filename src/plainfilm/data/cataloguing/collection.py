@@ -95,8 +95,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def printable(name: str) -> str:
-    """Give a path, even one that is no UTF-8, as text that can be written anywhere."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Give a path, even one that is no UTF-8, as text that can be written anywhere; most stay the same object."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return name if name == text else text
 
 
 def _kinds(extensions: Counter[str]) -> str:
@@ -135,7 +136,8 @@ def _list_images(collection: Collection, found: folders.Contents) -> None:
 def _entry(collection: Collection, name: str) -> Entry:
     header = collection.identifiers.get(name, {})
     return Entry(
-        path=collection.root / name,
+        root=collection.root,
+        name=name,
         file=collection.prefix + printable(name),
         label=None,
         patient=header.get("patient_id"),

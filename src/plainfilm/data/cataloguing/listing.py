@@ -21,18 +21,25 @@ SPLITS: dict[str, str] = {
 class Entry:
     """One radiograph to read, and what is known of it before it is decoded.
 
-    `file` is a unique posix path below its SOURCE (after the SOURCE's name, where there are several). `label` and
-    `patient` are None where unknown; `split` is train, validation, test or None. `details` holds `view`, `sex`, `age`,
-    `manufacturer` and the other columns of a table, as text, where they are known.
+    `name` is its path below `root`, a SOURCE. `file` is the same as text that can be written anywhere, after the SOURCE's
+    name where there are several. `label` and `patient` are None where unknown; `split` is train, validation, test or
+    None. `details` holds `view`, `sex`, `age`, `manufacturer` and the other columns of a table, as text, where they are
+    known.
     """
 
-    path: Path
+    root: Path
+    name: str
     file: str
     label: str | None
     patient: str | None
     source: str
     split: str | None
     details: dict[str, str]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies; made when asked for, as the parts of a `Path` take half a kilobyte."""
+        return self.root / self.name
 
 
 class Names:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plainfilm.evidence.drawing.wording import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent, triple
@@ -50,7 +50,7 @@ class MetricGroup:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A cell of the confusion matrix; `share` of its row, `shade` 0 to 5."""
+    """A cell of a table of counts: `share` of its row, `shade` 0 to 5; `right` False is shaded as wrong answers are."""
 
     count: int
     share: float | None
@@ -94,14 +94,19 @@ def class_rows(test: Mapping[str, Any]) -> list[tuple[str, list[Cell]]]:
 
 def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[tuple[str, list[Count], int]]:
     """Lay out each row of the confusion matrix: class, cells, total."""
+    return [
+        (name, [replace(cell, right=truth == predicted) for predicted, cell in enumerate(cells)], total)
+        for truth, (name, cells, total) in enumerate(shaded_rows(matrix, classes) if matrix else [])
+    ]
+
+
+def shaded_rows(counts: Sequence[Sequence[int]], names: Sequence[str]) -> list[tuple[str, list[Count], int]]:
+    """Lay out each row of a table of counts: name, cells shaded by their share of the row, total."""
     rows = []
-    for truth, counts in enumerate(matrix):
-        total = sum(counts)
-        cells = [
-            Count(n, n / total if total else None, truth == predicted, math.ceil(5 * n / total) if n else 0)
-            for predicted, n in enumerate(counts)
-        ]
-        rows.append((classes[truth], cells, total))
+    for name, row in zip(names, counts, strict=True):
+        total = sum(row)
+        cells = [Count(n, n / total if total else None, True, math.ceil(5 * n / total) if n else 0) for n in row]
+        rows.append((name, cells, total))
     return rows
 
 

@@ -1,0 +1,1 @@
+"""What `strangers.py` draws: one module a kind of picture."""

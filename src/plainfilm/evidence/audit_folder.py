@@ -1,0 +1,88 @@
+"""The folder of an audit alone: audit.html, audit.json, figures/; and the classifier that an audit is compared with."""
+
+import datetime as dt
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import plainfilm
+from plainfilm.data.store import Store
+from plainfilm.evidence.audited import Audit, NotRun
+from plainfilm.evidence.intervals import Estimate
+from plainfilm.evidence.metrics import evaluate
+from plainfilm.evidence.report import AuditPage, write_audit
+from plainfilm.model import bundle
+from plainfilm.model.bundle import Bundle
+from plainfilm.model.classifier import Classifier
+
+_CHECK = "The model's own AUROC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The classifier of a bundle as an audit uses it; without an encoder or AUROC, `not_run` says why."""
+
+    encoder: Classifier | None = None
+    auroc: Estimate | None = None
+    not_run: tuple[NotRun, ...] = ()
+
+
+def comparison(store: Store, path: Path | None) -> Comparison:
+    """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test part.
+
+    Raises
+    ------
+    BundleError
+        Not a bundle.
+    """
+    if path is None:
+        return Comparison()
+    opened = bundle.load(path)
+    own, classes = opened.classifier, opened.classifier.classes_
+    if own.image_size != store.size:
+        return _unlike(f"The model takes images of {own.image_size} px; the store has {store.size} px.", None)
+    if classes != store.classes:
+        return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
+    return Comparison(encoder=own, auroc=_auroc(store, opened, path.name))
+
+
+def _unlike(reason: str, encoder: Classifier | None) -> Comparison:
+    return Comparison(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
+
+
+def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
+    """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
+    if opened.manifest.get("data_fingerprint") == store.fingerprint:
+        metrics = opened.metrics["splits"]["test"]
+    else:
+        store.log_test_opening(f"audit of {name}")
+        rows = store.rows("test")
+        decision = opened.classifier.decision
+        chance = opened.classifier.predict_proba(store.images(rows))
+        metrics = evaluate(store.labels[rows], chance, classes=store.classes, positive=decision.positive,
+                           threshold=decision.threshold, group=store.group[rows])  # fmt: skip
+    return Estimate(**{end: math.nan if value is None else value for end, value in metrics["auroc"].items()})
+
+
+def write(folder: Path, store: Store, audit: Audit, *, name: str, command: str) -> dict[str, Any]:
+    """Write an audit into an empty folder and return what stands in `audit.json`."""
+    results = audit.as_dict() | {"data": {"store": store.path.name, "fingerprint": store.fingerprint}}
+    (folder / "audit.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    page = AuditPage(
+        title=f"Audit of {store.path.name}",
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        version=plainfilm.__version__,
+        command=command,
+        folder=name,
+        audit=audit,
+        asked=[
+            ("Store", store.path.name),
+            ("Radiographs", f"{len(store):,}"),
+            ("Seen by the probes", f"{audit.sampled:,}"),
+        ],
+        repeat=[command] if command else [],
+    )
+    write_audit(page, folder)
+    return results

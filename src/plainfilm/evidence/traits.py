@@ -1,0 +1,134 @@
+"""What a store says of patient, view and device, in a few names of one spelling: sex, age, view, source, manufacturer.
+
+Tables and DICOM headers write these as they like; here "female", "f" and "F" are one. Ages become bands.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.cataloguing.tables import COLUMNS
+from plainfilm.data.store import Store
+
+Texts = NDArray[np.str_]
+
+CHILD = "under 18"
+BANDS = ((18.0, CHILD), (40.0, "18-39"), (65.0, "40-64"), (float("inf"), "65+"))  # years below which a band ends
+OLDEST = 120.0  # years; above it an age is a mistake in the table
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "sex": COLUMNS["sex"],
+    "age": COLUMNS["age"],
+    "view": COLUMNS["view"],
+    "source": (),
+    "manufacturer": ("manufacturer", "devicemanufacturer", "vendor"),
+}  # letters of the columns that say it, the surest first
+_NOT_KNOWN = frozenset(
+    {"", "-", "?", "na", "n/a", "nan", "none", "null", "unk", "unknown", "not known", "unspecified", "missing"}
+)
+_SEXES = {
+    **dict.fromkeys(("f", "female", "woman", "girl"), "F"),
+    **dict.fromkeys(("m", "male", "man", "boy"), "M"),
+    **dict.fromkeys(("o", "other"), "other"),
+    "u": "",
+}
+_VIEWS = {
+    **dict.fromkeys(("posteroanterior", "postero anterior"), "PA"),
+    **dict.fromkeys(("anteroposterior", "antero posterior"), "AP"),
+    **dict.fromkeys(("l", "ll", "rl", "lat", "llat", "rlat", "left lateral", "right lateral"), "lateral"),
+}
+_YEARS = {"d": 1 / 365.25, "w": 7 / 365.25, "m": 1 / 12, "y": 1.0, "": 1.0}
+_UNITS = re.compile(r"[<>=~]*\s*(\d+(?:[.,]\d+)?)\s*(|d|days?|w|weeks?|m|months?|mo|y|yrs?|years?)\.?\s*(?:old|\+)?")
+
+
+def traits(store: Store, rows: NDArray[np.int64]) -> dict[str, Texts | None]:
+    """Give what is known of `rows` (int64 (k)): for each kind of `NAMES` text (k), "" where it is not known.
+
+    Age is a band of `BANDS`; view PA, AP, lateral or what else was written; sex F, M, other or what else was written.
+    A kind that no image of the store has is None.
+    """
+    found: dict[str, Texts | None] = {}
+    for kind in NAMES:
+        known = source_names(store.source) if kind == "source" else _told(store, kind)
+        found[kind] = known[rows] if known is not None and (known != "").any() else None
+    return found
+
+
+def source_names(source: Texts) -> Texts:
+    """Leave sources as they are, "" for one that says that it is not known."""
+    return _mapped(source, lambda text: "" if _tidy(text) in _NOT_KNOWN else text)
+
+
+def age_band(text: str) -> str:
+    """Give the band of an age as tables and DICOM write it: 45, 45.0, 045Y, 6 months, >89; "" where it is none."""
+    match = _UNITS.fullmatch(text.strip().lower())
+    if match is None:
+        return ""
+    years = float(match[1].replace(",", ".")) * _YEARS[match[2][:1]]
+    return next(name for end, name in BANDS if years < end) if years <= OLDEST else ""
+
+
+def sex(text: str) -> str:
+    """Give F, M or other; a code of another kind as it was written; "" where it is not known."""
+    tidy = _tidy(text)
+    return "" if tidy in _NOT_KNOWN else _SEXES.get(tidy, text.strip())
+
+
+def view(text: str) -> str:
+    """Give PA, AP or lateral, with what else was said ("AP supine"); other views in one spelling; "" for not known."""
+    tidy = _tidy(re.sub(r"[\s_/-]+", " ", text)) if text.strip() not in _NOT_KNOWN else ""
+    if tidy in _NOT_KNOWN:
+        return ""
+    if tidy in _VIEWS:
+        return _VIEWS[tidy]
+    words = tidy.split(" ")
+    codes = {"pa", "ap"} if len(words) > 1 else {word for word in words if len(word) <= 3}
+    return " ".join(word.upper() if word in codes else word for word in words)
+
+
+def _told(store: Store, kind: str) -> Texts | None:
+    """Join the columns that say the kind, row by row the first that knows; None where there is no such column."""
+    letters = {name: re.sub(r"[^a-z0-9]", "", name.lower()) for name in store.provenance}
+    columns = [name for alias in NAMES[kind] for name, own in letters.items() if own == alias]
+    known: Texts | None = None
+    for name in columns:
+        more = _READ[kind](store.provenance[name])
+        known = more if known is None else np.where(known == "", more, known)
+    return known
+
+
+def _mapped(column: NDArray[Any], read: Callable[[str], str]) -> Texts:
+    found, place = np.unique(column, return_inverse=True)
+    return np.array([read(_text(value)) for value in found], dtype=np.str_)[place]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.12g}"
+    return str(value)
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _makers(column: NDArray[Any]) -> Texts:
+    """Give names that differ by case or spaces only in their commonest spelling."""
+    names, place, counts = np.unique(
+        _mapped(column, lambda text: " ".join(text.split())), return_inverse=True, return_counts=True
+    )
+    spelling: dict[str, str] = {}
+    for at in np.argsort(-counts, kind="stable"):
+        spelling.setdefault(str(names[at]).casefold(), str(names[at]))
+    shown = ["" if name.casefold() in _NOT_KNOWN else spelling[name.casefold()] for name in map(str, names)]
+    return np.array(shown, dtype=np.str_)[place]
+
+
+_READ: Mapping[str, Callable[[NDArray[Any]], Texts]] = {
+    "sex": lambda column: _mapped(column, sex),
+    "age": lambda column: _mapped(column, age_band),
+    "view": lambda column: _mapped(column, view),
+    "manufacturer": _makers,
+}
