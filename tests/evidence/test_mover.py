@@ -68,6 +68,15 @@ def test_shares_that_move_together_leave_a_smaller_difference():
     assert together.high - together.low < 0.25 * (mixed.high - mixed.low)
 
 
+def test_shares_that_move_together_leave_a_smaller_ratio():
+    one = share(30, 60)
+    against = Measured(one.estimate, -one.influence)
+    together, opposed = ratio(one, one), ratio(one, against)
+    assert (together.low, together.high) == pytest.approx((1, 1), abs=0.05)
+    assert opposed.low < 0.7
+    assert opposed.high > 1.4
+
+
 def test_the_rest_is_one_less():
     one = Measured(Estimate(0.9, 0.8, 0.95), np.array([0.1, -0.1]))
     assert rest(one).estimate == Estimate(1 - 0.9, 1 - 0.95, 1 - 0.8)

@@ -93,6 +93,7 @@ def test_predictive_values_and_both_drawings_are_shown(usual):
     assert found.count('<div class="drawing"') == 2
     assert found.count("<tr>") == 2 + 6
     assert "In the test part 50.0 % are COVID" in words(found)
+    assert "500 458 42 792" in words(found), "of 10,000 at 5 %: ill, found, missed, false alarms"
     assert "a miss weighs as much as 1.44 false alarms" in words(found)
 
 

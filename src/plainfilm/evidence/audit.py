@@ -50,15 +50,17 @@ def audit(
     known = features.read(sample.rows) if features else None
     probed = probes.probe(store, sample, encoder, features=known, advance=advance)
     by_source, not_run = _sources(store, sample, probed, seed)
+    doubtful, unknown = _suspects(store, sample, probed, features)
     whole = next((each.auroc for each in probed.probes if each.name == "whole_image"), UNDEFINED)
     yours = whole if model is None or np.isnan(model.value) else model
     leak = leakage(store.split, store.group)
     found = verdict.reasons(probed.probes, yours, by_source.left_out, leak if leak.images else None, len(store))
+    if not probed.probes:
+        found.append(verdict.unexamined(probed.not_run[0].reason))
     reached = verdict.decide(found)
-    doubtful, unknown = _suspects(store, sample, probed, features)
     return Audit(
         verdict=reached,
-        sentence=_sentence(found, probed.not_run),
+        sentence=_sentence(found, (*probed.not_run, *not_run, *unknown)),
         reasons=found,
         probes=probed.probes,
         sources=by_source,
@@ -105,6 +107,4 @@ def _sentence(found: list[Reason], missing: tuple[NotRun, ...]) -> str:
     if found:
         return found[0].sentence
     gap = f" {len(missing)} checks could not run." if missing else ""
-    if any(each.check == "probes" for each in missing):
-        return f"Nothing could be examined: {missing[0].reason}"
     return f"No classifier that is kept from the lungs does better than chance by much. That is no proof: a hospital that was never seen may differ.{gap}"

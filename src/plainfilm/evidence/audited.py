@@ -53,7 +53,7 @@ class Sources:
 
     `names` the sources, `table` int64 (classes, sources): images; `cramers_v` of the table (0 independent, 1 the
     source tells the label); `told_from_features` by class name: AUROC of telling the sources apart within the class;
-    `left_out`: leave one source out; `rule` the AUROC of a score that knows the source alone.
+    `left_out`: leave one source out.
     """
 
     names: tuple[str, ...]
@@ -177,6 +177,6 @@ class Audit:
             "not_run": [{"check": each.check, "reason": each.reason} for each in self.not_run],
             "images": self.images,
             "sampled": self.sampled,
-            "lungs_found": self.lungs_found,
+            "lungs_found": None if np.isnan(self.lungs_found) else self.lungs_found,
             "seconds": dict(self.seconds),
         }

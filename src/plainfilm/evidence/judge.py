@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
-from plainfilm.evidence import worth
+from plainfilm.evidence import subgroups, traits, utility, worth
 from plainfilm.evidence.intervals import Estimate
 from plainfilm.evidence.metrics import evaluate
-from plainfilm.model.classifier import Trained
+from plainfilm.evidence.subgroups import Subgroups
+from plainfilm.evidence.utility import Utility
+from plainfilm.model.classifier import Decision, Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Judged:
     metrics: Mapping[str, Mapping[str, Any]]
     rule: worth.SourceRule
     worth: worth.Worth
+    subgroups: Subgroups
+    utility: Utility | None  # None with more than two classes
 
 
 def judge(store: Store, trained: Trained) -> Judged:
@@ -47,12 +51,29 @@ def judge(store: Store, trained: Trained) -> Judged:
     rule = worth.source_rule(
         store.labels, store.source, store.group, store.rows("train"), store.rows("test"), store.classes
     )
+    test = scores["test"]
     return Judged(
         scores=scores,
         metrics=metrics,
         rule=rule,
         worth=worth.worth(rule, Estimate(**metrics["test"]["accuracy"]), leakage(store.split, store.group)),
+        subgroups=_subgroups(store, decision, test),
+        utility=_utility(decision, test),
     )
+
+
+def _subgroups(store: Store, decision: Decision, test: Scores) -> Subgroups:
+    known = traits.traits(store, test.rows)
+    return subgroups.measure(known, test.labels, test.probabilities, classes=decision.classes,
+                             positive=decision.positive, threshold=decision.threshold, group=test.group)  # fmt: skip
+
+
+def _utility(decision: Decision, test: Scores) -> Utility | None:
+    if decision.positive is None:
+        return None
+    column = decision.classes.index(decision.positive)
+    return utility.measure(test.labels == column, test.probabilities[:, column], positive=decision.positive,
+                           threshold=decision.threshold, group=test.group)  # fmt: skip
 
 
 def score(store: Store, trained: Trained, part: str) -> Scores:

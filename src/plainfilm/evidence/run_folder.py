@@ -90,6 +90,8 @@ def _metrics(run: Finished) -> dict[str, Any]:
             "source_rule_accuracy": judged.rule.accuracy.as_dict(),
         },
         **({"audit": run.audit.as_dict()} if run.audit else {}),
+        "subgroups": judged.subgroups.as_dict(),
+        **({"utility": judged.utility.as_dict()} if judged.utility else {}),
         "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
         "versions": findings.versions(),
     }
@@ -163,6 +165,8 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         worth=judged.worth.sentence,
         worth_level=judged.worth.level,
         audit=run.audit,
+        subgroups=judged.subgroups,
+        utility=judged.utility,
         guess=judged.rule.guess,
         test_openings=run.openings,
         asked=_asked(run),

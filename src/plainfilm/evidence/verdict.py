@@ -42,15 +42,23 @@ def reasons(
         Of a given split, and how many images it splits.
     """
     blind = [probe for probe in probes if probe.sees in {"no lungs", "no image"} and probe.surely >= NOTABLE]
-    spoken = [
-        _blind(probe, yours) for probe in sorted(blind, key=lambda probe: (probe.sees != "no lungs", -probe.surely))
-    ]
+    spoken = _grouped(sorted(blind, key=lambda probe: (probe.sees != "no lungs", -probe.surely)), yours)
     named = cues(probes)
     found = [_named(reason, named if place == 0 else ()) for place, reason in enumerate(spoken)]
     found += [reason for one in left_out if (reason := _does_not_travel(one, yours))]
     if leak is not None and leak.images:
         found.append(_leak(leak, images))
     return sorted(found, key=lambda reason: -VERDICTS.index(reason.verdict))  # stable: probes without lungs stay first
+
+
+def unexamined(why: str) -> Reason:
+    """Say that no probe could run: what was not examined is not believed to be sound."""
+    return Reason(
+        rule="nothing-examined",
+        verdict="shortcut possible",
+        sentence=f"Nothing could be examined, so a shortcut is possible. {why}",
+        advice="Add images until each class has enough patients or unrelated images.",
+    )
 
 
 def decide(found: Sequence[Reason]) -> Verdict:
@@ -76,6 +84,19 @@ def cues(probes: Sequence[Probe]) -> tuple[str, ...]:
     strong = [cue for cue in _ORDER if told.get(cue, 0.5) - 0.5 >= SAME * most]
     certain = [cue for cue in strong if cue not in {"border", "corner tag"}]
     return tuple(certain or strong[:1])
+
+
+def _grouped(blind: Sequence[Probe], yours: Estimate) -> list[Reason]:
+    """Let the strongest probe of each kind and verdict speak, and name the others behind it."""
+    kinds: dict[tuple[str, Verdict], list[tuple[Probe, Reason]]] = {}
+    for probe in blind:
+        reason = _blind(probe, yours)
+        kinds.setdefault((probe.sees, reason.verdict), []).append((probe, reason))
+    found = []
+    for (_, first), *others in kinds.values():
+        also = ", ".join(f"{_lower(probe.title)} {probe.auroc.value:.2f}" for probe, _ in others)
+        found.append(replace(first, sentence=f"{first.sentence} Others of the kind: {also}.") if also else first)
+    return found
 
 
 def _blind(probe: Probe, yours: Estimate) -> Reason:
