@@ -25,7 +25,7 @@ from plainfilm.evidence import audit_folder, compared, run_folder
 from plainfilm.evidence.audited import Audit
 from plainfilm.evidence.calibration import choose_threshold, fit_temperature
 from plainfilm.evidence.intervals import Estimate
-from plainfilm.evidence.judge import Judged, judge
+from plainfilm.evidence.judge import Judged, judge, usual
 from plainfilm.model import backbones, classifier, encoder, recipes, training
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.model.recipes import Recipe
@@ -178,6 +178,7 @@ def train(
                 name=folder.name,
                 command=command,
                 audit=audited,
+                detector=usual(opened, trained),
             )
             metrics = run_folder.write(partial, finished, started=started)
     progress("Writing the report", 1, 1, "")

@@ -32,7 +32,15 @@ def network(outputs=1, size=6, *, input_name="images", logits="logits"):
 def write(path, outputs=1, decision=None):
     decision = decision or Decision(classes=("COVID", "NORMAL"), positive="COVID", temperature=1.7, threshold=0.41)
     made = Classifier(network(outputs).SerializeToString(), decision)
-    bundle.write(path, made, about={"intended_use": "Research use only."}, metrics=METRICS, recipe=RECIPE)
+    bundle.write(
+        path,
+        made,
+        about={"intended_use": "Research use only."},
+        metrics=METRICS,
+        recipe=RECIPE,
+        card="# Card",
+        outliers=b"usual",
+    )
     return made
 
 

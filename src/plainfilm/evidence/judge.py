@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
-from plainfilm.evidence import subgroups, traits, utility, worth
-from plainfilm.evidence.intervals import Estimate
+from plainfilm.evidence import outliers, subgroups, traits, utility, worth
+from plainfilm.evidence.intervals import Estimate, wilson
 from plainfilm.evidence.metrics import evaluate
+from plainfilm.evidence.outliers import Detector, Turned
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
 from plainfilm.model.classifier import Decision, Trained
+
+FEWEST_USUAL = 5  # unrelated training images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,27 @@ def judge(store: Store, trained: Trained) -> Judged:
         subgroups=_subgroups(store, decision, test),
         utility=_utility(decision, test),
     )
+
+
+def usual(store: Store, trained: Trained) -> Detector | None:
+    """Learn from the training part what radiographs of these data look like; None with too few of them."""
+    rows = store.rows("train")
+    group = store.group[rows]
+    if len(np.unique(group)) < FEWEST_USUAL:
+        return None
+    kept, chosen = (rows[outliers.sample(group, most)] for most in (outliers.ROWS, outliers.TURNED_ROWS))
+    views = outliers.turn(store.images(chosen))
+    turned = Turned(
+        features={name: trained.encoder.encode(view) for name, view in views.items()}, group=store.group[chosen]
+    )
+    return outliers.fit(trained.features.read(kept), store.group[kept], turned=turned, seed=trained.recipe.seed)
+
+
+def refusals(detector: Detector, trained: Trained, test: Scores) -> dict[str, Any]:
+    """Measure how many radiographs of the test part the detector refuses and flags, with what it promises."""
+    level = detector.judge(trained.features.read(test.rows)).level
+    shares = {name: wilson(level == name, group=test.group).as_dict() for name in ("refused", "flagged")}
+    return {**shares, "promise": detector.promise}
 
 
 def _subgroups(store: Store, decision: Decision, test: Scores) -> Subgroups:

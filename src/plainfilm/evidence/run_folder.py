@@ -16,7 +16,8 @@ from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence import card, findings
 from plainfilm.evidence.audited import Audit
 from plainfilm.evidence.drawing import page
-from plainfilm.evidence.judge import Judged, score
+from plainfilm.evidence.judge import Judged, refusals, score
+from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.report import Report, write_report
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Trained
@@ -37,6 +38,7 @@ class Finished:
     name: str
     command: str
     audit: Audit | None = None  # None: left out by --no-audit
+    detector: Detector | None = None  # None: too few images to know what is usual
 
 
 def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
@@ -53,15 +55,20 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
     )
     _write_predictions(folder / "predictions.csv", run)
     metrics = _metrics(run)
+    facts = _facts(run)
+    described = card.model_card(metrics, _about(run), facts)
+    (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
+    page.write(folder, "checklists.html", card.checklists_page(metrics, _about(run), facts), {})
     bundle.write(
         folder / "model.plainfilm",
         run.trained.classifier(),
         about=_about(run),
         metrics=metrics,
         recipe=_without_paths(run.trained.recipe).to_toml(),
+        card=described,
+        outliers=run.detector.to_bytes() if run.detector else b"",
     )
     write_report(_report(run, metrics, started), folder)
-    _write_card(folder, run, metrics)
     metrics["seconds"]["total"] = time.perf_counter() - started
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics
@@ -90,6 +97,7 @@ def _metrics(run: Finished) -> dict[str, Any]:
             "source_rule_accuracy": judged.rule.accuracy.as_dict(),
         },
         **({"audit": run.audit.as_dict()} if run.audit else {}),
+        "outliers": refusals(run.detector, run.trained, judged.scores["test"]) if run.detector else None,
         "subgroups": judged.subgroups.as_dict(),
         **({"utility": judged.utility.as_dict()} if judged.utility else {}),
         "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
@@ -200,14 +208,11 @@ def _title(store: Store) -> str:
     return f"{' or '.join(store.classes)}?" if few else f"{len(store.classes)} classes of chest radiographs"
 
 
-def _write_card(folder: Path, run: Finished, metrics: Mapping[str, Any]) -> None:
-    about = _about(run)
+def _facts(run: Finished) -> card.Card:
     recipe = _without_paths(run.trained.recipe).to_toml()
-    facts = card.describe(
+    return card.describe(
         run.store, rule=run.judged.rule, title=_title(run.store), folder=run.name, recipe=recipe, repeat=_repeat(run)
     )
-    (folder / "card.md").write_text(card.model_card(metrics, about, facts), encoding="utf-8", errors="replace")
-    page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
 
 
 def _asked(run: Finished) -> list[tuple[str, str]]:

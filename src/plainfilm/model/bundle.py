@@ -23,7 +23,7 @@ from plainfilm.model.classifier import Classifier, Decision
 
 FORMAT = "plainfilm-bundle"
 VERSION = 1
-_MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy"  # fmt: skip
+_MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin"  # fmt: skip
 _LIMITS = {
     _MANIFEST: 1 << 20,
     _NETWORK: 1 << 30,
@@ -31,22 +31,33 @@ _LIMITS = {
     _RECIPE: 1 << 20,
     _IMAGES: 1 << 24,
     _LOGITS: 1 << 20,
+    _CARD: 1 << 20,
+    _OUTLIERS: 1 << 22,
 }
 _GOLDEN_TOLERANCE = 1e-3  # of a logit; other processors add in another order
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened bundle: its classifier, its manifest, its metrics and its recipe (TOML)."""
+    """An opened bundle: classifier, manifest, metrics, recipe (TOML), model card (Markdown), outlier detector (bytes)."""
 
     classifier: Classifier
     manifest: dict[str, Any]
     metrics: dict[str, Any]
     recipe: str
+    card: str
+    outliers: bytes  # of `evidence.outliers.Detector`; empty where too few images could teach one
 
 
 def write(
-    path: Path, classifier: Classifier, *, about: Mapping[str, Any], metrics: Mapping[str, Any], recipe: str
+    path: Path,
+    classifier: Classifier,
+    *,
+    about: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    recipe: str,
+    card: str = "",
+    outliers: bytes = b"",
 ) -> None:
     """Write a bundle. `about` is put into the manifest: versions, backbone, preprocessing, data fingerprint, intended use."""
     images = _golden_images(classifier.image_size)
@@ -56,6 +67,8 @@ def write(
         _RECIPE: recipe.encode(),
         _IMAGES: _npy(images),
         _LOGITS: _npy(classifier.logits(images)),
+        _CARD: card.encode("utf-8", errors="replace"),
+        _OUTLIERS: outliers,
     }
     decision = classifier.decision
     manifest = {
@@ -102,14 +115,14 @@ def load(path: str | Path) -> Bundle:
     _check_manifest(path, manifest, members)
     metrics, decision = _json(path, members[_METRICS]), _decision(path, manifest)
     try:
-        recipe = members[_RECIPE].decode()
+        recipe, card = members[_RECIPE].decode(), members[_CARD].decode()
         images, logits = (np.load(io.BytesIO(members[name]), allow_pickle=False) for name in (_IMAGES, _LOGITS))
         classifier = Classifier(members[_NETWORK], decision)
         received = classifier.logits(images)
     except Exception as error:  # ONNX Runtime's errors have no class of their own
         raise _not_one(path, _first_line(error)) from error
     _check_golden(path, decision, received, logits)
-    return Bundle(classifier, manifest, metrics, recipe)
+    return Bundle(classifier, manifest, metrics, recipe, card, members[_OUTLIERS])
 
 
 def _read_members(path: Path) -> dict[str, bytes]:
