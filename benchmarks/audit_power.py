@@ -46,7 +46,7 @@ def one(work: Path, images: int, shortcut: str | None, strength: float, seed: in
 
 def names(cues: list[str], shortcut: str) -> bool:
     """Whether the cues name the shortcut; a hospital is named as the source."""
-    return {"hospital": "source"}.get(shortcut, shortcut) in cues
+    return {"hospital": "source"}.get(shortcut, shortcut) in ", ".join(cues).split(", ")
 
 
 def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "caught": wilson(caught).as_dict(),
             "not_to_be_believed": sum(run["verdict"] == "not to be believed" for run in own) / len(own),
             "named": sum(names(run["cues"], shortcut) for run in own) / len(own),
-            "named_alone": sum(names(run["cues"], shortcut) and len(run["cues"]) == 1 for run in own) / len(own),
+            "named_alone": sum(names(run["cues"], shortcut) and "," not in ", ".join(run["cues"]) for run in own) / len(own),
         })  # fmt: skip
     return rows
 

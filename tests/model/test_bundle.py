@@ -116,11 +116,13 @@ def test_a_bundle_is_a_zip_of_stored_members_with_their_hashes(whole):
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
     contents = members(whole)
     assert sorted(contents) == [
+        "card.md",
         "golden_images.npy",
         "golden_logits.npy",
         "manifest.json",
         "metrics.json",
         "network.onnx",
+        "outliers.bin",
         "recipe.toml",
     ]
     stated = json.loads(contents.pop("manifest.json"))["members"]

@@ -131,7 +131,8 @@ class Audit:
     @property
     def cues(self) -> tuple[str, ...]:
         """Names of the shortcuts that reasons could name, the strongest first."""
-        return tuple(dict.fromkeys(reason.cue for reason in self.reasons if reason.cue))
+        named = (cue for reason in self.reasons if reason.cue for cue in reason.cue.split(", "))
+        return tuple(dict.fromkeys(named))
 
     def as_dict(self) -> dict[str, Any]:
         """Give what `--json` prints and `metrics.json` holds under "audit"; no pictures."""

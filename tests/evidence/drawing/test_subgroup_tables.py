@@ -39,13 +39,15 @@ def test_all_bars_share_one_scale_and_a_higher_value_stands_further_right():
 
 
 def test_one_uncertain_subgroup_does_not_squeeze_the_scale():
-    source = np.where(np.arange(200) < 24, "small", "large")
-    shown = show(subgroups({"source": source, "sex": ["F", "M"] * 100, "view": ["PA", "PA", "AP", "AP"] * 50}))
+    rows = np.arange(800)
+    sex, view, maker = (np.array(list("abcd"))[rows // (2 * step) % 4] for step in (1, 4, 16))
+    known = {"source": np.where(rows < 20, "small", "large"), "sex": sex, "view": view, "manufacturer": maker}
+    shown = show(subgroups(known, n=800))
     least = float(shown.least.split("\N{NARROW NO-BREAK SPACE}")[0])
-    cells = [cell for block in shown.blocks for row in block.rows for cell in row.cells if cell.label != "AUROC"]
-    lows = [float(cell.cell.interval.split("–")[0]) for cell in cells]
-    assert min(lows) < least < min(float(cell.cell.value[:4]) for cell in cells)
-    assert [name for _, name in shown.columns[-1][1]] == [f"{float(shown.least[:2]) / 100:g}", "1"], "AUROC has no %"
+    small = shown.blocks[0].rows[-1]
+    assert least > 60 > float(small.cells[1].cell.interval.split("–")[0])
+    assert small.cells[1].cell.low == 5.0, "its bar begins at the edge"
+    assert [name for _, name in shown.columns[-1][1]] == [f"{least / 100:g}", "1"], "AUROC has no %"
 
 
 @pytest.mark.parametrize(
