@@ -89,6 +89,7 @@ def main() -> None:
     accuracies = [row["test_accuracy"]["value"] for row in ours]
     figures = {
         "times_faster": theirs["total_s"] / statistics.median(row["ingest_to_report_s"] for row in ours),
+        "times_faster_with_audit": theirs["total_s"] / statistics.median(row["audited_to_report_s"] for row in ours),
         "times_faster_than_fit_with_cached_features": theirs["fit_s"]
         / statistics.median(row["cached_train_s"] for row in ours),
         "test_accuracy": {**spread(accuracies), "mean": statistics.mean(accuracies)},
