@@ -93,12 +93,13 @@ class NotRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One rule that spoke: the verdict it asks for, what was seen, and which data would change it."""
+    """One rule that spoke: the verdict it asks for, what was seen, what `also` was, and which data would change it."""
 
     rule: str  # its name in docs/audit.md
     verdict: Verdict
     sentence: str
     advice: str
+    also: str = ""
     cue: str = ""  # what the shortcut is, where it can be named: "corner tag", "aspect ratio", …
 
 
@@ -144,6 +145,7 @@ class Audit:
                     "rule": each.rule,
                     "verdict": each.verdict,
                     "sentence": each.sentence,
+                    "also": each.also or None,
                     "advice": each.advice,
                     "cue": each.cue or None,
                 }

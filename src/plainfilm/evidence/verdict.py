@@ -95,7 +95,7 @@ def _grouped(blind: Sequence[Probe], yours: Estimate) -> list[Reason]:
     found = []
     for (_, first), *others in kinds.values():
         also = ", ".join(f"{_lower(probe.title)} {probe.auroc.value:.2f}" for probe, _ in others)
-        found.append(replace(first, sentence=f"{first.sentence} Others of the kind: {also}.") if also else first)
+        found.append(replace(first, also=f"Others of the kind: {also}.") if also else first)
     return found
 
 
