@@ -209,6 +209,80 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
     assert sum(sum(parts.values()) for parts in told["counts"].values()) == 60
 
 
+@pytest.fixture(scope="module")
+def bordered(folder):
+    phantom.write_phantoms(folder / "bordered", n=100, seed=3, shortcut="border")
+    pipeline.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
+    return folder / "bordered.h5"
+
+
+def test_an_audit_says_its_verdict_what_tells_the_classes_and_where_the_page_is(call, bordered, tmp_path):
+    code, out, _ = call("audit", bordered, "--out", "found", "--quiet")
+    assert code == 0
+    assert "not to be believed" in out
+    assert "What tells the classes apart: border." in out
+    assert "Could not run" not in out
+    assert "found/audit.html" in out
+    assert {each.name for each in (tmp_path / "found").iterdir()} == {"audit.html", "audit.json", "figures"}
+
+
+@pytest.mark.parametrize(("asked", "clean", "trapped"), [("possible", 0, 1), ("not-to-be-believed", 0, 1)])
+def test_fail_on_sets_the_exit_code(asked, clean, trapped, call, bordered, folder):
+    phantom_store = folder / "clean.h5"
+    if not phantom_store.exists():
+        phantom.write_phantoms(folder / "clean", n=100, seed=3)
+        pipeline.ingest(folder / "clean", phantom_store, size=96, workers=1)
+    assert call("audit", phantom_store, "--out", "a", "--quiet", "--fail-on", asked)[0] == clean
+    code, out, _ = call("audit", bordered, "--out", "b", "--quiet", "--json", "--fail-on", asked)
+    assert code == trapped
+    found = json.loads(out)
+    assert found["verdict"] == "not to be believed"
+    assert found["reasons"]
+    assert found["probes"]["border"]["auroc"].keys() == {"value", "low", "high"}
+
+
+def test_an_audit_of_a_model_compares_with_the_models_own_number(call, store, run):
+    code, out, _ = call("audit", store, "--model", run / "model.plainfilm", "--out", "m", "--quiet", "--json")
+    found = json.loads(out)
+    assert code == 0
+    own = json.loads((run / "metrics.json").read_text())["splits"]["test"]["auroc"]
+    assert found["model"] == {"auroc": own, "is": "the model on the test part"}
+
+
+def test_a_model_of_other_classes_is_not_compared_and_it_is_said(call, bordered, run, folder):
+    (folder / "others").mkdir(exist_ok=True)
+    for name, of in (("LEFT", "COVID"), ("RIGHT", "NORMAL")):
+        shutil.copytree(folder / "films" / of, folder / "others" / name, dirs_exist_ok=True)
+    pipeline.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
+    code, out, _ = call(
+        "audit", folder / "others.h5", "--model", run / "model.plainfilm", "--out", "m", "--quiet", "--json"
+    )
+    assert code == 0
+    reasons = {each["check"]: each["reason"] for each in json.loads(out)["not_run"]}
+    assert "trained on COVID, NORMAL; the store has LEFT, RIGHT" in reasons["The model's own AUROC"]
+
+
+def test_no_audit_leaves_the_verdict_out_and_an_audit_puts_it_beside_the_accuracy(call, store):
+    without = json.loads(call("train", store, "--out", "n", "--no-audit", "--quiet", "--json", *QUICK)[1])
+    beside = json.loads(call("train", store, "--out", "w", "--quiet", "--json", *QUICK)[1])
+    assert "audit" not in without
+    assert beside["audit"]["verdict"] in {"no shortcut found", "shortcut possible", "not to be believed"}
+    assert beside["audit"]["sampled"] > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "match"),
+    [
+        (["--fail-on", "sometimes"], "possible or not-to-be-believed; received sometimes"),
+        (["--model", "nowhere.plainfilm"], "nowhere.plainfilm, which does not exist"),
+        (["--seed", "-1"], "seed of 0 or more"),
+    ],
+)
+def test_an_audit_that_cannot_be_meant_is_refused_and_leaves_nothing(flags, match, refused, store, tmp_path):
+    refused("audit", store, "--out", "x", *flags, match=match)
+    assert not (tmp_path / "x").exists()
+
+
 def test_names_with_brackets_and_colons_are_shown_as_they_are(call, store, tmp_path):
     code, out, _ = call("ingest", store.parent / "films", "--out", "[red]a[/b]:smile:.h5", "--size", 64, "--workers", 1)
     assert code == 0
