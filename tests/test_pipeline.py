@@ -67,6 +67,8 @@ def table(path):
 
 def test_a_run_folder_holds_what_the_documents_say(run):
     assert sorted(path.name for path in run.iterdir()) == [
+        "card.md",
+        "checklists.html",
         "figures",
         "history.csv",
         "metrics.json",
@@ -176,12 +178,15 @@ def test_a_bundle_tells_nothing_of_the_machine_the_files_or_the_patients(folder,
     made = pipeline.train(store, folder / "private", settings=settings, command=f"plainfilm train {store}")
     content = (made.folder / "model.plainfilm").read_bytes()
     with Store(store) as opened:
-        secrets = {*opened.file, *opened.patient, *opened.source, *opened.sha256} - {""}
+        secrets = {*opened.file, *opened.patient, *opened.sha256} - {""}
+        sources = {*opened.source}
     with (folder / "films" / "metadata.csv").open(newline="") as file:
         secrets |= {row["patient_id"] for row in csv.DictReader(file)}
     for secret in {*secrets, str(folder), folder.name, str(Path.home()), sys.prefix}:
         assert str(secret).encode() not in content, secret
-    assert plainfilm.load(made.folder / "model.plainfilm").recipe.count("private weights.pth") == 1
+    bundle = plainfilm.load(made.folder / "model.plainfilm")
+    assert all(source in bundle.card for source in sources)
+    assert bundle.recipe.count("private weights.pth") == 1
     assert str(given) in (made.folder / "recipe.toml").read_text()
 
 
@@ -212,7 +217,7 @@ def test_progress_is_reported_stage_by_stage(folder, store):
     seen = []
     pipeline.train(store, folder / "watched", settings=QUICK, progress=lambda *step: seen.append(step))
     stages = list(dict.fromkeys(stage for stage, *_ in seen))
-    assert stages == ["Preparing the backbone", "Encoding", "Training", "Testing", "Writing the report"]
+    assert stages == ["Preparing the backbone", "Encoding", "Training", "Testing", "Auditing", "Writing the report"]
     last = {stage: (done, every) for stage, done, every, _ in seen}
     assert all(done == every for done, every in last.values())
     assert last["Training"] == (2, 2)

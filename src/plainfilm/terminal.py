@@ -125,15 +125,17 @@ def number(metric: Mapping[str, float | None]) -> str:
 
 
 def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any]) -> list[Text]:
-    """The accuracy, and beside it what it is worth: the audit's verdict where there is one."""
+    """The accuracy, and beside it what it is worth: the audit's verdict, and where that is not the worst, the rules without images."""
     audit, worth = metrics.get("audit"), metrics["worth"]
-    sentence, style = worth["sentence"], _STYLES[worth["level"]]
+    lines = [Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} test images, 95 % interval")]
     if audit:
-        sentence, style = f"{audit['verdict'].capitalize()}. {audit['sentence']}", _VERDICTS[audit["verdict"]]
-    return [
-        Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} test images, 95 % interval"),
-        Text.assemble(("Worth     ", f"bold {style}"), (sentence, style)),
-    ]
+        style = _VERDICTS[audit["verdict"]]
+        sentence = f"{audit['verdict'].capitalize()}. {audit['sentence']}"
+        lines.append(Text.assemble(("Worth     ", f"bold {style}"), (sentence, style)))
+    if not audit or (worth["level"] != "none" and audit["verdict"] != "not to be believed"):
+        style = _STYLES[worth["level"]]
+        lines.append(Text.assemble((" " * 10 if audit else "Worth     ", f"bold {style}"), (worth["sentence"], style)))
+    return lines
 
 
 def audited(found: Mapping[str, Any]) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from multiprocessing import resource_tracker
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -114,11 +115,26 @@ def _submit(executor: Any, task: Callable[[list[Item]], list[Result]], chunk: li
     from loky import BrokenProcessPool
 
     try:
-        future: Future[list[Result]] = executor.submit(task, chunk)
+        with _interrupts_held():
+            future: Future[list[Result]] = executor.submit(task, chunk)
     except BrokenProcessPool as error:
         future = Future()
         future.set_exception(error)
     return future
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back: a process that is started meanwhile inherits that, and is not stopped before it can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _broken(future: Future[Any]) -> bool:
