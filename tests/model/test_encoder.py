@@ -142,3 +142,18 @@ def test_preprocessing_in_keras_and_onnx_agree_for_every_scaling(scaling):
 def test_an_unknown_scaling_lists_the_known_ones():
     with pytest.raises(RecipeError, match="caffe"):
         encoder.preprocessing(LITE0, image_size=64, scaling="torch")
+
+
+def test_arrays_are_remembered_under_all_that_they_depend_on():
+    asked = []
+
+    def compute():
+        asked.append(1)
+        return {"on its side": np.arange(3.0), "words": np.array(["a", "bc"])}
+
+    first, known = encoder.remembered("test-arrays", "encoder A, images B", compute)
+    again, known_again = encoder.remembered("test-arrays", "encoder A, images B", compute)
+    assert (known, known_again, len(asked)) == (False, True, 1)
+    assert all((first[name] == again[name]).all() for name in compute())
+    encoder.remembered("test-arrays", "encoder A, images C", compute)
+    assert len(asked) == 3

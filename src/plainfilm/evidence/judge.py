@@ -16,6 +16,7 @@ from plainfilm.evidence.outliers import Detector, Turned
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
 from plainfilm.model.classifier import Decision, Trained
+from plainfilm.model.encoder import remembered
 
 FEWEST_USUAL = 5  # unrelated training images
 
@@ -72,11 +73,19 @@ def usual(store: Store, trained: Trained) -> Detector | None:
     if len(np.unique(group)) < FEWEST_USUAL:
         return None
     kept, chosen = (rows[outliers.sample(group, most)] for most in (outliers.ROWS, outliers.TURNED_ROWS))
-    views = outliers.turn(store.images(chosen))
-    turned = Turned(
-        features={name: trained.encoder.encode(view) for name, view in views.items()}, group=store.group[chosen]
-    )
+    turned = Turned(features=_turned_features(store, trained, chosen), group=store.group[chosen])
     return outliers.fit(trained.features.read(kept), store.group[kept], turned=turned, seed=trained.recipe.seed)
+
+
+def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) -> Mapping[str, NDArray[np.float32]]:
+    encoder = trained.encoder
+    about = f"turned 1 {encoder.key} {store.fingerprint} {rows.tolist()}"
+    found, _ = remembered(
+        "turned",
+        about,
+        lambda: {name: encoder.encode(view) for name, view in outliers.turn(store.images(rows)).items()},
+    )
+    return found
 
 
 def refusals(detector: Detector, trained: Trained, test: Scores) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -248,3 +248,27 @@ def encode_store(
             done += len(images)
             progress(done, len(store))
     return Features(path, len(store), encoder.width, time.perf_counter() - start, cached=False)
+
+
+def remembered(
+    folder: str, about: str, compute: Callable[[], Mapping[str, NDArray[Any]]]
+) -> tuple[dict[str, NDArray[Any]], bool]:
+    """Take named arrays from the cache, or compute and keep them; whether the cache had them.
+
+    Parameters
+    ----------
+    folder
+        Of the cache.
+    about
+        Everything that the arrays depend on, in words: encoder, fingerprint of the images, rows, version.
+    compute
+        Gives the arrays.
+    """
+    path = weights.cache_folder() / folder / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as kept:
+            return {name: kept[name] for name in kept.files}, True
+    found = dict(compute())
+    with written_whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **found)
+    return found, False

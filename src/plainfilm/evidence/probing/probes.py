@@ -9,14 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.files import written_whole
 from plainfilm.data.store import Store
 from plainfilm.evidence.audited import NotRun, Probe, Sees
 from plainfilm.evidence.intervals import IntArray
 from plainfilm.evidence.probing import columns, heads, views
 from plainfilm.evidence.ranking import newcombe
+from plainfilm.model.encoder import remembered
 from plainfilm.model.lungs import LungFields, LungFinder
-from plainfilm.model.weights import cache_folder
 
 SURE = 0.995  # level of the intervals that rules rest on: about twenty probes are looked at
 FEWEST = 10  # patients or unrelated images of a class
@@ -175,16 +174,13 @@ def _look(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Encode what each probe sees, or take it from the cache; measure thumbnails, histograms, brightness and grain."""
     digest = hashlib.sha256(hidden.chest.tobytes() + hidden.lungs.tobytes() + sample.rows.tobytes()).hexdigest()
-    key = hashlib.sha256(f"{_VERSION} {encoder.key} {store.fingerprint} {digest}".encode()).hexdigest()[:32]
-    path = cache_folder() / "probes" / f"{key}.npz"
-    if path.is_file():
-        with np.load(path) as kept:
-            found = {name: kept[name] for name in kept.files}
+    found, known = remembered(
+        "probes",
+        f"{_VERSION} {encoder.key} {store.fingerprint} {digest}",
+        lambda: _see(store, sample, encoder, hidden, advance),
+    )
+    if known:
         advance(len(sample.rows), len(sample.rows))
-    else:
-        found = _see(store, sample, encoder, hidden, advance)
-        with written_whole(path) as partial, partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **found)
     simple = {name: found[name] for name in ("thumbnail", "histogram", "brightness", "texture", "frame")}
     return found, simple
 
