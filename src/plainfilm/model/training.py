@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import heads
-from plainfilm.model.recipes import Recipe
+from plainfilm.model.recipes import Recipe, TrainingSettings
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
 _VALIDATION_BATCH = 512
@@ -97,48 +97,58 @@ def fit(
     on_epoch: EpochCallback = lambda _n, _m: None,
 ) -> Fitted:
     """Train any Keras model that ends like a head of `heads.build_head`, as the recipe says."""
-    import keras
-
     settings, output = recipe.training, heads.output_kind(recipe.head, classes)
-    weights = (
-        class_weights(train.labels, classes) if settings.class_weight == "balanced" else np.ones(classes, np.float32)
-    )
-    optimizer = keras.optimizers.get(
-        {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
-    )
-    loss = {"crossentropy": "binary_crossentropy" if output == "sigmoid" else "categorical_crossentropy"}.get(
-        settings.loss, settings.loss
-    )
-    accuracy = (
-        keras.metrics.BinaryAccuracy("accuracy")
-        if output == "sigmoid"
-        else keras.metrics.CategoricalAccuracy("accuracy")
-    )
-    # XLA would spend seconds compiling what runs for milliseconds
-    model.compile(optimizer, loss, weighted_metrics=[accuracy], jit_compile=False)
+    _compile(model, settings, output)
+    balanced = settings.class_weight == "balanced"
+    weights = class_weights(train.labels, classes) if balanced else np.ones(classes, np.float32)
     wanted = partial(targets, classes=classes, output=output, positive=positive)
     train_pass = _Pass(model, "train", train, wanted(train.labels), weights[train.labels], settings.batch_size)
     alike = np.ones(len(validation.labels), np.float32)
     test_pass = _Pass(model, "test", validation, wanted(validation.labels), alike, _VALIDATION_BATCH)
-    start, history = time.perf_counter(), list[dict[str, float]]()
-    rng, best, kept = np.random.default_rng(recipe.seed), np.inf, 0
-    best_weights = model.get_weights()
-    for epoch in range(1, settings.epochs + 1):
-        logs = train_pass.run(rng.permutation(len(train.rows)))
-        checks = {f"val_{name}": value for name, value in test_pass.run(np.arange(len(validation.rows))).items()}
-        history.append({"epoch": epoch, **logs, **checks})
-        on_epoch(epoch, history[-1])
-        if history[-1]["val_loss"] < best:
-            best, kept, best_weights = history[-1]["val_loss"], epoch, model.get_weights()
-        if settings.patience and epoch - kept >= settings.patience:
-            break
-    if settings.keep == "best" and kept:
-        model.set_weights(best_weights)
+    start = time.perf_counter()
+    history, kept = _epochs(model, train_pass, test_pass, recipe, on_epoch)
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise RecipeError(
             f"Expected a training that settles; received NaN after {len(history)} epochs or fewer. Lower training.learning_rate."
         )
-    return Fitted(model, history, kept if settings.keep == "best" else len(history), time.perf_counter() - start)
+    return Fitted(model, history, kept, time.perf_counter() - start)
+
+
+def _compile(model: Any, settings: TrainingSettings, output: str) -> None:
+    import keras
+
+    optimizer = keras.optimizers.get(
+        {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
+    )
+    is_sigmoid = output == "sigmoid"
+    crossentropy = "binary_crossentropy" if is_sigmoid else "categorical_crossentropy"
+    loss = crossentropy if settings.loss == "crossentropy" else settings.loss
+    accuracy = keras.metrics.BinaryAccuracy if is_sigmoid else keras.metrics.CategoricalAccuracy
+    # XLA would spend seconds compiling what runs for milliseconds
+    model.compile(optimizer, loss, weighted_metrics=[accuracy("accuracy")], jit_compile=False)
+
+
+def _epochs(
+    model: Any, train_pass: "_Pass", test_pass: "_Pass", recipe: Recipe, on_epoch: EpochCallback
+) -> tuple[list[dict[str, float]], int]:
+    """Pass over the parts until the last epoch, and leave the model as the epoch to keep; history and that epoch."""
+    settings, rng = recipe.training, np.random.default_rng(recipe.seed)
+    keeps_best = settings.keep == "best"
+    history: list[dict[str, float]] = []
+    best, best_epoch, best_weights = np.inf, 0, None
+    for epoch in range(1, settings.epochs + 1):
+        logs = train_pass.run(rng.permutation(len(train_pass)))
+        checks = {f"val_{name}": value for name, value in test_pass.run(np.arange(len(test_pass))).items()}
+        history.append({"epoch": epoch, **logs, **checks})
+        on_epoch(epoch, history[-1])
+        if history[-1]["val_loss"] < best:
+            best, best_epoch = history[-1]["val_loss"], epoch
+            best_weights = model.get_weights() if keeps_best else None
+        if settings.patience and epoch - best_epoch >= settings.patience:
+            break
+    if best_weights is not None:
+        model.set_weights(best_weights)
+    return history, best_epoch if keeps_best else len(history)
 
 
 class _Pass:
@@ -167,6 +177,9 @@ class _Pass:
         like = (first, wanted, weights)
         in_graph = keras.backend.backend() == "tensorflow"
         self._run = (_graph if in_graph else _loop)(model, kind, batch_size, like)
+
+    def __len__(self) -> int:
+        return len(self._part.rows)
 
     def run(self, order: NDArray[np.int64]) -> dict[str, float]:
         """Go over the part's rows in an order, and give the metrics of the pass."""

@@ -112,47 +112,65 @@ def probe(
     """
     few = _too_few(sample)
     if few:
-        return Probed(probes=(), not_run=(NotRun(check="probes", reason=few),), features=np.empty((0, 0), np.float32),
-                      scores=np.empty((0, 0)), found=float("nan"), examples=np.empty((0, store.size, store.size), np.uint8),
-                      example_rows=np.empty(0, np.int64), seconds={})  # fmt: skip
+        return _unprobed(store, few)
     start = time.perf_counter()
     hidden = _hidden(store, sample)
     lungs_s = time.perf_counter() - start
-    seen, simple = _look(store, sample, encoder, hidden, advance)
+    seen = _look(store, sample, encoder, hidden, advance)
     features = _whole(store, sample, encoder) if features is None else features
     encode_s = time.perf_counter() - start - lungs_s
     shown = _examples(sample)
-    images, part_hidden = store.images(sample.rows[shown]), hidden.cut(shown)
-    found = float(hidden.found.mean())
-    probes, not_run = [], []
+    images = store.images(sample.rows[shown])
     scores = heads.out_of_fold(features, sample.labels, sample.part, len(sample.classes))
-    probes.append(
-        _judge(
-            sample,
-            scores,
-            name="whole_image",
-            title="Whole image",
-            sees="everything",
-            means="what your model may use",
-            seen=images,
-        )
+    whole = _judge(
+        sample,
+        scores,
+        name="whole_image",
+        title="Whole image",
+        sees="everything",
+        means="what your model may use",
+        seen=images,
     )
-    for name, title, sees, means, look in _LOOKS:
-        if found < FOUND:
-            not_run.append(
-                NotRun(
-                    check=title,
-                    reason=f"Lungs were found in {100 * found:.0f} % of the images; at least {100 * FOUND:.0f} % are needed.",
-                )
-            )
-            continue
-        probes.append(
-            _measure(sample, seen[name], name=name, title=title, sees=sees, means=means, seen=look(images, part_hidden))
-        )
-    probes += _simple_probes(sample, simple, images)
+    parts, unseen = _part_probes(sample, seen, images, hidden, shown)
     told, untold = _told_probes(store, sample)
-    return Probed(probes=(*probes, *told), not_run=(*not_run, *untold), features=features, scores=scores, found=found, examples=images,
-                  example_rows=sample.rows[shown], seconds={"lungs": lungs_s, "encoding": encode_s, "heads": time.perf_counter() - start - lungs_s - encode_s})  # fmt: skip
+    return Probed(
+        probes=(whole, *parts, *_simple_probes(sample, seen, images), *told),
+        not_run=(*unseen, *untold),
+        features=features,
+        scores=scores,
+        found=float(hidden.found.mean()),
+        examples=images,
+        example_rows=sample.rows[shown],
+        seconds={"lungs": lungs_s, "encoding": encode_s, "heads": time.perf_counter() - start - lungs_s - encode_s},
+    )
+
+
+def _unprobed(store: Store, reason: str) -> Probed:
+    return Probed(
+        probes=(),
+        not_run=(NotRun(check="probes", reason=reason),),
+        features=np.empty((0, 0), np.float32),
+        scores=np.empty((0, 0)),
+        found=float("nan"),
+        examples=np.empty((0, store.size, store.size), np.uint8),
+        example_rows=np.empty(0, np.int64),
+        seconds={},
+    )
+
+
+def _part_probes(
+    sample: Sample, seen: Mapping[str, NDArray[Any]], images: NDArray[np.uint8], hidden: views.Hidden, shown: IntArray
+) -> tuple[list[Probe], list[NotRun]]:
+    """Run what sees the image in part; without lungs in most images there is nothing to hide."""
+    found = float(hidden.found.mean())
+    if found < FOUND:
+        reason = f"Lungs were found in {100 * found:.0f} % of the images; at least {100 * FOUND:.0f} % are needed."
+        return [], [NotRun(check=title, reason=reason) for _, title, *_ in _LOOKS]
+    here = hidden.cut(shown)
+    return [
+        _measure(sample, seen[name], name=name, title=title, sees=sees, means=means, seen=look(images, here))
+        for name, title, sees, means, look in _LOOKS
+    ], []
 
 
 def _too_few(sample: Sample) -> str:
@@ -171,7 +189,7 @@ def _hidden(store: Store, sample: Sample) -> views.Hidden:
 
 def _look(
     store: Store, sample: Sample, encoder: ImageEncoder, hidden: views.Hidden, advance: Callable[[int, int], None]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> dict[str, NDArray[Any]]:
     """Encode what each probe sees, or take it from the cache; measure thumbnails, histograms, brightness and grain."""
     digest = hashlib.sha256(hidden.chest.tobytes() + hidden.lungs.tobytes() + sample.rows.tobytes()).hexdigest()
     found, known = remembered(
@@ -181,8 +199,7 @@ def _look(
     )
     if known:
         advance(len(sample.rows), len(sample.rows))
-    simple = {name: found[name] for name in ("thumbnail", "histogram", "brightness", "texture", "frame")}
-    return found, simple
+    return found
 
 
 def _whole(store: Store, sample: Sample, encoder: ImageEncoder) -> NDArray[np.float32]:
