@@ -352,3 +352,18 @@ def processes_of_group(group: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@pytest.mark.parametrize("fit", images.FITS)
+def test_an_array_is_fitted_as_the_file_that_holds_it(tmp_path: Path, fit: str) -> None:
+    gray = gray_film(90, 60)
+    path = written(tmp_path, encoded(Image.fromarray(gray), "PNG"))
+    assert np.array_equal(images.fitted(gray, size=48, fit=fit), images.read(path, size=48, fit=fit).pixels)
+    square = images.fitted(gray, size=48, fit=fit)
+    assert np.array_equal(images.fitted(square, size=48, fit=fit), square)
+
+
+@pytest.mark.parametrize("wrong", [gray_film().astype(float), gray_film()[..., None], gray_film(8, 90), "film.png"])
+def test_an_array_of_another_kind_is_refused(wrong: object) -> None:
+    with pytest.raises(UsageError, match="Expected a gray uint8 array"):
+        images.fitted(wrong)  # type: ignore[arg-type]

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
+from scipy import ndimage
 
 from plainfilm.data import phantom
+from plainfilm.model import lungs
 from plainfilm.model.lungs import SIDE, LungFinder, shrunk
 
 
@@ -54,3 +58,20 @@ def test_gives_nothing_for_no_image(finder):
     fields = finder.find(np.empty((0, 64, 64), np.uint8))
     assert fields.masks.shape == (0, SIDE, SIDE)
     assert fields.found.shape == (0,)
+
+
+@given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)))
+def test_pieces_are_those_that_scipy_finds(field):
+    pieces, (expected, count) = lungs._pieces(field), ndimage.label(field)
+    assert len(set(zip(pieces.ravel(), expected.ravel(), strict=True))) == len(np.unique(expected))
+    assert len(np.unique(pieces[field])) == count
+
+
+def test_islands_are_left_out():
+    field = np.zeros((20, 40), bool)
+    field[2:18, 2:10] = field[2:18, 20:28] = True
+    field[5, 35] = True
+    kept = lungs._largest(field)
+    assert kept.sum() == 2 * 16 * 8
+    assert not kept[5, 35]
+    assert not lungs._largest(np.zeros((4, 4), bool)).any()

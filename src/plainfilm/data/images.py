@@ -31,6 +31,7 @@ __all__ = [
     "REASONS",
     "REMARKS",
     "Radiograph",
+    "fitted",
     "read",
     "read_many",
 ]
@@ -256,6 +257,26 @@ def _refuse_blank(gray: Image.Image) -> None:
     low, high = gray.getextrema()
     if low == high:
         raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
+
+
+def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") -> NDArray[np.uint8]:
+    """Fit an array that is already decoded, gray uint8 (h, w), bones bright, as `read` fits a file: uint8 (size, size).
+
+    Raises
+    ------
+    UsageError
+        Another shape or dtype, a side below `MIN_SIDE_PX`, or a `size` or `fit` that cannot be meant.
+    """
+    _check_options(size, fit)
+    if not isinstance(gray, np.ndarray) or gray.dtype != np.uint8 or gray.ndim != 2 or min(gray.shape) < MIN_SIDE_PX:
+        received = f"{gray.dtype} {gray.shape}" if isinstance(gray, np.ndarray) else type(gray).__name__
+        raise UsageError(
+            f"Expected a gray uint8 array (h, w) of at least {MIN_SIDE_PX} px a side; received {received}."
+        )
+    if gray.shape == (size, size):
+        return gray
+    whole = (0, 0, gray.shape[1], gray.shape[0])
+    return np.array(_square(Picture(Image.fromarray(gray), whole, {}), size, fit))
 
 
 def _square(picture: Picture, size: int, fit: str) -> Image.Image:

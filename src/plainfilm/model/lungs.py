@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from plainfilm.model.encoder import processors
 
@@ -64,12 +63,30 @@ def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _largest(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Keep the largest connected piece and those at least a fifth of it: two lungs, without islands."""
-    labels, pieces = ndimage.label(field)
-    if pieces < 2:
-        return field
-    sizes = np.bincount(labels.ravel())
+    pieces = _pieces(field)
+    sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
-    return np.asarray((sizes >= sizes.max() / 5)[labels])
+    return np.asarray(field & (sizes >= sizes.max() / 5)[pieces])
+
+
+def _pieces(field: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number the connected pieces (by sides) of a mask, 0 outside; prediction has no SciPy for this.
+
+    Runs of a row are numbered, then each takes the least number among the runs that it touches, until nothing changes.
+    """
+    starts = field & ~np.pad(field, ((0, 0), (1, 0)))[:, :-1]
+    runs = np.cumsum(starts).reshape(field.shape) * field
+    touching = field[:-1] & field[1:]
+    upper, lower = runs[:-1][touching], runs[1:][touching]
+    numbers = np.arange(runs.max() + 1)
+    while True:
+        found = numbers.copy()
+        np.minimum.at(found, upper, numbers[lower])
+        np.minimum.at(found, lower, numbers[upper])
+        found = found[found]
+        if np.array_equal(found, numbers):
+            return np.asarray(numbers[runs])
+        numbers = found
 
 
 def _are_lungs(field: NDArray[np.bool_], logits: NDArray[np.float32]) -> bool:
