@@ -22,10 +22,12 @@ def main(images: int = 300) -> None:
         print("accuracy", test["accuracy"])
         print("worth   ", run.metrics["worth"]["sentence"])
 
-        classifier = plainfilm.load(run.folder / "model.plainfilm").classifier
+        predictor = plainfilm.load(run.folder / "model.plainfilm")
+        for answer in predictor.predict(folder / "radiographs", prevalence=0.05)[:3]:
+            print(answer.file.rpartition("/")[2], answer.label, answer.probabilities, answer.level, answer.notes)
         with plainfilm.Store(folder / "made.h5") as store:
             pixels, labels = store.arrays("test")
-        print(classifier.classes_, classifier.predict_proba(pixels[:3]).round(3).tolist(), labels[:3].tolist())
+        print("accuracy once more", predictor.score(pixels, [predictor.classes_[label] for label in labels]))
 
 
 if __name__ == "__main__":

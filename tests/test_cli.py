@@ -90,6 +90,7 @@ def assert_one_line(err):
         "Training",
         "Testing",
         "Auditing",
+        "Explaining",
         "Writing",
         "Making",
         "Recipe",
@@ -676,3 +677,63 @@ def test_the_program_can_be_started_by_its_name():
     done = subprocess.run([script, "nonsense"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert_one_line(done.stderr)
+
+
+@pytest.mark.slow
+def test_predict_answers_line_by_line_and_with_the_verdict(call, run, folder, tmp_path):
+    films = sorted((folder / "films").rglob("*.jpg"))[:2]
+    (tmp_path / "bad.jpg").write_text("no picture")
+    code, out, err = call("predict", run / "model.plainfilm", *films, "bad.jpg", "--prevalence", "0.02", "--quiet")
+    assert (code, err) == (0, "")
+    assert all(str(film) in out for film in films)
+    assert "at 2 %" in out
+    assert "bad.jpg  Expected JPEG" in out
+    audit = json.loads((run / "metrics.json").read_text())["audit"]
+    assert f"Worth  {audit['verdict'].capitalize()}" in out
+    assert "not a medical device" in out
+
+
+@pytest.mark.slow
+def test_predict_writes_json_and_csv_and_counts_on_stderr(call, run, folder):
+    code, out, err = call("predict", run / "model.plainfilm", folder / "films", "--json")
+    told = json.loads(out)
+    assert (code, len(told["predictions"])) == (0, 60)
+    assert "Predicting" in err
+    assert "60 of 60" in err
+    code, out, err = call("predict", run / "model.plainfilm", folder / "films", "--csv", "--quiet")
+    rows = out.splitlines()
+    assert (code, err, len(rows)) == (0, "", 61)
+    assert [row.split(",")[0] for row in rows[1:]] == [each["file"] for each in told["predictions"]]
+
+
+@pytest.mark.slow
+def test_predict_ends_with_1_only_when_no_file_could_be_read(call, run, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    code, out, _ = call("predict", run / "model.plainfilm", "bad.jpg", "--quiet")
+    assert code == 1
+    assert "1 unreadable" in out
+
+
+@pytest.mark.slow
+def test_predict_draws_where_the_model_looked(call, run, folder, tmp_path):
+    films = sorted((folder / "films").rglob("*.jpg"))[:2]
+    for method in ("gradcam", "occlusion"):
+        code, out, _ = call("predict", run / "model.plainfilm", *films, "--explain", method, "--explain-by", method)
+        assert code == 0
+        assert "of what it looked at lies in the lungs" in out
+        pictures = sorted((tmp_path / method).iterdir())
+        assert [path.stem for path in pictures] == [film.stem for film in films]
+        with Image.open(pictures[0]) as picture:
+            assert (picture.format, picture.mode) == ("PNG", "RGB")
+
+
+@pytest.mark.slow
+def test_predict_says_in_one_line_what_cannot_be_meant(refused, run, folder):
+    bundle = run / "model.plainfilm"
+    film = next((folder / "films").rglob("*.jpg"))
+    refused("predict", bundle, match="Expected an image or a folder; received none", code=2)
+    refused("predict", bundle, film, "--csv", "--json", match="received both", code=2)
+    refused("predict", bundle, film, "--prevalence", "2", match="between 0 and 1; received 2", code=2)
+    refused("predict", bundle, film, "--explain", "x", "--explain-by", "magic", match="gradcam, occlusion", code=2)
+    refused("predict", "gone.plainfilm", film, match="does not exist", code=1)
+    refused("predict", folder / "s.h5", film, match="Expected a whole plainfilm bundle", code=1)

@@ -15,7 +15,7 @@ from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence import run_folder
-from plainfilm.model import recipes, weights
+from plainfilm.model import bundle, recipes, weights
 from plainfilm.model.backbones import BACKBONES
 
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
@@ -101,6 +101,19 @@ def test_metrics_json_has_the_keys_that_others_rely_on(run):
     assert metrics["worth"]["sentence"].endswith(".")
 
 
+def test_where_the_model_looked_is_measured_beside_the_audit_and_not_without_it(run, again, store, folder):
+    explained = metrics_of(run)["explanation"]
+    assert explained["method"] == "Grad-CAM"
+    assert 0 < explained["images"] <= 16
+    for name in ("attribution_in_lungs", "lungs_take"):
+        assert 0 <= explained[name]["low"] <= explained[name]["value"] <= explained[name]["high"] <= 1
+    assert explained["faithfulness"]["sentence"].startswith("The picture is ")
+    assert explained == again.metrics["explanation"]
+    assert bundle.load(run / "model.plainfilm").classifier.looks_at_maps
+    plain = pipeline.train(store, folder / "not looked at", settings=QUICK, audit=False)
+    assert "explanation" not in plain.metrics
+
+
 def test_the_predictions_are_of_every_labelled_image_and_give_the_accuracy_again(run, store):
     rows, metrics = table(run / "predictions.csv"), metrics_of(run)
     assert list(rows[0]) == ["file", "split", "label", "probability", "predicted"]
@@ -160,7 +173,7 @@ def test_the_report_shows_the_numbers_of_metrics_json(run):
 
 
 def test_the_bundle_answers_like_the_predictions(run, store):
-    made = plainfilm.load(run / "model.plainfilm").classifier
+    made = plainfilm.load(run / "model.plainfilm").bundle.classifier
     rows = {row["file"]: row for row in table(run / "predictions.csv")}
     with Store(store) as opened:
         images, files = opened.images(np.arange(len(opened))), opened.file
@@ -184,7 +197,7 @@ def test_a_bundle_tells_nothing_of_the_machine_the_files_or_the_patients(folder,
         secrets |= {row["patient_id"] for row in csv.DictReader(file)}
     for secret in {*secrets, str(folder), folder.name, str(Path.home()), sys.prefix}:
         assert str(secret).encode() not in content, secret
-    bundle = plainfilm.load(made.folder / "model.plainfilm")
+    bundle = plainfilm.load(made.folder / "model.plainfilm").bundle
     assert all(source in bundle.card for source in sources)
     assert bundle.recipe.count("private weights.pth") == 1
     assert str(given) in (made.folder / "recipe.toml").read_text()
@@ -217,7 +230,15 @@ def test_progress_is_reported_stage_by_stage(folder, store):
     seen = []
     pipeline.train(store, folder / "watched", settings=QUICK, progress=lambda *step: seen.append(step))
     stages = list(dict.fromkeys(stage for stage, *_ in seen))
-    assert stages == ["Preparing the backbone", "Encoding", "Training", "Testing", "Auditing", "Writing the report"]
+    assert stages == [
+        "Preparing the backbone",
+        "Encoding",
+        "Training",
+        "Testing",
+        "Auditing",
+        "Explaining",
+        "Writing the report",
+    ]
     last = {stage: (done, every) for stage, done, every, _ in seen}
     assert all(done == every for done, every in last.values())
     assert last["Training"] == (2, 2)
@@ -320,7 +341,7 @@ def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
     assert right == pytest.approx(test["accuracy"]["value"])
     text = (made.folder / "report.html").read_text()
     assert all(name in text for name in done.classes)
-    assert plainfilm.load(made.folder / "model.plainfilm").classifier.classes_ == done.classes
+    assert plainfilm.load(made.folder / "model.plainfilm").classes_ == done.classes
 
 
 @pytest.mark.parametrize(

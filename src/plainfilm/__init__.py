@@ -9,11 +9,13 @@ _WHERE = {
     "ingest": "plainfilm.pipeline",
     "train": "plainfilm.pipeline",
     "audit": "plainfilm.pipeline",
+    "evaluate": "plainfilm.pipeline",
     "compare": "plainfilm.pipeline",
     "demo": "plainfilm.pipeline",
     "describe": "plainfilm.contents",
     "Store": "plainfilm.data.store",
-    "load": "plainfilm.model.bundle",
+    "load": "plainfilm.evidence.prediction",
+    "export": "plainfilm.model.export",
     "PlainfilmError": "plainfilm.errors",
 }
 __all__ = [*sorted(_WHERE), "__version__"]

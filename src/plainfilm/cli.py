@@ -30,6 +30,9 @@ app.command(weights_app)
 Quiet = Annotated[bool, Parameter(help="No progress.", negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="")]
 Overwrite = Annotated[bool, Parameter(help="Replace a folder that an earlier run wrote.", negative="")]
+Signed = Annotated[
+    Path | None, Parameter(help="A public key (PEM): go on only if the bundle is signed for it.", negative="")
+]
 Positive = Annotated[
     str | None, Parameter(help="The class that sensitivity is about; by default the one not called normal.")
 ]
@@ -38,6 +41,15 @@ Settings = Annotated[
     Parameter(
         name="--set",
         help="Any value of the recipe, as KEY=VALUE: --set head.layers='dense 64, dropout 0.5'.",
+        negative="",
+    ),
+]
+
+Map = Annotated[
+    list[str],
+    Parameter(
+        name="--map",
+        help="A label of the data and the class that it stands for, LABEL=CLASS; again, or with commas, for more. Labels that stand for no class are left out.",
         negative="",
     ),
 ]
@@ -167,6 +179,9 @@ def train(
     audit: Annotated[
         bool, Parameter(negative="--no-audit", help="Run the probes and put their verdict beside the accuracy.")
     ] = True,
+    sign: Annotated[
+        Path | None, Parameter(help="A private key (PEM, Ed25519): sign model.plainfilm with it.", negative="")
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -198,6 +213,7 @@ def train(
             settings=chosen,
             positive=positive,
             audit=audit,
+            sign=sign,
             overwrite=overwrite,
             command=_typed(),
             progress=progress,
@@ -304,7 +320,182 @@ def compare(
 
 
 @app.command
-def info(path: Path, *, as_json: AsJson = False) -> None:
+def predict(
+    bundle: Path,
+    *files: Path,
+    prevalence: float | None = None,
+    explain: Path | None = None,
+    explain_by: str = "gradcam",
+    require_signature: Signed = None,
+    workers: int = 0,
+    quiet: Quiet = False,
+    as_csv: Annotated[bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer for radiographs: class, calibrated probability, and what stands against believing it.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    files
+        Images, DICOM files, or folders of them.
+    prevalence
+        Share of those examined who have the positive class, 0 to 1: what a probability means there.
+    explain
+        A folder for one picture a file of where the model looked.
+    explain_by
+        gradcam, or occlusion, which is slower.
+    workers
+        Processes that decode; 0 for one a processor where there are many files.
+    """
+    from plainfilm import answering, terminal
+    from plainfilm.evidence import prediction
+
+    if not files:
+        raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
+    if as_csv and as_json:
+        raise UsageError("Expected --csv or --json; received both. Leave one out.")
+    predictor = prediction.load(bundle, require_signature=require_signature)
+    about, tally = answering.About.of(predictor, prevalence), answering.Tally()
+    is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
+    with terminal.Shown(quiet=quiet or is_watched) as progress:
+        paths = prediction.paths(files)
+        answers = tally.watch(
+            predictor.stream(
+                paths, prevalence=prevalence, workers=workers, explain=_overlays(predictor, explain, explain_by)
+            )
+        )
+        write = answering.as_json if as_json else answering.as_csv if as_csv else answering.as_lines
+        write(terminal.counted(answers, progress, "Predicting", len(paths)), about)
+    if not (as_csv or as_json):
+        answering.say_summary(tally, about)
+    if tally.all_unreadable:
+        sys.exit(1)
+
+
+def _overlays(predictor: Any, folder: Path | None, method: str) -> Any:
+    if folder is None:
+        return None
+    from plainfilm.evidence.overlays import Overlays
+
+    return Overlays(folder, predictor.bundle.classifier, method=method)
+
+
+@app.command
+def export(
+    bundle: Path,
+    *,
+    to: str,
+    out: Path,
+    overwrite: Annotated[bool, Parameter(help="Replace a file that is there.", negative="")] = False,
+    require_signature: Signed = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a bundle in another runtime's format, and keep the file only if it answers as the bundle does.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    to
+        onnx, openvino, keras or tflite.
+    out
+        The file to write: .onnx, .xml (its .bin comes beside it), .keras or .tflite.
+    """
+    from plainfilm import terminal
+    from plainfilm.model import bundle as bundles
+    from plainfilm.model import export as exporting
+
+    exporting.check(to, out, overwrite=overwrite)
+    opened = bundles.load(bundle, require_signature=require_signature)
+    with terminal.Shown(quiet=quiet) as progress:
+        progress("Exporting", 0, 1, "")
+        with terminal.muted_native_logs():
+            done = exporting.export(opened, to, out, overwrite=overwrite)
+        progress("Exporting", 1, 1, "")
+    if as_json:
+        print(json.dumps({"path": str(done.path), "to": done.to, "images": done.images, "largest_difference": done.largest_difference,
+                          "largest_log_difference": done.largest_log_difference, "bytes": done.bytes}))  # fmt: skip
+        return
+    terminal.say(
+        f"{done.path}: {done.bytes / 1e6:.1f} MB",
+        f"Largest difference from the bundle over {done.images} images: {done.largest_difference:.1e} of a probability, "
+        f"{done.largest_log_difference:.1e} of its logarithm.",
+        terminal.styled("Unlike `plainfilm predict`, it refuses no image and knows no prevalence.", "yellow"),
+        terminal.styled("Research use only; not a medical device.", "dim"),
+    )
+
+
+@app.command
+def evaluate(
+    bundle: Path,
+    source: Path,
+    *,
+    out: Path,
+    mapping: Map = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    labels: Path | None = None,
+    recalibrate: Annotated[bool, Parameter(negative="")] = False,
+    workers: int = 0,
+    require_signature: Signed = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Test a classifier on another hospital's data, at its own threshold.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    source
+        A folder of radiographs as for `plainfilm ingest`, or a store.
+    out
+        The folder to make: report.html, metrics.json, predictions.csv, overlap.csv, figures/.
+    labels
+        A CSV with file_name and label that overrides the folders' names.
+    recalibrate
+        Also write recalibrated.plainfilm, whose probabilities fit these data; no answer changes.
+    workers
+        Processes that decode; 0 for one a processor.
+    """
+    from plainfilm import pipeline, terminal
+
+    stands_for = _mapping(mapping)
+    with terminal.Shown(quiet=quiet) as progress:
+        run = pipeline.evaluate(
+            bundle,
+            source,
+            out,
+            mapping=stands_for,
+            labels=labels,
+            recalibrate=recalibrate,
+            workers=workers,
+            overwrite=overwrite,
+            require_signature=require_signature,
+            command=_typed(),
+            progress=progress,
+        )
+    if as_json:
+        print(json.dumps(run.metrics))
+        return
+    terminal.say("", *terminal.evaluated(run.metrics), "", f"Open {run.folder / 'report.html'}")
+    terminal.say(terminal.styled("Research use only; not a medical device.", "dim"))
+
+
+def _mapping(given: Sequence[str]) -> dict[str, str]:
+    chosen = {}
+    for text in (part for words in given for part in words.split(",")):
+        label, sign, name = (word.strip() for word in text.partition("="))
+        if not (label and sign and name):
+            raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
+        chosen[label] = name
+    return chosen
+
+
+@app.command
+def info(path: Path, *, require_signature: Signed = None, as_json: AsJson = False) -> None:
     """Show what a store, a bundle or a run holds.
 
     Parameters
@@ -314,7 +505,7 @@ def info(path: Path, *, as_json: AsJson = False) -> None:
     """
     from plainfilm import contents, terminal
 
-    found = contents.describe(path)
+    found = contents.describe(path, require_signature=require_signature)
     if as_json:
         print(json.dumps(found))
     else:

@@ -11,8 +11,10 @@ from plainfilm.data.store import HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import BundleError, UsageError
 
 
-def describe(path: str | Path) -> dict[str, Any]:
+def describe(path: str | Path, *, require_signature: Path | None = None) -> dict[str, Any]:
     """Describe a store (.h5), a bundle (model.plainfilm) or a run folder; told apart by what they are, not by their names.
+
+    `require_signature` is a public key (PEM, Ed25519) that a bundle must be signed for.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def describe(path: str | Path) -> dict[str, Any]:
     if start == HDF5_SIGNATURE:
         return _store(path)
     if start.startswith(b"PK"):
-        return _bundle(path)
+        return _bundle(path, require_signature)
     raise UsageError(
         f"Expected a store (.h5), a bundle (.plainfilm) or a run folder; received {path}, which is none of them."
     )
@@ -62,10 +64,10 @@ def _store(path: Path) -> dict[str, Any]:
         }
 
 
-def _bundle(path: Path) -> dict[str, Any]:
+def _bundle(path: Path, require_signature: Path | None) -> dict[str, Any]:
     from plainfilm.model import bundle
 
-    opened = bundle.load(path)
+    opened = bundle.load(path, require_signature=require_signature)
     about = {key: value for key, value in opened.manifest.items() if key not in {"members", "format"}}
     try:
         test = opened.metrics["splits"]["test"]
@@ -73,6 +75,11 @@ def _bundle(path: Path) -> dict[str, Any]:
             "kind": "bundle",
             "path": str(path),
             **about,
+            "signed": "for the key given"
+            if require_signature
+            else "yes, by a key to be checked"
+            if opened.is_signed
+            else "no",
             "test_accuracy": test["accuracy"],
             "worth": opened.metrics["worth"]["sentence"],
         }
@@ -94,6 +101,8 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 def _run_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    if "external" in metrics["splits"]:
+        return _test_values(path, metrics)
     test = metrics["splits"]["test"]
     return {
         "kind": "run",
@@ -107,6 +116,26 @@ def _run_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "test_auroc": test["auroc"],
         "worth": metrics["worth"]["sentence"],
         "test_openings": metrics["test_openings"],
+        "seconds": metrics["seconds"],
+        "versions": metrics["versions"],
+    }
+
+
+def _test_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    external = metrics["splits"]["external"]
+    return {
+        "kind": "test on other data",
+        "path": str(path),
+        "model": metrics["model"]["name"],
+        "data": metrics["data"]["name"],
+        "classes": metrics["classes"],
+        "positive": metrics["positive"],
+        "threshold": metrics["threshold"],
+        "images": external["n"],
+        "accuracy": external["accuracy"],
+        "auroc": external["auroc"],
+        "travels": metrics["travels"]["sentence"],
+        "seen_in_training": metrics["overlap"]["found"],
         "seconds": metrics["seconds"],
         "versions": metrics["versions"],
     }

@@ -56,6 +56,10 @@ class BundleError(PlainfilmError):
     """A model file that is not a whole plainfilm bundle of a known version."""
 
 
+class ExportError(PlainfilmError):
+    """A bundle that another format cannot hold, or whose copy there answers otherwise."""
+
+
 class MissingExtraError(PlainfilmError):
     """An optional dependency that is not installed; names the extra that installs it."""
 

@@ -18,15 +18,18 @@ from plainfilm.data import phantom
 from plainfilm.data.catalog import read_catalog
 from plainfilm.data.files import written_whole
 from plainfilm.data.ingest import Ingested
-from plainfilm.data.store import Store
+from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
+from plainfilm.evidence import asking, audit_folder, compared, elsewhere, elsewhere_folder, run_folder
 from plainfilm.evidence import audit as auditing
-from plainfilm.evidence import audit_folder, compared, run_folder
 from plainfilm.evidence.audited import Audit
 from plainfilm.evidence.calibration import choose_threshold, fit_temperature
 from plainfilm.evidence.intervals import Estimate
 from plainfilm.evidence.judge import Judged, judge, usual
-from plainfilm.model import backbones, classifier, encoder, recipes, training
+from plainfilm.evidence.looked import Explanation, look
+from plainfilm.model import backbones, classifier, encoder, recipes, signing, training
+from plainfilm.model import bundle as bundles
+from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.model.recipes import Recipe
 
@@ -126,6 +129,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     positive: str | None = None,
     audit: bool = True,
+    sign: Path | None = None,
     overwrite: bool = False,
     command: str = "",
     progress: Progress = silent,
@@ -146,6 +150,8 @@ def train(
         The class that sensitivity is about; by default the one that is not called normal. Two classes only.
     audit
         Run the probes and put their verdict beside the accuracy.
+    sign
+        A private key (PEM, Ed25519) to sign the bundle with.
     overwrite
         Replace a run folder that is there.
     command
@@ -160,6 +166,8 @@ def train(
     """
     started, folder = time.perf_counter(), Path(out)
     _check_folder(folder, overwrite=overwrite)
+    if sign is not None:
+        signing.sign(b"", sign)  # a wrong key is said before the minutes of a training
     chosen = recipes.load(recipe, settings)
     with Store(store) as opened:
         trained = fit(opened, chosen, positive=positive, progress=progress)
@@ -168,6 +176,7 @@ def train(
         judged = judge(opened, trained)
         progress("Testing", 1, 1, "")
         audited = _audit_trained(opened, trained, judged, progress) if audit else None
+        explained = _look(opened, trained, judged, progress) if audit else None
         progress("Writing the report", 0, 1, "")
         with _new_folder(folder, overwrite=overwrite) as partial:
             finished = run_folder.Finished(
@@ -179,6 +188,8 @@ def train(
                 command=command,
                 audit=audited,
                 detector=usual(opened, trained),
+                explanation=explained,
+                sign=sign,
             )
             metrics = run_folder.write(partial, finished, started=started)
     progress("Writing the report", 1, 1, "")
@@ -195,6 +206,14 @@ def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Pro
         seed=trained.recipe.seed,
         advance=lambda done, every: progress("Auditing", done, every, ""),
     )
+
+
+def _look(store: Store, trained: Trained, judged: Judged, progress: Progress) -> Explanation | None:
+    progress("Explaining", 0, 1, "")
+    test = judged.scores["test"]
+    found = look(store, trained.classifier(), test.rows, test.probabilities, seed=trained.recipe.seed)
+    progress("Explaining", 1, 1, "")
+    return found
 
 
 def audit(
@@ -244,6 +263,113 @@ def audit(
         with _new_folder(folder, overwrite=overwrite) as partial:
             results = audit_folder.write(partial, opened, found, name=folder.name, command=command)
     return Run(folder, results)
+
+
+def evaluate(
+    bundle: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    labels: str | Path | None = None,
+    recalibrate: bool = False,
+    workers: int = 0,
+    overwrite: bool = False,
+    require_signature: Path | None = None,
+    command: str = "",
+    progress: Progress = silent,
+) -> Run:
+    """Test a classifier on another hospital's data, at its own threshold, and write a folder with a report.
+
+    Parameters
+    ----------
+    bundle
+        A `model.plainfilm` of `train`.
+    source
+        A folder of radiographs, in any layout that `docs/data.md` names, or a store of the same size and fit. Of the store
+        that the model was trained on only the test part is used. Images that the model was made from are left out.
+    out
+        The folder to make.
+    mapping
+        Labels of the data and the classes that they stand for, where they are called otherwise. A label that stands for
+        no class is left out, and counted.
+    labels
+        A table with `file_name` and `label` that overrides the folders' names.
+    recalibrate
+        Also write `recalibrated.plainfilm`: one number is added to the log odds, so that probabilities fit these data.
+    workers
+        Processes that decode; 0 for one a processor.
+    require_signature
+        A public key (PEM): go on only if the bundle bears its signature.
+    overwrite, command, progress
+        As for `train`.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    started, folder, path = time.perf_counter(), Path(out), Path(source)
+    _check_folder(folder, overwrite=overwrite)
+    opened = bundles.load(bundle, require_signature=require_signature)
+    with (
+        _new_folder(folder, overwrite=overwrite) as partial,
+        _others(path, partial, opened, mapping or {}, labels, workers, progress) as (store, known),
+    ):
+        progress("Looking for overlap", 0, 1, "")
+        asked = asking.choose(store, opened, known)
+        progress("Looking for overlap", 1, 1, "")
+        answers = elsewhere.answer(opened, asked, advance=lambda done, every: progress("Answering", done, every, ""))
+        progress("Writing the report", 0, 1, "")
+        tested = elsewhere_folder.Tested(
+            bundle=opened,
+            found=elsewhere.examine(opened, asked, answers),
+            model=Path(bundle).name,
+            data=path.resolve().name,
+            name=folder.name,
+            command=command,
+            recalibrate=recalibrate,
+        )
+        metrics = elsewhere_folder.write(partial, tested, started=started)
+    progress("Writing the report", 1, 1, "")
+    return Run(folder, metrics)
+
+
+@contextlib.contextmanager
+def _others(
+    source: Path,
+    partial: Path,
+    opened: Bundle,
+    mapping: Mapping[str, str],
+    labels: str | Path | None,
+    workers: int,
+    progress: Progress,
+) -> Iterator[tuple[Store, asking.Labels]]:
+    """Open a store, or read a folder into one that is removed afterwards; with what its labels stand for."""
+    if is_store(source):
+        if labels is not None:
+            raise UsageError("Expected --labels with a folder; received a store, which has its labels. Leave it out.")
+        with Store(source) as store:
+            known = asking.labels_of(store, opened, mapping)
+            store.log_test_opening(f"evaluate, network {opened.classifier.key}")
+            yield store, known
+        return
+    catalog = read_catalog([source], labels=Path(labels) if labels else None, one_class_will_do=True)
+    entries, known = asking.entries(catalog, opened, mapping)
+    temporary = partial / "others.h5"
+    filling.fill_store(
+        dataclasses.replace(catalog, entries=entries),
+        temporary,
+        size=opened.classifier.image_size,
+        fit=asking.fit_of(opened),
+        workers=workers or encoder.processors(),
+        only_test=True,
+        advance=lambda done, every: progress("Reading radiographs", done, every, ""),
+    )
+    with Store(temporary) as store:
+        yield store, known
+    temporary.unlink()
+    filling.problems_path(temporary).replace(partial / "problems.csv")
 
 
 def _default_encoder(store: Store) -> encoder.Encoder:

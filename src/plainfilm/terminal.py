@@ -3,8 +3,8 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from plainfilm.evidence.drawing.wording import LABELS, PERCENT
 
+Item = TypeVar("Item")
 _VERDICTS = {"no shortcut found": "green", "shortcut possible": "yellow", "not to be believed": "red"}
 _STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
@@ -63,6 +64,13 @@ class Shown:
             self._tasks[stage] = self._progress.add_task(escape(stage), total=every, count="", note=escape(note))
         count = f"{done:,} of {every:,}" if every > 1 else ""
         self._progress.update(self._tasks[stage], completed=done, total=every, count=count, note=escape(note))
+
+
+def counted(items: Iterable[Item], progress: Shown, stage: str, every: int) -> Iterator[Item]:
+    """Show how many items have passed."""
+    for done, item in enumerate(items, 1):
+        yield item
+        progress(stage, done, every, "")
 
 
 @contextlib.contextmanager
@@ -160,6 +168,56 @@ def audited(found: Mapping[str, Any]) -> Iterator[Any]:
         yield f"What would change it: {reason['advice']}"
     for each in found["not_run"]:
         yield Text(f"Could not run: {each['check']}. {each['reason']}", style="dim")
+
+
+def evaluated(found: Mapping[str, Any]) -> Iterator[Any]:
+    """What a test on other data came to: metrics beside the model's own, what was left out, and the sentence."""
+    here, own, drop = found["splits"]["external"], found["internal"], found["drop"]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for heading in ("", "here (95 % interval)", "own test part", "lower here by"):
+        table.add_column(heading)
+    for name, label in LABELS.items():
+        if name in own:
+            shown = percent if name in PERCENT else number
+            fallen = _lower(drop.get(name), in_percent=name in PERCENT)
+            table.add_row(label, shown(here[name]), shown(own[name]), fallen)
+    yield table
+    yield ""
+    yield confusion(here["confusion_matrix"], found["classes"])
+    yield ""
+    yield from _left_out(found)
+    travels = found["travels"]
+    style = _STYLES[travels["level"]]
+    yield Text.assemble(("Travels   ", f"bold {style}"), (travels["sentence"], style))
+    if found["sources"]["sentence"]:
+        yield Text.assemble(" " * 10, (found["sources"]["sentence"], "yellow"))
+    if found["recalibration"].get("helps"):
+        yield Text.assemble(("Fit       ", "bold"), found["recalibration"]["sentence"])
+
+
+def _lower(drop: Mapping[str, float | None] | None, *, in_percent: bool) -> str:
+    if drop is None or drop["value"] is None:
+        return ""
+    factor, form = (100, "+.1f") if in_percent else (1, "+.3f")
+    value, low, high = (f"{factor * float(drop[end] or 0):{form}}" for end in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _left_out(found: Mapping[str, Any]) -> Iterator[Text]:
+    overlap, left_out = found["overlap"], found["left_out"]
+    labels = [f"{name} {n:,}" for name, n in left_out["labels"].items()]
+    labels += [f"no label {left_out['without_label']:,}"] if left_out["without_label"] else []
+    if labels:
+        yield Text(f"Left out, since their labels stand for no class of the model: {', '.join(labels)}.")
+    if overlap["found"]:
+        yield Text(
+            f"Left out, since the model was made from them: {overlap['found']:,} radiographs; see overlap.csv.",
+            style="yellow",
+        )
+    elif not overlap["searched"] and not found["data"]["own_test_part"]:
+        yield Text(f"Not looked for what was seen in training. {overlap['not_searched']}", style="yellow")
+    if found["missing_classes"]:
+        yield Text(f"Missing here: {', '.join(found['missing_classes'])}.", style="yellow")
 
 
 def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any]) -> Table:

@@ -331,3 +331,29 @@ def test_conflicts_are_where_a_component_has_two_labels(data):
         for i in range(n)
     ]
     assert label_conflicts(pairs_of(*pairs), np.array(labels)).tolist() == expected
+
+
+# The hash of the detail
+
+
+def test_the_detail_hash_is_the_sign_of_the_fine_cosine_frequencies_of_the_texture():
+    thumbs = duplicates.thumbnails(blobs(40))
+    texture = duplicates._texture(thumbs, np.arange(40)).astype(np.float64).reshape(40, 32, 32)
+    for own, value in zip(texture, duplicates.detail_hash(thumbs), strict=True):
+        waves = dctn(own, type=2)[1:17, 1:17]
+        fine = [waves[i, j] for i in range(16) for j in range(16) if max(i, j) >= 8]
+        clear = np.abs(fine) > 1e-4
+        np.testing.assert_array_equal(np.unpackbits(value)[clear], (np.array(fine) > 0)[clear])
+
+
+def test_the_detail_hash_tells_other_films_from_copies():
+    images = blobs(30, size=128)
+    copies = np.stack([np.asarray(Image.fromarray(image).resize((80, 80)).resize((128, 128))) for image in images])
+    own, other = (duplicates.detail_hash(duplicates.thumbnails(each)) for each in (images, copies))
+    apart = np.bitwise_count(own[:, None] ^ other[None]).sum(axis=2)
+    assert np.diag(apart).max() <= 24
+    assert apart[~np.eye(30, dtype=bool)].min() > 48
+
+
+def test_no_thumbnails_give_no_detail_hashes():
+    assert duplicates.detail_hash(np.empty((0, 32, 32), np.uint8)).shape == (0, duplicates.DETAIL_BYTES)

@@ -672,3 +672,32 @@ def test_an_entry_may_carry_no_details_at_all(source, out):
     assert done.images == 24
     with Store(out) as opened:
         assert set(opened.patient) == {""}
+
+
+# Films that are only tested
+
+
+def test_films_that_are_only_tested_need_no_split_no_second_class_and_no_number(tmp_path):
+    root = put(tmp_path / "films", COVID__a=1, COVID__b=2, train__NORMAL__c=3)
+    alone = put(tmp_path / "alone", train__COVID__a=1, test__COVID__b=2)
+    with pytest.raises(CatalogError, match="at least two classes"):
+        read_catalog([alone])
+    catalog = read_catalog([alone], one_class_will_do=True)
+    assert {entry.split for entry in catalog.entries} == {"train", "test"}
+    with pytest.raises(CatalogError, match="at least two classes"):
+        fill_store(catalog, tmp_path / "x.h5", size=32)
+    done = fill_store(catalog, tmp_path / "x.h5", size=32, only_test=True)
+    assert (done.images, done.classes, done.leakage) == (2, ("COVID",), None)
+    with Store(tmp_path / "x.h5") as store:
+        assert store.split.tolist() == ["test", "test"]
+        assert len(store.rows("test")) == 2
+    with pytest.raises(SplitError):
+        ingest(root, tmp_path / "y.h5")
+
+
+def test_films_without_a_label_are_not_tested(tmp_path):
+    root = put(tmp_path / "films", one=1, two=2)
+    table(root, [{"file_name": "one.png", "label": "COVID"}, {"file_name": "two.png", "label": ""}])
+    fill_store(read_catalog([root], one_class_will_do=True), tmp_path / "x.h5", size=32, only_test=True)
+    with Store(tmp_path / "x.h5") as store:
+        assert dict(zip(store.file.tolist(), store.split.tolist(), strict=True)) == {"one.png": "test", "two.png": ""}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import made_audits
+import made_explanations
 from page_reader import Page
 from plainfilm.evidence import subgroups, utility
 from plainfilm.evidence.drawing import canvas, page, tables, wording
@@ -169,7 +170,9 @@ COMPARISON = Comparison(
 )
 
 
-AUDITED = replace(PLAIN, audit=made_audits.FOUND, worth=None, worth_level="none")
+AUDITED = replace(
+    PLAIN, audit=made_audits.FOUND, worth=None, worth_level="none", explanation=made_explanations.EXPLANATION
+)
 AUDIT_PAGE = AuditPage(
     title="COVID or NORMAL?",
     created="2025-11-23T16:20:41+00:00",
@@ -245,6 +248,7 @@ def ugly() -> Report:
         versions={EVIL: EVIL},
         hardware=[(EVIL, EVIL)],
         repeat=[EVIL],
+        explanation=made_explanations.ugly(),
     )
 
 
@@ -629,6 +633,7 @@ def test_any_text_stays_text(text: str) -> None:
         "worth_level": "none",
         "subgroups": None,
         "utility": None,
+        "looked": None,
     }
     full |= {
         "drawings": dict.fromkeys(("roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy"))

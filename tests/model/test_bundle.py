@@ -29,7 +29,7 @@ def network(outputs=1, size=6, *, input_name="images", logits="logits"):
     return graph.model([images], outs)
 
 
-def write(path, outputs=1, decision=None):
+def write(path, outputs=1, decision=None, **named):
     decision = decision or Decision(classes=("COVID", "NORMAL"), positive="COVID", temperature=1.7, threshold=0.41)
     made = Classifier(network(outputs).SerializeToString(), decision)
     bundle.write(
@@ -40,6 +40,8 @@ def write(path, outputs=1, decision=None):
         recipe=RECIPE,
         card="# Card",
         outliers=b"usual",
+        seen=b"hashes",
+        **named,
     )
     return made
 
@@ -124,6 +126,7 @@ def test_a_bundle_is_a_zip_of_stored_members_with_their_hashes(whole):
         "network.onnx",
         "outliers.bin",
         "recipe.toml",
+        "seen.bin",
     ]
     stated = json.loads(contents.pop("manifest.json"))["members"]
     assert stated == {

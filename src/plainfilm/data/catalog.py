@@ -17,7 +17,7 @@ from plainfilm.data.cataloguing.listing import Entry, Names, label_of, require, 
 from plainfilm.data.cataloguing.tables import Row, Table, read_table
 from plainfilm.errors import CatalogError, Problem
 
-__all__ = ["Catalog", "Entry", "read_catalog"]
+__all__ = ["Catalog", "Entry", "read_catalog", "spelling_key"]
 
 _KEYS = ("file_name", "sop_instance_uid", "study_instance_uid", "accession_number", "patient_id")
 _LAYOUTS = (
@@ -39,7 +39,11 @@ class Catalog:
 
 
 def read_catalog(
-    sources: Sequence[Path], *, labels: Path | None = None, classes: Sequence[str] | None = None
+    sources: Sequence[Path],
+    *,
+    labels: Path | None = None,
+    classes: Sequence[str] | None = None,
+    one_class_will_do: bool = False,
 ) -> Catalog:
     """List the radiographs of one SOURCE folder or several, with their labels.
 
@@ -58,6 +62,8 @@ def read_catalog(
         table's labels, that is, if its folders are classes; otherwise it has none.
     classes
         Keep these alone, and images without a label.
+    one_class_will_do
+        A single class is no error: for images that nothing is trained on.
 
     Returns
     -------
@@ -77,7 +83,8 @@ def read_catalog(
     _check_labelled(entries, sources, problems)
     entries, spelling = _one_spelling(entries)
     entries, others = _asked_only(entries, classes)
-    _check_classes(entries, sources)
+    if not one_class_will_do:
+        _check_classes(entries, sources)
     layouts = dict.fromkeys(layout for collection in read for layout in collection.layouts)
     return Catalog(tuple(entries), (*problems, *spelling, *others, *_unlabelled(entries)), "+".join(layouts))
 
@@ -209,9 +216,9 @@ def _names_of(collection: Collection) -> Iterable[tuple[str, str]]:
 
 def _put(collection: Collection, said: dict[str, list[Row]], table: Table) -> list[Problem]:
     """Write what the rows of a table say into a collection, and what the table leaves open."""
-    known = {_spelling_key(label) for row in table.rows if (label := label_of(table, row))}
+    known = {spelling_key(label) for row in table.rows if (label := label_of(table, row))}
     labels = {entry.label for entry in collection.images.values() if entry.label}
-    folders_are_classes = any(_spelling_key(label) in known for label in labels)
+    folders_are_classes = any(spelling_key(label) in known for label in labels)
     problems, unlisted, after = [], [], {}
     for name, entry in collection.images.items():
         rows = said.get(entry.file)
@@ -235,7 +242,8 @@ def _put(collection: Collection, said: dict[str, list[Row]], table: Table) -> li
 # Classes
 
 
-def _spelling_key(label: str) -> str:
+def spelling_key(label: str) -> str:
+    """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count."""
     return re.sub(r"[\s_-]+", " ", label).strip().casefold()
 
 
@@ -243,7 +251,7 @@ def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
         if entry.label is not None:
-            spellings[_spelling_key(entry.label)][entry.label] += 1
+            spellings[spelling_key(entry.label)][entry.label] += 1
     chosen = {key: min(found, key=lambda name: (-found[name], name)) for key, found in spellings.items()}
     problems = [
         Problem(
@@ -256,7 +264,7 @@ def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]
         if len(found) > 1
     ]
     return [
-        entry if entry.label is None else replace(entry, label=chosen[_spelling_key(entry.label)]) for entry in entries
+        entry if entry.label is None else replace(entry, label=chosen[spelling_key(entry.label)]) for entry in entries
     ], problems
 
 
@@ -264,14 +272,14 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
     if classes is None:
         return list(entries), []
     found = Counter(entry.label for entry in entries if entry.label is not None)
-    by_key = {_spelling_key(label): label for label in found}
+    by_key = {spelling_key(label): label for label in found}
     for name in classes:
-        if _spelling_key(name) not in by_key:
+        if spelling_key(name) not in by_key:
             listed = ", ".join(sorted(found))
             raise CatalogError(
                 f"Expected classes among {listed}; received {trimmed(name)}. {_did_you_mean(name, found)}Correct it."
             )
-    asked = {by_key[_spelling_key(name)] for name in classes}
+    asked = {by_key[spelling_key(name)] for name in classes}
     left_out = Counter({label: number for label, number in found.items() if label not in asked})
     kept = [entry for entry in entries if entry.label is None or entry.label in asked]
     problems = [

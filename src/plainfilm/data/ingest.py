@@ -81,6 +81,7 @@ def fill_store(
     workers: int = 1,
     seed: int = 0,
     resplit: bool = False,
+    only_test: bool = False,
     advance: Advance = lambda _done, _all: None,
 ) -> Ingested:
     """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it.
@@ -101,6 +102,9 @@ def fill_store(
         Of the order of rows and of the split.
     resplit
         Make a new split even where one is given.
+    only_test
+        Every labelled row is of the test part, whatever split is given, and one class will do: for images that nothing
+        is trained on.
     advance
         Called with files done and files in all.
 
@@ -122,11 +126,11 @@ def fill_store(
     ):
         read = _Read(duplicates.ThumbnailFile(file))
         _read_all(read, writer, entries, outcomes, on_bad, advance)
-        classes, labels = _labels(read)
+        classes, labels = _labels(read, one_will_do=only_test)
         found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
-        columns, leakage = _columns(read, classes, labels, found, ~conflict, seed, resplit)
+        columns, leakage = _columns(read, classes, labels, found, ~conflict, seed, resplit, only_test)
         done = Ingested(
             path=out,
             images=int((~conflict).sum()),
@@ -215,9 +219,9 @@ def _told(details: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _labels(read: _Read) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _labels(read: _Read, *, one_will_do: bool) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     classes = tuple(sorted({entry.label for entry in read.entries if entry.label is not None}))
-    if len(classes) < 2:
+    if len(classes) < 2 and not one_will_do:
         raise CatalogError(
             f"Expected at least two classes with radiographs that can be read; received {len(classes)}: {', '.join(classes) or 'none'}. "
             "See the reasons with --on-bad fail, or add another class."
@@ -253,19 +257,21 @@ def _columns(
     keep: NDArray[np.bool_],
     seed: int,
     resplit: bool,
+    only_test: bool,
 ) -> tuple[store.Columns, split.Leakage | None]:
     patients = _patients(read)
     group = duplicates.join_groups(len(labels), found.pairs, patients)[keep]
     kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
-    given = np.array(["" if resplit else entry.split or "" for entry in kept])
+    given = np.array(["" if resplit or only_test else entry.split or "" for entry in kept])
     labels = labels[keep]
     leakage = split.leakage(given, group) if (given != "").any() else None
     read.problems += [Problem(kept[row].file, "leak", _LEAK, fatal=False) for row in split.leaking_rows(given, group)]
-    parts = (
-        split.make(labels, group, classes, seed=seed)
-        if leakage is None
-        else split.complete(given, labels, group, classes, seed=seed)
-    )
+    if only_test:
+        parts = np.where(labels >= 0, "test", "")
+    elif leakage is None:
+        parts = split.make(labels, group, classes, seed=seed)
+    else:
+        parts = split.complete(given, labels, group, classes, seed=seed)
     columns = store.Columns(
         classes=classes,
         labels=labels,

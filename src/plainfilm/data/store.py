@@ -244,6 +244,14 @@ class Store:
         return sum(f'"fingerprint": "{self.fingerprint}"' in line for line in lines)
 
 
+def is_store(path: Path) -> bool:
+    """Whether a path is a file that begins like HDF5."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+
+
 def count_by_split(
     labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]
 ) -> dict[str, dict[str, int]]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
-from plainfilm.data.store import COLUMNS, FORMAT, HDF5_SIGNATURE, VERSION, Columns, reason_of
+from plainfilm.data.store import COLUMNS, FORMAT, VERSION, Columns, is_store, reason_of
 from plainfilm.errors import StoreError
 
 _TEXT = h5py.string_dtype()
@@ -111,7 +111,7 @@ def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
     """
     if path.is_dir():
         raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
-    if path.is_file() and not _is_hdf5(path):
+    if path.is_file() and not is_store(path):
         raise StoreError(
             f"Expected a new name or an old store; received {path}, another kind of file. Choose another --out."
         )
@@ -133,11 +133,6 @@ def _limit_index(file: h5py.File) -> None:
     config.set_initial_size = True
     config.initial_size = config.min_size = config.max_size = _INDEX_BYTES
     file.id.set_mdc_config(config)
-
-
-def _is_hdf5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
 def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:

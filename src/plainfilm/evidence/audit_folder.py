@@ -2,17 +2,18 @@
 
 import datetime as dt
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import plainfilm
 from plainfilm.data.store import Store
+from plainfilm.evidence import elsewhere
 from plainfilm.evidence.audited import Audit, NotRun
 from plainfilm.evidence.intervals import Estimate
-from plainfilm.evidence.metrics import evaluate
+from plainfilm.evidence.judge import Scores
 from plainfilm.evidence.report import AuditPage, write_audit
+from plainfilm.evidence.travel import estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
@@ -55,15 +56,12 @@ def _unlike(reason: str, encoder: Classifier | None) -> Comparison:
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
     """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
     if opened.manifest.get("data_fingerprint") == store.fingerprint:
-        metrics = opened.metrics["splits"]["test"]
-    else:
-        store.log_test_opening(f"audit of {name}")
-        rows = store.rows("test")
-        decision = opened.classifier.decision
-        chance = opened.classifier.predict_proba(store.images(rows))
-        metrics = evaluate(store.labels[rows], chance, classes=store.classes, positive=decision.positive,
-                           threshold=decision.threshold, group=store.group[rows])  # fmt: skip
-    return Estimate(**{end: math.nan if value is None else value for end, value in metrics["auroc"].items()})
+        return estimate(elsewhere.internal(opened)["auroc"])
+    store.log_test_opening(f"audit of {name}")
+    rows = store.rows("test")
+    chance = opened.classifier.predict_proba(store.images(rows))
+    scores = Scores(rows=rows, labels=store.labels[rows], probabilities=chance, group=store.group[rows])
+    return estimate(elsewhere.score(scores, opened.classifier.decision)["auroc"])
 
 
 def write(folder: Path, store: Store, audit: Audit, *, name: str, command: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import plainfilm
 from plainfilm.data.store import SPLITS, Store, count_by_split
 from plainfilm.evidence import worth
-from plainfilm.evidence.curves import curves
+from plainfilm.evidence.curves import Curves, curves
 from plainfilm.evidence.judge import Scores
 from plainfilm.evidence.report import Counts, Curve, DuplicateCounts, Mistake, Picture, ProblemGroup, Reliability
 from plainfilm.model.classifier import Decision
@@ -127,8 +127,8 @@ def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
         Mistake(
             pixels=image,
             file=str(store.file[scores.rows[at]]),
-            truth=store.classes[scores.labels[at]],
-            predicted=store.classes[called[at]],
+            truth=decision.classes[scores.labels[at]],
+            predicted=decision.classes[called[at]],
             probability=float(surety[at]),
         )
         for at, image in zip(wrong, store.images(scores.rows[wrong]), strict=True)
@@ -153,7 +153,11 @@ def lines(
     else:
         called = scores.probabilities.argmax(axis=1)
         sure = curves((called == scores.labels).astype(int), scores.probabilities.max(axis=1), group=scores.group)
-    bins = Reliability(
-        mean_predicted=sure.mean_predicted, observed=sure.observed, low=sure.low, high=sure.high, count=sure.count
+    return roc, precision_recall, bins_of(sure)
+
+
+def bins_of(lines: Curves) -> Reliability:
+    """Take the reliability bins from some lines."""
+    return Reliability(
+        mean_predicted=lines.mean_predicted, observed=lines.observed, low=lines.low, high=lines.high, count=lines.count
     )
-    return roc, precision_recall, bins

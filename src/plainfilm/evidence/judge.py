@@ -61,8 +61,8 @@ def judge(store: Store, trained: Trained) -> Judged:
         metrics=metrics,
         rule=rule,
         worth=worth.worth(rule, Estimate(**metrics["test"]["accuracy"]), leakage(store.split, store.group)),
-        subgroups=_subgroups(store, decision, test),
-        utility=_utility(decision, test),
+        subgroups=by_subgroup(store, decision, test),
+        utility=of_use(decision, test),
     )
 
 
@@ -95,13 +95,15 @@ def refusals(detector: Detector, trained: Trained, test: Scores) -> dict[str, An
     return {**shares, "promise": detector.promise}
 
 
-def _subgroups(store: Store, decision: Decision, test: Scores) -> Subgroups:
+def by_subgroup(store: Store, decision: Decision, test: Scores) -> Subgroups:
+    """Measure the answers by sex, age, view, source and manufacturer."""
     known = traits.traits(store, test.rows)
     return subgroups.measure(known, test.labels, test.probabilities, classes=decision.classes,
                              positive=decision.positive, threshold=decision.threshold, group=test.group)  # fmt: skip
 
 
-def _utility(decision: Decision, test: Scores) -> Utility | None:
+def of_use(decision: Decision, test: Scores) -> Utility | None:
+    """Carry the answers to other prevalences; None with more than two classes."""
     if decision.positive is None:
         return None
     column = decision.classes.index(decision.positive)

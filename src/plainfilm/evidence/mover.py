@@ -35,6 +35,14 @@ def difference(one: Measured, weight: float, other: Measured, other_weight: floa
     return Estimate(value, value - down, value + up)
 
 
+def independent_difference(one: Estimate, other: Estimate) -> Estimate:
+    """Estimate one number less another from independent samples, by their intervals (Newcombe 1998)."""
+    if np.isnan(one.value) or np.isnan(other.value):
+        return UNDEFINED
+    nothing = np.zeros(1)
+    return difference(Measured(one, nothing), 1.0, Measured(other, nothing), 1.0)
+
+
 def _lower(a: float, low: float, b: float, high: float, r: float) -> float:
     """Lower limit of a / b, where a may be as low as `low` and b as high as `high`."""
     reach = low * (2 * a - low)

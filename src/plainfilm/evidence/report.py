@@ -19,6 +19,8 @@ from plainfilm.evidence.drawing import (
     audit_figures,
     audit_tables,
     figures,
+    looked_figures,
+    looked_tables,
     page,
     subgroup_tables,
     tables,
@@ -29,6 +31,7 @@ from plainfilm.evidence.drawing import (
 from plainfilm.evidence.drawing.canvas import Drawing
 from plainfilm.evidence.drawing.figures import Curve, Reliability
 from plainfilm.evidence.drawing.wording import number, triple
+from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
 
@@ -140,6 +143,7 @@ class Report:
     reliability: Reliability | None = None
     subgroups: Subgroups | None = None
     utility: Utility | None = None  # None: more than two classes, or not asked for
+    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
@@ -228,6 +232,7 @@ def write_report(report: Report, out: Path) -> None:
         "last_epoch": report.history[-1] if report.history else {},
         "subgroups": report.subgroups and subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
+        "looked": report.explanation and looked_tables.show(report.explanation),
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
         "metric_groups": tables.metric_groups(report.test, report.validation, positive=report.positive),
         "class_rows": tables.class_rows(report.test),
@@ -281,6 +286,7 @@ def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
     bins, utility = report.reliability, report.utility
+    hidden = report.explanation.faithfulness if report.explanation else None
     return {
         "roc": figures.roc(report.roc, point=_threshold_point(report)),
         "precision-recall": figures.precision_recall(report.precision_recall, prevalence=report.prevalence),
@@ -289,6 +295,8 @@ def _draw(report: Report) -> dict[str, Drawing | None]:
         "learning-accuracy": figures.learning(report.history, "accuracy"),
         "predictive-values": None if utility is None else utility_figures.predictive_values(utility),
         "decision-curve": None if utility is None else utility_figures.decision_curve(utility),
+        "deletion": None if hidden is None else looked_figures.hiding(hidden, "deletion"),
+        "insertion": None if hidden is None else looked_figures.hiding(hidden, "insertion"),
     }
 
 

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import plainfilm
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence import card, findings
 from plainfilm.evidence.audited import Audit
 from plainfilm.evidence.drawing import page
 from plainfilm.evidence.judge import Judged, refusals, score
+from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.report import Report, write_report
+from plainfilm.evidence.seen import Seen
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Trained
 from plainfilm.model.encoder import processors
@@ -39,6 +43,8 @@ class Finished:
     command: str
     audit: Audit | None = None  # None: left out by --no-audit
     detector: Detector | None = None  # None: too few images to know what is usual
+    sign: Path | None = None  # a private key
+    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
 
 
 def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
@@ -67,6 +73,8 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
         outliers=run.detector.to_bytes() if run.detector else b"",
+        seen=Seen.of(run.store).to_bytes(),
+        sign=run.sign,
     )
     write_report(_report(run, metrics, started), folder)
     metrics["seconds"]["total"] = time.perf_counter() - started
@@ -97,6 +105,7 @@ def _metrics(run: Finished) -> dict[str, Any]:
             "source_rule_accuracy": judged.rule.accuracy.as_dict(),
         },
         **({"audit": run.audit.as_dict()} if run.audit else {}),
+        **({"explanation": run.explanation.as_dict()} if run.explanation else {}),
         "outliers": refusals(run.detector, run.trained, judged.scores["test"]) if run.detector else None,
         "subgroups": judged.subgroups.as_dict(),
         **({"utility": judged.utility.as_dict()} if judged.utility else {}),
@@ -115,8 +124,16 @@ def _about(run: Finished) -> dict[str, Any]:
         "preprocessing": dataclasses.asdict(encoder.preprocessing)
         | {"fit": run.store.attributes["fit"], "sha256": encoder.preprocessing.digest()},
         "data_fingerprint": run.store.fingerprint,
+        "prevalence": _prevalence(run),
         "intended_use": INTENDED_USE,
     }
+
+
+def _prevalence(run: Finished) -> dict[str, float]:
+    """Shares of the classes in the validation part, which the probabilities were calibrated on."""
+    labels, classes = run.judged.scores["validation"].labels, run.trained.decision.classes
+    shares = np.bincount(labels, minlength=len(classes)) / len(labels)
+    return dict(zip(classes, shares.tolist(), strict=True))
 
 
 def _now() -> str:
@@ -175,6 +192,7 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         audit=run.audit,
         subgroups=judged.subgroups,
         utility=judged.utility,
+        explanation=run.explanation,
         guess=judged.rule.guess,
         test_openings=run.openings,
         asked=_asked(run),

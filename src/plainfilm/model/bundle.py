@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
 from plainfilm.errors import BundleError
+from plainfilm.model import signing
 from plainfilm.model.classifier import Classifier, Decision
 
 FORMAT = "plainfilm-bundle"
 VERSION = 1
-_MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin"  # fmt: skip
+_MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEEN = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin", "seen.bin"  # fmt: skip
+_SIGNATURE = "signature.ed25519"  # the only member that may be missing
 _LIMITS = {
     _MANIFEST: 1 << 20,
     _NETWORK: 1 << 30,
@@ -33,13 +35,14 @@ _LIMITS = {
     _LOGITS: 1 << 20,
     _CARD: 1 << 20,
     _OUTLIERS: 1 << 22,
+    _SEEN: 1 << 26,
 }
 _GOLDEN_TOLERANCE = 1e-3  # of a logit; other processors add in another order
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened bundle: classifier, manifest, metrics, recipe (TOML), model card (Markdown), outlier detector (bytes)."""
+    """An opened bundle: classifier, manifest, metrics, recipe (TOML), model card (Markdown), and two members as bytes."""
 
     classifier: Classifier
     manifest: dict[str, Any]
@@ -47,6 +50,8 @@ class Bundle:
     recipe: str
     card: str
     outliers: bytes  # of `evidence.outliers.Detector`; empty where too few images could teach one
+    seen: bytes  # of `evidence.seen.Seen`: which images it was made from, by hash
+    is_signed: bool = False  # by whom, only `load(…, require_signature=…)` can say
 
 
 def write(
@@ -58,8 +63,14 @@ def write(
     recipe: str,
     card: str = "",
     outliers: bytes = b"",
+    seen: bytes = b"",
+    sign: Path | None = None,
 ) -> None:
-    """Write a bundle. `about` is put into the manifest: versions, backbone, preprocessing, data fingerprint, intended use."""
+    """Write a bundle.
+
+    `about` is put into the manifest: versions, backbone, preprocessing, data fingerprint, intended use. `sign` is a
+    private key (PEM, Ed25519): the manifest is signed, and with it the hash of every member.
+    """
     images = _golden_images(classifier.image_size)
     members = {
         _NETWORK: classifier.network,
@@ -69,6 +80,7 @@ def write(
         _LOGITS: _npy(classifier.logits(images)),
         _CARD: card.encode("utf-8", errors="replace"),
         _OUTLIERS: outliers,
+        _SEEN: seen,
     }
     decision = classifier.decision
     manifest = {
@@ -77,14 +89,17 @@ def write(
         "classes": list(decision.classes),
         "positive": decision.positive,
         "temperature": decision.temperature,
+        "shift": decision.shift,
         "threshold": decision.threshold,
         **about,
         "members": {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in members.items()
         },
     }
+    head = json.dumps(manifest, indent=1).encode()
+    signature = {_SIGNATURE: signing.sign(head, sign)} if sign else {}
     with written_whole(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {_MANIFEST: json.dumps(manifest, indent=1).encode(), **members}.items():
+        for name, data in {_MANIFEST: head, **members, **signature}.items():
             archive.writestr(zipfile.ZipInfo(name), data)
 
 
@@ -101,8 +116,15 @@ def _npy(array: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def load(path: str | Path) -> Bundle:
+def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
     """Open a bundle, after everything in it has been checked.
+
+    Parameters
+    ----------
+    path
+        A model.plainfilm.
+    require_signature
+        A public key (PEM, Ed25519) that the bundle must be signed for.
 
     Raises
     ------
@@ -112,6 +134,9 @@ def load(path: str | Path) -> Bundle:
     path = Path(path)
     members = _read_members(path)
     manifest = _json(path, members[_MANIFEST])
+    if require_signature is not None:
+        _check_signature(path, members, require_signature)
+    signature = members.pop(_SIGNATURE, b"")
     _check_manifest(path, manifest, members)
     metrics, decision = _json(path, members[_METRICS]), _decision(path, manifest)
     try:
@@ -122,17 +147,19 @@ def load(path: str | Path) -> Bundle:
     except Exception as error:  # ONNX Runtime's errors have no class of their own
         raise _not_one(path, _first_line(error)) from error
     _check_golden(path, decision, received, logits)
-    return Bundle(classifier, manifest, metrics, recipe, card, members[_OUTLIERS])
+    return Bundle(classifier, manifest, metrics, recipe, card, members[_OUTLIERS], members[_SEEN], bool(signature))
 
 
 def _read_members(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             listed = archive.infolist()
-            if sorted(info.filename for info in listed) != sorted(_LIMITS):
+            names = sorted(info.filename for info in listed)
+            if names not in (sorted(_LIMITS), sorted([*_LIMITS, _SIGNATURE])):
                 raise _not_one(path, "its members are not a bundle's")
             for info in listed:
-                if info.compress_type != zipfile.ZIP_STORED or info.file_size > _LIMITS[info.filename]:
+                most = _LIMITS.get(info.filename, signing.BYTES)
+                if info.compress_type != zipfile.ZIP_STORED or info.file_size > most:
                     raise _not_one(path, f"{info.filename} is compressed or too large")
             return {info.filename: archive.read(info) for info in listed}
     except FileNotFoundError as error:
@@ -179,19 +206,37 @@ def _check_manifest(path: Path, manifest: Mapping[str, Any], members: Mapping[st
         raise _not_one(path, "a member does not have the hash in its manifest: the file was altered")
 
 
+def _check_signature(path: Path, members: Mapping[str, bytes], key: Path) -> None:
+    signature = members.get(_SIGNATURE)
+    if signature is None:
+        raise BundleError(
+            f"Expected a bundle signed for {key}; received {path}, which is not signed. Get a signed one, or leave the key out."
+        )
+    if not signing.is_signed_by(members[_MANIFEST], signature, key):
+        raise BundleError(
+            f"Expected a bundle signed for {key}; received {path}, whose signature is another's or does not fit. Do not use it."
+        )
+
+
 def _decision(path: Path, manifest: Mapping[str, Any]) -> Decision:
     classes, positive = manifest.get("classes"), manifest.get("positive")
     if not isinstance(classes, list) or len(set(map(str, classes))) < 2 or not all(isinstance(c, str) for c in classes):
         raise _not_one(path, "its manifest names no classes")
     if (positive is not None or len(classes) == 2) and positive not in classes:
         raise _not_one(path, "its positive class is none of its classes")
-    temperature, threshold = (manifest.get(name) for name in ("temperature", "threshold"))
-    numbers = [each for each in (temperature, threshold) if isinstance(each, int | float) and 0 <= each <= 1000]
-    if len(numbers) < 2 or numbers[0] == 0:
+    temperature, threshold, shift = (_number(path, manifest, name) for name in ("temperature", "threshold", "shift"))
+    if temperature <= 0 or threshold < 0:
         raise _not_one(path, "its temperature or threshold is no such number")
     return Decision(
-        classes=tuple(classes), positive=positive, temperature=float(numbers[0]), threshold=float(numbers[1])
+        classes=tuple(classes), positive=positive, temperature=temperature, threshold=threshold, shift=shift
     )
+
+
+def _number(path: Path, manifest: Mapping[str, Any], name: str) -> float:
+    value = manifest.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1000 <= value <= 1000:
+        raise _not_one(path, f"its {name} is no such number")
+    return float(value)
 
 
 def _check_golden(path: Path, decision: Decision, received: NDArray[np.float32], expected: NDArray[np.float32]) -> None:

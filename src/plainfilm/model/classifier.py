@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,23 +24,35 @@ class Decision:
     """What turns logits into probabilities and a class.
 
     `classes` in label order; `positive` the class that sensitivity is about, None with more than two;
-    `temperature` > 0 divides the logits; `threshold` on the positive class's probability, 0 to 1.
+    `temperature` > 0 divides the logits; `shift` is then added to the positive class's log odds (recalibration in the
+    large, two classes only); `threshold` on the positive class's probability, 0 to 1.
     """
 
     classes: tuple[str, ...]
     positive: str | None
     temperature: float = 1.0
     threshold: float = 0.5
+    shift: float = 0.0
 
     def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
         """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into probabilities float64 (n, classes)."""
         scaled = np.asarray(logits, np.float64) / self.temperature
         if scaled.shape[1] == 1:
-            score = 0.5 * (1 + np.tanh(scaled[:, 0] / 2))
+            score = 0.5 * (1 + np.tanh((scaled[:, 0] + self.shift) / 2))
             columns = [1 - score, score] if self.classes[1] == self.positive else [score, 1 - score]
             return np.stack(columns, axis=1)
+        if self.positive is not None:
+            scaled[:, self.classes.index(self.positive)] += self.shift
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def log_odds(self, logits: NDArray[Any]) -> NDArray[np.float64]:
+        """Turn logits into the log odds of the positive class, float64 (n); two classes only."""
+        if self.positive is None:
+            raise ValueError("Expected two classes; received more.")
+        scaled, column = np.asarray(logits, np.float64) / self.temperature, self.classes.index(self.positive)
+        odds = scaled[:, 0] if scaled.shape[1] == 1 else scaled[:, column] - scaled[:, 1 - column]
+        return np.asarray(odds + self.shift)
 
     def predict(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
         """Decide: the positive class from the threshold on; with more than two classes the most probable."""
@@ -79,16 +92,33 @@ class Classifier:
     decision : Decision
     image_size : int
         Height and width s in pixels that images must have.
+    looks_at_maps : bool
+        Whether the network also gives "maps" and "slopes" (`model.slopes`), which Grad-CAM needs.
     """
 
     def __init__(self, network: bytes, decision: Decision) -> None:
         self.decision, self.classes_, self.network = decision, decision.classes, network
         self._session = _session(network)
         self.image_size = int(self._session.get_inputs()[0].shape[1])
-        self._outputs = {each.name: each.shape for each in self._session.get_outputs()}["logits"][1]
+        self._shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
+        self.looks_at_maps = {"maps", "slopes"} <= set(self._shapes)
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits float32 (n, 1) or (n, classes) of gray uint8 images (n, s, s).
+
+        Raises
+        ------
+        ValueError
+            Images of another shape or dtype.
+        """
+        return self.run(images, "logits")[0]
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features float32 (n, width) of gray uint8 images (n, s, s)."""
+        return self.run(images, "features")[0]
+
+    def run(self, images: NDArray[np.uint8], *names: str) -> list[NDArray[np.float32]]:
+        """Outputs of the network by name for gray uint8 images (n, s, s), `BATCH` at a time, from one pass.
 
         Raises
         ------
@@ -99,18 +129,11 @@ class Classifier:
         size = self.image_size
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (size, size):
             raise ValueError(f"Expected gray uint8 images (n, {size}, {size}); received {images.dtype} {images.shape}.")
-        parts = [
-            self._session.run(["logits"], {"images": images[at : at + BATCH]})[0] for at in range(0, len(images), BATCH)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, self._outputs), np.float32)
-
-    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features float32 (n, width) of gray uint8 images (n, s, s)."""
-        parts = [
-            self._session.run(["features"], {"images": images[at : at + BATCH]})[0]
-            for at in range(0, len(images), BATCH)
-        ]
-        return np.concatenate(parts)
+        starts = range(0, len(images), BATCH)
+        parts = [self._session.run(list(names), {"images": images[at : at + BATCH]}) for at in starts]
+        if not parts:
+            return [np.empty((0, *self._shapes[name]), np.float32) for name in names]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     @property
     def key(self) -> str:
@@ -141,14 +164,21 @@ def export_head(head: Any) -> bytes:
 
 
 def join(encoder: Path, head: bytes) -> bytes:
-    """Join an encoder's ONNX file and a head to one network: "images" to "logits" and "features"."""
+    """Join an encoder's ONNX file and a head to one network: "images" to "features" and "logits".
+
+    Where the encoder ends in a global average, the network also gives "maps" and "slopes" (`slopes.add_outputs`).
+    """
     import onnx
+
+    from plainfilm.model import slopes
 
     body, top = onnx.load(encoder), onnx.load_from_string(head)
     top.opset_import[0].version, top.ir_version = body.opset_import[0].version, body.ir_version
     top.graph.name = "head"
     joined = onnx.compose.merge_models(body, onnx.compose.add_prefix(top, "head_", rename_inputs=False, rename_outputs=False),
                                        io_map=[("features", "features")], outputs=["features", "logits"])  # fmt: skip
+    with contextlib.suppress(slopes.Unsloped):
+        slopes.add_outputs(joined)
     return bytes(joined.SerializeToString())
 
 

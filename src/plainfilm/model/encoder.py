@@ -166,17 +166,38 @@ def keras_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: P
     keras.Model
         uint8 or float32 (n, image_size, image_size), gray levels 0 to 255, to float32 (n, width).
     """
-    import keras
-
     network = backbones.build(backbone, prepare.input_size)
     weights.load_into(network, backbone, weights.locate(backbone, weights_file))
+    return to_keras(network, prepare)
+
+
+def to_keras(network: Any, prepare: Preprocessing) -> Any:
+    """Put the preprocessing before a network of `backbones.build`, in Keras; takes and gives what `keras_encoder` does."""
+    import keras
+
     gray = keras.Input((prepare.image_size, prepare.image_size), name="images")
     x = keras.layers.Reshape((prepare.image_size, prepare.image_size, 1))(gray)
     if prepare.input_size != prepare.image_size:
         x = keras.layers.Resizing(prepare.input_size, prepare.input_size, interpolation="bilinear")(x)
     x = keras.layers.Concatenate()([x, x, x])
     x = keras.layers.Rescaling(np.array(prepare.scale, "float32"), np.array(prepare.offset, "float32"))(x)
-    return keras.Model(gray, network(x), name=f"{backbone.name}_encoder")
+    return keras.Model(gray, network(x), name=f"{network.name}_encoder")
+
+
+def to_onnx(network: Any, prepare: Preprocessing) -> Any:
+    """Put the preprocessing before a network of `backbones.build`, in ONNX.
+
+    Returns
+    -------
+    onnx.ModelProto
+        uint8 "images" (n, image_size, image_size) to float32 "features" (n, width).
+    """
+    from plainfilm.model import onnx_export
+
+    graph = onnx_export.Graph()
+    onnx_export.add_keras(graph, network, _prelude(graph, prepare), output="features")
+    features = onnx_export.float_output("features", network.outputs[0].shape[-1])
+    return graph.model([_images_input(prepare)], [features])
 
 
 def _prelude(graph: Any, prepare: Preprocessing, *, channels_last: bool = False) -> str:
@@ -200,13 +221,9 @@ def _images_input(prepare: Preprocessing) -> Any:
 
 
 def _from_keras(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
-    from plainfilm.model import onnx_export
-
     network = backbones.build(backbone, prepare.input_size)
     weights.load_into(network, backbone, found)
-    graph = onnx_export.Graph()
-    onnx_export.add_keras(graph, network, _prelude(graph, prepare), output="features")
-    return graph.model([_images_input(prepare)], [onnx_export.float_output("features", backbone.width)])
+    return to_onnx(network, prepare)
 
 
 def _around_onnx(path: Path, prepare: Preprocessing) -> Any:

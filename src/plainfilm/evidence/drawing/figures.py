@@ -91,10 +91,11 @@ def precision_recall(curves: Sequence[Curve], *, prevalence: float | None = None
         return canvas.both(figure, "precision-recall", legend=_legend(axes, lines, curves, "lower left"))
 
 
-def reliability(bins: Reliability, *, of_answer: bool = False) -> Drawing | None:
+def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reliability") -> Drawing | None:
     """Draw the share that came true over the predicted probability, and below it how many radiographs each bin holds.
 
     `of_answer`: the probability is that of the class answered (more than two classes), not of the positive class.
+    `name` goes into the SVG's identifiers.
     """
     filled = (np.asarray(bins.count) > 0) & np.isfinite(bins.mean_predicted) & np.isfinite(bins.observed)
     if not filled.any():
@@ -114,7 +115,7 @@ def reliability(bins: Reliability, *, of_answer: bool = False) -> Drawing | None
         canvas.quarters(counts.xaxis)
         counts.set(xlim=canvas.UNIT, ylim=(0, n.max()), yticks=[0, n.max()])
         canvas.label(counts, "probability of the answer" if of_answer else "predicted probability", "n")
-        return canvas.both(figure, "reliability")
+        return canvas.both(figure, name)
 
 
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:

@@ -1,0 +1,166 @@
+"""The report of a test on other data: one HTML file and its figures. Draws and writes, computes nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from plainfilm.evidence import findings
+from plainfilm.evidence.drawing import (
+    elsewhere_tables,
+    figures,
+    page,
+    subgroup_tables,
+    tables,
+    utility_figures,
+    utility_tables,
+)
+from plainfilm.evidence.drawing.canvas import Drawing
+from plainfilm.evidence.drawing.figures import Curve
+from plainfilm.evidence.drawing.wording import number
+from plainfilm.evidence.elsewhere import Elsewhere, Strange
+from plainfilm.evidence.intervals import UNDEFINED, Estimate
+from plainfilm.evidence.recalibration import FOLDS
+from plainfilm.evidence.report import Counts
+
+_WITHOUT = ("accuracy", "sensitivity", "specificity", "auroc", "brier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What the page shows beside the findings: names, times, and how to repeat it."""
+
+    title: str
+    created: str  # ISO 8601
+    version: str  # of plainfilm
+    command: str
+    folder: str
+    positive: str | None
+    threshold: float | None
+    roc: Sequence[Curve]
+    precision_recall: Sequence[Curve]
+    prevalence: float | None
+    asked: Sequence[tuple[str, str]]
+    fingerprint: str
+    network: str  # SHA-256
+    versions: Mapping[str, str]
+    hardware: Sequence[tuple[str, str]]
+
+
+def write(out: Path, shown: Page, found: Elsewhere, *, recalibrated: bool) -> None:
+    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    drawings = _draw(shown, found)
+    pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
+    pngs["confusion"] = figures.confusion(found.metrics["confusion_matrix"], found.decision.classes)
+    values = _head(shown, found) | _tables(found) | _probabilities(found) | _strange(found)
+    values |= {
+        "recalibrated": recalibrated,
+        "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
+    }
+    page.write(out, "report.html", page.render("elsewhere.html", values), pngs)
+
+
+def _head(shown: Page, found: Elsewhere) -> dict[str, Any]:
+    searched = found.asked.overlap.as_dict()
+    notice = ""
+    if not found.asked.is_own and not searched["searched"]:
+        notice = f"Nobody looked whether the model has seen these radiographs in training. {searched['not_searched']}"
+    elif searched["found"]:
+        notice = f"{searched['found']:,} of {searched['found'] + len(found.asked.rows):,} radiographs were left out, since the model was made from them."
+    return {
+        "report": shown,
+        "notice": notice,
+        "overlap": searched,
+        "is_own": found.asked.is_own,
+        "sentence": found.travel.sentence,
+        "verdict": found.travel.verdict,
+        "level": found.level,
+        "source_tells": found.source_tells,
+        "guess": found.rule.guess,
+    }
+
+
+def _tables(found: Elsewhere) -> dict[str, Any]:
+    metrics, classes = found.metrics, found.decision.classes
+    own = None if found.asked.is_own else found.internal
+    wrong = tables.wrong_answers(metrics["confusion_matrix"])
+    asked = found.asked
+    stands_for, left_out = asked.labels.stands_for, asked.labels.left_out
+    return {
+        "test": metrics,
+        "own": found.internal,
+        "metric_groups": tables.metric_groups(metrics, own, positive=found.decision.positive),
+        "class_rows": tables.class_rows(metrics),
+        "confusion": tables.confusion_rows(metrics["confusion_matrix"], classes),
+        "drops": elsewhere_tables.drops(metrics, found.internal, found.travel.drop),
+        "sources": Counts(row_label="class", column_label="source", rows=classes, columns=found.rule.sources, counts=found.rule.table.tolist()),
+        "labels": [(label, stands_for.get(label), left_out.get(label, 0)) for label in sorted({*stands_for, *left_out})],
+        "subgroups": subgroup_tables.show(found.subgroups),
+        "utility": found.utility and utility_tables.show(found.utility),
+        "mistakes": findings.mistakes(asked.store, found.answers.scores, found.decision),
+        "wrong": wrong,
+        "facts": findings.facts(asked.store),
+        "problems": findings.problems(asked.store),
+    }  # fmt: skip
+
+
+def _probabilities(found: Elsewhere) -> dict[str, Any]:
+    offered = found.recalibration
+    return {
+        "recalibration": offered,
+        "no_recalibration": found.no_recalibration,
+        "fits": offered and elsewhere_tables.fits(offered.before, offered.after),
+        "threshold": offered and f"{offered.threshold:.3g}",
+        "folds": FOLDS,
+    }
+
+
+def _strange(found: Elsewhere) -> dict[str, Any]:
+    strange = found.strange
+    if strange is None:
+        return {"strange": None, "shares": [], "without": []}
+    rest = strange.without_refused
+    without = elsewhere_tables.pairs(found.metrics, rest, _WITHOUT) if rest["n"] < found.metrics["n"] else []
+    return {"strange": strange, "shares": _shares(strange), "without": without}
+
+
+def _shares(strange: Strange) -> list[tuple[str, str, str]]:
+    own = strange.own or (UNDEFINED, UNDEFINED)
+    rows = (("refused", strange.refused, own[0]), ("flagged", strange.flagged, own[1]))
+    return [(label, _shown(here), _shown(before)) for label, here, before in rows]
+
+
+def _shown(share: Estimate) -> str:
+    return elsewhere_tables.shown(share.as_dict(), in_percent=True)
+
+
+def _draw(shown: Page, found: Elsewhere) -> dict[str, Drawing | None]:
+    use, offered = found.utility, found.recalibration
+    _, _, bins = findings.lines(found.answers.scores, found.decision, found.metrics)
+    fits = {"before": offered.before, "after": offered.after} if offered else {}
+    return {
+        "roc": figures.roc(shown.roc, point=_threshold_point(found)),
+        "precision-recall": figures.precision_recall(shown.precision_recall, prevalence=shown.prevalence),
+        "reliability": figures.reliability(bins, of_answer=shown.positive is None),
+        **{
+            f"reliability-{name}": figures.reliability(findings.bins_of(fit.lines), name=f"reliability-{name}")
+            for name, fit in fits.items()
+        },
+        "predictive-values": None if use is None else utility_figures.predictive_values(use),
+        "decision-curve": None if use is None else utility_figures.decision_curve(use),
+    }
+
+
+def _threshold_point(found: Elsewhere) -> tuple[float, float] | None:
+    sensitivity, specificity = (number(found.metrics[name]["value"]) for name in ("sensitivity", "specificity"))
+    if found.decision.positive is None or sensitivity is None or specificity is None:
+        return None
+    return 1 - specificity, sensitivity

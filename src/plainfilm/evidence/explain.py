@@ -1,0 +1,247 @@
+"""Where the model looked: Grad-CAM, occlusion, the share of it inside the lungs, and its picture over the film.
+
+NumPy, Pillow and ONNX Runtime alone. An attribution map says what moved the answer, not why, and not that it is right;
+`faithfulness` measures whether it says even that.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from plainfilm.data.files import written_whole
+from plainfilm.errors import UsageError
+from plainfilm.model.classifier import Classifier
+
+Maps = NDArray[np.float32]
+
+SQUARES = 8  # an occluding square has this part of the image's side, and moves by half of its own
+_BLOCK = 32  # images whose maps are held at once: 8 MB of EfficientNet-Lite0
+HALF = 0.5  # of the highest; a line goes round what lies above
+# Colours by attribution from 0 to 1, each with how much of it covers the film. Cover and lightness rise all the way, so
+# that the colours read without red or green; below the second row the film stays gray.
+_TABLE = np.array(
+    [
+        (0.00, 70, 50, 190, 0.00),
+        (0.25, 70, 50, 190, 0.00),
+        (0.50, 150, 50, 160, 0.26),
+        (0.75, 235, 100, 70, 0.38),
+        (1.00, 255, 215, 50, 0.52),
+    ]
+)
+_LINE = (255, 215, 50)
+
+
+def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike | None = None) -> Maps:
+    """Weigh the last maps of the network by the mean gradient of a class's logit, and keep what speaks for the class.
+
+    Parameters
+    ----------
+    classifier
+        One that looks at maps (`Classifier.looks_at_maps`).
+    images : uint8 (n, s, s)
+        Gray.
+    label : int (n,), optional
+        Class of each image whose evidence is asked for; by default the one predicted. The negative class of a
+        network with one logit has the negative gradient.
+
+    Returns
+    -------
+    float32 (n, s, s)
+        From 0 to 1, the highest of each image being 1; the maps' cells (7 x 7 of a 224 px input) are enlarged
+        bilinearly. All 0 where nothing in the maps speaks for the class.
+
+    Raises
+    ------
+    UsageError
+        The network has no maps.
+
+    References
+    ----------
+    Selvaraju et al., Grad-CAM, ICCV 2017.
+    """
+    if not classifier.looks_at_maps:
+        raise UsageError("Expected a network with maps for Grad-CAM; received one without. Use occlusion instead.")
+    images = np.asarray(images)
+    found = np.zeros(images.shape, np.float32)
+    for at in range(0, len(images), _BLOCK):
+        block = slice(at, at + _BLOCK)
+        logits, maps, slopes = classifier.run(images[block], "logits", "maps", "slopes")
+        labels = _labels(classifier, logits, None if label is None else np.asarray(label)[block])
+        rows = np.arange(len(labels))
+        weights = slopes[rows, labels] if slopes.shape[1] > 1 else slopes[:, 0] * _sign(classifier, labels)[:, None]
+        found[block] = _enlarged(np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), images.shape[1])
+    return found
+
+
+def occlusion(
+    classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike | None = None, *, squares: int = SQUARES
+) -> Maps:
+    """Slide a gray square over each image and note by how much the log odds of a class fall.
+
+    Slower than `grad_cam`, (2 `squares` - 1)² passes an image, but finer, and it asks the network itself: no gradient.
+
+    Parameters
+    ----------
+    classifier
+        Any.
+    images : uint8 (n, s, s)
+        Gray.
+    label : int (n,), optional
+        Class of each image whose evidence is asked for; by default the one predicted.
+    squares
+        The square's side is s / `squares`; it moves by half of that and is as gray as the image is on average.
+
+    Returns
+    -------
+    float32 (n, s, s)
+        Mean fall under the squares that cover a pixel, rises left out, from 0 to 1, the highest of each image being 1.
+        All 0 where no square lowers the odds.
+
+    References
+    ----------
+    Zeiler & Fergus, ECCV 2014.
+    """
+    images = np.asarray(images)
+    whole = classifier.logits(images)
+    labels = _labels(classifier, whole, label)
+    before = _log_odds(classifier, whole, labels)
+    found = np.zeros(images.shape, np.float32)
+    for row, image in enumerate(images):
+        total, covered = np.zeros(image.shape), np.zeros(image.shape)
+        for places, hidden in _hidden(image, squares):
+            after = _log_odds(classifier, classifier.logits(hidden), np.full(len(hidden), labels[row]))
+            for place, value in zip(places, after, strict=True):
+                total[place] += before[row] - value
+                covered[place] += 1
+        found[row] = _scaled(np.maximum(total / covered, 0)[None])[0]
+    return found
+
+
+def share_in_lungs(maps: Maps, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of each attribution map that lies inside the lung fields.
+
+    Parameters
+    ----------
+    maps : float32 (n, s, s)
+        Of `grad_cam` or `occlusion`.
+    masks : bool (n, m, m)
+        Of `model.lungs.LungFinder`, over the whole image; all False where no lungs were found.
+
+    Returns
+    -------
+    float64 (n,)
+        From 0 to 1; NaN where no lungs were found or the map is all 0. Chance would give `lung_area`.
+    """
+    inside = np.array(
+        [own[_resized(mask, len(own))].sum(dtype=np.float64) for own, mask in zip(maps, masks, strict=True)]
+    )
+    every: NDArray[np.float64] = np.where(masks.any(axis=(1, 2)), maps.sum(axis=(1, 2), dtype=np.float64), 0)
+    return np.asarray(np.divide(inside, every, out=np.full(len(maps), np.nan), where=every > 0))
+
+
+def lung_area(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of each image that the lung fields `masks` bool (n, m, m) take, float64 (n,); NaN where none were found."""
+    return np.where(masks.any(axis=(1, 2)), masks.mean(axis=(1, 2)), np.nan)
+
+
+def overlay(image: NDArray[np.uint8], attribution: Maps) -> NDArray[np.uint8]:
+    """Lay an attribution map (h, w), 0 to 1, over a gray film uint8 (h, w): RGB uint8 (h, w, 3).
+
+    Yellow is highest, then orange and violet; where the map is low the film stays gray. A line goes round all that is
+    above `HALF`.
+    """
+    if image.shape != attribution.shape or image.ndim != 2:
+        raise ValueError(f"Expected a film and a map of one shape (h, w); received {image.shape}, {attribution.shape}.")
+    red, green, blue, cover = (np.interp(attribution, _TABLE[:, 0], column) for column in _TABLE.T[1:])
+    mixed = image[..., None] * (1 - cover[..., None]) + np.stack([red, green, blue], axis=-1) * cover[..., None]
+    mixed[_edge(attribution >= HALF)] = _LINE
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def save_overlay(path: str | Path, image: NDArray[np.uint8], attribution: Maps, *, caption: str = "") -> None:
+    """Write `overlay` as a PNG, whole or not at all; `caption` stands on one line below the film.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    picture = Image.fromarray(overlay(image, attribution))
+    if caption:
+        picture = _captioned(picture, caption)
+    with written_whole(Path(path)) as partial:
+        picture.save(partial, "PNG")
+
+
+def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the pixels of an area that have a neighbour outside it; the image's border is none."""
+    padded = np.pad(inside, 1, mode="edge")
+    return inside & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
+
+
+def _captioned(film: Image.Image, caption: str) -> Image.Image:
+    font = ImageFont.load_default(max(10, film.height // 20))
+    words = "".join(letter if letter.isprintable() else "?" for letter in caption)
+    while font.getlength(words) > film.width - 8 and len(words) > 1:
+        words = f"{words.removesuffix('…')[:-1]}…"
+    line = Image.new("RGB", (film.width, max(10, film.height // 20) + 8), "black")
+    ImageDraw.Draw(line).text((4, 2), words, fill="white", font=font)
+    sheet = Image.new("RGB", (film.width, film.height + line.height))
+    sheet.paste(film, (0, 0))
+    sheet.paste(line, (0, film.height))
+    return sheet
+
+
+def _labels(classifier: Classifier, logits: NDArray[np.float32], label: ArrayLike | None) -> NDArray[np.int64]:
+    if label is None:
+        return classifier.decision.predict(classifier.decision.probabilities(logits))
+    labels = np.asarray(label, np.int64)
+    if labels.shape != (len(logits),) or (labels < 0).any() or (labels >= len(classifier.classes_)).any():
+        raise ValueError(f"Expected {len(logits)} labels from 0 to {len(classifier.classes_) - 1}; received {labels}.")
+    return labels
+
+
+def _sign(classifier: Classifier, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What a single logit counts for each class: 1 for the positive one, -1 for the other."""
+    positive = classifier.classes_.index(str(classifier.decision.positive))
+    return np.where(labels == positive, np.float32(1), np.float32(-1))
+
+
+def _log_odds(classifier: Classifier, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Log odds of each image's class against all others, before temperature and shift."""
+    values = logits.astype(np.float64)
+    if values.shape[1] == 1:
+        return values[:, 0] * _sign(classifier, labels)
+    others = np.arange(values.shape[1]) != labels[:, None]
+    return np.asarray(values[~others] - np.logaddexp.reduce(np.where(others, values, -np.inf), axis=1))
+
+
+def _hidden(image: NDArray[np.uint8], squares: int) -> Iterator[tuple[list[tuple[slice, slice]], NDArray[np.uint8]]]:
+    """Give rows of places, and the image with a gray square at each of them."""
+    size = len(image)
+    side = max(1, round(size / squares))
+    starts = np.unique(np.rint(np.linspace(0, size - side, 2 * squares - 1)).astype(int))
+    for top in starts:
+        places = [(slice(top, top + side), slice(left, left + side)) for left in starts]
+        hidden = np.repeat(image[None], len(places), axis=0)
+        for copy, place in zip(hidden, places, strict=True):
+            copy[place] = round(float(image.mean()))
+        yield places, hidden
+
+
+def _enlarged(maps: Maps, size: int) -> Maps:
+    """Enlarge maps (n, h, w) bilinearly to (n, size, size), then scale them."""
+    enlarged = [np.asarray(Image.fromarray(own).resize((size, size), Image.Resampling.BILINEAR)) for own in maps]
+    return _scaled(np.stack(enlarged)) if enlarged else np.zeros((0, size, size), np.float32)
+
+
+def _scaled(maps: NDArray[np.floating]) -> Maps:
+    most = maps.max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.divide(maps, most, out=np.zeros(maps.shape), where=most > 0), np.float32)
+
+
+def _resized(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    return np.asarray(Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST))

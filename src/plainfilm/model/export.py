@@ -1,0 +1,148 @@
+"""A bundle in another runtime's format: written, run there on 64 images, and kept only if it answers as the bundle does."""
+
+import dataclasses
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from plainfilm.data import phantom
+from plainfilm.data.files import written_whole
+from plainfilm.errors import ExportError, UsageError
+from plainfilm.model.bundle import Bundle, load
+from plainfilm.model.classifier import Classifier
+from plainfilm.model.encoder import BATCH
+from plainfilm.model.formats import FORMATS, Run
+
+IMAGES = 64
+TOLERANCE = 1e-4  # of a probability
+LOG_TOLERANCE = 1e-2  # of a probability's logarithm: near 0 and 1 any two probabilities are close
+_LEAST = 1e-12  # smaller probabilities are not exact in the bundle either
+_LEAST_WIDTH = 64  # pixels; a smaller film has no room for its letters
+_NOISE = 40.0  # gray levels, standard deviation on the last image; none on the first
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An exported file that was compared with its bundle.
+
+    `path` of the file, `to` its format, `images` compared, `largest_difference` of any probability,
+    `largest_log_difference` of the natural logarithm of any, `bytes` on disk (of an OpenVINO pair both files).
+    """
+
+    path: Path
+    to: str
+    images: int
+    largest_difference: float
+    largest_log_difference: float
+    bytes: int
+
+
+def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: bool = False) -> Exported:
+    """Write a bundle in another format, run the file in its own runtime, and keep it only if it answers the same.
+
+    The file takes gray uint8 images (n, s, s) and gives calibrated probabilities float32 (n, classes); preprocessing,
+    temperature and shift are inside. Refusals and prevalence are not: they stay with `plainfilm.load`.
+
+    Parameters
+    ----------
+    bundle
+        An opened bundle, or the path of a model.plainfilm.
+    to
+        "onnx", "openvino" (writes FILE.bin beside FILE.xml), "keras" or "tflite".
+    out
+        The file to write; ends in .onnx, .xml, .keras or .tflite.
+    overwrite
+        Replace a file that is there.
+
+    Raises
+    ------
+    UsageError
+        An unknown format, another suffix, or a file that is there already.
+    ExportError
+        The format cannot hold this bundle, or the file answers otherwise by more than 1e-4; nothing is then left.
+    MissingExtraError
+        OpenVINO is not installed.
+    """
+    out = Path(out)
+    check(to, out, overwrite=overwrite)
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, f"model{out.suffix}")
+        FORMATS[to].write(bundle, made)
+        differences = _differences(bundle.classifier, FORMATS[to].open(made))
+        if not (differences[0] <= TOLERANCE and differences[1] <= LOG_TOLERANCE):  # NaN is no match either
+            raise ExportError(
+                f"Expected {to} to answer as the bundle does, within {TOLERANCE:.0e} of a probability and {LOG_TOLERANCE:.0e} of its "
+                f"logarithm; the largest differences over {IMAGES} images were {differences[0]:.1e} and {differences[1]:.1e}, so "
+                "nothing was written. Use another format, or the bundle itself."
+            )
+        written = _place(made, out)
+    return Exported(out, to, IMAGES, *differences, written)
+
+
+def check(to: str, out: Path, *, overwrite: bool = False) -> None:
+    """Refuse what cannot be meant, before anything is computed.
+
+    Raises
+    ------
+    UsageError
+        As `export`.
+    """
+    if to not in FORMATS:
+        raise UsageError(f"Expected a format of {', '.join(FORMATS)}; received {to}. Choose one of them.")
+    suffix = FORMATS[to].suffix
+    if out.suffix != suffix:
+        raise UsageError(
+            f"Expected a file that ends in {suffix} for {to}; received {out}. Write for example {out.stem or 'model'}{suffix}"
+        )
+    for file in _files(out):
+        if file.exists() and not overwrite:
+            raise UsageError(f"Expected a new file; {file} is there already. Name another, or add --overwrite.")
+
+
+def _files(out: Path) -> tuple[Path, ...]:
+    return (out.with_suffix(".bin"), out) if out.suffix == ".xml" else (out,)
+
+
+def _differences(classifier: Classifier, run: Run) -> tuple[float, float]:
+    """The largest difference of a probability and of its logarithm, between a bundle and its copy."""
+    images = radiographs(classifier.image_size)
+    expected = classifier.predict_proba(images)
+    received = np.concatenate([run(images[at : at + BATCH]) for at in range(0, IMAGES, BATCH)])
+    if received.shape != expected.shape or received.dtype != np.float32:
+        return np.inf, np.inf
+    exact = expected >= _LEAST
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.abs(np.log(received[exact]) - np.log(expected[exact]))
+    return float(np.abs(received - expected).max()), float(logs.max())
+
+
+def radiographs(size: int) -> NDArray[np.uint8]:
+    """Make 64 radiographs, uint8 (64, size, size), with more and more noise; the same each time."""
+    rng, width = np.random.default_rng(0), max(size, _LEAST_WIDTH)
+    films = np.empty((IMAGES, size, size), np.uint8)
+    for number, visit in enumerate(phantom.plan(IMAGES, duplicates=0)):
+        place = dataclasses.replace(visit.hospital, width=(width, width))
+        film = Image.fromarray(phantom.render(dataclasses.replace(visit, hospital=place)).pixels)
+        noise = rng.normal(0, _NOISE * number / (IMAGES - 1), (size, size))
+        films[number] = (np.asarray(film.resize((size, size), Image.Resampling.BILINEAR)) + noise).clip(0, 255)
+    return films
+
+
+def _place(made: Path, out: Path) -> int:
+    """Put what was made in its place and give its size in bytes."""
+    if out.suffix != ".xml":
+        with written_whole(out) as partial:
+            shutil.copyfile(made, partial)
+        return out.stat().st_size
+    weights = out.with_suffix(".bin")
+    with written_whole(out) as new_graph, written_whole(weights) as new_weights:
+        shutil.copyfile(made, new_graph)
+        shutil.copyfile(made.with_suffix(".bin"), new_weights)
+        out.unlink(missing_ok=True)  # a kill in between must never leave a graph beside another's weights
+    return out.stat().st_size + weights.stat().st_size

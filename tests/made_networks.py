@@ -1,0 +1,60 @@
+"""Tiny networks for tests, whose answers can be told by hand: they look for bright squares on dark films."""
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from plainfilm.model import classifier, onnx_export
+from plainfilm.model.classifier import Classifier, Decision
+
+SIZE, CELL = 64, 8  # pixels of a film and of a cell of the maps
+
+
+def encoder_file(path, kernels, offsets):
+    """An encoder of one convolution (c, CELL, CELL) over the film in 0 to 1, ReLU and a global average."""
+    graph = onnx_export.Graph()
+    unit = graph.node("Mul", [graph.node("Cast", ["images"], to=1), graph.weight(np.float32(1 / 255))])
+    one = graph.node("Unsqueeze", [unit, graph.weight(np.array([1]))])
+    weights = [graph.weight(np.asarray(each, np.float32)) for each in (np.asarray(kernels)[:, None], offsets)]
+    maps = graph.node("Relu", [graph.node("Conv", [one, *weights], strides=[CELL, CELL])])
+    graph.node("Identity", [graph.node("Flatten", [graph.node("GlobalAveragePool", [maps])])], output="features")
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", SIZE, SIZE])
+    features = onnx_export.float_output("features", len(kernels))
+    path.write_bytes(graph.model([images], [features]).SerializeToString())
+    return path
+
+
+def head(*layers):
+    """A head of (matrix, offset) pairs with ReLU between them, as ONNX."""
+    graph, x = onnx_export.Graph(), "features"
+    for number, pair in enumerate(layers):
+        x = graph.node("Relu", [x]) if number else x
+        x = graph.node("Gemm", [x, *(graph.weight(np.asarray(each, np.float32)) for each in pair)])
+    graph.node("Identity", [x], output="logits")
+    width, outputs = len(layers[0][0]), len(layers[-1][1])
+    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])]
+    return graph.model(inputs, [onnx_export.float_output("logits", outputs)]).SerializeToString()
+
+
+def square_finder(folder, *, outputs=1):
+    """Answers "square" where cells are bright, else "empty"; channel 0 is light above three quarters, channel 1 what lacks.
+
+    With one output the logit is 1000 light - 4 lack, with two those of "empty" and "square" are minus and plus half of it.
+    """
+    flat = np.full((CELL, CELL), 1 / CELL**2)
+    path = encoder_file(folder / "encoder.onnx", [flat, -flat], [-0.75, 0.75])
+    matrix = np.array([[1000.0], [-4.0]])
+    both = (matrix, [0.0]) if outputs == 1 else (np.hstack([-matrix / 2, matrix / 2]), [0.0, 0.0])
+    decision = Decision(classes=("empty", "square"), positive="square")
+    return Classifier(classifier.join(path, head(both)), decision)
+
+
+def films(n, *, seed=0, squares=True):
+    """Dark grainy films uint8 (n, SIZE, SIZE), each with a bright square two cells wide, and where it is, bool."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(10, 60, (n, SIZE, SIZE), dtype=np.uint8)
+    inside = np.zeros(images.shape, bool)
+    if squares:
+        for own, (top, left) in zip(inside, CELL * rng.integers(0, SIZE // CELL - 1, (n, 2)), strict=True):
+            own[top : top + 2 * CELL, left : left + 2 * CELL] = True
+    images[inside] = rng.integers(190, 255, int(inside.sum()))
+    return images, inside
