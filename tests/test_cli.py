@@ -129,7 +129,19 @@ def test_import_and_help_load_nothing_heavy(code):
 def test_help_names_every_command_and_says_what_it_is_not(call):
     code, out, err = call("--help")
     assert (code, err) == (0, "")
-    for name in ("demo", "ingest", "train", "compare", "info", "weights", "doctor"):
+    for name in (
+        "demo",
+        "ingest",
+        "train",
+        "audit",
+        "predict",
+        "evaluate",
+        "export",
+        "compare",
+        "info",
+        "weights",
+        "doctor",
+    ):
         assert re.search(rf"^\W*{name}\b", out, re.MULTILINE)
     assert "not a medical device" in out
 
@@ -139,7 +151,11 @@ FLAGS = {
     "ingest": "--out --labels --size --fit --on-bad --workers --quiet --json",
     "train": "--out --recipe --backbone --weights --seed --epochs --set --overwrite --quiet --json",
     "compare": "--out --recipes --seeds --quiet --json",
-    "info": "--json",
+    "info": "--json --require-signature",
+    "audit": "--out --model --fail-on --overwrite --quiet --json",
+    "predict": "--prevalence --explain --explain-by --require-signature --workers --csv --quiet --json",
+    "evaluate": "--out --map --labels --recalibrate --require-signature --overwrite --quiet --json",
+    "export": "--to --out --require-signature --overwrite --quiet --json",
     "doctor": "--json",
     "weights list": "--json",
     "weights fetch": "--json",
