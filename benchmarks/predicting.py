@@ -21,6 +21,7 @@ from PIL import Image
 
 import plainfilm as library
 from measuring import SHARED, finish, plainfilm, run, spread
+from plainfilm.model.encoder import processors
 
 KERAS = """
 import sys, numpy as np, keras
@@ -72,24 +73,22 @@ def bare(bundle: Any, files: Sequence[str], size: int, workers: int) -> dict[str
     return {"decoding_s": decoding, "network_s": time.perf_counter() - start}
 
 
-def many(path: Path, files: Sequence[str], rounds: int, workers: int) -> dict[str, Any]:
+def many(path: Path, files: Sequence[str], rounds: int) -> dict[str, Any]:
     predictor = library.load(path)
     size = predictor.bundle.classifier.image_size
     rows = []
     for _ in range(rounds):
         start = time.perf_counter()
-        answers = sum(1 for _ in predictor.stream(files, workers=workers))
+        answers = sum(1 for _ in predictor.stream(files))
         ours = time.perf_counter() - start
-        least = bare(predictor.bundle, files, size, workers)
-        flags = ("--csv", "--quiet", "--workers", str(workers))
-        command = plainfilm("predict", path, *files, *flags, cache=Path(tempfile.gettempdir()))
+        least = bare(predictor.bundle, files, size, processors())
+        command = plainfilm("predict", path, *files, "--csv", "--quiet", cache=Path(tempfile.gettempdir()))
         assert answers == len(files) == command.stdout.count("\n") - 1
         rows.append({"library_s": ours, "command_s": command.seconds, "command_peak_mb": command.peak_mb, **least,
                      "share": (least["decoding_s"] + least["network_s"]) / ours,
                      "share_of_command": (least["decoding_s"] + least["network_s"]) / command.seconds})  # fmt: skip
     return {
         "files": len(files),
-        "workers": workers,
         "share": spread([row["share"] for row in rows]),
         "share_of_command": spread([row["share_of_command"] for row in rows]),
         "rounds": rows,
@@ -119,13 +118,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "mixed")
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     files = sorted(map(str, args.data.glob("*/*.jpg")))
     chosen = np.random.default_rng(0).permutation(len(files))[: args.files]
     some = [files[index] for index in chosen]
-    figures: dict[str, Any] = {"many": many(args.bundle, some, args.rounds, args.workers)}
+    figures: dict[str, Any] = {"many": many(args.bundle, some, args.rounds)}
     if args.keras:
         size = library.load(args.bundle).bundle.classifier.image_size
         figures["one"] = starting(args.bundle, args.keras, Path(some[0]), size, args.rounds)

@@ -242,7 +242,7 @@ def looks_so(turn_name: str) -> str:
 
 def is_flat(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether images uint8 (n, h, w) hold hardly any contrast, bool (n): frames without a picture."""
-    flat = [np.subtract(*np.quantile(image[::2, ::2], [0.95, 0.05])) < FLAT for image in pixels]
+    flat = [np.subtract(*np.quantile(image[::4, ::4], [0.95, 0.05])) < FLAT for image in pixels]
     return np.array(flat, bool)
 
 

@@ -25,6 +25,7 @@ from plainfilm.model.lungs import LungFinder
 
 BLOCK = 32  # radiographs a step
 FEW = 16  # files that are not worth starting processes for
+_PLAIN = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
 _UNREADABLE = "unreadable"
 
 Film = str | Path | NDArray[np.uint8]
@@ -292,10 +293,19 @@ def paths(films: Iterable[str | Path]) -> list[str]:
 
 
 def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
-    if not workers:
-        several = len(named) > FEW and importlib.util.find_spec("loky") is not None
-        workers = processors() if several else 1
+    workers = workers or _workers(named)
     return zip(named, images.read_many(named, size=size, fit=fit, workers=workers), strict=True)
+
+
+def _workers(named: Sequence[str]) -> int:
+    """One process for few files. Else half the processors, for the network needs them more; all where a file may be DICOM.
+
+    Some decoders of DICOM end the process on damaged files, which with two processes costs that file alone.
+    """
+    if len(named) <= FEW or importlib.util.find_spec("loky") is None:
+        return 1
+    plain = all(Path(name).suffix.lower() in _PLAIN for name in named)
+    return max(1, processors() // 2) if plain else max(2, processors())
 
 
 def _blocks(
