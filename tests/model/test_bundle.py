@@ -18,7 +18,7 @@ METRICS = {"splits": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.
 RECIPE = 'name = "default"\n'
 
 
-def network(outputs=1, size=6, *, input_name="images", logits="logits"):
+def network(outputs=1, size=32, *, input_name="images", logits="logits"):
     graph = onnx_export.Graph()
     mean = graph.node("ReduceMean", [graph.node("Cast", [input_name], to=1), graph.weight(np.array([1]))], keepdims=0)
     features = graph.node("Identity", [mean], output="features")
@@ -108,7 +108,7 @@ def test_a_bundle_answers_after_loading_as_before_writing(outputs, decision, tmp
     assert opened.metrics == METRICS
     assert opened.recipe == RECIPE
     assert opened.manifest["intended_use"] == "Research use only."
-    images = np.random.default_rng(3).integers(0, 256, (5, 6, 6), dtype=np.uint8)
+    images = np.random.default_rng(3).integers(0, 256, (5, 32, 32), dtype=np.uint8)
     np.testing.assert_array_equal(opened.classifier.predict_proba(images), made.predict_proba(images))
     assert opened.classifier.predict(images) == made.predict(images)
 

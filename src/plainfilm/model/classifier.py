@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,26 @@ class Classifier:
 
     def __init__(self, network: bytes, decision: Decision) -> None:
         self.decision, self.classes_, self.network = decision, decision.classes, network
-        self._session = _session(network)
-        self.image_size = int(self._session.get_inputs()[0].shape[1])
-        self._shapes = {each.name: each.shape[1:] for each in self._session.get_outputs()}
-        self.looks_at_maps = {"maps", "slopes"} <= set(self._shapes)
+
+    @cached_property
+    def _session(self) -> Any:
+        return self._prepare()
+
+    def _prepare(self) -> Any:
+        """Let ONNX Runtime prepare the network for speed, at first use: that takes several times its size in memory."""
+        return _session(self.network)
+
+    @cached_property
+    def image_size(self) -> int:  # noqa: D102 - an attribute
+        return int(self._session.get_inputs()[0].shape[1])
+
+    @cached_property
+    def looks_at_maps(self) -> bool:  # noqa: D102 - an attribute
+        return {"maps", "slopes"} <= set(self._shapes)
+
+    @cached_property
+    def _shapes(self) -> dict[str, list[Any]]:
+        return {each.name: each.shape[1:] for each in self._session.get_outputs()}
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits float32 (n, 1) or (n, classes) of gray uint8 images (n, s, s).
