@@ -58,7 +58,7 @@ def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **abo
         about={
             "preprocessing": {"image_size": SIZE, "input_size": SIZE, "fit": "stretch"},
             "data_fingerprint": OWN,
-            "prevalence": {"empty": 0.5, "square": 0.5},
+            "prevalence": dict.fromkeys(made.classes_, 1 / len(made.classes_)),
             **about,
         },
         metrics=metrics or {"splits": {"test": own_metrics()}, "threshold": made.decision.threshold},

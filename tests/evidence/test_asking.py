@@ -199,5 +199,5 @@ def test_a_damaged_list_is_refused(folder, trained, bundle):
 
 @pytest.mark.parametrize("prepared", [None, 7, {}, {"fit": "tear"}, {"fit": ["stretch"]}])
 def test_a_bundle_that_does_not_say_how_images_are_fitted_is_refused(folder, prepared):
-    with pytest.raises(BundleError, match="how images are fitted"):
+    with pytest.raises(BundleError, match=r"how images are fitted|preprocessing[.\w]* in its manifest"):
         asking.fit_of(write_bundle(folder / "unfit.plainfilm", folder, preprocessing=prepared, data_fingerprint=OWN))
