@@ -31,6 +31,7 @@ ARRAYS = {
     "an archive": (lambda f: (np.savez(f, np.zeros(3)), f.getvalue())[1])(io.BytesIO()),
     "version 2": npy_header(described("(2, 32, 32)"), PICTURES, version=2),
     "version 3": npy_header(described("(2, 32, 32)"), PICTURES, version=3),
+    "version 1.1": npy_header(described("(2, 32, 32)"), PICTURES).replace(b"NUMPY\1\0", b"NUMPY\1\1"),
     "version 9": npy_header(described("(2, 32, 32)"), PICTURES, version=9),
     "Fortran's order": npy_header(described("(2, 32, 32)", order="True"), PICTURES),
     "terabytes": npy_header(described("(999999999999, 32, 32)"), PICTURES),

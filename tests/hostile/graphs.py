@@ -1,6 +1,7 @@
 """Networks with other inputs, outputs, names or versions than they may have."""
 
 import numpy as np
+import onnx
 from onnx import TensorProto, helper
 
 from hostile.base import Change, add_weight, attack, constant, node
@@ -45,6 +46,7 @@ attack(
     ),
     "none of features, logits",
 )
+attack("says whole numbers and gives floats", lambda m: m.graph.output[1].type.tensor_type.__setattr__("elem_type", 7), "in float32")
 attack("gives what is not there", gives("maps", ["n", 1]), "not there")
 attack("gives no logits", lambda m: m.graph.output.pop(), "does not give features and logits")
 attack("gives no features", lambda m: m.graph.output.pop(0), "does not give features and logits")
@@ -107,8 +109,8 @@ attack("an input left out", lambda m: node(m, "Relu", [""]), "without an input")
 attack("an operator without inputs", lambda m: node(m, "Add", []), "has an operator Add")
 attack("too many outputs", lambda m: node(m, "Relu", ["features"], outputs=3), "number of outputs")
 attack("an attribute twice", lambda m: m.graph.node[0].attribute.append(m.graph.node[0].attribute[0]), "two attributes of one name")
-attack("an attribute of text lists", lambda m: m.graph.node[0].attribute.add(name="x", type=8, strings=[b"a"]), "unknown here")
-attack("an attribute of tensors", lambda m: m.graph.node[0].attribute.add(name="x", type=9).tensors.add(), "unknown here")
+attack("an attribute of texts", lambda m: m.graph.node[0].attribute.add(name="x", type=8, strings=[b"a"]), "unknown here")
+attack("an attribute of no texts", lambda m: m.graph.node[0].attribute[0].CopyFrom(onnx.AttributeProto(name="to", type=8)), "a kind unknown here")
 attack("an attribute of no type", lambda m: m.graph.node[0].attribute[0].ClearField("type"), "a kind unknown here")
 attack("an attribute of two kinds", lambda m: m.graph.node[0].attribute[0].__setattr__("f", 1.0), "a kind unknown here")
 for op, attributes in {"Resize": {"antialias": 1}, "Conv": {"mystery": 1}, "Relu": {"alpha": 1.0}, "Cast": {"round_mode": "up", "to": 1}}.items():

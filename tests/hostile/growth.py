@@ -108,6 +108,11 @@ grows(
     "depend on the image",
 )
 grows(
+    "Resize by what the image shows, and to a size",
+    lambda m: node(m, "Resize", [picture(m, -1, 1, 32, 32), "", node(m, "ReduceMax", [picture(m, -1, 4)], keepdims=0), constant(m, np.array([1, 1, 9, 9]))]),
+    "depend on the image",
+)
+grows(
     "Resize to a NaN",
     lambda m: node(
         m, "Resize", [picture(m, -1, 1, 32, 32), "", node(m, "Div", [constant(m, np.zeros(4, np.float32))] * 2)]

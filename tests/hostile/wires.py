@@ -3,7 +3,9 @@
 import pickle
 from collections.abc import Callable
 
-from hostile.base import Build, Entry, Evil, case, packed, sized, zipped
+import onnx
+
+from hostile.base import SIDE, Build, Entry, Evil, case, packed, sized, varint, zipped
 
 
 # fmt: off
@@ -28,6 +30,20 @@ damaged("a number that never ends", lambda d: d + b"\x28" + b"\xff" * 40, "damag
 damaged("a field of another type", lambda d: d + b"\x35\0\0\0\0", "another type")
 damaged("a name that is no text", lambda d: d.replace(b"MatMul", b"\xff\xfetMul"), "are no text")
 damaged("ONNX and ONNX Runtime's own format", lambda d: b"\x12\x06xxORTM" + d, "not an ONNX file")
+
+
+def with_two_sizes(network: bytes) -> bytes:
+    """Say of the images' sides both a number and a name; protobuf's own writer keeps one of them."""
+    model = onnx.load_from_string(network)
+    model.graph.ClearField("input")
+    sides = sized(1, sized(2, b"n")) + 2 * sized(1, b"\x08" + varint(SIDE) + sized(2, b"s"))
+    images = sized(1, b"images") + sized(2, sized(1, b"\x08\x02" + sized(2, sides)))
+    graph = model.graph.SerializeToString() + sized(11, images)
+    model.ClearField("graph")
+    return model.SerializeToString() + sized(7, graph)
+
+
+damaged("two sizes of a side", with_two_sizes, "a side with two sizes")
 OTHERS = {
     "nothing": b"",
     "a text": b"hello, network",

@@ -20,7 +20,7 @@ from plainfilm.model import golden, manifest, members, onnx_check, signing
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.manifest import FORMAT, VERSION
 from plainfilm.model.members import Damaged
-from plainfilm.model.onnx_reading import NetworkRefused
+from plainfilm.model.onnx_safety.reading import NetworkRefused
 
 BESIDE = 128 << 20  # bytes that opening takes at most beside twice the file's size, for images of up to 512 px
 _MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEEN = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin", "seen.bin"  # fmt: skip

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model import onnx_reading, onnx_shapes
-from plainfilm.model.onnx_reading import Network, NetworkRefused, shown
-from plainfilm.model.onnx_shapes import Step, Value
+from plainfilm.model.onnx_safety import shapes as following
+from plainfilm.model.onnx_safety.calls import Value
+from plainfilm.model.onnx_safety.reading import Network, NetworkRefused, Tensor, read, shown
+from plainfilm.model.onnx_safety.shapes import Step
+from plainfilm.model.onnx_safety.writing import as_inputs
 
 OPSETS = range(13, 26)
 IR_VERSIONS = range(7, 15)
@@ -56,7 +58,7 @@ class Checked:
     def bare(self) -> tuple[bytes, dict[str, NDArray[Any]]]:
         """Split into a network whose larger weights are inputs, and these weights as views into `network`."""
         large = {name: values for name, values in self._weights.items() if values.nbytes >= _SMALL}
-        return onnx_reading.as_inputs(self.network, frozenset(large)), large
+        return as_inputs(self.network, frozenset(large)), large
 
 
 def check(network: bytes, *, outputs: Collection[str] = ("features", "logits")) -> Checked:
@@ -76,31 +78,34 @@ def check(network: bytes, *, outputs: Collection[str] = ("features", "logits")) 
         NaN or infinite weights, shapes that do not fit their bytes, other inputs or outputs, or more memory or work
         than its size and its images justify.
     """
-    read = onnx_reading.read(network)
-    _check_versions(read)
-    weights = {name: weight.values for name, weight in read.weights.items()}
+    graph = read(network)
+    _check_versions(graph)
+    weights = {name: weight.values for name, weight in graph.weights.items()}
     held = sum(values.nbytes for values in weights.values())
-    if len(read.nodes) > MOST_NODES or len(network) - held > BESIDE_WEIGHTS:
+    if len(graph.nodes) > MOST_NODES or len(network) - held > BESIDE_WEIGHTS:
         raise NetworkRefused("is mostly not weights")
-    _check_finite(read)
-    size = _image_size(read)
-    scale = max(1.0, (size / PLAIN_SIDE) ** 2)
-    most = held + int(ACTIVATIONS * scale)
-    activations = 0
-    for count in (1, BATCH):
-        steps = _follow(read, size, count, most * count)
-        if sum(step.work for step in steps) > WORK * scale * count:
-            raise NetworkRefused("takes far more work than its size and its images justify")
-        _check_folded(read, steps, held)
-        peak = _peak(read, steps, size, count)
-        in_all = sum(value.size for step in steps for value in step.outputs.values())
-        if peak > most * count or in_all > IN_ALL * most * count:
-            raise NetworkRefused(
-                f"takes {peak / count / 1e6:,.0f} MB an image, {in_all / count / 1e6:,.0f} MB in all: more than its size and its images justify"
-            )
-        activations = activations or peak
-    _check_needed(read, outputs)
-    return Checked(size, _widths(read), activations, network, weights)
+    _check_finite(graph)
+    size = _image_size(graph)
+    activations = [_check_cost(graph, size, count, held) for count in (1, BATCH)]
+    _check_needed(graph, outputs)
+    return Checked(size, _widths(graph), activations[0], network, weights)
+
+
+def _check_cost(graph: Network, size: int, count: int, held: int) -> int:
+    """Bound what a batch takes, and give the bytes alive at a time at most."""
+    scale = count * max(1.0, (size / PLAIN_SIDE) ** 2)
+    most = count * held + int(ACTIVATIONS * scale)
+    steps = _follow(graph, size, count, most)
+    if sum(step.work for step in steps) > WORK * scale:
+        raise NetworkRefused("takes far more work than its size and its images justify")
+    _check_folded(graph, steps, held)
+    peak = _peak(graph, steps, size, count)
+    in_all = sum(value.size for step in steps for value in step.outputs.values())
+    if peak > most or in_all > IN_ALL * most:
+        raise NetworkRefused(
+            f"takes {peak / count / 1e6:,.0f} MB an image, {in_all / count / 1e6:,.0f} MB in all: more than its size and its images justify"
+        )
+    return peak
 
 
 def _check_versions(network: Network) -> None:
@@ -110,7 +115,7 @@ def _check_versions(network: Network) -> None:
 
 def _check_finite(network: Network) -> None:
     attributes = (value for node in network.nodes for value in node.attributes.values())
-    inside = [each.values for each in attributes if isinstance(each, onnx_reading.Tensor)]
+    inside = [each.values for each in attributes if isinstance(each, Tensor)]
     for values in [*(weight.values for weight in network.weights.values()), *inside]:
         flat = values.reshape(-1)
         for at in range(0, flat.size if flat.dtype.kind == "f" else 0, _PIECE):
@@ -140,7 +145,7 @@ def _image_size(network: Network) -> int:
 def _follow(network: Network, size: int, count: int, most_bytes: int) -> list[Step]:
     """Follow the shapes, and compare them with what the file says of them: ONNX Runtime plans its memory by that."""
     images = {"images": Value((count, size, size), np.dtype("u1"))}
-    steps = onnx_shapes.follow(network, images, most_bytes=most_bytes, count=count)
+    steps = following.follow(network, images, most_bytes=most_bytes, count=count)
     shapes = {name: value for step in steps for name, value in step.outputs.items()}
     for info in (*network.infos, *network.outputs):
         if info.name not in shapes:

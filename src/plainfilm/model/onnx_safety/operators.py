@@ -1,239 +1,53 @@
-"""What size each tensor of an ONNX network has for a given number of images, without running it.
+"""What size the outputs of each allowed operator have, one short rule an operator, after the operators' own specification.
 
-One short rule an operator, after the operators' own specification (ONNX Operators.md, versions 13 to 24), for those that feed-forward image
-networks are made of. An operator or attribute that is not in the table is refused, and so is a size that depends on what
-an image shows.
+Operators.md of ONNX, versions 13 to 25, of what feed-forward image networks are made of. `tests/model/test_onnx_check.py`
+compares every rule with ONNX Runtime.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_reading import DTYPES, Network, NetworkRefused, Node, Tensor, shown
+from plainfilm.model.onnx_safety.calls import Call, Rule, Shape, Value, constant
+from plainfilm.model.onnx_safety.fields import DTYPES
+from plainfilm.model.onnx_safety.reading import Tensor
 
-Shape = tuple[int, ...]
-_FEW = 64  # numbers that are followed through the graph as sizes may be
-_MOST_SIDES = 8
 WIDEST = 4096  # pixels a side that an enlargement may give
 _FLOAT, _INT64, _BOOL = np.dtype("<f4"), np.dtype("<i8"), np.dtype("?")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Value:
-    """What is known of a tensor.
-
-    `numbers` where they are few and no pixel changes them; `constant` where ONNX Runtime may compute it while loading.
-    """
-
-    shape: Shape
-    dtype: np.dtype[Any]
-    numbers: NDArray[Any] | None = None
-    constant: bool = False
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """What running a node takes: `outputs` by name, bytes of `workspace`, multiplications (`work`)."""
-
-    outputs: Mapping[str, Value]
-    workspace: int
-    work: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Call:
-    """A node with what it is given."""
-
-    node: Node
-    given: Sequence[Value | None]
-    images: int
-
-    def refuse(self, why: str) -> NetworkRefused:
-        return NetworkRefused(f"has an operator {shown(self.node.op)} {why}")
-
-    def has(self, place: int) -> bool:
-        return place < len(self.given) and self.given[place] is not None
-
-    def value(self, place: int = 0) -> Value:
-        value = self.given[place] if place < len(self.given) else None
-        if value is None:
-            raise self.refuse("without an input that it needs")
-        return value
-
-    def shape(self, place: int = 0, *, sides: int | None = None) -> Shape:
-        shape = self.value(place).shape
-        if sides is not None and len(shape) != sides:
-            raise self.refuse(f"on {len(shape)} sides where {sides} are expected")
-        return shape
-
-    def numbers(self, place: int, attribute: str = "") -> list[int] | None:
-        """Whole numbers from an input, or in older versions from an attribute; None where neither is given."""
-        if self.has(place):
-            numbers = self.value(place).numbers
-            if numbers is None or numbers.dtype.kind not in "iu" or numbers.ndim > 1:
-                raise self.refuse("whose sizes depend on the image")
-            return [int(each) for each in numbers.ravel()]
-        return self.ints(attribute) if attribute else None
-
-    def ints(self, name: str) -> list[int] | None:
-        value = self.node.attributes.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, tuple) or not all(isinstance(each, int) for each in value):
-            raise self.refuse(f"whose {name} are no whole numbers")
-        return [int(each) for each in value]
-
-    def whole(self, name: str, default: int) -> int:
-        value = self.node.attributes.get(name, default)
-        if not isinstance(value, int):
-            raise self.refuse(f"whose {name} is no whole number")
-        return value
-
-    def text(self, name: str, default: str) -> str:
-        value = self.node.attributes.get(name, default)
-        if not isinstance(value, str):
-            raise self.refuse(f"whose {name} is no word")
-        return value
-
-    def axis(self, default: int, *, sides: int | None = None) -> int:
-        return self.axes([self.whole("axis", default)], sides)[0]
-
-    def axes(self, given: Sequence[int], sides: int | None = None) -> list[int]:
-        """Count axes from the front; each may be named once."""
-        sides = len(self.shape()) if sides is None else sides
-        found = [axis + sides if axis < 0 else axis for axis in given]
-        if not all(0 <= axis < sides for axis in found) or len(set(found)) != len(found):
-            raise self.refuse("along an axis that is not there")
-        return found
-
-    def like(self, shape: Sequence[int]) -> list[Value]:
-        """One output of this shape and of the first input's dtype."""
-        return [Value(tuple(shape), self.value().dtype)]
-
-
-_Rule = Callable[[_Call], list[Value]]
-
-
-def follow(network: Network, images: Mapping[str, Value], *, most_bytes: int, count: int) -> list[Step]:
-    """Go through a network in its order and give what each node takes.
-
-    Parameters
-    ----------
-    network
-        As read.
-    images
-        The inputs by name.
-    most_bytes
-        That a single tensor may have.
-    count
-        Images in a batch.
-
-    Raises
-    ------
-    NetworkRefused
-        An operator, attribute or shape that is not known, or a tensor that is too large.
-    """
-    known = dict(images) | {name: _constant(weight) for name, weight in network.weights.items()}
-    if len(known) != len(images) + len(network.weights):
-        raise NetworkRefused("has two tensors of one name")
-    steps = []
-    for node in network.nodes:
-        call = _Call(node, [_find(known, name) for name in node.inputs], count)
-        outputs = dict(zip(node.outputs, _apply(call), strict=True))
-        for name, value in outputs.items():
-            if name in known or not name:
-                raise NetworkRefused("has two tensors of one name, or one without")
-            if len(value.shape) > _MOST_SIDES or value.size > most_bytes:
-                raise call.refuse(f"that gives {value.size:,} bytes")
-        known |= outputs
-        steps.append(Step(outputs, _workspace(call, outputs), _work(call, outputs)))
-    return steps
-
-
-def _constant(weight: Tensor) -> Value:
-    values = weight.values
-    return Value(values.shape, values.dtype, values if values.size <= _FEW else None, constant=True)
-
-
-def _find(known: Mapping[str, Value], name: str) -> Value | None:
-    if name and name not in known:
-        raise NetworkRefused(f"uses a tensor before it is there: {shown(name)}")
-    return known[name] if name else None
-
-
-def _apply(call: _Call) -> list[Value]:
-    node = call.node
-    rule, attributes = _OPERATORS.get(node.op, (None, frozenset[str]()))
-    if rule is None:
-        raise call.refuse("that is not allowed here")
-    strange = node.attributes.keys() - attributes
-    if strange:
-        raise call.refuse(f"with an attribute unknown here: {shown(min(strange))}")
-    try:
-        found = rule(call)
-        if len(found) != len(node.outputs):
-            raise call.refuse("with another number of outputs")
-        return [_with_numbers(call, value) for value in found]
-    except (
-        ValueError,
-        IndexError,
-        OverflowError,
-        TypeError,
-    ) as error:  # NumPy's, of shapes and numbers that do not fit
-        raise call.refuse("on shapes that do not fit") from error
-
-
-def _with_numbers(call: _Call, value: Value) -> Value:
-    given = [each for each in call.given if each is not None]
-    constant = value.constant or (bool(given) and all(each.constant for each in given))
-    numbers = value.numbers
-    if numbers is None and call.node.op in _ARITHMETIC and math.prod(value.shape) <= _FEW:
-        operands = [each.numbers for each in given]
-        if all(each is not None for each in operands):
-            with np.errstate(all="ignore"):
-                numbers = np.asarray(_ARITHMETIC[call.node.op](call, operands)).astype(value.dtype).reshape(value.shape)
-    return Value(value.shape, value.dtype, numbers, constant)
-
 
 # Rules. Each gives its outputs; `like` gives one of the first input's dtype.
 
 
-def _same(call: _Call) -> list[Value]:
+def _same(call: Call) -> list[Value]:
     return call.like(call.shape())
 
 
-def _cast(call: _Call) -> list[Value]:
+def _cast(call: Call) -> list[Value]:
     dtype = DTYPES.get(call.whole("to", 0))
     if dtype is None:
         raise call.refuse("to a type that is not allowed here")
     return [Value(call.shape(), dtype)]
 
 
-def _constant_node(call: _Call) -> list[Value]:
+def _constant_node(call: Call) -> list[Value]:
     if len(call.node.attributes) != 1:
         raise call.refuse("with no value, or with several")
     (name, value), *_ = call.node.attributes.items()
     if isinstance(value, Tensor):
-        return [_constant(value)]
+        return [constant(value)]
     dtype = _FLOAT if "float" in name else _INT64
-    return [_constant(Tensor("", np.array(value, dtype)))]
+    return [constant(Tensor("", np.array(value, dtype)))]
 
 
-def _broadcast(call: _Call) -> list[Value]:
+def _broadcast(call: Call) -> list[Value]:
     return call.like(_joint(call, range(len(call.given))))
 
 
-def _joint(call: _Call, places: Sequence[int]) -> Shape:
+def _joint(call: Call, places: Sequence[int]) -> Shape:
     """NumPy's broadcasting, which is ONNX's (Broadcasting.md)."""
     joint: list[int] = []
     for place in places:
@@ -246,15 +60,15 @@ def _joint(call: _Call, places: Sequence[int]) -> Shape:
     return tuple(joint)
 
 
-def _compare(call: _Call) -> list[Value]:
+def _compare(call: Call) -> list[Value]:
     return [Value(_joint(call, (0, 1)), _BOOL)]
 
 
-def _where(call: _Call) -> list[Value]:
+def _where(call: Call) -> list[Value]:
     return [Value(_joint(call, (0, 1, 2)), call.value(1).dtype)]
 
 
-def _reduce(call: _Call) -> list[Value]:
+def _reduce(call: Call) -> list[Value]:
     axes = call.numbers(1, "axes")
     if not axes:
         axes = [] if call.whole("noop_with_empty_axes", 0) else list(range(len(call.shape())))
@@ -262,7 +76,7 @@ def _reduce(call: _Call) -> list[Value]:
     return call.like([1 if at in gone else side for at, side in enumerate(call.shape()) if kept or at not in gone])
 
 
-def _windows(call: _Call, kernel: Sequence[int], *, ceil: bool = False) -> list[int]:
+def _windows(call: Call, kernel: Sequence[int], *, ceil: bool = False) -> list[int]:
     """Height and width after a convolution or a pool (Operators.md, Conv and MaxPool)."""
     sides = call.shape(sides=4)[2:]
     steps, dilations = call.ints("strides") or [1, 1], call.ints("dilations") or [1, 1]
@@ -285,7 +99,7 @@ def _windows(call: _Call, kernel: Sequence[int], *, ceil: bool = False) -> list[
     return [count - ((count - 1) * step >= end) for count, step, end in zip(counts, steps, inside, strict=True)]
 
 
-def _conv(call: _Call) -> list[Value]:
+def _conv(call: Call) -> list[Value]:
     images, channels, *_ = call.shape(sides=4)
     filters, depth, *kernel = call.shape(1, sides=4)
     groups = call.whole("group", 1)
@@ -295,24 +109,24 @@ def _conv(call: _Call) -> list[Value]:
     return call.like([images, filters, *_windows(call, kernel)])
 
 
-def _pool(call: _Call) -> list[Value]:
+def _pool(call: Call) -> list[Value]:
     kernel = call.ints("kernel_shape")
     if kernel is None:
         raise call.refuse("without a window")
     return call.like([*call.shape(sides=4)[:2], *_windows(call, kernel, ceil=bool(call.whole("ceil_mode", 0)))])
 
 
-def _global_pool(call: _Call) -> list[Value]:
+def _global_pool(call: Call) -> list[Value]:
     return call.like([*call.shape(sides=4)[:2], 1, 1])
 
 
-def _batch_norm(call: _Call) -> list[Value]:
+def _batch_norm(call: Call) -> list[Value]:
     if call.whole("training_mode", 0):
         raise call.refuse("in training")
     return _same(call)
 
 
-def _matmul(call: _Call) -> list[Value]:
+def _matmul(call: Call) -> list[Value]:
     left, right = call.shape(0), call.shape(1)
     if min(len(left), len(right)) < 2 or left[-1] != right[-2]:
         raise call.refuse("on shapes that do not fit")
@@ -320,7 +134,7 @@ def _matmul(call: _Call) -> list[Value]:
     return call.like([*batch, left[-2], right[-1]])
 
 
-def _gemm(call: _Call) -> list[Value]:
+def _gemm(call: Call) -> list[Value]:
     left, right = call.shape(0, sides=2), call.shape(1, sides=2)
     rows, inner = reversed(left) if call.whole("transA", 0) else left
     other, columns = reversed(right) if call.whole("transB", 0) else right
@@ -329,7 +143,7 @@ def _gemm(call: _Call) -> list[Value]:
     return call.like([rows, columns])
 
 
-def _concat(call: _Call) -> list[Value]:
+def _concat(call: Call) -> list[Value]:
     axis, first = call.axis(0), call.shape()
     shapes = [call.shape(place) for place in range(len(call.given))]
     if any((*each[:axis], *each[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]) for each in shapes):
@@ -337,7 +151,7 @@ def _concat(call: _Call) -> list[Value]:
     return call.like([*first[:axis], sum(each[axis] for each in shapes), *first[axis + 1 :]])
 
 
-def _split(call: _Call) -> list[Value]:
+def _split(call: Call) -> list[Value]:
     axis, shape = call.axis(0), call.shape()
     parts, side = len(call.node.outputs), shape[axis]
     each = -(-side // parts)
@@ -347,7 +161,7 @@ def _split(call: _Call) -> list[Value]:
     return [value for size in sizes for value in call.like([*shape[:axis], size, *shape[axis + 1 :]])]
 
 
-def _cuts(call: _Call) -> list[slice]:
+def _cuts(call: Call) -> list[slice]:
     starts, ends, shape = call.numbers(1), call.numbers(2), call.shape()
     if starts is None or ends is None or len(starts) != len(ends):
         raise call.refuse("without its ends")
@@ -364,16 +178,16 @@ def _ends(start: int, end: int, step: int, side: int) -> tuple[int, int | None, 
     return first, None if last < 0 else last, step
 
 
-def _slice(call: _Call) -> list[Value]:
+def _slice(call: Call) -> list[Value]:
     return call.like([len(range(side)[cut]) for cut, side in zip(_cuts(call), call.shape(), strict=True)])
 
 
-def _gather(call: _Call) -> list[Value]:
+def _gather(call: Call) -> list[Value]:
     axis, shape = call.axis(0), call.shape()
     return call.like([*shape[:axis], *call.shape(1), *shape[axis + 1 :]])
 
 
-def _flatten(call: _Call) -> list[Value]:
+def _flatten(call: Call) -> list[Value]:
     shape, axis = call.shape(), call.whole("axis", 1)
     axis += len(shape) if axis < 0 else 0
     if not 0 <= axis <= len(shape):
@@ -381,7 +195,7 @@ def _flatten(call: _Call) -> list[Value]:
     return call.like([math.prod(shape[:axis]), math.prod(shape[axis:])])
 
 
-def _reshape(call: _Call) -> list[Value]:
+def _reshape(call: Call) -> list[Value]:
     shape, target = call.shape(), call.numbers(1)
     if target is None or target.count(-1) > 1 or min(target, default=0) < -1:
         raise call.refuse("without a shape")
@@ -394,7 +208,7 @@ def _reshape(call: _Call) -> list[Value]:
     return call.like(target)
 
 
-def _transpose(call: _Call) -> list[Value]:
+def _transpose(call: Call) -> list[Value]:
     shape = call.shape()
     order = call.ints("perm") or list(reversed(range(len(shape))))
     if sorted(order) != list(range(len(shape))):
@@ -402,7 +216,7 @@ def _transpose(call: _Call) -> list[Value]:
     return call.like([shape[axis] for axis in order])
 
 
-def _squeeze(call: _Call) -> list[Value]:
+def _squeeze(call: Call) -> list[Value]:
     shape, axes = call.shape(), call.numbers(1)
     gone = [at for at, side in enumerate(shape) if side == 1] if axes is None else call.axes(axes)
     if any(shape[axis] != 1 for axis in gone):
@@ -410,14 +224,14 @@ def _squeeze(call: _Call) -> list[Value]:
     return call.like([side for at, side in enumerate(shape) if at not in gone])
 
 
-def _unsqueeze(call: _Call) -> list[Value]:
+def _unsqueeze(call: Call) -> list[Value]:
     shape, axes = call.shape(), call.numbers(1) or []
     sides = len(shape) + len(axes)
     added, rest = call.axes(axes, sides), iter(shape)
     return call.like([1 if at in added else next(rest) for at in range(sides)])
 
 
-def _pad(call: _Call) -> list[Value]:
+def _pad(call: Call) -> list[Value]:
     shape, pads = call.shape(), call.numbers(1)
     axes = call.axes(call.numbers(3) or range(len(shape)))
     if pads is None or len(pads) != 2 * len(axes):
@@ -430,7 +244,7 @@ def _pad(call: _Call) -> list[Value]:
     return call.like(sides)
 
 
-def _resize(call: _Call) -> list[Value]:
+def _resize(call: Call) -> list[Value]:
     shape = call.shape()
     scales = call.value(2).numbers if call.has(2) else None
     if call.text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
@@ -450,13 +264,13 @@ def _resize(call: _Call) -> list[Value]:
     return call.like(sides)
 
 
-def _shape_of(call: _Call) -> list[Value]:
+def _shape_of(call: Call) -> list[Value]:
     shape = call.shape()
     sides = shape[slice(call.whole("start", 0), call.whole("end", len(shape)))]
     return [Value((len(sides),), _INT64, np.array(sides, np.int64), constant=True)]
 
 
-def _expand(call: _Call) -> list[Value]:
+def _expand(call: Call) -> list[Value]:
     """Repeat over the images, as slopes of the logits are; over other sides it makes much out of little."""
     shape, target = call.shape(), call.numbers(1) or []
     whole = np.broadcast_shapes(shape, tuple(target))
@@ -466,7 +280,7 @@ def _expand(call: _Call) -> list[Value]:
     return call.like(whole)
 
 
-def _between_depth_and_space(call: _Call) -> list[Value]:
+def _between_depth_and_space(call: Call) -> list[Value]:
     images, channels, height, width = call.shape(sides=4)
     block = call.whole("blocksize", 0)
     to_space = call.node.op == "DepthToSpace"
@@ -477,14 +291,14 @@ def _between_depth_and_space(call: _Call) -> list[Value]:
     return call.like([images, channels * block**2, height // block, width // block])
 
 
-def _divided(_call: _Call, operands: Sequence[NDArray[Any]]) -> Any:
+def _divided(_call: Call, operands: Sequence[NDArray[Any]]) -> Any:
     first, second = operands
     if first.dtype.kind == "f":
         return first / second
     return np.where(second == 0, 0, np.trunc(first / np.where(second == 0, 1, second)))
 
 
-_ARITHMETIC: Mapping[str, Callable[[_Call, Any], Any]] = MappingProxyType(
+ARITHMETIC: Mapping[str, Callable[[Call, Any], Any]] = MappingProxyType(
     {
         "Add": lambda _, x: x[0] + x[1],
         "Cast": lambda _, x: x[0],
@@ -502,11 +316,11 @@ _ARITHMETIC: Mapping[str, Callable[[_Call, Any], Any]] = MappingProxyType(
 )
 
 
-def _rows(rule: _Rule, attributes: str, *ops: str) -> dict[str, tuple[_Rule, frozenset[str]]]:
+def _rows(rule: Rule, attributes: str, *ops: str) -> dict[str, tuple[Rule, frozenset[str]]]:
     return dict.fromkeys(ops, (rule, frozenset(attributes.split())))
 
 
-_OPERATORS: Mapping[str, tuple[_Rule, frozenset[str]]] = MappingProxyType(
+OPERATORS: Mapping[str, tuple[Rule, frozenset[str]]] = MappingProxyType(
     _rows(_same, "", "Abs", "Ceil", "Clip", "Erf", "Exp", "Floor", "HardSwish", "Identity", "Log", "Neg", "Not",
           "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh")
     | _rows(_same, "alpha", "Elu", "LeakyRelu", "ThresholdedRelu")
@@ -545,30 +359,3 @@ _OPERATORS: Mapping[str, tuple[_Rule, frozenset[str]]] = MappingProxyType(
     | _rows(_between_depth_and_space, "blocksize mode", "DepthToSpace", "SpaceToDepth")
     | _rows(_constant_node, "value value_float value_floats value_int value_ints", "Constant")
 )  # fmt: skip
-
-# Bytes that ONNX Runtime's kernels take beside their outputs (measured, version 1.32), in multiples of the largest tensor.
-_WORKSPACE: Mapping[str, int] = MappingProxyType(
-    {"Dropout": 1, "HardSwish": 1, "LRN": 3, "LogSoftmax": 2, "Max": 2, "Mean": 2, "Min": 2, "Resize": 1, "Softmax": 2}
-    | {"Sum": 2, "Where": 2}
-)
-
-
-def _workspace(call: _Call, outputs: Mapping[str, Value]) -> int:
-    op, taken = call.node.op, max((each.size for each in call.given if each is not None), default=0)
-    if op.startswith("Reduce"):
-        return 2 * taken  # indices, 8 bytes a number
-    if op == "Conv":
-        return min(call.value(1).size, taken * math.prod(call.shape(1)[2:]))  # unfolded windows, where they are fewer
-    return _WORKSPACE.get(op, 0) * max(taken, *(each.size for each in outputs.values()))
-
-
-def _work(call: _Call, outputs: Mapping[str, Value]) -> int:
-    """Multiplications, or numbers touched where there are none."""
-    size = sum(math.prod(each.shape) for each in outputs.values())
-    if call.node.op == "Conv":
-        return size * math.prod(call.shape(1)[1:])
-    if call.node.op in {"MatMul", "Gemm"}:
-        return size * max(1, call.shape()[0 if call.whole("transA", 0) else -1])
-    if call.node.op.endswith("Pool") or call.node.op == "LRN":
-        return size * max(math.prod(call.ints("kernel_shape") or [1]), call.whole("size", 1)) + math.prod(call.shape())
-    return size + sum(math.prod(each.shape) for each in call.given if each is not None)

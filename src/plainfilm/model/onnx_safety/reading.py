@@ -1,8 +1,4 @@
-"""ONNX's protobuf messages read with bounds, for a network that nobody vouches for: neither the package onnx nor ONNX Runtime.
-
-Only the fields that a plain network needs are known; their numbers are those of onnx.proto (ONNX 1.23, IR version 13). The
-messages below lie at most five deep (model, graph, node, attribute, tensor), and none holds itself: there is no recursion.
-"""
+"""ONNX's protobuf messages read with bounds, for a network that nobody vouches for: neither the package onnx nor ONNX Runtime."""
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -13,111 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_PARTS = 100_000  # messages (each as much as five fields), fields and numbers outside of raw weights
-_ONLY_ONCE, _MANY = False, True
+from plainfilm.model.onnx_safety.fields import ATTRIBUTES, DTYPES, MESSAGES, REFUSED
 
-# What each message may hold: field number -> name, kind, whether it may come more than once. None: refused by its name.
-_Fields = Mapping[int, tuple[str, str, bool]]
-_MESSAGES: Mapping[str, _Fields] = MappingProxyType(
-    {
-        "ModelProto": {
-            1: ("ir_version", "int", _ONLY_ONCE),
-            2: ("producer_name", "skipped", _ONLY_ONCE),
-            3: ("producer_version", "skipped", _ONLY_ONCE),
-            4: ("domain", "skipped", _ONLY_ONCE),
-            5: ("model_version", "int", _ONLY_ONCE),
-            6: ("doc_string", "skipped", _ONLY_ONCE),
-            7: ("graph", "GraphProto", _ONLY_ONCE),
-            8: ("opset_import", "OperatorSetIdProto", _MANY),
-            14: ("metadata_props", "skipped", _MANY),
-        },
-        "OperatorSetIdProto": {1: ("domain", "text", _ONLY_ONCE), 2: ("version", "int", _ONLY_ONCE)},
-        "GraphProto": {
-            1: ("node", "NodeProto", _MANY),
-            2: ("name", "skipped", _ONLY_ONCE),
-            5: ("initializer", "TensorProto", _MANY),
-            10: ("doc_string", "skipped", _ONLY_ONCE),
-            11: ("input", "ValueInfoProto", _MANY),
-            12: ("output", "ValueInfoProto", _MANY),
-            13: ("value_info", "ValueInfoProto", _MANY),
-            16: ("metadata_props", "skipped", _MANY),
-        },
-        "NodeProto": {
-            1: ("input", "text", _MANY),
-            2: ("output", "text", _MANY),
-            3: ("name", "skipped", _ONLY_ONCE),
-            4: ("op_type", "text", _ONLY_ONCE),
-            5: ("attribute", "AttributeProto", _MANY),
-            6: ("doc_string", "skipped", _ONLY_ONCE),
-            7: ("domain", "text", _ONLY_ONCE),
-            9: ("metadata_props", "skipped", _MANY),
-        },
-        "AttributeProto": {
-            1: ("name", "text", _ONLY_ONCE),
-            2: ("f", "float", _ONLY_ONCE),
-            3: ("i", "int", _ONLY_ONCE),
-            4: ("s", "text", _ONLY_ONCE),
-            5: ("t", "TensorProto", _ONLY_ONCE),
-            7: ("floats", "floats", _MANY),
-            8: ("ints", "ints", _MANY),
-            13: ("doc_string", "skipped", _ONLY_ONCE),
-            20: ("type", "int", _ONLY_ONCE),
-        },
-        "TensorProto": {
-            1: ("dims", "ints", _MANY),
-            2: ("data_type", "int", _ONLY_ONCE),
-            4: ("float_data", "bytes", _ONLY_ONCE),
-            5: ("int32_data", "ints", _MANY),
-            7: ("int64_data", "ints", _MANY),
-            8: ("name", "text", _ONLY_ONCE),
-            9: ("raw_data", "bytes", _ONLY_ONCE),
-            10: ("double_data", "bytes", _ONLY_ONCE),
-            12: ("doc_string", "skipped", _ONLY_ONCE),
-            14: ("data_location", "int", _ONLY_ONCE),
-        },
-        "ValueInfoProto": {
-            1: ("name", "text", _ONLY_ONCE),
-            2: ("type", "TypeProto", _ONLY_ONCE),
-            3: ("doc_string", "skipped", _ONLY_ONCE),
-            4: ("metadata_props", "skipped", _MANY),
-        },
-        "TypeProto": {1: ("tensor_type", "TypeProto.Tensor", _ONLY_ONCE), 6: ("denotation", "skipped", _ONLY_ONCE)},
-        "TypeProto.Tensor": {1: ("elem_type", "int", _ONLY_ONCE), 2: ("shape", "TensorShapeProto", _ONLY_ONCE)},
-        "TensorShapeProto": {1: ("dim", "TensorShapeProto.Dimension", _MANY)},
-        "TensorShapeProto.Dimension": {
-            1: ("dim_value", "int", _ONLY_ONCE),
-            2: ("dim_param", "skipped", _ONLY_ONCE),
-            3: ("denotation", "skipped", _ONLY_ONCE),
-        },
-    }
-)
-# Fields that are known and refused, for a reason that tells more than a number.
-_REFUSED: Mapping[tuple[str, int], str] = MappingProxyType(
-    {
-        ("ModelProto", 20): "training steps",
-        ("ModelProto", 25): "functions of its own",
-        ("GraphProto", 14): "quantization",
-        ("GraphProto", 15): "sparse weights",
-        ("NodeProto", 8): "functions of its own",
-        ("AttributeProto", 6): "a graph inside a node",
-        ("AttributeProto", 11): "a graph inside a node",
-        ("AttributeProto", 21): "functions of its own",
-        ("AttributeProto", 22): "sparse weights",
-        ("AttributeProto", 23): "sparse weights",
-        ("TensorProto", 3): "weights in segments",
-        ("TensorProto", 6): "text as weights",
-        ("TensorProto", 13): "weights in other files",
-        ("TypeProto", 4): "sequences",
-        ("TypeProto", 5): "maps",
-        ("TypeProto", 8): "sparse tensors",
-        ("TypeProto", 9): "optional tensors",
-    }
-)
-# TensorProto.DataType; text, complex and the small floats are left out: ONNX Runtime computes none of them on a processor.
-DTYPES: Mapping[int, np.dtype[Any]] = MappingProxyType(
-    {number: np.dtype(name) for number, name in ((1, "<f4"), (2, "u1"), (3, "i1"), (6, "<i4"), (7, "<i8"), (9, "?"), (11, "<f8"))}
-)  # fmt: skip
-_VARINT, _EIGHT, _SIZED, _FOUR = 0, 1, 2, 5  # wire types; groups (3, 4) are refused
+MOST_PARTS = 100_000  # messages (each as much as five fields), fields and numbers outside of raw weights
+VARINT, _EIGHT, SIZED, _FOUR = 0, 1, 2, 5  # wire types; groups (3, 4) are refused
 _LONGEST_NAME = 1024  # bytes
 
 
@@ -178,7 +73,7 @@ def read(data: bytes) -> Network:
     """
     if data[4:8] == b"ORTM":  # ONNX Runtime takes such bytes for its own format, which this does not read
         raise NetworkRefused("is not an ONNX file")
-    model = _Reader().message("ModelProto", memoryview(data))
+    model = Reader().message("ModelProto", memoryview(data))
     if "graph" not in model:
         raise NetworkRefused("has no graph")
     graph = model["graph"]
@@ -201,20 +96,21 @@ def read(data: bytes) -> Network:
     )
 
 
-class _Reader:
+class Reader:
     """Messages to dictionaries; counts what it reads, since each number becomes an object many times its size."""
 
     def __init__(self) -> None:
         self._left = MOST_PARTS
 
     def message(self, kind: str, data: memoryview) -> dict[str, Any]:
-        known, found = _MESSAGES[kind], dict[str, Any]()
+        """Read one message: its fields by name, those that may come more than once as lists."""
+        known, found = MESSAGES[kind], dict[str, Any]()
         self._count(4)
         for number, wire, value, _ in fields(data):
             self._count(1)
             if number not in known:
                 raise NetworkRefused(
-                    f"holds {_REFUSED.get((kind, number), f'a field {number} of {kind}, unknown here')}"
+                    f"holds {REFUSED.get((kind, number), f'a field {number} of {kind}, unknown here')}"
                 )
             name, what, many = known[number]
             read_value = self._value(what, wire, value)
@@ -232,13 +128,13 @@ class _Reader:
             raise NetworkRefused(f"has more than {MOST_PARTS:,} parts")
 
     def _value(self, what: str, wire: int, value: Any) -> Any:
-        expected = {"int": _VARINT, "float": _FOUR}.get(what, _SIZED)
-        single = {"ints": _VARINT, "floats": _FOUR}.get(what)
+        expected = {"int": VARINT, "float": _FOUR}.get(what, SIZED)
+        single = {"ints": VARINT, "floats": _FOUR}.get(what)
         if wire not in {expected, single}:
             raise NetworkRefused("is damaged: a field has another type")
-        if what in _MESSAGES:
+        if what in MESSAGES:
             return self.message(what, value)
-        if what == "ints" and wire == _SIZED:
+        if what == "ints" and wire == SIZED:
             return self._packed(value)
         if what == "floats":
             self._count(len(value) // 4)
@@ -268,12 +164,12 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, Any, memoryview]]:
         key, at = _varint(data, at)
         wire, size = key & 7, 0
         value: Any
-        if wire == _VARINT:
+        if wire == VARINT:
             value, at = _varint(data, at)
         else:
-            if wire == _SIZED:
+            if wire == SIZED:
                 size, at = _varint(data, at)
-            size = {_EIGHT: 8, _FOUR: 4, _SIZED: size}.get(wire, -1)
+            size = {_EIGHT: 8, _FOUR: 4, SIZED: size}.get(wire, -1)
             if not 0 <= size <= len(data) - at:
                 raise NetworkRefused("is damaged or cut off")
             value = data[at : at + size]
@@ -290,15 +186,6 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
             value &= (1 << 64) - 1
             return value - (value >> 63 << 64), at + place + 1
     raise NetworkRefused("is damaged or cut off")
-
-
-def varint(value: int) -> bytes:
-    """Write a number of 0 or more as protobuf does."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*out, value))
 
 
 def _text(value: memoryview) -> str:
@@ -372,12 +259,6 @@ def _data(fields_: Mapping[str, Any], dtype: np.dtype[Any]) -> memoryview | byte
         raise NetworkRefused("has weights out of range") from error
 
 
-# AttributeProto.AttributeType -> field and what stands for an empty one.
-_ATTRIBUTES: Mapping[int, tuple[str, Any]] = MappingProxyType(
-    {1: ("f", 0.0), 2: ("i", 0), 3: ("s", ""), 4: ("t", None), 6: ("floats", ()), 7: ("ints", ())}
-)
-
-
 def _node(fields_: Mapping[str, Any]) -> Node:
     op, domain = fields_.get("op_type", ""), fields_.get("domain", "")
     if domain not in {"", "ai.onnx"}:
@@ -391,7 +272,7 @@ def _node(fields_: Mapping[str, Any]) -> Node:
 
 def _attribute(fields_: Mapping[str, Any]) -> tuple[str, Attribute]:
     kind, name = fields_.get("type", 0), fields_.get("name", "")
-    field, empty = _ATTRIBUTES.get(kind, ("", None))
+    field, empty = ATTRIBUTES.get(kind, ("", None))
     value = fields_.get(field, empty)
     if value is None or {"f", "i", "s", "t", "floats", "ints"} & fields_.keys() - {field}:
         raise NetworkRefused(f"has an attribute of a kind unknown here: {shown(name)}")
@@ -414,46 +295,3 @@ def _info(fields_: Mapping[str, Any]) -> Info:
 def shown(name: str) -> str:
     """Make a name from a file fit to be shown in a line."""
     return "".join(each if each.isprintable() else "?" for each in name[:60])
-
-
-_GRAPH, _INITIALIZER, _INPUT = (
-    7,
-    5,
-    11,
-)  # field numbers of ModelProto.graph, GraphProto.initializer and GraphProto.input
-
-
-def as_inputs(data: bytes, names: frozenset[str]) -> bytes:
-    """Write the same network with some weights as inputs, so that they can be given from where they lie, uncopied.
-
-    Parameters
-    ----------
-    data
-        A network that `read` takes.
-    names
-        Of weights.
-    """
-    return b"".join(
-        _sized(_GRAPH, b"".join(_graph_fields(value, names))) if number == _GRAPH else bytes(raw)
-        for number, _, value, raw in fields(memoryview(data))
-    )
-
-
-def _graph_fields(graph: memoryview, names: frozenset[str]) -> Iterator[bytes | memoryview]:
-    for number, _, value, raw in fields(graph):
-        if number != _INITIALIZER:
-            yield raw
-            continue
-        tensor = _Reader().message("TensorProto", value)
-        yield _sized(_INPUT, _value_info(tensor)) if tensor["name"] in names else raw
-
-
-def _value_info(tensor: Mapping[str, Any]) -> bytes:
-    """Write the ValueInfoProto of a TensorProto: name 1, type 2 (tensor_type 1 (elem_type 1, shape 2 (dim 1 (dim_value 1))))."""
-    sides = b"".join(_sized(1, b"\x08" + varint(side)) for side in tensor.get("dims", ()))
-    of_tensor = b"\x08" + varint(tensor["data_type"]) + _sized(2, sides)
-    return _sized(1, tensor["name"].encode()) + _sized(2, _sized(1, of_tensor))
-
-
-def _sized(number: int, content: bytes) -> bytes:
-    return varint(number << 3 | _SIZED) + varint(len(content)) + content
