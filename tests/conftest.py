@@ -1,8 +1,11 @@
 """Fixtures that every room shares."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+from plainfilm import cli
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +15,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder ../shared with real radiographs and weights, which is not part of the repository")
     return folder
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run a command in this process, in a folder of its own: exit code, stdout, stderr."""
+
+    def called(*words):
+        monkeypatch.setattr(sys, "argv", ["plainfilm", *map(str, words)])
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return called

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plainfilm import cli, pipeline
+from plainfilm import pipeline
 from plainfilm.data import phantom
 from plainfilm.evidence import run_folder
 
@@ -39,25 +39,6 @@ def store(folder):
 @pytest.fixture(scope="module")
 def run(folder, store):
     return pipeline.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    """Run a command in this process, in a folder of its own: exit code, stdout, stderr."""
-
-    def called(*words):
-        monkeypatch.setattr(sys, "argv", ["plainfilm", *map(str, words)])
-        monkeypatch.chdir(tmp_path)
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return called
 
 
 @pytest.fixture

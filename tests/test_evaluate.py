@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 import plainfilm
-from plainfilm import cli, pipeline
+from plainfilm import pipeline
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
@@ -78,23 +77,6 @@ def ward(folder):
     """Films of the sick alone."""
     write_films(folder / "ward", 40, seed=5, classes=["COVID"])
     return folder / "ward"
-
-
-@pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    def called(*words):
-        monkeypatch.setattr(sys, "argv", ["plainfilm", *map(str, words)])
-        monkeypatch.chdir(tmp_path)
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return called
 
 
 MAPPED = ("--map", "COVID-19=COVID,well=NORMAL")

@@ -68,6 +68,9 @@ def _bundle(path: Path, require_signature: Path | None) -> dict[str, Any]:
     from plainfilm.model import bundle
 
     opened = bundle.load(path, require_signature=require_signature)
+    signed = "yes, by a key to be checked" if opened.is_signed else "no"
+    if require_signature:
+        signed = "for the key given"
     about = {key: value for key, value in opened.manifest.items() if key not in {"members", "format"}}
     try:
         test = opened.metrics["splits"]["test"]
@@ -75,11 +78,7 @@ def _bundle(path: Path, require_signature: Path | None) -> dict[str, Any]:
             "kind": "bundle",
             "path": str(path),
             **about,
-            "signed": "for the key given"
-            if require_signature
-            else "yes, by a key to be checked"
-            if opened.is_signed
-            else "no",
+            "signed": signed,
             "test_accuracy": test["accuracy"],
             "worth": opened.metrics["worth"]["sentence"],
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
 import shutil
 import time
@@ -24,13 +23,13 @@ from plainfilm.evidence import asking, audit_folder, compared, elsewhere, elsewh
 from plainfilm.evidence import audit as auditing
 from plainfilm.evidence.audited import Audit
 from plainfilm.evidence.calibration import choose_threshold, fit_temperature
-from plainfilm.evidence.intervals import Estimate
 from plainfilm.evidence.judge import Judged, judge, usual
 from plainfilm.evidence.looked import Explanation, look
+from plainfilm.evidence.travel import estimate
 from plainfilm.model import backbones, classifier, encoder, recipes, signing, training
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
-from plainfilm.model.classifier import Decision, Trained
+from plainfilm.model.classifier import Classifier, Decision, Trained
 from plainfilm.model.recipes import Recipe
 
 Progress = Callable[[str, int, int, str], None]
@@ -176,12 +175,14 @@ def train(
         judged = judge(opened, trained)
         progress("Testing", 1, 1, "")
         audited = _audit_trained(opened, trained, judged, progress) if audit else None
-        explained = _look(opened, trained, judged, progress) if audit else None
+        joined = trained.classifier()
+        explained = _look(opened, joined, judged, chosen.seed, progress) if audit else None
         progress("Writing the report", 0, 1, "")
         with _new_folder(folder, overwrite=overwrite) as partial:
             finished = run_folder.Finished(
                 store=opened,
                 trained=trained,
+                classifier=joined,
                 judged=judged,
                 openings=openings,
                 name=folder.name,
@@ -197,21 +198,20 @@ def train(
 
 
 def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Progress) -> Audit:
-    own = Estimate(**{name: math.nan if v is None else v for name, v in judged.metrics["test"]["auroc"].items()})
     return auditing.audit(
         store,
         trained.encoder,
         features=trained.features,
-        model=own,
+        model=estimate(judged.metrics["test"]["auroc"]),
         seed=trained.recipe.seed,
         advance=lambda done, every: progress("Auditing", done, every, ""),
     )
 
 
-def _look(store: Store, trained: Trained, judged: Judged, progress: Progress) -> Explanation | None:
+def _look(store: Store, joined: Classifier, judged: Judged, seed: int, progress: Progress) -> Explanation | None:
     progress("Explaining", 0, 1, "")
     test = judged.scores["test"]
-    found = look(store, trained.classifier(), test.rows, test.probabilities, seed=trained.recipe.seed)
+    found = look(store, joined, test.rows, test.probabilities, seed=seed)
     progress("Explaining", 1, 1, "")
     return found
 

@@ -1,6 +1,5 @@
 """The folder of an audit alone: audit.html, audit.json, figures/; and the classifier that an audit is compared with."""
 
-import datetime as dt
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import plainfilm
 from plainfilm.data.store import Store
-from plainfilm.evidence import elsewhere
+from plainfilm.evidence import elsewhere, findings
 from plainfilm.evidence.audited import Audit, NotRun
 from plainfilm.evidence.intervals import Estimate
 from plainfilm.evidence.judge import Scores
@@ -70,7 +69,7 @@ def write(folder: Path, store: Store, audit: Audit, *, name: str, command: str) 
     (folder / "audit.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     page = AuditPage(
         title=f"Audit of {store.path.name}",
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        created=findings.now(),
         version=plainfilm.__version__,
         command=command,
         folder=name,

@@ -1,7 +1,6 @@
 """Recipes side by side: several trainings each on one store, their spread and their stability."""
 
 import csv
-import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 import plainfilm
 from plainfilm.data.store import Store
+from plainfilm.evidence import findings
 from plainfilm.evidence.judge import Judged, judge
 from plainfilm.evidence.report import Comparison, RecipeResult, Spread, write_comparison
 from plainfilm.evidence.worth import Worth
@@ -59,7 +59,7 @@ def write(
     worst = _least_worth(attempts, judged)
     page = Comparison(
         title="Recipes side by side",
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        created=findings.now(),
         version=plainfilm.__version__,
         command=command,
         folder=name,

@@ -1,7 +1,6 @@
 """The folder of a test on other data: report.html, metrics.json, predictions.csv, overlap.csv, figures/, a second bundle."""
 
 import csv
-import datetime as dt
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -83,7 +82,7 @@ def _write_recalibrated(path: Path, tested: Tested) -> None:
     about = {name: value for name, value in opened.manifest.items() if name not in _OF_THE_FILE}
     others = [name for name in decision.classes if name != offered.positive]
     changed = {
-        "created": _now(),
+        "created": findings.now(),
         "prevalence": {offered.positive: offered.share, **dict.fromkeys(others, 1 - offered.share)},
         "recalibrated": {
             "shift": offered.shift,
@@ -178,12 +177,12 @@ def _overlap(found: Elsewhere) -> Iterator[Sequence[Any]]:
 def _page(tested: Tested) -> Page:
     found = tested.found
     asked, decision, scores = found.asked, found.decision, found.answers.scores
-    roc, precision_recall, _ = findings.lines(scores, decision, found.metrics)
+    roc, precision_recall, reliability = findings.lines(scores, decision, found.metrics)
     positive = decision.positive
     few = len(decision.classes) < 4
     return Page(
         title=f"{' or '.join(decision.classes) if few else f'{len(decision.classes)} classes'}? Tested on {tested.data}",
-        created=_now(),
+        created=findings.now(),
         version=plainfilm.__version__,
         command=tested.command,
         folder=tested.name,
@@ -191,6 +190,7 @@ def _page(tested: Tested) -> Page:
         threshold=decision.threshold if positive else None,
         roc=roc,
         precision_recall=precision_recall,
+        reliability=reliability,
         prevalence=float((scores.labels == decision.classes.index(positive)).mean()) if positive else None,
         asked=[
             ("Model", tested.model),
@@ -206,7 +206,3 @@ def _page(tested: Tested) -> Page:
         versions=findings.versions(),
         hardware=findings.hardware(processors()),
     )
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -18,8 +18,7 @@ from plainfilm.evidence.drawing import (
     utility_tables,
 )
 from plainfilm.evidence.drawing.canvas import Drawing
-from plainfilm.evidence.drawing.figures import Curve
-from plainfilm.evidence.drawing.wording import number
+from plainfilm.evidence.drawing.figures import Curve, Reliability
 from plainfilm.evidence.elsewhere import Elsewhere, Strange
 from plainfilm.evidence.intervals import UNDEFINED, Estimate
 from plainfilm.evidence.recalibration import FOLDS
@@ -41,6 +40,7 @@ class Page:
     threshold: float | None
     roc: Sequence[Curve]
     precision_recall: Sequence[Curve]
+    reliability: Reliability
     prevalence: float | None
     asked: Sequence[tuple[str, str]]
     fingerprint: str
@@ -144,12 +144,11 @@ def _shown(share: Estimate) -> str:
 
 def _draw(shown: Page, found: Elsewhere) -> dict[str, Drawing | None]:
     use, offered = found.utility, found.recalibration
-    _, _, bins = findings.lines(found.answers.scores, found.decision, found.metrics)
     fits = {"before": offered.before, "after": offered.after} if offered else {}
     return {
-        "roc": figures.roc(shown.roc, point=_threshold_point(found)),
+        "roc": figures.roc(shown.roc, point=figures.threshold_point(found.metrics, shown.positive, shown.threshold)),
         "precision-recall": figures.precision_recall(shown.precision_recall, prevalence=shown.prevalence),
-        "reliability": figures.reliability(bins, of_answer=shown.positive is None),
+        "reliability": figures.reliability(shown.reliability, of_answer=shown.positive is None),
         **{
             f"reliability-{name}": figures.reliability(findings.bins_of(fit.lines), name=f"reliability-{name}")
             for name, fit in fits.items()
@@ -157,10 +156,3 @@ def _draw(shown: Page, found: Elsewhere) -> dict[str, Drawing | None]:
         "predictive-values": None if use is None else utility_figures.predictive_values(use),
         "decision-curve": None if use is None else utility_figures.decision_curve(use),
     }
-
-
-def _threshold_point(found: Elsewhere) -> tuple[float, float] | None:
-    sensitivity, specificity = (number(found.metrics[name]["value"]) for name in ("sensitivity", "specificity"))
-    if found.decision.positive is None or sensitivity is None or specificity is None:
-        return None
-    return 1 - specificity, sensitivity

@@ -1,5 +1,6 @@
 """A trained run as its report wants it: tables, pictures and curves, computed from the store and the scores."""
 
+import datetime as dt
 import importlib.metadata
 import json
 import os
@@ -30,6 +31,11 @@ _PACKAGES = (
     "pillow",
     "pydicom",
 )
+
+
+def now() -> str:
+    """Give the time as pages and manifests state it: ISO 8601, in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:

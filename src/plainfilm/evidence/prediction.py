@@ -6,7 +6,6 @@ Needs ONNX Runtime, NumPy and Pillow alone (for DICOM pydicom, and loky to decod
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.data import images
 from plainfilm.data.cataloguing.folders import survey
+from plainfilm.data.decoding.pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import Detector
@@ -158,7 +158,9 @@ class Predictor:
         """
         stated = self._stated(prevalence)
         given = [films] if isinstance(films, str | Path | np.ndarray) else films
-        return (each for block in _blocks(self._read(given, workers)) for each in self._answer(block, stated, explain))
+        return (
+            each for block in chunks(self._read(given, workers), BLOCK) for each in self._answer(block, stated, explain)
+        )
 
     def predict_proba(self, films: Film | Iterable[Film]) -> NDArray[np.float64]:
         """Calibrated probabilities float64 (n, classes); a file that cannot be read is an error here.
@@ -306,13 +308,6 @@ def _workers(named: Sequence[str]) -> int:
         return 1
     plain = all(Path(name).suffix.lower() in _PLAIN for name in named)
     return max(1, processors() // 2) if plain else max(2, processors())
-
-
-def _blocks(
-    films: Iterator[tuple[str, Radiograph | ImageError]],
-) -> Iterator[list[tuple[str, Radiograph | ImageError]]]:
-    while block := list(islice(films, BLOCK)):
-        yield block
 
 
 def _quality(film: Radiograph, input_size: int) -> Iterator[str]:

@@ -30,7 +30,6 @@ from plainfilm.evidence.drawing import (
 )
 from plainfilm.evidence.drawing.canvas import Drawing
 from plainfilm.evidence.drawing.figures import Curve, Reliability
-from plainfilm.evidence.drawing.wording import number, triple
 from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
@@ -288,7 +287,7 @@ def _draw(report: Report) -> dict[str, Drawing | None]:
     bins, utility = report.reliability, report.utility
     hidden = report.explanation.faithfulness if report.explanation else None
     return {
-        "roc": figures.roc(report.roc, point=_threshold_point(report)),
+        "roc": figures.roc(report.roc, point=figures.threshold_point(report.test, report.positive, report.threshold)),
         "precision-recall": figures.precision_recall(report.precision_recall, prevalence=report.prevalence),
         "reliability": None if bins is None else figures.reliability(bins, of_answer=report.positive is None),
         "learning-loss": figures.learning(report.history, "loss"),
@@ -298,10 +297,3 @@ def _draw(report: Report) -> dict[str, Drawing | None]:
         "deletion": None if hidden is None else looked_figures.hiding(hidden, "deletion"),
         "insertion": None if hidden is None else looked_figures.hiding(hidden, "insertion"),
     }
-
-
-def _threshold_point(report: Report) -> tuple[float, float] | None:
-    sensitivity, specificity = (number(triple(report.test.get(name))[0]) for name in ("sensitivity", "specificity"))
-    if report.positive is None or report.threshold is None or sensitivity is None or specificity is None:
-        return None
-    return 1 - specificity, sensitivity

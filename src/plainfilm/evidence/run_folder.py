@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import datetime as dt
 import json
 import shlex
 import time
@@ -24,7 +23,7 @@ from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.report import Report, write_report
 from plainfilm.evidence.seen import Seen
 from plainfilm.model import bundle
-from plainfilm.model.classifier import Trained
+from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.encoder import processors
 from plainfilm.model.recipes import Recipe
 
@@ -37,6 +36,7 @@ class Finished:
 
     store: Store
     trained: Trained
+    classifier: Classifier  # of `trained`
     judged: Judged
     openings: int
     name: str
@@ -60,15 +60,14 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
         (list(row.values()) for row in run.trained.fitted.history),
     )
     _write_predictions(folder / "predictions.csv", run)
-    metrics = _metrics(run)
-    facts = _facts(run)
-    described = card.model_card(metrics, _about(run), facts)
+    metrics, about, facts = _metrics(run), _about(run), _facts(run)
+    described = card.model_card(metrics, about, facts)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
-    page.write(folder, "checklists.html", card.checklists_page(metrics, _about(run), facts), {})
+    page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
     bundle.write(
         folder / "model.plainfilm",
-        run.trained.classifier(),
-        about=_about(run),
+        run.classifier,
+        about=about,
         metrics=metrics,
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
@@ -118,7 +117,7 @@ def _about(run: Finished) -> dict[str, Any]:
     """What the bundle's manifest says beside its decision; nothing of any patient."""
     encoder = run.trained.encoder
     return {
-        "created": _now(),
+        "created": findings.now(),
         "versions": findings.versions(),
         "backbone": {"name": encoder.name, "weights_sha256": encoder.weights_sha256, "features": encoder.width},
         "preprocessing": dataclasses.asdict(encoder.preprocessing)
@@ -134,10 +133,6 @@ def _prevalence(run: Finished) -> dict[str, float]:
     labels, classes = run.judged.scores["validation"].labels, run.trained.decision.classes
     shares = np.bincount(labels, minlength=len(classes)) / len(labels)
     return dict(zip(classes, shares.tolist(), strict=True))
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Any) -> None:
@@ -178,7 +173,7 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
     seconds = trained.features.seconds
     return Report(
         title=_title(store),
-        created=_now(),
+        created=findings.now(),
         version=plainfilm.__version__,
         command=run.command,
         folder=run.name,

@@ -51,16 +51,17 @@ def ordered(
         return
     size = max(1, min(CHUNK, held // (2 * workers)))
     job = _Job(partial(_apply, function), workers, max(1, held // size), crashed)
-    chunks = _chunks(items, size)
-    while (first := next(chunks, None)) is not None:
-        yield from job.until_a_crash(chain([first], chunks))
+    tasks = chunks(items, size)
+    while (first := next(tasks, None)) is not None:
+        yield from job.until_a_crash(chain([first], tasks))
 
 
 def _apply(function: Callable[[Item], Result], chunk: list[Item]) -> list[Result]:
     return [function(item) for item in chunk]
 
 
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut items into lists of `size`, the last one shorter, each made when it is asked for."""
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

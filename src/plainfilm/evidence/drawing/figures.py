@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.evidence.drawing import canvas
 from plainfilm.evidence.drawing.canvas import DASHES, INK, MUTED, PAPER, SERIES, Drawing
+from plainfilm.evidence.drawing.wording import number, triple
 
 _GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
@@ -64,6 +65,16 @@ def learning(history: Sequence[Mapping[str, float]], measure: str) -> Drawing | 
         canvas.label(axes, "epoch", measure)
         legend = partial(axes.legend, frameon=False, fontsize=8, labelcolor=INK)
         return canvas.both(figure, f"learning-{measure}", legend=legend)
+
+
+def threshold_point(
+    metrics: Mapping[str, Any], positive: str | None, threshold: float | None
+) -> tuple[float, float] | None:
+    """Give where the threshold lies on the ROC, (1 - specificity, sensitivity); None where that is not defined."""
+    sensitivity, specificity = (number(triple(metrics.get(name))[0]) for name in ("sensitivity", "specificity"))
+    if positive is None or threshold is None or sensitivity is None or specificity is None:
+        return None
+    return 1 - specificity, sensitivity
 
 
 def roc(curves: Sequence[Curve], *, point: tuple[float, float] | None = None) -> Drawing | None:
