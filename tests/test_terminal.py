@@ -10,12 +10,12 @@ def shown(worth_level, verdict=None):
     metrics = {"worth": {"level": worth_level, "sentence": LEARNT_NOTHING}}
     if verdict:
         metrics["audit"] = {"verdict": verdict, "sentence": "So says the audit."}
-    return [line.plain for line in terminal.verdict(ACCURACY, 40, metrics)]
+    return [line.plain for line in terminal.verdict(ACCURACY, 40, metrics, "test part")]
 
 
 def test_the_accuracy_stands_with_its_interval_and_its_worth():
     assert shown("none") == [
-        "Accuracy  90.0 % (80.0 to 95.0) on 40 test images, 95 % interval",
+        "Accuracy  90.0 % (80.0 to 95.0) on 40 images of the test part, 95 % interval",
         f"Worth     {LEARNT_NOTHING}",
     ]
 

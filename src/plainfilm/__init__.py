@@ -11,6 +11,7 @@ _WHERE = {
     "audit": "plainfilm.pipeline",
     "evaluate": "plainfilm.pipeline",
     "compare": "plainfilm.pipeline",
+    "tune": "plainfilm.tuning",
     "demo": "plainfilm.pipeline",
     "describe": "plainfilm.contents",
     "Store": "plainfilm.data.store",

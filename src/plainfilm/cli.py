@@ -176,6 +176,8 @@ def train(
     ] = None,
     settings: Settings = [],  # noqa: B006 - cyclopts reads the default and never changes it
     positive: Positive = None,
+    folds: int = 0,
+    resume: Annotated[bool, Parameter(negative="")] = False,
     audit: Annotated[
         bool, Parameter(negative="--no-audit", help="Run the probes and put their verdict beside the accuracy.")
     ] = True,
@@ -195,7 +197,12 @@ def train(
     out
         The folder to make: report.html, metrics.json, model.plainfilm, history.csv, predictions.csv, recipe.toml, figures/.
     recipe
-        default, paper-mobilenet, paper-resnet50, or a TOML file.
+        default, paper-mobilenet, paper-resnet50, darkcovidnet, robust, or a TOML file.
+    folds
+        Cross-validate with so many folds: every radiograph is tested by a classifier that has not seen its patient, and
+        model.plainfilm joins the classifiers of all folds. 0: one training, tested on the test part.
+    resume
+        Go on with a fine-tuning that was interrupted.
     """
     from plainfilm import pipeline, terminal
 
@@ -203,7 +210,7 @@ def train(
              "training.learning_rate": learning_rate, "training.loss": loss, "training.optimizer": optimizer, "backbone.input_size": input_size,
              "evaluation.threshold": threshold}  # fmt: skip
     chosen = _settings(settings) | {key: value for key, value in named.items() if value is not None}
-    pipeline.check(store, out, [recipe], chosen, positive=positive, overwrite=overwrite)
+    pipeline.check(store, out, [recipe], chosen, positive=positive, folds=folds, resume=resume, overwrite=overwrite)
     with terminal.Shown(quiet=quiet) as progress:
         _load_keras(progress)
         run = pipeline.train(
@@ -212,6 +219,8 @@ def train(
             recipe=recipe,
             settings=chosen,
             positive=positive,
+            folds=folds,
+            resume=resume,
             audit=audit,
             sign=sign,
             overwrite=overwrite,
@@ -317,6 +326,88 @@ def compare(
         run.metrics["worth"]["sentence"],
         f"Open {run.folder / 'comparison.html'}",
     )
+
+
+@app.command
+def tune(
+    store: Path,
+    *,
+    out: Path,
+    trials: int = 100,
+    timeout: float | None = None,
+    epochs: int = 20,
+    folds: int = 1,
+    backbones: str | None = None,
+    input_sizes: str = "0",
+    views: int = 0,
+    seed: int = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for a recipe: try heads and trainings on cached features; the test part is never looked at.
+
+    The same command on the same folder goes on with the search.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make, or to go on in: tuning.html, tuning.json, trials.csv, best.toml, trials.db, figures/.
+    trials
+        How many in all.
+    timeout
+        Seconds after which no further trial begins.
+    epochs
+        Of each trial.
+    folds
+        1: score trials on the validation part; 3, say: in three folds of train and validation together.
+    backbones
+        Names with commas between: mobilenet,resnet50; by default those whose weights are on this machine.
+    input_sizes
+        Pixels to choose among, with commas between; 0 is the backbone's own.
+    views
+        Altered views of each image that a trial may train with; 0 leaves augmentation out of the search.
+    seed
+        Of the search and of each training.
+    """
+    from plainfilm import terminal, tuning
+
+    sizes, names = (
+        _numbers(input_sizes, "--input-sizes"),
+        [name.strip() for name in (backbones or "").split(",") if name.strip()],
+    )
+    asked: dict[str, Any] = {
+        "trials": trials,
+        "timeout": timeout,
+        "epochs": epochs,
+        "folds": folds,
+        "backbones": names,
+        "input_sizes": sizes,
+        "views": views,
+        "seed": seed,
+    }
+    tuning.check(store, out, **asked)
+    with terminal.Shown(quiet=quiet) as progress:
+        _load_keras(progress)
+        run = tuning.tune(store, out, **asked, command=_typed(), progress=progress)
+    if as_json:
+        print(json.dumps(run.metrics))
+    else:
+        terminal.say(
+            "", *terminal.tuned(run.metrics), "", f"Open {run.folder / 'tuning.html'}", f"Next: {run.metrics['next']}"
+        )
+    if run.metrics["interrupted"]:
+        _fail("Stopped. What was tried is kept; run the same command to go on.", "", 130)
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"Expected {option} of whole numbers with commas between; received {text}. Write for example {option} 224,320"
+        ) from None
 
 
 @app.command
@@ -647,20 +738,22 @@ def _show_ingested(done: Any, *, as_json: bool) -> None:
 
 def _show_run(run: Any, *, as_json: bool) -> None:
     from plainfilm import terminal
+    from plainfilm.evidence.drawing.wording import WHERE
+    from plainfilm.evidence.metrics import tested
 
     metrics = run.metrics
     if as_json:
         print(json.dumps(metrics))
         return
-    test, validation = metrics["splits"]["test"], metrics["splits"]["validation"]
+    (part, test), validation = tested(metrics["splits"]), metrics["splits"]["validation"]
     terminal.say(
         "",
-        terminal.metric_table(test, validation),
+        terminal.metric_table(test, validation, WHERE[part]),
         "",
         terminal.confusion(test["confusion_matrix"], metrics["classes"]),
         "",
     )
-    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics))
+    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics, WHERE[part]))
     if metrics["test_openings"] > 1:
         terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
     terminal.say(

@@ -9,6 +9,7 @@ import numpy as np
 
 from plainfilm.data.store import HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import BundleError, UsageError
+from plainfilm.evidence.metrics import tested
 
 
 def describe(path: str | Path, *, require_signature: Path | None = None) -> dict[str, Any]:
@@ -73,13 +74,13 @@ def _bundle(path: Path, require_signature: Path | None) -> dict[str, Any]:
         signed = "for the key given"
     about = {key: value for key, value in opened.manifest.items() if key not in {"members", "format"}}
     try:
-        test = opened.metrics["splits"]["test"]
+        part, test = tested(opened.metrics["splits"])
         return {
             "kind": "bundle",
             "path": str(path),
             **about,
             "signed": signed,
-            "test_accuracy": test["accuracy"],
+            f"{part}_accuracy": test["accuracy"],
             "worth": opened.metrics["worth"]["sentence"],
         }
     except (KeyError, TypeError) as error:
@@ -102,7 +103,7 @@ def _run(path: Path) -> dict[str, Any]:
 def _run_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
     if "external" in metrics["splits"]:
         return _test_values(path, metrics)
-    test = metrics["splits"]["test"]
+    part, test = tested(metrics["splits"])
     return {
         "kind": "run",
         "path": str(path),
@@ -110,9 +111,9 @@ def _run_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "classes": metrics["classes"],
         "positive": metrics["positive"],
         "threshold": metrics["threshold"],
-        "test_images": test["n"],
-        "test_accuracy": test["accuracy"],
-        "test_auroc": test["auroc"],
+        f"{part}_images": test["n"],
+        f"{part}_accuracy": test["accuracy"],
+        f"{part}_auroc": test["auroc"],
         "worth": metrics["worth"]["sentence"],
         "test_openings": metrics["test_openings"],
         "seconds": metrics["seconds"],

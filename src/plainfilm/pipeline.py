@@ -7,13 +7,13 @@ import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plainfilm.data import ingest as filling
-from plainfilm.data import phantom
+from plainfilm.data import phantom, split
 from plainfilm.data.catalog import read_catalog
 from plainfilm.data.files import written_whole
 from plainfilm.data.ingest import Ingested
@@ -22,24 +22,15 @@ from plainfilm.errors import UsageError
 from plainfilm.evidence import asking, audit_folder, compared, elsewhere, elsewhere_folder, run_folder
 from plainfilm.evidence import audit as auditing
 from plainfilm.evidence.audited import Audit
-from plainfilm.evidence.calibration import choose_threshold, fit_temperature
-from plainfilm.evidence.judge import Judged, judge, usual
+from plainfilm.evidence.judge import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.looked import Explanation, look
 from plainfilm.evidence.travel import estimate
-from plainfilm.model import backbones, classifier, encoder, recipes, signing, training
+from plainfilm.fitting import Progress, check_recipe, cross_validate, fit, positive_class, silent
+from plainfilm.model import backbones, encoder, recipes, signing
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
-from plainfilm.model.classifier import Classifier, Decision, Trained
-from plainfilm.model.recipes import Recipe
-
-Progress = Callable[[str, int, int, str], None]
-NEGATIVE_NAMES = frozenset(
-    {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
-)
-
-
-def silent(_stage: str, _done: int, _all: int, _note: str = "") -> None:
-    """Progress that nobody sees."""
+from plainfilm.model.classifier import Classifier, Trained
+from plainfilm.model.settings import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +118,8 @@ def train(
     recipe: str = "default",
     settings: Mapping[str, Any] | None = None,
     positive: str | None = None,
+    folds: int = 0,
+    resume: bool = False,
     audit: bool = True,
     sign: Path | None = None,
     overwrite: bool = False,
@@ -147,6 +140,11 @@ def train(
         Dotted keys of the recipe to set: `{"training.epochs": 5, "seed": 1}`.
     positive
         The class that sensitivity is about; by default the one that is not called normal. Two classes only.
+    folds
+        Cross-validate: train once a fold, 2 to 100 of them, and test each radiograph by the classifier that has not seen
+        it. `model.plainfilm` joins the classifiers of all folds, which lie in `folds/`. 0 for one training.
+    resume
+        Go on with a fine-tuning that was interrupted, from its last epoch; it ends as if it had not been.
     audit
         Run the probes and put their verdict beside the accuracy.
     sign
@@ -164,16 +162,15 @@ def train(
         One line: what was expected, what came, what to do.
     """
     started, folder = time.perf_counter(), Path(out)
-    _check_folder(folder, overwrite=overwrite)
+    check(store, folder, [recipe], settings or {}, positive=positive, folds=folds, resume=resume, overwrite=overwrite)
     if sign is not None:
         signing.sign(b"", sign)  # a wrong key is said before the minutes of a training
-    chosen = recipes.load(recipe, settings)
+    chosen, epochs = recipes.load(recipe, settings), _interrupted(folder)
+    if not resume:
+        shutil.rmtree(epochs, ignore_errors=True)
     with Store(store) as opened:
-        trained = fit(opened, chosen, positive=positive, progress=progress)
-        progress("Testing", 0, 1, "")
-        openings = opened.log_test_opening(f"train {folder.name}, recipe {chosen.name}")
-        judged = judge(opened, trained)
-        progress("Testing", 1, 1, "")
+        what = f"train {folder.name}, recipe {chosen.name}"
+        trained, judged, openings, parts = _trained_and_judged(opened, chosen, folds, positive, epochs, what, progress)
         audited = _audit_trained(opened, trained, judged, progress) if audit else None
         joined = trained.classifier()
         explained = _look(opened, joined, judged, chosen.seed, progress) if audit else None
@@ -187,14 +184,45 @@ def train(
                 openings=openings,
                 name=folder.name,
                 command=command,
+                folds=parts,
                 audit=audited,
-                detector=usual(opened, trained),
                 explanation=explained,
                 sign=sign,
             )
             metrics = run_folder.write(partial, finished, started=started)
+    shutil.rmtree(epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
     return Run(folder, metrics)
+
+
+def _trained_and_judged(
+    store: Store,
+    recipe: Recipe,
+    folds: int,
+    positive: str | None,
+    epochs: Path,
+    what: str,
+    progress: Progress,
+) -> tuple[Trained, Judged, int, Sequence[Fold]]:
+    """Train and test, once or once a fold; the test part is opened in between, and that is noted."""
+    if folds:
+        openings = store.log_test_opening(f"{what}, {folds} folds")
+        found = cross_validate(store, recipe, folds, positive=positive, checkpoints=epochs, progress=progress)
+        progress("Testing", 0, 1, "")
+        judged = judge_folds(store, found.trained, found.folds)
+        progress("Testing", 1, 1, "")
+        return found.trained, judged, openings, found.folds
+    trained = fit(store, recipe, positive=positive, checkpoints=epochs, progress=progress)
+    progress("Testing", 0, 1, "")
+    openings = store.log_test_opening(what)
+    judged = judge(store, trained)
+    progress("Testing", 1, 1, "")
+    return trained, judged, openings, ()
+
+
+def _interrupted(folder: Path) -> Path:
+    """Where a training keeps the epochs of its fine-tuning until its folder is whole."""
+    return folder.with_name(f".{folder.name}.epochs")
 
 
 def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Progress) -> Audit:
@@ -202,7 +230,7 @@ def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Pro
         store,
         trained.encoder,
         features=trained.features,
-        model=estimate(judged.metrics["test"]["auroc"]),
+        model=estimate(judged.metrics[judged.tested]["auroc"]),
         seed=trained.recipe.seed,
         advance=lambda done, every: progress("Auditing", done, every, ""),
     )
@@ -210,7 +238,7 @@ def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Pro
 
 def _look(store: Store, joined: Classifier, judged: Judged, seed: int, progress: Progress) -> Explanation | None:
     progress("Explaining", 0, 1, "")
-    test = judged.scores["test"]
+    test = judged.scores[judged.tested]
     found = look(store, joined, test.rows, test.probabilities, seed=seed)
     progress("Explaining", 1, 1, "")
     return found
@@ -384,6 +412,8 @@ def check(
     settings: Mapping[str, Any],
     *,
     positive: str | None = None,
+    folds: int = 0,
+    resume: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Find what is wrong with a store, an output folder or recipes before seconds go into loading Keras.
@@ -394,10 +424,19 @@ def check(
         As `train` and `compare` would.
     """
     _check_folder(Path(out), overwrite=overwrite)
+    if _interrupted(Path(out)).is_dir() and not (resume or overwrite):
+        raise UsageError(
+            f"Expected --resume to go on with the interrupted training of {out}, or --overwrite to start it anew; received neither."
+        )
+    if folds != 0 and not 2 <= folds <= 100:
+        raise UsageError(f"Expected from 2 to 100 folds, or none; received {folds}.")
     for name in recipe_names:
-        backbones.find(recipes.load(name, settings).backbone.name)
+        for member in recipes.members(recipes.load(name, settings)):
+            check_recipe(member)
     with Store(store) as opened:
         positive_class(opened.classes, positive)
+        if folds:
+            split.folds(opened.labels, opened.group, opened.classes, count=folds)
 
 
 def check_seeds(seeds: int, settings: Mapping[str, Any]) -> None:
@@ -452,85 +491,6 @@ def _new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
             folder.replace(aside)
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def fit(store: Store, recipe: Recipe, *, positive: str | None = None, progress: Progress = silent) -> Trained:
-    """Encode a store, train the recipe's head, choose temperature and threshold on the validation part. No test image is scored."""
-    named = positive_class(store.classes, positive)
-    backbone = backbones.find(recipe.backbone.name)
-    prepare = encoder.preprocessing(
-        backbone, image_size=store.size, input_size=recipe.backbone.input_size, scaling=recipe.backbone.scaling
-    )
-    progress("Preparing the backbone", 0, 1, backbone.name)
-    weights_file = Path(recipe.backbone.weights) if recipe.backbone.weights else None
-    opened = encoder.open_encoder(backbone, prepare, weights_file=weights_file)
-    progress("Preparing the backbone", 1, 1, backbone.name)
-    features = encoder.encode_store(opened, store, progress=lambda done, every: progress("Encoding", done, every, ""))
-    if features.cached:
-        progress("Encoding", len(store), len(store), "features found in the cache")
-    parts = {
-        name: training.Part(store.rows(name), store.labels[store.rows(name)], features.read)
-        for name in ("train", "validation")
-    }
-
-    def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
-        note = f"validation: loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}"
-        progress("Training", epoch, recipe.training.epochs, note)
-
-    progress("Training", 0, recipe.training.epochs, "")
-    index = store.classes.index(named) if named else 0
-    fitted = training.fit_head(
-        features.width, len(store.classes), index, parts["train"], parts["validation"], recipe, on_epoch=on_epoch
-    )
-    head = classifier.export_head(fitted.model)
-    decision = _decide(head, features, parts["validation"], store.classes, named, recipe)
-    return Trained(recipe=recipe, encoder=opened, features=features, fitted=fitted, head=head, decision=decision)
-
-
-def _decide(
-    head: bytes,
-    features: encoder.Features,
-    validation: training.Part,
-    classes: tuple[str, ...],
-    positive: str | None,
-    recipe: Recipe,
-) -> Decision:
-    logits = classifier.head_logits(head, features.read, validation.rows)
-    index = classes.index(positive) if positive else -1
-    is_positive = (validation.labels == index).astype(int)
-    binary = logits.shape[1] == 1
-    temperature = 1.0
-    if recipe.evaluation.calibrate:
-        temperature = fit_temperature(logits[:, 0] if binary else logits, is_positive if binary else validation.labels)
-    decision = Decision(classes=classes, positive=positive, temperature=temperature)
-    if positive is None:
-        return decision
-    threshold = choose_threshold(
-        is_positive, decision.probabilities(logits)[:, index], rule=recipe.evaluation.threshold
-    )
-    return dataclasses.replace(decision, threshold=threshold)
-
-
-def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
-    """Name the class that sensitivity is about: the one asked for, or the one not called normal; None with more than two.
-
-    Raises
-    ------
-    UsageError
-        The class asked for is not there, or there are more than two.
-    """
-    if asked is not None and asked not in classes:
-        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
-    if len(classes) != 2:
-        if asked is not None:
-            raise UsageError(
-                f"Expected two classes for --positive; received {len(classes)}. Leave it out, or ingest two with --classes."
-            )
-        return None
-    if asked is not None:
-        return asked
-    others = [name for name in classes if name.strip().casefold().replace("_", " ") not in NEGATIVE_NAMES]
-    return others[0] if len(others) == 1 else classes[1]
 
 
 def compare(

@@ -132,10 +132,12 @@ def number(metric: Mapping[str, float | None]) -> str:
     return "{:.3f} ({:.3f} to {:.3f})".format(*(float(metric[name] or 0) for name in ("value", "low", "high")))
 
 
-def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any]) -> list[Text]:
+def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
     """The accuracy, and beside it what it is worth: the audit's verdict, and where that is not the worst, the rules without images."""
     audit, worth = metrics.get("audit"), metrics["worth"]
-    lines = [Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} test images, 95 % interval")]
+    lines = [
+        Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} images of the {where}, 95 % interval")
+    ]
     if audit:
         style = _VERDICTS[audit["verdict"]]
         sentence = f"{audit['verdict'].capitalize()}. {audit['sentence']}"
@@ -220,10 +222,10 @@ def _left_out(found: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"Missing here: {', '.join(found['missing_classes'])}.", style="yellow")
 
 
-def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any]) -> Table:
-    """All metrics of the test part beside the validation part's."""
+def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any], where: str) -> Table:
+    """All metrics of what was kept for testing beside the validation part's."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in ("", "test (95 % interval)", "validation"):
+    for heading in ("", f"{where} (95 % interval)", "validation"):
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
@@ -267,6 +269,42 @@ def compared(recipes: Sequence[Mapping[str, Any]]) -> Table:
         for row in recipes
     ]
     return rows(table, columns=list(table[0]))
+
+
+def tuned(found: Mapping[str, Any]) -> Iterator[Any]:
+    """The best trial of a search beside the recipes that come with plainfilm, and what its number is worth."""
+    best = found["best"]
+    shown = [best, *(row for row in found["starts"] if row["trial"] != best["trial"])]
+    names = [
+        f"best, trial {best['trial']}{best['recipe'] and ': '}{best['recipe']}",
+        *(row["recipe"] for row in shown[1:]),
+    ]
+    yield rows(
+        [
+            {
+                "on validation": name,
+                "log loss": f"{row['log_loss']:.4f}",
+                "standard error": f"{row['standard_error']:.4f}",
+                "accuracy": f"{100 * row['accuracy']:.1f} %",
+                "AUROC": f"{row['auroc']:.3f}",
+            }
+            for name, row in zip(names, shown, strict=True)
+        ],
+        columns=("on validation", "log loss", "standard error", "accuracy", "AUROC"),
+    )
+    yield ""
+    settings = found["best"]["settings"]
+    yield Text.assemble(("Best      ", "bold"), _recipe_line(settings))
+    mattered = [each["title"] for each in found["importances"] if each["share"] > each["by_chance"]]
+    if found["importances"]:
+        yield Text.assemble(("Mattered  ", "bold"), ", ".join(mattered) or "nothing more than chance would have it")
+    yield Text.assemble(("Worth     ", "bold yellow"), (found["worth"], "yellow"))
+
+
+def _recipe_line(settings: Mapping[str, Any]) -> str:
+    head = ", ".join(settings["head.layers"]) or "the last Dense alone"
+    rate, batch = settings["training.learning_rate"], settings["training.batch_size"]
+    return f"{settings['backbone.name']}; {head}; {settings['training.optimizer']} {rate:g}, batches of {batch}, {settings['training.loss'].replace('_', ' ')}"
 
 
 def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:

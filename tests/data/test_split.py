@@ -263,3 +263,49 @@ def test_a_split_of_our_own_never_leaks(data, seed):
     labels, group = data
     parts = split.make(labels, group, CLASSES[: labels.max() + 1], seed=seed)
     assert split.leakage(parts, group) == split.Leakage(0, 0)
+
+
+# Cross-validation
+
+
+@given(st.integers(20, 200), st.integers(2, 5), st.integers(0, 1000))
+@settings(deadline=None)
+def test_every_image_is_tested_in_one_fold_and_its_patient_stands_in_one_part_of_each(patients, count, seed):
+    labels, group, _ = films(patients, seed)
+    splits = split.folds(labels, group, CLASSES[:2], count=count, seed=seed)
+    tested = sum((parts == "test").astype(int) for parts in splits)
+    assert (tested == 1).all()
+    for parts in splits:
+        assert set(parts.tolist()) == set(split.NAMES)
+        assert all(len(seen) == 1 for seen in parts_of_groups(parts, group))
+        for label in np.unique(labels):
+            assert set(parts[labels == label].tolist()) == set(split.NAMES)
+
+
+@pytest.mark.parametrize("count", [2, 5, 10])
+def test_folds_are_of_one_size_and_the_rest_is_dealt_as_a_split_is(count):
+    labels, group, sizes = films(600, seed=1)
+    for parts in split.folds(labels, group, CLASSES[:2], count=count):
+        assert abs((parts == "test").sum() - sizes.sum() / count) <= 3
+        rest = (parts != "test").sum()
+        assert abs((parts == "validation").sum() / rest - 0.15 / 0.85) < 0.01
+
+
+def test_an_image_without_a_label_stands_in_no_part_of_any_fold():
+    labels, group, _ = films(60, seed=2)
+    labels[:5] = -1
+    for parts in split.folds(labels, group, CLASSES[:2], count=3):
+        assert (parts[:5] == "").all()
+        assert (parts[5:] != "").all()
+
+
+def test_more_folds_than_patients_of_a_class_are_an_error_with_both_numbers():
+    labels, group = np.repeat([0, 1], [20, 4]), np.arange(24)
+    with pytest.raises(SplitError, match="at least 5 patients .* received 4 of NORMAL"):
+        split.folds(labels, group, CLASSES[:2], count=5)
+
+
+def test_one_patient_as_large_as_a_fold_may_leave_too_few_others_and_is_told():
+    labels, group = np.zeros(10, int), np.array([31, 38, 17, 38, 24, 38, 38, 3, 38, 10])
+    with pytest.raises(SplitError, match="enough patients of COVID for 2 folds"):
+        split.folds(labels, group, CLASSES[:1], count=2)

@@ -20,7 +20,8 @@ from plainfilm.evidence.drawing import page
 from plainfilm.evidence.report import Counts, DuplicateCounts, ProblemGroup
 from plainfilm.evidence.sheets import markdown
 from plainfilm.evidence.sheets.answer import ANCHORS
-from plainfilm.model.recipes import Recipe, load
+from plainfilm.model.recipes import load
+from plainfilm.model.settings import Recipe
 
 EVIL = '<img src=x onerror="alert(1)"> | [a](javascript:x) `b` **c**\n# d'
 TEMPLATES = Path(page.__file__).parent / "templates"
@@ -531,7 +532,7 @@ def store(tmp_path_factory):
 
 def described(store: Store) -> Card:
     rule = worth.source_rule(
-        store.labels, store.source, store.group, store.rows("train"), store.rows("test"), store.classes
+        store.labels, store.source, store.group, [(store.rows("train"), store.rows("test"))], store.classes
     )
     return describe(store, rule=rule, title="t", folder="run", recipe="", repeat=("plainfilm train s.h5",))
 

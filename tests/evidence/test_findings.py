@@ -48,7 +48,7 @@ def opened(tmp_path_factory):
 
 def scores(opened, chance):
     rows = opened.rows("test")
-    return Scores(rows=rows, labels=opened.labels[rows], probabilities=chance, group=opened.group[rows])
+    return Scores(rows=rows, labels=opened.labels[rows], probabilities=chance, group=opened.group[rows], threshold=0.5)
 
 
 def softmaxed(opened, seed=0):
@@ -60,7 +60,7 @@ def softmaxed(opened, seed=0):
 
 def test_the_tables_count_images_by_class_split_and_source(opened):
     rule = worth.source_rule(
-        opened.labels, opened.source, opened.group, opened.rows("train"), opened.rows("test"), opened.classes
+        opened.labels, opened.source, opened.group, [(opened.rows("train"), opened.rows("test"))], opened.classes
     )
     by_split, by_source = findings.tables(opened, rule)
     assert (by_split.rows, tuple(by_split.columns)) == (("A", "B", "C"), ("train", "validation", "test"))
@@ -138,7 +138,7 @@ def test_two_classes_get_one_line_each_of_the_positive_class(opened, positive):
     rng = np.random.default_rng(0)
     score = np.clip(0.3 * labels + rng.uniform(0, 0.7, len(rows)), 0, 1)
     chance = np.stack([1 - score, score], axis=1)
-    own = Scores(rows=rows, labels=labels, probabilities=chance, group=opened.group[rows])
+    own = Scores(rows=rows, labels=labels, probabilities=chance, group=opened.group[rows], threshold=0.5)
     decision = Decision(classes=("A", "B"), positive=positive)
     metrics = evaluate(labels, chance, classes=("A", "B"), positive=positive, threshold=0.5, group=own.group)
     roc, precision_recall, reliability = findings.lines(own, decision, metrics)

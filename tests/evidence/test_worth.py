@@ -31,7 +31,7 @@ def rows(labels, part, name):
 def test_the_source_rule_is_what_one_would_count_by_hand(made):
     labels, source, group, part = made
     train, test = rows(labels, part, "t"), rows(labels, part, "e")
-    rule = source_rule(labels, source, group, train, test, CLASSES)
+    rule = source_rule(labels, source, group, [(train, test)], CLASSES)
 
     everywhere = Counter(labels[train].tolist())
     overall = min(everywhere, key=lambda label: (-everywhere[label], label))
@@ -57,7 +57,7 @@ def rule_of(pairs):
     source, labels, part = (np.repeat([p[k] for p in pairs], [p[3] for p in pairs]) for k in range(3))
     labels = labels.astype(int)
     return source_rule(
-        labels, source, np.arange(len(labels)), rows(labels, part, "t"), rows(labels, part, "e"), CLASSES[:2]
+        labels, source, np.arange(len(labels)), [(rows(labels, part, "t"), rows(labels, part, "e"))], CLASSES[:2]
     )
 
 

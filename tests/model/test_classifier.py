@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 from plainfilm.model import classifier, encoder, heads, onnx_export
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
-from plainfilm.model.recipes import HeadSettings
+from plainfilm.model.settings import HeadSettings
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 

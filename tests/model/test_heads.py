@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from plainfilm.model import heads, recipes
-from plainfilm.model.recipes import HeadSettings
+from plainfilm.model.settings import HeadSettings
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,13 @@ def test_no_two_layers_of_a_head_start_alike():
     kernels = [np.asarray(layer.kernel) for layer in head.layers if hasattr(layer, "kernel")]
     assert len(kernels) == 3
     assert not any(np.allclose(a, b) for i, a in enumerate(kernels) for b in kernels[:i])
+
+
+def test_a_head_that_standardises_does_so_with_its_own_numbers_and_never_changes_them():
+    head = heads.build_head(4, 2, HeadSettings(layers=("standardise", "dense 3")), seed=0)
+    layer = head.get_layer(heads.STANDARDISE)
+    layer.set_weights([np.array([1.0, 2, 3, 4]), np.array([4.0, 1, 0.25, 0])])
+    received = np.asarray(layer(np.array([[3.0, 3, 3, 4]]), training=True))
+    np.testing.assert_allclose(received, [[1, 1, 0, 0]], atol=1e-5)
+    assert len(head.trainable_variables) == 4
+    np.testing.assert_array_equal(np.asarray(layer.moving_mean), [1, 2, 3, 4])

@@ -14,7 +14,7 @@ from plainfilm.model.onnx_safety import operators, reading, shapes
 from plainfilm.model.onnx_safety.calls import Value
 from plainfilm.model.onnx_safety.fields import DTYPES
 from plainfilm.model.onnx_safety.reading import NetworkRefused
-from plainfilm.model.recipes import HeadSettings
+from plainfilm.model.settings import HeadSettings
 
 SIDE = 32
 TWO = Decision(classes=("A", "B"), positive="A")

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plainfilm.model import classifier, heads, onnx_export
-from plainfilm.model.recipes import HeadSettings
+from plainfilm.model.settings import HeadSettings
 
 ACTIVATIONS = ("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
 layers = st.lists(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import recipes
-from plainfilm.model.recipes import (
+from plainfilm.model.settings import (
     BackboneSettings,
     EvaluationSettings,
     HeadSettings,
@@ -88,8 +88,8 @@ def test_every_recipe_that_comes_along_loads_and_says_what_it_is(name):
     assert parse_layers(recipe.head.layers)
 
 
-def test_three_recipes_come_along():
-    assert recipes.names() == ["default", "paper-mobilenet", "paper-resnet50"]
+def test_the_recipes_that_come_along():
+    assert recipes.names() == ["darkcovidnet", "default", "paper-mobilenet", "paper-resnet50", "robust"]
 
 
 def test_the_default_recipe_uses_the_weights_that_are_installed():

@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 from plainfilm.model import backbones, classifier, encoder, heads, onnx_export, slopes
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
-from plainfilm.model.recipes import HeadSettings
+from plainfilm.model.settings import HeadSettings
 
 SIZE, CHANNELS = 12, 6
 ACTIVATIONS = ("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
@@ -68,6 +68,15 @@ def test_slopes_are_the_gradients_that_tensorflow_finds_for_every_head(activatio
     assert received.shape == expected.shape
     assert np.abs(expected).max() > 0.01
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_head_that_standardises_is_gone_through(tmp_path):
+    head = made_head(layers=("standardise", "dense 7"))
+    rng = np.random.default_rng(1)
+    head.get_layer(heads.STANDARDISE).set_weights([rng.normal(size=CHANNELS), rng.uniform(0.1, 2, CHANNELS)])
+    made = two(classifier.join(encoder_file(tmp_path / "e.onnx"), classifier.export_head(head)))
+    maps, received = made.run(IMAGES, "maps", "slopes")
+    np.testing.assert_allclose(received, keras_slopes(head, maps.mean(axis=(2, 3))), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])

@@ -10,6 +10,8 @@ from made_files import Pictures
 from plainfilm.errors import RecipeError
 from plainfilm.model import encoder, heads, recipes, training
 from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.settings import HeadSettings
+from plainfilm.model.training import Part
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 SMALL = {
@@ -304,3 +306,44 @@ def test_a_training_without_a_usable_epoch_says_what_to_do(keep, after, activati
     recipe = recipes.load("default", {**SMALL, "training.keep": keep, "head.activation": activation})
     with pytest.raises(RecipeError, match=r"Lower training\.learning_rate"):
         training.fit_head(6, 2, 0, diverging(32, after=after), part(*blobs(16, seed=1)), recipe)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), min_size=1, max_size=60))
+def test_by_source_every_class_counts_the_same_and_within_it_every_source(rows):
+    labels, strata = np.array(rows).T
+    part = training.Part(np.arange(len(rows)), labels, lambda numbers: numbers, strata=strata)
+    weights = training.row_weights(part, 3, "by source")
+    present = np.unique(labels)
+    assert weights.sum() == pytest.approx(len(rows) * len(present) / 3, rel=1e-5)
+    for label in present:
+        sources = np.unique(strata[labels == label])
+        sums = [weights[(labels == label) & (strata == source)].sum() for source in sources]
+        assert sums == pytest.approx([len(rows) / 3 / len(sources)] * len(sources), rel=1e-5)
+
+
+def test_without_sources_by_source_is_balanced_and_none_is_one():
+    part = training.Part(np.arange(4), np.array([0, 0, 0, 1]), lambda numbers: numbers)
+    np.testing.assert_array_equal(training.row_weights(part, 2, "by source"), training.row_weights(part, 2, "balanced"))
+    np.testing.assert_array_equal(training.row_weights(part, 2, "none"), [1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("stretch", [1, 7, 1000])
+def test_a_standardising_head_learns_mean_and_variance_of_the_training_rows(stretch, monkeypatch):
+    features = np.random.default_rng(0).normal(5, 3, (40, 6)).astype(np.float32)
+    rows = np.arange(3, 33)
+    monkeypatch.setattr(training, "_STRETCH_BYTES", stretch * 6 * 4)
+    head = heads.build_head(6, 2, HeadSettings(layers=("standardise", "dense 4")), seed=0)
+    training.standardise(head, Part(rows, np.zeros(30, int), lambda rows: features[rows]))
+    layer = head.get_layer(heads.STANDARDISE)
+    np.testing.assert_allclose(np.asarray(layer.moving_mean), features[rows].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(layer.moving_variance), features[rows].var(axis=0), rtol=1e-4)
+
+
+def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():
+    rows = np.arange(50)
+    part = Part(rows, np.zeros(50, int), lambda rows: rows, views=rows[:, None] + 100 * np.arange(1, 4))
+    rng = np.random.default_rng(0)
+    drawn = np.stack([part.draw(rng) for _ in range(30)])
+    np.testing.assert_array_equal(drawn % 100, np.broadcast_to(rows, drawn.shape))
+    assert set(np.unique(drawn // 100)) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(Part(rows, rows, lambda rows: rows).draw(rng), rows)

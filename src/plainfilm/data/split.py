@@ -1,6 +1,6 @@
 """Train / validation / test: stratified by class, grouped by patient and duplicate, seeded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from plainfilm.errors import SplitError
 
 SHARES = (0.70, 0.15, 0.15)
 NAMES = ("train", "validation", "test")
+_FEWEST_TO_FOLD = 4  # groups of a class: whatever stays of them outside a fold still fills train and validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,41 @@ def make(
     return split
 
 
+def folds(
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    count: int,
+    seed: int = 0,
+) -> list[NDArray[np.str_]]:
+    """Split for cross-validation: each labelled row is in the test part of one split of `count`.
+
+    What is not the test part of a split is dealt to train and validation in the default's proportion.
+
+    Raises
+    ------
+    SplitError
+        A class has fewer groups than folds, or too few to stand in every part.
+    """
+    rows = np.flatnonzero(labels >= 0)
+    _check_enough(labels[rows], group[rows], classes, parts=max(count, _FEWEST_TO_FOLD))
+    fold = assign(labels[rows], group[rows], shares=[1] * count, seed=seed)
+    found = []
+    for number in range(count):
+        split = np.full(len(labels), "", dtype="U10")
+        split[rows[fold == number]] = "test"
+        rest = rows[fold != number]
+        split[rest] = np.array(NAMES[:2])[assign(labels[rest], group[rest], shares=SHARES[:2], seed=seed)]
+        for name in (name for name, _ in _unfilled(labels, split, classes)):
+            raise SplitError(
+                f"Expected enough patients of {name} for {count} folds; received a few with so many images that fold {number + 1} "
+                "leaves one of its parts without. Set another number of folds."
+            )
+        found.append(split)
+    return found
+
+
 def complete(
     split: NDArray[np.str_],
     labels: NDArray[np.int64],
@@ -147,10 +183,16 @@ def _check_enough(labels: NDArray[np.int64], group: NDArray[np.int64], classes: 
 
 
 def _check_filled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> None:
+    for name, part in _unfilled(labels, split, classes):
+        raise SplitError(
+            f"Expected images of every class in every part of the split; {part} has none of {name}. Add images of other "
+            "patients, or correct the column `split`."
+        )
+
+
+def _unfilled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Name each class and a part of the split that has none of it."""
     for part in NAMES:
         for number, name in enumerate(classes):
             if not ((split == part) & (labels == number)).any():
-                raise SplitError(
-                    f"Expected images of every class in every part of the split; {part} has none of {name}. Add images of other "
-                    "patients, or correct the column `split`."
-                )
+                yield name, part

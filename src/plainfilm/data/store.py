@@ -4,6 +4,7 @@ Once written it is never opened for writing again; openings of its test part are
 """
 
 import contextlib
+import copy
 import datetime as dt
 import json
 import os
@@ -124,6 +125,12 @@ class Store:
         if split not in SPLITS:
             raise UsageError(f"Expected a split among {', '.join(SPLITS)}; received {split!r}. Name one of them.")
         return np.flatnonzero((self.split == split) & (self.labels >= 0))
+
+    def with_split(self, split: NDArray[np.str_]) -> "Store":
+        """Give the same open store under another split (n), for cross-validation; the file stays as it is."""
+        other = copy.copy(self)
+        other.split = split
+        return other
 
     def images(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Read images, uint8 (len(rows), size, size), in the order asked for."""

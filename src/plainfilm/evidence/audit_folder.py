@@ -59,8 +59,15 @@ def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))
-    scores = Scores(rows=rows, labels=store.labels[rows], probabilities=chance, group=store.group[rows])
-    return estimate(elsewhere.score(scores, opened.classifier.decision)["auroc"])
+    decision = opened.classifier.decision
+    scores = Scores(
+        rows=rows,
+        labels=store.labels[rows],
+        probabilities=chance,
+        group=store.group[rows],
+        threshold=decision.threshold,
+    )
+    return estimate(elsewhere.score(scores, decision)["auroc"])
 
 
 def write(folder: Path, store: Store, audit: Audit, *, name: str, command: str) -> dict[str, Any]:

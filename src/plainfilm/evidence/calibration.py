@@ -14,7 +14,7 @@ from plainfilm.evidence.intervals import (
     cautious_interval,
     within_bounds,
 )
-from plainfilm.model.recipes import parse_threshold
+from plainfilm.model.settings import parse_threshold
 
 TEMPERATURES = (0.05, 20.0)
 GRID = 121  # starting points of the search, evenly on the log scale

@@ -16,7 +16,7 @@ from plainfilm.evidence import judge, recalibration
 from plainfilm.evidence.asking import Asked, damaged
 from plainfilm.evidence.intervals import Estimate, wilson
 from plainfilm.evidence.judge import Scores
-from plainfilm.evidence.metrics import evaluate
+from plainfilm.evidence.metrics import evaluate, tested
 from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.recalibration import Recalibration
 from plainfilm.evidence.subgroups import Subgroups
@@ -133,7 +133,13 @@ def answer(bundle: Bundle, asked: Asked, *, advance: Advance = lambda _done, _al
     probabilities = decision.probabilities(every)
     group = asked.store.group[asked.rows]
     return Answers(
-        scores=Scores(rows=asked.rows, labels=asked.classes, probabilities=probabilities, group=group),
+        scores=Scores(
+            rows=asked.rows,
+            labels=asked.classes,
+            probabilities=probabilities,
+            group=group,
+            threshold=decision.threshold,
+        ),
         log_odds=decision.log_odds(every) if decision.positive is not None else None,
         level=np.concatenate(levels) if levels else None,
         reason=np.concatenate(reasons) if reasons else None,
@@ -156,7 +162,7 @@ def internal(bundle: Bundle) -> dict[str, Any]:
         It has none, or damaged ones.
     """
     try:
-        kept = bundle.metrics["splits"]["test"]
+        _, kept = tested(bundle.metrics["splits"])
         metrics = {name: estimate(each).as_dict() for name, each in kept.items() if name in _KEPT}
         sizes = {name: int(kept[name]) for name in ("n", "groups")}
         return {**sizes, **{name: metrics[name] for name in METRICS}, **metrics}
@@ -167,7 +173,7 @@ def internal(bundle: Bundle) -> dict[str, Any]:
 def score(scores: Scores, decision: Decision) -> dict[str, Any]:
     """Compute every metric of some answers at the decision's threshold."""
     return evaluate(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
-                    threshold=decision.threshold, group=scores.group)  # fmt: skip
+                    threshold=scores.threshold, group=scores.group)  # fmt: skip
 
 
 def examine(bundle: Bundle, asked: Asked, answers: Answers) -> Elsewhere:
@@ -228,6 +234,7 @@ def _strange(bundle: Bundle, answers: Answers, decision: Decision) -> Strange | 
         labels=scores.labels[kept],
         probabilities=scores.probabilities[kept],
         group=scores.group[kept],
+        threshold=decision.threshold,
     )
     return Strange(
         refused=wilson(~kept, group=scores.group),
@@ -254,7 +261,7 @@ def _source_rule(asked: Asked, decision: Decision) -> tuple[SourceRule, float]:
     """
     store, rows, every = asked.store, asked.rows, np.arange(len(asked.rows))
     source, group = store.source[rows], store.group[rows]
-    whole = source_rule(asked.classes, source, group, every, every, decision.classes)
+    whole = source_rule(asked.classes, source, group, [(every, every)], decision.classes)
     fold = assign(asked.classes, group, shares=[1.0] * _FOLDS, seed=0)
     right = np.zeros(len(rows), bool)
     for out in (fold == each for each in range(_FOLDS)):

@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ import plainfilm
 from plainfilm.data.store import SPLITS, Store, count_by_split
 from plainfilm.evidence import worth
 from plainfilm.evidence.curves import Curves, curves
-from plainfilm.evidence.judge import Scores
+from plainfilm.evidence.judge import Fold, Scores
 from plainfilm.evidence.report import Counts, Curve, DuplicateCounts, Mistake, Picture, ProblemGroup, Reliability
+from plainfilm.model.augmentation import alter
 from plainfilm.model.classifier import Decision
+from plainfilm.model.settings import AugmentationSettings, Recipe
 
 SAMPLES = 4
+ALTERED = 3  # views shown of a training image
 MISTAKES = 12
 _PACKAGES = (
     "keras",
@@ -61,11 +64,22 @@ def hardware(threads: int) -> list[tuple[str, str]]:
     ]
 
 
-def tables(store: Store, rule: worth.SourceRule) -> list[Counts]:
-    """Class × split and class × source."""
+def tables(store: Store, rule: worth.SourceRule, folds: Sequence[Fold] = ()) -> list[Counts]:
+    """Class × split, or × fold of a cross-validation, and class × source."""
     by_split = [list(parts.values()) for parts in count_by_split(store.labels, store.split, store.classes).values()]
+    parts = Counts(row_label="class", column_label="split", rows=store.classes, columns=SPLITS, counts=by_split)
+    if folds:
+        held = [np.bincount(store.labels[fold.store.rows("test")], minlength=len(store.classes)) for fold in folds]
+        numbers = [str(number) for number in range(1, len(folds) + 1)]
+        parts = Counts(
+            row_label="class",
+            column_label="fold",
+            rows=store.classes,
+            columns=numbers,
+            counts=np.stack(held, axis=1).tolist(),
+        )
     return [
-        Counts(row_label="class", column_label="split", rows=store.classes, columns=SPLITS, counts=by_split),
+        parts,
         Counts(
             row_label="class",
             column_label="source",
@@ -102,6 +116,39 @@ def samples(store: Store) -> dict[str, list[Picture]]:
     return shown
 
 
+def altered(store: Store, recipe: Recipe) -> list[Picture]:
+    """A training image of each class and views of it, as the training saw them; none without augmentation."""
+    views = min(ALTERED, recipe.augmentation.views)
+    shown = []
+    for number in range(len(store.classes)) if views else ():
+        rows = store.rows("train")
+        rows = np.repeat(rows[store.labels[rows] == number][:1], views + 1)
+        numbers = np.arange(len(rows))
+        pixels = alter(store.images(rows), rows, numbers, recipe.augmentation, seed=recipe.seed)
+        captions = ["as it is", *(f"view {view}" for view in numbers[1:])]
+        shown += [Picture(pixels=image, caption=text) for image, text in zip(pixels, captions, strict=True)]
+    return shown
+
+
+def altered_means(settings: AugmentationSettings) -> str:
+    """How training images were altered, in a sentence; nothing without augmentation."""
+    if not settings.views:
+        return ""
+    bounds = [
+        (settings.rotation, f"turned by up to {settings.rotation:g}°"),
+        (settings.shift, f"shifted by up to {100 * settings.shift:g} % of the side"),
+        (settings.zoom, f"zoomed by up to {100 * settings.zoom:g} %"),
+        (settings.contrast, f"contrast changed by up to {100 * settings.contrast:g} %"),
+        (settings.gamma, f"gamma by up to {100 * settings.gamma:g} %"),
+        (settings.noise, f"noise of up to {settings.noise:g} gray levels"),
+        (settings.blur, f"blurred by up to {settings.blur:g} px"),
+        (settings.cutout, f"a square of up to {100 * settings.cutout:g} % of the side made gray"),
+        (settings.flip, "half of them mirrored left to right"),
+    ]
+    told = ", ".join(text for value, text in bounds if value)
+    return f"Each epoch saw each training image as it is or in one of {settings.views} views, drawn anew: {told}."
+
+
 def problems(store: Store) -> list[ProblemGroup]:
     """What ingest left out or flagged, the commonest reason first."""
     groups: Mapping[str, Any] = json.loads(str(store.attributes.get("problems", "{}")))
@@ -125,7 +172,7 @@ def duplicate_counts(store: Store) -> DuplicateCounts:
 
 def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
     """The wrong answers that were surest, the surest first."""
-    called = decision.predict(scores.probabilities)
+    called = decision.predict(scores.probabilities, scores.threshold)
     surety = scores.probabilities[np.arange(len(called)), called]
     wrong = np.flatnonzero(called != scores.labels)
     wrong = wrong[np.argsort(-surety[wrong], kind="stable")][:MISTAKES]

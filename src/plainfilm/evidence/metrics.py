@@ -1,6 +1,6 @@
 """Every metric of a split with its interval, as `metrics.json` holds them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from plainfilm.evidence.intervals import (
 )
 from plainfilm.evidence.ranking import area_under_roc, average_precision, delong, delong_difference
 
-__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "wilson"]
+__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "tested", "wilson"]
 
 
 def evaluate(
@@ -32,7 +32,7 @@ def evaluate(
     *,
     classes: Sequence[str],
     positive: str | None,
-    threshold: float,
+    threshold: float | FloatArray,
     group: ArrayLike | None = None,
     seed: int = 0,
     repeats: int = 1000,
@@ -41,7 +41,7 @@ def evaluate(
     """Compute every metric of a split with its interval.
 
     Two classes: a row is called positive where its probability of `positive` (by default the second class) is at or
-    above `threshold`. More classes: the most probable one is called, `threshold` is not used, and sensitivity to
+    above `threshold`, one number or one a row. More classes: the most probable one is called, `threshold` is not used, and sensitivity to
     auprc are macro averages of each class against the rest, which stand under "per_class".
 
     Parameters
@@ -80,7 +80,7 @@ def evaluate(
     if positive is not None and positive not in classes:
         raise ValueError(f"Expected positive to be one of {list(classes)}; received {positive!r}.")
     if len(classes) == 2:
-        if not np.isfinite(threshold):
+        if not np.isfinite(threshold).all():
             raise ValueError(f"Expected a finite threshold; received {threshold}.")
         target = 1 if positive is None else list(classes).index(positive)
         called = np.where(chance[:, target] >= threshold, target, 1 - target)
@@ -106,6 +106,20 @@ def evaluate(
         **{name: estimate.as_dict() for name, estimate in estimates.items()},
         **({"per_class": _per_class(classes, each)} if each else {}),
     }
+
+
+def tested(splits: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Name the part that a classifier was tested on, and give its metrics, from "splits" of `metrics.json`.
+
+    "test", or "out_of_fold" after a cross-validation: each radiograph answered by the classifier that had not seen it.
+
+    Raises
+    ------
+    KeyError
+        There is neither.
+    """
+    part = "out_of_fold" if "out_of_fold" in splits else "test"
+    return part, splits[part]
 
 
 def _against_rest(

@@ -128,6 +128,8 @@ class Report:
     worth_level: Level = "none"
     audit: Audit | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
+    where: str = wording.WHERE["test"]  # what was kept for testing
+    folds: int = 0  # of a cross-validation
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     tables: Sequence[Counts] = ()  # class by split, source by class
@@ -136,6 +138,8 @@ class Report:
     problems: Sequence[ProblemGroup] = ()
     duplicates: DuplicateCounts | None = None
     history: Sequence[Mapping[str, float]] = ()  # epoch, loss, val_loss, accuracy, val_accuracy
+    altered: Sequence[Picture] = ()  # a training image and views of it that the training saw
+    altered_means: str = ""  # how they were altered
     roc: Sequence[Curve] = ()  # one, or one a class
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
@@ -225,10 +229,13 @@ def write_report(report: Report, out: Path) -> None:
         pngs["confusion"] = figures.confusion(matrix, report.classes)
     if report.audit is not None:
         pngs["audit"] = audit_figures.picture(report.audit)
+    trainings = figures.trainings(report.history)
     values = _worth(report) | {
         "report": report,
         "test": dict.fromkeys((*wording.LABELS, "n", "groups")) | dict(report.test),
         "last_epoch": report.history[-1] if report.history else {},
+        "trainings": len(trainings),
+        "epochs": max(map(len, trainings), default=0),
         "subgroups": report.subgroups and subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
         "looked": report.explanation and looked_tables.show(report.explanation),

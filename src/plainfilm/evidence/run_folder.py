@@ -5,7 +5,7 @@ import dataclasses
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import plainfilm
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence import card, findings
 from plainfilm.evidence.audited import Audit
-from plainfilm.evidence.drawing import page
-from plainfilm.evidence.judge import Judged, refusals, score
+from plainfilm.evidence.drawing import page, wording
+from plainfilm.evidence.judge import Fold, Judged, Scores, judge, refusals, score, usual
 from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.report import Report, write_report
@@ -25,7 +25,7 @@ from plainfilm.evidence.seen import Seen
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.encoder import processors
-from plainfilm.model.recipes import Recipe
+from plainfilm.model.settings import Recipe
 
 INTENDED_USE = "Research use only; not a medical device."
 
@@ -41,10 +41,17 @@ class Finished:
     openings: int
     name: str
     command: str
+    folds: Sequence[Fold] = ()  # of a cross-validation; then `trained` joins theirs
     audit: Audit | None = None  # None: left out by --no-audit
-    detector: Detector | None = None  # None: too few images to know what is usual
     sign: Path | None = None  # a private key
     explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+
+    @property
+    def trained_on(self) -> Store:
+        """The store under the split that `trained` was made with: what a cross-validation joins has seen all of it."""
+        if not self.folds:
+            return self.store
+        return self.store.with_split(np.where(self.store.labels >= 0, "train", ""))
 
 
 def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
@@ -60,7 +67,19 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
         (list(row.values()) for row in run.trained.fitted.history),
     )
     _write_predictions(folder / "predictions.csv", run)
-    metrics, about, facts = _metrics(run), _about(run), _facts(run)
+    metrics = _write_bundle(folder, run)
+    for number, fold in enumerate(run.folds, 1):
+        _write_fold(folder / "folds" / str(number), run, fold)
+    write_report(_report(run, metrics, started), folder)
+    metrics["seconds"]["total"] = time.perf_counter() - started
+    _write_metrics(folder, metrics)
+    return metrics
+
+
+def _write_bundle(folder: Path, run: Finished) -> dict[str, Any]:
+    """Write model.plainfilm with its card, card.md and checklists.html, and return the metrics."""
+    detector = usual(run.trained_on, run.trained)
+    metrics, about, facts = _metrics(run, detector), _about(run), _facts(run)
     described = card.model_card(metrics, about, facts)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
     page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
@@ -71,14 +90,31 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
         metrics=metrics,
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
-        outliers=run.detector.to_bytes() if run.detector else b"",
-        seen=Seen.of(run.store).to_bytes(),
+        outliers=detector.to_bytes() if detector else b"",
+        seen=Seen.of(run.trained_on).to_bytes(),
         sign=run.sign,
     )
-    write_report(_report(run, metrics, started), folder)
-    metrics["seconds"]["total"] = time.perf_counter() - started
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     return metrics
+
+
+def _write_fold(folder: Path, run: Finished, fold: Fold) -> None:
+    """Write the classifier of one fold with its metrics on the radiographs that it has not seen."""
+    folder.mkdir(parents=True)
+    own = Finished(
+        store=fold.store,
+        trained=fold.trained,
+        classifier=fold.trained.classifier(),
+        judged=judge(fold.store, fold.trained),
+        openings=run.openings,
+        name=run.name,
+        command=run.command,
+        sign=run.sign,
+    )
+    _write_metrics(folder, _write_bundle(folder, own))
+
+
+def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
 
 def _without_paths(recipe: Recipe) -> Recipe:
@@ -87,14 +123,15 @@ def _without_paths(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, name=name, weights=weights))
 
 
-def _metrics(run: Finished) -> dict[str, Any]:
+def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
     decision, judged = run.trained.decision, run.judged
     return {
         "classes": list(decision.classes),
         "positive": decision.positive,
         "threshold": decision.threshold if decision.positive else None,
         "temperature": decision.temperature,
-        "splits": {"test": judged.metrics["test"], "validation": judged.metrics["validation"]},
+        "splits": {part: judged.metrics[part] for part in (judged.tested, "validation")},
+        **({"folds": len(run.folds)} if run.folds else {}),
         "seconds": {"features": run.trained.features.seconds, "training": run.trained.fitted.seconds},
         "features_cached": run.trained.features.cached,
         "test_openings": run.openings,
@@ -105,12 +142,19 @@ def _metrics(run: Finished) -> dict[str, Any]:
         },
         **({"audit": run.audit.as_dict()} if run.audit else {}),
         **({"explanation": run.explanation.as_dict()} if run.explanation else {}),
-        "outliers": refusals(run.detector, run.trained, judged.scores["test"]) if run.detector else None,
+        "outliers": _strangers(run, detector) if detector else None,
         "subgroups": judged.subgroups.as_dict(),
         **({"utility": judged.utility.as_dict()} if judged.utility else {}),
         "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
         "versions": findings.versions(),
     }
+
+
+def _strangers(run: Finished, detector: Detector) -> dict[str, Any]:
+    """What the detector promises, and what it refuses of radiographs that it has not learnt from, where there are any."""
+    if run.folds:
+        return {"promise": detector.promise}
+    return refusals(detector, run.trained, run.judged.scores["test"])
 
 
 def _about(run: Finished) -> dict[str, Any]:
@@ -148,9 +192,8 @@ def _write_predictions(path: Path, run: Finished) -> None:
     columns = [store.classes.index(name) for name in named]
 
     def rows() -> Any:
-        for part in SPLITS:
-            scores = run.judged.scores.get(part) or score(store, run.trained, part)
-            called = decision.predict(scores.probabilities)
+        for part, scores in _answers(run):
+            called = decision.predict(scores.probabilities, scores.threshold)
             for row, label, probability, answer in zip(
                 scores.rows, scores.labels, scores.probabilities, called, strict=True
             ):
@@ -166,10 +209,18 @@ def _write_predictions(path: Path, run: Finished) -> None:
     _write_table(path, ["file", "split", "label", *header, "predicted"], rows())
 
 
+def _answers(run: Finished) -> Iterator[tuple[str, Scores]]:
+    """Answers by part: of a cross-validation those of each fold, by the classifier that has not seen it."""
+    for number, fold in enumerate(run.folds, 1):
+        yield f"fold {number}", score(fold.store, fold.trained, "test")
+    for part in () if run.folds else SPLITS:
+        yield part, run.judged.scores.get(part) or score(run.store, run.trained, part)
+
+
 def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report:
     store, trained, judged = run.store, run.trained, run.judged
-    decision, test = trained.decision, judged.scores["test"]
-    roc, precision_recall, reliability = findings.lines(test, decision, judged.metrics["test"])
+    decision, test, metrics_of_it = trained.decision, judged.scores[judged.tested], judged.metrics[judged.tested]
+    roc, precision_recall, reliability = findings.lines(test, decision, metrics_of_it)
     seconds = trained.features.seconds
     return Report(
         title=_title(store),
@@ -179,8 +230,10 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         folder=run.name,
         classes=store.classes,
         positive=decision.positive,
-        threshold=metrics["threshold"],
-        test=judged.metrics["test"],
+        threshold=None if run.folds else metrics["threshold"],
+        test=metrics_of_it,
+        where=wording.WHERE[judged.tested],
+        folds=len(run.folds),
         validation=judged.metrics["validation"],
         worth=judged.worth.sentence,
         worth_level=judged.worth.level,
@@ -191,12 +244,14 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         guess=judged.rule.guess,
         test_openings=run.openings,
         asked=_asked(run),
-        tables=findings.tables(store, judged.rule),
+        tables=findings.tables(store, judged.rule, run.folds),
         facts=findings.facts(store),
         samples=findings.samples(store),
         problems=findings.problems(store),
         duplicates=findings.duplicate_counts(store),
         history=trained.fitted.history,
+        altered=findings.altered(store, trained.recipe),
+        altered_means=findings.altered_means(trained.recipe.augmentation),
         roc=roc,
         precision_recall=precision_recall,
         prevalence=float((test.labels == store.classes.index(decision.positive)).mean()) if decision.positive else None,
@@ -229,25 +284,44 @@ def _facts(run: Finished) -> card.Card:
 
 
 def _asked(run: Finished) -> list[tuple[str, str]]:
-    trained, store = run.trained, run.store
-    prepare = trained.encoder.preprocessing
+    trained, recipe, folds = run.trained, run.trained.recipe, len(run.folds)
+    members = len(recipe.ensemble.members)
+    joined = [f"{folds} folds" if folds else "", f"{members} members" if members else ""]
+    epochs = trained.fitted.history
     return [
-        ("Store", store.path.name),
-        ("Recipe", trained.recipe.name),
-        ("Backbone", f"{trained.encoder.name}, frozen; {prepare.input_size} px, input scaled {prepare.scaling}"),
-        ("Epoch kept", f"{trained.fitted.epoch} of {len(trained.fitted.history)}"),
-        ("Seed", str(trained.recipe.seed)),
-        (
-            "Temperature",
-            f"{trained.decision.temperature:.2f}" if trained.recipe.evaluation.calibrate else "not calibrated",
-        ),
+        ("Store", run.store.path.name),
+        ("Recipe", recipe.name),
+        ("Backbone", f"{trained.encoder.name}; {_sees(run)}"),
+        ("Trained on", _trained_on(recipe)),
+        *([("Trainings", " × ".join(filter(None, joined)))] if any(joined) else []),
+        *([("Epoch kept", f"{trained.fitted.epoch} of {len(epochs)}")] if trained.fitted.epoch else []),
+        ("Seed", str(recipe.seed)),
+        ("Temperature", f"{trained.decision.temperature:.2f}" if recipe.evaluation.calibrate else "not calibrated"),
     ]
+
+
+def _sees(run: Finished) -> str:
+    """What the network is shown; members of an ensemble may each see something else."""
+    if run.trained.recipe.ensemble.members:
+        return "each member's input as the recipe says"
+    prepare = run.trained.encoder.preprocessing
+    crop = "the box around the lung fields, " if prepare.crop == "lungs" else ""
+    alike = "intensities harmonised, " if prepare.intensities == "harmonised" else ""
+    return f"{crop}{prepare.input_size} px, {alike}input scaled {prepare.scaling}"
+
+
+def _trained_on(recipe: Recipe) -> str:
+    blocks = recipe.finetuning.blocks
+    if blocks == "none":
+        return "features of the frozen backbone"
+    return "images, all of the backbone" if blocks == "all" else f"images, the last {blocks} blocks of the backbone"
 
 
 def _repeat(run: Finished) -> list[str]:
     positive = ["--positive", run.trained.decision.positive] if run.trained.decision.positive else []
+    folds = ["--folds", str(len(run.folds))] if run.folds else []
     store, recipe = run.store.path.name, f"{run.name}/recipe.toml"
     return [
         f"# plainfilm {plainfilm.__version__}, in the folder that holds {store} and {run.name}",
-        shlex.join(["plainfilm", "train", store, "--recipe", recipe, *positive, "--out", f"{run.name}-again"]),
+        shlex.join(["plainfilm", "train", store, "--recipe", recipe, *positive, *folds, "--out", f"{run.name}-again"]),
     ]

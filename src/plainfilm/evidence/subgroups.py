@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plainfilm.evidence.intervals import UNDEFINED, Estimate, IntArray, group_codes
+from plainfilm.evidence.intervals import UNDEFINED, Estimate, FloatArray, IntArray, group_codes
 from plainfilm.evidence.metrics import evaluate
 from plainfilm.evidence.traits import BANDS, CHILD, Texts
 
@@ -167,14 +167,14 @@ class Subgroups:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """The answers on the test part; `codes` int64 (n), the group of each row."""
+    """The answers on the test part; `codes` int64 (n), the group of each row, `threshold` float64 (n)."""
 
     labels: IntArray
     probabilities: NDArray[np.float64]
     codes: IntArray
     classes: tuple[str, ...]
     positive: str | None
-    threshold: float
+    threshold: FloatArray
 
 
 def measure(
@@ -184,7 +184,7 @@ def measure(
     *,
     classes: Sequence[str],
     positive: str | None,
-    threshold: float,
+    threshold: float | FloatArray,
     group: ArrayLike | None = None,
 ) -> Subgroups:
     """Measure each subgroup, and compare those of one kind.
@@ -212,7 +212,7 @@ def measure(
         codes=group_codes(group, len(truth)),
         classes=tuple(classes),
         positive=positive,
-        threshold=threshold,
+        threshold=np.broadcast_to(threshold, truth.shape),
     )
     kinds = [_kind(kind, names, part) for kind, names in known.items()]
     compared = [pair for kind in kinds for pair in _pairs(kind)]
@@ -278,7 +278,7 @@ def _measured(rows: NDArray[np.bool_], part: _Part) -> dict[str, Estimate]:
         part.probabilities[rows],
         classes=part.classes,
         positive=part.positive,
-        threshold=part.threshold,
+        threshold=part.threshold[rows],
         group=part.codes[rows],
         repeats=1,
     )

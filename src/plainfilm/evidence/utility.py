@@ -77,7 +77,8 @@ class DecisionCurve:
 class Utility:
     """What answers mean at other prevalences, and the decision curve; None where a class is missing from the test part.
 
-    `ppv` and `npv` go with `prevalence` float (p), 0.1 to 50 %; `threshold` is the one that the answers were called at.
+    `ppv` and `npv` go with `prevalence` float (p), 0.1 to 50 %; `threshold` is the one that the answers were called at, the
+    median where folds have their own.
     """
 
     positive: str
@@ -114,7 +115,7 @@ def measure(
     probability: ArrayLike,
     *,
     positive: str,
-    threshold: float,
+    threshold: float | FloatArray,
     group: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Utility:
@@ -126,8 +127,8 @@ def measure(
         0 or 1, and the probability of the positive class, 0 to 1, of the test part.
     positive : str
         Name of the positive class.
-    threshold : float
-        A row is called positive at or above it.
+    threshold : float, or float (n,)
+        A row is called positive at or above it; where folds have their own, one a row.
     group : (n,), optional
         Rows with the same value are one draw; widens the intervals.
     level : float
@@ -160,7 +161,7 @@ def measure(
     both = bool(ill.any() and not ill.all())
     return Utility(
         positive=positive,
-        threshold=threshold,
+        threshold=float(np.median(threshold)),
         sensitivity=sensitivity.estimate,
         specificity=specificity.estimate,
         prevalence=PREVALENCES,
@@ -171,7 +172,9 @@ def measure(
     )
 
 
-def _checked(labels01: ArrayLike, probability: ArrayLike, threshold: float) -> tuple[NDArray[np.bool_], FloatArray]:
+def _checked(
+    labels01: ArrayLike, probability: ArrayLike, threshold: float | FloatArray
+) -> tuple[NDArray[np.bool_], FloatArray]:
     truth, score = np.asarray(labels01), np.asarray(probability, dtype=np.float64)
     if truth.ndim != 1 or truth.shape != score.shape or not np.isin(truth, (0, 1)).all():
         raise ValueError(
@@ -179,7 +182,7 @@ def _checked(labels01: ArrayLike, probability: ArrayLike, threshold: float) -> t
         )
     if not ((score >= 0) & (score <= 1)).all():
         raise ValueError("Expected probabilities from 0 to 1; received others.")
-    if not np.isfinite(threshold):
+    if not np.isfinite(threshold).all():
         raise ValueError(f"Expected a finite threshold; received {threshold}.")
     return truth.astype(bool), score
 

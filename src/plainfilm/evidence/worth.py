@@ -38,18 +38,17 @@ def source_rule(
     labels: NDArray[np.int64],
     source: NDArray[np.str_],
     group: NDArray[np.int64],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     classes: Sequence[str],
 ) -> SourceRule:
-    """Measure on the test part the rule learnt on the train part that names the commonest class of each source.
+    """Measure on a test part the rule learnt on its train part that names the commonest class of each source.
 
     Parameters
     ----------
     labels, source, group
         int64 (n), class index, -1 for none; text (n); int64 (n), rows that are one draw.
-    train, test
-        Rows of the two parts, int64.
+    parts
+        Rows of train and test, int64: one pair, or one a fold, whose answers are counted together.
     classes
         Class names.
     """
@@ -57,11 +56,13 @@ def source_rule(
     table = np.zeros((len(classes), len(names)), np.int64)
     labelled = labels >= 0
     np.add.at(table, (labels[labelled], index[labelled]), 1)
-    learnt = np.zeros_like(table)
-    np.add.at(learnt, (labels[train], index[train]), 1)
-    commonest = int(np.bincount(labels[train], minlength=len(classes)).argmax())
-    answer = np.where(learnt.sum(0) > 0, learnt.argmax(0), commonest)
-    right = answer[index[test]] == labels[test]
+    answer, test = np.empty(len(labels), np.int64), np.concatenate([test for _, test in parts])
+    for train, rows in parts:
+        learnt = np.zeros_like(table)
+        np.add.at(learnt, (labels[train], index[train]), 1)
+        commonest = int(np.bincount(labels[train], minlength=len(classes)).argmax())
+        answer[rows] = np.where(learnt.sum(0) > 0, learnt.argmax(0), commonest)[index[rows]]
+    right = answer[test] == labels[test]
     share = np.bincount(labels[test], minlength=len(classes)) / len(test)
     guess = (classes[int(share.argmax())], float(share.max()))
     return SourceRule(
@@ -93,7 +94,7 @@ def worth(rule: SourceRule, accuracy: Estimate, leak: Leakage = NO_LEAK) -> Wort
         return Worth(
             "caution",
             f"Always answering {name} would be right in {100 * share:.1f} %, and the interval reaches down to that: "
-            "the model has learnt nothing, or the test part is too small to show it.",
+            "the model has learnt nothing, or too few images were tested to show it.",
         )
     if tells:
         return Worth(

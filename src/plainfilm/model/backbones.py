@@ -1,5 +1,6 @@
 """The backbones: one table row each, with its builder, its weights, their licence, its input scaling and its width."""
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from plainfilm.errors import RecipeError
 
+_BLOCK = r"(.*block_?\d+[a-z]?)_"
 _BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
@@ -57,7 +59,11 @@ class WeightsSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """An ImageNet network without its classifier, averaged over its last map: images to `width` features."""
+    """An ImageNet network without its classifier, averaged over its last map: images to `width` features.
+
+    `block` is a regular expression for the names of the layers of a block; its group is the block's name. Of the blocks only
+    the first `depth` are used, or all where it is 0 (`blocks.shortened`).
+    """
 
     name: str
     builder: str
@@ -66,6 +72,8 @@ class Backbone:
     weights: WeightsSource
     options: Mapping[str, Any] = field(default_factory=dict)
     input_size: int = 224
+    block: str = _BLOCK
+    depth: int = 0
 
 
 def _keras(
@@ -77,6 +85,7 @@ def _keras(
     digest: str = "",
     *,
     licence: str = "Apache-2.0",
+    block: str = _BLOCK,
     **options: Any,
 ) -> Backbone:
     source = WeightsSource(
@@ -89,6 +98,7 @@ def _keras(
         scaling=scaling,
         weights=source,
         options=options,
+        block=block,
     )
 
 
@@ -112,11 +122,13 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
         for row in (
             _LITE0,
             _keras("mobilenet", "MobileNet", 1024, "-1..1", "mobilenet/mobilenet_1_0_224_tf_no_top.h5",
-                   "sha256:d9140c7e6e85495e5ab848b28cebe696bdfa7f899ab698ba787e6e979856ea41"),
+                   "sha256:d9140c7e6e85495e5ab848b28cebe696bdfa7f899ab698ba787e6e979856ea41",
+                   block=r"conv_(?:pad|dw|pw)_(\d+)"),
             _keras("mobilenet_v2", "MobileNetV2", 1280, "-1..1", f"mobilenet_v2/mobilenet_v2_{_TF}_1.0_224_no_top.h5"),
             _keras("mobilenet_v3_large", "MobileNetV3Large", 960, "-1..1",
                    "mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
-                   "md5:07fb09a5933dd0c8eaafa16978110389", include_preprocessing=False),
+                   "md5:07fb09a5933dd0c8eaafa16978110389", block=r"(expanded_conv(?:_\d+)?)_[a-z]",
+                   include_preprocessing=False),
             _keras("resnet50", "ResNet50", 2048, "caffe", f"resnet/resnet50_{_TF}_notop.h5",
                    "md5:4d473c1dd8becc155b73f8504c6f6626", licence="MIT"),
             _keras("resnet50_v2", "ResNet50V2", 2048, "-1..1", f"resnet/resnet50v2_{_TF}_notop.h5",
@@ -134,17 +146,21 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
 DEFAULT = _LITE0.name
 
 
-def find(name: str) -> Backbone:
-    """Look a backbone up by its name, or take an ONNX file of the user's by its path.
+def find(name: str, depth: int = 0) -> Backbone:
+    """Look a backbone up by its name, or take an ONNX file of the user's by its path; of it the first `depth` blocks, 0 for all.
 
     Raises
     ------
     RecipeError
-        No row has this name and no such ONNX file exists.
+        No row has this name and no such ONNX file exists, or a file's blocks are asked for.
     """
     if name in BACKBONES:
-        return BACKBONES[name]
+        return dataclasses.replace(BACKBONES[name], depth=depth)
     if name.endswith(".onnx"):
+        if depth:
+            raise RecipeError(
+                f"Expected backbone.depth 0 with an ONNX file, whose blocks are not known; received {depth}. Leave it out."
+            )
         if not Path(name).is_file():
             raise RecipeError(f"Expected an ONNX file; received {name}, which does not exist. Give the path of a file.")
         source = WeightsSource(kind="file", file=name, licence="the user's")

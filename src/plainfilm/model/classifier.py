@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model.encoder import BATCH, Encoder, Features, processors
-from plainfilm.model.recipes import Recipe
+from plainfilm.model.settings import Recipe
 from plainfilm.model.training import Fitted
 
 _ROWS = 1024  # features a step through the head: 5 MB at most
@@ -55,12 +55,18 @@ class Decision:
         odds = scaled[:, 0] if scaled.shape[1] == 1 else scaled[:, column] - scaled[:, 1 - column]
         return np.asarray(odds + self.shift)
 
-    def predict(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Decide: the positive class from the threshold on; with more than two classes the most probable."""
+    def predict(
+        self, probabilities: NDArray[np.float64], threshold: float | NDArray[np.float64] | None = None
+    ) -> NDArray[np.int64]:
+        """Decide: the positive class from the threshold on; with more than two classes the most probable.
+
+        Another `threshold` than the decision's own may be given, one for all rows or one a row (n).
+        """
         if self.positive is None:
             return np.asarray(probabilities.argmax(axis=1))
         positive = self.classes.index(self.positive)
-        return np.where(probabilities[:, positive] >= self.threshold, positive, 1 - positive)
+        least = self.threshold if threshold is None else threshold
+        return np.where(probabilities[:, positive] >= least, positive, 1 - positive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,19 +189,21 @@ def export_head(head: Any) -> bytes:
 def join(encoder: Path, head: bytes) -> bytes:
     """Join an encoder's ONNX file and a head to one network: "images" to "features" and "logits".
 
-    Where the encoder ends in a global average, the network also gives "maps" and "slopes" (`slopes.add_outputs`).
+    Where the encoder ends in a global average, the network also gives "maps" and "slopes" (`slopes.add_outputs`); not where
+    it sees a box around the lungs, in whose frame its maps would lie.
     """
     import onnx
 
-    from plainfilm.model import slopes
+    from plainfilm.model import prelude, slopes
 
     body, top = onnx.load(encoder), onnx.load_from_string(head)
     top.opset_import[0].version, top.ir_version = body.opset_import[0].version, body.ir_version
     top.graph.name = "head"
     joined = onnx.compose.merge_models(body, onnx.compose.add_prefix(top, "head_", rename_inputs=False, rename_outputs=False),
                                        io_map=[("features", "features")], outputs=["features", "logits"])  # fmt: skip
-    with contextlib.suppress(slopes.Unsloped):
-        slopes.add_outputs(joined)
+    if not prelude.is_cropped(joined):
+        with contextlib.suppress(slopes.Unsloped):
+            slopes.add_outputs(joined)
     return bytes(joined.SerializeToString())
 
 

@@ -6,7 +6,6 @@ The cache keys are of content: an encoder's of weights and preprocessing, the fe
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
 from plainfilm.errors import RecipeError, WeightsError
-from plainfilm.model import backbones, weights
+from plainfilm.model import weights
 from plainfilm.model.backbones import SCALINGS, Backbone
+from plainfilm.model.machine import processors as processors  # others find it here
 
 BATCH = 8  # larger batches leave the processor's cache: measured 5 to 10 % slower at 32
-_EXPORT_VERSION = 1
+_EXPORT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class Preprocessing:
     """How a stored image becomes a backbone's input; the only place that says so.
 
     A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres) to `input_size`,
-    repeated to three channels, and scaled: channel x `scale` + `offset`.
+    repeated to three channels, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
+    the lung fields, and `intensities` "harmonised" spreads each image's gray levels alike; see `prelude.add`.
     """
 
     image_size: int
@@ -38,10 +39,20 @@ class Preprocessing:
     scaling: str
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
+    crop: str = "none"
+    intensities: str = "stored"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is done to an image but resizing and scaling."""
+        return (self.crop, self.intensities) == ("none", "stored")
 
     def digest(self) -> str:
-        """SHA-256 over all values, in hex."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 over all values, in hex; of what was added later only where it is used, so that older digests stay."""
+        values = dataclasses.asdict(self)
+        if self.is_plain:
+            del values["crop"], values["intensities"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 class ImageSource(Protocol):
@@ -108,13 +119,18 @@ class Encoder:
         return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
 
 
-def processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def preprocessing(backbone: Backbone, *, image_size: int, input_size: int = 0, scaling: str = "auto") -> Preprocessing:
+def preprocessing(
+    backbone: Backbone,
+    *,
+    image_size: int,
+    input_size: int = 0,
+    scaling: str = "auto",
+    crop: str = "none",
+    intensities: str = "stored",
+) -> Preprocessing:
     """Resolve a backbone's preprocessing; `input_size` 0 and `scaling` "auto" mean the backbone's own.
+
+    `crop` and `intensities` are those of `settings.BackboneSettings`.
 
     Raises
     ------
@@ -127,7 +143,15 @@ def preprocessing(backbone: Backbone, *, image_size: int, input_size: int = 0, s
         raise RecipeError(f"Expected backbone.scaling of {', '.join(SCALINGS)}; received {received}. Set one of them.")
     own = SCALINGS[name]
     size = input_size or backbone.input_size or image_size
-    return Preprocessing(image_size=image_size, input_size=size, scaling=name, scale=own.scale, offset=own.offset)
+    return Preprocessing(
+        image_size=image_size,
+        input_size=size,
+        scaling=name,
+        scale=own.scale,
+        offset=own.offset,
+        crop=crop,
+        intensities=intensities,
+    )
 
 
 def open_encoder(
@@ -141,9 +165,9 @@ def open_encoder(
         The weights are missing or of another architecture; or the user's ONNX file does not map images to features.
     """
     found = weights.locate(backbone, weights_file)
-    key = hashlib.sha256(
-        f"{_EXPORT_VERSION} {backbone.builder} {found.sha256} {prepare.digest()}".encode()
-    ).hexdigest()[:32]
+    depth = f" depth {backbone.depth}" if backbone.depth else ""
+    about = f"{_EXPORT_VERSION} {backbone.builder}{depth} {found.sha256} {prepare.digest()}"
+    key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = weights.cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
     if not path.is_file():
         model = (
@@ -166,15 +190,24 @@ def keras_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: P
     keras.Model
         uint8 or float32 (n, image_size, image_size), gray levels 0 to 255, to float32 (n, width).
     """
-    network = backbones.build(backbone, prepare.input_size)
-    weights.load_into(network, backbone, weights.locate(backbone, weights_file))
+    network = weights.network(backbone, prepare.input_size, weights.locate(backbone, weights_file))
     return to_keras(network, prepare)
 
 
 def to_keras(network: Any, prepare: Preprocessing) -> Any:
-    """Put the preprocessing before a network of `backbones.build`, in Keras; takes and gives what `keras_encoder` does."""
+    """Put the preprocessing before a network of `backbones.build`, in Keras; takes and gives what `keras_encoder` does.
+
+    Raises
+    ------
+    ValueError
+        A lung crop or harmonised intensities, which ONNX graphs alone hold.
+    """
     import keras
 
+    if not prepare.is_plain:
+        raise ValueError(
+            f"Expected images as they are; received crop {prepare.crop}, intensities {prepare.intensities}, which Keras models lack."
+        )
     gray = keras.Input((prepare.image_size, prepare.image_size), name="images")
     x = keras.layers.Reshape((prepare.image_size, prepare.image_size, 1))(gray)
     if prepare.input_size != prepare.image_size:
@@ -202,13 +235,15 @@ def to_onnx(network: Any, prepare: Preprocessing) -> Any:
 
 def _prelude(graph: Any, prepare: Preprocessing, *, channels_last: bool = False) -> str:
     """Add the preprocessing to an ONNX graph and return the name of its output."""
-    x = graph.node("Cast", ["images"], to=1)
-    x = graph.node("Unsqueeze", [x, graph.weight(np.array([1], np.int64))])
-    if prepare.input_size != prepare.image_size:
-        scales = np.array([1, 1, *[prepare.input_size / prepare.image_size] * 2], np.float32)
-        x = graph.node(
-            "Resize", [x, "", graph.weight(scales)], mode="linear", coordinate_transformation_mode="half_pixel"
-        )
+    from plainfilm.model import prelude
+
+    x = prelude.add(
+        graph,
+        image_size=prepare.image_size,
+        input_size=prepare.input_size,
+        crop=prepare.crop,
+        intensities=prepare.intensities,
+    )
     x = graph.node("Mul", [x, graph.weight(np.array(prepare.scale, np.float32)[:, None, None])])
     x = graph.node("Add", [x, graph.weight(np.array(prepare.offset, np.float32)[:, None, None])])
     return str(graph.node("Transpose", [x], perm=[0, 2, 3, 1])) if channels_last else x
@@ -221,8 +256,7 @@ def _images_input(prepare: Preprocessing) -> Any:
 
 
 def _from_keras(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
-    network = backbones.build(backbone, prepare.input_size)
-    weights.load_into(network, backbone, found)
+    network = weights.network(backbone, prepare.input_size, found)
     return to_onnx(network, prepare)
 
 

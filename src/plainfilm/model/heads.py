@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from plainfilm.model.recipes import HeadSettings, parse_layers
+from plainfilm.model.settings import HeadSettings, parse_layers
 
 
 def output_kind(settings: HeadSettings, classes: int) -> str:
@@ -10,6 +10,10 @@ def output_kind(settings: HeadSettings, classes: int) -> str:
     if settings.output != "auto":
         return settings.output if classes == 2 else "softmax"
     return "sigmoid" if classes == 2 else "softmax"
+
+
+STANDARDISE = "standardise"  # name of the layer, whose mean and variance are the training features', from the start
+_LEAST_VARIANCE = 1e-6  # a feature that never changes stays finite
 
 
 def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int) -> Any:
@@ -33,6 +37,10 @@ def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int) -
         if layer == "dense":
             start = keras.initializers.GlorotUniform(seed=own_seed)
             x = keras.layers.Dense(int(value), settings.activation, kernel_initializer=start, name=f"dense{number}")(x)
+        elif layer == "standardise":
+            x = keras.layers.BatchNormalization(
+                center=False, scale=False, epsilon=_LEAST_VARIANCE, trainable=False, name=STANDARDISE
+            )(x)
         else:
             x = keras.layers.Dropout(value, seed=own_seed, name=f"dropout{number}")(x)
     start = keras.initializers.GlorotUniform(seed=seed * 1000 + 999)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.model.encoder import processors
+from plainfilm.model.machine import processors
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
 SMALLEST, LARGEST = 0.05, 0.75  # share of a picture that lungs fill
 SUREST = 0.8  # mean probability inside lungs; other pictures get doubtful fields
 _BATCH = 8
-_NETWORK = Path(__file__).with_name("lungs.onnx")
+NETWORK = Path(__file__).with_name("lungs.onnx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class LungFields:
 class LungFinder:
     """The lung-field network in ONNX Runtime."""
 
-    def __init__(self, threads: int | None = None, network: Path = _NETWORK) -> None:
+    def __init__(self, threads: int | None = None, network: Path = NETWORK) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()

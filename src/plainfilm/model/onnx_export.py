@@ -45,6 +45,14 @@ class Graph:
         return model
 
 
+def least_scale(side: int, size: int) -> np.float32:
+    """Find the least scale under which ONNX, which rounds down (Resize, in Operators.md), makes `size` px of `side`."""
+    scale = np.float32(size / side)
+    while side * float(scale) < size:
+        scale = np.nextafter(scale, np.float32(np.inf))
+    return scale
+
+
 def float_output(name: str, width: int) -> onnx.ValueInfoProto:
     """A float32 output (n, width)."""
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import ExportError
-from plainfilm.model import backbones, encoder, heads, recipes
+from plainfilm.model import backbones, blocks, encoder, heads, recipes
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import export_head
 from plainfilm.model.encoder import Preprocessing
-from plainfilm.model.recipes import Recipe
+from plainfilm.model.settings import Recipe
 
 
 def keras_model(bundle: Bundle) -> Any:
@@ -31,16 +31,18 @@ def keras_model(bundle: Bundle) -> Any:
     Raises
     ------
     ExportError
-        The backbone came as an ONNX file, or the network is not what the manifest and the recipe say.
+        The backbone came as an ONNX file, the lungs are cut out or intensities harmonised, the network joins several, or it
+        is not what the manifest and the recipe say.
     """
     import keras
 
+    stored = _constants(_opened(bundle.classifier.network))
+    _check_single(stored)
     recipe = _recipe(bundle.recipe)
     backbone, prepare = _backbone(bundle, recipe), _preprocessing(bundle)
-    stored = _constants(_opened(bundle.classifier.network))
-    network = backbones.build(backbone, prepare.input_size)
+    network = blocks.shortened(backbones.build(backbone, prepare.input_size), backbone)
     _fill(network, lambda: encoder.to_onnx(network, prepare), stored, prefix="")
-    head = heads.build_head(backbone.width, len(bundle.classifier.classes_), recipe.head, seed=0)
+    head = heads.build_head(network.outputs[0].shape[-1], len(bundle.classifier.classes_), recipe.head, seed=0)
     _fill(head, lambda: _opened(export_head(head)), stored, prefix="head_")
     images = keras.Input((prepare.image_size, prepare.image_size), dtype="uint8", name="images")
     x = keras.layers.Rescaling(1.0, name="as_float")(images)
@@ -55,6 +57,16 @@ def _recipe(text: str) -> Recipe:
         return recipes.load(str(file))
 
 
+def _check_single(stored: Mapping[str, NDArray[Any]]) -> None:
+    from plainfilm.model.onnx_joined import JOINED
+
+    if any(name.startswith(JOINED) for name in stored):
+        raise ExportError(
+            "Expected one backbone and one head that see each image once; this bundle's network joins several, or several views, which "
+            "its ONNX graph alone holds. Export it to onnx or openvino."
+        )
+
+
 def _backbone(bundle: Bundle, recipe: Recipe) -> backbones.Backbone:
     try:
         name = str(bundle.manifest["backbone"]["name"])
@@ -65,16 +77,23 @@ def _backbone(bundle: Bundle, recipe: Recipe) -> backbones.Backbone:
             f"Expected a backbone that plainfilm builds in Keras; this bundle's is {name}, from an ONNX file of your own. "
             "Export it to onnx or openvino."
         )
-    return backbones.BACKBONES[name]
+    return backbones.find(name, recipe.backbone.depth)
 
 
 def _preprocessing(bundle: Bundle) -> Preprocessing:
     try:
         said = bundle.manifest["preprocessing"]
         scale, offset = tuple(said["scale"]), tuple(said["offset"])
-        return Preprocessing(image_size=said["image_size"], input_size=said["input_size"], scaling=said["scaling"], scale=scale, offset=offset)  # fmt: skip
+        prepare = Preprocessing(image_size=said["image_size"], input_size=said["input_size"], scaling=said["scaling"], scale=scale, offset=offset,
+                                crop=said.get("crop", "none"), intensities=said.get("intensities", "stored"))  # fmt: skip
     except (KeyError, TypeError) as error:
         raise _other("its manifest does not say how images are prepared") from error
+    if not prepare.is_plain:
+        raise ExportError(
+            "Expected a network that sees images as they are stored; this bundle's sees a lung crop or harmonised intensities, which "
+            "its ONNX graph alone holds. Export it to onnx or openvino."
+        )
+    return prepare
 
 
 def _other(reason: str) -> ExportError:

@@ -3,96 +3,13 @@
 import dataclasses
 import difflib
 import importlib.resources
-import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from plainfilm.errors import RecipeError
-
-
-def _setting(default: Any, explained: str, **bounds: Any) -> Any:
-    return field(default=default, metadata={"explained": explained, **bounds})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackboneSettings:
-    """Which network gives the features."""
-
-    name: str = _setting("efficientnet_lite0", "a row of the table of backbones, or the path of an ONNX file")
-    weights: str = _setting("", "a file of weights; empty for the ImageNet weights")
-    input_size: int = _setting(0, "height and width in pixels; 0 for the backbone's own", low=0, high=2048)
-    scaling: str = _setting("auto", "what the network expects gray levels to become; auto for the backbone's own")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadSettings:
-    """What is trained on the features; the last Dense layer, one output a class, is added."""
-
-    layers: tuple[str, ...] = _setting(
-        ("dropout 0.2", "dense 64", "dropout 0.2"), 'in order: "dense UNITS" or "dropout RATE"'
-    )
-    activation: str = _setting(
-        "relu", "of the Dense layers but the last", choices=("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
-    )
-    output: str = _setting(
-        "auto", "auto: sigmoid with two classes, softmax with more", choices=("auto", "sigmoid", "softmax")
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSettings:
-    """How the head is trained."""
-
-    epochs: int = _setting(20, "passes over the training part", low=1, high=10_000)
-    batch_size: int = _setting(32, "images a step", low=1, high=65_536)
-    optimizer: str = _setting("adam", "Keras' name", choices=("adam", "adamw", "sgd", "rmsprop", "nadam"))
-    learning_rate: float = _setting(1e-3, "of the optimizer", low=1e-8, high=10.0)
-    loss: str = _setting(
-        "crossentropy", "crossentropy is binary with two classes", choices=("crossentropy", "mean_squared_error")
-    )
-    class_weight: str = _setting("balanced", "balanced: each class counts the same", choices=("balanced", "none"))
-    keep: str = _setting("best", "best: the epoch of least validation loss; last: the last", choices=("best", "last"))
-    patience: int = _setting(
-        0, "epochs without a better validation loss before stopping; 0 for never", low=0, high=10_000
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationSettings:
-    """How scores become probabilities and decisions; both are fitted on the validation part."""
-
-    threshold: str = _setting("youden", 'a number, or "youden", "accuracy", "sensitivity:0.95", "specificity:0.95"')
-    calibrate: bool = _setting(True, "temperature scaling")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """A training procedure; `load` checks every value."""
-
-    name: str = "default"
-    description: str = ""
-    seed: int = _setting(0, "of the first weights, Dropout and the order of images", low=0, high=2**31 - 1)
-    backbone: BackboneSettings = field(default_factory=BackboneSettings)
-    head: HeadSettings = field(default_factory=HeadSettings)
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
-
-    def to_toml(self) -> str:
-        """Write every value, resolved, as TOML that `load` reads back."""
-        values = dataclasses.asdict(self)
-        lines = [f"{key} = {_as_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
-        for section, content in values.items():
-            if isinstance(content, dict):
-                lines += ["", f"[{section}]", *(f"{key} = {_as_toml(value)}" for key, value in content.items())]
-        return "\n".join(lines) + "\n"
-
-
-def _as_toml(value: Any) -> str:
-    """TOML writes these values as JSON does, but knows no surrogate pairs and wants DEL escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+from plainfilm.model.settings import EnsembleSettings, Recipe, parse_blocks, parse_layers, parse_threshold
 
 
 def names() -> list[str]:
@@ -122,13 +39,17 @@ def load(name: str = "default", settings: Mapping[str, Any] | None = None) -> Re
     values = tomllib.loads(_read(name)) if not name.endswith(".toml") else _parse_file(Path(name))
     values.setdefault("name", Path(name).stem)
     for key, value in (settings or {}).items():
-        section, _, last = key.rpartition(".")
-        target = values.setdefault(section, {}) if section else values
-        if not isinstance(target, dict):
-            raise _unknown(key, [each.name for each in dataclasses.fields(Recipe)])
-        target[last] = value
+        _set(values, key, value)
     recipe: Recipe = _build(Recipe, values, "")
     return recipe
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    section, _, last = key.rpartition(".")
+    target = values.setdefault(section, {}) if section else values
+    if not isinstance(target, dict):
+        raise _unknown(key, [each.name for each in dataclasses.fields(Recipe)])
+    target[last] = value
 
 
 def _read(name: str) -> str:
@@ -196,6 +117,8 @@ def _checked(key: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> Any:
         parse_layers(value)
     if key == "evaluation.threshold":
         parse_threshold(value)
+    if key == "finetuning.blocks":
+        parse_blocks(value)
     return value
 
 
@@ -219,51 +142,26 @@ def _coerced(key: str, value: Any, kind: Any) -> Any:
     raise RecipeError(f"Expected {key} to be {expected}; received {value!r}. Correct the value.")
 
 
-def parse_layers(layers: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Read `head.layers`: ("dense", units ≥ 1) or ("dropout", 0 ≤ rate < 1), in order.
+def members(recipe: Recipe) -> list[Recipe]:
+    """Give the recipe of each member of an ensemble; of one classifier, the recipe itself.
 
     Raises
     ------
     RecipeError
-        Anything else.
+        A member sets an unknown key, a value out of its range, or an ensemble of its own.
     """
-    parsed = []
-    for layer in layers:
-        kind, _, text = layer.partition(" ")
-        value = _number(text)
-        is_dense = kind == "dense" and value is not None and value.is_integer() and 1 <= value <= 65_536
-        if value is None or not (is_dense or (kind == "dropout" and 0 <= value < 1)):
+    values = dataclasses.asdict(dataclasses.replace(recipe, ensemble=EnsembleSettings()))
+    return [_member(values, member) for member in recipe.ensemble.members] or [recipe]
+
+
+def _member(values: Mapping[str, Any], changes: str) -> Recipe:
+    own = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for change in filter(None, (part.strip() for part in changes.split(";"))):
+        key, equals, value = (part.strip() for part in change.partition("="))
+        if not equals or key.startswith("ensemble"):
             raise RecipeError(
-                f'Expected head.layers of "dense UNITS" and "dropout RATE" (0 ≤ RATE < 1); received {layer!r}. Correct it.'
+                f'Expected ensemble.members of changes like "backbone.name=mobilenet; seed=1"; received {change!r}. Correct it.'
             )
-        parsed.append((kind, value))
-    return parsed
-
-
-def parse_threshold(rule: str) -> tuple[str, float]:
-    """Read `evaluation.threshold`: ("fixed", value), ("youden", nan), ("accuracy", nan), ("sensitivity", target), ("specificity", target).
-
-    Raises
-    ------
-    RecipeError
-        Anything else.
-    """
-    kind, _, text = rule.partition(":")
-    value = _number(text if text else kind)
-    if rule in {"youden", "accuracy"}:
-        return rule, float("nan")
-    if value is not None and 0 <= value <= 1 and (kind in {"sensitivity", "specificity"} if text else True):
-        return (kind if text else "fixed"), value
-    close = difflib.get_close_matches(kind, ("youden", "accuracy", "sensitivity", "specificity"), 1, 0.5)
-    hint = f"Did you mean {close[0]}{':' + text if text else ''}?" if close and close[0] != kind else "Set one of them."
-    raise RecipeError(
-        'Expected evaluation.threshold to be a number from 0 to 1, "youden", "accuracy", "sensitivity:0.95" or "specificity:0.95"; '
-        f"received {rule!r}. {hint}"
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+        _set(own, key, value)
+    recipe: Recipe = _build(Recipe, own, "")
+    return recipe

@@ -1,7 +1,7 @@
 """Slopes of the logits over the pooled maps, as nodes of the same ONNX graph: Grad-CAM then needs no Keras.
 
 Reverse-mode differentiation, one short rule an operator, from the logits back to the global average of the last maps. Few
-nodes lie between them, and their operators are those of `onnx_export` and `heads`; others raise `Unsloped`.
+nodes lie between them, and their operators are those of `onnx_export`, `heads` and `onnx_joined`; others raise `Unsloped`.
 A gradient of a tensor (n, width) or (n, width, 1, 1) is float32 (n or 1, outputs, width): one row a logit.
 """
 
@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 _PREFIX = "slope_"
 _CHANNELS_FIRST, _CHANNELS_LAST = (2, 3), (1, 2)
+OTHER_VIEWS = "view{}"  # names of what an image's further views (1, 2, …) become in a network hold this
 
 
 class Unsloped(Exception):  # noqa: N818 - a finding about a graph, not an error of anybody's
@@ -25,7 +26,8 @@ def add_outputs(model: onnx.ModelProto) -> None:
     """Add two outputs to a network from "images" to "logits" (n, outputs): "maps" and "slopes".
 
     "maps" float32 (n, c, h, w) is what the last global average takes in; "slopes" float32 (n, outputs, c) is the
-    gradient of each logit over that average.
+    gradient of each logit over that average. Of several encoders side by side, both hold all channels, one encoder's behind
+    the other's; of an encoder over several views, they are those of the first view, the whole image.
 
     Raises
     ------
@@ -33,23 +35,30 @@ def add_outputs(model: onnx.ModelProto) -> None:
         They cannot be had; the model is then as it was.
     """
     tape = _Tape(model)
-    pool, gradient = tape.back_to_pool()
-    batch, *rest = tape.shapes[pool.input[0]]
-    channels_last = _pooled_axes(tape, pool) == _CHANNELS_LAST
-    if channels_last:
-        tape.node("Transpose", pool.input[0], output="maps", perm=[0, 3, 1, 2])
-        rest = [rest[2], rest[0], rest[1]]
-    else:
-        tape.node("Identity", pool.input[0], output="maps")
+    pools = tape.back_to_pools()
+    every = [_oriented(tape, node) for node, _ in pools]
+    (height, width), *others = {tuple(sides[1:]) for _, sides in every}
+    if others or (len(pools) > 1 and not (height and width)):
+        raise Unsloped("maps of several sizes")
+    channels = sum(int(sides[0] or 0) for _, sides in every)
     # A linear head has one slope for all images.
-    images = tape.node("Gather", tape.node("Shape", pool.input[0]), tape.weight(np.array([0])))
+    images = tape.node("Gather", tape.node("Shape", pools[0][0].input[0]), tape.weight(np.array([0])))
     whole = tape.node("Concat", images, tape.weight(np.array([1, 1])), axis=0)
-    tape.node("Expand", gradient, whole, output="slopes")
+    slopes = [tape.node("Expand", gradient, whole) for _, gradient in pools]
+    tape.node("Concat", *(maps for maps, _ in every), output="maps", axis=1)
+    tape.node("Concat", *slopes, output="slopes", axis=2)
     model.graph.node.extend(tape.nodes)
     model.graph.initializer.extend(tape.weights)
-    outputs = tape.shapes["logits"][1]
-    for name, shape in (("maps", [batch or "n", *rest]), ("slopes", ["n", outputs, rest[0]])):
+    for name, shape in (("maps", ["n", channels, height, width]), ("slopes", ["n", tape.width("logits"), channels])):
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+
+def _oriented(tape: "_Tape", pool: onnx.NodeProto) -> tuple[str, list[int | None]]:
+    """Give what a global average takes in, channels first, and its sides after the first: c, h, w."""
+    maps, sides = pool.input[0], tape.shapes[pool.input[0]][1:]
+    if _pooled_axes(tape, pool) == _CHANNELS_LAST:
+        return tape.node("Transpose", maps, perm=[0, 3, 1, 2]), [sides[2], *sides[:2]]
+    return maps, sides
 
 
 class _Tape:
@@ -63,24 +72,26 @@ class _Tape:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def back_to_pool(self) -> tuple[onnx.NodeProto, str]:
-        """Go back from the logits to the global average; give its node and the gradient of what it gives."""
+    def back_to_pools(self) -> list[tuple[onnx.NodeProto, str]]:
+        """Go back from the logits to the global averages of the last maps; give their nodes and the gradients of what they give."""
         if "logits" not in self.shapes:
             raise Unsloped("no logits")
         self.pending["logits"] = self.weight(np.eye(self.width("logits"), dtype=np.float32)[None])
+        pools: list[tuple[onnx.NodeProto, str]] = []
         for node in reversed(self.graph.node):
             reached = [name for name in node.output if name in self.pending]
             if not reached:
                 continue
             gradient = self.pending.pop(reached[0])
             if _pooled_axes(self, node):
-                if self.pending:
-                    raise Unsloped("more than the global average leads to the logits")
-                return node, gradient
+                pools.insert(0, (node, gradient))
+                continue
             if node.op_type not in _RULES or reached[0] != node.output[0]:
                 raise Unsloped(f"no rule for {node.op_type}")
             _RULES[node.op_type](self, node, gradient)
-        raise Unsloped("no global average")
+        if self.pending or not pools:
+            raise Unsloped("more than global averages leads to the logits" if pools else "no global average")
+        return pools
 
     def give(self, tensor: str, gradient: str) -> None:
         """Add a gradient to what a tensor already has."""
@@ -183,6 +194,37 @@ def _add(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
             tape.give(name, gradient)
 
 
+def _concat(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
+    """Each input has its own part of the gradient."""
+    if _attribute(node, "axis", 0) not in {1, 1 - len(tape.shapes.get(node.output[0], []))}:
+        raise Unsloped("Concat along another axis than the channels")
+    start = 0
+    for name in node.input:
+        ends = [tape.weight(np.array([end])) for end in (start, start + tape.width(name), 2)]
+        tape.give(name, tape.node("Slice", gradient, *ends))
+        start += tape.width(name)
+
+
+def _slice(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
+    """What was cut off has no gradient."""
+    cuts = [tape.constants.get(name) for name in node.input[1:]]
+    if len(cuts) != 3 or any(cut is None or list(cut.dims) != [1] for cut in cuts):
+        raise Unsloped("Slice of another form")
+    start, end, axis = (int(numpy_helper.to_array(cut)[0]) for cut in cuts if cut is not None)
+    whole = tape.width(node.input[0])
+    if axis != 1 or not 0 <= start < end <= whole or end - start != tape.width(node.output[0]):
+        raise Unsloped("Slice along another axis than the channels")
+    tape.give(node.input[0], tape.node("Pad", gradient, tape.weight(np.array([0, 0, start, 0, 0, whole - end]))))
+
+
+def _sum(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
+    """Go on with the first of the views that are summed: the others' maps lie in frames of their own."""
+    first, *others = node.input
+    if not all(OTHER_VIEWS.format(view) in name for view, name in enumerate(others, 1)):
+        raise Unsloped("Sum of something other than views")
+    tape.give(first, gradient)
+
+
 def _multiply(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
     for name, other in (node.input, reversed(node.input)):
         if name not in tape.constants:
@@ -248,8 +290,19 @@ def _layer_norm(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
     tape.give(node.input[0], tape.node("Div", rest, deviation))
 
 
+def _batch_norm(tape: _Tape, node: onnx.NodeProto, gradient: str) -> None:
+    """BatchNormalization in inference mode, y = scale (x - mean) / sqrt(variance + epsilon) + offset."""
+    scale, variance = (tape.constants.get(node.input[at]) for at in (1, 4))
+    if scale is None or variance is None:
+        raise Unsloped("BatchNormalization with computed weights")
+    spread = numpy_helper.to_array(variance) + np.float32(_attribute(node, "epsilon", 1e-5))
+    tape.give(node.input[0], tape.node("Mul", gradient, tape.weight(numpy_helper.to_array(scale) / np.sqrt(spread))))
+
+
 _RULES: dict[str, Callable[[_Tape, onnx.NodeProto, str], None]] = {
     "Add": _add,
+    "BatchNormalization": _batch_norm,
+    "Concat": _concat,
     "Dropout": _same,
     "Elu": _elementwise(_elu),
     "Erf": _elementwise(_erf),
@@ -262,6 +315,8 @@ _RULES: dict[str, Callable[[_Tape, onnx.NodeProto, str], None]] = {
     "Relu": _elementwise(_relu),
     "Reshape": _same,
     "Sigmoid": _elementwise(_sigmoid),
+    "Slice": _slice,
     "Squeeze": _same,
+    "Sum": _sum,
     "Tanh": _elementwise(_tanh),
 }

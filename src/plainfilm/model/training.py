@@ -1,7 +1,7 @@
 """Trains a head on cached features, in Keras; the same seed gives the same weights."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import heads
-from plainfilm.model.recipes import Recipe, TrainingSettings
+from plainfilm.model.settings import Recipe
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
 _VALIDATION_BATCH = 512
 EpochCallback = Callable[[int, dict[str, float]], None]
+Stretch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]  # inputs, targets, weights of some rows
+Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,22 @@ class Part:
     """Rows to train or validate on, with their inputs read batch by batch.
 
     `read` maps row numbers int64 (b) to inputs (b, …); `labels` int64 (rows), index into classes, `positive` the class
-    that a sigmoid's one output means.
+    that a sigmoid's one output means. `views` int64 (rows, k) are the numbers by which `read` knows the altered views of
+    each row: an epoch sees one of its k + 1 views, drawn anew. `strata` int64 (rows) numbers the source of each row.
     """
 
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
     read: Callable[[NDArray[np.int64]], NDArray[Any]]
+    views: NDArray[np.int64] | None = None
+    strata: NDArray[np.int64] | None = None
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Number one view of each row for an epoch, int64 (rows)."""
+        if self.views is None:
+            return self.rows
+        every = np.column_stack([self.rows, self.views])
+        return np.asarray(every[np.arange(len(every)), rng.integers(every.shape[1], size=len(every))])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,24 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32
     """Weights (classes) under which each class counts the same, with mean 1 over the rows."""
     counts = np.bincount(labels, minlength=classes)
     return np.asarray(len(labels) / np.maximum(counts, 1) / classes, np.float32)
+
+
+def row_weights(part: Part, classes: int, class_weight: str) -> NDArray[np.float32]:
+    """Weights of a part's rows, float32 (rows), with mean 1, as `training.class_weight` says.
+
+    With "by source" each class counts the same, and within a class each source that it came from.
+    """
+    if class_weight == "none":
+        return np.ones(len(part.labels), np.float32)
+    weights = class_weights(part.labels, classes)[part.labels]
+    if class_weight == "balanced" or part.strata is None:
+        return weights
+    _, cells, counts = np.unique(np.stack([part.labels, part.strata]), axis=1, return_inverse=True, return_counts=True)
+    cell_of_row = cells.ravel()
+    first_of_cell = np.unique(cell_of_row, return_index=True)[1]
+    sources = np.bincount(part.labels[first_of_cell], minlength=classes)[part.labels]
+    share = np.bincount(part.labels, minlength=classes)[part.labels] / sources
+    return np.asarray(weights * share / counts[cell_of_row], np.float32)
 
 
 def fit_head(
@@ -83,7 +113,22 @@ def fit_head(
         The training diverged: no epoch that could be kept has weights that are numbers.
     """
     model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
+    standardise(model, train)
     return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch)
+
+
+def standardise(head: Any, train: Part) -> None:
+    """Give a head that begins with "standardise" the mean and variance of the training features."""
+    if heads.STANDARDISE not in (layer.name for layer in head.layers):
+        return
+    stretch = max(1, _STRETCH_BYTES // train.read(train.rows[:1]).nbytes)
+    total, squares = 0.0, 0.0
+    for at in range(0, len(train.rows), stretch):
+        features = train.read(train.rows[at : at + stretch]).astype(np.float64)
+        total, squares = total + features.sum(axis=0), squares + np.square(features).sum(axis=0)
+    mean = total / len(train.rows)
+    variance = np.maximum(squares / len(train.rows) - np.square(mean), 0)
+    head.get_layer(heads.STANDARDISE).set_weights([np.asarray(mean), np.asarray(variance)])
 
 
 def fit(
@@ -97,58 +142,117 @@ def fit(
     on_epoch: EpochCallback = lambda _n, _m: None,
 ) -> Fitted:
     """Train any Keras model that ends like a head of `heads.build_head`, as the recipe says."""
-    settings, output = recipe.training, heads.output_kind(recipe.head, classes)
-    _compile(model, settings, output)
-    balanced = settings.class_weight == "balanced"
-    weights = class_weights(train.labels, classes) if balanced else np.ones(classes, np.float32)
-    wanted = partial(targets, classes=classes, output=output, positive=positive)
-    train_pass = _Pass(model, "train", train, wanted(train.labels), weights[train.labels], settings.batch_size)
-    alike = np.ones(len(validation.labels), np.float32)
-    test_pass = _Pass(model, "test", validation, wanted(validation.labels), alike, _VALIDATION_BATCH)
+    settings, rng = recipe.training, np.random.default_rng(recipe.seed)
+    compile_as_told(model, recipe, classes, settings.learning_rate)
+    course = Course(
+        model,
+        *passes(model, classes, positive, train, validation, recipe, batch_size=settings.batch_size),
+        keeps_best=settings.keep == "best",
+        patience=settings.patience,
+    )
     start = time.perf_counter()
-    history, kept = _epochs(model, train_pass, test_pass, recipe, on_epoch)
-    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
-        raise RecipeError(
-            f"Expected a training that settles; received NaN after {len(history)} epochs or fewer. Lower training.learning_rate."
-        )
-    return Fitted(model, history, kept, time.perf_counter() - start)
+    while len(course.history) < settings.epochs and not course.is_over:
+        row = course.advance(rng)
+        on_epoch(len(course.history), row)
+    kept = course.settle("training.learning_rate")
+    return Fitted(model, course.history, kept, time.perf_counter() - start)
 
 
-def _compile(model: Any, settings: TrainingSettings, output: str) -> None:
+def compile_as_told(model: Any, recipe: Recipe, classes: int, learning_rate: Any) -> None:
+    """Compile a Keras model with the recipe's optimizer and loss; `learning_rate` is a number or a schedule of Keras'."""
     import keras
 
-    optimizer = keras.optimizers.get(
-        {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
-    )
-    is_sigmoid = output == "sigmoid"
+    optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=learning_rate)
+    is_sigmoid = heads.output_kind(recipe.head, classes) == "sigmoid"
     crossentropy = "binary_crossentropy" if is_sigmoid else "categorical_crossentropy"
-    loss = crossentropy if settings.loss == "crossentropy" else settings.loss
+    loss = crossentropy if recipe.training.loss == "crossentropy" else recipe.training.loss
     accuracy = keras.metrics.BinaryAccuracy if is_sigmoid else keras.metrics.CategoricalAccuracy
-    # XLA would spend seconds compiling what runs for milliseconds
-    model.compile(optimizer, loss, weighted_metrics=[accuracy("accuracy")], jit_compile=False)
+    # TensorFlow's XLA would spend seconds compiling what runs for milliseconds; JAX is nothing without it
+    compiled = keras.backend.backend() == "jax"
+    model.compile(optimizer, loss, weighted_metrics=[accuracy("accuracy")], jit_compile=compiled)
 
 
-def _epochs(
-    model: Any, train_pass: "_Pass", test_pass: "_Pass", recipe: Recipe, on_epoch: EpochCallback
-) -> tuple[list[dict[str, float]], int]:
-    """Pass over the parts until the last epoch, and leave the model as the epoch to keep; history and that epoch."""
-    settings, rng = recipe.training, np.random.default_rng(recipe.seed)
-    keeps_best = settings.keep == "best"
-    history: list[dict[str, float]] = []
-    best, best_epoch, best_weights = np.inf, 0, None
-    for epoch in range(1, settings.epochs + 1):
-        logs = train_pass.run(rng.permutation(len(train_pass)))
-        checks = {f"val_{name}": value for name, value in test_pass.run(np.arange(len(test_pass))).items()}
-        history.append({"epoch": epoch, **logs, **checks})
-        on_epoch(epoch, history[-1])
-        if history[-1]["val_loss"] < best:
-            best, best_epoch = history[-1]["val_loss"], epoch
-            best_weights = model.get_weights() if keeps_best else None
-        if settings.patience and epoch - best_epoch >= settings.patience:
-            break
-    if best_weights is not None:
-        model.set_weights(best_weights)
-    return history, best_epoch if keeps_best else len(history)
+def passes(
+    model: Any,
+    classes: int,
+    positive: int,
+    train: Part,
+    validation: Part,
+    recipe: Recipe,
+    *,
+    batch_size: int,
+    validation_batch: int = _VALIDATION_BATCH,
+    feed: Feed = iter,
+) -> tuple["_Pass", "_Pass"]:
+    """Prepare the passes of a compiled model over both parts, with the recipe's class weights on the first."""
+    weights = row_weights(train, classes, recipe.training.class_weight)
+    output = heads.output_kind(recipe.head, classes)
+    wanted = partial(targets, classes=classes, output=output, positive=positive)
+    alike = np.ones(len(validation.labels), np.float32)
+    return (
+        _Pass(model, "train", train, wanted(train.labels), weights, batch_size, feed),
+        _Pass(model, "test", validation, wanted(validation.labels), alike, validation_batch, feed),
+    )
+
+
+class Course:
+    """The epochs of a training: what each gave, and the weights of the best by validation loss.
+
+    Attributes
+    ----------
+    history : list of dict
+        Metrics of each epoch so far.
+    best_loss, best_epoch, best_weights
+        Least validation loss, its epoch (0 before any) and the model's weights then, None where the last is kept.
+    """
+
+    def __init__(
+        self, model: Any, train_pass: "_Pass", test_pass: "_Pass", *, keeps_best: bool = True, patience: int = 0
+    ) -> None:
+        self._model, self._train_pass, self._test_pass = model, train_pass, test_pass
+        self._keeps_best, self._patience = keeps_best, patience
+        self.history: list[dict[str, float]] = []
+        self.best_loss, self.best_epoch = np.inf, 0
+        self.best_weights: list[NDArray[Any]] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last `patience` epochs brought nothing better."""
+        return bool(self._patience) and len(self.history) - self.best_epoch >= self._patience
+
+    def advance(self, rng: np.random.Generator) -> dict[str, float]:
+        """Train for an epoch in an order drawn by `rng`, validate, and give its metrics."""
+        logs = self._train_pass.run(rng.permutation(len(self._train_pass)), rng)
+        checks = {f"val_{name}": value for name, value in self.validate().items()}
+        self.history.append({"epoch": len(self.history) + 1, **logs, **checks})
+        self.note(checks["val_loss"])
+        return self.history[-1]
+
+    def validate(self) -> dict[str, float]:
+        """Metrics of the validation part with the weights of now."""
+        return self._test_pass.run(np.arange(len(self._test_pass)), np.random.default_rng())
+
+    def note(self, loss: float) -> None:
+        """Keep the weights of now if this validation loss is the least so far."""
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, len(self.history)
+            self.best_weights = self._model.get_weights() if self._keeps_best else None
+
+    def settle(self, setting: str) -> int:
+        """Leave the model as the epoch to keep, and give that epoch; `setting` is what to lower where there is none.
+
+        Raises
+        ------
+        RecipeError
+            The training diverged: no epoch that could be kept has weights that are numbers.
+        """
+        if self.best_weights is not None:
+            self._model.set_weights(self.best_weights)
+        if not all(np.isfinite(weight).all() for weight in self._model.get_weights()):
+            raise RecipeError(
+                f"Expected a training that settles; received NaN after {len(self.history)} epochs or fewer. Lower {setting}."
+            )
+        return self.best_epoch if self._keeps_best else len(self.history)
 
 
 class _Pass:
@@ -166,10 +270,11 @@ class _Pass:
         wanted: NDArray[np.float32],
         weights: NDArray[np.float32],
         batch_size: int,
+        feed: Feed,
     ) -> None:
         import keras
 
-        self._model, self._part, self._wanted, self._weights = model, part, wanted, weights
+        self._model, self._part, self._wanted, self._weights, self._feed = model, part, wanted, weights, feed
         first = part.read(part.rows[:1])
         self._stretch = batch_size * max(1, _STRETCH_BYTES // (first.nbytes * batch_size))
         model.test_on_batch(first, wanted[:1], weights[:1])  # builds the metrics
@@ -181,13 +286,17 @@ class _Pass:
     def __len__(self) -> int:
         return len(self._part.rows)
 
-    def run(self, order: NDArray[np.int64]) -> dict[str, float]:
-        """Go over the part's rows in an order, and give the metrics of the pass."""
+    def run(self, order: NDArray[np.int64], rng: np.random.Generator) -> dict[str, float]:
+        """Go over the part's rows in an order, each in a view drawn by `rng`, and give the metrics of the pass."""
         self._model.reset_metrics()
+        for columns in self._feed(self._stretches(order, self._part.draw(rng))):
+            self._run(*columns)
+        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+
+    def _stretches(self, order: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[Stretch]:
         for at in range(0, len(order), self._stretch):
             some = order[at : at + self._stretch]
-            self._run(self._part.read(self._part.rows[some]), self._wanted[some], self._weights[some])
-        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+            yield self._part.read(rows[some]), self._wanted[some], self._weights[some]
 
 
 def _graph(model: Any, kind: str, batch_size: int, like: tuple[NDArray[Any], ...]) -> Callable[..., None]:

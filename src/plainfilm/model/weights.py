@@ -12,7 +12,7 @@ from typing import Any
 
 from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError, WeightsError
-from plainfilm.model import backbones, efficientnet_lite, torch_file
+from plainfilm.model import backbones, blocks, efficientnet_lite, torch_file
 from plainfilm.model.backbones import BACKBONES, Backbone
 
 
@@ -121,6 +121,19 @@ def _download(backbone: Backbone) -> Path:
             f"Expected weights for {backbone.name}; none are on this machine and {source.url} could not be fetched. Put that file "
             f"into {_keras_folder()}, or keep it with: plainfilm weights import {backbone.name} FILE, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
         ) from error
+
+
+def network(backbone: Backbone, input_size: int, weights: WeightsFile) -> Any:
+    """Build a backbone in Keras with its weights, as far as its `depth` goes.
+
+    Returns
+    -------
+    keras.Model
+        float32 (n, input_size, input_size, 3), scaled as `backbone.scaling` says, to float32 (n, width).
+    """
+    whole = backbones.build(backbone, input_size)
+    load_into(whole, backbone, weights)
+    return blocks.shortened(whole, backbone)
 
 
 def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:

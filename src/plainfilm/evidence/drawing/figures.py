@@ -47,24 +47,31 @@ class Reliability:
 
 def learning(history: Sequence[Mapping[str, float]], measure: str) -> Drawing | None:
     """Draw `measure` ("loss", "accuracy") and `val_` + measure over the epochs; None where the history has neither."""
-    lines = {key: _column(history, key) for key in (measure, f"val_{measure}")}
-    lines = {key: values for key, values in lines.items() if np.isfinite(values).any()}
-    if not lines:
+    keys = [key for key in (measure, f"val_{measure}") if np.isfinite(_column(history, key)).any()]
+    if not keys:
         return None
     with canvas.style():
         figure, axes = canvas.plot(4.6, 2.7)
-        epochs = _epochs(history, axes)
-        mark = "o" if len(history) < 4 else ""
-        for key, values in lines.items():
-            if key == measure:
-                axes.plot(epochs, values, color=MUTED, dashes=DASHES[1], marker=mark, markersize=4, label="training")
-            else:
-                axes.plot(epochs, values, color=SERIES[0], marker=mark, markersize=4, label="validation")
+        for number_, own in enumerate(trainings(history)):
+            epochs = _epochs(own, axes)
+            look = {"marker": "o" if len(own) < 4 else "", "markersize": 4}
+            for key in keys:
+                name = "training" if key == measure else "validation"
+                line = {"color": MUTED, "dashes": DASHES[1]} if key == measure else {"color": SERIES[0]}
+                axes.plot(epochs, _column(own, key), **line, **look, label="" if number_ else name)
         if measure == "loss":
             axes.set_ylim(bottom=0)
         canvas.label(axes, "epoch", measure)
         legend = partial(axes.legend, frameon=False, fontsize=8, labelcolor=INK)
         return canvas.both(figure, f"learning-{measure}", legend=legend)
+
+
+def trainings(history: Sequence[Mapping[str, float]]) -> list[list[Mapping[str, float]]]:
+    """Take the epochs of several folds or members apart, in their order."""
+    found: dict[tuple[float | None, float | None], list[Mapping[str, float]]] = {}
+    for row in history:
+        found.setdefault((row.get("fold"), row.get("member")), []).append(row)
+    return list(found.values())
 
 
 def threshold_point(

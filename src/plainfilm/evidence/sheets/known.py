@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from plainfilm.evidence.drawing.wording import PERCENT, decimal, number, percent, triple
+from plainfilm.evidence.drawing.wording import PERCENT, WHERE, decimal, number, percent, triple
 from plainfilm.evidence.report import Counts, DuplicateCounts, ProblemGroup
 
 PARTS = ("train", "validation", "test")
@@ -115,9 +115,19 @@ class Known:
         found = inside(self.metrics, "splits", name)
         return found if number(found.get("n")) else {}
 
+    @property
+    def tested(self) -> Mapping[str, Any]:
+        """Metrics of what was kept for testing: the test part, or each fold of a cross-validation; {} where nothing was."""
+        return self.part("test") or self.part("out_of_fold")
+
+    @property
+    def where(self) -> str:
+        """What was kept for testing, in words."""
+        return WHERE["out_of_fold" if self.part("out_of_fold") else "test"]
+
     def external(self) -> list[str]:
         """Names of scored parts that are none of the store's own three."""
-        return [name for name in inside(self.metrics, "splits") if name not in PARTS and self.part(name)]
+        return [name for name in inside(self.metrics, "splits") if name not in (*PARTS, *WHERE) and self.part(name)]
 
     def left_out_sources(self) -> list[Mapping[str, Any]]:
         """Sources left out of training, each with a known AUROC on it."""

@@ -128,7 +128,7 @@ def compared(known: Known) -> Answer:
 
 def differences(known: Known) -> Answer:
     """How the test part differs from what the model was made on."""
-    if known.card.split == "made" and known.part("test"):
+    if known.card.split == "made" and known.tested:
         return Answer("answered", "None but chance: all parts were dealt from the same images.", "data")
     return OPEN
 

@@ -22,7 +22,9 @@ def preprocessing(known: Known) -> Answer:
     size, scaling, fit = (made.get(name) for name in ("input_size", "scaling", "fit"))
     if not size or not scaling:
         return OPEN
-    text = f"Gray, resized to {size} × {size} px, gray levels scaled {scaling}"
+    seen = "Gray, cut to the box around the lung fields" if made.get("crop") == "lungs" else "Gray"
+    alike = ", intensities harmonised" if made.get("intensities") == "harmonised" else ""
+    text = f"{seen}, resized to {size} × {size} px{alike}, gray levels scaled {scaling}"
     if not fit:
         return Answer("partly", f"{text}.", "asked", "How images became squares.")
     return Answer("answered", f"{text}; made square by {fit}.", "asked")
@@ -53,11 +55,19 @@ def architecture(known: Known) -> Answer:
     name, width, layers = backbone.get("name"), backbone.get("features"), known.setting("head", "layers")
     if not name:
         return OPEN
-    text = f"{isolated(str(name))}, frozen"
+    text = f"{isolated(str(name))}, {_trained_part(known)}"
     if not width or not layers:
         return Answer("partly", f"{text}.", "asked", "The layers of the head.")
     head = f"{width} features; head: {layers}, {known.setting('head', 'activation')}, output {known.setting('head', 'output')}"
     return Answer("answered", f"{text}; {head}.", "repeat")
+
+
+def _trained_part(known: Known) -> str:
+    """How much of the backbone was trained on."""
+    blocks = known.setting("finetuning", "blocks")
+    if blocks in {"", "none"}:
+        return "frozen"
+    return "all of it fine-tuned" if blocks == "all" else f"fine-tuned in its last {blocks} blocks"
 
 
 def software(known: Known) -> Answer:
@@ -84,8 +94,9 @@ def training(known: Known) -> Answer:
     if not all(values.values()):
         return OPEN
     text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items()).capitalize()
-    augmented = any("augment" in key for section in (known.recipe, inside(known.recipe, "training")) for key in section)
-    return Answer("answered", f"{text}{'' if augmented else '; no augmentation'}.", "training")
+    views = known.setting("augmentation", "views")
+    altered = "no augmentation" if views in {"", "0"} else f"augmentation: {views} altered views of each image"
+    return Answer("answered", f"{text}; {altered}.", "training")
 
 
 def selection(known: Known) -> Answer:
@@ -112,9 +123,18 @@ def building(known: Known) -> Answer:
 
 
 def one_model(known: Known) -> Answer:
-    """One network answers."""
+    """One network answers, or an ensemble does."""
     if not inside(known.about, "backbone"):
         return OPEN
+    folds, members = number(known.metrics.get("folds")), inside(known.recipe, "ensemble").get("members") or ()
+    joined = [f"{int(folds)} folds" if folds else "", f"{len(members)} members" if members else ""]
+    if any(joined):
+        how = (
+            "logistic regression on validation"
+            if known.setting("ensemble", "combine") == "stacking"
+            else "mean log odds"
+        )
+        return Answer("answered", f"An ensemble of {' × '.join(filter(None, joined))}, joined by {how}.", "asked")
     return Answer("not applicable", "One network gives the answer; there is no ensemble.")
 
 

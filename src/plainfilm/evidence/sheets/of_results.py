@@ -18,7 +18,7 @@ def measures(known: Known) -> Answer:
 
 def evaluation(known: Known) -> Answer:
     """Which measures and plots: ranking, calibration, utility."""
-    test = known.part("test")
+    test = known.tested
     kinds = {
         "discrimination": _value(test.get("auroc")),
         "calibration": _value(test.get("brier")),
@@ -35,7 +35,7 @@ def evaluation(known: Known) -> Answer:
 
 def uncertainty(known: Known) -> Answer:
     """How uncertainty is given: intervals by group, no tests."""
-    test = known.part("test")
+    test = known.tested
     held = [has_interval(test.get(name)) for name in _CORE]
     if not any(held):
         return OPEN
@@ -62,11 +62,11 @@ def robustness(known: Known) -> Answer:
 
 def internal(known: Known) -> Answer:
     """The test part of the same data."""
-    test = known.part("test")
+    test = known.tested
     accuracy = estimate("accuracy", test.get("accuracy"))
     if not accuracy:
         return OPEN
-    text = f"{count_of(int(test['n']), 'image')} of the test part: accuracy {accuracy}."
+    text = f"{count_of(int(test['n']), 'image')} of the {known.where}: accuracy {accuracy}."
     if known.leaks:
         return Answer("partly", f"{text} The split leaks.", "result", "A test on images that the model has not seen.")
     return Answer("answered", text, "result")
@@ -81,7 +81,7 @@ def external(known: Known) -> Answer:
 
 def performance(known: Known) -> Answer:
     """The numbers with their intervals, and the verdict."""
-    test = known.part("test")
+    test = known.tested
     if not _value(test.get("accuracy")):
         return OPEN
     complete = has_interval(test.get("accuracy")) and has_interval(test.get("auroc"))
@@ -92,7 +92,7 @@ def performance(known: Known) -> Answer:
 
 def diagnostic(known: Known) -> Answer:
     """Sensitivity and specificity with their intervals."""
-    test = known.part("test")
+    test = known.tested
     names = ("sensitivity", "specificity", "ppv", "npv")
     if not any(_value(test.get(name)) for name in names):
         return OPEN
@@ -136,12 +136,12 @@ def clusters(known: Known) -> Answer:
 
 def failures(known: Known) -> Answer:
     """How many answers were wrong, and which; why is for someone who can read a radiograph."""
-    matrix = known.part("test").get("confusion_matrix") or []
+    matrix = known.tested.get("confusion_matrix") or []
     wrong = sum(n for truth, row in enumerate(matrix) for called, n in enumerate(row) if truth != called)
     if not matrix:
         return OPEN
     text = f"{count_of(wrong, 'wrong answer')} of {count_of(sum(map(sum, matrix)), 'image')}; the surest are shown."
-    return Answer("partly", text if wrong else "No image of the test part was answered wrongly.", "mistakes")
+    return Answer("partly", text if wrong else f"No image of the {known.where} was answered wrongly.", "mistakes")
 
 
 def limitations(known: Known) -> Answer:
@@ -158,12 +158,12 @@ def _value(metric: Any) -> bool:
 
 
 def _names(known: Known) -> list[str]:
-    test = known.part("test")
+    test = known.tested
     return [label for name, label in LABELS.items() if _value(test.get(name))]
 
 
 def _numbers(known: Known, names: tuple[str, ...]) -> str:
-    test = known.part("test")
+    test = known.tested
     written = [f"{LABELS[name]} {estimate(name, test.get(name))}" for name in names if _value(test.get(name))]
     return f"{', '.join(written)}."
 

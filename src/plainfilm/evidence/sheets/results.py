@@ -22,7 +22,7 @@ _SEEN = {
 def performance(known: Known) -> str:
     """The verdict first, then the numbers with their intervals, then what speaks against them."""
     parts = [worth(known)]
-    test, validation = known.part("test"), known.part("validation")
+    test, validation = known.tested, known.part("validation")
     rows = [
         (label, _or(estimate(each, test.get(each))), _or(estimate(each, validation.get(each))))
         for each, label in LABELS.items()
@@ -30,7 +30,7 @@ def performance(known: Known) -> str:
     ]
     if not rows:
         return "\n\n".join([*parts, f"Metrics: {NOT_RECORDED.lower()}"])
-    parts.append(table(("Metric", f"Test, n = {count(test.get('n'))}", f"Validation, n = {count(validation.get('n'))}"), rows, numbers=True))  # fmt: skip
+    parts.append(table(("Metric", f"{known.where.capitalize()}, n = {count(test.get('n'))}", f"Validation, n = {count(validation.get('n'))}"), rows, numbers=True))  # fmt: skip
     parts.append("In brackets: 95 % intervals; images of one patient, and copies, count as one draw. "
                  "Threshold and calibration were chosen on validation.")  # fmt: skip
     parts += [
@@ -88,7 +88,7 @@ def _per_class(test: Mapping[str, Any]) -> str:
 
 
 def _confusion(known: Known) -> str:
-    matrix = known.part("test").get("confusion_matrix") or []
+    matrix = known.tested.get("confusion_matrix") or []
     if len(matrix) != len(known.classes):
         return ""
     called = (f"called {name(each)}" for each in known.classes)

@@ -98,18 +98,18 @@ def training(known: Known) -> str:
 
 def calibration(known: Known) -> str:
     """Temperature, threshold, and how far probabilities are from what is observed."""
-    test, temperature = known.part("test"), number(known.metrics.get("temperature"))
+    test, temperature = known.tested, number(known.metrics.get("temperature"))
     threshold, rule = number(known.metrics.get("threshold")), text(of_model.threshold_rule(known))
     facts = {
         "Temperature": f"{temperature:.2f}" if temperature is not None else "",
         "Threshold": ", ".join(filter(None, (decimal(threshold), rule))) if threshold is not None else "",
-        "Brier score, test": estimate("brier", test.get("brier")),
-        "ECE, test": estimate("ece", test.get("ece")),
+        f"Brier score, {known.where}": estimate("brier", test.get("brier")),
+        f"ECE, {known.where}": estimate("ece", test.get("ece")),
     }
     examined = "Predictive values over prevalence and the decision curve stand in report.html."
     unknown = "Predictive values at other prevalences, and clinical utility, were not examined."
     told = examined if inside(known.metrics, "utility") else unknown
-    return f"{_facts(facts)}\n\n{told} PPV and NPV hold for the share of the classes in the test part only."
+    return f"{_facts(facts)}\n\n{told} PPV and NPV hold for the share of the classes in the {known.where} only."
 
 
 def limits(known: Known) -> str:

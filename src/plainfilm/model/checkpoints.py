@@ -1,0 +1,70 @@
+"""The state of a training after an epoch, in one file without pickle, so that a killed training goes on as if nothing had been."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.files import written_whole
+from plainfilm.errors import UsageError
+from plainfilm.model.training import Course
+
+
+def write(path: Path, model: Any, course: Course, *, digest: str) -> None:
+    """Keep a compiled Keras model and its course: weights, random states, optimizer, best weights, history.
+
+    Parameters
+    ----------
+    path
+        Replaced when the new file is whole.
+    digest
+        Of everything that the training depends on; `read` asks for the same.
+    """
+    arrays = {name: np.asarray(variable) for name, variable in _variables(model).items()}
+    arrays |= {f"best{number}": weight for number, weight in enumerate(course.best_weights or [])}
+    about = {"digest": digest, "history": course.history, "best": [float(course.best_loss), course.best_epoch]}
+    with written_whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+
+
+def read(path: Path, model: Any, course: Course, *, digest: str) -> None:
+    """Bring a model and its course to where `write` kept them; without such a file they stay as they are.
+
+    Raises
+    ------
+    UsageError
+        The file is of another training, or is none.
+    """
+    if not path.is_file():
+        return
+    kept = _load(path)
+    about = json.loads(str(kept.pop("about", '{"digest": ""}')))
+    if about["digest"] != digest:
+        raise UsageError(
+            f"Expected {path} to be of this training; it is of another recipe, other data, other weights or another version. "
+            "Leave out --resume to begin anew."
+        )
+    for name, variable in _variables(model).items():
+        variable.assign(kept[name])
+    course.history, (course.best_loss, course.best_epoch) = about["history"], about["best"]
+    best = [kept[name] for number in range(len(model.get_weights())) if (name := f"best{number}") in kept]
+    course.best_weights = best or None  # none where no epoch had a loss that is a number
+
+
+def _variables(model: Any) -> dict[str, Any]:
+    """Name everything that an epoch may change."""
+    named = {f"model{number}": variable for number, variable in enumerate(model.variables)}
+    return named | {f"optimizer{number}": variable for number, variable in enumerate(model.optimizer.variables)}
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"Expected a checkpoint; received {path}, which is damaged ({error}). Leave out --resume to begin anew."
+        ) from error

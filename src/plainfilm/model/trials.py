@@ -1,0 +1,229 @@
+"""One trial of a search: a head trained on cached features and scored where the test part has no say.
+
+Knows nothing of the library that searches; see `space`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import split as splitting
+from plainfilm.errors import RecipeError, SplitError
+from plainfilm.model import heads, training
+from plainfilm.model.encoder import Features
+from plainfilm.model.settings import Recipe
+from plainfilm.model.space import Key, Space, Trial
+
+_ROWS = 1024  # features a step through the head
+Score = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]
+
+
+class StoppedEarly(Exception):  # noqa: N818 - says what happened, as StopIteration does; it is no error
+    """A trial behind the others is given up."""
+
+
+class Diverged(Exception):  # noqa: N818 - as above
+    """A trial whose numbers are no numbers any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Rows of the store, int64, to train on and to score on."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+
+def inner_folds(
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    folds: int,
+    seed: int,
+) -> list[Fold]:
+    """Choose what a trial is scored on, without the test part.
+
+    Parameters
+    ----------
+    train, validation
+        Rows of these parts of the store, int64.
+    labels, group
+        int64, of all rows of the store; only those of `train` and `validation` are looked at.
+    folds
+        1 for the validation part; K for as many folds of both parts together, stratified by class, groups kept whole.
+
+    Raises
+    ------
+    SplitError
+        A class has fewer groups than there are folds.
+    """
+    if folds == 1:
+        return [Fold(train, validation)]
+    rows = np.sort(np.concatenate([train, validation]))
+    for number, name in enumerate(classes):
+        received = len(np.unique(group[rows[labels[rows] == number]]))
+        if received < folds:
+            raise SplitError(
+                f"Expected at least {folds} patients (or unrelated images) of each class outside the test part, one for each fold; "
+                f"received {received} of {name}. Lower --folds."
+            )
+    part = splitting.assign(labels[rows], group[rows], shares=[1.0] * folds, seed=seed)
+    return [Fold(rows[part != number], rows[part == number]) for number in range(folds)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What all trials share.
+
+    `features` holds, for each backbone and input size, the features of the images themselves and of each altered view;
+    `labels` int64 of all rows of the store; `positive` is the class that a sigmoid's one output means; `score` maps
+    logits (n, 1) or (n, classes) and labels int64 (n) to a loss a row, float64 (n), less is better.
+    """
+
+    features: Mapping[Key, Sequence[Features]]
+    labels: NDArray[np.int64]
+    folds: Sequence[Fold]
+    classes: int
+    positive: int
+    score: Score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A finished trial: loss and logits of every row that was scored, those rows, and the epoch kept in each fold."""
+
+    losses: NDArray[np.float64]
+    logits: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A trial as it is kept and shown.
+
+    `number` counts from 1; `state` is "done", "stopped early" or "diverged"; `name` is that of the recipe for one of
+    the first trials. `score` is the mean log loss of calibrated probabilities and `error` its standard error; for a trial
+    that was stopped `score` is where it stood. `epochs` are those run (of the first fold).
+    """
+
+    number: int
+    state: str
+    name: str
+    chosen: Mapping[str, Any]
+    seconds: float
+    score: float | None = None
+    error: float | None = None
+    accuracy: float | None = None
+    auroc: float | None = None
+    kept: Sequence[int] = ()
+    epochs: int = 0
+
+
+def attempt(trial: Trial, space: Space, chosen: Mapping[str, Any], material: Material) -> Outcome:
+    """Train and score what a trial chose, fold by fold; the course over the epochs of the first is reported to the trial.
+
+    Reported is the score, not the loss that is trained: heads of different losses are then compared by one measure.
+
+    Raises
+    ------
+    StoppedEarly
+        The trial says that it should be given up.
+    Diverged
+        The features led to weights or logits that are no numbers.
+    """
+    recipe = space.recipe(chosen)
+    views = material.features[recipe.backbone.name, recipe.backbone.input_size][: recipe.augmentation.views + 1]
+    ended = [_fold(trial if not number else None, recipe, views, fold, material) for number, fold in enumerate(material.folds)]  # fmt: skip
+    rows = np.concatenate([fold.validation for fold in material.folds])
+    logits = np.concatenate([logits for logits, _ in ended])
+    parts = np.split(rows, np.cumsum([len(fold.validation) for fold in material.folds])[:-1])
+    losses = [material.score(own, material.labels[part]) for (own, _), part in zip(ended, parts, strict=True)]
+    return Outcome(losses=np.concatenate(losses), logits=logits, rows=rows, epochs=tuple(epoch for _, epoch in ended))
+
+
+def _fold(
+    trial: Trial | None, recipe: Recipe, views: Sequence[Features], fold: Fold, material: Material
+) -> tuple[NDArray[np.float32], int]:
+    labels, width, store = material.labels, views[0].width, views[0].rows
+    numbers = fold.train[:, None] + store * np.arange(1, len(views)) if len(views) > 1 else None
+    train = training.Part(fold.train, labels[fold.train], _reader(views), numbers)
+    validation = training.Part(fold.validation, labels[fold.validation], views[0].read)
+    model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed)
+    watch = _Watch(trial, model, validation, material.score)
+    try:
+        with _graphs_let_go():
+            fitted = training.fit(
+                model, material.classes, material.positive, train, validation, recipe, on_epoch=watch.on_epoch
+            )
+    except RecipeError as error:
+        raise Diverged from error
+    return watch.logits(), fitted.epoch
+
+
+@contextlib.contextmanager
+def _graphs_let_go() -> Iterator[None]:
+    """Take back what TensorFlow registers for ever, a gradient for each graph with an optimizer: measured 8 MB a trial."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.python.framework import ops
+
+    registered = getattr(ops.gradient_registry, "_registry", {})  # there is no public way
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            del registered[name]
+
+
+def _reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read row r of view v, by the number r + v × rows of the store."""
+    if len(views) == 1:
+        return views[0].read
+
+    def read(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        view, row = np.divmod(numbers, views[0].rows)
+        out = np.empty((len(numbers), views[0].width), np.float32)
+        for each in np.unique(view):
+            out[view == each] = views[each].read(row[view == each])
+        return out
+
+    return read
+
+
+class _Watch:
+    """Scores a head in training after each epoch, and gives it up when the trial says so."""
+
+    def __init__(self, trial: Trial | None, model: Any, validation: training.Part, score: Score) -> None:
+        import keras
+
+        self._trial, self._validation, self._score = trial, validation, score
+        self._head = keras.Model(model.inputs[0], model.get_layer("logits").output)
+
+    def logits(self) -> NDArray[np.float32]:
+        rows, read = self._validation.rows, self._validation.read
+        parts = [
+            np.asarray(self._head(read(rows[at : at + _ROWS]), training=False)) for at in range(0, len(rows), _ROWS)
+        ]
+        found = np.concatenate(parts)
+        if not np.isfinite(found).all():
+            raise Diverged
+        return found
+
+    def on_epoch(self, epoch: int, _metrics: Mapping[str, float]) -> None:
+        if self._trial is None:
+            return
+        self._trial.report(float(self._score(self.logits(), self._validation.labels).mean()), epoch)
+        if self._trial.should_prune():
+            raise StoppedEarly
