@@ -1,6 +1,7 @@
 """The command line: parse, call, print. Turns an error into one line and an exit code."""
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -700,6 +701,7 @@ def _load_keras(progress: Any) -> None:
     progress("Loading Keras", 0, 1, "")
     with terminal.muted_native_logs():
         import keras  # noqa: F401
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each head is a graph of its own, which it warns of
     progress("Loading Keras", 1, 1, "")
 
 

@@ -99,7 +99,9 @@ def test_a_report_without_an_audit_has_no_such_section(tmp_path):
 
 
 def test_a_network_that_cannot_be_looked_into_is_said_to_be_so(tmp_path):
-    assert "Not looked at: this network has no last maps that are averaged" in words(section(written(tmp_path, None)))
+    assert "Not looked at: Grad-CAM needs averaged maps of one size that cover the whole image" in words(
+        section(written(tmp_path, None))
+    )
 
 
 def test_what_is_not_known_is_left_out(tmp_path):

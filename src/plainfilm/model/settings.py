@@ -91,7 +91,7 @@ class FinetuningSettings:
     blocks: str = _setting("none", 'none; how many of the last blocks, "2"; or all')
     epochs: int = _setting(10, "passes over the training part", low=1, high=10_000)
     batch_size: int = _setting(32, "images a step", low=1, high=4096)
-    learning_rate: float = _setting(1e-4, "of the optimizer, at its highest", low=1e-8, high=1.0)
+    learning_rate: float = _setting(3e-5, "of the optimizer, at its highest", low=1e-8, high=1.0)
     warmup: float = _setting(1.0, "epochs over which the rate rises; then it falls along a cosine", low=0, high=1000)
     patience: int = _setting(3, "epochs without a better validation loss before stopping; 0 for never", low=0, high=10_000)  # fmt: skip
     precision: str = _setting(
