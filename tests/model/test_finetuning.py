@@ -30,6 +30,8 @@ from plainfilm.model import (
 )
 from plainfilm.model.backbones import BACKBONES
 
+pytestmark = pytest.mark.slow
+
 PREPARE = encoder.preprocessing(TINY, image_size=SIZE)
 FEW = {
     "efficientnet_lite0",
@@ -514,7 +516,6 @@ def finish_small(process, folder):
     return json.loads((folder / "found.json").read_text())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_of_keras_tune_a_backbone_as_tensorflow_does(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
@@ -525,7 +526,6 @@ def test_other_backends_of_keras_tune_a_backbone_as_tensorflow_does(backend, tmp
     assert min(ours["losses"]) < 0.9 * ours["losses"][0]
 
 
-@pytest.mark.slow
 def test_a_training_killed_in_any_epoch_and_resumed_ends_with_the_same_bits(tmp_path):
     whole = finish_small(start_small(tmp_path / "whole"), tmp_path / "whole")
     for number in (1, 3):
