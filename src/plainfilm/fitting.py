@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,37 +181,41 @@ def _all_fitted(fitted: Sequence[Fitted], kind: str) -> Fitted:
     return Fitted(None, history, 0, sum(each.seconds for each in fitted))
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What a recipe begins with: a backbone, how images are prepared for it, and the user's file of weights."""
+
+    backbone: Backbone
+    prepare: Preprocessing
+    weights_file: Path | None
+
+    @classmethod
+    def of(cls, store: Store, recipe: Recipe) -> Self:
+        asked = recipe.backbone
+        backbone = backbones.find(asked.name, asked.depth)
+        prepare = encoder.preprocessing(backbone, image_size=store.size, input_size=asked.input_size, scaling=asked.scaling,
+                                        crop=asked.crop, intensities=asked.intensities)  # fmt: skip
+        return cls(backbone, prepare, Path(asked.weights) if asked.weights else None)
+
+    def open(self, progress: Progress) -> Encoder:
+        progress("Preparing the backbone", 0, 1, self.backbone.name)
+        opened = encoder.open_encoder(self.backbone, self.prepare, weights_file=self.weights_file)
+        progress("Preparing the backbone", 1, 1, self.backbone.name)
+        return opened
+
+
 def _fit_member(
     store: Store, recipe: Recipe, positive: str | None, checkpoints: Path | None, progress: Progress
 ) -> _Member:
     """Encode a store, train the recipe's head on its features, and fine-tune the encoder where the recipe says so."""
-    backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
-    prepare = encoder.preprocessing(
-        backbone,
-        image_size=store.size,
-        input_size=recipe.backbone.input_size,
-        scaling=recipe.backbone.scaling,
-        crop=recipe.backbone.crop,
-        intensities=recipe.backbone.intensities,
-    )
-    progress("Preparing the backbone", 0, 1, backbone.name)
-    weights_file = Path(recipe.backbone.weights) if recipe.backbone.weights else None
-    opened = encoder.open_encoder(backbone, prepare, weights_file=weights_file)
-    progress("Preparing the backbone", 1, 1, backbone.name)
+    base, index = _Base.of(store, recipe), store.classes.index(positive) if positive else 0
+    opened = base.open(progress)
     features = _encode(opened, store, progress)
-    index = store.classes.index(positive) if positive else 0
     train, validation = _feature_parts(store, recipe, opened, features, progress)
-    fitted = training.fit_head(
-        features.width,
-        len(store.classes),
-        index,
-        train,
-        validation,
-        recipe,
-        on_epoch=_told(progress, "Training", recipe.training.epochs),
-    )
+    told = _told(progress, "Training", recipe.training.epochs)
+    fitted = training.fit_head(features.width, len(store.classes), index, train, validation, recipe, on_epoch=told)
     if parse_blocks(recipe.finetuning.blocks) != 0:
-        tuned = _finetune(store, recipe, index, fitted.model, backbone, prepare, weights_file, checkpoints, progress)
+        tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, progress)
         opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
         features = _encode(opened, store, progress, "Encoding, fine-tuned")
     part = Part(encoder=opened, head=classifier.export_head(fitted.model), features=features)
@@ -226,12 +230,11 @@ def _finetune(
     recipe: Recipe,
     positive: int,
     head: Any,
-    backbone: Backbone,
-    prepare: Preprocessing,
-    weights_file: Path | None,
+    base: _Base,
     checkpoints: Path | None,
     progress: Progress,
 ) -> Finetuned:
+    """Train the last blocks of the backbone on, with a head that was trained on its features."""
     settings, count = recipe.augmentation, len(store)
 
     def read(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -242,15 +245,15 @@ def _finetune(
         checkpoints.mkdir(parents=True, exist_ok=True)
     return finetuning.finetune(
         head,
-        backbone,
-        prepare,
+        base.backbone,
+        base.prepare,
         _part(store, "train", read, views=settings.views),
         _part(store, "validation", read),
         len(store.classes),
         positive,
         recipe,
         fingerprint=store.fingerprint,
-        weights_file=weights_file,
+        weights_file=base.weights_file,
         checkpoint=checkpoints / "epochs.npz" if checkpoints else None,
         on_epoch=_told(progress, "Fine-tuning", recipe.finetuning.epochs),
         progress=partial(progress, "Running what stays"),
