@@ -10,6 +10,8 @@ from plainfilm.data.store import Columns, Store
 from plainfilm.evidence import findings, worth
 from plainfilm.evidence.judge import Scores
 from plainfilm.evidence.metrics import evaluate
+from plainfilm.model import recipes
+from plainfilm.model.augmentation import alter
 from plainfilm.model.classifier import Decision
 
 SIZE = 8
@@ -172,3 +174,19 @@ def test_versions_and_hardware_are_this_machines():
     hardware = dict(findings.hardware(3))
     assert hardware["Processors used"] == "3"
     assert float(hardware["Memory"].split()[0]) > 0
+
+
+def test_altered_views_are_shown_as_the_training_saw_them_and_told_in_words(opened):
+    recipe = recipes.load("default", {"augmentation.views": 2, "augmentation.blur": 0, "seed": 5})
+    shown = findings.altered(opened, recipe)
+    assert [picture.caption for picture in shown] == ["as it is", "view 1", "view 2"] * len(opened.classes)
+    rows = opened.rows("train")
+    first = rows[opened.labels[rows] == 0][:1]
+    view = alter(opened.images(first), first, np.array([2]), recipe.augmentation, seed=5)[0]
+    np.testing.assert_array_equal(shown[2].pixels, view)
+    told = findings.altered_means(recipe.augmentation)
+    assert "one of 2 altered views" in told
+    assert "turned by up to 5°" in told
+    assert "blur" not in told
+    none = recipes.load("default")
+    assert (findings.altered(opened, none), findings.altered_means(none.augmentation)) == ([], "")

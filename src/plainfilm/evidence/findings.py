@@ -146,7 +146,8 @@ def altered_means(settings: AugmentationSettings) -> str:
         (settings.flip, "half of them mirrored left to right"),
     ]
     told = ", ".join(text for value, text in bounds if value)
-    return f"Each epoch saw each training image as it is or in one of {settings.views} views, drawn anew: {told}."
+    which = f"one of {settings.views} altered views, drawn anew" if settings.views > 1 else "its altered view"
+    return f"Each epoch saw each training image as it is or in {which}: {told}."
 
 
 def problems(store: Store) -> list[ProblemGroup]:
