@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from plainfilm.data import split
 from plainfilm.data.store import Store
 from plainfilm.errors import RecipeError, UsageError
-from plainfilm.evidence.calibration import choose_threshold, fit_temperature
+from plainfilm.evidence.calibration import choose_threshold, temperature_of
 from plainfilm.evidence.judge import Fold
 from plainfilm.model import backbones, classifier, combining, encoder, finetuning, recipes, training
 from plainfilm.model.augmentation import Altered, alter
@@ -134,14 +134,13 @@ def cross_validate(
 
 def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: str | None) -> Trained:
     parts = [_part_of(fold.trained) for fold in folds]
-    outputs = _outputs(parts[0], folds[0].store)
     temperatures = [fold.trained.decision.temperature for fold in folds]
-    whole = combining.combine(parts, *combining.mean_of(outputs, temperatures))
     rows = np.concatenate([fold.store.rows("test") for fold in folds])
     logits = [
         _logits(part, fold.store.rows("test")) / temperature
         for part, fold, temperature in zip(parts, folds, temperatures, strict=True)
     ]
+    whole = combining.combine(parts, *combining.mean_of(logits[0].shape[1], temperatures))
     return Trained(
         recipe=recipe,
         encoder=whole.encoder,
@@ -160,8 +159,9 @@ def _logits(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return classifier.head_logits(part.head, part.features.read, rows)
 
 
-def _outputs(part: Part, store: Store) -> int:
-    return int(_logits(part, store.rows("train")[:1]).shape[1])
+def _index(store: Store, positive: str | None) -> int:
+    """Number the class that a sigmoid's one output means; 0 where there are more than two."""
+    return store.classes.index(positive) if positive else 0
 
 
 def _under(progress: Progress, name: str) -> Progress:
@@ -208,7 +208,7 @@ def _fit_member(
     store: Store, recipe: Recipe, positive: str | None, checkpoints: Path | None, progress: Progress
 ) -> _Member:
     """Encode a store, train the recipe's head on its features, and fine-tune the encoder where the recipe says so."""
-    base, index = _Base.of(store, recipe), store.classes.index(positive) if positive else 0
+    base, index = _Base.of(store, recipe), _index(store, positive)
     opened = base.open(progress)
     features = _encode(opened, store, progress)
     train, validation = _feature_parts(store, recipe, opened, features, progress)
@@ -238,7 +238,7 @@ def _finetune(
     settings, count = recipe.augmentation, len(store)
 
     def read(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-        rows, views = numbers % count, numbers // count
+        views, rows = np.divmod(numbers, count)
         return alter(store.images(rows), rows, views, settings, seed=recipe.seed)
 
     if checkpoints:
@@ -295,28 +295,22 @@ def _feature_parts(
     store: Store, recipe: Recipe, opened: Encoder, features: Features, progress: Progress
 ) -> tuple[training.Part, training.Part]:
     """Train and validation part as features; with augmentation every view of the store is encoded once."""
-    settings, count = recipe.augmentation, len(store)
+    settings = recipe.augmentation
     every = [features] + [
         _encode(opened, Altered(store, settings, seed=recipe.seed, view=view), progress, f"Encoding view {view}")
         for view in range(1, settings.views + 1)
     ]
 
-    def read(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        out = np.empty((len(numbers), features.width), np.float32)
-        for view, own in enumerate(every):
-            here = numbers // count == view
-            out[here] = own.read(numbers[here] % count)
-        return out
-
+    read = training.views_reader(every)
     return _part(store, "train", read, views=settings.views), _part(store, "validation", read)
 
 
 def _part(
     store: Store, name: str, read: Callable[[NDArray[np.int64]], NDArray[Any]], *, views: int = 0
 ) -> training.Part:
-    """Take a part of the store; `read` knows view v of row r as r + v × the store's rows."""
+    """Take a part of the store; `read` knows altered views by `training.view_numbers`."""
     rows = store.rows(name)
-    numbers = rows[:, None] + len(store) * np.arange(1, views + 1) if views else None
+    numbers = training.view_numbers(rows, len(store), views)
     strata = np.unique(store.source, return_inverse=True)[1][rows]
     return training.Part(rows, store.labels[rows], read, views=numbers, strata=strata)
 
@@ -338,18 +332,12 @@ def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: 
         return parts[0]
     rows = store.rows("validation")
     labels, logits = store.labels[rows], [_logits(part, rows) for part in parts]
+    index = _index(store, positive)
     if recipe.ensemble.combine == "stacking":
-        index = store.classes.index(positive) if positive else 0
         joint = np.concatenate(logits, axis=1)
         return combining.combine(parts, *combining.stacked(joint, labels, classes=len(store.classes), positive=index))
-    temperatures = [_temperature(own, labels, store, positive) for own in logits]
+    temperatures = [temperature_of(own, labels, index) for own in logits]
     return combining.combine(parts, *combining.mean_of(logits[0].shape[1], temperatures))
-
-
-def _temperature(logits: NDArray[np.float32], labels: NDArray[np.int64], store: Store, positive: str | None) -> float:
-    if logits.shape[1] > 1:
-        return fit_temperature(logits, labels)
-    return fit_temperature(logits[:, 0], (labels == store.classes.index(positive or "")).astype(int))
 
 
 def _decide(
@@ -357,7 +345,7 @@ def _decide(
 ) -> Decision:
     """Fit the temperature and choose the threshold on the logits of some rows that were not trained on."""
     labels, classes = store.labels[rows], store.classes
-    temperature = _temperature(logits, labels, store, positive) if recipe.evaluation.calibrate else 1.0
+    temperature = temperature_of(logits, labels, _index(store, positive)) if recipe.evaluation.calibrate else 1.0
     decision = Decision(classes=classes, positive=positive, temperature=temperature)
     if positive is None:
         return decision

@@ -1,5 +1,7 @@
 """From scores to probabilities: the temperature, the threshold, and how far probabilities are from what is observed."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
@@ -19,6 +21,16 @@ from plainfilm.model.settings import parse_threshold
 TEMPERATURES = (0.05, 20.0)
 GRID = 121  # starting points of the search, evenly on the log scale
 BINS = 10
+
+
+def temperature_of(logits: NDArray[Any], labels: NDArray[np.int64], positive: int) -> float:
+    """Fit the temperature of a head's logits (n, 1) of a sigmoid or (n, k) of a softmax to class indices int64 (n).
+
+    `positive` is the class that a sigmoid's one output means.
+    """
+    if logits.shape[1] > 1:
+        return fit_temperature(logits, labels)
+    return fit_temperature(logits[:, 0], (labels == positive).astype(int))
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:

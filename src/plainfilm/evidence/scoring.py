@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.evidence.calibration import fit_temperature
+from plainfilm.evidence.calibration import temperature_of
 from plainfilm.evidence.intervals import FloatArray, group_codes, group_sums, variance
 from plainfilm.evidence.ranking import area_under_roc
+from plainfilm.model.classifier import Decision
 
 _LEAST = 1e-15  # a probability of 0 for what came true would count without end
 
@@ -29,13 +30,9 @@ def probabilities(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: 
     The temperature (Guo et al., ICML 2017) is fitted on the same rows, as the validation part's is when a classifier
     is trained: one number, which makes heads comparable whatever loss they were trained with.
     """
-    if logits.shape[1] == 1:
-        odds = logits[:, 0].astype(np.float64)
-        share = 0.5 * (1 + np.tanh(odds / fit_temperature(odds, (labels == positive).astype(int)) / 2))
-        return np.stack([1 - share, share] if positive else [share, 1 - share], axis=1)
-    scaled = logits.astype(np.float64) / fit_temperature(logits, labels)
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    classes = tuple(map(str, range(max(2, logits.shape[1]))))
+    temperature = temperature_of(logits, labels, positive)
+    return Decision(classes=classes, positive=classes[positive], temperature=temperature).probabilities(logits)
 
 
 def log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Trains a head on cached features, in Keras; the same seed gives the same weights."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import heads
+from plainfilm.model.encoder import Features
 from plainfilm.model.settings import Recipe
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
@@ -51,6 +52,26 @@ class Fitted:
     history: list[dict[str, float]]
     epoch: int
     seconds: float
+
+
+def view_numbers(rows: NDArray[np.int64], images: int, views: int) -> NDArray[np.int64] | None:
+    """Number the altered views of some rows of `images`: view v of row r is r + v × images. int64 (rows, views), None for none."""
+    return rows[:, None] + images * np.arange(1, views + 1) if views else None
+
+
+def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read features by the numbers of `view_numbers`; the first of `views` are those of the images themselves."""
+    if len(views) == 1:
+        return views[0].read
+
+    def read(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        view, row = np.divmod(numbers, views[0].rows)
+        out = np.empty((len(numbers), views[0].width), np.float32)
+        for each in np.unique(view):
+            out[view == each] = views[each].read(row[view == each])
+        return out
+
+    return read
 
 
 def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: int) -> NDArray[np.float32]:

@@ -152,9 +152,9 @@ def attempt(trial: Trial, space: Space, chosen: Mapping[str, Any], material: Mat
 def _fold(
     trial: Trial | None, recipe: Recipe, views: Sequence[Features], fold: Fold, material: Material
 ) -> tuple[NDArray[np.float32], int]:
-    labels, width, store = material.labels, views[0].width, views[0].rows
-    numbers = fold.train[:, None] + store * np.arange(1, len(views)) if len(views) > 1 else None
-    train = training.Part(fold.train, labels[fold.train], _reader(views), numbers)
+    labels, width = material.labels, views[0].width
+    numbers = training.view_numbers(fold.train, views[0].rows, len(views) - 1)
+    train = training.Part(fold.train, labels[fold.train], training.views_reader(views), numbers)
     validation = training.Part(fold.validation, labels[fold.validation], views[0].read)
     model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed)
     watch = _Watch(trial, model, validation, material.score)
@@ -185,21 +185,6 @@ def _graphs_let_go() -> Iterator[None]:
     finally:
         for name in set(registered) - before:
             del registered[name]
-
-
-def _reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-    """Read row r of view v, by the number r + v × rows of the store."""
-    if len(views) == 1:
-        return views[0].read
-
-    def read(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        view, row = np.divmod(numbers, views[0].rows)
-        out = np.empty((len(numbers), views[0].width), np.float32)
-        for each in np.unique(view):
-            out[view == each] = views[each].read(row[view == each])
-        return out
-
-    return read
 
 
 class _Watch:
