@@ -54,11 +54,16 @@ class _Watch:
 
     def _sample(self) -> None:
         while not self._stopped.wait(0.5):
-            self.peak_mb = max(self.peak_mb, sum(_resident_mb(pid) for pid in _tree(self._pid)))
+            self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
 
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process and its descendants together."""
+    return sum(_resident_mb(each) for each in _tree(pid))
 
 
 def _tree(pid: int) -> list[int]:

@@ -6,10 +6,11 @@ import re
 import pytest
 
 from plainfilm import answering
+from plainfilm.evidence import standing
 from plainfilm.evidence.prediction import Prediction
 
 METRICS = {
-    "worth": {"sentence": "The source gives it away."},
+    "worth": {"level": "warning", "sentence": "The source gives it away."},
     "audit": {"verdict": "not to be believed", "sentence": "A classifier that never sees the lungs does as well."},
 }
 SICK = Prediction(
@@ -39,7 +40,7 @@ def about(**changed):
         "calibrated_at": 0.5,
         "prevalence": 0.02,
     }
-    return answering.About(metrics=METRICS, **{**known, **changed})
+    return standing.About(metrics=METRICS, **{**known, **changed})
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +82,7 @@ def test_the_column_for_a_prevalence_stands_only_where_one_is_stated(capsys):
 
 def test_a_bundle_without_audit_says_so(capsys):
     told = about()
-    bare = answering.About(**{name: getattr(told, name) for name in ("classes", "positive", "threshold", "calibrated_at", "prevalence")},
+    bare = standing.About(**{name: getattr(told, name) for name in ("classes", "positive", "threshold", "calibrated_at", "prevalence")},
                            metrics={"worth": METRICS["worth"]})  # fmt: skip
     assert any("Not audited. The source gives it away." in line for line in lines(capsys, [SICK], bare))
 

@@ -225,6 +225,7 @@ def test_an_audit_says_its_verdict_what_tells_the_classes_and_where_the_page_is(
 
 
 @pytest.mark.parametrize(("asked", "clean", "trapped"), [("possible", 0, 1), ("not-to-be-believed", 0, 1)])
+@pytest.mark.slow
 def test_fail_on_sets_the_exit_code(asked, clean, trapped, call, bordered, folder):
     phantom_store = folder / "clean.h5"
     if not phantom_store.exists():
@@ -239,6 +240,7 @@ def test_fail_on_sets_the_exit_code(asked, clean, trapped, call, bordered, folde
     assert found["probes"]["border"]["auroc"].keys() == {"value", "low", "high"}
 
 
+@pytest.mark.slow
 def test_an_audit_of_a_model_compares_with_the_models_own_number(call, store, run):
     code, out, _ = call("audit", store, "--model", run / "model.plainfilm", "--out", "m", "--quiet", "--json")
     found = json.loads(out)
@@ -260,6 +262,7 @@ def test_a_model_of_other_classes_is_not_compared_and_it_is_said(call, bordered,
     assert "trained on COVID, NORMAL; the store has LEFT, RIGHT" in reasons["The model's own AUROC"]
 
 
+@pytest.mark.slow
 def test_no_audit_leaves_the_verdict_out_and_an_audit_puts_it_beside_the_accuracy(call, store):
     without = json.loads(call("train", store, "--out", "n", "--no-audit", "--quiet", "--json", *QUICK)[1])
     beside = json.loads(call("train", store, "--out", "w", "--quiet", "--json", *QUICK)[1])
@@ -579,6 +582,7 @@ def test_weights_without_a_network_are_an_error_that_says_three_ways_out(store, 
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_writing_is_one_line_and_leaves_nothing(refused, store, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -1,7 +1,11 @@
 """plainfilm: from a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth."""
 
 import importlib
+import os
 from typing import Any
+
+# ONNX Runtime from 1.32 on tells its maker of every session, and keeps a device's number below HOME, unless it finds this set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

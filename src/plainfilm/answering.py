@@ -4,51 +4,16 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.text import Text
 
-from plainfilm.evidence.prediction import Prediction, Predictor
-from plainfilm.terminal import say, styled
+from plainfilm.evidence.prediction import Prediction
+from plainfilm.evidence.standing import NOTICE, About
+from plainfilm.terminal import say, styled, worth
 
 _STYLES = {"ok": "", "flagged": "yellow", "refused": "bold yellow", "unreadable": "red"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What stands above and below the answers: classes, positive class, threshold, prevalences, the audit's verdict."""
-
-    classes: tuple[str, ...]
-    positive: str | None
-    threshold: float
-    calibrated_at: float | None
-    prevalence: float | None
-    metrics: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, predictor: Predictor, prevalence: float | None) -> "About":
-        """Take it from an opened bundle; `prevalence` None means the one it was calibrated at."""
-        decision = predictor.bundle.classifier.decision
-        return cls(
-            classes=predictor.classes_,
-            positive=decision.positive,
-            threshold=decision.threshold,
-            calibrated_at=predictor.prevalence,
-            prevalence=predictor.prevalence if prevalence is None else prevalence,
-            metrics=predictor.bundle.metrics,
-        )
-
-    @property
-    def worth(self) -> tuple[str, str]:
-        """The verdict of the audit that the bundle carries, or the sentence on its accuracy; and its style."""
-        audit = self.metrics.get("audit")
-        if audit:
-            return f"{audit['verdict'].capitalize()}. {audit['sentence']}", (
-                "green" if audit["verdict"] == "no shortcut found" else "bold red"
-            )
-        return f"Not audited. {self.metrics['worth']['sentence']}", "yellow"
 
 
 @dataclass(slots=True)
@@ -127,14 +92,10 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
     yield f"{total:,} {'file' if total == 1 else 'files'}: {', '.join(counts) or 'nothing to answer'}."
     if about.positive is not None and about.prevalence is not None and about.calibrated_at is not None:
         yield f"{about.positive} is called from a probability of {100 * about.threshold:.1f} % on; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
-        if total == 1 and tally.last is not None and tally.last.label and tally.last.at_prevalence is not None:
-            yield (
-                f"Where {100 * about.prevalence:.3g} % of those examined have {about.positive}, "
-                f"{100 * tally.last.at_prevalence:.0f} of 100 radiographs with this answer show it, if the probability is right."
-            )
-    sentence, style = about.worth
-    yield Text.assemble(("Worth  ", f"bold {style}"), (sentence, style))
-    yield styled("Research use only; not a medical device.", "dim")
+        if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
+            yield meaning
+    yield from worth(about.metrics, "Worth  ")
+    yield styled(NOTICE, "dim")
 
 
 def as_csv(answers: Iterable[Prediction], about: About) -> None:
@@ -162,17 +123,7 @@ def as_csv(answers: Iterable[Prediction], about: About) -> None:
 
 def as_json(answers: Iterable[Prediction], about: About) -> None:
     """Write one JSON object to stdout, an answer at a time, so that thousands take no memory."""
-    audit = about.metrics.get("audit")
-    head = {
-        "classes": list(about.classes),
-        "positive": about.positive,
-        "threshold": about.threshold if about.positive else None,
-        "calibrated_at_prevalence": about.calibrated_at,
-        "prevalence": about.prevalence,
-        "verdict": audit["verdict"] if audit else None,
-        "worth": about.worth[0],
-    }
-    sys.stdout.write(json.dumps(head)[:-1] + ', "predictions": [')
+    sys.stdout.write(json.dumps(about.as_dict())[:-1] + ', "predictions": [')
     for number, answer in enumerate(answers):
         sys.stdout.write(("," if number else "") + "\n" + json.dumps(answer.as_dict()))
     sys.stdout.write("\n]}\n")

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -443,13 +444,14 @@ def predict(
     """
     from plainfilm import answering, terminal
     from plainfilm.evidence import prediction
+    from plainfilm.evidence.standing import About
 
     if not files:
         raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
     if as_csv and as_json:
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
     predictor = prediction.load(bundle, require_signature=require_signature)
-    about, tally = answering.About.of(predictor, prevalence), answering.Tally()
+    about, tally = About.of(predictor, prevalence), answering.Tally()
     is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
     with terminal.Shown(quiet=quiet or is_watched) as progress:
         paths = prediction.paths(files)
@@ -471,7 +473,106 @@ def _overlays(predictor: Any, folder: Path | None, method: str) -> Any:
         return None
     from plainfilm.evidence.overlays import Overlays
 
-    return Overlays(folder, predictor.bundle.classifier, method=method)
+    return Overlays(folder, predictor, method=method)
+
+
+@app.command
+def serve(
+    bundle: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    allow_host: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
+    token_file: Annotated[Path | None, Parameter(negative="")] = None,
+    certificate: Annotated[Path | None, Parameter(negative="")] = None,
+    key: Annotated[Path | None, Parameter(negative="")] = None,
+    require_signature: Signed = None,
+    dicom_port: int | None = None,
+    ae_title: str = "PLAINFILM",
+    spool: Path | None = None,
+    peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
+    answer_to: str | None = None,
+    poll: str | None = None,
+    quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a bundle: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    host
+        Address to bind to. Any but this machine's own needs a token: PLAINFILM_TOKEN, or --token-file.
+    port
+        Port of the page and the API; 0 for any that is free.
+    allow_host
+        A further name by which the server may be called, such as a proxy's; again for more.
+    token_file
+        A file with the token that the API asks for.
+    certificate
+        PEM file, to serve HTTPS.
+    key
+        PEM file with the certificate's key.
+    dicom_port
+        Port of the DICOM node; without it there is none.
+    ae_title
+        Application entity title of the node.
+    spool
+        Folder of what the node has received and not yet answered; by default ~/.local/state/plainfilm/spool.
+    peer
+        Who may send and is answered: NAME=HOST:PORT (DICOM) or NAME=URL (DICOMweb); again for more.
+    answer_to
+        The peer that gets all answers; by default whoever sent.
+    poll
+        A peer with a URL that is asked for new radiographs.
+    """
+    from plainfilm import terminal
+    from plainfilm.errors import MissingExtraError
+
+    try:
+        from plainfilm.serve import running
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"Expected the extra `serve`; {error.name} is missing. Install it with: pip install 'plainfilm[serve]'"
+        ) from error
+
+    def started(address: str, examiner: Any) -> None:
+        if as_json:
+            print(json.dumps({"address": address, "name": examiner.identity.name, "version": examiner.identity.version}), flush=True)  # fmt: skip
+            return
+        terminal.say(
+            f"Serving {examiner.identity.name} at {address}",
+            *terminal.worth(examiner.about.metrics, "Worth  "),
+            terminal.styled("Research use only; not a medical device. Ctrl-C stops.", "dim"),
+        )
+
+    settings = running.Settings(
+        bundle=bundle,
+        require_signature=require_signature,
+        host=host,
+        port=port,
+        allow_hosts=allow_host,
+        token_file=token_file,
+        certificate=certificate,
+        key=key,
+        node=_node(host, dicom_port, ae_title, spool=spool, peers=peer, answer_to=answer_to, poll=poll),
+    )
+    running.serve(settings, quiet=quiet, started=started)
+
+
+def _node(host: str, port: int | None, ae_title: str, *, spool: Path | None, **named: Any) -> Any:
+    """What makes the DICOM node once the bundle is open, or nothing."""
+    if port is None:
+        if spool or any(named.values()):
+            raise UsageError(
+                "Expected --dicom-port with --spool, --peer, --answer-to or --poll; received none. Add it."
+            )
+        return None
+    from plainfilm.serve.dicom.node import Node
+
+    kept = spool or Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "plainfilm" / "spool"
+    return partial(Node, host=host, port=port, ae_title=ae_title, spool=kept, **named)
 
 
 @app.command
@@ -741,7 +842,7 @@ def _show_ingested(done: Any, *, as_json: bool) -> None:
 def _show_run(run: Any, *, as_json: bool) -> None:
     from plainfilm import terminal
     from plainfilm.evidence.drawing.wording import WHERE
-    from plainfilm.evidence.metrics import tested
+    from plainfilm.evidence.parts import tested
 
     metrics = run.metrics
     if as_json:
@@ -774,6 +875,12 @@ def main() -> None:
         _fail(_usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2)
     except PlainfilmError as error:
         _fail(str(error), "", error.exit_code)
+    except ModuleNotFoundError as error:  # an installation for serving alone, asked to train
+        _fail(
+            f"Expected the package {error.name}; it is not installed.",
+            "Install all of plainfilm with: pip install plainfilm",
+            1,
+        )
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from plainfilm.data.store import HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import BundleError, UsageError
-from plainfilm.evidence.metrics import tested
+from plainfilm.evidence.parts import tested
 
 
 def describe(path: str | Path, *, require_signature: Path | None = None) -> dict[str, Any]:

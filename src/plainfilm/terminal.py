@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
+from plainfilm.evidence import standing
 from plainfilm.evidence.drawing.wording import LABELS, PERCENT
 
 Item = TypeVar("Item")
@@ -133,19 +134,16 @@ def number(metric: Mapping[str, float | None]) -> str:
 
 
 def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
-    """The accuracy, and beside it what it is worth: the audit's verdict, and where that is not the worst, the rules without images."""
-    audit, worth = metrics.get("audit"), metrics["worth"]
-    lines = [
-        Text.assemble(("Accuracy  ", "bold"), percent(accuracy), f" on {images:,} images of the {where}, 95 % interval")
-    ]
-    if audit:
-        style = _VERDICTS[audit["verdict"]]
-        sentence = f"{audit['verdict'].capitalize()}. {audit['sentence']}"
-        lines.append(Text.assemble(("Worth     ", f"bold {style}"), (sentence, style)))
-    if not audit or (worth["level"] != "none" and audit["verdict"] != "not to be believed"):
-        style = _STYLES[worth["level"]]
-        lines.append(Text.assemble((" " * 10 if audit else "Worth     ", f"bold {style}"), (worth["sentence"], style)))
-    return lines
+    """The accuracy, and beside it what it is worth."""
+    measured = f" on {images:,} images of the {where}, 95 % interval"
+    return [Text.assemble(("Accuracy  ", "bold"), percent(accuracy), measured), *worth(metrics, "Worth     ")]
+
+
+def worth(metrics: Mapping[str, Any], heading: str) -> Iterator[Text]:
+    """What an accuracy is worth, a line a sentence, the first behind `heading`."""
+    for number, said in enumerate(standing.worth(metrics)):
+        style = _STYLES[said.level]
+        yield Text.assemble((" " * len(heading) if number else heading, f"bold {style}"), (said.sentence, style))
 
 
 def audited(found: Mapping[str, Any]) -> Iterator[Any]:

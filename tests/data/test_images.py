@@ -142,7 +142,7 @@ def test_too_little_memory_is_a_reason_and_not_a_crash(tmp_path: Path, monkeypat
 def test_the_table_of_reasons_holds_exactly_the_codes_that_are_raised() -> None:
     raised = {code for code, _ in BAD_FILES}
     elsewhere_here = {"not-found", "not-a-file", "no-permission", "unreadable", "too-many-bytes", "out-of-memory"}
-    assert set(images.REASONS) == raised | elsewhere_here | {"decoder-crashed"}
+    assert set(images.REASONS) == raised | elsewhere_here | {"decoder-crashed", "too-slow"}
 
 
 def test_content_decides_and_not_the_extension(tmp_path: Path) -> None:
@@ -367,3 +367,57 @@ def test_an_array_is_fitted_as_the_file_that_holds_it(tmp_path: Path, fit: str) 
 def test_an_array_of_another_kind_is_refused(wrong: object) -> None:
     with pytest.raises(UsageError, match="Expected a gray uint8 array"):
         images.fitted(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fit", images.FITS)
+@pytest.mark.parametrize("made", [jpeg, lambda: dicom_bytes(dataset(film(70, 90)))])
+def test_bytes_are_decoded_as_the_file_that_holds_them(tmp_path: Path, made: Callable[[], bytes], fit: str) -> None:
+    by_file, by_bytes = (
+        images.read(written(tmp_path, made()), size=48, fit=fit),
+        images.decode(bytearray(made()), size=48, fit=fit),
+    )
+    assert np.array_equal(by_file.pixels, by_bytes.pixels)
+    assert (by_file.sha256, by_file.provenance) == (by_bytes.sha256, by_bytes.provenance)
+
+
+@pytest.mark.parametrize(("code", "data"), BAD_FILES)
+def test_bad_bytes_are_refused_with_the_reason_of_the_file(code: str, data: Callable[[], bytes]) -> None:
+    for decode in (images.decode, lambda given: images.displayed(given, longest_px=100)):
+        with pytest.raises(ImageError) as caught:
+            decode(data())
+        assert caught.value.code == code
+
+
+def test_more_bytes_than_a_file_may_have_are_refused_before_they_are_looked_at() -> None:
+    with pytest.raises(ImageError) as caught:
+        images.decode(bytes(images.MAX_BYTES + 1))
+    assert caught.value.code == "too-many-bytes"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("height", "width", "shown"),
+    [(300, 200, (100, 67)), (200, 300, (67, 100)), (1700, 900, (100, 53)), (60, 40, (60, 40)), (100, 100, (100, 100)), (3000, 33, (100, 1))],
+)  # fmt: skip
+def test_a_film_is_shown_in_its_proportions_and_never_enlarged(
+    kind: str, height: int, width: int, shown: tuple[int, int]
+) -> None:
+    found = images.displayed(encoded(Image.fromarray(gray_film(height, width)), kind), longest_px=100)
+    assert (found.shape, found.dtype) == (shown, np.uint8)
+
+
+def test_a_film_is_shown_upright_and_bones_bright() -> None:
+    gray = gray_film(90, 60)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(Image.fromarray(np.ascontiguousarray(np.rot90(gray))), "PNG", exif=exif)
+    assert np.array_equal(images.displayed(turned, longest_px=90), gray)
+    dark = dicom_bytes(dataset(4095 - film(90, 60), photometric="MONOCHROME1"))
+    light = dicom_bytes(dataset(film(90, 60)))
+    difference = images.displayed(dark, longest_px=90).astype(int) - images.displayed(light, longest_px=90)
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_small_film_is_shown_as_it_is() -> None:
+    gray = gray_film(90, 60)
+    assert np.array_equal(images.displayed(encoded(Image.fromarray(gray), "PNG"), longest_px=1024), gray)

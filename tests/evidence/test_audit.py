@@ -46,6 +46,7 @@ def test_a_planted_border_is_caught_and_named(bordered):
     assert found.sentence.startswith("A classifier that never sees the lungs")
 
 
+@pytest.mark.slow
 def test_clean_phantoms_raise_no_alarm(tmp_path):
     with _store(tmp_path, None) as store:
         found = audit(store, Coarse())

@@ -24,7 +24,12 @@ def with_lively_weights(backbone, path):
     return network
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+QUICK = {"efficientnet_lite0", "mobilenet", "mobilenet_v2", "mobilenet_v3_large"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in BACKBONES]
+)
 def test_every_row_gives_the_same_features_in_keras_and_in_onnx_runtime(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     row, weights = BACKBONES[name], tmp_path / "own.weights.h5"

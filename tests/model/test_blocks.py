@@ -47,6 +47,7 @@ def test_the_blocks_of_a_users_file_are_not_known(tmp_path):
         find(str(file), 3)
 
 
+@pytest.mark.slow
 def test_a_shortened_encoder_agrees_with_keras_and_is_kept_apart_from_the_whole(tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path))
     images = np.random.default_rng(1).integers(0, 256, (3, 96, 96)).astype(np.uint8)

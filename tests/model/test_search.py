@@ -49,6 +49,7 @@ def whole(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_again_and_again_goes_on_as_if_it_had_not_been(tmp_path, whole):
     for stop in (1, 4, 13, 30, 60):
         again, seen = opened(tmp_path), []

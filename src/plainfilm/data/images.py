@@ -10,7 +10,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import pool, raster
-from plainfilm.data.decoding.picture import MAX_BYTES, MAX_PIXELS, MIN_SIDE_PX, REASONS, REMARKS, Box, Picture, refusal
+from plainfilm.data.decoding import pool, raster, squares
+from plainfilm.data.decoding.picture import (
+    MAX_BYTES,
+    MAX_PIXELS,
+    MIN_SIDE_PX,
+    REASONS,
+    REMARKS,
+    Picture,
+    crashed,
+    refusal,
+)
+from plainfilm.data.decoding.squares import unfitted
 from plainfilm.errors import ImageError, UsageError
 
 __all__ = [
@@ -31,9 +41,12 @@ __all__ = [
     "REASONS",
     "REMARKS",
     "Radiograph",
+    "decode",
+    "displayed",
     "fitted",
     "read",
     "read_many",
+    "unfitted",
 ]
 
 FITS = ("stretch", "crop", "pad")
@@ -94,18 +107,60 @@ def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiogra
         `size` or `fit` cannot be meant.
     """
     _check_options(size, fit)
-    data = _bytes_of(Path(path))
+    return decode(_bytes_of(Path(path)), size=size, fit=fit)
+
+
+def decode(data: bytes, *, size: int = 256, fit: str = "stretch") -> Radiograph:
+    """Decode the bytes of one file, as `read` does after reading them.
+
+    Raises
+    ------
+    ImageError, UsageError
+        As `read`.
+    """
+    _check_options(size, fit)
+    _check_length(len(data))
+    with _enough_memory():
+        picture = _sound(data, size, fit)
+        pixels = np.array(squares.fit(picture, size, fit))
+    return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
+
+
+def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
+    """Decode the bytes of one file for people to look at: gray uint8 (h, w), upright, bones bright, in its proportions.
+
+    The longer side is made `longest_px` px long, unless it is shorter already.
+
+    Raises
+    ------
+    ImageError
+        As `read`.
+    """
+    _check_length(len(data))
+    with _enough_memory():
+        picture = _sound(data, longest_px, "pad")
+        left, top, right, bottom = picture.box
+        shrunk = min(1.0, longest_px / max(right - left, bottom - top))
+        size = (max(1, round((right - left) * shrunk)), max(1, round((bottom - top) * shrunk)))
+        return np.array(squares.resized(picture.gray, size, picture.box))
+
+
+def _sound(data: bytes, size: int, fit: str) -> Picture:
+    with _SILENCE:
+        picture = _decode(data, size, fit)
+    _refuse_blank(picture.gray)
+    return picture
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
     try:
-        with _SILENCE:
-            picture = _decode(data, size, fit)
-        _refuse_blank(picture.gray)
-        pixels = np.array(_square(picture, size, fit))
+        yield
     except MemoryError as error:
         raise refusal(
             "out-of-memory",
             "Expected enough memory to decode the file; received none. Use fewer workers or save a smaller copy.",
         ) from error
-    return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
 
 
 def read_many(
@@ -126,7 +181,7 @@ def read_many(
     if workers < 1 or batch < 1:
         raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
     return pool.ordered(
-        partial(_outcome, size=size, fit=fit), paths, workers=workers, held=batch, crashed=_crashed_decoder
+        partial(_outcome, size=size, fit=fit), paths, workers=workers, held=batch, crashed=lambda _: crashed()
     )
 
 
@@ -135,13 +190,6 @@ def _outcome(path: Path | str, *, size: int, fit: str) -> Radiograph | ImageErro
         return read(path, size=size, fit=fit)
     except ImageError as error:
         return ImageError(error.code, str(error))  # without a traceback, which would keep the file's bytes alive
-
-
-def _crashed_decoder(_: Path | str) -> ImageError:
-    return refusal(
-        "decoder-crashed",
-        "Expected a decodable file; received one that killed the decoding process. Convert it with another program.",
-    )
 
 
 def _check_options(size: int, fit: str) -> None:
@@ -171,17 +219,20 @@ def _checked_bytes(path: Path) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe, socket or device"
         raise refusal("not-a-file", f"Expected an image file; received a {kind}. Name the files themselves.")
-    if status.st_size > MAX_BYTES:
+    _check_length(status.st_size)
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_BYTES:
         raise refusal(
             "too-many-bytes",
-            f"Expected at most {MAX_BYTES // 1_000_000} MB; received {status.st_size / 1e6:.0f} MB. "
+            f"Expected at most {MAX_BYTES // 1_000_000} MB; received {length / 1e6:.0f} MB. "
             "Save a smaller or compressed copy.",
         )
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES)
-    if not data:
+    if not length:
         raise refusal("empty", "Expected an image; received a file of 0 bytes. Copy or download it again.")
-    return data
 
 
 @dataclass(slots=True)
@@ -276,25 +327,4 @@ def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") ->
     if gray.shape == (size, size):
         return gray
     whole = (0, 0, gray.shape[1], gray.shape[0])
-    return np.array(_square(Picture(Image.fromarray(gray), whole, {}), size, fit))
-
-
-def _square(picture: Picture, size: int, fit: str) -> Image.Image:
-    """Resize as `fit` says. Bicubic over the whole footprint, so nothing aliases."""
-    left, top, right, bottom = picture.box
-    width, height = right - left, bottom - top
-    if fit == "stretch":
-        return _resize(picture.gray, (size, size), picture.box)
-    if fit == "crop":
-        side = min(width, height)
-        left, top = left + (width - side) / 2, top + (height - side) / 2
-        return _resize(picture.gray, (size, size), (left, top, left + side, top + side))
-    longer = max(width, height)
-    inner = (max(1, round(width * size / longer)), max(1, round(height * size / longer)))
-    canvas = Image.new("L", (size, size))
-    canvas.paste(_resize(picture.gray, inner, picture.box), ((size - inner[0]) // 2, (size - inner[1]) // 2))
-    return canvas
-
-
-def _resize(gray: Image.Image, target: tuple[int, int], box: Box) -> Image.Image:
-    return gray.resize(target, Image.Resampling.BICUBIC, box=box)
+    return np.array(squares.fit(Picture(Image.fromarray(gray), whole, {}), size, fit))

@@ -16,8 +16,9 @@ from plainfilm.evidence import judge, recalibration
 from plainfilm.evidence.asking import Asked, damaged
 from plainfilm.evidence.intervals import Estimate, wilson
 from plainfilm.evidence.judge import Scores
-from plainfilm.evidence.metrics import evaluate, tested
+from plainfilm.evidence.metrics import evaluate
 from plainfilm.evidence.outliers import Detector
+from plainfilm.evidence.parts import tested
 from plainfilm.evidence.recalibration import Recalibration
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.travel import METRICS, Level, Travel, estimate, same_data, travel

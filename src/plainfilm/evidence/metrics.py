@@ -1,6 +1,6 @@
 """Every metric of a split with its interval, as `metrics.json` holds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from plainfilm.evidence.intervals import (
 )
 from plainfilm.evidence.ranking import area_under_roc, average_precision, delong, delong_difference
 
-__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "tested", "wilson"]
+__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "wilson"]
 
 
 def evaluate(
@@ -106,20 +106,6 @@ def evaluate(
         **{name: estimate.as_dict() for name, estimate in estimates.items()},
         **({"per_class": _per_class(classes, each)} if each else {}),
     }
-
-
-def tested(splits: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """Name the part that a classifier was tested on, and give its metrics, from "splits" of `metrics.json`.
-
-    "test", or "out_of_fold" after a cross-validation: each radiograph answered by the classifier that had not seen it.
-
-    Raises
-    ------
-    KeyError
-        There is neither.
-    """
-    part = "out_of_fold" if "out_of_fold" in splits else "test"
-    return part, splits[part]
 
 
 def _against_rest(

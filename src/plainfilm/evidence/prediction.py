@@ -6,6 +6,7 @@ Needs ONNX Runtime, NumPy and Pillow alone (for DICOM pydicom, and loky to decod
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,6 @@ class Predictor:
         self.bundle, self.classes_ = bundle, bundle.classifier.classes_
         self._decision, self._prepare = bundle.classifier.decision, bundle.manifest["preprocessing"]
         self._detector = Detector.from_bytes(bundle.outliers) if bundle.outliers else None
-        self._lungs: LungFinder | None = None
         positive = self._decision.positive
         self.prevalence = float(bundle.manifest["prevalence"][positive]) if positive else None
         if self.prevalence is not None and not 0 < self.prevalence < 1:
@@ -156,10 +156,12 @@ class Predictor:
 
         `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
         """
-        stated = self._stated(prevalence)
+        self._stated(prevalence)
         given = [films] if isinstance(films, str | Path | np.ndarray) else films
         return (
-            each for block in chunks(self._read(given, workers), BLOCK) for each in self._answer(block, stated, explain)
+            each
+            for block in chunks(self._read(given, workers), BLOCK)
+            for each in self.answer(block, prevalence=prevalence, explain=explain)
         )
 
     def predict_proba(self, films: Film | Iterable[Film]) -> NDArray[np.float64]:
@@ -211,9 +213,23 @@ class Predictor:
                 number += 1
         yield from _decoded(named, size, fit, workers)
 
-    def _answer(
-        self, block: Sequence[tuple[str, Radiograph | ImageError]], prevalence: float | None, explain: Watcher | None
+    def answer(
+        self,
+        block: Sequence[tuple[str, Radiograph | ImageError]],
+        *,
+        prevalence: float | None = None,
+        explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
+        """Answer for films that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
+
+        Parameters
+        ----------
+        block
+            Names, each with its radiograph, or with the error that came in its place.
+        prevalence, explain
+            As in `stream`.
+        """
+        stated = self._stated(prevalence)
         films = [film for _, film in block if isinstance(film, Radiograph)]
         found = iter(self._judge(films) if films else ())
         for file, film in block:
@@ -229,7 +245,7 @@ class Predictor:
                 level=level,
                 reasons=reasons,
                 notes=notes,
-                at_prevalence=self._moved(chance, prevalence),
+                at_prevalence=self._moved(chance, stated),
                 in_lungs=explain(file, film.pixels, chosen) if explain else None,
             )
 
@@ -251,11 +267,13 @@ class Predictor:
             notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self._prepare["input_size"]))
             yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
 
+    @cached_property
+    def lungs(self) -> LungFinder:
+        """The lung fields' model, opened when it is first needed."""
+        return LungFinder()
+
     def _find_lungs(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        if not len(pixels):
-            return np.ones(0, bool)
-        self._lungs = self._lungs or LungFinder()
-        return self._lungs.find(pixels).found
+        return self.lungs.find(pixels).found if len(pixels) else np.ones(0, bool)
 
     def _moved(self, chance: NDArray[np.float64], prevalence: float | None) -> float | None:
         """Move a probability from the prevalence of the calibration to another one, by Bayes' rule on the odds.

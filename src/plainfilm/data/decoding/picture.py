@@ -33,6 +33,7 @@ REASONS: dict[str, str] = {
     "blank": "every pixel has the same value",
     "out-of-memory": "decoding needed more memory than there is",
     "decoder-crashed": "the decoding process died on this file",
+    "too-slow": "decoding took longer than a server waits",
 }
 
 REMARKS: dict[str, str] = {
@@ -70,6 +71,22 @@ def refusal(code: str, sentence: str) -> ImageError:
     if code not in REASONS:
         raise KeyError(code)
     return ImageError(code, sentence)
+
+
+def crashed() -> ImageError:
+    """Make the error of a file whose decoding process died."""
+    return refusal(
+        "decoder-crashed",
+        "Expected a decodable file; received one that killed the decoding process. Convert it with another program.",
+    )
+
+
+def too_slow(seconds: float) -> ImageError:
+    """Make the error of a file whose decoding process was ended after `seconds`."""
+    return refusal(
+        "too-slow",
+        f"Expected a file that is decoded within {seconds:g} s; received a slower one. Save a smaller copy.",
+    )
 
 
 def check_size(width: int, height: int) -> None:

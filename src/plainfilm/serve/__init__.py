@@ -1,0 +1,1 @@
+"""A bundle behind a page for people, an API for programs, and a node for the PACS."""

@@ -1,0 +1,156 @@
+"""The node: takes radiographs in, has them judged, sends the answers out, and goes on where it was stopped."""
+
+import datetime
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from plainfilm.errors import UsageError
+from plainfilm.serve.dicom import peers, receiving
+from plainfilm.serve.dicom.delivery import Courier
+from plainfilm.serve.dicom.judging import Examines, Worker
+from plainfilm.serve.dicom.polling import EVERY_S, Poller
+from plainfilm.serve.dicom.receiving import Reception
+from plainfilm.serve.dicom.spool import Spool, SpoolLimits
+from plainfilm.serve.dicom.task import Task
+from plainfilm.serve.dicom.telling import told
+
+
+class Node:
+    """A DICOM node for one model.
+
+    Parameters
+    ----------
+    examiner
+        What judges.
+    host, port
+        Where it listens; port 0 for any that is free.
+    ae_title
+        What it is called, 1 to 16 characters.
+    spool
+        Folder for what is on its way; of this node alone.
+    peers
+        NAME=HOST:PORT or NAME=URL, at least one. Only they may send.
+    answer_to
+        Name of the peer that gets all answers; by default each sender gets its own.
+    poll
+        Name of a peer with a URL to be asked for new radiographs.
+    poll_every_s, poll_since
+        How often, and for studies since which day (default: yesterday).
+    limits
+        Of the spool.
+    pause_s
+        Before the second try to reach a peer that is away.
+
+    Raises
+    ------
+    UsageError
+        A name, peer or title that cannot be meant.
+    PlainfilmError
+        Another node has the spool, it cannot be written, or the port is taken.
+    """
+
+    def __init__(
+        self,
+        examiner: Examines,
+        *,
+        host: str = "127.0.0.1",
+        port: int,
+        ae_title: str,
+        spool: Path,
+        peers: Iterable[str],
+        answer_to: str | None = None,
+        poll: str | None = None,
+        poll_every_s: float = EVERY_S,
+        poll_since: Callable[[], datetime.date] | None = None,
+        limits: SpoolLimits | None = None,
+        pause_s: float = 1.0,
+    ) -> None:
+        title = _checked(ae_title)
+        self._peers = _known(peers, answer_to, poll)
+        self._answer_to, self._is_stopped = answer_to, False
+        model = examiner.identity.sha256
+        _silence()
+        self.spool = Spool(spool, model=model, limits=limits)
+        try:
+            self._reception = Reception(self.spool, host=host, port=port, ae_title=title, callers=self._peers)
+        except BaseException:
+            self.spool.close()
+            raise
+        self._listening = threading.Thread(target=self._reception.listen, name="listen-dicom", daemon=True)
+        self._worker = Worker(self.spool, examiner, addressed=self._addressee)
+        self._couriers = [Courier(self.spool, peer, ae_title=title, pause_s=pause_s) for peer in self._peers.values()]
+        self._tasks: list[Task] = [*self._couriers, self._worker]
+        if poll:
+            self._tasks += [Poller(self.spool, self._peers[poll], model=model, every_s=poll_every_s, since=poll_since)]
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at."""
+        return self._reception.port
+
+    def start(self) -> None:
+        """Begin; what an earlier node left in the spool comes first."""
+        for name in sorted(self.spool.addressees() - self._peers.keys()):
+            told("dicom.unknown-addressee", level=logging.WARNING, name=name)
+        for task in self._tasks:
+            task.start()
+        self._listening.start()
+        told("dicom.started", port=self.port, counts=self.counts())
+
+    def stop(self, grace_s: float = 20.0) -> None:
+        """Take nothing more, finish the judgement and the delivery under way, and leave the rest in the spool."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        until = time.monotonic() + grace_s
+        self._reception.close()
+        for task in self._tasks:
+            task.stop()
+        self.spool.wake()
+        for task in self._tasks:
+            task.join(max(0.0, until - time.monotonic()))
+        told("dicom.stopped", counts=self.counts())
+        self.spool.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it listens, judges, delivers and polls."""
+        return self._listening.is_alive() and all(task.is_alive for task in self._tasks)
+
+    def counts(self) -> dict[str, int]:
+        """Since the start: instances `received` and `judged`, answers `delivered`; now: `waiting`, `undelivered`, `failed`."""
+        return {
+            **self.spool.counts(),
+            "judged": self._worker.judged,
+            "delivered": sum(courier.delivered for courier in self._couriers),
+        }
+
+    def _addressee(self, sender: str) -> str:
+        """Say who is answered: whom we were told to, the sender, or else the first peer there is."""
+        return self._answer_to or (sender if sender in self._peers else next(iter(self._peers)))
+
+
+def _checked(title: str) -> str:
+    return peers.checked_title(title, what="--ae-title")
+
+
+def _known(texts: Iterable[str], answer_to: str | None, poll: str | None) -> dict[str, peers.Peer]:
+    found = peers.known(texts)
+    for flag, name in (("--answer-to", answer_to), ("--poll", poll)):
+        if name is not None and name not in found:
+            raise UsageError(f"Expected {flag} to name a peer ({', '.join(found)}); received {name!r}.")
+    if poll is not None and not found[poll].url:
+        raise UsageError(
+            f"Expected --poll to name a peer with a DICOMweb address; received {poll!r}. Give it as NAME=URL."
+        )
+    return found
+
+
+def _silence() -> None:
+    """Keep the libraries from quoting patients: pydicom warns with the values that it finds odd."""
+    receiving.quiet()
+    warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom|highdicom)(\..*)?")

@@ -1,0 +1,104 @@
+// Answers in words, numbers and CSV. Computes only: no document, no request.
+
+export const LEVELS = { flagged: "Flagged", refused: "Refused", unreadable: "Unreadable" };
+
+/** A share as the reports print it, "98.4 %", with a narrow space that does not break. */
+export function percent(share) {
+  return typeof share === "number" ? `${(100 * share).toFixed(1)}\u202f%` : "–";
+}
+
+/** The same of a probability, where what rounds to certainty is none. */
+export function likely(share) {
+  if (share > 0.9995 && share < 1) return ">\u202f99.9\u202f%";
+  if (share > 0 && share < 0.0005) return "<\u202f0.1\u202f%";
+  return percent(share);
+}
+
+/** The share shown beside an answer: of the positive class, or of the most probable one where there are more than two. */
+export function shown(prediction, model) {
+  const values = prediction.probabilities;
+  if (model.positive !== null) return values[model.positive] ?? null;
+  return Object.keys(values).length ? Math.max(...Object.values(values)) : null;
+}
+
+/** Move a probability from the prevalence of the calibration to another, by Bayes' rule on the odds (Saerens et al. 2002). */
+export function moved(value, calibrated, prevalence) {
+  if (value === null || calibrated === null || prevalence === null) return null;
+  const odds = prevalence / (1 - prevalence) / (calibrated / (1 - calibrated));
+  return (value * odds) / (value * odds + 1 - value);
+}
+
+/** What an answer's probability means among those examined; nothing where it means nothing. */
+export function meaning(prediction, model, prevalence) {
+  if (prediction.class === null || model.positive === null || prevalence === null) return "";
+  const at = moved(shown(prediction, model), model.calibrated_at_prevalence, prevalence);
+  if (at === null) return "";
+  return (
+    `Where ${Number((100 * prevalence).toPrecision(3))}\u202f% of those examined have ${model.positive}, ` +
+    `${(100 * at).toFixed(0)} of 100 radiographs with this answer show it, if the probability is right.`
+  );
+}
+
+/** The answer in words. */
+export function said(prediction) {
+  return prediction.class ?? LEVELS[prediction.level] ?? "No answer";
+}
+
+/** What was noticed about a film, as sentences' pieces. */
+export function noticed(prediction) {
+  const inside = prediction.attribution_in_lungs;
+  const looked = typeof inside === "number" ? [`${(100 * inside).toFixed(0)}\u202f% of what it looked at lies in the lungs`] : [];
+  return [...prediction.reasons, ...prediction.notes, ...looked];
+}
+
+/** Whether a person should look: flagged, refused, unreadable. */
+export function odd(prediction) {
+  return prediction.level !== "ok";
+}
+
+const NAMED = { n: "file", many: "files" };
+
+/** "27 files: 12 COVID, 10 NORMAL, 3 refused." */
+export function summary(entries) {
+  const counts = new Map();
+  for (const { prediction, state } of entries) {
+    const name = prediction ? (prediction.class ?? prediction.level) : state === "failed" ? "not answered" : null;
+    if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const flagged = entries.filter(({ prediction }) => prediction?.level === "flagged").length;
+  const last = ["refused", "unreadable", "not answered"];
+  const names = [...counts.keys()].sort((a, b) => last.indexOf(a) - last.indexOf(b) || a.localeCompare(b));
+  const parts = names.map((name) => `${counts.get(name).toLocaleString("en")} ${name}`);
+  const total = `${entries.length.toLocaleString("en")} ${entries.length === 1 ? NAMED.n : NAMED.many}`;
+  const tail = flagged ? `; ${flagged.toLocaleString("en")} of them flagged` : "";
+  return parts.length ? `${total}: ${parts.join(", ")}${tail}.` : `${total}.`;
+}
+
+function cell(value) {
+  // A spreadsheet takes text that begins like this for a formula.
+  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** The columns of `plainfilm predict --csv`, a row an entry; files without an answer have the level "not answered". */
+export function csv(entries, model, prevalence) {
+  const asked = model.positive === null ? model.classes : [model.positive];
+  const names = model.positive === null ? asked.map((name) => `probability ${name}`) : ["probability"];
+  const six = (value) => (typeof value === "number" ? value.toFixed(6) : "");
+  const rows = [["file", "class", "level", ...names, "at_prevalence", "reasons", "notes", "attribution_in_lungs"].map(cell)];
+  for (const { name, prediction, problem } of entries) {
+    const own = prediction ?? { class: null, level: "not answered", probabilities: {}, reasons: [problem || "not sent"], notes: [] };
+    const at = moved(own.probabilities[model.positive] ?? null, model.calibrated_at_prevalence, prevalence);
+    rows.push([
+      cell(name),
+      cell(own.class ?? ""),
+      own.level,
+      ...asked.map((each) => six(own.probabilities[each])),
+      six(at),
+      cell(own.reasons.join("; ")),
+      cell(own.notes.join("; ")),
+      six(own.attribution_in_lungs),
+    ]);
+  }
+  return rows.map((row) => `${row.join(",")}\n`).join("");
+}

@@ -1,0 +1,58 @@
+"""What the API answers instead of a result: a status, a code for programs, a sentence for people. Imports nothing of ours."""
+
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.responses import Response
+
+
+class Refused(Exception):  # noqa: N818 - not a fault of the server
+    """A request that is not answered.
+
+    `status` is HTTP's; `code` is in kebab-case; `retry_after_s` tells the client when to come again, where that helps; `allow`
+    which methods a path has, of a 405.
+    """
+
+    def __init__(
+        self, status: int, code: str, sentence: str, *, retry_after_s: int | None = None, allow: str | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.status, self.code, self.retry_after_s, self.allow = status, code, retry_after_s, allow
+
+    def answer(self, scope: MutableMapping[str, Any]) -> Response:
+        """Make the answer to the request of `scope`; where its body was not read to the end, the connection ends with it."""
+        body = {"error": {"code": self.code, "message": str(self)}, "request_id": scope["request_id"]}
+        headers = {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+        if self.allow is not None:
+            headers["allow"] = self.allow
+        if self.status == 401:
+            headers["www-authenticate"] = 'Bearer realm="plainfilm"'
+        if scope["method"] not in {"GET", "HEAD"} and not scope.get("read_whole"):
+            headers["connection"] = "close"
+        return Response(json.dumps(body), self.status, headers, "application/json")
+
+
+def failed() -> Refused:
+    """Make the refusal of a request that met a fault of ours."""
+    return Refused(500, "failed", "Expected to answer; met a fault of the server. Its log names the place.")
+
+
+def busy() -> Refused:
+    """Make the refusal of a request for which there is no room now."""
+    return Refused(
+        503,
+        "busy",
+        "Expected room for this request; received more than can be judged now. Send it again later.",
+        retry_after_s=1,
+    )
+
+
+def late(seconds: float) -> Refused:
+    """Make the refusal of a request that was not answered by its deadline."""
+    return Refused(
+        503,
+        "too-slow",
+        f"Expected to answer within {seconds:g} s; there was too much to do. Send it again later, with fewer files.",
+        retry_after_s=5,
+    )

@@ -1,0 +1,246 @@
+"""Report and capture: sound by the standard's own readers, in the image's study, the same UIDs each time, whatever a tag says."""
+
+import io
+import shutil
+import subprocess
+import warnings
+
+import highdicom as hd
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+
+from made_dicom import ABOUT, MODEL, FakeExaminer, examined, has, instance, instance_bytes
+from made_files import dicom_bytes
+from plainfilm.evidence.standing import NOTICE
+from plainfilm.serve.dicom import capture, header, report
+from plainfilm.serve.dicom.judging import _made, _pair
+from plainfilm.serve.dicom.words import Answer, percent
+
+IDENTITY = FakeExaminer().identity
+
+
+def source_of(data: bytes):
+    read = header.opened(data)
+    return header.source(data, syntax=read.syntax, start=read.start)
+
+
+def answer(level: str = "ok", label: str = "COVID") -> Answer:
+    return Answer(examined=examined(level, label), identity=IDENTITY, about=ABOUT)
+
+
+def made(level: str = "ok", label: str = "COVID", **elements):
+    """Report and capture as read back; the capture is None where there is none."""
+    both = _pair(source_of(instance_bytes(**elements)), answer(level, label))  # not `_made`, which would hide a failure
+    return [dcmread(io.BytesIO(both[name])) if name in both else None for name in ("1-report", "2-capture")]
+
+
+def texts(dataset) -> list[str]:
+    found = [str(item.TextValue) for item in dataset.get("ContentSequence", []) if "TextValue" in item]
+    for item in dataset.get("ContentSequence", []):
+        found += texts(item)
+    return found
+
+
+def codes(dataset) -> dict[str, str]:
+    found = {}
+    for item in dataset.get("ContentSequence", []):
+        if item.ValueType == "CODE":
+            found[item.ConceptNameCodeSequence[0].CodeMeaning] = item.ConceptCodeSequence[0].CodeMeaning
+        found |= codes(item)
+    return found
+
+
+def numbers(dataset) -> dict[str, float]:
+    found = {}
+    for item in dataset.get("ContentSequence", []):
+        if item.ValueType == "NUM":
+            name = item.ConceptNameCodeSequence[0].CodeMeaning
+            found[name] = float(item.MeasuredValueSequence[0].NumericValue)
+        found |= numbers(item)
+    return found
+
+
+def test_the_report_holds_the_answer_and_what_it_is_worth(tmp_path):
+    (tmp_path / "sr.dcm").write_bytes(report.made(source_of(instance_bytes()), answer()))
+    read = hd.sr.srread(tmp_path / "sr.dcm")
+    assert numbers(read) == {"Probability of COVID": 0.93, "Probability of NORMAL": 0.07}
+    assert codes(read)["Class at the threshold"] == "COVID"
+    assert codes(read)["Can the image be answered for"].startswith("As usual")
+    said = texts(read)
+    assert said.count(NOTICE) == 2
+    assert "threshold: 0.41" in said
+    assert "Not audited. It is worth what it was tested on." in said
+    assert "Of what spoke for the answer, 62 % lies in the lung fields." in said
+    assert any(each.startswith("Where 34 % of those examined have COVID") for each in said)
+    groups = read.content.get_image_measurement_groups()
+    assert groups[0].source_images[0].referenced_sop_instance_uid == instance().SOPInstanceUID
+    evidence = read.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == instance().SOPInstanceUID
+    assert read.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99PLAINFILM"
+    assert read.VerificationFlag == "UNVERIFIED"
+
+
+@pytest.mark.parametrize(("level", "word"), [("refused", "refused"), ("unreadable", "cannot be read")])
+def test_where_there_is_no_answer_no_class_is_named(level, word):
+    read, picture = made(level)
+    assert "Class at the threshold" not in codes(read)
+    assert not numbers(read)
+    assert any(word in each for each in texts(read))
+    assert (picture is None) == (level == "unreadable")
+
+
+def test_both_are_in_the_image_s_study_and_say_what_they_are():
+    image = instance()
+    for each in made():
+        for keyword in (
+            "StudyInstanceUID",
+            "PatientID",
+            "PatientName",
+            "PatientBirthDate",
+            "StudyDate",
+            "AccessionNumber",
+        ):
+            assert each[keyword].value == image[keyword].value, keyword
+        assert each.SeriesInstanceUID != image.SeriesInstanceUID
+        assert "research" in each.SeriesDescription.lower()
+        assert each.Manufacturer == "plainfilm"
+    _, picture = made()
+    assert picture.BurnedInAnnotation == "YES"
+    assert picture.PhotometricInterpretation == "RGB"
+    assert picture.SourceImageSequence[0].ReferencedSOPInstanceUID == image.SOPInstanceUID
+    assert picture.PatientOrientation == ["L", "F"]
+
+
+def test_the_capture_shows_the_film_undistorted_with_words_below():
+    shown = answer().examined
+    pixels = capture.picture(answer())
+    height, width = shown.view.shape
+    left = (pixels.shape[1] - width) // 2
+    quiet = pixels[:80, left : left + width][:, :80]  # where nothing spoke for the answer, the film is as it was
+    assert np.array_equal(quiet, np.stack([shown.view[:80, :80]] * 3, axis=-1))
+    assert pixels.shape[0] > height + 60
+    assert (pixels[height:] > 180).mean() > 0.005
+    assert np.array_equal(
+        np.asarray(dcmread(io.BytesIO(capture.made(source_of(instance_bytes()), answer()))).pixel_array), pixels
+    )
+
+
+def test_the_capture_warns_where_the_accuracy_is_worth_little(monkeypatch):
+    lines = []
+    monkeypatch.setattr(capture, "_wrapped", lambda text, *_: lines.append(text) or [text])
+    capture.picture(answer("flagged"))
+    assert lines[0] == "COVID (flagged): probability 93 %"
+    assert NOTICE in lines
+    assert "Not audited. It is worth what it was tested on." in lines
+
+
+def test_the_uids_are_the_same_each_time_and_others_for_another_image_or_model():
+    first, again = made(), made()
+    assert [each.SOPInstanceUID for each in first] == [each.SOPInstanceUID for each in again]
+    assert [each.SeriesInstanceUID for each in first] == [each.SeriesInstanceUID for each in again]
+    everything = {each.SOPInstanceUID for each in (*first, *made(SOPInstanceUID="1.2.3"))}
+    everything.add(str(header.answer_uid(instance().SOPInstanceUID, "another model", report.KIND)))
+    assert len(everything) == 5
+    assert first[0].SOPInstanceUID == header.answer_uid(instance().SOPInstanceUID, MODEL, "report")
+    assert all(header.is_uid(each) for each in everything)
+
+
+@pytest.mark.skipif(not has("dsrdump", "dcmdump"), reason="needs dsrdump and dcmdump (Debian's dcmtk)")
+def test_dcmtk_reads_both(tmp_path):
+    both = _made(source_of(instance_bytes()), answer())
+    for name, data in both.items():
+        (tmp_path / name).write_bytes(data)
+    said = subprocess.run(["dsrdump", "+Pl", tmp_path / "1-report"], capture_output=True, text=True, check=True)
+    assert "Probability of COVID" in said.stdout
+    assert not [line for line in said.stderr.splitlines() if line.startswith("E:")]
+    assert shutil.which("dcmdump")
+    said = subprocess.run(["dcmdump", "+E", tmp_path / "2-capture"], capture_output=True, text=True, check=True)
+    assert not [line for line in said.stderr.splitlines() if line.startswith("E:")]
+
+
+HOSTILE = {
+    "script": {"PatientName": "<script>alert(1)</script>", "PatientID": "'; DROP TABLE--"},
+    "empty": {"PatientID": "", "PatientName": "", "StudyDate": "", "StudyTime": "", "AccessionNumber": ""},
+    "missing": dict.fromkeys(
+        ("PatientID", "PatientName", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber")
+    ),
+    "overlong": {"PatientID": "9" * 5000, "PatientName": "N" * 5000, "AccessionNumber": "A" * 500},
+    "many names": {"PatientName": "a^b^c^d^e^f^g=h=i=j=k"},
+    "control signs": {"PatientName": "Evil\x1b[31m\x00\nName", "PatientID": "a\tb"},
+    "no sex or date": {
+        "PatientSex": "QUITE",
+        "StudyDate": "99999999",
+        "PatientBirthDate": "yesterday",
+        "StudyTime": "noon",
+    },
+    "many values": {"PatientID": ["one", "two"], "PatientOrientation": ["L", "F", "H"]},
+    "japanese": {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou=山田^太郎"},
+    "unknown character set": {"SpecificCharacterSet": "KLINGON", "PatientName": "Worf"},
+    "no series": {"SeriesInstanceUID": None},
+    "bad series": {"SeriesInstanceUID": "../../x"},
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("elements", HOSTILE.values(), ids=HOSTILE.keys())
+def test_any_instance_that_can_be_parsed_is_answered(elements):
+    read, picture = made(**elements)
+    for each in (read, picture):
+        assert each.StudyInstanceUID == instance().StudyInstanceUID
+        assert len(str(each.PatientID)) <= 64
+        assert all(len(group) <= 64 for group in str(each.PatientName).split("="))
+        assert str(each.PatientName).isprintable()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            dicom_bytes(each)  # what pydicom finds malformed, it would warn about
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_japanese_name_comes_back_whole():
+    read, _ = made(**HOSTILE["japanese"])
+    assert str(read.PatientName) == "Yamada^Tarou=山田^太郎"
+
+
+@pytest.mark.parametrize("label", ["", "x" * 300, "a\\b", "<b>", "肺炎", "\ud800", "=^="])
+def test_class_names_are_folder_names_and_may_be_anything(label):
+    read, picture = made(label=label)
+    assert "Class at the threshold" in codes(read)
+    assert picture.Rows > 0
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_heads_end_in_a_source_or_a_refusal(data):
+    whole = bytearray(instance_bytes(PixelData=b"\0\0"))
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(132, len(whole) - 1))
+        whole[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=4))
+    try:
+        source = source_of(bytes(whole))
+    except header.HeaderError:
+        return
+    assert set(_made(source, answer("unreadable"))) == {"1-report"}
+
+
+def test_a_flood_of_elements_is_refused_quickly():
+    flood = b"".join(b"\x09\x00" + n.to_bytes(2, "little") + b"UL\x00\x00" for n in range(0x10, 0xFFFF)) * 8
+    with pytest.raises(header.HeaderError):
+        header.source(flood, syntax=header.TRANSFER_SYNTAXES[0])
+
+
+def test_deeply_nested_sequences_are_refused():
+    nest = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 20000
+    with pytest.raises(header.HeaderError):
+        header.source(nest, syntax=header.TRANSFER_SYNTAXES[0])
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(0.0, "0 %"), (0.001, "below 0.5 %"), (0.5, "50 %"), (0.999, "above 99.5 %"), (1.0, "100 %")],
+)
+def test_probabilities_are_said_without_false_certainty(probability, said):
+    assert percent(probability) == said

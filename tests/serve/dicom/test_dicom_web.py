@@ -1,0 +1,219 @@
+"""DICOMweb: instances that come by STOW-RS, and services that answer otherwise than the standard has it."""
+
+import datetime
+import http.server
+import json
+import threading
+
+import pytest
+from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
+
+from made_dicom import MODEL, FakeExaminer, free_port, instance, instance_bytes, uid, until
+from plainfilm.serve.dicom import dicomweb, header, report, stow
+from plainfilm.serve.dicom.dicomweb import Service, ServiceError
+from plainfilm.serve.dicom.node import Node
+from plainfilm.serve.dicom.peers import Peer
+from plainfilm.serve.dicom.polling import polled
+from plainfilm.serve.dicom.spool import Spool, SpoolLimits
+
+TODAY = datetime.date(2026, 11, 25)
+
+
+@pytest.fixture
+def spool(tmp_path):
+    own = Spool(tmp_path / "spool", model=MODEL, limits=SpoolLimits(instances=3, free_bytes=0))
+    yield own
+    own.close()
+
+
+@pytest.fixture
+def service():
+    """A web server that answers as its `replies` say: path without query -> (status, kind, body)."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            length = int(self.headers.get("Content-Length", 0))
+            self.server.asked.append((self.path, dict(self.headers), self.rfile.read(length)))
+            status, kind, body = self.server.replies.get(self.path.partition("?")[0], (404, "text/plain", b""))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - http.server's name
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.replies, server.asked = {}, []
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def listed(*datasets):
+    return (
+        200,
+        "application/dicom+json",
+        json.dumps([{tag: {"vr": "UI", "Value": [v]} for tag, v in d.items()} for d in datasets]).encode(),
+    )
+
+
+def multipart(data, boundary="xx"):
+    body = (
+        f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + data + f"\r\n--{boundary}--\r\n".encode()
+    )
+    return 200, f'multipart/related; type="application/dicom"; boundary={boundary}', body
+
+
+def test_a_request_s_instances_are_stored_and_named_in_the_answer(spool):
+    status, said = stow.received(spool, [instance_bytes("one"), instance_bytes("two")])
+    assert status == 200
+    assert [each["00081155"]["Value"] for each in said["00081199"]["Value"]] == [[uid("one")], [uid("two")]]
+    assert "00081198" not in said
+    assert spool.holds(uid("one"))
+    json.dumps(said)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_stored_is_named_with_its_reason(spool):
+    deflated = instance("deflated")
+    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    from made_files import dicom_bytes
+
+    parts = [
+        instance_bytes("good"),
+        b"",
+        b"\0" * 128 + b"DICM",
+        instance_bytes("ct", SOPClassUID=CTImageStorage),
+        dicom_bytes(deflated),
+        instance_bytes("lost", StudyInstanceUID=None),
+        b"GIF89a" + bytes(500),
+    ]
+    status, said = stow.received(spool, parts)
+    assert status == 202
+    reasons = [each["00081197"]["Value"][0] for each in said["00081198"]["Value"]]
+    assert reasons == [0xC000, 0x0122, 0x0122, 0x0122, 0xA900, 0xC000]
+    assert stow.received(spool, parts[1:])[0] == 409
+    assert stow.received(spool, [])[0] == 409
+
+
+def test_a_study_that_the_request_does_not_name_is_refused(spool):
+    assert stow.received(spool, [instance_bytes()], study=uid("another"))[0] == 409
+    assert stow.received(spool, [instance_bytes()], study=uid("study one"))[0] == 200
+
+
+def test_a_full_spool_is_unavailable(spool):
+    assert stow.received(spool, [instance_bytes(name) for name in "abc"])[0] == 200
+    assert stow.received(spool, [instance_bytes("d")])[0] == 503
+    assert stow.received(spool, [instance_bytes("a"), instance_bytes("d")])[0] == 202
+
+
+def test_what_came_by_stow_is_kept_with_our_own_head(spool):
+    stow.received(spool, [b"MZ" + instance_bytes()[2:]])  # a preamble that is a program's head
+    _, file = spool.next(0)
+    assert file.read_bytes()[:132] == bytes(128) + b"DICM"
+
+
+def test_polling_fetches_what_has_no_report_yet(spool, service):
+    study, series = uid("study one"), uid("series one")
+    source = instance()
+    own = header.series_uid(source, MODEL, report.KIND)
+    answered = {"00080018": header.answer_uid(uid("old"), MODEL, report.KIND)}
+    cr = str(source.SOPClassUID)
+    service.replies = {
+        "/series": listed({"0020000D": study, "0020000E": series}),
+        f"/studies/{study}/series/{series}/instances": listed(
+            {"00080016": cr, "00080018": uid("one")},
+            {"00080016": cr, "00080018": uid("old")},
+            {"00080016": str(CTImageStorage), "00080018": uid("ct")},
+        ),
+        f"/studies/{study}/series/{own}/instances": listed(answered),
+        f"/studies/{study}/series/{series}/instances/{uid('one')}": multipart(instance_bytes()),
+    }
+    peer = Peer.parse(f"PACS={service.url}")
+    assert polled(spool, peer, model=MODEL, since=TODAY) == 1
+    assert polled(spool, peer, model=MODEL, since=TODAY) == 0
+    assert header.opened(spool.next(0)[1].read_bytes()).sender == "PACS"
+    assert "StudyDate=20261125-" in service.asked[0][0]
+
+
+def test_names_that_a_service_gives_are_not_trusted(spool, service):
+    service.replies = {"/series": listed({"0020000D": "../../x", "0020000E": "1.2"})}
+    assert polled(spool, Peer.parse(f"PACS={service.url}"), model=MODEL, since=TODAY) == 0
+    assert {path.partition("?")[0] for path, *_ in service.asked} == {"/series"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (200, "text/html", b"<html>"),
+        (200, "application/json", b"{}"),
+        (200, "application/json", b"[1]"),
+        (200, "application/json", b"[" * 100000),
+        (500, "text/plain", b"no"),
+    ],
+)
+def test_a_service_that_answers_otherwise_is_an_error(service, reply):
+    service.replies = {"/series": reply}
+    with pytest.raises(ServiceError):
+        list(Service(service.url).search("/series", {}))
+
+
+@pytest.mark.parametrize("port", ["closed", "silent"])
+def test_a_service_that_is_away_is_an_error(monkeypatch, port):
+    import socket
+
+    monkeypatch.setattr(dicomweb, "_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        number = silent.getsockname()[1] if port == "silent" else free_port()
+        with pytest.raises(ServiceError, match="no answer"):
+            Service(f"http://127.0.0.1:{number}").store(b"x")
+
+
+def test_more_bytes_than_an_image_may_have_are_not_fetched(service, monkeypatch):
+    monkeypatch.setattr(dicomweb, "MAX_BYTES", 10_000)
+    service.replies = {"/studies/1/series/2/instances/3": multipart(bytes(100_000))}
+    with pytest.raises(ServiceError, match="more than"):
+        Service(service.url).fetch("1", "2", "3")
+
+
+@pytest.mark.parametrize("body", [b"", b"--xx", b"--xx\r\n\r\nabc", b"nothing\r\n\r\n\r\n--xx"])
+def test_a_torn_multipart_body_is_an_error(service, body):
+    service.replies = {"/studies/1/series/2/instances/3": (200, "multipart/related; boundary=xx", body)}
+    with pytest.raises(ServiceError):
+        Service(service.url).fetch("1", "2", "3")
+
+
+def test_user_and_password_go_into_the_head_not_the_address(service):
+    service.replies = {"/series": listed()}
+    address = service.url.replace("http://", "http://me:p%40ss@")
+    assert list(Service(address).search("/series", {})) == []
+    assert service.asked[0][1]["Authorization"] == "Basic bWU6cEBzcw=="
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failed"),
+    [
+        (200, {}, 0),
+        (202, {"00081198": {"Value": [{"00081197": {"Value": [0xC122]}}]}}, 2),
+        (400, {}, 2),
+        (409, {"00081198": {"Value": [{"00081197": {"Value": [0xA900]}}]}}, 2),
+    ],
+)
+def test_answers_by_stow_end_as_the_service_says(tmp_path, service, status, body, failed):
+    service.replies = {"/studies": (status, "application/dicom+json", json.dumps(body).encode())}
+    peers = [f"PACS={service.url}"]
+    node = Node(FakeExaminer(), port=0, ae_title="X", spool=tmp_path / "s", peers=peers, pause_s=0.01)
+    node.start()
+    try:
+        stow.put(node.spool, instance_bytes(), sender="PACS")
+        until(lambda: node.counts()["judged"] == 1 and node.counts()["undelivered"] == 0)
+        assert node.counts()["failed"] == failed
+        assert node.counts()["delivered"] == 2 - failed
+    finally:
+        node.stop(5)

@@ -1,0 +1,103 @@
+"""The container file, the service unit, and the short list of packages that serving needs."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SERVING = ROOT / "deploy" / "serving.txt"
+IMPORTED = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in sys.argv[1:]:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Hidden())
+import numpy as np
+import plainfilm.serve.running, plainfilm.serve.dicom.node, plainfilm.data.decoding.radiograph_dicom, plainfilm.cli
+from plainfilm.model.lungs import LungFinder
+LungFinder().find(np.zeros((1, 256, 256), np.uint8))
+"""
+
+
+def listed():
+    lines = [line.partition("#")[0].strip() for line in SERVING.read_text().splitlines()]
+    return {re.match(r"[\w.-]+", line)[0]: line.replace("'", '"') for line in lines if line}
+
+
+def required(names):
+    """All distributions that these need, themselves among them, by normalised name."""
+    found, open_ones = set(), list(names)
+    while open_ones:
+        name = re.sub(r"[-_.]+", "-", open_ones.pop()).lower()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # of another platform
+            continue
+        open_ones += [re.match(r"[\w.-]+", need)[0] for need in needs if "extra ==" not in need]
+    return found
+
+
+def test_the_short_list_states_the_same_versions_as_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    stated = [*project["dependencies"], *extras["serve"], *extras["dicom"]]
+    lines = {re.match(r"[\w.-]+", line)[0]: line.replace("'", '"') for line in stated}
+    assert {name: lines.get(name) for name in listed()} == listed()
+    served = [re.match(r"[\w.-]+", line)[0] for line in extras["serve"] + extras["dicom"]]
+    assert set(served) <= set(listed())
+
+
+def test_serving_needs_nothing_that_the_short_list_does_not_bring():
+    brought = required(listed()) | {"plainfilm", "setuptools"}
+    hidden = [
+        module
+        for module, distributions in metadata.packages_distributions().items()
+        if not brought & {re.sub(r"[-_.]+", "-", each).lower() for each in distributions}
+    ]
+    assert {"keras", "tensorflow", "h5py", "sklearn", "scipy", "matplotlib"} <= set(hidden)
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *hidden], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-600:]
+
+
+def test_the_container_file_copies_what_is_there_and_starts_a_command_that_exists(call):
+    text = (ROOT / "Dockerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        *sources, _ = line.split()
+        assert all((ROOT / source).exists() for source in sources), line
+    assert "USER plainfilm" in text
+    code, out, _ = call("serve", "--help")
+    assert code == 0
+    for flag in re.findall(r"--[a-z-]+", re.search(r"^CMD (.+)$", text, re.MULTILINE)[1]):
+        assert flag in out
+
+
+def test_the_service_unit_is_sound_and_well_closed(call):
+    unit = ROOT / "deploy" / "plainfilm.service"
+    _, out, _ = call("serve", "--help")
+    flags = set(
+        re.findall(r"(?<![\w-])--[a-z][a-z-]+", re.sub(r"^# See.*|^# Copy.*", "", unit.read_text(), flags=re.M))
+    )
+    assert {flag for flag in flags if flag not in out} == {"--now"} & flags
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze, which is not on this machine")
+    checked = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert not re.search(r"Unknown|Failed to parse|Invalid", checked.stderr), checked.stderr
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rated.returncode == 0, rated.stdout[-400:]
