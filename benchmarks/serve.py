@@ -226,7 +226,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         with served(asked.bundle, log=asked.log) as (port, _):
             asyncio.run(closed_loop(Client(port), ones, 1, 2.0))
-            rest = asyncio.run(latency(port, ones, 20.0, 15.0))
+            rest = asyncio.run(latency(port, ones, 5.0, 30.0))
             single = asyncio.run(closed_loop(Client(port), ones, 16, 10.0))
             eight = 8 * asyncio.run(closed_loop(Client(port), eights, 4, 10.0))
         own = alone(asked.bundle, files, asked.log.parent)

@@ -5,6 +5,7 @@ import pytest
 
 from plainfilm.evidence.prediction import Prediction
 from plainfilm.evidence.standing import NOTICE, About, worth
+from plainfilm.evidence.worth import Worth
 
 BLIND = {"level": "caution", "sentence": "The file's size alone does nearly as well."}
 FINE = {"level": "none", "sentence": "No rule without images does as well."}
@@ -27,7 +28,7 @@ def about(**changed):
 
 def test_without_an_audit_the_rules_without_images_speak_and_that_is_said():
     (said,) = worth({"worth": BLIND})
-    assert said == ("caution", f"Not audited. {BLIND['sentence']}")
+    assert said == Worth("caution", f"Not audited. {BLIND['sentence']}")
     assert worth({"worth": FINE, "audit": None})[0].level == "none"
 
 
@@ -37,13 +38,14 @@ def test_without_an_audit_the_rules_without_images_speak_and_that_is_said():
 )
 def test_the_verdict_comes_first_with_its_level(verdict, level):
     first = worth({"worth": FINE, "audit": audit(verdict)})
-    assert first == ((level, f"{verdict.capitalize()}. What was found."),)
+    assert first == (Worth(level, f"{verdict.capitalize()}. What was found."),)
 
 
 def test_a_clean_audit_does_not_silence_the_rules_without_images():
-    said = worth({"worth": BLIND, "audit": audit("no shortcut found")})
-    assert [each.level for each in said] == ["none", "caution"]
-    assert BLIND["sentence"] in said[1].sentence
+    clean = about(metrics={"worth": BLIND, "audit": audit("no shortcut found")})
+    assert [each.level for each in clean.worth] == ["none", "caution"]
+    assert BLIND["sentence"] in clean.worth[1].sentence
+    assert clean.worth_level == "caution"
 
 
 def test_what_is_not_to_be_believed_needs_no_second_sentence():
@@ -75,7 +77,9 @@ def test_what_stands_above_the_answers_is_json_with_every_name():
 def test_with_more_than_two_classes_there_is_neither_threshold_nor_prevalence():
     three = about(classes=("A", "B", "C"), positive=None, calibrated_at=None, prevalence=None, metrics={"worth": FINE})
     told = three.as_dict()
-    assert [told[name] for name in ("positive", "threshold", "calibrated_at_prevalence", "prevalence", "verdict")] == [None] * 5
+    assert [told[name] for name in ("positive", "threshold", "calibrated_at_prevalence", "prevalence", "verdict")] == [
+        None
+    ] * 5
     assert told["worth"].startswith("Not audited. ")
 
 

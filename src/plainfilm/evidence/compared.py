@@ -15,7 +15,7 @@ from plainfilm.data.store import Store
 from plainfilm.evidence import findings
 from plainfilm.evidence.judge import Judged, judge
 from plainfilm.evidence.report import Comparison, RecipeResult, Spread, write_comparison
-from plainfilm.evidence.worth import Worth
+from plainfilm.evidence.worth import LEVELS, Worth
 from plainfilm.model.classifier import Trained
 
 STABILITY = (
@@ -89,7 +89,7 @@ def write(
 def _least_worth(attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequence[Judged]]) -> Worth:
     """The most doubtful of all trainings, with its name."""
     pairs = [pair for own, results in zip(attempts, judged, strict=True) for pair in zip(own, results, strict=True)]
-    attempt, result = max(pairs, key=lambda pair: ("none", "caution", "warning").index(pair[1].worth.level))
+    attempt, result = max(pairs, key=lambda pair: LEVELS.index(pair[1].worth.level))
     recipe, accuracy = attempt.trained.recipe, _value(result.metrics["test"]["accuracy"])
     told = f"{recipe.name} with seed {recipe.seed}, accuracy {100 * accuracy:.1f} %: {result.worth.sentence}"
     return Worth(result.worth.level, told)

@@ -21,9 +21,9 @@ from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.parts import tested
 from plainfilm.evidence.recalibration import Recalibration
 from plainfilm.evidence.subgroups import Subgroups
-from plainfilm.evidence.travel import METRICS, Level, Travel, estimate, same_data, travel
+from plainfilm.evidence.travel import METRICS, Travel, estimate, same_data, travel
 from plainfilm.evidence.utility import Utility
-from plainfilm.evidence.worth import SourceRule, source_rule
+from plainfilm.evidence.worth import Level, SourceRule, source_rule
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -33,6 +33,7 @@ from plainfilm.evidence.drawing.figures import Curve, Reliability
 from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
+from plainfilm.evidence.worth import LEVELS, Level
 
 __all__ = [
     "AuditPage",
@@ -51,8 +52,6 @@ __all__ = [
     "write_comparison",
     "write_report",
 ]
-
-Level = Literal["none", "caution", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,9 +283,8 @@ def write_audit(audit: AuditPage, out: Path) -> None:
 def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    loudness = ("clear", "none", "caution", "warning")
-    level = max(of.worth_level, shown.level if shown else "clear", key=loudness.index)
-    return {"shown": shown, "worth_level": "none" if level == "clear" else level}
+    audited: Level = "none" if shown is None or shown.level == "clear" else shown.level
+    return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 
 def _draw(report: Report) -> dict[str, Drawing | None]:

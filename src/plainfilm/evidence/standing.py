@@ -2,32 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from plainfilm.evidence.prediction import Prediction, Predictor
+from plainfilm.evidence.worth import LEVELS, Level, Worth
 
 NOTICE = "Research use only; not a medical device."
-Level = Literal["none", "caution", "warning"]
-_LEVELS: dict[str, Level] = {
+_LEVEL_OF: dict[str, Level] = {
     "no shortcut found": "none",
     "shortcut possible": "caution",
     "not to be believed": "warning",
 }
 
 
-class Said(NamedTuple):
-    """A sentence on what an accuracy is worth, and how loud it is."""
-
-    level: Level
-    sentence: str
-
-
-def worth(metrics: Mapping[str, Any]) -> tuple[Said, ...]:
+def worth(metrics: Mapping[str, Any]) -> tuple[Worth, ...]:
     """Say what an accuracy is worth: the audit's verdict, and where that is not the worst, the rules without images."""
-    audit, blind = metrics.get("audit"), Said(metrics["worth"]["level"], metrics["worth"]["sentence"])
+    audit, blind = metrics.get("audit"), Worth(metrics["worth"]["level"], metrics["worth"]["sentence"])
     if not audit:
-        return (blind._replace(sentence=f"Not audited. {blind.sentence}"),)
-    verdict = Said(_LEVELS[audit["verdict"]], f"{audit['verdict'].capitalize()}. {audit['sentence']}")
+        return (Worth(blind.level, f"Not audited. {blind.sentence}"),)
+    verdict = Worth(_LEVEL_OF[audit["verdict"]], f"{audit['verdict'].capitalize()}. {audit['sentence']}")
     return (verdict,) if verdict.level == "warning" or blind.level == "none" else (verdict, blind)
 
 
@@ -59,9 +52,14 @@ class About:
         )
 
     @property
-    def worth(self) -> tuple[Said, ...]:
-        """What the classifier's accuracy is worth, the loudest first."""
+    def worth(self) -> tuple[Worth, ...]:
+        """What the classifier's accuracy is worth, the audit's verdict first."""
         return worth(self.metrics)
+
+    @property
+    def worth_level(self) -> Level:
+        """How loud the loudest of these sentences is."""
+        return max((said.level for said in self.worth), key=LEVELS.index)
 
     @property
     def verdict(self) -> str | None:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from plainfilm.evidence.intervals import UNDEFINED, Estimate
 from plainfilm.evidence.mover import independent_difference
+from plainfilm.evidence.worth import Level
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 LITTLE = 0.05  # AUROC: a loss that is surely smaller than this is none to speak of
-Level = Literal["none", "caution", "warning"]
 Verdict = Literal["travels", "cannot be said", "travels in part", "does not travel"]
 _ORDER: tuple[Verdict, ...] = ("travels", "cannot be said", "travels in part", "does not travel")
 _LEVELS: Mapping[Verdict, Level] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from plainfilm.data.split import Leakage
 from plainfilm.evidence.intervals import Estimate, wilson
 
 NO_LEAK = Leakage(groups=0, images=0)
+Level = Literal["none", "caution", "warning"]
+LEVELS: tuple[Level, ...] = get_args(Level)  # the loudest last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class SourceRule:
 class Worth:
     """The plain sentence beside an accuracy, and how loud it is."""
 
-    level: Literal["none", "caution", "warning"]
+    level: Level
     sentence: str
 
 

@@ -18,14 +18,7 @@ def sign(data: bytes, key: Path) -> bytes:
     MissingExtraError
         `cryptography` is not installed.
     """
-    keys, serialization = _library()
-    pem = _pem(key, "private")
-    try:
-        private = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:  # TypeError: the key is encrypted
-        raise _no_key(key, "an unencrypted Ed25519 private key", error) from error
-    if not isinstance(private, keys.Ed25519PrivateKey):
-        raise _no_key(key, "an Ed25519 private key", type(private).__name__)
+    private = _loaded(key, "private")
     return bytes(private.sign(data))
 
 
@@ -39,21 +32,33 @@ def is_signed_by(data: bytes, signature: bytes, key: Path) -> bool:
     MissingExtraError
         `cryptography` is not installed.
     """
-    keys, serialization = _library()
+    public = _loaded(key, "public")
     from cryptography.exceptions import InvalidSignature
 
-    pem = _pem(key, "public")
-    try:
-        public = serialization.load_pem_public_key(pem)
-    except ValueError as error:
-        raise _no_key(key, "an Ed25519 public key", error) from error
-    if not isinstance(public, keys.Ed25519PublicKey):
-        raise _no_key(key, "an Ed25519 public key", type(public).__name__)
     try:
         public.verify(signature, data)
     except InvalidSignature:
         return False
     return True
+
+
+def _loaded(file: Path, kind: str) -> Any:
+    """Load an Ed25519 key, "private" or "public"."""
+    keys, serialization = _library()
+    pem = _pem(file, kind)
+    wanted = f"Ed25519 {kind} key"
+    try:
+        if kind == "private":
+            key, expected = serialization.load_pem_private_key(pem, password=None), keys.Ed25519PrivateKey
+        else:
+            key, expected = serialization.load_pem_public_key(pem), keys.Ed25519PublicKey
+    except TypeError as error:
+        raise _no_key(file, f"an unencrypted {wanted}", error) from error
+    except ValueError as error:
+        raise _no_key(file, f"an {wanted}", error) from error
+    if not isinstance(key, expected):
+        raise _no_key(file, f"an {wanted}", type(key).__name__)
+    return key
 
 
 def _library() -> tuple[Any, Any]:

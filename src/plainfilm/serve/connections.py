@@ -10,6 +10,7 @@ MOST = 512
 HEAD_S = 10.0
 TAKE_S = 60.0
 HEAD_BYTES = 1 << 16
+PIPELINED = 100
 
 
 def _answer(status: str, code: str, sentence: str) -> bytes:
@@ -31,11 +32,16 @@ _FULL = _answer(
 _BROKEN = _answer("400 Bad Request", "no-http", "Expected an HTTP/1.1 request; received none. Check the client.")
 
 
+class _TooManyError(Exception):
+    """More requests on one connection than may wait; it ends httptools' parsing."""
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, bounded in number, in bytes that are no body, and in time.
 
     A head must be whole in `HEAD_S` seconds. `HEAD_BYTES` bound a head, and whatever else comes without a byte of a body, such as
-    trailers. A client that does not take an answer for `TAKE_S` seconds is left.
+    trailers. A client that does not take an answer for `TAKE_S` seconds is left, and so is one that has more than `PIPELINED`
+    requests wait behind the one that is answered.
     """
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's own
@@ -64,6 +70,8 @@ class Connection(HttpToolsProtocol):
         self._idle_bytes, self._head_whole = 0, True
         self._stop_timers()
         super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            raise _TooManyError
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, whose length the application bounds."""
@@ -78,6 +86,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """See that what was answered is taken."""
         super().on_response_complete()
+        if self.pipeline:  # uvicorn reads on after each answer
+            self.flow.pause_reading()
         self._see_that_it_is_taken()
 
     def pause_writing(self) -> None:
@@ -86,8 +96,9 @@ class Connection(HttpToolsProtocol):
         self._see_that_it_is_taken()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - said in our words
-        """Answer what is no request, and end the connection."""
-        self.transport.write(_BROKEN)
+        """End a connection that brought what is no request; say so, unless it would be taken for an earlier one's answer."""
+        if not self.pipeline and (self.cycle is None or self.cycle.more_body or self.cycle.response_complete):
+            self.transport.write(_BROKEN)
         self.transport.close()
         self._see_that_it_is_taken()
 

@@ -9,7 +9,7 @@ from plainfilm.evidence.standing import NOTICE
 from plainfilm.serve.examining import Examiner
 from plainfilm.serve.uploads import Limits
 
-_TESTED = ("accuracy", "sensitivity", "specificity", "auroc")
+_TESTED = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
 _ANSWER = {
     "file": "film.png",
     "class": "COVID",
@@ -47,6 +47,7 @@ def model(examiner: Examiner, manifest: Mapping[str, Any], limits: Limits, *, se
         "sha256": examiner.identity.sha256,
         "made": manifest["created"],
         **examiner.about.as_dict(),
+        "worth_level": examiner.about.worth_level,
         "backbone": manifest["backbone"]["name"],
         "input_size": manifest["preprocessing"]["input_size"],
         "is_signed": signed,
@@ -131,6 +132,7 @@ MODEL = _route(
         "sha256": "3f2a9c1b22d0…",
         "made": "2026-11-25T04:06:03+00:00",
         **_STANDING,
+        "worth_level": "warning",
         "backbone": "mobilenet",
         "input_size": 224,
         "is_signed": False,

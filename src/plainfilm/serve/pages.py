@@ -57,10 +57,15 @@ class Pages:
 
 def _card_page(card: str) -> bytes:
     """Render Markdown of a bundle, which may be anyone's: HTML in it is shown as text."""
-    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(card)
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(card)
+    for token in tokens:
+        token.attrs.pop("style", None)  # the alignment of a cell; the page allows no style inside it
+    body = markdown.renderer.render(tokens, markdown.options, {})
     title = html.escape(card.lstrip("# ").partition("\n")[0] or "Model card")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>{title}</title><link rel="stylesheet" href="/page/page.css"></head>'
+        f'<title>{title}</title><link rel="icon" href="/page/icon.svg" type="image/svg+xml">'
+        '<link rel="stylesheet" href="/page/page.css"></head>'
         f'<body class="card"><p class="notice" role="note">{NOTICE}</p><main>{body}</main></body></html>'
     ).encode()

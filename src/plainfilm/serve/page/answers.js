@@ -28,6 +28,12 @@ export function moved(value, calibrated, prevalence) {
   return (value * odds) / (value * odds + 1 - value);
 }
 
+/** A share as a count; never none and never all, which no probability can promise. */
+function ofHundred(share) {
+  const count = Math.round(100 * share);
+  return count < 1 ? "fewer than 1" : count > 99 ? "more than 99" : String(count);
+}
+
 /** What an answer's probability means among those examined; nothing where it means nothing. */
 export function meaning(prediction, model, prevalence) {
   if (prediction.class === null || model.positive === null || prevalence === null) return "";
@@ -35,7 +41,7 @@ export function meaning(prediction, model, prevalence) {
   if (at === null) return "";
   return (
     `Where ${Number((100 * prevalence).toPrecision(3))}\u202f% of those examined have ${model.positive}, ` +
-    `${(100 * at).toFixed(0)} of 100 radiographs with this answer show it, if the probability is right.`
+    `${ofHundred(at)} of 100 radiographs with this answer show it, if the probability is right.`
   );
 }
 

@@ -3,7 +3,7 @@
 import { percent } from "./answers.js";
 import { $, chip, make } from "./parts.js";
 
-const KINDS = { "no shortcut found": "clear", "shortcut possible": "caution", "not to be believed": "warning" };
+const KINDS = { none: "clear", caution: "caution", warning: "warning" };
 const METRICS = {
   accuracy: "Accuracy", sensitivity: "Sensitivity", specificity: "Specificity", ppv: "Positive predictive value",
   npv: "Negative predictive value", f1: "F1", auroc: "AUC (ROC)", auprc: "Area under precision and recall", brier: "Brier score", ece: "Calibration error",
@@ -13,15 +13,14 @@ const PLAIN = new Set(["f1", "auroc", "auprc", "brier", "ece"]); // no percentag
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 /** Verdict in words, its kind, the sentence, and what is said besides. */
-export function standing(model) {
-  if (!model.audit) {
-    const sentence = (model.worth ?? "").replace(/^Not audited\.\s*/, "");
-    return { verdict: "Not audited", kind: "caution", sentence: sentence || "Nobody has examined what the model goes by.", also: "" };
+export function standing({ audit, worth, worth_level: level }) {
+  if (!audit) {
+    const sentence = worth.replace(/^Not audited\.\s*/, "");
+    return { verdict: "Not audited", kind: level === "none" ? "caution" : KINDS[level], sentence, also: "" };
   }
-  const { verdict, sentence } = model.audit;
-  const first = `${capital(verdict)}. ${sentence}`;
-  const worth = model.worth ?? "";
-  return { verdict: capital(verdict), kind: KINDS[verdict] ?? "caution", sentence, also: worth.startsWith(first) ? worth.slice(first.length).trim() : "" };
+  const verdict = capital(audit.verdict);
+  const first = `${verdict}. ${audit.sentence}`;
+  return { verdict, kind: KINDS[level], sentence: audit.sentence, also: worth.startsWith(first) ? worth.slice(first.length).trim() : "" };
 }
 
 function number(name, value) {
