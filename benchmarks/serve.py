@@ -26,6 +26,10 @@ from typing import Any
 from measuring import SHARED, finish, resident_mb
 
 SERVER, CLIENT = {1}, {0}
+RATE, SECONDS = (
+    5.0,
+    30.0,
+)  # of single radiographs, for their latency: over REST and in process alike, for a rested core is slower
 BOUNDARY = "plainfilm-benchmark"
 ALONE = """
 import json, os, random, sys, time
@@ -52,8 +56,11 @@ for batch in (1, 8):
     for at in range(0, len(files), batch):
         bare(files[at : at + batch])
     best = max(best, len(files) / (time.perf_counter() - start))
-taken = []
-for file in files:
+draw, taken = random.Random(1), []
+end = time.perf_counter() + {seconds}
+while time.perf_counter() < end:
+    time.sleep(draw.expovariate({rate}))
+    file = draw.choice(files)
     start = time.perf_counter()
     predictor.predict(file)
     taken.append(time.perf_counter() - start)
@@ -111,7 +118,7 @@ class Client:
     async def ask(self, request: bytes) -> tuple[int, bytes, float]:
         """Send a request; give status, head and seconds."""
         start = time.perf_counter()
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await self._connection()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(re.search(rb"content-length: (\d+)", head)[1])
@@ -121,6 +128,14 @@ class Client:
         else:
             self._idle.append((reader, writer))
         return int(head[9:12]), head, time.perf_counter() - start
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():  # the server closes those that rest for 15 s
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
 
 async def open_rate(
@@ -199,10 +214,12 @@ async def overload(port: int, pid: int, requests: Sequence[bytes], rate: float, 
 
 
 def alone(bundle: Path, files: Sequence[Path], scratch: Path) -> dict[str, float]:
-    """`load().predict` of each file, and bare ONNX Runtime with Pillow, on the server's core."""
+    """`load().predict` at the same pace, and bare ONNX Runtime with Pillow, on the server's core."""
     listed = scratch / "files.json"
     listed.write_text(json.dumps([str(file) for file in files]))
-    program = ALONE.replace("{core}", repr(SERVER))
+    program = ALONE
+    for name, value in {"core": SERVER, "rate": RATE, "seconds": SECONDS}.items():
+        program = program.replace(f"{{{name}}}", repr(value))
     done = subprocess.run([sys.executable, "-c", program, bundle, listed], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -226,7 +243,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         with served(asked.bundle, log=asked.log) as (port, _):
             asyncio.run(closed_loop(Client(port), ones, 1, 2.0))
-            rest = asyncio.run(latency(port, ones, 5.0, 30.0))
+            rest = asyncio.run(latency(port, ones, RATE, SECONDS))
             single = asyncio.run(closed_loop(Client(port), ones, 16, 10.0))
             eight = 8 * asyncio.run(closed_loop(Client(port), eights, 4, 10.0))
         own = alone(asked.bundle, files, asked.log.parent)
