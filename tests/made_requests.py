@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 BOUNDARY = "plainfilm-tests"
-_START_S, _STOP_S = 60, 60
+_STOP_S = 60
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,23 @@ from pathlib import Path
 import pytest
 
 import plainfilm
-from made_server import trained
+from plainfilm import pipeline
+from plainfilm.data import phantom
 
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
+_QUICK = {"backbone.input_size": 96, "training.epochs": 3}
 
 
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory) -> Path:
+    """Of 90 made radiographs, without an audit."""
     folder = tmp_path_factory.mktemp("small")
+    phantom.write_phantoms(folder / "films", n=90, seed=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAINFILM_CACHE", str(folder / "cache"))
-        return trained(folder)
+        pipeline.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
+        run = pipeline.train(folder / "s.h5", folder / "run", settings=_QUICK, audit=False).folder
+    return run / "model.plainfilm"
 
 
 @pytest.fixture(scope="session")

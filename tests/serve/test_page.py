@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from made_server import TOKEN, serving
+from made_requests import started
 from plainfilm.answering import as_csv
 from plainfilm.evidence.standing import NOTICE, About
 
@@ -19,6 +19,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright t
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 expect = sync_api.expect
 
+TOKEN = "a-token-for-the-tests"
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -31,10 +32,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="session")
-def address(small_bundle):
+def address(small_bundle, tmp_path_factory):
     """Where a server that asks for a token runs."""
-    with serving(small_bundle, token=TOKEN) as found:
-        yield found
+    log = tmp_path_factory.mktemp("served") / "log"
+    with started(small_bundle, log, "--quiet", env={"PLAINFILM_TOKEN": TOKEN}) as server:
+        yield server.address
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.evidence import findings
 from plainfilm.evidence.judge import Judged, judge
+from plainfilm.evidence.levels import LEVELS, Worth
 from plainfilm.evidence.report import Comparison, RecipeResult, Spread, write_comparison
-from plainfilm.evidence.worth import LEVELS, Worth
 from plainfilm.model.classifier import Trained
 
 STABILITY = (

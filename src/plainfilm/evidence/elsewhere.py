@@ -16,6 +16,7 @@ from plainfilm.evidence import judge, recalibration
 from plainfilm.evidence.asking import Asked, damaged
 from plainfilm.evidence.intervals import Estimate, wilson
 from plainfilm.evidence.judge import Scores
+from plainfilm.evidence.levels import Level
 from plainfilm.evidence.metrics import evaluate
 from plainfilm.evidence.outliers import Detector
 from plainfilm.evidence.parts import tested
@@ -23,7 +24,7 @@ from plainfilm.evidence.recalibration import Recalibration
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.travel import METRICS, Travel, estimate, same_data, travel
 from plainfilm.evidence.utility import Utility
-from plainfilm.evidence.worth import Level, SourceRule, source_rule
+from plainfilm.evidence.worth import SourceRule, source_rule
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 

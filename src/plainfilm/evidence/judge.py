@@ -11,6 +11,7 @@ from plainfilm.data.split import Leakage, leakage
 from plainfilm.data.store import Store
 from plainfilm.evidence import outliers, subgroups, traits, utility, worth
 from plainfilm.evidence.intervals import Estimate, wilson
+from plainfilm.evidence.levels import Worth
 from plainfilm.evidence.metrics import evaluate
 from plainfilm.evidence.outliers import Detector, Turned
 from plainfilm.evidence.subgroups import Subgroups
@@ -47,7 +48,7 @@ class Judged:
     scores: Mapping[str, Scores]
     metrics: Mapping[str, Mapping[str, Any]]
     rule: worth.SourceRule
-    worth: worth.Worth
+    worth: Worth
     subgroups: Subgroups
     utility: Utility | None  # None with more than two classes
 

@@ -30,10 +30,10 @@ from plainfilm.evidence.drawing import (
 )
 from plainfilm.evidence.drawing.canvas import Drawing
 from plainfilm.evidence.drawing.figures import Curve, Reliability
+from plainfilm.evidence.levels import LEVELS, Level
 from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
-from plainfilm.evidence.worth import LEVELS, Level
 
 __all__ = [
     "AuditPage",

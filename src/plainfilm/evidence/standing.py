@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from plainfilm.evidence.levels import LEVELS, Level, Worth
 from plainfilm.evidence.prediction import Prediction, Predictor
-from plainfilm.evidence.worth import LEVELS, Level, Worth
 
 NOTICE = "Research use only; not a medical device."
 _LEVEL_OF: dict[str, Level] = {

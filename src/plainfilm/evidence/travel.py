@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from plainfilm.evidence.intervals import UNDEFINED, Estimate
+from plainfilm.evidence.levels import Level
 from plainfilm.evidence.mover import independent_difference
-from plainfilm.evidence.worth import Level
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 LITTLE = 0.05  # AUROC: a loss that is surely smaller than this is none to speak of

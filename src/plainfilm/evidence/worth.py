@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.intervals import Estimate, wilson
+from plainfilm.evidence.levels import Worth
 
 NO_LEAK = Leakage(groups=0, images=0)
-Level = Literal["none", "caution", "warning"]
-LEVELS: tuple[Level, ...] = get_args(Level)  # the loudest last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +24,6 @@ class SourceRule:
     table: NDArray[np.int64]
     accuracy: Estimate
     guess: tuple[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """The plain sentence beside an accuracy, and how loud it is."""
-
-    level: Level
-    sentence: str
 
 
 def source_rule(
