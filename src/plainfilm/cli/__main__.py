@@ -1,0 +1,5 @@
+"""`python -m plainfilm.cli`."""
+
+from plainfilm.cli import main
+
+main()

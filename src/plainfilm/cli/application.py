@@ -1,0 +1,67 @@
+"""All commands in one application. Turns an error into one line and an exit code."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+
+import cyclopts
+
+from plainfilm import __version__
+from plainfilm.cli import looking, making, serving, using
+from plainfilm.cli.showing import fail
+from plainfilm.errors import PlainfilmError
+
+app = cyclopts.App(
+    name="plainfilm",
+    version=__version__,
+    help="From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n"
+    "Research use only; not a medical device.",
+    suppress_keyboard_interrupt=False,
+    help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
+)
+weights_app = cyclopts.App(
+    name="weights", help="ImageNet weights of the backbones: what is here, where it came from, its licence."
+)
+app.command(weights_app)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(making.demo, making.ingest, making.train, making.audit, making.compare, making.tune),
+    *(using.predict, using.evaluate, using.export),
+    serving.serve,
+    *(looking.info, looking.doctor),
+)
+for _command in _COMMANDS:
+    app.command(_command)
+weights_app.command(looking.weights_list, name="list")
+weights_app.command(looking.weights_fetch, name="fetch")
+weights_app.command(looking.weights_import, name="import")
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app(sys.argv[1:], exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        fail(_usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2)
+    except PlainfilmError as error:
+        fail(str(error), "", error.exit_code)
+    except ModuleNotFoundError as error:  # an installation for serving alone, asked to train
+        fail(
+            f"Expected the package {error.name}; it is not installed.",
+            "Install all of plainfilm with: pip install plainfilm",
+            1,
+        )
+    except BrokenPipeError:  # `plainfilm info … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        fail(f"Expected to read and write files; received: {error}.", "Check the disk and its permissions.", 1)
+    except KeyboardInterrupt:
+        fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
+
+
+def _usage(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
+        return f"Expected {error.argument.name}; received none."
+    return " ".join(str(error).split())
