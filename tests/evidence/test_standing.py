@@ -45,7 +45,7 @@ def test_a_clean_audit_does_not_silence_the_rules_without_images():
     clean = about(metrics={"worth": BLIND, "audit": audit("no shortcut found")})
     assert [each.level for each in clean.worth] == ["none", "caution"]
     assert BLIND["sentence"] in clean.worth[1].sentence
-    assert clean.worth_level == "caution"
+    assert clean.loudest == clean.worth[1]
 
 
 def test_what_is_not_to_be_believed_needs_no_second_sentence():

@@ -192,7 +192,9 @@ class Predictor:
                 raise UsageError("Expected no prevalence: this classifier has more than two classes. Leave it out.")
             return self.prevalence
         if not 0 < prevalence < 1:
-            raise UsageError(f"Expected a prevalence between 0 and 1; received {prevalence}.")
+            raise UsageError(
+                f"Expected a prevalence between 0 and 1, neither of them; received {prevalence}. Write for example 0.05."
+            )
         return prevalence
 
     def _read(self, films: Iterable[Film], workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:

@@ -57,9 +57,9 @@ class About:
         return worth(self.metrics)
 
     @property
-    def worth_level(self) -> Level:
-        """How loud the loudest of these sentences is."""
-        return max((said.level for said in self.worth), key=LEVELS.index)
+    def loudest(self) -> Worth:
+        """The loudest of these sentences."""
+        return max(self.worth, key=lambda said: LEVELS.index(said.level))
 
     @property
     def verdict(self) -> str | None:

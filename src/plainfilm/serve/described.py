@@ -47,7 +47,7 @@ def model(examiner: Examiner, manifest: Mapping[str, Any], limits: Limits, *, se
         "sha256": examiner.identity.sha256,
         "made": manifest["created"],
         **examiner.about.as_dict(),
-        "worth_level": examiner.about.worth_level,
+        "worth_level": examiner.about.loudest.level,
         "backbone": manifest["backbone"]["name"],
         "input_size": manifest["preprocessing"]["input_size"],
         "is_signed": signed,
@@ -91,8 +91,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 _FILE = {"type": "string", "format": "binary", "description": "JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM."}
 _PREVALENCE = {
     "type": "number",
-    "minimum": 0,
-    "maximum": 1,
+    "exclusiveMinimum": 0,
+    "exclusiveMaximum": 1,
     "description": "Share of those examined who have the positive class; by default that of the calibration.",
 }
 

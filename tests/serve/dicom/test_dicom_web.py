@@ -36,7 +36,7 @@ def service():
             self.server.asked.append((self.path, dict(self.headers), self.rfile.read(length)))
             status, kind, body = self.server.replies.get(self.path.partition("?")[0], (404, "text/plain", b""))
             self.send_response(status)
-            self.send_header("Content-Type", kind)
+            self.send_header("Location" if 300 <= status < 400 else "Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -194,6 +194,42 @@ def test_user_and_password_go_into_the_head_not_the_address(service):
     address = service.url.replace("http://", "http://me:p%40ss@")
     assert list(Service(address).search("/series", {})) == []
     assert service.asked[0][1]["Authorization"] == "Basic bWU6cEBzcw=="
+
+
+@pytest.mark.parametrize(
+    "call", [lambda service: list(service.search("/series", {})), lambda service: service.store(b"x")]
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nobody_sends_us_and_a_password_elsewhere(service, call, status):
+    elsewhere = f"{service.url}/elsewhere"
+    service.replies = dict.fromkeys(("/series", "/studies"), (status, elsewhere, b""))
+    with pytest.raises(ServiceError, match=str(status)):
+        call(Service(service.url.replace("http://", "http://me:secret@")))
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_an_error(head):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            link, _ = server.accept()
+            with link:
+                link.recv(1 << 16)
+                link.sendall(head)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(ServiceError):
+            list(Service(f"http://127.0.0.1:{server.getsockname()[1]}").search("/series", {}))
 
 
 @pytest.mark.parametrize(

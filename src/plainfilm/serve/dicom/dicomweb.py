@@ -1,6 +1,7 @@
 """Calls of a DICOMweb service (PS3.18): QIDO-RS, WADO-RS, STOW-RS; each bounded in time and bytes."""
 
 import base64
+import http.client
 import json
 import re
 import time
@@ -19,6 +20,7 @@ _WHOLE_S = 300.0
 _MOST_JSON = 64 << 20
 _BLOCK = 1 << 18
 _JSON = "application/dicom+json"
+_BROKEN = (OSError, ValueError, http.client.HTTPException)  # the last is no OSError
 
 
 class ServiceError(Exception):
@@ -27,6 +29,16 @@ class ServiceError(Exception):
     def __init__(self, sentence: str, *, status: int = 0, body: bytes = b"") -> None:
         super().__init__(sentence)
         self.status, self.body = status, body
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Nobody sends us, and a password, elsewhere: a redirection is a failure."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +110,17 @@ class Service:
         headers = {**self._headers, "Accept": accept, **({"Content-Type": kind} if kind else {})}
         request = urllib.request.Request(f"{self._url}{path}", body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            with _OPENER.open(request, timeout=_TIMEOUT_S) as answer:
                 return _Reply(answer.status, answer.headers.get("Content-Type", ""), _read(answer, most))
         except urllib.error.HTTPError as error:
             with error:
                 raise ServiceError(f"HTTP status {error.code}", status=error.code, body=_read(error, 1 << 20)) from None
-        except (OSError, ValueError, EOFError) as error:
+        except (*_BROKEN, EOFError) as error:
             raise ServiceError(f"no answer ({type(error).__name__})") from None
 
 
 def _read(answer: Any, most: int) -> bytes:
-    """Read a body to its end, in time; http.client's own errors are no OSError."""
+    """Read a body to its end, in time."""
     until, data = time.monotonic() + _WHOLE_S, bytearray()
     try:
         while block := answer.read(_BLOCK):
@@ -119,7 +131,7 @@ def _read(answer: Any, most: int) -> bytes:
                 raise ServiceError(f"no end within {_WHOLE_S:.0f} s")
     except urllib.error.HTTPError:
         raise
-    except (OSError, ValueError) as error:
+    except _BROKEN as error:
         raise ServiceError(f"a broken answer ({type(error).__name__})") from None
     return bytes(data)
 

@@ -116,4 +116,4 @@ class Poller(Task):
 
 
 def _yesterday() -> datetime.date:
-    return datetime.datetime.now(tz=datetime.UTC).date() - datetime.timedelta(days=1)
+    return datetime.datetime.now().astimezone().date() - datetime.timedelta(days=1)

@@ -43,7 +43,7 @@ class Answer:
     @property
     def warning(self) -> str:
         """The loudest of what the accuracy is worth; nothing where nothing speaks against it."""
-        loudest = self.about.worth[0]
+        loudest = self.about.loudest
         return "" if loudest.level == "none" else loudest.sentence
 
     def sentences(self) -> list[str]:
