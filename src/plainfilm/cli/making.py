@@ -55,6 +55,8 @@ def demo(
     if not as_json:
         terminal.say(
             "",
+            f"On a page of its own, with the extra `serve`: plainfilm serve {run.folder / 'model.plainfilm'}",
+            "",
             "A program made these radiographs; their accuracy says nothing about patients.",
             "Now your own: a folder with one folder a class, or with a metadata.csv.",
             "",

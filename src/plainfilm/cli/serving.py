@@ -75,12 +75,16 @@ def serve(
             f"Expected the extra `serve`; {error.name} is missing. Install it with: pip install 'plainfilm[serve]'"
         ) from error
 
+    named = ", ".join(each.partition("=")[0] for each in peer)
+    node_lines = [f"DICOM  {ae_title} at {host}:{dicom_port}, for {named}"] if dicom_port is not None else []
+
     def started(address: str, examiner: Any) -> None:
         if as_json:
             print(json.dumps({"address": address, "name": examiner.identity.name, "version": examiner.identity.version}), flush=True)  # fmt: skip
             return
         terminal.say(
             f"Serving {examiner.identity.name} at {address}",
+            *node_lines,
             *terminal.worth(examiner.about.metrics, "Worth  "),
             terminal.styled("Research use only; not a medical device. Ctrl-C stops.", "dim"),
         )

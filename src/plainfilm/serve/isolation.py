@@ -93,10 +93,10 @@ class Decoders:
 
 
 class _Worker:
-    """One process, started when it is needed and again when it has died."""
+    """One process, started again when it is needed and has died."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = _started()
         self._due = float("inf")
         self._lock = threading.Lock()  # between its caller, who may go on with a new process, and the watch
         self.was_late = False
@@ -133,16 +133,20 @@ class _Worker:
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self.end()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "plainfilm.serve.decoding_process"],
-                bufsize=BUFFER_BYTES,
-                pipesize=PIPE_BYTES,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD},
-            )
+            self._process = _started()
         return self._process
+
+
+def _started() -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "plainfilm.serve.decoding_process"],
+        bufsize=BUFFER_BYTES,
+        pipesize=PIPE_BYTES,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **ONE_THREAD},
+    )
 
 
 def _exchange(
