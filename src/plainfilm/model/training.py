@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from plainfilm.errors import RecipeError
 from plainfilm.model import heads
 from plainfilm.model.encoder import Features
+from plainfilm.model.interrupts import held
 from plainfilm.model.settings import Recipe
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
@@ -257,7 +258,8 @@ class Course:
         """Keep the weights of now if this validation loss is the least so far."""
         if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, len(self.history)
-            self.best_weights = self._model.get_weights() if self._keeps_best else None
+            with held():
+                self.best_weights = self._model.get_weights() if self._keeps_best else None
 
     def settle(self, setting: str) -> int:
         """Leave the model as the epoch to keep, and give that epoch; `setting` is what to lower where there is none.
@@ -298,8 +300,9 @@ class _Pass:
         self._model, self._part, self._wanted, self._weights, self._feed = model, part, wanted, weights, feed
         first = part.read(part.rows[:1])
         self._stretch = batch_size * max(1, _STRETCH_BYTES // (first.nbytes * batch_size))
-        model.test_on_batch(first, wanted[:1], weights[:1])  # builds the metrics
-        model.optimizer.build(model.trainable_variables)
+        with held():
+            model.test_on_batch(first, wanted[:1], weights[:1])  # builds the metrics
+            model.optimizer.build(model.trainable_variables)
         like = (first, wanted, weights)
         in_graph = keras.backend.backend() == "tensorflow"
         self._run = (_graph if in_graph else _loop)(model, kind, batch_size, like)
@@ -311,8 +314,10 @@ class _Pass:
         """Go over the part's rows in an order, each in a view drawn by `rng`, and give the metrics of the pass."""
         self._model.reset_metrics()
         for columns in self._feed(self._stretches(order, self._part.draw(rng))):
-            self._run(*columns)
-        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+            with held():
+                self._run(*columns)
+        with held():
+            return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
     def _stretches(self, order: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[Stretch]:
         for at in range(0, len(order), self._stretch):
