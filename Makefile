@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes: each takes up to 2 GB.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 
 .PHONY: help demo test check fix clean
@@ -30,14 +32,14 @@ demo: $(VENV)/installed
 	$(BIN)/plainfilm demo --overwrite
 
 test: $(VENV)/developed
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(VENV)/developed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 fix: $(VENV)/developed
 	$(BIN)/ruff check --fix .

@@ -168,15 +168,18 @@ def test_a_process_killed_between_two_files_costs_no_file(decoders):
     assert isinstance(decoders.radiograph(jpeg(), **FITTED), Radiograph)
 
 
-def test_what_a_terminal_or_a_supervisor_sends_to_all_processes_leaves_them_running(decoders):
-    assert isinstance(decoders.radiograph(jpeg(), **FITTED), Radiograph)
-    before = running(decoders)
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 1.0])
+def test_what_a_terminal_or_a_supervisor_sends_to_all_processes_leaves_them_running(seconds):
+    made = Decoders(2)
+    time.sleep(seconds)  # at first they only start
+    before = running(made)
     for pid in before:
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
-    time.sleep(0.2)
-    assert before
-    assert running(decoders) == before
+    assert isinstance(made.radiograph(jpeg(), **FITTED), Radiograph)
+    assert len(before) == 2
+    assert running(made) == before
+    made.close()
 
 
 def test_many_threads_get_each_its_own_answer(decoders):

@@ -18,13 +18,14 @@ from plainfilm.errors import ImageError
 
 QUESTION = struct.Struct(">IQ")  # bytes of the JSON that says what to do, bytes of the file
 ANSWER = struct.Struct(">IQ")  # bytes of the JSON, bytes of the pixels
+ENDING = (signal.SIGINT, signal.SIGTERM)  # the terminal and systemd tell all processes; the server decides
 BUFFER_BYTES = 1 << 18
 _MEMORY_BYTES = 4 << 30  # 50 megapixels of 16 bits in double precision, and what they were compressed from
 
 
 def main() -> None:
     """Answer until stdin ends, which it does when the server is gone."""
-    for kind in (signal.SIGINT, signal.SIGTERM):  # the terminal and systemd tell all processes; the server decides
+    for kind in ENDING:
         signal.signal(kind, signal.SIG_IGN)
     _confine()
     questions, answers = os.fdopen(0, "rb", BUFFER_BYTES), _only_answers()

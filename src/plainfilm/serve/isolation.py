@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.decoding.picture import crashed, too_slow
-from plainfilm.data.decoding.pool import ONE_THREAD
+from plainfilm.data.decoding.pool import ONE_THREAD, held_back
 from plainfilm.data.images import MAX_SIZE_PX, Radiograph
 from plainfilm.errors import ImageError
-from plainfilm.serve.decoding_process import ANSWER, BUFFER_BYTES, QUESTION
+from plainfilm.serve.decoding_process import ANSWER, BUFFER_BYTES, ENDING, QUESTION
 
 DECODING_S = 20.0
 MOST_TOLD_BYTES = 1 << 20
@@ -138,15 +138,16 @@ class _Worker:
 
 
 def _started() -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "plainfilm.serve.decoding_process"],
-        bufsize=BUFFER_BYTES,
-        pipesize=PIPE_BYTES,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **ONE_THREAD},
-    )
+    with held_back(*ENDING):
+        return subprocess.Popen(
+            [sys.executable, "-m", "plainfilm.serve.decoding_process"],
+            bufsize=BUFFER_BYTES,
+            pipesize=PIPE_BYTES,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+        )
 
 
 def _exchange(

@@ -116,7 +116,8 @@ def _submit(executor: Any, task: Callable[[list[Item]], list[Result]], chunk: li
     from loky import BrokenProcessPool
 
     try:
-        with _interrupts_held():
+        resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
+        with held_back(signal.SIGINT):
             future: Future[list[Result]] = executor.submit(task, chunk)
     except BrokenProcessPool as error:
         future = Future()
@@ -125,13 +126,12 @@ def _submit(executor: Any, task: Callable[[list[Item]], list[Result]], chunk: li
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back: a process that is started meanwhile inherits that, and is not stopped before it can ignore it."""
+def held_back(*kinds: int) -> Iterator[None]:
+    """Hold signals back: a process that is started meanwhile inherits that, and is not stopped before it can ignore them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, kinds)
     try:
         yield
     finally:
