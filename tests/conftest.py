@@ -1,11 +1,18 @@
 """Fixtures that every room shares."""
 
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from plainfilm import cli
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard():
+    """Commands in the background of a script ignore Ctrl-C, and so would the processes that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -326,14 +326,12 @@ def test_ctrl_c_stops_the_job_and_its_processes(tmp_path: Path) -> None:
         "import itertools, sys; from plainfilm.data import images\n"
         "for _ in images.read_many(itertools.repeat(sys.argv[1]), workers=2): print('.', end='', flush=True)"
     )
-    signal_of_session = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child inherits an ignored signal
     job = subprocess.Popen(
         [sys.executable, "-c", program, str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    signal.signal(signal.SIGINT, signal_of_session)
     assert job.stdout is not None
     job.stdout.read(1)
     os.killpg(job.pid, signal.SIGINT)

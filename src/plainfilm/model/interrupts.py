@@ -1,4 +1,4 @@
-"""Ctrl-C beside TensorFlow, which makes another error of one that reaches Python inside its calls, or nothing at all."""
+"""Ctrl-C beside TensorFlow, which makes another error of one that reaches Python inside its calls."""
 
 import signal
 import threading
