@@ -17,20 +17,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from measuring import SHARED, finish, resident_mb
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from made_requests import Started, form, post, started
 
 SERVER, CLIENT = {1}, {0}
 RATE, SECONDS = (
     5.0,
     30.0,
 )  # of single radiographs, for their latency: over REST and in process alike, for a rested core is slower
-BOUNDARY = "plainfilm-benchmark"
 ALONE = """
 import json, os, random, sys, time
 os.sched_setaffinity(0, {core})
@@ -81,36 +85,14 @@ class Seen:
     retry_after: int = 0
 
 
-@contextmanager
-def served(bundle: Path, *, log: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """Run the server on its core and give its port."""
-    command = [sys.executable, "-m", "plainfilm.cli", "serve", str(bundle), "--port", "0", "--json"]
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            ["taskset", "-c", ",".join(map(str, SERVER)), *command], stdout=subprocess.PIPE, stderr=file, text=True
-        )
-        try:
-            port = int(json.loads(process.stdout.readline())["address"].rpartition(":")[2])
-            yield port, process
-        finally:
-            process.terminate()
-            process.wait(60)
+def served(bundle: Path, log: Path) -> AbstractContextManager[Started]:
+    """Run the server on its core."""
+    return started(bundle, log, preexec_fn=partial(os.sched_setaffinity, 0, SERVER))
 
 
 def body(files: Sequence[Path]) -> bytes:
     """A whole POST of files."""
-    parts = b"".join(
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="{file.name}"\r\n\r\n'.encode()
-        + file.read_bytes()
-        + b"\r\n"
-        for file in files
-    )
-    whole = parts + f"--{BOUNDARY}--\r\n".encode()
-    head = (
-        "POST /api/v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {len(whole)}\r\n\r\n"
-    )
-    return head.encode() + whole
+    return post("/api/v1/predict", form([(file.name, file.read_bytes()) for file in files]))
 
 
 class Client:
@@ -245,7 +227,8 @@ def main() -> None:
     os.sched_setaffinity(0, CLIENT)
     rows = []
     for _ in range(asked.rounds):
-        with served(asked.bundle, log=asked.log) as (port, _):
+        with served(asked.bundle, asked.log) as server:
+            port = server.port
             asyncio.run(closed_loop(Client(port), ones, 1, 2.0))
             rest = asyncio.run(latency(port, ones, RATE, SECONDS))
             unpaused = 1000 / asyncio.run(closed_loop(Client(port), ones, 1, 5.0))
@@ -259,9 +242,11 @@ def main() -> None:
     figures: dict[str, Any] = {"rounds": rows}
     if asked.overload_s:
         capacity = statistics.median(row["one_a_request_per_s"] for row in rows)
-        with served(asked.bundle, log=asked.log) as (port, process):
-            asyncio.run(closed_loop(Client(port), ones, 1, 2.0))
-            figures["overload"] = asyncio.run(overload(port, process.pid, ones, 3 * capacity, asked.overload_s))
+        with served(asked.bundle, asked.log) as server:
+            asyncio.run(closed_loop(Client(server.port), ones, 1, 2.0))
+            figures["overload"] = asyncio.run(
+                overload(server.port, server.process.pid, ones, 3 * capacity, asked.overload_s)
+            )
     finish(figures, asked.out)
 
 

@@ -148,6 +148,13 @@ def started(bundle: Path, log: Path, *words: object, **more: Any) -> Iterator[St
             process.kill()
 
 
+def own_places(folder: Path) -> dict[str, Any]:
+    """Empty folders to live in: home, temporary files, working folder; what `started` is told of them."""
+    for name in ("home", "temporary", "here"):
+        (folder / name).mkdir(parents=True)
+    return {"env": {"HOME": str(folder / "home"), "TMPDIR": str(folder / "temporary")}, "cwd": folder / "here"}
+
+
 def descendants(pid: int) -> list[tuple[int, str]]:
     """Processes below one, each with its state; Z is a zombie."""
     found = []

@@ -8,6 +8,7 @@ from typing import Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
+NOTICE = "Research use only; not a medical device."  # beside every answer
 
 _WHERE = {
     "ingest": "plainfilm.pipeline",

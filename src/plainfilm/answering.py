@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
+from plainfilm import NOTICE
 from plainfilm.evidence.prediction import Prediction
-from plainfilm.evidence.standing import NOTICE, About
+from plainfilm.evidence.standing import About
 from plainfilm.terminal import say, styled, worth
 
 _STYLES = {"ok": "", "flagged": "yellow", "refused": "bold yellow", "unreadable": "red"}

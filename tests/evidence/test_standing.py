@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
+from plainfilm import NOTICE
 from plainfilm.evidence.levels import Worth
 from plainfilm.evidence.prediction import Prediction
-from plainfilm.evidence.standing import NOTICE, About, worth
+from plainfilm.evidence.standing import About, worth
 
 BLIND = {"level": "caution", "sentence": "The file's size alone does nearly as well."}
 FINE = {"level": "none", "sentence": "No rule without images does as well."}

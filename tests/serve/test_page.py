@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from made_requests import started
+from plainfilm import NOTICE
 from plainfilm.answering import as_csv
-from plainfilm.evidence.standing import NOTICE, About
+from plainfilm.evidence.standing import About
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright to drive a browser")
 pytest.importorskip("fastapi", reason="needs the extra `serve`")

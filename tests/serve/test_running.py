@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from made_files import dataset, dicom_bytes, film
-from made_requests import asked, connected, descendants, form, head, part, post, received, started
+from made_requests import asked, connected, descendants, form, head, own_places, part, post, received, started
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve import running
 from plainfilm.serve.guard import API, CSP
@@ -96,9 +96,7 @@ def test_bound_to_all_addresses_it_answers_to_no_wildcard():
 def kept(small_bundle, tmp_path_factory):
     """A server that several tests ask, with nothing but an empty folder to write to, and not allowed to write a byte of a file."""
     folder = tmp_path_factory.mktemp("kept")
-    for name in ("home", "temporary", "here"):
-        (folder / name).mkdir()
-    places = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "temporary")}
+    places = own_places(folder)
     read, write = os.pipe()  # the log: RLIMIT_FSIZE holds for files, and stderr must not be one
 
     def confined():
@@ -108,7 +106,7 @@ def kept(small_bundle, tmp_path_factory):
     log = folder / "log"
     keeping = threading.Thread(target=_keep, args=(read, log))
     keeping.start()
-    with started(small_bundle, log, env=places, cwd=folder / "here", preexec_fn=confined) as server:
+    with started(small_bundle, log, **places, preexec_fn=confined) as server:
         os.close(write)
         yield server, folder
         server.stop()

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from made_files import dataset, dicom_bytes, encoded, film
 from made_requests import BOUNDARY, InThread, asked, closes, connected, form, head, part, post, received
-from plainfilm.evidence.standing import NOTICE, About
+from plainfilm import NOTICE
+from plainfilm.evidence.standing import About
 from plainfilm.serve import connections
 from plainfilm.serve.admission import Admission
 from plainfilm.serve.examining import Examiner, Identity

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import cyclopts
 
-from plainfilm import __version__
+from plainfilm import NOTICE, __version__
 from plainfilm.cli import looking, making, serving, using
 from plainfilm.cli.showing import fail
 from plainfilm.errors import PlainfilmError
@@ -15,8 +15,7 @@ from plainfilm.errors import PlainfilmError
 app = cyclopts.App(
     name="plainfilm",
     version=__version__,
-    help="From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n"
-    "Research use only; not a medical device.",
+    help=f"From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n{NOTICE}",
     suppress_keyboard_interrupt=False,
     help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
 )

@@ -7,16 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import (
-    AsJson,
-    Overwrite,
-    Positive,
-    Quiet,
-    Settings,
-    numbers,
-    settings_of,
-    value,
-)
+from plainfilm.cli.options import AsJson, Overwrite, Positive, Quiet, Settings, numbers, settings_of, value
 from plainfilm.cli.showing import fail, load_keras, show_ingested, show_run, typed
 from plainfilm.errors import UsageError
 

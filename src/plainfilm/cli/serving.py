@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import (
-    AsJson,
-    Signed,
-)
-from plainfilm.errors import UsageError
+from plainfilm import NOTICE
+from plainfilm.cli.options import AsJson, Signed
+from plainfilm.errors import MissingExtraError, UsageError
 
 
 def serve(
@@ -66,7 +64,6 @@ def serve(
         A peer with a URL that is asked for new radiographs.
     """
     from plainfilm import terminal
-    from plainfilm.errors import MissingExtraError
 
     try:
         from plainfilm.serve import running
@@ -86,7 +83,7 @@ def serve(
             f"Serving {examiner.identity.name} at {address}",
             *node_lines,
             *terminal.worth(examiner.about.metrics, "Worth  "),
-            terminal.styled("Research use only; not a medical device. Ctrl-C stops.", "dim"),
+            terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
         )
 
     settings = running.Settings(

@@ -6,6 +6,8 @@ import shlex
 import sys
 from typing import Any
 
+from plainfilm import NOTICE
+
 
 def load_keras(progress: Any) -> None:
     """Import Keras, which takes seconds, in sight of who waits."""
@@ -77,7 +79,7 @@ def show_run(run: Any, *, as_json: bool) -> None:
     terminal.say(
         "",
         f"Open {run.folder / 'report.html'}",
-        terminal.styled("Research use only; not a medical device.", "dim"),
+        terminal.styled(NOTICE, "dim"),
     )
 
 

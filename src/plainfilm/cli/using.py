@@ -7,14 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import (
-    AsJson,
-    Map,
-    Overwrite,
-    Quiet,
-    Signed,
-    mapping_of,
-)
+from plainfilm import NOTICE
+from plainfilm.cli.options import AsJson, Map, Overwrite, Quiet, Signed, mapping_of
 from plainfilm.cli.showing import typed
 from plainfilm.errors import UsageError
 
@@ -134,7 +128,7 @@ def evaluate(
         print(json.dumps(run.metrics))
         return
     terminal.say("", *terminal.evaluated(run.metrics), "", f"Open {run.folder / 'report.html'}")
-    terminal.say(terminal.styled("Research use only; not a medical device.", "dim"))
+    terminal.say(terminal.styled(NOTICE, "dim"))
 
 
 def export(
@@ -178,5 +172,5 @@ def export(
         f"Largest difference from the bundle over {done.images} images: {done.largest_difference:.1e} of a probability, "
         f"{done.largest_log_difference:.1e} of its logarithm.",
         terminal.styled("Unlike `plainfilm predict`, it refuses no image and knows no prevalence.", "yellow"),
-        terminal.styled("Research use only; not a medical device.", "dim"),
+        terminal.styled(NOTICE, "dim"),
     )

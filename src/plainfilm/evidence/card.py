@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 import plainfilm
+from plainfilm import NOTICE
 from plainfilm.data.store import Store
 from plainfilm.evidence import findings, worth
 from plainfilm.evidence.drawing import page
@@ -22,7 +23,6 @@ from plainfilm.evidence.sheets.tripod import TRIPOD
 
 __all__ = ["Card", "Checklist", "checklists", "checklists_page", "describe", "model_card"]
 
-RESEARCH_ONLY = "Research use only; not a medical device."
 _SECTIONS = {
     "What it is": sections.identity,
     "Intended use": sections.use,
@@ -91,7 +91,7 @@ def model_card(metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card 
         What neither of them holds; see `describe`.
     """
     known = Known.of(metrics, about, card)
-    head = [f"# Model card: {text(card.title or ' or '.join(known.classes) or 'a classifier')}", f"**{RESEARCH_ONLY}**"]
+    head = [f"# Model card: {text(card.title or ' or '.join(known.classes) or 'a classifier')}", f"**{NOTICE}**"]
     head.append(
         "Filled by plainfilm from what the run recorded. What was not recorded is said, and nothing is assumed."
     )

@@ -5,6 +5,11 @@ from typing import Literal, get_args
 
 Level = Literal["none", "caution", "warning"]
 LEVELS: tuple[Level, ...] = get_args(Level)  # the loudest last
+OF_VERDICT: dict[str, Level] = {  # of an audit
+    "no shortcut found": "none",
+    "shortcut possible": "caution",
+    "not to be believed": "warning",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from plainfilm.evidence.drawing import (
 )
 from plainfilm.evidence.drawing.canvas import Drawing
 from plainfilm.evidence.drawing.figures import Curve, Reliability
-from plainfilm.evidence.levels import LEVELS, Level
+from plainfilm.evidence.levels import LEVELS, OF_VERDICT, Level
 from plainfilm.evidence.looked import Explanation
 from plainfilm.evidence.subgroups import Subgroups
 from plainfilm.evidence.utility import Utility
@@ -283,7 +283,7 @@ def write_audit(audit: AuditPage, out: Path) -> None:
 def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    audited: Level = "none" if shown is None or shown.level == "clear" else shown.level
+    audited = "none" if of.audit is None else OF_VERDICT[of.audit.verdict]
     return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 

@@ -27,8 +27,6 @@ from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.encoder import processors
 from plainfilm.model.settings import Recipe
 
-INTENDED_USE = "Research use only; not a medical device."
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
@@ -168,7 +166,7 @@ def _about(run: Finished) -> dict[str, Any]:
         | {"fit": run.store.attributes["fit"], "sha256": encoder.preprocessing.digest()},
         "data_fingerprint": run.store.fingerprint,
         "prevalence": _prevalence(run),
-        "intended_use": INTENDED_USE,
+        "intended_use": plainfilm.NOTICE,
     }
 
 

@@ -4,15 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plainfilm.evidence.levels import LEVELS, Level, Worth
+from plainfilm.evidence.levels import LEVELS, OF_VERDICT, Worth
 from plainfilm.evidence.prediction import Prediction, Predictor
-
-NOTICE = "Research use only; not a medical device."
-_LEVEL_OF: dict[str, Level] = {
-    "no shortcut found": "none",
-    "shortcut possible": "caution",
-    "not to be believed": "warning",
-}
 
 
 def worth(metrics: Mapping[str, Any]) -> tuple[Worth, ...]:
@@ -20,7 +13,7 @@ def worth(metrics: Mapping[str, Any]) -> tuple[Worth, ...]:
     audit, blind = metrics.get("audit"), Worth(metrics["worth"]["level"], metrics["worth"]["sentence"])
     if not audit:
         return (Worth(blind.level, f"Not audited. {blind.sentence}"),)
-    verdict = Worth(_LEVEL_OF[audit["verdict"]], f"{audit['verdict'].capitalize()}. {audit['sentence']}")
+    verdict = Worth(OF_VERDICT[audit["verdict"]], f"{audit['verdict'].capitalize()}. {audit['sentence']}")
     return (verdict,) if verdict.level == "warning" or blind.level == "none" else (verdict, blind)
 
 

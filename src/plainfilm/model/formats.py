@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import plainfilm
+from plainfilm import NOTICE
 from plainfilm.errors import MissingExtraError, UsageError
 from plainfilm.model import rebuilt
 from plainfilm.model.bundle import Bundle
@@ -43,7 +44,7 @@ def _about(bundle: Bundle) -> dict[str, Any]:
         "positive": decision.positive,
         "threshold": decision.threshold if decision.positive else None,
         "image_size": bundle.classifier.image_size,
-        "intended_use": str(bundle.manifest.get("intended_use", "Research use only; not a medical device.")),
+        "intended_use": str(bundle.manifest.get("intended_use", NOTICE)),
         "verdict": audit["verdict"] if audit else "not audited",
         "plainfilm": plainfilm.__version__,
     }

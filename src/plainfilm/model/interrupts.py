@@ -1,4 +1,7 @@
-"""Ctrl-C beside TensorFlow, which makes another error of one that reaches Python inside its calls."""
+"""Ctrl-C beside TensorFlow, which makes another error of one that reaches Python inside its calls.
+
+A signal mask would not do: another of TensorFlow's threads takes the signal, and Python raises in the main one all the same.
+"""
 
 import signal
 import threading

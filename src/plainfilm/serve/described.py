@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from plainfilm import NOTICE
 from plainfilm.data.images import MAX_PIXELS
 from plainfilm.evidence.parts import tested
-from plainfilm.evidence.standing import NOTICE
 from plainfilm.serve.examining import Examiner
 from plainfilm.serve.uploads import Limits
 

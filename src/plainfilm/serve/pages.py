@@ -8,7 +8,7 @@ from importlib.resources import files
 from fastapi import FastAPI, Response
 from markdown_it import MarkdownIt
 
-from plainfilm.evidence.standing import NOTICE
+from plainfilm import NOTICE
 from plainfilm.serve.guard import API
 from plainfilm.serve.refusals import Refused
 

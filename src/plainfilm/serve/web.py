@@ -17,10 +17,9 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from plainfilm import __version__
+from plainfilm import NOTICE, __version__
 from plainfilm.errors import UsageError
 from plainfilm.evidence.prediction import Prediction, Predictor
-from plainfilm.evidence.standing import NOTICE
 from plainfilm.serve import described, refusals
 from plainfilm.serve.admission import Admission, Full, Room
 from plainfilm.serve.examining import Examiner

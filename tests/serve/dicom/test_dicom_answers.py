@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from made_dicom import ABOUT, MODEL, FakeExaminer, examined, has, instance, instance_bytes
 from made_files import dicom_bytes
-from plainfilm.evidence.standing import NOTICE
+from plainfilm import NOTICE
 from plainfilm.serve.dicom import capture, header, report
 from plainfilm.serve.dicom.judging import _made, _pair
 from plainfilm.serve.dicom.words import Answer, percent

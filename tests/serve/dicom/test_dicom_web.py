@@ -3,6 +3,7 @@
 import datetime
 import http.server
 import json
+import socket
 import threading
 
 import pytest
@@ -166,8 +167,6 @@ def test_a_service_that_answers_otherwise_is_an_error(service, reply):
 
 @pytest.mark.parametrize("port", ["closed", "silent"])
 def test_a_service_that_is_away_is_an_error(monkeypatch, port):
-    import socket
-
     monkeypatch.setattr(dicomweb, "_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         number = silent.getsockname()[1] if port == "silent" else free_port()
@@ -217,8 +216,6 @@ def test_nobody_sends_us_and_a_password_elsewhere(service, call, status):
     ],
 )
 def test_what_is_no_http_is_an_error(head):
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():

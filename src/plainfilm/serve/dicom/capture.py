@@ -11,8 +11,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from plainfilm import NOTICE
 from plainfilm.evidence.explain import overlay
-from plainfilm.evidence.standing import NOTICE
 from plainfilm.serve.dicom.header import answer_uid, plain, series_uid
 from plainfilm.serve.dicom.words import Answer
 

@@ -20,7 +20,7 @@ _WHOLE_S = 300.0
 _MOST_JSON = 64 << 20
 _BLOCK = 1 << 18
 _JSON = "application/dicom+json"
-_BROKEN = (OSError, ValueError, http.client.HTTPException)  # the last is no OSError
+_BROKEN = (OSError, ValueError, EOFError, http.client.HTTPException)  # the last is no OSError
 
 
 class ServiceError(Exception):
@@ -115,7 +115,7 @@ class Service:
         except urllib.error.HTTPError as error:
             with error:
                 raise ServiceError(f"HTTP status {error.code}", status=error.code, body=_read(error, 1 << 20)) from None
-        except (*_BROKEN, EOFError) as error:
+        except _BROKEN as error:
             raise ServiceError(f"no answer ({type(error).__name__})") from None
 
 
@@ -129,8 +129,6 @@ def _read(answer: Any, most: int) -> bytes:
                 raise ServiceError(f"more than {most} bytes", status=413)
             if time.monotonic() > until:
                 raise ServiceError(f"no end within {_WHOLE_S:.0f} s")
-    except urllib.error.HTTPError:
-        raise
     except _BROKEN as error:
         raise ServiceError(f"a broken answer ({type(error).__name__})") from None
     return bytes(data)

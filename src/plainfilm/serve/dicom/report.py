@@ -10,7 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import ComprehensiveSRStorage
 
-from plainfilm.evidence.standing import NOTICE
+from plainfilm import NOTICE
 from plainfilm.serve.dicom.header import answer_uid, digest, plain, series_uid
 from plainfilm.serve.dicom.words import Answer
 

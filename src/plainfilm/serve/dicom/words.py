@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from plainfilm.evidence.standing import NOTICE, About
+from plainfilm import NOTICE
+from plainfilm.evidence.standing import About
 from plainfilm.serve.dicom.header import plain
 from plainfilm.serve.examining import Examined, Identity
 
