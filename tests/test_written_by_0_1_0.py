@@ -25,6 +25,11 @@ def read(name):
     return json.loads((OLD / name).read_text(encoding="utf-8"))
 
 
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def same(new, old, where=""):
     """What differs: keys that are gone and values that changed; new keys may come."""
     if isinstance(old, dict):
@@ -95,9 +100,7 @@ def test_an_audit_of_the_bundle_says_the_same(old):
 def test_the_recipe_trains_to_the_same_answers(call, old):
     code, _, err = call("train", "store.h5", "--recipe", "run/recipe.toml", "--out", "again", "--no-audit", "--quiet")
     assert code == 0, err
-    with (old / "again" / "predictions.csv").open(newline="", encoding="utf-8") as new:
-        with (OLD / "run" / "predictions.csv").open(newline="", encoding="utf-8") as before:
-            pairs = list(zip(csv.DictReader(new), csv.DictReader(before), strict=True))
+    pairs = list(zip(rows(old / "again" / "predictions.csv"), rows(OLD / "run" / "predictions.csv"), strict=True))
     assert len(pairs) == 80
     assert [new["file"] for new, _ in pairs] == [told["file"] for _, told in pairs]
     assert max(abs(float(new["probability"]) - float(told["probability"])) for new, told in pairs) < 1e-3
