@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from measuring import finish
-from plainfilm import pipeline
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import audit
-from plainfilm.evidence.intervals import wilson
+from plainfilm.evidence.audit.audit import audit
+from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.workflows import pipeline
 
 
 def one(work: Path, images: int, shortcut: str | None, strength: float, seed: int) -> dict[str, Any]:

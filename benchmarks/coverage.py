@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of `plainfilm.evidence.metrics` hold the truth, by simulation; exit 1 if out of band.
+"""How often the 95 % intervals of `plainfilm.evidence.statistics.metrics` hold the truth, by simulation; exit 1 if out of band.
 
     python benchmarks/coverage.py --out coverage.json          # 1,000 trials a setting, 2.5 to 4 minutes on one core
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri, softmax
 from scipy.stats import norm
 
-from plainfilm.evidence.metrics import evaluate
+from plainfilm.evidence.statistics.metrics import evaluate
 
 BAND = 0.93, 0.97
 CORRELATION = 0.5

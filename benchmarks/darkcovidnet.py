@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from measuring import SHARED, finish
-from plainfilm import fitting, pipeline
 from plainfilm.data.store import Store
-from plainfilm.evidence.judge import judge, judge_folds
+from plainfilm.evidence.evaluation.evaluate import judge, judge_folds
 from plainfilm.model import recipes
+from plainfilm.workflows import fit, pipeline
 
 FOLDS = 5
 
 
 def cross_validate(store: Store, recipe: str, seed: int) -> dict[str, Any]:
     start = time.perf_counter()
-    found = fitting.cross_validate(store, recipes.load(recipe, {"seed": seed}), FOLDS)
+    found = fit.cross_validate(store, recipes.load(recipe, {"seed": seed}), FOLDS)
     seconds = time.perf_counter() - start
     each = [judge(fold.store, fold.trained).metrics["test"]["accuracy"]["value"] for fold in found.folds]
     over_all = judge_folds(store, found.trained, found.folds).metrics["out_of_fold"]

@@ -23,7 +23,7 @@ from measuring import finish, spread
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.model import backbones, encoder, finetuning, heads, recipes, training
-from plainfilm.model.trunk import Trunk
+from plainfilm.model.frozen_trunk import Trunk
 
 ROW = backbones.find("mobilenet")
 BATCH = 32

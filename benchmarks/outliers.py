@@ -28,7 +28,7 @@ from plainfilm.data import images, phantom, split
 from plainfilm.data.rendering import strangers
 from plainfilm.data.store import Store
 from plainfilm.errors import ImageError
-from plainfilm.evidence import outliers
+from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.model import backbones, encoder
 
 SIZE = 256

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import SHARED, finish
-from plainfilm import pipeline
+from plainfilm.workflows import pipeline
 
 SCALINGS = ("-1..1", "0..1", "caffe", "0..255")
 LOSSES = ("crossentropy", "mean_squared_error")

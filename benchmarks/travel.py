@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measuring import SHARED, finish
-from plainfilm import fitting, pipeline
 from plainfilm.data.store import Store
-from plainfilm.evidence.ranking import delong, delong_difference
-from plainfilm.evidence.seen import Seen, Signatures
+from plainfilm.evidence.external.training_fingerprints import Seen, Signatures
+from plainfilm.evidence.statistics.discrimination import delong, delong_difference
 from plainfilm.model import recipes
+from plainfilm.workflows import fit, pipeline
 
 WAYS = {"darkcovidnet to mixed": ("darkcovidnet", "mixed"), "mixed to darkcovidnet": ("mixed", "darkcovidnet")}
 
@@ -33,7 +33,7 @@ def strangers(test: Store, train: Store) -> NDArray[np.int64]:
 
 
 def log_odds(train: Store, test: Store, rows: NDArray[np.int64], recipe: str, seed: int) -> NDArray[np.float64]:
-    trained = fitting.fit(train, recipes.load(recipe, {"seed": seed}), positive="COVID")
+    trained = fit.fit(train, recipes.load(recipe, {"seed": seed}), positive="COVID")
     network = trained.classifier()
     parts = [network.logits(test.images(rows[at : at + 256])) for at in range(0, len(rows), 256)]
     return network.decision.log_odds(np.concatenate(parts))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from plainfilm.data import duplicates, phantom
-from plainfilm.model import lungs
+from plainfilm.model import lung_segmentation
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "lungs"
 SIDE = 192  # of the pictures that are turned and cut to the model's size
@@ -106,16 +106,19 @@ def varied(
     angle = rng.normal(0, 9) + (90 * rng.integers(1, 4) if rng.random() < 0.08 else 0)
     zoom, stretch = np.exp(rng.normal(0.03, 0.16)), np.exp(rng.normal(0, 0.09))
     turn = np.deg2rad(angle)
-    scale = SIDE / lungs.SIDE / zoom
+    scale = SIDE / lung_segmentation.SIDE / zoom
     flip = -1 if rng.random() < 0.5 else 1
     matrix = (
         np.array([[np.cos(turn) * flip * stretch, -np.sin(turn)], [np.sin(turn) * flip, np.cos(turn) / stretch]])
         * scale
     )
     centre = SIDE / 2 + rng.normal(0, 0.06 * SIDE, 2)
-    offset = centre - matrix @ np.full(2, lungs.SIDE / 2)
+    offset = centre - matrix @ np.full(2, lung_segmentation.SIDE / 2)
     affine = (*matrix[0], offset[0], *matrix[1], offset[1])
-    size, how = (lungs.SIDE, lungs.SIDE), (Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)
+    size, how = (
+        (lung_segmentation.SIDE, lung_segmentation.SIDE),
+        (Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR),
+    )
     seen = np.asarray(image.transform(size, *how, fillcolor=int(rng.choice([0, 0, 0, 255, 128]))), np.float64) / 255
     truth = np.asarray(mask.transform(size, *how), np.float32) / 255
     seen = np.clip(seen, 0, 1) ** np.exp(rng.normal(0, 0.3))
@@ -127,7 +130,7 @@ def varied(
         picture = picture.filter(ImageFilter.GaussianBlur(float(rng.gamma(1.5, 0.6))))
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.poisson(0.7)):  # tags, pads and wires
-        left, top = rng.integers(0, lungs.SIDE, 2).tolist()
+        left, top = rng.integers(0, lung_segmentation.SIDE, 2).tolist()
         wide, high = rng.integers(2, 26, 2).tolist()
         draw.rectangle((left, top, left + wide, top + high), fill=int(rng.choice([0, 255, rng.integers(256)])))
     pixels = np.asarray(picture)
@@ -162,7 +165,7 @@ def build() -> Any:
         x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
         return keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.97)(x))
 
-    x = images = keras.Input((lungs.SIDE, lungs.SIDE, 1))
+    x = images = keras.Input((lung_segmentation.SIDE, lung_segmentation.SIDE, 1))
     across = []
     for width in WIDTHS[:-1]:
         x = convolve(convolve(x, width), width)
@@ -179,7 +182,7 @@ def normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Do what the ONNX file does first: each picture to mean 0 and deviation 1."""
     gray = images.astype(np.float32)[..., None]
     mean, deviation = gray.mean((1, 2), keepdims=True), gray.std((1, 2), keepdims=True)
-    return np.asarray((gray - mean) / (deviation + lungs.EPSILON))
+    return np.asarray((gray - mean) / (deviation + lung_segmentation.EPSILON))
 
 
 def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs) -> Any:
@@ -227,8 +230,8 @@ def settle(model: Any, real: Pairs, made: Pairs, rng: np.random.Generator) -> No
 
 def dice(model: Any, pairs: Pairs) -> NDArray[np.float64]:
     """Measure the overlap 2 |A ∩ B| / (|A| + |B|) of each pair at the model's size."""
-    small = np.stack([lungs.shrunk(image) for image in pairs.images])
-    truth = np.stack([lungs.shrunk(mask) for mask in pairs.masks]) >= 128
+    small = np.stack([lung_segmentation.shrunk(image) for image in pairs.images])
+    truth = np.stack([lung_segmentation.shrunk(mask) for mask in pairs.masks]) >= 128
     called = (
         np.concatenate(
             [model(normalised(small[at : at + 32]), training=False)[..., 0] for at in range(0, len(small), 32)]
@@ -242,17 +245,17 @@ def export(model: Any, path: Path) -> None:
     """Write uint8 "images" (n, SIDE, SIDE) to float32 "logits" (n, SIDE, SIDE), normalisation inside."""
     from onnx import TensorProto, helper
 
-    from plainfilm.model import onnx_export
+    from plainfilm.model.onnx import from_keras
 
-    graph = onnx_export.Graph()
+    graph = from_keras.Graph()
     x = graph.node("Unsqueeze", [graph.node("Cast", ["images"], to=1), graph.weight(np.array([1], np.int64))])
     axes = graph.weight(np.array([2, 3], np.int64))
     centred = graph.node("Sub", [x, graph.node("ReduceMean", [x, axes])])
     spread = graph.node("Sqrt", [graph.node("ReduceMean", [graph.node("Mul", [centred, centred]), axes])])
-    x = graph.node("Div", [centred, graph.node("Add", [spread, graph.weight(np.float32(lungs.EPSILON))])])
-    x = onnx_export.add_keras(graph, model, x)
+    x = graph.node("Div", [centred, graph.node("Add", [spread, graph.weight(np.float32(lung_segmentation.EPSILON))])])
+    x = from_keras.add_keras(graph, model, x)
     graph.node("Squeeze", [x, graph.weight(np.array([1], np.int64))], output="logits")
-    shape = ["n", lungs.SIDE, lungs.SIDE]
+    shape = ["n", lung_segmentation.SIDE, lung_segmentation.SIDE]
     inputs = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
     outputs = helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)
     path.write_bytes(graph.model([inputs], [outputs]).SerializeToString())

@@ -17,9 +17,9 @@ from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
 from pynetdicom import AE, evt
 
 from made_files import dataset, dicom_bytes, film
-from plainfilm.evidence.prediction import Prediction
-from plainfilm.evidence.standing import About
-from plainfilm.serve.examining import Examined, Identity
+from plainfilm.evidence.inference.context import About
+from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.serve.explaining import Examined, Identity
 
 MODEL = hashlib.sha256(b"a made model").hexdigest()
 ABOUT = About(

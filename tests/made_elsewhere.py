@@ -5,10 +5,10 @@ import hashlib
 import numpy as np
 
 from made_networks import SIZE, films, square_finder
-from plainfilm.data import store_writing
+from plainfilm.data import store_writer
 from plainfilm.data.store import Columns
-from plainfilm.evidence import outliers
-from plainfilm.evidence.metrics import evaluate
+from plainfilm.evidence.outliers import detector
+from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model import bundle
 
 OWN = "f" * 64  # fingerprint of the store that the bundle was trained on
@@ -32,7 +32,7 @@ def write_store(path, images, labels, *, classes=("square", "empty"), fit="stret
         "group": np.arange(n),
     }
     made = Columns(classes=classes, labels=np.asarray(labels, np.int64), **(columns | changed))
-    with store_writing.create(path, size=images.shape[1], expected=n) as writer:
+    with store_writer.create(path, size=images.shape[1], expected=n) as writer:
         writer.append(images)
         writer.finish(made, keep=np.ones(n, bool), attributes={"fit": fit, "seed": 0})
     return path
@@ -64,7 +64,7 @@ def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **abo
         metrics=metrics or {"splits": {"test": own_metrics()}, "threshold": made.decision.threshold},
         recipe='name = "made"\n',
         card="# Card\n",
-        outliers=outliers.fit(usual).to_bytes(),
+        outliers=detector.fit(usual).to_bytes(),
         seen=seen,
     )
     return bundle.load(path)

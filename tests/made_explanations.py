@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from made_audits import EVIL, LONG
-from plainfilm.evidence import explain
-from plainfilm.evidence.faithfulness import ORDERS, Faithfulness
-from plainfilm.evidence.intervals import UNDEFINED, Estimate
-from plainfilm.evidence.looked import Explanation, Film
+from plainfilm.evidence.explanation import attribution
+from plainfilm.evidence.explanation.faithfulness import ORDERS, Faithfulness
+from plainfilm.evidence.explanation.summary import Explanation, Film
+from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 
 LINE = np.linspace(1, 0.4, 6)
 FAITHFUL = Faithfulness(
@@ -26,7 +26,7 @@ FAITHFUL = Faithfulness(
 
 def film(number: int, *, truth: str = "COVID", answer: str = "COVID", drawn: bool = True, **changed: Any) -> Film:
     pixels = np.random.default_rng(number).integers(0, 256, (64, 64), dtype=np.uint8)
-    shown = explain.overlay(pixels, np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1)))
+    shown = attribution.overlay(pixels, np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1)))
     made = Film(file=f"{truth}/{number}.jpg", truth=truth, answer=answer, probability=0.9371, pixels=pixels, overlay=shown,
                 in_lungs=0.46, lungs_take=0.33, empty=False, drawn=drawn)  # fmt: skip
     return replace(made, **changed)

@@ -3,36 +3,37 @@
 import numpy as np
 from onnx import TensorProto, helper
 
-from plainfilm.model import classifier, onnx_export
+from plainfilm.model import classifier
 from plainfilm.model.classifier import Classifier, Decision
+from plainfilm.model.onnx import from_keras
 
 SIZE, CELL = 64, 8  # pixels of a film and of a cell of the maps
 
 
 def encoder_file(path, kernels, offsets):
     """An encoder of one convolution (c, CELL, CELL) over the film in 0 to 1, ReLU and a global average."""
-    graph = onnx_export.Graph()
+    graph = from_keras.Graph()
     unit = graph.node("Mul", [graph.node("Cast", ["images"], to=1), graph.weight(np.float32(1 / 255))])
     one = graph.node("Unsqueeze", [unit, graph.weight(np.array([1]))])
     weights = [graph.weight(np.asarray(each, np.float32)) for each in (np.asarray(kernels)[:, None], offsets)]
     maps = graph.node("Relu", [graph.node("Conv", [one, *weights], strides=[CELL, CELL])])
     graph.node("Identity", [graph.node("Flatten", [graph.node("GlobalAveragePool", [maps])])], output="features")
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", SIZE, SIZE])
-    features = onnx_export.float_output("features", len(kernels))
+    features = from_keras.float_output("features", len(kernels))
     path.write_bytes(graph.model([images], [features]).SerializeToString())
     return path
 
 
 def head(*layers):
     """A head of (matrix, offset) pairs with ReLU between them, as ONNX."""
-    graph, x = onnx_export.Graph(), "features"
+    graph, x = from_keras.Graph(), "features"
     for number, pair in enumerate(layers):
         x = graph.node("Relu", [x]) if number else x
         x = graph.node("Gemm", [x, *(graph.weight(np.asarray(each, np.float32)) for each in pair)])
     graph.node("Identity", [x], output="logits")
     width, outputs = len(layers[0][0]), len(layers[-1][1])
     inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])]
-    return graph.model(inputs, [onnx_export.float_output("logits", outputs)]).SerializeToString()
+    return graph.model(inputs, [from_keras.float_output("logits", outputs)]).SerializeToString()
 
 
 def square_finder(folder, *, outputs=1):

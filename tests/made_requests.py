@@ -175,9 +175,9 @@ class InThread:
     def __init__(self, app: Any) -> None:
         import uvicorn
 
-        from plainfilm.serve import connections
+        from plainfilm.serve import http_limits
 
-        options = {**connections.options(), "timeout_graceful_shutdown": 1}
+        options = {**http_limits.options(), "timeout_graceful_shutdown": 1}
         self._server = uvicorn.Server(
             uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False, **options)
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plainfilm.cli import app
-from plainfilm.model import recipes, settings
+from plainfilm.model import recipe_schema, recipes
 from plainfilm.model.backbones import BACKBONES, SCALINGS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,7 @@ def test_every_command_stands_in_the_table_of_commands():
 
 def test_every_key_of_a_recipe_is_explained_with_its_default():
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    default = settings.Recipe()
+    default = recipe_schema.Recipe()
     for section in ("backbone", "head", "training", "augmentation", "finetuning", "ensemble", "evaluation"):
         for field in dataclasses.fields(getattr(default, section)):
             row = re.search(rf"^\| `{section}\.{field.name}` \| (.*?) \|", text, re.MULTILINE)

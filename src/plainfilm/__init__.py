@@ -11,16 +11,16 @@ __version__ = "0.1.0"
 NOTICE = "Research use only; not a medical device."  # beside every answer
 
 _WHERE = {
-    "ingest": "plainfilm.pipeline",
-    "train": "plainfilm.pipeline",
-    "audit": "plainfilm.pipeline",
-    "evaluate": "plainfilm.pipeline",
-    "compare": "plainfilm.pipeline",
-    "tune": "plainfilm.tuning",
-    "demo": "plainfilm.pipeline",
-    "describe": "plainfilm.contents",
+    "ingest": "plainfilm.workflows.pipeline",
+    "train": "plainfilm.workflows.pipeline",
+    "audit": "plainfilm.workflows.pipeline",
+    "evaluate": "plainfilm.workflows.pipeline",
+    "compare": "plainfilm.workflows.pipeline",
+    "tune": "plainfilm.workflows.tune",
+    "demo": "plainfilm.workflows.pipeline",
+    "describe": "plainfilm.workflows.info",
     "Store": "plainfilm.data.store",
-    "load": "plainfilm.evidence.prediction",
+    "load": "plainfilm.evidence.inference.predictor",
     "export": "plainfilm.model.export",
     "PlainfilmError": "plainfilm.errors",
 }

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.data import store, store_writing
+from plainfilm.data import store, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.errors import StoreError, UsageError
 
@@ -51,7 +51,7 @@ def columns(n: int, **changes: Any) -> Columns:
 
 
 def written(path: Path, images: np.ndarray, told: Columns | None = None, **attributes: str | int) -> Path:
-    with store_writing.create(path, size=images.shape[1], expected=len(images)) as writer:
+    with store_writer.create(path, size=images.shape[1], expected=len(images)) as writer:
         writer.append(images)
         writer.finish(told or columns(len(images)), keep=np.ones(len(images), bool), attributes=attributes)
     return path
@@ -206,7 +206,7 @@ def test_counts_by_class_and_split():
 
 def test_a_store_appears_only_when_it_is_finished(tmp_path, images):
     target = written(tmp_path / "s.h5", images)
-    with store_writing.create(target, size=SIZE, expected=3) as writer:
+    with store_writer.create(target, size=SIZE, expected=3) as writer:
         writer.append(noise(3, seed=1))
         with Store(target) as old:
             assert len(old) == len(images)
@@ -221,7 +221,7 @@ def test_an_error_while_writing_leaves_the_old_store(tmp_path, images):
     before = target.read_bytes()
 
     def fail_halfway() -> None:
-        with store_writing.create(target, size=SIZE, expected=3) as writer:
+        with store_writer.create(target, size=SIZE, expected=3) as writer:
             writer.append(noise(1))
             raise KeyboardInterrupt
 
@@ -237,7 +237,7 @@ def test_a_dropped_row_leaves_no_trace(tmp_path_factory, images, keep):
     keep = np.array(keep)
     folder = tmp_path_factory.mktemp("keep")
     told = columns(int(keep.sum()))
-    with store_writing.create(folder / "dropped.h5", size=SIZE, expected=40) as writer:
+    with store_writer.create(folder / "dropped.h5", size=SIZE, expected=40) as writer:
         writer.append(images)
         writer.finish(told, keep=keep, attributes={})
     written(folder / "never.h5", images[keep], told)
@@ -262,7 +262,7 @@ def test_a_folder_is_not_overwritten_by_a_store(tmp_path):
     target.mkdir()
     with (
         pytest.raises(StoreError, match=r"^Expected a file to write; received .*s\.h5, a folder"),
-        store_writing.create(target, size=SIZE, expected=1),
+        store_writer.create(target, size=SIZE, expected=1),
     ):
         raise AssertionError("found only after everything was read")
 
@@ -271,7 +271,7 @@ def test_a_store_below_a_file_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(StoreError, match="Choose|choose"),
-        store_writing.create(tmp_path / "file/s.h5", size=SIZE, expected=1),
+        store_writer.create(tmp_path / "file/s.h5", size=SIZE, expected=1),
     ):
         pass
 
@@ -497,7 +497,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(open_folder):
     with (
         nobody(),
         pytest.raises(StoreError, match=r"received: Permission denied\. Free space, or choose another --out"),
-        store_writing.create(open_folder / "s.h5", size=SIZE, expected=1),
+        store_writer.create(open_folder / "s.h5", size=SIZE, expected=1),
     ):
         pass
     assert names(open_folder) == []

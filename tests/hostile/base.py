@@ -20,8 +20,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from plainfilm.model import bundle, onnx_export
+from plainfilm.model import bundle
 from plainfilm.model.classifier import Classifier, Decision
+from plainfilm.model.onnx import from_keras
 
 SIDE = 32
 MEMBERS = (
@@ -165,14 +166,14 @@ def npy(array: np.ndarray) -> bytes:
 
 def network(outputs: int = 1, side: int = SIDE) -> onnx.ModelProto:
     """The mean of each column of an image, times a matrix."""
-    graph = onnx_export.Graph()
+    graph = from_keras.Graph()
     mean = graph.node("ReduceMean", [graph.node("Cast", ["images"], to=1), graph.weight(np.array([1]))], keepdims=0)
     features = graph.node("Identity", [mean], output="features")
     matrix = np.random.default_rng(0).normal(0, 0.02, (side, outputs)).astype(np.float32)
     graph.node("MatMul", [features, graph.weight(matrix)], output="logits")
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", side, side])
     return graph.model(
-        [images], [onnx_export.float_output("features", side), onnx_export.float_output("logits", outputs)]
+        [images], [from_keras.float_output("features", side), from_keras.float_output("logits", outputs)]
     )
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plainfilm.model.augmentation import Altered, alter
-from plainfilm.model.settings import AugmentationSettings
+from plainfilm.model.recipe_schema import AugmentationSettings
 
 NOTHING = AugmentationSettings(rotation=0, shift=0, zoom=0, contrast=0, gamma=0, noise=0, blur=0, cutout=0, flip=False)
 BOUNDS = {

@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plainfilm.errors import BundleError
-from plainfilm.model import bundle, onnx_export
+from plainfilm.model import bundle
 from plainfilm.model.classifier import Classifier, Decision
+from plainfilm.model.onnx import from_keras
 
 METRICS = {"splits": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}}}
 RECIPE = 'name = "default"\n'
 
 
 def network(outputs=1, size=32, *, input_name="images", logits="logits"):
-    graph = onnx_export.Graph()
+    graph = from_keras.Graph()
     mean = graph.node("ReduceMean", [graph.node("Cast", [input_name], to=1), graph.weight(np.array([1]))], keepdims=0)
     features = graph.node("Identity", [mean], output="features")
     matrix = np.random.default_rng(0).normal(0, 0.02, (size, outputs)).astype(np.float32)
     graph.node("MatMul", [features, graph.weight(matrix)], output=logits)
     images = onnx.helper.make_tensor_value_info(input_name, onnx.TensorProto.UINT8, ["n", size, size])
-    outs = [onnx_export.float_output("features", size), onnx_export.float_output(logits, outputs)]
+    outs = [from_keras.float_output("features", size), from_keras.float_output(logits, outputs)]
     return graph.model([images], outs)
 
 

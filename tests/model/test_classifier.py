@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import expit, softmax
 
-from plainfilm.model import classifier, encoder, heads, onnx_export
+from plainfilm.model import classifier, encoder, heads
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
-from plainfilm.model.settings import HeadSettings
+from plainfilm.model.onnx import from_keras
+from plainfilm.model.recipe_schema import HeadSettings
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 
@@ -73,13 +74,13 @@ def test_of_more_than_two_classes_the_most_probable_is_called():
 
 def linear(outputs, size=4, seed=0):
     """A network without a backbone: the mean of the rows of an image, times a matrix."""
-    graph = onnx_export.Graph()
+    graph = from_keras.Graph()
     mean = graph.node("ReduceMean", [graph.node("Cast", ["images"], to=1), graph.weight(np.array([1]))], keepdims=0)
     features = graph.node("Identity", [mean], output="features")
     matrix = np.random.default_rng(seed).normal(0, 0.01, (size, outputs)).astype(np.float32)
     graph.node("MatMul", [features, graph.weight(matrix)], output="logits")
     images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", size, size])
-    outs = [onnx_export.float_output("features", size), onnx_export.float_output("logits", outputs)]
+    outs = [from_keras.float_output("features", size), from_keras.float_output("logits", outputs)]
     return graph.model([images], outs).SerializeToString(), matrix
 
 

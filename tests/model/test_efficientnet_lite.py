@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from plainfilm.errors import WeightsError
-from plainfilm.model import backbones, efficientnet_lite, torch_file, weights
+from plainfilm.model import backbones, efficientnet_lite, torch_checkpoint, weights
 
 MILITARY_UNIFORM = 652  # ImageNet's class of the photograph that comes with matplotlib: Rear Admiral Grace Hopper
 
@@ -13,7 +13,7 @@ def test_the_wheels_weights_recognise_a_labelled_photograph():
 
     row = backbones.BACKBONES["efficientnet_lite0"]
     found = weights.locate(row)
-    tensors = torch_file.read_tensors(found.path)
+    tensors = torch_checkpoint.read_tensors(found.path)
     network = backbones.build(row, 224)
     efficientnet_lite.assign(network, tensors)
     photograph = Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")

@@ -17,20 +17,10 @@ from PIL import Image
 import plainfilm
 from plainfilm import cli
 from plainfilm.errors import ExportError, MissingExtraError, UsageError
-from plainfilm.model import (
-    backbones,
-    bundle,
-    efficientnet_lite,
-    encoder,
-    export,
-    formats,
-    heads,
-    onnx_export,
-    recipes,
-    weights,
-)
+from plainfilm.model import backbones, bundle, efficientnet_lite, encoder, export, formats, heads, recipes, weights
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier, Decision, export_head, join
+from plainfilm.model.onnx import from_keras
 
 SIZE, INPUT = 96, 64
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "keras": ".keras", "tflite": ".tflite"}
@@ -95,12 +85,12 @@ def made_bundle(path, decision):
 
 def tiny_bundle(scale=0.02, decision=DECISIONS["first"], **manifest):
     """A bundle of a network of three nodes, which no backbone of ours is."""
-    graph = onnx_export.Graph()
+    graph = from_keras.Graph()
     mean = graph.node("ReduceMean", [graph.node("Cast", ["images"], to=1), graph.weight(np.array([1]))], keepdims=0)
     matrix = np.random.default_rng(0).normal(0, scale, (32, 1)).astype(np.float32)
     graph.node("MatMul", [graph.node("Identity", [mean], output="features"), graph.weight(matrix)], output="logits")
     images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", 32, 32])
-    outputs = [onnx_export.float_output("features", 32), onnx_export.float_output("logits", 1)]
+    outputs = [from_keras.float_output("features", 32), from_keras.float_output("logits", 1)]
     network = graph.model([images], outputs).SerializeToString()
     return Bundle(Classifier(network, decision), manifest, {}, recipes.load().to_toml(), "", b"", b"")
 
@@ -191,7 +181,7 @@ def test_onnx_keeps_what_an_inner_graph_reads(tmp_path):
         [onnx.helper.make_node("Identity", ["features"], ["inner"])],
         "inner",
         [],
-        [onnx_export.float_output("inner", 6)],
+        [from_keras.float_output("inner", 6)],
     )
     always = onnx.helper.make_node("Constant", [], ["always"], value=onnx.numpy_helper.from_array(np.array(True)))
     either = onnx.helper.make_node("If", ["always"], ["chosen"], then_branch=inner, else_branch=inner)

@@ -16,19 +16,9 @@ import pytest
 
 from made_backbone import SIZE, TINY, pictures, weights_file
 from plainfilm.errors import RecipeError, UsageError, WeightsError
-from plainfilm.model import (
-    backbones,
-    classifier,
-    encoder,
-    finetuning,
-    heads,
-    onnx_check,
-    recipes,
-    training,
-    trunk,
-    weights,
-)
+from plainfilm.model import backbones, classifier, encoder, finetuning, frozen_trunk, heads, recipes, training, weights
 from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.onnx_safety import check
 
 pytestmark = pytest.mark.slow
 
@@ -267,7 +257,7 @@ def test_maps_are_read_back_as_the_trunk_gave_them_as_half_floats_where_these_ho
     images[0, 0, 0] = largest
     numbers = np.flatnonzero(np.random.default_rng(1).integers(3, size=1300) != 1)
     numbers[0] = 0
-    made = trunk.Maps(Through(), numbers, lambda asked: images[asked], about="")
+    made = frozen_trunk.Maps(Through(), numbers, lambda asked: images[asked], about="")
     steps = []
     made.fill(lambda done, every: steps.append((done, every)))
     asked = np.random.default_rng(2).permutation(numbers)[:700]
@@ -296,15 +286,15 @@ def test_maps_that_a_killed_run_left_are_not_made_again():
         asked.append(np.array(numbers))
         return images[numbers]
 
-    killed = trunk.Maps(Through(), np.arange(1300), functools.partial(read, last=1200), about="")
+    killed = frozen_trunk.Maps(Through(), np.arange(1300), functools.partial(read, last=1200), about="")
     with pytest.raises(KeyboardInterrupt):
         killed.fill(lambda _done, _all: None)
     asked.clear()
-    again = trunk.Maps(Through(), np.arange(1300), read, about="")
+    again = frozen_trunk.Maps(Through(), np.arange(1300), read, about="")
     again.fill(lambda _done, _all: None)
     assert np.concatenate([each for each in asked if len(each) > 1]).min() == 1024
     assert (again.read(np.arange(1300)) == 1).all()
-    others = trunk.Maps(Through(), np.arange(1300), read, about="other images")
+    others = frozen_trunk.Maps(Through(), np.arange(1300), read, about="other images")
     assert others.folder != again.folder
 
 
@@ -312,7 +302,7 @@ def test_maps_that_are_no_numbers_are_said_so():
     def read(numbers):
         return np.where(numbers[:, None, None, None] == 70, np.inf, np.ones((len(numbers), 2, 2, 1), np.float32))
 
-    made = trunk.Maps(Through(), np.arange(100), read, about="")
+    made = frozen_trunk.Maps(Through(), np.arange(100), read, about="")
     with pytest.raises(WeightsError, match="Expected finite maps"):
         made.fill(lambda _done, _all: None)
 
@@ -420,7 +410,7 @@ def test_the_exported_network_answers_as_the_tuned_one_in_keras_and_may_go_into_
     expected = np.asarray(until_logits(logits)(features))
     assert np.abs(expected).max() > 0.1
     assert np.abs(received - expected).max() < 1e-4
-    assert onnx_check.check(joined).image_size == SIZE
+    assert check.check(joined).image_size == SIZE
 
 
 def until_logits(head):
@@ -468,13 +458,13 @@ def test_every_row_divides_into_a_trunk_and_blocks_that_together_are_the_network
     assert expected.std() > 0
     trained = []
     for blocks in (1, 3, None):
-        lower, top = trunk.divide(network, row, blocks)
-        received = np.asarray(top(trunk.Trunk(lower, prepare, threads=1).run(images), training=False))
+        lower, top = frozen_trunk.divide(network, row, blocks)
+        received = np.asarray(top(frozen_trunk.Trunk(lower, prepare, threads=1).run(images), training=False))
         assert np.abs(received - expected).max() / np.abs(expected).max() < 1e-4
         trained.append({weight.path for weight in top.trainable_weights})
     assert trained[0] < trained[1] < trained[2] == {weight.path for weight in network.trainable_weights}
     with pytest.raises(RecipeError, match="Expected finetuning.blocks from 1 to [0-9]+, or all"):
-        trunk.divide(network, row, 99)
+        frozen_trunk.divide(network, row, 99)
 
 
 def test_an_onnx_file_of_the_users_cannot_be_tuned_and_this_is_said(made, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from plainfilm.model import heads, recipes
-from plainfilm.model.settings import HeadSettings
+from plainfilm.model.recipe_schema import HeadSettings
 
 
 @pytest.mark.parametrize(

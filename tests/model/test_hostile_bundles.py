@@ -172,7 +172,7 @@ def test_opening_a_real_network_takes_no_more_than_twice_its_size(tmp_path, monk
     from plainfilm.model import classifier, encoder, heads
     from plainfilm.model.backbones import BACKBONES
     from plainfilm.model.classifier import Classifier, Decision
-    from plainfilm.model.settings import HeadSettings
+    from plainfilm.model.recipe_schema import HeadSettings
 
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     lite = BACKBONES["efficientnet_lite0"]

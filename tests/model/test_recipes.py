@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import recipes
-from plainfilm.model.settings import (
+from plainfilm.model.recipe_schema import (
     BackboneSettings,
     EvaluationSettings,
     HeadSettings,

@@ -10,7 +10,7 @@ from made_files import Pictures
 from plainfilm.errors import RecipeError
 from plainfilm.model import encoder, heads, recipes, training
 from plainfilm.model.backbones import BACKBONES
-from plainfilm.model.settings import HeadSettings
+from plainfilm.model.recipe_schema import HeadSettings
 from plainfilm.model.training import Part
 
 LITE0 = BACKBONES["efficientnet_lite0"]

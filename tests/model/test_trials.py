@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from plainfilm.errors import SplitError
 from plainfilm.model import trials
 from plainfilm.model.encoder import Features
-from plainfilm.model.space import Space
+from plainfilm.model.search_space import Space
 from plainfilm.model.trials import Diverged, Fold, Material, StoppedEarly
 
 N, WIDTH = 90, 6

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import plainfilm
-from plainfilm import pipeline
 from plainfilm.data import phantom
+from plainfilm.workflows import pipeline
 
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 _QUICK = {"backbone.input_size": 96, "training.epochs": 3}

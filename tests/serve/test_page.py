@@ -13,8 +13,8 @@ from PIL import Image
 
 from made_requests import started
 from plainfilm import NOTICE
-from plainfilm.answering import as_csv
-from plainfilm.evidence.standing import About
+from plainfilm.cli.predictions import as_csv
+from plainfilm.evidence.inference.context import About
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright to drive a browser")
 pytest.importorskip("fastapi", reason="needs the extra `serve`")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import cyclopts
 
 from plainfilm import NOTICE, __version__
-from plainfilm.cli import looking, making, serving, using
-from plainfilm.cli.showing import fail
+from plainfilm.cli import inspect_commands, model_commands, serve_command, training_commands
+from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
 
 app = cyclopts.App(
@@ -24,16 +24,23 @@ weights_app = cyclopts.App(
 )
 app.command(weights_app)
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(making.demo, making.ingest, making.train, making.audit, making.compare, making.tune),
-    *(using.predict, using.evaluate, using.export),
-    serving.serve,
-    *(looking.info, looking.doctor),
+    *(
+        training_commands.demo,
+        training_commands.ingest,
+        training_commands.train,
+        training_commands.audit,
+        training_commands.compare,
+        training_commands.tune,
+    ),
+    *(model_commands.predict, model_commands.evaluate, model_commands.export),
+    serve_command.serve,
+    *(inspect_commands.info, inspect_commands.doctor),
 )
 for _command in _COMMANDS:
     app.command(_command)
-weights_app.command(looking.weights_list, name="list")
-weights_app.command(looking.weights_fetch, name="fetch")
-weights_app.command(looking.weights_import, name="import")
+weights_app.command(inspect_commands.weights_list, name="list")
+weights_app.command(inspect_commands.weights_fetch, name="fetch")
+weights_app.command(inspect_commands.weights_import, name="import")
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import pool, raster, squares
-from plainfilm.data.decoding.picture import (
+from plainfilm.data.decoding import process_pool, raster, resizing
+from plainfilm.data.decoding.decoded import (
     MAX_BYTES,
     MAX_PIXELS,
     MIN_SIDE_PX,
@@ -30,7 +30,7 @@ from plainfilm.data.decoding.picture import (
     crashed,
     refusal,
 )
-from plainfilm.data.decoding.squares import unfitted
+from plainfilm.data.decoding.resizing import unfitted
 from plainfilm.errors import ImageError, UsageError
 
 __all__ = [
@@ -122,7 +122,7 @@ def decode(data: bytes, *, size: int = 256, fit: str = "stretch") -> Radiograph:
     _check_length(len(data))
     with _enough_memory():
         picture = _sound(data, size, fit)
-        pixels = np.array(squares.fit(picture, size, fit))
+        pixels = np.array(resizing.fit(picture, size, fit))
     return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
 
 
@@ -142,7 +142,7 @@ def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
         left, top, right, bottom = picture.box
         shrunk = min(1.0, longest_px / max(right - left, bottom - top))
         size = (max(1, round((right - left) * shrunk)), max(1, round((bottom - top) * shrunk)))
-        return np.array(squares.resized(picture.gray, size, picture.box))
+        return np.array(resizing.resized(picture.gray, size, picture.box))
 
 
 def _sound(data: bytes, size: int, fit: str) -> Picture:
@@ -180,7 +180,7 @@ def read_many(
     _check_options(size, fit)
     if workers < 1 or batch < 1:
         raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
-    return pool.ordered(
+    return process_pool.ordered(
         partial(_outcome, size=size, fit=fit), paths, workers=workers, held=batch, crashed=lambda _: crashed()
     )
 
@@ -327,4 +327,4 @@ def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") ->
     if gray.shape == (size, size):
         return gray
     whole = (0, 0, gray.shape[1], gray.shape[0])
-    return np.array(squares.fit(Picture(Image.fromarray(gray), whole, {}), size, fit))
+    return np.array(resizing.fit(Picture(Image.fromarray(gray), whole, {}), size, fit))

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import duplicates, images, split, store, store_writing
+from plainfilm.data import duplicates, images, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.data.store_writing import StoreWriter
+from plainfilm.data.store_writer import StoreWriter
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
 BATCH = 32
@@ -121,7 +121,7 @@ def fill_store(
     entries = [catalog.entries[index] for index in order]
     outcomes = images.read_many((entry.path for entry in entries), size=size, fit=fit, workers=workers)
     with (
-        store_writing.create(out, size=size, expected=len(entries)) as writer,
+        store_writer.create(out, size=size, expected=len(entries)) as writer,
         tempfile.TemporaryFile(dir=out.parent) as file,
     ):
         read = _Read(duplicates.ThumbnailFile(file))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from plainfilm.model.settings import AugmentationSettings
+from plainfilm.model.recipe_schema import AugmentationSettings
 
 _VERSION = 1
 

@@ -16,10 +16,11 @@ import numpy as np
 
 from plainfilm.data.files import written_whole
 from plainfilm.errors import BundleError
-from plainfilm.model import golden, manifest, members, onnx_check, signing
+from plainfilm.model import bundle_zip, golden, manifest, signing
+from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.manifest import FORMAT, VERSION
-from plainfilm.model.members import Damaged
+from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
 
 BESIDE = 128 << 20  # bytes that opening takes at most beside twice the file's size, for images of up to 512 px
@@ -166,7 +167,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
 
 
 def _open(path: Path, key: Path | None) -> Bundle:
-    with members.opened(path) as archive:
+    with bundle_zip.opened(path) as archive:
         first = archive.read(_MANIFEST, _LIMITS[_MANIFEST])
         told = manifest.parse(first)
         _check_version(path, told)  # before its names: a newer one may have others
@@ -197,7 +198,7 @@ def _check_version(path: Path, told: Mapping[str, Any]) -> None:
 
 
 def _check_network(told: Mapping[str, Any], contents: Mapping[str, bytes], decision: Decision) -> None:
-    network = onnx_check.check(contents[_NETWORK])
+    network = check.check(contents[_NETWORK])
     if told.get("preprocessing", {}).get("image_size", network.image_size) != network.image_size:
         raise Damaged("its network takes images of another size than its manifest says")
     widths = (1, 2) if len(decision.classes) == 2 else (len(decision.classes),)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model.encoder import BATCH, Encoder, Features, processors
-from plainfilm.model.settings import Recipe
+from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.training import Fitted
 
 _ROWS = 1024  # features a step through the head: 5 MB at most
@@ -176,13 +176,13 @@ def export_head(head: Any) -> bytes:
     """Export a trained Keras head (`heads.build_head`) as ONNX: float32 "features" (n, width) to "logits" (n, outputs)."""
     from onnx import TensorProto, helper
 
-    from plainfilm.model import onnx_export
+    from plainfilm.model.onnx import from_keras
 
-    graph = onnx_export.Graph()
-    onnx_export.add_keras(graph, head, "features", until="logits", output="logits")
+    graph = from_keras.Graph()
+    from_keras.add_keras(graph, head, "features", until="logits", output="logits")
     inputs = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", head.inputs[0].shape[1]])
     return bytes(
-        graph.model([inputs], [onnx_export.float_output("logits", head.get_layer("logits").units)]).SerializeToString()
+        graph.model([inputs], [from_keras.float_output("logits", head.get_layer("logits").units)]).SerializeToString()
     )
 
 
@@ -194,16 +194,16 @@ def join(encoder: Path, head: bytes) -> bytes:
     """
     import onnx
 
-    from plainfilm.model import prelude, slopes
+    from plainfilm.model.onnx import gradients, preprocessing
 
     body, top = onnx.load(encoder), onnx.load_from_string(head)
     top.opset_import[0].version, top.ir_version = body.opset_import[0].version, body.ir_version
     top.graph.name = "head"
     joined = onnx.compose.merge_models(body, onnx.compose.add_prefix(top, "head_", rename_inputs=False, rename_outputs=False),
                                        io_map=[("features", "features")], outputs=["features", "logits"])  # fmt: skip
-    if not prelude.is_cropped(joined):
-        with contextlib.suppress(slopes.Unsloped):
-            slopes.add_outputs(joined)
+    if not preprocessing.is_cropped(joined):
+        with contextlib.suppress(gradients.Unsloped):
+            gradients.add_outputs(joined)
     return bytes(joined.SerializeToString())
 
 

@@ -19,7 +19,7 @@ from plainfilm.data.files import written_whole
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import weights
 from plainfilm.model.backbones import SCALINGS, Backbone
-from plainfilm.model.machine import processors as processors  # others find it here
+from plainfilm.model.cpus import processors as processors  # others find it here
 
 BATCH = 8  # larger batches leave the processor's cache: measured 5 to 10 % slower at 32
 _EXPORT_VERSION = 2
@@ -225,17 +225,17 @@ def to_onnx(network: Any, prepare: Preprocessing) -> Any:
     onnx.ModelProto
         uint8 "images" (n, image_size, image_size) to float32 "features" (n, width).
     """
-    from plainfilm.model import onnx_export
+    from plainfilm.model.onnx import from_keras
 
-    graph = onnx_export.Graph()
-    onnx_export.add_keras(graph, network, _prelude(graph, prepare), output="features")
-    features = onnx_export.float_output("features", network.outputs[0].shape[-1])
+    graph = from_keras.Graph()
+    from_keras.add_keras(graph, network, _prelude(graph, prepare), output="features")
+    features = from_keras.float_output("features", network.outputs[0].shape[-1])
     return graph.model([_images_input(prepare)], [features])
 
 
 def _prelude(graph: Any, prepare: Preprocessing, *, channels_last: bool = False) -> str:
     """Add the preprocessing to an ONNX graph and return the name of its output."""
-    from plainfilm.model import prelude
+    from plainfilm.model.onnx import preprocessing as prelude
 
     x = prelude.add(
         graph,
@@ -262,9 +262,9 @@ def _from_keras(backbone: Backbone, prepare: Preprocessing, found: weights.Weigh
 
 def _around_onnx(path: Path, prepare: Preprocessing) -> Any:
     """Put the preprocessing before a user's ONNX file that maps float images (channels first or last) to features."""
-    from plainfilm.model import onnx_around
+    from plainfilm.model.onnx import user_backbone
 
-    return onnx_around.with_prelude(
+    return user_backbone.with_prelude(
         path,
         prepare.input_size,
         _images_input(prepare),

@@ -20,9 +20,9 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, checkpoints, encoder, training, weights
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.encoder import Encoder, Preprocessing
-from plainfilm.model.settings import FinetuningSettings, Recipe, parse_blocks
+from plainfilm.model.frozen_trunk import divide, mapped
+from plainfilm.model.recipe_schema import FinetuningSettings, Recipe, parse_blocks
 from plainfilm.model.training import Course, Fitted, Part
-from plainfilm.model.trunk import divide, mapped
 
 _VERSION = 1
 _AHEAD = 2  # batches read while one is trained on

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import plainfilm
 from plainfilm import NOTICE
 from plainfilm.errors import MissingExtraError, UsageError
-from plainfilm.model import rebuilt
+from plainfilm.model import keras_rebuild
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 
@@ -150,7 +150,7 @@ def _open_openvino(path: Path) -> Run:
 def _keras_model(bundle: Bundle) -> Any:
     import keras
 
-    logits = rebuilt.keras_model(bundle)
+    logits = keras_rebuild.keras_model(bundle)
     matrix, offset = affine(bundle.classifier.decision, logits.outputs[0].shape[-1])
     calibration = keras.layers.Dense(len(offset), name="calibration")
     probabilities = keras.layers.Softmax(name="probabilities")(calibration(logits.outputs[0]))

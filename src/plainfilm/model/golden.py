@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.encoder import processors
-from plainfilm.model.members import Damaged
-from plainfilm.model.onnx_check import Checked
+from plainfilm.model.onnx_safety.check import Checked
 
 MOST_IMAGES = 8
 _TOLERANCE = 1e-3  # of a logit; other processors add in another order

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from plainfilm.model.settings import HeadSettings, parse_layers
+from plainfilm.model.recipe_schema import HeadSettings, parse_layers
 
 
 def output_kind(settings: HeadSettings, classes: int) -> str:

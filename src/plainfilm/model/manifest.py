@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Decision
-from plainfilm.model.members import Damaged
 
 FORMAT = "plainfilm-bundle"
 VERSION = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from plainfilm.errors import RecipeError
-from plainfilm.model.settings import EnsembleSettings, Recipe, parse_blocks, parse_layers, parse_threshold
+from plainfilm.model.recipe_schema import EnsembleSettings, Recipe, parse_blocks, parse_layers, parse_threshold
 
 
 def names() -> list[str]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from plainfilm.errors import RecipeError
 from plainfilm.model import heads
 from plainfilm.model.encoder import Features
-from plainfilm.model.interrupts import held
-from plainfilm.model.settings import Recipe
+from plainfilm.model.keyboard_interrupt import held
+from plainfilm.model.recipe_schema import Recipe
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
 _VALIDATION_BATCH = 512

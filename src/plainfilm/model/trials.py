@@ -15,8 +15,8 @@ from plainfilm.data import split as splitting
 from plainfilm.errors import RecipeError, SplitError
 from plainfilm.model import heads, training
 from plainfilm.model.encoder import Features
-from plainfilm.model.settings import Recipe
-from plainfilm.model.space import Key, Space, Trial
+from plainfilm.model.recipe_schema import Recipe
+from plainfilm.model.search_space import Key, Space, Trial
 
 _ROWS = 1024  # features a step through the head
 Score = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]

@@ -12,7 +12,7 @@ from typing import Any
 
 from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError, WeightsError
-from plainfilm.model import backbones, blocks, efficientnet_lite, torch_file
+from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
 
 
@@ -133,7 +133,7 @@ def network(backbone: Backbone, input_size: int, weights: WeightsFile) -> Any:
     """
     whole = backbones.build(backbone, input_size)
     load_into(whole, backbone, weights)
-    return blocks.shortened(whole, backbone)
+    return backbone_blocks.shortened(whole, backbone)
 
 
 def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
@@ -164,7 +164,7 @@ def _first_line(error: BaseException) -> str:
 
 def _read_tensors(path: Path) -> dict[str, Any]:
     if path.suffix != ".safetensors":
-        return torch_file.read_tensors(path)
+        return torch_checkpoint.read_tensors(path)
     import safetensors
     import safetensors.numpy
 
@@ -193,7 +193,7 @@ def import_file(name: str, file: Path) -> WeightsFile:
         if suffix == ".safetensors" and file.suffix != ".safetensors":
             import safetensors.numpy
 
-            safetensors.numpy.save_file(torch_file.read_tensors(file), partial)
+            safetensors.numpy.save_file(torch_checkpoint.read_tensors(file), partial)
         else:
             shutil.copyfile(file, partial)
     return WeightsFile(target, file_sha256(target), "imported")

@@ -15,9 +15,9 @@ from pydicom import dcmread
 from made_dicom import ABOUT, MODEL, FakeExaminer, examined, has, instance, instance_bytes
 from made_files import dicom_bytes
 from plainfilm import NOTICE
-from plainfilm.serve.dicom import capture, header, report
-from plainfilm.serve.dicom.judging import _made, _pair
-from plainfilm.serve.dicom.words import Answer, percent
+from plainfilm.serve.dicom import header, secondary_capture, structured_report
+from plainfilm.serve.dicom.narrative import Answer, percent
+from plainfilm.serve.dicom.worker import _made, _pair
 
 IDENTITY = FakeExaminer().identity
 
@@ -64,7 +64,7 @@ def numbers(dataset) -> dict[str, float]:
 
 
 def test_the_report_holds_the_answer_and_what_it_is_worth(tmp_path):
-    (tmp_path / "sr.dcm").write_bytes(report.made(source_of(instance_bytes()), answer()))
+    (tmp_path / "sr.dcm").write_bytes(structured_report.made(source_of(instance_bytes()), answer()))
     read = hd.sr.srread(tmp_path / "sr.dcm")
     assert numbers(read) == {"Probability of COVID": 0.93, "Probability of NORMAL": 0.07}
     assert codes(read)["Class at the threshold"] == "COVID"
@@ -116,7 +116,7 @@ def test_both_are_in_the_image_s_study_and_say_what_they_are():
 
 def test_the_capture_shows_the_film_undistorted_with_words_below():
     shown = answer().examined
-    pixels = capture.picture(answer())
+    pixels = secondary_capture.picture(answer())
     height, width = shown.view.shape
     left = (pixels.shape[1] - width) // 2
     quiet = pixels[:80, left : left + width][:, :80]  # where nothing spoke for the answer, the film is as it was
@@ -124,14 +124,15 @@ def test_the_capture_shows_the_film_undistorted_with_words_below():
     assert pixels.shape[0] > height + 60
     assert (pixels[height:] > 180).mean() > 0.005
     assert np.array_equal(
-        np.asarray(dcmread(io.BytesIO(capture.made(source_of(instance_bytes()), answer()))).pixel_array), pixels
+        np.asarray(dcmread(io.BytesIO(secondary_capture.made(source_of(instance_bytes()), answer()))).pixel_array),
+        pixels,
     )
 
 
 def test_the_capture_warns_where_the_accuracy_is_worth_little(monkeypatch):
     lines = []
-    monkeypatch.setattr(capture, "_wrapped", lambda text, *_: lines.append(text) or [text])
-    capture.picture(answer("flagged"))
+    monkeypatch.setattr(secondary_capture, "_wrapped", lambda text, *_: lines.append(text) or [text])
+    secondary_capture.picture(answer("flagged"))
     assert lines[0] == "COVID (flagged): probability 93 %"
     assert NOTICE in lines
     assert "Not audited. It is worth what it was tested on." in lines
@@ -142,7 +143,7 @@ def test_the_uids_are_the_same_each_time_and_others_for_another_image_or_model()
     assert [each.SOPInstanceUID for each in first] == [each.SOPInstanceUID for each in again]
     assert [each.SeriesInstanceUID for each in first] == [each.SeriesInstanceUID for each in again]
     everything = {each.SOPInstanceUID for each in (*first, *made(SOPInstanceUID="1.2.3"))}
-    everything.add(str(header.answer_uid(instance().SOPInstanceUID, "another model", report.KIND)))
+    everything.add(str(header.answer_uid(instance().SOPInstanceUID, "another model", structured_report.KIND)))
     assert len(everything) == 5
     assert first[0].SOPInstanceUID == header.answer_uid(instance().SOPInstanceUID, MODEL, "report")
     assert all(header.is_uid(each) for each in everything)

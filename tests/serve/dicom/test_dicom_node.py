@@ -25,7 +25,7 @@ from made_dicom import (
     until,
 )
 from plainfilm.errors import PlainfilmError, UsageError
-from plainfilm.serve.dicom import connection, delivery
+from plainfilm.serve.dicom import bounded_association, delivery
 from plainfilm.serve.dicom.node import Node
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
 
@@ -298,7 +298,7 @@ class TestHostileConnections:
 
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch):
-        monkeypatch.setattr(connection, "_PDU_S", 0.5)
+        monkeypatch.setattr(bounded_association, "_PDU_S", 0.5)
 
     def _ended(self, port, *pieces, wait_s=0.0):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
@@ -345,7 +345,7 @@ class TestHostileConnections:
     def test_each_bound_aborts_the_association_alone(self, start, monkeypatch, name, value):
         node = start()
         with monkeypatch.context() as patch:
-            patch.setattr(connection, name, value)
+            patch.setattr(bounded_association, name, value)
             assert sent(node.port, instance(PixelData=bytes(4_000_000))) in ([None], [])
         assert node.counts()["received"] == 0
         assert sent(node.port, instance(PixelData=bytes(4_000_000))) == [0]
@@ -372,7 +372,7 @@ class TestHostileConnections:
         assert echoed(node.port) == 0
 
     def test_idle_connections_are_bounded(self, start, monkeypatch):
-        monkeypatch.setattr(connection.BoundedServer, "most_connections", 4)
+        monkeypatch.setattr(bounded_association.BoundedServer, "most_connections", 4)
         node = start()
         held = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(12)]
         try:

@@ -12,7 +12,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from made_dicom import FakeExaminer, free_port, has, instance, instance_bytes, sent, uid, until
 from made_orthanc import Orthanc, missing, own_network
-from plainfilm.serve.dicom.dicomweb import Service
+from plainfilm.serve.dicom.dicomweb_client import Service
 from plainfilm.serve.dicom.node import Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]

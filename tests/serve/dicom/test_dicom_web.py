@@ -10,11 +10,11 @@ import pytest
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
 from made_dicom import MODEL, FakeExaminer, free_port, instance, instance_bytes, uid, until
-from plainfilm.serve.dicom import dicomweb, header, report, stow
-from plainfilm.serve.dicom.dicomweb import Service, ServiceError
+from plainfilm.serve.dicom import dicomweb_client, header, stow_rs, structured_report
+from plainfilm.serve.dicom.dicomweb_client import Service, ServiceError
+from plainfilm.serve.dicom.dicomweb_poller import polled
 from plainfilm.serve.dicom.node import Node
 from plainfilm.serve.dicom.peers import Peer
-from plainfilm.serve.dicom.polling import polled
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
 
 TODAY = datetime.date(2026, 11, 25)
@@ -72,7 +72,7 @@ def multipart(data, boundary="xx"):
 
 
 def test_a_request_s_instances_are_stored_and_named_in_the_answer(spool):
-    status, said = stow.received(spool, [instance_bytes("one"), instance_bytes("two")])
+    status, said = stow_rs.received(spool, [instance_bytes("one"), instance_bytes("two")])
     assert status == 200
     assert [each["00081155"]["Value"] for each in said["00081199"]["Value"]] == [[uid("one")], [uid("two")]]
     assert "00081198" not in said
@@ -95,27 +95,27 @@ def test_what_cannot_be_stored_is_named_with_its_reason(spool):
         instance_bytes("lost", StudyInstanceUID=None),
         b"GIF89a" + bytes(500),
     ]
-    status, said = stow.received(spool, parts)
+    status, said = stow_rs.received(spool, parts)
     assert status == 202
     reasons = [each["00081197"]["Value"][0] for each in said["00081198"]["Value"]]
     assert reasons == [0xC000, 0x0122, 0x0122, 0x0122, 0xA900, 0xC000]
-    assert stow.received(spool, parts[1:])[0] == 409
-    assert stow.received(spool, [])[0] == 409
+    assert stow_rs.received(spool, parts[1:])[0] == 409
+    assert stow_rs.received(spool, [])[0] == 409
 
 
 def test_a_study_that_the_request_does_not_name_is_refused(spool):
-    assert stow.received(spool, [instance_bytes()], study=uid("another"))[0] == 409
-    assert stow.received(spool, [instance_bytes()], study=uid("study one"))[0] == 200
+    assert stow_rs.received(spool, [instance_bytes()], study=uid("another"))[0] == 409
+    assert stow_rs.received(spool, [instance_bytes()], study=uid("study one"))[0] == 200
 
 
 def test_a_full_spool_is_unavailable(spool):
-    assert stow.received(spool, [instance_bytes(name) for name in "abc"])[0] == 200
-    assert stow.received(spool, [instance_bytes("d")])[0] == 503
-    assert stow.received(spool, [instance_bytes("a"), instance_bytes("d")])[0] == 202
+    assert stow_rs.received(spool, [instance_bytes(name) for name in "abc"])[0] == 200
+    assert stow_rs.received(spool, [instance_bytes("d")])[0] == 503
+    assert stow_rs.received(spool, [instance_bytes("a"), instance_bytes("d")])[0] == 202
 
 
 def test_what_came_by_stow_is_kept_with_our_own_head(spool):
-    stow.received(spool, [b"MZ" + instance_bytes()[2:]])  # a preamble that is a program's head
+    stow_rs.received(spool, [b"MZ" + instance_bytes()[2:]])  # a preamble that is a program's head
     _, file = spool.next(0)
     assert file.read_bytes()[:132] == bytes(128) + b"DICM"
 
@@ -123,8 +123,8 @@ def test_what_came_by_stow_is_kept_with_our_own_head(spool):
 def test_polling_fetches_what_has_no_report_yet(spool, service):
     study, series = uid("study one"), uid("series one")
     source = instance()
-    own = header.series_uid(source, MODEL, report.KIND)
-    answered = {"00080018": header.answer_uid(uid("old"), MODEL, report.KIND)}
+    own = header.series_uid(source, MODEL, structured_report.KIND)
+    answered = {"00080018": header.answer_uid(uid("old"), MODEL, structured_report.KIND)}
     cr = str(source.SOPClassUID)
     service.replies = {
         "/series": listed({"0020000D": study, "0020000E": series}),
@@ -167,7 +167,7 @@ def test_a_service_that_answers_otherwise_is_an_error(service, reply):
 
 @pytest.mark.parametrize("port", ["closed", "silent"])
 def test_a_service_that_is_away_is_an_error(monkeypatch, port):
-    monkeypatch.setattr(dicomweb, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(dicomweb_client, "_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         number = silent.getsockname()[1] if port == "silent" else free_port()
         with pytest.raises(ServiceError, match="no answer"):
@@ -175,7 +175,7 @@ def test_a_service_that_is_away_is_an_error(monkeypatch, port):
 
 
 def test_more_bytes_than_an_image_may_have_are_not_fetched(service, monkeypatch):
-    monkeypatch.setattr(dicomweb, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(dicomweb_client, "MAX_BYTES", 10_000)
     service.replies = {"/studies/1/series/2/instances/3": multipart(bytes(100_000))}
     with pytest.raises(ServiceError, match="more than"):
         Service(service.url).fetch("1", "2", "3")
@@ -244,7 +244,7 @@ def test_answers_by_stow_end_as_the_service_says(tmp_path, service, status, body
     node = Node(FakeExaminer(), port=0, ae_title="X", spool=tmp_path / "s", peers=peers, pause_s=0.01)
     node.start()
     try:
-        stow.put(node.spool, instance_bytes(), sender="PACS")
+        stow_rs.put(node.spool, instance_bytes(), sender="PACS")
         until(lambda: node.counts()["judged"] == 1 and node.counts()["undelivered"] == 0)
         assert node.counts()["failed"] == failed
         assert node.counts()["delivered"] == 2 - failed

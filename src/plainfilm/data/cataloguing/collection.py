@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from plainfilm.data.cataloguing import folders, headers
-from plainfilm.data.cataloguing.listing import (
+from plainfilm.data.cataloguing.entry import (
     SPLITS,
     Entry,
     Names,

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import apply_windowing
 
-from plainfilm.data.decoding.picture import Remarks
+from plainfilm.data.decoding.decoded import Remarks
 
 # What pydicom and the decoders below it raise on damaged files; found by mutating files of every transfer syntax.
 PYDICOM_ERRORS = (

@@ -27,8 +27,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from plainfilm.data.decoding.decoded import MAX_BYTES, Picture, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
-from plainfilm.data.decoding.picture import MAX_BYTES, Picture, Remarks, check_size, colour_remarks, refusal
 from plainfilm.errors import ImageError
 
 MAX_INFLATED_BYTES = 4 * MAX_BYTES

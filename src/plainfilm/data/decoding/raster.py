@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from plainfilm.data.decoding.picture import Box, Picture, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding.decoded import Box, Picture, Remarks, check_size, colour_remarks, refusal
 
 DEPTHS_BITS = (8, 10, 12, 14, 16)
 

@@ -18,11 +18,11 @@ from pynetdicom import AE
 from pynetdicom.status import code_to_category
 
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
-from plainfilm.serve.dicom.dicomweb import Service, ServiceError, failure, said
+from plainfilm.serve.dicom.background_task import Task
+from plainfilm.serve.dicom.dicomweb_client import Service, ServiceError, failure, said
+from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.spool import Spool
-from plainfilm.serve.dicom.task import Task
-from plainfilm.serve.dicom.telling import told
 
 LONGEST_PAUSE_S = 60.0
 _TOGETHER = 32  # entries over one association

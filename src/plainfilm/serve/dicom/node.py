@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from plainfilm.errors import UsageError
-from plainfilm.serve.dicom import peers, receiving
+from plainfilm.serve.dicom import peers, store_scp
+from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.delivery import Courier
-from plainfilm.serve.dicom.judging import Examines, Worker
-from plainfilm.serve.dicom.polling import EVERY_S, Poller
-from plainfilm.serve.dicom.receiving import Reception
+from plainfilm.serve.dicom.dicomweb_poller import EVERY_S, Poller
+from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
-from plainfilm.serve.dicom.task import Task
-from plainfilm.serve.dicom.telling import told
+from plainfilm.serve.dicom.store_scp import Reception
+from plainfilm.serve.dicom.worker import Examines, Worker
 
 
 class Node:
@@ -152,5 +152,5 @@ def _known(texts: Iterable[str], answer_to: str | None, poll: str | None) -> dic
 
 def _silence() -> None:
     """Keep the libraries from quoting patients: pydicom warns with the values that it finds odd."""
-    receiving.quiet()
+    store_scp.quiet()
     warnings.filterwarnings("ignore", module=r"(pydicom|pynetdicom|highdicom)(\..*)?")

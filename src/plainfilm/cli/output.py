@@ -1,0 +1,89 @@
+"""What the terminal shows while a command runs and when it is done."""
+
+import json
+import logging
+import shlex
+import sys
+from typing import Any
+
+from plainfilm import NOTICE
+
+
+def load_keras(progress: Any) -> None:
+    """Import Keras, which takes seconds, in sight of who waits."""
+    from plainfilm.cli import terminal
+
+    progress("Loading Keras", 0, 1, "")
+    with terminal.muted_native_logs():
+        import keras  # noqa: F401
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each head is a graph of its own, which it warns of
+    progress("Loading Keras", 1, 1, "")
+
+
+def typed() -> str:
+    """Give the command as it was typed."""
+    return shlex.join(["plainfilm", *sys.argv[1:]])
+
+
+def show_ingested(done: Any, *, as_json: bool) -> None:
+    """Say what an ingest has made, and what to do next."""
+    from plainfilm.cli import terminal
+    from plainfilm.data.ingest import problems_path
+
+    left_out = sum(problem.fatal for problem in done.problems)
+    if as_json:
+        print(json.dumps({"store": str(done.path), "images": done.images, "classes": done.classes, "counts": done.counts, "problems": len(done.problems),
+                          "left_out": left_out, "exact_duplicates": done.exact, "near_duplicates": done.near, "label_conflicts": done.conflicts,
+                          "leaking_images": done.leakage.images if done.leakage else 0}))  # fmt: skip
+        return
+    unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
+    terminal.say(
+        terminal.class_table(done.counts, unlabelled=unlabelled), "", f"{done.images:,} radiographs in {done.path}"
+    )
+    if done.exact or done.near:
+        kept = "" if done.leakage else " Each group stays in one part of the split."
+        terminal.say(f"Pairs of duplicates: {done.exact:,} the same, {done.near:,} nearly the same.{kept}")
+    if done.leakage and done.leakage.images:
+        terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
+    if len(done.sources) == 1:
+        terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
+    if done.problems:
+        flagged = len(done.problems) - left_out
+        terminal.say(
+            f"{left_out:,} reasons why files were left out, {flagged:,} remarks on files kept: see {problems_path(done.path)}"
+        )
+    terminal.say("", f"Next: plainfilm train {done.path} --out run")
+
+
+def show_run(run: Any, *, as_json: bool) -> None:
+    """Say what a training has come to, and what that is worth."""
+    from plainfilm.cli import terminal
+    from plainfilm.evidence.evaluation.tested_part import tested
+    from plainfilm.reporting.formatting import WHERE
+
+    metrics = run.metrics
+    if as_json:
+        print(json.dumps(metrics))
+        return
+    (part, test), validation = tested(metrics["splits"]), metrics["splits"]["validation"]
+    terminal.say(
+        "",
+        terminal.metric_table(test, validation, WHERE[part]),
+        "",
+        terminal.confusion(test["confusion_matrix"], metrics["classes"]),
+        "",
+    )
+    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics, WHERE[part]))
+    if metrics["test_openings"] > 1:
+        terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
+    terminal.say(
+        "",
+        f"Open {run.folder / 'report.html'}",
+        terminal.styled(NOTICE, "dim"),
+    )
+
+
+def fail(message: str, hint: str, code: int) -> None:
+    """End with one line and an exit code."""
+    print(f"plainfilm: {message} {hint}".strip(), file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,130 @@
+"""How `plainfilm predict` prints its answers, one at a time: lines for people, CSV, JSON."""
+
+import csv
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from rich.text import Text
+
+from plainfilm import NOTICE
+from plainfilm.cli.terminal import say, styled, worth
+from plainfilm.evidence.inference.context import About
+from plainfilm.evidence.inference.predictor import Prediction
+
+_STYLES = {"ok": "", "flagged": "yellow", "refused": "bold yellow", "unreadable": "red"}
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many answers of each kind have passed, and the last one."""
+
+    labels: Counter[str] = field(default_factory=Counter)
+    levels: Counter[str] = field(default_factory=Counter)
+    last: Prediction | None = None
+
+    def watch(self, answers: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Count answers on their way."""
+        for answer in answers:
+            self.labels[answer.label or ""] += 1
+            self.levels[answer.level] += 1
+            self.last = answer
+            yield answer
+
+    @property
+    def all_unreadable(self) -> bool:
+        """Whether nothing could be answered."""
+        return self.levels.total() > 0 and self.levels["unreadable"] == self.levels.total()
+
+
+def as_lines(answers: Iterable[Prediction], about: About) -> None:
+    """Print a line an answer."""
+    wide = max(len("unreadable"), *map(len, about.classes))
+    heads = [f"{about.positive or 'most probable':>13}", *_moved_head(about), f"{'class':<{wide}}", "file"]
+    say(styled("  ".join(heads), "dim"))
+    for answer in answers:
+        say(_line(answer, about, wide))
+
+
+def _moved_head(about: About) -> list[str]:
+    moved = about.positive is not None and about.prevalence != about.calibrated_at
+    return [f"{f'at {100 * (about.prevalence or 0):g} %':>9}"] if moved else []
+
+
+def _line(answer: Prediction, about: About, wide: int) -> Text:
+    shown = max(answer.probabilities.values(), default=None)
+    if about.positive is not None:
+        shown = answer.probabilities.get(about.positive)
+    numbers = f"{_percent(shown):>13}  "
+    if _moved_head(about):
+        numbers += f"{_percent(answer.at_prevalence):>9}  "
+    said, remarks = answer.label or answer.level, _remarks(answer)
+    return Text.assemble(
+        numbers,
+        (f"{said:<{wide}}", _STYLES[answer.level]),
+        f"  {answer.file}",
+        (f"  {remarks}" if remarks else "", "dim"),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _remarks(answer: Prediction) -> str:
+    looked = (
+        () if answer.in_lungs is None else (f"{100 * answer.in_lungs:.0f} % of what it looked at lies in the lungs",)
+    )
+    said = "; ".join([*answer.reasons, *answer.notes, *looked])
+    return f"flagged: {said}" if answer.level == "flagged" else said
+
+
+def say_summary(tally: Tally, about: About) -> None:
+    """Print what the answers came to, what they mean, and what the classifier is worth."""
+    say("", *_summary(tally, about))
+
+
+def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
+    counts = [f"{count:,} {name}" for name, count in sorted(tally.labels.items()) if name]
+    counts += [f"{tally.levels[name]:,} {name}" for name in ("refused", "unreadable") if tally.levels[name]]
+    total = tally.levels.total()
+    yield f"{total:,} {'file' if total == 1 else 'files'}: {', '.join(counts) or 'nothing to answer'}."
+    if about.positive is not None and about.prevalence is not None and about.calibrated_at is not None:
+        yield f"{about.positive} is called from a probability of {100 * about.threshold:.1f} % on; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
+        if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
+            yield meaning
+    yield from worth(about.metrics, "Worth  ")
+    yield styled(NOTICE, "dim")
+
+
+def as_csv(answers: Iterable[Prediction], about: About) -> None:
+    """Write one row an answer to stdout."""
+    names = [f"probability {name}" for name in about.classes] if about.positive is None else ["probability"]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["file", "class", "level", *names, "at_prevalence", "reasons", "notes", "attribution_in_lungs"])
+    asked = about.classes if about.positive is None else (about.positive,)
+    for answer in answers:
+        chances = [f"{answer.probabilities[name]:.6f}" if name in answer.probabilities else "" for name in asked]
+        moved, inside = ("" if value is None else f"{value:.6f}" for value in (answer.at_prevalence, answer.in_lungs))
+        writer.writerow(
+            [
+                answer.file,
+                answer.label or "",
+                answer.level,
+                *chances,
+                moved,
+                "; ".join(answer.reasons),
+                "; ".join(answer.notes),
+                inside,
+            ]
+        )
+
+
+def as_json(answers: Iterable[Prediction], about: About) -> None:
+    """Write one JSON object to stdout, an answer at a time, so that thousands take no memory."""
+    sys.stdout.write(json.dumps(about.as_dict())[:-1] + ', "predictions": [')
+    for number, answer in enumerate(answers):
+        sys.stdout.write(("," if number else "") + "\n" + json.dumps(answer.as_dict()))
+    sys.stdout.write("\n]}\n")

@@ -1,0 +1,342 @@
+"""What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from plainfilm.evidence.inference import context
+from plainfilm.reporting.formatting import LABELS, PERCENT
+
+Item = TypeVar("Item")
+_VERDICTS = {"no shortcut found": "green", "shortcut possible": "yellow", "not to be believed": "red"}
+_STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
+
+
+class _Rate(ProgressColumn):
+    """Steps a second, once there have been a few."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(
+            f"{speed:>6,.0f}/s" if speed and speed >= 1 and task.total and task.total > 1 else " " * 8, style="dim"
+        )
+
+
+def _fixed(text: str, width: int) -> TextColumn:
+    return TextColumn(text, table_column=Column(no_wrap=True, min_width=width))
+
+
+class Shown:
+    """Progress as `pipeline.Progress` reports it, one bar a stage."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        note = TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis"))
+        steps = (
+            _fixed("{task.description}", 22),
+            BarColumn(10),
+            _fixed("{task.fields[count]:>14}", 14),
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            note,
+        )
+        self._progress = Progress(*steps, console=Console(stderr=True), disable=quiet, expand=True)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Shown":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._tasks:
+            self._progress.stop()
+
+    def __call__(self, stage: str, done: int, every: int, note: str = "") -> None:
+        """Show that `done` of `every` steps of a stage are done."""
+        if not self._tasks:
+            self._progress.start()
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(escape(stage), total=every, count="", note=escape(note))
+        count = f"{done:,} of {every:,}" if every > 1 else ""
+        self._progress.update(self._tasks[stage], completed=done, total=every, count=count, note=escape(note))
+
+
+def counted(items: Iterable[Item], progress: Shown, stage: str, every: int) -> Iterator[Item]:
+    """Show how many items have passed."""
+    for done, item in enumerate(items, 1):
+        yield item
+        progress(stage, done, every, "")
+
+
+@contextlib.contextmanager
+def muted_native_logs() -> Iterator[None]:
+    """Keep what native libraries write to stderr while they load off the terminal; Python's own errors are raised all the same."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def say(*lines: object) -> None:
+    """Print to stdout, wrapped to a terminal, unbroken into a pipe; a path with brackets or colons stays as it is."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    for line in lines:
+        console.print(line, soft_wrap=not (console.is_terminal or isinstance(line, Table)))
+
+
+def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Table:
+    """Images by class and split; those without a label in a row of their own."""
+    table: list[dict[str, Any]] = [
+        {"class": name, **parts, "all": sum(parts.values())} for name, parts in counts.items()
+    ]
+    columns = list(table[0])
+    if unlabelled:
+        table.append({**dict.fromkeys(columns, ""), "class": "(no label)", "all": unlabelled})
+    return rows(table, columns=columns)
+
+
+def decision(metrics: Mapping[str, Any]) -> str:
+    """What the metrics above are about: the positive class and its threshold, or means over classes."""
+    if metrics["positive"] is None:
+        return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
+    return f"Positive means {metrics['positive']}, from a probability of {metrics['threshold']:.3f} on.\n"
+
+
+def styled(text: str, style: str) -> Text:
+    """A line in a style of rich's."""
+    return Text(text, style=style)
+
+
+def percent(metric: Mapping[str, float | None]) -> str:
+    """A share with its interval: "97.3 % (95.1 to 98.6)"."""
+    if metric["value"] is None:
+        return "not defined"
+    value, low, high = (100 * float(metric[name] or 0) for name in ("value", "low", "high"))
+    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+
+
+def number(metric: Mapping[str, float | None]) -> str:
+    """A number with its interval: "0.973 (0.951 to 0.986)"."""
+    if metric["value"] is None:
+        return "not defined"
+    return "{:.3f} ({:.3f} to {:.3f})".format(*(float(metric[name] or 0) for name in ("value", "low", "high")))
+
+
+def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
+    """The accuracy, and beside it what it is worth."""
+    measured = f" on {images:,} images of the {where}, 95 % interval"
+    return [Text.assemble(("Accuracy  ", "bold"), percent(accuracy), measured), *worth(metrics, "Worth     ")]
+
+
+def worth(metrics: Mapping[str, Any], heading: str) -> Iterator[Text]:
+    """What an accuracy is worth, a line a sentence, the first behind `heading`."""
+    for number, said in enumerate(context.worth(metrics)):
+        style = _STYLES[said.level]
+        yield Text.assemble((" " * len(heading) if number else heading, f"bold {style}"), (said.sentence, style))
+
+
+def audited(found: Mapping[str, Any]) -> Iterator[Any]:
+    """The verdict of an audit, its reasons, its probes and what could not run."""
+    yield Text.assemble(("Verdict   ", "bold"), (found["verdict"], f"bold {_VERDICTS[found['verdict']]}"))
+    yield Text(found["sentence"])
+    yield ""
+    yield (
+        rows(
+            [
+                {"probe": each["title"], "sees": each["sees"], "AUC (95 % interval)": number(each["auroc"])}
+                for each in found["probes"].values()
+            ],
+            columns=("probe", "sees", "AUC (95 % interval)"),
+        )
+        if found["probes"]
+        else "No probe could run."
+    )
+    if found["cues"]:
+        yield f"What tells the classes apart: {', '.join(found['cues'])}."
+    for reason in found["reasons"][:1]:
+        yield f"What would change it: {reason['advice']}"
+    for each in found["not_run"]:
+        yield Text(f"Could not run: {each['check']}. {each['reason']}", style="dim")
+
+
+def evaluated(found: Mapping[str, Any]) -> Iterator[Any]:
+    """What a test on other data came to: metrics beside the model's own, what was left out, and the sentence."""
+    here, own, drop = found["splits"]["external"], found["internal"], found["drop"]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for heading in ("", "here (95 % interval)", "own test part", "lower here by"):
+        table.add_column(heading)
+    for name, label in LABELS.items():
+        if name in own:
+            shown = percent if name in PERCENT else number
+            fallen = _lower(drop.get(name), in_percent=name in PERCENT)
+            table.add_row(label, shown(here[name]), shown(own[name]), fallen)
+    yield table
+    yield ""
+    yield confusion(here["confusion_matrix"], found["classes"])
+    yield ""
+    yield from _left_out(found)
+    travels = found["travels"]
+    style = _STYLES[travels["level"]]
+    yield Text.assemble(("Travels   ", f"bold {style}"), (travels["sentence"], style))
+    if found["sources"]["sentence"]:
+        yield Text.assemble(" " * 10, (found["sources"]["sentence"], "yellow"))
+    if found["recalibration"].get("helps"):
+        yield Text.assemble(("Fit       ", "bold"), found["recalibration"]["sentence"])
+
+
+def _lower(drop: Mapping[str, float | None] | None, *, in_percent: bool) -> str:
+    if drop is None or drop["value"] is None:
+        return ""
+    factor, form = (100, "+.1f") if in_percent else (1, "+.3f")
+    value, low, high = (f"{factor * float(drop[end] or 0):{form}}" for end in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _left_out(found: Mapping[str, Any]) -> Iterator[Text]:
+    overlap, left_out = found["overlap"], found["left_out"]
+    labels = [f"{name} {n:,}" for name, n in left_out["labels"].items()]
+    labels += [f"no label {left_out['without_label']:,}"] if left_out["without_label"] else []
+    if labels:
+        yield Text(f"Left out, since their labels stand for no class of the model: {', '.join(labels)}.")
+    if overlap["found"]:
+        yield Text(
+            f"Left out, since the model was made from them: {overlap['found']:,} radiographs; see overlap.csv.",
+            style="yellow",
+        )
+    elif not overlap["searched"] and not found["data"]["own_test_part"]:
+        yield Text(f"Not looked for what was seen in training. {overlap['not_searched']}", style="yellow")
+    if found["missing_classes"]:
+        yield Text(f"Missing here: {', '.join(found['missing_classes'])}.", style="yellow")
+
+
+def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any], where: str) -> Table:
+    """All metrics of what was kept for testing beside the validation part's."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for heading in ("", f"{where} (95 % interval)", "validation"):
+        table.add_column(heading)
+    for name, label in LABELS.items():
+        shown = percent if name in PERCENT else number
+        if name in test:
+            table.add_row(label, shown(test[name]), shown(validation[name]))
+    return table
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Table:
+    """The confusion matrix; rows are the truth."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    table.add_column("truth \\ called")
+    for name in classes:
+        table.add_column(Text(name), justify="right")
+    for name, row in zip(classes, matrix, strict=True):
+        table.add_row(Text(name), *(f"{count:,}" for count in row))
+    return table
+
+
+def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> Table:
+    """Print dictionaries as a plain table."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for name in columns:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in table_rows:
+        table.add_row(*(Text(str(row[name])) for name in columns))
+    return table
+
+
+def compared(recipes: Sequence[Mapping[str, Any]]) -> Table:
+    """Recipes side by side."""
+    table = [
+        {
+            "recipe": row["recipe"],
+            "accuracy": f"{100 * row['accuracy']['mean']:.1f} %",
+            "spread": f"{100 * row['accuracy']['low']:.1f} to {100 * row['accuracy']['high']:.1f} %",
+            "AUROC": "–" if row["auroc"]["mean"] is None else f"{row['auroc']['mean']:.3f}",
+            "stability": "–" if row["stability"] is None else f"{row['stability']:.3f}",
+            "seconds": f"{row['seconds']:.1f}",
+        }
+        for row in recipes
+    ]
+    return rows(table, columns=list(table[0]))
+
+
+def tuned(found: Mapping[str, Any]) -> Iterator[Any]:
+    """The best trial of a search beside the recipes that come with plainfilm, and what its number is worth."""
+    best = found["best"]
+    shown = [best, *(row for row in found["starts"] if row["trial"] != best["trial"])]
+    names = [
+        f"best, trial {best['trial']}{best['recipe'] and ': '}{best['recipe']}",
+        *(row["recipe"] for row in shown[1:]),
+    ]
+    yield rows(
+        [
+            {
+                "on validation": name,
+                "log loss": f"{row['log_loss']:.4f}",
+                "standard error": f"{row['standard_error']:.4f}",
+                "accuracy": f"{100 * row['accuracy']:.1f} %",
+                "AUROC": f"{row['auroc']:.3f}",
+            }
+            for name, row in zip(names, shown, strict=True)
+        ],
+        columns=("on validation", "log loss", "standard error", "accuracy", "AUROC"),
+    )
+    yield ""
+    settings = found["best"]["settings"]
+    yield Text.assemble(("Best      ", "bold"), _recipe_line(settings))
+    mattered = [each["title"] for each in found["importances"] if each["share"] > each["by_chance"]]
+    if found["importances"]:
+        yield Text.assemble(("Mattered  ", "bold"), ", ".join(mattered) or "nothing more than chance would have it")
+    yield Text.assemble(("Worth     ", "bold yellow"), (found["worth"], "yellow"))
+
+
+def _recipe_line(settings: Mapping[str, Any]) -> str:
+    head = ", ".join(settings["head.layers"]) or "the last Dense alone"
+    rate, batch = settings["training.learning_rate"], settings["training.batch_size"]
+    return f"{settings['backbone.name']}; {head}; {settings['training.optimizer']} {rate:g}, batches of {batch}, {settings['training.loss'].replace('_', ' ')}"
+
+
+def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
+    """Nested values as indented lines."""
+    for name, value in values.items():
+        label = f"{' ' * indent}{name.replace('_', ' ') if not indent else name}"
+        if isinstance(value, Mapping) and not {"value", "low", "high"} <= value.keys():
+            yield Text(label, style="bold" if not indent else "")
+            yield from outline(value, indent + 2)
+        else:
+            shown = (
+                number(value)
+                if isinstance(value, Mapping)
+                else ", ".join(map(str, value))
+                if isinstance(value, list)
+                else str(value)
+            )
+            yield Text.assemble((f"{label:<24} ", "dim"), shown)
+
+
+def finding(name: str, found: str, *, ok: bool) -> Text:
+    """One line of the doctor's."""
+    return Text.assemble(
+        ("ok    " if ok else "WRONG ", "green" if ok else "bold red"), (f"{name:<28}", ""), (found, "dim" if ok else "")
+    )
+
+
+def weights_table(listed: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Backbones in a table, then where the weights come from and their hashes."""
+    yield rows(listed, columns=["name", "features", "scaling", "licence", "present"])
+    for row in listed:
+        yield Text.assemble("\n", (str(row["name"]), "bold"))
+        yield Text(f"  from     {row['source']}")
+        if row["digest"]:
+            yield Text(f"  states   {row['digest']}")
+        if row["sha256"]:
+            yield Text(f"  here     {row['path']}\n           sha256:{row['sha256']}")

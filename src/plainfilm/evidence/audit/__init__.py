@@ -1,0 +1,1 @@
+"""Whether an accuracy could come from anything but disease."""

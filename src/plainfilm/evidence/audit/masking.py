@@ -1,0 +1,158 @@
+"""What each probe sees of an image: lung fields hidden, the border, the corners, the lungs, a thumbnail, a histogram."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+from plainfilm.model.lung_segmentation import SIDE, LungFields
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+MARGIN = 0.04  # of the image's side, around the lungs
+BORDER = 0.10  # of the image's side
+CORNER = 0.15
+EDGE = 0.03
+COMMON = 0.10  # share of images whose lungs reach a pixel, for it to be hidden in all
+THUMBNAIL = 8
+BINS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What is hidden of n images, bool (n, SIDE, SIDE) each, and where lungs were found, bool (n).
+
+    `chest` is the hull that probes without lungs black out, joined with the common part; `body` the own hull; `lungs` the
+    fields with the margin.
+    """
+
+    chest: Mask
+    body: Mask
+    lungs: Mask
+    found: Mask
+
+    def cut(self, rows: slice | NDArray[np.int64]) -> "Hidden":
+        """Take some images."""
+        return Hidden(self.chest[rows], self.body[rows], self.lungs[rows], self.found[rows])
+
+
+def hide(fields: LungFields) -> Hidden:
+    """Choose what to hide: the convex hull of both lungs with a margin, joined with what the hulls of a tenth share.
+
+    The outline of a single field tells of the disease inside it, and the gap between the lungs shows heart and hila; a
+    hull joined with the common part says little more than that something is hidden. Where no lungs are found the
+    common part alone is hidden.
+    """
+    reach = max(1, round(MARGIN * SIDE))
+    disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach + 0.5
+    hulls = np.stack([_grown(_hull(mask), disc) for mask in fields.masks])
+    own = hulls[fields.found]
+    common = own.mean(axis=0) >= COMMON if len(own) else np.zeros((SIDE, SIDE), bool)
+    lungs = np.stack([_grown(mask, disc) for mask in fields.masks])
+    return Hidden(hulls | common, np.where(fields.found[:, None, None], hulls, common), lungs, fields.found)
+
+
+def _grown(mask: Mask, disc: Mask) -> Mask:
+    return np.asarray(ndimage.binary_dilation(mask, disc)) if mask.any() else mask
+
+
+def _hull(mask: Mask) -> Mask:
+    points = np.argwhere(mask)[:, ::-1]
+    try:
+        corners = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):  # nothing, or all in one line
+        return mask
+    picture = Image.new("1", (SIDE, SIDE))
+    ImageDraw.Draw(picture).polygon([tuple(corner) for corner in corners.tolist()], fill=1)
+    return np.asarray(picture) | mask
+
+
+def sized(masks: Mask, size: int) -> Mask:
+    """Enlarge or shrink masks (n, SIDE, SIDE) to (n, size, size) by the nearest pixel."""
+    place = np.minimum((np.arange(size) + 0.5) * SIDE / size, SIDE - 1).astype(np.int64)
+    return masks[:, place[:, None], place]
+
+
+def without_lungs(images: Pixels, hidden: Hidden) -> Pixels:
+    """Black out the lung fields with their margin."""
+    return np.where(sized(hidden.chest, images.shape[1]), np.uint8(0), images)
+
+
+def lungs_only(images: Pixels, hidden: Hidden) -> Pixels:
+    """Black out all but the lung fields with their margin."""
+    return np.where(sized(hidden.lungs, images.shape[1]), images, np.uint8(0))
+
+
+def border(images: Pixels, hidden: Hidden) -> Pixels:
+    """Show the outer tenth of each side, lungs hidden."""
+    width = max(1, round(BORDER * images.shape[1]))
+    shown = np.ones(images.shape[1:], bool)
+    shown[width:-width, width:-width] = False
+    return np.where(shown, without_lungs(images, hidden), np.uint8(0))
+
+
+def corners(images: Pixels, hidden: Hidden) -> Pixels:
+    """Show four squares in the corners, lungs hidden."""
+    width = max(1, round(CORNER * images.shape[1]))
+    outer = np.ones(images.shape[1], bool)
+    outer[width:-width] = False
+    return np.where(outer[:, None] & outer, without_lungs(images, hidden), np.uint8(0))
+
+
+def thumbnails(images: Pixels) -> NDArray[np.float64]:
+    """Shrink to 8 x 8 mean gray levels, float64 (n, 64)."""
+    small = [Image.fromarray(image).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX) for image in images]
+    return np.stack([np.asarray(image, np.float64).ravel() for image in small])
+
+
+def histograms(images: Pixels) -> NDArray[np.float64]:
+    """Count gray levels in 32 bins, as square roots of shares, float64 (n, 32)."""
+    counts = np.stack([np.bincount(image.ravel() // (256 // BINS), minlength=BINS) for image in images])
+    return np.asarray(np.sqrt(counts / images[0].size))
+
+
+def brightness(images: Pixels, hidden: Hidden) -> NDArray[np.float64]:
+    """Take nine quantiles of the gray levels around the lungs, float64 (n, 9)."""
+    return _outside(images, hidden, lambda image, seen: np.quantile(image[seen], np.linspace(0.1, 0.9, 9)), 9)
+
+
+def texture(images: Pixels, hidden: Hidden) -> NDArray[np.float64]:
+    """Measure grain around the lungs: amplitude and correlation of neighbours of the finest detail, float64 (n, 5)."""
+    return _outside(images, hidden, _grain, 5)
+
+
+def _grain(image: Pixels, seen: Mask) -> NDArray[np.float64]:
+    gray = image.astype(np.float64)
+    fine = gray - ndimage.uniform_filter(gray, 3)
+    seen = seen & (image > 4) & (image < 251)  # what is cut off has no grain
+    if seen.sum() < 100:
+        return np.zeros(5)
+    part = fine[seen]
+    spread = np.quantile(np.abs(part), [0.25, 0.5, 0.75])
+    power = np.square(part).mean() + 1e-6
+    aside = [(fine * np.roll(fine, 1, axis))[seen].mean() / power for axis in (0, 1)]
+    return np.array([*np.log(spread + 0.1), *aside])
+
+
+def frame(images: Pixels) -> NDArray[np.float64]:
+    """Measure the outermost strips between the corners: mean and deviation of each side, float64 (n, 8)."""
+    size = images.shape[1]
+    deep, corner = max(1, round(EDGE * size)), round(CORNER * size)
+    middle = slice(corner, size - corner)
+    strips = (images[:, :deep, middle], images[:, -deep:, middle], images[:, middle, :deep], images[:, middle, -deep:])
+    return np.stack([measure(strip, axis=(1, 2)) for strip in strips for measure in (np.mean, np.std)], axis=1)
+
+
+def _outside(
+    images: Pixels, hidden: Hidden, measure: Callable[[Pixels, Mask], NDArray[np.float64]], width: int
+) -> NDArray[np.float64]:
+    """Measure the body around the lungs, without the outer tenth where frames and tags are."""
+    shown = ~sized(hidden.body, images.shape[1])
+    rim = max(1, round(BORDER * images.shape[1]))
+    shown[:, :rim] = shown[:, -rim:] = shown[:, :, :rim] = shown[:, :, -rim:] = False
+    return np.stack([measure(i, s) if s.any() else np.zeros(width) for i, s in zip(images, shown, strict=True)])

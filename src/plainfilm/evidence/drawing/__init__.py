@@ -1,1 +1,0 @@
-"""What `report.py` draws with: numbers as text, tables, figures, the page."""

@@ -1,0 +1,1 @@
+"""What a trained classifier reaches on parts of a store."""

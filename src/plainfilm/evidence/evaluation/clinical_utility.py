@@ -1,0 +1,272 @@
+"""What an answer means where disease is rarer or commoner than here, and whether acting on it does more good than harm.
+
+PPV and NPV over prevalence from sensitivity and specificity; net benefit over the threshold probability. Both hold only
+where sensitivity and specificity do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plainfilm.evidence.statistics.differences import difference, ratio, rest
+from plainfilm.evidence.statistics.intervals import Estimate, FloatArray, IntArray, check_level, group_codes, proportion
+
+PREVALENCES = np.geomspace(0.001, 0.5, 41)
+EXAMPLES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5)
+THRESHOLDS = np.arange(1, 100) / 100
+PEOPLE = 10_000  # of whom the examples speak
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """A line with its interval: three arrays float (m), NaN where it is not defined."""
+
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def estimates(self) -> list[Estimate]:
+        """Give an estimate a point."""
+        points = zip(self.value.tolist(), self.low.tolist(), self.high.tolist(), strict=True)
+        return [Estimate(*point) for point in points]
+
+    def as_list(self) -> list[dict[str, float | None]]:
+        """Give a dictionary a point for JSON."""
+        return [estimate.as_dict() for estimate in self.estimates()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """What the answers are worth at one prevalence (0 to 1), and what happens to `PEOPLE` people; counts are floats."""
+
+    prevalence: float
+    ppv: Estimate
+    npv: Estimate
+    found: float
+    missed: float
+    false_alarms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecisionCurve:
+    """Net benefit over the threshold probability (m), at the `prevalence` of the test part; treating none has 0.
+
+    `better` are the ranges of threshold where the model beats both treating all and treating none, by the lower ends of
+    the intervals of both differences.
+    """
+
+    threshold: FloatArray
+    model: Band
+    treat_all: Band
+    prevalence: float
+    better: Sequence[tuple[float, float]]
+
+    @property
+    def sentence(self) -> str:
+        """Say where the model is of use."""
+        if not self.better:
+            return "At no threshold is the model shown to do better than both treating everyone and treating no one."
+        ranges = " and ".join(_range(low, high) for low, high in self.better)
+        return f"The model does better than treating everyone and treating no one at thresholds {ranges}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Utility:
+    """What answers mean at other prevalences, and the decision curve; None where a class is missing from the test part.
+
+    `ppv` and `npv` go with `prevalence` float (p), 0.1 to 50 %; `threshold` is the one that the answers were called at, the
+    median where folds have their own.
+    """
+
+    positive: str
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    prevalence: FloatArray
+    ppv: Band
+    npv: Band
+    examples: Sequence[Example]
+    decision_curve: DecisionCurve | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what `metrics.json` holds under "utility"."""
+        curve = self.decision_curve
+        return {
+            "prevalence": self.prevalence.tolist(),
+            "ppv": self.ppv.as_list(),
+            "npv": self.npv.as_list(),
+            "decision_curve": curve
+            and {
+                "prevalence": curve.prevalence,
+                "threshold": curve.threshold.tolist(),
+                "model": curve.model.as_list(),
+                "treat_all": curve.treat_all.as_list(),
+                "treat_none": 0.0,
+                "better": [list(each) for each in curve.better],
+            },
+        }
+
+
+def measure(
+    labels01: ArrayLike,
+    probability: ArrayLike,
+    *,
+    positive: str,
+    threshold: float | FloatArray,
+    group: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Utility:
+    """Carry sensitivity and specificity to other prevalences, and weigh the answers as Vickers and Elkin do.
+
+    Parameters
+    ----------
+    labels01, probability : (n,)
+        0 or 1, and the probability of the positive class, 0 to 1, of the test part.
+    positive : str
+        Name of the positive class.
+    threshold : float, or float (n,)
+        A row is called positive at or above it; where folds have their own, one a row.
+    group : (n,), optional
+        Rows with the same value are one draw; widens the intervals.
+    level : float
+        Coverage aimed at, 0 to 1.
+
+    Notes
+    -----
+    PPV and NPV rise and fall with the likelihood ratios, whose intervals come from those of sensitivity and specificity
+    (Wilson's, widened by group) by MOVER-R, with their correlation over the groups. So they allow for a sensitivity or
+    specificity of 100 %, where the logit method (Mercaldo, Lau & Zhou, Statistics in Medicine 2007) and the bootstrap
+    see no uncertainty. Net benefit is true positives less false positives weighed by the odds of the threshold, a row;
+    its interval combines those of the two shares by MOVER. Intervals hold point by point.
+
+    Raises
+    ------
+    ValueError
+        Shapes, labels or probabilities that do not fit together.
+
+    References
+    ----------
+    Vickers & Elkin, Medical Decision Making 2006 (net benefit). Zou & Donner, Statistics in Medicine 2008 (MOVER).
+    Donner & Zou, Statistical Methods in Medical Research 2012 (MOVER-R).
+    """
+    check_level(level)
+    ill, score = _checked(labels01, probability, threshold)
+    codes, called = group_codes(group, len(ill)), score >= threshold
+    sensitivity = proportion(ill & called, ill, codes, level)
+    specificity = proportion(~ill & ~called, ~ill, codes, level)
+    found, cleared = ratio(sensitivity, rest(specificity)), ratio(rest(sensitivity), specificity)
+    both = bool(ill.any() and not ill.all())
+    return Utility(
+        positive=positive,
+        threshold=float(np.median(threshold)),
+        sensitivity=sensitivity.estimate,
+        specificity=specificity.estimate,
+        prevalence=PREVALENCES,
+        ppv=_ppv(found, PREVALENCES),
+        npv=_npv(cleared, PREVALENCES),
+        examples=_examples(found, cleared, sensitivity.estimate.value, specificity.estimate.value),
+        decision_curve=_decision_curve(ill, score, codes, level) if both else None,
+    )
+
+
+def _checked(
+    labels01: ArrayLike, probability: ArrayLike, threshold: float | FloatArray
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    truth, score = np.asarray(labels01), np.asarray(probability, dtype=np.float64)
+    if truth.ndim != 1 or truth.shape != score.shape or not np.isin(truth, (0, 1)).all():
+        raise ValueError(
+            f"Expected labels 0 and 1 with one probability each; received shapes {truth.shape} and {score.shape}."
+        )
+    if not ((score >= 0) & (score <= 1)).all():
+        raise ValueError("Expected probabilities from 0 to 1; received others.")
+    if not np.isfinite(threshold).all():
+        raise ValueError(f"Expected a finite threshold; received {threshold}.")
+    return truth.astype(bool), score
+
+
+# Predictive values
+
+
+def _ppv(likelihood: Estimate, prevalence: FloatArray) -> Band:
+    """Share of the ill among those called ill, from the positive likelihood ratio."""
+    value, low, high = (_share(each, prevalence) for each in (likelihood.value, likelihood.low, likelihood.high))
+    return Band(value, low, high)
+
+
+def _npv(likelihood: Estimate, prevalence: FloatArray) -> Band:
+    """Share of the well among those called well, from the negative likelihood ratio."""
+    value, low, high = (1 - _share(each, prevalence) for each in (likelihood.value, likelihood.high, likelihood.low))
+    return Band(value, low, high)
+
+
+def _share(likelihood: float, prevalence: FloatArray) -> FloatArray:
+    """Share of the ill after an answer of that likelihood ratio (Bayes)."""
+    if likelihood == np.inf:
+        return np.ones_like(prevalence)
+    return prevalence * likelihood / (prevalence * likelihood + 1 - prevalence)
+
+
+def _examples(found: Estimate, cleared: Estimate, sensitivity: float, specificity: float) -> list[Example]:
+    shares = np.asarray(EXAMPLES)
+    return [
+        Example(
+            prevalence=share,
+            ppv=ppv,
+            npv=npv,
+            found=PEOPLE * share * sensitivity,
+            missed=PEOPLE * share * (1 - sensitivity),
+            false_alarms=PEOPLE * (1 - share) * (1 - specificity),
+        )
+        for share, ppv, npv in zip(
+            EXAMPLES, _ppv(found, shares).estimates(), _npv(cleared, shares).estimates(), strict=True
+        )
+    ]
+
+
+# Decision curve
+
+
+def _decision_curve(ill: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float) -> DecisionCurve:
+    every = np.ones(len(ill), dtype=bool)
+    share = proportion(ill, every, codes, level).estimate
+    points = [_gains(ill, score >= cut, cut / (1 - cut), codes, level) for cut in THRESHOLDS]
+    model, over_all = ([gains[at] for gains in points] for at in (0, 1))
+    odds = THRESHOLDS / (1 - THRESHOLDS)
+    treat_all = [end * (1 + odds) - odds for end in (share.value, share.low, share.high)]
+    wins = [one.low > 0 and other.low > 0 for one, other in zip(model, over_all, strict=True)]
+    return DecisionCurve(
+        threshold=THRESHOLDS,
+        model=_band(model),
+        treat_all=Band(*treat_all),
+        prevalence=share.value,
+        better=_stretches(wins),
+    )
+
+
+def _gains(
+    ill: NDArray[np.bool_], called: NDArray[np.bool_], odds: float, codes: IntArray, level: float
+) -> tuple[Estimate, Estimate]:
+    """Net benefit of the model, and how much it gains over treating all: the well it spares less the ill it misses."""
+    every = np.ones(len(ill), dtype=bool)
+    found, alarmed, spared, missed = (
+        proportion(rows, every, codes, level) for rows in (ill & called, ~ill & called, ~ill & ~called, ill & ~called)
+    )
+    return difference(found, 1.0, alarmed, odds), difference(spared, odds, missed, 1.0)
+
+
+def _band(points: Sequence[Estimate]) -> Band:
+    value, low, high = (np.array([getattr(point, end) for point in points]) for end in ("value", "low", "high"))
+    return Band(value, low, high)
+
+
+def _stretches(wins: Sequence[bool]) -> list[tuple[float, float]]:
+    """First and last threshold of each unbroken stretch of wins."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(wins, dtype=np.int64), [0]])))
+    return [(float(THRESHOLDS[first]), float(THRESHOLDS[end - 1])) for first, end in edges.reshape(-1, 2)]
+
+
+def _range(low: float, high: float) -> str:
+    return f"of {100 * low:.0f} %" if low == high else f"from {100 * low:.0f} to {100 * high:.0f} %"

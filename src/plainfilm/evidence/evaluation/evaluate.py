@@ -1,0 +1,139 @@
+"""A trained head judged: metrics of the validation and the test part, and what the accuracy is worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.split import Leakage, leakage
+from plainfilm.data.store import Store
+from plainfilm.evidence.evaluation import clinical_utility as utility
+from plainfilm.evidence.evaluation import source_baseline as worth
+from plainfilm.evidence.evaluation import subgroup_attributes, subgroups
+from plainfilm.evidence.evaluation.clinical_utility import Utility
+from plainfilm.evidence.evaluation.severity import Worth
+from plainfilm.evidence.evaluation.subgroups import Subgroups
+from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.model.classifier import Decision, Trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Answers on one part: `rows` of the store, their labels int64 (n), probabilities (n, classes), groups int64 (n).
+
+    `threshold` on the positive class's probability, 0 to 1: one for all rows, or float64 (n), one a row, where folds have
+    their own.
+    """
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    group: NDArray[np.int64]
+    threshold: float | NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Scores and metrics by part, the source rule and the sentence on what the accuracy is worth.
+
+    Parts are "validation" and the one that was `tested`: "test", or "out_of_fold" after a cross-validation.
+    """
+
+    tested: str
+    scores: Mapping[str, Scores]
+    metrics: Mapping[str, Mapping[str, Any]]
+    rule: worth.SourceRule
+    worth: Worth
+    subgroups: Subgroups
+    utility: Utility | None  # None with more than two classes
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One training of a cross-validation: the store under its own split, and what came of it."""
+
+    store: Store
+    trained: Trained
+
+
+def judge(store: Store, trained: Trained) -> Judged:
+    """Score the validation and the test part. Log the opening of the test part (`Store.log_test_opening`) before."""
+    scores = {part: score(store, trained, part) for part in ("validation", "test")}
+    return _judged("test", store, scores, trained, [store], leakage(store.split, store.group))
+
+
+def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold]) -> Judged:
+    """Score each fold's parts with the classifier that has not seen them, all together; `trained` joins the folds'."""
+    found = {
+        name: _together([score(fold.store, fold.trained, part) for fold in folds])
+        for name, part in (("validation", "validation"), ("out_of_fold", "test"))
+    }
+    return _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK)
+
+
+def _judged(
+    tested: str,
+    store: Store,
+    scores: Mapping[str, Scores],
+    trained: Trained,
+    splits: Sequence[Store],
+    leak: Leakage,
+) -> Judged:
+    decision, seed = trained.decision, trained.recipe.seed
+    metrics = {
+        part: evaluate(own.labels, own.probabilities, classes=decision.classes, positive=decision.positive,
+                       threshold=own.threshold, group=own.group, seed=seed)
+        for part, own in scores.items()
+    }  # fmt: skip
+    parts = [(each.rows("train"), each.rows("test")) for each in splits]
+    rule = worth.source_rule(store.labels, store.source, store.group, parts, store.classes)
+    return Judged(
+        tested=tested,
+        scores=scores,
+        metrics=metrics,
+        rule=rule,
+        worth=worth.worth(rule, Estimate(**metrics[tested]["accuracy"]), leak),
+        subgroups=by_subgroup(store, decision, scores[tested]),
+        utility=of_use(decision, scores[tested]),
+    )
+
+
+def _together(parts: Sequence[Scores]) -> Scores:
+    """Put the scores of several folds one after the other; each row keeps the threshold of its fold."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("rows", "labels", "probabilities", "group")
+    }
+    thresholds = [np.full(len(part.rows), part.threshold) for part in parts]
+    return Scores(**columns, threshold=np.concatenate(thresholds))
+
+
+def by_subgroup(store: Store, decision: Decision, test: Scores) -> Subgroups:
+    """Measure the answers by sex, age, view, source and manufacturer."""
+    known = subgroup_attributes.traits(store, test.rows)
+    return subgroups.measure(known, test.labels, test.probabilities, classes=decision.classes,
+                             positive=decision.positive, threshold=test.threshold, group=test.group)  # fmt: skip
+
+
+def of_use(decision: Decision, test: Scores) -> Utility | None:
+    """Carry the answers to other prevalences; None with more than two classes."""
+    if decision.positive is None:
+        return None
+    column = decision.classes.index(decision.positive)
+    return utility.measure(test.labels == column, test.probabilities[:, column], positive=decision.positive,
+                           threshold=test.threshold, group=test.group)  # fmt: skip
+
+
+def score(store: Store, trained: Trained, part: str) -> Scores:
+    """Score one part of a store."""
+    rows = store.rows(part)
+    return Scores(
+        rows=rows,
+        labels=store.labels[rows],
+        probabilities=trained.probabilities(rows),
+        group=store.group[rows],
+        threshold=trained.decision.threshold,
+    )

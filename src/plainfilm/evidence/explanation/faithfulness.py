@@ -1,0 +1,230 @@
+"""Whether the pictures of where the model looked can be believed: hide what they mark, and see whether the answer moves.
+
+Pixels are replaced by a blurred film, the most important first (deletion), or brought back into it (insertion). Beside
+the maps stand two orders that know nothing of the model: random spots, and the middle of the film first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageFilter
+
+from plainfilm.evidence.statistics import intervals
+from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
+from plainfilm.model.classifier import Classifier
+
+FloatArray = NDArray[np.float64]
+
+MAP, RANDOM, CENTRE = "map", "random", "centre"
+ORDERS = (MAP, RANDOM, CENTRE)
+BLUR = 1 / 16  # standard deviation of the blur, of the film's side
+_GRAIN = 7  # random spots a side: as coarse as the maps, since scattered pixels would spoil a film faster than any spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faithfulness:
+    """What hiding and bringing back came to, over `images` films.
+
+    Attributes
+    ----------
+    unmoved : int
+        Films whose probability stays above half of what it was when all is blurred: they can tell little.
+    replaced : float (m,)
+        Shares of the pixels that are blurred (deletion) or brought back (insertion), 0 to 1.
+    deletion, insertion : dict of str to float (m,)
+        Mean probability of the explained class, one line an order of `ORDERS`.
+    deletion_area, insertion_area : dict of str to Estimate
+        Mean area under the lines of the films, 0 to 1. Faithful maps have a small first and a large second.
+    better_than : dict of str to Estimate
+        By how much insertion area less deletion area is larger for the maps than for "random" and "centre", paired by
+        film, -2 to 2. For a random order, which is as good backwards, that difference of areas is 0.
+    """
+
+    images: int
+    unmoved: int
+    replaced: FloatArray
+    deletion: Mapping[str, FloatArray]
+    insertion: Mapping[str, FloatArray]
+    deletion_area: Mapping[str, Estimate]
+    insertion_area: Mapping[str, Estimate]
+    better_than: Mapping[str, Estimate]
+
+    @property
+    def faithful(self) -> bool:
+        """Whether the maps are shown to be better than random spots."""
+        return self.better_than[RANDOM].low > 0
+
+    @property
+    def sentence(self) -> str:
+        """What this shows, in plain words."""
+        chance = self.better_than[RANDOM]
+        if np.isnan(chance.low):
+            return "The picture is not shown to be better than chance: these films are too few or too alike to tell."
+        if not self.faithful:
+            moves = "moves the answer less" if chance.high < 0 else "does not surely move the answer more"
+            return f"The picture is not shown to be better than chance: what it marks {moves} than random spots do."
+        also = "and more than" if self.better_than[CENTRE].low > 0 else "though not surely more than"
+        return f"The picture is faithful: what it marks moves the answer more than random spots do, {also} the middle of the film."
+
+    @property
+    def numbers(self) -> str:
+        """What the sentence rests on; empty where there is too little to tell."""
+        chance = self.better_than[RANDOM]
+        if np.isnan(chance.low):
+            return ""
+        value, low, high = (f"{each:.2f}".replace("-", "−") for each in (chance.value, chance.low, chance.high))
+        return f"By {value} of the area between the two curves, 95 % interval {low} to {high}, over {self.images} radiographs."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what `metrics.json` holds."""
+        return {
+            "sentence": self.sentence,
+            "faithful": self.faithful,
+            "images": self.images,
+            "unmoved": self.unmoved,
+            "replaced": self.replaced.tolist(),
+            "orders": {
+                order: {
+                    "deletion": self.deletion[order].tolist(),
+                    "insertion": self.insertion[order].tolist(),
+                    "deletion_area": self.deletion_area[order].as_dict(),
+                    "insertion_area": self.insertion_area[order].as_dict(),
+                }
+                for order in ORDERS
+            },
+            "better_than": {order: self.better_than[order].as_dict() for order in (RANDOM, CENTRE)},
+        }
+
+
+def faithfulness(
+    classifier: Classifier,
+    images: NDArray[np.uint8],
+    maps: NDArray[np.float32],
+    label: ArrayLike | None = None,
+    *,
+    steps: int = 20,
+    group: ArrayLike | None = None,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Faithfulness:
+    """Measure whether attribution maps mark what moves the answer.
+
+    Parameters
+    ----------
+    classifier
+        The one that the maps explain.
+    images, maps : uint8 (n, s, s), float32 (n, s, s)
+        Gray films and their maps; pixels of equal attribution come in random order.
+    label : int (n,), optional
+        Class that each map explains; by default the one predicted.
+    steps
+        Equal steps from nothing replaced to everything, at least 2. Takes 5 `steps` - 3 passes a film.
+    group : (n,), optional
+        Films with the same value are one draw (`intervals`).
+    seed, level
+        Of the random orders; coverage of the intervals.
+
+    References
+    ----------
+    Petsiuk, Das & Saenko, RISE, BMVC 2018 (deletion and insertion; they delete to black, which leaves what training
+    never saw). Blurring as deletion: Fong & Vedaldi, ICCV 2017.
+    """
+    if images.shape != maps.shape or steps < 2:
+        raise ValueError(
+            f"Expected images and maps of one shape, 2 steps or more; received {images.shape}, {maps.shape}."
+        )
+    if label is None:
+        label = classifier.decision.predict(classifier.predict_proba(images))
+    random = np.random.default_rng(seed)
+    chances = np.array(
+        [_chances(classifier, *each, steps, random) for each in zip(images, maps, np.asarray(label), strict=True)]
+    ).reshape(-1, 2, len(ORDERS), steps + 1)
+    return _summed(chances, intervals.group_codes(group, len(images)), level)
+
+
+def _chances(
+    classifier: Classifier,
+    image: NDArray[np.uint8],
+    attribution: NDArray[np.float32],
+    label: int,
+    steps: int,
+    random: np.random.Generator,
+) -> FloatArray:
+    """Probability of a class as a film is blurred and brought back, (deletion and insertion, orders, steps + 1)."""
+    blurred = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(BLUR * len(image))))
+    by_map, by_lot, by_place = (
+        _ranks(values, random) for values in (attribution, _spots(len(image), random), _nearness(len(image)))
+    )
+    shares = np.linspace(0, 1, steps + 1)[1:-1]
+    # A random order is as random backwards, so what brings a film back spot by spot also shows how it goes.
+    hidden = [rank >= share for rank in (by_map, by_lot, by_place) for share in shares]
+    hidden += [rank < share for rank in (by_map, by_place) for share in shares]
+    films = np.stack([image, blurred, *(np.where(where, blurred, image) for where in hidden)])
+    found = classifier.predict_proba(films)[:, label]
+    back, gone = np.split(found[2:].reshape(-1, steps - 1), [len(ORDERS)])
+    gone = np.stack([gone[0], back[1, ::-1], gone[1]])
+    whole, nothing = (np.full((len(ORDERS), 1), end) for end in found[:2])
+    return np.stack([np.hstack([whole, gone, nothing]), np.hstack([nothing, back, whole])])
+
+
+def _ranks(values: NDArray[Any], random: np.random.Generator) -> FloatArray:
+    """Place of each pixel, from 0 for the highest value to below 1; equal ones in random order."""
+    mixed = random.permutation(values.size)
+    order = mixed[np.argsort(-values.ravel()[mixed])]
+    ranks = np.empty(values.size)
+    ranks[order] = np.arange(values.size) / values.size
+    return ranks.reshape(values.shape)
+
+
+def _spots(size: int, random: np.random.Generator) -> NDArray[np.float32]:
+    coarse = Image.fromarray(random.random((_GRAIN, _GRAIN)).astype(np.float32))
+    return np.asarray(coarse.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _nearness(size: int) -> FloatArray:
+    away = (np.arange(size) - (size - 1) / 2) ** 2
+    return -(away[:, None] + away)
+
+
+def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float) -> Faithfulness:
+    """Sum up probabilities (n, 2, orders, steps + 1)."""
+    areas = (chances[..., 1:] + chances[..., :-1]).mean(axis=-1) / 2
+    gains = areas[:, 1] - areas[:, 0]
+    means = chances.mean(axis=0) if len(chances) else np.full(chances.shape[1:], np.nan)
+
+    def estimates(which: int) -> dict[str, Estimate]:
+        return {name: intervals.mean(areas[:, which, at], codes, level).estimate for at, name in enumerate(ORDERS)}
+
+    return Faithfulness(
+        images=len(chances),
+        unmoved=int((chances[:, 0, 0, -1] > chances[:, 0, 0, 0] / 2).sum()),
+        replaced=np.linspace(0, 1, chances.shape[-1]),
+        deletion=dict(zip(ORDERS, means[0], strict=True)),
+        insertion=dict(zip(ORDERS, means[1], strict=True)),
+        deletion_area=estimates(0),
+        insertion_area=estimates(1),
+        better_than={
+            name: mean_difference(gains[:, 0] - gains[:, at], codes, level) for at, name in enumerate(ORDERS) if at
+        },
+    )
+
+
+def mean_difference(differences: FloatArray, codes: NDArray[np.int64], level: float = 0.95) -> Estimate:
+    """Estimate the mean of paired differences (n) of rows with group `codes` (n), with Student's t over the groups.
+
+    The limits are NaN for a single group, or where all differences are alike and nothing tells how they vary.
+    """
+    groups = int(codes.max(initial=-1)) + 1
+    if not len(differences):
+        return UNDEFINED
+    value = float(differences.mean())
+    size = np.bincount(codes, minlength=groups)
+    influence = (intervals.group_sums(codes, differences, groups) - value * size) / len(differences)
+    spread = intervals.variance(influence)
+    if spread <= intervals.SMALLEST_VARIANCE:
+        return Estimate(value, float("nan"), float("nan"))
+    half = intervals.student(influence, groups - 1, level) * float(np.sqrt(spread))
+    return Estimate(value, value - half, value + half)

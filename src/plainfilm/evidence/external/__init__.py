@@ -1,0 +1,1 @@
+"""External validation: another hospital, the frozen threshold, what changes."""

@@ -1,0 +1,192 @@
+"""Recalibration in the large: one number added to the log odds, so that probabilities fit how common a class is elsewhere.
+
+It moves every probability and the threshold with them: no answer changes, nor does the ranking. What it would do to
+other radiographs of the same place is told by cross-validation, never by the rows that it was fitted on.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+from plainfilm.data.split import assign
+from plainfilm.evidence.statistics.calibration import calibration_error
+from plainfilm.evidence.statistics.curves import Curves, curves
+from plainfilm.evidence.statistics.intervals import Estimate, FloatArray, IntArray, group_codes, mean, student, variance
+
+FOLDS = 10
+FEWEST = 10  # patients or unrelated images of each class
+_BISECTIONS = 100
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """How well some probabilities fit: Brier score, ECE, and the mean probability less the share that came true."""
+
+    brier: Estimate
+    ece: Estimate
+    excess: Estimate
+    lines: Curves
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what JSON holds of it."""
+        return {"brier": self.brier.as_dict(), "ece": self.ece.as_dict(), "excess": self.excess.as_dict()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recalibration:
+    """What adding `shift` to the log odds of the positive class would do.
+
+    Attributes
+    ----------
+    shift : float
+        Fitted on all rows.
+    threshold : float
+        Where the threshold would lie, so that no answer changes.
+    before, after : Fit
+        As the probabilities are; and as they would be, each row by a number fitted without its fold.
+    gain : Estimate
+        Brier score before less after.
+    share, said : float
+        Share of the positive class, and the mean probability that the model gives to it.
+    """
+
+    positive: str
+    shift: float
+    threshold: float
+    before: Fit
+    after: Fit
+    gain: Estimate
+    share: float
+    said: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether it is shown to bring probabilities nearer to the truth."""
+        return self.gain.low > 0
+
+    @property
+    def sentence(self) -> str:
+        """Say what it would do."""
+        says = f"On average the model says {100 * self.said:.0f} % {self.positive}; {100 * self.share:.0f} % of these radiographs are."
+        helps = "would bring the probabilities nearer to the truth" if self.helps else "is not shown to help"
+        brier = f"the Brier score goes from {self.before.brier.value:.3f} to {self.after.brier.value:.3f}"
+        added = f"{self.shift:+.2f}".replace("-", "\N{MINUS SIGN}")
+        return f"{says} Adding {added} to the log odds {helps}: {brier}, by cross-validation."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what `metrics.json` holds under "recalibration"."""
+        return {
+            "offered": True,
+            "shift": self.shift,
+            "threshold": self.threshold,
+            "helps": self.helps,
+            "sentence": self.sentence,
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+            "brier_gain": self.gain.as_dict(),
+        }
+
+
+def fit_shift(log_odds: ArrayLike, is_positive: ArrayLike) -> float:
+    """Find the number that, added to the log odds (n), makes labels 0 or 1 (n) most likely.
+
+    Then the mean probability equals the share of positives (Steyerberg, Clinical Prediction Models, 2019, chapter 15:
+    "recalibration in the large"). The likelihood has one maximum; it is found by halving an interval that holds it.
+
+    Raises
+    ------
+    ValueError
+        Labels of one class only: no finite number is best.
+    """
+    odds, share = np.asarray(log_odds, np.float64), float(np.asarray(is_positive, np.float64).mean())
+    if not 0 < share < 1:
+        raise ValueError("Expected labels of both classes; received one only.")
+    low, high = float(logit(share) - odds.max()), float(logit(share) - odds.min())
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if expit(odds + middle).mean() < share:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def moved_threshold(threshold: float, shift: float) -> float:
+    """Move a threshold as the probabilities move; 0, 1 and above call all or none whatever is added."""
+    return float(expit(logit(threshold) + shift)) if 0 < threshold < 1 else threshold
+
+
+def why_not(labels01: IntArray, group: IntArray) -> str:
+    """Say why nothing can be fitted to some rows; "" where it can."""
+    held = [len(np.unique(group[labels01 == kind])) for kind in (1, 0)]
+    if min(held) >= FEWEST:
+        return ""
+    return (
+        f"It needs {FEWEST} patients or unrelated images of each class; there are {held[0]:,} of the positive and "
+        f"{held[1]:,} of the other."
+    )
+
+
+def measure(
+    log_odds: FloatArray, labels01: IntArray, *, positive: str, threshold: float, group: IntArray, seed: int = 0
+) -> Recalibration:
+    """Fit the number, and tell by cross-validation what it would do.
+
+    Parameters
+    ----------
+    log_odds
+        Of the positive class, float64 (n).
+    labels01, group
+        1 or 0 and a group int64 (n); rows of a group are in one fold.
+    positive, threshold
+        Name of the positive class, and where it is called from now.
+    seed
+        Of the folds.
+
+    Raises
+    ------
+    ValueError
+        Too few of a class; see `why_not`.
+    """
+    reason = why_not(labels01, group)
+    if reason:
+        raise ValueError(reason)
+    fold = assign(labels01, group, shares=[1.0] * FOLDS, seed=seed)
+    chance, after = expit(log_odds), np.empty(len(log_odds))
+    for each in range(FOLDS):
+        out = fold == each
+        after[out] = expit(log_odds[out] + fit_shift(log_odds[~out], labels01[~out]))
+    codes = group_codes(group, len(chance))
+    shift = fit_shift(log_odds, labels01)
+    return Recalibration(
+        positive=positive,
+        shift=shift,
+        threshold=moved_threshold(threshold, shift),
+        before=_fit(chance, labels01, codes, seed),
+        after=_fit(after, labels01, codes, seed),
+        gain=_mean_of_any(np.square(chance - labels01) - np.square(after - labels01), codes),
+        share=float(labels01.mean()),
+        said=float(chance.mean()),
+    )
+
+
+def _fit(chance: FloatArray, labels01: IntArray, codes: IntArray, seed: int) -> Fit:
+    return Fit(
+        brier=mean(np.square(chance - labels01), codes, _LEVEL).estimate,
+        ece=calibration_error(labels01 == 1, chance, codes, level=_LEVEL, repeats=1000, seed=seed),
+        excess=_mean_of_any(chance - labels01, codes),
+        lines=curves(labels01, chance, group=codes),
+    )
+
+
+def _mean_of_any(values: NDArray[np.float64], codes: IntArray) -> Estimate:
+    """Estimate a mean of values of either sign with Student's interval, by group."""
+    value = float(values.mean())
+    influence = np.bincount(codes, values - value) / len(values)
+    spread = variance(influence)
+    half = student(influence, len(influence) - 1, _LEVEL) * np.sqrt(spread) if spread > 0 else 0.0
+    return Estimate(value, value - float(half), value + float(half))

@@ -1,0 +1,88 @@
+"""What stands beside every answer: classes, threshold, prevalences, and what the classifier's accuracy is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Worth
+from plainfilm.evidence.inference.predictor import Prediction, Predictor
+
+
+def worth(metrics: Mapping[str, Any]) -> tuple[Worth, ...]:
+    """Say what an accuracy is worth: the audit's verdict, and where that is not the worst, the rules without images."""
+    audit, blind = metrics.get("audit"), Worth(metrics["worth"]["level"], metrics["worth"]["sentence"])
+    if not audit:
+        return (Worth(blind.level, f"Not audited. {blind.sentence}"),)
+    verdict = Worth(OF_VERDICT[audit["verdict"]], f"{audit['verdict'].capitalize()}. {audit['sentence']}")
+    return (verdict,) if verdict.level == "warning" or blind.level == "none" else (verdict, blind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What stands beside the answers of a bundle.
+
+    `positive`, `calibrated_at` and `prevalence` are None with more than two classes; `threshold`, both prevalences: 0 to 1.
+    """
+
+    classes: tuple[str, ...]
+    positive: str | None
+    threshold: float
+    calibrated_at: float | None
+    prevalence: float | None
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, predictor: Predictor, prevalence: float | None = None) -> "About":
+        """Take it from an opened bundle; `prevalence` None means the one it was calibrated at."""
+        decision = predictor.bundle.classifier.decision
+        return cls(
+            classes=predictor.classes_,
+            positive=decision.positive,
+            threshold=decision.threshold,
+            calibrated_at=predictor.prevalence,
+            prevalence=predictor.prevalence if prevalence is None else prevalence,
+            metrics=predictor.bundle.metrics,
+        )
+
+    @property
+    def worth(self) -> tuple[Worth, ...]:
+        """What the classifier's accuracy is worth, the audit's verdict first."""
+        return worth(self.metrics)
+
+    @property
+    def loudest(self) -> Worth:
+        """The loudest of these sentences."""
+        return max(self.worth, key=lambda said: LEVELS.index(said.level))
+
+    @property
+    def verdict(self) -> str | None:
+        """The audit's verdict; None where there was no audit."""
+        audit = self.metrics.get("audit")
+        return audit["verdict"] if audit else None
+
+    def meaning(self, answer: Prediction) -> str:
+        """Say what an answer's probability means among those examined; nothing where it means nothing."""
+        if self.prevalence is None or answer.label is None or answer.at_prevalence is None:
+            return ""
+        return (
+            f"Where {100 * self.prevalence:.3g} % of those examined have {self.positive}, "
+            f"{_of_hundred(answer.at_prevalence)} of 100 radiographs with this answer show it, if the probability is right."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what `predict --json` prints above the answers."""
+        return {
+            "classes": list(self.classes),
+            "positive": self.positive,
+            "threshold": self.threshold if self.positive else None,
+            "calibrated_at_prevalence": self.calibrated_at,
+            "prevalence": self.prevalence,
+            "verdict": self.verdict,
+            "worth": " ".join(said.sentence for said in self.worth),
+        }
+
+
+def _of_hundred(share: float) -> str:
+    """Write a share as a count; never none and never all, which no probability can promise."""
+    count = round(100 * share)
+    return "fewer than 1" if count < 1 else "more than 99" if count > 99 else str(count)

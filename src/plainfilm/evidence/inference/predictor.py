@@ -1,0 +1,337 @@
+"""A bundle at work: files or arrays in, one answer each out, with what stands against believing it.
+
+Needs ONNX Runtime, NumPy and Pillow alone (for DICOM pydicom, and loky to decode in several processes).
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plainfilm.data import images
+from plainfilm.data.cataloguing.folders import survey
+from plainfilm.data.decoding.process_pool import chunks
+from plainfilm.data.images import Radiograph
+from plainfilm.errors import BundleError, ImageError, UsageError
+from plainfilm.evidence.outliers.detector import Detector
+from plainfilm.model import bundle as bundles
+from plainfilm.model.bundle import Bundle
+from plainfilm.model.encoder import processors
+from plainfilm.model.lung_segmentation import LungFinder
+
+BLOCK = 32  # radiographs a step
+FEW = 16  # files that are not worth starting processes for
+_PLAIN = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
+_UNREADABLE = "unreadable"
+
+Film = str | Path | NDArray[np.uint8]
+Watcher = Callable[[str, NDArray[np.uint8], int], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One answer.
+
+    Attributes
+    ----------
+    file : str
+        The path, or "array 0", "array 1", ….
+    label : str or None
+        The class at the threshold; None where the classifier should not be asked, or the file cannot be read.
+    probabilities : dict of str to float
+        Calibrated, by class; empty where the file cannot be read.
+    level : str
+        "ok", "flagged", "refused" (unlike anything it was trained on) or "unreadable".
+    reasons : tuple of str
+        Why it was flagged, refused or cannot be read.
+    notes : tuple of str
+        On quality: no lungs found, lateral, low resolution, ….
+    at_prevalence : float or None
+        Probability of the positive class at the stated prevalence; None with more than two classes.
+    in_lungs : float or None
+        Share of the attribution that lies in the lung fields, where an explanation was asked for.
+    """
+
+    file: str
+    label: str | None
+    probabilities: dict[str, float]
+    level: str
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    at_prevalence: float | None = None
+    in_lungs: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what `predict --json` prints of one file."""
+        return {
+            "file": self.file,
+            "class": self.label,
+            "level": self.level,
+            "probabilities": self.probabilities,
+            "at_prevalence": self.at_prevalence,
+            "reasons": list(self.reasons),
+            "notes": list(self.notes),
+            "attribution_in_lungs": self.in_lungs,
+        }
+
+
+class Predictions(Sequence[Prediction]):
+    """Answers in the order of the files, with columns: `labels`, `probabilities` float64 (n, classes), NaN if unreadable."""
+
+    def __init__(self, answers: Sequence[Prediction], classes: Sequence[str]) -> None:
+        self._answers = list(answers)
+        self.labels = [answer.label for answer in self._answers]
+        self.probabilities = np.array(
+            [[answer.probabilities.get(name, np.nan) for name in classes] for answer in self._answers], np.float64
+        ).reshape(-1, len(classes))
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._answers[index]
+
+    def __repr__(self) -> str:
+        said = (f"{a.file}: {a.label or a.level}" for a in self._answers[:5])
+        return f"<{len(self)} predictions: {', '.join(said)}{', …' if len(self) > 5 else ''}>"
+
+
+class Predictor:
+    """An opened bundle that answers for files and arrays; `load` makes one.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        Classifier, manifest, metrics, recipe and card.
+    classes_ : tuple of str
+        In the order of the columns of `predict_proba`.
+    prevalence : float or None
+        Of the positive class in the data that the probabilities were calibrated on; None with more than two classes.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle, self.classes_ = bundle, bundle.classifier.classes_
+        self._decision, self._prepare = bundle.classifier.decision, bundle.manifest["preprocessing"]
+        self._detector = Detector.from_bytes(bundle.outliers) if bundle.outliers else None
+        positive = self._decision.positive
+        self.prevalence = float(bundle.manifest["prevalence"][positive]) if positive else None
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ValueError(f"its prevalence is {self.prevalence}")
+
+    def predict(
+        self, films: Film | Iterable[Film], *, prevalence: float | None = None, workers: int = 0
+    ) -> Predictions:
+        """Answer for paths (also of folders and DICOM files), or for gray uint8 arrays (h, w) or (n, h, w), bones bright.
+
+        Parameters
+        ----------
+        films
+            One or many. A file that cannot be read gives an answer of level "unreadable".
+        prevalence
+            Share of the positive class, 0 to 1, where the answers are used; by default `self.prevalence`.
+        workers
+            Processes that decode; 0 for one a processor where there are many files.
+
+        Raises
+        ------
+        UsageError
+            An array of another kind, or a prevalence that cannot be meant.
+        """
+        return Predictions(list(self.stream(films, prevalence=prevalence, workers=workers)), self.classes_)
+
+    def stream(
+        self,
+        films: Film | Iterable[Film],
+        *,
+        prevalence: float | None = None,
+        workers: int = 0,
+        explain: Watcher | None = None,
+    ) -> Iterator[Prediction]:
+        """Give the same answers one by one, in constant memory, however many films there are.
+
+        `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
+        """
+        self._stated(prevalence)
+        given = [films] if isinstance(films, str | Path | np.ndarray) else films
+        return (
+            each
+            for block in chunks(self._read(given, workers), BLOCK)
+            for each in self.answer(block, prevalence=prevalence, explain=explain)
+        )
+
+    def predict_proba(self, films: Film | Iterable[Film]) -> NDArray[np.float64]:
+        """Calibrated probabilities float64 (n, classes); a file that cannot be read is an error here.
+
+        Raises
+        ------
+        ImageError
+            A file that cannot be read.
+        """
+        answers = self.predict(films)
+        for answer in answers:
+            if answer.level == _UNREADABLE:
+                raise ImageError(_UNREADABLE, f"{answer.file}: {answer.reasons[0]}")
+        return answers.probabilities
+
+    def score(self, films: Iterable[Film], labels: ArrayLike) -> float:
+        """Accuracy at the threshold against class names (n). Refused films count by their probability, like any other."""
+        chosen = self._decision.predict(self.predict_proba(films))
+        truth = np.asarray(labels)
+        if truth.shape != chosen.shape:
+            raise UsageError(f"Expected {len(chosen)} labels, one a film; received shape {truth.shape}.")
+        return float(np.mean(np.array(self.classes_)[chosen] == truth))
+
+    def _stated(self, prevalence: float | None) -> float | None:
+        if prevalence is None or self.prevalence is None:
+            if prevalence is not None:
+                raise UsageError("Expected no prevalence: this classifier has more than two classes. Leave it out.")
+            return self.prevalence
+        if not 0 < prevalence < 1:
+            raise UsageError(
+                f"Expected a prevalence between 0 and 1, neither of them; received {prevalence}. Write for example 0.05."
+            )
+        return prevalence
+
+    def _read(self, films: Iterable[Film], workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
+        """Read what comes, arrays and files in turn as they stand."""
+        size, fit = self._prepare["image_size"], self._prepare["fit"]
+        named: list[str] = []
+        number = 0
+        for film in films:
+            if not isinstance(film, np.ndarray):
+                named += paths([film])
+                continue
+            yield from _decoded(named, size, fit, workers)
+            named = []
+            for gray in [film] if film.ndim == 2 else film:
+                square = images.fitted(gray, size=size, fit=fit)
+                height, width = gray.shape
+                yield f"array {number}", Radiograph(square, "", {"width": width, "height": height})
+                number += 1
+        yield from _decoded(named, size, fit, workers)
+
+    def answer(
+        self,
+        block: Sequence[tuple[str, Radiograph | ImageError]],
+        *,
+        prevalence: float | None = None,
+        explain: Watcher | None = None,
+    ) -> Iterator[Prediction]:
+        """Answer for films that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
+
+        Parameters
+        ----------
+        block
+            Names, each with its radiograph, or with the error that came in its place.
+        prevalence, explain
+            As in `stream`.
+        """
+        stated = self._stated(prevalence)
+        films = [film for _, film in block if isinstance(film, Radiograph)]
+        found = iter(self._judge(films) if films else ())
+        for file, film in block:
+            if isinstance(film, ImageError):
+                yield Prediction(file=file, label=None, probabilities={}, level=_UNREADABLE, reasons=(str(film),))
+                continue
+            chance, level, reasons, notes = next(found)
+            chosen = int(self._decision.predict(chance[None])[0])
+            yield Prediction(
+                file=file,
+                label=None if level == "refused" else self.classes_[chosen],
+                probabilities=dict(zip(self.classes_, chance.tolist(), strict=True)),
+                level=level,
+                reasons=reasons,
+                notes=notes,
+                at_prevalence=self._moved(chance, stated),
+                in_lungs=explain(file, film.pixels, chosen) if explain else None,
+            )
+
+    def _judge(
+        self, films: Sequence[Radiograph]
+    ) -> Iterator[tuple[NDArray[np.float64], str, tuple[str, ...], tuple[str, ...]]]:
+        """Give probabilities (classes), level, reasons and notes of each radiograph."""
+        pixels = np.stack([film.pixels for film in films])
+        logits, features = self.bundle.classifier.run(pixels, "logits", "features")
+        chances = self._decision.probabilities(logits)
+        levels = np.full(len(films), "ok", "U8")
+        why = np.full(len(films), "", "U80")
+        if self._detector is not None:
+            judged = self._detector.judge(features, pixels=pixels)
+            levels, why = judged.level, judged.reason
+        odd = np.flatnonzero(levels != "ok") if self._detector is not None else np.arange(len(films))
+        without = set(odd[~self._find_lungs(pixels[odd])].tolist())
+        for row, film in enumerate(films):
+            notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self._prepare["input_size"]))
+            yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
+
+    @cached_property
+    def lungs(self) -> LungFinder:
+        """The lung fields' model, opened when it is first needed."""
+        return LungFinder()
+
+    def _find_lungs(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        return self.lungs.find(pixels).found if len(pixels) else np.ones(0, bool)
+
+    def _moved(self, chance: NDArray[np.float64], prevalence: float | None) -> float | None:
+        """Move a probability from the prevalence of the calibration to another one, by Bayes' rule on the odds.
+
+        Saerens, Latinne & Decaestecker, Neural Computation 2002.
+        """
+        if prevalence is None or self.prevalence is None or self._decision.positive is None:
+            return None
+        value = float(chance[self.classes_.index(self._decision.positive)])
+        odds = (prevalence / (1 - prevalence)) / (self.prevalence / (1 - self.prevalence))
+        return value * odds / (value * odds + 1 - value)
+
+
+def load(path: str | Path, *, require_signature: Path | None = None) -> Predictor:
+    """Open a bundle to predict with, after everything in it has been checked.
+
+    Raises
+    ------
+    BundleError
+        No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
+    """
+    opened = bundles.load(path, require_signature=require_signature)
+    try:
+        return Predictor(opened)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"Expected a bundle with preprocessing, prevalence and an outlier detector; received {path} ({error}). Train it again."
+        ) from error
+
+
+def paths(films: Iterable[str | Path]) -> list[str]:
+    """Files as they are named; of a folder the radiographs below it, masks and tables left out."""
+    found: list[str] = []
+    for film in map(Path, films):
+        found += [str(film / name) for name in survey(film).images] if film.is_dir() else [str(film)]
+    return found
+
+
+def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
+    workers = workers or _workers(named)
+    return zip(named, images.read_many(named, size=size, fit=fit, workers=workers), strict=True)
+
+
+def _workers(named: Sequence[str]) -> int:
+    """One process for few files. Else half the processors, for the network needs them more; all where a file may be DICOM.
+
+    Some decoders of DICOM end the process on damaged files, which with two processes costs that file alone.
+    """
+    if len(named) <= FEW or importlib.util.find_spec("loky") is None:
+        return 1
+    plain = all(Path(name).suffix.lower() in _PLAIN for name in named)
+    return max(1, processors() // 2) if plain else max(2, processors())
+
+
+def _quality(film: Radiograph, input_size: int) -> Iterator[str]:
+    width, height = film.provenance.get("width"), film.provenance.get("height")
+    if isinstance(width, int | float) and isinstance(height, int | float) and min(width, height) < input_size:
+        yield f"low resolution: {width} × {height} px, the network looks at {input_size}"
+    yield from (code.replace("-", " ") for code, _ in film.remarks)

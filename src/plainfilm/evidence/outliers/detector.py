@@ -1,0 +1,335 @@
+"""What is unlike the radiographs that a classifier was trained on: refused or flagged at prediction, with NumPy alone.
+
+Two things are asked of an image's features: how far from the training images they lie, and whether they look like a
+training image inverted or rotated. The thresholds come from training images kept out by turns.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp, describe, limit, regress
+
+Level = Literal["ok", "flagged", "refused"]
+LEVELS: tuple[Level, ...] = ("ok", "flagged", "refused")
+
+REFUSED, UNUSUAL, TURNED = 0.005, 0.03, 0.01  # share of new radiographs of the same kind beyond each limit, at most
+CEILING = 0.02  # of false refusals, which a fit on enough images promises
+ROWS = 4000  # training images that a fit uses at most
+TURNED_ROWS = 64  # training images to turn; measured, twice as many find little more
+FEWEST = 5  # unrelated images
+MOST_BYTES = 3_000_000
+FLAT = 16  # gray levels from the 5th to the 95th percentile; 3,766 radiographs had 39 and more
+
+_FOLDS = 5
+_MAGIC = b"plainfilm-outliers 1\n"
+_HASH_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Turned:
+    """Training images turned by `turn` and encoded: `features` by name, each float32 (m, width); `group` (m) of each."""
+
+    features: Mapping[str, Features]
+    group: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Judged:
+    """What was found of n images: `level` "ok", "flagged" or "refused" (n); `reason` (n), "" where ok; `score` (n)."""
+
+    level: NDArray[np.str_]
+    reason: NDArray[np.str_]
+    score: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Detector:
+    """A fitted detector; `fit` makes one.
+
+    Attributes
+    ----------
+    space : Space
+        Where the training features lie.
+    way_up : WayUp
+        Which way up an image is; of no turn where the fit was given no turned images.
+    turns : tuple of str
+        What `way_up` tells from upright: "inverted", "upside down", ….
+    refuse_above, flag_above : float
+        On `score`.
+    turned_above : float
+        On minus the score of being upright.
+    groups : int
+        Unrelated training images that set these thresholds.
+    """
+
+    space: Space
+    way_up: WayUp
+    turns: tuple[str, ...]
+    refuse_above: float
+    flag_above: float
+    turned_above: float
+    groups: int
+
+    @property
+    def promised(self) -> float:
+        """Share of new radiographs of the same kind that are refused at most, on average; see `usual.limit`.
+
+        The thresholds are cross-fitted: the final fit has more images than those that set them, which errs on the safe
+        side.
+        """
+        return max(REFUSED, 1 / (self.groups + 1))
+
+    @property
+    def promise(self) -> str:
+        """The same in a sentence."""
+        if self.promised <= CEILING:
+            return f"Of new radiographs like the {self.groups:,} unrelated ones learnt from, {self.promised:.1%} at most are refused, on average."
+        return (
+            f"Too few unrelated images to learn from ({self.groups}) to promise that at most {CEILING:.0%} of new radiographs like "
+            f"them are refused: up to {self.promised:.0%} may be."
+        )
+
+    def score(self, features: ArrayLike) -> Floats:
+        """How far features float32 (n, width) lie from the training images, float64 (n): 1 is usual, more is farther.
+
+        Raises
+        ------
+        ValueError
+            Another shape, or features that are not finite.
+        """
+        return np.exp(self.space.log_distance(_finite(features, len(self.space.mean))))
+
+    def judge(
+        self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None, lungs_found: ArrayLike | None = None
+    ) -> Judged:
+        """Judge n images.
+
+        Parameters
+        ----------
+        features
+            float32 (n, width).
+        pixels
+            Gray uint8 (n, h, w), if at hand: a frame without a picture is refused.
+        lungs_found
+            bool (n), of `model.lungs.LungFinder`, if at hand: an image without lungs is flagged at least.
+
+        Raises
+        ------
+        ValueError
+            Other shapes, or features that are not finite.
+        """
+        score = self.score(features)
+        level, reason = np.full(len(score), "ok", "U8"), np.full(len(score), "", "U80")
+
+        def note(rows: NDArray[np.bool_], to: Level, why: str | NDArray[np.str_]) -> None:
+            if rows.shape != score.shape:
+                raise ValueError(f"Expected pixels and lungs of {len(score)} images; received {len(rows)}.")
+            level[rows], reason[rows] = to, why if isinstance(why, str) else why[rows]
+
+        note(score > self.flag_above, "flagged", "unusual among the training images")
+        if lungs_found is not None:
+            note(~np.asarray(lungs_found, bool), "flagged", "no lungs found")
+        if self.turns:
+            ways = self.way_up.scores(self.space.scaled(np.asarray(features, np.float32)))
+            looks = np.array([looks_so(name) for name in self.turns])[ways[:, 1:].argmax(axis=1)]
+            note(-ways[:, 0] > self.turned_above, "flagged", looks)
+        note(score > self.refuse_above, "refused", "unlike the training images")
+        if pixels is not None:
+            note(is_flat(pixels), "refused", "hardly any contrast: an empty frame")
+        return Judged(level=level, reason=reason, score=score)
+
+    def to_bytes(self) -> bytes:
+        """Write as bytes: a magic word, a SHA-256, a line of JSON, then float32 numbers. No pickle; at most `MOST_BYTES`."""
+        arrays = {name: getattr(self.way_up if name in _WAY_UP else self.space, name) for name in _shapes(0, 0, 0)}
+        plain = {name: getattr(self, name) for name in _NUMBERS} | {"rest": self.space.rest, "turns": self.turns}
+        sizes = {"width": len(self.space.mean), "directions": len(self.space.basis)}
+        head = json.dumps({**sizes, **plain}).encode()
+        body = head + b"\n" + b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values())
+        return _MAGIC + hashlib.sha256(body).digest() + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Detector":
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            Bytes of another kind or version, damaged or truncated ones.
+        """
+        start = len(_MAGIC) + _HASH_BYTES
+        if len(data) > MOST_BYTES or data[:start] != _MAGIC + hashlib.sha256(data[start:]).digest():
+            raise ValueError("Expected a whole detector of outliers; received other or damaged bytes.")
+        try:
+            return _read(data[start:])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(
+                f"Expected a whole detector of outliers; received bytes that do not fit ({error})."
+            ) from error
+
+
+def fit(
+    features: ArrayLike, group: ArrayLike | None = None, *, turned: Turned | None = None, seed: int = 0
+) -> Detector:
+    """Fit a detector on the features of the training part.
+
+    Parameters
+    ----------
+    features
+        float32 (n, width), finite. Of more than `ROWS`, a sample is used.
+    group
+        (n): patients and duplicates; None means that every row stands alone.
+    turned
+        Some of the same images turned. Without, images inverted or rotated are found only where they lie far away.
+    seed
+        Of the samples and the folds.
+
+    Raises
+    ------
+    ValueError
+        Other shapes, features that are not finite, or fewer than `FEWEST` groups.
+    """
+    x = _finite(features)
+    names = np.arange(len(x)) if group is None else np.asarray(group)
+    if names.shape != (len(x),):
+        raise ValueError(f"Expected one group a row, shape ({len(x)},); received shape {names.shape}.")
+    rows = sample(names, ROWS, seed=seed)
+    x, names = x[rows], names[rows]
+    codes = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    groups = int(codes.max(initial=-1)) + 1
+    if groups < FEWEST:
+        raise ValueError(f"Expected at least {FEWEST} unrelated images to learn what is usual; received {groups}.")
+    turns = _Turns.of(turned, x.shape[1])
+    distance, turning = _kept_out(x, names, codes, turns, seed)
+    space, way_up = _learn(x, turns, seed)
+    return Detector(
+        space=space,
+        way_up=way_up,
+        turns=turns.names,
+        refuse_above=float(np.exp(limit(distance, codes, REFUSED))),
+        flag_above=float(np.exp(limit(distance, codes, UNUSUAL))),
+        turned_above=limit(turning, codes, TURNED),
+        groups=groups,
+    )
+
+
+def sample(group: ArrayLike, most: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Choose at most `most` rows, int64 (k) rising: one of each group first, at random, then others."""
+    names = np.asarray(group)
+    order = np.random.default_rng(seed).permutation(len(names))
+    _, first = np.unique(names[order], return_index=True)
+    again = np.ones(len(names), bool)
+    again[first] = False
+    return np.sort(order[np.argsort(again, kind="stable")][:most])
+
+
+def turn(images: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """Turn images uint8 (n, s, s) in the ways that are to be recognised, by name."""
+    quarters = {"on its side, head left": 1, "upside down": 2, "on its side, head right": 3}
+    rotated = {name: np.ascontiguousarray(np.rot90(images, k, axes=(1, 2))) for name, k in quarters.items()}
+    return {"inverted": 255 - images, **rotated}
+
+
+def looks_so(turn_name: str) -> str:
+    """Say what an image looks like, without the side of its head: features tell that in three of four images only."""
+    return f"looks {turn_name.partition(',')[0]}"
+
+
+def is_flat(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether images uint8 (n, h, w) hold hardly any contrast, bool (n): frames without a picture."""
+    flat = [np.subtract(*np.quantile(image[::4, ::4], [0.95, 0.05])) < FLAT for image in pixels]
+    return np.array(flat, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """`Turned`, checked and stacked: features float32 (turns, m, width)."""
+
+    names: tuple[str, ...]
+    features: Features
+    group: NDArray[Any]
+
+    @classmethod
+    def of(cls, given: Turned | None, width: int) -> "_Turns":
+        if given is None or not len(given.group):
+            return cls((), np.empty((0, 0, width), np.float32), np.empty(0))
+        stacked = np.stack([_finite(each, width) for each in given.features.values()])
+        if stacked.shape[1] != len(given.group):
+            raise ValueError(f"Expected one group a turned image, {stacked.shape[1]}; received {len(given.group)}.")
+        return cls(tuple(given.features), stacked, np.asarray(given.group))
+
+    def without(self, groups: NDArray[Any]) -> "_Turns":
+        keep = ~np.isin(self.group, groups)
+        return _Turns(self.names, self.features[:, keep], self.group[keep])
+
+
+def _finite(features: ArrayLike, width: int | None = None) -> Features:
+    x = np.asarray(features, np.float32)
+    if x.ndim != 2 or (width is not None and x.shape[1] != width):
+        raise ValueError(f"Expected features (n, {width or 'width'}); received shape {x.shape}.")
+    if not np.isfinite(x).all():
+        raise ValueError(f"Expected finite features; received {np.count_nonzero(~np.isfinite(x))} that are not.")
+    return x
+
+
+def _learn(x: Features, turns: _Turns, seed: int) -> tuple[Space, WayUp]:
+    space = describe(x, seed=seed)
+    if not turns.group.size:
+        return space, WayUp(weights=np.empty((0, x.shape[1]), np.float32), offset=np.empty(0, np.float32))
+    return space, regress(space.scaled(x), [space.scaled(each) for each in turns.features], seed=seed)
+
+
+def _kept_out(
+    x: Features, names: NDArray[Any], codes: NDArray[np.int64], turns: _Turns, seed: int
+) -> tuple[Floats, Floats]:
+    """Score each row by what was learnt without its group: log distance, and minus the score of being upright."""
+    distance, turning = np.empty(len(x)), np.zeros(len(x))
+    fold_of = np.random.default_rng(seed).permutation(int(codes.max()) + 1) % _FOLDS
+    for fold in range(_FOLDS):
+        out = fold_of[codes] == fold
+        space, way_up = _learn(x[~out], turns.without(names[out]), seed)
+        distance[out] = space.log_distance(x[out])
+        if len(way_up.offset):
+            turning[out] = -way_up.scores(space.scaled(x[out]))[:, 0]
+    return distance, turning
+
+
+_NUMBERS = ("refuse_above", "flag_above", "turned_above", "groups")
+_WAY_UP = ("weights", "offset")
+
+
+def _shapes(width: int, directions: int, outputs: int) -> dict[str, tuple[int, ...]]:
+    """Shape of each array, in the order of the bytes."""
+    return {
+        "mean": (width,),
+        "spread": (width,),
+        "basis": (directions, width),
+        "variance": (directions,),
+        "weights": (outputs, width),
+        "offset": (outputs,),
+    }
+
+
+def _read(body: bytes) -> Detector:
+    head, _, data = body.partition(b"\n")
+    plain = json.loads(head)
+    width, directions, turns = int(plain["width"]), int(plain["directions"]), tuple(map(str, plain["turns"]))
+    shapes = _shapes(width, directions, len(turns) + 1 if turns else 0)
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()])
+    numbers = np.frombuffer(data, "<f4").astype(np.float32)
+    values = {name: float(plain[name]) for name in (*_NUMBERS, "rest")}
+    if not 0 <= directions < width or ends[-1] != len(numbers):
+        raise ValueError("numbers are missing or too many")
+    parts = np.split(numbers, ends[:-1])
+    arrays = {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    divisors = [*arrays["spread"], *arrays["variance"], values["rest"]]
+    if not (np.isfinite(numbers).all() and np.isfinite(list(values.values())).all() and np.min(divisors) > 0):
+        raise ValueError("numbers are not finite, or not positive where they must be")
+    way_up = WayUp(**{name: arrays.pop(name) for name in _WAY_UP})
+    groups = int(values.pop("groups"))
+    return Detector(space=Space(**arrays, rest=values.pop("rest")), way_up=way_up, turns=turns, groups=groups, **values)

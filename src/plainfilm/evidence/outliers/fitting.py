@@ -1,0 +1,46 @@
+"""Fits the outlier detector of a run on its training part, and measures how much of the test part it refuses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.store import Store
+from plainfilm.evidence.evaluation.evaluate import Scores
+from plainfilm.evidence.outliers import detector as outliers
+from plainfilm.evidence.outliers.detector import Detector, Turned
+from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.model.classifier import Trained
+from plainfilm.model.encoder import remembered
+
+FEWEST_USUAL = 5  # unrelated training images
+
+
+def usual(store: Store, trained: Trained) -> Detector | None:
+    """Learn from the training part what radiographs of these data look like; None with too few of them."""
+    rows = store.rows("train")
+    group = store.group[rows]
+    if len(np.unique(group)) < FEWEST_USUAL:
+        return None
+    kept, chosen = (rows[outliers.sample(group, most)] for most in (outliers.ROWS, outliers.TURNED_ROWS))
+    turned = Turned(features=_turned_features(store, trained, chosen), group=store.group[chosen])
+    return outliers.fit(trained.features.read(kept), store.group[kept], turned=turned, seed=trained.recipe.seed)
+
+
+def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) -> Mapping[str, NDArray[np.float32]]:
+    encoder = trained.encoder
+    about = f"turned 1 {encoder.key} {store.fingerprint} {rows.tolist()}"
+    found, _ = remembered(
+        "turned",
+        about,
+        lambda: {name: encoder.encode(view) for name, view in outliers.turn(store.images(rows)).items()},
+    )
+    return found
+
+
+def refusals(detector: Detector, trained: Trained, test: Scores) -> dict[str, Any]:
+    """Measure how many radiographs of the test part the detector refuses and flags, with what it promises."""
+    level = detector.judge(trained.features.read(test.rows)).level
+    shares = {name: wilson(level == name, group=test.group).as_dict() for name in ("refused", "flagged")}
+    return {**shares, "promise": detector.promise}

@@ -1,0 +1,163 @@
+"""Every metric of a split with its interval, as `metrics.json` holds them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plainfilm.evidence.statistics.calibration import calibration_error
+from plainfilm.evidence.statistics.curves import Curves, curves
+from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision, delong, delong_difference
+from plainfilm.evidence.statistics.intervals import (
+    Estimate,
+    FloatArray,
+    IntArray,
+    Measured,
+    bootstrap,
+    check_level,
+    group_codes,
+    macro_average,
+    mean,
+    proportion,
+    wilson,
+)
+
+__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "wilson"]
+
+
+def evaluate(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    classes: Sequence[str],
+    positive: str | None,
+    threshold: float | FloatArray,
+    group: ArrayLike | None = None,
+    seed: int = 0,
+    repeats: int = 1000,
+    level: float = 0.95,
+) -> dict[str, Any]:
+    """Compute every metric of a split with its interval.
+
+    Two classes: a row is called positive where its probability of `positive` (by default the second class) is at or
+    above `threshold`, one number or one a row. More classes: the most probable one is called, `threshold` is not used, and sensitivity to
+    auprc are macro averages of each class against the rest, which stand under "per_class".
+
+    Parameters
+    ----------
+    labels : int (n,)
+        Index into `classes`.
+    probabilities : float (n, k)
+        0 to 1; rows sum to 1.
+    group : (n,), optional
+        Rows with the same value (a patient with duplicates) are one draw from the population; widens every interval.
+    seed, repeats : int
+        Of the bootstrap, which gives the interval of ece alone; the others are computed directly.
+    level : float
+        Coverage aimed at, 0 to 1.
+
+    Returns
+    -------
+    dict
+        "n", "groups"; "confusion_matrix" (rows are the truth, columns what was called, in the order of `classes`); and
+        {"value", "low", "high"} for each metric, None where it is not defined: a class absent from the labels,
+        nothing called positive, no rows.
+
+        accuracy, sensitivity, specificity, ppv, npv: Wilson (see `wilson`). f1: Wilson's interval of true positives
+        among rows that are or are called positive, J, carried over by F1 = 2J / (1 + J) (Lam, Gopal & Qian 2024).
+        auroc: see `delong`. auprc: average precision (see `ranking.average_precision`). brier: half the squared
+        distance to the truth, summed over classes, 0 to 1; for two classes the usual score. ece: ten bins of equal
+        width, of the positive class, or of the class called; biased upwards (see `calibration.calibration_error`).
+
+    Raises
+    ------
+    ValueError
+        Shapes, labels, probabilities or names that do not fit together.
+    """
+    check_level(level)
+    truth, chance, codes = _checked(labels, probabilities, len(classes), group)
+    if positive is not None and positive not in classes:
+        raise ValueError(f"Expected positive to be one of {list(classes)}; received {positive!r}.")
+    if len(classes) == 2:
+        if not np.isfinite(threshold).all():
+            raise ValueError(f"Expected a finite threshold; received {threshold}.")
+        target = 1 if positive is None else list(classes).index(positive)
+        called = np.where(chance[:, target] >= threshold, target, 1 - target)
+        observed, confidence = truth == target, chance[:, target]
+        ranked, each = _against_rest(observed, called == target, confidence, codes, level), []
+        kinds = {name: measured.estimate for name, measured in ranked.items()}
+    else:
+        called = chance.argmax(axis=1)
+        observed, confidence = called == truth, chance.max(axis=1)
+        each = [_against_rest(truth == c, called == c, chance[:, c], codes, level) for c in range(len(classes))]
+        kinds = {name: macro_average([metrics[name] for metrics in each]) for name in each[0]}
+    distance = np.square(chance - np.eye(len(classes))[truth]).sum(axis=1) / 2
+    estimates = {
+        "accuracy": proportion(called == truth, np.ones(len(truth), dtype=bool), codes, level).estimate,
+        **kinds,
+        "brier": mean(np.minimum(distance, 1.0), codes, level).estimate,
+        "ece": calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
+    }
+    return {
+        "n": len(truth),
+        "groups": len(np.unique(codes)),
+        "confusion_matrix": _confusion(truth, called, len(classes)),
+        **{name: estimate.as_dict() for name, estimate in estimates.items()},
+        **({"per_class": _per_class(classes, each)} if each else {}),
+    }
+
+
+def _against_rest(
+    is_it: NDArray[np.bool_], called_it: NDArray[np.bool_], chance: FloatArray, codes: IntArray, level: float
+) -> dict[str, Measured]:
+    """Measure one class against the rest; predictive values and F1 need rows of both."""
+    both = bool(is_it.any() and not is_it.all())
+    return {
+        "sensitivity": proportion(is_it & called_it, is_it, codes, level),
+        "specificity": proportion(~is_it & ~called_it, ~is_it, codes, level),
+        "ppv": proportion(is_it & called_it, called_it & both, codes, level),
+        "npv": proportion(~is_it & ~called_it, ~called_it & both, codes, level),
+        "f1": _f1(is_it & called_it, (is_it | called_it) & both, codes, level),
+        "auroc": area_under_roc(is_it, chance, codes, level),
+        "auprc": average_precision(is_it, chance, codes, level),
+    }
+
+
+def _f1(hits: NDArray[np.bool_], involved: NDArray[np.bool_], codes: IntArray, level: float) -> Measured:
+    share = proportion(hits & involved, involved, codes, level)
+    value, low, high = (2 * j / (1 + j) for j in (share.estimate.value, share.estimate.low, share.estimate.high))
+    return Measured(Estimate(value, low, high), share.influence * 2 / (1 + np.nan_to_num(share.estimate.value)) ** 2)
+
+
+def _per_class(classes: Sequence[str], each: Sequence[dict[str, Measured]]) -> dict[str, Any]:
+    pairs = zip(classes, each, strict=True)
+    return {c: {name: measured.estimate.as_dict() for name, measured in metrics.items()} for c, metrics in pairs}
+
+
+def _confusion(truth: IntArray, called: IntArray, classes: int) -> list[list[int]]:
+    counts: list[list[int]] = (
+        np.bincount(truth * classes + called, minlength=classes**2).reshape(classes, classes).tolist()
+    )
+    return counts
+
+
+def _checked(
+    labels: ArrayLike, probabilities: ArrayLike, classes: int, group: ArrayLike | None
+) -> tuple[IntArray, FloatArray, IntArray]:
+    truth, chance = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    if classes < 2 or truth.ndim != 1 or chance.shape != (len(truth), classes):
+        raise ValueError(
+            f"Expected labels (n,) and probabilities (n, k) for k classes, 2 or more; received shapes "
+            f"{truth.shape} and {chance.shape} for {classes} classes."
+        )
+    if not np.isin(truth, np.arange(classes)).all():
+        raise ValueError(f"Expected labels 0 to {classes - 1}; received {np.unique(truth)[:5].tolist()}.")
+    if not ((chance >= 0) & (chance <= 1)).all():
+        raise ValueError("Expected finite probabilities from 0 to 1; received others.")
+    if len(truth) and np.abs(chance.sum(axis=1) - 1).max() > 1e-3:
+        raise ValueError(
+            f"Expected rows of probabilities that sum to 1; received sums from {chance.sum(axis=1).min():.4f} up to "
+            f"{chance.sum(axis=1).max():.4f}."
+        )
+    return truth.astype(np.int64), chance, group_codes(group, len(truth))

@@ -1,0 +1,1 @@
+"""What a search for a recipe came to."""

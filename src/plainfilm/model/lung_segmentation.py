@@ -1,0 +1,94 @@
+"""Where the lungs are: a small network of our own that draws the lung fields of a chest radiograph.
+
+`lungs.onnx` beside this module was made by `scripts/train_lungs.py`; `lungs.md` is its card.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from plainfilm.model.cpus import processors
+
+SIDE = 128  # height and width of what the network sees and of the masks it gives
+EPSILON = 1.0  # gray levels; keeps a black frame finite
+SMALLEST, LARGEST = 0.05, 0.75  # share of a picture that lungs fill
+SUREST = 0.8  # mean probability inside lungs; other pictures get doubtful fields
+_BATCH = 8
+NETWORK = Path(__file__).with_name("lungs.onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class LungFields:
+    """Lung fields of n images, the part behind the heart included.
+
+    `masks` bool (n, SIDE, SIDE), over the whole image whatever its size; all False where none were found. `found` bool
+    (n): False says "no lungs found".
+    """
+
+    masks: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+
+
+class LungFinder:
+    """The lung-field network in ONNX Runtime."""
+
+    def __init__(self, threads: int | None = None, network: Path = NETWORK) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or processors()
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(network.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+    def find(self, images: NDArray[np.uint8]) -> LungFields:
+        """Find the lung fields of gray images uint8 (n, h, w)."""
+        masks = np.zeros((len(images), SIDE, SIDE), bool)
+        found = np.zeros(len(images), bool)
+        for at in range(0, len(images), _BATCH):
+            small = np.stack([shrunk(image) for image in images[at : at + _BATCH]])
+            for row, logits in enumerate(self._session.run(None, {"images": small})[0], at):
+                field = _largest(logits > 0)
+                found[row] = _are_lungs(field, logits)
+                masks[row] = field & found[row]
+        return LungFields(masks, found)
+
+
+def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Resize an image uint8 (h, w) to (SIDE, SIDE), averaging over what a pixel covers."""
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def _largest(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest connected piece and those at least a fifth of it: two lungs, without islands."""
+    pieces = _pieces(field)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.asarray(field & (sizes >= sizes.max() / 5)[pieces])
+
+
+def _pieces(field: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number the connected pieces (by sides) of a mask, 0 outside; prediction has no SciPy for this.
+
+    Runs of a row are numbered, then each takes the least number among the runs that it touches, until nothing changes.
+    """
+    starts = field & ~np.pad(field, ((0, 0), (1, 0)))[:, :-1]
+    runs = np.cumsum(starts).reshape(field.shape) * field
+    touching = field[:-1] & field[1:]
+    upper, lower = runs[:-1][touching], runs[1:][touching]
+    numbers = np.arange(runs.max() + 1)
+    while True:
+        found = numbers.copy()
+        np.minimum.at(found, upper, numbers[lower])
+        np.minimum.at(found, lower, numbers[upper])
+        found = found[found]
+        if np.array_equal(found, numbers):
+            return np.asarray(numbers[runs])
+        numbers = found
+
+
+def _are_lungs(field: NDArray[np.bool_], logits: NDArray[np.float32]) -> bool:
+    share = field.mean()
+    return bool(SMALLEST <= share <= LARGEST and np.tanh(logits[field] / 2).mean() >= 2 * SUREST - 1)

@@ -1,0 +1,1 @@
+"""ONNX graphs: made from Keras, joined, differentiated."""

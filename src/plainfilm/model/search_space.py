@@ -1,0 +1,190 @@
+"""What a search may choose: heads, how they are trained and on what features; from choices to a recipe and back.
+
+Knows nothing of the library that searches: a trial is whatever can be asked for a number or a name (`Trial`).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from plainfilm.errors import RecipeError
+from plainfilm.model import recipes
+from plainfilm.model.recipe_schema import Recipe, parse_layers
+
+DEEPEST = 3  # hidden Dense layers
+WIDTHS = (32, 512)
+RATES = (1e-5, 1e-1)
+DROPOUT_MOST, DROPOUT_STEP = 0.7, 0.1
+ACTIVATIONS = ("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+LOSSES = ("crossentropy", "mean_squared_error")
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
+BATCH_SIZES = (16, 32, 64, 128, 256)
+CLASS_WEIGHTS = ("none", "balanced")
+STARTS = ("default", "paper-mobilenet", "paper-resnet50")
+Key = tuple[str, int]  # a backbone's name and its input size; 0 for its own
+
+
+class Trial(Protocol):
+    """What a search gives to choose by; Optuna's `Trial` is one."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """Choose one of some names or numbers."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """Choose a whole number, both ends included."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Choose a number, both ends included."""
+
+    def report(self, value: float, step: int) -> None:
+        """Take the score after an epoch."""
+
+    def should_prune(self) -> bool:
+        """Say whether to give up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """What is searched beside the head and its training, and what is the same in all trials.
+
+    `backbones` are names; `input_sizes` in pixels, 0 for the backbone's own; `views` is the number of altered views
+    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial.
+    """
+
+    backbones: tuple[str, ...]
+    input_sizes: tuple[int, ...] = (0,)
+    views: int = 0
+    epochs: int = 20
+    seed: int = 0
+
+    def choose(self, trial: Trial) -> dict[str, Any]:
+        """Let a trial choose. What stands alone (one backbone, say) is no choice and not among them."""
+        chosen: dict[str, Any] = {}
+        for name, choices in self._lists().items():
+            if len(choices) > 1:
+                chosen[name] = trial.suggest_categorical(name, choices)
+        chosen["hidden_layers"] = trial.suggest_int("hidden_layers", 0, DEEPEST)
+        for name in _dropouts(chosen["hidden_layers"]):
+            chosen[name] = trial.suggest_float(name, 0.0, DROPOUT_MOST, step=DROPOUT_STEP)
+        for number in range(1, chosen["hidden_layers"] + 1):
+            chosen[f"width_{number}"] = trial.suggest_int(f"width_{number}", *WIDTHS, log=True)
+        if chosen["hidden_layers"]:
+            chosen["activation"] = trial.suggest_categorical("activation", ACTIVATIONS)
+        chosen["learning_rate"] = trial.suggest_float("learning_rate", *RATES, log=True)
+        return chosen
+
+    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn choices into dotted settings of a recipe (`recipes.load`)."""
+        alone = {name: choices[0] for name, choices in self._lists().items() if len(choices) == 1}
+        value = {**alone, **chosen}
+        layers: list[str] = []
+        for number, name in enumerate(_dropouts(value["hidden_layers"])):
+            layers += [f"dense {value[f'width_{number}']}"] if number else []
+            layers += [f"dropout {value[name]:.1f}"] if value[name] >= DROPOUT_STEP / 2 else []
+        return {
+            "seed": self.seed,
+            "backbone.name": value["backbone"],
+            "backbone.input_size": value["input_size"],
+            "head.layers": layers,
+            "head.activation": value.get("activation", "relu"),
+            "training.epochs": self.epochs,
+            "training.batch_size": value["batch_size"],
+            "training.optimizer": value["optimizer"],
+            "training.learning_rate": float(f"{value['learning_rate']:.3g}"),
+            "training.loss": value["loss"],
+            "training.class_weight": value["class_weight"],
+            "augmentation.views": value["views"],
+        }
+
+    def recipe(self, chosen: Mapping[str, Any], *, name: str = "tuned", description: str = "") -> Recipe:
+        """Give the whole recipe of a trial; what is not searched is the default recipe's."""
+        return recipes.load("default", {**self.settings(chosen), "name": name, "description": description})
+
+    def choices_of(self, recipe: Recipe) -> dict[str, Any]:
+        """Find the choices that give a recipe's head and training; a backbone outside the space becomes the space's first.
+
+        Raises
+        ------
+        RecipeError
+            The head has layers that no choice gives.
+        """
+        training_part = recipe.training
+        wanted = {
+            "backbone": recipe.backbone.name,
+            "input_size": recipe.backbone.input_size,
+            "views": recipe.augmentation.views,
+            "loss": training_part.loss,
+            "optimizer": training_part.optimizer,
+            "batch_size": training_part.batch_size,
+            "class_weight": training_part.class_weight,
+        }
+        chosen = {
+            name: wanted[name] if wanted[name] in choices else choices[0]
+            for name, choices in self._lists().items()
+            if len(choices) > 1
+        }
+        chosen |= _head_choices(recipe)
+        return chosen | {"learning_rate": training_part.learning_rate}
+
+    def starts(self) -> list[tuple[str, dict[str, Any]]]:
+        """Name the first trials and their choices: recipes that a search should never end worse than.
+
+        A recipe's backbone that is not searched is replaced, and the name says so; the paper's second system, which
+        differs from its first in little else, is then left out.
+        """
+        found = []
+        for name in STARTS:
+            recipe = recipes.load(name)
+            own = recipe.backbone.name
+            if own in self.backbones:
+                found.append((name, self.choices_of(recipe)))
+            elif name != "paper-resnet50":
+                found.append((f"{name}, on {self.backbones[0]}", self.choices_of(recipe)))
+        return found
+
+    def encodings(self) -> list[Key]:
+        """Every backbone at every input size: what has to be encoded before the trials."""
+        return [(backbone, size) for backbone in self.backbones for size in self.input_sizes]
+
+    def names(self) -> list[str]:
+        """Every name that a choice may have, in the order in which a trial chooses."""
+        widths = [f"width_{number}" for number in range(1, DEEPEST + 1)]
+        return [*self._lists(), "hidden_layers", *_dropouts(DEEPEST), *widths, "activation", "learning_rate"]
+
+    def _lists(self) -> dict[str, tuple[Any, ...]]:
+        return {
+            "backbone": self.backbones,
+            "input_size": self.input_sizes,
+            "views": (0, self.views) if self.views else (0,),
+            "loss": LOSSES,
+            "optimizer": OPTIMIZERS,
+            "batch_size": BATCH_SIZES,
+            "class_weight": CLASS_WEIGHTS,
+        }
+
+
+def _dropouts(hidden: int) -> list[str]:
+    """Every place for a Dropout: on the features, and after each hidden layer; so one stands before each Dense, or none."""
+    return ["dropout_on_features", *(f"dropout_after_{number}" for number in range(1, hidden + 1))]
+
+
+def _head_choices(recipe: Recipe) -> dict[str, Any]:
+    layers = parse_layers(recipe.head.layers)
+    kinds = "".join(kind[1] for kind, _ in layers)  # "e" for Dense, "r" for Dropout
+    hidden = kinds.count("e")
+    if hidden > DEEPEST or not re.fullmatch("r?(er?)*", kinds):
+        raise RecipeError(
+            f"Expected at most {DEEPEST} hidden Dense layers with at most one Dropout before each; received {list(recipe.head.layers)}."
+        )
+    chosen: dict[str, Any] = {"hidden_layers": hidden} | dict.fromkeys(_dropouts(hidden), 0.0)
+    number = 0
+    for kind, value in layers:
+        if kind == "dense":
+            number += 1
+            chosen[f"width_{number}"] = int(value)
+        else:
+            chosen[_dropouts(hidden)[number]] = value
+    return chosen | ({"activation": recipe.head.activation} if hidden else {})

@@ -1,0 +1,1 @@
+"""Files and pages for people: draws and writes, computes nothing."""

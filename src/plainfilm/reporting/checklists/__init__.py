@@ -1,0 +1,1 @@
+"""CLAIM 2024 and TRIPOD+AI filled from a run."""

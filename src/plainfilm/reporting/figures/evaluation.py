@@ -1,0 +1,227 @@
+"""The report's drawings: arrays in, one SVG for the page and one PNG for slides out. Knows nothing of files or HTML."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.reporting.figures import canvas
+from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, PAPER, SERIES, Drawing
+from plainfilm.reporting.formatting import number, triple
+
+_GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """One line of a ROC or precision-recall plot.
+
+    `x`, `y` float (m) in 0 to 1; `area` is the area's `{"value", "low", "high"}`, shown in the legend.
+    """
+
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    area: Mapping[str, float | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """Bins of predicted probability, each array (b); empty bins may be left out.
+
+    `mean_predicted`, `observed` (share of positives), its interval `low`, `high`: float, 0 to 1. `count`: radiographs.
+    `bins` is how many bins of equal width there are between 0 and 1, the empty ones included.
+    """
+
+    mean_predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    count: NDArray[Any]
+    bins: int = 10
+
+
+def learning(history: Sequence[Mapping[str, float]], measure: str) -> Drawing | None:
+    """Draw `measure` ("loss", "accuracy") and `val_` + measure over the epochs; None where the history has neither."""
+    keys = [key for key in (measure, f"val_{measure}") if np.isfinite(_column(history, key)).any()]
+    if not keys:
+        return None
+    with canvas.style():
+        figure, axes = canvas.plot(4.6, 2.7)
+        for number_, own in enumerate(trainings(history)):
+            epochs = _epochs(own, axes)
+            look = {"marker": "o" if len(own) < 4 else "", "markersize": 4}
+            for key in keys:
+                name = "training" if key == measure else "validation"
+                line = {"color": MUTED, "dashes": DASHES[1]} if key == measure else {"color": SERIES[0]}
+                axes.plot(epochs, _column(own, key), **line, **look, label="" if number_ else name)
+        if measure == "loss":
+            axes.set_ylim(bottom=0)
+        canvas.label(axes, "epoch", measure)
+        legend = partial(axes.legend, frameon=False, fontsize=8, labelcolor=INK)
+        return canvas.both(figure, f"learning-{measure}", legend=legend)
+
+
+def trainings(history: Sequence[Mapping[str, float]]) -> list[list[Mapping[str, float]]]:
+    """Take the epochs of several folds or members apart, in their order."""
+    found: dict[tuple[float | None, float | None], list[Mapping[str, float]]] = {}
+    for row in history:
+        found.setdefault((row.get("fold"), row.get("member")), []).append(row)
+    return list(found.values())
+
+
+def threshold_point(
+    metrics: Mapping[str, Any], positive: str | None, threshold: float | None
+) -> tuple[float, float] | None:
+    """Give where the threshold lies on the ROC, (1 - specificity, sensitivity); None where that is not defined."""
+    sensitivity, specificity = (number(triple(metrics.get(name))[0]) for name in ("sensitivity", "specificity"))
+    if positive is None or threshold is None or sensitivity is None or specificity is None:
+        return None
+    return 1 - specificity, sensitivity
+
+
+def roc(curves: Sequence[Curve], *, point: tuple[float, float] | None = None) -> Drawing | None:
+    """Draw ROC lines, the line of chance, and `point` (false positive rate, sensitivity) where the threshold stands."""
+    if not any(len(curve.x) for curve in curves):
+        return None
+    with canvas.style():
+        figure, axes = _square("false positive rate (1 − specificity)", "sensitivity")
+        axes.plot([0, 1], [0, 1], **_GUIDE)
+        lines = _lines(axes, curves)
+        if point is not None:
+            axes.plot(*point, "o", color=PAPER, markersize=6, markeredgecolor=INK, markeredgewidth=1.4, zorder=5)
+        return canvas.both(figure, "roc", legend=_legend(axes, lines, curves, "lower right"))
+
+
+def precision_recall(curves: Sequence[Curve], *, prevalence: float | None = None) -> Drawing | None:
+    """Draw precision over recall, and the `prevalence` (0 to 1) that a blind guess would reach."""
+    if not any(len(curve.x) for curve in curves):
+        return None
+    with canvas.style():
+        figure, axes = _square("recall (sensitivity)", "precision (PPV)")
+        if prevalence is not None and math.isfinite(prevalence):
+            axes.plot([0, 1], [prevalence, prevalence], **_GUIDE)
+        lines = _lines(axes, curves)
+        return canvas.both(figure, "precision-recall", legend=_legend(axes, lines, curves, "lower left"))
+
+
+def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reliability") -> Drawing | None:
+    """Draw the share that came true over the predicted probability, and below it how many radiographs each bin holds.
+
+    `of_answer`: the probability is that of the class answered (more than two classes), not of the positive class.
+    `name` goes into the SVG's identifiers.
+    """
+    filled = (np.asarray(bins.count) > 0) & np.isfinite(bins.mean_predicted) & np.isfinite(bins.observed)
+    if not filled.any():
+        return None
+    x, y, n = bins.mean_predicted[filled], bins.observed[filled], np.asarray(bins.count)[filled]
+    reach = np.nan_to_num(np.clip([y - bins.low[filled], bins.high[filled] - y], 0, None))
+    with canvas.style():
+        figure, axes = _square("", "share answered rightly" if of_answer else "share truly positive", bottom=0.34)
+        axes.plot([0, 1], [0, 1], **_GUIDE)
+        points = axes.errorbar(x, y, yerr=reach, fmt="o", markersize=4, color=SERIES[0], elinewidth=1.2)
+        points.lines[0].set_clip_on(False)
+        axes.set_xticklabels([])
+        counts = figure.add_axes((0.155, 0.145, 0.815, 0.15))
+        canvas.plain(counts)
+        first = np.minimum(np.floor(x * bins.bins), bins.bins - 1) / bins.bins
+        counts.bar(first, n, width=0.9 / bins.bins, align="edge", color=MUTED, linewidth=0)
+        canvas.quarters(counts.xaxis)
+        counts.set(xlim=canvas.UNIT, ylim=(0, n.max()), yticks=[0, n.max()])
+        canvas.label(counts, "probability of the answer" if of_answer else "predicted probability", "n")
+        return canvas.both(figure, name)
+
+
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
+    """Draw counts int (k, k), truth down, prediction across, shaded by the share of each row, as PNG."""
+    counts = np.asarray(matrix, dtype=np.float64).reshape(len(classes), len(classes))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with canvas.style():
+        side = 1.7 + 0.62 * len(classes)
+        figure = canvas.sheet(side + 0.4, side)
+        axes = figure.add_axes((0.3, 0.08, 0.66, 0.7))
+        axes.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto")
+        for (row, column), share in np.ndenumerate(shares):
+            text = f"{counts[row, column]:.0f}\n{100 * share:.1f} %"
+            size = 9 if len(classes) < 7 else 7
+            axes.text(column, row, text, ha="center", va="center", color=PAPER if share > 0.55 else INK, fontsize=size)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        canvas.label(axes, "predicted", "truth")
+        canvas.name_ticks(axes.xaxis, classes, rotation=0 if len(classes) < 4 else 60)
+        canvas.name_ticks(axes.yaxis, classes)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        return canvas.png(figure)
+
+
+def strips(names: Sequence[str], values: Sequence[Sequence[float]], label: str) -> bytes:
+    """Draw one row of dots a name (`values` float, one a seed) and a bar at the mean, as PNG."""
+    with canvas.style():
+        height = 0.9 + 0.38 * max(len(names), 1)
+        figure = canvas.sheet(6.4, height)
+        axes = figure.add_axes((0.3, 0.55 / height, 0.66, 1 - 0.75 / height))
+        canvas.plain(axes)
+        axes.grid(visible=False, axis="y")
+        for row, numbers in enumerate(values):
+            kept = np.asarray([v for v in numbers if math.isfinite(v)])
+            axes.plot(kept, np.full(len(kept), row), "o", color=SERIES[0], alpha=0.65, markersize=6, markeredgewidth=0)
+            if len(kept):
+                axes.plot([kept.mean()] * 2, [row - 0.28, row + 0.28], color=INK, linewidth=1.6)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        canvas.name_ticks(axes.yaxis, names)
+        canvas.label(axes, label, "")
+        return canvas.png(figure)
+
+
+def _column(history: Sequence[Mapping[str, float]], key: str) -> NDArray[np.float64]:
+    values = [row.get(key) for row in history]
+    return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+
+
+def _epochs(history: Sequence[Mapping[str, float]], axes: Any) -> NDArray[np.float64]:
+    """Mark whole epochs along the plot and give them; counted from 1 where the history does not number them."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = _column(history, "epoch")
+    epochs = epochs if np.isfinite(epochs).all() else np.arange(1.0, len(history) + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+    return epochs
+
+
+def _square(x: str, y: str, *, bottom: float | None = None) -> tuple[Any, Any]:
+    figure, axes = canvas.plot(3.5, 3.3, bottom=bottom)
+    canvas.quarters(axes.xaxis)
+    canvas.quarters(axes.yaxis)
+    axes.set(xlim=canvas.UNIT, ylim=canvas.UNIT)
+    canvas.label(axes, x, y)
+    return figure, axes
+
+
+def _lines(axes: Any, curves: Sequence[Curve]) -> list[Any]:
+    drawn = []
+    for index, curve in enumerate(curves):
+        dashes = DASHES[index // len(SERIES) % len(DASHES)]
+        style = {"dashes": dashes} if dashes else {}
+        width = 2.0 if len(curves) == 1 else 1.5
+        drawn += axes.plot(curve.x, curve.y, color=SERIES[index % len(SERIES)], linewidth=width, clip_on=False, **style)
+    return drawn
+
+
+def _legend(axes: Any, lines: Sequence[Any], curves: Sequence[Curve], place: str) -> Callable[[], None] | None:
+    if len(curves) < 2:
+        return None
+    return partial(canvas.name_legend, axes, lines, [curve.name for curve in curves], place=place)
+
+
+def _blues() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("plainfilm", [PAPER, SERIES[0]])

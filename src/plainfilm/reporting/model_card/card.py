@@ -1,0 +1,145 @@
+"""The model card (Markdown) and the sheets of CLAIM 2024 and TRIPOD+AI (a page), both filled from what a run recorded.
+
+Nothing here computes a result: a value that was not recorded is said to be missing, an item without a value stays open.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+import plainfilm
+from plainfilm import NOTICE
+from plainfilm.data.store import Store
+from plainfilm.evidence.evaluation import source_baseline
+from plainfilm.reporting import page, report_data
+from plainfilm.reporting.checklists.checklist import Checklist, fill
+from plainfilm.reporting.checklists.claim import CLAIM
+from plainfilm.reporting.checklists.item import ANCHORS
+from plainfilm.reporting.checklists.tripod import TRIPOD
+from plainfilm.reporting.model_card import results_sections, sections
+from plainfilm.reporting.model_card.markdown import text
+from plainfilm.reporting.run_facts import Card, Known
+
+__all__ = ["Card", "Checklist", "checklists", "checklists_page", "describe", "model_card"]
+
+_SECTIONS = {
+    "What it is": sections.identity,
+    "Intended use": sections.use,
+    "Must not be used for": sections.misuse,
+    "Performance, and what it is worth": results_sections.performance,
+    "Data": sections.data,
+    "Training": sections.training,
+    "Subgroups": results_sections.subgroups,
+    "Calibration and threshold": sections.calibration,
+    "Limits": sections.limits,
+    "Checks that could not run": sections.not_run,
+    "Versions": sections.versions,
+    "How to repeat it": sections.repeat,
+}
+_NOTHING = Card()
+
+
+def describe(
+    store: Store, *, rule: source_baseline.SourceRule, title: str, folder: str, recipe: str, repeat: Sequence[str] = ()
+) -> Card:
+    """Take from a store what a card needs beside `metrics.json` and the manifest; no file name, nothing of any patient.
+
+    Parameters
+    ----------
+    store
+        What the model was made from.
+    rule
+        The source rule, for its table of classes by source.
+    title, folder
+        Heading, and name of the run folder.
+    recipe
+        TOML, without paths of this machine.
+    repeat
+        Commands.
+    """
+    by_split, by_source = report_data.tables(store, rule)
+    return Card(
+        title=title,
+        folder=folder,
+        by_split=by_split,
+        by_source=by_source,
+        patients=len(set(store.patient.tolist()) - {""}),
+        without_patient=int((store.patient == "").sum()),
+        groups=len(np.unique(store.group)),
+        split=_split(store),
+        recorded={name: _recorded(values) for name, values in store.provenance.items()},
+        problems=report_data.problems(store) if "problems" in store.attributes else None,
+        left_out=int(store.attributes["left_out"]) if "left_out" in store.attributes else None,
+        duplicates=report_data.duplicate_counts(store),
+        recipe=recipe,
+        repeat=tuple(repeat),
+    )
+
+
+def model_card(metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card = _NOTHING) -> str:
+    """Write the model card in Markdown.
+
+    Parameters
+    ----------
+    metrics
+        As in `metrics.json`; "audit" (`Audit.as_dict`), "subgroups" and "utility" may be absent. Subgroups are read as
+        column, group, values: `{"sex": {"F": {"n": 120, "auroc": {"value", "low", "high"}, …}}}`.
+    about
+        As in the bundle's manifest.
+    card
+        What neither of them holds; see `describe`.
+    """
+    known = Known.of(metrics, about, card)
+    head = [f"# Model card: {text(card.title or ' or '.join(known.classes) or 'a classifier')}", f"**{NOTICE}**"]
+    head.append(
+        "Filled by plainfilm from what the run recorded. What was not recorded is said, and nothing is assumed."
+    )
+    body = [f"## {title}\n\n{write(known)}" for title, write in _SECTIONS.items()]
+    lists = [f"- {each.name}: {each.summary}" for each in checklists(metrics, about, card)]
+    body.append("## Reporting checklists\n\n" + "\n".join(lists) + "\n\nItem by item: checklists.html.")
+    return "\n\n".join([*head, *body]) + "\n"
+
+
+def checklists(
+    metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card = _NOTHING
+) -> tuple[Checklist, Checklist]:
+    """Fill CLAIM 2024 (44 items) and TRIPOD+AI (27 items, 52 with their parts) from the same values as `model_card`.
+
+    An item is "answered" only where its value stands in what is given; the rest is "partly", "open" or, with its
+    reason, "not applicable".
+
+    References
+    ----------
+    Tejani et al., Radiology: Artificial Intelligence 2024;6(4):e240300. Collins et al., BMJ 2024;385:e078378.
+    """
+    known = Known.of(metrics, about, card)
+    return fill(CLAIM, known), fill(TRIPOD, known)
+
+
+def checklists_page(metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card = _NOTHING) -> str:
+    """Write both lists as one HTML page, to stand beside report.html, whose sections it links."""
+    known = Known.of(metrics, about, card)
+    values = {
+        "report": {
+            "title": card.title or "Reporting checklists",
+            "folder": card.folder,
+            "created": str(about.get("created") or ""),
+            "version": str(known.versions.get("plainfilm") or plainfilm.__version__),
+        },
+        "lists": checklists(metrics, about, card),
+        "anchors": ANCHORS,
+        "verdict": known.verdict,
+    }
+    return page.render("checklists.html", values)
+
+
+def _split(store: Store) -> Literal["given", "made"] | None:
+    noted = str(store.attributes.get("split", ""))
+    if noted == "given" or int(store.attributes.get("leaking_images", 0)):
+        return "given"
+    return "made" if noted == "made" else None
+
+
+def _recorded(values: np.ndarray[Any, np.dtype[Any]]) -> int:
+    return int(np.isfinite(values).sum() if values.dtype.kind == "f" else (values != "").sum())

@@ -1,0 +1,174 @@
+"""A trained run as its report wants it: tables, pictures and curves, computed from the store and the scores."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from plainfilm.data.store import SPLITS, Store, count_by_split
+from plainfilm.evidence.evaluation import source_baseline
+from plainfilm.evidence.evaluation.evaluate import Fold, Scores
+from plainfilm.evidence.statistics.curves import Curves, curves
+from plainfilm.model.augmentation import alter
+from plainfilm.model.classifier import Decision
+from plainfilm.model.recipe_schema import AugmentationSettings, Recipe
+from plainfilm.reporting.report import Curve, Reliability
+from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+
+SAMPLES = 4
+ALTERED = 3  # views shown of a training image
+MISTAKES = 12
+
+
+def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Fold] = ()) -> list[Counts]:
+    """Class × split, or × fold of a cross-validation, and class × source."""
+    by_split = [list(parts.values()) for parts in count_by_split(store.labels, store.split, store.classes).values()]
+    parts = Counts(row_label="class", column_label="split", rows=store.classes, columns=SPLITS, counts=by_split)
+    if folds:
+        held = [np.bincount(store.labels[fold.store.rows("test")], minlength=len(store.classes)) for fold in folds]
+        numbers = [str(number) for number in range(1, len(folds) + 1)]
+        parts = Counts(
+            row_label="class",
+            column_label="fold",
+            rows=store.classes,
+            columns=numbers,
+            counts=np.stack(held, axis=1).tolist(),
+        )
+    return [
+        parts,
+        Counts(
+            row_label="class",
+            column_label="source",
+            rows=store.classes,
+            columns=rule.sources,
+            counts=rule.table.tolist(),
+        ),
+    ]
+
+
+def facts(store: Store) -> list[tuple[str, str]]:
+    """Numbers that say what the data are."""
+    patients = len(set(store.patient.tolist()) - {""})
+    unknown = int((store.patient == "").sum())
+    return [
+        ("Radiographs", f"{len(store):,}"),
+        ("Known patients", f"{patients:,}" if patients else "none: the data do not say"),
+        ("Radiographs of unknown patients", f"{unknown:,}"),
+        ("Patients or unrelated images", f"{len(np.unique(store.group)):,}"),
+        ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
+    ]
+
+
+def samples(store: Store) -> dict[str, list[Picture]]:
+    """The first few training images of each class; rows are in random order, so they are a fair draw."""
+    shown = {}
+    for number, name in enumerate(store.classes):
+        rows = store.rows("train")
+        rows = rows[store.labels[rows] == number][:SAMPLES]
+        shown[name] = [
+            Picture(pixels=image, caption=str(store.file[row]))
+            for row, image in zip(rows, store.images(rows), strict=True)
+        ]
+    return shown
+
+
+def altered(store: Store, recipe: Recipe) -> list[Picture]:
+    """A training image of each class and views of it, as the training saw them; none without augmentation."""
+    views = min(ALTERED, recipe.augmentation.views)
+    shown = []
+    for number in range(len(store.classes)) if views else ():
+        rows = store.rows("train")
+        rows = np.repeat(rows[store.labels[rows] == number][:1], views + 1)
+        numbers = np.arange(len(rows))
+        pixels = alter(store.images(rows), rows, numbers, recipe.augmentation, seed=recipe.seed)
+        captions = ["as it is", *(f"view {view}" for view in numbers[1:])]
+        shown += [Picture(pixels=image, caption=text) for image, text in zip(pixels, captions, strict=True)]
+    return shown
+
+
+def altered_means(settings: AugmentationSettings) -> str:
+    """How training images were altered, in a sentence; nothing without augmentation."""
+    if not settings.views:
+        return ""
+    bounds = [
+        (settings.rotation, f"turned by up to {settings.rotation:g}°"),
+        (settings.shift, f"shifted by up to {100 * settings.shift:g} % of the side"),
+        (settings.zoom, f"zoomed by up to {100 * settings.zoom:g} %"),
+        (settings.contrast, f"contrast changed by up to {100 * settings.contrast:g} %"),
+        (settings.gamma, f"gamma by up to {100 * settings.gamma:g} %"),
+        (settings.noise, f"noise of up to {settings.noise:g} gray levels"),
+        (settings.blur, f"blurred by up to {settings.blur:g} px"),
+        (settings.cutout, f"a square of up to {100 * settings.cutout:g} % of the side made gray"),
+        (settings.flip, "half of them mirrored left to right"),
+    ]
+    told = ", ".join(text for value, text in bounds if value)
+    which = f"one of {settings.views} altered views, drawn anew" if settings.views > 1 else "its altered view"
+    return f"Each epoch saw each training image as it is or in {which}: {told}."
+
+
+def problems(store: Store) -> list[ProblemGroup]:
+    """What ingest left out or flagged, the commonest reason first."""
+    groups: Mapping[str, Any] = json.loads(str(store.attributes.get("problems", "{}")))
+    made = [
+        ProblemGroup(code=code, sentence=g["sentence"], count=g["count"], examples=g["files"])
+        for code, g in groups.items()
+    ]
+    return sorted(made, key=lambda group: -group.count)
+
+
+def duplicate_counts(store: Store) -> DuplicateCounts:
+    """What ingest found of duplicates."""
+    number = {
+        name: int(store.attributes.get(name, 0))
+        for name in ("exact_duplicates", "near_duplicates", "label_conflicts", "leaking_images")
+    }
+    _, sizes = np.unique(store.group, return_counts=True)
+    return DuplicateCounts(exact=number["exact_duplicates"], near=number["near_duplicates"], groups=int((sizes > 1).sum()),
+                           conflicts=number["label_conflicts"], leaks=number["leaking_images"])  # fmt: skip
+
+
+def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
+    """The wrong answers that were surest, the surest first."""
+    called = decision.predict(scores.probabilities, scores.threshold)
+    surety = scores.probabilities[np.arange(len(called)), called]
+    wrong = np.flatnonzero(called != scores.labels)
+    wrong = wrong[np.argsort(-surety[wrong], kind="stable")][:MISTAKES]
+    return [
+        Mistake(
+            pixels=image,
+            file=str(store.file[scores.rows[at]]),
+            truth=decision.classes[scores.labels[at]],
+            predicted=decision.classes[called[at]],
+            probability=float(surety[at]),
+        )
+        for at, image in zip(wrong, store.images(scores.rows[wrong]), strict=True)
+    ]
+
+
+def lines(
+    scores: Scores, decision: Decision, metrics: Mapping[str, Any]
+) -> tuple[list[Curve], list[Curve], Reliability]:
+    """ROC and precision-recall lines (one, or one a class) and the reliability bins."""
+    names = [decision.positive] if decision.positive else list(decision.classes)
+    per_class = metrics.get("per_class", {})
+    roc, precision_recall = [], []
+    for name in names:
+        column = decision.classes.index(name)
+        own = curves((scores.labels == column).astype(int), scores.probabilities[:, column], group=scores.group)
+        areas = per_class.get(name, metrics)
+        roc.append(Curve(name=name, x=own.fpr, y=own.tpr, area=areas["auroc"]))
+        precision_recall.append(Curve(name=name, x=own.recall, y=own.precision, area=areas["auprc"]))
+    if decision.positive:
+        sure = own
+    else:
+        called = scores.probabilities.argmax(axis=1)
+        sure = curves((called == scores.labels).astype(int), scores.probabilities.max(axis=1), group=scores.group)
+    return roc, precision_recall, bins_of(sure)
+
+
+def bins_of(lines: Curves) -> Reliability:
+    """Take the reliability bins from some lines."""
+    return Reliability(
+        mean_predicted=lines.mean_predicted, observed=lines.observed, low=lines.low, high=lines.high, count=lines.count
+    )

@@ -1,0 +1,287 @@
+"""An audit laid out for reading: probes by what they see, estimates placed on an axis, sources by class.
+
+Places are per cent of the width of the drawing, so that page and picture share them whatever their size.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from plainfilm.evidence.audit.results import Audit, Probe, Reason, Sees, Verdict
+from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
+from plainfilm.reporting.formatting import decimal, isolated, number, percent
+from plainfilm.reporting.tables import metrics
+from plainfilm.reporting.tables.metrics import Count
+
+FILMS = 4  # pictures a row
+FILM_PX = 128  # longest side of one: twice what the page gives it
+LEFT_OUT_ROWS = 30
+FIRST, LAST = 6.0, 96.0  # per cent: where an axis begins and ends; left of it stands what lies below
+LEVELS: dict[Verdict, Literal["clear", "caution", "warning"]] = {
+    "no shortcut found": "clear",
+    "shortcut possible": "caution",
+    "not to be believed": "warning",
+}
+Colour = Literal["blind", "coarse", "whole"]
+_GROUPS: tuple[tuple[Sees, str, Colour], ...] = (
+    ("no lungs", "Never sees the lungs", "blind"),
+    ("coarse", "Sees too little for a radiologist", "coarse"),
+    ("no image", "Sees no image at all", "blind"),
+    ("lungs", "Sees the lungs only", "whole"),
+    ("everything", "Sees everything", "whole"),
+)
+FROM_CHANCE = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_FEW_FROM_CHANCE = (0.5, 0.75, 1.0)  # for narrow columns
+_FROM_ZERO = (0.0, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """An estimate as text and on an axis; `why` says why it is not known. `below`: the value lies left of the axis."""
+
+    value: str
+    interval: str
+    at: float | None = None
+    low: float | None = None
+    high: float | None = None
+    below: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """Places and names of the marks, the place of chance (AUROC 0.5), and what all rows are compared with."""
+
+    ticks: Sequence[tuple[float, str]]
+    chance: float
+    own: Spot | None
+    own_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRow:
+    """A probe: `films` what it sees, each with words for those who do not see it; None where nothing can be shown."""
+
+    title: str
+    means: str
+    n: int
+    films: Sequence[tuple[NDArray[np.uint8], str]] | None
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeGroup:
+    """Probes of one kind, the highest AUROC first.
+
+    `colour` tells "blind" (a high value does not come from the lungs) from "coarse" (it may come from a large shadow
+    in them; no rule of the verdict rests on it) and "whole".
+    """
+
+    sees: Sees
+    title: str
+    colour: Colour
+    rows: Sequence[ProbeRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutRow:
+    """One source, or a pair with one class from each, left out of training."""
+
+    sources: Sequence[str]
+    recombined: bool
+    n: int
+    spot: Spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesShown:
+    """Sources down, classes across; how well sources are told; leave one source out, the worst first.
+
+    `told_why` and `left_out_why` say why nothing of it is known, where that is so. `hidden` counts the rows left out
+    for length, none of them lower than those in `left_out`.
+    """
+
+    rows: Sequence[tuple[str, Sequence[Count], int]]
+    cramers_v: Spot
+    told_axis: Axis
+    told: Sequence[tuple[str, Spot]]
+    told_why: str
+    left_out_axis: Axis
+    left_out: Sequence[LeftOutRow]
+    left_out_why: str
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditShown:
+    """All that the audit's sections show beside the audit's own words."""
+
+    level: Literal["clear", "caution", "warning"]
+    axis: Axis
+    groups: Sequence[ProbeGroup]
+    captions: Sequence[str]
+    reasons: Sequence[tuple[Literal["clear", "caution", "warning"], Reason]]
+    sources: SourcesShown
+    lungs_found: str  # share in per cent; nothing where it is not known
+
+
+def show(audit: Audit) -> AuditShown:
+    """Lay out an audit."""
+    return AuditShown(
+        level=LEVELS[audit.verdict],
+        axis=_axis_beside(audit, FROM_CHANCE),
+        groups=probe_groups(audit),
+        captions=[audit.example_captions[at] for at in _spread(len(audit.example_captions))],
+        reasons=[(LEVELS[reason.verdict], reason) for reason in audit.reasons],
+        sources=_sources(audit),
+        lungs_found=percent(audit.lungs_found) if math.isfinite(audit.lungs_found) else "",
+    )
+
+
+def probe_groups(audit: Audit) -> list[ProbeGroup]:
+    """Group the probes by what they see, the kinds that should know nothing first; only kinds that have a probe."""
+    groups = []
+    for sees, title, colour in _GROUPS:
+        own = sorted((p for p in audit.probes if p.sees == sees), key=lambda p: -(number(p.auroc.value) or 0.0))
+        if own:
+            rows = [_probe_row(audit, probe) for probe in own]
+            groups.append(ProbeGroup(sees=sees, title=title, colour=colour, rows=rows))
+    return groups
+
+
+def axis(marks: Sequence[float] = FROM_CHANCE, *, own: Spot | None = None, own_name: str = "") -> Axis:
+    """Make an axis of AUROC with these `marks`; `own` is drawn through all rows."""
+    ticks = [(_place(mark, marks), f"{mark:g}") for mark in marks]
+    return Axis(ticks=ticks, chance=_place(0.5, marks), own=own, own_name=own_name)
+
+
+def spot(estimate: Estimate, marks: Sequence[float] = FROM_CHANCE, *, why: str = "not known") -> Spot:
+    """Write an estimate and place it on an axis with these `marks`; `why` is kept where the value is not known."""
+    value, low, high = map(number, (estimate.value, estimate.low, estimate.high))
+    if value is None:
+        return Spot(value=decimal(None), interval="", why=why)
+    at, below = _place(value, marks), value < marks[0]
+    if low is None or high is None:
+        return Spot(value=decimal(value), interval="", at=at, below=below)
+    return Spot(
+        value=decimal(value),
+        interval=f"{decimal(low)}–{decimal(high)}",
+        at=at,
+        low=_place(low, marks),
+        high=_place(high, marks),
+        below=below,
+    )
+
+
+def histogram_film(image: NDArray[np.uint8], side: int = FILM_PX) -> NDArray[np.uint8]:
+    """Draw the histogram of a gray image uint8 (h, w), 32 bars, as a picture uint8 (side, side)."""
+    counts = np.bincount(image.ravel() // 8, minlength=32) if image.size else np.zeros(32)
+    height = np.sqrt(counts / max(counts[1:-1].max(), 1)).clip(0, 1) * (side - 8)  # a black border is one high bar
+    bars = np.repeat(height, side // 32)
+    bars = np.pad(bars, (0, side - len(bars)))
+    return np.where(np.arange(side)[::-1, None] < bars, 200, 24).astype(np.uint8)
+
+
+def film(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make a picture uint8 (h, w) small; one of few pixels is made large instead, so that each of them is seen."""
+    longest = max(pixels.shape, default=0)
+    if not pixels.size:
+        return np.zeros((FILM_PX, FILM_PX), np.uint8)
+    if longest <= FILM_PX // 2:
+        return np.kron(pixels, np.ones((FILM_PX // longest,) * 2, np.uint8))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((FILM_PX, FILM_PX), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _probe_row(audit: Audit, probe: Probe) -> ProbeRow:
+    return ProbeRow(
+        title=probe.title,
+        means="" if probe.means.lower().startswith(probe.title.lower()) else probe.means,
+        n=probe.n,
+        films=_films(audit, probe),
+        spot=spot(probe.auroc, why=_why(audit, probe.name, probe.title)),
+    )
+
+
+def _why(audit: Audit, *checks: str, otherwise: str = "not known") -> str:
+    """Find why a check could not run by its name; case does not matter."""
+    names = {check.lower() for check in checks}
+    return next((each.reason for each in audit.not_run if each.check.lower() in names), otherwise)
+
+
+def _films(audit: Audit, probe: Probe) -> list[tuple[NDArray[np.uint8], str]] | None:
+    seen = audit.examples if probe.seen is None and probe.sees == "everything" else probe.seen
+    if probe.name == "histogram" and len(audit.examples):
+        seen = np.stack([histogram_film(image) for image in audit.examples])
+    if seen is None or not len(seen):
+        return None
+    captions = [isolated(caption) for caption in audit.example_captions]
+    captions += ["example"] * (len(seen) - len(captions))
+    return [(film(seen[at]), f"{probe.title}: {captions[at]}") for at in _spread(len(seen))]
+
+
+def _spread(k: int) -> list[int]:
+    """Choose at most FILMS of k examples, evenly: they come ordered by class."""
+    return sorted(set(np.linspace(0, k - 1, min(k, FILMS)).round().astype(int).tolist()))
+
+
+def _place(value: float, marks: Sequence[float]) -> float:
+    """Place a value on the axis, in per cent of the width; 0 for what lies below its first mark."""
+    if value < marks[0]:
+        return 0.0
+    share = (value - marks[0]) / (marks[-1] - marks[0])
+    return round(FIRST + min(share, 1.0) * (LAST - FIRST), 2)
+
+
+def _axis_beside(audit: Audit, marks: Sequence[float]) -> Axis:
+    return axis(marks, own=spot(audit.yours, marks), own_name="your model" if audit.yours_is_model else "whole images")
+
+
+def _sources(audit: Audit) -> SourcesShown:
+    own = audit.sources
+    order = sorted(own.left_out, key=lambda left: 2.0 if math.isnan(left.auroc.value) else left.auroc.value)
+    below = any(left.auroc.low < 0.5 for left in order)
+    marks = _FROM_ZERO if below else _FEW_FROM_CHANCE
+    return SourcesShown(
+        rows=metrics.shaded_rows(own.table.T.tolist(), [name or "not named" for name in own.names]),
+        cramers_v=spot(own.cramers_v, _FROM_ZERO),
+        told_axis=axis(_FEW_FROM_CHANCE),
+        told=_told(audit),
+        told_why=_why(audit, "Telling sources apart", otherwise="Not checked."),
+        left_out_axis=_axis_beside(audit, marks),
+        left_out=[
+            LeftOutRow(
+                sources=[name or "not named" for name in left.sources],
+                recombined=left.recombined,
+                n=left.n,
+                spot=spot(left.auroc, marks),
+            )
+            for left in order[:LEFT_OUT_ROWS]
+        ],
+        left_out_why=_why(audit, "Leave one source out", otherwise="Not checked."),
+        hidden=max(0, len(order) - LEFT_OUT_ROWS),
+    )
+
+
+def _told(audit: Audit) -> list[tuple[str, Spot]]:
+    """Give each class how well its sources are told apart, or why that is not known; nothing where no class has it."""
+    own = audit.sources
+    if not own.told_from_features:
+        return []
+    held = np.count_nonzero(own.table, axis=1).tolist()
+    return [
+        (
+            name,
+            spot(
+                own.told_from_features.get(name, UNDEFINED),
+                why="all from one source" if sources < 2 else "too few images of a second source",
+            ),
+        )
+        for name, sources in zip(audit.classes, held, strict=True)
+    ]

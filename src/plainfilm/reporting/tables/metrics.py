@@ -1,0 +1,169 @@
+"""What the report's tables show: estimates as text with their places on a bar, shares of a confusion matrix, scales."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent, triple
+
+BAR_PX = 140
+_OF_PROBABILITY = {"brier": "mean squared error of the probability", "ece": "mean gap between probability and truth"}
+_FROM_BELOW = ((0.95, 1.0), (0.9, 1.0), (0.8, 1.0), (0.5, 1.0), (0.0, 1.0))
+_FROM_ZERO = ((0.0, 0.05), (0.0, 0.1), (0.0, 0.2), (0.0, 0.5), (0.0, 1.0))
+_GROUPS = (
+    ("Answers", ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1"), _FROM_BELOW),
+    ("Ranking, at any threshold", ("auroc", "auprc"), _FROM_BELOW),
+    ("Probabilities, lower is better", ("brier", "ece"), _FROM_ZERO),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """An estimate as text, and where it and its interval stand on a bar of `BAR_PX`."""
+
+    value: str
+    interval: str
+    at: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric: its name, a line that says what it is, and its estimates."""
+
+    label: str
+    note: str
+    test: Cell
+    validation: Cell | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricGroup:
+    """Metrics that share a scale; `ticks` are the places and names of its ends."""
+
+    title: str
+    ticks: list[tuple[float | None, str]]
+    rows: list[MetricRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A cell of a table of counts: `share` of its row, `shade` 0 to 5; `right` False is shaded as wrong answers are."""
+
+    count: int
+    share: float | None
+    right: bool
+    shade: int
+
+
+def metric_groups(
+    test: Mapping[str, Any], validation: Mapping[str, Any] | None, *, positive: str | None
+) -> list[MetricGroup]:
+    """Lay out the metrics that `test` holds (`metrics.json`, a split), grouped by what they speak of."""
+    notes = _notes(positive)
+    groups = []
+    for title, names, scales in _GROUPS:
+        shown = [name for name in names if name in test]
+        scale = _scale([part[name] for part in (test, validation or {}) for name in shown if name in part], scales)
+        rows = [
+            MetricRow(
+                LABELS[name],
+                notes[name],
+                cell(test[name], scale, in_percent=name in PERCENT),
+                cell(validation.get(name), scale, in_percent=name in PERCENT) if validation else None,
+            )
+            for name in shown
+        ]
+        unit, factor = (f"{NARROW_SPACE}%", 100) if names[0] in PERCENT else ("", 1)
+        if rows:
+            groups.append(MetricGroup(title, [(place(end, scale), f"{factor * end:g}{unit}") for end in scale], rows))
+    return groups
+
+
+def class_rows(test: Mapping[str, Any]) -> list[tuple[str, list[Cell]]]:
+    """Lay out sensitivity, specificity, PPV and AUROC of each class; nothing for two classes."""
+    names = ("sensitivity", "specificity", "ppv", "auroc")
+    per_class: Mapping[str, Mapping[str, Any]] = test.get("per_class") or {}
+    return [
+        (name, [cell(metrics.get(m), (0.0, 1.0), in_percent=m in PERCENT) for m in names])
+        for name, metrics in per_class.items()
+    ]
+
+
+def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[tuple[str, list[Count], int]]:
+    """Lay out each row of the confusion matrix: class, cells, total."""
+    return [
+        (name, [replace(cell, right=truth == predicted) for predicted, cell in enumerate(cells)], total)
+        for truth, (name, cells, total) in enumerate(shaded_rows(matrix, classes) if matrix else [])
+    ]
+
+
+def shaded_rows(counts: Sequence[Sequence[int]], names: Sequence[str]) -> list[tuple[str, list[Count], int]]:
+    """Lay out each row of a table of counts: name, cells shaded by their share of the row, total."""
+    rows = []
+    for name, row in zip(names, counts, strict=True):
+        total = sum(row)
+        cells = [Count(n, n / total if total else None, True, math.ceil(5 * n / total) if n else 0) for n in row]
+        rows.append((name, cells, total))
+    return rows
+
+
+def wrong_answers(matrix: Sequence[Sequence[int]]) -> int:
+    """Count what stands off the diagonal."""
+    return sum(n for truth, row in enumerate(matrix) for predicted, n in enumerate(row) if truth != predicted)
+
+
+def cell(metric: Any, scale: Sequence[float], *, in_percent: bool) -> Cell:
+    """Write an estimate and place it on a scale."""
+    value, low, high = map(number, triple(metric))
+    write = percent if in_percent else decimal
+    interval = "" if low is None or high is None else f"{write(low, unit=False)}–{write(high, unit=False)}"
+    return Cell(write(value), interval, place(value, scale), place(low, scale), place(high, scale))
+
+
+def place(value: float | None, scale: Sequence[float]) -> float | None:
+    """Find where `value` stands on a bar of `BAR_PX`, with room for a dot at both ends."""
+    known = number(value)
+    if known is None:
+        return None
+    share = (known - scale[0]) / (scale[-1] - scale[0])
+    return round(5 + min(max(share, 0.0), 1.0) * (BAR_PX - 10), 1)
+
+
+def round_scale(values: Sequence[float]) -> list[float]:
+    """Choose two to five round marks in equal steps that hold all `values` (0 to 1)."""
+    if not values:
+        return [0.0, 0.5, 1.0]
+    low, high = min(values), max(values)
+    for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2):
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        first = min(first, last - 1)
+        if last - first <= 4:
+            return [round(mark * step, 3) for mark in range(first, last + 1)]
+    return [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def _scale(metrics: Sequence[Any], scales: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Take the first of `scales` that holds every value and interval; the last one where nothing is known."""
+    known = [n for metric in metrics for n in map(number, triple(metric)) if n is not None]
+    fitting = (scale for scale in scales if known and scale[0] <= min(known) and max(known) <= scale[1])
+    return next(fitting, scales[-1])
+
+
+def _notes(positive: str | None) -> dict[str, str]:
+    if positive is None:
+        means = dict.fromkeys(LABELS, "mean over the classes")
+        return means | {"accuracy": "right answers among all"} | _OF_PROBABILITY
+    name = isolated(positive)
+    return {
+        "accuracy": "right answers among all",
+        "sensitivity": f"{name} found, among all {name}",
+        "specificity": "others cleared, among all others",
+        "ppv": f"truly {name}, among those called {name}",
+        "npv": "truly other, among those called other",
+        "f1": "harmonic mean of PPV and sensitivity",
+        "auroc": f"chance that a {name} image scores above another",
+        "auprc": "area under precision and recall",
+    } | _OF_PROBABILITY

@@ -1,0 +1,165 @@
+"""Subgroups laid out for reading: a row a subgroup, its metrics as text and as places on one common scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plainfilm.evidence.evaluation.subgroups import (
+    FEWEST_GROUPS,
+    FEWEST_OF_CLASS,
+    METRICS,
+    Difference,
+    Kind,
+    Subgroup,
+    Subgroups,
+)
+from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, number, percent
+from plainfilm.reporting.tables import metrics
+from plainfilm.reporting.tables.metrics import Cell
+
+TITLES = {"sex": "Sex", "age": "Age, years", "view": "View", "source": "Source", "manufacturer": "Manufacturer"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricCell:
+    """One metric of one subgroup; `why` says why it is not known."""
+
+    label: str
+    cell: Cell
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One subgroup: `classes` counts radiographs by class; `cells` in the order of the columns."""
+
+    name: str
+    known: bool
+    child: bool
+    n: int
+    groups: int
+    classes: Sequence[tuple[str, int]]
+    cells: Sequence[MetricCell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Subgroups of one kind; `left_out` counts those not shown, and their radiographs."""
+
+    kind: str
+    title: str
+    rows: Sequence[Row]
+    tells_class: bool
+    left_out: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """A difference in words: each end is a name and its value with interval."""
+
+    metric: str
+    kind: str
+    ends: Sequence[tuple[str, str]]
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubgroupsShown:
+    """All that the section of subgroups shows. `columns` are metrics with places and names of the ends of their bars.
+
+    `least` is where all bars begin, in words.
+    """
+
+    columns: Sequence[tuple[str, Sequence[tuple[float | None, str]]]]
+    least: str
+    whole: Row
+    blocks: Sequence[Block]
+    not_recorded: Sequence[str]
+    apart: Sequence[Apart]
+    comparing: str
+    fewest_groups: int = FEWEST_GROUPS
+    fewest_of_class: int = FEWEST_OF_CLASS
+
+
+def show(subgroups: Subgroups) -> SubgroupsShown:
+    """Lay out subgroups."""
+    parts = [subgroups.whole, *(part for kind in subgroups.kinds for part in kind.subgroups)]
+    scale = _scale([estimate for part in parts for estimate in part.estimates.values()])
+    return SubgroupsShown(
+        columns=[(LABELS[metric], _ticks(metric, scale)) for metric in METRICS],
+        least=f"{100 * scale[0]:g}{NARROW_SPACE}%",
+        whole=_row(subgroups.whole, subgroups.positive, scale),
+        blocks=[_block(kind, subgroups.positive, scale) for kind in subgroups.recorded],
+        not_recorded=subgroups.not_recorded,
+        apart=[_apart(each) for each in subgroups.differences],
+        comparing=subgroups.comparing,
+    )
+
+
+def _scale(estimates: Sequence[Estimate]) -> list[float]:
+    """Choose one scale for all bars, up to 1: it holds every value and most intervals; the longest end at its edge."""
+    known = [estimate for estimate in estimates if number(estimate.value) is not None]
+    lows = sorted(estimate.low for estimate in known)
+    least = min([estimate.value for estimate in known] + lows[len(lows) // 10 :], default=0.5)
+    return metrics.round_scale([least, 1.0])
+
+
+def _ticks(metric: str, scale: Sequence[float]) -> list[tuple[float | None, str]]:
+    write = f"{{:g}}{NARROW_SPACE}%" if metric in PERCENT else "{:g}"
+    factor = 100 if metric in PERCENT else 1
+    return [(metrics.place(end, scale), write.format(factor * end)) for end in (scale[0], scale[-1])]
+
+
+def _block(kind: Kind, positive: str | None, scale: Sequence[float]) -> Block:
+    return Block(
+        kind=kind.name,
+        title=TITLES.get(kind.name, kind.name.capitalize()),
+        rows=[_row(part, positive, scale) for part in kind.subgroups],
+        tells_class=kind.tells_class,
+        left_out=kind.left_out,
+    )
+
+
+def _row(part: Subgroup, positive: str | None, scale: Sequence[float]) -> Row:
+    return Row(
+        name=_shown(part.name, part.child is not None),
+        known=part.known,
+        child=bool(part.child),
+        n=part.n,
+        groups=part.groups,
+        classes=list(part.by_class.items()),
+        cells=[
+            MetricCell(
+                label=LABELS[metric],
+                cell=metrics.cell(estimate.as_dict(), scale, in_percent=metric in PERCENT),
+                why=_why(metric, part, positive),
+            )
+            for metric, estimate in part.estimates.items()
+        ],
+    )
+
+
+def _why(metric: str, part: Subgroup, positive: str | None) -> str:
+    """Say why a metric is not known, if it is not: none of a class, or too few."""
+    if metric not in part.too_small:
+        return ""
+    needed = set() if metric == "accuracy" else set(part.by_class)
+    if positive is not None and metric == "sensitivity":
+        needed = {positive}
+    elif positive is not None and metric == "specificity":
+        needed.discard(positive)
+    missing = next((name for name in part.by_class if name in needed and not part.by_class[name]), None)
+    return "too small to say" if missing is None else f"no {missing}"
+
+
+def _apart(each: Difference) -> Apart:
+    write = percent if each.metric in PERCENT else decimal
+    ends = []
+    for name, estimate in (each.lower, each.higher):
+        low, high = write(estimate.low, unit=False), write(estimate.high, unit=False)
+        ends.append((_shown(name, each.kind == "age"), f"{write(estimate.value)} ({low} to {high})"))
+    return Apart(metric=LABELS[each.metric], kind=each.kind, ends=ends, pairs=each.pairs)
+
+
+def _shown(name: str, is_age: bool) -> str:
+    return name.replace("-", "–") if is_age else name

@@ -1,0 +1,68 @@
+"""What the answers to an image say, in plain words: the same in the report and below the picture."""
+
+from dataclasses import dataclass
+
+from plainfilm import NOTICE
+from plainfilm.evidence.inference.context import About
+from plainfilm.serve.dicom.header import plain
+from plainfilm.serve.explaining import Examined, Identity
+
+_LONGEST = 1024  # letters of one sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An examined image, who examined it, and what such an answer is worth."""
+
+    examined: Examined
+    identity: Identity
+    about: About
+
+    @property
+    def is_given(self) -> bool:
+        """Whether a class is called: not where the image was refused or cannot be read."""
+        return self.examined.prediction.label is not None
+
+    @property
+    def headline(self) -> str:
+        """The answer on one line."""
+        prediction = self.examined.prediction
+        if prediction.level == "unreadable":
+            return "No answer: the image cannot be read."
+        if prediction.label is None:
+            return "No answer: the image is refused."
+        flag = " (flagged)" if prediction.level == "flagged" else ""
+        return plain(
+            f"{prediction.label}{flag}: probability {percent(prediction.probabilities[prediction.label])}", 200
+        )
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it was flagged, refused or cannot be read."""
+        return [f"Why: {reason}." for reason in self.examined.prediction.reasons]
+
+    @property
+    def warning(self) -> str:
+        """The loudest of what the accuracy is worth; nothing where nothing speaks against it."""
+        loudest = self.about.loudest
+        return "" if loudest.level == "none" else loudest.sentence
+
+    def sentences(self) -> list[str]:
+        """All that stands beside the answer, the caveat first."""
+        prediction, about = self.examined.prediction, self.about
+        notes = [f"Note: {note}." for note in prediction.notes]
+        meaning = [about.meaning(prediction)] if self.is_given else []
+        if prediction.in_lungs is not None:
+            meaning.append(f"Of what spoke for the answer, {percent(prediction.in_lungs)} lies in the lung fields.")
+        worth = [said.sentence for said in about.worth]
+        said = (NOTICE, self.headline, *self.reasons, *notes, *meaning, *worth)
+        return [plain(sentence, _LONGEST).replace("..", ".") for sentence in said if sentence]
+
+
+def percent(probability: float) -> str:
+    """Write a probability as people say it; never 0 or 100 where it is neither."""
+    if 0 < probability < 0.005:
+        return "below 0.5 %"
+    if 0.995 < probability < 1:
+        return "above 99.5 %"
+    return f"{100 * probability:.0f} %"

@@ -1,0 +1,99 @@
+"""The work between in and out: each instance in the spool is examined once, and its answers are put into the outbox."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from pydicom import Dataset
+
+from plainfilm.evidence.inference.context import About
+from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.serve.dicom import header, secondary_capture, structured_report
+from plainfilm.serve.dicom.background_task import Task
+from plainfilm.serve.dicom.header import HeaderError
+from plainfilm.serve.dicom.log import told
+from plainfilm.serve.dicom.narrative import Answer
+from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.explaining import Examined, Identity
+
+_MOST_TIMES = 3  # that judging one instance may end the process, before it is answered as unreadable
+
+
+class Examines(Protocol):
+    """What judges: `examining.Examiner`."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which model answers."""
+
+    @property
+    def about(self) -> About:
+        """What stands beside every answer."""
+
+    def examine(self, data: bytes, *, name: str) -> Examined:
+        """Examine one file."""
+
+
+class Worker(Task):
+    """Answers what lies in the spool, in the order of its coming.
+
+    `addressed` gives the name of the peer to be answered, from the sender's AE title.
+    """
+
+    def __init__(self, spool: Spool, examiner: Examines, *, addressed: Callable[[str], str]) -> None:
+        super().__init__("judge-dicom")
+        self._spool, self._examiner, self._addressed = spool, examiner, addressed
+        self.judged = 0
+
+    def step(self) -> None:
+        """Answer one instance."""
+        found = self._spool.next(1.0)
+        if found is not None and not self.is_ending:
+            self._answer(*found)
+
+    def _answer(self, key: str, file: Path) -> None:
+        times = self._spool.begun(key)
+        data = file.read_bytes()
+        try:
+            read = header.opened(data)
+            source = header.source(data, syntax=read.syntax, start=read.start)
+        except HeaderError as error:
+            self._spool.give_up(key, str(error))
+            return
+        examined = self._examined(data) if times <= _MOST_TIMES else _unreadable("judging it ended the program")
+        answer = Answer(examined=examined, identity=self._examiner.identity, about=self._examiner.about)
+        try:
+            answers = _made(source, answer)
+        except Exception as error:  # noqa: BLE001 - whatever a hostile tag may do, this ends here
+            told("dicom.no-answer", key=key, level=logging.ERROR, error=type(error).__name__)
+            self._spool.give_up(key, f"no report can be made of it ({type(error).__name__})")
+            return
+        self._spool.answer(key, answers, to=self._addressed(read.sender))
+        self.judged += 1
+        told("dicom.judged", key=key, level_of_answer=examined.prediction.level)
+
+    def _examined(self, data: bytes) -> Examined:
+        try:
+            return self._examiner.examine(data, name="instance")
+        except Exception as error:  # noqa: BLE001 - one instance must not stop those behind it
+            told("dicom.examining-failed", level=logging.ERROR, error=type(error).__name__)
+            return _unreadable(f"examining it failed ({type(error).__name__})")
+
+
+def _made(source: Dataset, answer: Answer) -> dict[str, bytes]:
+    """Make report and picture; without what the image says of the patient where that cannot be written."""
+    try:
+        return _pair(source, answer)
+    except Exception:  # noqa: BLE001 - the second try names what cannot be mended
+        return _pair(header.without_patient(source), answer)
+
+
+def _pair(source: Dataset, answer: Answer) -> dict[str, bytes]:
+    shown = secondary_capture.made(source, answer)
+    return {"1-report": structured_report.made(source, answer), **({} if shown is None else {"2-capture": shown})}
+
+
+def _unreadable(reason: str) -> Examined:
+    prediction = Prediction(file="instance", label=None, probabilities={}, level="unreadable", reasons=(reason,))
+    return Examined(prediction=prediction, view=None, attribution=None, explained=None)

@@ -1,0 +1,108 @@
+"""Bytes of one file -> an answer with the film and what spoke for the answer: what the page's details and the node show."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm import __version__
+from plainfilm.data.images import Radiograph, unfitted
+from plainfilm.errors import ImageError
+from plainfilm.evidence.inference.context import About
+from plainfilm.evidence.inference.overlays import looked
+from plainfilm.evidence.inference.predictor import Prediction, Predictor
+from plainfilm.serve.decoder_pool import Decoders
+
+VIEW_PX = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which model answers.
+
+    `name` for people; `version` plainfilm's and the first 12 hexadecimal digits of the bundle's SHA-256; `sha256` all of them.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+    @classmethod
+    def of(cls, predictor: Predictor, path: Path) -> "Identity":
+        """Take it from an opened bundle and its file."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = f"{' or '.join(predictor.classes_)}, {predictor.bundle.manifest['backbone']['name']}"
+        return cls(name=name, version=f"{__version__}+{digest[:12]}", sha256=digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """One examined file.
+
+    Attributes
+    ----------
+    prediction : Prediction
+        Of level "unreadable" where the file cannot be read.
+    view : uint8 (h, w) or None
+        The film as a viewer shows it, upright, bones bright, its longer side at most `VIEW_PX`; None if unreadable.
+    attribution : float32 (h, w) or None
+        From 0 to 1, over `view`: what spoke for `explained`; None where there is no answer.
+    explained : str or None
+        The class that the attribution speaks for.
+    """
+
+    prediction: Prediction
+    view: NDArray[np.uint8] | None
+    attribution: NDArray[np.float32] | None
+    explained: str | None
+
+
+class Examiner:
+    """Examines files one by one. Thread-safe.
+
+    Attributes
+    ----------
+    identity : Identity
+    about : About
+    method : str
+        How it explains: "gradcam", or "occlusion" for networks without maps.
+    """
+
+    def __init__(self, predictor: Predictor, decoders: Decoders, identity: Identity) -> None:
+        self.identity, self.about = identity, About.of(predictor)
+        self.method = "gradcam" if predictor.bundle.classifier.looks_at_maps else "occlusion"
+        self._predictor, self._decoders = predictor, decoders
+        prepare = predictor.bundle.manifest["preprocessing"]
+        self._size, self._fit = int(prepare["image_size"]), str(prepare["fit"])
+
+    def examine(self, data: bytes | bytearray, *, name: str, prevalence: float | None = None) -> Examined:
+        """Decode, judge and explain one file; a bad file gives an answer of level "unreadable".
+
+        Raises
+        ------
+        UsageError
+            A prevalence that cannot be meant.
+        """
+        film = self._decoders.radiograph(data, size=self._size, fit=self._fit)
+        maps: list[NDArray[np.float32]] = []
+        (answer,) = self._predictor.answer([(name, film)], prevalence=prevalence, explain=self._watcher(maps))
+        shown = self._decoders.displayed(data, longest_px=VIEW_PX) if isinstance(film, Radiograph) else film
+        if isinstance(shown, ImageError):
+            return Examined(prediction=answer, view=None, attribution=None, explained=None)
+        if answer.label is None or not maps:
+            return Examined(prediction=answer, view=shown, attribution=None, explained=None)
+        height, width = shown.shape
+        laid = unfitted(maps[0], height=height, width=width, fit=self._fit)
+        return Examined(prediction=answer, view=shown, attribution=laid, explained=answer.label)
+
+    def _watcher(self, maps: list[NDArray[np.float32]]) -> Callable[[str, NDArray[np.uint8], int], float | None]:
+        def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
+            attribution, share = looked(self._predictor, pixels, label, method=self.method)
+            maps.append(attribution)
+            return share
+
+        return watch

@@ -1,0 +1,155 @@
+"""The door of the web server: who may come in (Host, Origin, token), and what every answer bears."""
+
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from plainfilm.serve import http_errors
+from plainfilm.serve.http_errors import Refused
+from plainfilm.serve.telemetry import LOG, Telemetry
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+API = "/api/v1"
+CSP = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+_EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+_OPEN = frozenset({f"{API}/health", f"{API}/ready", f"{API}/card"})  # of the API; the page itself is open too
+_PROTECTED = (f"{API}/", "/dicom-web/")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Who may come in: host names (lower case, without port), and the token that the API asks for, if any."""
+
+    hosts: Collection[str]
+    token: str | None = None
+
+    def check(self, scope: Scope) -> None:
+        """Let a request in.
+
+        Raises
+        ------
+        Refused
+            403 for a Host or an Origin that is not ours, which is how other pages in a user's browser would reach in (DNS
+            rebinding, cross-site requests); 401 without the token.
+        """
+        host = _only(scope, b"host")
+        if _name_of(host) not in self.hosts:
+            raise Refused(
+                403,
+                "host",
+                "Expected a Host that this server was started for; received another. Start it with --allow-host NAME.",
+            )
+        origin = _only(scope, b"origin")
+        if origin and origin not in {f"http://{host}", f"https://{host}"}:
+            raise Refused(
+                403, "origin", "Expected a request of this server's own page; received one of another site's."
+            )
+        if self.token is not None and scope["path"].startswith(_PROTECTED) and scope["path"] not in _OPEN:
+            self._check_token(_only(scope, b"authorization"), self.token)
+
+    @staticmethod
+    def _check_token(given: str, token: str) -> None:
+        kind, _, shown = given.partition(" ")
+        if kind.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), token.encode()):
+            raise Refused(
+                401, "token", "Expected the header Authorization: Bearer TOKEN; received none, or another token."
+            )
+
+
+class Guard:
+    """Wraps the application: lets in, names each request, bears headers, counts, and logs a line."""
+
+    def __init__(self, app: App, door: Door, telemetry: Telemetry) -> None:
+        self._app, self._door, self._telemetry = app, door, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] == "HEAD":
+            scope = {
+                **scope,
+                "method": "GET",
+            }  # answered alike; the server, which has its own scope, leaves the body out
+        answer = _Answer(scope, send)
+        try:
+            self._door.check(scope)
+            await self._app(scope, receive, answer.send)
+        except Refused as refused:
+            await refused.answer(scope)(scope, receive, answer.send)
+        except Exception:  # noqa: BLE001 - logged, and told to the client as a fault of ours
+            LOG.exception("failed", extra={"event": {"request": answer.request_id}})
+            if not answer.status:
+                await http_errors.failed().answer(scope)(scope, receive, answer.send)
+        finally:
+            self._note(scope, answer)
+
+    def _note(self, scope: Scope, answer: "_Answer") -> None:
+        seconds, route = time.perf_counter() - answer.began, getattr(scope.get("route"), "path", "other")
+        self._telemetry.answered(route=route, status=answer.status, seconds=seconds)
+        event = {"request": answer.request_id, "method": scope["method"], "route": route, "status": answer.status}
+        LOG.info("request", extra={"event": {**event, "ms": round(1000 * seconds, 1), **scope.get("noted", {})}})
+
+
+class _Answer:
+    """One answer on its way out."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.began, self.status, self._send = time.perf_counter(), 0, send
+        given = _only(scope, b"x-request-id").encode()
+        self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope["request_id"] = self.request_id
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+            message["headers"] = [
+                *message.get("headers", ()),
+                *_EVERY_ANSWER,
+                (b"x-request-id", self.request_id.encode()),
+            ]
+        await self._send(message)
+
+
+def _only(scope: Scope, name: bytes) -> str:
+    """Value of a header that may stand once; what stands twice matches nothing."""
+    found = [value for key, value in scope["headers"] if key == name]
+    return found[0].decode("latin-1") if len(found) == 1 else "\n" * len(found)
+
+
+def _name_of(host: str) -> str:
+    """Name in a Host header, lower case, without port; of an IPv6 address with its brackets."""
+    matched = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]\s]+)(?::\d{1,5})?", host)
+    return matched[1].lower() if matched else ""

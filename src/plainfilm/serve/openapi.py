@@ -1,0 +1,183 @@
+"""What the interface says of itself: the model in `/model`, and each route in OpenAPI, with examples."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from plainfilm import NOTICE
+from plainfilm.data.images import MAX_PIXELS
+from plainfilm.evidence.evaluation.tested_part import tested
+from plainfilm.serve.explaining import Examiner
+from plainfilm.serve.multipart import Limits
+
+_TESTED = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
+_ANSWER = {
+    "file": "film.png",
+    "class": "COVID",
+    "level": "ok",
+    "probabilities": {"COVID": 0.93, "NORMAL": 0.07},
+    "at_prevalence": 0.41,
+    "reasons": [],
+    "notes": ["low resolution: 200 × 180 px, the network looks at 224"],
+    "attribution_in_lungs": None,
+    "meaning": "Where 5 % of those examined have COVID, 41 of 100 radiographs with this answer show it, if the probability is right.",
+}
+_ESTIMATE = {"value": 0.95, "low": 0.92, "high": 0.97}
+_MODEL = {"name": "COVID or NORMAL, mobilenet", "version": "0.1.0+3f2a9c1b22d0"}
+_WORTH = "Not to be believed. A classifier that never sees the lungs reaches AUC 1.00; yours reaches 1.00. What you measured is mostly not disease."
+_STANDING = {
+    "classes": ["COVID", "NORMAL"],
+    "positive": "COVID",
+    "threshold": 0.5,
+    "calibrated_at_prevalence": 0.34,
+    "prevalence": 0.05,
+    "verdict": "not to be believed",
+    "worth": _WORTH,
+}
+
+
+def model(examiner: Examiner, manifest: Mapping[str, Any], limits: Limits, *, seconds: float, signed: bool) -> dict[str, Any]:  # fmt: skip
+    """Give what `/model` answers."""
+    metrics = examiner.about.metrics
+    part, test = tested(metrics["splits"])
+    audit = metrics.get("audit")
+    kept = ("verdict", "sentence", "reasons", "cues")
+    return {
+        "name": examiner.identity.name,
+        "version": examiner.identity.version,
+        "sha256": examiner.identity.sha256,
+        "made": manifest["created"],
+        **examiner.about.as_dict(),
+        "worth_level": examiner.about.loudest.level,
+        "backbone": manifest["backbone"]["name"],
+        "input_size": manifest["preprocessing"]["input_size"],
+        "is_signed": signed,
+        "tested": {"part": part, "n": test["n"], **{name: test[name] for name in _TESTED if name in test}},
+        "audit": {name: audit[name] for name in kept} if audit else None,
+        "intended_use": manifest["intended_use"],
+        "explains_by": examiner.method,
+        "limits": {
+            "file_bytes": limits.file_bytes,
+            "files": limits.files,
+            "request_bytes": limits.request_bytes,
+            "pixels": MAX_PIXELS,
+            "seconds": seconds,
+        },
+        "notice": NOTICE,
+    }
+
+
+def _json(about: str, example: Any) -> dict[str, Any]:
+    return {"description": about, "content": {"application/json": {"example": example}}}
+
+
+def _refused(about: str, code: str, message: str) -> dict[str, Any]:
+    return _json(about, {"error": {"code": code, "message": message}, "request_id": "5f0c1d2e3a4b5c6d"})
+
+
+def _later(refusal: dict[str, Any]) -> dict[str, Any]:
+    header = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return {**refusal, "headers": header}
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: _refused("Not what is expected.", "no-files", "Expected files in the field `files`; received none."),
+    401: _refused("No token, or another.", "token", "Expected the header Authorization: Bearer TOKEN."),
+    403: _refused("Another Host or Origin.", "origin", "Expected a request of this server's own page."),
+    408: _refused("The body came too slowly.", "slow-body", "Expected the whole body within 60 s; received a part."),
+    413: _refused("Too many bytes or files.", "too-many-bytes", "Expected at most 100 MB in a file; received more."),
+    415: _refused("Another content type.", "not-multipart", "Expected multipart/form-data with a boundary."),
+    503: _later(_refused("No room now, or too late.", "busy", "Expected room for this request; send it again later.")),
+}
+_FILE = {"type": "string", "format": "binary", "description": "JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM."}
+_PREVALENCE = {
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "exclusiveMaximum": 1,
+    "description": "Share of those examined who have the positive class; by default that of the calibration.",
+}
+
+
+def _form(files: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "required": ["files"], "properties": {"files": files, "prevalence": _PREVALENCE}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def _route(about: str, example: Any, **more: Any) -> dict[str, Any]:
+    return {"response_model": None, "responses": {200: _json(about, example), **more.pop("refusals", {})}, **more}
+
+
+PREDICT = _route(
+    "An answer for each file, in the order of the files; a file that cannot be read has the level unreadable.",
+    {"request_id": "5f0c1d2e3a4b5c6d", "model": _MODEL, **_STANDING, "notice": NOTICE, "predictions": [_ANSWER]},
+    refusals=_REFUSALS,
+    openapi_extra=_form({"type": "array", "items": _FILE}),
+)
+EXPLAIN = _route(
+    "The answer, the film, and over it, of the same size, what spoke for the answer (0 to 255).",
+    {
+        "request_id": "5f0c1d2e3a4b5c6d",
+        "prediction": {**_ANSWER, "attribution_in_lungs": 0.41},
+        "explained": "COVID",
+        "method": "gradcam",
+        "picture": "data:image/png;base64,…",
+        "heatmap": "data:image/png;base64,…",
+    },
+    refusals=_REFUSALS,
+    openapi_extra=_form(_FILE),
+)
+MODEL = _route(
+    "Which model answers, and what it is worth.",
+    {
+        **_MODEL,
+        "sha256": "3f2a9c1b22d0…",
+        "made": "2026-11-25T04:06:03+00:00",
+        **_STANDING,
+        "worth_level": "warning",
+        "backbone": "mobilenet",
+        "input_size": 224,
+        "is_signed": False,
+        "tested": {"part": "test", "n": 397, **dict.fromkeys(_TESTED, _ESTIMATE)},
+        "audit": {"verdict": "not to be believed", "sentence": _WORTH.partition(". ")[2], "reasons": [], "cues": []},
+        "intended_use": "Research on classifying chest radiographs; not for diagnosis.",
+        "explains_by": "gradcam",
+        "limits": {
+            "file_bytes": 100_000_000,
+            "files": 64,
+            "request_bytes": 256_000_000,
+            "pixels": MAX_PIXELS,
+            "seconds": 30,
+        },
+        "notice": NOTICE,
+    },
+    refusals={401: _REFUSALS[401]},
+)
+STOW: dict[str, Any] = {
+    "response_model": None,
+    "responses": {
+        200: {
+            "description": "All are in the spool.",
+            "content": {"application/dicom+json": {"example": {"00081199": {}}}},
+        },
+        202: {"description": "Some are."},
+        409: {"description": "None is."},
+        **{code: _REFUSALS[code] for code in (401, 408, 413, 415, 503)},
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/related": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+}
+HEALTH = _route("It runs.", {"status": "ok"})
+READY = _route("It answers.", {"status": "ready"}, refusals={503: _REFUSALS[503]})
+METRICS: dict[str, Any] = {
+    "response_model": None,
+    "responses": {
+        200: {
+            "description": "Prometheus text.",
+            "content": {"text/plain": {"example": "plainfilm_files_under_way 0.0"}},
+        },
+        401: _REFUSALS[401],
+    },
+}

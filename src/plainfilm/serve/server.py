@@ -1,0 +1,255 @@
+"""Starting and stopping: a bundle, its processes, the web server, and the DICOM node beside it."""
+
+import ipaddress
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import uvicorn
+
+from plainfilm.data.images import MAX_BYTES
+from plainfilm.errors import PlainfilmError, UsageError
+from plainfilm.evidence.inference import predictor as prediction
+from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.model.cpus import processors
+from plainfilm.serve import http_limits, telemetry
+from plainfilm.serve.admission import Admission
+from plainfilm.serve.batching import Judge
+from plainfilm.serve.decoder_pool import Decoders
+from plainfilm.serve.explaining import Examiner, Identity
+from plainfilm.serve.middleware import Door, Guard
+from plainfilm.serve.multipart import Limits
+from plainfilm.serve.routes import Service, application
+from plainfilm.serve.static_pages import Pages
+
+TOKEN_VARIABLE = "PLAINFILM_TOKEN"
+FEWEST_TOKEN_LETTERS = 16
+LIMITS = Limits(files=64, file_bytes=MAX_BYTES, request_bytes=256_000_000)
+WAITING_FILES = 64
+HELD_BYTES = 1 << 30
+STOP_S = 20
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+class Node(Protocol):
+    """What a DICOM node is to the server; `serve.dicom.node` has the one that there is."""
+
+    def start(self) -> None:
+        """Take connections, and go on with what is left from before."""
+
+    def stop(self, grace_s: float) -> None:
+        """Take no more, and finish what is begun."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it takes connections and answers."""
+
+    spool: Any
+
+    def counts(self) -> Mapping[str, int]:
+        """How many were received, judged, delivered, wait, and failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is served, and where.
+
+    `bundle` a model.plainfilm, signed for `require_signature` if that is given; `host` and `port` to bind to, port 0 for any
+    that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with the access token,
+    else the variable PLAINFILM_TOKEN; `certificate` and `key` PEM files for TLS; `node` makes the DICOM node, if there is one.
+    """
+
+    bundle: Path
+    require_signature: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    allow_hosts: Sequence[str] = ()
+    token_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    node: Callable[[Examiner], Node] | None = None
+
+
+def serve(settings: Settings, *, quiet: bool = False, started: Callable[[str, Examiner], None]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is under way, `STOP_S` seconds at most.
+
+    Parameters
+    ----------
+    settings
+        What and where.
+    quiet
+        Log warnings and errors alone.
+    started
+        Called with the address and who answers, once connections are taken.
+
+    Raises
+    ------
+    UsageError
+        An address that is not this machine's alone without a token, or settings that do not fit each other.
+    BundleError
+        As `prediction.load`.
+    PlainfilmError
+        The port is taken.
+    """
+    token = _token(settings.token_file)
+    _check(settings, token)
+    predictor = prediction.load(settings.bundle, require_signature=settings.require_signature)
+    telemetry.log_to_stderr(quiet=quiet)
+    with ExitStack() as stack:
+        listening = stack.enter_context(_listening(settings.host, settings.port))
+        service, examiner = _opened(settings, predictor, stack)
+        door = Door(hosts=_names(settings), token=token)
+        app = Guard(application(service, Pages.of(predictor.bundle.card)), door, service.telemetry)
+        server = _Server(_config(app, settings))
+        address = (
+            f"{'https' if settings.certificate else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
+        )
+        started(address, examiner)
+        server.run(sockets=[listening])
+
+
+def _opened(settings: Settings, predictor: Predictor, stack: ExitStack) -> tuple[Service, Examiner]:
+    """Start the processes, the judge and the node; the stack stops them, the node first."""
+    abreast = max(2, processors())
+    decoders = Decoders(abreast)
+    stack.callback(decoders.close)
+    judge = Judge(predictor, decoders, abreast=abreast)
+    stack.callback(judge.close)
+    predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
+    examiner = Examiner(predictor, decoders, Identity.of(predictor, settings.bundle))
+    node = settings.node(examiner) if settings.node else None
+    stow = None
+    if node:
+        from plainfilm.serve.dicom import stow_rs as storing
+
+        node.start()
+        stack.callback(node.stop, STOP_S)
+        stow = partial(storing.received, node.spool)
+    admission = Admission(files=WAITING_FILES, held_bytes=HELD_BYTES)
+
+    def gauges() -> Mapping[str, float]:
+        own = {"files_under_way": admission.under_way, "held_bytes": admission.held}
+        return {**own, **{f"dicom_{name}": count for name, count in node.counts().items()}} if node else own
+
+    service = Service(
+        predictor=predictor,
+        examiner=examiner,
+        judge=judge,
+        admission=admission,
+        telemetry=telemetry.Telemetry(gauges),
+        limits=LIMITS,
+        is_ready=lambda: judge.is_alive and (node is None or node.is_alive),
+        stow=stow,
+    )
+    stack.callback(service.details.shutdown, cancel_futures=True)
+    return service, examiner
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which would raise the signal again once it has stopped, before we have."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        kinds = (signal.SIGINT, signal.SIGTERM)
+        before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+
+def _config(app: Guard, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_S,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        **http_limits.options(),
+    )
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"Expected a readable file with a token; received {file} ({error}). Check --token-file."
+        ) from None
+
+
+def _check(settings: Settings, token: str | None) -> None:
+    if token is None and not _is_loopback(settings.host):
+        raise UsageError(
+            f"Expected a token, since {settings.host} can be reached from other machines; received none. Set {TOKEN_VARIABLE} or "
+            "--token-file, or serve at 127.0.0.1 behind a proxy that asks for one."
+        )
+    if token is not None and (len(token) < FEWEST_TOKEN_LETTERS or not token.isascii() or not token.isprintable()):
+        raise UsageError(
+            f"Expected a token of at least {FEWEST_TOKEN_LETTERS} printable ASCII letters; received another. Make one with: openssl rand -hex 32"
+        )
+    if (settings.certificate is None) != (settings.key is None):
+        raise UsageError("Expected --certificate and --key together; received one. Give both, or none.")
+    for file in (settings.certificate, settings.key):
+        if file is not None and not file.is_file():
+            raise UsageError(f"Expected a PEM file; received {file}, which is none. Check --certificate and --key.")
+    if settings.certificate is not None:
+        _check_pair(settings.certificate, settings.key)
+
+
+def _check_pair(certificate: Path, key: Path | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            certificate, key, password=str
+        )  # asked for, an empty one
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"Expected a certificate and its key as PEM, without a passphrase; received {certificate} and {key} ({error}). "
+            "Check --certificate and --key."
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _names(settings: Settings) -> frozenset[str]:
+    """Names by which this server may be called."""
+    own = {_shown(settings.host), socket.gethostname(), socket.getfqdn()} - {"0.0.0.0", "[::]"}
+    known = own if not _is_loopback(settings.host) else set()
+    return _LOOPBACK_NAMES | {name.lower() for name in (*known, *settings.allow_hosts)}
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    bare = host.strip("[]")
+    try:
+        listening = socket.create_server((bare, port), family=socket.AF_INET6 if ":" in bare else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise PlainfilmError(
+            f"Expected a free port of this machine; received {host}:{port} ({error}). Choose another with --port, or 0 for any."
+        ) from None
+    with listening:
+        yield listening

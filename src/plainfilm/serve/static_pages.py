@@ -1,0 +1,71 @@
+"""What people see in a browser: the page's files as they lie in `page/`, and the model card as a page."""
+
+import html
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from fastapi import FastAPI, Response
+from markdown_it import MarkdownIt
+
+from plainfilm import NOTICE
+from plainfilm.serve.http_errors import Refused
+from plainfilm.serve.middleware import API
+
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Static files by name, each with its type, and the card as HTML; all read once."""
+
+    static: dict[str, tuple[str, bytes]]
+    card: bytes
+
+    @classmethod
+    def of(cls, card: str) -> "Pages":
+        """Read the page's files, and make a page of a model card (Markdown)."""
+        folder = files("plainfilm.serve") / "page"
+        static = {
+            entry.name: (_TYPES[kind], entry.read_bytes())
+            for entry in folder.iterdir()
+            if (kind := entry.name.rpartition(".")[2]) in _TYPES
+        }
+        return cls(static, _card_page(card))
+
+    def add_to(self, app: FastAPI) -> None:
+        """Add the routes."""
+        app.get("/", include_in_schema=False)(self._named("index.html"))
+        app.get(f"{API}/card", include_in_schema=False)(self._card)
+        app.get("/page/{name}", include_in_schema=False)(self._file)
+
+    def _named(self, name: str) -> Callable[[], Awaitable[Response]]:
+        async def page() -> Response:
+            return await self._file(name)
+
+        return page
+
+    async def _file(self, name: str) -> Response:
+        if name not in self.static:
+            raise Refused(404, "not-found", "Expected a file of the page; received another name. Open / instead.")
+        kind, content = self.static[name]
+        return Response(content, media_type=kind)
+
+    async def _card(self) -> Response:
+        return Response(self.card, media_type="text/html")
+
+
+def _card_page(card: str) -> bytes:
+    """Render Markdown of a bundle, which may be anyone's: HTML in it is shown as text."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(card)
+    for token in tokens:
+        token.attrs.pop("style", None)  # the alignment of a cell; the page allows no style inside it
+    body = markdown.renderer.render(tokens, markdown.options, {})
+    title = html.escape(card.lstrip("# ").partition("\n")[0] or "Model card")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<title>{title}</title><link rel="icon" href="/page/icon.svg" type="image/svg+xml">'
+        '<link rel="stylesheet" href="/page/page.css"></head>'
+        f'<body class="card"><p class="notice" role="note">{NOTICE}</p><main>{body}</main></body></html>'
+    ).encode()

@@ -1,0 +1,65 @@
+"""The classifier of a bundle as `plainfilm audit --model` compares its probes with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data.store import Store
+from plainfilm.evidence.audit.results import NotRun
+from plainfilm.evidence.evaluation.evaluate import Scores
+from plainfilm.evidence.external import evaluate
+from plainfilm.evidence.statistics.intervals import Estimate, estimate
+from plainfilm.model import bundle
+from plainfilm.model.bundle import Bundle
+from plainfilm.model.classifier import Classifier
+
+_CHECK = "The model's own AUROC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The classifier of a bundle as an audit uses it; without an encoder or AUROC, `not_run` says why."""
+
+    encoder: Classifier | None = None
+    auroc: Estimate | None = None
+    not_run: tuple[NotRun, ...] = ()
+
+
+def comparison(store: Store, path: Path | None) -> Comparison:
+    """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test part.
+
+    Raises
+    ------
+    BundleError
+        Not a bundle.
+    """
+    if path is None:
+        return Comparison()
+    opened = bundle.load(path)
+    own, classes = opened.classifier, opened.classifier.classes_
+    if own.image_size != store.size:
+        return _unlike(f"The model takes images of {own.image_size} px; the store has {store.size} px.", None)
+    if classes != store.classes:
+        return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
+    return Comparison(encoder=own, auroc=_auroc(store, opened, path.name))
+
+
+def _unlike(reason: str, encoder: Classifier | None) -> Comparison:
+    return Comparison(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
+
+
+def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
+    """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
+    if opened.manifest.get("data_fingerprint") == store.fingerprint:
+        return estimate(evaluate.internal(opened)["auroc"])
+    store.log_test_opening(f"audit of {name}")
+    rows = store.rows("test")
+    chance = opened.classifier.predict_proba(store.images(rows))
+    decision = opened.classifier.decision
+    scores = Scores(
+        rows=rows,
+        labels=store.labels[rows],
+        probabilities=chance,
+        group=store.group[rows],
+        threshold=decision.threshold,
+    )
+    return estimate(evaluate.score(scores, decision)["auroc"])

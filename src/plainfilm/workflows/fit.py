@@ -1,0 +1,368 @@
+"""From a store and a recipe to a trained classifier: one, an ensemble, or those of a cross-validation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import split
+from plainfilm.data.store import Store
+from plainfilm.errors import RecipeError, UsageError
+from plainfilm.evidence.evaluation.evaluate import Fold
+from plainfilm.evidence.statistics.calibration import choose_threshold, temperature_of
+from plainfilm.model import backbones, classifier, encoder, ensembling, finetuning, recipes, training
+from plainfilm.model.augmentation import Altered, alter
+from plainfilm.model.backbones import Backbone
+from plainfilm.model.classifier import Decision, Trained
+from plainfilm.model.encoder import Encoder, Features, ImageSource, Preprocessing
+from plainfilm.model.ensembling import Part
+from plainfilm.model.finetuning import Finetuned
+from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.model.training import Fitted
+from plainfilm.workflows.progress import Progress, silent
+
+NEGATIVE_NAMES = frozenset(
+    {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One trained encoder and head, before its answers are calibrated, joined to others' and cut at a threshold."""
+
+    part: Part
+    fitted: Fitted
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidated:
+    """The classifiers of all folds, and `trained`, which joins them to one."""
+
+    trained: Trained
+    folds: Sequence[Fold]
+
+
+def fit(
+    store: Store,
+    recipe: Recipe,
+    *,
+    positive: str | None = None,
+    checkpoints: Path | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train what a recipe describes on the train part; choose temperature and threshold on the validation part.
+
+    No test image is scored.
+
+    Parameters
+    ----------
+    store, recipe, positive, progress
+        As `pipeline.train` takes them, opened and loaded.
+    checkpoints
+        A folder where fine-tuning keeps each epoch, and goes on from what it finds there.
+    """
+    named = positive_class(store.classes, positive)
+    wanted = recipes.members(recipe)
+    members = []
+    for number, each in enumerate(wanted, 1):
+        own = progress if len(wanted) == 1 else _under(progress, f"Member {number} of {len(wanted)}")
+        folder = checkpoints / f"member{number}" if checkpoints else None
+        members.append(_fit_member(store, each, named, folder, own))
+    part = _joined(store, recipe, members, named)
+    return Trained(
+        recipe=recipe,
+        encoder=part.encoder,
+        features=part.features,
+        fitted=_all_fitted([member.fitted for member in members], "member"),
+        head=part.head,
+        decision=_decide(_logits(part, store.rows("validation")), store, store.rows("validation"), named, recipe),
+    )
+
+
+def cross_validate(
+    store: Store,
+    recipe: Recipe,
+    folds: int,
+    *,
+    positive: str | None = None,
+    checkpoints: Path | None = None,
+    progress: Progress = silent,
+) -> CrossValidated:
+    """Train a recipe once a fold, each time on the other folds, and join the classifiers to one by the mean of their log odds.
+
+    Patients and duplicates stay in one fold; what is not the test fold is split again into train and validation. The
+    joined classifier's temperature and threshold come from the answers to all radiographs, each by the classifier that
+    had not seen it; those that the folds are tested with come from their own validation parts.
+
+    Raises
+    ------
+    SplitError
+        A class has fewer patients than folds.
+    """
+    named = positive_class(store.classes, positive)
+    splits = split.folds(store.labels, store.group, store.classes, count=folds, seed=recipe.seed)
+    made = []
+    for number, own in enumerate(splits, 1):
+        view = store.with_split(own)
+        trained = fit(
+            view,
+            recipe,
+            positive=named,
+            checkpoints=checkpoints / f"fold{number}" if checkpoints else None,
+            progress=_under(progress, f"Fold {number} of {folds}"),
+        )
+        made.append(Fold(view, trained))
+    return CrossValidated(_join_folds(store, recipe, made, named), made)
+
+
+def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: str | None) -> Trained:
+    parts = [_part_of(fold.trained) for fold in folds]
+    temperatures = [fold.trained.decision.temperature for fold in folds]
+    rows = np.concatenate([fold.store.rows("test") for fold in folds])
+    logits = [
+        _logits(part, fold.store.rows("test")) / temperature
+        for part, fold, temperature in zip(parts, folds, temperatures, strict=True)
+    ]
+    whole = ensembling.combine(parts, *ensembling.mean_of(logits[0].shape[1], temperatures))
+    return Trained(
+        recipe=recipe,
+        encoder=whole.encoder,
+        features=whole.features,
+        fitted=_all_fitted([fold.trained.fitted for fold in folds], "fold"),
+        head=whole.head,
+        decision=_decide(np.concatenate(logits), store, rows, positive, recipe),
+    )
+
+
+def _part_of(trained: Trained) -> Part:
+    return Part(encoder=trained.encoder, head=trained.head, features=trained.features)
+
+
+def _logits(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    return classifier.head_logits(part.head, part.features.read, rows)
+
+
+def _index(store: Store, positive: str | None) -> int:
+    """Number the class that a sigmoid's one output means; 0 where there are more than two."""
+    return store.classes.index(positive) if positive else 0
+
+
+def _under(progress: Progress, name: str) -> Progress:
+    """Report the stages of one of several trainings under its name."""
+
+    def tell(stage: str, done: int, every: int, note: str = "", /) -> None:
+        progress(name, done, every, f"{stage.lower()} {note}".strip())
+
+    return tell
+
+
+def _all_fitted(fitted: Sequence[Fitted], kind: str) -> Fitted:
+    """Put the histories of several trainings one after the other, each with its number in a column `kind`."""
+    if len(fitted) == 1:
+        return fitted[0]
+    history = [{kind: float(number), **row} for number, each in enumerate(fitted, 1) for row in each.history]
+    return Fitted(None, history, 0, sum(each.seconds for each in fitted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What a recipe begins with: a backbone, how images are prepared for it, and the user's file of weights."""
+
+    backbone: Backbone
+    prepare: Preprocessing
+    weights_file: Path | None
+
+    @classmethod
+    def of(cls, store: Store, recipe: Recipe) -> Self:
+        asked = recipe.backbone
+        backbone = backbones.find(asked.name, asked.depth)
+        prepare = encoder.preprocessing(backbone, image_size=store.size, input_size=asked.input_size, scaling=asked.scaling,
+                                        crop=asked.crop, intensities=asked.intensities)  # fmt: skip
+        return cls(backbone, prepare, Path(asked.weights) if asked.weights else None)
+
+    def open(self, progress: Progress) -> Encoder:
+        progress("Preparing the backbone", 0, 1, self.backbone.name)
+        opened = encoder.open_encoder(self.backbone, self.prepare, weights_file=self.weights_file)
+        progress("Preparing the backbone", 1, 1, self.backbone.name)
+        return opened
+
+
+def _fit_member(
+    store: Store, recipe: Recipe, positive: str | None, checkpoints: Path | None, progress: Progress
+) -> _Member:
+    """Encode a store, train the recipe's head on its features, and fine-tune the encoder where the recipe says so."""
+    base, index = _Base.of(store, recipe), _index(store, positive)
+    opened = base.open(progress)
+    features = _encode(opened, store, progress)
+    train, validation = _feature_parts(store, recipe, opened, features, progress)
+    told = _told(progress, "Training", recipe.training.epochs)
+    fitted = training.fit_head(features.width, len(store.classes), index, train, validation, recipe, on_epoch=told)
+    if parse_blocks(recipe.finetuning.blocks) != 0:
+        tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, progress)
+        opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
+        features = _encode(opened, store, progress, "Encoding, fine-tuned")
+    part = Part(encoder=opened, head=classifier.export_head(fitted.model), features=features)
+    if recipe.evaluation.views > 1:
+        advance = partial(progress, "Encoding closer views")
+        part = ensembling.with_views(part, recipe.evaluation.views, store, progress=advance)
+    return _Member(part, fitted)
+
+
+def _finetune(
+    store: Store,
+    recipe: Recipe,
+    positive: int,
+    head: Any,
+    base: _Base,
+    checkpoints: Path | None,
+    progress: Progress,
+) -> Finetuned:
+    """Train the last blocks of the backbone on, with a head that was trained on its features."""
+    settings, count = recipe.augmentation, len(store)
+
+    def read(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        views, rows = np.divmod(numbers, count)
+        return alter(store.images(rows), rows, views, settings, seed=recipe.seed)
+
+    if checkpoints:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+    return finetuning.finetune(
+        head,
+        base.backbone,
+        base.prepare,
+        _part(store, "train", read, views=settings.views),
+        _part(store, "validation", read),
+        len(store.classes),
+        positive,
+        recipe,
+        fingerprint=store.fingerprint,
+        weights_file=base.weights_file,
+        checkpoint=checkpoints / "epochs.npz" if checkpoints else None,
+        on_epoch=_told(progress, "Fine-tuning", recipe.finetuning.epochs),
+        progress=partial(progress, "Running what stays"),
+    )
+
+
+def _continued(head: Fitted, tuned: Fitted) -> Fitted:
+    """Number the epochs of fine-tuning on from the head's."""
+    before = len(head.history)
+    history = [row | {"epoch": before + row["epoch"]} for row in tuned.history]
+    kept = before + tuned.epoch if tuned.epoch else head.epoch
+    return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Find what is wrong with the recipe of one classifier before its training starts.
+
+    Raises
+    ------
+    RecipeError
+        The backbone is not known, or is a file whose weights cannot be trained on.
+    """
+    backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
+    if backbone.weights.kind == "file" and parse_blocks(recipe.finetuning.blocks) != 0:
+        raise RecipeError(
+            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, an ONNX file, "
+            "which runs but does not learn. Set finetuning.blocks=none."
+        )
+
+
+def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str = "Encoding") -> Features:
+    features = encoder.encode_store(opened, store, progress=lambda done, every: progress(stage, done, every, ""))
+    if features.cached:
+        progress(stage, features.rows, features.rows, "features found in the cache")
+    return features
+
+
+def _feature_parts(
+    store: Store, recipe: Recipe, opened: Encoder, features: Features, progress: Progress
+) -> tuple[training.Part, training.Part]:
+    """Train and validation part as features; with augmentation every view of the store is encoded once."""
+    settings = recipe.augmentation
+    every = [features] + [
+        _encode(opened, Altered(store, settings, seed=recipe.seed, view=view), progress, f"Encoding view {view}")
+        for view in range(1, settings.views + 1)
+    ]
+
+    read = training.views_reader(every)
+    return _part(store, "train", read, views=settings.views), _part(store, "validation", read)
+
+
+def _part(
+    store: Store, name: str, read: Callable[[NDArray[np.int64]], NDArray[Any]], *, views: int = 0
+) -> training.Part:
+    """Take a part of the store; `read` knows altered views by `training.view_numbers`."""
+    rows = store.rows(name)
+    numbers = training.view_numbers(rows, len(store), views)
+    strata = np.unique(store.source, return_inverse=True)[1][rows]
+    return training.Part(rows, store.labels[rows], read, views=numbers, strata=strata)
+
+
+def _told(progress: Progress, stage: str, epochs: int) -> training.EpochCallback:
+    progress(stage, 0, epochs, "")
+
+    def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
+        note = f"validation: loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}"
+        progress(stage, epoch, epochs, note)
+
+    return on_epoch
+
+
+def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> Part:
+    """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation part."""
+    parts = [member.part for member in members]
+    if len(parts) == 1:
+        return parts[0]
+    rows = store.rows("validation")
+    labels, logits = store.labels[rows], [_logits(part, rows) for part in parts]
+    index = _index(store, positive)
+    if recipe.ensemble.combine == "stacking":
+        joint = np.concatenate(logits, axis=1)
+        return ensembling.combine(parts, *ensembling.stacked(joint, labels, classes=len(store.classes), positive=index))
+    temperatures = [temperature_of(own, labels, index) for own in logits]
+    return ensembling.combine(parts, *ensembling.mean_of(logits[0].shape[1], temperatures))
+
+
+def _decide(
+    logits: NDArray[np.float32], store: Store, rows: NDArray[np.int64], positive: str | None, recipe: Recipe
+) -> Decision:
+    """Fit the temperature and choose the threshold on the logits of some rows that were not trained on."""
+    labels, classes = store.labels[rows], store.classes
+    temperature = temperature_of(logits, labels, _index(store, positive)) if recipe.evaluation.calibrate else 1.0
+    decision = Decision(classes=classes, positive=positive, temperature=temperature)
+    if positive is None:
+        return decision
+    index = classes.index(positive)
+    threshold = choose_threshold(
+        (labels == index).astype(int), decision.probabilities(logits)[:, index], rule=recipe.evaluation.threshold
+    )
+    return dataclasses.replace(decision, threshold=threshold)
+
+
+def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
+    """Name the class that sensitivity is about: the one asked for, or the one not called normal; None with more than two.
+
+    Raises
+    ------
+    UsageError
+        The class asked for is not there, or there are more than two.
+    """
+    if asked is not None and asked not in classes:
+        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
+    if len(classes) != 2:
+        if asked is not None:
+            raise UsageError(
+                f"Expected two classes for --positive; received {len(classes)}. Leave it out, or ingest two with --classes."
+            )
+        return None
+    if asked is not None:
+        return asked
+    others = [name for name in classes if name.strip().casefold().replace("_", " ") not in NEGATIVE_NAMES]
+    return others[0] if len(others) == 1 else classes[1]

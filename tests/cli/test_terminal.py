@@ -1,0 +1,31 @@
+import pytest
+
+from plainfilm.cli import terminal
+
+ACCURACY = {"value": 0.9, "low": 0.8, "high": 0.95}
+LEARNT_NOTHING = "The model has learnt nothing."
+
+
+def shown(worth_level, verdict=None):
+    metrics = {"worth": {"level": worth_level, "sentence": LEARNT_NOTHING}}
+    if verdict:
+        metrics["audit"] = {"verdict": verdict, "sentence": "So says the audit."}
+    return [line.plain for line in terminal.verdict(ACCURACY, 40, metrics, "test part")]
+
+
+def test_the_accuracy_stands_with_its_interval_and_its_worth():
+    assert shown("none") == [
+        "Accuracy  90.0 % (80.0 to 95.0) on 40 images of the test part, 95 % interval",
+        f"Worth     Not audited. {LEARNT_NOTHING}",
+    ]
+
+
+@pytest.mark.parametrize("verdict", ["no shortcut found", "shortcut possible"])
+def test_an_audit_that_passes_hides_no_other_warning(verdict):
+    said = f"Worth     {verdict.capitalize()}. So says the audit."
+    assert shown("caution", verdict)[1:] == [said, f"          {LEARNT_NOTHING}"]
+    assert shown("none", verdict)[1:] == [said]
+
+
+def test_the_worst_verdict_stands_alone():
+    assert shown("warning", "not to be believed")[1:] == ["Worth     Not to be believed. So says the audit."]

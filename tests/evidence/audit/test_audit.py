@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+
+from plainfilm.data import phantom
+from plainfilm.data.store import Store
+from plainfilm.evidence.audit.audit import audit
+from plainfilm.workflows import pipeline
+
+
+class Coarse:
+    """An encoder of nothing but 16 x 16 block means: quick, and blind to fine detail."""
+
+    key = "coarse"
+
+    def encode(self, images):
+        n, size, _ = images.shape
+        block = size // 16
+        return images.reshape(n, 16, block, 16, block).mean((2, 4)).reshape(n, -1).astype(np.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAINFILM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def _store(folder, shortcut, n=120):
+    phantom.write_phantoms(folder / "films", n=n, seed=4, shortcut=shortcut)
+    pipeline.ingest(folder / "films", folder / "s.h5", seed=0)
+    return Store(folder / "s.h5")
+
+
+@pytest.fixture(scope="module")
+def bordered(tmp_path_factory):
+    with _store(tmp_path_factory.mktemp("border"), "border") as store:
+        yield store
+
+
+def test_a_planted_border_is_caught_and_named(bordered):
+    found = audit(bordered, Coarse())
+    assert found.verdict == "not to be believed"
+    assert found.cues == ("border",)
+    assert found.sentence.startswith("A classifier that never sees the lungs")
+
+
+@pytest.mark.slow
+def test_clean_phantoms_raise_no_alarm(tmp_path):
+    with _store(tmp_path, None) as store:
+        found = audit(store, Coarse())
+    assert found.verdict == "no shortcut found"
+    assert not found.reasons
+    assert {probe.name for probe in found.probes} >= {
+        "lungs_hidden",
+        "border",
+        "corners",
+        "thumbnail",
+        "histogram",
+        "provenance",
+        "lungs_only",
+    }
+
+
+def test_the_test_part_is_not_looked_at(bordered):
+    before = bordered.test_openings()
+    seen = []
+    images = bordered.images
+    bordered.images = lambda rows: seen.extend(np.asarray(rows).tolist()) or images(rows)
+    audit(bordered, Coarse(), seed=9)
+    assert bordered.test_openings() == before
+    assert seen
+    assert not set(bordered.split[seen]) - {"train", "validation"}
+
+
+def test_the_same_seed_gives_the_same_and_json_holds_it(bordered):
+    one, two = (audit(bordered, Coarse(), seed=1).as_dict() for _ in range(2))
+    one.pop("seconds")
+    two.pop("seconds")
+    assert json.dumps(one) == json.dumps(two)
+    assert one["probes"]["border"]["auroc"].keys() == {"value", "low", "high"}
+
+
+def test_ten_images_cannot_be_examined_and_nothing_counts_as_passed(tmp_path):
+    with _store(tmp_path, "border", n=24) as store:
+        found = audit(store, Coarse())
+    assert not found.probes
+    assert "probes" in {each.check for each in found.not_run}
+    assert "Nothing could be examined" in found.sentence

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from plainfilm.evidence.audit import sources
+
+CLASSES = ("A", "B")
+
+
+def _made(source, labels, *, shortcut, seed=0):
+    """Features that tell the label weakly, and the source strongly."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(len(labels), 12)).astype(np.float32)
+    _, index = np.unique(source, return_inverse=True)
+    x[np.arange(len(x)), index] += 5
+    x[:, 10] += 0.0 if shortcut else 4 * labels
+    return x
+
+
+def test_a_table_without_dependence_has_v_near_zero_and_a_full_one_one():
+    labels = np.arange(400) % 2
+    group = np.arange(400)
+    assert sources.cramers_v(labels, labels, group).value == pytest.approx(1)
+    free = sources.cramers_v(labels, (np.arange(400) // 2) % 2, group)
+    assert free.value == pytest.approx(0, abs=1e-9)
+    assert free.high < 0.2
+
+
+def test_one_source_says_which_checks_could_not_run():
+    labels = np.arange(40) % 2
+    found, not_run = sources.examine(
+        np.zeros((40, 3), np.float32), labels, np.array(["x"] * 40), np.arange(40), CLASSES
+    )
+    assert {each.check for each in not_run} == {"Telling sources apart", "Leave one source out"}
+    assert np.isnan(found.cramers_v.value)
+
+
+def test_one_source_a_class_cannot_be_left_out_and_says_so():
+    labels = np.arange(80) % 2
+    source = np.where(labels == 1, "x", "y")
+    found, not_run = sources.examine(_made(source, labels, shortcut=True), labels, source, np.arange(80), CLASSES)
+    assert not found.left_out
+    assert "second hospital" in next(each.reason for each in not_run if each.check == "Leave one source out")
+    assert found.table.tolist() == [[0, 40], [40, 0]]
+
+
+def test_a_signal_travels_and_a_shortcut_does_not():
+    labels = np.arange(240) % 2
+    source = np.array(["p", "q", "r"])[(np.arange(240) // 2) % 3]
+    for shortcut, expected in ((False, 0.9), (True, 0.0)):
+        found, _ = sources.examine(_made(source, labels, shortcut=shortcut), labels, source, np.arange(240), CLASSES)
+        assert [one.sources for one in found.left_out] == [("p",), ("q",), ("r",)]
+        values = [one.auroc.value for one in found.left_out]
+        assert min(values) > expected
+        assert shortcut is (max(values) < 0.7)
+        assert found.told_from_features["A"].value > 0.95
+
+
+def test_classes_are_recombined_where_each_source_has_one():
+    labels = np.arange(160) % 2
+    source = np.char.add(np.where(labels == 1, "b", "a"), np.where(np.arange(160) // 2 % 2, "1", "2"))
+    found, _ = sources.examine(_made(source, labels, shortcut=True), labels, source, np.arange(160), CLASSES)
+    assert len(found.left_out) == 4
+    assert all(one.recombined for one in found.left_out)
+    assert all(abs(one.auroc.value - 0.5) < 0.5 for one in found.left_out)
+    assert min(one.auroc.value for one in found.left_out) < 0.75

@@ -1,0 +1,347 @@
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from made_elsewhere import own_metrics, pictures, write_bundle, write_store
+from made_networks import encoder_file, head
+from page_reader import Page
+from plainfilm.data.store import Store
+from plainfilm.errors import BundleError, CatalogError, UsageError
+from plainfilm.evidence.external import cohort, evaluate
+from plainfilm.model import bundle as bundles
+from plainfilm.model import classifier
+from plainfilm.model.classifier import Classifier, Decision
+from plainfilm.reporting import evaluate as elsewhere_folder
+
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("elsewhere")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def bundle(folder):
+    return write_bundle(folder / "b.plainfilm", folder)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Eighty films, of which 56 show a square; half of these are labelled "empty", so that far too many are found."""
+    truth = (np.arange(80) % 10 < 7).astype(int)
+    labels = np.where(np.arange(80) % 2 == 0, 1, 1 - truth)  # of ("square", "empty")
+    return truth, labels
+
+
+@pytest.fixture(scope="module")
+def store(folder, labelled):
+    truth, labels = labelled
+    source = np.where(np.arange(80) % 3 == 0, "harbour", "hill")
+    with Store(write_store(folder / "s.h5", pictures(truth, seed=3), labels, source=source)) as opened:
+        yield opened
+
+
+def examined(store, bundle, mapping=None):
+    asked = cohort.choose(store, bundle, cohort.labels_of(store, bundle, mapping or {}))
+    return evaluate.examine(bundle, asked, evaluate.answer(bundle, asked))
+
+
+@pytest.fixture(scope="module")
+def found(store, bundle):
+    return examined(store, bundle)
+
+
+def written(folder, name, bundle, found, **changed):
+    out = folder / name
+    out.mkdir()
+    tested = elsewhere_folder.Tested(bundle=bundle, found=found, model="m.plainfilm", data="Harbour", name=name, command="plainfilm evaluate")  # fmt: skip
+    return out, elsewhere_folder.write(out, replace(tested, **changed), started=0.0)
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# Answers
+
+
+def test_the_metrics_are_those_of_other_hands(found, store, bundle):
+    labels = 1 - store.labels  # the model counts "empty" first, the store "square"
+    chance = bundle.classifier.predict_proba(store.images(range(80)))[:, 1]
+    assert found.metrics["n"] == 80
+    assert found.metrics["accuracy"]["value"] == pytest.approx(accuracy_score(labels, chance >= 0.5))
+    assert found.metrics["auroc"]["value"] == pytest.approx(roc_auc_score(labels, chance))
+    np.testing.assert_array_equal(found.asked.classes, labels)
+
+
+def test_blocks_change_no_answer(found, store, bundle, monkeypatch):
+    monkeypatch.setattr(evaluate, "BLOCK", 7)
+    steps = []
+    again = evaluate.answer(bundle, found.asked, advance=lambda *step: steps.append(step))
+    np.testing.assert_allclose(again.scores.probabilities, found.answers.scores.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(again.level, found.answers.level)
+    assert steps[0] == (0, 80)
+    assert steps[-1] == (80, 80)
+
+
+def test_log_odds_and_probabilities_are_the_same_thing(found):
+    odds = found.answers.log_odds
+    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), found.answers.scores.probabilities[:, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize(("outputs", "positive"), [(1, "square"), (1, "empty"), (2, "square"), (2, "empty")])
+def test_log_odds_are_of_the_positive_class_whatever_the_head(outputs, positive):
+    decision = Decision(classes=("empty", "square"), positive=positive, temperature=2.5, shift=0.7)
+    logits = np.random.default_rng(0).normal(0, 3, (9, outputs))
+    chance = decision.probabilities(logits)[:, decision.classes.index(positive)]
+    np.testing.assert_allclose(1 / (1 + np.exp(-decision.log_odds(logits))), chance, atol=1e-12)
+
+
+def test_there_are_no_log_odds_with_three_classes():
+    with pytest.raises(ValueError, match="two classes"):
+        Decision(classes=("a", "b", "c"), positive=None).log_odds(np.zeros((2, 3)))
+
+
+# What is said
+
+
+def test_the_drop_is_its_own_test_part_less_this(found):
+    own = own_metrics()
+    for name, drop in found.travel.drop.items():
+        assert drop.value == pytest.approx(own[name]["value"] - found.metrics[name]["value"])
+        assert drop.low < drop.value < drop.high
+    assert found.travel.verdict == "travels in part"
+    assert found.level == "caution"
+
+
+def test_a_class_that_is_missing_leaves_metrics_undefined_and_is_said(folder, bundle):
+    truth = np.ones(30, int)
+    path = write_store(folder / "one.h5", pictures(truth, seed=8), np.zeros(30, int), classes=("square",))
+    with Store(path) as store:
+        found = examined(store, bundle)
+        out, metrics = written(folder, "one", bundle, found)
+    assert found.missing == ["empty"]
+    assert metrics["missing_classes"] == ["empty"]
+    for name in ("specificity", "auroc", "auprc", "ppv", "npv", "f1"):
+        assert metrics["splits"]["external"][name] == {"value": None, "low": None, "high": None}
+    assert metrics["splits"]["external"]["sensitivity"]["value"] == 1.0
+    assert metrics["drop"]["auroc"] == {"value": None, "low": None, "high": None}
+    assert metrics["travels"]["verdict"] == "cannot be said"
+    assert "There is no empty among these radiographs" in metrics["travels"]["sentence"]
+    assert metrics["recalibration"] == {"offered": False, "reason": found.no_recalibration}
+    page = Page((out / "report.html").read_text())
+    assert "not defined" in page.text
+    assert "Recalibration is not offered" in page.text
+
+
+def test_sources_that_tell_the_label_are_said_even_where_the_number_is_high(folder, bundle, labelled):
+    truth = labelled[0]
+    images = pictures(truth, seed=4)
+    apart = write_store(folder / "apart.h5", images, 1 - truth, source=np.where(truth == 1, "hill", "harbour"))
+    mixed = write_store(folder / "both.h5", images, 1 - truth, source=np.where(np.arange(80) < 40, "hill", "harbour"))
+    with Store(apart) as store:
+        told = examined(store, bundle)
+    with Store(mixed) as store:
+        fine = examined(store, bundle)
+    assert told.travel.verdict == fine.travel.verdict == "travels"
+    assert "knowing only which source an image came from gives 100.0 %" in told.source_tells
+    assert (told.level, fine.level) == ("caution", "none")
+    assert fine.source_tells == ""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_small_sources_do_not_seem_to_tell_the_label(folder, bundle, seed):
+    """Twenty sources of three films: in one of four all have one class by chance; that must not count as knowing."""
+    rng = np.random.default_rng(seed)
+    truth = rng.permutation(np.arange(60) % 2)
+    source = np.array([f"s{k // 3}" for k in range(60)])
+    with Store(write_store(folder / f"many{seed}.h5", pictures(truth, seed=11), 1 - truth, source=source)) as store:
+        assert examined(store, bundle).source_tells == ""
+
+
+def test_strangers_are_refused_and_the_metrics_without_them_are_given(folder, bundle, labelled):
+    truth, _ = labelled
+    images = pictures(truth, seed=12)
+    images[:8] = 255 - images[:8]
+    images[8:12] = 128
+    with Store(write_store(folder / "strange.h5", images, 1 - truth)) as store:
+        found = examined(store, bundle)
+    strange = found.strange
+    refused = found.answers.level == "refused"
+    assert refused[:12].all()
+    assert strange.refused.value == pytest.approx(refused.mean())
+    assert strange.without_refused["n"] == 80 - refused.sum()
+    kept = ~refused
+    right = found.decision.predict(found.answers.scores.probabilities)[kept] == found.asked.classes[kept]
+    assert strange.without_refused["accuracy"]["value"] == pytest.approx(right.mean())
+    assert strange.reasons["hardly any contrast: an empty frame"] == 4
+    assert strange.own is None
+
+
+def test_those_flagged_stay_among_those_not_refused(found, bundle):
+    level = np.array(["ok", "flagged", "refused", "ok"] * 20)
+    answers = replace(found.answers, level=level, reason=np.where(level == "ok", "", "odd"))
+    strange = evaluate.examine(bundle, found.asked, answers).strange
+    assert (strange.refused.value, strange.flagged.value) == (0.25, 0.25)
+    assert strange.without_refused["n"] == 60
+    assert strange.reasons == {"odd": 40}
+
+
+def test_a_bundle_without_a_detector_says_so(folder, bundle, store):
+    blind = replace(bundle, outliers=b"")
+    found = examined(store, blind)
+    assert found.strange is None
+    out, metrics = written(folder, "blind", blind, found)
+    assert metrics["outliers"] is None
+    assert "no outlier detector" in Page((out / "report.html").read_text()).text
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {},
+        {"splits": {"test": {}}},
+        {"splits": []},
+        {"splits": {"test": own_metrics() | {"auroc": None}}},
+        {"splits": {"test": own_metrics() | {"auroc": {"value": "high", "low": 0, "high": 1}}}},
+        {"splits": {"test": own_metrics() | {"n": "many"}}},
+    ],
+)
+def test_damaged_metrics_of_a_bundle_are_refused(bundle, metrics):
+    with pytest.raises(BundleError, match="how it did on its own test part"):
+        evaluate.internal(replace(bundle, metrics=metrics))
+
+
+def test_a_damaged_detector_is_refused(bundle, store):
+    with pytest.raises(BundleError, match="what is usual"):
+        examined(store, replace(bundle, outliers=b"x" + bundle.outliers))
+
+
+# The folder
+
+
+def test_the_folder_holds_what_the_documents_say(folder, bundle, found, store):
+    out, metrics = written(folder, "whole", bundle, found)
+    assert sorted(path.name for path in out.iterdir()) == ["figures", "metrics.json", "predictions.csv", "report.html"]
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    keys = "classes positive threshold travels splits internal drop overlap left_out stands_for missing_classes sources outliers recalibration subgroups utility data model versions seconds"  # fmt: skip
+    assert set(metrics) == set(keys.split())
+    assert set(metrics["splits"]) == {"external"}
+    rows = table(out / "predictions.csv")
+    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted", "outlier", "reason"]
+    assert np.mean([row["label"] == row["predicted"] for row in rows]) == metrics["splits"]["external"]["accuracy"]["value"]  # fmt: skip
+    assert {row["split"] for row in rows} == {"external"}
+    assert {path.read_bytes()[:4] for path in (out / "figures").iterdir()} == {b"\x89PNG"}
+
+
+def test_the_page_says_where_it_was_tested_and_every_number(folder, bundle, found):
+    out, metrics = written(folder, "page", bundle, found)
+    html = (out / "report.html").read_text()
+    page = Page(html)
+    assert page.crossed == [] == page.open
+    assert metrics["travels"]["sentence"] in page.text
+    assert "Travels in part" in page.text
+    assert "Research use only" in page.text
+    assert page.text.index("Where it was tested") < page.text.index("Confusion matrix")
+    for count in np.ravel(metrics["splits"]["external"]["confusion_matrix"]):
+        assert f" {count} " in page.text
+    for part in (metrics["splits"]["external"], metrics["internal"]):
+        assert f"{100 * part['accuracy']['value']:.1f}" in page.text
+    assert not any(tag == "script" for tag, _ in page.tags)
+    assert not any("http" in value for _, attributes in page.tags for name, value in attributes.items() if name in {"src", "href"})  # fmt: skip
+    anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    assert {link["href"][1:] for link in page.named("a")} <= anchors
+
+
+def test_what_users_wrote_stays_text_on_the_page(folder, bundle, labelled):
+    truth, _ = labelled
+    files = np.array([f"{EVIL} {k}.png" for k in range(80)])
+    path = write_store(folder / "evil.h5", pictures(truth, seed=13), np.where(np.arange(80) < 70, 1 - truth, 2),
+                       classes=("square", "empty", EVIL), file=files, source=np.array([EVIL, "b"])[truth])  # fmt: skip
+    with Store(path) as store:
+        out, _ = written(folder, "evil", bundle, examined(store, bundle), data=EVIL, model=EVIL, command=EVIL)
+    html = (out / "report.html").read_text()
+    assert "<script" not in html
+    assert Page(html).text.count("alert(") > 5
+
+
+def test_with_three_classes_everything_but_recalibration_is_told(folder):
+    decision = Decision(classes=("a", "b", "c"), positive=None)
+    flat = np.full((8, 8), 1 / 64)
+    path = encoder_file(folder / "three.onnx", [flat, -flat], [-0.75, 0.75])
+    matrix = np.array([[800.0, -400.0, -400.0], [-4.0, 2.0, 2.1]])
+    made = Classifier(classifier.join(path, head((matrix, [0.0, 0.0, 0.0]))), decision)
+    three = write_bundle(folder / "three.plainfilm", folder, classifier=made, metrics={"splits": {"test": own_metrics(("a", "b", "c"), None)}})  # fmt: skip
+    truth = np.arange(90) % 3
+    with Store(
+        write_store(folder / "three.h5", pictures(truth == 0, seed=14), truth, classes=("a", "b", "c"))
+    ) as store:
+        found = examined(store, three)
+        out, metrics = written(folder, "three", three, found)
+        with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+            written(folder, "three again", three, found, recalibrate=True)
+    assert set(metrics["splits"]["external"]["per_class"]) == {"a", "b", "c"}
+    assert (metrics["positive"], metrics["threshold"]) == (None, None)
+    assert metrics["recalibration"]["offered"] is False
+    assert list(table(out / "predictions.csv")[0])[3:6] == ["probability a", "probability b", "probability c"]
+    assert Page((out / "report.html").read_text()).crossed == []
+
+
+# Recalibrated
+
+
+def test_the_second_bundle_gives_the_same_answers_and_probabilities_that_fit(folder, bundle, found, store):
+    out, metrics = written(folder, "twice", bundle, found, recalibrate=True)
+    second = bundles.load(out / "recalibrated.plainfilm")
+    images = store.images(range(80))
+    assert second.classifier.predict(images) == bundle.classifier.predict(images)
+    chance = second.classifier.predict_proba(images)[:, 1]
+    labels = 1 - store.labels
+    assert chance.mean() == pytest.approx(labels.mean(), abs=1e-6)
+    assert np.square(chance - labels).mean() < metrics["splits"]["external"]["brier"]["value"]
+    assert second.classifier.decision.shift == pytest.approx(metrics["recalibration"]["shift"])
+    assert second.classifier.decision.threshold == metrics["recalibration"]["threshold"]
+    assert second.manifest["prevalence"]["square"] == pytest.approx(labels.mean())
+    assert second.manifest["recalibrated"]["radiographs"] == 80
+    assert second.metrics["threshold"] == second.classifier.decision.threshold
+    assert "## Recalibrated" in second.card
+    assert (second.seen, second.outliers, second.recipe) == (bundle.seen, bundle.outliers, bundle.recipe)
+    assert "Written as recalibrated.plainfilm" in Page((out / "report.html").read_text()).text
+
+
+def test_recalibrating_twice_adds_up(folder, bundle, found, store):
+    out, _ = written(folder, "first", bundle, found, recalibrate=True)
+    second = bundles.load(out / "recalibrated.plainfilm")
+    again = examined(store, second)
+    assert again.recalibration.shift == pytest.approx(0, abs=1e-6)
+    assert again.metrics["confusion_matrix"] == found.metrics["confusion_matrix"]
+    assert again.metrics["auroc"]["value"] == pytest.approx(found.metrics["auroc"]["value"])
+
+
+def test_what_was_added_before_is_kept(folder, bundle, store):
+    moved = replace(bundle.classifier.decision, shift=1.5)
+    shifted = write_bundle(
+        folder / "shifted.plainfilm", folder, classifier=Classifier(bundle.classifier.network, moved)
+    )
+    out, metrics = written(folder, "added", shifted, examined(store, shifted), recalibrate=True)
+    second = bundles.load(out / "recalibrated.plainfilm")
+    assert second.classifier.decision.shift == pytest.approx(1.5 + metrics["recalibration"]["shift"])
+    assert second.classifier.predict_proba(store.images(range(80)))[:, 1].mean() == pytest.approx(1 - store.labels.mean())  # fmt: skip
+
+
+def test_nothing_is_written_where_nothing_can_be_fitted(folder, bundle):
+    truth = np.arange(30) % 6 == 0
+    with Store(write_store(folder / "few.h5", pictures(truth, seed=15), 1 - truth)) as store:
+        found = examined(store, bundle)
+        with pytest.raises(CatalogError, match="10 patients or unrelated images of each class; there are 5"):
+            written(folder, "few", bundle, found, recalibrate=True)
+    assert not (folder / "few" / "recalibrated.plainfilm").exists()

@@ -1,0 +1,294 @@
+"""What may be run, and how large it gets: our shapes against ONNX Runtime's, and every network that plainfilm makes itself."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from hostile.base import constant, network, node
+from plainfilm.errors import BundleError
+from plainfilm.model import backbones, bundle, classifier, encoder, heads
+from plainfilm.model.classifier import Classifier, Decision
+from plainfilm.model.onnx_safety import check, operators, reading, shapes
+from plainfilm.model.onnx_safety.calls import Value
+from plainfilm.model.onnx_safety.fields import DTYPES
+from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.model.recipe_schema import HeadSettings
+
+SIDE = 32
+TWO = Decision(classes=("A", "B"), positive="A")
+
+
+def weights(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def whole(*values):
+    return np.array(values, np.int64)
+
+
+def reals(*values):
+    return np.array(values, np.float32)
+
+
+# Operator, version of operators, inputs after the picture float32 (n, 3, 32, 32) ("" left out), attributes, outputs.
+CALLS = [
+    *((op, 18, [], {}, 1) for op in ("Abs", "Ceil", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "Identity", "Log", "Neg", "Reciprocal",
+                                     "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh", "Elu", "LeakyRelu",
+                                     "ThresholdedRelu", "GlobalAveragePool", "GlobalMaxPool", "Flatten", "Transpose", "Shape", "Dropout")),
+    ("Gelu", 20, [], {}, 1),
+    ("Clip", 18, [reals(0)[0], reals(1)[0]], {}, 1),
+    ("Clip", 18, ["", reals(1)[0]], {}, 1),
+    *(("Softmax", 18, [], {"axis": axis}, 1) for axis in (-1, 1)),
+    ("LogSoftmax", 13, [], {}, 1),
+    *((op, 18, [weights(3, 1, 1)], {}, 1) for op in ("Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Max", "Min", "Mean", "Sum")),
+    ("Add", 18, [weights(2, 1, 3, 1, 32)], {}, 1),
+    ("Sum", 18, [weights(3, 1, 1), weights(32)], {}, 1),
+    *((op, 18, [weights(3, 1, 32)], {}, 1) for op in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")),
+    *(("Cast", 18, [], {"to": kind}, 1) for kind in DTYPES),
+    *((op, 13, [], {"axes": [2, -1], "keepdims": keep}, 1) for op in ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2") for keep in (0, 1)),
+    *((op, 18, [whole(-1, 1)], {"keepdims": keep}, 1) for op in ("ReduceMean", "ReduceSum", "ReduceL2") for keep in (0, 1)),
+    ("ReduceMean", 18, [], {"keepdims": 0}, 1),
+    ("ReduceMean", 18, [], {"noop_with_empty_axes": 1}, 1),
+    ("ReduceSum", 13, [whole(1)], {}, 1),
+    ("Conv", 18, [weights(5, 3, 3, 3), weights(5)], {"pads": [1, 0, 2, 1], "strides": [2, 1], "dilations": [1, 2]}, 1),
+    ("Conv", 18, [weights(6, 1, 5, 4)], {"group": 3, "kernel_shape": [5, 4]}, 1),
+    *(("Conv", 18, [weights(2, 3, 3, 3)], {"auto_pad": how, "strides": [2, 3]}, 1) for how in ("SAME_UPPER", "SAME_LOWER", "VALID")),
+    *((op, 18, [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": ceil}, 1) for op in ("MaxPool", "AveragePool") for ceil in (0, 1)),
+    ("MaxPool", 18, [], {"kernel_shape": [2, 2], "strides": [5, 5], "ceil_mode": 1}, 1),
+    ("MaxPool", 18, [], {"kernel_shape": [3, 3], "dilations": [2, 3]}, 1),
+    ("AveragePool", 18, [], {"kernel_shape": [5, 5], "auto_pad": "SAME_UPPER", "count_include_pad": 1}, 1),
+    ("BatchNormalization", 18, [weights(3), weights(3), weights(3), abs(weights(3))], {}, 1),
+    ("InstanceNormalization", 18, [weights(3), weights(3)], {}, 1),
+    ("LayerNormalization", 18, [weights(32)], {"axis": -1}, 1),
+    ("LRN", 18, [], {"size": 3}, 1),
+    ("MatMul", 18, [weights(32, 7)], {}, 1),
+    ("MatMul", 18, [weights(1, 32, 7)], {}, 1),
+    ("Concat", 18, ["picture", "picture"], {"axis": -2}, 1),
+    ("Split", 18, [], {"axis": 2, "num_outputs": 3}, 3),
+    ("Split", 13, [], {"axis": -1}, 4),
+    ("Split", 18, [whole(5, 27)], {"axis": 3}, 2),
+    ("Slice", 18, [whole(1, 30), whole(2**62, -(2**62)), whole(1, 2), whole(1, -3)], {}, 1),
+    ("Slice", 18, [whole(0, 0, -20), whole(1, 3, -4)], {}, 1),
+    ("Gather", 18, [np.array([[0, 2], [1, -1]])], {"axis": 1}, 1),
+    ("Gather", 18, [np.array(-1)], {"axis": 3}, 1),
+    ("Flatten", 18, [], {"axis": -2}, 1),
+    ("Flatten", 18, [], {"axis": 0}, 1),
+    ("Reshape", 18, [whole(0, -1, 4)], {}, 1),
+    ("Reshape", 18, [whole(-1, 3, 512, 2)], {}, 1),
+    ("Transpose", 18, [], {"perm": [0, 2, 3, 1]}, 1),
+    ("Unsqueeze", 18, [whole(1, -1)], {}, 1),
+    ("Pad", 18, [whole(0, 0, 1, -2, 0, 1, 3, 0)], {}, 1),
+    ("Pad", 18, [whole(2, 5), "", whole(3)], {"mode": "reflect"}, 1),
+    ("Resize", 18, ["", reals(1, 1, 1.7, 0.4)], {"mode": "linear"}, 1),
+    ("Resize", 13, ["", reals(1, 2, 3, 1)], {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}, 1),
+    ("DepthToSpace", 18, [], {}, 1),
+    ("SpaceToDepth", 18, [], {"blocksize": 4}, 1),
+    ("Shape", 18, [], {"start": -2}, 1),
+    ("Shape", 18, [], {"start": 1, "end": 3}, 1),
+]  # fmt: skip
+
+
+def called(op, version, inputs, attributes, outputs):
+    """A network in which one operator works on a picture (n, 3, 32, 32), and its outputs."""
+    model = network()
+    model.opset_import[0].version = version
+    if version < 18:  # ReduceMean then took its axes as an attribute
+        mean = model.graph.node[1]
+        del mean.input[1:]
+        mean.attribute.append(helper.make_attribute("axes", [1]))
+    flat = node(model, "Reshape", [node(model, "Cast", ["images"], to=1), constant(model, whole(-1, 1, SIDE, SIDE))])
+    picture = node(model, "Concat", [flat] * 3, axis=1)
+    if op == "DepthToSpace":
+        picture, attributes = node(model, "Concat", [picture] * 4, axis=1), {"blocksize": 2}
+    given = {"": "", "picture": picture}
+    names = [picture, *(given[each] if isinstance(each, str) else constant(model, each) for each in inputs)]
+    node(model, op, names, outputs=outputs, **attributes)
+    return model
+
+
+def compare(model, count):
+    """Compare our shapes, dtypes and numbers of every tensor with those that ONNX Runtime gives."""
+    images = np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE), np.uint8)
+    graph = reading.read(model.SerializeToString())
+    steps = shapes.follow(graph, {"images": Value(images.shape, np.dtype("u1"))}, most_bytes=1 << 40, count=count)
+    ours = {name: value for step in steps for name, value in step.outputs.items()}
+    open_to_sight = onnx.ModelProto.FromString(model.SerializeToString())
+    del open_to_sight.graph.output[:]
+    open_to_sight.graph.output.extend(onnx.ValueInfoProto(name=name) for name in ours)
+    options = ort.SessionOptions()
+    options.graph_optimization_level, options.log_severity_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 4
+    session = ort.InferenceSession(open_to_sight.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    for name, real in zip(ours, session.run(list(ours), {"images": images}), strict=True):
+        assert (name, ours[name].shape, ours[name].dtype) == (name, real.shape, real.dtype)
+        if ours[name].numbers is not None:
+            np.testing.assert_array_equal(ours[name].numbers, real)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call[0]}-{call[1]}-{call[3]}")
+def test_an_operator_gives_the_shape_that_it_has_in_onnx_runtime(call, count):
+    compare(called(*call), count)
+
+
+def test_every_operator_that_is_allowed_is_compared_with_onnx_runtime():
+    compared = {call[0] for call in CALLS} | {"And", "Or", "Not", "Where", "Gemm", "Squeeze", "Expand", "Constant"}
+    assert compared == set(operators.OPERATORS)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_the_other_operators_have_the_shapes_of_onnx_runtime(count):
+    model = network()
+    yes = node(model, "Greater", ["features", constant(model, np.float32(100))])
+    both = node(model, "Or", [node(model, "And", [yes, yes]), node(model, "Not", [yes])])
+    node(model, "Where", [both, constant(model, weights(32)), "features"])
+    node(model, "Gemm", ["features", constant(model, weights(5, 32)), constant(model, weights(5))], transB=1)
+    deep = node(model, "Unsqueeze", [node(model, "Cast", ["images"], to=1), constant(model, whole(1))])
+    node(model, "Squeeze", [deep, constant(model, whole(1))])
+    for name, value in {"value_float": 2.0, "value_floats": [1.0, 2.0], "value_int": 3, "value_ints": [1, 2]}.items():
+        node(model, "Constant", [], **{name: value})
+    node(model, "Constant", [], value=numpy_helper.from_array(weights(2, 3)))
+    batch = node(model, "Gather", [node(model, "Shape", ["images"]), constant(model, whole(0))])
+    rows = node(model, "Concat", [batch, constant(model, whole(1))], axis=0)
+    node(model, "Expand", [constant(model, weights(1, 4)), rows])
+    sizes = node(model, "Concat", [batch, constant(model, whole(1, 40, 7))], axis=0)
+    node(model, "Resize", [deep, "", "", sizes], mode="cubic")
+    compare(model, count)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_whole_numbers_are_followed_as_onnx_runtime_computes_them(count):
+    """What torch writes for x.view(x.size(0), -1, x.size(2)), and more of the kind."""
+    model = network()
+    shape = node(model, "Shape", ["images"])
+    side = node(model, "Gather", [shape, constant(model, np.array(2))], axis=0)
+    for op, other in (("Add", 5), ("Sub", 40), ("Mul", -3), ("Div", 5), ("Div", -5)):
+        side = node(model, op, [side, constant(model, np.array(other))])
+        node(model, "Cast", [side], to=6)
+        node(model, "Cast", [side], to=1)
+    first = node(model, "Gather", [shape, constant(model, np.array(0))])
+    last = node(model, "Slice", [shape, constant(model, whole(2)), constant(model, whole(3))])
+    row = node(model, "Unsqueeze", [first, constant(model, whole(0))])
+    target = node(model, "Concat", [row, constant(model, whole(-1)), last], axis=0)
+    node(model, "Reshape", ["images", node(model, "Identity", [target])])
+    compare(model, count)
+
+
+def test_weights_are_read_in_every_form_that_onnx_writes():
+    model = network()
+    values = {
+        "f4": reals(1.5, -2), "f8": np.array([1.5, -2]), "i8": whole(3, -(2**40)), "i4": np.array([3, -4], np.int32),
+        "u1": np.array([3, 200], np.uint8), "i1": np.array([3, -100], np.int8), "b": np.array([True, False]),
+    }  # fmt: skip
+    for name, value in values.items():
+        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
+        model.graph.initializer.append(numpy_helper.from_array(value, f"raw {name}"))
+        model.graph.initializer.append(helper.make_tensor(f"typed {name}", kind, value.shape, value))
+    read = reading.read(model.SerializeToString()).weights
+    for name, value in values.items():
+        for form in ("raw", "typed"):
+            np.testing.assert_array_equal(read[f"{form} {name}"].values, value)
+            assert read[f"{form} {name}"].values.dtype == value.dtype
+
+
+def test_larger_weights_become_inputs_and_the_network_answers_the_same():
+    model = network(outputs=40)
+    checked = check.check(model.SerializeToString())
+    bare, given = checked.bare()
+    assert [values.shape for values in given.values()] == [(32, 40)]
+    onnx.checker.check_model(onnx.load_from_string(bare), full_check=True)
+    images = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE), dtype=np.uint8)
+    expected, received = (
+        ort.InferenceSession(data, providers=["CPUExecutionProvider"]).run(["logits"], {"images": images, **more})[0]
+        for data, more in ((model.SerializeToString(), {}), (bare, given))
+    )
+    np.testing.assert_allclose(received, expected, rtol=1e-5)
+
+
+def own_backbone(path, *, channels_last, version):
+    """A user's ONNX file as torch writes one: constants as nodes, shapes gathered and put together again."""
+
+    def c(name, value):
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+
+    shape = ["n", SIDE, SIDE, 3] if channels_last else ["n", 3, SIDE, SIDE]
+    turned = {"perm": [0, 3, 1, 2]} if channels_last else {"perm": [0, 1, 2, 3]}
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["first"], **turned),
+        c("w", weights(8, 3, 3, 3)), c("zero", np.array(0)), c("front", whole(0)), c("rest", whole(-1)),
+        helper.make_node("Conv", ["first", "w"], ["conv"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Clip", ["conv"], ["clipped"]),
+        helper.make_node("GlobalAveragePool", ["clipped"], ["pooled"]),
+        helper.make_node("Shape", ["pooled"], ["shape"]),
+        helper.make_node("Gather", ["shape", "zero"], ["n"], axis=0),
+        helper.make_node("Unsqueeze", ["n", "front"], ["row"]),
+        helper.make_node("Concat", ["row", "rest"], ["target"], axis=0),
+        helper.make_node("Reshape", ["pooled", "target"], ["y"]),
+    ]  # fmt: skip
+    entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    graph = helper.make_graph(nodes, "own", [entry], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 8])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)], ir_version=8), path)
+
+
+@pytest.mark.parametrize("version", [13, 17])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_users_onnx_file_can_be_kept_in_a_bundle(channels_last, version, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    own_backbone(tmp_path / "own.onnx", channels_last=channels_last, version=version)
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=64, input_size=SIDE, scaling="0..1"))
+    head = classifier.export_head(heads.build_head(8, 2, HeadSettings(layers=("dense 4",)), seed=0))
+    made = Classifier(classifier.join(opened.path, head), TWO)
+    bundle.write(tmp_path / "m", made, about={}, metrics={}, recipe="")
+    images = np.random.default_rng(0).integers(0, 256, (9, 64, 64), dtype=np.uint8)
+    np.testing.assert_array_equal(bundle.load(tmp_path / "m").classifier.logits(images), made.logits(images))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_every_backbone_is_allowed_up_to_512_px_and_at_the_size_of_its_images(name, tmp_path):
+    row = backbones.BACKBONES[name]
+    settings = HeadSettings(layers=("dense 8", "dropout 0.5"))
+    head = classifier.export_head(heads.build_head(row.width, 2, settings, seed=0))
+    for image_size, input_size in ((256, 224), (256, 512), (1024, 1024), (2048, 224)):
+        prepare = encoder.preprocessing(row, image_size=image_size, input_size=input_size)
+        path = tmp_path / "encoder.onnx"
+        path.write_bytes(encoder.to_onnx(backbones.build(row, input_size), prepare).SerializeToString())
+        checked = check.check(classifier.join(path, head))
+        assert checked.image_size == image_size
+        assert checked.widths == {"features": row.width, "logits": 1, "maps": row.width, "slopes": 1}
+
+
+def test_what_may_not_be_opened_is_not_written_and_the_old_file_stays(tmp_path):
+    model = network()
+    node(model, "TopK", ["features", constant(model, whole(1))], outputs=2)
+    path = tmp_path / "m"
+    path.write_bytes(b"old")
+    with pytest.raises(BundleError, match=r"a bundle can hold.*operator TopK that is not allowed") as caught:
+        bundle.write(path, Classifier(model.SerializeToString(), TWO), about={}, metrics={}, recipe="")
+    assert "\n" not in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["m"]
+    assert path.read_bytes() == b"old"
+
+
+def test_an_encoder_alone_can_be_checked():
+    model = network()
+    del model.graph.output[1]
+    assert check.check(model.SerializeToString(), outputs=("features",)).widths == {"features": 32}
+    with pytest.raises(NetworkRefused, match="does not give logits"):
+        check.check(model.SerializeToString(), outputs=("logits",))
+
+
+def test_a_network_that_answers_otherwise_once_it_is_prepared_for_speed_is_refused(tmp_path, monkeypatch):
+    bundle.write(tmp_path / "m", Classifier(network().SerializeToString(), TWO), about={}, metrics={}, recipe="")
+    opened = bundle.load(tmp_path / "m").classifier
+
+    class Other:
+        def run(self, _names, inputs):
+            return [np.ones((len(inputs["images"]), 1), np.float32)]
+
+    monkeypatch.setattr(Classifier, "_prepare", lambda _: Other())
+    for _ in range(2):
+        with pytest.raises(BundleError, match="other answers here"):
+            opened.logits(np.zeros((1, SIDE, SIDE), np.uint8))

@@ -1,0 +1,557 @@
+"""The model card and the reporting lists as an author, a reviewer and an attacker meet them."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from plainfilm.data import store_writer
+from plainfilm.data.store import Columns, Store
+from plainfilm.evidence.evaluation import source_baseline
+from plainfilm.model.recipe_schema import Recipe
+from plainfilm.model.recipes import load
+from plainfilm.reporting import page
+from plainfilm.reporting.checklists.item import ANCHORS
+from plainfilm.reporting.model_card import markdown
+from plainfilm.reporting.model_card.card import Card, checklists, checklists_page, describe, model_card
+from plainfilm.reporting.view_model import Counts, DuplicateCounts, ProblemGroup
+
+EVIL = '<img src=x onerror="alert(1)"> | [a](javascript:x) `b` **c**\n# d'
+TEMPLATES = Path(page.__file__).parent / "templates"
+
+
+def estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+def part(n: int = 270, **changed: Any) -> dict[str, Any]:
+    values = {
+        "n": n,
+        "groups": n - 10,
+        "confusion_matrix": [[n // 2 - 3, 3], [5, n - n // 2 - 5]],
+        "accuracy": estimate(0.9704, 0.9421, 0.9851),
+        "sensitivity": estimate(0.963, 0.9161, 0.9841),
+        "specificity": estimate(0.9778, 0.9367, 0.9924),
+        "ppv": estimate(0.9774, 0.9358, 0.9923),
+        "npv": estimate(0.9635, 0.9174, 0.9843),
+        "f1": estimate(0.9701, 0.94, 0.985),
+        "auroc": estimate(0.9954, 0.988, 0.9983),
+        "auprc": estimate(0.9949, 0.986, 0.998),
+        "brier": estimate(0.0251, 0.017, 0.034),
+        "ece": estimate(0.0182, 0.009, 0.034),
+    }
+    return values | changed
+
+
+AUDIT = {
+    "verdict": "not to be believed",
+    "sentence": "A classifier that never sees the lungs reaches AUROC 0.99; yours reaches 1.00.",
+    "reasons": [
+        {
+            "rule": "no-lungs",
+            "verdict": "not to be believed",
+            "sentence": "With the lungs blacked out AUROC is 0.991.",
+            "advice": "Add normal radiographs of the hospital that has the sick.",
+            "cue": None,
+        }
+    ],
+    "model": {"auroc": estimate(0.9954, 0.988, 0.9983), "is": "the model on the test part"},
+    "probes": {
+        "border": {"auroc": estimate(0.97, 0.95, 0.98), "n": 1000, "title": "border only", "sees": "no lungs"},
+        "blacked": {
+            "auroc": estimate(0.991, 0.98, 0.996),
+            "n": 1000,
+            "title": "lungs blacked out",
+            "sees": "no lungs",
+        },
+    },
+    "sources": {
+        "names": ["north", "south"],
+        "left_out": [{"sources": ["north"], "recombined": False, "auroc": estimate(0.57, 0.49, 0.65), "n": 400}],
+    },
+    "not_run": [],
+    "lungs_found": 0.97,
+}
+METRICS: dict[str, Any] = {
+    "classes": ["COVID", "NORMAL"],
+    "positive": "COVID",
+    "threshold": 0.4123,
+    "temperature": 1.31,
+    "splits": {"test": part(), "validation": part(265)},
+    "seconds": {"features": 12.0, "training": 3.5},
+    "test_openings": 1,
+    "worth": {"level": "none", "sentence": "The source does not explain this accuracy."},
+    "data": {"store": "mixed.h5", "fingerprint": "f" * 64, "images": 1780},
+    "versions": {"plainfilm": "9.8.7", "python": "3.11.4"},
+    "audit": AUDIT,
+    "subgroups": {"sex": {"F": part(120), "M": part(12, auroc=estimate(None))}},
+    "utility": {"net_benefit": []},
+}
+ABOUT = {
+    "created": "2026-11-24T06:22:52+00:00",
+    "versions": {"plainfilm": "9.8.7", "keras": "3.10.0"},
+    "backbone": {"name": "efficientnet_lite0", "weights_sha256": "ab" * 32, "features": 1280},
+    "preprocessing": {"input_size": 224, "scaling": "imagenet", "fit": "stretch", "sha256": "cd" * 32},
+    "data_fingerprint": "f" * 64,
+    "intended_use": "Research use only; not a medical device.",
+}
+CARD = Card(
+    title="COVID or NORMAL?",
+    folder="run-7",
+    by_split=Counts(
+        row_label="class",
+        column_label="split",
+        rows=("COVID", "NORMAL"),
+        columns=("train", "validation", "test"),
+        counts=((620, 130, 135), (625, 135, 135)),
+    ),
+    by_source=Counts(
+        row_label="class",
+        column_label="source",
+        rows=("COVID", "NORMAL"),
+        columns=("north", "south"),
+        counts=((885, 0), (95, 800)),
+    ),
+    patients=1402,
+    without_patient=0,
+    groups=1398,
+    split="made",
+    recorded={"age": 900, "sex": 1204, "view": 1780},
+    problems=(ProblemGroup(code="not-an-image", sentence="No image.", count=4, examples=("patient^xyzzy.png",)),),
+    left_out=4,
+    duplicates=DuplicateCounts(exact=3, near=7, groups=9, conflicts=0, leaks=0),
+    recipe=Recipe().to_toml(),
+    repeat=("plainfilm train mixed.h5 --recipe run-7/recipe.toml --out run-7-again",),
+)
+
+
+def without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def statuses(
+    metrics: dict[str, Any] = METRICS, about: dict[str, Any] = ABOUT, card: Card = CARD
+) -> tuple[dict[str, str], dict[str, str]]:
+    claim, tripod = checklists(metrics, about, card)
+    return {row.number: row.status for row in claim.rows}, {row.number: row.status for row in tripod.rows}
+
+
+def rendered(text: str) -> str:
+    return MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
+
+
+def section(text: str, title: str) -> str:
+    return text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+# The lists
+
+
+def test_both_lists_have_every_item_of_the_published_ones_in_order():
+    claim, tripod = checklists(METRICS, ABOUT, CARD)
+    assert [row.number for row in claim.rows] == [str(n) for n in range(1, 45)]
+    letters = {3: "abc", 5: "ab", 6: "abc", 8: "abc", 9: "abc", 12: "abcdefg", 18: "abcdef", 20: "abc", 23: "ab", 27: "abc"}  # fmt: skip
+    expected = [f"{n}{letter}" for n in range(1, 28) for letter in letters.get(n, [""])]
+    assert [row.number for row in tripod.rows] == expected
+    assert len(expected) == 52
+
+
+def test_with_nothing_given_nothing_is_answered():
+    for each in checklists({}, {}):
+        assert not each.count("answered")
+        assert not each.count("partly")
+        assert each.count("open") >= len(each.rows) - 1
+        assert all(row.write for row in each.rows if row.status == "open")
+
+
+def test_a_full_run_answers_about_a_third_and_leaves_the_author_the_rest():
+    claim, tripod = checklists(METRICS, ABOUT, CARD)
+    assert 12 <= claim.count("answered") <= 18
+    assert 10 <= tripod.count("answered") <= 18
+    for each in (claim, tripod):
+        assert each.count("open") >= len(each.rows) // 3
+        assert each.summary.startswith(
+            f"{each.count('answered')} answered by this run, {each.count('partly')} partly, "
+        )
+        assert sum(int(number) for number in re.findall(r"\d+", each.summary)) == len(each.rows)
+
+
+def test_what_only_an_author_knows_is_never_answered():
+    claim, tripod = statuses()
+    for number in (1, 2, 3, 4, 5, 6, 14, 15, 16, 17, 18, 21, 31, 33, 34, 41, 43, 44):
+        assert claim[str(number)] == "open", number
+    for number in [
+        "1",
+        "2",
+        "3a",
+        "3b",
+        "3c",
+        "4",
+        "5b",
+        "6a",
+        "6c",
+        "8a",
+        "8b",
+        "8c",
+        "10",
+        "17",
+        "18a",
+        "18b",
+        "18c",
+        "18d",
+        "18e",
+        "19",
+        "25",
+        "27a",
+        "27b",
+        "27c",
+    ]:
+        assert tripod[number] == "open", number
+
+
+def test_an_answer_has_its_evidence_and_a_place_in_the_report():
+    for each in checklists(METRICS, ABOUT, CARD):
+        for row in each.rows:
+            if row.status in {"answered", "partly"}:
+                assert len(row.evidence) > 3, row
+                assert row.anchor in ANCHORS, row
+            assert bool(row.write) == (row.status in {"partly", "open"}), row
+            if row.status == "not applicable":
+                assert len(row.evidence) > 10, row
+
+
+def test_links_lead_to_sections_that_the_report_has():
+    ids = {found for file in TEMPLATES.glob("*.html") for found in re.findall(r'id="([a-z-]+)"', file.read_text())}
+    assert set(ANCHORS) - {"subgroups", "utility"} <= ids
+
+
+@pytest.mark.parametrize(
+    ("metrics", "card", "claim_items", "tripod_items"),
+    [
+        (METRICS, replace(CARD, patients=0, without_patient=1780), {"20": "partly", "11": "open", "35": "partly"}, {"20a": "partly", "21": "partly"}),
+        (METRICS, replace(CARD, without_patient=5), {"20": "partly", "35": "partly"}, {"21": "partly"}),
+        (METRICS, replace(CARD, split="given"), {"19": "partly"}, {"12a": "partly", "16": "open"}),
+        (METRICS, replace(CARD, split=None), {"19": "partly"}, {"16": "open"}),
+        (METRICS, replace(CARD, split="given", duplicates=replace(CARD.duplicates, leaks=8)), {"20": "partly", "32": "partly"}, {}),
+        (METRICS, replace(CARD, recipe=""), {"22": "partly", "24": "open", "25": "open", "26": "open", "42": "open"}, {"13": "open", "12c": "open", "15": "partly"}),
+        (METRICS, replace(CARD, recipe="no [ toml"), {"25": "open"}, {"13": "open"}),
+        (METRICS, replace(CARD, recorded={}), {"13": "open", "36": "open"}, {"20b": "open"}),
+        (METRICS, replace(CARD, problems=None), {"8": "open", "12": "open", "35": "partly"}, {"7": "open", "11": "open"}),
+        (METRICS, replace(CARD, repeat=()), {"42": "open"}, {"18f": "open"}),
+        (METRICS, replace(CARD, by_source=None), {"7": "partly"}, {"5a": "partly"}),
+        (without(METRICS, "audit"), CARD, {"30": "open", "40": "open"}, {"12d": "open", "23b": "open", "26": "open"}),
+        (without(METRICS, "subgroups"), CARD, {}, {"14": "open", "23a": "partly"}),
+        (without(METRICS, "utility"), CARD, {}, {"12e": "partly"}),
+        (METRICS | {"test_openings": 3}, CARD, {"26": "partly"}, {}),
+        (without(METRICS, "test_openings"), CARD, {"26": "open"}, {}),
+        (without(METRICS, "splits"), CARD, {"28": "open", "29": "open", "32": "open", "37": "open", "38": "open", "39": "open"}, {"12e": "open", "23a": "open", "16": "open"}),
+        (METRICS | {"splits": {"test": part(0)}}, CARD, {"32": "open", "37": "open"}, {}),
+        (METRICS | {"splits": {"test": part(auroc=estimate(None))}}, CARD, {"29": "partly", "37": "partly"}, {"12e": "partly"}),
+        (METRICS | {"splits": {"test": part(accuracy=estimate(float("nan"), 0.9, 1.0))}}, CARD, {"32": "open", "37": "open"}, {}),
+        (METRICS | {"splits": {"test": part(sensitivity=estimate(0.9))}}, CARD, {"38": "partly"}, {}),
+        (METRICS | {"audit": AUDIT | {"not_run": [{"check": "leave one source out", "reason": "one source"}]}}, CARD, {"30": "partly"}, {}),
+        (METRICS | {"audit": AUDIT | {"probes": {}}}, CARD, {"30": "open"}, {}),
+        (METRICS | {"audit": AUDIT | {"sources": {"left_out": [{"sources": ["north"], "auroc": estimate(None)}]}}}, CARD, {}, {"12d": "open", "23b": "open"}),
+        (METRICS | {"splits": {"test": part(), "elsewhere": part(80)}}, CARD, {"33": "answered"}, {}),
+        (METRICS | {"splits": {"test": part(), "elsewhere": part(0)}}, CARD, {"33": "open"}, {}),
+        (METRICS | {"threshold": None}, CARD, {}, {"15": "partly"}),
+    ],
+)  # fmt: skip
+def test_an_item_is_answered_only_where_its_value_stands(metrics, card, claim_items, tripod_items):
+    claim, tripod = statuses(metrics, ABOUT, card)
+    for number, expected in claim_items.items():
+        assert claim[number] == expected, number
+    for number, expected in tripod_items.items():
+        assert tripod[number] == expected, number
+
+
+@pytest.mark.parametrize(
+    ("about", "claim_items", "tripod_items"),
+    [
+        (without(ABOUT, "preprocessing"), {"9": "open", "10": "open"}, {"9a": "open", "9b": "open", "12b": "open"}),
+        (ABOUT | {"preprocessing": {"input_size": 224, "scaling": "imagenet"}}, {"9": "partly", "10": "open"}, {"9a": "open", "12b": "partly"}),
+        (without(ABOUT, "backbone"), {"22": "open", "24": "open", "27": "open"}, {"12g": "open", "22": "open", "24": "open"}),
+        (without(ABOUT, "versions"), {"23": "answered"}, {"18f": "partly"}),
+    ],
+)  # fmt: skip
+def test_an_item_of_the_model_is_answered_only_where_the_manifest_says_it(about, claim_items, tripod_items):
+    claim, tripod = statuses(METRICS, about)
+    assert {number: claim[number] for number in claim_items} == claim_items
+    assert {number: tripod[number] for number in tripod_items} == tripod_items
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_taking_a_value_away_never_answers_more(data):
+    rank = {"open": 0, "not applicable": 0, "partly": 1, "answered": 2}
+    metrics = without(METRICS, *data.draw(st.sets(st.sampled_from(sorted(METRICS)))))
+    about = without(ABOUT, *data.draw(st.sets(st.sampled_from(sorted(ABOUT)))))
+    gone = data.draw(st.sets(st.sampled_from(["patients", "without_patient", "split", "problems", "left_out", "duplicates", "by_split", "by_source"])))  # fmt: skip
+    card = replace(CARD, **dict.fromkeys(gone))
+    for fuller, poorer in zip(statuses(), statuses(metrics, about, card), strict=True):
+        assert all(rank[poorer[number]] <= rank[fuller[number]] for number in fuller)
+
+
+def test_own_weights_leave_their_origin_to_the_author():
+    own = load("default", {"backbone.weights": "mine.safetensors"}).to_toml()
+    assert statuses()[0]["24"] == "answered"
+    assert statuses(card=replace(CARD, recipe=own))[0]["24"] == "partly"
+
+
+def test_an_accuracy_is_never_shown_without_the_verdict():
+    claim, _ = checklists(METRICS, ABOUT, CARD)
+    evidence = {row.number: row.evidence for row in claim.rows}
+    assert "not to be believed" in evidence["37"]
+    assert "not to be believed" in evidence["38"]
+    claim, _ = checklists(without(METRICS, "audit"), ABOUT, CARD)
+    assert "The audit did not run." in {row.number: row.evidence for row in claim.rows}["37"]
+
+
+def test_more_than_two_classes():
+    classes = ["A", "B", "C"]
+    three = part(30, confusion_matrix=[[9, 1, 0], [0, 10, 0], [2, 0, 8]])
+    three["per_class"] = {name: part(30) for name in classes}
+    metrics = METRICS | {"classes": classes, "positive": None, "threshold": None, "splits": {"test": three}}
+    claim, tripod = statuses(metrics)
+    assert claim["38"] == "answered"
+    assert tripod["15"] == "answered"
+    card = model_card(metrics, ABOUT, CARD)
+    assert "3 classes: A, B, C" in card
+    assert "| Class against the others |" in card
+    assert "| C | 2 | 0 | 8 |" in card
+
+
+# The card
+
+
+def test_the_card_puts_the_verdict_before_the_numbers():
+    shown = section(model_card(METRICS, ABOUT, CARD), "Performance, and what it is worth")
+    assert shown.index("not to be believed") < shown.index("97.0")
+    assert "A classifier that never sees the lungs" in shown
+    assert "Add normal radiographs of the hospital" in shown
+    assert re.search(r"\| Accuracy \| 97\.0.% \(94\.2 to 98\.5\) \|", shown)
+    assert shown.index("lungs blacked out") < shown.index("border only"), "the strongest probe first"
+
+
+@pytest.mark.parametrize("given_values", [(METRICS, ABOUT, CARD), ({}, {})])
+def test_every_card_says_that_it_is_for_research(given_values):
+    card = model_card(*given_values)
+    assert "Research use only; not a medical device." in card
+    assert "Diagnosis, triage, screening or treatment" in card
+    for title in ("What it is", "Intended use", "Must not be used for", "Data", "Training", "Subgroups", "Calibration and threshold",
+                  "Limits", "Checks that could not run", "Versions", "How to repeat it", "Reporting checklists"):  # fmt: skip
+        assert section(card, title).strip(), title
+
+
+def test_a_card_of_nothing_claims_nothing():
+    card = model_card({}, {})
+    assert not re.search(r"\d\.\d.%|None\b(?! of these)|\bnan\b|\{\}", card.replace("None of the audit", ""))
+    assert "The audit did not run" in card
+    assert "Not recorded." in section(card, "Training")
+    assert "None of the audit's checks ran." in section(card, "Checks that could not run")
+    assert "Performance of subgroups is not known." in section(card, "Limits")
+
+
+def test_a_check_that_could_not_run_is_not_passed():
+    skipped = AUDIT | {"not_run": [{"check": "leave one source out", "reason": "There is one source."}]}
+    shown = section(model_card(METRICS | {"audit": skipped}, ABOUT, CARD), "Checks that could not run")
+    assert "leave one source out: There is one source." in shown
+    assert "None of these counts as passed." in shown
+    assert "Every check of the audit ran." in section(model_card(METRICS, ABOUT, CARD), "Checks that could not run")
+
+
+def test_limits_follow_from_the_values():
+    def limits(metrics: dict[str, Any], card: Card) -> str:
+        return section(model_card(metrics, ABOUT, card), "Limits")
+
+    assert "Patients are not known" not in limits(METRICS, CARD)
+    assert "Patients are not known" in limits(METRICS, replace(CARD, without_patient=3))
+    assert "opened 4 times" in limits(METRICS | {"test_openings": 4}, CARD)
+    one = replace(CARD.by_source, columns=("north",), counts=((885,), (895,)))
+    assert "one source" in limits(METRICS, replace(CARD, by_source=one))
+    assert "8 images share" in limits(METRICS, replace(CARD, duplicates=replace(CARD.duplicates, leaks=8)))
+    assert "not tested on data from elsewhere" in limits(METRICS, CARD)
+    assert "knowing the hospital is enough: south." in limits(METRICS, CARD)
+    both = replace(CARD.by_source, counts=((885, 1), (95, 800)))
+    assert "knowing the hospital" not in limits(METRICS, replace(CARD, by_source=both))
+
+
+def test_subgroups_stand_with_their_size_and_what_is_not_defined():
+    shown = section(model_card(METRICS, ABOUT, CARD), "Subgroups")
+    assert re.search(r"\| sex \| F \| 120 \| 97\.0", shown)
+    assert re.search(r"\| sex \| M \| 12 \|.*\| not defined \|", shown)
+    assert "Not recorded." in section(model_card(without(METRICS, "subgroups"), ABOUT, CARD), "Subgroups")
+
+
+def test_counts_have_totals():
+    shown = section(model_card(METRICS, ABOUT, CARD), "Data")
+    assert "| COVID | 620 | 130 | 135 | 885 |" in shown
+    assert "| total | 1,245 | 265 | 270 | 1,780 |" in shown
+    assert "| NORMAL | 95 | 800 | 895 |" in shown
+
+
+def test_file_names_stay_out_of_what_is_shared():
+    assert "xyzzy" not in model_card(METRICS, ABOUT, CARD)
+    assert "xyzzy" not in checklists_page(METRICS, ABOUT, CARD)
+
+
+# Text of users
+
+
+def evil_card(name: str) -> tuple[dict[str, Any], dict[str, Any], Card]:
+    metrics = METRICS | {
+        "classes": [name, "NORMAL"],
+        "positive": name,
+        "audit": AUDIT | {"sentence": name, "not_run": [{"check": name, "reason": name}]},
+        "subgroups": {name: {name: part()}},
+    }
+    about = ABOUT | {"backbone": {"name": name, "weights_sha256": name, "features": 3}, "created": name}
+    card = replace(
+        CARD,
+        title=name,
+        folder=name,
+        by_split=replace(CARD.by_split, rows=(name, "NORMAL")),
+        by_source=replace(CARD.by_source, rows=(name, "NORMAL"), columns=(name, "south")),
+        recorded={name: 3},
+        problems=(ProblemGroup(code=name, sentence=name, count=1),),
+        recipe=replace(Recipe(), name=name, description=name).to_toml(),
+        repeat=(f"plainfilm train {name}",),
+    )
+    return metrics, about, card
+
+
+HOSTILE = st.one_of(
+    st.sampled_from([EVIL, "1. one", "- a", "+ b", "# h", "> q", "a|b", "``` x", "~~~", "=====", "[x]: http://e.x", "http://e.x/a", "www.e.x", "a@b.cd", "\\", "$x$", "", " ", "\x00\x1b", "\u202eabc", "\udce4.png", "&lt;b&gt;", "<!-- x"]),
+    st.text(max_size=30),
+)  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(HOSTILE)
+def test_no_name_breaks_the_card(name):
+    assume(markdown.text(name))  # a value that is blank has no row
+    text = model_card(*evil_card(name))
+    text.encode("utf-8")
+    html, plain = rendered(text), rendered(model_card(*evil_card("harmless")))
+    tags = r"<(/?[a-z][a-z0-9]*)[^>]*>"
+    shape = [tag for tag in re.findall(tags, html) if tag != "strong"]
+    assert shape == [tag for tag in re.findall(tags, plain) if tag != "strong"]
+    assert "<a " not in html
+    assert "<img" not in html
+
+
+@settings(max_examples=200, deadline=None)
+@given(HOSTILE)
+def test_an_escaped_name_reads_as_it_was(name):
+    shown = re.sub(r"</?p>\n?", "", rendered("x " + markdown.text(name)))
+    letters = "".join(" " if markdown._visible(letter) == " " else markdown._visible(letter) for letter in name)
+    expected = " ".join(("x " + letters).split())
+    unescaped = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&").strip()
+    assert unescaped == expected
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "a\x00b", "a\u2028b", "a\nb"])
+def test_letters_that_turn_or_break_a_line_are_gone(name):
+    assert markdown.text(name) == "a b"
+
+
+def test_a_long_name_is_cut_and_a_missing_one_named():
+    assert len(markdown.name("x" * 500)) == markdown.NAME_LIMIT
+    assert markdown.name("") == "(no name)"
+
+
+def test_a_fence_holds_what_has_fences_in_it():
+    shown = rendered(markdown.fenced("````\n<script>\n````", "toml"))
+    assert shown.count("<pre>") == 1
+    assert "<script>" not in shown
+
+
+# The page
+
+
+def test_the_page_shows_every_item_and_its_link():
+    html = checklists_page(METRICS, ABOUT, CARD)
+    assert html.count('scope="row" class="no">') == 44 + 52
+    for each in checklists(METRICS, ABOUT, CARD):
+        assert html.count(each.summary) == 2
+    assert 'href="report.html#data"' in html
+    assert 'href="report.html#why"' in html
+    assert "Research use only. Not a medical device." in html
+    assert "Verdict of the audit: not to be believed." in html
+    assert "style=" not in html
+    assert "<script" not in html
+
+
+def test_the_page_escapes_names_and_links_nothing_that_is_not_there():
+    html = checklists_page(*evil_card(EVIL))
+    assert "<img" not in html
+    bare = checklists_page({}, {})
+    assert "The audit did not run." in bare
+    assert 'href="report.html#' not in bare
+
+
+# From a store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "s.h5"
+    n = 24
+    columns = Columns(
+        classes=("COVID", "NORMAL"),
+        labels=np.arange(n) % 2,
+        split=np.array(["train", "train", "validation", "validation", "test", "test"])[np.arange(n) % 6],
+        patient=np.array([f"p{i // 2}" if i < 20 else "" for i in range(n)]),
+        source=np.array(["north", "south"])[np.arange(n) % 2],
+        file=np.array([f"secret{i}.png" for i in range(n)]),
+        sha256=np.array([f"{i:064x}" for i in range(n)]),
+        group=np.arange(n) // 2,
+        provenance={
+            "age": np.where(np.arange(n) < 7, 40.0, np.nan),
+            "sex": np.where(np.arange(n) < 9, "F", ""),
+        },
+    )
+    problems = {"too-large": {"count": 2, "sentence": "Too large.", "files": ["secret.png"]}}
+    attributes = {
+        "fit": "pad", "seed": 0, "exact_duplicates": 3, "near_duplicates": 4, "label_conflicts": 0, "leaking_images": 0,
+        "left_out": 2, "problems": json.dumps(problems), "split": "made",
+    }  # fmt: skip
+    with store_writer.create(path, size=8, expected=n) as writer:
+        writer.append(np.arange(n, dtype=np.uint8)[:, None, None] + np.zeros((n, 8, 8), np.uint8))
+        writer.finish(columns, keep=np.ones(n, bool), attributes=attributes)
+    with Store(path) as made:
+        yield made
+
+
+def described(store: Store) -> Card:
+    rule = source_baseline.source_rule(
+        store.labels, store.source, store.group, [(store.rows("train"), store.rows("test"))], store.classes
+    )
+    return describe(store, rule=rule, title="t", folder="run", recipe="", repeat=("plainfilm train s.h5",))
+
+
+def test_a_store_says_what_a_card_needs(store):
+    card = described(store)
+    assert (card.patients, card.without_patient, card.groups) == (10, 4, 12)
+    assert card.recorded == {"age": 7, "sex": 9}
+    assert (card.split, card.left_out) == ("made", 2)
+    assert card.by_split.counts[0] == [4, 4, 4]
+    assert card.by_source.columns == ("north", "south")
+    assert "secret" not in model_card(METRICS, ABOUT, card) + checklists_page(METRICS, ABOUT, card)
+
+
+def test_a_store_that_does_not_say_who_split_it_is_not_guessed_at(store):
+    noted = store.attributes.pop("split")
+    try:
+        assert described(store).split is None
+        store.attributes["leaking_images"] = 2
+        assert described(store).split == "given"
+    finally:
+        store.attributes.update(split=noted, leaking_images=0)

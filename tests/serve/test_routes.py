@@ -1,0 +1,636 @@
+import base64
+import io
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from made_files import dataset, dicom_bytes, encoded, film
+from made_requests import BOUNDARY, InThread, asked, closes, connected, form, head, part, post, received
+from plainfilm import NOTICE
+from plainfilm.evidence.inference.context import About
+from plainfilm.serve import http_limits
+from plainfilm.serve.admission import Admission
+from plainfilm.serve.batching import Judge
+from plainfilm.serve.decoder_pool import Decoders
+from plainfilm.serve.explaining import Examiner, Identity
+from plainfilm.serve.middleware import API, CSP, Door, Guard
+from plainfilm.serve.multipart import Limits
+from plainfilm.serve.routes import Service, application
+from plainfilm.serve.static_pages import Pages
+from plainfilm.serve.telemetry import Telemetry
+
+pytestmark = pytest.mark.slow
+PREDICT, EXPLAIN = f"{API}/predict", f"{API}/explain"
+LIMITS = Limits(files=12, file_bytes=400_000, request_bytes=1_500_000, fields=4)
+DICOM = dicom_bytes(dataset(film(200, 180), PatientName="Doe^Jane"))
+
+
+@pytest.fixture(scope="module")
+def service(small_bundle, small_predictor):
+    decoders = Decoders(2)
+    judge = Judge(small_predictor, decoders, abreast=2)
+    admission = Admission(files=12, held_bytes=4_000_000)
+    yield Service(
+        predictor=small_predictor,
+        examiner=Examiner(small_predictor, decoders, Identity.of(small_predictor, small_bundle)),
+        judge=judge,
+        admission=admission,
+        telemetry=Telemetry(lambda: {"files_under_way": admission.under_way}),
+        limits=LIMITS,
+        is_ready=lambda: judge.is_alive,
+    )
+    judge.close()
+    decoders.close()
+
+
+@contextmanager
+def opened(service, **changes):
+    changed = replace(service, telemetry=Telemetry(lambda: {"files_under_way": 0}), **changes)
+    pages = Pages.of(service.predictor.bundle.card)
+    with InThread(Guard(application(changed, pages), Door(hosts={"127.0.0.1"}), changed.telemetry)) as server:
+        yield server.port
+
+
+@pytest.fixture(scope="module")
+def port(service):
+    with opened(service) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_under_way(service):
+    yield
+    end = time.monotonic() + 5
+    while time.monotonic() < end and (service.admission.under_way or service.admission.held):
+        time.sleep(0.01)
+    assert (service.admission.under_way, service.admission.held) == (0, 0)
+
+
+def refused(answer):
+    """Status and code of a refusal, which is one in every respect."""
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert set(answer.json) == {"error", "request_id"}
+    assert set(answer.json["error"]) == {"code", "message"}
+    assert answer.json["error"]["message"].startswith("Expected ")
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
+    assert ("retry-after" in answer.headers) == (answer.status == 503)
+    return answer.status, answer.code
+
+
+def same(told, expected, about):
+    assert {name: told[name] for name in ("file", "class", "level", "reasons", "notes")} == {
+        "file": expected.file, "class": expected.label, "level": expected.level,
+        "reasons": list(expected.reasons), "notes": list(expected.notes),
+    }  # fmt: skip
+    assert told["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+    assert told["at_prevalence"] == pytest.approx(expected.at_prevalence, abs=1e-5)
+    assert told["meaning"] == about.meaning(expected)
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.02])
+def test_answers_are_those_of_the_library_in_the_order_of_the_files(port, service, small_films, tmp_path, prevalence):
+    paths = [
+        small_films[0],
+        small_films[-1],
+        tmp_path / "film.dcm",
+        tmp_path / "bad.png",
+        tmp_path / "noise.png",
+        *small_films[3:8],
+    ]
+    paths[2].write_bytes(DICOM)
+    paths[3].write_bytes(b"no picture")
+    paths[4].write_bytes(
+        encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)), "PNG")
+    )
+    fields = {} if prevalence is None else {"prevalence": str(prevalence)}
+    answer = asked(port, post(PREDICT, form([(str(path), path.read_bytes()) for path in paths], **fields)))
+    assert answer.status == 200
+    about = About.of(service.predictor, prevalence)
+    expected = service.predictor.predict(paths, prevalence=prevalence)
+    assert {each.level for each in expected} >= {"unreadable", "refused"}
+    for told, each in zip(answer.json["predictions"], expected, strict=True):
+        same(told, each, about)
+    assert {name: answer.json[name] for name in about.as_dict()} == about.as_dict()
+    assert answer.json["notice"] == NOTICE
+    assert answer.json["model"]["version"] == service.examiner.identity.version
+
+
+def test_requests_at_the_same_time_get_each_its_own_prevalence_and_files(port, service, small_films):
+    stated = [0.01, 0.3, 0.9]
+    links = [connected(port) for _ in range(9)]
+    opened_links = [link.__enter__() for link in links]
+    for number, link in enumerate(opened_links):
+        path = small_films[number]
+        link.sendall(post(PREDICT, form([(str(path), path.read_bytes())], prevalence=str(stated[number % 3]))))
+    for number, link in enumerate(opened_links):
+        (told,) = received(link).json["predictions"]
+        (expected,) = service.predictor.predict(small_films[number], prevalence=stated[number % 3])
+        same(told, expected, About.of(service.predictor, stated[number % 3]))
+    for link in links:
+        link.__exit__(None, None, None)
+
+
+def test_an_explanation_is_two_pictures_of_one_size(port, service, small_films):
+    path = next(path for path in small_films if service.predictor.predict(path).labels[0])
+    told = asked(port, post(EXPLAIN, form([(str(path), path.read_bytes())]))).json
+    same(
+        told["prediction"] | {"attribution_in_lungs": None},
+        service.predictor.predict(path)[0],
+        About.of(service.predictor),
+    )
+    assert (told["explained"], told["method"]) == (told["prediction"]["class"], service.examiner.method)
+    shown, heat = (
+        Image.open(io.BytesIO(base64.b64decode(told[name].partition(",")[2]))) for name in ("picture", "heatmap")
+    )
+    assert (shown.mode, heat.mode, shown.size) == ("L", "L", heat.size)
+    assert shown.size == Image.open(path).size
+    assert heat.getextrema() == (0, 255)
+    bad = asked(port, post(EXPLAIN, form([("a", b"no picture")]))).json
+    assert (bad["prediction"]["level"], bad["picture"], bad["heatmap"], bad["explained"]) == (
+        "unreadable",
+        None,
+        None,
+        None,
+    )
+    assert refused(asked(port, post(EXPLAIN, form([("a", b"x")] * 2)))) == (400, "one-file")
+
+
+@pytest.mark.parametrize("text", ["0", "1", "1.5", "-0.1", "nan", "inf", "1e999", "half", "0,5", "<script>"])
+@pytest.mark.parametrize("path", [PREDICT, EXPLAIN])
+def test_a_prevalence_that_cannot_be_meant_is_refused(port, path, text):
+    assert refused(asked(port, post(path, form([("a.png", b"x")], prevalence=text)))) == (400, "prevalence")
+
+
+def test_a_field_that_nobody_knows_is_refused_since_it_may_be_a_misspelt_prevalence(port):
+    assert refused(asked(port, post(PREDICT, form([("a.png", b"x")], prevalance="0.05")))) == (400, "unknown-field")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (form([("a", bytes(400_001))]), (413, "too-many-bytes")),
+        (form([(str(n), bytes(399_000)) for n in range(4)]), (413, "too-many-bytes")),
+        (form([("a", b"x")] * 13), (413, "too-many-files")),
+        (form([("a", b"x")], **{f"f{n}": "1" for n in range(40)}), (413, "too-many-parts")),
+        (form([("a", b"x")], prevalence="1" * 2000), (413, "too-many-bytes")),
+        (form([]), (400, "no-files")),
+        (b"no form", (400, "broken-body")),
+        (form([("a", b"x")])[:-6], (400, "broken-body")),
+        (b"", (400, "broken-body")),
+    ],
+)
+def test_a_body_beyond_a_limit_or_broken_is_refused_with_its_reason(port, body, expected):
+    assert refused(asked(port, post(PREDICT, body))) == expected
+
+
+def test_a_refusal_is_heard_even_by_a_client_that_goes_on_sending(port):
+    body = form([("a", bytes(1_400_000))])
+    for _ in range(5):
+        with connected(port) as link:
+            link.sendall(post(PREDICT, body))  # all of it, or it fails here
+            assert refused(received(link)) == (413, "too-many-bytes")
+            assert closes(link)
+
+
+def test_a_refused_body_that_was_not_read_ends_the_connection_and_one_that_was_read_does_not(port):
+    with connected(port) as link:
+        link.sendall(head("POST", PREDICT, {"Content-Length": 10_000_000, "Content-Type": "text/plain"}) + b"x" * 100)
+        answer = received(link)
+        assert refused(answer) == (415, "not-multipart")
+        assert answer.headers["connection"] == "close"
+        assert closes(link)
+    with connected(port) as link:
+        for _ in range(3):
+            link.sendall(post(PREDICT, form([])))
+            assert refused(received(link)) == (400, "no-files")
+
+
+def test_a_body_without_a_length_is_bounded_too(port):
+    with connected(port) as link:
+        link.sendall(
+            head(
+                "POST",
+                PREDICT,
+                {"Transfer-Encoding": "chunked", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+            )
+        )
+        piece = part(b"")[:-2] + bytes(50_000)
+        try:
+            for _ in range(40):
+                link.sendall(b"%x\r\n" % len(piece) + piece + b"\r\n")
+                piece = bytes(50_000)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert refused(received(link)) == (413, "too-many-bytes")
+
+
+def test_a_slow_body_is_refused_in_time(service):
+    with opened(service, body_s=0.4) as port, connected(port) as link:
+        link.sendall(post(PREDICT, form([("a.png", bytes(9000))]))[:-5000])
+        begun = time.monotonic()
+        assert refused(received(link)) == (408, "slow-body")
+        assert time.monotonic() - begun < 3
+        assert closes(link)
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_holds_nothing(service, port):
+    for _ in range(5):
+        with connected(port) as link:
+            link.sendall(post(PREDICT, form([("a.png", bytes(300_000))]))[:-1000])
+    assert asked(port, head("GET", f"{API}/health")).status == 200
+
+
+def test_without_room_a_request_is_told_to_come_again(service, port):
+    for files, held in ((12, 0), (0, 4_000_000)):
+        with service.admission.room() as room:
+            room.take(files=files, held=held)
+            for request in (post(PREDICT, form([("a", b"x")])), post(EXPLAIN, form([("a", b"x")]))):
+                answer = asked(port, request)
+                assert refused(answer) == (503, "busy")
+                assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_room_that_runs_out_in_the_middle_of_a_request_is_no_fault(service, port):
+    for files, held in ((11, 0), (0, 3_900_000)):
+        with service.admission.room() as room:
+            room.take(files=files, held=held)
+            assert refused(asked(port, post(PREDICT, form([("a", bytes(150_000))] * 2)))) == (503, "busy")
+
+
+def test_a_full_server_does_not_wait_for_a_slow_body(service, port):
+    with service.admission.room() as room, connected(port) as link:
+        room.take(files=12)
+        link.sendall(post(PREDICT, form([("a", bytes(1000))]))[:-500])
+        begun = time.monotonic()
+        assert refused(received(link)) == (503, "busy")
+        assert time.monotonic() - begun < 3
+
+
+@pytest.fixture
+def slow(service, monkeypatch):
+    """Decoding that takes 0.2 s a file."""
+    plain, seen = service.judge._decoders.radiograph, []
+
+    def radiograph(data, **options):
+        seen.append(bytes(data[-1:]))
+        time.sleep(0.2)
+        return plain(data, **options)
+
+    monkeypatch.setattr(service.judge._decoders, "radiograph", radiograph)
+    return seen
+
+
+def test_what_is_late_is_told_to_come_again_and_its_rest_is_dropped(service, slow):
+    with opened(service, answer_s=0.3) as port:
+        answer = asked(port, post(PREDICT, form([(str(n), b"x") for n in range(12)])))
+        assert refused(answer) == (503, "too-slow")
+        begun = time.monotonic()
+        assert asked(port, post(PREDICT, form([("a", b"y")]))).status in {200, 503}
+        time.sleep(0.6)
+        assert asked(port, post(PREDICT, form([("a", b"y")]))).status == 200
+        assert time.monotonic() - begun < 2.0
+    assert slow.count(b"x") <= 6, "the rest was decoded though nobody waited"
+
+
+def test_a_refused_prevalence_leaves_no_files_behind_it(service, slow):
+    with opened(service) as port:
+        assert refused(asked(port, post(PREDICT, form([(str(n), b"x") for n in range(12)], prevalence="7")))) == (
+            400,
+            "prevalence",
+        )
+        assert service.admission.under_way == 0
+        time.sleep(0.5)
+    assert slow.count(b"x") <= 4, "files went on that nobody counts any more"
+
+
+def test_a_late_explanation_is_told_to_come_again(service, monkeypatch, small_films):
+    monkeypatch.setattr(service.examiner, "_decoders", SlowDecoders(service.examiner._decoders))
+    with opened(service, answer_s=0.2) as port:
+        assert refused(asked(port, post(EXPLAIN, form([("a", small_films[0].read_bytes())])))) == (503, "too-slow")
+
+
+class SlowDecoders:
+    def __init__(self, plain):
+        self._plain = plain
+
+    def __getattr__(self, name):
+        time.sleep(0.4)
+        return getattr(self._plain, name)
+
+
+def test_a_fault_of_ours_is_one_answer_without_its_text(service, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise ZeroDivisionError("Doe^Jane")
+
+    monkeypatch.setattr(service.judge._decoders, "radiograph", fail)
+    with opened(service) as port:
+        answer = asked(port, post(PREDICT, form([("Doe.png", b"x")])))
+        assert refused(answer) == (500, "failed")
+        assert b"Doe" not in answer.body
+        assert answer.headers["content-security-policy"] == CSP
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/nothing", (404, "not-found")),
+        ("GET", "/page/../web.py", (404, "not-found")),
+        ("GET", "/page/%2e%2e%2fweb.py", (404, "not-found")),
+        ("GET", "/page/..%5c..%5cweb.py", (404, "not-found")),
+        ("GET", "/page/%00", (404, "not-found")),
+        ("GET", "//etc/passwd", (404, "not-found")),
+        ("GET", f"{API}/health/", (404, "not-found")),
+        ("GET", "/docs", (404, "not-found")),
+        ("GET", "/openapi.json", (404, "not-found")),
+        ("GET", PREDICT, (405, "method")),
+        ("DELETE", "/", (405, "method")),
+        ("OPTIONS", PREDICT, (405, "method")),
+        ("TRACE", "/", (405, "method")),
+        ("POST", "/dicom-web/studies", (404, "not-found")),
+    ],
+)
+def test_other_paths_and_methods_are_refused_in_our_words(port, method, path, expected):
+    answer = asked(port, head(method, path))
+    assert refused(answer) == expected
+    assert ("allow" in answer.headers) == (answer.status == 405)
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/page.css", f"{API}/health", f"{API}/ready", f"{API}/card", f"{API}/model"]
+)
+def test_head_is_answered_as_get_without_the_body(port, path):
+    with connected(port) as link:
+        for _ in range(2):
+            link.sendall(head("HEAD", path))
+            answer = received(link, is_head=True)
+            assert answer.status == 200
+        assert answer.headers["content-type"] == asked(port, head("GET", path)).headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/page.css", f"{API}/card", f"{API}/model", f"{API}/metrics", f"{API}/openapi.json", "/nothing"]
+)
+def test_every_answer_bears_the_headers(port, path):
+    headers = asked(port, head("GET", path)).headers
+    assert headers["content-security-policy"] == CSP
+    assert headers["x-content-type-options"] == "nosniff"
+    assert len(headers["x-request-id"]) == 16
+    assert "server" not in headers
+    assert not [name for name in headers if name.startswith("access-control-")]
+
+
+def test_the_card_is_a_page_in_which_the_bundles_html_is_text(service):
+    page = Pages.of(
+        "# <script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n\n[a](javascript:alert(1))"
+    ).card.decode()
+    assert "<script" not in page
+    assert "<img" not in page
+    assert 'href="javascript' not in page
+    assert NOTICE in page
+
+
+def test_ready_says_so_and_says_so_when_it_is_not(service, port):
+    assert asked(port, head("GET", f"{API}/ready")).json == {"status": "ready"}
+    with opened(service, is_ready=lambda: False) as other:
+        assert refused(asked(other, head("GET", f"{API}/ready"))) == (503, "not-ready")
+        assert asked(other, head("GET", f"{API}/health")).json == {"status": "ok"}
+
+
+def test_metrics_count_by_route_and_no_label_is_made_of_what_a_client_wrote(service):
+    with opened(service) as port:
+        asked(port, post(PREDICT, form([("a", b"x"), ("b", b"y")])))
+        for path in ("/marker-1", "/page/marker-2", f"{API}/marker-3", f"{API}/health?marker-4", "/marker%0a5{}"):
+            asked(port, head("GET", path))
+        asked(port, head("OPTIONS", PREDICT))
+        page = asked(port, head("GET", f"{API}/metrics"))
+    text = page.body.decode()
+    assert "marker" not in text
+    found = {
+        (each.labels.get("route"), each.labels.get("status"), each.labels.get("level")): each.value
+        for family in text_string_to_metric_families(text)
+        for each in family.samples
+        if each.name in {"plainfilm_requests_total", "plainfilm_files_total"}
+    }
+    assert found == {
+        (PREDICT, "200", None): 1, (PREDICT, "405", None): 1, ("other", "404", None): 3, ("/page/{name}", "404", None): 1,
+        (f"{API}/health", "200", None): 1, (None, None, "unreadable"): 2,
+    }  # fmt: skip
+
+
+def alike(shown, told):
+    """Whether an example has the names of an answer, at every depth; the framework leaves out of examples what is null."""
+    if isinstance(told, list) and told and isinstance(told[0], dict):
+        return alike(shown[0], told[0])
+    if not isinstance(told, dict) or "COVID" in told:
+        return True
+    given = {name for name, value in told.items() if value is not None}
+    return given <= shown.keys() <= told.keys() and all(alike(shown[name], told[name]) for name in given)
+
+
+def test_the_description_shows_what_is_really_answered(port, small_films):
+    described = asked(port, head("GET", f"{API}/openapi.json")).json
+    assert described["openapi"].startswith("3.")
+
+    def example(path, method, status):
+        content = described["paths"][path][method]["responses"][str(status)]["content"]
+        return content["application/json"]["example"]
+
+    files = form([(path.name, path.read_bytes()) for path in small_films[:1]])
+    assert alike(example(PREDICT, "post", 200), asked(port, post(PREDICT, files)).json)
+    assert alike(example(EXPLAIN, "post", 200), asked(port, post(EXPLAIN, files)).json)
+    for name in ("model", "health", "ready"):
+        assert alike(example(f"{API}/{name}", "get", 200), asked(port, head("GET", f"{API}/{name}")).json), name
+    assert alike(example(PREDICT, "post", 413), asked(port, post(PREDICT, form([("a", b"")] * 13))).json)
+    names = {path for path in described["paths"] if not path.startswith("/dicom-web/")}
+    assert names == {f"{API}/{name}" for name in ("predict", "explain", "model", "health", "ready", "metrics")}
+
+
+def test_model_tells_the_limits_and_the_test(port, service):
+    told = asked(port, head("GET", f"{API}/model")).json
+    assert told["limits"]["file_bytes"] == LIMITS.file_bytes
+    assert told["tested"]["n"] > 0
+    assert told["sha256"] == service.examiner.identity.sha256
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+# Connections
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(service, monkeypatch):
+    monkeypatch.setattr(http_limits, "HEAD_S", 0.4)
+    with opened(service) as port, connected(port) as silent, connected(port) as slow, connected(port) as second:
+        second.sendall(head("GET", f"{API}/health"))
+        assert received(second).status == 200
+        begun = time.monotonic()
+        for byte in b"GET / HT":
+            slow.sendall(bytes([byte]))
+        second.sendall(b"GET ")
+        assert closes(silent)
+        assert closes(slow)
+        assert closes(second)
+        assert time.monotonic() - begun < 2
+
+
+def test_the_time_for_a_head_does_not_end_an_answer_under_way(service, monkeypatch, slow):
+    monkeypatch.setattr(http_limits, "HEAD_S", 0.2)
+    with opened(service) as port:
+        assert asked(port, post(PREDICT, form([(str(n), b"x") for n in range(6)]))).status == 200
+
+
+def endless_head():
+    return b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", b"y" * 8192
+
+
+def endless_heads():
+    return b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"X: y\r\n" * 1000
+
+
+def endless_url():
+    return b"GET /", b"y" * 8192
+
+
+def chunked(piece):
+    told = {"Transfer-Encoding": "chunked", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    return head("POST", PREDICT, told) + b"1\r\n-\r\n" + piece
+
+
+def endless_trailers():
+    return chunked(b"0\r\n"), b"X: y\r\n" * 1000
+
+
+def endless_trailer():
+    return chunked(b"0\r\nX: "), b"y" * 8192
+
+
+def endless_extension():
+    return chunked(b"1;x="), b"y" * 8192
+
+
+@pytest.mark.parametrize(
+    "made", [endless_head, endless_heads, endless_url, endless_trailers, endless_trailer, endless_extension]
+)
+def test_what_is_no_body_is_bounded(port, made):
+    begin, more = made()
+    with connected(port) as link:
+        sent = 0
+        try:
+            link.sendall(begin)
+            while sent < 20_000_000:
+                link.sendall(more)
+                sent += len(more)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert sent < 8_000_000, "what the sockets hold, and no more"
+    assert asked(port, head("GET", f"{API}/health")).status == 200
+
+
+def test_a_body_in_one_byte_chunks_is_taken(port):
+    body = form([("a", b"x" * 500)])
+    with connected(port) as link:
+        told = {"Transfer-Encoding": "chunked", "Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        link.sendall(head("POST", PREDICT, told) + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        assert received(link).status == 200
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x00\xa5",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_connection_ends(port, wild):
+    with connected(port) as link:
+        link.sendall(wild)
+        answer = received(link)
+        assert 400 <= answer.status < 500
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert json.loads(answer.body)["error"]["code"]
+        assert closes(link)
+
+
+def test_more_connections_than_the_most_are_turned_away(service, monkeypatch):
+    monkeypatch.setattr(http_limits, "MOST", 3)
+    with opened(service) as port, connected(port) as one, connected(port) as two, connected(port) as three:
+        for link in (one, two, three):
+            link.sendall(head("GET", f"{API}/health"))
+            assert received(link).status == 200
+        with connected(port) as fourth:
+            answer = received(fourth)
+            assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "connections", "1")
+            assert closes(fourth)
+        one.close()
+        time.sleep(0.1)
+        assert asked(port, head("GET", f"{API}/health")).status == 200
+
+
+def test_pipelined_requests_are_answered_in_order(port):
+    names = ["health", "nothing", "ready", "model"] * 20
+    with connected(port) as link:
+        link.sendall(b"".join(head("GET", f"{API}/{name}") for name in names))
+        reader = link.makefile("rb")
+        statuses = []
+        for _ in names:
+            statuses.append(int(reader.readline().split()[1]))
+            headers = dict(line.split(b": ", 1) for line in iter(lambda: reader.readline().strip(), b""))
+            reader.read(int(headers[b"content-length"]))
+    assert statuses == [200, 404, 200, 200] * 20
+
+
+def test_a_flood_of_pipelined_requests_ends_the_connection_without_an_answer_that_fits_none(port):
+    with connected(port) as link:
+        link.sendall(head("GET", f"{API}/health") * 3000)
+        assert closes(link)
+
+
+def test_what_is_no_request_behind_one_is_not_taken_for_its_answer(port):
+    with connected(port) as link:
+        link.sendall(head("GET", f"{API}/health") + b"GARBAGE\r\n\r\n")
+        assert b"400" not in link.makefile("rb").read()
+
+
+def test_a_client_that_does_not_take_its_answers_is_left(service, monkeypatch):
+    monkeypatch.setattr(http_limits, "TAKE_S", 0.5)
+    monkeypatch.setattr(http_limits, "PIPELINED", 1_000_000)
+    with opened(service) as port, connected(port, seconds=10) as link:
+        flood = head("GET", f"{API}/openapi.json") * 300_000
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            link.sendall(flood)
+
+
+def test_a_client_that_takes_its_answers_slowly_gets_them_all(service, monkeypatch):
+    monkeypatch.setattr(http_limits, "TAKE_S", 1.0)
+    with opened(service) as port, connected(port) as link:
+        link.sendall(head("GET", f"{API}/health"))
+        assert received(link).status == 200
+        time.sleep(1.3)  # longer than TAKE_S, with nothing left to take
+        link.sendall(head("GET", f"{API}/health"))
+        assert received(link).status == 200
+
+
+def test_a_client_that_waits_to_be_told_to_send_is_told(port):
+    body = form([("a", b"x")])
+    with connected(port) as link:
+        told = {
+            "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+            "Content-Length": len(body),
+            "Expect": "100-continue",
+        }
+        link.sendall(head("POST", PREDICT, told))
+        assert link.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        link.sendall(body)
+        assert received(link).status == 200
+        link.sendall(head("POST", "/nothing", told))
+        assert received(link).status == 404, "without being told to send"
