@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from plainfilm.cli.options import (
-    AsJson,
-    Signed,
-)
+from plainfilm.cli.options import AsJson, Signed
+from plainfilm.cli.output import print_document
 
 
 def info(path: Path, *, require_signature: Signed = None, as_json: AsJson = False) -> None:
@@ -31,22 +29,16 @@ def info(path: Path, *, require_signature: Signed = None, as_json: AsJson = Fals
 
 def doctor(*, as_json: AsJson = False) -> None:
     """Look over this machine: what is needed, what is here, what to do."""
-    import dataclasses
-
     from plainfilm.cli import terminal
     from plainfilm.cli.doctor import examine
+    from plainfilm.results.inspection import Findings
 
     with terminal.muted_native_logs():
-        findings = list(examine())
+        findings = tuple(examine())
     if as_json:
-        print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+        print_document(Findings(checks=findings))
     else:
-        for finding in findings:
-            terminal.say(
-                terminal.finding(
-                    finding.name, finding.found if finding.ok else f"{finding.found}. {finding.advice}", ok=finding.ok
-                )
-            )
+        terminal.say(*map(terminal.finding, findings))
     if not all(finding.ok for finding in findings):
         sys.exit(1)
 
@@ -55,10 +47,11 @@ def weights_list(*, as_json: AsJson = False) -> None:
     """Show each backbone's weights: here or not, hash, source, licence."""
     from plainfilm.cli import terminal
     from plainfilm.model import weights
+    from plainfilm.results.inspection import BackboneList
 
-    listed = list(weights.listing())
+    listed = tuple(weights.listing())
     if as_json:
-        print(json.dumps(listed))
+        print_document(BackboneList(backbones=listed))
     else:
         terminal.say(*terminal.weights_table(listed))
 
@@ -99,8 +92,9 @@ def weights_import(name: str, file: Path, *, as_json: AsJson = False) -> None:
 
 def _say_weights(name: str, found: Any, *, as_json: bool) -> None:
     from plainfilm.cli import terminal
+    from plainfilm.results.inspection import KeptWeights
 
     if as_json:
-        print(json.dumps({"name": name, "path": str(found.path), "origin": found.origin, "sha256": found.sha256}))
+        print_document(KeptWeights(name=name, path=found.path, origin=found.origin, sha256=found.sha256))
         return
     terminal.say(f"{name}: {found.path} ({found.origin})", f"SHA-256 {found.sha256}")

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from plainfilm import NOTICE
 from plainfilm.cli.options import AsJson, Map, Overwrite, Quiet, Signed, mapping_of
-from plainfilm.cli.output import typed
+from plainfilm.cli.output import print_document, typed
 from plainfilm.errors import UsageError
 
 
@@ -165,8 +165,7 @@ def export(
             done = exporting.export(opened, to, out, overwrite=overwrite)
         progress("Exporting", 1, 1, "")
     if as_json:
-        print(json.dumps({"path": str(done.path), "to": done.to, "images": done.images, "largest_difference": done.largest_difference,
-                          "largest_log_difference": done.largest_log_difference, "bytes": done.bytes}))  # fmt: skip
+        print_document(done)
         return
     terminal.say(
         f"{done.path}: {done.bytes / 1e6:.1f} MB",

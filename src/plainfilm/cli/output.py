@@ -4,9 +4,12 @@ import json
 import logging
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plainfilm import NOTICE
+
+if TYPE_CHECKING:
+    from plainfilm.results.documents import Record
 
 
 def load_keras(progress: Any) -> None:
@@ -18,6 +21,13 @@ def load_keras(progress: Any) -> None:
         import keras  # noqa: F401
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each head is a graph of its own, which it warns of
     progress("Loading Keras", 1, 1, "")
+
+
+def print_document(answer: "Record") -> None:
+    """Print an answer as JSON, on one line, at once."""
+    from plainfilm.results import documents
+
+    print(documents.encode(answer).decode(), flush=True)
 
 
 def typed() -> str:

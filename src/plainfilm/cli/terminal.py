@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from msgspec import convert
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -14,6 +15,9 @@ from rich.text import Text
 
 from plainfilm.evidence.inference import context
 from plainfilm.reporting.formatting import LABELS, PERCENT
+from plainfilm.results import documents
+from plainfilm.results.inspection import BackboneWeights, Finding
+from plainfilm.results.metrics import RunMetrics
 
 Item = TypeVar("Item")
 _VERDICTS = {"no shortcut found": "green", "shortcut possible": "yellow", "not to be believed": "red"}
@@ -136,10 +140,13 @@ def number(metric: Mapping[str, float | None]) -> str:
 def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
     """The accuracy, and beside it what it is worth."""
     measured = f" on {images:,} images of the {where}, 95 % interval"
-    return [Text.assemble(("Accuracy  ", "bold"), percent(accuracy), measured), *worth(metrics, "Worth     ")]
+    return [
+        Text.assemble(("Accuracy  ", "bold"), percent(accuracy), measured),
+        *worth(convert(metrics, RunMetrics), "Worth     "),
+    ]
 
 
-def worth(metrics: Mapping[str, Any], heading: str) -> Iterator[Text]:
+def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:
     """What an accuracy is worth, a line a sentence, the first behind `heading`."""
     for number, said in enumerate(context.worth(metrics)):
         style = _STYLES[said.level]
@@ -323,20 +330,23 @@ def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
             yield Text.assemble((f"{label:<24} ", "dim"), shown)
 
 
-def finding(name: str, found: str, *, ok: bool) -> Text:
+def finding(one: Finding) -> Text:
     """One line of the doctor's."""
+    found = one.found if one.ok else f"{one.found}. {one.advice}"
     return Text.assemble(
-        ("ok    " if ok else "WRONG ", "green" if ok else "bold red"), (f"{name:<28}", ""), (found, "dim" if ok else "")
+        ("ok    " if one.ok else "WRONG ", "green" if one.ok else "bold red"),
+        (f"{one.name:<28}", ""),
+        (found, "dim" if one.ok else ""),
     )
 
 
-def weights_table(listed: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+def weights_table(listed: Sequence[BackboneWeights]) -> Iterator[Table | Text]:
     """Backbones in a table, then where the weights come from and their hashes."""
-    yield rows(listed, columns=["name", "features", "scaling", "licence", "present"])
+    yield rows([documents.plain(row) for row in listed], columns=["name", "features", "scaling", "licence", "present"])
     for row in listed:
-        yield Text.assemble("\n", (str(row["name"]), "bold"))
-        yield Text(f"  from     {row['source']}")
-        if row["digest"]:
-            yield Text(f"  states   {row['digest']}")
-        if row["sha256"]:
-            yield Text(f"  here     {row['path']}\n           sha256:{row['sha256']}")
+        yield Text.assemble("\n", (row.name, "bold"))
+        yield Text(f"  from     {row.source}")
+        if row.digest:
+            yield Text(f"  states   {row.digest}")
+        if row.sha256:
+            yield Text(f"  here     {row.path}\n           sha256:{row.sha256}")

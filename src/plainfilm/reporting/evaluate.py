@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 import plainfilm
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.external.evaluate import Elsewhere
@@ -18,9 +20,9 @@ from plainfilm.model.classifier import Classifier
 from plainfilm.model.encoder import processors
 from plainfilm.reporting import environment, evaluate_page, report_data
 from plainfilm.reporting.evaluate_page import Page
+from plainfilm.results.metrics import Recalibrated
 
 RECALIBRATED = "recalibrated.plainfilm"
-_OF_THE_FILE = frozenset({"format", "version", "classes", "positive", "temperature", "shift", "threshold", "members"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,22 +81,18 @@ def _offered(found: Elsewhere) -> Recalibration:
 def _write_recalibrated(path: Path, tested: Tested) -> None:
     offered, opened, decision = _offered(tested.found), tested.bundle, tested.found.decision
     moved = replace(decision, shift=decision.shift + offered.shift, threshold=offered.threshold)
-    about = {name: value for name, value in opened.manifest.items() if name not in _OF_THE_FILE}
     others = [name for name in decision.classes if name != offered.positive]
-    changed = {
-        "created": environment.now(),
-        "prevalence": {offered.positive: offered.share, **dict.fromkeys(others, 1 - offered.share)},
-        "recalibrated": {
-            "shift": offered.shift,
-            "radiographs": len(tested.found.asked.rows),
-            "data_fingerprint": tested.found.asked.store.fingerprint,
-        },
-    }
+    how = Recalibrated(
+        shift=offered.shift,
+        radiographs=len(tested.found.asked.rows),
+        data_fingerprint=tested.found.asked.store.fingerprint,
+    )
+    prevalence = {offered.positive: offered.share, **dict.fromkeys(others, 1 - offered.share)}
     bundle.write(
         path,
         Classifier(opened.classifier.network, moved),
-        about=about | changed,
-        metrics=opened.metrics | {"threshold": offered.threshold, "recalibrated": changed["recalibrated"]},
+        about=structs.replace(opened.manifest, created=environment.now(), prevalence=prevalence, recalibrated=how),
+        metrics=structs.replace(opened.metrics, threshold=offered.threshold, recalibrated=how),
         recipe=opened.recipe,
         card=opened.card + _note(tested, offered),
         outliers=opened.outliers,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import convert, structs
 
 import plainfilm
 from plainfilm.data.store import SPLITS, Store
@@ -27,6 +28,8 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment, formatting, page, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
+from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
+from plainfilm.results.metrics import RunMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +82,15 @@ def _write_bundle(folder: Path, run: Finished) -> dict[str, Any]:
     """Write model.plainfilm with its card, card.md and checklists.html, and return the metrics."""
     detector = usual(run.trained_on, run.trained)
     metrics, about, facts = _metrics(run, detector), _about(run), _facts(run)
-    described = card.model_card(metrics, about, facts)
+    told = convert(metrics, RunMetrics)
+    described = card.model_card(told, about, facts)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
-    page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
+    page.write(folder, "checklists.html", card.checklists_page(told, about, facts), {})
     bundle.write(
         folder / "model.plainfilm",
         run.classifier,
         about=about,
-        metrics=metrics,
+        metrics=told,
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
         outliers=detector.to_bytes() if detector else b"",
@@ -156,19 +160,19 @@ def _strangers(run: Finished, detector: Detector) -> dict[str, Any]:
     return refusals(detector, run.trained, run.judged.scores["test"])
 
 
-def _about(run: Finished) -> dict[str, Any]:
-    """What the bundle's manifest says beside its decision; nothing of any patient."""
-    encoder = run.trained.encoder
-    return {
-        "created": environment.now(),
-        "versions": environment.versions(),
-        "backbone": {"name": encoder.name, "weights_sha256": encoder.weights_sha256, "features": encoder.width},
-        "preprocessing": dataclasses.asdict(encoder.preprocessing)
-        | {"fit": run.store.attributes["fit"], "sha256": encoder.preprocessing.digest()},
-        "data_fingerprint": run.store.fingerprint,
-        "prevalence": _prevalence(run),
-        "intended_use": plainfilm.NOTICE,
-    }
+def _about(run: Finished) -> Provenance:
+    encoder, prepare = run.trained.encoder, run.trained.encoder.preprocessing
+    return Provenance(
+        created=environment.now(),
+        versions=environment.versions(),
+        backbone=BackboneUsed(name=encoder.name, weights_sha256=encoder.weights_sha256, features=encoder.width),
+        preprocessing=FilePreprocessing(
+            **structs.asdict(prepare), fit=run.store.attributes["fit"], sha256=prepare.digest()
+        ),
+        data_fingerprint=run.store.fingerprint,
+        prevalence=_prevalence(run),
+        intended_use=plainfilm.NOTICE,
+    )
 
 
 def _prevalence(run: Finished) -> dict[str, float]:

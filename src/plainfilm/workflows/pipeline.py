@@ -396,7 +396,7 @@ def _others(
         dataclasses.replace(catalog, entries=entries),
         temporary,
         size=opened.classifier.image_size,
-        fit=cohort.fit_of(opened),
+        fit=opened.manifest.preprocessing.fit,
         workers=workers or encoder.processors(),
         only_test=True,
         advance=lambda done, every: progress("Reading radiographs", done, every, ""),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from plainfilm.data.catalog import Catalog, Entry, spelling_key
-from plainfilm.data.images import FITS
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external.training_fingerprints import Seen, Signatures
@@ -92,21 +91,6 @@ def match_labels(there: Iterable[str], classes: Sequence[str], mapping: Mapping[
     return found
 
 
-def fit_of(bundle: Bundle) -> str:
-    """How images become square for a bundle: "stretch", "crop" or "pad".
-
-    Raises
-    ------
-    BundleError
-        It does not say, or something else.
-    """
-    prepare = bundle.manifest.get("preprocessing")
-    fit = prepare.get("fit") if isinstance(prepare, dict) else None
-    if fit not in FITS:
-        raise damaged("how images are fitted for it")
-    return str(fit)
-
-
 def entries(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tuple[tuple[Entry, ...], Labels]:
     """Take the entries of a catalog whose labels stand for a class, under its name.
 
@@ -130,7 +114,7 @@ def labels_of(store: Store, bundle: Bundle, mapping: Mapping[str, str]) -> Label
     UsageError
         Another size or fit; and see `match_labels`.
     """
-    size, fit = bundle.classifier.image_size, fit_of(bundle)
+    size, fit = bundle.classifier.image_size, bundle.manifest.preprocessing.fit
     if (store.size, store.attributes.get("fit")) != (size, fit):
         raise UsageError(
             f"Expected a store of {size} px, {fit}, as the model was trained on; received {store.size} px, {store.attributes.get('fit')}. "
@@ -159,7 +143,7 @@ def choose(store: Store, bundle: Bundle, labels: Labels) -> Asked:
     stand_for = [name if labels.renamed else labels.stands_for.get(name) for name in store.classes]
     classes = np.array([-1 if name is None else names.index(name) for name in [*stand_for, None]])[store.labels]
     # Folders have no test part; a store of the same images may be split otherwise.
-    is_own = not labels.renamed and bundle.manifest.get("data_fingerprint") == store.fingerprint
+    is_own = not labels.renamed and bundle.manifest.data_fingerprint == store.fingerprint
     rows, seen = np.flatnonzero(classes >= 0), _seen(bundle)
     if is_own:
         rows = rows[seen.tested_on(store.sha256[rows]) if seen else store.split[rows] == "test"]
@@ -177,7 +161,9 @@ def _seen(bundle: Bundle) -> Seen | None:
     try:
         return Seen.from_bytes(bundle.seen) if bundle.seen else None
     except ValueError as error:
-        raise damaged("the images it was made from") from error
+        raise BundleError(
+            "Expected a bundle that tells the images it was made from; received one whose record of it is damaged. Get the file again."
+        ) from error
 
 
 def _overlap(store: Store, seen: Seen | None, rows: IntArray) -> Overlap:
@@ -187,8 +173,3 @@ def _overlap(store: Store, seen: Seen | None, rows: IntArray) -> Overlap:
     by_patient = np.isin(store.group[rows], store.group[rows[found.any]])
     why = np.select([found.file, found.film, by_patient], [SAME_FILE, SAME_FILM, SAME_PATIENT], "")
     return Overlap(rows=rows[why != ""], why=why[why != ""].tolist())
-
-
-def damaged(what: str) -> BundleError:
-    """Make the error for a bundle whose record of something cannot be read."""
-    return BundleError(f"Expected a bundle that tells {what}; received one whose record of it is damaged. Get the file again.")  # fmt: skip

@@ -18,21 +18,21 @@ from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.evaluation.severity import Level
 from plainfilm.evidence.evaluation.source_baseline import SourceRule, source_rule
 from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.evaluation.tested_part import tested
 from plainfilm.evidence.external import recalibration
-from plainfilm.evidence.external.cohort import Asked, damaged
+from plainfilm.evidence.external.cohort import Asked
 from plainfilm.evidence.external.recalibration import Recalibration
 from plainfilm.evidence.external.transportability import METRICS, Travel, same_data, travel
-from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.statistics.intervals import estimate, wilson
+from plainfilm.evidence.outliers.detector import opened
+from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
-_KEPT = frozenset({*METRICS, "ppv", "npv", "f1", "auprc", "brier", "ece"})
+_KEPT = ("ppv", "npv", "f1", "auprc", "brier", "ece")
 Advance = Callable[[int, int], None]
 
 
@@ -121,7 +121,7 @@ def answer(bundle: Bundle, asked: Asked, *, advance: Advance = lambda _done, _al
     BundleError
         The bundle's outlier detector is damaged.
     """
-    detector, decision = _detector(bundle), bundle.classifier.decision
+    detector, decision = opened(bundle.outliers), bundle.classifier.decision
     logits, levels, reasons = [], [], []
     for start in range(0, len(asked.rows), BLOCK):
         advance(start, len(asked.rows))
@@ -150,28 +150,10 @@ def answer(bundle: Bundle, asked: Asked, *, advance: Advance = lambda _done, _al
     )
 
 
-def _detector(bundle: Bundle) -> Detector | None:
-    try:
-        return Detector.from_bytes(bundle.outliers) if bundle.outliers else None
-    except ValueError as error:
-        raise damaged("what is usual for it") from error
-
-
 def internal(bundle: Bundle) -> dict[str, Any]:
-    """Give the metrics of a bundle's own test part, as `metrics.evaluate` gave them, with "n" and "groups".
-
-    Raises
-    ------
-    BundleError
-        It has none, or damaged ones.
-    """
-    try:
-        _, kept = tested(bundle.metrics["splits"])
-        metrics = {name: estimate(each).as_dict() for name, each in kept.items() if name in _KEPT}
-        sizes = {name: int(kept[name]) for name in ("n", "groups")}
-        return {**sizes, **{name: metrics[name] for name in METRICS}, **metrics}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise damaged("how it did on its own test part") from error
+    """Give the metrics of a bundle's own test part, as `metrics.evaluate` gave them, with "n" and "groups"."""
+    kept = documents.plain(bundle.metrics.test)
+    return {name: kept[name] for name in ("n", "groups", *METRICS, *_KEPT)}
 
 
 def score(scores: Scores, decision: Decision) -> dict[str, Any]:
@@ -181,13 +163,7 @@ def score(scores: Scores, decision: Decision) -> dict[str, Any]:
 
 
 def examine(bundle: Bundle, asked: Asked, answers: Answers) -> Elsewhere:
-    """Say what the answers are worth: metrics, the drop against the model's own test part, and all that a report shows.
-
-    Raises
-    ------
-    BundleError
-        The bundle's metrics are damaged.
-    """
+    """Say what the answers are worth: metrics, the drop against the model's own test part, and all that a report shows."""
     decision, scores, own = bundle.classifier.decision, answers.scores, internal(bundle)
     metrics = score(scores, decision)
     missing = [name for number, name in enumerate(decision.classes) if number not in scores.labels]
@@ -229,7 +205,7 @@ def _recalibration(answers: Answers, decision: Decision) -> tuple[Recalibration 
 
 
 def _strange(bundle: Bundle, answers: Answers, decision: Decision) -> Strange | None:
-    detector, level, reason, scores = _detector(bundle), answers.level, answers.reason, answers.scores
+    detector, level, reason, scores = opened(bundle.outliers), answers.level, answers.reason, answers.scores
     if detector is None or level is None or reason is None:
         return None
     kept = level != "refused"
@@ -251,11 +227,8 @@ def _strange(bundle: Bundle, answers: Answers, decision: Decision) -> Strange | 
 
 
 def _own_shares(bundle: Bundle) -> tuple[Estimate, Estimate] | None:
-    try:
-        own = bundle.metrics["outliers"]
-        return estimate(own["refused"]), estimate(own["flagged"])
-    except (KeyError, TypeError, ValueError):
-        return None
+    own = bundle.metrics.outliers
+    return (own.refused, own.flagged) if own and own.refused and own.flagged else None
 
 
 def _source_rule(asked: Asked, decision: Decision) -> tuple[SourceRule, float]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from plainfilm.errors import BundleError
 from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp, describe, limit, regress
 
 Level = Literal["ok", "flagged", "refused"]
@@ -171,6 +172,22 @@ class Detector:
             raise ValueError(
                 f"Expected a whole detector of outliers; received bytes that do not fit ({error})."
             ) from error
+
+
+def opened(data: bytes) -> Detector | None:
+    """Open the detector of a bundle; None where too few images could teach one.
+
+    Raises
+    ------
+    BundleError
+        It is damaged.
+    """
+    try:
+        return Detector.from_bytes(data) if data else None
+    except ValueError as error:
+        raise BundleError(
+            "Expected a bundle that tells what is usual for it; received one whose record of it is damaged. Get the file again."
+        ) from error
 
 
 def fit(
