@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+import made_bundles
 from made_networks import SIZE, films, square_finder
 from plainfilm.data import store_writer
 from plainfilm.data.store import Columns
@@ -48,6 +49,11 @@ def own_metrics(classes=("empty", "square"), positive="square", right=0.98, n=20
     return evaluate(labels, chance, classes=classes, positive=positive, threshold=0.5)
 
 
+def own_run(test, **changed):
+    """Metrics of the run, in which the model's own test part came to `test`."""
+    return made_bundles.metrics(splits={"test": test, "validation": test}, **changed)
+
+
 def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **about):
     """Write the finder of squares as a bundle, and open it again."""
     made = classifier or square_finder(folder)
@@ -55,13 +61,10 @@ def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **abo
     bundle.write(
         path,
         made,
-        about={
-            "preprocessing": {"image_size": SIZE, "input_size": SIZE, "fit": "stretch"},
-            "data_fingerprint": OWN,
-            "prevalence": dict.fromkeys(made.classes_, 1 / len(made.classes_)),
-            **about,
-        },
-        metrics=metrics or {"splits": {"test": own_metrics()}, "threshold": made.decision.threshold},
+        about=made_bundles.provenance(
+            made.classes_, made_bundles.preprocessing(SIZE), **{"data_fingerprint": OWN} | about
+        ),
+        metrics=metrics or own_run(own_metrics()),
         recipe='name = "made"\n',
         card="# Card\n",
         outliers=detector.fit(usual).to_bytes(),

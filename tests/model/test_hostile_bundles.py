@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import made_bundles
 from hostile import CASES, whole
 from hostile.base import constant, doubled, entries_of, lead_to_logits, network, node, packed, picture, zipped
 from plainfilm.errors import BundleError
@@ -154,7 +155,8 @@ def greedy(contents):
         node(model, "Identity", ["features"])
     for number in range(4000):
         constant(model, np.float32(number), f"idle{number}")
-    metrics = b"{" + b",".join(b'"%d":%d.5' % (number, number) for number in range(49_000)) + b"}"
+    filled = b",".join(b'"%d":%d.5' % (number, number) for number in range(49_000))
+    metrics = contents["metrics.json"].removesuffix(b"}") + b"," + filled + b"}"
     return packed({**contents, "network.onnx": model.SerializeToString(), "metrics.json": metrics})
 
 
@@ -179,7 +181,13 @@ def test_opening_a_real_network_takes_no_more_than_twice_its_size(tmp_path, monk
     opened = encoder.open_encoder(lite, encoder.preprocessing(lite, image_size=256))
     head = classifier.export_head(heads.build_head(opened.width, 2, HeadSettings(), seed=0))
     made = Classifier(classifier.join(opened.path, head), Decision(classes=("A", "B"), positive="A"))
-    bundle.write(tmp_path / "m", made, about={}, metrics={}, recipe="")
+    bundle.write(
+        tmp_path / "m",
+        made,
+        about=made_bundles.provenance("AB", opened.preprocessing),
+        metrics=made_bundles.metrics(),
+        recipe="",
+    )
     ((_, said, _, grown),) = watch([tmp_path / "m"], tmp_path)
     size = (tmp_path / "m").stat().st_size
     assert said == ""

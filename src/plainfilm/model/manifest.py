@@ -110,7 +110,7 @@ def read_metrics(data: bytes) -> RunMetrics:
         They are none; `Newer` where they have a newer version.
     """
     unnamed = {"format": RunMetrics.FORMAT, "version": 1}
-    return _typed(unnamed | parse(data, most=MOST), RunMetrics, "metrics")
+    return _typed(unnamed | parse(data, most=MOST), RunMetrics, "metrics.json")
 
 
 def _typed(values: Mapping[str, Any], kind: type[D], said: str) -> D:
@@ -120,7 +120,7 @@ def _typed(values: Mapping[str, Any], kind: type[D], said: str) -> D:
     if type(version) is not int or version < 1:
         raise Damaged(f"its {said} names no version")
     if version > kind.VERSION:
-        raise Newer(f"{said} of version {version}")
+        raise Newer(f"{said} version {version}")
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:

@@ -171,7 +171,7 @@ def check(
     if not (folder / STUDY).is_file():
         _check_new(folder)
         pipeline.check(store, out, [], {})
-    here = {str(row["name"]): str(row["sha256"]) for row in weights.listing() if row["present"] != "no"}
+    here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in backbones] or list(here))
     space = Space(backbones=names, input_sizes=_distinct(input_sizes), views=views, epochs=epochs, seed=seed)
     plan = Plan(space=space, folds=folds, trials=trials, hashes=here)
