@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import plainfilm
 from plainfilm.data import phantom
 from plainfilm.reporting import train
-from plainfilm.workflows import pipeline
 
 QUICK = ("--input-size", "96", "--epochs", "1")
 
@@ -32,13 +32,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def store(folder):
     phantom.write_phantoms(folder / "films", n=60, seed=2)
-    pipeline.ingest(folder / "films", folder / "s.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "films", folder / "s.h5", size=96, workers=1)
     return folder / "s.h5"
 
 
 @pytest.fixture(scope="module")
 def run(folder, store):
-    return pipeline.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
+    return plainfilm.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
 @pytest.fixture(scope="module")
 def bordered(folder):
     phantom.write_phantoms(folder / "bordered", n=100, seed=3, shortcut="border")
-    pipeline.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
     return folder / "bordered.h5"
 
 
@@ -230,7 +230,7 @@ def test_fail_on_sets_the_exit_code(asked, clean, trapped, call, bordered, folde
     phantom_store = folder / "clean.h5"
     if not phantom_store.exists():
         phantom.write_phantoms(folder / "clean", n=100, seed=3)
-        pipeline.ingest(folder / "clean", phantom_store, size=96, workers=1)
+        plainfilm.ingest(folder / "clean", phantom_store, size=96, workers=1)
     assert call("audit", phantom_store, "--out", "a", "--quiet", "--fail-on", asked)[0] == clean
     code, out, _ = call("audit", bordered, "--out", "b", "--quiet", "--json", "--fail-on", asked)
     assert code == trapped
@@ -253,7 +253,7 @@ def test_a_model_of_other_classes_is_not_compared_and_it_is_said(call, bordered,
     (folder / "others").mkdir(exist_ok=True)
     for name, of in (("LEFT", "COVID"), ("RIGHT", "NORMAL")):
         shutil.copytree(folder / "films" / of, folder / "others" / name, dirs_exist_ok=True)
-    pipeline.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
     code, out, _ = call(
         "audit", folder / "others.h5", "--model", run / "model.plainfilm", "--out", "m", "--quiet", "--json"
     )
@@ -276,7 +276,7 @@ def test_no_audit_leaves_the_verdict_out_and_an_audit_puts_it_beside_the_accurac
     [
         (["--fail-on", "sometimes"], "possible or not-to-be-believed; received sometimes"),
         (["--model", "nowhere.plainfilm"], "nowhere.plainfilm, which does not exist"),
-        (["--seed", "-1"], "seed of 0 or more"),
+        (["--seed", "-1"], "--seed from 0 to"),
     ],
 )
 def test_an_audit_that_cannot_be_meant_is_refused_and_leaves_nothing(flags, match, refused, store, tmp_path):
@@ -379,7 +379,7 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["info"], "PATH|path"),
         (["info", "nothing"], "does not exist"),
         (["demo", "--images", "3"], "at least 4"),
-        (["demo", "--seed", "-1"], "seed of 0 or more"),
+        (["demo", "--seed", "-1"], "--seed from 0 to"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(words, match, refused):
@@ -436,7 +436,7 @@ def test_a_comparison_that_cannot_be_meant_is_refused(flags, match, refused, sto
         (["--size", "-5"], "from 32 to 2048"),
         (["--on-bad", "explode"], "skip or fail"),
         (["--workers", "-1"], "workers"),
-        (["--seed", "-1"], "seed of 0 or more"),
+        (["--seed", "-1"], "--seed from 0 to"),
         (["--classes", "COVID,FLU"], "FLU"),
         (["--labels", "none.csv"], "none.csv"),
         (["--out", "."], "folder"),
