@@ -20,7 +20,7 @@ from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import detector
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.results.predictions import Prediction
 
