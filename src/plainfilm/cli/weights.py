@@ -1,6 +1,5 @@
 """`plainfilm weights list`, `fetch` and `import`."""
 
-import json
 from pathlib import Path
 from typing import Any
 

@@ -81,16 +81,16 @@ def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
 def _write_bundle(folder: Path, run: Finished) -> dict[str, Any]:
     """Write model.plainfilm with its card, card.md and checklists.html, and return the metrics."""
     detector = usual(run.trained_on, run.trained)
-    metrics, about, facts = _metrics(run, detector), _about(run), _facts(run)
-    told = convert(metrics, RunMetrics)
-    described = card.model_card(told, about, facts)
+    metrics = _metrics(run, detector)
+    known = card.Known(metrics=convert(metrics, RunMetrics), about=_about(run), card=_facts(run))
+    described = card.model_card(known)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
-    page.write(folder, "checklists.html", card.checklists_page(told, about, facts), {})
+    page.write(folder, "checklists.html", card.checklists_page(known), {})
     bundle.write(
         folder / "model.plainfilm",
         run.classifier,
-        about=about,
-        metrics=told,
+        about=known.about,
+        metrics=known.metrics,
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
         outliers=detector.to_bytes() if detector else b"",
@@ -280,7 +280,7 @@ def _title(store: Store) -> str:
 
 
 def _facts(run: Finished) -> card.Card:
-    recipe = _without_paths(run.trained.recipe).to_toml()
+    recipe = _without_paths(run.trained.recipe)
     return card.describe(
         run.store, rule=run.judged.rule, title=_title(run.store), folder=run.name, recipe=recipe, repeat=_repeat(run)
     )
