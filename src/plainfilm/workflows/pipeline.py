@@ -25,7 +25,6 @@ from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_fo
 from plainfilm.evidence.explanation.summary import Explanation, look
 from plainfilm.evidence.external import cohort
 from plainfilm.evidence.external import evaluate as elsewhere
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import backbones, encoder, recipes, signing
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
@@ -237,7 +236,7 @@ def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Pro
         store,
         trained.encoder,
         features=trained.features,
-        model=estimate(judged.metrics[judged.tested]["auroc"]),
+        model=judged.metrics[judged.tested].auroc,
         seed=trained.recipe.seed,
         advance=lambda done, every: progress("Auditing", done, every, ""),
     )
