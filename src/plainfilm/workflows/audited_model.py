@@ -7,7 +7,6 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.results import NotRun
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
@@ -63,4 +62,4 @@ def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
         group=store.group[rows],
         threshold=decision.threshold,
     )
-    return estimate(evaluate.score(scores, decision)["auroc"])
+    return evaluate.score(scores, decision).auroc

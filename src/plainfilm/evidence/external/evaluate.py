@@ -6,8 +6,8 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +21,7 @@ from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Asked
 from plainfilm.evidence.external.recalibration import Recalibration
-from plainfilm.evidence.external.transportability import METRICS, Travel, same_data, travel
+from plainfilm.evidence.external.transportability import Travel, same_data, travel
 from plainfilm.evidence.outliers.detector import opened
 from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.evidence.statistics.metrics import evaluate
@@ -29,10 +29,10 @@ from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
-_KEPT = ("ppv", "npv", "f1", "auprc", "brier", "ece")
 Advance = Callable[[int, int], None]
 
 
@@ -62,9 +62,9 @@ class Strange:
     own: tuple[Estimate, Estimate] | None
     reasons: Mapping[str, int]
     promise: str
-    without_refused: Mapping[str, Any]
+    without_refused: Metrics
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Give what `metrics.json` holds under "outliers"."""
         return {
             "refused": self.refused.as_dict(),
@@ -72,7 +72,7 @@ class Strange:
             "reasons": dict(self.reasons),
             "promise": self.promise,
             "own": self.own and {"refused": self.own[0].as_dict(), "flagged": self.own[1].as_dict()},
-            "without_refused": self.without_refused,
+            "without_refused": documents.plain(self.without_refused),
         }
 
 
@@ -87,8 +87,8 @@ class Elsewhere:
     asked: Asked
     answers: Answers
     decision: Decision
-    metrics: Mapping[str, Any]
-    internal: Mapping[str, Any]
+    metrics: Metrics
+    internal: Metrics
     missing: Sequence[str]
     travel: Travel
     rule: SourceRule
@@ -150,13 +150,12 @@ def answer(bundle: Bundle, asked: Asked, *, advance: Advance = lambda _done, _al
     )
 
 
-def internal(bundle: Bundle) -> dict[str, Any]:
-    """Give the metrics of a bundle's own test part, as `metrics.evaluate` gave them, with "n" and "groups"."""
-    kept = documents.plain(bundle.metrics.test)
-    return {name: kept[name] for name in ("n", "groups", *METRICS, *_KEPT)}
+def internal(bundle: Bundle) -> Metrics:
+    """Give the metrics of a bundle's own test part, without those of each class."""
+    return msgspec.structs.replace(bundle.metrics.test, confusion_matrix=(), per_class=None)
 
 
-def score(scores: Scores, decision: Decision) -> dict[str, Any]:
+def score(scores: Scores, decision: Decision) -> Metrics:
     """Compute every metric of some answers at the decision's threshold."""
     return evaluate(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
                     threshold=scores.threshold, group=scores.group)  # fmt: skip
