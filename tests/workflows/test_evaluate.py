@@ -11,9 +11,13 @@ import pytest
 from PIL import Image
 
 import plainfilm
+from made_external import own_metrics, write_bundle
+from made_networks import encoder_file, head
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
+from plainfilm.model import classifier
+from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.workflows import pipeline
 
 pytestmark = pytest.mark.slow
@@ -178,7 +182,7 @@ def test_a_store_gives_the_numbers_of_its_folder(folder, model, mountain, tested
     assert (folder / "mountain.h5").is_file()
 
 
-def test_of_the_models_own_store_only_the_test_part_is_used(folder, model):
+def test_of_the_models_own_store_only_the_test_set_is_used(folder, model):
     run = pipeline.evaluate(model, folder / "films.h5", folder / "own")
     own = json.loads((model.parent / "metrics.json").read_text())["splits"]["test"]
     assert run.metrics["splits"]["external"]["confusion_matrix"] == own["confusion_matrix"]
@@ -228,6 +232,22 @@ def test_recalibration_that_is_not_on_offer_is_an_error_and_leaves_nothing(ward,
     assert (code, out) == (1, "")
     assert "10 patients or unrelated images of each class" in err
     assert list(Path().iterdir()) == []
+
+
+def test_recalibration_is_refused_before_any_radiograph_is_answered(ward, model, tmp_path):
+    stages = []
+    with pytest.raises(CatalogError, match="--recalibrate. It needs 10 patients"):
+        pipeline.evaluate(model, ward, tmp_path / "x", mapping={"COVID-19": "COVID"}, recalibrate=True, workers=1, progress=lambda stage, *_: stages.append(stage))  # fmt: skip
+    assert set(stages) == {"Reading radiographs", "Looking for overlap"}
+
+
+def test_with_more_than_two_classes_recalibration_is_refused_before_anything_is_read(tmp_path):
+    decision = Decision(classes=("a", "b", "c"), positive=None)
+    path = encoder_file(tmp_path / "three.onnx", [np.full((8, 8), 1 / 64)] * 2, [0.0, 0.0])
+    network = classifier.join(path, head((np.eye(2, 3), [0.0, 0.0, 0.0])))
+    write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics={"splits": {"test": own_metrics(("a", "b", "c"), None)}})  # fmt: skip
+    with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+        pipeline.evaluate(tmp_path / "three.plainfilm", tmp_path / "no folder", tmp_path / "x", recalibrate=True)
 
 
 def test_what_cannot_be_meant_is_refused_before_anything_is_read(folder, model, mountain, tmp_path):

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
 from plainfilm import NOTICE
 from plainfilm.cli.options import AsJson, Map, Overwrite, Quiet, Signed, mapping_of
 from plainfilm.cli.output import typed
 from plainfilm.errors import UsageError
+from plainfilm.results.external import ExternalMetrics
 
 
 def predict(
@@ -128,7 +130,8 @@ def evaluate(
     if as_json:
         print(json.dumps(run.metrics))
         return
-    terminal.say("", *terminal.evaluated(run.metrics), "", f"Open {run.folder / 'report.html'}")
+    found = msgspec.convert(run.metrics, ExternalMetrics)
+    terminal.say("", *terminal.evaluated(found), "", f"Open {run.folder / 'report.html'}")
     terminal.say(terminal.styled(NOTICE, "dim"))
 
 

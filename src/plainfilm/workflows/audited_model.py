@@ -7,7 +7,6 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.results import NotRun
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
@@ -51,7 +50,7 @@ def _unlike(reason: str, encoder: Classifier | None) -> Comparison:
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
     """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
     if opened.manifest.get("data_fingerprint") == store.fingerprint:
-        return estimate(evaluate.internal(opened)["auroc"])
+        return evaluate.internal_metrics(opened).auroc
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))
@@ -63,4 +62,4 @@ def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
         group=store.group[rows],
         threshold=decision.threshold,
     )
-    return estimate(evaluate.score(scores, decision)["auroc"])
+    return evaluate.score(scores, decision).auroc

@@ -23,8 +23,8 @@ from plainfilm.evidence.audit import audit as auditing
 from plainfilm.evidence.audit.results import Audit
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import Explanation, look
-from plainfilm.evidence.external import cohort
-from plainfilm.evidence.external import evaluate as elsewhere
+from plainfilm.evidence.external import cohort, recalibrated_bundle
+from plainfilm.evidence.external import evaluate as external_evaluation
 from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import backbones, encoder, recipes, signing
 from plainfilm.model import bundle as bundles
@@ -33,8 +33,10 @@ from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import audit as audit_folder
 from plainfilm.reporting import compare as compared
-from plainfilm.reporting import evaluate as elsewhere_folder
+from plainfilm.reporting import environment, evaluate_page
+from plainfilm.reporting import evaluate as external_folder
 from plainfilm.reporting import train as run_folder
+from plainfilm.results import documents
 from plainfilm.workflows import audited_model
 from plainfilm.workflows.fit import check_recipe, cross_validate, fit, positive_class
 from plainfilm.workflows.progress import Progress, silent
@@ -347,27 +349,36 @@ def evaluate(
     started, folder, path = time.perf_counter(), Path(out), Path(source)
     _check_folder(folder, overwrite=overwrite)
     opened = bundles.load(bundle, require_signature=require_signature)
+    decision = opened.classifier.decision
+    if recalibrate:
+        external_evaluation.check_recalibration(decision)
     with (
         _new_folder(folder, overwrite=overwrite) as partial,
         _others(path, partial, opened, mapping or {}, labels, workers, progress) as (store, known),
     ):
         progress("Looking for overlap", 0, 1, "")
-        asked = cohort.choose(store, opened, known)
+        selected = cohort.select(store, opened, known)
+        if recalibrate:
+            external_evaluation.check_recalibration(decision, selected)
         progress("Looking for overlap", 1, 1, "")
-        answers = elsewhere.answer(opened, asked, advance=lambda done, every: progress("Answering", done, every, ""))
+        predictions = external_evaluation.predict(
+            opened, selected, advance=lambda done, every: progress("Answering", done, every, "")
+        )
         progress("Writing the report", 0, 1, "")
-        tested = elsewhere_folder.Tested(
-            bundle=opened,
-            found=elsewhere.examine(opened, asked, answers),
+        evaluation = external_evaluation.evaluate(opened, selected, predictions)
+        report = evaluate_page.ExternalReport(
+            evaluation=evaluation,
             model=Path(bundle).name,
             data=path.resolve().name,
-            name=folder.name,
+            folder=folder.name,
             command=command,
-            recalibrate=recalibrate,
+            recalibrated=recalibrated_bundle.recalibrate(opened, evaluation, fitted, created=environment.now())
+            if recalibrate and (fitted := evaluation.recalibration)
+            else None,
         )
-        metrics = elsewhere_folder.write(partial, tested, started=started)
+        metrics = external_folder.write(partial, report, started=started)
     progress("Writing the report", 1, 1, "")
-    return Run(folder, metrics)
+    return Run(folder, documents.plain(metrics))
 
 
 @contextlib.contextmanager
@@ -379,18 +390,18 @@ def _others(
     labels: str | Path | None,
     workers: int,
     progress: Progress,
-) -> Iterator[tuple[Store, cohort.Labels]]:
+) -> Iterator[tuple[Store, cohort.LabelMapping]]:
     """Open a store, or read a folder into one that is removed afterwards; with what its labels stand for."""
     if is_store(source):
         if labels is not None:
             raise UsageError("Expected --labels with a folder; received a store, which has its labels. Leave it out.")
         with Store(source) as store:
-            known = cohort.labels_of(store, opened, mapping)
+            known = cohort.map_store(store, opened, mapping)
             store.log_test_opening(f"evaluate, network {opened.classifier.key}")
             yield store, known
         return
     catalog = read_catalog([source], labels=Path(labels) if labels else None, one_class_will_do=True)
-    entries, known = cohort.entries(catalog, opened, mapping)
+    entries, known = cohort.map_catalog(catalog, opened, mapping)
     temporary = partial / "others.h5"
     filling.fill_store(
         dataclasses.replace(catalog, entries=entries),
