@@ -10,7 +10,7 @@ import plainfilm
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
 from plainfilm.evidence.external.recalibration import FOLDS
 from plainfilm.model.bundle import Bundle
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.figures import clinical_utility, evaluation
 from plainfilm.reporting.figures.canvas import Drawing

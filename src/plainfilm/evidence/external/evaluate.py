@@ -4,7 +4,7 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -22,7 +22,7 @@ from plainfilm.evidence.external.cohort import Cohort, damaged
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
 from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.statistics.intervals import IntArray, wilson
+from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
@@ -202,8 +202,15 @@ def score(scores: Scores, decision: Decision) -> Metrics:
                     threshold=scores.threshold, group=scores.group), Metrics)  # fmt: skip
 
 
-def check_recalibration(decision: Decision, cohort: Cohort | None = None) -> None:
-    """Refuse a recalibration that cannot be fitted: for the model's classes or, given them, for too few radiographs.
+def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: IntArray | None = None) -> None:
+    """Refuse a recalibration that cannot be fitted: by the model or, where they are given, by the radiographs.
+
+    Parameters
+    ----------
+    classes
+        Names (n) of the classes of the radiographs.
+    group
+        int64 (n), rows that are one draw; where it is not yet known each row counts alone.
 
     Raises
     ------
@@ -214,7 +221,9 @@ def check_recalibration(decision: Decision, cohort: Cohort | None = None) -> Non
     """
     if decision.positive is None:
         raise UsageError(f"Expected two classes for --recalibrate; the model has {len(decision.classes)}. Leave it out.")  # fmt: skip
-    if cohort and (reason := _no_recalibration(cohort, decision)):
+    is_positive = np.array([name == decision.positive for name in classes], np.int64)
+    reason = recalibration.why_not(is_positive, group_codes(group, len(classes))) if len(classes) else ""
+    if reason:
         raise CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
 
 
