@@ -235,13 +235,13 @@ def test_recalibration_that_is_not_on_offer_is_an_error_and_leaves_nothing(ward,
 
 def test_recalibration_is_refused_before_anything_is_read_where_a_class_has_too_few_files(ward, model, tmp_path):
     stages = []
-    with pytest.raises(CatalogError, match="there are 40 of the positive and 0 of the other"):
+    with pytest.raises(CatalogError, match="there are 20 of the positive and 0 of the other"):
         plainfilm.evaluate(model, ward, tmp_path / "x", mapping={"COVID-19": "COVID"}, recalibrate=True, progress=lambda stage, *_: stages.append(stage))  # fmt: skip
     assert stages == []
 
 
 def test_recalibration_is_refused_before_any_answer_where_a_class_has_too_few_patients(folder, model, tmp_path):
-    write_films(folder / "clinic", 24, seed=6)
+    write_films(folder / "clinic", 30, seed=6)
     copies = sorted((folder / "clinic" / NAMES["NORMAL"]).glob("*.jpg"))
     for path in copies[1:]:
         shutil.copy(copies[0], path)

@@ -24,6 +24,7 @@ from plainfilm.cli import (
 )
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
+from plainfilm.model.cpus import processors
 
 app = cyclopts.App(
     name="plainfilm",
@@ -50,6 +51,8 @@ weights_app.command(weights.weights_import, name="import")
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
+        os.environ.setdefault(threads, str(processors()))
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
