@@ -8,7 +8,7 @@ import pytest
 
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError, UsageError
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results.predictions import Prediction
 from plainfilm.serve.batching import BATCH, Judge
 from plainfilm.serve.decoder_pool import Decoders
 from waiting import WAIT_S, until
