@@ -7,7 +7,7 @@ from typing import Any
 # ONNX Runtime from 1.32 on tells its maker of every session, and keeps a device's number below HOME, unless it finds this set.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 NOTICE = "Research use only; not a medical device."  # beside every answer
 
 _WHERE = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, films, ugly
+from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.audit.results import Audit, NotRun, Verdict
 from plainfilm.reporting.report import (
@@ -37,7 +38,7 @@ PLAIN = Report(
     classes=FOUND.classes,
     positive=None,
     threshold=None,
-    test={"n": 3},
+    test=metrics(n=3),
     worth="Nobody knows.",
 )
 

@@ -19,7 +19,6 @@ from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.view_model import Counts
-from plainfilm.results import documents
 
 Values = dict[str, object]  # of a template
 
@@ -45,7 +44,7 @@ def write(out: Path, report: ExternalReport, versions: Mapping[str, str]) -> Non
         The folder cannot be written.
     """
     found = report.evaluation
-    lines = report_data.lines(found.predictions.scores, found.decision, documents.plain(found.external))
+    lines = report_data.lines(found.predictions.scores, found.decision, found.external)
     drawings = _draw(found, *lines)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
     pngs["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
@@ -104,11 +103,7 @@ def _head(found: ExternalEvaluation) -> Values:
 
 def _tables(found: ExternalEvaluation) -> Values:
     classes, positive, store = found.decision.classes, found.decision.positive, found.cohort.store
-    metrics, internal, matrix = (
-        documents.plain(found.external),
-        documents.plain(found.internal),
-        found.external.confusion_matrix,
-    )
+    metrics, internal, matrix = found.external, found.internal, found.external.confusion_matrix
     stands_for, left_out = found.cohort.labels.stands_for, found.cohort.labels.left_out
     return {
         "test": metrics,
@@ -156,7 +151,7 @@ def _draw(
 ) -> dict[str, Drawing | None]:
     use, fitted, positive = found.utility, found.recalibration, found.decision.positive
     bins = {"before": fitted.before_lines, "after": fitted.after_lines} if fitted else {}
-    point = evaluation.threshold_point(documents.plain(found.external), positive, found.threshold)
+    point = evaluation.threshold_point(found.external, positive, found.threshold)
     return {
         "roc": evaluation.roc(roc, point=point),
         "precision-recall": evaluation.precision_recall(precision_recall, prevalence=found.prevalence),

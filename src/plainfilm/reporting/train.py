@@ -27,6 +27,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment, formatting, page, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
+from plainfilm.results import documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
         "positive": decision.positive,
         "threshold": decision.threshold if decision.positive else None,
         "temperature": decision.temperature,
-        "splits": {part: judged.metrics[part] for part in (judged.tested, "validation")},
+        "splits": {part: documents.plain(judged.metrics[part]) for part in (judged.tested, "validation")},
         **({"folds": len(run.folds)} if run.folds else {}),
         "seconds": {"features": run.trained.features.seconds, "training": run.trained.fitted.seconds},
         "features_cached": run.trained.features.cached,

@@ -198,8 +198,8 @@ def internal_metrics(bundle: Bundle) -> Metrics:
 
 def score(scores: Scores, decision: Decision) -> Metrics:
     """Compute every metric of some predictions at the decision's threshold."""
-    return msgspec.convert(measure(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
-                    threshold=scores.threshold, group=scores.group), Metrics)  # fmt: skip
+    return measure(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
+                   threshold=scores.threshold, group=scores.group)  # fmt: skip
 
 
 def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: IntArray | None = None) -> None:
