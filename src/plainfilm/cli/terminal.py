@@ -186,8 +186,8 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
-        here, own = (shown(getattr(part, name).as_dict()) for part in (found.external, found.internal))
-        table.add_row(label, here, own, _lower(getattr(found.drop, name, UNDEFINED), in_percent=name in PERCENT))
+        here, own = (shown(part.estimates[name].as_dict()) for part in (found.external, found.internal))
+        table.add_row(label, here, own, _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT))
     yield table
     yield ""
     yield confusion(found.external.confusion_matrix, found.classes)

@@ -13,6 +13,7 @@ from plainfilm.results.metrics import (
     Accuracy,
     Auprc,
     Auroc,
+    Estimates,
     Groups,
     Metrics,
     Npv,
@@ -48,7 +49,7 @@ class Splits(Record, frozen=True, kw_only=True):
     external: Annotated[Metrics, Meta(description="Metrics on the external data.")]
 
 
-class InternalMetrics(Record, frozen=True, kw_only=True):
+class InternalMetrics(Estimates, frozen=True, kw_only=True):
     """Metrics of the model's own test set, as its bundle has them."""
 
     n: Annotated[Count, Meta(description="Radiographs.")]
@@ -65,7 +66,7 @@ class InternalMetrics(Record, frozen=True, kw_only=True):
     ece: Annotated[ShareEstimate, Meta(description="Expected calibration error over ten bins.")]
 
 
-class PerformanceDrop(Record, frozen=True, kw_only=True):
+class PerformanceDrop(Estimates, frozen=True, kw_only=True):
     """The model's own test set less the external data; positive where the metric is lower on the external data."""
 
     accuracy: Annotated[Estimate, Meta(description="Difference of the accuracies.")]
@@ -121,7 +122,7 @@ class ExternalOutliers(Record, frozen=True, kw_only=True):
     without_refused: Annotated[Metrics, Meta(description="Metrics without the radiographs that were refused.")]
 
 
-class CalibrationFit(Record, frozen=True, kw_only=True):
+class CalibrationFit(Estimates, frozen=True, kw_only=True):
     """How well probabilities fit."""
 
     brier: Annotated[ShareEstimate, Meta(description="Brier score.")]

@@ -337,6 +337,6 @@ def test_recalibration_is_refused_where_nothing_can_be_fitted(folder, bundle):
     with Store(write_store(folder / "few.h5", pictures(truth, seed=15), 1 - truth)) as store:
         found = examined(store, bundle)
         with pytest.raises(CatalogError, match="10 patients or unrelated images of each class; there are 5"):
-            evaluate.check_recalibration(found.decision, ["square"] * 25 + ["empty"] * 5, store.group)
+            evaluate.check_recalibration(found.decision, ["square"] * 5 + ["empty"] * 25, store.group)
     assert found.recalibration is None
     assert found.no_recalibration.startswith("It needs 10 patients")

@@ -1,22 +1,19 @@
-import msgspec
 import numpy as np
 import pytest
 from scipy.stats import norm
 
+import made_metrics
 from plainfilm.evidence.external.transportability import METRICS, compare, of_own_test_set
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.evidence.statistics.discrimination import delong
 from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.evidence.statistics.metrics import evaluate
-from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.estimate import Estimate
 
 
 def metrics(auroc, *, sensitivity=(0.9, 0.85, 0.94), specificity=(0.9, 0.85, 0.94), accuracy=(0.9, 0.87, 0.93)):
     named = {"auroc": auroc, "sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy}
-    known = {name: each if isinstance(each, Estimate) else Estimate(*each) for name, each in named.items()}
-    rest = dict.fromkeys(("ppv", "npv", "f1", "auprc", "brier", "ece"), UNDEFINED)
-    return Metrics(n=100, groups=100, **known, **rest)
+    return made_metrics.metrics(**{name: Estimate(*each) for name, each in named.items() if each is not None})
 
 
 def judged(*parts, **known):
@@ -91,19 +88,19 @@ def test_a_threshold_that_only_shifts_the_balance_is_no_loss():
 
 
 def test_a_class_that_is_missing_is_never_passed_over():
-    external = metrics(UNDEFINED, specificity=UNDEFINED, sensitivity=(0.60, 0.52, 0.68))
+    external = metrics(None, specificity=None, sensitivity=(0.60, 0.52, 0.68))
     drop, told = compare(OWN, external, missing=["NORMAL"])
     assert (told.verdict, told.level) == ("cannot be said", "caution")
     assert "There is no NORMAL among these radiographs" in told.sentence
     assert "Sensitivity 60.0 % (52.0 to 68.0), 30.0 points lower than on its own test set" in told.sentence
     assert not drop.auroc.is_known
-    assert "which the data do not show to differ" in judged(OWN, metrics(UNDEFINED, specificity=UNDEFINED), missing=["NORMAL"]).sentence  # fmt: skip
-    higher = metrics(UNDEFINED, sensitivity=UNDEFINED, specificity=(0.99, 0.97, 1.0))
+    assert "which the data do not show to differ" in judged(OWN, metrics(None, specificity=None), missing=["NORMAL"]).sentence  # fmt: skip
+    higher = metrics(None, sensitivity=None, specificity=(0.99, 0.97, 1.0))
     assert "Specificity 99.0 % (97.0 to 100.0), 9.0 points higher" in judged(OWN, higher, missing=["COVID"]).sentence
 
 
 def test_nothing_to_compare_with_is_said():
-    told = judged(metrics(UNDEFINED), metrics((0.9, 0.85, 0.93)))
+    told = judged(metrics(None), metrics((0.9, 0.85, 0.93)))
     assert (told.verdict, told.level) == ("cannot be said", "caution")
     assert "gives none to compare with" in told.sentence
 
@@ -113,10 +110,6 @@ def test_its_own_test_set_says_nothing_of_another_hospital():
     assert told.level == "caution"
     assert "says nothing about another hospital" in told.sentence
     assert not any(getattr(drop, name).is_known for name in METRICS)
-
-
-def measured(*answers, **known):
-    return msgspec.convert(evaluate(*answers, **known), Metrics)
 
 
 def covered(draw, truth, repeats):
@@ -158,6 +151,6 @@ def test_a_classifier_that_lost_nothing_is_rarely_said_to_have_lost():
         for n in (240, 200):
             labels = (rng.random(n) < 0.4).astype(int)
             chance = 1 / (1 + np.exp(-(rng.normal(size=n) + 3 * (labels - 0.5))))
-            parts.append(measured(1 - labels, np.stack([chance, 1 - chance], axis=1), classes=("COVID", "NORMAL"), positive="COVID", threshold=0.5, repeats=1))  # fmt: skip
+            parts.append(evaluate(1 - labels, np.stack([chance, 1 - chance], axis=1), classes=("COVID", "NORMAL"), positive="COVID", threshold=0.5, repeats=1))  # fmt: skip
         lost += judged(*parts).verdict in {"travels in part", "does not travel"}
     assert lost <= 0.08 * 200

@@ -42,8 +42,8 @@ def compare(
     sources
         Hospitals or collections that they come from.
     """
-    pairs = {name: (getattr(internal, name), getattr(external, name)) for name in METRICS}
-    drop = PerformanceDrop(**{name: independent_difference(*pair) for name, pair in pairs.items()})
+    own, other = internal.estimates, external.estimates
+    drop = PerformanceDrop(**{name: independent_difference(own[name], other[name]) for name in METRICS})
     if missing:
         sentence = _without(missing, external, drop)
         return drop, Transportability(verdict="cannot be said", level="caution", sentence=sentence)

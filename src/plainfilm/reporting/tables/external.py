@@ -8,7 +8,7 @@ from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import CalibrationFit, ExternalOutliers, PerformanceDrop, Verdict
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import Estimates, Metrics
 
 MINUS = "\N{MINUS SIGN}"
 VERDICTS: Mapping[Verdict, str] = {
@@ -52,18 +52,17 @@ class PairRow:
 
 def drops(external: Metrics, internal: Metrics, drop: PerformanceDrop) -> DropTable:
     """Lay out the differences, positive where the metric is lower on the external data."""
-    differences: dict[str, Estimate] = {name: getattr(drop, name) for name in drop.__struct_fields__}
-    ends = [end for each in differences.values() if each.is_known for end in (each.value, each.low, each.high)]
+    ends = [end for each in drop.estimates.values() if each.is_known for end in (each.value, each.low, each.high)]
     reach = next((step for step in _STEPS if max(map(abs, ends), default=0.0) <= step), _STEPS[-1])
     scale = (-reach, reach)
     rows = [
         DropRow(
             label=LABELS[name],
-            here=_cell(external, name),
-            own=_cell(internal, name),
+            here=_cell(name, external),
+            own=_cell(name, internal),
             drop=signed(each, scale, in_percent=name in PERCENT),
         )
-        for name, each in differences.items()
+        for name, each in drop.estimates.items()
     ]
     ticks = [(metrics.place(-reach, scale), "higher here"), (metrics.place(reach, scale), "lower here")]
     return DropTable(rows=rows, ticks=ticks, zero=metrics.place(0.0, scale))
@@ -106,9 +105,9 @@ def shown(share: Estimate) -> str:
     return f"{percent(share.value)} ({percent(share.low, unit=False)} to {percent(share.high, unit=False)})"
 
 
-def _pairs(first: Metrics | CalibrationFit, second: Metrics | CalibrationFit, names: Sequence[str]) -> list[PairRow]:
-    return [PairRow(label=LABELS[name], first=_cell(first, name), second=_cell(second, name)) for name in names]
+def _pairs(first: Estimates, second: Estimates, names: Sequence[str]) -> list[PairRow]:
+    return [PairRow(label=LABELS[name], first=_cell(name, first), second=_cell(name, second)) for name in names]
 
 
-def _cell(of: Metrics | CalibrationFit, name: str) -> Cell:
-    return metrics.cell(getattr(of, name).as_dict(), _WHOLE, in_percent=name in PERCENT)
+def _cell(name: str, of: Estimates) -> Cell:
+    return metrics.cell(of.estimates[name], _WHOLE, in_percent=name in PERCENT)
