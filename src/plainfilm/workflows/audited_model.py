@@ -1,16 +1,20 @@
 """The classifier of a bundle as `plainfilm audit --model` compares its probes with it."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit.results import NotRun
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
 from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
+from plainfilm.results.audit import Data, NotRun
 from plainfilm.results.estimate import Estimate
 
 _CHECK = "The model's own AUROC"
@@ -42,6 +46,16 @@ def comparison(store: Store, path: Path | None) -> Comparison:
     if classes != store.classes:
         return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
     return Comparison(encoder=own, auroc=_auroc(store, opened, path.name))
+
+
+def complete(found: AuditFindings, store: Store, compared: Comparison) -> AuditFindings:
+    """Add to an audit what the comparison could not do, and which store it is about."""
+    result = replace(
+        found.result,
+        not_run=(*found.result.not_run, *compared.not_run),
+        data=Data(store=store.path.name, fingerprint=store.fingerprint),
+    )
+    return dataclasses.replace(found, result=result)
 
 
 def _unlike(reason: str, encoder: Classifier | None) -> Comparison:

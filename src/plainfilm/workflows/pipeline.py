@@ -20,7 +20,7 @@ from plainfilm.data.ingest import Ingested
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.audit import audit as auditing
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import Explanation, look
 from plainfilm.evidence.external import cohort
@@ -35,6 +35,8 @@ from plainfilm.reporting import audit as audit_folder
 from plainfilm.reporting import compare as compared
 from plainfilm.reporting import evaluate as elsewhere_folder
 from plainfilm.reporting import train as run_folder
+from plainfilm.results import documents
+from plainfilm.results.audit import Audit
 from plainfilm.workflows import audited_model
 from plainfilm.workflows.fit import check_recipe, cross_validate, fit, positive_class
 from plainfilm.workflows.progress import Progress, silent
@@ -46,6 +48,13 @@ class Run:
 
     folder: Path
     metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRun(Run):
+    """A finished audit: its folder, its `audit.json`, and the same as a typed result."""
+
+    result: Audit
 
 
 def ingest(
@@ -232,7 +241,7 @@ def _interrupted(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.epochs")
 
 
-def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Progress) -> Audit:
+def _audit_trained(store: Store, trained: Trained, judged: Judged, progress: Progress) -> AuditFindings:
     return auditing.audit(
         store,
         trained.encoder,
@@ -260,7 +269,7 @@ def audit(
     overwrite: bool = False,
     command: str = "",
     progress: Progress = silent,
-) -> Run:
+) -> AuditRun:
     """Audit a store, and a classifier trained on it, and write `audit.html` and `audit.json`.
 
     Parameters
@@ -294,10 +303,10 @@ def audit(
             seed=seed,
             advance=lambda done, every: progress("Auditing", done, every, ""),
         )
-        found = dataclasses.replace(found, not_run=(*found.not_run, *asked.not_run))
+        found = audited_model.complete(found, opened, asked)
         with _new_folder(folder, overwrite=overwrite) as partial:
-            results = audit_folder.write(partial, opened, found, name=folder.name, command=command)
-    return Run(folder, results)
+            audit_folder.write(partial, found, store=opened.path.name, name=folder.name, command=command)
+    return AuditRun(folder, documents.plain(found.result), found.result)
 
 
 def evaluate(
