@@ -21,7 +21,7 @@ _CHECK = "The model's own AUROC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ComparedModel:
     """The classifier of a bundle as an audit uses it; without an encoder or AUROC, `not_run` says why."""
 
     encoder: Classifier | None = None
@@ -29,7 +29,7 @@ class Comparison:
     not_run: tuple[NotRun, ...] = ()
 
 
-def comparison(store: Store, path: Path | None) -> Comparison:
+def compared_model(store: Store, path: Path | None) -> ComparedModel:
     """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test part.
 
     Raises
@@ -38,17 +38,17 @@ def comparison(store: Store, path: Path | None) -> Comparison:
         Not a bundle.
     """
     if path is None:
-        return Comparison()
+        return ComparedModel()
     opened = bundle.load(path)
     own, classes = opened.classifier, opened.classifier.classes_
     if own.image_size != store.size:
         return _unlike(f"The model takes images of {own.image_size} px; the store has {store.size} px.", None)
     if classes != store.classes:
         return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
-    return Comparison(encoder=own, auroc=_auroc(store, opened, path.name))
+    return ComparedModel(encoder=own, auroc=_auroc(store, opened, path.name))
 
 
-def complete(found: AuditFindings, store: Store, compared: Comparison) -> AuditFindings:
+def complete(found: AuditFindings, store: Store, compared: ComparedModel) -> AuditFindings:
     """Add to an audit what the comparison could not do, and which store it is about."""
     result = replace(
         found.result,
@@ -58,8 +58,8 @@ def complete(found: AuditFindings, store: Store, compared: Comparison) -> AuditF
     return dataclasses.replace(found, result=result)
 
 
-def _unlike(reason: str, encoder: Classifier | None) -> Comparison:
-    return Comparison(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
+def _unlike(reason: str, encoder: Classifier | None) -> ComparedModel:
+    return ComparedModel(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
 
 
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:

@@ -294,7 +294,7 @@ def audit(
     _check_seed(seed)
     _check_folder(folder, overwrite=overwrite)
     with Store(store) as opened:
-        asked = audited_model.comparison(opened, Path(model) if model else None)
+        asked = audited_model.compared_model(opened, Path(model) if model else None)
         encoder_used = asked.encoder or _default_encoder(opened)
         found = auditing.audit(
             opened,
