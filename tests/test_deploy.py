@@ -23,7 +23,7 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 import numpy as np
 import plainfilm.serve.server, plainfilm.serve.dicom.node, plainfilm.data.decoding.radiograph_dicom, plainfilm.cli
-from plainfilm.model.lungs import LungFinder
+from plainfilm.model.lung_segmentation import LungFinder
 LungFinder().find(np.zeros((1, 256, 256), np.uint8))
 """
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+import made_outliers
 from plainfilm.data import phantom
-from plainfilm.data.rendering import strangers
 from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.evidence.outliers.detector import Detector, Turned, fit
 from plainfilm.evidence.outliers.feature_space import describe, limit, regress
@@ -397,8 +397,8 @@ def test_strangers_are_refused_and_turned_radiographs_flagged(tmp_path, monkeypa
     level = detector.judge(opened.encode(test), pixels=test).level
     assert (level == "refused").mean() <= 0.05
     assert (level != "ok").mean() <= 0.15
-    for kind in strangers.STRANGERS:
-        pixels = np.stack([square(strangers.draw(kind, seed)) for seed in range(8)])
+    for kind in made_outliers.KINDS:
+        pixels = np.stack([square(made_outliers.draw(kind, seed)) for seed in range(8)])
         assert (detector.judge(opened.encode(pixels), pixels=pixels).level != "ok").mean() >= 0.9, kind
     real = np.stack([square(each) for each in load_sample_images().images])
     assert (detector.judge(opened.encode(real)).level == "refused").all()

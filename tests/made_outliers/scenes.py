@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter
 
-from plainfilm.data.rendering.strange.sheet import (
+from made_outliers.sheet import (
     Gray,
     cloud,
     draw_size,

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from plainfilm.data.rendering.anatomy import Shape, smooth, tube
-from plainfilm.data.rendering.strange.sheet import (
+from made_outliers.sheet import (
     Gray,
     Points,
     Sheet,
@@ -12,6 +11,7 @@ from plainfilm.data.rendering.strange.sheet import (
     ellipse,
     lettered,
 )
+from plainfilm.data.rendering.anatomy import Shape, smooth, tube
 
 SOFT, BONE = 0.20, 0.55  # attenuation per cm at some 60 kVp
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from plainfilm.data.rendering.anatomy import Curve, Shape, smooth, tube
-from plainfilm.data.rendering.strange.sheet import (
+from made_outliers.sheet import (
     Field,
     Gray,
     Sheet,
     cloud,
     ellipse,
 )
+from plainfilm.data.rendering.anatomy import Curve, Shape, smooth, tube
 
 
 def ct_slice(rng: np.random.Generator) -> Gray:

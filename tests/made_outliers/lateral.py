@@ -3,8 +3,7 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from plainfilm.data.rendering.anatomy import Shape, smooth, tube
-from plainfilm.data.rendering.strange.sheet import (
+from made_outliers.sheet import (
     Gray,
     Sheet,
     as_film,
@@ -12,6 +11,7 @@ from plainfilm.data.rendering.strange.sheet import (
     draw_size,
     ellipse,
 )
+from plainfilm.data.rendering.anatomy import Shape, smooth, tube
 
 
 def lateral(rng: np.random.Generator) -> Gray:
