@@ -11,6 +11,7 @@ from plainfilm import NOTICE, __version__
 from plainfilm.cli import inspect_commands, model_commands, serve_command, training_commands
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
+from plainfilm.model.cpus import processors
 
 app = cyclopts.App(
     name="plainfilm",
@@ -46,6 +47,8 @@ weights_app.command(inspect_commands.weights_import, name="import")
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
+        os.environ.setdefault(threads, str(processors()))
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:

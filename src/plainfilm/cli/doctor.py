@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plainfilm.errors import WeightsError
 from plainfilm.model import weights
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 
 _LEAST_FREE_GB = 2.0
 _PARTS = (

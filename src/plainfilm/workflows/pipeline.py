@@ -30,6 +30,7 @@ from plainfilm.model import backbones, encoder, recipes, signing
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier, Trained
+from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import audit as audit_folder
 from plainfilm.reporting import compare as compared
@@ -111,7 +112,7 @@ def ingest(
         size=size,
         fit=fit,
         on_bad=on_bad,
-        workers=workers or encoder.processors(),
+        workers=workers or processors(),
         seed=seed,
         resplit=resplit,
         advance=lambda done, every: progress("Reading radiographs", done, every, ""),
@@ -397,7 +398,7 @@ def _others(
         temporary,
         size=opened.classifier.image_size,
         fit=cohort.fit_of(opened),
-        workers=workers or encoder.processors(),
+        workers=workers or processors(),
         only_test=True,
         advance=lambda done, every: progress("Reading radiographs", done, every, ""),
     )
