@@ -8,9 +8,11 @@ from cyclopts import Parameter
 
 from plainfilm.errors import UsageError
 
-Quiet = Annotated[bool, Parameter(help="No progress.", negative="")]
-AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="")]
-Overwrite = Annotated[bool, Parameter(help="Replace a folder that an earlier run wrote.", negative="")]
+Quiet = Annotated[bool, Parameter(help="No progress.", negative="", show_default=False)]
+AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="", show_default=False)]
+Overwrite = Annotated[
+    bool, Parameter(help="Replace a folder that an earlier run wrote.", negative="", show_default=False)
+]
 Signed = Annotated[
     Path | None, Parameter(help="A public key (PEM): go on only if the bundle is signed for it.", negative="")
 ]
@@ -21,8 +23,9 @@ Settings = Annotated[
     list[str],
     Parameter(
         name="--set",
-        help="Any value of the recipe, as KEY=VALUE: --set head.layers='dense 64, dropout 0.5'.",
+        help="Set any key of the recipe: --set head.layers='dense 64, dropout 0.5'. Repeat for more.",
         negative="",
+        show_default=False,
     ),
 ]
 Map = Annotated[
@@ -33,11 +36,6 @@ Map = Annotated[
         negative="",
     ),
 ]
-
-
-def value(text: str, key: str) -> Any:
-    """Describe an option that is short for a key of the recipe."""
-    return Parameter(help=f"{text} Short for --set {key}=….")
 
 
 def settings_of(given: Sequence[str]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import AsJson, Overwrite, Positive, Quiet, Settings, numbers, settings_of, value
+from plainfilm.cli.options import AsJson, Overwrite, Positive, Quiet, Settings, numbers, settings_of
 from plainfilm.cli.output import fail, load_keras, show_ingested, show_run, typed
+from plainfilm.cli.recipe_flags import NO_FLAGS, RECIPE, RecipeFlags, recipe_settings
 from plainfilm.errors import UsageError
 
 
@@ -113,25 +114,12 @@ def train(
     store: Path,
     *,
     out: Path,
-    recipe: str = "default",
-    backbone: Annotated[
-        str | None, value("A row of `plainfilm weights list`, or an ONNX file.", "backbone.name")
-    ] = None,
-    weights: Annotated[str | None, value("A file of weights.", "backbone.weights")] = None,
-    seed: Annotated[str | None, value("Of everything random in training.", "seed")] = None,
-    epochs: Annotated[str | None, value("Passes over the training part.", "training.epochs")] = None,
-    batch_size: Annotated[str | None, value("Images a step.", "training.batch_size")] = None,
-    learning_rate: Annotated[str | None, value("Of the optimizer.", "training.learning_rate")] = None,
-    loss: Annotated[str | None, value("crossentropy or mean_squared_error.", "training.loss")] = None,
-    optimizer: Annotated[str | None, value("adam, adamw, sgd, rmsprop or nadam.", "training.optimizer")] = None,
-    input_size: Annotated[str | None, value("Pixels the backbone sees.", "backbone.input_size")] = None,
-    threshold: Annotated[
-        str | None, value("A number, youden, accuracy or sensitivity:0.95.", "evaluation.threshold")
-    ] = None,
-    settings: Settings = [],  # noqa: B006 - cyclopts reads the default and never changes it
+    recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default",
+    flags: Annotated[RecipeFlags, Parameter(name="*")] = NO_FLAGS,
+    settings: Annotated[Settings, Parameter(group=RECIPE)] = [],  # noqa: B006 - cyclopts reads the default and never changes it
     positive: Positive = None,
     folds: int = 0,
-    resume: Annotated[bool, Parameter(negative="")] = False,
+    resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     audit: Annotated[
         bool, Parameter(negative="--no-audit", help="Run the probes and put their verdict beside the accuracy.")
     ] = True,
@@ -153,18 +141,15 @@ def train(
     recipe
         default, paper-mobilenet, paper-resnet50, darkcovidnet, robust, or a TOML file.
     folds
-        Cross-validate with so many folds: every radiograph is tested by a classifier that has not seen its patient, and
-        model.plainfilm joins the classifiers of all folds. 0: one training, tested on the test part.
+        Cross-validate with this many folds: every radiograph is tested by a classifier that has not seen its patient, and
+        model.plainfilm combines the classifiers of all folds. 0: one training, tested on the test set.
     resume
         Go on with a fine-tuning that was interrupted.
     """
     from plainfilm.cli import terminal
     from plainfilm.workflows import pipeline
 
-    named = {"backbone.name": backbone, "backbone.weights": weights, "seed": seed, "training.epochs": epochs, "training.batch_size": batch_size,
-             "training.learning_rate": learning_rate, "training.loss": loss, "training.optimizer": optimizer, "backbone.input_size": input_size,
-             "evaluation.threshold": threshold}  # fmt: skip
-    chosen = settings_of(settings) | {key: value for key, value in named.items() if value is not None}
+    chosen = recipe_settings(flags, settings)
     pipeline.check(store, out, [recipe], chosen, positive=positive, folds=folds, resume=resume, overwrite=overwrite)
     with terminal.Shown(quiet=quiet) as progress:
         load_keras(progress)
