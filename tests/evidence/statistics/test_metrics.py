@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from plainfilm.evidence.statistics.metrics import bootstrap, evaluate
+from plainfilm.evidence.statistics.intervals import bootstrap
+from plainfilm.evidence.statistics.metrics import evaluate
 
 METRICS = ["accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece"]
 OF_A_CLASS = METRICS[1:8]

@@ -7,23 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.calibration import calibration_error
-from plainfilm.evidence.statistics.curves import Curves, curves
-from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision, delong, delong_difference
+from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision
 from plainfilm.evidence.statistics.intervals import (
     FloatArray,
     IntArray,
     Measured,
-    bootstrap,
     check_level,
     group_codes,
     macro_average,
     mean,
     proportion,
-    wilson,
 )
 from plainfilm.results.estimate import Estimate
-
-__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "wilson"]
 
 
 def evaluate(
