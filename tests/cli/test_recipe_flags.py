@@ -10,6 +10,7 @@ from plainfilm.cli.recipe_flags import NO_FLAGS, RecipeFlags, recipe_settings
 from plainfilm.errors import UsageError
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import KEYS
+from plainfilm.workflows.parsing import settings_of
 
 FLAGGED = {key.flag: key for key in KEYS.values() if key.flag}
 VALUES = {  # for each flag, as typed, and as a recipe holds it
@@ -32,7 +33,8 @@ VALUES = {  # for each flag, as typed, and as a recipe holds it
 def parsed(*words):
     """Flags and texts of --set, as `train` gets them."""
     bound = app.parse_args(["train", "s.h5", "--out", "r", *words], exit_on_error=False, print_error=False)[1]
-    return recipe_settings(bound.arguments.get("flags", NO_FLAGS), bound.arguments.get("settings", []))
+    given = settings_of(bound.arguments["options"].settings)
+    return given | recipe_settings(bound.arguments.get("flags", NO_FLAGS))
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_nothing_given_sets_nothing_and_a_flag_wins_over_set():
     assert parsed("--set", "training.epochs=3", "--epochs", "5") == {"training.epochs": 5}
     assert parsed("--seed", "0", "--augment", "0") == {"seed": 0, "augmentation.views": 0}
     with pytest.raises(UsageError, match="KEY=VALUE"):
-        recipe_settings(NO_FLAGS, ["epochs"])
+        settings_of(["epochs"])
 
 
 @pytest.mark.parametrize("flag", FLAGGED)

@@ -4,15 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from plainfilm.cli.options import settings_of
 from plainfilm.model.recipe_schema import KEYS, RecipeKey
+from plainfilm.workflows.options import RECIPE
 
-RECIPE = Group(
-    "Recipe",
-    help="Each flag sets the key in brackets; its default holds where the recipe gives no value. All keys: docs/recipes.md.",
-)
 _FLAGGED = {
     each.flag.removeprefix("--").replace("-", "_"): each
     for each in sorted(KEYS.values(), key=lambda key: "." not in key.key)  # the seed last
@@ -52,13 +48,7 @@ class RecipeFlags(_Flags):  # type: ignore[misc]  # its fields are known only to
 NO_FLAGS = RecipeFlags()
 
 
-def recipe_settings(flags: RecipeFlags, given: Sequence[str]) -> dict[str, Any]:
-    """Join flags and the texts of --set, KEY=VALUE, to settings for `recipes.load`; a flag wins.
-
-    Raises
-    ------
-    UsageError
-        A text that is not KEY=VALUE.
-    """
+def recipe_settings(flags: RecipeFlags) -> dict[str, Any]:
+    """Give the flags that were given as settings for `recipes.load`, by the keys of the recipe."""
     chosen = {key.key: getattr(flags, name) for name, key in _FLAGGED.items()}
-    return settings_of(given) | {key: value for key, value in chosen.items() if value is not None}
+    return {key: value for key, value in chosen.items() if value is not None}

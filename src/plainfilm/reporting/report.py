@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Level
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.explanation.summary import Explanation
 from plainfilm.reporting import formatting, page
@@ -29,6 +28,7 @@ from plainfilm.reporting.tables import explanation as looked_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
@@ -65,7 +65,7 @@ class Report:
     validation: Mapping[str, Any] | None = None
     worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
-    audit: Audit | None = None  # None: not audited, and the page says so
+    audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
     where: str = formatting.WHERE["test"]  # what was kept for testing
     folds: int = 0  # of a cross-validation
@@ -145,7 +145,7 @@ class AuditPage:
     version: str
     command: str
     folder: str
-    audit: Audit
+    audit: AuditFindings
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
 
@@ -213,14 +213,14 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     OSError
         The folder cannot be written.
     """
-    values = {"report": audit, "shown": audit_tables.show(audit.audit), "level": OF_VERDICT[audit.audit.verdict]}
+    values = {"report": audit, "shown": audit_tables.show(audit.audit)}
     page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
 def _worth(of: Report) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    audited = "none" if of.audit is None else OF_VERDICT[of.audit.verdict]
+    audited = "none" if of.audit is None else of.audit.result.level
     return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 

@@ -8,23 +8,31 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from plainfilm.workflows.parsing import comma_separated, label_to_class, whole_numbers
+from plainfilm.workflows.parsing import comma_separated, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
 HIDDEN = Parameter(parse=False)  # for Python alone
+RECIPE = Group(
+    "Recipe",
+    help="Each flag sets the key in brackets; its default holds where the recipe gives no value. All keys: docs/recipes.md.",
+)
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
+Settings = Annotated[
+    Sequence[str] | Mapping[str, Any] | None, Parameter(name="--set", metavar="KEY=VALUE", group=RECIPE), texts
+]
 
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """Read folders of radiographs into one HDF5 store.
+    r"""Read folders of radiographs into one HDF5 store.
 
     Parameters
     ----------
     sources
-        Folders: CLASS/\\*, train|val|test/CLASS/\\*, one with a metadata.csv, or DICOM files; see docs/data.md.
+        Folders: CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
     out
         The store to write, NAME.h5; NAME.problems.csv is written beside it. An old store is replaced when the new one is whole.
     labels
@@ -62,7 +70,7 @@ class IngestOptions:
     on_bad: str = "skip"
     workers: int = 0
     seed: int = 0
-    resplit: bool = False
+    resplit: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 
 
@@ -79,7 +87,7 @@ class TrainOptions:
     recipe
         default, paper-mobilenet, paper-resnet50, darkcovidnet, robust, or a TOML file.
     settings
-        Keys of the recipe to set: {"training.epochs": 5, "seed": 1}.
+        Any value of the recipe, KEY=VALUE: head.layers='dense 64, dropout 0.5'. In Python: {"training.epochs": 5, "seed": 1}.
     positive
         The positive class, which sensitivity is about; by default the one that is not called normal. Two classes only.
     folds
@@ -107,14 +115,14 @@ class TrainOptions:
     store: Place
     out: Place
     _: KW_ONLY
-    recipe: str = "default"
-    settings: Annotated[Mapping[str, Any] | None, HIDDEN] = None
+    recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default"
+    settings: Settings = None
     positive: str | None = None
     folds: int = 0
-    resume: bool = False
+    resume: Flag = False
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None
-    overwrite: bool = False
+    overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 
@@ -133,7 +141,9 @@ class AuditOptions:
         A model.plainfilm whose encoder and accuracy are audited; without one the default backbone looks at the data alone.
     seed
         Random seed of the sample that the probes see, and of the cross-validation.
-    overwrite, command, progress
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
         As for `train`.
 
     Raises
@@ -147,7 +157,7 @@ class AuditOptions:
     _: KW_ONLY
     model: Place | None = None
     seed: int = 0
-    overwrite: bool = False
+    overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 
@@ -191,12 +201,14 @@ class EvaluateOptions:
     source: Place
     out: Place
     _: KW_ONLY
-    mapping: Annotated[Mapping[str, str] | None, label_to_class] = None
+    mapping: Annotated[
+        Sequence[str] | Mapping[str, str] | None, Parameter(name="--map", metavar="LABEL=CLASS"), texts
+    ] = None
     labels: Place | None = None
-    recalibrate: bool = False
+    recalibrate: Flag = False
     workers: int = 0
     require_signature: Annotated[Path | None, Parameter(metavar="PATH")] = None
-    overwrite: bool = False
+    overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 
@@ -215,7 +227,13 @@ class CompareOptions:
         Names of recipes or TOML files, with commas between: paper-mobilenet,default.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
-    settings, positive, overwrite, command, progress
+    settings
+        Any value of all recipes, KEY=VALUE, but the seed.
+    positive
+        The positive class, as for `train`.
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
         As for `train`.
     """
 
@@ -224,9 +242,9 @@ class CompareOptions:
     _: KW_ONLY
     recipe_names: Annotated[Sequence[str], Parameter(name="--recipes"), comma_separated]
     seeds: int = 5
-    settings: Annotated[Mapping[str, Any] | None, HIDDEN] = None
+    settings: Settings = None
     positive: str | None = None
-    overwrite: bool = False
+    overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 
@@ -297,7 +315,9 @@ class DemoOptions:
         Random seed of the radiographs, the split and the training.
     shortcut
         Plant a shortcut with the sick, such as hospital: the accuracy rises, and the sentence beside it says why that means nothing.
-    overwrite, command, progress
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
         As for `train`.
     """
 
@@ -306,6 +326,6 @@ class DemoOptions:
     images: int = 360
     seed: int = 0
     shortcut: str | None = None
-    overwrite: bool = False
+    overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent

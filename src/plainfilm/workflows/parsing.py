@@ -1,6 +1,6 @@
 """How options are read from the words of a command line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cyclopts import Parameter, Token
@@ -8,8 +8,12 @@ from cyclopts import Parameter, Token
 from plainfilm.errors import UsageError
 
 
+def _texts(_kind: Any, words: Sequence[Token]) -> list[str]:
+    return [word.value for word in words]
+
+
 def _names(_kind: Any, words: Sequence[Token]) -> list[str]:
-    return [name.strip() for word in words for name in word.value.split(",") if name.strip()]
+    return [name.strip() for word in words for name in word.value.split(",")]
 
 
 def _numbers(_kind: Any, words: Sequence[Token]) -> list[int]:
@@ -23,9 +27,18 @@ def _numbers(_kind: Any, words: Sequence[Token]) -> list[int]:
         ) from None
 
 
-def _mapping(_kind: Any, words: Sequence[Token]) -> dict[str, str]:
+def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
+    """Read LABEL=CLASS, with commas between for more; a mapping stays as it is.
+
+    Raises
+    ------
+    UsageError
+        A text of another form.
+    """
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
     chosen = {}
-    for text in (part for word in words for part in word.value.split(",")):
+    for text in (part for words in given for part in words.split(",")):
         label, sign, name = (word.strip() for word in text.partition("="))
         if not (label and sign and name):
             raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
@@ -33,6 +46,25 @@ def _mapping(_kind: Any, words: Sequence[Token]) -> dict[str, str]:
     return chosen
 
 
-comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", allow_repeating=True)
+def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Read KEY=VALUE; a mapping stays as it is.
+
+    Raises
+    ------
+    UsageError
+        A text of another form.
+    """
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
+    chosen = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"Expected --set KEY=VALUE; received {text}. Write for example --set training.epochs=5")
+        chosen[key.strip()] = value.strip()
+    return chosen
+
+
+comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)
 whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT")
-label_to_class = Parameter(name="--map", converter=_mapping, n_tokens=1, metavar="LABEL=CLASS", allow_repeating=True)
+texts = Parameter(converter=_texts, n_tokens=1)

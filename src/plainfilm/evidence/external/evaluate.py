@@ -15,7 +15,6 @@ from plainfilm.data.split import assign
 from plainfilm.evidence.evaluation import evaluate as judge
 from plainfilm.evidence.evaluation.clinical_utility import Utility
 from plainfilm.evidence.evaluation.evaluate import Scores
-from plainfilm.evidence.evaluation.severity import Level
 from plainfilm.evidence.evaluation.source_baseline import SourceRule, source_rule
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.evaluation.tested_part import tested
@@ -29,6 +28,7 @@ from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.severity import Level
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5

@@ -1,4 +1,4 @@
-"""The command that serves a bundle."""
+"""`plainfilm serve`."""
 
 import json
 import os

@@ -16,7 +16,8 @@ from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.model import bundle, recipes, weights
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.reporting import train
-from plainfilm.workflows import pipeline
+from plainfilm.workflows import checks, fit
+from waiting import WAIT_S
 
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
 QUICK = {"backbone.input_size": 96, "training.epochs": 2}
@@ -33,7 +34,7 @@ def folder(tmp_path_factory):
 
 def command(*words, cwd):
     return subprocess.run(
-        [sys.executable, "-m", "plainfilm.cli", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=True, timeout=200
+        [sys.executable, "-m", "plainfilm.cli", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=True, timeout=WAIT_S
     )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def run(folder, store):
 @pytest.fixture(scope="module")
 def again(folder, store, run):
     """The same training from the recipe that the first one wrote."""
-    return pipeline.train(store, folder / "again", recipe=str(run / "recipe.toml"))
+    return plainfilm.train(store, folder / "again", recipe=str(run / "recipe.toml"))
 
 
 def metrics_of(run):
@@ -110,7 +111,7 @@ def test_where_the_model_looked_is_measured_beside_the_audit_and_not_without_it(
     assert explained["faithfulness"]["sentence"].startswith("The picture is ")
     assert explained == again.metrics["explanation"]
     assert bundle.load(run / "model.plainfilm").classifier.looks_at_maps
-    plain = pipeline.train(store, folder / "not looked at", settings=QUICK, audit=False)
+    plain = plainfilm.train(store, folder / "not looked at", settings=QUICK, audit=False)
     assert "explanation" not in plain.metrics
 
 
@@ -188,7 +189,7 @@ def test_a_bundle_tells_nothing_of_the_machine_the_files_or_the_patients(folder,
     if not given.exists():
         given.symlink_to(weights.locate(BACKBONES["efficientnet_lite0"]).path)
     settings = {**QUICK, "backbone.weights": str(given)}
-    made = pipeline.train(store, folder / "private", settings=settings, command=f"plainfilm train {store}")
+    made = plainfilm.train(store, folder / "private", settings=settings, command=f"plainfilm train {store}")
     content = (made.folder / "model.plainfilm").read_bytes()
     with Store(store) as opened:
         secrets = {*opened.file, *opened.patient, *opened.sha256} - {""}
@@ -211,7 +212,7 @@ def test_the_folders_can_be_named_by_text_and_the_store_is_not_changed(folder, s
 
 
 def test_another_seed_gives_another_model(folder, store, again):
-    made = pipeline.train(store, folder / "seeded", recipe=str(again.folder / "recipe.toml"), settings={"seed": 5})
+    made = plainfilm.train(store, folder / "seeded", recipe=str(again.folder / "recipe.toml"), settings={"seed": 5})
     assert (made.folder / "predictions.csv").read_bytes() != (again.folder / "predictions.csv").read_bytes()
 
 
@@ -221,14 +222,14 @@ def test_training_and_threshold_never_look_at_the_test_part(store, monkeypatch):
     monkeypatch.setattr(Store, "rows", lambda self, part: (asked.append(part), rows(self, part))[1])
     with Store(store) as opened:
         openings = opened.test_openings()
-        pipeline.fit(opened, recipes.load("default", QUICK))
+        fit.fit(opened, recipes.load("default", QUICK), positive="COVID")
         assert opened.test_openings() == openings
     assert set(asked) == {"train", "validation"}
 
 
 def test_progress_is_reported_stage_by_stage(folder, store):
     seen = []
-    pipeline.train(store, folder / "watched", settings=QUICK, progress=lambda *step: seen.append(step))
+    plainfilm.train(store, folder / "watched", settings=QUICK, progress=lambda *step: seen.append(step))
     stages = list(dict.fromkeys(stage for stage, *_ in seen))
     assert stages == [
         "Preparing the backbone",
@@ -246,10 +247,10 @@ def test_progress_is_reported_stage_by_stage(folder, store):
 
 def test_an_old_run_is_replaced_only_when_asked_and_whole(folder, store, monkeypatch):
     out = folder / "replaced"
-    pipeline.train(store, out, settings=QUICK)
+    plainfilm.train(store, out, settings=QUICK)
     before = metrics_of(out)
     with pytest.raises(UsageError, match="--overwrite"):
-        pipeline.train(store, out, settings=QUICK)
+        plainfilm.train(store, out, settings=QUICK)
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -257,10 +258,10 @@ def test_an_old_run_is_replaced_only_when_asked_and_whole(folder, store, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(train, "write_report", full)
         with pytest.raises(OSError, match="No space"):
-            pipeline.train(store, out, settings=QUICK, overwrite=True)
+            plainfilm.train(store, out, settings=QUICK, overwrite=True)
     assert metrics_of(out) == before
 
-    pipeline.train(store, out, settings={**QUICK, "training.epochs": 1}, overwrite=True)
+    plainfilm.train(store, out, settings={**QUICK, "training.epochs": 1}, overwrite=True)
     assert len(table(out / "history.csv")) == 1
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
@@ -270,9 +271,9 @@ def test_a_folder_of_others_is_never_replaced(store, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for overwrite in (False, True):
         with pytest.raises(UsageError, match="has files in it. Name another"):
-            pipeline.train(store, tmp_path / "mine", overwrite=overwrite)
+            plainfilm.train(store, tmp_path / "mine", overwrite=overwrite)
         with pytest.raises(UsageError, match="has files in it. Name another"):
-            pipeline.compare(store, tmp_path / "mine", recipe_names=["default"], overwrite=overwrite)
+            plainfilm.compare(store, tmp_path / "mine", recipe_names=["default"], overwrite=overwrite)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
@@ -281,7 +282,7 @@ def test_demo_never_removes_radiographs_that_it_has_not_made(tmp_path):
     mine.mkdir(parents=True)
     (mine / "patient.png").write_bytes(b"precious")
     with pytest.raises(PlainfilmError, match="Name another"):
-        pipeline.demo(tmp_path, images=60, overwrite=True)
+        plainfilm.demo(tmp_path, images=60, overwrite=True)
     assert (mine / "patient.png").read_bytes() == b"precious"
 
 
@@ -309,7 +310,7 @@ def test_recipes_are_compared_over_seeds(folder, store):
     assert written["test_openings"] == openings + 1
     assert len(table(made.folder / "comparison.csv")) == 4
 
-    alone = pipeline.train(store, folder / "alone", settings={**QUICK, "seed": 1})
+    alone = plainfilm.train(store, folder / "alone", settings={**QUICK, "seed": 1})
     assert alone.metrics["splits"]["test"]["accuracy"]["value"] == written["recipes"][0]["accuracy"]["values"][1]
 
 
@@ -326,7 +327,7 @@ def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
             writer.writerow([row["file_name"], label, row["patient_id"], row["source"]])
     done = plainfilm.ingest(folder / "films", folder / "three.h5", labels=labels, size=96, workers=1)
     assert done.classes == ("COVID", "NORMAL", "OTHER")
-    made = pipeline.train(folder / "three.h5", folder / "three", settings=QUICK)
+    made = plainfilm.train(folder / "three.h5", folder / "three", settings=QUICK)
     metrics, test = made.metrics, made.metrics["splits"]["test"]
     assert (metrics["positive"], metrics["threshold"]) == (None, None)
     assert np.shape(test["confusion_matrix"]) == (3, 3)
@@ -357,15 +358,15 @@ def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
     ],
 )
 def test_the_positive_class_is_the_one_not_called_normal(classes, expected):
-    assert pipeline.positive_class(classes) == expected
+    assert checks.positive_class(classes) == expected
 
 
 def test_the_positive_class_can_be_named_where_there_are_two():
-    assert pipeline.positive_class(["COVID", "NORMAL"], "NORMAL") == "NORMAL"
+    assert checks.positive_class(["COVID", "NORMAL"], "NORMAL") == "NORMAL"
     with pytest.raises(UsageError, match="one of COVID, NORMAL; received covid"):
-        pipeline.positive_class(["COVID", "NORMAL"], "covid")
+        checks.positive_class(["COVID", "NORMAL"], "covid")
     with pytest.raises(UsageError, match="Expected two classes"):
-        pipeline.positive_class(["A", "B", "C"], "A")
+        checks.positive_class(["A", "B", "C"], "A")
 
 
 def test_the_library_has_the_verbs_of_the_command_line():

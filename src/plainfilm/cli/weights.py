@@ -1,54 +1,10 @@
-"""Commands that show what is there: info, doctor, weights."""
+"""`plainfilm weights list`, `fetch` and `import`."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from plainfilm.cli.options import (
-    AsJson,
-    Signed,
-)
-
-
-def info(path: Path, *, require_signature: Signed = None, as_json: AsJson = False) -> None:
-    """Show what a store, a bundle or a run holds.
-
-    Parameters
-    ----------
-    path
-        NAME.h5, model.plainfilm, or a run folder.
-    """
-    from plainfilm.cli import terminal
-    from plainfilm.workflows import info as contents
-
-    found = contents.describe(path, require_signature=require_signature)
-    if as_json:
-        print(json.dumps(found))
-    else:
-        terminal.say(*terminal.outline(found))
-
-
-def doctor(*, as_json: AsJson = False) -> None:
-    """Look over this machine: what is needed, what is here, what to do."""
-    import dataclasses
-
-    from plainfilm.cli import terminal
-    from plainfilm.cli.doctor import examine
-
-    with terminal.muted_native_logs():
-        findings = list(examine())
-    if as_json:
-        print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            terminal.say(
-                terminal.finding(
-                    finding.name, finding.found if finding.ok else f"{finding.found}. {finding.advice}", ok=finding.ok
-                )
-            )
-    if not all(finding.ok for finding in findings):
-        sys.exit(1)
+from plainfilm.cli.options import AsJson
 
 
 def weights_list(*, as_json: AsJson = False) -> None:

@@ -2,7 +2,7 @@ import importlib
 
 import pytest
 
-from plainfilm.cli import doctor
+from plainfilm.cli import machine
 from plainfilm.errors import WeightsError
 from plainfilm.model import weights
 from plainfilm.model.backbones import BACKBONES
@@ -15,7 +15,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 def findings():
-    return {found.name: found for found in doctor.examine()}
+    return {found.name: found for found in machine.examine()}
 
 
 def test_a_machine_that_has_everything_is_well(tmp_path):
@@ -53,7 +53,7 @@ def test_a_cache_that_cannot_be_written_is_found(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_found(monkeypatch):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: doctor.shutil._ntuple_diskusage(10**9, 10**9, 0))
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: machine.shutil._ntuple_diskusage(10**9, 10**9, 0))
     assert not findings()["Cache"].ok
 
 
@@ -68,7 +68,7 @@ def test_missing_default_weights_are_found_and_the_rest_is_still_told(monkeypatc
 
 
 def test_an_old_python_is_found(monkeypatch):
-    monkeypatch.setattr(doctor.sys, "version_info", (3, 10, 4))
+    monkeypatch.setattr(machine.sys, "version_info", (3, 10, 4))
     found = findings()["Python"]
     assert (found.ok, found.found) == (False, "3.10.4")
     assert "3.11 to 3.13" in found.advice
