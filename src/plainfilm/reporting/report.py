@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Level
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.explanation.summary import Explanation
 from plainfilm.reporting import formatting, page
@@ -30,6 +29,7 @@ from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
@@ -66,7 +66,7 @@ class Report:
     validation: Metrics | None = None
     worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
-    audit: Audit | None = None  # None: not audited, and the page says so
+    audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
     where: str = formatting.WHERE["test"]  # what was kept for testing
     folds: int = 0  # of a cross-validation
@@ -132,7 +132,6 @@ class Comparison:
     stability_means: str
     worth: str | None = None
     worth_level: Level = "none"
-    audit: Audit | None = None
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
@@ -140,16 +139,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """All that the page of `plainfilm audit` shows; `worth` says what else stands against the number."""
+    """All that the page of `plainfilm audit` shows."""
 
     title: str
     created: str
     version: str
     command: str
     folder: str
-    audit: Audit
-    worth: str | None = None
-    worth_level: Level = "none"
+    audit: AuditFindings
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
 
@@ -199,7 +196,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     """
     known = [[v for v in row.accuracy.values if math.isfinite(v)] for row in comparison.rows]
     scale = tables.round_scale([v for row in known for v in row])
-    values = _worth(comparison) | {
+    values = {
         "report": comparison,
         "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
         "strips": [[tables.place(v, scale) for v in row] for row in known],
@@ -217,14 +214,14 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     OSError
         The folder cannot be written.
     """
-    text = page.render("audit_page.html", _worth(audit) | {"report": audit})
-    page.write(out, "audit.html", text, {"audit": audit_figures.picture(audit.audit)})
+    values = {"report": audit, "shown": audit_tables.show(audit.audit)}
+    page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
-def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
+def _worth(of: Report) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    audited = "none" if of.audit is None else OF_VERDICT[of.audit.verdict]
+    audited = "none" if of.audit is None else of.audit.result.level
     return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 
