@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from msgspec import convert
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
-from plainfilm.reporting.formatting import LABELS, PERCENT
+from plainfilm.reporting.formatting import LABELS, PERCENT, WHERE
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.estimate import UNDEFINED, Estimate
@@ -114,11 +113,11 @@ def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> 
     return rows(table, columns=columns)
 
 
-def decision(metrics: Mapping[str, Any]) -> str:
+def decision(run: RunMetrics) -> str:
     """What the metrics above are about: the positive class and its threshold, or means over classes."""
-    if metrics["positive"] is None:
+    if run.positive is None:
         return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
-    return f"Positive means {metrics['positive']}, from a probability of {metrics['threshold']:.3f} on.\n"
+    return f"Positive means {run.positive}, from a probability of {run.threshold:.3f} on.\n"
 
 
 def styled(text: str, style: str) -> Text:
@@ -126,12 +125,11 @@ def styled(text: str, style: str) -> Text:
     return Text(text, style=style)
 
 
-def percent(metric: Mapping[str, float | None]) -> str:
+def percent(metric: Estimate) -> str:
     """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if metric["value"] is None:
+    if not metric.is_known:
         return "not defined"
-    value, low, high = (100 * float(metric[name] or 0) for name in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+    return f"{100 * metric.value:.1f} % ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
 def number(metric: Estimate | Mapping[str, float | None]) -> str:
@@ -140,13 +138,11 @@ def number(metric: Estimate | Mapping[str, float | None]) -> str:
     return "not defined" if value is None else f"{value:.3f} ({low or 0:.3f} to {high or 0:.3f})"
 
 
-def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
+def verdict(run: RunMetrics) -> list[Text]:
     """The accuracy, and beside it what it is worth."""
-    measured = f" on {images:,} images of the {where}, 95 % interval"
-    return [
-        Text.assemble(("Accuracy  ", "bold"), percent(accuracy), measured),
-        *worth(convert(metrics, RunMetrics), "Worth     "),
-    ]
+    measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
+    accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
+    return [accuracy, *worth(run, "Worth     ")]
 
 
 def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:
@@ -187,7 +183,7 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
-        here, own = (shown(part.estimates[name].as_dict()) for part in (found.external, found.internal))
+        here, own = (shown(part.estimates[name]) for part in (found.external, found.internal))
         table.add_row(label, here, own, _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT))
     yield table
     yield ""
@@ -227,15 +223,14 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
         yield Text(f"Missing here: {', '.join(found.missing_classes)}.", style="yellow")
 
 
-def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any], where: str) -> Table:
+def metric_table(run: RunMetrics) -> Table:
     """All metrics of what was kept for testing beside the validation part's."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in ("", f"{where} (95 % interval)", "validation"):
+    for heading in ("", f"{WHERE[run.tested]} (95 % interval)", "validation"):
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
-        if name in test:
-            table.add_row(label, shown(test[name]), shown(validation[name]))
+        table.add_row(label, *(shown(part.estimates[name]) for part in (run.test, run.splits["validation"])))
     return table
 
 

@@ -126,7 +126,7 @@ def test_the_drop_is_its_own_test_set_less_this(found):
     own = own_metrics()
     for name in METRICS:
         drop = getattr(found.drop, name)
-        assert drop.value == pytest.approx(own[name]["value"] - getattr(found.external, name).value)
+        assert drop.value == pytest.approx(getattr(own, name).value - getattr(found.external, name).value)
         assert drop.low < drop.value < drop.high
     assert found.transportability.verdict == "travels in part"
     assert found.transportability.level == "caution"

@@ -3,7 +3,6 @@
 from plainfilm.reporting.checklists.item import Answer
 from plainfilm.reporting.formatting import LABELS, isolated
 from plainfilm.reporting.run_facts import Known, count_of, estimate, has_interval
-from plainfilm.results.estimate import Estimate
 
 OPEN = Answer("open")
 _CORE = ("accuracy", "sensitivity", "specificity", "auroc")
@@ -34,7 +33,7 @@ def evaluation(known: Known) -> Answer:
 
 def uncertainty(known: Known) -> Answer:
     """How uncertainty is given: intervals by group, no tests."""
-    held = [has_interval(_metric(known, name)) for name in _CORE]
+    held = [has_interval(known.test.estimates[name]) for name in _CORE]
     if not any(held):
         return OPEN
     text = "95 % intervals, rows of one patient or copy counted as one draw: Wilson for shares, DeLong for AUROC."
@@ -82,9 +81,9 @@ def performance(known: Known) -> Answer:
 def diagnostic(known: Known) -> Answer:
     """Sensitivity and specificity with their intervals."""
     names = ("sensitivity", "specificity", "ppv", "npv")
-    if not any(_metric(known, name).is_known for name in names):
+    if not any(known.test.estimates[name].is_known for name in names):
         return OPEN
-    complete = all(has_interval(_metric(known, name)) for name in names)
+    complete = all(has_interval(known.test.estimates[name]) for name in names)
     return Answer("answered" if complete else "partly", f"{_numbers(known, names)} {_verdict(known)}", "result")
 
 
@@ -139,17 +138,12 @@ def limitations(known: Known) -> Answer:
     return Answer("partly", text, "limits")
 
 
-def _metric(known: Known, name: str) -> Estimate:
-    found: Estimate = getattr(known.test, name)
-    return found
-
-
 def _names(known: Known) -> list[str]:
-    return [label for name, label in LABELS.items() if _metric(known, name).is_known]
+    return [label for name, label in LABELS.items() if known.test.estimates[name].is_known]
 
 
 def _numbers(known: Known, names: tuple[str, ...]) -> str:
-    found = {name: estimate(name, _metric(known, name)) for name in names}
+    found = {name: estimate(name, known.test.estimates[name]) for name in names}
     written = [f"{LABELS[name]} {text}" for name, text in found.items() if text]
     return f"{', '.join(written)}."
 
