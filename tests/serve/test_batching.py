@@ -13,7 +13,7 @@ from plainfilm.serve.batching import BATCH, Judge
 from plainfilm.serve.decoder_pool import Decoders
 from waiting import WAIT_S, until
 
-BUNDLE = SimpleNamespace(manifest={"preprocessing": {"image_size": 8, "fit": "pad"}})
+PREPARE = SimpleNamespace(image_size=8, fit="pad")
 
 
 class Decoding:
@@ -37,7 +37,7 @@ class Decoding:
 class Predicting:
     """Stands for the predictor: keeps the batches that it is asked."""
 
-    bundle = BUNDLE
+    preprocessing = PREPARE
 
     def __init__(self):
         self.batches, self.gate, self.is_asked = [], threading.Event(), threading.Event()

@@ -24,7 +24,7 @@ _CONTROLS = re.compile(
 )  # a terminal obeys some; half a character cannot be printed
 
 
-def parse(data: bytes, *, most: int = 5000) -> dict[str, Any]:
+def parse(data: bytes, *, most: int = 5000) -> dict[str, object]:
     """Read a JSON object (RFC 8259) without what Python alone would take: NaN, two values under one key, numbers out of range.
 
     `most` values, a fifth of them lists and objects.
@@ -48,7 +48,7 @@ def parse(data: bytes, *, most: int = 5000) -> dict[str, Any]:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("two values under one key")
@@ -68,7 +68,7 @@ def _float(text: str) -> float:
     return value
 
 
-def _check_plain(whole: Mapping[str, Any]) -> None:
+def _check_plain(whole: Mapping[str, object]) -> None:
     level: list[Any] = [whole]
     for _ in range(_DEEPEST):
         inside = [each for value in level for each in _parts(value)]
@@ -113,7 +113,7 @@ def read_metrics(data: bytes) -> RunMetrics:
     return _typed(unnamed | parse(data, most=MOST), RunMetrics, "metrics.json")
 
 
-def _typed(values: Mapping[str, Any], kind: type[D], said: str) -> D:
+def _typed(values: Mapping[str, object], kind: type[D], said: str) -> D:
     version = values.get("version")
     if values.get("format") != kind.FORMAT:
         raise Damaged(f"its {said} is of another kind")

@@ -41,7 +41,7 @@ class BackboneWeights(Record, frozen=True, kw_only=True):
 
 
 class BackboneList(Document, frozen=True, kw_only=True):
-    """What `plainfilm weights list --json` prints."""
+    """Every backbone with its weights: what `weights list --json` prints."""
 
     FORMAT: ClassVar[str] = "plainfilm-backbones"
 
@@ -49,7 +49,7 @@ class BackboneList(Document, frozen=True, kw_only=True):
 
 
 class KeptWeights(Document, frozen=True, kw_only=True):
-    """What `plainfilm weights fetch --json` and `weights import --json` print."""
+    """Weights that came to this machine: what `weights fetch --json` and `weights import --json` print."""
 
     FORMAT: ClassVar[str] = "plainfilm-weights"
 

@@ -41,7 +41,7 @@ class Prediction(
 
     file: Annotated[str, Meta(description="The file.")]
     label: Annotated[str | None, Meta(description="The class at the threshold; null where there is no answer.")]
-    level: Annotated[str, Meta(description="ok, flagged, refused or unreadable.")]
+    level: Annotated[str, Meta(description="What was made of it: ok, flagged, refused or unreadable.")]
     probabilities: Annotated[Mapping[str, Share], Meta(description="Calibrated probability of each class.")]
     at_prevalence: Annotated[
         Share | None, Meta(description="Probability of the positive class at the stated prevalence.")

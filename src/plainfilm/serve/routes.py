@@ -55,7 +55,7 @@ class Service:
     telemetry: Telemetry
     limits: Limits
     is_ready: Callable[[], bool]
-    stow: Callable[..., tuple[int, Mapping[str, Any]]] | None = None
+    stow: Callable[..., tuple[int, Mapping[str, object]]] | None = None
     answer_s: float = 30.0
     body_s: float = 60.0
     details: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "details"))
