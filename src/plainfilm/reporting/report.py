@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Level
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.explanation.summary import Explanation
 from plainfilm.reporting import formatting, page
@@ -30,6 +29,7 @@ from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
@@ -66,7 +66,7 @@ class Report:
     validation: Metrics | None = None
     worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
-    audit: Audit | None = None  # None: not audited, and the page says so
+    audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
     where: str = formatting.WHERE["test"]  # what was kept for testing
     folds: int = 0  # of a cross-validation
@@ -132,7 +132,7 @@ class Comparison:
     stability_means: str
     worth: str | None = None
     worth_level: Level = "none"
-    audit: Audit | None = None
+    audit: AuditFindings | None = None
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
@@ -147,7 +147,7 @@ class AuditPage:
     version: str
     command: str
     folder: str
-    audit: Audit
+    audit: AuditFindings
     worth: str | None = None
     worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
@@ -224,7 +224,7 @@ def write_audit(audit: AuditPage, out: Path) -> None:
 def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    audited = "none" if of.audit is None else OF_VERDICT[of.audit.verdict]
+    audited = "none" if of.audit is None else of.audit.result.level
     return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 

@@ -12,11 +12,11 @@ from plainfilm.evidence.evaluation import clinical_utility as utility
 from plainfilm.evidence.evaluation import source_baseline as worth
 from plainfilm.evidence.evaluation import subgroup_attributes, subgroups
 from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.severity import Worth
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import Worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
