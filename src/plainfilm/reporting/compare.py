@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Judged, judge
-from plainfilm.evidence.evaluation.severity import LEVELS, Worth
 from plainfilm.model.classifier import Trained
 from plainfilm.reporting import environment
 from plainfilm.reporting.report import Comparison, RecipeResult, Spread, write_comparison
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.severity import LEVELS, Worth
 
 STABILITY = (
     "Stability is the share of test images that the trainings of a recipe, alike but for the seed, all answer alike: "
@@ -93,7 +93,7 @@ def _least_worth(attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequenc
     attempt, result = max(pairs, key=lambda pair: LEVELS.index(pair[1].worth.level))
     recipe, accuracy = attempt.trained.recipe, result.metrics["test"].accuracy.value
     told = f"{recipe.name} with seed {recipe.seed}, accuracy {100 * accuracy:.1f} %: {result.worth.sentence}"
-    return Worth(result.worth.level, told)
+    return Worth(level=result.worth.level, sentence=told)
 
 
 def _row(own: Sequence[Attempt], results: Sequence[Judged]) -> RecipeResult:

@@ -138,7 +138,7 @@ def _shown(share: Estimate) -> str:
 
 
 def _draw(shown: Page, found: Elsewhere) -> dict[str, Drawing | None]:
-    use, offered = found.utility, found.recalibration
+    use, offered = found.utility.result if found.utility else None, found.recalibration
     fits = {"before": offered.before, "after": offered.after} if offered else {}
     return {
         "roc": evaluation.roc(

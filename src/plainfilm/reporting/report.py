@@ -12,11 +12,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from plainfilm.evidence.audit.results import Audit
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Level
-from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.explanation.summary import Explanation
+from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting import formatting, page
 from plainfilm.reporting.figures import audit as audit_figures
 from plainfilm.reporting.figures import clinical_utility, evaluation
@@ -30,6 +29,7 @@ from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
@@ -66,7 +66,7 @@ class Report:
     validation: Metrics | None = None
     worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
-    audit: Audit | None = None  # None: not audited, and the page says so
+    audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
     where: str = formatting.WHERE["test"]  # what was kept for testing
     folds: int = 0  # of a cross-validation
@@ -84,9 +84,9 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
     reliability: Reliability | None = None
-    subgroups: Subgroups | None = None
-    utility: Utility | None = None  # None: more than two classes, or not asked for
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    subgroups: SubgroupFindings | None = None
+    utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
+    explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
@@ -132,7 +132,7 @@ class Comparison:
     stability_means: str
     worth: str | None = None
     worth_level: Level = "none"
-    audit: Audit | None = None
+    audit: AuditFindings | None = None
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
@@ -147,7 +147,7 @@ class AuditPage:
     version: str
     command: str
     folder: str
-    audit: Audit
+    audit: AuditFindings
     worth: str | None = None
     worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
@@ -224,14 +224,14 @@ def write_audit(audit: AuditPage, out: Path) -> None:
 def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    audited = "none" if of.audit is None else OF_VERDICT[of.audit.verdict]
+    audited = "none" if of.audit is None else of.audit.result.level
     return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
-    bins, utility = report.reliability, report.utility
-    hidden = report.explanation.faithfulness if report.explanation else None
+    bins, utility = report.reliability, report.utility.result if report.utility else None
+    hidden = report.explanation.result.faithfulness if report.explanation else None
     return {
         "roc": evaluation.roc(
             report.roc, point=evaluation.threshold_point(report.test, report.positive, report.threshold)

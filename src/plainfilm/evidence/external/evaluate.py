@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import assign
 from plainfilm.evidence.evaluation import evaluate as judge
-from plainfilm.evidence.evaluation.clinical_utility import Utility
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
 from plainfilm.evidence.evaluation.evaluate import Scores
-from plainfilm.evidence.evaluation.severity import Level
 from plainfilm.evidence.evaluation.source_baseline import SourceRule, source_rule
-from plainfilm.evidence.evaluation.subgroups import Subgroups
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.evaluation.tested_part import tested
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Asked, damaged
@@ -31,6 +30,7 @@ from plainfilm.model.classifier import Decision
 from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import Level
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
@@ -97,8 +97,8 @@ class Elsewhere:
     strange: Strange | None
     recalibration: Recalibration | None
     no_recalibration: str
-    subgroups: Subgroups
-    utility: Utility | None
+    subgroups: SubgroupFindings
+    utility: UtilityFindings | None
 
     @property
     def level(self) -> Level:

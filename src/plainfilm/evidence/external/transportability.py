@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from plainfilm.evidence.evaluation.severity import Level
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import Level
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 LITTLE = 0.05  # AUROC: a loss that is surely smaller than this is none to speak of
