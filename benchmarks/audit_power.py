@@ -32,15 +32,16 @@ def one(work: Path, images: int, shortcut: str | None, strength: float, seed: in
     plainfilm.ingest(folder / "films", folder / "s.h5", seed=seed)
     with Store(folder / "s.h5") as store:
         found = audit(store, default_encoder(store), seed=seed)
+    result = found.result
     shutil.rmtree(folder)
     return {
         "shortcut": shortcut,
         "strength": strength,
         "seed": seed,
         "images": images,
-        "verdict": found.verdict,
-        "cues": list(found.cues),
-        "seconds": found.seconds["total"],
+        "verdict": result.verdict,
+        "cues": list(result.cues),
+        "seconds": result.seconds["total"],
         "surely": {probe.name: round(probe.surely, 3) for probe in found.probes},
     }
 

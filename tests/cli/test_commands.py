@@ -648,7 +648,7 @@ def test_ctrl_c_in_training_is_one_line_and_leaves_no_run(store, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_run_killed_while_it_is_written_leaves_none_and_the_next_goes_on(call, store, tmp_path):
     code = (
-        "import os, sys; from plainfilm import cli; from plainfilm.evidence import run_folder;"
+        "import os, sys; from plainfilm import cli; from plainfilm.reporting import train as run_folder;"
         "run_folder.write_report = lambda *_: os.kill(os.getpid(), 9); sys.argv = ['plainfilm', *sys.argv[1:]]; cli.main()"
     )
     words = ["train", str(store), "--out", "r", *QUICK]

@@ -41,17 +41,14 @@ def audit(
     if as_json:
         print(json.dumps(run.metrics))
     else:
-        terminal.say(*terminal.audited(run.metrics), "", f"Open {run.folder / 'audit.html'}")
-    if run.metrics["verdict"] in worst:
+        terminal.say(*terminal.audited(run.result), "", f"Open {run.folder / 'audit.html'}")
+    if run.result.level in worst:
         sys.exit(1)
 
 
 def _fail_on(asked: str | None) -> tuple[str, ...]:
-    verdicts = {
-        None: (),
-        "possible": ("shortcut possible", "not to be believed"),
-        "not-to-be-believed": ("not to be believed",),
-    }
-    if asked not in verdicts:
+    """Levels of the verdict at which to fail."""
+    levels = {None: (), "possible": ("caution", "warning"), "not-to-be-believed": ("warning",)}
+    if asked not in levels:
         raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {asked}.")
-    return verdicts[asked]
+    return levels[asked]

@@ -13,12 +13,15 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from plainfilm.evidence.inference import context
+from plainfilm.reporting import formatting
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal
+from plainfilm.results.audit import Audit
+from plainfilm.results.estimate import Estimate
 from plainfilm.results.search import Search, Setting, TrialResult
+from plainfilm.results.severity import Level
 
 Item = TypeVar("Item")
-_VERDICTS = {"no shortcut found": "green", "shortcut possible": "yellow", "not to be believed": "red"}
-_STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
+_STYLES: dict[Level, str] = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
 class _Rate(ProgressColumn):
@@ -127,11 +130,10 @@ def percent(metric: Mapping[str, float | None]) -> str:
     return f"{value:.1f} % ({low:.1f} to {high:.1f})"
 
 
-def number(metric: Mapping[str, float | None]) -> str:
+def number(metric: Estimate | Mapping[str, float | None]) -> str:
     """A number with its interval: "0.973 (0.951 to 0.986)"."""
-    if metric["value"] is None:
-        return "not defined"
-    return "{:.3f} ({:.3f} to {:.3f})".format(*(float(metric[name] or 0) for name in ("value", "low", "high")))
+    value, low, high = map(formatting.number, formatting.triple(metric))
+    return "not defined" if value is None else f"{value:.3f} ({low or 0:.3f} to {high or 0:.3f})"
 
 
 def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
@@ -147,28 +149,28 @@ def worth(metrics: Mapping[str, Any], heading: str) -> Iterator[Text]:
         yield Text.assemble((" " * len(heading) if number else heading, f"bold {style}"), (said.sentence, style))
 
 
-def audited(found: Mapping[str, Any]) -> Iterator[Any]:
+def audited(found: Audit) -> Iterator[Text | Table | str]:
     """The verdict of an audit, its reasons, its probes and what could not run."""
-    yield Text.assemble(("Verdict   ", "bold"), (found["verdict"], f"bold {_VERDICTS[found['verdict']]}"))
-    yield Text(found["sentence"])
+    yield Text.assemble(("Verdict   ", "bold"), (found.verdict, f"bold {_STYLES[found.level]}"))
+    yield Text(found.sentence)
     yield ""
     yield (
         rows(
             [
-                {"probe": each["title"], "sees": each["sees"], "AUC (95 % interval)": number(each["auroc"])}
-                for each in found["probes"].values()
+                {"probe": each.title, "sees": each.sees, "AUC (95 % interval)": number(each.auroc)}
+                for each in found.probes.values()
             ],
             columns=("probe", "sees", "AUC (95 % interval)"),
         )
-        if found["probes"]
+        if found.probes
         else "No probe could run."
     )
-    if found["cues"]:
-        yield f"What tells the classes apart: {', '.join(found['cues'])}."
-    for reason in found["reasons"][:1]:
-        yield f"What would change it: {reason['advice']}"
-    for each in found["not_run"]:
-        yield Text(f"Could not run: {each['check']}. {each['reason']}", style="dim")
+    if found.cues:
+        yield f"What tells the classes apart: {', '.join(found.cues)}."
+    for reason in found.reasons[:1]:
+        yield f"What would change it: {reason.advice}"
+    for each in found.not_run:
+        yield Text(f"Could not run: {each.check}. {each.reason}", style="dim")
 
 
 def evaluated(found: Mapping[str, Any]) -> Iterator[Any]:

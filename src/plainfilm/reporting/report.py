@@ -12,9 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Level
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.explanation.summary import Explanation
 from plainfilm.reporting import formatting, page
@@ -29,6 +28,8 @@ from plainfilm.reporting.tables import explanation as looked_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
@@ -51,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that a report shows. Metrics (`test`, `validation`) are as `metrics.json` holds them under "splits"."""
+    """All that a report shows."""
 
     title: str
     created: str  # ISO 8601
@@ -61,11 +62,11 @@ class Report:
     classes: Sequence[str]
     positive: str | None  # None: more than two classes
     threshold: float | None
-    test: Mapping[str, Any]
-    validation: Mapping[str, Any] | None = None
+    test: Metrics
+    validation: Metrics | None = None
     worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
-    audit: Audit | None = None  # None: not audited, and the page says so
+    audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
     where: str = formatting.WHERE["test"]  # what was kept for testing
     folds: int = 0  # of a cross-validation
@@ -131,7 +132,7 @@ class Comparison:
     stability_means: str
     worth: str | None = None
     worth_level: Level = "none"
-    audit: Audit | None = None
+    audit: AuditFindings | None = None
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
@@ -146,7 +147,7 @@ class AuditPage:
     version: str
     command: str
     folder: str
-    audit: Audit
+    audit: AuditFindings
     worth: str | None = None
     worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
@@ -163,7 +164,7 @@ def write_report(report: Report, out: Path) -> None:
     """
     drawings = _draw(report)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
-    matrix = report.test.get("confusion_matrix") or []
+    matrix = report.test.confusion_matrix
     if matrix:
         pngs["confusion"] = evaluation.confusion(matrix, report.classes)
     if report.audit is not None:
@@ -171,7 +172,7 @@ def write_report(report: Report, out: Path) -> None:
     trainings = evaluation.trainings(report.history)
     values = _worth(report) | {
         "report": report,
-        "test": dict.fromkeys((*formatting.LABELS, "n", "groups")) | dict(report.test),
+        "test": report.test,
         "last_epoch": report.history[-1] if report.history else {},
         "trainings": len(trainings),
         "epochs": max(map(len, trainings), default=0),
@@ -223,7 +224,7 @@ def write_audit(audit: AuditPage, out: Path) -> None:
 def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
-    audited = "none" if of.audit is None else OF_VERDICT[of.audit.verdict]
+    audited = "none" if of.audit is None else of.audit.result.level
     return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
 
 

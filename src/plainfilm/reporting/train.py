@@ -14,7 +14,7 @@ import numpy as np
 
 import plainfilm
 from plainfilm.data.store import SPLITS, Store
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Scores, judge, score
 from plainfilm.evidence.explanation.summary import Explanation
 from plainfilm.evidence.external.training_fingerprints import Seen
@@ -27,6 +27,8 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment, formatting, page, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
+from plainfilm.results import documents
+from plainfilm.results.audit import Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class Finished:
     name: str
     command: str
     folds: Sequence[Fold] = ()  # of a cross-validation; then `trained` joins theirs
-    audit: Audit | None = None  # None: left out by --no-audit
+    audit: AuditFindings | None = None  # None: left out by --no-audit
     sign: Path | None = None  # a private key
     explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
 
@@ -129,7 +131,7 @@ def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
         "positive": decision.positive,
         "threshold": decision.threshold if decision.positive else None,
         "temperature": decision.temperature,
-        "splits": {part: judged.metrics[part] for part in (judged.tested, "validation")},
+        "splits": {part: documents.plain(judged.metrics[part]) for part in (judged.tested, "validation")},
         **({"folds": len(run.folds)} if run.folds else {}),
         "seconds": {"features": run.trained.features.seconds, "training": run.trained.fitted.seconds},
         "features_cached": run.trained.features.cached,
@@ -139,7 +141,7 @@ def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
             "sentence": judged.worth.sentence,
             "source_rule_accuracy": judged.rule.accuracy.as_dict(),
         },
-        **({"audit": run.audit.as_dict()} if run.audit else {}),
+        **({"audit": _unnamed(run.audit.result)} if run.audit else {}),
         **({"explanation": run.explanation.as_dict()} if run.explanation else {}),
         "outliers": _strangers(run, detector) if detector else None,
         "subgroups": judged.subgroups.as_dict(),
@@ -147,6 +149,11 @@ def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
         "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
         "versions": environment.versions(),
     }
+
+
+def _unnamed(audit: Audit) -> dict[str, Any]:
+    values = documents.plain(audit)
+    return {name: value for name, value in values.items() if name not in {"format", "version"}}
 
 
 def _strangers(run: Finished, detector: Detector) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Seconds, Share, ShareEstimate
-from plainfilm.results.severity import Verdict
+from plainfilm.results.severity import SEVERITY, Level, Verdict
 
 Sees = Literal["everything", "lungs", "no lungs", "coarse", "no image"]
+Whose = Literal["the model on the test part", "a head on the whole images"]
 
 
 class Reason(Record, frozen=True, kw_only=True):
@@ -22,12 +23,22 @@ class Reason(Record, frozen=True, kw_only=True):
     advice: Annotated[str, Meta(description="Which data would change the verdict.")]
     cue: Annotated[str | None, Meta(description="Name of the shortcut, where it can be named.")]
 
+    @property
+    def level(self) -> Level:
+        """How severe its verdict is."""
+        return SEVERITY[self.verdict]
+
 
 class ComparedWith(Record, frozen=True, kw_only=True, rename={"is_": "is"}):
     """The AUROC that the probes are compared with."""
 
     auroc: Annotated[ShareEstimate, Meta(description="AUROC of the classifier, or of what stands for it.")]
-    is_: Annotated[str, Meta(description="Whose AUROC it is.")]
+    is_: Annotated[Whose, Meta(description="Whose AUROC it is.")]
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is the classifier's own."""
+        return self.is_ == "the model on the test part"
 
 
 class Probe(Record, frozen=True, kw_only=True):
@@ -101,3 +112,8 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     lungs_found: Annotated[Share | None, Meta(description="Share of the sample whose lung fields were found.")]
     seconds: Annotated[Mapping[str, Seconds], Meta(description="Time by stage.")]
     data: Annotated[Data | None, Meta(description="The store, in audit.json alone.")] = None
+
+    @property
+    def level(self) -> Level:
+        """How severe the verdict is."""
+        return SEVERITY[self.verdict]

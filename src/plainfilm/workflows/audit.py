@@ -1,6 +1,5 @@
 """`plainfilm audit`: what an accuracy on a store is worth."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,9 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit as examine
 from plainfilm.model import backbones, encoder, recipes
 from plainfilm.reporting import audit as report
-from plainfilm.workflows.audited_model import Comparison, comparison
+from plainfilm.results import documents
+from plainfilm.results.audit import Audit
+from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete
 from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
@@ -21,8 +22,15 @@ class Plan:
 
     options: AuditOptions
     store: Store
-    model: Comparison
+    model: ComparedModel
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRun(Run):
+    """A finished audit: `result` is what `metrics` holds as plain values."""
+
+    result: Audit
 
 
 def plan(options: AuditOptions) -> Plan:
@@ -37,11 +45,11 @@ def plan(options: AuditOptions) -> Plan:
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
     store = Store(options.store)
-    model = comparison(store, Path(options.model) if options.model else None)
+    model = compared_model(store, Path(options.model) if options.model else None)
     return Plan(options=options, store=store, model=model, folder=folder)
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan) -> AuditRun:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model
     with plan.store as store:
@@ -52,10 +60,10 @@ def run(plan: Plan) -> Run:
             seed=options.seed,
             advance=lambda done, every: options.progress("Auditing", done, every, ""),
         )
-        found = dataclasses.replace(found, not_run=(*found.not_run, *model.not_run))
+        found = complete(found, store, model)
         with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            results = report.write(partial, store, found, name=plan.folder.name, command=options.command)
-    return Run(plan.folder, results)
+            report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
+    return AuditRun(plan.folder, documents.plain(found.result), found.result)
 
 
 def default_encoder(store: Store) -> encoder.Encoder:

@@ -10,10 +10,9 @@ from plainfilm.data import split
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.audit.audit import audit
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import Explanation, look
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
@@ -123,12 +122,12 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
     return trained, judged, openings, ()
 
 
-def _audit(plan: Plan, trained: Trained, judged: Judged) -> Audit:
+def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
     return audit(
         plan.store,
         trained.encoder,
         features=trained.features,
-        model=estimate(judged.metrics[judged.tested]["auroc"]),
+        model=judged.metrics[judged.tested].auroc,
         seed=plan.recipe.seed,
         advance=lambda done, every: plan.options.progress("Auditing", done, every, ""),
     )

@@ -1,10 +1,10 @@
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import verdict
-from plainfilm.evidence.audit.results import LeftOut, Probe
+from plainfilm.evidence.audit.findings import ProbeFinding
+from plainfilm.results.audit import LeftOut, Probe
 from plainfilm.results.estimate import Estimate
 
 YOURS = Estimate(0.99, 0.97, 1.0)
@@ -12,7 +12,8 @@ YOURS = Estimate(0.99, 0.97, 1.0)
 
 def _probe(name, surely, *, sees="no lungs", cue="", value=None):
     value = min(surely + 0.05, 1) if value is None else value
-    return Probe(name=name, title=name, sees=sees, auroc=Estimate(value, surely, 1), n=100, surely=surely, cue=cue)
+    result = Probe(title=name, sees=sees, auroc=Estimate(value, surely, 1), n=100)
+    return ProbeFinding(name=name, result=result, surely=surely, cue=cue)
 
 
 def _said(*probes, left_out=(), leak=None):
@@ -67,8 +68,8 @@ def test_a_corner_tag_is_named_where_the_strips_between_the_corners_tell_nothing
 
 def test_a_source_left_out_speaks_only_where_the_intervals_part():
     far = LeftOut(sources=("B",), recombined=False, auroc=Estimate(0.6, 0.5, 0.7), n=90)
-    near = dataclasses.replace(far, auroc=Estimate(0.9, 0.8, 0.96))
-    wide = dataclasses.replace(far, auroc=Estimate(0.6, 0.3, 0.98))
+    near = replace(far, auroc=Estimate(0.9, 0.8, 0.96))
+    wide = replace(far, auroc=Estimate(0.6, 0.3, 0.98))
     assert [_said(left_out=[one])[0] for one in (far, near, wide)] == [
         "not to be believed",
         "shortcut possible",
