@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import os
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from measuring import SHARED, finish, plainfilm, spread
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import made_outliers
 from plainfilm.data import images, phantom, split
-from plainfilm.data.rendering import strangers
 from plainfilm.data.store import Store
 from plainfilm.errors import ImageError
 from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.model import backbones, encoder
+from plainfilm.model.cpus import processors
 
 SIZE = 256
 COLLECTIONS = ("mixed", "darkcovidnet")
@@ -84,13 +89,13 @@ def ingested(work: Path, name: str) -> Path:
     if name == MADE:
         folder = work / MADE
         if not folder.is_dir():
-            phantom.write_phantoms(folder, n=800, seed=1, workers=encoder.processors())
+            phantom.write_phantoms(folder, n=800, seed=1, workers=processors())
     plainfilm("ingest", folder, "--out", path, "--quiet", cache=work / "cache")
     return path
 
 
 def drawn(count: int) -> dict[str, list[Pixels]]:
-    return {kind: [strangers.draw(kind, seed) for seed in range(count)] for kind in strangers.STRANGERS}
+    return {kind: [made_outliers.draw(kind, seed) for seed in range(count)] for kind in made_outliers.KINDS}
 
 
 def photographs(crops: int) -> list[Pixels]:

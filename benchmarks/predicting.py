@@ -22,7 +22,7 @@ from PIL import Image
 
 import plainfilm as library
 from measuring import SHARED, finish, plainfilm, run, spread
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 
 KERAS = """
 import sys, numpy as np, keras

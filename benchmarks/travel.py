@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import plainfilm
 from measuring import SHARED, finish
 from plainfilm.data.store import Store
 from plainfilm.evidence.external.training_fingerprints import Seen, Signatures
 from plainfilm.evidence.statistics.discrimination import delong, delong_difference
 from plainfilm.model import recipes
-from plainfilm.workflows import fit, pipeline
+from plainfilm.workflows import fit
 
 WAYS = {"darkcovidnet to mixed": ("darkcovidnet", "mixed"), "mixed to darkcovidnet": ("mixed", "darkcovidnet")}
 
@@ -64,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder) / f"{name}.h5" for name in ("mixed", "darkcovidnet")}
         for name, path in paths.items():
-            pipeline.ingest(SHARED / "data" / name, path, classes=["COVID", "NORMAL"])
+            plainfilm.ingest(SHARED / "data" / name, path, classes=["COVID", "NORMAL"])
         with Store(paths["mixed"]) as mixed, Store(paths["darkcovidnet"]) as dark:
             stores = {"mixed": mixed, "darkcovidnet": dark}
             results = {

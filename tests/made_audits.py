@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.evidence.audit.results import Audit, LeftOut, NotRun, Probe, Reason, Sees, Sources, Strip, Suspects
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 EVIL = "<script>alert('x')</script>"
 LONG = "Universitätsklinikum_ohne_Leerzeichen_" * 8

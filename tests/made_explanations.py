@@ -9,7 +9,7 @@ from made_audits import EVIL, LONG
 from plainfilm.evidence.explanation import attribution
 from plainfilm.evidence.explanation.faithfulness import ORDERS, Faithfulness
 from plainfilm.evidence.explanation.summary import Explanation, Film
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 LINE = np.linspace(1, 0.4, 6)
 FAITHFUL = Faithfulness(

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import plainfilm
 from plainfilm.data import phantom
 from plainfilm.reporting import train
-from plainfilm.workflows import pipeline
+from waiting import WAIT_S, until
 
 QUICK = ("--input-size", "96", "--epochs", "1")
 
@@ -32,13 +33,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def store(folder):
     phantom.write_phantoms(folder / "films", n=60, seed=2)
-    pipeline.ingest(folder / "films", folder / "s.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "films", folder / "s.h5", size=96, workers=1)
     return folder / "s.h5"
 
 
 @pytest.fixture(scope="module")
 def run(folder, store):
-    return pipeline.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
+    return plainfilm.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ HEAVY = "keras tensorflow onnxruntime sklearn scipy matplotlib h5py pydicom"
 def test_import_and_help_load_nothing_heavy(code):
     watch = f"import atexit, sys; atexit.register(lambda: print('LOADED', sorted(set({HEAVY.split()!r}) & set(sys.modules))))"
     done = subprocess.run(
-        [sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=WAIT_S
     )
     assert done.stdout.strip().endswith("LOADED []")
 
@@ -210,7 +211,7 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
 @pytest.fixture(scope="module")
 def bordered(folder):
     phantom.write_phantoms(folder / "bordered", n=100, seed=3, shortcut="border")
-    pipeline.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
     return folder / "bordered.h5"
 
 
@@ -230,7 +231,7 @@ def test_fail_on_sets_the_exit_code(asked, clean, trapped, call, bordered, folde
     phantom_store = folder / "clean.h5"
     if not phantom_store.exists():
         phantom.write_phantoms(folder / "clean", n=100, seed=3)
-        pipeline.ingest(folder / "clean", phantom_store, size=96, workers=1)
+        plainfilm.ingest(folder / "clean", phantom_store, size=96, workers=1)
     assert call("audit", phantom_store, "--out", "a", "--quiet", "--fail-on", asked)[0] == clean
     code, out, _ = call("audit", bordered, "--out", "b", "--quiet", "--json", "--fail-on", asked)
     assert code == trapped
@@ -253,7 +254,7 @@ def test_a_model_of_other_classes_is_not_compared_and_it_is_said(call, bordered,
     (folder / "others").mkdir(exist_ok=True)
     for name, of in (("LEFT", "COVID"), ("RIGHT", "NORMAL")):
         shutil.copytree(folder / "films" / of, folder / "others" / name, dirs_exist_ok=True)
-    pipeline.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
     code, out, _ = call(
         "audit", folder / "others.h5", "--model", run / "model.plainfilm", "--out", "m", "--quiet", "--json"
     )
@@ -276,7 +277,7 @@ def test_no_audit_leaves_the_verdict_out_and_an_audit_puts_it_beside_the_accurac
     [
         (["--fail-on", "sometimes"], "possible or not-to-be-believed; received sometimes"),
         (["--model", "nowhere.plainfilm"], "nowhere.plainfilm, which does not exist"),
-        (["--seed", "-1"], "seed of 0 or more"),
+        (["--seed", "-1"], "--seed from 0 to"),
     ],
 )
 def test_an_audit_that_cannot_be_meant_is_refused_and_leaves_nothing(flags, match, refused, store, tmp_path):
@@ -379,7 +380,7 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["info"], "PATH|path"),
         (["info", "nothing"], "does not exist"),
         (["demo", "--images", "3"], "at least 4"),
-        (["demo", "--seed", "-1"], "seed of 0 or more"),
+        (["demo", "--seed", "-1"], "--seed from 0 to"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(words, match, refused):
@@ -436,7 +437,7 @@ def test_a_comparison_that_cannot_be_meant_is_refused(flags, match, refused, sto
         (["--size", "-5"], "from 32 to 2048"),
         (["--on-bad", "explode"], "skip or fail"),
         (["--workers", "-1"], "workers"),
-        (["--seed", "-1"], "seed of 0 or more"),
+        (["--seed", "-1"], "--seed from 0 to"),
         (["--classes", "COVID,FLU"], "FLU"),
         (["--labels", "none.csv"], "none.csv"),
         (["--out", "."], "folder"),
@@ -574,7 +575,7 @@ def test_weights_without_a_network_are_an_error_that_says_three_ways_out(store, 
     nowhere = "http://127.0.0.1:9"
     started = process("train", store, "--out", "r", "--backbone", "resnet50", cwd=tmp_path, KERAS_HOME=str(tmp_path / "keras"),
                       http_proxy=nowhere, https_proxy=nowhere, HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere)  # fmt: skip
-    _, err = started.communicate(timeout=120)
+    _, err = started.communicate(timeout=WAIT_S)
     assert started.returncode == 1
     assert_one_line(err)
     for way in ("weights for resnet50", "Put that file into", "--weights FILE", "--backbone efficientnet_lite0"):
@@ -621,11 +622,8 @@ def test_a_training_that_diverges_says_what_to_lower(refused, store, tmp_path):
 
 
 def wait_for(path, pattern, started):
-    deadline = time.monotonic() + 90
-    while not list(path.glob(pattern)):
-        assert started.poll() is None, started.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: list(path.glob(pattern)) or started.poll() is not None)
+    assert started.poll() is None, started.communicate()
 
 
 @pytest.mark.slow
@@ -638,7 +636,7 @@ def test_ctrl_c_in_training_is_one_line_and_leaves_no_run(store, tmp_path):
     wait_for(cache, "features/*.npy", started)
     time.sleep(1)
     os.killpg(started.pid, signal.SIGINT)
-    out, err = started.communicate(timeout=60)
+    out, err = started.communicate(timeout=WAIT_S)
     assert started.returncode == 130
     assert_one_line(err)
     assert "Stopped" in err
@@ -655,7 +653,7 @@ def test_a_run_killed_while_it_is_written_leaves_none_and_the_next_goes_on(call,
     )
     words = ["train", str(store), "--out", "r", *QUICK]
     killed = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, timeout=WAIT_S, check=False
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "r").exists()
@@ -668,14 +666,14 @@ def test_a_reader_that_goes_away_is_no_error(flags, store, tmp_path):
     started = process("info", store, *flags, cwd=tmp_path)
     started.stdout.close()  # as in: plainfilm info … | head -0
     assert started.stderr.read() == ""
-    assert started.wait(timeout=60) == 1
+    assert started.wait(timeout=WAIT_S) == 1
 
 
 def test_the_program_can_be_started_by_its_name():
     script = Path(sys.executable).with_name("plainfilm")
     if not script.exists():
         pytest.skip("plainfilm is not installed as a command in this environment")
-    done = subprocess.run([script, "nonsense"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([script, "nonsense"], capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert done.returncode == 2
     assert_one_line(done.stderr)
 

@@ -19,6 +19,7 @@ from plainfilm.data import decoder_pool, decoder_process, images
 from plainfilm.data.decoder_pool import Decoders, DecodingError, read_few, read_many
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError, PlainfilmError, UsageError
+from waiting import WAIT_S, until
 
 FITTED = {"size": 64, "fit": "pad"}
 WILD = """
@@ -218,21 +219,14 @@ def test_a_process_ends_when_its_server_is_killed():
         "decoders.radiograph(b'x', size=9, fit='pad')\nprint(decoders._workers[0]._process.pid, flush=True)\nos.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert gone(int(done.stdout))
+    until(lambda: gone(int(done.stdout)))
 
 
 def gone(pid):
-    end = time.monotonic() + 60
-    while time.monotonic() < end and _runs(pid):
-        time.sleep(0.05)
-    return not _runs(pid)
-
-
-def _runs(pid):
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
-        return False
+        return True
 
 
 def test_the_process_loads_neither_networks_nor_learning_libraries():
@@ -447,7 +441,7 @@ def test_a_script_that_ends_in_the_midst_of_reading_ends_its_processes(tmp_path)
     job = subprocess.Popen([sys.executable, "-c", program, path], stderr=subprocess.PIPE, start_new_session=True)
     assert job.communicate()[1] == b""
     assert job.returncode == 0
-    assert group_is_gone(job.pid)
+    until(lambda: group_is_gone(job.pid))
 
 
 def test_ctrl_c_stops_the_job_and_its_processes(tmp_path):
@@ -461,20 +455,17 @@ def test_ctrl_c_stops_the_job_and_its_processes(tmp_path):
     )
     job.stdout.read(1)
     os.killpg(job.pid, signal.SIGINT)
-    _, heard = job.communicate(timeout=60)
+    _, heard = job.communicate(timeout=WAIT_S)
     assert job.returncode == -signal.SIGINT
     assert heard.count(b"Traceback") == 1
-    assert group_is_gone(job.pid)
+    until(lambda: group_is_gone(job.pid))
 
 
 def group_is_gone(group):
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
     return False
 
 
@@ -487,11 +478,10 @@ def test_a_process_ends_in_the_midst_of_a_file_when_its_parent_is_killed(tmp_pat
     )
     job = subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True)
     pid = int(job.stdout.readline())
-    while _used_s(pid) < 1:
-        time.sleep(0.05)
+    until(lambda: _used_s(pid) > 1)
     job.kill()
     job.communicate()
-    assert gone(pid)
+    until(lambda: gone(pid))
 
 
 def _used_s(pid):

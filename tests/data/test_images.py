@@ -229,7 +229,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=250, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     seed=st.sampled_from(SEEDS),
     edits=st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), min_size=1, max_size=8),
@@ -252,7 +252,7 @@ def test_altered_files_give_a_radiograph_or_an_image_error(
         assert found.pixels.shape == (32, 32)
 
 
-@settings(max_examples=150, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     head=st.sampled_from([b"", *(seed[:16] for seed in SEEDS), bytes(128) + b"DICM"]),
     tail=st.binary(max_size=400),

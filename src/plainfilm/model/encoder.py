@@ -19,7 +19,7 @@ from plainfilm.data.files import written_whole
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import weights
 from plainfilm.model.backbones import SCALINGS, Backbone
-from plainfilm.model.cpus import processors as processors  # others find it here
+from plainfilm.model.onnx_session import open_network
 
 BATCH = 8  # larger batches leave the processor's cache: measured 5 to 10 % slower at 32
 _EXPORT_VERSION = 2
@@ -103,14 +103,9 @@ class Encoder:
         weights_sha256: str,
         threads: int | None = None,
     ) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or processors()
-        options.log_severity_level = 3
         self.path, self.key, self.name = path, key, name
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_network(path, threads=threads)
         self.width = int(self._session.get_outputs()[0].shape[-1])
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

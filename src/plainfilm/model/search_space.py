@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import recipes
-from plainfilm.model.recipe_schema import Recipe, parse_layers
+from plainfilm.model.recipe_schema import KEYS, Recipe, parse_layers
 
 DEEPEST = 3  # hidden Dense layers
 WIDTHS = (32, 512)
 RATES = (1e-5, 1e-1)
 DROPOUT_MOST, DROPOUT_STEP = 0.7, 0.1
-ACTIVATIONS = ("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
-LOSSES = ("crossentropy", "mean_squared_error")
-OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
+ACTIVATIONS, LOSSES, OPTIMIZERS = (
+    KEYS[key].choices for key in ("head.activation", "training.loss", "training.optimizer")
+)
 BATCH_SIZES = (16, 32, 64, 128, 256)
 CLASS_WEIGHTS = ("none", "balanced")
 STARTS = ("default", "paper-mobilenet", "paper-resnet50")

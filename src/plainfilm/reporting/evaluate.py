@@ -15,7 +15,7 @@ from plainfilm.evidence.external.recalibration import Recalibration
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.reporting import environment, evaluate_page, report_data
 from plainfilm.reporting.evaluate_page import Page
 

@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from plainfilm.evidence.external.evaluate import Elsewhere, Strange
 from plainfilm.evidence.external.recalibration import FOLDS
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.reporting import page, report_data
 from plainfilm.reporting.figures import clinical_utility, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
@@ -18,6 +17,7 @@ from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.view_model import Counts
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 _WITHOUT = ("accuracy", "sensitivity", "specificity", "auroc", "brier")
 

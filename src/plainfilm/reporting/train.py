@@ -22,7 +22,7 @@ from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.evidence.outliers.fitting import refusals, usual
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Classifier, Trained
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment, formatting, page, report_data
 from plainfilm.reporting.model_card import card

@@ -7,10 +7,11 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.results import NotRun
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
-from plainfilm.evidence.statistics.intervals import Estimate, estimate
+from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
+from plainfilm.results.estimate import Estimate
 
 _CHECK = "The model's own AUROC"
 

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
+import plainfilm
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit
-from plainfilm.workflows import pipeline
 
 
 class Coarse:
@@ -29,7 +29,7 @@ def cache(tmp_path_factory):
 
 def _store(folder, shortcut, n=120):
     phantom.write_phantoms(folder / "films", n=n, seed=4, shortcut=shortcut)
-    pipeline.ingest(folder / "films", folder / "s.h5", seed=0)
+    plainfilm.ingest(folder / "films", folder / "s.h5", seed=0)
     return Store(folder / "s.h5")
 
 

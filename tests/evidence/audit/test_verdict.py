@@ -5,7 +5,7 @@ import pytest
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import verdict
 from plainfilm.evidence.audit.results import LeftOut, Probe
-from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.results.estimate import Estimate
 
 YOURS = Estimate(0.99, 0.97, 1.0)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+import plainfilm
 from plainfilm.data import images, phantom, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence.external import training_fingerprints
@@ -181,10 +182,9 @@ def test_a_long_list_is_searched_a_stretch_at_a_time(made, monkeypatch):
 @pytest.mark.slow
 def test_films_that_two_real_collections_share_are_found_and_no_others(shared, tmp_path):
     """COVID-CXNet took films from the ieee8023 collection; the normals of both come from other hospitals."""
-    from plainfilm.workflows import pipeline
 
-    pipeline.ingest(shared / "data" / "mixed", tmp_path / "mixed.h5", classes=["COVID", "NORMAL"])
-    pipeline.ingest(shared / "data" / "darkcovidnet", tmp_path / "dark.h5")
+    plainfilm.ingest(shared / "data" / "mixed", tmp_path / "mixed.h5", classes=["COVID", "NORMAL"])
+    plainfilm.ingest(shared / "data" / "darkcovidnet", tmp_path / "dark.h5")
     with Store(tmp_path / "mixed.h5") as mine, Store(tmp_path / "dark.h5") as other:
         matches = Seen.of(mine).find(other.sha256, Signatures.of(other, np.arange(len(other))))
         by_class = {name: int(matches.any[other.labels == k].sum()) for k, name in enumerate(other.classes)}

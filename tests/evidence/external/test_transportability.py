@@ -5,8 +5,9 @@ from scipy.stats import norm
 from plainfilm.evidence.external.transportability import METRICS, same_data, travel
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.evidence.statistics.discrimination import delong
-from plainfilm.evidence.statistics.intervals import Estimate, estimate, wilson
+from plainfilm.evidence.statistics.intervals import estimate, wilson
 from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.results.estimate import Estimate
 
 UNKNOWN = {"value": None, "low": None, "high": None}
 

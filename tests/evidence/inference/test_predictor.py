@@ -14,7 +14,6 @@ from made_files import dataset, dicom_bytes, endless_jpeg, written
 from plainfilm.data import decoder_pool, phantom
 from plainfilm.data.images import fitted
 from plainfilm.errors import BundleError, ImageError, UsageError
-from plainfilm.workflows import pipeline
 
 pytestmark = pytest.mark.slow
 QUICK = {"backbone.input_size": 96, "training.epochs": 3}
@@ -31,8 +30,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     phantom.write_phantoms(folder / "films", n=90, seed=4)
-    pipeline.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
-    return pipeline.train(folder / "s.h5", folder / "run", settings=QUICK, audit=False).folder
+    plainfilm.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
+    return plainfilm.train(folder / "s.h5", folder / "run", settings=QUICK, audit=False).folder
 
 
 @pytest.fixture(scope="module")

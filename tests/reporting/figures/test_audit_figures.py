@@ -9,8 +9,8 @@ from PIL import Image
 
 from made_audits import CLEAN, FOUND, NOTHING, films, probe, ugly
 from plainfilm.evidence.audit.results import Audit
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.reporting.figures.audit import picture
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 ORANGE, GREY, BLUE, RED, BROWN = (194, 65, 12), (75, 85, 100), (11, 92, 173), (163, 32, 26), (125, 75, 0)
 

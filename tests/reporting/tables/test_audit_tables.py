@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, films, probe, ugly
 from plainfilm.evidence.audit.results import NotRun
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.reporting.tables import audit as audit_tables
 from plainfilm.reporting.tables.audit import FIRST, FROM_CHANCE, LAST, show, spot
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 shares = st.floats(0, 1)
 

@@ -11,8 +11,8 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit import data_issues, probes, sources, verdict
 from plainfilm.evidence.audit.probes import ImageEncoder
 from plainfilm.evidence.audit.results import Audit, NotRun, Reason, Sources, Suspects
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.model.encoder import Features
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 SAMPLE = 600
 

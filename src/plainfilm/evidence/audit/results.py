@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.results.estimate import Estimate
 
 Verdict = Literal["no shortcut found", "shortcut possible", "not to be believed"]
 VERDICTS: tuple[Verdict, ...] = ("no shortcut found", "shortcut possible", "not to be believed")  # from best to worst

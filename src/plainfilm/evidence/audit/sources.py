@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from plainfilm.evidence.audit import ridge
 from plainfilm.evidence.audit.results import LeftOut, NotRun, Sources
-from plainfilm.evidence.statistics.intervals import Estimate, IntArray, bootstrap, group_codes, within_bounds
+from plainfilm.evidence.statistics.intervals import IntArray, bootstrap, group_codes, within_bounds
+from plainfilm.results.estimate import Estimate
 
 FEWEST = 10  # groups of a class in a source
 MOST_SOURCES = 30

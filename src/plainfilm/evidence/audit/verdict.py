@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit.results import VERDICTS, LeftOut, Probe, Reason, Verdict
-from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.results.estimate import Estimate
 
 NOTABLE = 0.6  # AUROC that a probe must surely reach to speak at all
 STRONG = 0.75  # and to say "not to be believed"

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.differences import difference, ratio, rest
-from plainfilm.evidence.statistics.intervals import Estimate, FloatArray, IntArray, check_level, group_codes, proportion
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, check_level, group_codes, proportion
+from plainfilm.results.estimate import Estimate
 
 PREVALENCES = np.geomspace(0.001, 0.5, 41)
 EXAMPLES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5)

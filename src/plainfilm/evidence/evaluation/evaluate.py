@@ -15,9 +15,9 @@ from plainfilm.evidence.evaluation import subgroup_attributes, subgroups
 from plainfilm.evidence.evaluation.clinical_utility import Utility
 from plainfilm.evidence.evaluation.severity import Worth
 from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.statistics.intervals import Estimate
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
+from plainfilm.results.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

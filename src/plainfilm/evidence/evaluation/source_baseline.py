@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.evaluation.severity import Worth
-from plainfilm.evidence.statistics.intervals import Estimate, wilson
+from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.results.estimate import Estimate
 
 NO_LEAK = Leakage(groups=0, images=0)
 

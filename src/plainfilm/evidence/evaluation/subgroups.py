@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.evaluation.subgroup_attributes import BANDS, CHILD, Texts
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate, FloatArray, IntArray, group_codes
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes
 from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 COMPARED = ("accuracy", "sensitivity", "specificity")

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageFilter
 
 from plainfilm.evidence.statistics import intervals
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.model.classifier import Classifier
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FloatArray = NDArray[np.float64]
 

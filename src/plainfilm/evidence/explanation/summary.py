@@ -12,9 +12,9 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.explanation import attribution
 from plainfilm.evidence.explanation.faithfulness import Faithfulness, faithfulness, mean_difference
 from plainfilm.evidence.statistics import intervals
-from plainfilm.evidence.statistics.intervals import Estimate
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.results.estimate import Estimate
 
 DRAWN = 12  # radiographs that the numbers rest on, dealt over the classes
 WRONG = 4  # wrong answers shown beside them

@@ -24,10 +24,11 @@ from plainfilm.evidence.external.cohort import Asked, damaged
 from plainfilm.evidence.external.recalibration import Recalibration
 from plainfilm.evidence.external.transportability import METRICS, Travel, same_data, travel
 from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.statistics.intervals import Estimate, estimate, wilson
+from plainfilm.evidence.statistics.intervals import estimate, wilson
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.results.estimate import Estimate
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5

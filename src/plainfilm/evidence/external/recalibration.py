@@ -14,7 +14,8 @@ from scipy.special import expit, logit
 from plainfilm.data.split import assign
 from plainfilm.evidence.statistics.calibration import calibration_error
 from plainfilm.evidence.statistics.curves import Curves, curves
-from plainfilm.evidence.statistics.intervals import Estimate, FloatArray, IntArray, group_codes, mean, student, variance
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, mean, student, variance
+from plainfilm.results.estimate import Estimate
 
 FOLDS = 10
 FEWEST = 10  # patients or unrelated images of each class

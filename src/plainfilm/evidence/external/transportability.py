@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from plainfilm.evidence.evaluation.severity import Level
 from plainfilm.evidence.statistics.differences import independent_difference
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate, estimate
+from plainfilm.evidence.statistics.intervals import estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 LITTLE = 0.05  # AUROC: a loss that is surely smaller than this is none to speak of

@@ -20,7 +20,7 @@ from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 
 BLOCK = 32  # radiographs a step

@@ -12,25 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri, stdtrit
 
+from plainfilm.results.estimate import UNDEFINED, Estimate
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 BLOCK_NUMBERS = 2**17  # row weights held at once by the bootstrap: 1 MB, a few times over
 SMALLEST_VARIANCE = 1e-30  # below this it is rounding
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number and the interval it is believed to lie in; all three are NaN where the number is not defined."""
-
-    value: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Return `value`, `low` and `high` for JSON, with None in place of NaN."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if np.isnan(number) else float(number) for name, number in numbers.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +27,6 @@ class Measured:
 
     estimate: Estimate
     influence: FloatArray
-
-
-UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 def group_codes(group: ArrayLike | None, rows: int) -> IntArray:

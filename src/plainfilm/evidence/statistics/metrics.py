@@ -10,7 +10,6 @@ from plainfilm.evidence.statistics.calibration import calibration_error
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision, delong, delong_difference
 from plainfilm.evidence.statistics.intervals import (
-    Estimate,
     FloatArray,
     IntArray,
     Measured,
@@ -22,6 +21,7 @@ from plainfilm.evidence.statistics.intervals import (
     proportion,
     wilson,
 )
+from plainfilm.results.estimate import Estimate
 
 __all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "wilson"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from plainfilm.evidence.audit.results import Audit, Probe, Reason, Sees, Verdict
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.reporting.formatting import decimal, isolated, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Count
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FILMS = 4  # pictures a row
 FILM_PX = 128  # longest side of one: twice what the page gives it

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, Example, Utility
-from plainfilm.evidence.statistics.intervals import Estimate
 from plainfilm.reporting.formatting import MISSING, NARROW_SPACE, number
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
+from plainfilm.results.estimate import Estimate
 
 _WHOLE = (0.0, 1.0)
 

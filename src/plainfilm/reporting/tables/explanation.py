@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from plainfilm.evidence.explanation import attribution
 from plainfilm.evidence.explanation.faithfulness import CENTRE, MAP, ORDERS, RANDOM
 from plainfilm.evidence.explanation.summary import Explanation, Film
-from plainfilm.evidence.statistics.intervals import Estimate
 from plainfilm.reporting.formatting import NARROW_SPACE, number
+from plainfilm.results.estimate import Estimate
 
 NAMES = {MAP: "what the picture marks first", RANDOM: "random spots first", CENTRE: "the middle of the film first"}
 SWATCHES = {MAP: "s0", RANDOM: "sm d2", CENTRE: "s1 d1"}

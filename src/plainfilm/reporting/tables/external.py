@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from plainfilm.evidence.external.recalibration import Fit
-from plainfilm.evidence.statistics.intervals import Estimate
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal, number, percent, triple
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
+from plainfilm.results.estimate import Estimate
 
 MINUS = "\N{MINUS SIGN}"
 _WHOLE = (0.0, 1.0)

@@ -12,10 +12,10 @@ from plainfilm.evidence.evaluation.subgroups import (
     Subgroup,
     Subgroups,
 )
-from plainfilm.evidence.statistics.intervals import Estimate
 from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
+from plainfilm.results.estimate import Estimate
 
 TITLES = {"sex": "Sex", "age": "Age, years", "view": "View", "source": "Source", "manufacturer": "Manufacturer"}
 

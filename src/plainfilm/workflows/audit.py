@@ -1,0 +1,67 @@
+"""`plainfilm audit`: what an accuracy on a store is worth."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data.store import Store
+from plainfilm.evidence.audit.audit import audit as examine
+from plainfilm.model import backbones, encoder, recipes
+from plainfilm.reporting import audit as report
+from plainfilm.workflows.audited_model import Comparison, comparison
+from plainfilm.workflows.checks import check_out, check_seed
+from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.options import AuditOptions
+from plainfilm.workflows.verb import Run, verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An audit that can begin: the open store, and the classifier that its probes are compared with."""
+
+    options: AuditOptions
+    store: Store
+    model: Comparison
+    folder: Path
+
+
+def plan(options: AuditOptions) -> Plan:
+    """Check the options; open the store and the bundle.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    folder = Path(options.out)
+    check_seed(options.seed)
+    check_out(folder, overwrite=options.overwrite)
+    store = Store(options.store)
+    model = comparison(store, Path(options.model) if options.model else None)
+    return Plan(options=options, store=store, model=model, folder=folder)
+
+
+def run(plan: Plan) -> Run:
+    """Run the probes, reach the verdict and write the folder."""
+    options, model = plan.options, plan.model
+    with plan.store as store:
+        found = examine(
+            store,
+            model.encoder or default_encoder(store),
+            model=model.auroc,
+            seed=options.seed,
+            advance=lambda done, every: options.progress("Auditing", done, every, ""),
+        )
+        found = dataclasses.replace(found, not_run=(*found.not_run, *model.not_run))
+        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
+            results = report.write(partial, store, found, name=plan.folder.name, command=options.command)
+    return Run(plan.folder, results)
+
+
+def default_encoder(store: Store) -> encoder.Encoder:
+    """Open the backbone of the default recipe at the size of a store's images."""
+    backbone = backbones.find(recipes.load("default").backbone.name)
+    return encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size))
+
+
+audit = verb(AuditOptions, plan, run)
