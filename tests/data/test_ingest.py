@@ -608,14 +608,14 @@ INGEST = """
 import os, signal, sys
 from pathlib import Path
 import plainfilm
-from plainfilm.data import ingest, store_writing
+from plainfilm.data import ingest, store_writer
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 source, out, moment, workers = sys.argv[1:]
 if moment == "finish":
-    store_writing.StoreWriter._compact = die
+    store_writer.StoreWriter._compact = die
 elif moment == "problems":
     ingest.csv.writer = die
 elif moment == "rename":
