@@ -1,8 +1,11 @@
 import json
 import math
+import re
+import runpy
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,9 +14,11 @@ from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.metrics import RunMetrics
 
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
+write_docs = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "write_docs.py"))
 
 
 class Small(Document, frozen=True, kw_only=True):
@@ -73,7 +78,12 @@ def test_anything_else_is_one_line(text, said):
 
 @pytest.mark.parametrize(
     ("file", "kind"),
-    [("run/metrics.json", RunMetrics), ("folds/metrics.json", RunMetrics), ("audit/audit.json", Audit)],
+    [
+        ("run/metrics.json", RunMetrics),
+        ("folds/metrics.json", RunMetrics),
+        ("evaluate/metrics.json", ExternalMetrics),
+        ("audit/audit.json", Audit),
+    ],
 )
 def test_what_0_1_0_wrote_is_read_and_written_key_by_key(file, kind):
     text = (OLD / file).read_text(encoding="utf-8")
@@ -81,3 +91,18 @@ def test_what_0_1_0_wrote_is_read_and_written_key_by_key(file, kind):
     assert again.pop("format") == kind.FORMAT
     assert again.pop("version") == 1
     assert json.dumps(again) == json.dumps(json.loads(text)), "the same keys and values in the same order"
+
+
+def records(kind):
+    """A type of result and all types within it."""
+    found = [each.cls for each in write_docs["_inside"](msgspec.inspect.type_info(kind)) if hasattr(each, "cls")]
+    return {kind, *found, *(inner for each in write_docs["_records_in"](kind) for inner in records(each))}
+
+
+@pytest.mark.parametrize("kind", write_docs["DOCUMENTS"].values(), ids=lambda kind: kind.__name__)
+def test_every_key_of_a_result_is_explained_by_a_sentence(kind):
+    for record in records(kind) - {Estimate}:
+        assert record.__doc__.splitlines()[0].endswith(".")
+        for field in msgspec.inspect.type_info(record).fields:
+            meaning = write_docs["_schema"](field.type).get("description", "")
+            assert re.fullmatch(r"[A-Z].*\.", meaning), f"{record.__name__}.{field.name}"
