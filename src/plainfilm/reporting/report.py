@@ -13,9 +13,9 @@ from typing import Any
 from markupsafe import Markup
 
 from plainfilm.evidence.audit.findings import AuditFindings
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.explanation.summary import Explanation
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting import formatting, page
 from plainfilm.reporting.figures import audit as audit_figures
 from plainfilm.reporting.figures import clinical_utility, evaluation
@@ -84,9 +84,9 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
     reliability: Reliability | None = None
-    subgroups: Subgroups | None = None
-    utility: Utility | None = None  # None: more than two classes, or not asked for
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    subgroups: SubgroupFindings | None = None
+    utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
+    explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
@@ -132,7 +132,6 @@ class Comparison:
     stability_means: str
     worth: str | None = None
     worth_level: Level = "none"
-    audit: AuditFindings | None = None
     test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
@@ -140,7 +139,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """All that the page of `plainfilm audit` shows; `worth` says what else stands against the number."""
+    """All that the page of `plainfilm audit` shows."""
 
     title: str
     created: str
@@ -148,8 +147,6 @@ class AuditPage:
     command: str
     folder: str
     audit: AuditFindings
-    worth: str | None = None
-    worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
 
@@ -199,7 +196,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     """
     known = [[v for v in row.accuracy.values if math.isfinite(v)] for row in comparison.rows]
     scale = tables.round_scale([v for row in known for v in row])
-    values = _worth(comparison) | {
+    values = {
         "report": comparison,
         "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
         "strips": [[tables.place(v, scale) for v in row] for row in known],
@@ -217,11 +214,11 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     OSError
         The folder cannot be written.
     """
-    text = page.render("audit_page.html", _worth(audit) | {"report": audit})
-    page.write(out, "audit.html", text, {"audit": audit_figures.picture(audit.audit)})
+    values = {"report": audit, "shown": audit_tables.show(audit.audit)}
+    page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
-def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
+def _worth(of: Report) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
     audited = "none" if of.audit is None else of.audit.result.level
@@ -230,8 +227,8 @@ def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
 
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
-    bins, utility = report.reliability, report.utility
-    hidden = report.explanation.faithfulness if report.explanation else None
+    bins, utility = report.reliability, report.utility.result if report.utility else None
+    hidden = report.explanation.result.faithfulness if report.explanation else None
     return {
         "roc": evaluation.roc(
             report.roc, point=evaluation.threshold_point(report.test, report.positive, report.threshold)
