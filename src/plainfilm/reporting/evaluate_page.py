@@ -149,7 +149,8 @@ def _outliers(found: ExternalEvaluation) -> Values:
 def _draw(
     found: ExternalEvaluation, roc: list[Curve], precision_recall: list[Curve], reliability: Reliability
 ) -> dict[str, Drawing | None]:
-    use, fitted, positive = found.utility, found.recalibration, found.decision.positive
+    use = found.utility.result if found.utility else None
+    fitted, positive = found.recalibration, found.decision.positive
     bins = {"before": fitted.before_lines, "after": fitted.after_lines} if fitted else {}
     point = evaluation.threshold_point(found.external, positive, found.threshold)
     return {

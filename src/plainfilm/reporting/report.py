@@ -13,9 +13,9 @@ from typing import Any
 from markupsafe import Markup
 
 from plainfilm.evidence.audit.findings import AuditFindings
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.explanation.summary import Explanation
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting import formatting, page
 from plainfilm.reporting.figures import audit as audit_figures
 from plainfilm.reporting.figures import clinical_utility, evaluation
@@ -84,9 +84,9 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
     reliability: Reliability | None = None
-    subgroups: Subgroups | None = None
-    utility: Utility | None = None  # None: more than two classes, or not asked for
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    subgroups: SubgroupFindings | None = None
+    utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
+    explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
@@ -227,8 +227,8 @@ def _worth(of: Report) -> dict[str, Any]:
 
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
-    bins, utility = report.reliability, report.utility
-    hidden = report.explanation.faithfulness if report.explanation else None
+    bins, utility = report.reliability, report.utility.result if report.utility else None
+    hidden = report.explanation.result.faithfulness if report.explanation else None
     return {
         "roc": evaluation.roc(
             report.roc, point=evaluation.threshold_point(report.test, report.positive, report.threshold)
