@@ -18,6 +18,7 @@ from measuring import SHARED, finish
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import judge, judge_folds
 from plainfilm.model import recipes
+from plainfilm.results import documents
 from plainfilm.workflows import fit
 
 FOLDS = 5
@@ -27,13 +28,14 @@ def cross_validate(store: Store, recipe: str, seed: int) -> dict[str, Any]:
     start = time.perf_counter()
     found = fit.cross_validate(store, recipes.load(recipe, {"seed": seed}), FOLDS, positive=None)
     seconds = time.perf_counter() - start
-    each = [judge(fold.store, fold.trained).metrics["test"]["accuracy"]["value"] for fold in found.folds]
+    each = [judge(fold.store, fold.trained).metrics["test"].accuracy.value for fold in found.folds]
     over_all = judge_folds(store, found.trained, found.folds).metrics["out_of_fold"]
+    told = documents.plain(over_all)
     run = {
         "recipe": recipe,
         "seed": seed,
         "mean_of_folds": float(np.mean(each)),
-        **{name: over_all[name] for name in ("n", "groups", "accuracy", "auroc", "confusion_matrix")},
+        **{name: told[name] for name in ("n", "groups", "accuracy", "auroc", "confusion_matrix")},
         "seconds": seconds,
     }
     print(run, flush=True)

@@ -10,6 +10,7 @@ from plainfilm.data.store import Columns
 from plainfilm.evidence.outliers import detector
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model import bundle
+from plainfilm.results import documents
 
 OWN = "f" * 64  # fingerprint of the store that the bundle was trained on
 
@@ -39,13 +40,13 @@ def write_store(path, images, labels, *, classes=("square", "empty"), fit="stret
 
 
 def own_metrics(classes=("empty", "square"), positive="square", right=0.98, n=200):
-    """Metrics of the model's own test part."""
+    """Metrics of the model's own test part, as its bundle holds them."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % len(classes)
     chance = np.where(np.arange(len(classes)) == labels[:, None], 0.9, 0.1 / (len(classes) - 1))
     wrong = rng.random(n) > right
     chance[wrong] = np.roll(chance[wrong], 1, axis=1)
-    return evaluate(labels, chance, classes=classes, positive=positive, threshold=0.5)
+    return documents.plain(evaluate(labels, chance, classes=classes, positive=positive, threshold=0.5))
 
 
 def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **about):

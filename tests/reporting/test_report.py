@@ -17,6 +17,7 @@ from PIL import Image
 
 import made_audits
 import made_explanations
+import made_metrics
 from page_reader import Page
 from plainfilm.evidence.evaluation import clinical_utility, subgroups
 from plainfilm.reporting import formatting, page
@@ -35,37 +36,35 @@ from plainfilm.reporting.report import (
 )
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.metrics import Metrics
 
 EVIL = "<script>alert('x')</script>"
 LONG = "a" * 300 + ".jpg"
 CSS = (Path(page.__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")
 
 
-def metric(value: float | None, low: float | None, high: float | None) -> dict[str, float | None]:
-    return {"value": value, "low": low, "high": high}
-
-
 def film(seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng(seed).integers(0, 256, (64, 48), dtype=np.uint8)
 
 
-def metrics(**changed: Any) -> dict[str, Any]:
+def metrics(**changed: Any) -> Metrics:
     values = {
         "n": 1234,
         "groups": 1201,
-        "confusion_matrix": [[801, 17], [23, 393]],
-        "accuracy": metric(0.9676, 0.9562, 0.9761),
-        "sensitivity": metric(0.9447, 0.9185, 0.9628),
-        "specificity": metric(0.9792, 0.9669, 0.987),
-        "ppv": metric(0.9585, 0.9345, 0.974),
-        "npv": metric(0.9721, 0.9584, 0.9814),
-        "f1": metric(0.9516, 0.936, 0.965),
-        "auroc": metric(0.9871, 0.981, 0.9932),
-        "auprc": metric(0.9733, 0.961, 0.985),
-        "brier": metric(0.0271, 0.021, 0.034),
-        "ece": metric(0.0143, 0.009, 0.021),
+        "confusion_matrix": ((801, 17), (23, 393)),
+        "accuracy": Estimate(0.9676, 0.9562, 0.9761),
+        "sensitivity": Estimate(0.9447, 0.9185, 0.9628),
+        "specificity": Estimate(0.9792, 0.9669, 0.987),
+        "ppv": Estimate(0.9585, 0.9345, 0.974),
+        "npv": Estimate(0.9721, 0.9584, 0.9814),
+        "f1": Estimate(0.9516, 0.936, 0.965),
+        "auroc": Estimate(0.9871, 0.981, 0.9932),
+        "auprc": Estimate(0.9733, 0.961, 0.985),
+        "brier": Estimate(0.0271, 0.021, 0.034),
+        "ece": Estimate(0.0143, 0.009, 0.021),
     }
-    return values | changed
+    return made_metrics.metrics(**values | changed)
 
 
 REPORT = Report(
@@ -78,7 +77,7 @@ REPORT = Report(
     positive="COVID",
     threshold=0.4123,
     test=metrics(),
-    validation=metrics(accuracy=metric(0.9811, 0.9702, 0.989)),
+    validation=metrics(accuracy=Estimate(0.9811, 0.9702, 0.989)),
     worth="Every NORMAL comes from one source.",
     worth_level="warning",
     guess=("NORMAL", 0.6629),
@@ -141,7 +140,7 @@ EMPTY = Report(
     classes=["A", "B"],
     positive=None,
     threshold=None,
-    test={"n": 0},
+    test=made_metrics.metrics(),
 )
 
 SPREAD = Spread(values=[0.95, 0.97, float("nan")], mean=0.9612, sd=0.0141, low=0.9501, high=0.9702)
@@ -202,8 +201,7 @@ PAGES = ["elsewhere", "report", "ugly", "empty", "comparison", "audited", "audit
 def ugly() -> Report:
     """Everything that a folder of files can do to a page: twelve hostile classes, nothing known, strange images."""
     classes = [EVIL, "طبيعي", "肺炎 $x_1$", "_hidden", LONG, 'quote" onload="x', *(f"finding {i}" for i in range(6))]
-    nothing = metric(None, None, None)
-    one = {name: {"sensitivity": metric(0.5, 0.1, 0.9), "ppv": nothing} for name in classes}
+    one = {name: made_metrics.of_a_class(sensitivity=Estimate(0.5, 0.1, 0.9)) for name in classes}
     films = [np.zeros((0, 0), np.uint8), np.full((3, 700), 255, np.uint8), film(4)[:, ::2]]
     return replace(
         REPORT,
@@ -214,15 +212,9 @@ def ugly() -> Report:
         positive=None,
         threshold=None,
         validation=None,
-        test={
-            "n": 3,
-            "groups": None,
-            "confusion_matrix": [[0] * 12] * 11 + [[0] * 11 + [1]],
-            "per_class": one,
-            "accuracy": nothing,
-            "auroc": metric(float("nan"), float("nan"), float("nan")),
-            "sensitivity": None,
-        },
+        test=made_metrics.metrics(
+            n=3, groups=3, confusion_matrix=((0,) * 12,) * 11 + ((0,) * 11 + (1,),), per_class=one
+        ),
         worth=EVIL,
         worth_level="caution",
         guess=(EVIL, 0.1),
@@ -239,7 +231,7 @@ def ugly() -> Report:
         history=[{"epoch": 1, "loss": float("nan"), "val_loss": 0.4}],
         prevalence=None,
         reliability=None,
-        roc=[Curve(name=name, x=np.array([0.0, 1.0]), y=np.array([0.0, 1.0]), area=nothing) for name in classes],
+        roc=[Curve(name=name, x=np.array([0.0, 1.0]), y=np.array([0.0, 1.0]), area=UNDEFINED) for name in classes],
         precision_recall=[Curve(name=name, x=np.zeros(0), y=np.zeros(0)) for name in classes],
         mistakes=[Mistake(pixels=p, file=LONG, truth=EVIL, predicted="طبيعي", probability=float("nan")) for p in films],
         times=[(EVIL, 0.0)],
@@ -551,7 +543,7 @@ def test_subgroups_and_utility_have_their_sections_drawings_and_links(
 
 
 def test_a_part_without_mistakes_says_so(tmp_path: Path) -> None:
-    perfect = metrics(confusion_matrix=[[818, 0], [0, 416]])
+    perfect = metrics(confusion_matrix=((818, 0), (0, 416)))
     write_report(replace(PLAIN, test=perfect, mistakes=[]), tmp_path)
     assert "No radiograph of the test part was answered wrongly." in (tmp_path / "report.html").read_text(
         encoding="utf-8"
@@ -624,7 +616,7 @@ def test_a_round_scale_holds_every_value_in_even_steps(values: list[float]) -> N
 def test_any_text_stays_text(text: str) -> None:
     values = {"report": replace(EMPTY, title="t", asked=[(text, text)], command=text)}
     full = values | {
-        "test": dict.fromkeys((*formatting.LABELS, "n", "groups")),
+        "test": made_metrics.metrics(),
         "last_epoch": {},
         "longest_s": 0.0,
         "wrong": 0,

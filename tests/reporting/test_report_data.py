@@ -148,8 +148,8 @@ def test_two_classes_get_one_line_each_of_the_positive_class(opened, positive):
     [curve], [other] = roc, precision_recall
     assert (curve.name, other.name) == (positive, positive)
     assert np.trapezoid(curve.y, curve.x) == pytest.approx(roc_auc_score(labels, score))
-    assert curve.area == metrics["auroc"]
-    assert other.area == metrics["auprc"]
+    assert curve.area == metrics.auroc
+    assert other.area == metrics.auprc
     assert sum(reliability.count) == len(rows)
 
 
@@ -163,7 +163,7 @@ def test_three_classes_get_a_line_each_and_reliability_of_the_answer_given(opene
     for column, curve in enumerate(roc):
         expected = roc_auc_score(own.labels == column, chance[:, column])
         assert np.trapezoid(curve.y, curve.x) == pytest.approx(expected)
-        assert curve.area["value"] == pytest.approx(expected)
+        assert curve.area.value == pytest.approx(expected)
     right = np.dot(reliability.observed, reliability.count) / len(own.labels)
     assert right == pytest.approx((chance.argmax(axis=1) == own.labels).mean())
 

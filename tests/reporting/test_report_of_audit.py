@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, changed, compared_with, films, ugly
+from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.report import (
@@ -41,7 +42,7 @@ PLAIN = Report(
     classes=FOUND.result.sources.classes,
     positive=None,
     threshold=None,
-    test={"n": 3},
+    test=metrics(n=3),
     worth="Nobody knows.",
 )
 

@@ -8,6 +8,7 @@ import pytest
 import made_audits
 from made_audits import EVIL, LONG
 from made_explanations import EXPLANATION, NOTHING, film
+from made_metrics import metrics
 from page_reader import Page
 from plainfilm.reporting.report import Report, write_report
 
@@ -22,7 +23,7 @@ def written(folder, explanation, *, audit=made_audits.FOUND, classes=("COVID", "
         classes=classes,
         positive="COVID",
         threshold=0.41,
-        test={"n": 240},
+        test=metrics(n=240),
         audit=audit,
         explanation=explanation,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from made_audits import EVIL, LONG
+from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.evaluation import clinical_utility, subgroups
 from plainfilm.reporting.report import Report, write_report
@@ -28,7 +29,7 @@ def written(folder: Path, known, *, n=240, wrong=12, labels=None, with_utility=T
         classes=CLASSES,
         positive=positive,
         threshold=0.41,
-        test={"n": n},
+        test=metrics(n=n),
         subgroups=subgroups.measure(known, labels, chances, classes=CLASSES, positive=positive, threshold=0.41),
         utility=clinical_utility.measure(labels == 0, chances[:, 0], positive=CLASSES[0], threshold=0.41) if with_utility else None,
     )  # fmt: skip

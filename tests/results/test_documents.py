@@ -64,6 +64,7 @@ def test_unknown_keys_and_older_versions_are_read():
         ('{"format": "plainfilm-small", "version": 3}', "Update plainfilm"),
         ('{"share": 3}', r"\$.share"),
         ('{"share": {"value": "a", "low": 1, "high": 1}}', r"\$.share.value"),
+        ('{"share": {"value": 0.5}}', "low"),
         ("{}", "share"),
     ],
 )

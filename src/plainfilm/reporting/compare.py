@@ -16,6 +16,7 @@ from plainfilm.evidence.evaluation.evaluate import Judged, judge
 from plainfilm.model.classifier import Trained
 from plainfilm.reporting import environment
 from plainfilm.reporting.report import Comparison, RecipeResult, Spread, write_comparison
+from plainfilm.results.estimate import Estimate
 from plainfilm.results.severity import LEVELS, Worth
 
 STABILITY = (
@@ -90,7 +91,7 @@ def _least_worth(attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequenc
     """The most doubtful of all trainings, with its name."""
     pairs = [pair for own, results in zip(attempts, judged, strict=True) for pair in zip(own, results, strict=True)]
     attempt, result = max(pairs, key=lambda pair: LEVELS.index(pair[1].worth.level))
-    recipe, accuracy = attempt.trained.recipe, _value(result.metrics["test"]["accuracy"])
+    recipe, accuracy = attempt.trained.recipe, result.metrics["test"].accuracy.value
     told = f"{recipe.name} with seed {recipe.seed}, accuracy {100 * accuracy:.1f} %: {result.worth.sentence}"
     return Worth(level=result.worth.level, sentence=told)
 
@@ -103,15 +104,11 @@ def _row(own: Sequence[Attempt], results: Sequence[Judged]) -> RecipeResult:
     ]
     return RecipeResult(
         recipe=own[0].trained.recipe.name,
-        accuracy=spread([_value(test["accuracy"]) for test in tests]),
-        auroc=spread([_value(test["auroc"]) for test in tests]),
+        accuracy=spread([test.accuracy.value for test in tests]),
+        auroc=spread([test.auroc.value for test in tests]),
         seconds=float(np.median([attempt.seconds for attempt in own])),
         stability=agreement(answers) if len(own) > 1 else None,
     )
-
-
-def _value(metric: dict[str, float | None]) -> float:
-    return float("nan") if metric["value"] is None else float(metric["value"])
 
 
 def _as_dict(row: RecipeResult) -> dict[str, Any]:
@@ -144,10 +141,11 @@ def _write_table(path: Path, attempts: Sequence[Sequence[Attempt]], judged: Sequ
                     [
                         attempt.trained.recipe.name,
                         attempt.trained.recipe.seed,
-                        test["accuracy"]["value"],
-                        test["auroc"]["value"],
-                        validation["accuracy"]["value"],
-                        validation["auroc"]["value"],
+                        *(_written(each) for part in (test, validation) for each in (part.accuracy, part.auroc)),
                         f"{attempt.seconds:.2f}",
                     ]
                 )
+
+
+def _written(estimate: Estimate) -> float | str:
+    return estimate.value if estimate.is_known else ""

@@ -18,6 +18,7 @@ from plainfilm.model.classifier import Classifier
 from plainfilm.model.cpus import processors
 from plainfilm.reporting import environment, evaluate_page, report_data
 from plainfilm.reporting.evaluate_page import Page
+from plainfilm.results import documents
 
 RECALIBRATED = "recalibrated.plainfilm"
 _OF_THE_FILE = frozenset({"format", "version", "classes", "positive", "temperature", "shift", "threshold", "members"})
@@ -120,8 +121,8 @@ def _metrics(tested: Tested) -> dict[str, Any]:
         "positive": decision.positive,
         "threshold": decision.threshold if decision.positive else None,
         "travels": {"verdict": found.travel.verdict, "level": found.level, "sentence": found.travel.sentence},
-        "splits": {"external": found.metrics},
-        "internal": found.internal,
+        "splits": {"external": documents.plain(found.metrics)},
+        "internal": documents.plain(found.internal),
         "drop": {name: each.as_dict() for name, each in found.travel.drop.items()},
         "overlap": asked.overlap.as_dict(),
         "left_out": {"labels": {name: n for name, n in asked.labels.left_out.items() if name}, "without_label": asked.labels.left_out.get("", 0)},

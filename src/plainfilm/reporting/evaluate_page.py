@@ -54,7 +54,7 @@ def write(out: Path, shown: Page, found: Elsewhere, *, recalibrated: bool) -> No
     """
     drawings = _draw(shown, found)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
-    pngs["confusion"] = evaluation.confusion(found.metrics["confusion_matrix"], found.decision.classes)
+    pngs["confusion"] = evaluation.confusion(found.metrics.confusion_matrix, found.decision.classes)
     values = _head(shown, found) | _tables(found) | _probabilities(found) | _strange(found)
     values |= {
         "recalibrated": recalibrated,
@@ -86,7 +86,7 @@ def _head(shown: Page, found: Elsewhere) -> dict[str, Any]:
 def _tables(found: Elsewhere) -> dict[str, Any]:
     metrics, classes = found.metrics, found.decision.classes
     own = None if found.asked.is_own else found.internal
-    wrong = tables.wrong_answers(metrics["confusion_matrix"])
+    wrong = tables.wrong_answers(metrics.confusion_matrix)
     asked = found.asked
     stands_for, left_out = asked.labels.stands_for, asked.labels.left_out
     return {
@@ -94,7 +94,7 @@ def _tables(found: Elsewhere) -> dict[str, Any]:
         "own": found.internal,
         "metric_groups": tables.metric_groups(metrics, own, positive=found.decision.positive),
         "class_rows": tables.class_rows(metrics),
-        "confusion": tables.confusion_rows(metrics["confusion_matrix"], classes),
+        "confusion": tables.confusion_rows(metrics.confusion_matrix, classes),
         "drops": external.drops(metrics, found.internal, found.travel.drop),
         "sources": Counts(row_label="class", column_label="source", rows=classes, columns=found.rule.sources, counts=found.rule.table.tolist()),
         "labels": [(label, stands_for.get(label), left_out.get(label, 0)) for label in sorted({*stands_for, *left_out})],
@@ -123,7 +123,7 @@ def _strange(found: Elsewhere) -> dict[str, Any]:
     if strange is None:
         return {"strange": None, "shares": [], "without": []}
     rest = strange.without_refused
-    without = external.pairs(found.metrics, rest, _WITHOUT) if rest["n"] < found.metrics["n"] else []
+    without = external.pairs(found.metrics, rest, _WITHOUT) if rest.n < found.metrics.n else []
     return {"strange": strange, "shares": _shares(strange), "without": without}
 
 
@@ -134,7 +134,7 @@ def _shares(strange: Strange) -> list[tuple[str, str, str]]:
 
 
 def _shown(share: Estimate) -> str:
-    return external.shown(share.as_dict(), in_percent=True)
+    return external.shown(share, in_percent=True)
 
 
 def _draw(shown: Page, found: Elsewhere) -> dict[str, Drawing | None]:

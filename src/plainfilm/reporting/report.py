@@ -28,6 +28,7 @@ from plainfilm.reporting.tables import explanation as looked_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
@@ -51,7 +52,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that a report shows. Metrics (`test`, `validation`) are as `metrics.json` holds them under "splits"."""
+    """All that a report shows."""
 
     title: str
     created: str  # ISO 8601
@@ -61,8 +62,8 @@ class Report:
     classes: Sequence[str]
     positive: str | None  # None: more than two classes
     threshold: float | None
-    test: Mapping[str, Any]
-    validation: Mapping[str, Any] | None = None
+    test: Metrics
+    validation: Metrics | None = None
     worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
     worth_level: Level = "none"
     audit: AuditFindings | None = None  # None: not audited, and the page says so
@@ -160,7 +161,7 @@ def write_report(report: Report, out: Path) -> None:
     """
     drawings = _draw(report)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
-    matrix = report.test.get("confusion_matrix") or []
+    matrix = report.test.confusion_matrix
     if matrix:
         pngs["confusion"] = evaluation.confusion(matrix, report.classes)
     if report.audit is not None:
@@ -168,7 +169,7 @@ def write_report(report: Report, out: Path) -> None:
     trainings = evaluation.trainings(report.history)
     values = _worth(report) | {
         "report": report,
-        "test": dict.fromkeys((*formatting.LABELS, "n", "groups")) | dict(report.test),
+        "test": report.test,
         "last_epoch": report.history[-1] if report.history else {},
         "trainings": len(trainings),
         "epochs": max(map(len, trainings), default=0),

@@ -15,6 +15,7 @@ from plainfilm.model.classifier import Decision
 from plainfilm.model.recipe_schema import AugmentationSettings, Recipe
 from plainfilm.reporting.report import Curve, Reliability
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+from plainfilm.results.metrics import Metrics
 
 SAMPLES = 4
 ALTERED = 3  # views shown of a training image
@@ -146,19 +147,17 @@ def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
     ]
 
 
-def lines(
-    scores: Scores, decision: Decision, metrics: Mapping[str, Any]
-) -> tuple[list[Curve], list[Curve], Reliability]:
+def lines(scores: Scores, decision: Decision, metrics: Metrics) -> tuple[list[Curve], list[Curve], Reliability]:
     """ROC and precision-recall lines (one, or one a class) and the reliability bins."""
     names = [decision.positive] if decision.positive else list(decision.classes)
-    per_class = metrics.get("per_class", {})
+    per_class = metrics.per_class or {}
     roc, precision_recall = [], []
     for name in names:
         column = decision.classes.index(name)
         own = curves((scores.labels == column).astype(int), scores.probabilities[:, column], group=scores.group)
         areas = per_class.get(name, metrics)
-        roc.append(Curve(name=name, x=own.fpr, y=own.tpr, area=areas["auroc"]))
-        precision_recall.append(Curve(name=name, x=own.recall, y=own.precision, area=areas["auprc"]))
+        roc.append(Curve(name=name, x=own.fpr, y=own.tpr, area=areas.auroc))
+        precision_recall.append(Curve(name=name, x=own.recall, y=own.precision, area=areas.auprc))
     if decision.positive:
         sure = own
     else:

@@ -131,7 +131,7 @@ def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
         "positive": decision.positive,
         "threshold": decision.threshold if decision.positive else None,
         "temperature": decision.temperature,
-        "splits": {part: judged.metrics[part] for part in (judged.tested, "validation")},
+        "splits": {part: documents.plain(judged.metrics[part]) for part in (judged.tested, "validation")},
         **({"folds": len(run.folds)} if run.folds else {}),
         "seconds": {"features": run.trained.features.seconds, "training": run.trained.fitted.seconds},
         "features_cached": run.trained.features.cached,

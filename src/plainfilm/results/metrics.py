@@ -25,7 +25,15 @@ Auroc = Annotated[ShareEstimate, Meta(description="Area under the ROC curve; 0.5
 Auprc = Annotated[ShareEstimate, Meta(description="Average precision; the prevalence is chance.")]
 
 
-class ClassMetrics(Record, frozen=True, kw_only=True):
+class _Named(Record, frozen=True, kw_only=True):
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """Its metrics by name, in their order."""
+        named = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in named.items() if isinstance(value, Estimate)}
+
+
+class ClassMetrics(_Named, frozen=True, kw_only=True):
     """One class against the rest."""
 
     sensitivity: Sensitivity
@@ -37,7 +45,7 @@ class ClassMetrics(Record, frozen=True, kw_only=True):
     auprc: Auprc
 
 
-class Metrics(Record, frozen=True, kw_only=True):
+class Metrics(_Named, frozen=True, kw_only=True):
     """All metrics of a set of radiographs. With more than two classes sensitivity to AUPRC are macro means."""
 
     n: Annotated[Count, Meta(description="Radiographs.")]

@@ -10,7 +10,6 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
@@ -65,7 +64,7 @@ def _unlike(reason: str, encoder: Classifier | None) -> ComparedModel:
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
     """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
     if opened.manifest.get("data_fingerprint") == store.fingerprint:
-        return estimate(evaluate.internal(opened)["auroc"])
+        return evaluate.internal(opened).auroc
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))
@@ -77,4 +76,4 @@ def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
         group=store.group[rows],
         threshold=decision.threshold,
     )
-    return estimate(evaluate.score(scores, decision)["auroc"])
+    return evaluate.score(scores, decision).auroc

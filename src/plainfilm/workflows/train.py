@@ -13,7 +13,6 @@ from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import Explanation, look
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.model import recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
@@ -128,7 +127,7 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
         plan.store,
         trained.encoder,
         features=trained.features,
-        model=estimate(judged.metrics[judged.tested]["auroc"]),
+        model=judged.metrics[judged.tested].auroc,
         seed=plan.recipe.seed,
         advance=lambda done, every: plan.options.progress("Auditing", done, every, ""),
     )

@@ -49,8 +49,8 @@ def test_at_the_prevalence_of_the_test_part_they_are_the_metrics_of_the_report()
     labels, chance = whole(45, 50, 40, 50)
     ours = at(utility(labels, chance), 0.5)
     report = evaluate(labels, np.stack([1 - chance, chance], 1), classes=["NORMAL", "COVID"], positive="COVID", threshold=0.5)  # fmt: skip
-    assert ours.ppv.value == pytest.approx(report["ppv"]["value"])
-    assert ours.npv.value == pytest.approx(report["npv"]["value"])
+    assert ours.ppv.value == pytest.approx(report.ppv.value)
+    assert ours.npv.value == pytest.approx(report.npv.value)
 
 
 def test_intervals_agree_with_the_logit_method_where_that_one_holds():

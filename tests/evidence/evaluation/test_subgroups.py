@@ -49,8 +49,8 @@ def test_a_subgroup_has_the_metrics_of_its_rows(seed, threshold, positive, k):
     for name, part in parts(found).items():
         rows = sex == name
         whole = evaluate(labels[rows], chances[rows], classes=classes, positive=positive, threshold=threshold, group=group[rows])  # fmt: skip
-        assert {metric: part.as_dict()[metric] for metric in METRICS} == {metric: whole[metric] for metric in METRICS}
-        assert (part.n, part.groups) == (whole["n"], whole["groups"])
+        assert dict(part.estimates) == {metric: whole.estimates[metric] for metric in METRICS}
+        assert (part.n, part.groups) == (whole.n, whole.groups)
         assert list(part.by_class.values()) == np.bincount(labels[rows], minlength=k).tolist()
 
 

@@ -77,9 +77,9 @@ def table(path):
 def test_the_metrics_are_those_of_other_hands(found, store, bundle):
     labels = 1 - store.labels  # the model counts "empty" first, the store "square"
     chance = bundle.classifier.predict_proba(store.images(range(80)))[:, 1]
-    assert found.metrics["n"] == 80
-    assert found.metrics["accuracy"]["value"] == pytest.approx(accuracy_score(labels, chance >= 0.5))
-    assert found.metrics["auroc"]["value"] == pytest.approx(roc_auc_score(labels, chance))
+    assert found.metrics.n == 80
+    assert found.metrics.accuracy.value == pytest.approx(accuracy_score(labels, chance >= 0.5))
+    assert found.metrics.auroc.value == pytest.approx(roc_auc_score(labels, chance))
     np.testing.assert_array_equal(found.asked.classes, labels)
 
 
@@ -117,7 +117,7 @@ def test_there_are_no_log_odds_with_three_classes():
 def test_the_drop_is_its_own_test_part_less_this(found):
     own = own_metrics()
     for name, drop in found.travel.drop.items():
-        assert drop.value == pytest.approx(own[name]["value"] - found.metrics[name]["value"])
+        assert drop.value == pytest.approx(own[name]["value"] - found.metrics.estimates[name].value)
         assert drop.low < drop.value < drop.high
     assert found.travel.verdict == "travels in part"
     assert found.level == "caution"
@@ -179,10 +179,10 @@ def test_strangers_are_refused_and_the_metrics_without_them_are_given(folder, bu
     refused = found.answers.level == "refused"
     assert refused[:12].all()
     assert strange.refused.value == pytest.approx(refused.mean())
-    assert strange.without_refused["n"] == 80 - refused.sum()
+    assert strange.without_refused.n == 80 - refused.sum()
     kept = ~refused
     right = found.decision.predict(found.answers.scores.probabilities)[kept] == found.asked.classes[kept]
-    assert strange.without_refused["accuracy"]["value"] == pytest.approx(right.mean())
+    assert strange.without_refused.accuracy.value == pytest.approx(right.mean())
     assert strange.reasons["hardly any contrast: an empty frame"] == 4
     assert strange.own is None
 
@@ -192,7 +192,7 @@ def test_those_flagged_stay_among_those_not_refused(found, bundle):
     answers = replace(found.answers, level=level, reason=np.where(level == "ok", "", "odd"))
     strange = evaluate.examine(bundle, found.asked, answers).strange
     assert (strange.refused.value, strange.flagged.value) == (0.25, 0.25)
-    assert strange.without_refused["n"] == 60
+    assert strange.without_refused.n == 60
     assert strange.reasons == {"odd": 40}
 
 
@@ -323,8 +323,8 @@ def test_recalibrating_twice_adds_up(folder, bundle, found, store):
     second = bundles.load(out / "recalibrated.plainfilm")
     again = examined(store, second)
     assert again.recalibration.shift == pytest.approx(0, abs=1e-6)
-    assert again.metrics["confusion_matrix"] == found.metrics["confusion_matrix"]
-    assert again.metrics["auroc"]["value"] == pytest.approx(found.metrics["auroc"]["value"])
+    assert again.metrics.confusion_matrix == found.metrics.confusion_matrix
+    assert again.metrics.auroc.value == pytest.approx(found.metrics.auroc.value)
 
 
 def test_what_was_added_before_is_kept(folder, bundle, store):

@@ -2,23 +2,18 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import made_metrics
 from plainfilm.evidence.external.transportability import METRICS, same_data, travel
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.evidence.statistics.discrimination import delong
-from plainfilm.evidence.statistics.intervals import estimate, wilson
+from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.results.estimate import Estimate
-
-UNKNOWN = {"value": None, "low": None, "high": None}
-
-
-def metric(value, low=None, high=None):
-    return {"value": value, "low": value if low is None else low, "high": value if high is None else high}
 
 
 def metrics(auroc, *, sensitivity=(0.9, 0.85, 0.94), specificity=(0.9, 0.85, 0.94), accuracy=(0.9, 0.87, 0.93)):
     named = {"auroc": auroc, "sensitivity": sensitivity, "specificity": specificity, "accuracy": accuracy}
-    return {name: each if isinstance(each, dict) else metric(*each) for name, each in named.items()}
+    return made_metrics.metrics(**{name: Estimate(*each) for name, each in named.items() if each is not None})
 
 
 OWN = metrics((0.99, 0.97, 1.0))
@@ -89,19 +84,19 @@ def test_a_threshold_that_only_shifts_the_balance_is_no_loss():
 
 
 def test_a_class_that_is_missing_is_never_passed_over():
-    external = metrics(UNKNOWN, specificity=UNKNOWN, sensitivity=(0.60, 0.52, 0.68))
+    external = metrics(None, specificity=None, sensitivity=(0.60, 0.52, 0.68))
     told = travel(OWN, external, missing=["NORMAL"])
     assert (told.verdict, told.level) == ("cannot be said", "caution")
     assert "There is no NORMAL among these radiographs" in told.sentence
     assert "Sensitivity 60.0 % (52.0 to 68.0), 30.0 points lower than on its own test part" in told.sentence
     assert np.isnan(told.drop["auroc"].value)
-    assert "which the data do not show to differ" in travel(OWN, metrics(UNKNOWN, specificity=UNKNOWN), missing=["NORMAL"]).sentence  # fmt: skip
-    higher = metrics(UNKNOWN, sensitivity=UNKNOWN, specificity=(0.99, 0.97, 1.0))
+    assert "which the data do not show to differ" in travel(OWN, metrics(None, specificity=None), missing=["NORMAL"]).sentence  # fmt: skip
+    higher = metrics(None, sensitivity=None, specificity=(0.99, 0.97, 1.0))
     assert "Specificity 99.0 % (97.0 to 100.0), 9.0 points higher" in travel(OWN, higher, missing=["COVID"]).sentence
 
 
 def test_nothing_to_compare_with_is_said():
-    told = travel(metrics(UNKNOWN), metrics((0.9, 0.85, 0.93)))
+    told = travel(metrics(None), metrics((0.9, 0.85, 0.93)))
     assert (told.verdict, told.level) == ("cannot be said", "caution")
     assert "gives none to compare with" in told.sentence
 
@@ -111,13 +106,6 @@ def test_its_own_test_part_says_nothing_of_another_hospital():
     assert told.level == "caution"
     assert "says nothing about another hospital" in told.sentence
     assert set(told.drop) == set(METRICS)
-
-
-def test_metrics_come_back_as_they_were_written():
-    assert estimate(metric(0.0, 0.0, 0.3)) == Estimate(0.0, 0.0, 0.3)
-    assert np.isnan(estimate(UNKNOWN).low)
-    with pytest.raises(KeyError):
-        estimate({"value": 0.5})
 
 
 def covered(draw, truth, repeats):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from plainfilm.evidence.evaluation.clinical_utility import Utility
 from plainfilm.evidence.evaluation.subgroups import Subgroups
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import Worth
 
 
@@ -44,7 +43,7 @@ class Judged:
 
     tested: str
     scores: Mapping[str, Scores]
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Metrics]
     rule: worth.SourceRule
     worth: Worth
     subgroups: Subgroups
@@ -95,7 +94,7 @@ def _judged(
         scores=scores,
         metrics=metrics,
         rule=rule,
-        worth=worth.worth(rule, Estimate(**metrics[tested]["accuracy"]), leak),
+        worth=worth.worth(rule, metrics[tested].accuracy, leak),
         subgroups=by_subgroup(store, decision, scores[tested]),
         utility=of_use(decision, scores[tested]),
     )

@@ -266,7 +266,7 @@ def _sayable(groups: int, held: Sequence[int], part: _Part) -> set[str]:
 
 def _measured(rows: NDArray[np.bool_], part: _Part) -> dict[str, Estimate]:
     """Evaluate the rows; without the bootstrap, which only the calibration error would need."""
-    found = evaluate(
+    return evaluate(
         part.labels[rows],
         part.probabilities[rows],
         classes=part.classes,
@@ -274,8 +274,7 @@ def _measured(rows: NDArray[np.bool_], part: _Part) -> dict[str, Estimate]:
         threshold=part.threshold[rows],
         group=part.codes[rows],
         repeats=1,
-    )
-    return {name: Estimate(**found[name]) for name in METRICS if found[name]["value"] is not None}
+    ).estimates
 
 
 _Pair = tuple[str, str, Subgroup, Subgroup]  # kind, metric, two subgroups

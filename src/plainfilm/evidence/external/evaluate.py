@@ -6,8 +6,8 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,18 +21,19 @@ from plainfilm.evidence.evaluation.tested_part import tested
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Asked, damaged
 from plainfilm.evidence.external.recalibration import Recalibration
-from plainfilm.evidence.external.transportability import METRICS, Travel, same_data, travel
+from plainfilm.evidence.external.transportability import Travel, same_data, travel
 from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.statistics.intervals import estimate, wilson
+from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import Level
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
-_KEPT = frozenset({*METRICS, "ppv", "npv", "f1", "auprc", "brier", "ece"})
 Advance = Callable[[int, int], None]
 
 
@@ -62,9 +63,9 @@ class Strange:
     own: tuple[Estimate, Estimate] | None
     reasons: Mapping[str, int]
     promise: str
-    without_refused: Mapping[str, Any]
+    without_refused: Metrics
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Give what `metrics.json` holds under "outliers"."""
         return {
             "refused": self.refused.as_dict(),
@@ -72,7 +73,7 @@ class Strange:
             "reasons": dict(self.reasons),
             "promise": self.promise,
             "own": self.own and {"refused": self.own[0].as_dict(), "flagged": self.own[1].as_dict()},
-            "without_refused": self.without_refused,
+            "without_refused": documents.plain(self.without_refused),
         }
 
 
@@ -87,8 +88,8 @@ class Elsewhere:
     asked: Asked
     answers: Answers
     decision: Decision
-    metrics: Mapping[str, Any]
-    internal: Mapping[str, Any]
+    metrics: Metrics
+    internal: Metrics
     missing: Sequence[str]
     travel: Travel
     rule: SourceRule
@@ -157,8 +158,8 @@ def _detector(bundle: Bundle) -> Detector | None:
         raise damaged("what is usual for it") from error
 
 
-def internal(bundle: Bundle) -> dict[str, Any]:
-    """Give the metrics of a bundle's own test part, as `metrics.evaluate` gave them, with "n" and "groups".
+def internal(bundle: Bundle) -> Metrics:
+    """Give the metrics of a bundle's own test part, without those of each class.
 
     Raises
     ------
@@ -166,15 +167,13 @@ def internal(bundle: Bundle) -> dict[str, Any]:
         It has none, or damaged ones.
     """
     try:
-        _, kept = tested(bundle.metrics["splits"])
-        metrics = {name: estimate(each).as_dict() for name, each in kept.items() if name in _KEPT}
-        sizes = {name: int(kept[name]) for name in ("n", "groups")}
-        return {**sizes, **{name: metrics[name] for name in METRICS}, **metrics}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        kept = msgspec.convert(tested(bundle.metrics["splits"])[1], Metrics)
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
         raise damaged("how it did on its own test part") from error
+    return msgspec.structs.replace(kept, confusion_matrix=(), per_class=None)
 
 
-def score(scores: Scores, decision: Decision) -> dict[str, Any]:
+def score(scores: Scores, decision: Decision) -> Metrics:
     """Compute every metric of some answers at the decision's threshold."""
     return evaluate(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
                     threshold=scores.threshold, group=scores.group)  # fmt: skip
@@ -253,8 +252,8 @@ def _strange(bundle: Bundle, answers: Answers, decision: Decision) -> Strange | 
 def _own_shares(bundle: Bundle) -> tuple[Estimate, Estimate] | None:
     try:
         own = bundle.metrics["outliers"]
-        return estimate(own["refused"]), estimate(own["flagged"])
-    except (KeyError, TypeError, ValueError):
+        return msgspec.convert(own["refused"], Estimate), msgspec.convert(own["flagged"], Estimate)
+    except (KeyError, TypeError, msgspec.ValidationError):
         return None
 
 

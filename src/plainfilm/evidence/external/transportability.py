@@ -6,11 +6,11 @@ Every rule rests on an interval, never on a value alone; docs/evaluate.md states
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from plainfilm.evidence.statistics.differences import independent_difference
-from plainfilm.evidence.statistics.intervals import estimate
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import Level
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
@@ -42,14 +42,14 @@ class Travel:
 
 
 def travel(
-    internal: Mapping[str, Any],
-    external: Mapping[str, Any],
+    internal: Metrics,
+    external: Metrics,
     *,
     two_classes: bool = True,
     missing: Sequence[str] = (),
     sources: int = 1,
 ) -> Travel:
-    """Compare the metrics of a classifier's own test part with those of other data (both as `metrics.evaluate` gives them).
+    """Compare the metrics of a classifier's own test part with those of other data.
 
     The two are independent samples, so the limits of a difference come from their own intervals (Newcombe, Statistics in
     Medicine 1998; Zou & Donner 2008). The verdict is the worse one of the ranking (AUROC) and, with two classes, of the
@@ -63,7 +63,7 @@ def travel(
     sources
         Hospitals or collections that they come from.
     """
-    own, other = ({name: estimate(part[name]) for name in METRICS} for part in (internal, external))
+    own, other = internal.estimates, external.estimates
     drop = {name: independent_difference(own[name], other[name]) for name in METRICS}
     if missing:
         return Travel(verdict="cannot be said", level="caution", sentence=_without(missing, other, drop), drop=drop)

@@ -4,8 +4,7 @@ A group (a patient with duplicates) is one draw from the population, however man
 therefore rests on the sums of its groups. Groups are counted as drawn at random, their classes included.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -223,8 +222,3 @@ def bootstrap(
         weights = np.bincount(drawn.ravel(), minlength=size * groups).reshape(size, groups)
         results.append(np.asarray(statistic(weights[:, codes].astype(np.float64)), dtype=np.float64))
     return np.concatenate(results)
-
-
-def estimate(metric: Mapping[str, float | None]) -> Estimate:
-    """Read a metric as `metrics.json` holds it."""
-    return Estimate(*(math.nan if metric[end] is None else float(metric[end] or 0) for end in ("value", "low", "high")))

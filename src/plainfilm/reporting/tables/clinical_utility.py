@@ -64,7 +64,7 @@ def show(utility: Utility) -> UtilityShown:
 def _row(example: Example) -> PrevalenceRow:
     return PrevalenceRow(
         prevalence=f"{100 * example.prevalence:g}{NARROW_SPACE}%",
-        ppv=metrics.cell(example.ppv.as_dict(), _WHOLE, in_percent=True),
+        ppv=metrics.cell(example.ppv, _WHOLE, in_percent=True),
         npv=_finely(example.npv),
         ill=round(PEOPLE * example.prevalence),
         found=_whole(example.found),

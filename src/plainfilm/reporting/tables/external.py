@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from plainfilm.evidence.external.recalibration import Fit
-from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal, number, percent, triple
+from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 
 MINUS = "\N{MINUS SIGN}"
 _WHOLE = (0.0, 1.0)
@@ -34,7 +34,7 @@ class DropShown:
     zero: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class PairRow:
     """One metric twice: of all, and without those refused; or before and after."""
 
@@ -43,7 +43,7 @@ class PairRow:
     second: Cell
 
 
-def drops(here: Mapping[str, Any], own: Mapping[str, Any], drop: Mapping[str, Estimate]) -> DropShown:
+def drops(here: Metrics, own: Metrics, drop: Mapping[str, Estimate]) -> DropShown:
     """Lay out the differences, positive where the metric is lower here."""
     ends = [end for each in drop.values() for end in map(number, (each.value, each.low, each.high)) if end is not None]
     reach = next((step for step in _STEPS if max(map(abs, ends), default=0.0) <= step), _STEPS[-1])
@@ -51,8 +51,8 @@ def drops(here: Mapping[str, Any], own: Mapping[str, Any], drop: Mapping[str, Es
     rows = [
         DropRow(
             label=LABELS[name],
-            here=metrics.cell(here[name], _WHOLE, in_percent=name in PERCENT),
-            own=metrics.cell(own[name], _WHOLE, in_percent=name in PERCENT),
+            here=metrics.cell(here.estimates[name], _WHOLE, in_percent=name in PERCENT),
+            own=metrics.cell(own.estimates[name], _WHOLE, in_percent=name in PERCENT),
             drop=signed(each, scale, in_percent=name in PERCENT),
         )
         for name, each in drop.items()
@@ -63,9 +63,9 @@ def drops(here: Mapping[str, Any], own: Mapping[str, Any], drop: Mapping[str, Es
 
 def fits(before: Fit, after: Fit) -> list[PairRow]:
     """Lay out how well probabilities fit, before and after."""
-    rows = pairs(before.as_dict(), after.as_dict(), ("brier", "ece"))
+    rows = [_pair("brier", before.brier, after.brier), _pair("ece", before.ece, after.ece)]
     excess = [signed(each.excess, _WHOLE, in_percent=False) for each in (before, after)]
-    return [*rows, PairRow(label="Mean probability less the share that came true", first=excess[0], second=excess[1])]
+    return [*rows, PairRow("Mean probability less the share that came true", *excess)]
 
 
 def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> Cell:
@@ -79,22 +79,20 @@ def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> C
     return Cell(written[0], f"{written[1]} to {written[2]}", *places)
 
 
-def pairs(first: Mapping[str, Any], second: Mapping[str, Any], names: Sequence[str]) -> list[PairRow]:
+def pairs(first: Metrics, second: Metrics, names: Sequence[str]) -> list[PairRow]:
     """Lay out some metrics that two have."""
-    return [
-        PairRow(
-            label=LABELS[name],
-            first=metrics.cell(first[name], _WHOLE, in_percent=name in PERCENT),
-            second=metrics.cell(second[name], _WHOLE, in_percent=name in PERCENT),
-        )
-        for name in names
-    ]
+    return [_pair(name, first.estimates[name], second.estimates[name]) for name in names]
 
 
-def shown(metric: Any, *, in_percent: bool) -> str:
+def _pair(name: str, first: Estimate, second: Estimate) -> PairRow:
+    cells = (metrics.cell(each, _WHOLE, in_percent=name in PERCENT) for each in (first, second))
+    return PairRow(LABELS[name], *cells)
+
+
+def shown(metric: Estimate, *, in_percent: bool) -> str:
     """Write an estimate with its interval in one piece; "–" where it is not defined."""
     write = percent if in_percent else decimal
-    value, low, high = map(number, triple(metric))
+    value, low, high = map(number, (metric.value, metric.low, metric.high))
     if value is None or low is None or high is None:
         return MISSING
     return f"{write(value)} ({write(low, unit=False)} to {write(high, unit=False)})"

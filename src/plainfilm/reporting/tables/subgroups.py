@@ -131,7 +131,7 @@ def _row(part: Subgroup, positive: str | None, scale: Sequence[float]) -> Row:
         cells=[
             MetricCell(
                 label=LABELS[metric],
-                cell=metrics.cell(estimate.as_dict(), scale, in_percent=metric in PERCENT),
+                cell=metrics.cell(estimate, scale, in_percent=metric in PERCENT),
                 why=_why(metric, part, positive),
             )
             for metric, estimate in part.estimates.items()
