@@ -254,7 +254,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_report(AUDITED, folders["audited"])
     write_report(measured_elsewhere(), folders["elsewhere"])
     write_audit(AUDIT_PAGE, folders["audit"])
-    write_audit(replace(AUDIT_PAGE, audit=made_audits.ugly(), title=EVIL, worth=EVIL), folders["ugly-audit"])
+    write_audit(replace(AUDIT_PAGE, audit=made_audits.ugly(), title=EVIL), folders["ugly-audit"])
     write_audit(replace(AUDIT_PAGE, audit=made_audits.NOTHING), folders["empty-audit"])
     return folders
 

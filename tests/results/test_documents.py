@@ -15,6 +15,7 @@ from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.search import Search
 
@@ -82,6 +83,7 @@ def test_anything_else_is_one_line(text, said):
     [
         ("run/metrics.json", RunMetrics),
         ("folds/metrics.json", RunMetrics),
+        ("evaluate/metrics.json", ExternalMetrics),
         ("audit/audit.json", Audit),
         ("compare/comparison.json", Comparison),
         ("tune/tuning.json", Search),

@@ -71,7 +71,6 @@ def make(
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
-    shares: Sequence[float] = SHARES,
     seed: int = 0,
 ) -> NDArray[np.str_]:
     """Split labelled rows (label ≥ 0) into train, validation and test; the others get "".
@@ -82,8 +81,8 @@ def make(
         A class has fewer groups than there are parts: it could not stand in each.
     """
     rows = np.flatnonzero(labels >= 0)
-    check_enough(labels[rows], group[rows], classes, parts=len(shares))
-    part = assign(labels[rows], group[rows], shares=shares, seed=seed)
+    check_enough(labels[rows], group[rows], classes, parts=len(SHARES))
+    part = assign(labels[rows], group[rows], shares=SHARES, seed=seed)
     split = np.full(len(labels), "", dtype="U10")
     split[rows] = np.array(NAMES)[part]
     _check_filled(labels, split, classes)

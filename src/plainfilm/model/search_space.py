@@ -107,9 +107,9 @@ class SearchSpace:
             "augmentation.views": value["views"],
         }
 
-    def recipe(self, chosen: Mapping[str, Choice], *, name: str = "tuned", description: str = "") -> Recipe:
+    def recipe(self, chosen: Mapping[str, Choice], *, description: str = "") -> Recipe:
         """Give the whole recipe of a trial; what is not searched is the default recipe's."""
-        return recipes.load("default", {**self.settings(chosen), "name": name, "description": description})
+        return recipes.load("default", {**self.settings(chosen), "name": "tuned", "description": description})
 
     def choices_of(self, recipe: Recipe) -> dict[str, Choice]:
         """Find the choices that give a recipe's head and training; a backbone outside the space becomes the space's first.

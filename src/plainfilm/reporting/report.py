@@ -95,7 +95,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """All that the page of `plainfilm audit` shows; `worth` says what else stands against the number."""
+    """All that the page of `plainfilm audit` shows."""
 
     title: str
     created: str
@@ -103,8 +103,6 @@ class AuditPage:
     command: str
     folder: str
     audit: AuditFindings
-    worth: str | None = None
-    worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
 
@@ -152,11 +150,11 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     OSError
         The folder cannot be written.
     """
-    text = page.render("audit_page.html", _worth(audit) | {"report": audit})
-    page.write(out, "audit.html", text, {"audit": audit_figures.picture(audit.audit)})
+    values = {"report": audit, "shown": audit_tables.show(audit.audit)}
+    page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
-def _worth(of: Report | AuditPage) -> dict[str, Any]:
+def _worth(of: Report) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
     audited = "none" if of.audit is None else of.audit.result.level

@@ -17,7 +17,7 @@ from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Scores, judge, score
 from plainfilm.evidence.explanation.summary import Explanation
-from plainfilm.evidence.external.training_fingerprints import Seen
+from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
 from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.evidence.outliers.fitting import refusals, usual
 from plainfilm.model import bundle
@@ -92,7 +92,7 @@ def _write_bundle(folder: Path, run: Finished) -> dict[str, Any]:
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
         outliers=detector.to_bytes() if detector else b"",
-        seen=Seen.of(run.trained_on).to_bytes(),
+        seen=TrainingFingerprints.of(run.trained_on).to_bytes(),
         sign=run.sign,
     )
     return metrics

@@ -132,14 +132,6 @@ class Subgroups:
             return f"{made}; all intervals overlap. That shows no difference, and does not rule one out."
         return f"{made}; without any true difference chance would still set up to one in twenty apart."
 
-    @property
-    def sentences(self) -> list[str]:
-        """What a colleague would say: differences, how many comparisons, and what tells the class by itself."""
-        told = [f"Every subgroup by {kind.name} has one class only: {kind.name} alone tells the class here."
-                for kind in self.kinds if kind.tells_class]  # fmt: skip
-        missing = [f"Not recorded: {', '.join(self.not_recorded)}."] if self.not_recorded else []
-        return [*told, *(difference.sentence for difference in self.differences), self.comparing, *missing]
-
     def as_dict(self) -> dict[str, Any]:
         """Give what `metrics.json` holds under "subgroups".
 
