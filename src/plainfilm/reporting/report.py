@@ -1,6 +1,6 @@
-"""Report of a run, page of an audit, comparison of recipes: one HTML file each. Draws and writes, computes nothing.
+"""Report of a run, page of an audit: one HTML file each. Draws and writes, computes nothing.
 
-Every number, sentence and picture comes in a frozen `Report`, `AuditPage` or `Comparison`; `tables`, `audit_tables`,
+Every number, sentence and picture comes in a frozen `Report` or `AuditPage`; `tables`, `audit_tables`,
 `figures`, `audit_figures` and `wording` give them their form, `page` fills the templates.
 """
 
@@ -33,19 +33,15 @@ from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
-    "Comparison",
     "Counts",
     "Curve",
     "DuplicateCounts",
     "Mistake",
     "Picture",
     "ProblemGroup",
-    "RecipeResult",
     "Reliability",
     "Report",
-    "Spread",
     "write_audit",
-    "write_comparison",
     "write_report",
 ]
 
@@ -98,46 +94,6 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """One number over several seeds: `values` one a seed, in 0 to 1, and what was computed from them."""
-
-    values: Sequence[float]
-    mean: float | None
-    sd: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeResult:
-    """One recipe over its seeds; `seconds` a run, `stability` in 0 to 1 (what it means is said by the comparison)."""
-
-    recipe: str
-    accuracy: Spread
-    auroc: Spread
-    seconds: float | None
-    stability: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """All that the page of `plainfilm compare` shows; `stability_means` is the sentence under the table."""
-
-    title: str
-    created: str
-    version: str
-    command: str
-    folder: str
-    rows: Sequence[RecipeResult]
-    stability_means: str
-    worth: str | None = None
-    worth_level: Level = "none"
-    test_openings: int = 1
-    asked: Sequence[tuple[str, str]] = ()
-    repeat: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
     """All that the page of `plainfilm audit` shows."""
 
@@ -184,26 +140,6 @@ def write_report(report: Report, out: Path) -> None:
         "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
     }
     page.write(out, "report.html", page.render("report.html", values), pngs)
-
-
-def write_comparison(comparison: Comparison, out: Path) -> None:
-    """Write `out/comparison.html` and `out/figures/accuracy-by-seed.png`, each one whole or not at all.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be written.
-    """
-    known = [[v for v in row.accuracy.values if math.isfinite(v)] for row in comparison.rows]
-    scale = tables.round_scale([v for row in known for v in row])
-    values = {
-        "report": comparison,
-        "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
-        "strips": [[tables.place(v, scale) for v in row] for row in known],
-        "means": [tables.place(row.accuracy.mean, scale) for row in comparison.rows],
-    }
-    png = evaluation.strips([row.recipe for row in comparison.rows], known, "test accuracy")
-    page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
 
 
 def write_audit(audit: AuditPage, out: Path) -> None:
