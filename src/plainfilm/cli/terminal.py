@@ -124,12 +124,12 @@ def styled(text: str, style: str) -> Text:
     return Text(text, style=style)
 
 
-def percent(metric: Mapping[str, float | None]) -> str:
+def percent(metric: Estimate | Mapping[str, float | None]) -> str:
     """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if metric["value"] is None:
-        return "not defined"
-    value, low, high = (100 * float(metric[name] or 0) for name in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+    value, low, high = map(formatting.number, formatting.triple(metric))
+    return (
+        "not defined" if value is None else f"{100 * value:.1f} % ({100 * (low or 0):.1f} to {100 * (high or 0):.1f})"
+    )
 
 
 def number(metric: Estimate | Mapping[str, float | None]) -> str:
@@ -182,7 +182,7 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
-        here, own = (shown(part.estimates[name].as_dict()) for part in (found.external, found.internal))
+        here, own = (shown(part.estimates[name]) for part in (found.external, found.internal))
         table.add_row(label, here, own, _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT))
     yield table
     yield ""
