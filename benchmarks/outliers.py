@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ COLLECTIONS = ("mixed", "darkcovidnet")
 MADE = "made"
 FEW = (10, 30, 100, 300)
 KERAS_MOBILENET = SHARED / "weights" / "mobilenet_1_0_224_tf_no_top.h5"
+LEVELS = get_args(outliers.Level)
 DICOM = ("CT_small.dcm", "MR_small.dcm", "693_J2KI.dcm", "examples_ybr_color.dcm", "examples_palette.dcm")
 Pixels = NDArray[np.uint8]
 
@@ -148,7 +149,7 @@ def encode(opened: encoder.Encoder, source: encoder.ImageSource) -> NDArray[np.f
 
 
 def shares(judged: outliers.Judged) -> dict[str, float]:
-    return {level: float((judged.level == level).mean()) for level in outliers.LEVELS}
+    return {level: float((judged.level == level).mean()) for level in LEVELS}
 
 
 def one_seed(
@@ -186,10 +187,10 @@ def one_seed(
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Spread over seeds of each share."""
     kinds = {
-        kind: {level: spread([run["kinds"][kind][level] for run in runs]) for level in outliers.LEVELS}
+        kind: {level: spread([run["kinds"][kind][level] for run in runs]) for level in LEVELS}
         for kind in runs[0]["kinds"]
     }
-    means = {level: statistics.mean(run["kinds"]["radiograph"][level] for run in runs) for level in outliers.LEVELS}
+    means = {level: statistics.mean(run["kinds"]["radiograph"][level] for run in runs) for level in LEVELS}
     numbers = {name: spread([run[name] for run in runs]) for name in ("groups", "promised", "fit_seconds", "bytes")}
     named: dict[str, list[float]] = {}
     for run in runs:

@@ -21,23 +21,22 @@ import made_metrics
 from page_reader import Page
 from plainfilm.evidence.evaluation import clinical_utility, subgroups
 from plainfilm.reporting import formatting, page
+from plainfilm.reporting.compare import ComparisonPage, write_page
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.report import (
     AuditPage,
-    Comparison,
     Curve,
-    RecipeResult,
     Reliability,
     Report,
-    Spread,
     write_audit,
-    write_comparison,
     write_report,
 )
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
+from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import Worth
 
 EVIL = "<script>alert('x')</script>"
 LONG = "a" * 300 + ".jpg"
@@ -143,27 +142,28 @@ EMPTY = Report(
     test=made_metrics.metrics(),
 )
 
-SPREAD = Spread(values=[0.95, 0.97, float("nan")], mean=0.9612, sd=0.0141, low=0.9501, high=0.9702)
-COMPARISON = Comparison(
+SPREAD = Spread(values=(0.95, 0.97, None), mean=0.9612, sd=0.0141, low=0.9501, high=0.9702)
+COMPARISON = ComparisonPage(
     title="Two recipes",
     created="2025-11-23T16:20:41",
     version="9.8.7",
-    command="plainfilm compare",
     folder="cmp",
-    rows=[
-        RecipeResult(recipe="default", accuracy=SPREAD, auroc=SPREAD, seconds=34.2, stability=0.9913),
-        RecipeResult(
-            recipe=f"{EVIL}/$x_1$",
-            seconds=None,
-            stability=None,
-            accuracy=Spread(values=[], mean=None, sd=None, low=None, high=None),
-            auroc=Spread(values=[], mean=None, sd=None, low=None, high=None),
+    result=Comparison(
+        recipes=(
+            RecipeResult(recipe="default", accuracy=SPREAD, auroc=SPREAD, seconds=34.2, stability=0.9913),
+            RecipeResult(
+                recipe=f"{EVIL}/$x_1$",
+                seconds=0.0,
+                stability=None,
+                accuracy=Spread(values=(), mean=None, sd=None, low=None, high=None),
+                auroc=Spread(values=(), mean=None, sd=None, low=None, high=None),
+            ),
         ),
-    ],
-    stability_means="share of answers on which two seeds agree.",
-    worth="Nobody knows.",
-    worth_level="caution",
+        worth=Worth(level="caution", sentence="Nobody knows."),
+        test_openings=1,
+    ),
     asked=[("seeds", "3")],
+    repeat=["plainfilm compare"],
 )
 
 
@@ -250,11 +250,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_report(REPORT, folders["report"])
     write_report(ugly(), folders["ugly"])
     write_report(EMPTY, folders["empty"])
-    write_comparison(COMPARISON, folders["comparison"])
+    write_page(COMPARISON, folders["comparison"])
     write_report(AUDITED, folders["audited"])
     write_report(measured_elsewhere(), folders["elsewhere"])
     write_audit(AUDIT_PAGE, folders["audit"])
-    write_audit(replace(AUDIT_PAGE, audit=made_audits.ugly(), title=EVIL, worth=EVIL), folders["ugly-audit"])
+    write_audit(replace(AUDIT_PAGE, audit=made_audits.ugly(), title=EVIL), folders["ugly-audit"])
     write_audit(replace(AUDIT_PAGE, audit=made_audits.NOTHING), folders["empty-audit"])
     return folders
 
@@ -566,7 +566,7 @@ def test_the_comparison_shows_each_recipe_with_its_spread(html: dict[str, str]) 
         "0.961",
         "99.1\u202f%",
         "34.2\u202fs",
-        "two seeds agree",
+        "1 where the seed changes no answer",
     ):
         assert shown in text
     assert html["comparison"].count('class="seed"') == 2, "a seed without a number has no dot"

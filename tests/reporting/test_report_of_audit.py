@@ -11,30 +11,29 @@ from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, changed, compared_with,
 from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.reporting.compare import ComparisonPage, write_page
 from plainfilm.reporting.report import (
     AuditPage,
-    Comparison,
-    RecipeResult,
     Report,
-    Spread,
     write_audit,
-    write_comparison,
     write_report,
 )
 from plainfilm.results.audit import NotRun
+from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.estimate import UNDEFINED
-from plainfilm.results.severity import Verdict
+from plainfilm.results.severity import Verdict, Worth
 
 ABOUT = {"title": "COVID or NORMAL?", "created": "2025-11-23T16:20:41+00:00", "version": "9.8.7", "command": "x"}
 AUDIT_PAGE = AuditPage(**ABOUT, folder="audit-3", audit=FOUND)
-SPREAD = Spread(values=[0.9], mean=0.9, sd=None, low=0.9, high=0.9)
-COMPARISON = Comparison(
-    **ABOUT,
+SPREAD = Spread(values=(0.9,), mean=0.9, sd=None, low=0.9, high=0.9)
+COMPARISON = ComparisonPage(
+    **{name: value for name, value in ABOUT.items() if name != "command"},
     folder="cmp",
-    rows=[RecipeResult(recipe="default", accuracy=SPREAD, auroc=SPREAD, seconds=1.0, stability=None)],
-    stability_means="sameness.",
-    worth="Nobody knows.",
-    worth_level="caution",
+    result=Comparison(
+        recipes=(RecipeResult(recipe="default", accuracy=SPREAD, auroc=SPREAD, seconds=1.0, stability=None),),
+        worth=Worth(level="caution", sentence="Nobody knows."),
+        test_openings=1,
+    ),
 )
 PLAIN = Report(
     **ABOUT,
@@ -95,7 +94,7 @@ def test_the_verdict_stands_beside_the_number_with_its_sentence(
 
 def test_a_number_that_was_not_audited_says_so(tmp_path: Path) -> None:
     write_report(replace(PLAIN, worth_level="caution"), tmp_path)
-    write_comparison(COMPARISON, tmp_path)
+    write_page(COMPARISON, tmp_path)
     for name in ("report.html", "comparison.html"):
         level, chips, _ = worth((tmp_path / name).read_text(encoding="utf-8"))
         assert (level, chips) == ("caution", [("open", "Not audited"), ("caution", "Caution")])

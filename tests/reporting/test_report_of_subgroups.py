@@ -58,7 +58,7 @@ def test_each_subgroup_has_a_row_with_its_size(usual):
     assert "F COVID 60 NORMAL 60 120 in 120 groups" in found
     assert "under 18 children COVID 40 NORMAL 40" in found
     assert "not known COVID 40" in found
-    assert "Not recorded: view, manufacturer." in found
+    assert "Not recorded: view, source, manufacturer." in found
 
 
 def test_a_row_has_a_cell_a_column_for_those_who_listen(usual):

@@ -11,9 +11,13 @@ import pytest
 from PIL import Image
 
 import plainfilm
+from made_external import own_metrics, write_bundle
+from made_networks import encoder_file, head
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
+from plainfilm.model import classifier
+from plainfilm.model.classifier import Classifier, Decision
 
 pytestmark = pytest.mark.slow
 QUICK = {"backbone.input_size": 96, "training.epochs": 4}
@@ -177,7 +181,7 @@ def test_a_store_gives_the_numbers_of_its_folder(folder, model, mountain, tested
     assert (folder / "mountain.h5").is_file()
 
 
-def test_of_the_models_own_store_only_the_test_part_is_used(folder, model):
+def test_of_the_models_own_store_only_the_test_set_is_used(folder, model):
     run = plainfilm.evaluate(model, folder / "films.h5", folder / "own")
     own = json.loads((model.parent / "metrics.json").read_text())["splits"]["test"]
     assert run.metrics["splits"]["external"]["confusion_matrix"] == own["confusion_matrix"]
@@ -227,6 +231,33 @@ def test_recalibration_that_is_not_on_offer_is_an_error_and_leaves_nothing(ward,
     assert (code, out) == (1, "")
     assert "10 patients or unrelated images of each class" in err
     assert list(Path().iterdir()) == []
+
+
+def test_recalibration_is_refused_before_anything_is_read_where_a_class_has_too_few_files(ward, model, tmp_path):
+    stages = []
+    with pytest.raises(CatalogError, match="there are 20 of the positive and 0 of the other"):
+        plainfilm.evaluate(model, ward, tmp_path / "x", mapping={"COVID-19": "COVID"}, recalibrate=True, progress=lambda stage, *_: stages.append(stage))  # fmt: skip
+    assert stages == []
+
+
+def test_recalibration_is_refused_before_any_answer_where_a_class_has_too_few_patients(folder, model, tmp_path):
+    write_films(folder / "clinic", 30, seed=6)
+    copies = sorted((folder / "clinic" / NAMES["NORMAL"]).glob("*.jpg"))
+    for path in copies[1:]:
+        shutil.copy(copies[0], path)
+    stages = []
+    with pytest.raises(CatalogError, match="and 1 of the other"):
+        plainfilm.evaluate(model, folder / "clinic", tmp_path / "x", mapping={"COVID-19": "COVID", "well": "NORMAL"}, recalibrate=True, workers=1, progress=lambda stage, *_: stages.append(stage))  # fmt: skip
+    assert set(stages) == {"Reading radiographs", "Looking for overlap"}
+
+
+def test_with_more_than_two_classes_recalibration_is_refused_first(tmp_path):
+    decision = Decision(classes=("a", "b", "c"), positive=None)
+    path = encoder_file(tmp_path / "three.onnx", [np.full((8, 8), 1 / 64)] * 2, [0.0, 0.0])
+    network = classifier.join(path, head((np.eye(2, 3), [0.0, 0.0, 0.0])))
+    write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics={"splits": {"test": own_metrics(("a", "b", "c"), None)}})  # fmt: skip
+    with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+        plainfilm.evaluate(tmp_path / "three.plainfilm", tmp_path / "no folder", tmp_path / "x", recalibrate=True)
 
 
 def test_what_cannot_be_meant_is_refused_before_anything_is_read(folder, model, mountain, tmp_path):

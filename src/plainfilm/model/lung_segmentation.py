@@ -35,8 +35,8 @@ class LungFields:
 class LungFinder:
     """The lung-field network in ONNX Runtime."""
 
-    def __init__(self, threads: int | None = None, network: Path = NETWORK) -> None:
-        self._session = open_network(network, threads=threads)
+    def __init__(self) -> None:
+        self._session = open_network(NETWORK)
 
     def find(self, images: NDArray[np.uint8]) -> LungFields:
         """Find the lung fields of gray images uint8 (n, h, w)."""

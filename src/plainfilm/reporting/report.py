@@ -1,6 +1,6 @@
-"""Report of a run, page of an audit, comparison of recipes: one HTML file each. Draws and writes, computes nothing.
+"""Report of a run, page of an audit: one HTML file each. Draws and writes, computes nothing.
 
-Every number, sentence and picture comes in a frozen `Report`, `AuditPage` or `Comparison`; `tables`, `audit_tables`,
+Every number, sentence and picture comes in a frozen `Report` or `AuditPage`; `tables`, `audit_tables`,
 `figures`, `audit_figures` and `wording` give them their form, `page` fills the templates.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 from markupsafe import Markup
 
 from plainfilm.evidence.audit.findings import AuditFindings
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.explanation.summary import Explanation
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting import formatting, page
 from plainfilm.reporting.figures import audit as audit_figures
 from plainfilm.reporting.figures import clinical_utility, evaluation
@@ -33,19 +33,15 @@ from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
     "AuditPage",
-    "Comparison",
     "Counts",
     "Curve",
     "DuplicateCounts",
     "Mistake",
     "Picture",
     "ProblemGroup",
-    "RecipeResult",
     "Reliability",
     "Report",
-    "Spread",
     "write_audit",
-    "write_comparison",
     "write_report",
 ]
 
@@ -84,9 +80,9 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
     reliability: Reliability | None = None
-    subgroups: Subgroups | None = None
-    utility: Utility | None = None  # None: more than two classes, or not asked for
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    subgroups: SubgroupFindings | None = None
+    utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
+    explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
@@ -98,49 +94,8 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """One number over several seeds: `values` one a seed, in 0 to 1, and what was computed from them."""
-
-    values: Sequence[float]
-    mean: float | None
-    sd: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeResult:
-    """One recipe over its seeds; `seconds` a run, `stability` in 0 to 1 (what it means is said by the comparison)."""
-
-    recipe: str
-    accuracy: Spread
-    auroc: Spread
-    seconds: float | None
-    stability: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """All that the page of `plainfilm compare` shows; `stability_means` is the sentence under the table."""
-
-    title: str
-    created: str
-    version: str
-    command: str
-    folder: str
-    rows: Sequence[RecipeResult]
-    stability_means: str
-    worth: str | None = None
-    worth_level: Level = "none"
-    audit: AuditFindings | None = None
-    test_openings: int = 1
-    asked: Sequence[tuple[str, str]] = ()
-    repeat: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPage:
-    """All that the page of `plainfilm audit` shows; `worth` says what else stands against the number."""
+    """All that the page of `plainfilm audit` shows."""
 
     title: str
     created: str
@@ -148,8 +103,6 @@ class AuditPage:
     command: str
     folder: str
     audit: AuditFindings
-    worth: str | None = None
-    worth_level: Level = "none"
     asked: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()
 
@@ -189,26 +142,6 @@ def write_report(report: Report, out: Path) -> None:
     page.write(out, "report.html", page.render("report.html", values), pngs)
 
 
-def write_comparison(comparison: Comparison, out: Path) -> None:
-    """Write `out/comparison.html` and `out/figures/accuracy-by-seed.png`, each one whole or not at all.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be written.
-    """
-    known = [[v for v in row.accuracy.values if math.isfinite(v)] for row in comparison.rows]
-    scale = tables.round_scale([v for row in known for v in row])
-    values = _worth(comparison) | {
-        "report": comparison,
-        "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
-        "strips": [[tables.place(v, scale) for v in row] for row in known],
-        "means": [tables.place(row.accuracy.mean, scale) for row in comparison.rows],
-    }
-    png = evaluation.strips([row.recipe for row in comparison.rows], known, "test accuracy")
-    page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
-
-
 def write_audit(audit: AuditPage, out: Path) -> None:
     """Write `out/audit.html` and `out/figures/audit.png`, each one whole or not at all.
 
@@ -217,11 +150,11 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     OSError
         The folder cannot be written.
     """
-    text = page.render("audit_page.html", _worth(audit) | {"report": audit})
-    page.write(out, "audit.html", text, {"audit": audit_figures.picture(audit.audit)})
+    values = {"report": audit, "shown": audit_tables.show(audit.audit)}
+    page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
-def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
+def _worth(of: Report) -> dict[str, Any]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
     audited = "none" if of.audit is None else of.audit.result.level
@@ -230,8 +163,8 @@ def _worth(of: Report | Comparison | AuditPage) -> dict[str, Any]:
 
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
-    bins, utility = report.reliability, report.utility
-    hidden = report.explanation.faithfulness if report.explanation else None
+    bins, utility = report.reliability, report.utility.result if report.utility else None
+    hidden = report.explanation.result.faithfulness if report.explanation else None
     return {
         "roc": evaluation.roc(
             report.roc, point=evaluation.threshold_point(report.test, report.positive, report.threshold)

@@ -16,8 +16,8 @@ import plainfilm
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Scores, judge, score
-from plainfilm.evidence.explanation.summary import Explanation
-from plainfilm.evidence.external.training_fingerprints import Seen
+from plainfilm.evidence.explanation.summary import ExplanationFindings
+from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
 from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.evidence.outliers.fitting import refusals, usual
 from plainfilm.model import bundle
@@ -45,7 +45,7 @@ class Finished:
     folds: Sequence[Fold] = ()  # of a cross-validation; then `trained` joins theirs
     audit: AuditFindings | None = None  # None: left out by --no-audit
     sign: Path | None = None  # a private key
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
 
     @property
     def trained_on(self) -> Store:
@@ -92,7 +92,7 @@ def _write_bundle(folder: Path, run: Finished) -> dict[str, Any]:
         recipe=_without_paths(run.trained.recipe).to_toml(),
         card=described,
         outliers=detector.to_bytes() if detector else b"",
-        seen=Seen.of(run.trained_on).to_bytes(),
+        seen=TrainingFingerprints.of(run.trained_on).to_bytes(),
         sign=run.sign,
     )
     return metrics
@@ -142,10 +142,10 @@ def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
             "source_rule_accuracy": judged.rule.accuracy.as_dict(),
         },
         **({"audit": _unnamed(run.audit.result)} if run.audit else {}),
-        **({"explanation": run.explanation.as_dict()} if run.explanation else {}),
+        **({"explanation": documents.plain(run.explanation.result)} if run.explanation else {}),
         "outliers": _strangers(run, detector) if detector else None,
-        "subgroups": judged.subgroups.as_dict(),
-        **({"utility": judged.utility.as_dict()} if judged.utility else {}),
+        "subgroups": documents.plain(judged.subgroups.result),
+        **({"utility": documents.plain(judged.utility.result)} if judged.utility else {}),
         "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
         "versions": environment.versions(),
     }
@@ -160,7 +160,7 @@ def _strangers(run: Finished, detector: Detector) -> dict[str, Any]:
     """What the detector promises, and what it refuses of radiographs that it has not learnt from, where there are any."""
     if run.folds:
         return {"promise": detector.promise}
-    return refusals(detector, run.trained, run.judged.scores["test"])
+    return documents.plain(refusals(detector, run.trained, run.judged.scores["test"]))
 
 
 def _about(run: Finished) -> dict[str, Any]:

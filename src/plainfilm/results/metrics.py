@@ -25,7 +25,9 @@ Auroc = Annotated[ShareEstimate, Meta(description="Area under the ROC curve; 0.5
 Auprc = Annotated[ShareEstimate, Meta(description="Average precision; the prevalence is chance.")]
 
 
-class _Named(Record, frozen=True, kw_only=True):
+class Estimates(Record, frozen=True, kw_only=True):
+    """Metrics under their names."""
+
     @property
     def estimates(self) -> dict[str, Estimate]:
         """Its metrics by name, in their order."""
@@ -33,7 +35,7 @@ class _Named(Record, frozen=True, kw_only=True):
         return {name: value for name, value in named.items() if isinstance(value, Estimate)}
 
 
-class ClassMetrics(_Named, frozen=True, kw_only=True):
+class ClassMetrics(Estimates, frozen=True, kw_only=True):
     """One class against the rest."""
 
     sensitivity: Sensitivity
@@ -45,7 +47,7 @@ class ClassMetrics(_Named, frozen=True, kw_only=True):
     auprc: Auprc
 
 
-class Metrics(_Named, frozen=True, kw_only=True):
+class Metrics(Estimates, frozen=True, kw_only=True):
     """All metrics of a set of radiographs. With more than two classes sensitivity to AUPRC are macro means."""
 
     n: Annotated[Count, Meta(description="Radiographs.")]
@@ -135,7 +137,7 @@ class Outliers(Record, frozen=True, kw_only=True):
     promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
 
 
-class Subgroup(Record, frozen=True, kw_only=True):
+class Subgroup(Estimates, frozen=True, kw_only=True):
     """Metrics of one subgroup of the test set."""
 
     n: Annotated[Count, Meta(description="Radiographs.")]
@@ -197,6 +199,17 @@ class Subgroups(Record, frozen=True, kw_only=True):
     manufacturer: Annotated[BySubgroup, Meta(description="By manufacturer of the device.")]
     left_out: Annotated[tuple[SubgroupsLeftOut, ...], Meta(description="Subgroups that are not shown.")]
     comparisons: Annotated[Comparisons, Meta(description="Subgroups compared with one another.")]
+
+    @property
+    def kinds(self) -> dict[str, BySubgroup]:
+        """Subgroups by kind."""
+        return {
+            "sex": self.sex,
+            "age": self.age,
+            "view": self.view,
+            "source": self.source,
+            "manufacturer": self.manufacturer,
+        }
 
 
 class DecisionCurve(Record, frozen=True, kw_only=True):

@@ -13,10 +13,14 @@ from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.external import cohort
 from plainfilm.evidence.external import evaluate as external
+from plainfilm.evidence.external.recalibrated_bundle import recalibrate
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
-from plainfilm.reporting import evaluate as report
+from plainfilm.reporting import environment
+from plainfilm.reporting import evaluate as reporting
+from plainfilm.reporting.evaluate_page import ExternalReport
+from plainfilm.results import documents
 from plainfilm.workflows.checks import check_out
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import EvaluateOptions
@@ -32,7 +36,7 @@ class Plan:
     bundle: Bundle
     store: Store | None  # None: `catalog` is read into one that is removed afterwards
     catalog: Catalog | None
-    labels: cohort.Labels
+    labels: cohort.LabelMapping
     folder: Path
 
 
@@ -47,16 +51,20 @@ def plan(options: EvaluateOptions) -> Plan:
     folder, source, mapping = Path(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
     opened = bundles.load(options.bundle, require_signature=options.require_signature)
+    if options.recalibrate:
+        external.check_recalibration(opened.classifier.decision)
     if not is_store(source):
         labels = Path(options.labels) if options.labels else None
         catalog = read_catalog([source], labels=labels, one_class_will_do=True)
-        entries, known = cohort.entries(catalog, opened, mapping)
+        entries, known = cohort.map_catalog(catalog, opened, mapping)
+        if options.recalibrate:
+            external.check_recalibration(opened.classifier.decision, [str(entry.label) for entry in entries])
         catalog = dataclasses.replace(catalog, entries=entries)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
     if options.labels is not None:
         raise UsageError("Expected --labels with a folder; received a store, which has its labels. Leave it out.")
     store = Store(source)
-    known = cohort.labels_of(store, opened, mapping)
+    known = cohort.map_store(store, opened, mapping)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
 
 
@@ -65,24 +73,28 @@ def run(plan: Plan) -> Run:
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     with new_folder(plan.folder, overwrite=options.overwrite) as partial, _opened(plan, partial) as store:
         progress("Looking for overlap", 0, 1, "")
-        asked = cohort.choose(store, plan.bundle, plan.labels)
+        selected, decision = cohort.select(store, plan.bundle, plan.labels), plan.bundle.classifier.decision
+        if options.recalibrate:
+            names = [decision.classes[number] for number in selected.classes]
+            external.check_recalibration(decision, names, store.group[selected.rows])
         progress("Looking for overlap", 1, 1, "")
-        answers = external.answer(
-            plan.bundle, asked, advance=lambda done, every: progress("Answering", done, every, "")
+        predictions = external.predict(
+            plan.bundle, selected, advance=lambda done, every: progress("Answering", done, every, "")
         )
         progress("Writing the report", 0, 1, "")
-        tested = report.Tested(
-            bundle=plan.bundle,
-            found=external.examine(plan.bundle, asked, answers),
+        found = external.evaluate(plan.bundle, selected, predictions)
+        fitted = found.recalibration if options.recalibrate else None
+        report = ExternalReport(
+            evaluation=found,
             model=Path(options.bundle).name,
             data=Path(options.source).resolve().name,
-            name=plan.folder.name,
+            folder=plan.folder.name,
             command=options.command,
-            recalibrate=options.recalibrate,
+            recalibrated=recalibrate(plan.bundle, found, fitted, created=environment.now()) if fitted else None,
         )
-        metrics = report.write(partial, tested, started=started)
+        metrics = reporting.write(partial, report, started=started)
     progress("Writing the report", 1, 1, "")
-    return Run(plan.folder, metrics)
+    return Run(plan.folder, documents.plain(metrics))
 
 
 @contextlib.contextmanager

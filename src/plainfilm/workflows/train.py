@@ -12,7 +12,7 @@ from plainfilm.errors import UsageError
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
-from plainfilm.evidence.explanation.summary import Explanation, look
+from plainfilm.evidence.explanation.summary import ExplanationFindings, look
 from plainfilm.model import recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
@@ -133,7 +133,7 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
     )
 
 
-def _look(plan: Plan, joined: Classifier, judged: Judged) -> Explanation | None:
+def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:
     plan.options.progress("Explaining", 0, 1, "")
     test = judged.scores[judged.tested]
     found = look(plan.store, joined, test.rows, test.probabilities, seed=plan.recipe.seed)

@@ -11,8 +11,8 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import clinical_utility as utility
 from plainfilm.evidence.evaluation import source_baseline as worth
 from plainfilm.evidence.evaluation import subgroup_attributes, subgroups
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.subgroups import Subgroups
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.results.metrics import Metrics
@@ -46,8 +46,8 @@ class Judged:
     metrics: Mapping[str, Metrics]
     rule: worth.SourceRule
     worth: Worth
-    subgroups: Subgroups
-    utility: Utility | None  # None with more than two classes
+    subgroups: SubgroupFindings
+    utility: UtilityFindings | None  # None with more than two classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ def _together(parts: Sequence[Scores]) -> Scores:
     return Scores(**columns, threshold=np.concatenate(thresholds))
 
 
-def by_subgroup(store: Store, decision: Decision, test: Scores) -> Subgroups:
+def by_subgroup(store: Store, decision: Decision, test: Scores) -> SubgroupFindings:
     """Measure the answers by sex, age, view, source and manufacturer."""
     known = subgroup_attributes.traits(store, test.rows)
     return subgroups.measure(known, test.labels, test.probabilities, classes=decision.classes,
                              positive=decision.positive, threshold=test.threshold, group=test.group)  # fmt: skip
 
 
-def of_use(decision: Decision, test: Scores) -> Utility | None:
+def of_use(decision: Decision, test: Scores) -> UtilityFindings | None:
     """Carry the answers to other prevalences; None with more than two classes."""
     if decision.positive is None:
         return None

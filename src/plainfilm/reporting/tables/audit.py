@@ -174,13 +174,12 @@ def spot(estimate: Estimate, marks: Sequence[float] = FROM_CHANCE, *, why: str =
     )
 
 
-def histogram_film(image: NDArray[np.uint8], side: int = FILM_PX) -> NDArray[np.uint8]:
-    """Draw the histogram of a gray image uint8 (h, w), 32 bars, as a picture uint8 (side, side)."""
+def histogram_film(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw the histogram of a gray image uint8 (h, w), 32 bars, as a picture uint8 of `FILM_PX` each way."""
     counts = np.bincount(image.ravel() // 8, minlength=32) if image.size else np.zeros(32)
-    height = np.sqrt(counts / max(counts[1:-1].max(), 1)).clip(0, 1) * (side - 8)  # a black border is one high bar
-    bars = np.repeat(height, side // 32)
-    bars = np.pad(bars, (0, side - len(bars)))
-    return np.where(np.arange(side)[::-1, None] < bars, 200, 24).astype(np.uint8)
+    height = np.sqrt(counts / max(counts[1:-1].max(), 1)).clip(0, 1) * (FILM_PX - 8)  # a black border is one high bar
+    bars = np.repeat(height, FILM_PX // 32)
+    return np.where(np.arange(FILM_PX)[::-1, None] < bars, 200, 24).astype(np.uint8)
 
 
 def film(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

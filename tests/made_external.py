@@ -40,7 +40,7 @@ def write_store(path, images, labels, *, classes=("square", "empty"), fit="stret
 
 
 def own_metrics(classes=("empty", "square"), positive="square", right=0.98, n=200):
-    """Metrics of the model's own test part, as its bundle holds them."""
+    """Metrics of the model's own test set, as its bundle holds them."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % len(classes)
     chance = np.where(np.arange(len(classes)) == labels[:, None], 0.9, 0.1 / (len(classes) - 1))
