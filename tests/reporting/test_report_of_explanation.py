@@ -5,9 +5,9 @@ import re
 import pytest
 
 import made_audits
+import made_metrics
 from made_audits import EVIL, LONG
 from made_explanations import EXPLANATION, NOTHING, by_class, film
-from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting.report import Report, write_report
@@ -21,10 +21,8 @@ def written(folder, explanation, *, audit=made_audits.FOUND, classes=("COVID", "
         version="9.8.7",
         command="x",
         folder="run",
-        classes=classes,
-        positive="COVID",
-        threshold=0.41,
-        test=metrics(n=240),
+        result=made_metrics.run(made_metrics.metrics(n=240), classes=classes),
+        subgroups=made_metrics.NO_SUBGROUPS,
         audit=audit,
         explanation=explanation,
     )

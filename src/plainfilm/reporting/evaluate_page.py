@@ -44,7 +44,7 @@ def write(out: Path, report: ExternalReport, versions: Mapping[str, str]) -> Non
         The folder cannot be written.
     """
     found = report.evaluation
-    lines = report_data.lines(found.predictions.scores, found.decision, found.external)
+    lines = report_data.lines(found.lines, found.external)
     drawings = _draw(found, *lines)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
     pngs["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)

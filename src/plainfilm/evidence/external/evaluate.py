@@ -15,7 +15,7 @@ from plainfilm.data.split import assign
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.evaluation import evaluate as judge
 from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
-from plainfilm.evidence.evaluation.evaluate import Scores
+from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.evaluation.source_baseline import source_rule
 from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.external import recalibration
@@ -73,6 +73,7 @@ class ExternalEvaluation:
 
     cohort: Cohort
     predictions: Predictions
+    lines: Lines
     decision: Decision
     network_sha256: str
     external: Metrics
@@ -247,6 +248,7 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> Extern
     return ExternalEvaluation(
         cohort=cohort,
         predictions=predictions,
+        lines=judge.lines(scores, decision),
         decision=decision,
         network_sha256=bundle.classifier.key,
         external=external,
