@@ -12,6 +12,7 @@ from msgspec import inspect
 
 from plainfilm.model.recipe_schema import KEYS, KINDS, Recipe, RecipeKey
 from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.exported import Exported, FileMetadata
@@ -20,6 +21,7 @@ from plainfilm.results.inspection import BackboneList, Findings, KeptWeights, Se
 from plainfilm.results.manifest import Manifest
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import PredictionDocument
+from plainfilm.results.search import Search
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- written by scripts/write_docs.py -->", "<!-- end of what is written -->"
@@ -59,6 +61,8 @@ DOCUMENTS: Mapping[str, type[Document]] = {
     "`weights list --json`": BackboneList,
     "`weights fetch --json` and `weights import --json`": KeptWeights,
     "`serve --json`": Serving,
+    "`comparison.json`": Comparison,
+    "`tuning.json`": Search,
 }
 _NAMES = {
     inspect.IntType: "whole number",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.data import store_writer
+from plainfilm.data import files, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.errors import MissingExtraError, UsageError, WeightsError
 from plainfilm.model import encoder, recipes, trials, weights
@@ -99,7 +99,7 @@ def test_the_page_opens_without_a_network_and_says_what_its_number_is_worth(run)
 def test_the_best_recipe_trained_anew_scores_what_its_trial_scored(store, run):
     recipe = recipes.load(str(run.folder / "best.toml"))
     with Store(store) as opened:
-        trained = fit.fit(opened, recipe, positive="COVID")
+        trained = fit.fit(opened, recipe, positive="SICK")
         assert log_loss(opened, trained) == pytest.approx(run.metrics["best"]["log_loss"], abs=1e-5)
     assert trained.fitted.epoch == int(run.metrics["best"]["kept_epoch"])
 
@@ -171,7 +171,7 @@ def test_three_classes_are_searched_too_and_a_trial_may_train_with_views(folder)
     assert 0 < found["best"]["auroc"] <= 1
     recipe = recipes.load(str(folder / "tuned three" / "best.toml"))
     with Store(three) as opened:
-        assert log_loss(opened, fit.fit(opened, recipe, positive="COVID")) == pytest.approx(
+        assert log_loss(opened, fit.fit(opened, recipe, positive=None)) == pytest.approx(
             found["best"]["log_loss"], abs=1e-5
         )
 
@@ -206,6 +206,33 @@ def test_weights_that_are_not_here_are_never_fetched(folder, store, monkeypatch)
     with pytest.raises(WeightsError, match="plainfilm weights fetch mobilenet"):
         tune.plan(TuneOptions(store, folder / "nowhere", **{**QUICK, "backbones": ["mobilenet"]}))
     assert tune.plan(TuneOptions(store, folder / "nowhere")).space.backbones == ("efficientnet_lite0",)
+
+
+@pytest.mark.slow
+def test_overwrite_begins_anew_and_removes_nothing_but_the_search(folder, store):
+    out = folder / "anew"
+    plainfilm.tune(store, out, trials=3, **QUICK)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="pass --overwrite to begin anew"):
+        plainfilm.tune(store, out, trials=2, **{**QUICK, "epochs": 2})
+    found = plainfilm.tune(store, out, trials=2, overwrite=True, **{**QUICK, "epochs": 2}).metrics
+    assert found["trials"]["in_all"] == 2
+    assert found["best"]["settings"]["training.epochs"] == 2
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_overwrite_replaces_no_folder_that_is_not_a_search(folder, store):
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "metrics.json").write_text("{}")
+    with pytest.raises(UsageError, match="has other files in it"):
+        tune.plan(TuneOptions(store, folder / "thesis", overwrite=True, **QUICK))
+
+
+def test_two_searches_do_not_run_in_one_folder(folder, store):
+    (folder / "busy").mkdir()
+    with files.locked(folder / "busy"), pytest.raises(UsageError, match=r"busy, where one is running\. Wait for it"):
+        tune.run(tune.plan(TuneOptions(store, folder / "busy", **QUICK)))
+    assert not list((folder / "busy").iterdir())
 
 
 def test_a_folder_with_other_files_in_it_is_left_alone(folder, store):

@@ -42,7 +42,7 @@ for _command in (
     *(demo.demo, ingest.ingest, train.train, audit.audit, compare.compare, tune.tune),
     *(predict.predict, evaluate.evaluate, export.export, serve.serve, info.info, doctor.doctor),
 ):
-    app.command(_command)
+    app.command(_command, help_epilogue="")
 weights_app.command(weights.weights_list, name="list")
 weights_app.command(weights.weights_fetch, name="fetch")
 weights_app.command(weights.weights_import, name="import")

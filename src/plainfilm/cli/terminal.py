@@ -14,13 +14,15 @@ from rich.text import Text
 
 from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
-from plainfilm.reporting.formatting import LABELS, PERCENT, WHERE
+from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.inspection import BackboneWeights, Finding
 from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.search import Search, Setting, TrialResult
 from plainfilm.results.severity import Level
 
 Item = TypeVar("Item")
@@ -255,56 +257,57 @@ def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> 
     return table
 
 
-def compared(recipes: Sequence[Mapping[str, Any]]) -> Table:
+def compared(found: Comparison) -> Table:
     """Recipes side by side."""
     table = [
         {
-            "recipe": row["recipe"],
-            "accuracy": f"{100 * row['accuracy']['mean']:.1f} %",
-            "spread": f"{100 * row['accuracy']['low']:.1f} to {100 * row['accuracy']['high']:.1f} %",
-            "AUROC": "–" if row["auroc"]["mean"] is None else f"{row['auroc']['mean']:.3f}",
-            "stability": "–" if row["stability"] is None else f"{row['stability']:.3f}",
-            "seconds": f"{row['seconds']:.1f}",
+            "recipe": each.recipe,
+            "accuracy": _share(each.accuracy.mean),
+            "spread": f"{_share(each.accuracy.low, unit='')} to {_share(each.accuracy.high)}",
+            "AUROC": decimal(each.auroc.mean),
+            "stability": decimal(each.stability),
+            "seconds": f"{each.seconds:.1f}",
         }
-        for row in recipes
+        for each in found.recipes
     ]
     return rows(table, columns=list(table[0]))
 
 
-def tuned(found: Mapping[str, Any]) -> Iterator[Any]:
+def tuned(found: Search) -> Iterator[Any]:
     """The best trial of a search beside the recipes that come with plainfilm, and what its number is worth."""
-    best = found["best"]
-    shown = [best, *(row for row in found["starts"] if row["trial"] != best["trial"])]
-    names = [
-        f"best, trial {best['trial']}{best['recipe'] and ': '}{best['recipe']}",
-        *(row["recipe"] for row in shown[1:]),
-    ]
+    best = found.best
+    shown: dict[str, TrialResult] = {f"best, trial {best.number}{best.recipe and ': '}{best.recipe}": best}
+    shown |= {each.recipe: each for each in found.starts if each.number != best.number}
     yield rows(
         [
             {
                 "on validation": name,
-                "log loss": f"{row['log_loss']:.4f}",
-                "standard error": f"{row['standard_error']:.4f}",
-                "accuracy": f"{100 * row['accuracy']:.1f} %",
-                "AUROC": f"{row['auroc']:.3f}",
+                "log loss": f"{each.log_loss:.4f}",
+                "standard error": f"{each.standard_error:.4f}",
+                "accuracy": _share(each.accuracy),
+                "AUROC": decimal(each.auroc),
             }
-            for name, row in zip(names, shown, strict=True)
+            for name, each in shown.items()
         ],
         columns=("on validation", "log loss", "standard error", "accuracy", "AUROC"),
     )
     yield ""
-    settings = found["best"]["settings"]
-    yield Text.assemble(("Best      ", "bold"), _recipe_line(settings))
-    mattered = [each["title"] for each in found["importances"] if each["share"] > each["by_chance"]]
-    if found["importances"]:
+    yield Text.assemble(("Best      ", "bold"), _recipe_line(best.settings))
+    mattered = [each.title for each in found.importances if each.share > each.by_chance]
+    if found.importances:
         yield Text.assemble(("Mattered  ", "bold"), ", ".join(mattered) or "nothing more than chance would have it")
-    yield Text.assemble(("Worth     ", "bold yellow"), (found["worth"], "yellow"))
+    yield Text.assemble(("Worth     ", "bold yellow"), (found.worth, "yellow"))
 
 
-def _recipe_line(settings: Mapping[str, Any]) -> str:
-    head = ", ".join(settings["head.layers"]) or "the last Dense alone"
+def _share(value: float | None, unit: str = " %") -> str:
+    return MISSING if value is None else f"{100 * value:.1f}{unit}"
+
+
+def _recipe_line(settings: Mapping[str, Setting]) -> str:
+    layers, loss = settings["head.layers"], str(settings["training.loss"]).replace("_", " ")
+    head = ", ".join(layers if isinstance(layers, tuple) else ()) or "the last Dense alone"
     rate, batch = settings["training.learning_rate"], settings["training.batch_size"]
-    return f"{settings['backbone.name']}; {head}; {settings['training.optimizer']} {rate:g}, batches of {batch}, {settings['training.loss'].replace('_', ' ')}"
+    return f"{settings['backbone.name']}; {head}; {settings['training.optimizer']} {rate:g}, batches of {batch}, {loss}"
 
 
 def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:

@@ -31,8 +31,8 @@ def tune(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: As
     if as_json:
         print(json.dumps(run.metrics))
     else:
-        terminal.say(
-            "", *terminal.tuned(run.metrics), "", f"Open {run.folder / 'tuning.html'}", f"Next: {run.metrics['next']}"
-        )
-    if run.metrics["interrupted"]:
-        fail("Stopped. What was tried is kept; run the same command to go on.", "", 130)
+        page, then = run.folder / "tuning.html", run.result.next_command
+        terminal.say("", *terminal.tuned(run.result), "", f"Open {page}", f"Next: {then}")
+    if run.result.interrupted:
+        same = "the same command without --overwrite" if options.overwrite else "the same command"
+        fail(f"Stopped. What was tried is kept; run {same} to go on.", "", 130)

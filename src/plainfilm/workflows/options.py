@@ -266,7 +266,7 @@ class TuneOptions:
     timeout
         Seconds after which no further trial begins.
     epochs
-        Epochs of each trial.
+        Epochs of each trial, 1 to 10,000.
     folds
         1: score trials on the validation set; 2 to 20: cross-validate in training and validation set together.
     backbones
@@ -277,6 +277,8 @@ class TuneOptions:
         Augmented views of each image that a trial may train with; 0 leaves augmentation out of the search.
     seed
         Random seed of the search and of each training.
+    overwrite
+        Begin anew: remove the search that is in the folder.
     command, progress
         As for `train`.
 
@@ -297,6 +299,7 @@ class TuneOptions:
     input_sizes: Annotated[Sequence[int], whole_numbers] = (0,)
     views: int = 0
     seed: int = 0
+    overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 

@@ -66,5 +66,5 @@ def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, An
 
 
 comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)
-whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT")
+whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT", show_default=False)
 texts = Parameter(converter=_texts, n_tokens=1)

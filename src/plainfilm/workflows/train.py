@@ -12,11 +12,14 @@ from plainfilm.errors import UsageError
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
-from plainfilm.evidence.explanation.summary import Explanation, look
+from plainfilm.evidence.explanation.summary import ExplanationFindings, look
+from plainfilm.evidence.run import measure
 from plainfilm.model import recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
+from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
+from plainfilm.results import documents
 from plainfilm.workflows import checks
 from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
@@ -81,24 +84,24 @@ def run(plan: Plan) -> Run:
         joined = trained.classifier()
         explained = _look(plan, joined, judged) if options.audit else None
         progress("Writing the report", 0, 1, "")
+        measured = measure(
+            store,
+            trained,
+            joined,
+            judged,
+            openings=openings,
+            versions=environment.versions(),
+            folds=folds,
+            audit=audited,
+            explanation=explained,
+        )
         with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            finished = report.Finished(
-                store=store,
-                trained=trained,
-                classifier=joined,
-                judged=judged,
-                openings=openings,
-                name=plan.folder.name,
-                command=options.command,
-                folds=folds,
-                audit=audited,
-                explanation=explained,
-                sign=Path(options.sign) if options.sign else None,
-            )
+            sign = Path(options.sign) if options.sign else None
+            finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
             metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
-    return Run(plan.folder, metrics)
+    return Run(plan.folder, documents.plain(metrics))
 
 
 def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold]]:
@@ -133,7 +136,7 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
     )
 
 
-def _look(plan: Plan, joined: Classifier, judged: Judged) -> Explanation | None:
+def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:
     plan.options.progress("Explaining", 0, 1, "")
     test = judged.scores[judged.tested]
     found = look(plan.store, joined, test.rows, test.probabilities, seed=plan.recipe.seed)

@@ -1,36 +1,48 @@
-"""The way of a search, from a store to a folder with the best recipe; the test part is never looked at."""
+"""`plainfilm tune`: a search for a recipe; the test set is never looked at."""
 
-import dataclasses
 import gc
 import hashlib
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.files import locked
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.evidence.tuning import scoring
-from plainfilm.evidence.tuning.results import Searched
+from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.model import backbones as rows_of_backbones
 from plainfilm.model import encoder, study, trials, weights
 from plainfilm.model.augmentation import Altered
 from plainfilm.model.recipe_schema import AugmentationSettings
-from plainfilm.model.search_space import Key, Space, Trial
+from plainfilm.model.search_space import Encoding, SearchSpace, Trial
 from plainfilm.reporting import tune as report
+from plainfilm.results import documents
+from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
 from plainfilm.workflows import checks
 from plainfilm.workflows.options import TuneOptions
 from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.verb import Run, verb
 
 STUDY = "trials.db"
+_FILES = (STUDY, f"{STUDY}-journal", "trials.csv", "tuning.json", "tuning.html", "best.toml")  # and figures/
 _FORM = 1  # of the search space; a search goes on only in the same
 _MOST = 100_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRun(Run):
+    """A finished search: `result` is what `metrics` holds as plain values."""
+
+    result: Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +51,17 @@ class Plan:
 
     options: TuneOptions
     store: Store
-    space: Space
+    space: SearchSpace
     hashes: Mapping[str, str]
     folder: Path
     started: float
 
     @property
-    def about(self) -> dict[str, Any]:
-        """Everything that the scores depend on, by the names that people know; of the test set nothing but pixels."""
+    def about(self) -> Mapping[str, object]:
+        """Everything that the scores depend on, by the names that people know; of the test set nothing but pixels.
+
+        Kept in the study as JSON, by which it is compared: what it holds may change from version to version.
+        """
         return {
             "store": self.store.fingerprint,
             "labels and split": _seen(self.store),
@@ -72,19 +87,19 @@ def plan(options: TuneOptions) -> Plan:
     started, folder = time.monotonic(), Path(options.out)
     study.check_installed()
     _check_ranges(options)
-    goes_on = (folder / STUDY).is_file()
-    if not goes_on:
+    is_there = (folder / STUDY).is_file()
+    if not is_there:
         _check_new(folder)
         checks.check_out(folder, overwrite=False)
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
-    space = Space(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
+    space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
     planned = Plan(
         options=options, store=Store(options.store), space=space, hashes=here, folder=folder, started=started
     )
     _inner_folds(planned)
-    if goes_on:
-        study.open_search(folder / STUDY, space, planned.about)
+    if is_there and not options.overwrite:
+        study.open_study(folder / STUDY, space, planned.about)
     return planned
 
 
@@ -101,30 +116,44 @@ def _check_ranges(options: TuneOptions) -> None:
     checks.check_seed(options.seed)
 
 
-def run(plan: Plan) -> Run:
-    """Encode once, try until all is tried or the time is over, and write the folder; Ctrl-C keeps what is done."""
+def run(plan: Plan) -> TuneRun:
+    """Encode once, try until all is tried or the time is over, and write the folder; Ctrl-C keeps what is done.
+
+    Raises
+    ------
+    UsageError
+        Another search is running in the folder.
+    RecipeError
+        All trials diverged.
+    """
     options, progress = plan.options, plan.options.progress
-    with plan.store as store:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        begun = study.open_search(plan.folder / STUDY, plan.space, plan.about)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with plan.store as store, locked(plan.folder):
+        if options.overwrite:
+            _remove_search(plan.folder)
+        begun = study.open_study(plan.folder / STUDY, plan.space, plan.about)
         material = _material(plan)
         interrupted = _search(begun, plan, material)
         progress("Writing the page", 0, 1, "")
-        done = Searched(
+        summary = summarise(
+            begun.results(),
+            begun.importances(),
+            plan.space,
             store=store,
-            space=plan.space,
-            folds=options.folds,
-            asked=options.trials,
-            tried=begun.tried(),
-            importances=begun.importances(),
-            scored=sum(len(fold.validation) for fold in material.folds),
-            interrupted=interrupted,
             folder=plan.folder,
-            command=options.command,
+            asked=options.trials,
+            scored=ScoredRows(radiographs=sum(len(fold.validation) for fold in material.folds), folds=options.folds),
+            interrupted=interrupted,
         )
-        results = report.write(done)
+        report.write(plan.folder, summary, command=options.command)
     progress("Writing the page", 1, 1, "")
-    return Run(plan.folder, results)
+    return TuneRun(plan.folder, documents.plain(summary.result), summary.result)
+
+
+def _remove_search(folder: Path) -> None:
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "figures", ignore_errors=True)
 
 
 def _check_new(folder: Path) -> None:
@@ -145,21 +174,21 @@ def _named(name: str, here: Mapping[str, str]) -> str:
     return name
 
 
-def _distinct(values: Sequence[Any]) -> tuple[Any, ...]:
+def _distinct(values: Sequence[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
 def _seen(store: Store) -> str:
     """SHA-256 over classes, and over row, label and group of each image in train and validation."""
     digest = hashlib.sha256(repr(store.classes).encode())
-    for part in ("train", "validation"):
-        rows = store.rows(part)
+    for name in ("train", "validation"):
+        rows = store.rows(name)
         for column in (rows, store.labels[rows], store.group[rows]):
             digest.update(np.ascontiguousarray(column, np.int64).tobytes())
     return digest.hexdigest()
 
 
-def _inner_folds(plan: Plan) -> list[trials.Fold]:
+def _inner_folds(plan: Plan) -> list[trials.InnerFold]:
     store = plan.store
     train, validation = store.rows("train"), store.rows("validation")
     return trials.inner_folds(train, validation, store.labels, store.group, store.classes, folds=plan.options.folds, seed=plan.space.seed)  # fmt: skip
@@ -179,9 +208,9 @@ def _material(plan: Plan) -> trials.Material:
     )
 
 
-def _encode(store: Store, key: Key, space: Space, progress: Progress) -> list[encoder.Features]:
-    """Encode a store by one backbone at one input size, and each altered view of it; or find that in the cache."""
-    name, size = key
+def _encode(store: Store, encoding: Encoding, space: SearchSpace, progress: Progress) -> list[encoder.Features]:
+    """Encode a store by one backbone at one input size, and each augmented view of it; or find that in the cache."""
+    name, size = encoding
     backbone = rows_of_backbones.find(name)
     opened = encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size, input_size=size))
     settings = AugmentationSettings(views=space.views)
@@ -198,14 +227,14 @@ def _encode(store: Store, key: Key, space: Space, progress: Progress) -> list[en
     return features
 
 
-def _search(begun: study.Search, plan: Plan, material: trials.Material) -> bool:
+def _search(begun: study.Study, plan: Plan, material: trials.Material) -> bool:
     """Try until all is tried or the time is over; whether Ctrl-C came, which keeps what is done."""
     options = plan.options
     until = float("inf") if options.timeout is None else plan.started + options.timeout
 
-    def on_trial(done: Sequence[trials.Tried]) -> None:
+    def on_trial(done: Sequence[TrialResult]) -> None:
         best = study.best(done)
-        note = f"best: trial {best.number}, validation log loss {best.score:.4f}" if best else ""
+        note = f"best: trial {best.number}, validation log loss {best.log_loss:.4f}" if best else ""
         options.progress("Searching", len(done), max(options.trials, len(done)), note)
 
     try_one = partial(_try, space=plan.space, material=material, group=plan.store.group)
@@ -213,7 +242,7 @@ def _search(begun: study.Search, plan: Plan, material: trials.Material) -> bool:
     try:
         begun.run(try_one, trials=options.trials, until=until, on_trial=on_trial)
     except KeyboardInterrupt:
-        if study.best(begun.tried()) is None:
+        if study.best(begun.results()) is None:
             raise
         return True
     finally:
@@ -222,18 +251,20 @@ def _search(begun: study.Search, plan: Plan, material: trials.Material) -> bool:
 
 
 def _try(
-    trial: Trial, chosen: Mapping[str, Any], *, space: Space, material: trials.Material, group: NDArray[np.int64]
-) -> dict[str, Any]:
+    trial: Trial,
+    chosen: Mapping[str, Choice],
+    *,
+    space: SearchSpace,
+    material: trials.Material,
+    group: NDArray[np.int64],
+) -> trials.Scored:
     import keras
 
     try:
         ended = trials.attempt(trial, space, chosen, material)
     finally:
         keras.backend.clear_session()  # or each trial's graphs stay in memory
-    labels = material.labels[ended.rows]
-    found = scoring.score(ended.losses, ended.logits, labels, group[ended.rows], positive=material.positive)
-    values = dataclasses.asdict(found)
-    return {"score": values.pop("loss"), "kept": list(ended.epochs), **values}
+    return scoring.score(ended, material.labels, group, positive=material.positive)
 
 
 tune = verb(TuneOptions, plan, run)
