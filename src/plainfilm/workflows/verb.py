@@ -4,20 +4,29 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from plainfilm.results import documents
+from plainfilm.results.documents import Document
 
 P = ParamSpec("P")
 Options = TypeVar("Options")
 Plan = TypeVar("Plan")
 Result = TypeVar("Result")
+R = TypeVar("R", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A finished verb: the folder that it wrote, and the JSON in it as plain values."""
+class Run(Generic[R]):
+    """A finished verb: the folder that it wrote, and the result in it."""
 
     folder: Path
-    metrics: dict[str, Any]
+    result: R
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The result as plain values, with the keys of its JSON."""
+        return documents.plain(self.result)
 
 
 def verb(
