@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -87,8 +88,12 @@ def test_each_limit_holds_and_says_so(body, code):
 
 
 def test_what_just_fits_is_taken():
-    files = [("a", bytes(1000)), ("b", bytes(1000)), ("c", b"")]
-    assert read(form(files, one="1" * 100)) == (files, {"one": "1" * 100})
+    files, fields = [("a", bytes(1000)), ("b", bytes(500)), ("c", b"")], {"one": "1" * 100, "two": "2"}
+    assert read(form(files, **fields)) == (files, fields)
+    assert read(form([], one="1" * 1024)) == ([], {"one": "1" * 255})  # cut as names are
+    whole = form([("a", bytes(1000)), ("b", bytes(1000))])
+    assert len(read(whole, limits=replace(LIMITS, request_bytes=len(whole)))[0]) == 2
+    assert refused(whole, limits=replace(LIMITS, request_bytes=len(whole) - 1)) == (413, "too-many-bytes")
 
 
 def test_a_limit_shows_at_the_piece_where_it_is_crossed_and_not_at_the_end():

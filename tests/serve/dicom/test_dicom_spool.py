@@ -152,6 +152,7 @@ def _killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for owner, name in (
         (os, "fsync"),
         (os, "open"),
+        (Path, "open"),
         (Path, "rename"),
         (Path, "unlink"),
         (Path, "mkdir"),
@@ -198,6 +199,8 @@ def test_a_node_killed_at_any_step_loses_nothing_and_answers_nothing_otherwise(t
                 pass
             finally:
                 _release(folder)
+        with contextlib.closing(Spool(folder, model=MODEL)) as again:  # whose sender may not have heard the success
+            assert all(again.holds(uid) for uid in taken), step
         _life(folder, taken, peer, judged)
         assert set(peer) == expected, step
         assert len(peer) <= len(expected) + 1, step  # the one under way may come twice, under the same UID
