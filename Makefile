@@ -1,6 +1,7 @@
 # make demo   sets up and goes the whole way on made radiographs
 # make test   sets up and runs every test
 # make check  the gate: format, lint, types, layers, docs, quick tests
+# make mutants  changes 300 lines of modules that must not fail silently, and counts how often the tests notice
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check fix clean
+.PHONY: help demo test check mutants fix clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -40,6 +41,9 @@ check: $(VENV)/developed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -m 'not slow'
+
+mutants: $(VENV)/developed
+	$(BIN)/python scripts/mutants.py --seed 13 --count 300
 
 fix: $(VENV)/developed
 	$(BIN)/ruff check --fix .

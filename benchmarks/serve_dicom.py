@@ -30,10 +30,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from made_dicom import echoed, files_below, free_port, instance, pdata, request, sent, until
+from made_dicom import echoed, files_below, free_port, instance, pdata, request, sent
 from made_orthanc import Orthanc, missing, own_network
 from measuring import resident_mb
 from plainfilm.data import phantom
+from waiting import until
 
 ASSOCIATIONS = 10
 SIDE = 512

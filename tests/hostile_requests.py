@@ -30,6 +30,7 @@ from pydicom.uid import (
 
 from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film
 from made_requests import BOUNDARY, form, head, post
+from waiting import WAIT_S
 
 MARKER = "Zebra-Quartz"  # in names, headers, paths and tags; must stand in no log
 SCRIPT = f"<script>alert('{MARKER}')</script>"
@@ -76,7 +77,7 @@ def cases(seed: int, n: int, *, with_heavy: bool) -> Iterator[tuple[str, Case]]:
         yield name, KINDS[name](draw)
 
 
-def send(case: Case, port: int, *, answer_s: float = 60.0) -> Seen:
+def send(case: Case, port: int, *, answer_s: float = WAIT_S) -> Seen:
     """Send one case and read what comes back, until nothing more comes or the connection ends."""
     begun = time.perf_counter()
     with socket.create_connection(("127.0.0.1", port), timeout=answer_s) as link:

@@ -6,8 +6,6 @@ import shutil
 import socket
 import struct
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +110,6 @@ def examined(level: str = "ok", label: str = "COVID", side: int = 256) -> Examin
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
-
-
-def until(happened: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait until something is true; an assertion where it never is."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := happened():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
 
 
 class Archive:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from made_dicom import free_port, has, until
+from made_dicom import free_port, has
+from waiting import WAIT_S, until
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
@@ -76,13 +77,13 @@ class Orthanc:
             stderr=self._log,
             env={**os.environ, "PATH": path},
         )
-        until(self._answers, 30)
+        until(self._answers)
 
     def ask(self, path: str, body: Any = None, method: str = "") -> Any:
         """Call the REST API: what it says, from JSON."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data, method=method or ("POST" if data else "GET"))
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
             return json.loads(answer.read() or b"null")
 
     def of_modality(self, modality: str) -> list[dict[str, Any]]:

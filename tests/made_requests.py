@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from waiting import WAIT_S
+
 BOUNDARY = "plainfilm-tests"
-_STOP_S = 60
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def post(path: str, body: bytes, headers: Mapping[str, object] = {}) -> bytes:
 
 
 @contextmanager
-def connected(port: int, *, seconds: float = 30.0) -> Iterator[socket.socket]:
+def connected(port: int, *, seconds: float = WAIT_S) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as link:
         yield link
 
@@ -128,7 +129,7 @@ class Started:
 
     def stop(self, kind: int = signal.SIGTERM) -> int:
         self.process.send_signal(kind)
-        return self.process.wait(_STOP_S)
+        return self.process.wait(WAIT_S)
 
 
 @contextmanager
@@ -194,6 +195,6 @@ class InThread:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(WAIT_S)
         self._socket.close()
         assert not self._thread.is_alive()

@@ -16,6 +16,7 @@ from PIL import Image
 from plainfilm.data import phantom
 from plainfilm.reporting import train
 from plainfilm.workflows import pipeline
+from waiting import WAIT_S, until
 
 QUICK = ("--input-size", "96", "--epochs", "1")
 
@@ -102,7 +103,7 @@ HEAVY = "keras tensorflow onnxruntime sklearn scipy matplotlib h5py pydicom"
 def test_import_and_help_load_nothing_heavy(code):
     watch = f"import atexit, sys; atexit.register(lambda: print('LOADED', sorted(set({HEAVY.split()!r}) & set(sys.modules))))"
     done = subprocess.run(
-        [sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=WAIT_S
     )
     assert done.stdout.strip().endswith("LOADED []")
 
@@ -574,7 +575,7 @@ def test_weights_without_a_network_are_an_error_that_says_three_ways_out(store, 
     nowhere = "http://127.0.0.1:9"
     started = process("train", store, "--out", "r", "--backbone", "resnet50", cwd=tmp_path, KERAS_HOME=str(tmp_path / "keras"),
                       http_proxy=nowhere, https_proxy=nowhere, HTTP_PROXY=nowhere, HTTPS_PROXY=nowhere)  # fmt: skip
-    _, err = started.communicate(timeout=120)
+    _, err = started.communicate(timeout=WAIT_S)
     assert started.returncode == 1
     assert_one_line(err)
     for way in ("weights for resnet50", "Put that file into", "--weights FILE", "--backbone efficientnet_lite0"):
@@ -621,11 +622,8 @@ def test_a_training_that_diverges_says_what_to_lower(refused, store, tmp_path):
 
 
 def wait_for(path, pattern, started):
-    deadline = time.monotonic() + 90
-    while not list(path.glob(pattern)):
-        assert started.poll() is None, started.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: list(path.glob(pattern)) or started.poll() is not None)
+    assert started.poll() is None, started.communicate()
 
 
 @pytest.mark.slow
@@ -638,7 +636,7 @@ def test_ctrl_c_in_training_is_one_line_and_leaves_no_run(store, tmp_path):
     wait_for(cache, "features/*.npy", started)
     time.sleep(1)
     os.killpg(started.pid, signal.SIGINT)
-    out, err = started.communicate(timeout=60)
+    out, err = started.communicate(timeout=WAIT_S)
     assert started.returncode == 130
     assert_one_line(err)
     assert "Stopped" in err
@@ -655,7 +653,7 @@ def test_a_run_killed_while_it_is_written_leaves_none_and_the_next_goes_on(call,
     )
     words = ["train", str(store), "--out", "r", *QUICK]
     killed = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, timeout=WAIT_S, check=False
     )
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "r").exists()
@@ -668,14 +666,14 @@ def test_a_reader_that_goes_away_is_no_error(flags, store, tmp_path):
     started = process("info", store, *flags, cwd=tmp_path)
     started.stdout.close()  # as in: plainfilm info … | head -0
     assert started.stderr.read() == ""
-    assert started.wait(timeout=60) == 1
+    assert started.wait(timeout=WAIT_S) == 1
 
 
 def test_the_program_can_be_started_by_its_name():
     script = Path(sys.executable).with_name("plainfilm")
     if not script.exists():
         pytest.skip("plainfilm is not installed as a command in this environment")
-    done = subprocess.run([script, "nonsense"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([script, "nonsense"], capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert done.returncode == 2
     assert_one_line(done.stderr)
 

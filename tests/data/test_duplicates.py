@@ -75,7 +75,7 @@ def test_thumbnails_are_area_means_at_any_size(size):
 
 
 @given(lengths=st.lists(st.integers(0, 5), max_size=4), data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_file_of_thumbnails_gives_the_rows_that_an_array_of_them_gives(lengths, data):
     thumbs = np.random.default_rng(0).integers(0, 256, (sum(lengths), 32, 32), np.uint8)
     rows = np.array(data.draw(st.lists(st.integers(0, len(thumbs) - 1))) if len(thumbs) else [], np.int64)
@@ -88,7 +88,7 @@ def test_a_file_of_thumbnails_gives_the_rows_that_an_array_of_them_gives(lengths
 
 
 @given(seed=SEEDS, shift=st.integers(-20, 20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_hash_does_not_see_brightness(seed, shift):
     image = blobs(1, seed=seed) // 2 + 40
     moved = (image.astype(int) + shift).astype(np.uint8)
@@ -96,7 +96,7 @@ def test_the_hash_does_not_see_brightness(seed, shift):
 
 
 @given(seed=SEEDS, factor=st.sampled_from([2, 3, 5]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_hash_does_not_see_magnification(seed, factor):
     image = blobs(1, seed=seed, size=32)
     larger = image.repeat(factor, axis=1).repeat(factor, axis=2)
@@ -104,7 +104,7 @@ def test_the_hash_does_not_see_magnification(seed, factor):
 
 
 @given(image=hnp.arrays(np.uint8, (1, 32, 32)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_image_has_a_hash_of_at_most_half_ones(image):
     assert np.bitwise_count(perceptual_hash(image))[0] <= 32
 
@@ -133,7 +133,7 @@ def test_no_images_give_no_hashes_and_no_pairs():
 
 
 @given(hashes=hnp.arrays(np.uint64, st.integers(0, 40), elements=st.integers(0, 2**24)), block=st.integers(1, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_hash_search_finds_what_comparing_all_pairs_finds(hashes, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "_HASHES_AT_ONCE", block)
@@ -245,7 +245,7 @@ def test_a_large_set_of_copies_is_connected_without_all_its_pairs():
 
 
 @given(seed=SEEDS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_groups_do_not_depend_on_the_order_of_the_images(seed):
     rng = np.random.default_rng(seed)
     images = blobs(6)[[0, 1, 2, 3, 4, 5, 0, 0, 3]]
@@ -327,7 +327,7 @@ def test_copies_of_real_radiographs_are_found_and_nothing_else(radiographs):
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_groups_are_the_connected_components_of_pairs_and_patients(data):
     n = data.draw(st.integers(1, 15))
     row = st.integers(0, n - 1)
@@ -371,7 +371,7 @@ def test_an_unlabelled_copy_makes_no_conflict_and_takes_part_in_none():
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_conflicts_are_where_a_component_has_two_labels(data):
     n = data.draw(st.integers(1, 10))
     row = st.integers(0, n - 1)

@@ -21,7 +21,7 @@ with written_whole(Path(sys.argv[1])) as partial:
     else:
         partial.write_text("half")
     print("half", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 

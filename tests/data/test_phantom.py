@@ -140,7 +140,7 @@ def test_a_thumbnail_does_not_solve_the_task_and_corners_tell_nothing(films):
 # the plan
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(4, 400), seed=st.integers(0, 2**32), duplicates=st.integers(0, 5))
 def test_a_plan_has_n_films_and_no_patient_of_both_classes(n, seed, duplicates):
     visits = phantom.plan(n, seed=seed, duplicates=min(duplicates, n // 2))

@@ -269,7 +269,6 @@ def test_a_split_of_our_own_never_leaks(data, seed):
 
 
 @given(st.integers(20, 200), st.integers(2, 5), st.integers(0, 1000))
-@settings(deadline=None)
 def test_every_image_is_tested_in_one_fold_and_its_patient_stands_in_one_part_of_each(patients, count, seed):
     labels, group, _ = films(patients, seed)
     splits = split.folds(labels, group, CLASSES[:2], count=count, seed=seed)

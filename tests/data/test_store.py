@@ -83,7 +83,7 @@ def message(path: Path) -> str:
 # Round trip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data(), st.integers(1, 6))
 def test_what_goes_into_a_store_comes_out_of_it(tmp_path_factory, data, n):
     def texts() -> np.ndarray:
@@ -232,7 +232,7 @@ def test_an_error_while_writing_leaves_the_old_store(tmp_path, images):
 
 
 @given(st.lists(st.booleans(), min_size=40, max_size=40).filter(any))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_dropped_row_leaves_no_trace(tmp_path_factory, images, keep):
     keep = np.array(keep)
     folder = tmp_path_factory.mktemp("keep")

@@ -57,7 +57,7 @@ def views_of(images, view, how, seed=0):
     st.integers(0, 2**31 - 1),
     st.integers(1, 1000),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_whatever_the_bounds_a_view_is_an_image_of_the_same_shape_and_repeats(how, seed, view):
     images = films(2)
     first = views_of(images, view, how, seed)

@@ -140,7 +140,7 @@ def test_the_same_classifier_gives_the_same_bytes(whole, tmp_path):
     assert (tmp_path / "again").read_bytes() == whole.read_bytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_an_altered_byte_in_a_member_is_found(whole, folder, data):
     original = bytearray(whole.read_bytes())
@@ -154,7 +154,7 @@ def test_an_altered_byte_in_a_member_is_found(whole, folder, data):
     refused(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_an_altered_byte_anywhere_is_found_or_changes_nothing(whole, folder, data):
     original = bytearray(whole.read_bytes())
@@ -176,7 +176,7 @@ def test_an_altered_byte_anywhere_is_found_or_changes_nothing(whole, folder, dat
         assert opened.classifier.network == reference.classifier.network
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_truncated_bundle_is_found(whole, folder, share):
     original = whole.read_bytes()
@@ -185,7 +185,7 @@ def test_a_truncated_bundle_is_found(whole, folder, share):
     refused(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=400))
 def test_whatever_else_is_no_bundle(folder, content):
     path = folder / "random"

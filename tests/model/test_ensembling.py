@@ -245,7 +245,7 @@ def test_stacking_one_sigmoid_is_logistic_regression():
 
 
 @given(st.integers(0, 100), st.integers(1, 12), st.sampled_from([1, 3]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_stacking_is_finite_on_few_rows_perfect_rows_and_rows_that_lack_a_class(seed, n, outputs):
     labels = np.random.default_rng(seed).integers(0, 2, n)
     parts = np.concatenate([told(labels, 1e3, each, outputs, 1) for each in range(4)], axis=1)

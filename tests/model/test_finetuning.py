@@ -2,12 +2,12 @@ import dataclasses
 import functools
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +16,18 @@ import pytest
 
 from made_backbone import SIZE, TINY, pictures, weights_file
 from plainfilm.errors import RecipeError, UsageError, WeightsError
-from plainfilm.model import backbones, classifier, encoder, finetuning, frozen_trunk, heads, recipes, training, weights
+from plainfilm.model import (
+    backbones,
+    checkpoints,
+    classifier,
+    encoder,
+    finetuning,
+    frozen_trunk,
+    heads,
+    recipes,
+    training,
+    weights,
+)
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.onnx_safety import check
 
@@ -489,13 +500,29 @@ def small_training(folder, dropout):
     )
 
 
-def start_small(folder, dropout=0.2, **environment):
-    """Run `small_training` in a process of its own."""
+def killed_training(folder, kept):
+    """As `small_training`, killed at the end of the epoch after `kept` were kept."""
+    write, written = checkpoints.write, itertools.count()
+
+    def dying(*given, **named):
+        if next(written) == kept:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(*given, **named)
+
+    checkpoints.write = dying
+    small_training(folder, 0.2)
+
+
+def start_small(folder, dropout=0.2, *, kept=None, **environment):
+    """Run `small_training`, or `killed_training`, in a process of its own."""
     folder.mkdir(exist_ok=True)
     if not (folder / "tiny.weights.h5").is_file():
         weights_file(folder / "tiny.weights.h5")
     paths = [Path(__file__).parent, Path(__file__).parents[1], *sys.path]
-    code = f"import test_finetuning; test_finetuning.small_training({str(folder)!r}, {dropout})"
+    call = (
+        f"small_training({str(folder)!r}, {dropout})" if kept is None else f"killed_training({str(folder)!r}, {kept})"
+    )
+    code = f"import test_finetuning; test_finetuning.{call}"
     own = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PLAINFILM_CACHE": str(folder), **environment}
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env={**os.environ, **own})
 
@@ -520,12 +547,10 @@ def test_a_training_killed_in_any_epoch_and_resumed_ends_with_the_same_bits(tmp_
     whole = finish_small(start_small(tmp_path / "whole"), tmp_path / "whole")
     for number in (1, 3):
         folder = tmp_path / f"killed{number}"
-        process = start_small(folder)
-        while process.poll() is None and epochs_kept(folder / "c.npz") < number:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
+        process = start_small(folder, kept=number)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
+        assert epochs_kept(folder / "c.npz") == number
         assert finish_small(start_small(folder), folder) == whole
 
 

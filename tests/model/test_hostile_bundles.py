@@ -15,6 +15,7 @@ from hostile import CASES, whole
 from hostile.base import constant, doubled, entries_of, lead_to_logits, network, node, packed, picture, zipped
 from plainfilm.errors import BundleError
 from plainfilm.model import bundle
+from waiting import WAIT_S
 
 WORST = [
     "a bomb of zeros",
@@ -65,7 +66,7 @@ for path in sys.argv[1:]:
 def watch(paths, cwd):
     """Open bundles in a process of its own: what was said, the events that Python saw, growth of memory in bytes."""
     done = subprocess.run(
-        [sys.executable, "-c", WATCHER, *paths], cwd=cwd, capture_output=True, text=True, timeout=200, check=True
+        [sys.executable, "-c", WATCHER, *paths], cwd=cwd, capture_output=True, text=True, timeout=WAIT_S, check=True
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -209,7 +210,7 @@ def place(tmp_path_factory):
     return tmp_path_factory.mktemp("hostile") / "m"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_a_network_with_any_bytes_changed_opens_or_is_refused(contents, place, data):
     network = bytearray(contents["network.onnx"])
@@ -221,7 +222,7 @@ def test_a_network_with_any_bytes_changed_opens_or_is_refused(contents, place, d
         bundle.load(place)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_zip_with_any_bytes_changed_opens_as_it_was_or_is_refused(contents, place, data):
     whole_zip = bytearray(zipped(entries_of(contents)))

@@ -287,7 +287,7 @@ def test_an_item_of_the_model_is_answered_only_where_the_manifest_says_it(about,
     assert {number: tripod[number] for number in tripod_items} == tripod_items
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_taking_a_value_away_never_answers_more(data):
     rank = {"open": 0, "not applicable": 0, "partly": 1, "answered": 2}
@@ -433,7 +433,7 @@ HOSTILE = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(HOSTILE)
 def test_no_name_breaks_the_card(name):
     assume(markdown.text(name))  # a value that is blank has no row
@@ -447,7 +447,7 @@ def test_no_name_breaks_the_card(name):
     assert "<img" not in html
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(HOSTILE)
 def test_an_escaped_name_reads_as_it_was(name):
     shown = re.sub(r"</?p>\n?", "", rendered("x " + markdown.text(name)))

@@ -608,7 +608,6 @@ def test_times_are_in_the_unit_that_suits_them(seconds: float | None, words: str
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_a_round_scale_holds_every_value_in_even_steps(values: list[float]) -> None:
     marks = tables.round_scale(values)
     assert 2 <= len(marks) <= 6
@@ -621,7 +620,7 @@ def test_a_round_scale_holds_every_value_in_even_steps(values: list[float]) -> N
 
 
 @given(st.text(max_size=60))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_any_text_stays_text(text: str) -> None:
     values = {"report": replace(EMPTY, title="t", asked=[(text, text)], command=text)}
     full = values | {

@@ -132,7 +132,7 @@ def test_how_sure_the_best_is_the_best_is_said_in_words(tmp_path, others, said):
     assert searched(tmp_path, trials).alike_sentence.startswith(said)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=6))
 def test_any_scores_can_be_drawn(scores):
     points = [tuning.Point(number, score, True, {"optimizer": "adam"}) for number, score in enumerate(scores, 1)]

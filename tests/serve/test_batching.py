@@ -11,6 +11,7 @@ from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.inference.predictor import Prediction
 from plainfilm.serve.batching import BATCH, Judge
 from plainfilm.serve.decoder_pool import Decoders
+from waiting import WAIT_S, until
 
 BUNDLE = SimpleNamespace(manifest={"preprocessing": {"image_size": 8, "fit": "pad"}})
 
@@ -24,7 +25,7 @@ class Decoding:
 
     def radiograph(self, data, *, size, fit):
         assert (size, fit) == (8, "pad")
-        self.gate.wait(10)
+        self.gate.wait(WAIT_S)
         self.seen.append(bytes(data))
         if data == b"fault":
             raise ZeroDivisionError("a fault of ours")
@@ -39,11 +40,12 @@ class Predicting:
     bundle = BUNDLE
 
     def __init__(self):
-        self.batches, self.gate = [], threading.Event()
+        self.batches, self.gate, self.is_asked = [], threading.Event(), threading.Event()
         self.gate.set()
 
     def answer(self, block, *, prevalence=None):
-        self.gate.wait(10)
+        self.is_asked.set()
+        self.gate.wait(WAIT_S)
         self.batches.append((len(block), prevalence))
         if prevalence == 7:
             raise UsageError("Expected a prevalence; received 7.")
@@ -64,21 +66,18 @@ def judge():
 
 
 def names(futures):
-    return [future.result(10).file for future in futures]
+    return [future.result(WAIT_S).file for future in futures]
 
 
 def held_up(judge, asked):
     """Ask while the predictor is held up at a first film, so that the others wait together."""
     judge._predictor.gate.clear()
     first = judge.ask("first", b"x")
-    while not judge._decoders.seen or not judge._decoded.empty():
-        time.sleep(0.001)
+    assert judge._predictor.is_asked.wait(WAIT_S)
     futures = [judge.ask(name, data, prevalence=prevalence) for name, data, prevalence in asked]
-    while len(judge._decoders.seen) < 1 + len(asked):
-        time.sleep(0.001)
-    time.sleep(0.02)  # decoded, and put into the queue
+    until(lambda: judge._decoded.qsize() == len(asked))
     judge._predictor.gate.set()
-    first.result(10)
+    first.result(WAIT_S)
     return futures
 
 
@@ -88,23 +87,23 @@ def test_each_asks_and_gets_its_own_answer(judge):
 
 
 def test_what_waits_is_judged_together_up_to_a_batch(judge):
-    held_up(judge, [(str(number), b"x", None) for number in range(BATCH + 3)])[-1].result(10)
+    held_up(judge, [(str(number), b"x", None) for number in range(BATCH + 3)])[-1].result(WAIT_S)
     assert [n for n, _ in judge._predictor.batches] == [1, BATCH, 3]
 
 
 def test_each_gets_its_own_prevalence_also_in_one_batch(judge):
     asked = [(str(number), b"x", [0.1, 0.1, None, 0.2][number % 4]) for number in range(8)]
-    answers = [future.result(10) for future in held_up(judge, asked)]
+    answers = [future.result(WAIT_S) for future in held_up(judge, asked)]
     assert [answer.at_prevalence for answer in answers] == [prevalence for _, _, prevalence in asked]
 
 
 def test_an_unreadable_file_is_an_answer(judge):
-    assert judge.ask("a", b"bad").result(10).level == "unreadable"
+    assert judge.ask("a", b"bad").result(WAIT_S).level == "unreadable"
 
 
 def test_a_fault_in_decoding_reaches_who_asked_and_the_judge_goes_on(judge):
     with pytest.raises(ZeroDivisionError):
-        judge.ask("a", b"fault").result(5)
+        judge.ask("a", b"fault").result(WAIT_S)
     assert names([judge.ask("b", b"x")]) == ["b"]
 
 
@@ -112,7 +111,7 @@ def test_a_film_that_breaks_the_network_does_not_take_its_batch_along(judge):
     good, poison, other = held_up(judge, [("a", b"x", None), ("poison", b"x", None), ("b", b"x", None)])
     assert names([good, other]) == ["a", "b"]
     with pytest.raises(ValueError, match="no network takes"):
-        poison.result(5)
+        poison.result(WAIT_S)
     assert judge.is_alive
 
 
@@ -120,7 +119,7 @@ def test_a_prevalence_that_cannot_be_meant_reaches_who_stated_it_alone(judge):
     wrong, right = held_up(judge, [("a", b"x", 7), ("b", b"x", 0.5)])
     assert names([right]) == ["b"]
     with pytest.raises(UsageError):
-        wrong.result(5)
+        wrong.result(WAIT_S)
 
 
 def test_what_is_cancelled_is_neither_decoded_nor_judged(judge):
@@ -134,7 +133,7 @@ def test_what_is_cancelled_is_neither_decoded_nor_judged(judge):
     assert len(judge._decoders.seen) <= 3, "two were under way"
     assert sum(n for n, _ in judge._predictor.batches) == 1
     with pytest.raises(CancelledError):
-        futures[0].result(1)
+        futures[0].result(WAIT_S)
 
 
 def test_closing_answers_what_was_asked_before():
@@ -142,7 +141,7 @@ def test_closing_answers_what_was_asked_before():
     futures = [made.ask(str(number), b"x") for number in range(30)]
     made.close()
     assert not made.is_alive
-    assert not wait(futures, 1).not_done
+    assert not wait(futures, WAIT_S).not_done
     assert names(futures) == [str(number) for number in range(30)]
 
 
@@ -154,7 +153,7 @@ def test_the_real_judge_answers_as_the_predictor_does(small_predictor, small_fil
     broken.write_bytes(small_films[-1].read_bytes()[:200])
     paths = [*small_films[:12], broken, small_films[-1]]
     futures = [judge.ask(str(path), path.read_bytes(), prevalence=0.05) for path in paths]
-    told = [future.result(30) for future in futures]
+    told = [future.result(WAIT_S) for future in futures]
     judge.close()
     decoders.close()
     for answer, expected in zip(told, small_predictor.predict(paths, prevalence=0.05), strict=True):

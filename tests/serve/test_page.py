@@ -15,10 +15,12 @@ from made_requests import started
 from plainfilm import NOTICE
 from plainfilm.cli.predictions import as_csv
 from plainfilm.evidence.inference.context import About
+from waiting import WAIT_S
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright to drive a browser")
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 expect = sync_api.expect
+expect.set_options(timeout=1000 * WAIT_S)
 
 TOKEN = "a-token-for-the-tests"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -76,7 +78,7 @@ class Site:
 
     def give(self, *files):
         self.page.set_input_files("#choose", list(files))
-        expect(self.page.locator("#running")).to_have_text("Done.", timeout=20_000)
+        expect(self.page.locator("#running")).to_have_text("Done.")
 
     def show(self, name):
         self.page.locator("#rows .name", has_text=name).first.click()
@@ -103,6 +105,7 @@ def make_site(browser, address):
         contexts.append(browser.new_context(viewport=options.pop("viewport", DESKTOP), **options))
         if token:
             contexts[-1].add_init_script(f"sessionStorage.setItem('plainfilm-token', {json.dumps(token)})")
+        contexts[-1].set_default_timeout(1000 * WAIT_S)
         site = Site(contexts[-1].new_page(), address)
         site.page.on("request", lambda request: site.asked.append(request))
         site.page.on("console", lambda message: site.said.append(message.text))
@@ -225,7 +228,7 @@ def test_thousands_of_files_are_shown_in_steps(site):
     site.page.route("**/api/v1/predict", lambda route: route.fulfill(json=answers(route.request.post_data_buffer)))
     site.page.set_input_files("#choose", [file(f"{number}.png", b"x") for number in range(1500)])
     expect(site.page.locator("#rows tr")).to_have_count(200)
-    expect(site.page.locator("#running")).to_have_text("Done.", timeout=20_000)
+    expect(site.page.locator("#running")).to_have_text("Done.")
     expect(site.page.locator("#summary")).to_have_text("1,500 files: 1,500 COVID.")
     assert site.page.locator("#rows tr").count() < 1500
     site.page.locator("#find").fill("1499")
@@ -514,10 +517,10 @@ def test_a_server_that_is_gone_loses_no_file(site, films):
     site.page.clock.install()
     site.page.route("**/api/v1/*", lambda route: route.abort())
     site.page.set_input_files("#choose", films[:10])
-    for _ in range(8):
+    running = site.page.locator("#running")
+    while "cannot be reached. Send the rest again" not in running.inner_text():
         site.page.clock.fast_forward(9000)
         site.page.wait_for_timeout(50)
-    expect(site.page.locator("#running")).to_contain_text("cannot be reached. Send the rest again")
     site.page.unroute("**/api/v1/*")
     site.page.get_by_role("button", name="Send 10 again").click()
     expect(site.page.locator("#rows tr[data-state=done]")).to_have_count(10)
@@ -574,8 +577,7 @@ def test_research_use_only_is_in_sight_wherever_one_is(make_site, films, viewpor
     site.give(*films[:12])
     assert in_sight(page, NOTICE)
     page.mouse.wheel(0, 900)
-    page.wait_for_timeout(100)
-    assert page.evaluate("scrollY") > 50
+    page.wait_for_function("scrollY > 50")
     assert in_sight(page, NOTICE)
     site.show(films[0].name)
     assert in_sight(page, NOTICE)

@@ -20,6 +20,7 @@ from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve import server as running
 from plainfilm.serve.middleware import API, CSP
 from plainfilm.serve.server import Settings
+from waiting import WAIT_S, until
 
 PREDICT = f"{API}/predict"
 TOKEN = "a-token-of-some-length"
@@ -162,10 +163,7 @@ def test_the_log_is_objects_that_hold_nothing_of_a_file_or_a_header(kept, small_
     before = len(server.lines)
     for request in requests:
         asked(server.port, request)
-    end = time.monotonic() + 5
-    while len(server.lines) < before + 9 and time.monotonic() < end:
-        time.sleep(0.05)
-    assert len(server.lines) >= before + 9
+    until(lambda: len(server.lines) >= before + 9)
     assert {"request", "event", "level", "time", "status", "route", "ms", "method"} <= server.lines[before].keys()
     assert MARKER.lower() not in server.log.read_text().lower()
 
@@ -174,7 +172,7 @@ def test_the_log_is_objects_that_hold_nothing_of_a_file_or_a_header(kept, small_
 def test_a_second_server_on_the_port_says_so_in_one_line(kept, small_bundle):
     server, _ = kept
     command = [sys.executable, "-m", "plainfilm", "serve", str(small_bundle), "--port", str(server.port)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
     assert f"Expected a free port of this machine; received 127.0.0.1:{server.port}" in done.stderr
@@ -188,7 +186,7 @@ def test_the_server_answers_only_at_its_own_address(kept):
     if other.startswith("127."):
         pytest.skip("needs a second address of this machine")
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((other, server.port), timeout=2).close()
+        socket.create_connection((other, server.port), timeout=WAIT_S).close()
 
 
 @pytest.mark.slow
@@ -198,7 +196,7 @@ def test_told_to_stop_it_answers_what_is_under_way_and_leaves_nothing(
     small_bundle, small_films, tmp_path, kind, whole_group
 ):
     with started(small_bundle, tmp_path / "log", start_new_session=True) as server:
-        body = form([(str(n), small_films[n % 20].read_bytes()) for n in range(64)])
+        body = form([(str(n), small_films[n % 20].read_bytes()) for n in range(24)])
         assert asked(server.port, post(PREDICT, body)).status == 200
         below = [pid for pid, _ in descendants(server.process.pid)]
         assert below, "processes that decode"
@@ -210,7 +208,7 @@ def test_told_to_stop_it_answers_what_is_under_way_and_leaves_nothing(
             answer = received(link)
         assert answer.status == 200
         assert [each["level"] for each in answer.json["predictions"]].count("unreadable") == 0
-        assert server.process.wait(25) == 0
+        assert server.process.wait(WAIT_S) == 0
         assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
         assert {line["level"] for line in server.lines} == {"info"}
 
@@ -222,10 +220,8 @@ def test_a_stop_does_not_wait_for_those_who_hold_a_connection_open(small_bundle,
             half.sendall(b"GET / HTTP/1.1\r\nHo")
             silent.sendall(b"")
             time.sleep(0.2)
-            begun = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - begun < 15
-        assert server.log.read_text() == ""
+        assert server.log.read_text() == "", "uvicorn tells whom it waited for in vain"
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from plainfilm.model import bundle, recipes, weights
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.reporting import train
 from plainfilm.workflows import pipeline
+from waiting import WAIT_S
 
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
 QUICK = {"backbone.input_size": 96, "training.epochs": 2}
@@ -33,7 +34,7 @@ def folder(tmp_path_factory):
 
 def command(*words, cwd):
     return subprocess.run(
-        [sys.executable, "-m", "plainfilm.cli", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=True, timeout=200
+        [sys.executable, "-m", "plainfilm.cli", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=True, timeout=WAIT_S
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -109,7 +109,6 @@ def test_the_table_over_all_codes_gives_what_the_arithmetic_gives() -> None:
         assert np.array_equal(shown(stored, **elements), shown(stored.astype(np.uint32), **elements))
 
 
-@settings(deadline=None)  # other jobs may share the machine
 @given(
     stored=arrays.arrays(np.uint16, (5, 5), elements=st.integers(0, 4095)),
     center=st.integers(-500, 5000),

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -63,7 +63,6 @@ def test_float_tiff_is_taken_as_0_to_1_or_as_a_usual_depth(tmp_path: Path) -> No
         assert np.abs(pixels_of(tmp_path, data) - expected).max() <= 1
 
 
-@settings(deadline=None)  # other jobs may share the machine
 @given(arrays.arrays(np.uint16, (4, 4)))
 def test_scaling_keeps_the_order_of_gray_values(values: NDArray[np.uint16]) -> None:
     order = np.argsort(values, axis=None, kind="stable")
@@ -185,7 +184,6 @@ def test_a_jpeg_is_never_decoded_below_the_size_asked_for(least: int, fit: str) 
     assert width < 620
 
 
-@settings(deadline=None)  # other jobs may share the machine
 @given(quality=st.integers(1, 100))
 def test_the_quality_of_a_jpeg_is_found_from_its_table(quality: int) -> None:
     data = encoded(Image.fromarray(gray_film()), "JPEG", quality=quality)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -24,7 +24,6 @@ def centre(values):
     return np.array([(y * values).sum() / total / values.shape[0], (x * values).sum() / total / values.shape[1]])
 
 
-@settings(deadline=None)
 @given(
     how=st.sampled_from(images.FITS),
     height=st.integers(64, 400),

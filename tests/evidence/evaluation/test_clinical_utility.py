@@ -106,7 +106,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(gap, rows_a_group, monkey
 # Decision curve
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**16))
 def test_net_benefit_is_that_of_vickers_and_elkin(seed):
     labels, chance, group = sample(80, seed=seed)
@@ -173,7 +173,7 @@ def test_nobody_called_has_no_ppv():
     assert np.isfinite(found.npv.value).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 12), st.integers(0, 2**16), st.integers(1, 3))
 def test_any_few_rows_give_honest_numbers_and_valid_json(n, seed, rows_a_group):
     random = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ def parts(found, kind=0):
     return {part.name: part for part in found.kinds[kind].subgroups}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**16), st.sampled_from([0.3, 0.5]), st.sampled_from(CLASSES), st.sampled_from([2, 3]))
 def test_a_subgroup_has_the_metrics_of_its_rows(seed, threshold, positive, k):
     labels, chances = answers(240, seed=seed, k=k)
@@ -185,7 +185,7 @@ def test_many_small_sources_are_counted_not_listed():
     assert found.as_dict()["left_out"] == [{"kind": "source", "subgroups": 59, "n": kind.left_out[1]}]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16), st.integers(0, 60), st.integers(1, 4))
 def test_every_row_is_in_one_subgroup_and_json_has_no_nan(seed, n, groups):
     labels, chances = answers(n, seed=seed) if n else (np.zeros(0, int), np.zeros((0, 2)))

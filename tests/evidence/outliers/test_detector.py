@@ -127,7 +127,7 @@ def test_false_refusals_keep_the_promise_on_average_over_trainings(groups):
     assert promises[0] == max(outliers.REFUSED, 1 / (groups + 1))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     arrays.arrays(np.int64, st.integers(6, 60), elements=st.integers(0, 12)),
     st.sampled_from([0.05, 0.1, 0.2, 0.4]),
@@ -266,7 +266,6 @@ def test_what_does_not_fit_is_said(detector, call, complaint):
 # samples and turns
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 45))
 def test_a_sample_holds_every_group_before_any_twice(group, most):
     rows = outliers.sample(group, most)
@@ -308,7 +307,7 @@ def test_the_widest_backbone_stays_small():
     assert len(made.to_bytes()) < 0.5e6 < outliers.MOST_BYTES
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_damaged_bytes_are_refused(detector, data):
     whole = detector.to_bytes()

@@ -64,7 +64,7 @@ labelled = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 12)), min_size=2
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(labelled, st.sampled_from(RULES))
 def test_no_other_threshold_serves_the_rule_better(rows, rule):
     labels, scores = np.array(rows).T
@@ -85,7 +85,7 @@ def test_no_other_threshold_serves_the_rule_better(rows, rule):
     assert worth(chosen) >= max(worth(t) for t in np.append(np.unique(scores), 1.1)) - 1e-12
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(labelled, st.sampled_from(RULES), st.integers(0, 2**16))
 def test_the_threshold_does_not_hang_on_the_order_of_rows(rows, rule, seed):
     labels, scores = np.array(rows).T

@@ -17,7 +17,7 @@ def sample(seed, n=300, ties=False):
     return labels, (chances.round(2) if ties else chances)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16), st.booleans())
 def test_the_roc_is_scikit_learns(seed, ties):
     labels, chances = sample(seed, 80, ties)
@@ -29,7 +29,7 @@ def test_the_roc_is_scikit_learns(seed, ties):
     assert np.array([known[t] for t in found.roc_thresholds]) == pytest.approx(np.stack([found.fpr, found.tpr], axis=1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16))
 def test_every_point_of_the_precision_recall_curve_is_scikit_learns(seed):
     labels, chances = sample(seed, 80, ties=True)

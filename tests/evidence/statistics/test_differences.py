@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plainfilm.evidence.statistics.differences import difference, ratio, rest
@@ -21,7 +21,6 @@ def apart(hits, n, other_hits, other_n):
     return share(hits, n, groups=n + other_n), share(other_hits, other_n, offset=n, groups=n + other_n)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(30, 60), st.integers(30, 60))
 def test_a_ratio_lies_in_its_interval_and_turned_over_is_the_inverse(a, b, n, m):
     top, bottom = apart(a, n, b, m)

@@ -29,7 +29,7 @@ def compare(ill, well):
     return (ill[:, None] > well[None, :]) + 0.5 * (ill[:, None] == well[None, :])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16), st.booleans())
 def test_values_are_scikit_learns(seed, ties):
     labels, scores, group = sample(seed, 60, ties=ties)
@@ -100,7 +100,7 @@ def test_the_influence_on_average_precision_is_its_derivative():
         assert influence[row] == pytest.approx((up - down) / (2 * step), abs=1e-7)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 2**16))
 def test_a_monotone_transform_keeps_the_area(seed):
     labels, scores, _ = sample(seed, 50)

@@ -17,7 +17,7 @@ from plainfilm.evidence.statistics.intervals import (
 LEVEL = 0.95
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.integers(1, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), st.sampled_from([0.9, 0.95, 0.99])
 )
@@ -34,7 +34,7 @@ def test_wilson_counts_only_the_counted_rows():
     assert wilson(hits, counted) == wilson([True, False, True])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(2, 60), st.integers(2, 5), st.integers(0, 2**16))
 def test_repeating_every_row_within_its_group_adds_no_certainty(groups, copies, seed):
     hits = np.random.default_rng(seed).random(groups) < 0.7

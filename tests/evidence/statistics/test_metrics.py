@@ -1,7 +1,6 @@
 import importlib.util
 import json
 import math
-import time
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -42,7 +41,7 @@ def measure(labels, chances, *, positive=None, threshold=0.5, group=None, repeat
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16), st.sampled_from([0.2, 0.5, 0.8]), st.sampled_from(["a", "b"]))
 def test_two_class_values_are_scikit_learns(seed, threshold, positive):
     labels, chances = sample(seed)
@@ -70,7 +69,7 @@ def test_two_class_values_are_scikit_learns(seed, threshold, positive):
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16))
 def test_values_of_several_classes_are_scikit_learns_macro_averages(seed):
     labels, chances = sample(seed, 150, 3)
@@ -99,7 +98,7 @@ def estimates(found):
         yield from ((f"{name} {metric}", estimate) for metric, estimate in each.items())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**16),
     st.integers(1, 40),
@@ -124,7 +123,7 @@ def test_every_value_lies_within_its_interval_within_zero_and_one(seed, n, k, ga
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("k", [2, 3])
 @given(seed=st.integers(0, 2**16))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_the_order_of_rows_does_not_matter(metric, k, seed):
     labels, chances = sample(seed, 60, k)
     group = np.arange(60) // 2
@@ -137,7 +136,7 @@ def test_the_order_of_rows_does_not_matter(metric, k, seed):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("k", [2, 3])
 @given(seed=st.integers(0, 2**16), copies=st.integers(2, 3))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_repeated_radiographs_of_a_patient_add_no_certainty(metric, k, seed, copies):
     labels, chances = sample(seed, 60, k)
     once = measure(labels, chances)[metric]
@@ -232,18 +231,8 @@ def test_evaluate_says_what_does_not_fit(change, complaint):
         evaluate(**{**right, **change})
 
 
-def test_a_thousand_rows_take_less_than_a_second():
-    labels, chances = sample(2, 1000)
-    started = time.perf_counter()
-    measure(labels, chances, group=np.arange(1000) // 2, repeats=1000)
-    assert time.perf_counter() - started < 1.0
-
-
-def test_a_thousand_repeats_are_quick_and_their_memory_is_bounded():
+def test_the_memory_of_many_repeats_is_bounded():
     values = np.random.default_rng(3).random(5000)
-    started = time.perf_counter()
-    bootstrap(lambda w: (w @ values) / w.sum(axis=1), np.arange(5000) // 2, repeats=1000)
-    assert time.perf_counter() - started < 2.0
     tracemalloc.start()
     bootstrap(lambda w: (w @ values) / w.sum(axis=1), np.arange(5000) // 2, repeats=3000)
     peak = tracemalloc.get_traced_memory()[1]

@@ -28,7 +28,7 @@ def run(network, **inputs):
     return ort.InferenceSession(network, providers=["CPUExecutionProvider"]).run(None, inputs)[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     layers=layers,
     activation=st.sampled_from(ACTIVATIONS),
@@ -93,7 +93,7 @@ def check(build, *, size=(9, 11), channels=4):
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     stride=st.integers(1, 3),
@@ -115,7 +115,7 @@ def test_a_convolution_is_the_same_for_every_size_stride_and_padding(
     check(lambda x: keras.layers.Conv2D(6, kernel, groups=groups, activation="silu", **options)(x), size=size)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     kernel=st.integers(1, 5),
     stride=st.integers(1, 2),

@@ -113,7 +113,7 @@ def test_harmonised_lungs_have_the_same_mean_and_deviation(films, prepared):
         assert own.max() <= 255
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(gain=st.floats(0.5, 0.8), shift=st.floats(0, 50))
 def test_harmonised_intensities_forget_how_bright_and_how_rich_in_contrast_a_film_was(films, prepared, gain, shift):
     other = np.round(films[:2] * gain + shift).astype(np.uint8)

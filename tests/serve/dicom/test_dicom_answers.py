@@ -8,7 +8,7 @@ import warnings
 import highdicom as hd
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
@@ -213,7 +213,7 @@ def test_class_names_are_folder_names_and_may_be_anything(label):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_heads_end_in_a_source_or_a_refusal(data):
     whole = bytearray(instance_bytes(PixelData=b"\0\0"))

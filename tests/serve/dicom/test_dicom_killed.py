@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from made_dicom import Archive, echoed, files_below, free_port, instance, sent, until
+from made_dicom import Archive, echoed, files_below, free_port, instance, sent
+from waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ from made_dicom import FakeExaminer
 from plainfilm.serve.dicom.node import Node
 peers = [f"PACS=127.0.0.1:{sys.argv[4]}"]
 Node(FakeExaminer(seconds=0.03), port=int(sys.argv[2]), ae_title="PLAINFILM", spool=Path(sys.argv[3]), peers=peers).start()
-time.sleep(120)
+time.sleep(3600)
 """
 
 
@@ -32,13 +33,13 @@ def test_nothing_is_lost_and_nothing_comes_twice(tmp_path):
         for life in range(4):
             process = subprocess.Popen([str(word) for word in command])
             try:
-                until(lambda: echoed(port) == 0, 30)
+                until(lambda: echoed(port) == 0)
                 assert sent(port, *images[12 * life :][:12]) == [0] * 12
 
                 if life < 3:
                     time.sleep(drawn.uniform(0.0, 0.6))
                 else:
-                    until(lambda: len({each.SOPInstanceUID for each in archive.got}) == 2 * len(images), 60)
+                    until(lambda: len({each.SOPInstanceUID for each in archive.got}) == 2 * len(images))
                     until(lambda: files_below(tmp_path / "spool") == ["journal", "judging", "lock"])
             finally:
                 process.kill()

@@ -22,12 +22,12 @@ from made_dicom import (
     request,
     sent,
     uid,
-    until,
 )
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve.dicom import bounded_association, delivery
 from plainfilm.serve.dicom.node import Node
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
+from waiting import WAIT_S, until
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def start(tmp_path, archive):
     for node, examiner in running:
         examiner.gate.set()
         if node.is_alive:
-            node.stop(5)
+            node.stop(WAIT_S)
 
 
 def test_it_echoes(start):
@@ -109,7 +109,7 @@ def test_other_classes_and_deflated_data_are_not_taken(start, tmp_path):
 
 
 def test_implicit_and_compressed_instances_are_kept_as_they_were_sent(start, archive, tmp_path):
-    node = start(FakeExaminer(seconds=30))
+    node = start(FakeExaminer(seconds=WAIT_S))
     image = instance("implicit")
     image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     assert sent(node.port, image) == [0]
@@ -186,7 +186,7 @@ def test_a_processing_failure_that_stays_ends(start, archive, monkeypatch):
     archive.status = 0x0110
     node = start(pause_s=0.02)
     sent(node.port, instance())
-    until(lambda: node.counts()["failed"] == 2, 30)
+    until(lambda: node.counts()["failed"] == 2)
 
 
 def test_a_peer_that_takes_no_pictures_gets_the_report(start, tmp_path):
@@ -209,7 +209,7 @@ def test_an_examiner_that_fails_is_answered_for_and_others_follow(start, archive
 
 
 def test_an_instance_that_ended_the_program_three_times_is_answered_as_unreadable(start, archive, tmp_path):
-    first = start(FakeExaminer(seconds=30))
+    first = start(FakeExaminer(seconds=WAIT_S))
     sent(first.port, instance())
     key = first.spool.key(uid("one"))
     until(lambda: (tmp_path / "spool" / "judging").exists())
@@ -247,13 +247,17 @@ def test_all_answers_go_where_they_are_told_to(start, archive):
 
 
 def test_stopping_leaves_the_rest_for_the_next_start(start, archive):
-    first = start(FakeExaminer(seconds=0.5))
+    examiner = FakeExaminer(seconds=WAIT_S)
+    first = start(examiner)
     assert sent(first.port, *(instance(str(n)) for n in range(4))) == [0] * 4
-    first.stop(10)
+    until(lambda: examiner.asked)
+    stopping = threading.Thread(target=first.stop, args=(WAIT_S,))
+    stopping.start()
+    until(lambda: first._worker.is_ending)
+    examiner.gate.set()
+    stopping.join()
     assert not first.is_alive
-    left = first.counts()
-    assert left["judged"] + left["waiting"] == 4
-    assert left["waiting"] >= 2
+    assert (first.counts()["judged"], first.counts()["waiting"]) == (1, 3)
     start(FakeExaminer())
     until(lambda: len(archive.reports()) == 4)
     time.sleep(0.3)
@@ -296,12 +300,8 @@ def test_settings_that_cannot_be_meant_are_refused(start, options):
 class TestHostileConnections:
     """Raw sockets; the node must end each, and go on."""
 
-    @pytest.fixture(autouse=True)
-    def _short(self, monkeypatch):
-        monkeypatch.setattr(bounded_association, "_PDU_S", 0.5)
-
     def _ended(self, port, *pieces, wait_s=0.0):
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as raw:
             for piece in pieces:
                 try:
                     raw.sendall(piece)
@@ -334,7 +334,9 @@ class TestHostileConnections:
         failed = []
         monkeypatch.setattr(threading, "excepthook", failed.append)
         node = start()
-        assert self._ended(node.port, *pieces)
+        with monkeypatch.context() as patch:
+            patch.setattr(bounded_association, "_PDU_S", 0.5)
+            assert self._ended(node.port, *pieces)
         assert echoed(node.port) == 0
         assert not failed
 
@@ -361,7 +363,7 @@ class TestHostileConnections:
         )
         command = encode(echo, True, True)
         message = pdata(b"\0\0\0\0\x04\0\0\0" + len(command).to_bytes(4, "little") + command, 3)
-        with socket.create_connection(("127.0.0.1", node.port), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", node.port), timeout=WAIT_S) as raw:
             raw.sendall(request())
             assert raw.recv(4096)[0] == 2  # accepted
             raw.sendall(message * 500)
@@ -401,7 +403,7 @@ def _is_closed(connected: socket.socket) -> bool:
 
 
 def test_names_in_the_spool_are_hashes(start, tmp_path):
-    node = start(FakeExaminer(seconds=30))
+    node = start(FakeExaminer(seconds=WAIT_S))
     sent(node.port, instance())
     (name,) = (tmp_path / "spool" / "received").iterdir()
     assert len(name.stem) == 64

@@ -10,10 +10,11 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
-from made_dicom import FakeExaminer, free_port, has, instance, instance_bytes, sent, uid, until
+from made_dicom import FakeExaminer, free_port, has, instance, instance_bytes, sent, uid
 from made_orthanc import Orthanc, missing, own_network
 from plainfilm.serve.dicom.dicomweb_client import Service
 from plainfilm.serve.dicom.node import Node
+from waiting import WAIT_S, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]
 
@@ -56,7 +57,7 @@ def start(pacs, ports, tmp_path):
 
     yield started
     for node in running:
-        node.stop(5)
+        node.stop(WAIT_S)
 
 
 def found_by_c_find(pacs, study: str) -> set[str]:
@@ -82,7 +83,9 @@ def test_in_and_out_over_dicom(pacs, start, tmp_path):
     start(f"127.0.0.1:{pacs.dicom_port}")
     file = tmp_path / "one.dcm"
     file.write_bytes(instance_bytes("by dicom", PatientName="Müller^Jürgen", SpecificCharacterSet="ISO_IR 100"))
-    subprocess.run(["storescu", "127.0.0.1", str(pacs.dicom_port), "-aec", "PACS", str(file)], check=True, timeout=20)
+    subprocess.run(
+        ["storescu", "127.0.0.1", str(pacs.dicom_port), "-aec", "PACS", str(file)], check=True, timeout=WAIT_S
+    )
     (image,) = pacs.of_modality("CR")
     pacs.ask("/modalities/NODE/store", {"Resources": [image["ID"]], "Synchronous": True})
     study = uid("study by dicom")
@@ -121,7 +124,7 @@ def test_what_has_a_report_in_the_pacs_is_not_judged_by_a_node_that_forgot(pacs,
     first = start(pacs.dicomweb, poll="PACS", poll_every_s=0.3, poll_since=lambda: datetime.date(2026, 11, 25))
     until(lambda: len(list(Service(pacs.dicomweb).search(f"/studies/{uid('study answered already')}/series", {}))) == 3)
     until(lambda: first.counts()["undelivered"] == 0)
-    first.stop(5)
+    first.stop(WAIT_S)
     (tmp_path / "spool" / "journal").unlink()
     again = start(pacs.dicomweb, poll="PACS", poll_every_s=0.2, poll_since=lambda: datetime.date(2026, 11, 25))
     time.sleep(1.5)
@@ -133,6 +136,6 @@ def test_a_pacs_that_is_restarted_gets_what_waited(pacs, start, network):
     assert sent(node.port, instance("for later")) == [0]
     until(lambda: node.counts()["judged"] == 1)
     assert node.counts()["delivered"] == 0
-    node.stop(5)
+    node.stop(WAIT_S)
     start(f"127.0.0.1:{pacs.dicom_port}")
     until(lambda: found_by_c_find(pacs, uid("study for later")) == {"SR", "OT"})

@@ -9,13 +9,14 @@ import threading
 import pytest
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
-from made_dicom import MODEL, FakeExaminer, free_port, instance, instance_bytes, uid, until
+from made_dicom import MODEL, FakeExaminer, free_port, instance, instance_bytes, uid
 from plainfilm.serve.dicom import dicomweb_client, header, stow_rs, structured_report
 from plainfilm.serve.dicom.dicomweb_client import Service, ServiceError
 from plainfilm.serve.dicom.dicomweb_poller import polled
 from plainfilm.serve.dicom.node import Node
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
+from waiting import WAIT_S, until
 
 TODAY = datetime.date(2026, 11, 25)
 
@@ -249,4 +250,4 @@ def test_answers_by_stow_end_as_the_service_says(tmp_path, service, status, body
         assert node.counts()["failed"] == failed
         assert node.counts()["delivered"] == 2 - failed
     finally:
-        node.stop(5)
+        node.stop(WAIT_S)
