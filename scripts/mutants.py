@@ -27,9 +27,10 @@ from typing import NoReturn
 import hypothesis
 import libcst as cst
 import pytest
-from equivalent_mutants import EQUIVALENT
 from libcst.metadata import MetadataWrapper, WhitespaceInclusivePositionProvider
 from mutmut.mutation.mutators import mutation_operators
+
+from equivalent_mutants import EQUIVALENT
 
 ROOT = Path(__file__).parents[1]
 STATISTICS, AUDIT, SAFETY = "evidence/statistics", "evidence/audit", "model/onnx_safety"
