@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import plainfilm
 from measuring import finish
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.statistics.intervals import wilson
-from plainfilm.workflows import pipeline
+from plainfilm.workflows.audit import default_encoder
 
 
 def one(work: Path, images: int, shortcut: str | None, strength: float, seed: int) -> dict[str, Any]:
@@ -28,18 +29,19 @@ def one(work: Path, images: int, shortcut: str | None, strength: float, seed: in
     phantom.write_phantoms(
         folder / "films", n=images, seed=1000 + seed, shortcut=shortcut, strength=strength, workers=2
     )
-    pipeline.ingest(folder / "films", folder / "s.h5", seed=seed)
+    plainfilm.ingest(folder / "films", folder / "s.h5", seed=seed)
     with Store(folder / "s.h5") as store:
-        found = audit(store, pipeline._default_encoder(store), seed=seed)
+        found = audit(store, default_encoder(store), seed=seed)
+    result = found.result
     shutil.rmtree(folder)
     return {
         "shortcut": shortcut,
         "strength": strength,
         "seed": seed,
         "images": images,
-        "verdict": found.verdict,
-        "cues": list(found.cues),
-        "seconds": found.seconds["total"],
+        "verdict": result.verdict,
+        "cues": list(result.cues),
+        "seconds": result.seconds["total"],
         "surely": {probe.name: round(probe.surely, 3) for probe in found.probes},
     }
 

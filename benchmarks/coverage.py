@@ -100,7 +100,7 @@ def three_classes(trials: int, seed: int) -> list[dict[str, object]]:
             repeats=1,
         )
         names = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier")
-        truth = {name: found[name]["value"] for name in names}
+        truth = {name: found.estimates[name].value for name in names}
         cells += coverage(
             f"macro of 3 classes, {design}, n=400", draw, truth, classes=classes, trials=trials, seed=seed
         )
@@ -149,7 +149,8 @@ def coverage(
             labels, chances, classes=classes, positive=None, threshold=0.5, group=group, seed=trial, repeats=repeats
         )
         for metric, estimates in found.items():
-            estimates.append((result[metric]["value"], result[metric]["low"], result[metric]["high"]))
+            own = result.estimates[metric]
+            estimates.append((own.value, own.low, own.high))
     cells: list[dict[str, object]] = []
     for metric, estimates in found.items():
         value, low, high = np.array(estimates, dtype=np.float64).T

@@ -13,26 +13,29 @@ from typing import Any
 
 import numpy as np
 
+import plainfilm
 from measuring import SHARED, finish
 from plainfilm.data.store import Store
-from plainfilm.evidence.evaluation.evaluate import judge, judge_folds
+from plainfilm.evidence.evaluation.evaluate import judge_folds
 from plainfilm.model import recipes
-from plainfilm.workflows import fit, pipeline
+from plainfilm.results import documents
+from plainfilm.workflows import fit
 
 FOLDS = 5
 
 
 def cross_validate(store: Store, recipe: str, seed: int) -> dict[str, Any]:
     start = time.perf_counter()
-    found = fit.cross_validate(store, recipes.load(recipe, {"seed": seed}), FOLDS)
+    found = fit.cross_validate(store, recipes.load(recipe, {"seed": seed}), FOLDS, positive=None)
     seconds = time.perf_counter() - start
-    each = [judge(fold.store, fold.trained).metrics["test"]["accuracy"]["value"] for fold in found.folds]
-    over_all = judge_folds(store, found.trained, found.folds).metrics["out_of_fold"]
+    judged = judge_folds(store, found.trained, found.folds)
+    each = [own.metrics["test"].accuracy.value for own in judged.folds]
+    told = documents.plain(judged.metrics["out_of_fold"])
     run = {
         "recipe": recipe,
         "seed": seed,
         "mean_of_folds": float(np.mean(each)),
-        **{name: over_all[name] for name in ("n", "groups", "accuracy", "auroc", "confusion_matrix")},
+        **{name: told[name] for name in ("n", "groups", "accuracy", "auroc", "confusion_matrix")},
         "seconds": seconds,
     }
     print(run, flush=True)
@@ -49,7 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "darkcovidnet.h5"
-        pipeline.ingest(SHARED / "data" / "darkcovidnet", path, classes=args.classes.split(","), size=args.size)
+        plainfilm.ingest(SHARED / "data" / "darkcovidnet", path, classes=args.classes.split(","), size=args.size)
         with Store(path) as store:
             runs = [
                 cross_validate(store, recipe, int(seed))

@@ -16,6 +16,7 @@ import onnx
 
 from measuring import finish, spread
 from plainfilm.model import backbones, encoder
+from plainfilm.model.cpus import processors
 
 MATRIX = 2048
 
@@ -58,7 +59,7 @@ def main() -> None:
     finish(
         {
             "backbone": row.name,
-            "processors": encoder.processors(),
+            "processors": processors(),
             "threads_of_numpy": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
             "mega_operations_per_image": each / 1e6,
             "images_per_s": spread(rates),

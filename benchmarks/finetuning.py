@@ -23,6 +23,7 @@ from measuring import finish, spread
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.model import backbones, encoder, finetuning, heads, recipes, training
+from plainfilm.model.cpus import processors
 from plainfilm.model.frozen_trunk import Trunk
 
 ROW = backbones.find("mobilenet")
@@ -120,7 +121,7 @@ def measure(store: Store, weights: Path, count: int, rounds: int) -> dict[str, A
 
     return {
         "backbone": ROW.name,
-        "processors": encoder.processors(),
+        "processors": processors(),
         "all_blocks_images_per_s": spread([count / wall for wall, _ in clock.taken]),
         "bare_fit_images_per_s": spread([count / wall for wall, _ in theirs[1:]]),
         "share_of_bare_fit": share(0),

@@ -12,30 +12,36 @@ import argparse
 import hashlib
 import os
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from measuring import SHARED, finish, plainfilm, spread
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import made_outliers
 from plainfilm.data import images, phantom, split
-from plainfilm.data.rendering import strangers
 from plainfilm.data.store import Store
 from plainfilm.errors import ImageError
 from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.model import backbones, encoder
+from plainfilm.model.cpus import processors
 
 SIZE = 256
 COLLECTIONS = ("mixed", "darkcovidnet")
 MADE = "made"
 FEW = (10, 30, 100, 300)
 KERAS_MOBILENET = SHARED / "weights" / "mobilenet_1_0_224_tf_no_top.h5"
+LEVELS = get_args(outliers.Level)
 DICOM = ("CT_small.dcm", "MR_small.dcm", "693_J2KI.dcm", "examples_ybr_color.dcm", "examples_palette.dcm")
 Pixels = NDArray[np.uint8]
 
@@ -84,13 +90,13 @@ def ingested(work: Path, name: str) -> Path:
     if name == MADE:
         folder = work / MADE
         if not folder.is_dir():
-            phantom.write_phantoms(folder, n=800, seed=1, workers=encoder.processors())
+            phantom.write_phantoms(folder, n=800, seed=1, workers=processors())
     plainfilm("ingest", folder, "--out", path, "--quiet", cache=work / "cache")
     return path
 
 
 def drawn(count: int) -> dict[str, list[Pixels]]:
-    return {kind: [strangers.draw(kind, seed) for seed in range(count)] for kind in strangers.STRANGERS}
+    return {kind: [made_outliers.draw(kind, seed) for seed in range(count)] for kind in made_outliers.KINDS}
 
 
 def photographs(crops: int) -> list[Pixels]:
@@ -143,7 +149,7 @@ def encode(opened: encoder.Encoder, source: encoder.ImageSource) -> NDArray[np.f
 
 
 def shares(judged: outliers.Judged) -> dict[str, float]:
-    return {level: float((judged.level == level).mean()) for level in outliers.LEVELS}
+    return {level: float((judged.level == level).mean()) for level in LEVELS}
 
 
 def one_seed(
@@ -181,10 +187,10 @@ def one_seed(
 def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Spread over seeds of each share."""
     kinds = {
-        kind: {level: spread([run["kinds"][kind][level] for run in runs]) for level in outliers.LEVELS}
+        kind: {level: spread([run["kinds"][kind][level] for run in runs]) for level in LEVELS}
         for kind in runs[0]["kinds"]
     }
-    means = {level: statistics.mean(run["kinds"]["radiograph"][level] for run in runs) for level in outliers.LEVELS}
+    means = {level: statistics.mean(run["kinds"]["radiograph"][level] for run in runs) for level in LEVELS}
     numbers = {name: spread([run[name] for run in runs]) for name in ("groups", "promised", "fit_seconds", "bytes")}
     named: dict[str, list[float]] = {}
     for run in runs:

@@ -6,22 +6,23 @@
 """
 
 import argparse
+import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from loky import ProcessPoolExecutor
 from PIL import Image
 
 import plainfilm as library
 from measuring import SHARED, finish, plainfilm, run, spread
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 
 KERAS = """
 import sys, numpy as np, keras
@@ -58,7 +59,7 @@ def decode_some(paths: Sequence[str], size: int) -> np.ndarray:
 def bare(bundle: Any, files: Sequence[str], size: int, workers: int) -> dict[str, float]:
     """Seconds of decoding alone in as many processes as there are cores, and of the network alone with as many threads."""
     chunks = [files[at : at + 32] for at in range(0, len(files), 32)]
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         list(pool.map(decode_some, chunks[:workers], [size] * workers))  # processes are started
         start = time.perf_counter()
         images = np.concatenate(list(pool.map(decode_some, chunks, [size] * len(chunks))))

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import plainfilm
 from measuring import SHARED, finish
-from plainfilm.workflows import pipeline
 
 SCALINGS = ("-1..1", "0..1", "caffe", "0..255")
 LOSSES = ("crossentropy", "mean_squared_error")
@@ -26,7 +26,7 @@ def one(store: Path, out: Path, recipe: str, scaling: str, loss: str, rate: floa
         "training.loss": loss,
         "training.learning_rate": rate,
     }
-    row = pipeline.compare(store, out, recipe_names=[recipe], seeds=seeds, settings=settings).metrics["recipes"][0]
+    row = plainfilm.compare(store, out, recipe_names=[recipe], seeds=seeds, settings=settings).metrics["recipes"][0]
     return {
         "recipe": recipe,
         "scaling": scaling,
@@ -48,7 +48,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         store = Path(name) / "data.h5"
-        pipeline.ingest(args.data, store)
+        plainfilm.ingest(args.data, store)
         tried = itertools.product(
             args.recipes.split(","), args.scalings.split(","), LOSSES, map(float, args.learning_rates.split(","))
         )

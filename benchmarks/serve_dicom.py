@@ -1,6 +1,6 @@
 """The DICOM node under load, killed twice, with a real PACS behind it; then under attack.
 
-    python benchmarks/serve_dicom.py model.plainfilm --out serve_dicom.json
+    python benchmarks/serve_dicom.py model.plainfilm
 
 1,000 C-STORE over 10 associations into `plainfilm serve`; the node is killed (SIGKILL) when half are sent, and again when half
 are answered, and started anew; senders send again what got no success. The answers go to Orthanc. Then 200 hostile connections.
@@ -8,7 +8,6 @@ Needs root, for a network namespace, and Debian's orthanc and orthanc-dicomweb. 
 """
 
 import argparse
-import json
 import os
 import queue
 import random
@@ -32,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from made_dicom import echoed, files_below, free_port, instance, pdata, request, sent
 from made_orthanc import Orthanc, missing, own_network
-from measuring import resident_mb
+from measuring import finish, resident_mb
 from plainfilm.data import phantom
 from waiting import until
 
@@ -288,7 +287,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=Path("serve_dicom.json"))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--log", type=Path, help="keep the node's log here")
     options = parser.parse_args()
     if missing():
         sys.exit(missing())
@@ -304,16 +304,11 @@ def main() -> None:
             log = (folder / "node.log").read_text()
             found["tracebacks"] = log.count("Traceback")
             found["names in the log"] = sum(log.count(word) for word in ("Load^", "Muster", "<script>", "evil"))
-            options.out.with_suffix(".log").write_text(log)
+            if options.log:
+                options.log.write_text(log)
         finally:
             pacs.close()
-    options.out.write_text(json.dumps(found, indent=1))
-    print(json.dumps(found, indent=1))
-    own = found["load"]
-    print(
-        f"| {options.count} C-STORE over {ASSOCIATIONS} associations, node killed and restarted twice | {own['reports']} SR, "
-        f"{own['captures']} captures, {own['doubles']} twice, in {own['answered_s']:.0f} s; {own['sent_again']} sent again |"
-    )
+    finish(found, options.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from measuring import finish, run, spread
 
-HEAVY = ("keras", "tensorflow", "onnxruntime", "sklearn", "h5py", "matplotlib", "scipy", "PIL")
+HEAVY = ("keras", "tensorflow", "onnxruntime", "h5py", "matplotlib", "scipy", "PIL")
 CODE = "import sys; sys.argv = ['plainfilm', '--help']\ntry:\n from plainfilm.cli import main; main()\nfinally:\n print(*sys.modules, file=sys.stderr)"
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import plainfilm
 from measuring import SHARED, finish
 from plainfilm.data.store import Store
-from plainfilm.evidence.external.training_fingerprints import Seen, Signatures
+from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
 from plainfilm.evidence.statistics.discrimination import delong, delong_difference
 from plainfilm.model import recipes
-from plainfilm.workflows import fit, pipeline
+from plainfilm.workflows import fit
 
 WAYS = {"darkcovidnet to mixed": ("darkcovidnet", "mixed"), "mixed to darkcovidnet": ("mixed", "darkcovidnet")}
 
@@ -28,7 +29,7 @@ WAYS = {"darkcovidnet to mixed": ("darkcovidnet", "mixed"), "mixed to darkcovidn
 def strangers(test: Store, train: Store) -> NDArray[np.int64]:
     """Rows of a store whose films the other one has not, patients and duplicates of these left out too."""
     rows = np.flatnonzero(test.labels >= 0)
-    seen = Seen.of(train).find(test.sha256[rows], Signatures.of(test, rows)).any
+    seen = TrainingFingerprints.of(train).find(test.sha256[rows], ImageHashes.of(test, rows)).any
     return rows[~np.isin(test.group[rows], test.group[rows[seen]])]
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder) / f"{name}.h5" for name in ("mixed", "darkcovidnet")}
         for name, path in paths.items():
-            pipeline.ingest(SHARED / "data" / name, path, classes=["COVID", "NORMAL"])
+            plainfilm.ingest(SHARED / "data" / name, path, classes=["COVID", "NORMAL"])
         with Store(paths["mixed"]) as mixed, Store(paths["darkcovidnet"]) as dark:
             stores = {"mixed": mixed, "darkcovidnet": dark}
             results = {

@@ -32,6 +32,13 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def endless_jpeg() -> bytes:
+    """A JPEG of 300 kB whose last scan stands in it 20,000 times: decoding it takes minutes."""
+    data = encoded(Image.linear_gradient("L").resize((2000, 2000)), "JPEG", progressive=True, quality=30)
+    scan = data.rindex(b"\xff\xda")
+    return data[:scan] + 20_000 * data[scan:-2] + data[-2:]
+
+
 def dataset(pixels: NDArray[Any], *, bits: int = 12, photometric: str = "MONOCHROME2", **elements: Any) -> Dataset:
     made = Dataset()
     made.file_meta = FileMetaDataset()

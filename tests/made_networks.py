@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import TensorProto, helper
 
-from plainfilm.model import classifier
+from plainfilm.model import classifier, encoder, weights
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
 
@@ -59,3 +59,8 @@ def films(n, *, seed=0, squares=True):
             own[top : top + 2 * CELL, left : left + 2 * CELL] = True
     images[inside] = rng.integers(190, 255, int(inside.sum()))
     return images, inside
+
+
+def keras_encoder(row, prepare, weights_file=None):
+    """What `encoder.open_encoder` exports, as a Keras model."""
+    return encoder.to_keras(weights.network(row, prepare.input_size, weights.locate(row, weights_file)), prepare)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from plainfilm.reporting import environment
+
 ROOT = Path(__file__).resolve().parents[1]
 SERVING = ROOT / "deploy" / "serving.txt"
 IMPORTED = """
@@ -23,7 +25,7 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 import numpy as np
 import plainfilm.serve.server, plainfilm.serve.dicom.node, plainfilm.data.decoding.radiograph_dicom, plainfilm.cli
-from plainfilm.model.lungs import LungFinder
+from plainfilm.model.lung_segmentation import LungFinder
 LungFinder().find(np.zeros((1, 256, 256), np.uint8))
 """
 
@@ -57,6 +59,12 @@ def test_the_short_list_states_the_same_versions_as_the_project():
     assert {name: lines.get(name) for name in listed()} == listed()
     served = [re.match(r"[\w.-]+", line)[0] for line in extras["serve"] + extras["dicom"]]
     assert set(served) <= set(listed())
+
+
+def test_the_versions_that_a_report_states_are_of_packages_that_are_required():
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.match(r"[\w.-]+", line)[0] for line in required}
+    assert set(environment.versions()) - names == {"plainfilm", "python"}
 
 
 def test_serving_needs_nothing_that_the_short_list_does_not_bring():

@@ -1,4 +1,3 @@
-import dataclasses
 import re
 import runpy
 import sys
@@ -7,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from plainfilm.cli import app
-from plainfilm.model import recipe_schema, recipes
-from plainfilm.model.backbones import BACKBONES, SCALINGS
+from plainfilm.model import recipes
+from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.recipe_schema import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -51,21 +51,34 @@ def test_every_command_stands_in_the_table_of_commands():
         assert f"`plainfilm {command}" in text, command
 
 
-def test_every_key_of_a_recipe_is_explained_with_its_default():
+write_docs = runpy.run_path(str(ROOT / "scripts" / "write_docs.py"))
+
+
+@pytest.mark.parametrize("page", write_docs["GENERATED"])
+def test_what_the_script_writes_stands_in_the_docs(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert text.count(write_docs["BEGIN"]) == text.count(write_docs["END"]) == 1
+    assert text == write_docs["written"](page), "Write: python scripts/write_docs.py"
+
+
+def test_every_key_of_a_recipe_has_one_row_with_its_type_default_range_and_meaning():
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    default = recipe_schema.Recipe()
-    for section in ("backbone", "head", "training", "augmentation", "finetuning", "ensemble", "evaluation"):
-        for field in dataclasses.fields(getattr(default, section)):
-            row = re.search(rf"^\| `{section}\.{field.name}` \| (.*?) \|", text, re.MULTILINE)
-            assert row, f"{section}.{field.name}"
-            value = getattr(getattr(default, section), field.name)
-            shown = row.group(1).strip("` ")
-            assert not value or shown.replace('"', "").strip("[]") in {
-                str(value),
-                str(value).lower(),
-                ", ".join(value) if isinstance(value, tuple) else "",
-            }
-    for name in (*BACKBONES, *SCALINGS, *recipes.names()):
+    rows = [re.split(r" ?\| ?", line)[1:-1] for line in text.splitlines() if len(line.split("|")) == 7]
+    found = {re.findall(r"`([^`]+)`", row[0])[0]: row[1:] for row in rows if row[0].startswith("`")}
+    assert list(found) == list(KEYS)
+    assert len(found) == sum(row[0].startswith("`") for row in rows)
+    assert found["training.epochs"] == ["whole number", "`20`", "1 to 10,000", "Passes over the training set."]
+    assert found["training.loss"][1:3] == ["`crossentropy`", "crossentropy or mean_squared_error"]
+    assert found["head.layers"][:2] == ["list of texts", '`["dropout 0.2", "dense 64", "dropout 0.2"]`']
+    for key, (kind, default, *_, meaning) in found.items():
+        assert kind
+        assert meaning.endswith(".")
+        assert default or KEYS[key].default in ("", ())
+
+
+def test_backbones_and_recipes_stand_in_the_docs():
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    for name in (*BACKBONES, *recipes.names()):
         assert f"`{name}`" in text, name
 
 

@@ -7,17 +7,17 @@ from typing import Any
 # ONNX Runtime from 1.32 on tells its maker of every session, and keeps a device's number below HOME, unless it finds this set.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 NOTICE = "Research use only; not a medical device."  # beside every answer
 
 _WHERE = {
-    "ingest": "plainfilm.workflows.pipeline",
-    "train": "plainfilm.workflows.pipeline",
-    "audit": "plainfilm.workflows.pipeline",
-    "evaluate": "plainfilm.workflows.pipeline",
-    "compare": "plainfilm.workflows.pipeline",
+    "ingest": "plainfilm.workflows.ingest",
+    "train": "plainfilm.workflows.train",
+    "audit": "plainfilm.workflows.audit",
+    "evaluate": "plainfilm.workflows.evaluate",
+    "compare": "plainfilm.workflows.compare",
     "tune": "plainfilm.workflows.tune",
-    "demo": "plainfilm.workflows.pipeline",
+    "demo": "plainfilm.workflows.demo",
     "describe": "plainfilm.workflows.info",
     "Store": "plainfilm.data.store",
     "load": "plainfilm.evidence.inference.predictor",

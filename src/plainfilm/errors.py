@@ -56,6 +56,10 @@ class BundleError(PlainfilmError):
     """A model file that is not a whole plainfilm bundle of a known version."""
 
 
+class DocumentError(UsageError):
+    """A JSON document that is not whole, of another kind, or of a newer version."""
+
+
 class ExportError(PlainfilmError):
     """A bundle that another format cannot hold, or whose copy there answers otherwise."""
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import plainfilm
 from plainfilm.data import phantom
 from plainfilm.reporting import train
-from plainfilm.workflows import pipeline
 from waiting import WAIT_S, until
 
 QUICK = ("--input-size", "96", "--epochs", "1")
@@ -33,13 +33,13 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def store(folder):
     phantom.write_phantoms(folder / "films", n=60, seed=2)
-    pipeline.ingest(folder / "films", folder / "s.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "films", folder / "s.h5", size=96, workers=1)
     return folder / "s.h5"
 
 
 @pytest.fixture(scope="module")
 def run(folder, store):
-    return pipeline.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
+    return plainfilm.train(store, folder / "run", settings={"backbone.input_size": 96, "training.epochs": 2}).folder
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
 @pytest.fixture(scope="module")
 def bordered(folder):
     phantom.write_phantoms(folder / "bordered", n=100, seed=3, shortcut="border")
-    pipeline.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "bordered", folder / "bordered.h5", size=96, workers=1)
     return folder / "bordered.h5"
 
 
@@ -231,7 +231,7 @@ def test_fail_on_sets_the_exit_code(asked, clean, trapped, call, bordered, folde
     phantom_store = folder / "clean.h5"
     if not phantom_store.exists():
         phantom.write_phantoms(folder / "clean", n=100, seed=3)
-        pipeline.ingest(folder / "clean", phantom_store, size=96, workers=1)
+        plainfilm.ingest(folder / "clean", phantom_store, size=96, workers=1)
     assert call("audit", phantom_store, "--out", "a", "--quiet", "--fail-on", asked)[0] == clean
     code, out, _ = call("audit", bordered, "--out", "b", "--quiet", "--json", "--fail-on", asked)
     assert code == trapped
@@ -254,7 +254,7 @@ def test_a_model_of_other_classes_is_not_compared_and_it_is_said(call, bordered,
     (folder / "others").mkdir(exist_ok=True)
     for name, of in (("LEFT", "COVID"), ("RIGHT", "NORMAL")):
         shutil.copytree(folder / "films" / of, folder / "others" / name, dirs_exist_ok=True)
-    pipeline.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
+    plainfilm.ingest(folder / "others", folder / "others.h5", size=96, workers=1)
     code, out, _ = call(
         "audit", folder / "others.h5", "--model", run / "model.plainfilm", "--out", "m", "--quiet", "--json"
     )
@@ -277,7 +277,7 @@ def test_no_audit_leaves_the_verdict_out_and_an_audit_puts_it_beside_the_accurac
     [
         (["--fail-on", "sometimes"], "possible or not-to-be-believed; received sometimes"),
         (["--model", "nowhere.plainfilm"], "nowhere.plainfilm, which does not exist"),
-        (["--seed", "-1"], "seed of 0 or more"),
+        (["--seed", "-1"], "--seed from 0 to"),
     ],
 )
 def test_an_audit_that_cannot_be_meant_is_refused_and_leaves_nothing(flags, match, refused, store, tmp_path):
@@ -380,7 +380,7 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["info"], "PATH|path"),
         (["info", "nothing"], "does not exist"),
         (["demo", "--images", "3"], "at least 4"),
-        (["demo", "--seed", "-1"], "seed of 0 or more"),
+        (["demo", "--seed", "-1"], "--seed from 0 to"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(words, match, refused):
@@ -437,7 +437,7 @@ def test_a_comparison_that_cannot_be_meant_is_refused(flags, match, refused, sto
         (["--size", "-5"], "from 32 to 2048"),
         (["--on-bad", "explode"], "skip or fail"),
         (["--workers", "-1"], "workers"),
-        (["--seed", "-1"], "seed of 0 or more"),
+        (["--seed", "-1"], "--seed from 0 to"),
         (["--classes", "COVID,FLU"], "FLU"),
         (["--labels", "none.csv"], "none.csv"),
         (["--out", "."], "folder"),
@@ -648,7 +648,7 @@ def test_ctrl_c_in_training_is_one_line_and_leaves_no_run(store, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_a_run_killed_while_it_is_written_leaves_none_and_the_next_goes_on(call, store, tmp_path):
     code = (
-        "import os, sys; from plainfilm import cli; from plainfilm.evidence import run_folder;"
+        "import os, sys; from plainfilm import cli; from plainfilm.reporting import train as run_folder;"
         "run_folder.write_report = lambda *_: os.kill(os.getpid(), 9); sys.argv = ['plainfilm', *sys.argv[1:]]; cli.main()"
     )
     words = ["train", str(store), "--out", "r", *QUICK]

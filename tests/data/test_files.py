@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import locked, written_whole
+from plainfilm.errors import UsageError
 
 WRITE_HALF_AND_WAIT = """
 import sys, time
@@ -176,3 +177,26 @@ def test_files_that_only_look_like_leftovers_are_kept(tmp_path):
     with written_whole(tmp_path / "a.h5") as partial:
         partial.write_text("new")
     assert names(tmp_path) == mine | {"a.h5"}
+
+
+LOCK_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from plainfilm.data.files import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_a_folder_is_one_runs_until_that_is_killed(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", LOCK_AND_WAIT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "locked\n"
+    with pytest.raises(UsageError, match="no other run writes to"), locked(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    for _ in range(2):
+        with locked(tmp_path):
+            (tmp_path / "file").write_text("ours")

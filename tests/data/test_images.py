@@ -1,7 +1,6 @@
 import hashlib
 import os
 import pickle
-import signal
 import struct
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_f
 from plainfilm.data import images
 from plainfilm.data.decoding import raster
 from plainfilm.errors import ImageError, UsageError
-from waiting import WAIT_S, until
 
 
 def reason(path: Path) -> str:
@@ -195,13 +193,6 @@ def test_a_narrow_blank_picture_is_not_saved_by_its_bars(tmp_path: Path) -> None
 def test_options_that_cannot_be_meant_are_wrong_usage(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="received"):
         images.read(written(tmp_path, jpeg()), **options)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="received"):
-        list(images.read_many([], workers=1, **options))  # type: ignore[arg-type]
-
-
-def test_wrong_usage_of_read_many_is_told_at_the_call() -> None:
-    with pytest.raises(UsageError, match="workers=0"):
-        images.read_many([], workers=0)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")  # from writing the file
@@ -251,11 +242,14 @@ def test_altered_files_give_a_radiograph_or_an_image_error(
     for at, value in edits:
         data[at % len(data)] = value
     path = written(tmp_path, bytes(data[: max(1, round(keep * len(data)))]))
-    (result,) = images.read_many([path], size=32, workers=1)  # anything but an ImageError would be raised
-    if isinstance(result, ImageError):
-        assert result.code in images.REASONS
+    try:
+        found = images.read(path, size=32)  # anything but an ImageError would be raised
+    except ImageError as error:
+        found = error
+    if isinstance(found, ImageError):
+        assert found.code in images.REASONS
     else:
-        assert result.pixels.shape == (32, 32)
+        assert found.pixels.shape == (32, 32)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -269,42 +263,6 @@ def test_random_bytes_give_an_image_error(tmp_path: Path, head: bytes, tail: byt
     assert caught.value.code in images.REASONS
 
 
-def some_films(folder: Path, n: int) -> list[Path]:
-    films = [Image.fromarray(np.roll(gray_film(), 7 * i, axis=1)) for i in range(n)]
-    return [written(folder, encoded(image, "PNG"), f"{i}.png") for i, image in enumerate(films)]
-
-
-def test_processes_give_what_reading_one_by_one_gives_in_order(tmp_path: Path) -> None:
-    paths: list[Path] = some_films(tmp_path, 20)
-    paths.insert(7, written(tmp_path, b"", "empty.png"))
-    alone = list(images.read_many(paths, size=64, workers=1))
-    together = list(images.read_many(paths, size=64, workers=2))
-    assert isinstance(together[7], ImageError)
-    assert together[7].code == "empty"
-    for path, a, b in zip(paths, alone, together, strict=True):
-        if isinstance(a, images.Radiograph):
-            assert isinstance(b, images.Radiograph)
-            assert np.array_equal(a.pixels, b.pixels)
-            assert b.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def die_on_deadly_files(path: Path, *, size: int, fit: str) -> images.Radiograph | ImageError:
-    if path.name.startswith("deadly"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return images.read(path, size=size, fit=fit)
-
-
-def test_a_file_that_kills_its_decoder_is_the_only_one_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_outcome", die_on_deadly_files)
-    paths = some_films(tmp_path, 30)
-    paths.insert(11, written(tmp_path, jpeg(), "deadly.jpg"))
-    results = list(images.read_many(paths, size=32, workers=2, batch=24))
-    lost = [i for i, result in enumerate(results) if isinstance(result, ImageError)]
-    assert len(results) == 31
-    assert lost == [11]
-    assert results[11].code == "decoder-crashed"  # type: ignore[union-attr]
-
-
 def test_an_image_error_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(ImageError("blank", "Expected a picture; received none.")))
     assert (type(error), error.code, str(error)) == (ImageError, "blank", "Expected a picture; received none.")
@@ -314,39 +272,10 @@ def test_reading_imports_neither_learning_libraries_nor_pydicom(tmp_path: Path) 
     path = written(tmp_path, jpeg())
     program = (
         "import sys; from plainfilm.data import images; images.read(sys.argv[1]);"
-        "print(*sorted({'keras', 'tensorflow', 'sklearn', 'pydicom', 'loky', 'h5py'} & set(sys.modules)))"
+        "print(*sorted({'keras', 'tensorflow', 'sklearn', 'pydicom', 'h5py'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
-
-
-def test_ctrl_c_stops_the_job_and_its_processes(tmp_path: Path) -> None:
-    path = written(tmp_path, jpeg())
-    program = (
-        "import itertools, sys; from plainfilm.data import images\n"
-        "for _ in images.read_many(itertools.repeat(sys.argv[1]), workers=2): print('.', end='', flush=True)"
-    )
-    job = subprocess.Popen(
-        [sys.executable, "-c", program, str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert job.stdout is not None
-    job.stdout.read(1)
-    os.killpg(job.pid, signal.SIGINT)
-    _, heard = job.communicate(timeout=WAIT_S)
-    assert job.returncode == -signal.SIGINT
-    assert heard.count(b"Traceback") == 1
-    until(lambda: group_is_gone(job.pid))
-
-
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 @pytest.mark.parametrize("fit", images.FITS)

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ import pytest
 from PIL import Image
 
 import plainfilm
-from made_files import dataset, dicom_bytes
-from plainfilm.data import images
+from made_files import dataset, dicom_bytes, endless_jpeg
+from plainfilm.data import decoder_pool, images
 from plainfilm.data.catalog import Catalog, Entry, read_catalog
 from plainfilm.data.ingest import Ingested, fill_store, problems_path
 from plainfilm.data.phantom import write_phantoms
@@ -259,6 +260,14 @@ def test_each_file_that_cannot_be_read_stands_in_the_table_of_problems(tmp_path,
         assert opened.attributes["left_out"] == 4
         summary = json.loads(opened.attributes["problems"])
         assert summary["empty"] == {"count": 1, "sentence": summary["empty"]["sentence"], "files": ["COVID/empty.png"]}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_that_takes_minutes_is_a_problem_after_the_limit(tmp_path, out, monkeypatch, workers):
+    monkeypatch.setattr(decoder_pool, "read_many", partial(decoder_pool.read_many, seconds=2.0))
+    root = put(made(tmp_path / "source", n=5), COVID__endless=endless_jpeg())
+    assert ingest(root, out, workers=workers).images == 10
+    assert [(row["file"], row["reason"], row["left_out"]) for row in problems(out)] == [("COVID/endless.png", "too-slow", "yes")]  # fmt: skip
 
 
 def test_a_store_without_problems_has_an_empty_table(source, out):
@@ -599,14 +608,14 @@ INGEST = """
 import os, signal, sys
 from pathlib import Path
 import plainfilm
-from plainfilm.data import ingest, store_writing
+from plainfilm.data import ingest, store_writer
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 source, out, moment, workers = sys.argv[1:]
 if moment == "finish":
-    store_writing.StoreWriter._compact = die
+    store_writer.StoreWriter._compact = die
 elif moment == "problems":
     ingest.csv.writer = die
 elif moment == "rename":

@@ -280,7 +280,7 @@ FILL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from plainfilm.data import store_writing
+from plainfilm.data import store_writer
 from plainfilm.errors import StoreError
 from data.test_store import columns, noise
 
@@ -289,7 +289,7 @@ if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    with store_writing.create(path, size=32, expected=n) as writer:
+    with store_writer.create(path, size=32, expected=n) as writer:
         for part in np.split(noise(n), 8):
             writer.append(part)
         writer.finish(columns(n), keep=np.arange(n) >= 0, attributes={})

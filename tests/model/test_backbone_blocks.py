@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from made_networks import keras_encoder
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbone_blocks, backbones, encoder
 from plainfilm.model.backbones import BACKBONES, find
@@ -57,7 +58,7 @@ def test_a_shortened_encoder_agrees_with_keras_and_is_kept_apart_from_the_whole(
         prepare = encoder.preprocessing(row, image_size=96, input_size=80)
         made = encoder.open_encoder(row, prepare)
         keys.add(made.key)
-        expected = np.asarray(encoder.keras_encoder(row, prepare)(images.astype(np.float32), training=False))
+        expected = np.asarray(keras_encoder(row, prepare)(images.astype(np.float32), training=False))
         assert made.width == expected.shape[1]
         np.testing.assert_allclose(made.encode(images), expected, atol=1e-4)
     assert len(keys) == 3

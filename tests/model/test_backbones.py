@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from made_networks import keras_encoder
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, encoder
 from plainfilm.model.backbones import BACKBONES, SCALINGS
@@ -38,9 +39,7 @@ def test_every_row_gives_the_same_features_in_keras_and_in_onnx_runtime(name, tm
     opened = encoder.open_encoder(row, prepare, weights_file=weights)
     images = np.random.default_rng(1).integers(0, 256, (3, IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8)
     received = opened.encode(images)
-    expected = np.asarray(
-        encoder.keras_encoder(row, prepare, weights_file=weights)(images.astype("float32"), training=False)
-    )
+    expected = np.asarray(keras_encoder(row, prepare, weights)(images.astype("float32"), training=False))
     assert received.shape == expected.shape == (3, row.width)
     assert received.dtype == np.float32
     assert expected.std() > 0

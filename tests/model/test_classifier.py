@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import expit, softmax
 
+from made_networks import keras_encoder
 from plainfilm.model import classifier, encoder, heads
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
@@ -138,9 +139,9 @@ def test_the_joined_network_answers_as_keras_does_from_pixels_to_probabilities(c
     prepare = encoder.preprocessing(LITE0, image_size=72, input_size=64)
     opened = encoder.open_encoder(LITE0, prepare)
     head = heads.build_head(opened.width, classes, HeadSettings(layers=("dropout 0.2", "dense 16")), seed=1)
-    keras_encoder = encoder.keras_encoder(LITE0, prepare)
+    frozen = keras_encoder(LITE0, prepare)
     images = np.random.default_rng(0).integers(0, 256, (9, 72, 72), dtype=np.uint8)
-    whole = keras.Model(keras_encoder.input, head(keras_encoder.output))
+    whole = keras.Model(frozen.input, head(frozen.output))
     expected = np.asarray(whole(images.astype(np.float32), training=False))
 
     exported = classifier.export_head(head)

@@ -4,6 +4,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from made_files import Pictures
+from made_networks import keras_encoder
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import backbones, encoder
 from plainfilm.model.backbones import BACKBONES
@@ -134,7 +135,7 @@ def test_reading_features_does_not_hold_the_file_in_memory():
 def test_preprocessing_in_keras_and_onnx_agree_for_every_scaling(scaling):
     prepare = encoder.preprocessing(LITE0, image_size=72, input_size=48, scaling=scaling)
     images = pictures(2, 72).pixels
-    expected = np.asarray(encoder.keras_encoder(LITE0, prepare)(images.astype("float32"), training=False))
+    expected = np.asarray(keras_encoder(LITE0, prepare)(images.astype("float32"), training=False))
     received = encoder.open_encoder(LITE0, prepare).encode(images)
     assert np.abs(received - expected).max() / np.abs(expected).max() < 1e-4
 

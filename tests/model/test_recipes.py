@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from plainfilm.errors import RecipeError
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import (
+    KEYS,
     BackboneSettings,
     EvaluationSettings,
     HeadSettings,
@@ -147,6 +148,54 @@ def test_toml_holds_every_value_resolved():
     assert set(values) == {field.name for field in dataclasses.fields(Recipe)}
     assert set(values["training"]) == {field.name for field in dataclasses.fields(TrainingSettings)}
     assert values["training"]["patience"] == 0
+
+
+def test_every_value_of_a_recipe_has_a_key_with_its_type_default_and_a_meaning():
+    values = dataclasses.asdict(Recipe())
+    flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    for section, content in values.items():
+        if isinstance(content, dict):
+            flat |= {f"{section}.{name}": value for name, value in content.items()}
+    assert {key.key: key.default for key in KEYS.values()} == flat
+    for name, key in KEYS.items():
+        assert isinstance(key.default, getattr(key.kind, "__origin__", key.kind))
+        assert (key.low is None) == (key.high is None) == (key.kind not in {int, float})
+        assert key.meaning[-1] == "."
+        assert recipes.checked(name, key.default) == key.default  # a default lies in its own range
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.low is not None], ids=lambda key: key.key)
+def test_both_ends_of_a_range_are_allowed_and_nothing_beyond(key):
+    low, high = (recipes.checked(key.key, key.kind(end)) for end in (key.low, key.high))
+    assert (low, high) == (key.low, key.high)
+    for beyond in (low - (high - low) / 2, high * 2):
+        assert f"from {key.allowed}; received" in refused({key.key: key.kind(beyond - (key.kind is int))})
+
+
+def test_scalings_are_those_of_the_backbones():
+    from plainfilm.model.backbones import SCALINGS
+
+    assert KEYS["backbone.scaling"].choices == ("auto", *SCALINGS)
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed", "default"),
+    [
+        ("seed", "0 to 2,147,483,647", "0"),
+        ("training.learning_rate", "1e-8 to 10", "0.001"),
+        ("augmentation.rotation", "0 to 45", "5"),
+        ("backbone.crop", "none or lungs", "none"),
+        ("training.optimizer", "adam, adamw, sgd, rmsprop or nadam", "adam"),
+        ("finetuning.blocks", "none, all or a number of blocks", "none"),
+        ("evaluation.calibrate", "", "true"),
+        ("backbone.weights", "", ""),
+        ("ensemble.members", "", ""),
+        ("head.layers", '"dense UNITS" and "dropout RATE" (0 ≤ RATE < 1), "standardise" as the first at most',
+         '["dropout 0.2", "dense 64", "dropout 0.2"]'),
+    ],
+)  # fmt: skip
+def test_what_is_allowed_and_the_default_are_shown_as_people_write_them(key, allowed, default):
+    assert (KEYS[key].allowed, KEYS[key].shown_default) == (allowed, default)
 
 
 def test_a_file_without_a_name_is_named_after_itself(tmp_path):

@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from plainfilm.errors import RecipeError
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import parse_layers
-from plainfilm.model.search_space import STARTS, Space
+from plainfilm.model.search_space import STARTS, SearchSpace, title
 
-WIDE = Space(backbones=("efficientnet_lite0", "mobilenet", "resnet50"), input_sizes=(0, 160), views=3, epochs=7, seed=5)
-NARROW = Space(backbones=("efficientnet_lite0",))
+WIDE = SearchSpace(
+    backbones=("efficientnet_lite0", "mobilenet", "resnet50"), input_sizes=(0, 160), views=3, epochs=7, seed=5
+)
+NARROW = SearchSpace(backbones=("efficientnet_lite0",))
 
 
 class Drawn:
@@ -101,4 +103,16 @@ def test_a_head_that_no_choice_gives_is_refused(layers):
 
 
 def test_every_backbone_is_encoded_at_every_size():
-    assert Space(backbones=("a", "b"), input_sizes=(0, 96)).encodings() == [("a", 0), ("a", 96), ("b", 0), ("b", 96)]
+    assert SearchSpace(backbones=("a", "b"), input_sizes=(0, 96)).encodings() == [
+        ("a", 0),
+        ("a", 96),
+        ("b", 0),
+        ("b", 96),
+    ]
+
+
+def test_every_choice_has_a_name_for_people():
+    titles = [title(name) for name in WIDE.names()]
+    assert len(set(titles)) == len(titles)
+    assert not [each for each in titles if "_" in each]
+    assert title("dropout_after_2") == "Dropout after layer 2"

@@ -7,10 +7,10 @@ import pytest
 
 from plainfilm.errors import MissingExtraError, UsageError
 from plainfilm.model import study
-from plainfilm.model.search_space import Space
-from plainfilm.model.trials import Diverged, StoppedEarly
+from plainfilm.model.search_space import SearchSpace
+from plainfilm.model.trials import Diverged, Scored, StoppedEarly
 
-SPACE = Space(backbones=("efficientnet_lite0", "mobilenet"), epochs=8, seed=3)
+SPACE = SearchSpace(backbones=("efficientnet_lite0", "mobilenet"), epochs=8, seed=3)
 ABOUT = {"store": "f00d", "labels and split": "beef", "epochs": 8, "backbones": ["efficientnet_lite0", "mobilenet"]}
 
 
@@ -20,7 +20,7 @@ def loss(chosen):
 
 
 def score(_trial, chosen):
-    return {"score": loss(chosen), "error": 0.01, "accuracy": 0.9, "auroc": 0.95, "kept": [2]}
+    return Scored(score=loss(chosen), error=0.01, accuracy=0.9, auroc=0.95, kept=(2,))
 
 
 def by_epoch(trial, chosen):
@@ -33,12 +33,12 @@ def by_epoch(trial, chosen):
 
 
 def opened(path, space=SPACE, **about):
-    return study.open_search(path / "trials.db", space, {**ABOUT, **about})
+    return study.open_study(path / "trials.db", space, {**ABOUT, **about})
 
 
 def told(tried):
     """What must be the same in two searches: all but the time."""
-    return [(each.number, each.state, each.name, dict(each.chosen), each.score, each.epochs) for each in tried]
+    return [(each.number, each.state, each.recipe, dict(each.chosen), each.log_loss, each.epochs) for each in tried]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def whole(tmp_path_factory):
 def test_a_search_that_was_killed_again_and_again_goes_on_as_if_it_had_not_been(tmp_path, whole):
     for stop in (1, 4, 13, 30, 60):
         again, seen = opened(tmp_path), []
-        left = stop - len(again.tried())
+        left = stop - len(again.results())
 
         def dies(trial, chosen, seen=seen, left=left):
             if len(seen) == left:
@@ -64,33 +64,33 @@ def test_a_search_that_was_killed_again_and_again_goes_on_as_if_it_had_not_been(
         try:
             again.run(dies, trials=60)
         except KeyboardInterrupt:
-            assert len(opened(tmp_path).tried()) == stop
-    assert told(opened(tmp_path).tried()) == told(whole.tried())
+            assert len(opened(tmp_path).results()) == stop
+    assert told(opened(tmp_path).results()) == told(whole.results())
 
 
 def test_the_recipes_come_first_and_run_to_their_end(whole):
-    first = whole.tried()[:2]
-    assert [each.name for each in first] == ["default", "paper-mobilenet"]
+    first = whole.results()[:2]
+    assert [each.recipe for each in first] == ["default", "paper-mobilenet"]
     assert [each.state for each in first] == ["done", "done"]
-    assert [each.name for each in whole.tried()[2:]] == [""] * 58
+    assert [each.recipe for each in whole.results()[2:]] == [""] * 58
 
 
 def test_the_search_finds_what_is_good_and_stops_what_is_not(whole):
-    tried = whole.tried()
+    tried = whole.results()
     stopped = [each for each in tried if each.state == "stopped early"]
     assert 5 < len(stopped) < 55
-    assert all(each.epochs < SPACE.epochs and each.score is not None for each in stopped)
+    assert all(each.epochs < SPACE.epochs and each.log_loss is not None for each in stopped)
     assert all(each.number > study.RANDOM_TRIALS for each in stopped)
-    assert study.best(tried).score == min(each.score for each in tried if each.state == "done")
+    assert study.best(tried).log_loss == min(each.log_loss for each in tried if each.state == "done")
     early, late = ([loss(each.chosen) for each in part] for part in (tried[2:12], tried[-20:]))
     assert sorted(late)[10] < sorted(early)[5]
 
 
 def test_another_seed_tries_other_things(tmp_path, whole):
-    other = opened(tmp_path, Space(backbones=SPACE.backbones, epochs=8, seed=4))
+    other = opened(tmp_path, SearchSpace(backbones=SPACE.backbones, epochs=8, seed=4))
     other.run(score, trials=4)
-    assert [each.chosen for each in other.tried()[:2]] == [each.chosen for each in whole.tried()[:2]]
-    assert [each.chosen for each in other.tried()[2:]] != [each.chosen for each in whole.tried()[2:4]]
+    assert [each.chosen for each in other.results()[:2]] == [each.chosen for each in whole.results()[:2]]
+    assert [each.chosen for each in other.results()[2:]] != [each.chosen for each in whole.results()[2:4]]
 
 
 def test_a_trial_that_diverged_is_kept_without_a_score_and_never_the_best(tmp_path):
@@ -101,18 +101,18 @@ def test_a_trial_that_diverged_is_kept_without_a_score_and_never_the_best(tmp_pa
 
     made = opened(tmp_path)
     made.run(diverges, trials=12)
-    gone = [each for each in made.tried() if each.state == "diverged"]
+    gone = [each for each in made.results() if each.state == "diverged"]
     assert gone
-    assert all(each.score is None for each in gone)
-    assert study.best(made.tried()).state == "done"
+    assert all(each.log_loss is None for each in gone)
+    assert study.best(made.results()).state == "done"
 
 
 def test_what_is_kept_of_a_trial_comes_back(tmp_path):
-    opened(tmp_path).run(
-        lambda *_: {"score": 0.25, "error": 0.02, "accuracy": 0.9, "auroc": 0.8, "kept": [3]}, trials=1
-    )
-    [kept] = opened(tmp_path).tried()
-    assert (kept.score, kept.error, kept.accuracy, kept.auroc, list(kept.kept)) == (0.25, 0.02, 0.9, 0.8, [3])
+    found = Scored(score=0.25, error=0.02, accuracy=0.9, auroc=0.8, kept=(3, 12))
+    opened(tmp_path).run(lambda *_: found, trials=1)
+    [kept] = opened(tmp_path).results()
+    assert (kept.log_loss, kept.standard_error, kept.accuracy, kept.auroc) == (0.25, 0.02, 0.9, 0.8)
+    assert kept.kept_epoch == "3 12"
     assert kept.seconds >= 0
 
 
@@ -121,7 +121,7 @@ def test_after_its_time_a_search_begins_no_trial_but_the_first_of_all(tmp_path):
     for _ in range(2):
         made = opened(tmp_path)
         made.run(score, trials=9, until=past)
-        assert len(made.tried()) == 1
+        assert len(made.results()) == 1
 
 
 def test_trials_that_are_there_are_counted(tmp_path):
@@ -146,7 +146,7 @@ def test_a_search_of_something_else_is_not_gone_on_with(tmp_path, changed, said)
     with pytest.raises(UsageError, match=said) as refused:
         opened(tmp_path, **changed)
     assert "\n" not in str(refused.value)
-    assert len(opened(tmp_path).tried()) == 1
+    assert len(opened(tmp_path).results()) == 1
 
 
 def test_a_file_that_is_no_search_is_refused_in_one_line(tmp_path):

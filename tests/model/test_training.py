@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made_files import Pictures
+from made_networks import keras_encoder
 from plainfilm.errors import RecipeError
 from plainfilm.model import encoder, heads, recipes, training
 from plainfilm.model.backbones import BACKBONES
@@ -95,7 +96,7 @@ def test_the_head_on_cached_features_ends_where_the_frozen_network_trained_end_t
         rows[at : at + 16] for rows in seen if len(rows) == 48 for at in range(0, 48, 16)
     ]  # three epochs of three
 
-    frozen = encoder.keras_encoder(LITE0, prepare)
+    frozen = keras_encoder(LITE0, prepare)
     frozen.trainable = False
     head = heads.build_head(features.width, 2, recipe.head, seed=recipe.seed)
     start = [np.asarray(each) for each in head.get_weights()]

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from plainfilm.errors import SplitError
 from plainfilm.model import trials
 from plainfilm.model.encoder import Features
-from plainfilm.model.search_space import Space
-from plainfilm.model.trials import Diverged, Fold, Material, StoppedEarly
+from plainfilm.model.search_space import SearchSpace
+from plainfilm.model.trials import Diverged, InnerFold, Material, StoppedEarly
 
 N, WIDTH = 90, 6
-SPACE = Space(backbones=("efficientnet_lite0",), epochs=4)
+SPACE = SearchSpace(backbones=("efficientnet_lite0",), epochs=4)
 CHOSEN = {
     "loss": "crossentropy",
     "optimizer": "adam",
@@ -74,7 +74,7 @@ def material(tmp_path, values):
     found, labels = values
     features = kept(tmp_path / "view0.npy", found)
     thirds = np.arange(N) % 3
-    folds = [Fold(np.flatnonzero(thirds == 0), np.flatnonzero(thirds == 1))]
+    folds = [InnerFold(np.flatnonzero(thirds == 0), np.flatnonzero(thirds == 1))]
     return Material(
         features={("efficientnet_lite0", 0): [features]},
         labels=labels,
@@ -129,7 +129,7 @@ def test_features_that_are_no_numbers_are_called_diverged(tmp_path, values, mate
 
 def test_folds_are_each_trained_and_scored_and_only_the_first_is_reported(material):
     thirds = np.arange(N) % 3
-    folds = [Fold(np.flatnonzero(thirds != number), np.flatnonzero(thirds == number)) for number in range(3)]
+    folds = [InnerFold(np.flatnonzero(thirds != number), np.flatnonzero(thirds == number)) for number in range(3)]
     told = Told()
     ended = trials.attempt(told, SPACE, CHOSEN, replaced(material, folds=folds))
     assert sorted(ended.rows.tolist()) == list(range(N))
@@ -141,7 +141,7 @@ def test_folds_are_each_trained_and_scored_and_only_the_first_is_reported(materi
 
 def test_with_views_training_sees_altered_images_and_validation_never_does(tmp_path, values, material):
     found, _ = values
-    space = Space(backbones=("efficientnet_lite0",), epochs=8, views=2)
+    space = SearchSpace(backbones=("efficientnet_lite0",), epochs=8, views=2)
     views = [kept(tmp_path / f"view{number}.npy", found + number) for number in range(3)]
     with_views = replaced(material, features={("efficientnet_lite0", 0): views})
     altered = trials.attempt(Told(), space, {**CHOSEN, "views": 2}, with_views)

@@ -5,40 +5,41 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, films, ugly
+import made_metrics
+from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, changed, compared_with, films, ugly
 from page_reader import Page
-from plainfilm.evidence.audit.results import Audit, NotRun, Verdict
+from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.reporting.compare import ComparisonPage, write_page
 from plainfilm.reporting.report import (
     AuditPage,
-    Comparison,
-    RecipeResult,
     Report,
-    Spread,
     write_audit,
-    write_comparison,
     write_report,
 )
+from plainfilm.results.audit import NotRun
+from plainfilm.results.comparison import Comparison, RecipeResult, Spread
+from plainfilm.results.estimate import UNDEFINED
+from plainfilm.results.severity import Level, Verdict, Worth
 
 ABOUT = {"title": "COVID or NORMAL?", "created": "2025-11-23T16:20:41+00:00", "version": "9.8.7", "command": "x"}
 AUDIT_PAGE = AuditPage(**ABOUT, folder="audit-3", audit=FOUND)
-SPREAD = Spread(values=[0.9], mean=0.9, sd=None, low=0.9, high=0.9)
-COMPARISON = Comparison(
-    **ABOUT,
+SPREAD = Spread(values=(0.9,), mean=0.9, sd=None, low=0.9, high=0.9)
+COMPARISON = ComparisonPage(
+    **{name: value for name, value in ABOUT.items() if name != "command"},
     folder="cmp",
-    rows=[RecipeResult(recipe="default", accuracy=SPREAD, auroc=SPREAD, seconds=1.0, stability=None)],
-    stability_means="sameness.",
-    worth="Nobody knows.",
-    worth_level="caution",
+    result=Comparison(
+        recipes=(RecipeResult(recipe="default", accuracy=SPREAD, auroc=SPREAD, seconds=1.0, stability=None),),
+        worth=Worth(level="caution", sentence="Nobody knows."),
+        test_openings=1,
+    ),
 )
 PLAIN = Report(
     **ABOUT,
     folder="run",
-    classes=FOUND.classes,
-    positive=None,
-    threshold=None,
-    test={"n": 3},
-    worth="Nobody knows.",
+    result=made_metrics.run(made_metrics.metrics(n=3), classes=FOUND.result.sources.classes),
+    subgroups=made_metrics.NO_SUBGROUPS,
 )
 
 CHIP = re.compile(r'<span class="chip (\w+)">(?:<svg.*?</svg>)?([^<]+)</span>')
@@ -50,7 +51,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return audit_page(tmp_path_factory.mktemp("audit"), FOUND)
 
 
-def audit_page(folder: Path, audit: Audit) -> str:
+def said(sentence: str, level: Level = "none") -> Report:
+    return replace(PLAIN, result=structs.replace(PLAIN.result, worth=made_metrics.worth(sentence, level)))
+
+
+def audit_page(folder: Path, audit: AuditFindings) -> str:
     write_audit(replace(AUDIT_PAGE, audit=audit), folder)
     return (folder / "audit.html").read_text(encoding="utf-8")
 
@@ -78,34 +83,34 @@ def worth(html: str) -> tuple[str, list[tuple[str, str]], str]:
 def test_the_verdict_stands_beside_the_number_with_its_sentence(
     verdict: Verdict, box: str, chip: tuple[str, str], tmp_path: Path
 ) -> None:
-    audit = replace(FOUND, verdict=verdict)
-    write_report(replace(PLAIN, audit=audit, worth="Rule of sources.", worth_level="none"), tmp_path)
+    audit = changed(FOUND, verdict=verdict)
+    write_report(replace(said("Rule of sources."), audit=audit), tmp_path)
     for html in ((tmp_path / "report.html").read_text(encoding="utf-8"), audit_page(tmp_path, audit)):
         level, chips, text = worth(html)
         assert (level, chips) == (box, [chip])
-        assert audit.sentence in text
+        assert audit.result.sentence in text
         assert "Rule of sources." not in text
-        assert html.index(audit.sentence) < html.index("<nav")
+        assert html.index(audit.result.sentence) < html.index("<nav")
 
 
 def test_a_number_that_was_not_audited_says_so(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, worth_level="caution"), tmp_path)
-    write_comparison(COMPARISON, tmp_path)
+    write_report(said("Nobody knows.", "caution"), tmp_path)
+    write_page(COMPARISON, tmp_path)
     for name in ("report.html", "comparison.html"):
         level, chips, _ = worth((tmp_path / name).read_text(encoding="utf-8"))
         assert (level, chips) == ("caution", [("open", "Not audited"), ("caution", "Caution")])
 
 
 def test_a_leak_is_said_beside_a_clean_verdict_and_keeps_the_box_loud(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, audit=CLEAN, worth="The split leaks.", worth_level="warning"), tmp_path)
+    write_report(replace(said("The split leaks.", "warning"), audit=CLEAN), tmp_path)
     level, chips, text = worth((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert (level, chips) == ("warning", [("clear", "No shortcut found"), ("warning", "Warning")])
-    assert CLEAN.sentence in text
+    assert CLEAN.result.sentence in text
     assert "The split leaks." in text
 
 
 def test_a_bad_verdict_is_not_softened_by_a_mild_sentence(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, audit=FOUND, worth="Small.", worth_level="caution"), tmp_path)
+    write_report(replace(said("Small.", "caution"), audit=FOUND), tmp_path)
     assert worth((tmp_path / "report.html").read_text(encoding="utf-8"))[0] == "warning"
 
 
@@ -157,7 +162,8 @@ def test_the_models_line_goes_through_every_row(page: str) -> None:
 
 
 def test_a_model_without_a_known_auroc_has_no_line(tmp_path: Path) -> None:
-    why = section(audit_page(tmp_path, replace(FOUND, yours=NOTHING.yours)), "why")
+    unknown = structs.replace(FOUND.result.compared_with, auroc=UNDEFINED)
+    why = section(audit_page(tmp_path, changed(FOUND, compared_with=unknown)), "why")
     assert 'class="own' not in why
     assert "your model on the test part, not known" in Page(why).text
 
@@ -172,16 +178,17 @@ def test_reasons_say_rule_strength_cue_and_what_would_change_them(page: str) -> 
 
 
 def test_the_same_advice_is_given_once(tmp_path: Path) -> None:
-    why = section(audit_page(tmp_path, replace(FOUND, reasons=[FOUND.reasons[0]] * 3)), "why")
-    assert why.count(FOUND.reasons[0].sentence) == 3
-    assert why.count(FOUND.reasons[0].advice) == 1
+    reason = FOUND.result.reasons[0]
+    why = section(audit_page(tmp_path, changed(FOUND, reasons=(reason,) * 3)), "why")
+    assert why.count(reason.sentence) == 3
+    assert why.count(reason.advice) == 1
 
 
 def test_what_could_not_run_is_listed_and_never_as_passed(page: str, tmp_path: Path) -> None:
     text = Page(section(page, "why").split("Could not be checked")[1]).text
     assert "These do not count as passed." in text
     assert "Not checked patients in two classes The store knows no patients." in text
-    clean = replace(CLEAN, not_run=[NotRun(check="leave one source out", reason="There is one source.")])
+    clean = changed(CLEAN, not_run=[NotRun(check="leave one source out", reason="There is one source.")])
     why = Page(section(audit_page(tmp_path, clean), "why")).text
     assert "No rule spoke against this number. Not every check could run." in why
 
@@ -213,8 +220,8 @@ def test_a_class_from_one_source_says_why_its_source_cannot_be_told(page: str) -
 
 @pytest.mark.parametrize(("check", "place"), [("Telling sources apart", 0), ("leave one source out", 1)])
 def test_a_check_of_sources_that_could_not_run_says_why_in_its_place(check: str, place: int, tmp_path: Path) -> None:
-    sources = replace(FOUND.sources, told_from_features={}, left_out=[])
-    audit = replace(FOUND, sources=sources, not_run=[NotRun(check=check, reason="Only one source is known.")])
+    sources = structs.replace(FOUND.result.sources, told_from_features={}, left_out=())
+    audit = changed(FOUND, sources=sources, not_run=(NotRun(check=check, reason="Only one source is known."),))
     halves = Page(section(audit_page(tmp_path, audit), "sources")).text.split("Does it travel?")
     assert ["Only one source is known." in half for half in halves] == [place == 0, place == 1]
     assert ["Not checked." in half for half in halves] == [place == 1, place == 0]
@@ -246,7 +253,7 @@ def test_limits_are_stated_with_the_share_of_lungs_found(page: str, tmp_path: Pa
     text = Page(section(page, "limits")).text
     assert "A shortcut inside the lungs." in text
     assert "found in 99.5\u202f% of the radiographs" in text
-    unknown = audit_page(tmp_path, replace(FOUND, lungs_found=float("nan")))
+    unknown = audit_page(tmp_path, changed(FOUND, lungs_found=None))
     assert "not known in how many radiographs" in Page(section(unknown, "limits")).text
 
 
@@ -254,7 +261,7 @@ def test_more_examples_than_a_row_holds_are_drawn_from_all(tmp_path: Path) -> No
     many = films(12)
     captions = tuple(f"class {i // 3}" for i in range(12))
     probes = [replace(each, seen=None if each.seen is None else many) for each in FOUND.probes]
-    html = audit_page(tmp_path, replace(FOUND, examples=many, example_captions=captions, probes=probes))
+    html = audit_page(tmp_path, changed(FOUND, examples=many, example_captions=captions, probes=probes))
     shown = re.search(r"Pictures, from the left: (.*)", Page(section(html, "why")).text)
     assert shown
     assert re.findall(r"class \d", shown[1])[:4] == ["class 0", "class 1", "class 2", "class 3"]
@@ -264,7 +271,9 @@ def test_the_page_says_whose_number_it_is_and_when(page: str, tmp_path: Path) ->
     text = Page(page).text
     for shown in ("AUROC of the model on the test part", "2025-11-23 16:20 UTC", "audit-3", "12.3\u202fs"):
         assert shown in text
-    whole = Page(audit_page(tmp_path, replace(FOUND, yours_is_model=False))).text
+    whole = Page(
+        audit_page(tmp_path, changed(FOUND, compared_with=compared_with(FOUND.result.compared_with.auroc)))
+    ).text
     assert "AUROC of a classifier of the whole images" in whole
     assert "your model" not in whole
 
@@ -272,4 +281,4 @@ def test_the_page_says_whose_number_it_is_and_when(page: str, tmp_path: Path) ->
 def test_the_same_audit_is_the_same_file(tmp_path: Path) -> None:
     one, other = (audit_page(tmp_path / name, FOUND) for name in ("one", "other"))
     assert one == other
-    assert audit_page(tmp_path / "one", replace(FOUND, examples=EXAMPLES[::-1])) != other
+    assert audit_page(tmp_path / "one", changed(FOUND, examples=EXAMPLES[::-1])) != other

@@ -8,16 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.errors import RecipeError
-from plainfilm.evidence.tuning.results import Searched
+from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.model import recipes
-from plainfilm.model.search_space import Space
-from plainfilm.model.study import Importance
-from plainfilm.model.trials import Tried
+from plainfilm.model.search_space import SearchSpace, title
 from plainfilm.reporting import tune, tune_page
 from plainfilm.reporting.figures import tuning
+from plainfilm.results import documents
+from plainfilm.results.search import Importance, ScoredRows, Search, TrialResult
 
-SPACE = Space(backbones=("efficientnet_lite0", "mobilenet"), epochs=20)
+SPACE = SearchSpace(backbones=("efficientnet_lite0", "mobilenet"), epochs=20)
 NAMES = ("learning_rate", "optimizer", "width_1", "hidden_layers", "batch_size", "dropout_on_features", "loss")
 
 
@@ -38,19 +37,30 @@ def tried(number, score, *, state="done", name="", error=0.01):
         "learning_rate": float(10 ** rng.uniform(-5, -1)),
     }
     done = state == "done"
-    return Tried(
-        number=number, state=state, name=name, chosen=chosen, seconds=1.25, score=score, error=error if done else None,
-        accuracy=0.9 if done else None, auroc=0.95 if done else None, kept=[7] if done else [], epochs=20 if done else 6,
+    return TrialResult(
+        number=number, state=state, recipe=name, chosen=chosen, seconds=1.25, log_loss=score,
+        standard_error=error if done else None, accuracy=0.9 if done else None, auroc=0.95 if done else None,
+        kept_epoch="7" if done else "", epochs=20 if done else 6,
     )  # fmt: skip
 
 
-def searched(folder, trials, *, importances=(), store="films.h5", **changes):
+def importance(name, share, by_chance):
+    return Importance(title=title(name), name=name, share=share, by_chance=by_chance)
+
+
+def summary(trials, *, importances=(), store="films.h5", asked=None, interrupted=False):
+    opened = SimpleNamespace(path=Path(store), fingerprint="f00d")
+    return summarise(
+        trials, importances, SPACE, store=opened, folder=Path("out"), asked=asked or len(trials),
+        scored=ScoredRows(radiographs=397, folds=1), interrupted=interrupted,
+    )  # fmt: skip
+
+
+def written(folder, found, command="plainfilm tune"):
+    """What is in the folder, page and JSON."""
     folder.mkdir(exist_ok=True)
-    values = {
-        "store": SimpleNamespace(path=Path(store), fingerprint="f00d"), "space": SPACE, "folds": 1, "asked": len(trials),
-        "tried": trials, "importances": importances, "scored": 397, "interrupted": False, "folder": folder, "command": "plainfilm tune",
-    }  # fmt: skip
-    return Searched(**{**values, **changes})
+    tune.write(folder, found, command=command)
+    return (folder / "tuning.html").read_text(), json.loads((folder / "tuning.json").read_text())
 
 
 TRIALS = (
@@ -65,27 +75,30 @@ TRIALS = (
 
 
 def test_all_files_tell_of_the_same_trials(tmp_path):
-    found = searched(tmp_path / "out", TRIALS, importances=[Importance("learning_rate", 1.0, 0.2)])
-    results = tune.write(found)
-    assert json.loads((found.folder / "tuning.json").read_text()) == results
-    with (found.folder / "trials.csv").open(newline="") as file:
+    found = summary(TRIALS, importances=[importance("learning_rate", 1.0, 0.2)])
+    _, results = written(tmp_path / "out", found)
+    assert results == documents.plain(found.result)
+    assert documents.decode((tmp_path / "out" / "tuning.json").read_bytes(), Search, "tuning.json") == found.result
+    with (tmp_path / "out" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["state"] for row in rows] == [each.state for each in TRIALS]
+    assert list(rows[0])[:10] == [
+        *("trial", "state", "recipe", "log_loss", "standard_error", "accuracy", "auroc", "kept_epoch", "epochs", "seconds")
+    ]  # fmt: skip
     assert rows[3]["log_loss"] == ""
     assert rows[4]["learning_rate"] == str(TRIALS[4].chosen["learning_rate"])
     assert results["best"]["trial"] == 5
     assert [row["recipe"] for row in results["starts"]] == ["default", "paper-mobilenet"]
     assert results["trials"] == {"asked": 19, "in_all": 19, "stopped_early": 1, "diverged": 1}
     assert results["within_one_standard_error"] == 1
-    recipe = recipes.load(str(found.folder / "best.toml"))
+    recipe = recipes.load(str(tmp_path / "out" / "best.toml"))
     assert recipe.head == SPACE.recipe(TRIALS[4].chosen).head
+    assert recipe.training == recipes.load("default", results["best"]["settings"]).training
     assert (recipe.name, recipe.training.epochs) == ("tuned", 20)
 
 
 def test_the_page_shows_the_best_the_known_recipes_and_how_trials_ended(tmp_path):
-    found = searched(tmp_path / "out", TRIALS)
-    tune.write(found)
-    page = (found.folder / "tuning.html").read_text()
+    page, _ = written(tmp_path, summary(TRIALS))
     for said in ("0.2000", "0.5000", "0.2500", "best of 19 trials", "One other trial is", "19 trials: 17 ran to the end, 1 stopped early, 1 diverged.", "19 trials are too few"):  # fmt: skip
         assert said in page, said
     assert page.count("<tbody>") == 1
@@ -93,43 +106,26 @@ def test_the_page_shows_the_best_the_known_recipes_and_how_trials_ended(tmp_path
 
 
 def test_importance_is_drawn_with_the_settings_of_the_highest_shares(tmp_path):
-    found = searched(tmp_path / "out", TRIALS, importances=[Importance(name, 0.3 / (n + 1), 0.1) for n, name in enumerate(NAMES)])  # fmt: skip
-    tune.write(found)
-    page = (found.folder / "tuning.html").read_text()
+    found = summary(TRIALS, importances=[importance(name, 0.3 / (n + 1), 0.1) for n, name in enumerate(NAMES)])
+    page, _ = written(tmp_path, found)
     assert "too few" not in page
-    figures = sorted(path.stem for path in (found.folder / "figures").iterdir())
+    figures = sorted(path.stem for path in (tmp_path / "figures").iterdir())
     assert figures == sorted(["course", "importance", *(f"by-{name.replace('_', '-')}" for name in NAMES[: tune_page.CLOSELY])])  # fmt: skip
     for name in NAMES[: tune_page.CLOSELY]:
-        word = tune_page.word(name)
+        word = title(name)
         assert f"<strong>{word[0].upper()}{word[1:]}</strong>" in page
 
 
 def test_names_of_the_user_are_escaped(tmp_path):
-    found = searched(tmp_path / "<b>out", TRIALS[:2], store="<i>films</i>\n.h5", command="tune <u>")
-    tune.write(found)
-    page = (found.folder / "tuning.html").read_text()
-    assert not {"<b>out", "<i>films", "<u>"} & {part for part in ("<b>out", "<i>films", "<u>") if part in page}
-    assert recipes.load(str(found.folder / "best.toml")).name == "tuned"
+    page, _ = written(tmp_path / "<b>out", summary(TRIALS[:2], store="<i>films</i>\n.h5"), command="tune <u>")
+    assert not [part for part in ("<b>out", "<i>films", "<u>") if part in page]
+    assert recipes.load(str(tmp_path / "<b>out" / "best.toml")).name == "tuned"
 
 
 def test_a_search_that_was_stopped_says_how_many_are_left(tmp_path):
-    found = searched(tmp_path / "out", TRIALS[:2], asked=100, interrupted=True)
-    assert tune.write(found)["interrupted"] is True
-    assert "98 of those asked for are left" in (found.folder / "tuning.html").read_text()
-
-
-def test_without_a_trial_that_settled_one_line_says_so(tmp_path):
-    found = searched(tmp_path / "out", [tried(1, None, state="diverged")])
-    with pytest.raises(RecipeError, match="Expected a trial that settles; received 1"):
-        tune.write(found)
-
-
-@pytest.mark.parametrize(
-    ("others", "said"), [([0.3], "No other trial is"), ([0.205, 0.23], "One other trial is"), ([0.2, 0.21], "2 other trials are")]
-)  # fmt: skip
-def test_how_sure_the_best_is_the_best_is_said_in_words(tmp_path, others, said):
-    trials = [tried(1, 0.2, error=0.01), *(tried(number, score) for number, score in enumerate(others, 2))]
-    assert searched(tmp_path, trials).alike_sentence.startswith(said)
+    page, results = written(tmp_path, summary(TRIALS[:2], asked=100, interrupted=True))
+    assert results["interrupted"] is True
+    assert "98 of those asked for are left" in page
 
 
 @settings(max_examples=20)
@@ -151,5 +147,5 @@ def test_marks_of_an_axis_can_be_read_back(power, times):
 
 def test_nothing_to_draw_is_no_drawing():
     point = tuning.Point(1, 0.2, True, {})
-    assert tuning.importance([], [], []) is None
+    assert tuning.importance([]) is None
     assert tuning.by_setting([point], point, tuning.Slice("optimizer", ("adam",))) is None

@@ -6,7 +6,6 @@ import pytest
 
 import plainfilm
 from plainfilm.data import phantom
-from plainfilm.workflows import pipeline
 
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 _QUICK = {"backbone.input_size": 96, "training.epochs": 3}
@@ -19,8 +18,8 @@ def small_bundle(tmp_path_factory) -> Path:
     phantom.write_phantoms(folder / "films", n=90, seed=4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAINFILM_CACHE", str(folder / "cache"))
-        pipeline.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
-        run = pipeline.train(folder / "s.h5", folder / "run", settings=_QUICK, audit=False).folder
+        plainfilm.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
+        run = plainfilm.train(folder / "s.h5", folder / "run", settings=_QUICK, audit=False).folder
     return run / "model.plainfilm"
 
 

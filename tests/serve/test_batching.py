@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.inference.predictor import Prediction
 from plainfilm.serve.batching import BATCH, Judge
-from plainfilm.serve.decoder_pool import Decoders
 from waiting import WAIT_S, until
 
 BUNDLE = SimpleNamespace(manifest={"preprocessing": {"image_size": 8, "fit": "pad"}})

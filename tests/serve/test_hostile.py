@@ -9,7 +9,7 @@ from PIL import Image
 import hostile_requests as hostile
 from made_files import encoded, gray_film
 from made_requests import own_places, started
-from plainfilm.serve.decoder_pool import Decoders
+from plainfilm.data.decoder_pool import Decoders
 from unharmed import harm, harm_at_the_end, prediction
 from waiting import WAIT_S
 

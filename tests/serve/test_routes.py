@@ -15,11 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from made_files import dataset, dicom_bytes, encoded, film
 from made_requests import BOUNDARY, InThread, asked, closes, connected, form, head, part, post, received
 from plainfilm import NOTICE
+from plainfilm.data.decoder_pool import Decoders
 from plainfilm.evidence.inference.context import About
 from plainfilm.serve import http_limits
 from plainfilm.serve.admission import Admission
 from plainfilm.serve.batching import Judge
-from plainfilm.serve.decoder_pool import Decoders
 from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.middleware import API, CSP, Door, Guard
 from plainfilm.serve.multipart import Limits

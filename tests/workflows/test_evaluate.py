@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 import plainfilm
+from made_external import own_metrics, write_bundle
+from made_networks import encoder_file, head
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
-from plainfilm.workflows import pipeline
+from plainfilm.model import classifier
+from plainfilm.model.classifier import Classifier, Decision
 
 pytestmark = pytest.mark.slow
 QUICK = {"backbone.input_size": 96, "training.epochs": 4}
@@ -35,8 +38,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(folder):
     phantom.write_phantoms(folder / "films", n=90, seed=1)
-    pipeline.ingest(folder / "films", folder / "films.h5", size=128, fit="pad", workers=1)
-    run = pipeline.train(folder / "films.h5", folder / "run", settings=QUICK, audit=False)
+    plainfilm.ingest(folder / "films", folder / "films.h5", size=128, fit="pad", workers=1)
+    run = plainfilm.train(folder / "films.h5", folder / "run", settings=QUICK, audit=False)
     return run.folder / "model.plainfilm"
 
 
@@ -84,7 +87,7 @@ MAPPED = ("--map", "COVID-19=COVID,well=NORMAL")
 
 @pytest.fixture(scope="module")
 def tested(folder, model, mountain):
-    return pipeline.evaluate(model, mountain, folder / "tested", mapping={"covid 19": "COVID", "well": "NORMAL"}, recalibrate=True, workers=1)  # fmt: skip
+    return plainfilm.evaluate(model, mountain, folder / "tested", mapping={"covid 19": "COVID", "well": "NORMAL"}, recalibrate=True, workers=1)  # fmt: skip
 
 
 def table(path):
@@ -168,7 +171,7 @@ def test_a_store_gives_the_numbers_of_its_folder(folder, model, mountain, tested
     labels = folder / "mountain.csv"
     with labels.open("w", newline="") as file:
         csv.writer(file).writerows([("file_name", "label"), *((f"{p.parent.name}/{p.name}", p.parent.name) for p in sorted(mountain.rglob("*.jpg")))])  # fmt: skip
-    pipeline.ingest(mountain, folder / "mountain.h5", size=128, fit="pad", workers=1, labels=labels)
+    plainfilm.ingest(mountain, folder / "mountain.h5", size=128, fit="pad", workers=1, labels=labels)
     run = plainfilm.evaluate(model, folder / "mountain.h5", folder / "of store", mapping={"COVID-19": "COVID", "well": "NORMAL"})  # fmt: skip
     for name in ("n", "confusion_matrix", "accuracy", "auroc"):
         assert run.metrics["splits"]["external"][name] == tested.metrics["splits"]["external"][name]
@@ -178,8 +181,8 @@ def test_a_store_gives_the_numbers_of_its_folder(folder, model, mountain, tested
     assert (folder / "mountain.h5").is_file()
 
 
-def test_of_the_models_own_store_only_the_test_part_is_used(folder, model):
-    run = pipeline.evaluate(model, folder / "films.h5", folder / "own")
+def test_of_the_models_own_store_only_the_test_set_is_used(folder, model):
+    run = plainfilm.evaluate(model, folder / "films.h5", folder / "own")
     own = json.loads((model.parent / "metrics.json").read_text())["splits"]["test"]
     assert run.metrics["splits"]["external"]["confusion_matrix"] == own["confusion_matrix"]
     assert run.metrics["data"]["own_test_part"]
@@ -230,17 +233,44 @@ def test_recalibration_that_is_not_on_offer_is_an_error_and_leaves_nothing(ward,
     assert list(Path().iterdir()) == []
 
 
+def test_recalibration_is_refused_before_anything_is_read_where_a_class_has_too_few_files(ward, model, tmp_path):
+    stages = []
+    with pytest.raises(CatalogError, match="there are 20 of the positive and 0 of the other"):
+        plainfilm.evaluate(model, ward, tmp_path / "x", mapping={"COVID-19": "COVID"}, recalibrate=True, progress=lambda stage, *_: stages.append(stage))  # fmt: skip
+    assert stages == []
+
+
+def test_recalibration_is_refused_before_any_answer_where_a_class_has_too_few_patients(folder, model, tmp_path):
+    write_films(folder / "clinic", 30, seed=6)
+    copies = sorted((folder / "clinic" / NAMES["NORMAL"]).glob("*.jpg"))
+    for path in copies[1:]:
+        shutil.copy(copies[0], path)
+    stages = []
+    with pytest.raises(CatalogError, match="and 1 of the other"):
+        plainfilm.evaluate(model, folder / "clinic", tmp_path / "x", mapping={"COVID-19": "COVID", "well": "NORMAL"}, recalibrate=True, workers=1, progress=lambda stage, *_: stages.append(stage))  # fmt: skip
+    assert set(stages) == {"Reading radiographs", "Looking for overlap"}
+
+
+def test_with_more_than_two_classes_recalibration_is_refused_first(tmp_path):
+    decision = Decision(classes=("a", "b", "c"), positive=None)
+    path = encoder_file(tmp_path / "three.onnx", [np.full((8, 8), 1 / 64)] * 2, [0.0, 0.0])
+    network = classifier.join(path, head((np.eye(2, 3), [0.0, 0.0, 0.0])))
+    write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics={"splits": {"test": own_metrics(("a", "b", "c"), None)}})  # fmt: skip
+    with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+        plainfilm.evaluate(tmp_path / "three.plainfilm", tmp_path / "no folder", tmp_path / "x", recalibrate=True)
+
+
 def test_what_cannot_be_meant_is_refused_before_anything_is_read(folder, model, mountain, tmp_path):
     with pytest.raises(UsageError, match="--labels with a folder"):
-        pipeline.evaluate(model, folder / "films.h5", tmp_path / "a", labels=mountain)
+        plainfilm.evaluate(model, folder / "films.h5", tmp_path / "a", labels=mountain)
     with pytest.raises(BundleError, match="does not exist"):
-        pipeline.evaluate(folder / "no.plainfilm", mountain, tmp_path / "b")
+        plainfilm.evaluate(folder / "no.plainfilm", mountain, tmp_path / "b")
     with pytest.raises(CatalogError, match="does not exist"):
-        pipeline.evaluate(model, folder / "no folder", tmp_path / "c")
+        plainfilm.evaluate(model, folder / "no folder", tmp_path / "c")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="has files in it"):
-        pipeline.evaluate(model, mountain, tmp_path / "mine", overwrite=True)
+        plainfilm.evaluate(model, mountain, tmp_path / "mine", overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
 
 
@@ -253,7 +283,7 @@ def test_a_model_without_the_signature_asked_for_is_not_tested(model, mountain, 
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "key.pem").write_bytes(pem)
     with pytest.raises(BundleError, match="sign"):
-        pipeline.evaluate(model, mountain, tmp_path / "x", require_signature=tmp_path / "key.pem")
+        plainfilm.evaluate(model, mountain, tmp_path / "x", require_signature=tmp_path / "key.pem")
     assert not (tmp_path / "x").exists()
 
 
@@ -267,16 +297,16 @@ def test_info_tells_of_the_test(tested, call):
 
 def test_an_earlier_test_is_replaced_when_asked(folder, model, mountain, tmp_path):
     given = {"mapping": {"COVID-19": "COVID", "well": "NORMAL"}, "workers": 1}
-    pipeline.evaluate(model, mountain, tmp_path / "x", **given)
+    plainfilm.evaluate(model, mountain, tmp_path / "x", **given)
     with pytest.raises(UsageError, match="--overwrite"):
-        pipeline.evaluate(model, mountain, tmp_path / "x", **given)
-    again = pipeline.evaluate(model, mountain, tmp_path / "x", overwrite=True, **given)
+        plainfilm.evaluate(model, mountain, tmp_path / "x", **given)
+    again = plainfilm.evaluate(model, mountain, tmp_path / "x", overwrite=True, **given)
     assert sorted(path.name for path in again.folder.iterdir()) == FILES
 
 
 def test_progress_is_reported_stage_by_stage(model, mountain, tmp_path):
     seen = []
-    pipeline.evaluate(model, mountain, tmp_path / "x", mapping={"COVID-19": "COVID"}, workers=1, progress=lambda *step: seen.append(step))  # fmt: skip
+    plainfilm.evaluate(model, mountain, tmp_path / "x", mapping={"COVID-19": "COVID"}, workers=1, progress=lambda *step: seen.append(step))  # fmt: skip
     stages = list(dict.fromkeys(stage for stage, *_ in seen))
     assert stages == ["Reading radiographs", "Looking for overlap", "Answering", "Writing the report"]
     assert all(done == every for done, every in {stage: (done, every) for stage, done, every, _ in seen}.values())

@@ -10,7 +10,7 @@ from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import CatalogError, RecipeError, UsageError
 from plainfilm.model import bundle, recipes
-from plainfilm.workflows import fit, pipeline
+from plainfilm.workflows import fit
 
 QUICK = {"backbone.input_size": 64, "backbone.depth": 6, "training.epochs": 2}
 FOLDS = 3
@@ -121,21 +121,21 @@ def test_altered_views_are_encoded_once_and_change_the_training(store, folder):
         progress.append((stage, note))
 
     settings = QUICK | {"augmentation.views": 2}
-    first = fit.fit(store, recipes.load("default", settings), progress=tell)
+    first = fit.fit(store, recipes.load("default", settings), positive="COVID", progress=tell)
     assert {"Encoding view 1", "Encoding view 2"} <= {stage for stage, _ in progress}
     progress.clear()
-    again = fit.fit(store, recipes.load("default", settings), progress=tell)
+    again = fit.fit(store, recipes.load("default", settings), positive="COVID", progress=tell)
     assert ("Encoding view 2", "features found in the cache") in progress
     assert first.head == again.head
-    assert first.head != fit.fit(store, recipes.load("default", QUICK)).head
+    assert first.head != fit.fit(store, recipes.load("default", QUICK), positive="COVID").head
 
 
 @pytest.mark.parametrize("combine", ["mean", "stacking"])
 def test_an_ensemble_answers_from_all_of_its_members(combine, store):
     members = ["backbone.depth=6", "backbone.depth=9; seed=3", "head.layers=dense 8"]
     recipe = recipes.load("default", QUICK | {"ensemble.members": members, "ensemble.combine": combine})
-    trained = fit.fit(store, recipe)
-    assert trained.encoder.width > fit.fit(store, recipes.load("default", QUICK)).encoder.width
+    trained = fit.fit(store, recipe, positive="COVID")
+    assert trained.encoder.width > fit.fit(store, recipes.load("default", QUICK), positive="COVID").encoder.width
     assert {row["member"] for row in trained.fitted.history} == {1, 2, 3}
     rows = store.rows("test")
     from_images = trained.classifier().predict_proba(store.images(rows))
@@ -143,7 +143,7 @@ def test_an_ensemble_answers_from_all_of_its_members(combine, store):
 
 
 def test_a_classifier_of_several_views_answers_from_the_image_alone(store):
-    trained = fit.fit(store, recipes.load("default", QUICK | {"evaluation.views": 3}))
+    trained = fit.fit(store, recipes.load("default", QUICK | {"evaluation.views": 3}), positive="COVID")
     rows = store.rows("test")
     from_images = trained.classifier().predict_proba(store.images(rows))
     np.testing.assert_allclose(trained.probabilities(rows), from_images, atol=1e-4)
@@ -152,7 +152,7 @@ def test_a_classifier_of_several_views_answers_from_the_image_alone(store):
 @pytest.mark.parametrize("member", ["seed", "nonsense=1", "ensemble.members=seed=1", "training.epochs=0"])
 def test_a_member_that_cannot_be_is_an_error_before_the_training(member, folder):
     with pytest.raises(RecipeError):
-        pipeline.check(folder / "s.h5", folder / "never", ["default"], QUICK | {"ensemble.members": [member]})
+        plainfilm.train(folder / "s.h5", folder / "never", settings=QUICK | {"ensemble.members": [member]})
 
 
 # Fine-tuning that stops
@@ -192,13 +192,13 @@ def fitting_network(folder):
     with Store(folder / "s.h5") as store:
         settings = dataclasses.asdict(recipes.load("default", QUICK))
         assert settings["finetuning"]["blocks"] == "none"
-        return fit.fit(store, recipes.load("default", QUICK)).classifier().network
+        return fit.fit(store, recipes.load("default", QUICK), positive="COVID").classifier().network
 
 
 def test_an_onnx_file_cannot_be_fine_tuned_and_that_is_said_first(folder, tmp_path):
     file = tmp_path / "mine.onnx"
     file.touch()
     with pytest.raises(RecipeError, match="runs but does not learn"):
-        pipeline.check(
-            folder / "s.h5", folder / "never", ["default"], {"backbone.name": str(file), "finetuning.blocks": "all"}
+        plainfilm.train(
+            folder / "s.h5", folder / "never", settings={"backbone.name": str(file), "finetuning.blocks": "all"}
         )

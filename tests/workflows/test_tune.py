@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.data import store_writer
+from plainfilm.data import files, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.errors import MissingExtraError, UsageError, WeightsError
 from plainfilm.model import encoder, recipes, trials, weights
 from plainfilm.workflows import fit, tune
+from plainfilm.workflows.options import TuneOptions
 
 N, SIZE = 72, 32
 QUICK = {"epochs": 3, "backbones": ["efficientnet_lite0"], "input_sizes": [64]}
@@ -52,7 +53,7 @@ def store(folder):
 
 @pytest.fixture(scope="module")
 def run(folder, store):
-    return tune.tune(store, folder / "tuned", trials=4, command="plainfilm tune films.h5 --out tuned", **QUICK)
+    return plainfilm.tune(store, folder / "tuned", trials=4, command="plainfilm tune films.h5 --out tuned", **QUICK)
 
 
 def table(path):
@@ -98,7 +99,7 @@ def test_the_page_opens_without_a_network_and_says_what_its_number_is_worth(run)
 def test_the_best_recipe_trained_anew_scores_what_its_trial_scored(store, run):
     recipe = recipes.load(str(run.folder / "best.toml"))
     with Store(store) as opened:
-        trained = fit.fit(opened, recipe)
+        trained = fit.fit(opened, recipe, positive="SICK")
         assert log_loss(opened, trained) == pytest.approx(run.metrics["best"]["log_loss"], abs=1e-5)
     assert trained.fitted.epoch == int(run.metrics["best"]["kept_epoch"])
 
@@ -107,7 +108,7 @@ def test_the_best_recipe_trained_anew_scores_what_its_trial_scored(store, run):
 def test_whatever_stands_in_the_test_part_the_search_is_the_same(folder, run):
     for seed in (1, 2):
         other = write_store(folder / f"other{seed}.h5", test_seed=seed)
-        again = tune.tune(other, folder / f"tuned{seed}", trials=4, **QUICK)
+        again = plainfilm.tune(other, folder / f"tuned{seed}", trials=4, **QUICK)
         assert told(table(again.folder / "trials.csv")) == told(table(run.folder / "trials.csv"))
 
 
@@ -115,7 +116,7 @@ def test_whatever_stands_in_the_test_part_the_search_is_the_same(folder, run):
 def test_no_feature_of_the_test_part_is_read_and_its_opening_not_counted(folder, store, monkeypatch):
     seen, read = set(), encoder.Features.read
     monkeypatch.setattr(encoder.Features, "read", lambda self, rows: seen.update(np.asarray(rows).tolist()) or read(self, rows))  # fmt: skip
-    tune.tune(store, folder / "watched", trials=2, folds=2, **QUICK)
+    plainfilm.tune(store, folder / "watched", trials=2, folds=2, **QUICK)
     with Store(store) as opened:
         assert not seen & set(opened.rows("test").tolist())
         assert seen == {*opened.rows("train").tolist(), *opened.rows("validation").tolist()}
@@ -126,7 +127,7 @@ def test_no_feature_of_the_test_part_is_read_and_its_opening_not_counted(folder,
 @pytest.mark.slow
 def test_a_search_is_gone_on_with_and_comes_to_the_same_as_in_one_go(folder, store, run):
     for number in (1, 3, 4):
-        parts = tune.tune(store, folder / "parts", trials=number, **QUICK)
+        parts = plainfilm.tune(store, folder / "parts", trials=number, **QUICK)
     assert told(table(parts.folder / "trials.csv")) == told(table(run.folder / "trials.csv"))
     assert (parts.folder / "best.toml").read_text().splitlines()[2:] == (run.folder / "best.toml").read_text().splitlines()[2:]  # fmt: skip
 
@@ -156,9 +157,9 @@ def test_ctrl_c_keeps_what_was_tried_and_writes_the_page(folder, store, monkeypa
 def test_a_search_of_another_store_is_not_gone_on_with(folder, run):
     other = write_store(folder / "another.h5", classes=3)
     with pytest.raises(UsageError, match="another store"):
-        tune.check(other, run.folder, **QUICK)
+        tune.plan(TuneOptions(other, run.folder, **QUICK))
     with pytest.raises(UsageError, match=r"other epochs \(9 instead of 3\)"):
-        tune.check(folder / "films.h5", run.folder, **{**QUICK, "epochs": 9})
+        tune.plan(TuneOptions(folder / "films.h5", run.folder, **{**QUICK, "epochs": 9}))
 
 
 @pytest.mark.slow
@@ -170,14 +171,14 @@ def test_three_classes_are_searched_too_and_a_trial_may_train_with_views(folder)
     assert 0 < found["best"]["auroc"] <= 1
     recipe = recipes.load(str(folder / "tuned three" / "best.toml"))
     with Store(three) as opened:
-        assert log_loss(opened, fit.fit(opened, recipe)) == pytest.approx(found["best"]["log_loss"], abs=1e-5)
+        assert log_loss(opened, fit.fit(opened, recipe, positive=None)) == pytest.approx(
+            found["best"]["log_loss"], abs=1e-5
+        )
 
 
 def test_labels_of_the_test_part_are_not_among_what_a_search_is_of(folder, store):
     other = write_store(folder / "garbage.h5", test_seed=7)
-    with Store(store) as one, Store(other) as two:
-        plan = tune.check(store, folder / "nowhere", **QUICK)
-        first, second = plan.about(one), plan.about(two)
+    first, second = (tune.plan(TuneOptions(each, folder / "nowhere", **QUICK)).about for each in (store, other))
     assert {name for name in first if first[name] != second[name]} == {"store"}  # its pixels
 
 
@@ -194,7 +195,7 @@ def test_labels_of_the_test_part_are_not_among_what_a_search_is_of(folder, store
 )
 def test_what_cannot_be_meant_is_said_before_anything_is_done(folder, store, asked, said):
     with pytest.raises(UsageError, match=said):
-        tune.check(store, folder / "nowhere", **{**QUICK, **asked})
+        tune.plan(TuneOptions(store, folder / "nowhere", **{**QUICK, **asked}))
     assert not (folder / "nowhere").exists()
 
 
@@ -203,21 +204,48 @@ def test_weights_that_are_not_here_are_never_fetched(folder, store, monkeypatch)
     monkeypatch.setattr(weights, "listing", lambda: iter([*here, {"name": "mobilenet", "present": "no", "sha256": ""}]))
     monkeypatch.setattr(weights, "locate", lambda *_: pytest.fail("looked for weights"))
     with pytest.raises(WeightsError, match="plainfilm weights fetch mobilenet"):
-        tune.check(store, folder / "nowhere", **{**QUICK, "backbones": ["mobilenet"]})
-    assert tune.check(store, folder / "nowhere").space.backbones == ("efficientnet_lite0",)
+        tune.plan(TuneOptions(store, folder / "nowhere", **{**QUICK, "backbones": ["mobilenet"]}))
+    assert tune.plan(TuneOptions(store, folder / "nowhere")).space.backbones == ("efficientnet_lite0",)
+
+
+@pytest.mark.slow
+def test_overwrite_begins_anew_and_removes_nothing_but_the_search(folder, store):
+    out = folder / "anew"
+    plainfilm.tune(store, out, trials=3, **QUICK)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="pass --overwrite to begin anew"):
+        plainfilm.tune(store, out, trials=2, **{**QUICK, "epochs": 2})
+    found = plainfilm.tune(store, out, trials=2, overwrite=True, **{**QUICK, "epochs": 2}).metrics
+    assert found["trials"]["in_all"] == 2
+    assert found["best"]["settings"]["training.epochs"] == 2
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_overwrite_replaces_no_folder_that_is_not_a_search(folder, store):
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "metrics.json").write_text("{}")
+    with pytest.raises(UsageError, match="has other files in it"):
+        tune.plan(TuneOptions(store, folder / "thesis", overwrite=True, **QUICK))
+
+
+def test_two_searches_do_not_run_in_one_folder(folder, store):
+    (folder / "busy").mkdir()
+    with files.locked(folder / "busy"), pytest.raises(UsageError, match=r"busy, where one is running\. Wait for it"):
+        tune.run(tune.plan(TuneOptions(store, folder / "busy", **QUICK)))
+    assert not list((folder / "busy").iterdir())
 
 
 def test_a_folder_with_other_files_in_it_is_left_alone(folder, store):
     (folder / "full").mkdir()
     (folder / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(UsageError, match="has other files in it"):
-        tune.check(store, folder / "full", **QUICK)
+        tune.plan(TuneOptions(store, folder / "full", **QUICK))
 
 
 def test_without_optuna_one_line_says_what_installs_it(folder, store, monkeypatch, call):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtraError):
-        tune.check(store, folder / "nowhere", **QUICK)
+        tune.plan(TuneOptions(store, folder / "nowhere", **QUICK))
     code, _, err = call("tune", store, "--out", folder / "nowhere")
     assert (code, err.count("\n")) == (1, 1)
     assert "pip install 'plainfilm[tune]'" in err

@@ -3,49 +3,56 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
 
 import cyclopts
 
 from plainfilm import NOTICE, __version__
-from plainfilm.cli import inspect_commands, model_commands, serve_command, training_commands
+from plainfilm.cli import (
+    audit,
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    info,
+    ingest,
+    predict,
+    serve,
+    train,
+    tune,
+    weights,
+)
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
+from plainfilm.model.cpus import processors
 
 app = cyclopts.App(
     name="plainfilm",
     version=__version__,
     help=f"From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n{NOTICE}",
     suppress_keyboard_interrupt=False,
+    default_parameter=cyclopts.Parameter(negative=""),
     help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
 )
 weights_app = cyclopts.App(
     name="weights", help="ImageNet weights of the backbones: what is here, where it came from, its licence."
 )
 app.command(weights_app)
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(
-        training_commands.demo,
-        training_commands.ingest,
-        training_commands.train,
-        training_commands.audit,
-        training_commands.compare,
-        training_commands.tune,
-    ),
-    *(model_commands.predict, model_commands.evaluate, model_commands.export),
-    serve_command.serve,
-    *(inspect_commands.info, inspect_commands.doctor),
-)
-for _command in _COMMANDS:
-    app.command(_command)
-weights_app.command(inspect_commands.weights_list, name="list")
-weights_app.command(inspect_commands.weights_fetch, name="fetch")
-weights_app.command(inspect_commands.weights_import, name="import")
+for _command in (
+    *(demo.demo, ingest.ingest, train.train, audit.audit, compare.compare, tune.tune),
+    *(predict.predict, evaluate.evaluate, export.export, serve.serve, info.info, doctor.doctor),
+):
+    app.command(_command, help_epilogue="")
+weights_app.command(weights.weights_list, name="list")
+weights_app.command(weights.weights_fetch, name="fetch")
+weights_app.command(weights.weights_import, name="import")
 
 
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
+        os.environ.setdefault(threads, str(processors()))
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:

@@ -6,18 +6,24 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
 from plainfilm.evidence.inference import context
-from plainfilm.reporting.formatting import LABELS, PERCENT
+from plainfilm.reporting import formatting
+from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal
+from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison
+from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.search import Search, Setting, TrialResult
+from plainfilm.results.severity import Level
 
 Item = TypeVar("Item")
-_VERDICTS = {"no shortcut found": "green", "shortcut possible": "yellow", "not to be believed": "red"}
-_STYLES = {"none": "green", "caution": "yellow", "warning": "bold red"}
+_STYLES: dict[Level, str] = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
 class _Rate(ProgressColumn):
@@ -118,19 +124,18 @@ def styled(text: str, style: str) -> Text:
     return Text(text, style=style)
 
 
-def percent(metric: Mapping[str, float | None]) -> str:
+def percent(metric: Estimate | Mapping[str, float | None]) -> str:
     """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if metric["value"] is None:
-        return "not defined"
-    value, low, high = (100 * float(metric[name] or 0) for name in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+    value, low, high = map(formatting.number, formatting.triple(metric))
+    return (
+        "not defined" if value is None else f"{100 * value:.1f} % ({100 * (low or 0):.1f} to {100 * (high or 0):.1f})"
+    )
 
 
-def number(metric: Mapping[str, float | None]) -> str:
+def number(metric: Estimate | Mapping[str, float | None]) -> str:
     """A number with its interval: "0.973 (0.951 to 0.986)"."""
-    if metric["value"] is None:
-        return "not defined"
-    return "{:.3f} ({:.3f} to {:.3f})".format(*(float(metric[name] or 0) for name in ("value", "low", "high")))
+    value, low, high = map(formatting.number, formatting.triple(metric))
+    return "not defined" if value is None else f"{value:.3f} ({low or 0:.3f} to {high or 0:.3f})"
 
 
 def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
@@ -146,78 +151,75 @@ def worth(metrics: Mapping[str, Any], heading: str) -> Iterator[Text]:
         yield Text.assemble((" " * len(heading) if number else heading, f"bold {style}"), (said.sentence, style))
 
 
-def audited(found: Mapping[str, Any]) -> Iterator[Any]:
+def audited(found: Audit) -> Iterator[Text | Table | str]:
     """The verdict of an audit, its reasons, its probes and what could not run."""
-    yield Text.assemble(("Verdict   ", "bold"), (found["verdict"], f"bold {_VERDICTS[found['verdict']]}"))
-    yield Text(found["sentence"])
+    yield Text.assemble(("Verdict   ", "bold"), (found.verdict, f"bold {_STYLES[found.level]}"))
+    yield Text(found.sentence)
     yield ""
     yield (
         rows(
             [
-                {"probe": each["title"], "sees": each["sees"], "AUC (95 % interval)": number(each["auroc"])}
-                for each in found["probes"].values()
+                {"probe": each.title, "sees": each.sees, "AUC (95 % interval)": number(each.auroc)}
+                for each in found.probes.values()
             ],
             columns=("probe", "sees", "AUC (95 % interval)"),
         )
-        if found["probes"]
+        if found.probes
         else "No probe could run."
     )
-    if found["cues"]:
-        yield f"What tells the classes apart: {', '.join(found['cues'])}."
-    for reason in found["reasons"][:1]:
-        yield f"What would change it: {reason['advice']}"
-    for each in found["not_run"]:
-        yield Text(f"Could not run: {each['check']}. {each['reason']}", style="dim")
+    if found.cues:
+        yield f"What tells the classes apart: {', '.join(found.cues)}."
+    for reason in found.reasons[:1]:
+        yield f"What would change it: {reason.advice}"
+    for each in found.not_run:
+        yield Text(f"Could not run: {each.check}. {each.reason}", style="dim")
 
 
-def evaluated(found: Mapping[str, Any]) -> Iterator[Any]:
-    """What a test on other data came to: metrics beside the model's own, what was left out, and the sentence."""
-    here, own, drop = found["splits"]["external"], found["internal"], found["drop"]
+def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
+    """What an external validation came to: metrics beside the model's own, what was left out, and the sentence."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in ("", "here (95 % interval)", "own test part", "lower here by"):
+    for heading in ("", "here (95 % interval)", "own test set", "lower here by"):
         table.add_column(heading)
     for name, label in LABELS.items():
-        if name in own:
-            shown = percent if name in PERCENT else number
-            fallen = _lower(drop.get(name), in_percent=name in PERCENT)
-            table.add_row(label, shown(here[name]), shown(own[name]), fallen)
+        shown = percent if name in PERCENT else number
+        here, own = (shown(part.estimates[name]) for part in (found.external, found.internal))
+        table.add_row(label, here, own, _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT))
     yield table
     yield ""
-    yield confusion(here["confusion_matrix"], found["classes"])
+    yield confusion(found.external.confusion_matrix, found.classes)
     yield ""
     yield from _left_out(found)
-    travels = found["travels"]
-    style = _STYLES[travels["level"]]
-    yield Text.assemble(("Travels   ", f"bold {style}"), (travels["sentence"], style))
-    if found["sources"]["sentence"]:
-        yield Text.assemble(" " * 10, (found["sources"]["sentence"], "yellow"))
-    if found["recalibration"].get("helps"):
-        yield Text.assemble(("Fit       ", "bold"), found["recalibration"]["sentence"])
+    style = _STYLES[found.transportability.level]
+    yield Text.assemble(("Verdict   ", f"bold {style}"), (found.transportability.sentence, style))
+    if found.sources.sentence:
+        yield Text.assemble(" " * 10, (found.sources.sentence, "yellow"))
+    if found.recalibration.helps:
+        yield Text.assemble(("Fit       ", "bold"), found.recalibration.sentence or "")
 
 
-def _lower(drop: Mapping[str, float | None] | None, *, in_percent: bool) -> str:
-    if drop is None or drop["value"] is None:
+def _lower(drop: Estimate, *, in_percent: bool) -> str:
+    if not drop.is_known:
         return ""
     factor, form = (100, "+.1f") if in_percent else (1, "+.3f")
-    value, low, high = (f"{factor * float(drop[end] or 0):{form}}" for end in ("value", "low", "high"))
+    value, low, high = (f"{factor * end:{form}}" for end in (drop.value, drop.low, drop.high))
     return f"{value} ({low} to {high})"
 
 
-def _left_out(found: Mapping[str, Any]) -> Iterator[Text]:
-    overlap, left_out = found["overlap"], found["left_out"]
-    labels = [f"{name} {n:,}" for name, n in left_out["labels"].items()]
-    labels += [f"no label {left_out['without_label']:,}"] if left_out["without_label"] else []
+def _left_out(found: ExternalMetrics) -> Iterator[Text]:
+    overlap, left_out = found.overlap, found.left_out
+    labels = [f"{name} {n:,}" for name, n in left_out.labels.items()]
+    labels += [f"no label {left_out.without_label:,}"] if left_out.without_label else []
     if labels:
         yield Text(f"Left out, since their labels stand for no class of the model: {', '.join(labels)}.")
-    if overlap["found"]:
+    if overlap.found:
         yield Text(
-            f"Left out, since the model was made from them: {overlap['found']:,} radiographs; see overlap.csv.",
+            f"Left out, since the model was made from them: {overlap.found:,} radiographs; see overlap.csv.",
             style="yellow",
         )
-    elif not overlap["searched"] and not found["data"]["own_test_part"]:
-        yield Text(f"Not looked for what was seen in training. {overlap['not_searched']}", style="yellow")
-    if found["missing_classes"]:
-        yield Text(f"Missing here: {', '.join(found['missing_classes'])}.", style="yellow")
+    elif not overlap.searched and not found.data.own_test_part:
+        yield Text(f"Not searched for radiographs that the model was made from. {overlap.not_searched}", style="yellow")
+    if found.missing_classes:
+        yield Text(f"Missing here: {', '.join(found.missing_classes)}.", style="yellow")
 
 
 def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any], where: str) -> Table:
@@ -253,56 +255,57 @@ def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> 
     return table
 
 
-def compared(recipes: Sequence[Mapping[str, Any]]) -> Table:
+def compared(found: Comparison) -> Table:
     """Recipes side by side."""
     table = [
         {
-            "recipe": row["recipe"],
-            "accuracy": f"{100 * row['accuracy']['mean']:.1f} %",
-            "spread": f"{100 * row['accuracy']['low']:.1f} to {100 * row['accuracy']['high']:.1f} %",
-            "AUROC": "–" if row["auroc"]["mean"] is None else f"{row['auroc']['mean']:.3f}",
-            "stability": "–" if row["stability"] is None else f"{row['stability']:.3f}",
-            "seconds": f"{row['seconds']:.1f}",
+            "recipe": each.recipe,
+            "accuracy": _share(each.accuracy.mean),
+            "spread": f"{_share(each.accuracy.low, unit='')} to {_share(each.accuracy.high)}",
+            "AUROC": decimal(each.auroc.mean),
+            "stability": decimal(each.stability),
+            "seconds": f"{each.seconds:.1f}",
         }
-        for row in recipes
+        for each in found.recipes
     ]
     return rows(table, columns=list(table[0]))
 
 
-def tuned(found: Mapping[str, Any]) -> Iterator[Any]:
+def tuned(found: Search) -> Iterator[Any]:
     """The best trial of a search beside the recipes that come with plainfilm, and what its number is worth."""
-    best = found["best"]
-    shown = [best, *(row for row in found["starts"] if row["trial"] != best["trial"])]
-    names = [
-        f"best, trial {best['trial']}{best['recipe'] and ': '}{best['recipe']}",
-        *(row["recipe"] for row in shown[1:]),
-    ]
+    best = found.best
+    shown: dict[str, TrialResult] = {f"best, trial {best.number}{best.recipe and ': '}{best.recipe}": best}
+    shown |= {each.recipe: each for each in found.starts if each.number != best.number}
     yield rows(
         [
             {
                 "on validation": name,
-                "log loss": f"{row['log_loss']:.4f}",
-                "standard error": f"{row['standard_error']:.4f}",
-                "accuracy": f"{100 * row['accuracy']:.1f} %",
-                "AUROC": f"{row['auroc']:.3f}",
+                "log loss": f"{each.log_loss:.4f}",
+                "standard error": f"{each.standard_error:.4f}",
+                "accuracy": _share(each.accuracy),
+                "AUROC": decimal(each.auroc),
             }
-            for name, row in zip(names, shown, strict=True)
+            for name, each in shown.items()
         ],
         columns=("on validation", "log loss", "standard error", "accuracy", "AUROC"),
     )
     yield ""
-    settings = found["best"]["settings"]
-    yield Text.assemble(("Best      ", "bold"), _recipe_line(settings))
-    mattered = [each["title"] for each in found["importances"] if each["share"] > each["by_chance"]]
-    if found["importances"]:
+    yield Text.assemble(("Best      ", "bold"), _recipe_line(best.settings))
+    mattered = [each.title for each in found.importances if each.share > each.by_chance]
+    if found.importances:
         yield Text.assemble(("Mattered  ", "bold"), ", ".join(mattered) or "nothing more than chance would have it")
-    yield Text.assemble(("Worth     ", "bold yellow"), (found["worth"], "yellow"))
+    yield Text.assemble(("Worth     ", "bold yellow"), (found.worth, "yellow"))
 
 
-def _recipe_line(settings: Mapping[str, Any]) -> str:
-    head = ", ".join(settings["head.layers"]) or "the last Dense alone"
+def _share(value: float | None, unit: str = " %") -> str:
+    return MISSING if value is None else f"{100 * value:.1f}{unit}"
+
+
+def _recipe_line(settings: Mapping[str, Setting]) -> str:
+    layers, loss = settings["head.layers"], str(settings["training.loss"]).replace("_", " ")
+    head = ", ".join(layers if isinstance(layers, tuple) else ()) or "the last Dense alone"
     rate, batch = settings["training.learning_rate"], settings["training.batch_size"]
-    return f"{settings['backbone.name']}; {head}; {settings['training.optimizer']} {rate:g}, batches of {batch}, {settings['training.loss'].replace('_', ' ')}"
+    return f"{settings['backbone.name']}; {head}; {settings['training.optimizer']} {rate:g}, batches of {batch}, {loss}"
 
 
 def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:

@@ -1,11 +1,14 @@
-"""Files that are there whole or not at all: written beside their name, flushed, synced, renamed."""
+"""Files that are there whole or not at all: written beside their name, flushed, synced, renamed; folders for one process."""
 
 import contextlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from plainfilm.errors import UsageError
 
 
 @contextlib.contextmanager
@@ -24,6 +27,35 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         _remove(partial)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder from other runs that ask for it too; a kill frees it. Does nothing on Windows.
+
+    Raises
+    ------
+    UsageError
+        Another run has it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"Expected a folder that no other run writes to; received {folder}, where one is running. "
+                    "Wait for it, or name another --out."
+                ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync(path: Path) -> None:

@@ -9,17 +9,16 @@ import stat
 import struct
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import process_pool, raster, resizing
+from plainfilm.data.decoding import raster, resizing
 from plainfilm.data.decoding.decoded import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -27,7 +26,6 @@ from plainfilm.data.decoding.decoded import (
     REASONS,
     REMARKS,
     Picture,
-    crashed,
     refusal,
 )
 from plainfilm.data.decoding.resizing import unfitted
@@ -41,14 +39,17 @@ __all__ = [
     "REASONS",
     "REMARKS",
     "Radiograph",
+    "check_options",
     "decode",
     "displayed",
     "fitted",
     "read",
-    "read_many",
+    "read_if_light",
     "unfitted",
 ]
 
+LIGHT_BYTES = 4_000_000
+LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
 MAX_SIZE_PX = 4096
 
@@ -86,8 +87,8 @@ class Radiograph:
 def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiograph:
     """Read one file in this process.
 
-    GDCM ends the process on some damaged lossless JPEG and JPEG-LS inside DICOM. A program that takes files from
-    strangers and must not die reads them through `read_many` with two workers.
+    Some damaged DICOM files end the process, and some JPEG take minutes. A program that takes files from strangers reads
+    them through `decoder_pool.read_many`, in processes with a limit of time and memory a file.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiogra
     UsageError
         `size` or `fit` cannot be meant.
     """
-    _check_options(size, fit)
+    check_options(size, fit)
     return decode(_bytes_of(Path(path)), size=size, fit=fit)
 
 
@@ -118,12 +119,24 @@ def decode(data: bytes, *, size: int = 256, fit: str = "stretch") -> Radiograph:
     ImageError, UsageError
         As `read`.
     """
-    _check_options(size, fit)
+    check_options(size, fit)
     _check_length(len(data))
     with _enough_memory():
         picture = _sound(data, size, fit)
         pixels = np.array(resizing.fit(picture, size, fit))
     return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
+
+
+def read_if_light(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiograph | None:
+    """Read one file in this process, as `read` does, if that can take a few seconds only, and no library known to crash; else None.
+
+    A JPEG or PNG of at most `LIGHT_BYTES`, a JPEG of at most `LIGHT_SCANS`: its bytes and pixels then bound the work.
+    """
+    check_options(size, fit)
+    data = _bytes_of(Path(path))
+    kind = _format_of(data) if len(data) <= LIGHT_BYTES else None
+    is_light = kind == "PNG" or (kind == "JPEG" and data.count(b"\xff\xda") <= LIGHT_SCANS)
+    return decode(data, size=size, fit=fit) if is_light else None
 
 
 def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
@@ -163,36 +176,8 @@ def _enough_memory() -> Iterator[None]:
         ) from error
 
 
-def read_many(
-    paths: Iterable[Path | str], *, size: int = 256, fit: str = "stretch", workers: int, batch: int = 256
-) -> Iterator[Radiograph | ImageError]:
-    """Read many files in order, in processes; at most `batch` of them are held at any time.
-
-    A file that cannot be read gives its `ImageError` in place of a radiograph. A file that kills the process decoding
-    it gives `decoder-crashed`; the files that shared the process are read again. With `workers=1` everything happens
-    in this process, without that protection.
-
-    Raises
-    ------
-    UsageError
-        `size`, `fit`, `workers` or `batch` cannot be meant; raised at the call, before the first file.
-    """
-    _check_options(size, fit)
-    if workers < 1 or batch < 1:
-        raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
-    return process_pool.ordered(
-        partial(_outcome, size=size, fit=fit), paths, workers=workers, held=batch, crashed=lambda _: crashed()
-    )
-
-
-def _outcome(path: Path | str, *, size: int, fit: str) -> Radiograph | ImageError:
-    try:
-        return read(path, size=size, fit=fit)
-    except ImageError as error:
-        return ImageError(error.code, str(error))  # without a traceback, which would keep the file's bytes alive
-
-
-def _check_options(size: int, fit: str) -> None:
+def check_options(size: int, fit: str) -> None:
+    """Raise UsageError where `size` or `fit` cannot be meant."""
     if fit not in FITS:
         raise UsageError(f"Expected fit to be one of {', '.join(FITS)}; received {fit!r}.")
     if not 1 <= size <= MAX_SIZE_PX:
@@ -318,7 +303,7 @@ def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") ->
     UsageError
         Another shape or dtype, a side below `MIN_SIDE_PX`, or a `size` or `fit` that cannot be meant.
     """
-    _check_options(size, fit)
+    check_options(size, fit)
     if not isinstance(gray, np.ndarray) or gray.dtype != np.uint8 or gray.ndim != 2 or min(gray.shape) < MIN_SIDE_PX:
         received = f"{gray.dtype} {gray.shape}" if isinstance(gray, np.ndarray) else type(gray).__name__
         raise UsageError(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import duplicates, images, split, store, store_writer
+from plainfilm.data import decoder_pool, duplicates, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
@@ -119,7 +119,7 @@ def fill_store(
     """
     order = np.random.default_rng(seed).permutation(len(catalog.entries))
     entries = [catalog.entries[index] for index in order]
-    outcomes = images.read_many((entry.path for entry in entries), size=size, fit=fit, workers=workers)
+    outcomes = decoder_pool.read_many((entry.path for entry in entries), size=size, fit=fit, workers=workers)
     with (
         store_writer.create(out, size=size, expected=len(entries)) as writer,
         tempfile.TemporaryFile(dir=out.parent) as file,

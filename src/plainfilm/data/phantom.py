@@ -6,6 +6,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -245,7 +246,7 @@ def write_phantoms(
     Parameters
     ----------
     folder : a new folder, or an empty one
-    workers : processes
+    workers : threads
 
     Raises
     ------
@@ -270,18 +271,11 @@ def write_phantoms(
 
 
 def _write_films(part: Path, visits: tuple[Visit, ...], workers: int) -> None:
-    if workers <= 1:
-        _write_some(part, visits)
-        return
-    from loky import get_reusable_executor
-
-    jobs = [visits[start::workers] for start in range(workers)]
-    list(get_reusable_executor(max_workers=workers).map(_write_some, [part] * workers, jobs))
-
-
-def _write_some(part: Path, visits: Iterable[Visit]) -> None:
-    for visit in visits:
+    def write(visit: Visit) -> None:
         (part / visit.label / f"{visit.name}.jpg").write_bytes(encode(render(visit)))
+
+    with ThreadPoolExecutor(max(1, workers)) as threads:
+        list(threads.map(write, visits))
 
 
 def _write_table(path: Path, visits: Iterable[Visit]) -> None:

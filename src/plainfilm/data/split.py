@@ -71,7 +71,6 @@ def make(
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
-    shares: Sequence[float] = SHARES,
     seed: int = 0,
 ) -> NDArray[np.str_]:
     """Split labelled rows (label ≥ 0) into train, validation and test; the others get "".
@@ -82,8 +81,8 @@ def make(
         A class has fewer groups than there are parts: it could not stand in each.
     """
     rows = np.flatnonzero(labels >= 0)
-    _check_enough(labels[rows], group[rows], classes, parts=len(shares))
-    part = assign(labels[rows], group[rows], shares=shares, seed=seed)
+    check_enough(labels[rows], group[rows], classes, parts=len(SHARES))
+    part = assign(labels[rows], group[rows], shares=SHARES, seed=seed)
     split = np.full(len(labels), "", dtype="U10")
     split[rows] = np.array(NAMES)[part]
     _check_filled(labels, split, classes)
@@ -108,7 +107,7 @@ def folds(
         A class has fewer groups than folds, or too few to stand in every part.
     """
     rows = np.flatnonzero(labels >= 0)
-    _check_enough(labels[rows], group[rows], classes, parts=max(count, _FEWEST_TO_FOLD))
+    check_enough(labels[rows], group[rows], classes, parts=max(count, _FEWEST_TO_FOLD), why=f"for --folds {count}")
     fold = assign(labels[rows], group[rows], shares=[1] * count, seed=seed)
     found = []
     for number in range(count):
@@ -150,7 +149,7 @@ def complete(
     out = np.where(labelled, split, "").astype("U10")
     if not (out == "validation").any():
         train = np.flatnonzero(out == "train")
-        _check_enough(labels[train], group[train], classes, parts=2)
+        check_enough(labels[train], group[train], classes, parts=2)
         part = assign(labels[train], group[train], shares=SHARES[:2], seed=seed)
         out[train[part == 1]] = "validation"
     _check_filled(labels, out, classes)
@@ -172,12 +171,20 @@ def leakage(split: NDArray[np.str_], group: NDArray[np.int64]) -> Leakage:
     return Leakage(groups=len(np.unique(group[rows])), images=len(rows))
 
 
-def _check_enough(labels: NDArray[np.int64], group: NDArray[np.int64], classes: Sequence[str], *, parts: int) -> None:
+def check_enough(
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    parts: int,
+    why: str = "one for each part of the split",
+) -> None:
+    """Raise SplitError unless each class has as many groups as there are parts; `why` ends what was expected."""
     for number, name in enumerate(classes):
         received = len(np.unique(group[labels == number]))
         if received < parts:
             raise SplitError(
-                f"Expected at least {parts} patients (or unrelated images) of each class, one for each part of the split; received "
+                f"Expected at least {parts} patients (or unrelated images) of each class, {why}; received "
                 f"{received} of {name}. Add {parts - received} more, or leave the class out with --classes."
             )
 

@@ -1,4 +1,4 @@
-"""The HDF5 file with images, labels and where they came from; with `store_writing` the only user of h5py.
+"""The HDF5 file with images, labels and where they came from; with `store_writer` the only user of h5py.
 
 Once written it is never opened for writing again; openings of its test part are appended to `NAME.h5.log`.
 """

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.encoder import BATCH, Encoder, Features, processors
+from plainfilm.model.encoder import BATCH, Encoder, Features
+from plainfilm.model.onnx_session import open_network
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.training import Fitted
 
@@ -112,7 +113,7 @@ class Classifier:
 
     def _prepare(self) -> Any:
         """Let ONNX Runtime prepare the network for speed, at first use: that takes several times its size in memory."""
-        return _session(self.network)
+        return open_network(self.network)
 
     @cached_property
     def image_size(self) -> int:  # noqa: D102 - an attribute
@@ -211,17 +212,8 @@ def head_logits(
     head: bytes, read: Callable[[NDArray[np.int64]], NDArray[np.float32]], rows: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Run a head over the cached features of some rows: float32 (len(rows), outputs)."""
-    session = _session(head)
+    session = open_network(head)
     parts: Sequence[NDArray[np.float32]] = [
         session.run(None, {"features": read(rows[at : at + _ROWS])})[0] for at in range(0, len(rows), _ROWS)
     ]
     return np.concatenate(parts)
-
-
-def _session(network: bytes) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = processors()
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])

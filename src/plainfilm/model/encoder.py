@@ -19,7 +19,7 @@ from plainfilm.data.files import written_whole
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import weights
 from plainfilm.model.backbones import SCALINGS, Backbone
-from plainfilm.model.cpus import processors as processors  # others find it here
+from plainfilm.model.onnx_session import open_network
 
 BATCH = 8  # larger batches leave the processor's cache: measured 5 to 10 % slower at 32
 _EXPORT_VERSION = 2
@@ -101,16 +101,10 @@ class Encoder:
         name: str,
         preprocessing: Preprocessing,
         weights_sha256: str,
-        threads: int | None = None,
     ) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or processors()
-        options.log_severity_level = 3
         self.path, self.key, self.name = path, key, name
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = open_network(path)
         self.width = int(self._session.get_outputs()[0].shape[-1])
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -154,9 +148,7 @@ def preprocessing(
     )
 
 
-def open_encoder(
-    backbone: Backbone, prepare: Preprocessing, *, weights_file: Path | None = None, threads: int | None = None
-) -> Encoder:
+def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Path | None = None) -> Encoder:
     """Open a backbone's encoder; the first time, build it in Keras and export it.
 
     Raises
@@ -177,25 +169,16 @@ def open_encoder(
         )
         with written_whole(path) as partial:
             partial.write_bytes(model.SerializeToString())
-    return Encoder(
-        path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256, threads=threads
-    )
+    return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)
 
 
-def keras_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Path | None = None) -> Any:
-    """Build the same mapping as a Keras model, for fine-tuning and as the reference of the exported one.
+def to_keras(network: Any, prepare: Preprocessing) -> Any:
+    """Put the preprocessing before a network of `backbones.build`, in Keras.
 
     Returns
     -------
     keras.Model
         uint8 or float32 (n, image_size, image_size), gray levels 0 to 255, to float32 (n, width).
-    """
-    network = weights.network(backbone, prepare.input_size, weights.locate(backbone, weights_file))
-    return to_keras(network, prepare)
-
-
-def to_keras(network: Any, prepare: Preprocessing) -> Any:
-    """Put the preprocessing before a network of `backbones.build`, in Keras; takes and gives what `keras_encoder` does.
 
     Raises
     ------

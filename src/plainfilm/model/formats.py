@@ -22,6 +22,7 @@ from plainfilm.errors import MissingExtraError, UsageError
 from plainfilm.model import keras_rebuild
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.model.onnx_session import open_network
 
 ABOUT = "plainfilm.json"  # a member of .keras and .tflite files, which may both hold a ZIP's members
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -116,9 +117,7 @@ def _write_onnx(bundle: Bundle, path: Path) -> None:
 
 
 def _open_onnx(path: Path) -> Run:
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = open_network(path)
     return lambda images: np.asarray(session.run(["probabilities"], {"images": images})[0])
 
 

@@ -17,6 +17,7 @@ from plainfilm.model import encoder, weights
 from plainfilm.model.backbone_blocks import block_names, gate
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.encoder import BATCH, Preprocessing
+from plainfilm.model.onnx_session import open_network
 from plainfilm.model.training import Part
 
 _SEGMENT = 512  # images a file: what a kill may cost
@@ -86,7 +87,7 @@ def mapped(
         Called with done and all while the maps are made.
     """
     is_bare = not trunk.layers[1:]
-    running = Trunk(trunk, prepare, threads=1 if is_bare else encoder.processors())
+    running = Trunk(trunk, prepare, threads=1 if is_bare else None)
     altered = [] if train.views is None else [train.views.ravel()]
     maps = Maps(running, np.concatenate([train.rows, validation.rows, *altered]), train.read, about=about)
     if is_bare or not maps.fits():
@@ -112,14 +113,9 @@ class Trunk:
         (h, w, c) of a map.
     """
 
-    def __init__(self, trunk: Any, prepare: Preprocessing, *, threads: int) -> None:
-        import onnxruntime as ort
-
+    def __init__(self, trunk: Any, prepare: Preprocessing, *, threads: int | None = None) -> None:
         content = _to_onnx(trunk, prepare).SerializeToString()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._session = open_network(content, threads=threads)
         self.key, self.shape = hashlib.sha256(content).hexdigest(), tuple(trunk.outputs[0].shape[1:])
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model.bundle_zip import Damaged
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.model.onnx_safety.check import Checked
 
 MOST_IMAGES = 8

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.model.cpus import processors
+from plainfilm.model.onnx_session import open_network
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
@@ -35,13 +35,8 @@ class LungFields:
 class LungFinder:
     """The lung-field network in ONNX Runtime."""
 
-    def __init__(self, threads: int | None = None, network: Path = NETWORK) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or processors()
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(network.read_bytes(), options, providers=["CPUExecutionProvider"])
+    def __init__(self) -> None:
+        self._session = open_network(NETWORK)
 
     def find(self, images: NDArray[np.uint8]) -> LungFields:
         """Find the lung fields of gray images uint8 (n, h, w)."""

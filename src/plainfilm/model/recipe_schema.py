@@ -1,48 +1,187 @@
-"""The values of a training procedure: what can be set, its range and its default; and what the texts among them mean."""
+"""The keys of a recipe: each one's type, default, range and meaning stand here, and only here.
+
+The command line makes its flags from `KEYS`, and `scripts/write_docs.py` the tables in docs/recipes.md.
+"""
 
 import dataclasses
 import difflib
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from plainfilm.errors import RecipeError
 
+KINDS: Mapping[Any, str] = MappingProxyType(
+    {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a text",
+        tuple[str, ...]: "a list of texts",
+    }
+)
+_LAYERS = '"dense UNITS" and "dropout RATE" (0 ≤ RATE < 1), "standardise" as the first at most'
+_BLOCKS = "none, all or a number of blocks"
+_THRESHOLDS = "a number from 0 to 1, youden, accuracy, sensitivity:0.95 or specificity:0.95"
 
-def _setting(default: Any, explained: str, **bounds: Any) -> Any:
-    return field(default=default, metadata={"explained": explained, **bounds})
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeKey:
+    """One key of a recipe.
+
+    `kind` is the type of its value. Numbers lie from `low` to `high`, both included; a text is one of `choices`, where
+    there are any; `check` raises RecipeError for what `form` does not describe. `flag` is its flag of `plainfilm train`.
+    """
+
+    key: str
+    kind: Any
+    default: Any
+    meaning: str
+    flag: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    form: str = ""
+    check: Callable[[Any], object] | None = None
+
+    @property
+    def allowed(self) -> str:
+        """Range, choices or form, for people: "1 to 10,000"; empty where every value of the type is allowed."""
+        if self.low is not None:
+            return f"{_shown(self.low)} to {_shown(self.high)}"
+        return " or ".join(filter(None, (", ".join(self.choices[:-1]), *self.choices[-1:]))) or self.form
+
+    @property
+    def shown_default(self) -> str:
+        """The default, for people; empty where it is an empty text or list."""
+        return _shown(self.default) if self.default != () else ""
+
+
+def _shown(value: Any) -> str:
+    """Texts as they are, numbers short, the rest as TOML."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | tuple):
+        return _as_toml(value)
+    return f"{value:,}".removesuffix(".0").replace("e-0", "e-")
+
+
+def _key(default: Any, meaning: str, **more: Any) -> Any:
+    return field(default=default, metadata={"meaning": meaning, **more})
+
+
+def parse_layers(layers: tuple[str, ...]) -> list[tuple[str, float]]:
+    """Read `head.layers`: ("standardise", 0) as the first, ("dense", units ≥ 1) or ("dropout", 0 ≤ rate < 1), in order.
+
+    Raises
+    ------
+    RecipeError
+        Anything else.
+    """
+    parsed = []
+    for place, layer in enumerate(layers):
+        if layer == "standardise" and place == 0:
+            parsed.append((layer, 0.0))
+            continue
+        kind, _, text = layer.partition(" ")
+        value = _number(text)
+        is_dense = kind == "dense" and value is not None and value.is_integer() and 1 <= value <= 65_536
+        if value is None or not (is_dense or (kind == "dropout" and 0 <= value < 1)):
+            raise RecipeError(f"Expected head.layers of {_LAYERS}; received {layer!r}. Correct it.")
+        parsed.append((kind, value))
+    return parsed
+
+
+def parse_blocks(blocks: str) -> int | None:
+    """Read `finetuning.blocks`: how many of the last blocks are trained, 0 for "none", None for "all".
+
+    Raises
+    ------
+    RecipeError
+        Anything else.
+    """
+    if blocks in {"none", "all"}:
+        return 0 if blocks == "none" else None
+    if not blocks.isascii() or not blocks.isdigit() or len(blocks) > 3:
+        raise RecipeError(f"Expected finetuning.blocks to be {_BLOCKS}; received {blocks!r}. Set one of them.")
+    return int(blocks)
+
+
+def parse_threshold(rule: str) -> tuple[str, float]:
+    """Read `evaluation.threshold`: ("fixed", value), ("youden", nan), ("accuracy", nan), ("sensitivity", target), ("specificity", target).
+
+    Raises
+    ------
+    RecipeError
+        Anything else.
+    """
+    kind, _, text = rule.partition(":")
+    value = _number(text if text else kind)
+    if rule in {"youden", "accuracy"}:
+        return rule, float("nan")
+    if value is not None and 0 <= value <= 1 and (kind in {"sensitivity", "specificity"} if text else True):
+        return (kind if text else "fixed"), value
+    close = difflib.get_close_matches(kind, ("youden", "accuracy", "sensitivity", "specificity"), 1, 0.5)
+    hint = f"Did you mean {close[0]}{':' + text if text else ''}?" if close and close[0] != kind else "Set one of them."
+    raise RecipeError(f"Expected evaluation.threshold to be {_THRESHOLDS}; received {rule!r}. {hint}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackboneSettings:
-    """Which network gives the features."""
+    """The pretrained network that computes features from an image."""
 
-    name: str = _setting("efficientnet_lite0", "a row of the table of backbones, or the path of an ONNX file")
-    weights: str = _setting("", "a file of weights; empty for the ImageNet weights")
-    input_size: int = _setting(0, "height and width in pixels; 0 for the backbone's own", low=0, high=2048)
-    depth: int = _setting(0, "how many of the first blocks are used; 0 for all", low=0, high=1000)
-    scaling: str = _setting("auto", "what the network expects gray levels to become; auto for the backbone's own")
-    crop: str = _setting(
-        "none", "lungs: the network sees the box around the lung fields only", choices=("none", "lungs")
+    name: str = _key(
+        "efficientnet_lite0", "A name from `plainfilm weights list`, or the path of an ONNX file.", flag="--backbone"
     )
-    intensities: str = _setting(
-        "stored", "harmonised: each image's gray levels are spread alike first", choices=("stored", "harmonised")
+    weights: str = _key("", "File with weights of the backbone. Empty: its ImageNet weights.", flag="--weights")
+    input_size: int = _key(
+        0, "Height and width of the backbone's input, in pixels. 0: its own size.", low=0, high=2048, flag="--input-size"
+    )  # fmt: skip
+    depth: int = _key(
+        0,
+        "Number of blocks that are used, from the first. Their last maps are averaged to features. 0: all blocks.",
+        low=0,
+        high=1000,
+    )
+    scaling: str = _key(
+        "auto",
+        "Pixel values that the backbone expects. auto: known for each backbone, but not for an ONNX file of your own.",
+        choices=("auto", "0..255", "0..1", "-1..1", "lite", "caffe", "imagenet"),
+    )
+    crop: str = _key("none", "lungs: crop each image to the box around the lung fields.", choices=("none", "lungs"))
+    intensities: str = _key(
+        "stored",
+        "Gray levels. stored: as in the store; harmonised: with the same mean and standard deviation in the lungs of every image.",
+        choices=("stored", "harmonised"),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSettings:
-    """What is trained on the features; the last Dense layer, one output a class, is added."""
+    """The layers that are trained on the features."""
 
-    layers: tuple[str, ...] = _setting(
+    layers: tuple[str, ...] = _key(
         ("dropout 0.2", "dense 64", "dropout 0.2"),
-        'in order: "dense UNITS", "dropout RATE"; first perhaps "standardise"',
+        "Layers in order, without the output layer, which is added. standardise: each feature gets mean 0 and variance 1.",
+        form=_LAYERS,
+        check=parse_layers,
     )
-    activation: str = _setting(
-        "relu", "of the Dense layers but the last", choices=("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+    activation: str = _key(
+        "relu", "Activation of the hidden Dense layers.", choices=("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
     )
-    output: str = _setting(
-        "auto", "auto: sigmoid with two classes, softmax with more", choices=("auto", "sigmoid", "softmax")
+    output: str = _key(
+        "auto",
+        "Activation of the output layer. auto: sigmoid for two classes. Three or more classes always have softmax.",
+        choices=("auto", "sigmoid", "softmax"),
     )
 
 
@@ -50,85 +189,125 @@ class HeadSettings:
 class TrainingSettings:
     """How the head is trained."""
 
-    epochs: int = _setting(20, "passes over the training part", low=1, high=10_000)
-    batch_size: int = _setting(32, "images a step", low=1, high=65_536)
-    optimizer: str = _setting("adam", "Keras' name", choices=("adam", "adamw", "sgd", "rmsprop", "nadam"))
-    learning_rate: float = _setting(1e-3, "of the optimizer", low=1e-8, high=10.0)
-    loss: str = _setting(
-        "crossentropy", "crossentropy is binary with two classes", choices=("crossentropy", "mean_squared_error")
+    epochs: int = _key(20, "Passes over the training set.", low=1, high=10_000, flag="--epochs")
+    batch_size: int = _key(32, "Batch size: images per training step.", low=1, high=65_536, flag="--batch-size")
+    optimizer: str = _key(
+        "adam", "Optimizer, by its name in Keras.", choices=("adam", "adamw", "sgd", "rmsprop", "nadam"), flag="--optimizer"
+    )  # fmt: skip
+    learning_rate: float = _key(1e-3, "Learning rate of the optimizer.", low=1e-8, high=10.0, flag="--learning-rate")
+    loss: str = _key(
+        "crossentropy",
+        "Loss function. crossentropy: binary with a sigmoid output, categorical with softmax.",
+        choices=("crossentropy", "mean_squared_error"),
+        flag="--loss",
     )
-    class_weight: str = _setting(
+    class_weight: str = _key(
         "balanced",
-        "balanced: each class counts the same; by source: and within a class each source",
+        "What has the same weight in the loss. balanced: all classes; by source: all classes, and all sources within a class; none: all images.",
         choices=("balanced", "by source", "none"),
+        flag="--class-weight",
     )
-    keep: str = _setting("best", "best: the epoch of least validation loss; last: the last", choices=("best", "last"))
-    patience: int = _setting(
-        0, "epochs without a better validation loss before stopping; 0 for never", low=0, high=10_000
+    keep: str = _key(
+        "best", "The epoch that is kept. best: the one with the lowest validation loss.", choices=("best", "last")
+    )
+    patience: int = _key(
+        0, "Stop after this many epochs without a lower validation loss. 0: never.", low=0, high=10_000
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentationSettings:
-    """How training images are altered; each view draws anew within these bounds."""
+    """How training images are changed at random; every copy draws its changes anew, within these limits."""
 
-    views: int = _setting(0, "altered views of each training image, beside itself; 0 for none", low=0, high=1000)
-    rotation: float = _setting(5.0, "degrees, either way", low=0, high=45)
-    shift: float = _setting(0.04, "share of the side, along each axis, either way", low=0, high=0.5)
-    zoom: float = _setting(0.08, "share by which the image grows or shrinks", low=0, high=0.5)
-    contrast: float = _setting(0.15, "share by which gray levels spread around their mean or close up", low=0, high=0.9)
-    gamma: float = _setting(0.15, "share by which the exponent of gray levels rises or falls", low=0, high=0.9)
-    noise: float = _setting(3.0, "largest standard deviation, in gray levels", low=0, high=64)
-    blur: float = _setting(0.7, "largest standard deviation, in pixels", low=0, high=8)
-    cutout: float = _setting(0.0, "largest side of a square made gray, as a share of the image's", low=0, high=0.9)
-    flip: bool = _setting(False, "mirror half of the views left to right: that moves the heart")
+    views: int = _key(
+        0, "Augmented copies of each training image, besides the original.", low=0, high=1000, flag="--augment"
+    )
+    rotation: float = _key(5.0, "Largest rotation, in degrees, to either side.", low=0, high=45)
+    shift: float = _key(
+        0.04, "Largest shift along each axis, to either side, as a share of the image's side.", low=0, high=0.5
+    )
+    zoom: float = _key(0.08, "Largest change of size, as a share: 0.08 gives 92 to 108 %.", low=0, high=0.5)
+    contrast: float = _key(0.15, "Largest change of contrast, as a share.", low=0, high=0.9)
+    gamma: float = _key(0.15, "Largest change of the gamma exponent, as a share.", low=0, high=0.9)
+    noise: float = _key(3.0, "Largest standard deviation of added Gaussian noise, in gray levels.", low=0, high=64)
+    blur: float = _key(0.7, "Largest standard deviation of the Gaussian blur, in pixels.", low=0, high=8)
+    cutout: float = _key(
+        0.0, "Largest side of a square that is made gray, as a share of the image's side.", low=0, high=0.9
+    )
+    flip: bool = _key(False, "Mirror half of the copies left to right. That moves the heart to the other side.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuningSettings:
-    """How the backbone's own weights are trained on, after the head."""
+    """How the backbone's own weights are trained, after the head."""
 
-    blocks: str = _setting("none", 'none; how many of the last blocks, "2"; or all')
-    epochs: int = _setting(10, "passes over the training part", low=1, high=10_000)
-    batch_size: int = _setting(32, "images a step", low=1, high=4096)
-    learning_rate: float = _setting(3e-5, "of the optimizer, at its highest", low=1e-8, high=1.0)
-    warmup: float = _setting(1.0, "epochs over which the rate rises; then it falls along a cosine", low=0, high=1000)
-    patience: int = _setting(3, "epochs without a better validation loss before stopping; 0 for never", low=0, high=10_000)  # fmt: skip
-    precision: str = _setting(
-        "auto", "auto: mixed_float16 where there is a GPU", choices=("auto", "float32", "mixed_float16")
+    blocks: str = _key(
+        "none",
+        "Last blocks of the backbone that are trained too, after the head.",
+        form=_BLOCKS,
+        check=parse_blocks,
+        flag="--finetune",
+    )
+    epochs: int = _key(10, "Passes over the training set.", low=1, high=10_000)
+    batch_size: int = _key(32, "Batch size: images per training step.", low=1, high=4096)
+    learning_rate: float = _key(3e-5, "Highest learning rate of the optimizer.", low=1e-8, high=1.0)
+    warmup: float = _key(
+        1.0, "Epochs in which the learning rate rises to its highest; then it falls along a cosine.", low=0, high=1000
+    )
+    patience: int = _key(
+        3, "Stop after this many epochs without a lower validation loss. 0: never.", low=0, high=10_000
+    )
+    precision: str = _key(
+        "auto",
+        "Precision of the computation. auto: mixed_float16 where TensorFlow finds a GPU, else float32.",
+        choices=("auto", "float32", "mixed_float16"),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleSettings:
-    """Several classifiers whose answers are joined to one."""
+    """Several classifiers that are combined to one."""
 
-    members: tuple[str, ...] = _setting(
-        (), 'each as what differs from this recipe: "backbone.name=mobilenet; seed=1"; empty for one classifier'
+    members: tuple[str, ...] = _key(
+        (), 'For each classifier, its changes to this recipe: "backbone.name=mobilenet; seed=1". Empty: one classifier.'
     )
-    combine: str = _setting(
-        "mean", "of the log odds; stacking: a logistic regression on the validation part", choices=("mean", "stacking")
+    combine: str = _key(
+        "mean",
+        "mean: the mean of the log odds; stacking: a logistic regression fitted on the validation set.",
+        choices=("mean", "stacking"),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSettings:
-    """How scores become probabilities and decisions; both are fitted on the validation part."""
+    """How scores become probabilities and decisions."""
 
-    threshold: str = _setting("youden", 'a number, or "youden", "accuracy", "sensitivity:0.95", "specificity:0.95"')
-    calibrate: bool = _setting(True, "temperature scaling")
-    views: int = _setting(
-        1, "views of each image that are answered and averaged: the whole, then closer ones", low=1, high=9
+    threshold: str = _key(
+        "youden",
+        "Decision threshold: a number, or chosen on the validation set for the best Youden index, the best accuracy, or at least this sensitivity or specificity.",
+        form=_THRESHOLDS,
+        check=parse_threshold,
+        flag="--threshold",
     )
+    calibrate: bool = _key(True, "Calibrate probabilities by temperature scaling, fitted on the validation set.")
+    views: int = _key(
+        1, "Test-time augmentation: number of views (the whole image, then closer crops) whose features are averaged. 1: none.", low=1, high=9
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A training procedure; `load` checks every value."""
 
-    name: str = "default"
-    description: str = ""
-    seed: int = _setting(0, "of the first weights, Dropout and the order of images", low=0, high=2**31 - 1)
+    name: str = _key("default", "Name in reports. In a file without it: the name of the file.")
+    description: str = _key("", "What the recipe is, in a sentence.")
+    seed: int = _key(
+        0,
+        "Random seed of initial weights, Dropout, order of images, augmentation and folds.",
+        low=0,
+        high=2**31 - 1,
+        flag="--seed",
+    )
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -152,72 +331,12 @@ def _as_toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def parse_layers(layers: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Read `head.layers`: ("standardise", 0) as the first, ("dense", units ≥ 1) or ("dropout", 0 ≤ rate < 1), in order.
-
-    Raises
-    ------
-    RecipeError
-        Anything else.
-    """
-    parsed = []
-    for place, layer in enumerate(layers):
-        if layer == "standardise" and place == 0:
-            parsed.append((layer, 0.0))
-            continue
-        kind, _, text = layer.partition(" ")
-        value = _number(text)
-        is_dense = kind == "dense" and value is not None and value.is_integer() and 1 <= value <= 65_536
-        if value is None or not (is_dense or (kind == "dropout" and 0 <= value < 1)):
-            raise RecipeError(
-                'Expected head.layers of "dense UNITS" and "dropout RATE" (0 ≤ RATE < 1), "standardise" as the first at most; '
-                f"received {layer!r}. Correct it."
-            )
-        parsed.append((kind, value))
-    return parsed
+def _keys(kind: Any, prefix: str = "") -> Iterator[RecipeKey]:
+    for each in dataclasses.fields(kind):
+        if each.metadata:
+            yield RecipeKey(key=prefix + each.name, kind=each.type, default=each.default, **each.metadata)
+        else:
+            yield from _keys(each.default_factory, f"{each.name}.")
 
 
-def parse_blocks(blocks: str) -> int | None:
-    """Read `finetuning.blocks`: how many of the last blocks are trained, 0 for "none", None for "all".
-
-    Raises
-    ------
-    RecipeError
-        Anything else.
-    """
-    if blocks in {"none", "all"}:
-        return 0 if blocks == "none" else None
-    if not blocks.isascii() or not blocks.isdigit() or len(blocks) > 3:
-        raise RecipeError(
-            f"Expected finetuning.blocks to be none, all or a number of blocks; received {blocks!r}. Set one of them."
-        )
-    return int(blocks)
-
-
-def parse_threshold(rule: str) -> tuple[str, float]:
-    """Read `evaluation.threshold`: ("fixed", value), ("youden", nan), ("accuracy", nan), ("sensitivity", target), ("specificity", target).
-
-    Raises
-    ------
-    RecipeError
-        Anything else.
-    """
-    kind, _, text = rule.partition(":")
-    value = _number(text if text else kind)
-    if rule in {"youden", "accuracy"}:
-        return rule, float("nan")
-    if value is not None and 0 <= value <= 1 and (kind in {"sensitivity", "specificity"} if text else True):
-        return (kind if text else "fixed"), value
-    close = difflib.get_close_matches(kind, ("youden", "accuracy", "sensitivity", "specificity"), 1, 0.5)
-    hint = f"Did you mean {close[0]}{':' + text if text else ''}?" if close and close[0] != kind else "Set one of them."
-    raise RecipeError(
-        'Expected evaluation.threshold to be a number from 0 to 1, "youden", "accuracy", "sensitivity:0.95" or "specificity:0.95"; '
-        f"received {rule!r}. {hint}"
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+KEYS: Mapping[str, RecipeKey] = MappingProxyType({each.key: each for each in _keys(Recipe)})

@@ -6,10 +6,10 @@ import importlib.resources
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from plainfilm.errors import RecipeError
-from plainfilm.model.recipe_schema import EnsembleSettings, Recipe, parse_blocks, parse_layers, parse_threshold
+from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe
 
 
 def names() -> list[str]:
@@ -77,15 +77,15 @@ def _parse_file(path: Path) -> dict[str, Any]:
 
 def _build(kind: Any, values: Mapping[str, Any], prefix: str) -> Any:
     fields = {each.name: each for each in dataclasses.fields(kind)}
-    types = get_type_hints(kind)
     made = {}
-    for key, value in values.items():
-        if key not in fields:
-            raise _unknown(prefix + key, [prefix + name for name in fields])
-        if dataclasses.is_dataclass(types[key]):
-            made[key] = _build(types[key], _table(value, prefix + key), f"{prefix}{key}.")
+    for name, value in values.items():
+        key = prefix + name
+        if name not in fields:
+            raise _unknown(key, [prefix + each for each in fields])
+        if key in KEYS:
+            made[name] = checked(key, value)
         else:
-            made[key] = _checked(prefix + key, value, types[key], fields[key].metadata)
+            made[name] = _build(fields[name].default_factory, _table(value, key), f"{key}.")
     return kind(**made)
 
 
@@ -103,22 +103,22 @@ def _unknown(key: str, known: Any) -> RecipeError:
     return RecipeError(f"Expected a key of a recipe; received {key}. {hint}")
 
 
-def _checked(key: str, value: Any, kind: Any, bounds: Mapping[str, Any]) -> Any:
-    value = _coerced(key, value, kind)
-    if "low" in bounds and not bounds["low"] <= value <= bounds["high"]:
-        raise RecipeError(
-            f"Expected {key} from {bounds['low']:,} to {bounds['high']:,}; received {value:,}. Set it within that range."
-        )
-    if "choices" in bounds and value not in bounds["choices"]:
-        raise RecipeError(
-            f"Expected {key} to be one of {', '.join(bounds['choices'])}; received {value}. Set one of them."
-        )
-    if key == "head.layers":
-        parse_layers(value)
-    if key == "evaluation.threshold":
-        parse_threshold(value)
-    if key == "finetuning.blocks":
-        parse_blocks(value)
+def checked(key: str, value: Any) -> Any:
+    """Give the value of a key of `KEYS` in its type; a text is read as a TOML value where it is one.
+
+    Raises
+    ------
+    RecipeError
+        A value of the wrong type or out of its range.
+    """
+    known = KEYS[key]
+    value = _coerced(key, value, known.kind)
+    if known.low is not None and known.high is not None and not known.low <= value <= known.high:
+        raise RecipeError(f"Expected {key} from {known.allowed}; received {value:,}. Set it within that range.")
+    if known.choices and value not in known.choices:
+        raise RecipeError(f"Expected {key} to be {known.allowed}; received {value}. Set one of them.")
+    if known.check:
+        known.check(value)
     return value
 
 
@@ -136,10 +136,7 @@ def _coerced(key: str, value: Any, kind: Any) -> Any:
         return float(value)
     if kind in {int, str, bool} and type(value) is kind:
         return value
-    expected = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}.get(
-        kind, "a list of texts"
-    )
-    raise RecipeError(f"Expected {key} to be {expected}; received {value!r}. Correct the value.")
+    raise RecipeError(f"Expected {key} to be {KINDS[kind]}; received {value!r}. Correct the value.")
 
 
 def members(recipe: Recipe) -> list[Recipe]:

@@ -6,29 +6,37 @@ Knows nothing of the library that searches: a trial is whatever can be asked for
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import recipes
-from plainfilm.model.recipe_schema import Recipe, parse_layers
+from plainfilm.model.recipe_schema import KEYS, Recipe, parse_layers
+from plainfilm.results.search import Choice, Setting
 
 DEEPEST = 3  # hidden Dense layers
 WIDTHS = (32, 512)
 RATES = (1e-5, 1e-1)
 DROPOUT_MOST, DROPOUT_STEP = 0.7, 0.1
-ACTIVATIONS = ("relu", "elu", "gelu", "silu", "tanh", "sigmoid")
-LOSSES = ("crossentropy", "mean_squared_error")
-OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
+ACTIVATIONS, LOSSES, OPTIMIZERS = (
+    KEYS[key].choices for key in ("head.activation", "training.loss", "training.optimizer")
+)
 BATCH_SIZES = (16, 32, 64, 128, 256)
 CLASS_WEIGHTS = ("none", "balanced")
 STARTS = ("default", "paper-mobilenet", "paper-resnet50")
-Key = tuple[str, int]  # a backbone's name and its input size; 0 for its own
+Encoding = tuple[str, int]  # a backbone's name and its input size; 0 for its own
+C = TypeVar("C", bound=Choice)
+_TITLES = {
+    "dropout_on_features": "Dropout on the features",
+    **{f"dropout_after_{number}": f"Dropout after layer {number}" for number in range(1, DEEPEST + 1)},
+    **{f"width_{number}": f"width of layer {number}" for number in range(1, DEEPEST + 1)},
+    "views": "augmented views",
+}
 
 
 class Trial(Protocol):
     """What a search gives to choose by; Optuna's `Trial` is one."""
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[C]) -> C:
         """Choose one of some names or numbers."""
 
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
@@ -47,10 +55,10 @@ class Trial(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Space:
+class SearchSpace:
     """What is searched beside the head and its training, and what is the same in all trials.
 
-    `backbones` are names; `input_sizes` in pixels, 0 for the backbone's own; `views` is the number of altered views
+    `backbones` are names; `input_sizes` in pixels, 0 for the backbone's own; `views` is the number of augmented views
     that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial.
     """
 
@@ -60,35 +68,35 @@ class Space:
     epochs: int = 20
     seed: int = 0
 
-    def choose(self, trial: Trial) -> dict[str, Any]:
+    def choose(self, trial: Trial) -> dict[str, Choice]:
         """Let a trial choose. What stands alone (one backbone, say) is no choice and not among them."""
-        chosen: dict[str, Any] = {}
+        chosen: dict[str, Choice] = {}
         for name, choices in self._lists().items():
             if len(choices) > 1:
                 chosen[name] = trial.suggest_categorical(name, choices)
-        chosen["hidden_layers"] = trial.suggest_int("hidden_layers", 0, DEEPEST)
-        for name in _dropouts(chosen["hidden_layers"]):
+        chosen["hidden_layers"] = hidden = trial.suggest_int("hidden_layers", 0, DEEPEST)
+        for name in _dropouts(hidden):
             chosen[name] = trial.suggest_float(name, 0.0, DROPOUT_MOST, step=DROPOUT_STEP)
-        for number in range(1, chosen["hidden_layers"] + 1):
+        for number in range(1, hidden + 1):
             chosen[f"width_{number}"] = trial.suggest_int(f"width_{number}", *WIDTHS, log=True)
-        if chosen["hidden_layers"]:
+        if hidden:
             chosen["activation"] = trial.suggest_categorical("activation", ACTIVATIONS)
         chosen["learning_rate"] = trial.suggest_float("learning_rate", *RATES, log=True)
         return chosen
 
-    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(self, chosen: Mapping[str, Choice]) -> dict[str, Setting]:
         """Turn choices into dotted settings of a recipe (`recipes.load`)."""
         alone = {name: choices[0] for name, choices in self._lists().items() if len(choices) == 1}
         value = {**alone, **chosen}
         layers: list[str] = []
-        for number, name in enumerate(_dropouts(value["hidden_layers"])):
+        for number, name in enumerate(_dropouts(int(value["hidden_layers"]))):
             layers += [f"dense {value[f'width_{number}']}"] if number else []
-            layers += [f"dropout {value[name]:.1f}"] if value[name] >= DROPOUT_STEP / 2 else []
+            layers += [f"dropout {value[name]:.1f}"] if float(value[name]) >= DROPOUT_STEP / 2 else []
         return {
             "seed": self.seed,
             "backbone.name": value["backbone"],
             "backbone.input_size": value["input_size"],
-            "head.layers": layers,
+            "head.layers": tuple(layers),
             "head.activation": value.get("activation", "relu"),
             "training.epochs": self.epochs,
             "training.batch_size": value["batch_size"],
@@ -99,11 +107,11 @@ class Space:
             "augmentation.views": value["views"],
         }
 
-    def recipe(self, chosen: Mapping[str, Any], *, name: str = "tuned", description: str = "") -> Recipe:
+    def recipe(self, chosen: Mapping[str, Choice], *, description: str = "") -> Recipe:
         """Give the whole recipe of a trial; what is not searched is the default recipe's."""
-        return recipes.load("default", {**self.settings(chosen), "name": name, "description": description})
+        return recipes.load("default", {**self.settings(chosen), "name": "tuned", "description": description})
 
-    def choices_of(self, recipe: Recipe) -> dict[str, Any]:
+    def choices_of(self, recipe: Recipe) -> dict[str, Choice]:
         """Find the choices that give a recipe's head and training; a backbone outside the space becomes the space's first.
 
         Raises
@@ -112,7 +120,7 @@ class Space:
             The head has layers that no choice gives.
         """
         training_part = recipe.training
-        wanted = {
+        wanted: dict[str, Choice] = {
             "backbone": recipe.backbone.name,
             "input_size": recipe.backbone.input_size,
             "views": recipe.augmentation.views,
@@ -129,7 +137,7 @@ class Space:
         chosen |= _head_choices(recipe)
         return chosen | {"learning_rate": training_part.learning_rate}
 
-    def starts(self) -> list[tuple[str, dict[str, Any]]]:
+    def starts(self) -> list[tuple[str, dict[str, Choice]]]:
         """Name the first trials and their choices: recipes that a search should never end worse than.
 
         A recipe's backbone that is not searched is replaced, and the name says so; the paper's second system, which
@@ -145,7 +153,7 @@ class Space:
                 found.append((f"{name}, on {self.backbones[0]}", self.choices_of(recipe)))
         return found
 
-    def encodings(self) -> list[Key]:
+    def encodings(self) -> list[Encoding]:
         """Every backbone at every input size: what has to be encoded before the trials."""
         return [(backbone, size) for backbone in self.backbones for size in self.input_sizes]
 
@@ -154,7 +162,7 @@ class Space:
         widths = [f"width_{number}" for number in range(1, DEEPEST + 1)]
         return [*self._lists(), "hidden_layers", *_dropouts(DEEPEST), *widths, "activation", "learning_rate"]
 
-    def _lists(self) -> dict[str, tuple[Any, ...]]:
+    def _lists(self) -> dict[str, tuple[Choice, ...]]:
         return {
             "backbone": self.backbones,
             "input_size": self.input_sizes,
@@ -166,12 +174,17 @@ class Space:
         }
 
 
+def title(name: str) -> str:
+    """Name a choice for people."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
 def _dropouts(hidden: int) -> list[str]:
     """Every place for a Dropout: on the features, and after each hidden layer; so one stands before each Dense, or none."""
     return ["dropout_on_features", *(f"dropout_after_{number}" for number in range(1, hidden + 1))]
 
 
-def _head_choices(recipe: Recipe) -> dict[str, Any]:
+def _head_choices(recipe: Recipe) -> dict[str, Choice]:
     layers = parse_layers(recipe.head.layers)
     kinds = "".join(kind[1] for kind, _ in layers)  # "e" for Dense, "r" for Dropout
     hidden = kinds.count("e")
@@ -179,7 +192,7 @@ def _head_choices(recipe: Recipe) -> dict[str, Any]:
         raise RecipeError(
             f"Expected at most {DEEPEST} hidden Dense layers with at most one Dropout before each; received {list(recipe.head.layers)}."
         )
-    chosen: dict[str, Any] = {"hidden_layers": hidden} | dict.fromkeys(_dropouts(hidden), 0.0)
+    chosen: dict[str, Choice] = {"hidden_layers": hidden, **dict.fromkeys(_dropouts(hidden), 0.0)}
     number = 0
     for kind, value in layers:
         if kind == "dense":

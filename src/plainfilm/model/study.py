@@ -1,34 +1,46 @@
 """A search that can be killed and gone on with: the only user of Optuna, its trials in one SQLite file."""
 
 import contextlib
+import dataclasses
 import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from plainfilm.errors import MissingExtraError, UsageError
-from plainfilm.model.search_space import Space, Trial
-from plainfilm.model.trials import Diverged, StoppedEarly, Tried
+from plainfilm.model import search_space
+from plainfilm.model.search_space import SearchSpace, Trial
+from plainfilm.model.trials import Diverged, Scored, StoppedEarly
+from plainfilm.results.search import Choice, Importance, State, TrialResult
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
 
 RANDOM_TRIALS = 10  # before the search believes what it has seen; none of them is stopped early
 FEWEST_FOR_IMPORTANCE = 20
 _TOP, _DEALS = 0.25, 100  # of the trials; how often their scores are dealt anew
 _NAME, _ABOUT = "plainfilm", "about"
+TryOne = Callable[[Trial, Mapping[str, Choice]], Scored]
 _FIRST_WORDS = {"store": "another store", "labels and split": "a store with other labels or another split"}
 
 
-@dataclass(frozen=True, slots=True)
-class Importance:
-    """How much a setting mattered, 0 to 1 (all together 1), and the 95 % quantile of what chance alone would give."""
+class _Kept(msgspec.Struct):
+    """What a study keeps of a trial beside Optuna's own values, as 0.1.0 named it."""
 
-    name: str
-    share: float
-    by_chance: float
+    seconds: float
+    state: State = "done"
+    name: str = ""
+    error: float | None = None
+    accuracy: float | None = None
+    auroc: float | None = None
+    kept: tuple[int, ...] = ()
 
 
 def check_installed() -> None:
@@ -66,10 +78,10 @@ def _quiet() -> Iterator[None]:
         tensorflow.setLevel(level)
 
 
-class Search:
+class Study:
     """A search and its trials: those that ended are in a file, the one that runs is not, so a kill leaves nothing half."""
 
-    def __init__(self, kept: Any, space: Space) -> None:
+    def __init__(self, kept: "optuna.Study", space: SearchSpace) -> None:
         import optuna
 
         self._kept, self._space = kept, space
@@ -79,29 +91,29 @@ class Search:
         )
         self._study.add_trials(kept.get_trials())
 
-    def tried(self) -> list[Tried]:
+    def results(self) -> list[TrialResult]:
         """Give the trials that ended, in their order."""
-        return [_as_tried(number, trial) for number, trial in enumerate(_finished(self._study), 1)]
+        return [_result(number, trial) for number, trial in enumerate(_finished(self._study), 1)]
 
     def run(
         self,
-        try_one: Callable[[Trial, Mapping[str, Any]], Mapping[str, Any]],
+        try_one: TryOne,
         *,
         trials: int,
         until: float = float("inf"),
-        on_trial: Callable[[Sequence[Tried]], None] = lambda _tried: None,
+        on_trial: Callable[[Sequence[TrialResult]], None] = lambda _: None,
     ) -> None:
         """Try until there are so many trials in all, those of earlier runs included.
 
         What is tried next depends on the seed and the trials so far alone, so a search that was stopped goes on as if
         it had not been. Settings are chosen by a tree-structured Parzen estimator over all of them jointly, after the
-        recipes of `Space.starts` and some random ones; a trial is stopped early when its best score so far is worse
+        recipes of `SearchSpace.starts` and some random ones; a trial is stopped early when its best score so far is worse
         than the median of the others at that epoch.
 
         Parameters
         ----------
         try_one
-            Trains and scores what was chosen; gives "score" and what else is kept of a trial (fields of `Tried`).
+            Trains and scores what was chosen.
         until
             No trial begins after this time of `time.monotonic`, but for the first of all.
         on_trial
@@ -111,23 +123,23 @@ class Search:
         ----------
         Bergstra et al., NIPS 2011; Falkner, Klein & Hutter, ICML 2018 (jointly). Golovin et al., KDD 2017 (median rule).
         """
-        done = self.tried()
+        done = self.results()
         on_trial(done)
         with _quiet():
             while len(done) < trials and (time.monotonic() < until or not done):
                 self._prepare(done)
                 self._kept.add_trial(_one(self._study, self._space, try_one))
-                done = self.tried()
+                done = self.results()
                 on_trial(done)
 
-    def _prepare(self, done: Sequence[Tried]) -> None:
+    def _prepare(self, done: Sequence[TrialResult]) -> None:
         import optuna
 
         seed = int(np.random.SeedSequence([self._space.seed, len(done)]).generate_state(1)[0])
         self._study.sampler = optuna.samplers.TPESampler(
             seed=seed, n_startup_trials=RANDOM_TRIALS, multivariate=True, group=True
         )
-        names = {each.name for each in done}
+        names = {each.recipe for each in done}
         start = next(((name, chosen) for name, chosen in self._space.starts() if name not in names), None)
         if start is not None:
             self._study.enqueue_trial(start[1], user_attrs={"name": start[0]})
@@ -158,10 +170,15 @@ class Search:
         total = sum(found.values()) or 1.0
         chance = {name: float(np.quantile([each.get(name, 0.0) for each in dealt], 0.95)) for name in found}
         ordered = sorted(found, key=lambda name: -found[name])
-        return [Importance(name, found[name] / total, chance[name] / total) for name in ordered]
+        return [
+            Importance(
+                title=search_space.title(name), name=name, share=found[name] / total, by_chance=chance[name] / total
+            )
+            for name in ordered
+        ]
 
 
-def open_search(path: Path, space: Space, about: Mapping[str, Any]) -> Search:
+def open_study(path: Path, space: SearchSpace, about: Mapping[str, object]) -> Study:
     """Open the search in a file, or begin one.
 
     Parameters
@@ -187,7 +204,7 @@ def open_search(path: Path, space: Space, about: Mapping[str, Any]) -> Search:
         try:
             kept = optuna.create_study(storage=url, study_name=_NAME, load_if_exists=True)
             _check_same(kept, path, about)
-            return Search(kept, space)
+            return Study(kept, space)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
             reason = str(error).strip().splitlines()[0][:160]
             raise UsageError(
@@ -195,8 +212,8 @@ def open_search(path: Path, space: Space, about: Mapping[str, Any]) -> Search:
             ) from error
 
 
-def _check_same(kept: Any, path: Path, about: Mapping[str, Any]) -> None:
-    there = kept.user_attrs.get(_ABOUT)
+def _check_same(kept: "optuna.Study", path: Path, about: Mapping[str, object]) -> None:
+    there: Mapping[str, object] | None = kept.user_attrs.get(_ABOUT)
     if there is None:
         kept.set_user_attr(_ABOUT, dict(about))
         return
@@ -206,22 +223,23 @@ def _check_same(kept: Any, path: Path, about: Mapping[str, Any]) -> None:
             _FIRST_WORDS.get(other) or f"other {other} ({_shown(about[other])} instead of {_shown(there.get(other))})"
         )
         raise UsageError(
-            f"Expected to go on with the search in {path.parent}; received {received}. Give what it began with, or name another --out."
+            f"Expected to go on with the search in {path.parent}; received {received}. Give what it began with, name another --out, or pass --overwrite to begin anew."
         )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _one(study: Any, space: Space, try_one: Callable[[Trial, Mapping[str, Any]], Mapping[str, Any]]) -> Any:
+def _one(study: "optuna.Study", space: SearchSpace, try_one: TryOne) -> "FrozenTrial":
     """Run one trial to whatever end it comes, and give it as Optuna keeps it."""
     import optuna
 
     trial, start = study.ask(), time.perf_counter()
     score, state, own = None, optuna.trial.TrialState.PRUNED, {}
     try:
-        own = dict(try_one(trial, space.choose(trial)))
+        asked = cast(Trial, trial)  # mypy cannot match its overloads with the protocol
+        own = dataclasses.asdict(try_one(asked, space.choose(asked)))
         score, state = own.pop("score"), optuna.trial.TrialState.COMPLETE
     except StoppedEarly:
         own["state"] = "stopped early"
@@ -232,26 +250,38 @@ def _one(study: Any, space: Space, try_one: Callable[[Trial, Mapping[str, Any]],
     return study.tell(trial, score, state=state)
 
 
-def _finished(study: Any) -> list[Any]:
+def _finished(study: "optuna.Study") -> "list[FrozenTrial]":
     import optuna
 
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     return list(study.get_trials(deepcopy=False, states=states))
 
 
-def _as_tried(number: int, trial: Any) -> Tried:
-    own = {"state": "done", "name": "", **trial.user_attrs}
-    known = trial.value if own["state"] != "diverged" else None
-    epochs = len(trial.intermediate_values)
-    return Tried(number=number, chosen=dict(trial.params), score=known, epochs=epochs, **own)
+def _result(number: int, trial: "FrozenTrial") -> TrialResult:
+    own = msgspec.convert(trial.user_attrs, _Kept)
+    return TrialResult(
+        number=number,
+        state=own.state,
+        recipe=own.name,
+        log_loss=trial.value if own.state != "diverged" else None,
+        standard_error=own.error,
+        accuracy=own.accuracy,
+        auroc=own.auroc,
+        kept_epoch=" ".join(map(str, own.kept)),
+        epochs=len(trial.intermediate_values),
+        seconds=round(own.seconds, 2),
+        chosen=dict(trial.params),
+    )
 
 
-def best(done: Sequence[Tried]) -> Tried | None:
-    """Find the trial of the least score among those that ran to their end; of equal ones the first."""
-    return min((each for each in done if each.state == "done"), key=lambda each: each.score or 0.0, default=None)
+def best(done: Sequence[TrialResult]) -> TrialResult | None:
+    """Find the trial of the least log loss among those that ran to their end; of equal ones the first."""
+    return min((each for each in done if each.state == "done"), key=lambda each: each.log_loss or 0.0, default=None)
 
 
-def _measure(trials: Sequence[Any], scores: Any, evaluator: Any) -> dict[str, float]:
+def _measure(
+    trials: "Sequence[FrozenTrial]", scores: NDArray[np.float64], evaluator: "optuna.importance.BaseImportanceEvaluator"
+) -> dict[str, float]:
     import optuna
 
     study = optuna.create_study()

@@ -1,6 +1,6 @@
-"""One trial of a search: a head trained on cached features and scored where the test part has no say.
+"""One trial of a search: a head trained on cached features and scored without the test set.
 
-Knows nothing of the library that searches; see `space`.
+Knows nothing of the library that searches; see `search_space`.
 """
 
 import contextlib
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import split as splitting
-from plainfilm.errors import RecipeError, SplitError
+from plainfilm.data import split
+from plainfilm.errors import RecipeError
 from plainfilm.model import heads, training
 from plainfilm.model.encoder import Features
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.model.search_space import Key, Space, Trial
+from plainfilm.model.search_space import Encoding, SearchSpace, Trial
+from plainfilm.results.search import Choice
 
 _ROWS = 1024  # features a step through the head
 Score = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]
@@ -31,7 +32,7 @@ class Diverged(Exception):  # noqa: N818 - as above
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
+class InnerFold:
     """Rows of the store, int64, to train on and to score on."""
 
     train: NDArray[np.int64]
@@ -47,17 +48,17 @@ def inner_folds(
     *,
     folds: int,
     seed: int,
-) -> list[Fold]:
-    """Choose what a trial is scored on, without the test part.
+) -> list[InnerFold]:
+    """Choose what a trial is scored on, without the test set.
 
     Parameters
     ----------
     train, validation
-        Rows of these parts of the store, int64.
+        Rows of these sets in the store, int64.
     labels, group
         int64, of all rows of the store; only those of `train` and `validation` are looked at.
     folds
-        1 for the validation part; K for as many folds of both parts together, stratified by class, groups kept whole.
+        1 for the validation set; K for as many folds of both sets together, stratified by class, groups kept whole.
 
     Raises
     ------
@@ -65,31 +66,26 @@ def inner_folds(
         A class has fewer groups than there are folds.
     """
     if folds == 1:
-        return [Fold(train, validation)]
+        return [InnerFold(train, validation)]
     rows = np.sort(np.concatenate([train, validation]))
-    for number, name in enumerate(classes):
-        received = len(np.unique(group[rows[labels[rows] == number]]))
-        if received < folds:
-            raise SplitError(
-                f"Expected at least {folds} patients (or unrelated images) of each class outside the test part, one for each fold; "
-                f"received {received} of {name}. Lower --folds."
-            )
-    part = splitting.assign(labels[rows], group[rows], shares=[1.0] * folds, seed=seed)
-    return [Fold(rows[part != number], rows[part == number]) for number in range(folds)]
+    why = f"one for each of --folds {folds} in training and validation set together"
+    split.check_enough(labels[rows], group[rows], classes, parts=folds, why=why)
+    fold = split.assign(labels[rows], group[rows], shares=[1.0] * folds, seed=seed)
+    return [InnerFold(rows[fold != number], rows[fold == number]) for number in range(folds)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What all trials share.
 
-    `features` holds, for each backbone and input size, the features of the images themselves and of each altered view;
+    `features` holds, for each backbone and input size, the features of the images themselves and of each augmented view;
     `labels` int64 of all rows of the store; `positive` is the class that a sigmoid's one output means; `score` maps
     logits (n, 1) or (n, classes) and labels int64 (n) to a loss a row, float64 (n), less is better.
     """
 
-    features: Mapping[Key, Sequence[Features]]
+    features: Mapping[Encoding, Sequence[Features]]
     labels: NDArray[np.int64]
-    folds: Sequence[Fold]
+    folds: Sequence[InnerFold]
     classes: int
     positive: int
     score: Score
@@ -106,28 +102,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """A trial as it is kept and shown.
+class Scored:
+    """What a finished trial is worth on the rows it was scored on.
 
-    `number` counts from 1; `state` is "done", "stopped early" or "diverged"; `name` is that of the recipe for one of
-    the first trials. `score` is the mean log loss of calibrated probabilities and `error` its standard error; for a trial
-    that was stopped `score` is where it stood. `epochs` are those run (of the first fold).
+    Mean log loss and its standard error, accuracy of the most probable class, AUROC (with more classes their mean), and
+    the epoch kept in each fold. Studies keep these names.
     """
 
-    number: int
-    state: str
-    name: str
-    chosen: Mapping[str, Any]
-    seconds: float
-    score: float | None = None
-    error: float | None = None
-    accuracy: float | None = None
-    auroc: float | None = None
-    kept: Sequence[int] = ()
-    epochs: int = 0
+    score: float
+    error: float
+    accuracy: float
+    auroc: float
+    kept: tuple[int, ...]
 
 
-def attempt(trial: Trial, space: Space, chosen: Mapping[str, Any], material: Material) -> Outcome:
+def attempt(trial: Trial, space: SearchSpace, chosen: Mapping[str, Choice], material: Material) -> Outcome:
     """Train and score what a trial chose, fold by fold; the course over the epochs of the first is reported to the trial.
 
     Reported is the score, not the loss that is trained: heads of different losses are then compared by one measure.
@@ -150,7 +139,7 @@ def attempt(trial: Trial, space: Space, chosen: Mapping[str, Any], material: Mat
 
 
 def _fold(
-    trial: Trial | None, recipe: Recipe, views: Sequence[Features], fold: Fold, material: Material
+    trial: Trial | None, recipe: Recipe, views: Sequence[Features], fold: InnerFold, material: Material
 ) -> tuple[NDArray[np.float32], int]:
     labels, width = material.labels, views[0].width
     numbers = training.view_numbers(fold.train, views[0].rows, len(views) - 1)

@@ -13,7 +13,6 @@ _PACKAGES = (
     "tensorflow-cpu",
     "onnxruntime",
     "numpy",
-    "scikit-learn",
     "h5py",
     "pillow",
     "pydicom",

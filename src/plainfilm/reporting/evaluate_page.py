@@ -1,16 +1,17 @@
-"""The report of a test on other data: one HTML file and its figures. Draws and writes, computes nothing."""
+"""The report of an external validation: one HTML file and its figures. Draws and writes, computes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
-from plainfilm.evidence.external.evaluate import Elsewhere, Strange
+import plainfilm
+from plainfilm.evidence.external.evaluate import ExternalEvaluation
 from plainfilm.evidence.external.recalibration import FOLDS
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
-from plainfilm.reporting import page, report_data
+from plainfilm.model.bundle import Bundle
+from plainfilm.model.cpus import processors
+from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.figures import clinical_utility, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
@@ -19,136 +20,146 @@ from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.view_model import Counts
 
-_WITHOUT = ("accuracy", "sensitivity", "specificity", "auroc", "brier")
+Values = dict[str, object]  # of a template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """What the page shows beside the findings: names, times, and how to repeat it."""
+class ExternalReport:
+    """All that is written. `model` and `data` are names for people, `folder` is the folder's, `command` what was typed."""
 
-    title: str
-    created: str  # ISO 8601
-    version: str  # of plainfilm
-    command: str
+    evaluation: ExternalEvaluation
+    model: str
+    data: str
     folder: str
-    positive: str | None
-    threshold: float | None
-    roc: Sequence[Curve]
-    precision_recall: Sequence[Curve]
-    reliability: Reliability
-    prevalence: float | None
-    asked: Sequence[tuple[str, str]]
-    fingerprint: str
-    network: str  # SHA-256
-    versions: Mapping[str, str]
-    hardware: Sequence[tuple[str, str]]
+    command: str
+    recalibrated: Bundle | None = None
 
 
-def write(out: Path, shown: Page, found: Elsewhere, *, recalibrated: bool) -> None:
-    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all.
+def write(out: Path, report: ExternalReport, versions: Mapping[str, str]) -> None:
+    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all; `versions` are of the software.
 
     Raises
     ------
     OSError
         The folder cannot be written.
     """
-    drawings = _draw(shown, found)
+    found = report.evaluation
+    lines = report_data.lines(found.lines, found.external)
+    drawings = _draw(found, *lines)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
-    pngs["confusion"] = evaluation.confusion(found.metrics["confusion_matrix"], found.decision.classes)
-    values = _head(shown, found) | _tables(found) | _probabilities(found) | _strange(found)
-    values |= {
-        "recalibrated": recalibrated,
+    pngs["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
+    values = _head(found) | _tables(found) | _recalibration(report) | _outliers(found) | {
+        "report": _about(report, versions) | {"roc": lines[0], "precision_recall": lines[1]},
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
-    }
+    }  # fmt: skip
     page.write(out, "report.html", page.render("external.html", values), pngs)
 
 
-def _head(shown: Page, found: Elsewhere) -> dict[str, Any]:
-    searched = found.asked.overlap.as_dict()
-    notice = ""
-    if not found.asked.is_own and not searched["searched"]:
-        notice = f"Nobody looked whether the model has seen these radiographs in training. {searched['not_searched']}"
-    elif searched["found"]:
-        notice = f"{searched['found']:,} of {searched['found'] + len(found.asked.rows):,} radiographs were left out, since the model was made from them."
+def _about(report: ExternalReport, versions: Mapping[str, str]) -> Values:
+    found = report.evaluation
+    cohort, classes = found.cohort, found.decision.classes
+    asked = " or ".join(classes) if len(classes) < 4 else f"{len(classes)} classes"
     return {
-        "report": shown,
-        "notice": notice,
-        "overlap": searched,
-        "is_own": found.asked.is_own,
-        "sentence": found.travel.sentence,
-        "verdict": found.travel.verdict,
-        "level": found.level,
-        "source_tells": found.source_tells,
-        "guess": found.rule.guess,
+        "title": f"{asked}? Tested on {report.data}",
+        "created": environment.now(),
+        "version": plainfilm.__version__,
+        "command": report.command,
+        "folder": report.folder,
+        "positive": found.decision.positive,
+        "threshold": found.threshold,
+        "prevalence": found.prevalence,
+        "cohort": [
+            ("Model", report.model),
+            ("Data", report.data),
+            ("Radiographs tested", f"{len(cohort.rows):,}"),
+            ("Sources", f"{len(found.sources.names):,}"),
+            ("Classes missing", ", ".join(found.missing) or "none"),
+            ("Left out for their label", f"{sum(cohort.labels.left_out.values()):,}"),
+            ("Left out as seen in training", f"{len(cohort.overlap.rows):,}"),
+        ],
+        "fingerprint": cohort.store.fingerprint,
+        "network": found.network_sha256,
+        "versions": versions,
+        "hardware": environment.hardware(processors()),
     }
 
 
-def _tables(found: Elsewhere) -> dict[str, Any]:
-    metrics, classes = found.metrics, found.decision.classes
-    own = None if found.asked.is_own else found.internal
-    wrong = tables.wrong_answers(metrics["confusion_matrix"])
-    asked = found.asked
-    stands_for, left_out = asked.labels.stands_for, asked.labels.left_out
+def _head(found: ExternalEvaluation) -> Values:
+    overlap, notice = found.cohort.overlap.counts, ""
+    if not found.cohort.is_own and not overlap.searched:
+        notice = f"Nobody looked whether the model has seen these radiographs in training. {overlap.not_searched}"
+    elif overlap.found:
+        notice = f"{overlap.found:,} of {overlap.found + len(found.cohort.rows):,} radiographs were left out, since the model was made from them."
+    return {
+        "notice": notice,
+        "overlap": overlap,
+        "is_own": found.cohort.is_own,
+        "transportability": found.transportability,
+        "verdict": external.VERDICTS[found.transportability.verdict],
+        "source_sentence": found.sources.sentence,
+        "majority": found.majority,
+    }
+
+
+def _tables(found: ExternalEvaluation) -> Values:
+    classes, positive, store = found.decision.classes, found.decision.positive, found.cohort.store
+    metrics, internal, matrix = found.external, found.internal, found.external.confusion_matrix
+    stands_for, left_out = found.cohort.labels.stands_for, found.cohort.labels.left_out
     return {
         "test": metrics,
-        "own": found.internal,
-        "metric_groups": tables.metric_groups(metrics, own, positive=found.decision.positive),
+        "own": internal,
+        "metric_groups": tables.metric_groups(metrics, None if found.cohort.is_own else internal, positive=positive),
         "class_rows": tables.class_rows(metrics),
-        "confusion": tables.confusion_rows(metrics["confusion_matrix"], classes),
-        "drops": external.drops(metrics, found.internal, found.travel.drop),
-        "sources": Counts(row_label="class", column_label="source", rows=classes, columns=found.rule.sources, counts=found.rule.table.tolist()),
+        "confusion": tables.confusion_rows(matrix, classes),
+        "drops": external.drops(found.external, found.internal, found.drop),
+        "sources": Counts(row_label="class", column_label="source", rows=classes, columns=found.sources.names, counts=found.sources.table),
         "labels": [(label, stands_for.get(label), left_out.get(label, 0)) for label in sorted({*stands_for, *left_out})],
         "subgroups": subgroups.show(found.subgroups),
         "utility": found.utility and utility_tables.show(found.utility),
-        "mistakes": report_data.mistakes(asked.store, found.answers.scores, found.decision),
-        "wrong": wrong,
-        "facts": report_data.facts(asked.store),
-        "problems": report_data.problems(asked.store),
+        "mistakes": report_data.mistakes(store, found.predictions.scores, found.decision),
+        "wrong": tables.wrong_answers(matrix),
+        "facts": report_data.facts(store),
+        "problems": report_data.problems(store),
     }  # fmt: skip
 
 
-def _probabilities(found: Elsewhere) -> dict[str, Any]:
-    offered = found.recalibration
+def _recalibration(report: ExternalReport) -> Values:
+    fitted = report.evaluation.recalibration
     return {
-        "recalibration": offered,
-        "no_recalibration": found.no_recalibration,
-        "fits": offered and external.fits(offered.before, offered.after),
-        "threshold": offered and f"{offered.threshold:.3g}",
+        "recalibration": fitted,
+        "recalibrated": report.recalibrated is not None,
+        "no_recalibration": report.evaluation.no_recalibration,
+        "fits": fitted and external.fits(fitted.before, fitted.after),
         "folds": FOLDS,
     }
 
 
-def _strange(found: Elsewhere) -> dict[str, Any]:
-    strange = found.strange
-    if strange is None:
-        return {"strange": None, "shares": [], "without": []}
-    rest = strange.without_refused
-    without = external.pairs(found.metrics, rest, _WITHOUT) if rest["n"] < found.metrics["n"] else []
-    return {"strange": strange, "shares": _shares(strange), "without": without}
-
-
-def _shares(strange: Strange) -> list[tuple[str, str, str]]:
-    own = strange.own or (UNDEFINED, UNDEFINED)
-    rows = (("refused", strange.refused, own[0]), ("flagged", strange.flagged, own[1]))
-    return [(label, _shown(here), _shown(before)) for label, here, before in rows]
-
-
-def _shown(share: Estimate) -> str:
-    return external.shown(share.as_dict(), in_percent=True)
-
-
-def _draw(shown: Page, found: Elsewhere) -> dict[str, Drawing | None]:
-    use, offered = found.utility, found.recalibration
-    fits = {"before": offered.before, "after": offered.after} if offered else {}
+def _outliers(found: ExternalEvaluation) -> Values:
+    outliers = found.outliers
+    if outliers is None:
+        return {"outliers": None}
+    rest = outliers.without_refused
     return {
-        "roc": evaluation.roc(
-            shown.roc, point=evaluation.threshold_point(found.metrics, shown.positive, shown.threshold)
-        ),
-        "precision-recall": evaluation.precision_recall(shown.precision_recall, prevalence=shown.prevalence),
-        "reliability": evaluation.reliability(shown.reliability, of_answer=shown.positive is None),
+        "outliers": outliers,
+        "shares": external.outlier_shares(outliers),
+        "without": external.without_refused(found.external, rest) if rest.n < found.external.n else [],
+    }
+
+
+def _draw(
+    found: ExternalEvaluation, roc: list[Curve], precision_recall: list[Curve], reliability: Reliability
+) -> dict[str, Drawing | None]:
+    use = found.utility.result if found.utility else None
+    fitted, positive = found.recalibration, found.decision.positive
+    bins = {"before": fitted.before_lines, "after": fitted.after_lines} if fitted else {}
+    point = evaluation.threshold_point(found.external, positive, found.threshold)
+    return {
+        "roc": evaluation.roc(roc, point=point),
+        "precision-recall": evaluation.precision_recall(precision_recall, prevalence=found.prevalence),
+        "reliability": evaluation.reliability(reliability, of_answer=positive is None),
         **{
-            f"reliability-{name}": evaluation.reliability(report_data.bins_of(fit.lines), name=f"reliability-{name}")
-            for name, fit in fits.items()
+            f"reliability-{name}": evaluation.reliability(report_data.bins_of(lines), name=f"reliability-{name}")
+            for name, lines in bins.items()
         },
         "predictive-values": None if use is None else clinical_utility.predictive_values(use),
         "decision-curve": None if use is None else clinical_utility.decision_curve(use),

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from plainfilm.results.estimate import Estimate
+
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MISSING = "–"
 LABELS = {
@@ -30,6 +32,8 @@ def number(value: Any) -> float | None:
 
 def triple(metric: Any) -> tuple[Any, Any, Any]:
     """Take value, low and high of a metric; a bare number has no interval."""
+    if isinstance(metric, Estimate):
+        return metric.value, metric.low, metric.high
     if isinstance(metric, Mapping):
         return metric.get("value"), metric.get("low"), metric.get("high")
     return metric, None, None

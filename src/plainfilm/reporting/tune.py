@@ -1,102 +1,43 @@
 """The folder of a search: trials.csv, tuning.json, tuning.html, best.toml, figures/, written from the trials so far."""
 
 import csv
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from plainfilm.data.files import written_whole
-from plainfilm.evidence.tuning.results import Searched
-from plainfilm.model.trials import Tried
+from plainfilm.evidence.tuning.summary import SearchSummary
 from plainfilm.reporting import tune_page
-
-_COLUMNS = (
-    "trial",
-    "state",
-    "recipe",
-    "log_loss",
-    "standard_error",
-    "accuracy",
-    "auroc",
-    "kept_epoch",
-    "epochs",
-    "seconds",
-)
+from plainfilm.results import documents
+from plainfilm.results.search import TrialResult
 
 
-def write(searched: Searched) -> dict[str, Any]:
-    """Write all files anew, each whole or not at all, and return what stands in tuning.json.
-
-    Raises
-    ------
-    RecipeError
-        No trial ran to its end.
-    """
-    folder, results = searched.folder, _results(searched)
-    _put(folder / "tuning.json", json.dumps(results, indent=1) + "\n")
-    _put(folder / "best.toml", _best(searched))
-    _write_table(searched, folder / "trials.csv")
-    tune_page.write(searched)
-    return results
+def write(folder: Path, summary: SearchSummary, *, command: str) -> None:
+    """Write all files anew, each whole or not at all."""
+    _put(folder / "tuning.json", documents.encode(summary.result, indent=1))
+    _put(folder / "best.toml", _best(summary).encode("utf-8", errors="replace"))
+    _write_table(summary, folder / "trials.csv")
+    tune_page.write(folder, summary, command=command)
 
 
-def _put(path: Path, text: str) -> None:
+def _put(path: Path, content: bytes) -> None:
     with written_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="replace")
+        partial.write_bytes(content)
 
 
-def _results(searched: Searched) -> dict[str, Any]:
-    best, ends = searched.best, searched.states
-    return {
-        "best": _as_dict(best) | {"settings": searched.space.settings(best.chosen)},
-        "starts": [_as_dict(each) for each in searched.known],
-        "trials": {
-            "asked": searched.asked,
-            "in_all": len(searched.tried),
-            "stopped_early": ends["stopped early"],
-            "diverged": ends["diverged"],
-        },
-        "within_one_standard_error": searched.alike,
-        "importances": [{"title": tune_page.word(each.name), **asdict(each)} for each in searched.importances],
-        "measure": "log loss of calibrated probabilities",
-        "scored": {"radiographs": searched.scored, "folds": searched.folds},
-        "worth": f"{searched.worth} {searched.alike_sentence}",
-        "interrupted": searched.interrupted,
-        "seconds": searched.seconds,
-        "data": {"store": searched.store.path.name, "fingerprint": searched.store.fingerprint},
-        "next": searched.then,
-    }
-
-
-def _as_dict(tried: Tried) -> dict[str, Any]:
-    return {
-        "trial": tried.number,
-        "state": tried.state,
-        "recipe": tried.name,
-        "log_loss": tried.score,
-        "standard_error": tried.error,
-        "accuracy": tried.accuracy,
-        "auroc": tried.auroc,
-        "kept_epoch": " ".join(map(str, tried.kept)),
-        "epochs": tried.epochs,
-        "seconds": round(tried.seconds, 2),
-        "chosen": dict(tried.chosen),
-    }
-
-
-def _write_table(searched: Searched, path: Path) -> None:
-    names = [name for name in searched.space.names() if any(name in each.chosen for each in searched.tried)]
+def _write_table(summary: SearchSummary, path: Path) -> None:
+    columns = [name for name in TrialResult.__struct_encode_fields__ if name != "chosen"]
+    names = [name for name in summary.space.names() if any(name in each.chosen for each in summary.trials)]
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*_COLUMNS, *names])
-        for each in searched.tried:
-            values = _as_dict(each)
-            writer.writerow([*(values[name] for name in _COLUMNS), *(each.chosen.get(name) for name in names)])
+        writer.writerow([*columns, *names])
+        for each in summary.trials:
+            values = documents.plain(each)
+            writer.writerow([*(values[name] for name in columns), *(each.chosen.get(name) for name in names)])
 
 
-def _best(searched: Searched) -> str:
+def _best(summary: SearchSummary) -> str:
     """Write the best recipe under the command that uses it and the number it gave."""
-    told = f"Validation log loss {searched.best.score:.4f}. {searched.worth}"
-    command = "".join(letter if letter.isprintable() else "?" for letter in searched.then)
-    return f"# {told}\n#   {command}\n{searched.recipe(searched.best).to_toml()}"
+    best, then = summary.result.best, summary.result.next_command
+    command = "".join(letter if letter.isprintable() else "?" for letter in then)
+    return (
+        f"# Validation log loss {best.log_loss:.4f}. {summary.worth}\n#   {command}\n{summary.recipe(best).to_toml()}"
+    )

@@ -2,35 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import plainfilm
-from plainfilm.evidence.tuning.results import Searched
+from plainfilm.evidence.tuning.summary import SearchSummary
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.model.search_space import ACTIVATIONS, BATCH_SIZES, CLASS_WEIGHTS, DEEPEST, LOSSES, OPTIMIZERS, Space
+from plainfilm.model.search_space import (
+    ACTIVATIONS,
+    BATCH_SIZES,
+    CLASS_WEIGHTS,
+    DEEPEST,
+    LOSSES,
+    OPTIMIZERS,
+    SearchSpace,
+)
 from plainfilm.model.study import FEWEST_FOR_IMPORTANCE
-from plainfilm.model.trials import Tried
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.figures import tuning
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.tuning import Point, Slice
 from plainfilm.reporting.formatting import seconds
+from plainfilm.results.search import Choice, Search, TrialCounts, TrialResult
 
 SHOWN = 10  # trials in the table
 CLOSELY = 6  # settings whose scores are drawn
 _RATE_MARKS, _WIDTH_MARKS = [10.0**power for power in range(-5, 0)], [2.0**power for power in range(5, 10)]
-_WORDS = {
-    "dropout_on_features": "Dropout on the features",
-    **{f"dropout_after_{number}": f"Dropout after layer {number}" for number in range(1, DEEPEST + 1)},
-    **{f"width_{number}": f"width of layer {number}" for number in range(1, DEEPEST + 1)},
-    "views": "altered views",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class TrialRow:
     """A trial in the page's table, with the recipe that it comes to."""
 
-    tried: Tried
+    trial: TrialResult
     recipe: Recipe
 
 
@@ -42,9 +45,9 @@ class TuningPage:
     created: str
     version: str
     folder: str
-    best: Tried
-    known: Sequence[Tried]
-    rows: Sequence[Row]
+    best: TrialResult
+    starts: Sequence[TrialResult]
+    rows: Sequence[TrialRow]
     worth: str
     alike: str
     states: str
@@ -55,66 +58,63 @@ class TuningPage:
     then: Sequence[str]
 
 
-def write(searched: Searched) -> None:
+def write(folder: Path, summary: SearchSummary, *, command: str) -> None:
     """Write tuning.html and figures/*.png, each whole or not at all."""
-    drawings = _draw(searched)
+    drawings = _draw(summary)
+    importances = summary.result.importances
     values = {
-        "report": _page(searched),
+        "report": _page(folder.name, summary, command),
         "drawings": {name: each.svg for name, each in drawings.items()},
-        "slices": [(_figure(each.name), word(each.name)) for each in searched.importances if _figure(each.name) in drawings],
-    }  # fmt: skip
+        "slices": [(_figure(each.name), each.title) for each in importances if _figure(each.name) in drawings],
+    }
     pngs = {name: each.png for name, each in drawings.items()}
-    page.write(searched.folder, "tuning.html", page.render("tuning.html", values), pngs)
-
-
-def word(name: str) -> str:
-    """Name a setting for people."""
-    return _WORDS.get(name, name.replace("_", " "))
+    page.write(folder, "tuning.html", page.render("tuning.html", values), pngs)
 
 
 def _figure(name: str) -> str:
     return f"by-{name.replace('_', '-')}"
 
 
-def _page(searched: Searched) -> TuningPage:
-    finished = sorted((each for each in searched.tried if each.state == "done"), key=lambda each: each.score or 0.0)
-    shown = [*finished[:SHOWN], *(each for each in finished[SHOWN:] if each.name)]
+def _page(folder: str, summary: SearchSummary, command: str) -> TuningPage:
+    result = summary.result
+    finished = sorted((each for each in summary.trials if each.state == "done"), key=lambda each: each.log_loss or 0.0)
+    shown = [*finished[:SHOWN], *(each for each in finished[SHOWN:] if each.recipe)]
     return TuningPage(
-        title=f"Search on {searched.store.path.name}",
+        title=f"Search on {result.data.store}",
         created=environment.now(),
         version=plainfilm.__version__,
-        folder=searched.folder.name,
-        best=searched.best,
-        known=searched.known,
-        rows=[Row(tried=each, recipe=searched.recipe(each)) for each in shown],
-        worth=searched.worth,
-        alike=searched.alike_sentence,
-        states=_states(searched),
-        too_few=_too_few(searched),
-        chosen=_chosen(searched),
-        asked=_asked(searched),
-        repeat=[searched.command] if searched.command else [],
-        then=[searched.then],
+        folder=folder,
+        best=result.best,
+        starts=result.starts,
+        rows=[TrialRow(trial=each, recipe=summary.recipe(each)) for each in shown],
+        worth=summary.worth,
+        alike=summary.alike,
+        states=_states(result.trials),
+        too_few=_too_few(result),
+        chosen=_chosen(summary),
+        asked=_asked(summary),
+        repeat=[command] if command else [],
+        then=[result.next_command],
     )
 
 
-def _states(searched: Searched) -> str:
-    ends = searched.states
-    parts = [f"{ends['done']:,} ran to the end", f"{ends['stopped early']:,} stopped early"]
-    parts += [f"{ends['diverged']:,} diverged"] if ends["diverged"] else []
-    said = f"{len(searched.tried):,} trials: {', '.join(parts)}."
-    left = searched.asked - len(searched.tried)
+def _states(counts: TrialCounts) -> str:
+    done = counts.in_all - counts.stopped_early - counts.diverged
+    parts = [f"{done:,} ran to the end", f"{counts.stopped_early:,} stopped early"]
+    parts += [f"{counts.diverged:,} diverged"] if counts.diverged else []
+    said = f"{counts.in_all:,} trials: {', '.join(parts)}."
+    left = counts.asked - counts.in_all
     return f"{said} {left:,} of those asked for are left: the same command goes on." if left > 0 else said
 
 
-def _too_few(searched: Searched) -> str:
-    if searched.importances:
+def _too_few(result: Search) -> str:
+    if result.importances:
         return ""
-    return f"Not measured: {len(searched.tried):,} trials are too few to tell. It needs {FEWEST_FOR_IMPORTANCE}, and is steadier from 100 on."
+    return f"Not measured: {result.trials.in_all:,} trials are too few to tell. It needs {FEWEST_FOR_IMPORTANCE}, and is steadier from 100 on."
 
 
-def _chosen(searched: Searched) -> list[tuple[str, str]]:
-    best, recipe = searched.best, searched.recipe(searched.best)
+def _chosen(summary: SearchSummary) -> list[tuple[str, str]]:
+    best, recipe = summary.result.best, summary.recipe(summary.result.best)
     own = recipe.training
     pairs = [
         ("Backbone", recipe.backbone.name),
@@ -126,49 +126,45 @@ def _chosen(searched: Searched) -> list[tuple[str, str]]:
         ("Learning rate", f"{own.learning_rate:g}"),
         ("Batch size", str(own.batch_size)),
         ("Class weight", own.class_weight),
-        ("Epoch kept", f"{', '.join(map(str, best.kept))} of {own.epochs}"),
+        ("Epoch kept", f"{best.kept_epoch.replace(' ', ', ')} of {own.epochs}"),
     ]
-    return pairs + ([("Altered views", str(recipe.augmentation.views))] if searched.space.views else [])
+    return pairs + ([("Augmented views", str(recipe.augmentation.views))] if summary.space.views else [])
 
 
-def _asked(searched: Searched) -> list[tuple[str, str]]:
-    space = searched.space
+def _asked(summary: SearchSummary) -> list[tuple[str, str]]:
+    result, space = summary.result, summary.space
     return [
-        ("Store", searched.store.path.name),
-        ("Trials", f"{searched.asked:,}"),
-        ("Epochs a trial", str(space.epochs)),
-        ("Scored on", searched.where),
+        ("Store", result.data.store),
+        ("Trials", f"{result.trials.asked:,}"),
+        ("Epochs per trial", str(space.epochs)),
+        ("Scored on", summary.scored_on),
         ("Backbones", ", ".join(space.backbones)),
         ("Input sizes", ", ".join(f"{size} px" if size else "the backbone's own" for size in space.input_sizes)),
-        ("Seed", str(space.seed)),
-        ("Time of the trials", seconds(searched.seconds)),
-        ("Test part", "not opened"),
+        ("Random seed", str(space.seed)),
+        ("Time of the trials", seconds(result.seconds)),
+        ("Test set", "not opened"),
     ]
 
 
-def _draw(searched: Searched) -> dict[str, Drawing]:
+def _draw(summary: SearchSummary) -> dict[str, Drawing]:
+    result = summary.result
     points = [
-        Point(each.number, each.score, each.state == "done", each.chosen)
-        for each in searched.tried
-        if each.score is not None
+        Point(each.number, each.log_loss, each.state == "done", each.chosen)
+        for each in summary.trials
+        if each.log_loss is not None
     ]
-    best = next(point for point in points if point.number == searched.best.number)
-    found = searched.importances
+    best = next(point for point in points if point.number == result.best.number)
+    found = result.importances
     drawn = {
-        "course": tuning.course(points, best, [each.score for each in searched.known if each.score is not None]),
-        "importance": tuning.importance(
-            [word(each.name) for each in found], [each.share for each in found], [each.by_chance for each in found]
-        ),
-        **{
-            _figure(each.name): tuning.by_setting(points, best, _slice(each.name, searched.space))
-            for each in found[:CLOSELY]
-        },
-    }
+        "course": tuning.course(points, best, [each.log_loss for each in result.starts if each.log_loss is not None]),
+        "importance": tuning.importance(found),
+        **{_figure(each.name): tuning.by_setting(points, best, _slice(each.name, summary.space)) for each in found[:CLOSELY]},
+    }  # fmt: skip
     return {name: drawing for name, drawing in drawn.items() if drawing is not None}
 
 
-def _slice(name: str, space: Space) -> Slice:
-    lists = {
+def _slice(name: str, space: SearchSpace) -> Slice:
+    lists: dict[str, tuple[Choice, ...]] = {
         "backbone": space.backbones,
         "input_size": space.input_sizes,
         "views": (0, space.views),

@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 
+from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.predictor import Prediction, Predictor
-from plainfilm.serve.decoder_pool import Decoders
 
 BATCH = 8  # of one network run: more save nothing on a processor, and make the first wait for the last
 _STOP_S = 5.0

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import __version__
+from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph, unfitted
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.context import About
 from plainfilm.evidence.inference.overlays import looked
 from plainfilm.evidence.inference.predictor import Prediction, Predictor
-from plainfilm.serve.decoder_pool import Decoders
 
 VIEW_PX = 1024
 

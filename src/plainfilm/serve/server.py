@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import uvicorn
 
+from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference import predictor as prediction
@@ -23,7 +24,6 @@ from plainfilm.model.cpus import processors
 from plainfilm.serve import http_limits, telemetry
 from plainfilm.serve.admission import Admission
 from plainfilm.serve.batching import Judge
-from plainfilm.serve.decoder_pool import Decoders
 from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.middleware import Door, Guard
 from plainfilm.serve.multipart import Limits
@@ -121,6 +121,7 @@ def _opened(settings: Settings, predictor: Predictor, stack: ExitStack) -> tuple
     abreast = max(2, processors())
     decoders = Decoders(abreast)
     stack.callback(decoders.close)
+    decoders.start()
     judge = Judge(predictor, decoders, abreast=abreast)
     stack.callback(judge.close)
     predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's

@@ -1,22 +1,26 @@
 """The classifier of a bundle as `plainfilm audit --model` compares its probes with it."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit.results import NotRun
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
-from plainfilm.evidence.statistics.intervals import Estimate, estimate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
+from plainfilm.results.audit import Data, NotRun
+from plainfilm.results.estimate import Estimate
 
 _CHECK = "The model's own AUROC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ComparedModel:
     """The classifier of a bundle as an audit uses it; without an encoder or AUROC, `not_run` says why."""
 
     encoder: Classifier | None = None
@@ -24,7 +28,7 @@ class Comparison:
     not_run: tuple[NotRun, ...] = ()
 
 
-def comparison(store: Store, path: Path | None) -> Comparison:
+def compared_model(store: Store, path: Path | None) -> ComparedModel:
     """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test part.
 
     Raises
@@ -33,24 +37,34 @@ def comparison(store: Store, path: Path | None) -> Comparison:
         Not a bundle.
     """
     if path is None:
-        return Comparison()
+        return ComparedModel()
     opened = bundle.load(path)
     own, classes = opened.classifier, opened.classifier.classes_
     if own.image_size != store.size:
         return _unlike(f"The model takes images of {own.image_size} px; the store has {store.size} px.", None)
     if classes != store.classes:
         return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
-    return Comparison(encoder=own, auroc=_auroc(store, opened, path.name))
+    return ComparedModel(encoder=own, auroc=_auroc(store, opened, path.name))
 
 
-def _unlike(reason: str, encoder: Classifier | None) -> Comparison:
-    return Comparison(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
+def complete(found: AuditFindings, store: Store, compared: ComparedModel) -> AuditFindings:
+    """Add to an audit what the comparison could not do, and which store it is about."""
+    result = replace(
+        found.result,
+        not_run=(*found.result.not_run, *compared.not_run),
+        data=Data(store=store.path.name, fingerprint=store.fingerprint),
+    )
+    return dataclasses.replace(found, result=result)
+
+
+def _unlike(reason: str, encoder: Classifier | None) -> ComparedModel:
+    return ComparedModel(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
 
 
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
     """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
     if opened.manifest.get("data_fingerprint") == store.fingerprint:
-        return estimate(evaluate.internal(opened)["auroc"])
+        return evaluate.internal_metrics(opened).auroc
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))
@@ -62,4 +76,4 @@ def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
         group=store.group[rows],
         threshold=decision.threshold,
     )
-    return estimate(evaluate.score(scores, decision)["auroc"])
+    return evaluate.score(scores, decision).auroc

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from plainfilm.data import split
 from plainfilm.data.store import Store
-from plainfilm.errors import RecipeError, UsageError
 from plainfilm.evidence.evaluation.evaluate import Fold
 from plainfilm.evidence.statistics.calibration import choose_threshold, temperature_of
 from plainfilm.model import backbones, classifier, encoder, ensembling, finetuning, recipes, training
@@ -27,10 +26,6 @@ from plainfilm.model.finetuning import Finetuned
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.model.training import Fitted
 from plainfilm.workflows.progress import Progress, silent
-
-NEGATIVE_NAMES = frozenset(
-    {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ def fit(
     store: Store,
     recipe: Recipe,
     *,
-    positive: str | None = None,
+    positive: str | None,
     checkpoints: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
@@ -63,26 +58,25 @@ def fit(
 
     Parameters
     ----------
-    store, recipe, positive, progress
-        As `pipeline.train` takes them, opened and loaded.
+    positive
+        The positive class; None with more than two classes.
     checkpoints
         A folder where fine-tuning keeps each epoch, and goes on from what it finds there.
     """
-    named = positive_class(store.classes, positive)
     wanted = recipes.members(recipe)
     members = []
     for number, each in enumerate(wanted, 1):
         own = progress if len(wanted) == 1 else _under(progress, f"Member {number} of {len(wanted)}")
         folder = checkpoints / f"member{number}" if checkpoints else None
-        members.append(_fit_member(store, each, named, folder, own))
-    part = _joined(store, recipe, members, named)
+        members.append(_fit_member(store, each, positive, folder, own))
+    part = _joined(store, recipe, members, positive)
     return Trained(
         recipe=recipe,
         encoder=part.encoder,
         features=part.features,
         fitted=_all_fitted([member.fitted for member in members], "member"),
         head=part.head,
-        decision=_decide(_logits(part, store.rows("validation")), store, store.rows("validation"), named, recipe),
+        decision=_decide(_logits(part, store.rows("validation")), store, store.rows("validation"), positive, recipe),
     )
 
 
@@ -91,7 +85,7 @@ def cross_validate(
     recipe: Recipe,
     folds: int,
     *,
-    positive: str | None = None,
+    positive: str | None,
     checkpoints: Path | None = None,
     progress: Progress = silent,
 ) -> CrossValidated:
@@ -106,7 +100,6 @@ def cross_validate(
     SplitError
         A class has fewer patients than folds.
     """
-    named = positive_class(store.classes, positive)
     splits = split.folds(store.labels, store.group, store.classes, count=folds, seed=recipe.seed)
     made = []
     for number, own in enumerate(splits, 1):
@@ -114,12 +107,12 @@ def cross_validate(
         trained = fit(
             view,
             recipe,
-            positive=named,
+            positive=positive,
             checkpoints=checkpoints / f"fold{number}" if checkpoints else None,
             progress=_under(progress, f"Fold {number} of {folds}"),
         )
         made.append(Fold(view, trained))
-    return CrossValidated(_join_folds(store, recipe, made, named), made)
+    return CrossValidated(_join_folds(store, recipe, made, positive), made)
 
 
 def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: str | None) -> Trained:
@@ -258,22 +251,6 @@ def _continued(head: Fitted, tuned: Fitted) -> Fitted:
     return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds)
 
 
-def check_recipe(recipe: Recipe) -> None:
-    """Find what is wrong with the recipe of one classifier before its training starts.
-
-    Raises
-    ------
-    RecipeError
-        The backbone is not known, or is a file whose weights cannot be trained on.
-    """
-    backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
-    if backbone.weights.kind == "file" and parse_blocks(recipe.finetuning.blocks) != 0:
-        raise RecipeError(
-            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, an ONNX file, "
-            "which runs but does not learn. Set finetuning.blocks=none."
-        )
-
-
 def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str = "Encoding") -> Features:
     features = encoder.encode_store(opened, store, progress=lambda done, every: progress(stage, done, every, ""))
     if features.cached:
@@ -344,25 +321,3 @@ def _decide(
         (labels == index).astype(int), decision.probabilities(logits)[:, index], rule=recipe.evaluation.threshold
     )
     return dataclasses.replace(decision, threshold=threshold)
-
-
-def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
-    """Name the class that sensitivity is about: the one asked for, or the one not called normal; None with more than two.
-
-    Raises
-    ------
-    UsageError
-        The class asked for is not there, or there are more than two.
-    """
-    if asked is not None and asked not in classes:
-        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
-    if len(classes) != 2:
-        if asked is not None:
-            raise UsageError(
-                f"Expected two classes for --positive; received {len(classes)}. Leave it out, or ingest two with --classes."
-            )
-        return None
-    if asked is not None:
-        return asked
-    others = [name for name in classes if name.strip().casefold().replace("_", " ") not in NEGATIVE_NAMES]
-    return others[0] if len(others) == 1 else classes[1]

@@ -1,185 +1,159 @@
-"""The way of a search, from a store to a folder with the best recipe; the test part is never looked at."""
+"""`plainfilm tune`: a search for a recipe; the test set is never looked at."""
 
-from __future__ import annotations
-
-import dataclasses
 import gc
 import hashlib
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.files import locked
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.evidence.tuning import scoring
-from plainfilm.evidence.tuning.results import Searched
+from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.model import backbones as rows_of_backbones
 from plainfilm.model import encoder, study, trials, weights
 from plainfilm.model.augmentation import Altered
 from plainfilm.model.recipe_schema import AugmentationSettings
-from plainfilm.model.search_space import Key, Space, Trial
-from plainfilm.reporting import tune as tuned_folder
-from plainfilm.workflows import pipeline
-from plainfilm.workflows.fit import positive_class
-from plainfilm.workflows.pipeline import Run
-from plainfilm.workflows.progress import Progress, silent
+from plainfilm.model.search_space import Encoding, SearchSpace, Trial
+from plainfilm.reporting import tune as report
+from plainfilm.results import documents
+from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
+from plainfilm.workflows import checks
+from plainfilm.workflows.options import TuneOptions
+from plainfilm.workflows.progress import Progress
+from plainfilm.workflows.verb import Run, verb
 
 STUDY = "trials.db"
+_FILES = (STUDY, f"{STUDY}-journal", "trials.csv", "tuning.json", "tuning.html", "best.toml")  # and figures/
 _FORM = 1  # of the search space; a search goes on only in the same
 _MOST = 100_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRun(Run):
+    """A finished search: `result` is what `metrics` holds as plain values."""
+
+    result: Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A search that can begin: what is searched, on how many folds, how many trials in all, and the weights' hashes."""
+    """A search that can begin: the open store, what is searched, and the weights' hashes by backbone."""
 
-    space: Space
-    folds: int
-    trials: int
+    options: TuneOptions
+    store: Store
+    space: SearchSpace
     hashes: Mapping[str, str]
+    folder: Path
+    started: float
 
-    def about(self, store: Store) -> dict[str, Any]:
-        """Everything that the scores depend on, by the names that people know; of the test part nothing but pixels."""
+    @property
+    def about(self) -> Mapping[str, object]:
+        """Everything that the scores depend on, by the names that people know; of the test set nothing but pixels.
+
+        Kept in the study as JSON, by which it is compared: what it holds may change from version to version.
+        """
         return {
-            "store": store.fingerprint,
-            "labels and split": _seen(store),
+            "store": self.store.fingerprint,
+            "labels and split": _seen(self.store),
             "backbones": list(self.space.backbones),
             "weights": [self.hashes[name] for name in self.space.backbones],
             "input sizes": list(self.space.input_sizes),
             "views": self.space.views,
             "epochs": self.space.epochs,
-            "folds": self.folds,
+            "folds": self.options.folds,
             "seed": self.space.seed,
             "form of the search": _FORM,
         }
 
 
-def tune(
-    store: str | Path,
-    out: str | Path,
-    *,
-    trials: int = 100,
-    timeout: float | None = None,
-    epochs: int = 20,
-    folds: int = 1,
-    backbones: Sequence[str] = (),
-    input_sizes: Sequence[int] = (0,),
-    views: int = 0,
-    seed: int = 0,
-    command: str = "",
-    progress: Progress = silent,
-) -> Run:
-    """Search for a recipe: try heads and trainings on cached features, scored where the test part has no say.
-
-    Parameters
-    ----------
-    store
-        A store of `ingest`.
-    out
-        The folder to make; one of an earlier search is gone on with.
-    trials
-        How many in all.
-    timeout
-        Seconds after which no further trial begins.
-    epochs
-        Of each trial.
-    folds
-        1: a trial is scored on the validation part. K: K-fold cross-validation of train and validation together.
-    backbones
-        Names to choose among; by default those whose weights are on this machine.
-    input_sizes
-        Pixels to choose among; 0 is the backbone's own.
-    views
-        Altered views that a trial may train with; 0 leaves augmentation out of the search.
-    seed
-        Of the search and of each training.
-    command, progress
-        As for `train`.
+def plan(options: TuneOptions) -> Plan:
+    """Check the options; open the store and look for weights, before seconds go into loading Keras.
 
     Raises
     ------
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    started, folder = time.monotonic(), Path(out)
-    plan = check(store, out, trials=trials, timeout=timeout, epochs=epochs, folds=folds, backbones=backbones, input_sizes=input_sizes, views=views, seed=seed)  # fmt: skip
-    until = float("inf") if timeout is None else started + timeout
-    with Store(store) as opened:
-        folder.mkdir(parents=True, exist_ok=True)
-        begun = study.open_search(folder / STUDY, plan.space, plan.about(opened))
-        material = _material(opened, plan, progress)
-        interrupted = _search(begun, plan, material, opened.group, until, progress)
-        progress("Writing the page", 0, 1, "")
-        done = Searched(
-            store=opened,
-            space=plan.space,
-            folds=plan.folds,
-            asked=plan.trials,
-            tried=begun.tried(),
-            importances=begun.importances(),
-            scored=sum(len(fold.validation) for fold in material.folds),
-            interrupted=interrupted,
-            folder=folder,
-            command=command,
-        )
-        results = tuned_folder.write(done)
-    progress("Writing the page", 1, 1, "")
-    return Run(folder, results)
+    started, folder = time.monotonic(), Path(options.out)
+    study.check_installed()
+    _check_ranges(options)
+    is_there = (folder / STUDY).is_file()
+    if not is_there:
+        _check_new(folder)
+        checks.check_out(folder, overwrite=False)
+    here = {str(row["name"]): str(row["sha256"]) for row in weights.listing() if row["present"] != "no"}
+    names = _distinct([_named(name, here) for name in options.backbones] or list(here))
+    space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
+    planned = Plan(
+        options=options, store=Store(options.store), space=space, hashes=here, folder=folder, started=started
+    )
+    _inner_folds(planned)
+    if is_there and not options.overwrite:
+        study.open_study(folder / STUDY, space, planned.about)
+    return planned
 
 
-def check(
-    store: str | Path,
-    out: str | Path,
-    *,
-    trials: int = 100,
-    timeout: float | None = None,
-    epochs: int = 20,
-    folds: int = 1,
-    backbones: Sequence[str] = (),
-    input_sizes: Sequence[int] = (0,),
-    views: int = 0,
-    seed: int = 0,
-) -> Plan:
-    """Find what is wrong before seconds go into loading Keras, and plan the search; see `tune`.
+def _check_ranges(options: TuneOptions) -> None:
+    for name, value, low, high in (
+        ("--trials", options.trials, 1, _MOST),
+        ("--epochs", options.epochs, 1, 10_000),
+        ("--folds", options.folds, 1, 20),
+        ("--views", options.views, 0, 1000),
+        ("--timeout", options.timeout or 0, 0, float("inf")),
+        *(("--input-sizes", size, 32 if size else 0, 2048) for size in options.input_sizes),
+    ):
+        checks.check_range(name, value, low, high)
+    checks.check_seed(options.seed)
+
+
+def run(plan: Plan) -> TuneRun:
+    """Encode once, try until all is tried or the time is over, and write the folder; Ctrl-C keeps what is done.
 
     Raises
     ------
-    PlainfilmError
-        As `tune` would.
+    UsageError
+        Another search is running in the folder.
+    RecipeError
+        All trials diverged.
     """
-    study.check_installed()
-    for name, value, least, most in (
-        ("--trials", trials, 1, _MOST),
-        ("--epochs", epochs, 1, 10_000),
-        ("--folds", folds, 1, 20),
-        ("--views", views, 0, 1000),
-        ("--seed", seed, 0, 2**31 - 1),
-        ("--timeout", timeout or 0, 0, float("inf")),
-        *(("--input-sizes", size, 32 if size else 0, 2048) for size in input_sizes),
-    ):
-        if not least <= value <= most:
-            raise UsageError(
-                f"Expected {name} from {least:,} to {most:,}; received {value:,}. Set it within that range."
-            )
-    folder = Path(out)
-    if not (folder / STUDY).is_file():
-        _check_new(folder)
-        pipeline.check(store, out, [], {})
-    here = {str(row["name"]): str(row["sha256"]) for row in weights.listing() if row["present"] != "no"}
-    names = _distinct([_named(name, here) for name in backbones] or list(here))
-    space = Space(backbones=names, input_sizes=_distinct(input_sizes), views=views, epochs=epochs, seed=seed)
-    plan = Plan(space=space, folds=folds, trials=trials, hashes=here)
-    with Store(store) as opened:
-        _inner_folds(opened, plan)
-        if (folder / STUDY).is_file():
-            study.open_search(folder / STUDY, space, plan.about(opened))
-    return plan
+    options, progress = plan.options, plan.options.progress
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with plan.store as store, locked(plan.folder):
+        if options.overwrite:
+            _remove_search(plan.folder)
+        begun = study.open_study(plan.folder / STUDY, plan.space, plan.about)
+        material = _material(plan)
+        interrupted = _search(begun, plan, material)
+        progress("Writing the page", 0, 1, "")
+        summary = summarise(
+            begun.results(),
+            begun.importances(),
+            plan.space,
+            store=store,
+            folder=plan.folder,
+            asked=options.trials,
+            scored=ScoredRows(radiographs=sum(len(fold.validation) for fold in material.folds), folds=options.folds),
+            interrupted=interrupted,
+        )
+        report.write(plan.folder, summary, command=options.command)
+    progress("Writing the page", 1, 1, "")
+    return TuneRun(plan.folder, documents.plain(summary.result), summary.result)
+
+
+def _remove_search(folder: Path) -> None:
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "figures", ignore_errors=True)
 
 
 def _check_new(folder: Path) -> None:
@@ -200,41 +174,43 @@ def _named(name: str, here: Mapping[str, str]) -> str:
     return name
 
 
-def _distinct(values: Sequence[Any]) -> tuple[Any, ...]:
+def _distinct(values: Sequence[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
 def _seen(store: Store) -> str:
     """SHA-256 over classes, and over row, label and group of each image in train and validation."""
     digest = hashlib.sha256(repr(store.classes).encode())
-    for part in ("train", "validation"):
-        rows = store.rows(part)
+    for name in ("train", "validation"):
+        rows = store.rows(name)
         for column in (rows, store.labels[rows], store.group[rows]):
             digest.update(np.ascontiguousarray(column, np.int64).tobytes())
     return digest.hexdigest()
 
 
-def _inner_folds(store: Store, plan: Plan) -> list[trials.Fold]:
+def _inner_folds(plan: Plan) -> list[trials.InnerFold]:
+    store = plan.store
     train, validation = store.rows("train"), store.rows("validation")
-    return trials.inner_folds(train, validation, store.labels, store.group, store.classes, folds=plan.folds, seed=plan.space.seed)  # fmt: skip
+    return trials.inner_folds(train, validation, store.labels, store.group, store.classes, folds=plan.options.folds, seed=plan.space.seed)  # fmt: skip
 
 
-def _material(store: Store, plan: Plan, progress: Progress) -> trials.Material:
-    named = positive_class(store.classes)
+def _material(plan: Plan) -> trials.Material:
+    store = plan.store
+    named = checks.positive_class(store.classes)
     positive = store.classes.index(named) if named else 0
     return trials.Material(
-        features={key: _encode(store, key, plan.space, progress) for key in plan.space.encodings()},
+        features={key: _encode(store, key, plan.space, plan.options.progress) for key in plan.space.encodings()},
         labels=store.labels,
-        folds=_inner_folds(store, plan),
+        folds=_inner_folds(plan),
         classes=len(store.classes),
         positive=positive,
         score=partial(scoring.log_losses, positive=positive),
     )
 
 
-def _encode(store: Store, key: Key, space: Space, progress: Progress) -> list[encoder.Features]:
-    """Encode a store by one backbone at one input size, and each altered view of it; or find that in the cache."""
-    name, size = key
+def _encode(store: Store, encoding: Encoding, space: SearchSpace, progress: Progress) -> list[encoder.Features]:
+    """Encode a store by one backbone at one input size, and each augmented view of it; or find that in the cache."""
+    name, size = encoding
     backbone = rows_of_backbones.find(name)
     opened = encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size, input_size=size))
     settings = AugmentationSettings(views=space.views)
@@ -251,27 +227,22 @@ def _encode(store: Store, key: Key, space: Space, progress: Progress) -> list[en
     return features
 
 
-def _search(
-    begun: study.Search,
-    plan: Plan,
-    material: trials.Material,
-    group: NDArray[np.int64],
-    until: float,
-    progress: Progress,
-) -> bool:
+def _search(begun: study.Study, plan: Plan, material: trials.Material) -> bool:
     """Try until all is tried or the time is over; whether Ctrl-C came, which keeps what is done."""
+    options = plan.options
+    until = float("inf") if options.timeout is None else plan.started + options.timeout
 
-    def on_trial(done: Sequence[trials.Tried]) -> None:
+    def on_trial(done: Sequence[TrialResult]) -> None:
         best = study.best(done)
-        note = f"best: trial {best.number}, validation log loss {best.score:.4f}" if best else ""
-        progress("Searching", len(done), max(plan.trials, len(done)), note)
+        note = f"best: trial {best.number}, validation log loss {best.log_loss:.4f}" if best else ""
+        options.progress("Searching", len(done), max(options.trials, len(done)), note)
 
-    try_one = partial(_try, space=plan.space, material=material, group=group)
+    try_one = partial(_try, space=plan.space, material=material, group=plan.store.group)
     gc.freeze()  # collecting what a trial leaves need not go over all of TensorFlow: measured 0.4 s a trial
     try:
-        begun.run(try_one, trials=plan.trials, until=until, on_trial=on_trial)
+        begun.run(try_one, trials=options.trials, until=until, on_trial=on_trial)
     except KeyboardInterrupt:
-        if study.best(begun.tried()) is None:
+        if study.best(begun.results()) is None:
             raise
         return True
     finally:
@@ -280,15 +251,20 @@ def _search(
 
 
 def _try(
-    trial: Trial, chosen: Mapping[str, Any], *, space: Space, material: trials.Material, group: NDArray[np.int64]
-) -> dict[str, Any]:
+    trial: Trial,
+    chosen: Mapping[str, Choice],
+    *,
+    space: SearchSpace,
+    material: trials.Material,
+    group: NDArray[np.int64],
+) -> trials.Scored:
     import keras
 
     try:
         ended = trials.attempt(trial, space, chosen, material)
     finally:
         keras.backend.clear_session()  # or each trial's graphs stay in memory
-    labels = material.labels[ended.rows]
-    found = scoring.score(ended.losses, ended.logits, labels, group[ended.rows], positive=material.positive)
-    values = dataclasses.asdict(found)
-    return {"score": values.pop("loss"), "kept": list(ended.epochs), **values}
+    return scoring.score(ended, material.labels, group, positive=material.positive)
+
+
+tune = verb(TuneOptions, plan, run)

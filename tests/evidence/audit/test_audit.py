@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
+import plainfilm
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit
-from plainfilm.workflows import pipeline
+from plainfilm.results import documents
 
 
 class Coarse:
@@ -29,7 +30,7 @@ def cache(tmp_path_factory):
 
 def _store(folder, shortcut, n=120):
     phantom.write_phantoms(folder / "films", n=n, seed=4, shortcut=shortcut)
-    pipeline.ingest(folder / "films", folder / "s.h5", seed=0)
+    plainfilm.ingest(folder / "films", folder / "s.h5", seed=0)
     return Store(folder / "s.h5")
 
 
@@ -40,7 +41,7 @@ def bordered(tmp_path_factory):
 
 
 def test_a_planted_border_is_caught_and_named(bordered):
-    found = audit(bordered, Coarse())
+    found = audit(bordered, Coarse()).result
     assert found.verdict == "not to be believed"
     assert found.cues == ("border",)
     assert found.sentence.startswith("A classifier that never sees the lungs")
@@ -49,10 +50,10 @@ def test_a_planted_border_is_caught_and_named(bordered):
 @pytest.mark.slow
 def test_clean_phantoms_raise_no_alarm(tmp_path):
     with _store(tmp_path, None) as store:
-        found = audit(store, Coarse())
+        found = audit(store, Coarse()).result
     assert found.verdict == "no shortcut found"
     assert not found.reasons
-    assert {probe.name for probe in found.probes} >= {
+    assert found.probes.keys() >= {
         "lungs_hidden",
         "border",
         "corners",
@@ -75,7 +76,7 @@ def test_the_test_part_is_not_looked_at(bordered):
 
 
 def test_the_same_seed_gives_the_same_and_json_holds_it(bordered):
-    one, two = (audit(bordered, Coarse(), seed=1).as_dict() for _ in range(2))
+    one, two = (documents.plain(audit(bordered, Coarse(), seed=1).result) for _ in range(2))
     one.pop("seconds")
     two.pop("seconds")
     assert json.dumps(one) == json.dumps(two)
@@ -84,7 +85,7 @@ def test_the_same_seed_gives_the_same_and_json_holds_it(bordered):
 
 def test_ten_images_cannot_be_examined_and_nothing_counts_as_passed(tmp_path):
     with _store(tmp_path, "border", n=24) as store:
-        found = audit(store, Coarse())
+        found = audit(store, Coarse()).result
     assert not found.probes
     assert "probes" in {each.check for each in found.not_run}
     assert "Nothing could be examined" in found.sentence

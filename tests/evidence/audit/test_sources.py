@@ -40,7 +40,7 @@ def test_one_source_a_class_cannot_be_left_out_and_says_so():
     found, not_run = sources.examine(_made(source, labels, shortcut=True), labels, source, np.arange(80), CLASSES)
     assert not found.left_out
     assert "second hospital" in next(each.reason for each in not_run if each.check == "Leave one source out")
-    assert found.table.tolist() == [[0, 40], [40, 0]]
+    assert found.table == ((0, 40), (40, 0))
 
 
 def test_a_signal_travels_and_a_shortcut_does_not():

@@ -1,18 +1,19 @@
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import verdict
-from plainfilm.evidence.audit.results import LeftOut, Probe, Reason
-from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.evidence.audit.findings import ProbeFinding
+from plainfilm.results.audit import LeftOut, Probe, Reason
+from plainfilm.results.estimate import Estimate
 
 YOURS = Estimate(0.99, 0.97, 1.0)
 
 
-def _probe(name, surely, *, sees="no lungs", cue="", value=None):
+def _probe(name, surely, *, sees="no lungs", cue="", value=None, title=None):
     value = min(surely + 0.05, 1) if value is None else value
-    return Probe(name=name, title=name, sees=sees, auroc=Estimate(value, surely, 1), n=100, surely=surely, cue=cue)
+    result = Probe(title=title or name, sees=sees, auroc=Estimate(value, surely, 1), n=100)
+    return ProbeFinding(name=name, result=result, surely=surely, cue=cue)
 
 
 def _said(*probes, left_out=(), leak=None):
@@ -67,8 +68,8 @@ def test_a_corner_tag_is_named_where_the_strips_between_the_corners_tell_nothing
 
 def test_a_source_left_out_speaks_only_where_the_intervals_part():
     far = LeftOut(sources=("B",), recombined=False, auroc=Estimate(0.6, 0.5, 0.7), n=90)
-    near = dataclasses.replace(far, auroc=Estimate(0.9, 0.8, 0.96))
-    wide = dataclasses.replace(far, auroc=Estimate(0.6, 0.3, 0.98))
+    near = replace(far, auroc=Estimate(0.9, 0.8, 0.96))
+    wide = replace(far, auroc=Estimate(0.6, 0.3, 0.98))
     assert [_said(left_out=[one])[0] for one in (far, near, wide)] == [
         "not to be believed",
         "shortcut possible",
@@ -165,10 +166,10 @@ def test_what_sees_lungs_or_is_not_sure_names_no_cue():
 
 def test_each_kind_of_reason_says_all_of_itself():
     probes = [
-        dataclasses.replace(_probe("lungs_hidden", 0.95, value=0.97), title="Lungs blacked out"),
-        dataclasses.replace(_probe("frame", 0.9, value=0.93, cue="border"), title="Frame"),
-        dataclasses.replace(_probe("patient", 0.7, value=0.72, sees="no image"), title="Patient"),
-        dataclasses.replace(_probe("file", 0.65, value=0.67, sees="no image"), title="File format"),
+        _probe("lungs_hidden", 0.95, value=0.97, title="Lungs blacked out"),
+        _probe("frame", 0.9, value=0.93, cue="border", title="Frame"),
+        _probe("patient", 0.7, value=0.72, sees="no image", title="Patient"),
+        _probe("file", 0.65, value=0.67, sees="no image", title="File format"),
     ]
     left_out = LeftOut(sources=("B", "C"), recombined=False, auroc=Estimate(0.6, 0.5, 0.7), n=90)
     blind, left, shortcut, leak = verdict.reasons(
@@ -187,7 +188,9 @@ def test_each_kind_of_reason_says_all_of_itself():
         rule="leave-one-source-out",
         verdict="not to be believed",
         sentence="Trained without B and C, it reaches AUC 0.60 there (at most 0.70); with every source 0.99. It does not travel.",
+        also=None,
         advice="Add more sources that have every class, and believe the number on a source left out.",
+        cue=None,
     )
     assert shortcut == Reason(
         rule="no-image: Patient",
@@ -196,11 +199,13 @@ def test_each_kind_of_reason_says_all_of_itself():
         "Part of what you measured may not be disease.",
         advice="Add patients of each class of the same age, sex and view.",
         also="Others of the kind: file format 0.67.",
+        cue=None,
     )
     assert leak == Reason(
         rule="leak",
         verdict="shortcut possible",
         sentence="3,400 images of 1,200 patients or duplicates stand in more than one part of the given split. Part of the number is memory.",
+        also=None,
         advice="Ingest again with --resplit.",
         cue="leak",
     )
@@ -214,7 +219,7 @@ def test_each_kind_of_reason_says_all_of_itself():
     ],
 )  # fmt: skip
 def test_the_advice_fits_what_was_read(name, title, advice):
-    (reason,) = _said(dataclasses.replace(_probe(name, 0.95, sees="no image"), title=title))[1]
+    (reason,) = _said(_probe(name, 0.95, sees="no image", title=title))[1]
     assert reason.advice == advice
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.evaluation.source_baseline import SourceRule, source_rule, worth
-from plainfilm.evidence.statistics.intervals import Estimate, wilson
+from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.results.estimate import Estimate
 
 CLASSES = ("COVID", "NORMAL", "OTHER")
 

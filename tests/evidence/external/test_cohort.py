@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_elsewhere import OWN, pictures, write_bundle, write_store
+from made_external import OWN, pictures, write_bundle, write_store
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external import cohort
-from plainfilm.evidence.external.cohort import SAME_FILE, SAME_FILM, SAME_PATIENT, match_labels
-from plainfilm.evidence.external.training_fingerprints import Seen
+from plainfilm.evidence.external.cohort import SAME_FILE, SAME_IMAGE, SAME_PATIENT, match_labels
+from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
+from plainfilm.results import documents
 
 CLASSES = ("empty", "square")
 TRAINED = np.arange(30) % 2
@@ -21,7 +22,7 @@ TRAINED = np.arange(30) % 2
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("asking")
+    made = tmp_path_factory.mktemp("cohort")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
         yield made
@@ -29,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    """The store that the bundle was made from: six of thirty films are its test part."""
+    """The store that the bundle was made from: six of thirty films are its test set."""
     split = np.array(["train", "train", "train", "validation", "test"])[np.arange(30) % 5]
     return write_store(folder / "trained.h5", pictures(TRAINED, seed=1), 1 - TRAINED, split=split)
 
@@ -37,12 +38,12 @@ def trained(folder):
 @pytest.fixture(scope="module")
 def bundle(folder, trained):
     with Store(trained) as store:
-        return write_bundle(folder / "b.plainfilm", folder, seen=Seen.of(store).to_bytes(), data_fingerprint=store.fingerprint)  # fmt: skip
+        return write_bundle(folder / "b.plainfilm", folder, seen=TrainingFingerprints.of(store).to_bytes(), data_fingerprint=store.fingerprint)  # fmt: skip
 
 
-def chosen(path, bundle, mapping=None):
+def selected_of(path, bundle, mapping=None):
     with Store(path) as store:
-        return cohort.choose(store, bundle, cohort.labels_of(store, bundle, mapping or {}))
+        return cohort.select(store, bundle, cohort.map_store(store, bundle, mapping or {}))
 
 
 # Labels
@@ -100,7 +101,7 @@ def entry(name, label):
 
 def test_entries_get_the_classes_names_and_the_others_are_counted(bundle):
     listed = [entry("1", "box"), entry("2", "empty"), entry("3", "cat"), entry("4", None), entry("5", "cat")]
-    kept, labels = cohort.entries(Catalog(tuple(listed), (), "classes"), bundle, {"box": "square"})
+    kept, labels = cohort.map_catalog(Catalog(tuple(listed), (), "classes"), bundle, {"box": "square"})
     assert [(e.name, e.label) for e in kept] == [("1", "square"), ("2", "empty")]
     assert labels.stands_for == {"box": "square", "empty": "empty"}
     assert labels.left_out == {"cat": 2, "": 1}
@@ -114,13 +115,13 @@ def test_rows_bear_the_models_numbers_and_what_stands_for_nothing_is_left_out(fo
     truth = np.arange(12) % 2
     labels = np.array([2, 0, 1, 0, -1, 0, 2, 0, 1, 0, 2, -1])  # box, cat, void
     path = write_store(folder / "named.h5", pictures(truth, seed=5), labels, classes=("box", "cat", "void"))
-    asked = chosen(path, bundle, {"box": "square", "void": "empty"})
-    assert asked.rows.tolist() == [0, 1, 3, 5, 6, 7, 9, 10]
+    selected = selected_of(path, bundle, {"box": "square", "void": "empty"})
+    assert selected.rows.tolist() == [0, 1, 3, 5, 6, 7, 9, 10]
     named = ["empty", "square", "square", "square", "empty", "square", "square", "empty"]
-    assert [CLASSES[k] for k in asked.classes] == named
-    assert asked.labels.left_out == {"cat": 2, "": 2}
-    assert not asked.is_own
-    assert asked.overlap.as_dict()["found"] == 0
+    assert [CLASSES[k] for k in selected.classes] == named
+    assert selected.labels.left_out == {"cat": 2, "": 2}
+    assert not selected.is_own
+    assert selected.overlap.counts.found == 0
 
 
 @pytest.mark.parametrize(("size", "fit"), [(32, "stretch"), (64, "pad")])
@@ -128,7 +129,7 @@ def test_a_store_prepared_otherwise_is_refused(folder, bundle, size, fit):
     images = pictures(np.arange(6) % 2, seed=6)[:, :size, :size]
     path = write_store(folder / f"{size}{fit}.h5", np.ascontiguousarray(images), np.arange(6) % 2, fit=fit)
     with pytest.raises(UsageError, match=rf"64 px, stretch.*received {size} px, {fit}.*--size 64 --fit stretch"):
-        chosen(path, bundle)
+        selected_of(path, bundle)
 
 
 # What was seen
@@ -145,43 +146,43 @@ def test_what_the_model_was_made_from_is_left_out_and_so_are_its_patients(folder
     group = np.arange(20)
     group[11] = group[8]
     path = write_store(folder / "mixed.h5", images, 1 - truth, sha256=np.array(digests), group=group)
-    asked = chosen(path, bundle)
-    assert dict(zip(asked.overlap.rows.tolist(), asked.overlap.why, strict=True)) == {
+    selected = selected_of(path, bundle)
+    assert dict(zip(selected.overlap.rows.tolist(), selected.overlap.reasons, strict=True)) == {
         3: SAME_FILE,
-        8: SAME_FILM,
+        8: SAME_IMAGE,
         11: SAME_PATIENT,
     }
-    assert asked.rows.tolist() == [k for k in range(20) if k not in {3, 8, 11}]
-    told = asked.overlap.as_dict()
-    assert (told["searched"], told["found"], told["same_file"], told["same_film"], told["same_patient"]) == (True, 3, 1, 1, 1)  # fmt: skip
+    assert selected.rows.tolist() == [k for k in range(20) if k not in {3, 8, 11}]
+    told = selected.overlap.counts
+    assert (told.searched, told.found, told.same_file, told.same_film, told.same_patient) == (True, 3, 1, 1, 1)
 
 
-def test_of_its_own_store_only_the_test_part_is_asked(trained, bundle):
-    asked = chosen(trained, bundle)
-    assert asked.is_own
-    assert asked.rows.tolist() == [4, 9, 14, 19, 24, 29]
-    assert not asked.overlap.as_dict()["searched"]
+def test_of_its_own_store_only_the_test_set_is_selected(trained, bundle):
+    selected = selected_of(trained, bundle)
+    assert selected.is_own
+    assert selected.rows.tolist() == [4, 9, 14, 19, 24, 29]
+    assert not selected.overlap.counts.searched
 
 
 def test_its_own_store_split_otherwise_gives_the_same_rows(folder, trained, bundle):
     path = write_store(folder / "resplit.h5", pictures(TRAINED, seed=1), 1 - TRAINED)
-    asked = chosen(path, bundle)
-    assert asked.is_own
-    assert asked.rows.tolist() == [4, 9, 14, 19, 24, 29]
+    selected = selected_of(path, bundle)
+    assert selected.is_own
+    assert selected.rows.tolist() == [4, 9, 14, 19, 24, 29]
 
 
-def test_a_folder_of_its_own_images_is_not_taken_for_its_test_part(trained, bundle):
+def test_a_folder_of_its_own_images_is_not_taken_for_its_test_set(trained, bundle):
     with Store(trained) as store:
-        labels = replace(cohort.labels_of(store, bundle, {}), renamed=True)
+        labels = replace(cohort.map_store(store, bundle, {}), renamed=True)
         with pytest.raises(CatalogError, match="received 30, and it was made from all of them"):
-            cohort.choose(store, bundle, labels)
+            cohort.select(store, bundle, labels)
 
 
 def test_a_bundle_that_does_not_say_what_it_has_seen_is_said(folder, trained):
     blind = write_bundle(folder / "blind.plainfilm", folder, seen=b"")
-    asked = chosen(trained, blind)
-    assert len(asked.rows) == 30
-    assert asked.overlap.as_dict() == {
+    selected = selected_of(trained, blind)
+    assert len(selected.rows) == 30
+    assert documents.plain(selected.overlap.counts) == {
         "searched": False,
         "not_searched": "The bundle does not say which images it was made from.",
         "found": 0,
@@ -194,7 +195,7 @@ def test_a_bundle_that_does_not_say_what_it_has_seen_is_said(folder, trained):
 def test_a_damaged_list_is_refused(folder, trained, bundle):
     damaged = write_bundle(folder / "damaged.plainfilm", folder, seen=bundle.seen[:-1])
     with pytest.raises(BundleError, match="the images it was made from"):
-        chosen(trained, damaged)
+        selected_of(trained, damaged)
 
 
 @pytest.mark.parametrize("prepared", [None, 7, {}, {"fit": "tear"}, {"fit": ["stretch"]}])

@@ -6,23 +6,27 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from made_elsewhere import own_metrics, pictures, write_bundle, write_store
+from made_external import own_metrics, pictures, write_bundle, write_store
 from made_networks import encoder_file, head
 from page_reader import Page
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external import cohort, evaluate
+from plainfilm.evidence.external.recalibrated_bundle import recalibrate
+from plainfilm.evidence.external.transportability import METRICS
 from plainfilm.model import bundle as bundles
 from plainfilm.model import classifier
 from plainfilm.model.classifier import Classifier, Decision
-from plainfilm.reporting import evaluate as elsewhere_folder
+from plainfilm.reporting import evaluate as external_folder
+from plainfilm.reporting.evaluate_page import ExternalReport
+from plainfilm.results import documents
 
 EVIL = "<script>alert('x')</script>"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("elsewhere")
+    made = tmp_path_factory.mktemp("external")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
         yield made
@@ -50,8 +54,8 @@ def store(folder, labelled):
 
 
 def examined(store, bundle, mapping=None):
-    asked = cohort.choose(store, bundle, cohort.labels_of(store, bundle, mapping or {}))
-    return evaluate.examine(bundle, asked, evaluate.answer(bundle, asked))
+    selected = cohort.select(store, bundle, cohort.map_store(store, bundle, mapping or {}))
+    return evaluate.evaluate(bundle, selected, evaluate.predict(bundle, selected))
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +63,15 @@ def found(store, bundle):
     return examined(store, bundle)
 
 
-def written(folder, name, bundle, found, **changed):
+def written(folder, name, found, **changed):
     out = folder / name
     out.mkdir()
-    tested = elsewhere_folder.Tested(bundle=bundle, found=found, model="m.plainfilm", data="Harbour", name=name, command="plainfilm evaluate")  # fmt: skip
-    return out, elsewhere_folder.write(out, replace(tested, **changed), started=0.0)
+    report = ExternalReport(evaluation=found, model="m.plainfilm", data="Harbour", folder=name, command="plainfilm evaluate")  # fmt: skip
+    return out, documents.plain(external_folder.write(out, replace(report, **changed), started=0.0))
+
+
+def recalibrated(bundle, found):
+    return recalibrate(bundle, found, found.recalibration, created="2026-01-02T03:04:05+00:00")
 
 
 def table(path):
@@ -77,25 +85,25 @@ def table(path):
 def test_the_metrics_are_those_of_other_hands(found, store, bundle):
     labels = 1 - store.labels  # the model counts "empty" first, the store "square"
     chance = bundle.classifier.predict_proba(store.images(range(80)))[:, 1]
-    assert found.metrics["n"] == 80
-    assert found.metrics["accuracy"]["value"] == pytest.approx(accuracy_score(labels, chance >= 0.5))
-    assert found.metrics["auroc"]["value"] == pytest.approx(roc_auc_score(labels, chance))
-    np.testing.assert_array_equal(found.asked.classes, labels)
+    assert found.external.n == 80
+    assert found.external.accuracy.value == pytest.approx(accuracy_score(labels, chance >= 0.5))
+    assert found.external.auroc.value == pytest.approx(roc_auc_score(labels, chance))
+    np.testing.assert_array_equal(found.cohort.classes, labels)
 
 
 def test_blocks_change_no_answer(found, store, bundle, monkeypatch):
     monkeypatch.setattr(evaluate, "BLOCK", 7)
     steps = []
-    again = evaluate.answer(bundle, found.asked, advance=lambda *step: steps.append(step))
-    np.testing.assert_allclose(again.scores.probabilities, found.answers.scores.probabilities, atol=1e-6)
-    np.testing.assert_array_equal(again.level, found.answers.level)
+    again = evaluate.predict(bundle, found.cohort, advance=lambda *step: steps.append(step))
+    np.testing.assert_allclose(again.scores.probabilities, found.predictions.scores.probabilities, atol=1e-6)
+    np.testing.assert_array_equal(again.level, found.predictions.level)
     assert steps[0] == (0, 80)
     assert steps[-1] == (80, 80)
 
 
 def test_log_odds_and_probabilities_are_the_same_thing(found):
-    odds = found.answers.log_odds
-    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), found.answers.scores.probabilities[:, 1], atol=1e-9)
+    odds = found.predictions.log_odds
+    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), found.predictions.scores.probabilities[:, 1], atol=1e-9)
 
 
 @pytest.mark.parametrize(("outputs", "positive"), [(1, "square"), (1, "empty"), (2, "square"), (2, "empty")])
@@ -114,13 +122,14 @@ def test_there_are_no_log_odds_with_three_classes():
 # What is said
 
 
-def test_the_drop_is_its_own_test_part_less_this(found):
+def test_the_drop_is_its_own_test_set_less_this(found):
     own = own_metrics()
-    for name, drop in found.travel.drop.items():
-        assert drop.value == pytest.approx(own[name]["value"] - found.metrics[name]["value"])
+    for name in METRICS:
+        drop = getattr(found.drop, name)
+        assert drop.value == pytest.approx(own[name]["value"] - getattr(found.external, name).value)
         assert drop.low < drop.value < drop.high
-    assert found.travel.verdict == "travels in part"
-    assert found.level == "caution"
+    assert found.transportability.verdict == "travels in part"
+    assert found.transportability.level == "caution"
 
 
 def test_a_class_that_is_missing_leaves_metrics_undefined_and_is_said(folder, bundle):
@@ -128,8 +137,8 @@ def test_a_class_that_is_missing_leaves_metrics_undefined_and_is_said(folder, bu
     path = write_store(folder / "one.h5", pictures(truth, seed=8), np.zeros(30, int), classes=("square",))
     with Store(path) as store:
         found = examined(store, bundle)
-        out, metrics = written(folder, "one", bundle, found)
-    assert found.missing == ["empty"]
+        out, metrics = written(folder, "one", found)
+    assert found.missing == ("empty",)
     assert metrics["missing_classes"] == ["empty"]
     for name in ("specificity", "auroc", "auprc", "ppv", "npv", "f1"):
         assert metrics["splits"]["external"][name] == {"value": None, "low": None, "high": None}
@@ -152,10 +161,10 @@ def test_sources_that_tell_the_label_are_said_even_where_the_number_is_high(fold
         told = examined(store, bundle)
     with Store(mixed) as store:
         fine = examined(store, bundle)
-    assert told.travel.verdict == fine.travel.verdict == "travels"
-    assert "knowing only which source an image came from gives 100.0 %" in told.source_tells
-    assert (told.level, fine.level) == ("caution", "none")
-    assert fine.source_tells == ""
+    assert told.transportability.verdict == fine.transportability.verdict == "travels"
+    assert "knowing only which source an image came from gives 100.0 %" in told.sources.sentence
+    assert (told.transportability.level, fine.transportability.level) == ("caution", "none")
+    assert fine.sources.sentence is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -165,42 +174,42 @@ def test_many_small_sources_do_not_seem_to_tell_the_label(folder, bundle, seed):
     truth = rng.permutation(np.arange(60) % 2)
     source = np.array([f"s{k // 3}" for k in range(60)])
     with Store(write_store(folder / f"many{seed}.h5", pictures(truth, seed=11), 1 - truth, source=source)) as store:
-        assert examined(store, bundle).source_tells == ""
+        assert examined(store, bundle).sources.sentence is None
 
 
-def test_strangers_are_refused_and_the_metrics_without_them_are_given(folder, bundle, labelled):
+def test_outliers_are_refused_and_the_metrics_without_them_are_given(folder, bundle, labelled):
     truth, _ = labelled
     images = pictures(truth, seed=12)
     images[:8] = 255 - images[:8]
     images[8:12] = 128
-    with Store(write_store(folder / "strange.h5", images, 1 - truth)) as store:
+    with Store(write_store(folder / "outliers.h5", images, 1 - truth)) as store:
         found = examined(store, bundle)
-    strange = found.strange
-    refused = found.answers.level == "refused"
+    outliers = found.outliers
+    refused = found.predictions.level == "refused"
     assert refused[:12].all()
-    assert strange.refused.value == pytest.approx(refused.mean())
-    assert strange.without_refused["n"] == 80 - refused.sum()
+    assert outliers.refused.value == pytest.approx(refused.mean())
+    assert outliers.without_refused.n == 80 - refused.sum()
     kept = ~refused
-    right = found.decision.predict(found.answers.scores.probabilities)[kept] == found.asked.classes[kept]
-    assert strange.without_refused["accuracy"]["value"] == pytest.approx(right.mean())
-    assert strange.reasons["hardly any contrast: an empty frame"] == 4
-    assert strange.own is None
+    right = found.decision.predict(found.predictions.scores.probabilities)[kept] == found.cohort.classes[kept]
+    assert outliers.without_refused.accuracy.value == pytest.approx(right.mean())
+    assert outliers.reasons["hardly any contrast: an empty frame"] == 4
+    assert outliers.own is None
 
 
 def test_those_flagged_stay_among_those_not_refused(found, bundle):
     level = np.array(["ok", "flagged", "refused", "ok"] * 20)
-    answers = replace(found.answers, level=level, reason=np.where(level == "ok", "", "odd"))
-    strange = evaluate.examine(bundle, found.asked, answers).strange
-    assert (strange.refused.value, strange.flagged.value) == (0.25, 0.25)
-    assert strange.without_refused["n"] == 60
-    assert strange.reasons == {"odd": 40}
+    predictions = replace(found.predictions, level=level, reason=np.where(level == "ok", "", "odd"))
+    outliers = evaluate.evaluate(bundle, found.cohort, predictions).outliers
+    assert (outliers.refused.value, outliers.flagged.value) == (0.25, 0.25)
+    assert outliers.without_refused.n == 60
+    assert outliers.reasons == {"odd": 40}
 
 
 def test_a_bundle_without_a_detector_says_so(folder, bundle, store):
     blind = replace(bundle, outliers=b"")
     found = examined(store, blind)
-    assert found.strange is None
-    out, metrics = written(folder, "blind", blind, found)
+    assert found.outliers is None
+    out, metrics = written(folder, "blind", found)
     assert metrics["outliers"] is None
     assert "no outlier detector" in Page((out / "report.html").read_text()).text
 
@@ -217,8 +226,8 @@ def test_a_bundle_without_a_detector_says_so(folder, bundle, store):
     ],
 )
 def test_damaged_metrics_of_a_bundle_are_refused(bundle, metrics):
-    with pytest.raises(BundleError, match="how it did on its own test part"):
-        evaluate.internal(replace(bundle, metrics=metrics))
+    with pytest.raises(BundleError, match="how it did on its own test set"):
+        evaluate.internal_metrics(replace(bundle, metrics=metrics))
 
 
 def test_a_damaged_detector_is_refused(bundle, store):
@@ -230,10 +239,10 @@ def test_a_damaged_detector_is_refused(bundle, store):
 
 
 def test_the_folder_holds_what_the_documents_say(folder, bundle, found, store):
-    out, metrics = written(folder, "whole", bundle, found)
+    out, metrics = written(folder, "whole", found)
     assert sorted(path.name for path in out.iterdir()) == ["figures", "metrics.json", "predictions.csv", "report.html"]
     assert json.loads((out / "metrics.json").read_text()) == metrics
-    keys = "classes positive threshold travels splits internal drop overlap left_out stands_for missing_classes sources outliers recalibration subgroups utility data model versions seconds"  # fmt: skip
+    keys = "format version classes positive threshold travels splits internal drop overlap left_out stands_for missing_classes sources outliers recalibration subgroups utility data model versions seconds"  # fmt: skip
     assert set(metrics) == set(keys.split())
     assert set(metrics["splits"]) == {"external"}
     rows = table(out / "predictions.csv")
@@ -244,12 +253,12 @@ def test_the_folder_holds_what_the_documents_say(folder, bundle, found, store):
 
 
 def test_the_page_says_where_it_was_tested_and_every_number(folder, bundle, found):
-    out, metrics = written(folder, "page", bundle, found)
+    out, metrics = written(folder, "page", found)
     html = (out / "report.html").read_text()
     page = Page(html)
     assert page.crossed == [] == page.open
     assert metrics["travels"]["sentence"] in page.text
-    assert "Travels in part" in page.text
+    assert "Partly drops" in page.text
     assert "Research use only" in page.text
     assert page.text.index("Where it was tested") < page.text.index("Confusion matrix")
     for count in np.ravel(metrics["splits"]["external"]["confusion_matrix"]):
@@ -268,7 +277,7 @@ def test_what_users_wrote_stays_text_on_the_page(folder, bundle, labelled):
     path = write_store(folder / "evil.h5", pictures(truth, seed=13), np.where(np.arange(80) < 70, 1 - truth, 2),
                        classes=("square", "empty", EVIL), file=files, source=np.array([EVIL, "b"])[truth])  # fmt: skip
     with Store(path) as store:
-        out, _ = written(folder, "evil", bundle, examined(store, bundle), data=EVIL, model=EVIL, command=EVIL)
+        out, _ = written(folder, "evil", examined(store, bundle), data=EVIL, model=EVIL, command=EVIL)
     html = (out / "report.html").read_text()
     assert "<script" not in html
     assert Page(html).text.count("alert(") > 5
@@ -286,9 +295,9 @@ def test_with_three_classes_everything_but_recalibration_is_told(folder):
         write_store(folder / "three.h5", pictures(truth == 0, seed=14), truth, classes=("a", "b", "c"))
     ) as store:
         found = examined(store, three)
-        out, metrics = written(folder, "three", three, found)
-        with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
-            written(folder, "three again", three, found, recalibrate=True)
+        out, metrics = written(folder, "three", found)
+    with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+        evaluate.check_recalibration(decision)
     assert set(metrics["splits"]["external"]["per_class"]) == {"a", "b", "c"}
     assert (metrics["positive"], metrics["threshold"]) == (None, None)
     assert metrics["recalibration"]["offered"] is False
@@ -300,7 +309,7 @@ def test_with_three_classes_everything_but_recalibration_is_told(folder):
 
 
 def test_the_second_bundle_gives_the_same_answers_and_probabilities_that_fit(folder, bundle, found, store):
-    out, metrics = written(folder, "twice", bundle, found, recalibrate=True)
+    out, metrics = written(folder, "twice", found, recalibrated=recalibrated(bundle, found))
     second = bundles.load(out / "recalibrated.plainfilm")
     images = store.images(range(80))
     assert second.classifier.predict(images) == bundle.classifier.predict(images)
@@ -319,12 +328,12 @@ def test_the_second_bundle_gives_the_same_answers_and_probabilities_that_fit(fol
 
 
 def test_recalibrating_twice_adds_up(folder, bundle, found, store):
-    out, _ = written(folder, "first", bundle, found, recalibrate=True)
+    out, _ = written(folder, "first", found, recalibrated=recalibrated(bundle, found))
     second = bundles.load(out / "recalibrated.plainfilm")
     again = examined(store, second)
     assert again.recalibration.shift == pytest.approx(0, abs=1e-6)
-    assert again.metrics["confusion_matrix"] == found.metrics["confusion_matrix"]
-    assert again.metrics["auroc"]["value"] == pytest.approx(found.metrics["auroc"]["value"])
+    assert again.external.confusion_matrix == found.external.confusion_matrix
+    assert again.external.auroc.value == pytest.approx(found.external.auroc.value)
 
 
 def test_what_was_added_before_is_kept(folder, bundle, store):
@@ -332,16 +341,18 @@ def test_what_was_added_before_is_kept(folder, bundle, store):
     shifted = write_bundle(
         folder / "shifted.plainfilm", folder, classifier=Classifier(bundle.classifier.network, moved)
     )
-    out, metrics = written(folder, "added", shifted, examined(store, shifted), recalibrate=True)
+    again = examined(store, shifted)
+    out, metrics = written(folder, "added", again, recalibrated=recalibrated(shifted, again))
     second = bundles.load(out / "recalibrated.plainfilm")
     assert second.classifier.decision.shift == pytest.approx(1.5 + metrics["recalibration"]["shift"])
     assert second.classifier.predict_proba(store.images(range(80)))[:, 1].mean() == pytest.approx(1 - store.labels.mean())  # fmt: skip
 
 
-def test_nothing_is_written_where_nothing_can_be_fitted(folder, bundle):
+def test_recalibration_is_refused_where_nothing_can_be_fitted(folder, bundle):
     truth = np.arange(30) % 6 == 0
     with Store(write_store(folder / "few.h5", pictures(truth, seed=15), 1 - truth)) as store:
         found = examined(store, bundle)
         with pytest.raises(CatalogError, match="10 patients or unrelated images of each class; there are 5"):
-            written(folder, "few", bundle, found, recalibrate=True)
-    assert not (folder / "few" / "recalibrated.plainfilm").exists()
+            evaluate.check_recalibration(found.decision, ["square"] * 5 + ["empty"] * 25, store.group)
+    assert found.recalibration is None
+    assert found.no_recalibration.startswith("It needs 10 patients")

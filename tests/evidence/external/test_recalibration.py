@@ -7,6 +7,7 @@ from scipy.special import expit, log_expit
 
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.recalibration import fit_shift, measure, moved_threshold, why_not
+from plainfilm.results import documents
 
 
 def drawn(n=400, *, shift=0.0, seed=0, spread=1.5):
@@ -103,10 +104,12 @@ def test_a_threshold_that_calls_all_or_none_stays(threshold):
     assert moved_threshold(threshold, -3.0) == threshold
 
 
-def test_json_holds_numbers_and_a_sentence():
+def test_what_is_written_holds_numbers_and_a_sentence():
     odds, labels = drawn(100, shift=1.0)
-    told = measure(odds, labels, positive="COVID", threshold=0.4, group=np.arange(100)).as_dict()
-    assert told["offered"] is True
-    assert set(told["before"]) == set(told["after"]) == {"brier", "ece", "excess"}
-    assert told["brier_gain"]["low"] <= told["brier_gain"]["value"] <= told["brier_gain"]["high"]
+    told = measure(odds, labels, positive="COVID", threshold=0.4, group=np.arange(100))
+    written = documents.plain(told.result)
+    assert list(written) == ["offered", "shift", "threshold", "helps", "sentence", "before", "after", "brier_gain"]
+    assert set(written["before"]) == set(written["after"]) == {"brier", "ece", "excess"}
+    assert written["sentence"] == told.sentence
+    assert told.gain.low <= told.gain.value <= told.gain.high
     assert recalibration.FOLDS == 10

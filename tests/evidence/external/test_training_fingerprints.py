@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
+import plainfilm
 from plainfilm.data import images, phantom, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence.external import training_fingerprints
-from plainfilm.evidence.external.training_fingerprints import Seen, Signatures
+from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
 
 FILMS = 24
 
@@ -69,33 +70,33 @@ def store(folder, films):
 
 @pytest.fixture(scope="module")
 def made(store):
-    return Seen.of(store)
+    return TrainingFingerprints.of(store)
 
 
 def found(made, path, films):
     with Store(write_store(path, films, digests=[f"other {k}" for k in range(len(films))])) as other:
-        return made.find(other.sha256, Signatures.of(other, np.arange(len(other))))
+        return made.find(other.sha256, ImageHashes.of(other, np.arange(len(other))))
 
 
 def test_copies_in_another_size_brightness_and_compression_are_found_and_other_films_are_not(made, films, folder):
     rng = np.random.default_rng(0)
     copies = [copied(film, rng) for film in films]
     matches = found(made, folder / "copies.h5", copies)
-    assert matches.film.all()
+    assert matches.picture.all()
     assert not matches.file.any()
     assert not found(made, folder / "others.h5", pictures(40, seed=2)).any.any()
 
 
 def test_the_same_file_is_found_by_its_bytes_whatever_it_shows(made, store):
-    nothing = Signatures(hashes=np.zeros(3, np.uint64), details=np.zeros((3, 24), np.uint8))
+    nothing = ImageHashes(hashes=np.zeros(3, np.uint64), details=np.zeros((3, 24), np.uint8))
     matches = made.find(np.array([store.sha256[5], "unknown", store.sha256[0]]), nothing)
     assert matches.file.tolist() == [True, False, True]
-    assert not matches.film.any()
+    assert not matches.picture.any()
 
 
 def test_a_hash_of_the_whole_picture_alone_makes_no_match(made):
-    own = made.signatures
-    other = Signatures(hashes=own.hashes, details=~own.details)
+    own = made.images
+    other = ImageHashes(hashes=own.hashes, details=~own.details)
     assert not made.find(np.array(["x"] * len(made)), other).any.any()
 
 
@@ -104,28 +105,28 @@ def test_a_hash_of_the_whole_picture_alone_makes_no_match(made):
 )
 def test_the_detail_may_differ_in_so_many_bits(made, bits, is_found):
     flips = np.packbits(np.arange(192) < bits)
-    one = Signatures(hashes=made.signatures.hashes[:1], details=made.signatures.details[:1] ^ flips)
-    assert made.find(np.array(["x"]), one).film.tolist() == [is_found]
+    one = ImageHashes(hashes=made.images.hashes[:1], details=made.images.details[:1] ^ flips)
+    assert made.find(np.array(["x"]), one).picture.tolist() == [is_found]
 
 
-def test_the_files_of_the_test_part_are_known_from_the_others(made, store):
-    np.testing.assert_array_equal(made.tested_on(store.sha256), store.split == "test")
-    assert not made.tested_on(np.array(["unknown"])).any()
+def test_the_files_of_the_test_set_are_known_from_the_others(made, store):
+    np.testing.assert_array_equal(made.in_test_set(store.sha256), store.split == "test")
+    assert not made.in_test_set(np.array(["unknown"])).any()
 
 
 def test_what_is_read_again_is_what_was_written(made, store):
-    again = Seen.from_bytes(made.to_bytes())
-    assert again.to_bytes() == made.to_bytes() == Seen.of(store).to_bytes()
+    again = TrainingFingerprints.from_bytes(made.to_bytes())
+    assert again.to_bytes() == made.to_bytes() == TrainingFingerprints.of(store).to_bytes()
     assert len(again) == FILMS
-    np.testing.assert_array_equal(again.tested_on(store.sha256), made.tested_on(store.sha256))
-    assert again.find(store.sha256, again.signatures).file.all()
+    np.testing.assert_array_equal(again.in_test_set(store.sha256), made.in_test_set(store.sha256))
+    assert again.find(store.sha256, again.images).file.all()
 
 
 def test_an_empty_list_finds_nothing():
-    nothing = Signatures(hashes=np.empty(0, np.uint64), details=np.empty((0, 24), np.uint8))
-    empty = Seen(salt=bytes(16), marks=np.empty(0, np.uint64), tests=0, signatures=nothing)
-    again = Seen.from_bytes(empty.to_bytes())
-    one = Signatures(hashes=np.ones(1, np.uint64), details=np.ones((1, 24), np.uint8))
+    nothing = ImageHashes(hashes=np.empty(0, np.uint64), details=np.empty((0, 24), np.uint8))
+    empty = TrainingFingerprints(salt=bytes(16), marks=np.empty(0, np.uint64), tests=0, images=nothing)
+    again = TrainingFingerprints.from_bytes(empty.to_bytes())
+    one = ImageHashes(hashes=np.ones(1, np.uint64), details=np.ones((1, 24), np.uint8))
     assert not again.find(np.array(["x"]), one).any.any()
     assert len(again.find(np.array([], str), nothing).any) == 0
 
@@ -136,7 +137,7 @@ def test_no_hash_of_a_file_stands_in_it_and_two_stores_mark_one_file_differently
         assert str(digest).encode() not in data
         assert bytes.fromhex(str(digest))[:8] not in data
     with Store(write_store(folder / "again.h5", pictures(4, seed=3))) as other:
-        assert not np.isin(Seen.of(other).marks, made.marks).any()
+        assert not np.isin(TrainingFingerprints.of(other).marks, made.marks).any()
         assert set(other.sha256) <= set(store.sha256)
 
 
@@ -156,14 +157,14 @@ def test_damaged_bytes_are_refused(made):
         head.pack(magic, salt, count, count + 1) + body,
     ):
         with pytest.raises(ValueError, match="Expected"):
-            Seen.from_bytes(bad)
+            TrainingFingerprints.from_bytes(bad)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(data):
     for each in (data, training_fingerprints._MAGIC + data):
         try:
-            read = Seen.from_bytes(each)
+            read = TrainingFingerprints.from_bytes(each)
         except ValueError:
             continue
         assert read.to_bytes() == each
@@ -171,22 +172,21 @@ def test_any_bytes_are_refused_or_read(data):
 
 def test_a_long_list_is_searched_a_stretch_at_a_time(made, monkeypatch):
     sha256 = np.array(["x"] * FILMS)
-    whole = made.find(sha256, made.signatures)
+    whole = made.find(sha256, made.images)
     monkeypatch.setattr(training_fingerprints, "_HASHES_AT_ONCE", 1)
-    apart = made.find(sha256, made.signatures)
-    np.testing.assert_array_equal(apart.film, whole.film)
-    assert whole.film.all()
+    apart = made.find(sha256, made.images)
+    np.testing.assert_array_equal(apart.picture, whole.picture)
+    assert whole.picture.all()
 
 
 @pytest.mark.slow
 def test_films_that_two_real_collections_share_are_found_and_no_others(shared, tmp_path):
     """COVID-CXNet took films from the ieee8023 collection; the normals of both come from other hospitals."""
-    from plainfilm.workflows import pipeline
 
-    pipeline.ingest(shared / "data" / "mixed", tmp_path / "mixed.h5", classes=["COVID", "NORMAL"])
-    pipeline.ingest(shared / "data" / "darkcovidnet", tmp_path / "dark.h5")
+    plainfilm.ingest(shared / "data" / "mixed", tmp_path / "mixed.h5", classes=["COVID", "NORMAL"])
+    plainfilm.ingest(shared / "data" / "darkcovidnet", tmp_path / "dark.h5")
     with Store(tmp_path / "mixed.h5") as mine, Store(tmp_path / "dark.h5") as other:
-        matches = Seen.of(mine).find(other.sha256, Signatures.of(other, np.arange(len(other))))
+        matches = TrainingFingerprints.of(mine).find(other.sha256, ImageHashes.of(other, np.arange(len(other))))
         by_class = {name: int(matches.any[other.labels == k].sum()) for k, name in enumerate(other.classes)}
     assert by_class == {"COVID": 48, "NORMAL": 0, "PNEUMONIA": 0}
     assert matches.file.sum() == 30

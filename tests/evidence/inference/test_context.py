@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from plainfilm import NOTICE
-from plainfilm.evidence.evaluation.severity import Worth
 from plainfilm.evidence.inference.context import About, worth
 from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results.severity import Worth
 
 BLIND = {"level": "caution", "sentence": "The file's size alone does nearly as well."}
 FINE = {"level": "none", "sentence": "No rule without images does as well."}
@@ -29,7 +29,7 @@ def about(**changed):
 
 def test_without_an_audit_the_rules_without_images_speak_and_that_is_said():
     (said,) = worth({"worth": BLIND})
-    assert said == Worth("caution", f"Not audited. {BLIND['sentence']}")
+    assert said == Worth(level="caution", sentence=f"Not audited. {BLIND['sentence']}")
     assert worth({"worth": FINE, "audit": None})[0].level == "none"
 
 
@@ -39,7 +39,7 @@ def test_without_an_audit_the_rules_without_images_speak_and_that_is_said():
 )
 def test_the_verdict_comes_first_with_its_level(verdict, level):
     first = worth({"worth": FINE, "audit": audit(verdict)})
-    assert first == (Worth(level, f"{verdict.capitalize()}. What was found."),)
+    assert first == (Worth(level=level, sentence=f"{verdict.capitalize()}. What was found."),)
 
 
 def test_a_clean_audit_does_not_silence_the_rules_without_images():

@@ -2,6 +2,7 @@ import csv
 import itertools
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,10 @@ import pytest
 from PIL import Image
 
 import plainfilm
-from made_files import dataset, dicom_bytes
-from plainfilm.data import phantom
+from made_files import dataset, dicom_bytes, endless_jpeg, written
+from plainfilm.data import decoder_pool, phantom
 from plainfilm.data.images import fitted
 from plainfilm.errors import BundleError, ImageError, UsageError
-from plainfilm.workflows import pipeline
 
 pytestmark = pytest.mark.slow
 QUICK = {"backbone.input_size": 96, "training.epochs": 3}
@@ -30,8 +30,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     phantom.write_phantoms(folder / "films", n=90, seed=4)
-    pipeline.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
-    return pipeline.train(folder / "s.h5", folder / "run", settings=QUICK, audit=False).folder
+    plainfilm.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
+    return plainfilm.train(folder / "s.h5", folder / "run", settings=QUICK, audit=False).folder
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,15 @@ def test_a_bad_file_is_one_answer_with_its_reason_and_the_others_stand(predictor
     assert "no file" in answers[2].reasons[0] or "with none" in answers[2].reasons[0]
     with pytest.raises(ImageError, match=r"bad\.jpg"):
         predictor.predict_proba([films[0], tmp_path / "bad.jpg"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_takes_minutes_is_unreadable_after_the_limit(predictor, films, tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(decoder_pool, "read_many", partial(decoder_pool.read_many, seconds=2.0))
+    endless = written(tmp_path, endless_jpeg(), "endless.jpg")
+    answers = predictor.predict([films[0], endless, films[1]], workers=workers)
+    assert [answer.level == "unreadable" for answer in answers] == [False, True, False]
+    assert "decoded within 2 s" in answers[1].reasons[0]
 
 
 def test_what_is_no_radiograph_gets_no_class_and_a_small_one_a_note(predictor, films, tmp_path):

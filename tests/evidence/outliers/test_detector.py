@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+import made_outliers
 from plainfilm.data import phantom
-from plainfilm.data.rendering import strangers
 from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.evidence.outliers.detector import Detector, Turned, fit
 from plainfilm.evidence.outliers.feature_space import describe, limit, regress
@@ -229,15 +229,8 @@ def test_an_empty_frame_is_refused_whatever_its_features(detector):
     assert "contrast" in judged.reason[0]
 
 
-def test_an_image_without_lungs_is_flagged_but_what_is_refused_stays_so(detector):
-    rows = np.concatenate([usual(1, seed=5), usual(1, seed=5), np.full((1, WIDTH), 50)])
-    judged = detector.judge(rows, lungs_found=[True, False, False])
-    assert judged.level.tolist() == ["ok", "flagged", "refused"]
-    assert judged.reason.tolist() == ["", "no lungs found", "unlike the training images"]
-
-
 def test_no_images_are_judged_as_none(detector):
-    judged = detector.judge(np.empty((0, WIDTH)), pixels=np.empty((0, 8, 8), np.uint8), lungs_found=[])
+    judged = detector.judge(np.empty((0, WIDTH)), pixels=np.empty((0, 8, 8), np.uint8))
     assert (len(judged.level), len(judged.reason), len(judged.score)) == (0, 0, 0)
 
 
@@ -247,7 +240,6 @@ def test_no_images_are_judged_as_none(detector):
         (lambda made: made.judge(np.ones((2, 7))), rf"features \(n, {WIDTH}\)"),
         (lambda made: made.judge(np.ones(WIDTH)), "shape"),
         (lambda made: made.judge(np.full((1, WIDTH), np.nan)), "finite features"),
-        (lambda made: made.judge(usual(2), lungs_found=[True]), "2 images; received 1"),
         (lambda made: made.judge(usual(2), pixels=np.zeros((3, 8, 8), np.uint8)), "2 images; received 3"),
         (lambda _: fit(usual(4)), "at least 5 unrelated images"),
         (lambda _: fit(usual(40), np.zeros(40)), "at least 5 unrelated images"),
@@ -396,8 +388,8 @@ def test_strangers_are_refused_and_turned_radiographs_flagged(tmp_path, monkeypa
     level = detector.judge(opened.encode(test), pixels=test).level
     assert (level == "refused").mean() <= 0.05
     assert (level != "ok").mean() <= 0.15
-    for kind in strangers.STRANGERS:
-        pixels = np.stack([square(strangers.draw(kind, seed)) for seed in range(8)])
+    for kind in made_outliers.KINDS:
+        pixels = np.stack([square(made_outliers.draw(kind, seed)) for seed in range(8)])
         assert (detector.judge(opened.encode(pixels), pixels=pixels).level != "ok").mean() >= 0.9, kind
     real = np.stack([square(each) for each in load_sample_images().images])
     assert (detector.judge(opened.encode(real)).level == "refused").all()

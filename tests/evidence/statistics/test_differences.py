@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plainfilm.evidence.statistics.differences import difference, ratio, rest
-from plainfilm.evidence.statistics.intervals import Estimate, Measured, proportion
+from plainfilm.evidence.statistics.intervals import Measured, proportion
+from plainfilm.results.estimate import Estimate
 
 
 def share(hits, n, *, offset=0, groups=None):

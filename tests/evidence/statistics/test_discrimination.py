@@ -11,7 +11,8 @@ from plainfilm.evidence.statistics.discrimination import (
     delong,
     delong_difference,
 )
-from plainfilm.evidence.statistics.intervals import Estimate, bootstrap, group_codes, variance
+from plainfilm.evidence.statistics.intervals import bootstrap, group_codes, variance
+from plainfilm.results.estimate import Estimate
 
 LEVEL = 0.95
 

@@ -4,15 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from plainfilm.evidence.statistics.intervals import (
-    Estimate,
-    bootstrap,
-    group_codes,
-    macro_average,
-    mean,
-    proportion,
-    wilson,
-)
+from plainfilm.evidence.statistics.intervals import bootstrap, group_codes, macro_average, mean, proportion, wilson
+from plainfilm.results.estimate import Estimate
 
 LEVEL = 0.95
 

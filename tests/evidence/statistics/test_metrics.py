@@ -1,5 +1,4 @@
 import importlib.util
-import json
 import math
 import tracemalloc
 import warnings
@@ -11,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from plainfilm.evidence.statistics.metrics import bootstrap, evaluate
+from plainfilm.evidence.statistics.intervals import bootstrap
+from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.results import documents
 
 METRICS = ["accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece"]
 OF_A_CLASS = METRICS[1:8]
@@ -60,13 +61,9 @@ def test_two_class_values_are_scikit_learns(seed, threshold, positive):
         "auprc": oracle.average_precision_score(ill, chance),
         "brier": oracle.brier_score_loss(ill, chance),
     }
-    assert {name: found[name]["value"] for name in expected} == pytest.approx(
-        {name: None if np.isnan(value) else value for name, value in expected.items()}
-    )
-    assert (
-        found["confusion_matrix"]
-        == oracle.confusion_matrix(labels, np.where(called, target, 1 - target), labels=[0, 1]).tolist()
-    )
+    assert {name: found.estimates[name].value for name in expected} == pytest.approx(expected, nan_ok=True)
+    matrix = oracle.confusion_matrix(labels, np.where(called, target, 1 - target), labels=[0, 1])
+    np.testing.assert_array_equal(found.confusion_matrix, matrix)
 
 
 @settings(max_examples=40)
@@ -85,17 +82,22 @@ def test_values_of_several_classes_are_scikit_learns_macro_averages(seed):
         "auprc": oracle.average_precision_score(onehot, chances),
         "brier": np.square(onehot - chances).sum(axis=1).mean() / 2,
     }
-    assert {name: found[name]["value"] for name in expected} == pytest.approx(expected)
-    assert found["confusion_matrix"] == oracle.confusion_matrix(labels, called).tolist()
+    assert {name: found.estimates[name].value for name in expected} == pytest.approx(expected)
+    np.testing.assert_array_equal(found.confusion_matrix, oracle.confusion_matrix(labels, called))
     per_class = oracle.recall_score(labels, called, average=None)
-    assert [found["per_class"][c]["sensitivity"]["value"] for c in NAMES[:3]] == pytest.approx(per_class)
-    assert list(found["per_class"]["a"]) == OF_A_CLASS
+    assert [found.per_class[c].sensitivity.value for c in NAMES[:3]] == pytest.approx(per_class)
+    assert list(found.per_class["a"].estimates) == OF_A_CLASS
 
 
 def estimates(found):
-    yield from ((name, found[name]) for name in METRICS)
-    for name, each in found.get("per_class", {}).items():
-        yield from ((f"{name} {metric}", estimate) for metric, estimate in each.items())
+    assert list(found.estimates) == METRICS
+    yield from found.estimates.items()
+    for name, each in (found.per_class or {}).items():
+        yield from ((f"{name} {metric}", estimate) for metric, estimate in each.estimates.items())
+
+
+def ends(estimate):
+    return estimate.value, estimate.low, estimate.high
 
 
 @settings(max_examples=60)
@@ -113,9 +115,9 @@ def test_every_value_lies_within_its_interval_within_zero_and_one(seed, n, k, ga
         warnings.simplefilter("error")
         found = measure(labels[k:], chances[k:], group=random.integers(0, n // groups + 1, n), repeats=50)
     for name, estimate in estimates(found):
-        value, low, high = estimate["value"], estimate["low"], estimate["high"]
-        assert (value is None) == (low is None) == (high is None), name
-        if value is not None:
+        value, low, high = ends(estimate)
+        assert np.isnan(value) == np.isnan(low) == np.isnan(high), name
+        if estimate.is_known:
             assert 0 <= low <= value <= high <= 1, name
             assert low < high, f"{name} is a point"
 
@@ -128,9 +130,9 @@ def test_the_order_of_rows_does_not_matter(metric, k, seed):
     labels, chances = sample(seed, 60, k)
     group = np.arange(60) // 2
     order = np.random.default_rng(seed).permutation(60)
-    first = measure(labels, chances, group=group)[metric]
-    again = measure(labels[order], chances[order], group=group[order])[metric]
-    assert first == pytest.approx(again, abs=1e-9)
+    first = measure(labels, chances, group=group).estimates[metric]
+    again = measure(labels[order], chances[order], group=group[order]).estimates[metric]
+    assert ends(first) == pytest.approx(ends(again), abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -139,14 +141,14 @@ def test_the_order_of_rows_does_not_matter(metric, k, seed):
 @settings(max_examples=10)
 def test_repeated_radiographs_of_a_patient_add_no_certainty(metric, k, seed, copies):
     labels, chances = sample(seed, 60, k)
-    once = measure(labels, chances)[metric]
+    once = measure(labels, chances).estimates[metric]
     many = np.repeat(np.arange(60), copies)
-    grouped = measure(labels[many], chances[many], group=many)[metric]
-    apart = measure(labels[many], chances[many])[metric]
-    assert grouped["value"] == pytest.approx(once["value"])
-    widths = [e["high"] - e["low"] for e in (apart, once, grouped)]
+    grouped = measure(labels[many], chances[many], group=many).estimates[metric]
+    apart = measure(labels[many], chances[many]).estimates[metric]
+    assert grouped.value == pytest.approx(once.value)
+    widths = [e.high - e.low for e in (apart, once, grouped)]
     if metric == "ece":  # its interval may start at 0 or not, by a hair
-        assert grouped == pytest.approx(once, abs=1e-9)
+        assert ends(grouped) == pytest.approx(ends(once), abs=1e-9)
     else:
         assert widths[0] < widths[1] <= widths[2] + 1e-9
 
@@ -155,11 +157,11 @@ def test_repeated_radiographs_of_a_patient_add_no_certainty(metric, k, seed, cop
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_perfect_classifier_is_never_certain(metric, k):
     labels = np.tile(np.arange(k), 20)
-    found = measure(labels, np.eye(k)[labels])[metric]
+    found = measure(labels, np.eye(k)[labels]).estimates[metric]
     best = 0.0 if metric in ("brier", "ece") else 1.0
-    assert found["value"] == best
-    assert found["low"] < found["high"]
-    assert best in (found["low"], found["high"])
+    assert found.value == best
+    assert found.low < found.high
+    assert best in (found.low, found.high)
 
 
 @pytest.mark.parametrize(
@@ -173,34 +175,34 @@ def test_a_perfect_classifier_is_never_certain(metric, k):
         ([0, 1, 1], [0.7, 0.8, 0.9], ["npv"]),
     ],
 )
-def test_what_is_not_defined_is_none_without_a_warning(labels, chance, undefined):
+def test_what_is_not_defined_is_not_a_number_without_a_warning(labels, chance, undefined):
     chances = np.stack([1 - np.array(chance), chance], axis=1).reshape(-1, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = measure(np.array(labels, dtype=int), chances)
-    assert [name for name in METRICS if found[name]["value"] is None] == undefined
-    assert "NaN" not in json.dumps(found)
+    assert [name for name, each in found.estimates.items() if not each.is_known] == undefined
+    assert b"NaN" not in documents.encode(found)
 
 
-def test_a_macro_average_is_none_where_a_class_is_absent():
+def test_a_macro_average_is_not_defined_where_a_class_is_absent():
     labels, chances = sample(0, 60, 3)
     found = measure(labels[labels < 2], chances[labels < 2])
-    assert found["sensitivity"]["value"] is None
-    assert found["per_class"]["a"]["sensitivity"]["value"] is not None
-    assert found["accuracy"]["value"] is not None
+    assert not found.sensitivity.is_known
+    assert found.per_class["a"].sensitivity.is_known
+    assert found.accuracy.is_known
 
 
 def test_the_threshold_itself_is_positive():
     found = measure(np.array([0, 1]), np.array([[0.4, 0.6], [0.4, 0.6]]), threshold=0.6)
-    assert found["confusion_matrix"] == [[0, 1], [0, 1]]
+    assert found.confusion_matrix == ((0, 1), (0, 1))
 
 
 def test_rows_groups_and_seed_are_told_and_kept():
     labels, chances = sample(1)
     found = measure(labels, chances, group=np.arange(120) // 4)
-    assert (found["n"], found["groups"]) == (120, 30)
+    assert (found.n, found.groups) == (120, 30)
     assert found == measure(labels, chances, group=np.arange(120) // 4)
-    assert found["ece"] != measure(labels, chances, group=np.arange(120) // 4, seed=1)["ece"]
+    assert found.ece != measure(labels, chances, group=np.arange(120) // 4, seed=1).ece
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, roc_auc_score
 
 from plainfilm.evidence.tuning import scoring
+from plainfilm.model.trials import Outcome
 
 
 def drawn(classes, seed, n=80):
@@ -16,13 +17,20 @@ def drawn(classes, seed, n=80):
     ), labels
 
 
+def scored(losses, logits, labels, group):
+    """As a trial of two folds: its rows are not in the order of the store."""
+    rows = np.roll(np.arange(len(labels)), 7)
+    ended = Outcome(losses=losses[rows], logits=logits[rows], rows=rows, epochs=(3, 4))
+    return scoring.score(ended, labels, group, positive=1)
+
+
 @given(st.integers(2, 4), st.integers(0, 99))
 def test_losses_and_areas_are_those_of_scikit_learn(classes, seed):
     logits, labels = drawn(classes, seed)
     losses = scoring.log_losses(logits, labels, positive=1)
     chance = scoring.probabilities(logits, labels, positive=1)
     assert losses.mean() == pytest.approx(log_loss(labels, chance))
-    found = scoring.score(losses, logits, labels, np.arange(len(labels)), positive=1)
+    found = scored(losses, logits, labels, np.arange(len(labels)))
     expected = (
         roc_auc_score(labels, chance[:, 1])
         if classes == 2
@@ -30,7 +38,8 @@ def test_losses_and_areas_are_those_of_scikit_learn(classes, seed):
     )
     assert found.auroc == pytest.approx(expected)
     assert found.accuracy == (chance.argmax(axis=1) == labels).mean()
-    assert found.loss == losses.mean()
+    assert found.score == pytest.approx(losses.mean())
+    assert found.kept == (3, 4)
     assert found.error == pytest.approx(losses.std(ddof=1) / np.sqrt(len(losses)))
 
 
@@ -52,8 +61,8 @@ def test_the_standard_error_takes_a_patients_images_as_one():
     logits, labels = drawn(2, 1, n=40)
     twice, losses = np.repeat(labels, 2), np.repeat(scoring.log_losses(logits, labels, positive=1), 2)
     both = np.repeat(logits, 2, axis=0)
-    alone = scoring.score(losses, both, twice, np.arange(80), positive=1).error
-    joined = scoring.score(losses, both, twice, np.repeat(np.arange(40), 2), positive=1).error
+    alone = scored(losses, both, twice, np.arange(80)).error
+    joined = scored(losses, both, twice, np.repeat(np.arange(40), 2)).error
     assert joined == pytest.approx(np.sqrt(2) * alone, rel=0.02)
 
 

@@ -1,21 +1,22 @@
 """The picture for slides, looked at as pixels."""
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from made_audits import CLEAN, FOUND, NOTHING, films, probe, ugly
-from plainfilm.evidence.audit.results import Audit
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
+from made_audits import CLEAN, FOUND, NOTHING, changed, films, probe, ugly
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.figures.audit import picture
+from plainfilm.results.audit import Sees
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 ORANGE, GREY, BLUE, RED, BROWN = (194, 65, 12), (75, 85, 100), (11, 92, 173), (163, 32, 26), (125, 75, 0)
 
 
-def seen(audit: Audit) -> np.ndarray:
+def seen(audit: AuditFindings) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(picture(audit))).convert("RGB")).astype(int)
 
 
@@ -23,12 +24,14 @@ def pixels_of(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     return np.abs(image - colour).sum(axis=2) < 6
 
 
-def only(**changed: object) -> Audit:
-    one = probe("one", "no lungs", Estimate(0.7, 0.6, 0.8), films(2) // 255)
-    return replace(FOUND, probes=[replace(one, **changed)])
+SOME, DARK = Estimate(0.7, 0.6, 0.8), films(2) // 255
 
 
-@pytest.mark.parametrize(("audit", "colour"), [(CLEAN, BLUE), (replace(CLEAN, verdict="shortcut possible"), BROWN),
+def only(sees: Sees = "no lungs", auroc: Estimate = SOME, seen: NDArray[np.uint8] = DARK) -> AuditFindings:
+    return changed(FOUND, probes=[probe("one", sees, auroc, seen)])
+
+
+@pytest.mark.parametrize(("audit", "colour"), [(CLEAN, BLUE), (changed(CLEAN, verdict="shortcut possible"), BROWN),
                                                (FOUND, RED)])  # fmt: skip
 def test_the_verdict_has_its_colour(audit, colour):
     head = seen(audit)[:120]
@@ -76,8 +79,8 @@ def test_more_probes_make_a_taller_picture_of_one_width():
 
 
 def test_of_many_probes_of_a_kind_the_highest_are_drawn():
-    def many(count: int) -> Audit:
-        return replace(
+    def many(count: int) -> AuditFindings:
+        return changed(
             FOUND, probes=[probe(f"p{i}", "no image", Estimate(0.9 - i / 100, 0.5, 1)) for i in range(count)]
         )
 
@@ -89,7 +92,7 @@ def test_of_many_probes_of_a_kind_the_highest_are_drawn():
 def test_what_is_seen_with_the_lungs_hidden_is_drawn_however_low():
     others = [probe(f"p{i}", "no lungs", Estimate(0.9, 0.8, 1)) for i in range(5)]
     low = probe("hidden", "no lungs", Estimate(0.5, 0.4, 0.6), films(4))
-    assert seen(replace(FOUND, probes=[*others, low])).shape > seen(replace(FOUND, probes=others)).shape
+    assert seen(changed(FOUND, probes=[*others, low])).shape > seen(changed(FOUND, probes=others)).shape
 
 
 def test_the_same_audit_is_the_same_picture():

@@ -1,1 +1,1 @@
-"""What `images.py` decodes with: Pillow's formats, DICOM, and the processes that share the work."""
+"""What `images.py` decodes with: Pillow's formats and DICOM."""

@@ -33,7 +33,7 @@ REASONS: dict[str, str] = {
     "blank": "every pixel has the same value",
     "out-of-memory": "decoding needed more memory than there is",
     "decoder-crashed": "the decoding process died on this file",
-    "too-slow": "decoding took longer than a server waits",
+    "too-slow": "decoding took longer than 20 s",
 }
 
 REMARKS: dict[str, str] = {

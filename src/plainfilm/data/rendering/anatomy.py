@@ -15,14 +15,13 @@ Numbers: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = tuple[Curve, float]  # a filled outline and its strength in [0, 1]
 
 CHILD_YEARS = 14
+GENERATIONS = 4  # of vessels that fork
 
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
     """What stays the same from film to film of one patient. Lengths in units of half the thorax, unless named `_cm`."""
 
-    sex: str  # "F" or "M"
-    age: int  # years
     unit_cm: float  # half the inner width of the thorax
     depth_cm: float  # from breastbone to back, soft tissue included
     fat: float  # wall outside the ribs
@@ -51,8 +50,6 @@ def make_anatomy(rng: np.random.Generator, *, sex: str, age: int) -> Anatomy:
     woman = sex == "F" and age >= CHILD_YEARS
     weight = float(np.clip(rng.normal(0.4, 0.25), 0, 1))
     return Anatomy(
-        sex=sex,
-        age=age,
         unit_cm=growth * rng.normal(12.9 if woman else 14.0, 0.6),
         depth_cm=growth * (17.5 + 6.5 * weight),
         fat=0.07 + 0.14 * weight,
@@ -200,11 +197,9 @@ def vessels(body: Anatomy, *, breath: float) -> list[Shape]:
     return sorted(shapes, key=lambda shape: shape[1])
 
 
-def _tree(
-    rng: np.random.Generator, at: Curve, angle: Numbers, reach: Numbers, width: Numbers, *, generations: int = 4
-) -> list[Shape]:
+def _tree(rng: np.random.Generator, at: Curve, angle: Numbers, reach: Numbers, width: Numbers) -> list[Shape]:
     shapes: list[Shape] = []
-    for _ in range(generations):
+    for _ in range(GENERATIONS):
         heading = angle[:, None] + np.cumsum(rng.normal(0, 0.20, (len(angle), 5)), 1)
         steps = np.stack([np.cos(heading), np.sin(heading)], -1) * (reach / 4)[:, None, None]
         line = at[:, None] + np.cumsum(steps, 1) - steps[:, :1]

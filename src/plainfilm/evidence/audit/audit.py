@@ -1,18 +1,19 @@
 """What an accuracy is worth: probes that are kept from the lungs, sources, leaks and labels, and a verdict by stated rules."""
 
-import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit import data_issues, probes, sources, verdict
+from plainfilm.evidence.audit.findings import AuditFindings, SuspectsFinding
 from plainfilm.evidence.audit.probes import ImageEncoder
-from plainfilm.evidence.audit.results import Audit, NotRun, Reason, Sources, Suspects
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
 from plainfilm.model.encoder import Features
+from plainfilm.results.audit import Audit, ComparedWith, NotRun, Reason, Sources
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 SAMPLE = 600
 
@@ -26,7 +27,7 @@ def audit(
     most: int = SAMPLE,
     seed: int = 0,
     advance: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Audit:
+) -> AuditFindings:
     """Audit a store, and with `model` the classifier that was trained on it. The test part's images are not scored.
 
     Parameters
@@ -50,31 +51,44 @@ def audit(
     probed = probes.probe(store, sample, encoder, features=known, advance=advance)
     by_source, not_run = _sources(store, sample, probed, seed)
     doubtful, unknown = _suspects(store, sample, probed, features)
-    whole = next((each.auroc for each in probed.probes if each.name == "whole_image"), UNDEFINED)
-    yours = whole if model is None or np.isnan(model.value) else model
+    compared = _compared_with(model, probed)
     leak = leakage(store.split, store.group)
-    found = verdict.reasons(probed.probes, yours, by_source.left_out, leak if leak.images else None, len(store))
+    found = verdict.reasons(
+        probed.probes, compared.auroc, by_source.left_out, leak if leak.images else None, len(store)
+    )
     if not probed.probes:
         found.append(verdict.unexamined(probed.not_run[0].reason))
-    reached = verdict.decide(found)
-    return Audit(
-        verdict=reached,
-        sentence=_sentence(found, (*probed.not_run, *not_run, *unknown)),
-        reasons=found,
-        probes=probed.probes,
+    missing = (*probed.not_run, *not_run, *unknown)
+    result = Audit(
+        verdict=verdict.decide(found),
+        sentence=_sentence(found, missing),
+        reasons=tuple(found),
+        cues=verdict.named(found),
+        compared_with=compared,
+        probes={each.name: each.result for each in probed.probes},
         sources=by_source,
-        suspects=doubtful,
-        not_run=(*probed.not_run, *not_run, *unknown),
-        yours=yours,
-        yours_is_model=yours is model,
-        classes=store.classes,
+        suspects={each.code: each.result for each in doubtful},
+        not_run=missing,
         images=len(store),
         sampled=len(sample.rows),
-        lungs_found=probed.found,
-        examples=probed.examples,
-        example_captions=tuple(f"{store.file[r]}, {store.classes[store.labels[r]]}" for r in probed.example_rows),
+        lungs_found=None if np.isnan(probed.found) else probed.found,
         seconds={**probed.seconds, "total": time.perf_counter() - start},
     )
+    return AuditFindings(
+        result=result,
+        probes=probed.probes,
+        suspects=doubtful,
+        examples=probed.examples,
+        example_captions=tuple(f"{store.file[r]}, {store.classes[store.labels[r]]}" for r in probed.example_rows),
+    )
+
+
+def _compared_with(model: Estimate | None, probed: probes.Probed) -> ComparedWith:
+    """Take the classifier's AUROC where it is known, else that of the probe that sees everything."""
+    if model is not None and model.is_known:
+        return ComparedWith(auroc=model, is_="the model on the test part")
+    whole = next((each.result.auroc for each in probed.probes if each.name == "whole_image"), UNDEFINED)
+    return ComparedWith(auroc=whole, is_="a head on the whole images")
 
 
 def _sources(store: Store, sample: probes.Sample, probed: probes.Probed, seed: int) -> tuple[Sources, list[NotRun]]:
@@ -85,12 +99,12 @@ def _sources(store: Store, sample: probes.Sample, probed: probes.Probed, seed: i
     own, not_run = sources.examine(
         probed.features, sample.labels, store.source[sample.rows], sample.group, store.classes, seed=seed
     )
-    return dataclasses.replace(every, told_from_features=own.told_from_features, left_out=own.left_out), not_run
+    return replace(every, told_from_features=own.told_from_features, left_out=own.left_out), not_run
 
 
 def _suspects(
     store: Store, sample: probes.Sample, probed: probes.Probed, features: Features | None
-) -> tuple[list[Suspects], list[NotRun]]:
+) -> tuple[list[SuspectsFinding], list[NotRun]]:
     found, not_run = data_issues.patients(store)
     if len(probed.features):
         rows = np.arange(min(len(store), data_issues.MOST_ROWS)) if features else sample.rows
@@ -101,7 +115,7 @@ def _suspects(
     return found, not_run
 
 
-def _sentence(found: list[Reason], missing: tuple[NotRun, ...]) -> str:
+def _sentence(found: Sequence[Reason], missing: Sequence[NotRun]) -> str:
     """Say what a colleague would."""
     if found:
         return found[0].sentence

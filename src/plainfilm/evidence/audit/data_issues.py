@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit.results import NotRun, Strip, Suspects
+from plainfilm.evidence.audit.findings import Strip, SuspectsFinding
 from plainfilm.evidence.statistics.intervals import IntArray
+from plainfilm.results.audit import NotRun, Suspects
 
 NEAR = 0.985  # cosine of centred features: copies that the perceptual hash missed, in another crop or tone
 STRIPS = 3
@@ -13,7 +14,7 @@ MOST_ROWS = 6000
 SURE = 0.2  # of the distance between the classes' median scores beyond the other class's median
 
 
-def neighbours(store: Store, rows: IntArray, features: NDArray[np.float32]) -> list[Suspects]:
+def neighbours(store: Store, rows: IntArray, features: NDArray[np.float32]) -> list[SuspectsFinding]:
     """Find near neighbours of different groups that stand in two parts of the split, or under two labels.
 
     Parameters
@@ -49,14 +50,14 @@ def _near(features: NDArray[np.float32], group: IntArray) -> tuple[IntArray, NDA
     return np.concatenate(pairs), np.concatenate(closeness)
 
 
-def _pairs(store: Store, pairs: IntArray, code: str, title: str, about: str) -> Suspects:
+def _pairs(store: Store, pairs: IntArray, code: str, title: str, about: str) -> SuspectsFinding:
     count = len(np.unique(pairs))
     strips = [_strip(store, pair, "Centred features point nearly the same way.") for pair in pairs[:STRIPS]]
     sentence = f"{count:,} images {about}." if count else "None found."
-    return Suspects(code=code, title=title, count=count, sentence=sentence, strips=strips)
+    return _found(code, title, count, sentence, strips)
 
 
-def patients(store: Store) -> tuple[list[Suspects], list[NotRun]]:
+def patients(store: Store) -> tuple[list[SuspectsFinding], list[NotRun]]:
     """Find patients with images in two classes: right where an illness came or went, wrong where a label is."""
     title = "Patients in two classes"
     known = np.flatnonzero((store.patient != "") & (store.labels >= 0))
@@ -72,10 +73,10 @@ def patients(store: Store) -> tuple[list[Suspects], list[NotRun]]:
         if len(both)
         else "None found."
     )
-    return [Suspects(code="two-class-patients", title=title, count=len(both), sentence=sentence, strips=strips)], []
+    return [_found("two-class-patients", title, len(both), sentence, strips)], []
 
 
-def labels(store: Store, rows: IntArray, scores: NDArray[np.float64]) -> Suspects:
+def labels(store: Store, rows: IntArray, scores: NDArray[np.float64]) -> SuspectsFinding:
     """Find labels that a classifier trained on the other images contradicts clearly.
 
     `scores` float64 (n, classes), out of fold. A label is suspect where its own class scores below what images of other
@@ -103,13 +104,11 @@ def labels(store: Store, rows: IntArray, scores: NDArray[np.float64]) -> Suspect
         if len(found)
         else "None found."
     )
-    return Suspects(
-        code="suspect-labels",
-        title="Labels that the other images contradict",
-        count=len(found),
-        sentence=sentence,
-        strips=strips,
-    )
+    return _found("suspect-labels", "Labels that the other images contradict", len(found), sentence, strips)
+
+
+def _found(code: str, title: str, count: int, sentence: str, strips: list[Strip]) -> SuspectsFinding:
+    return SuspectsFinding(code=code, title=title, result=Suspects(count=count, sentence=sentence), strips=strips)
 
 
 def _strip(store: Store, rows: IntArray, sentence: str) -> Strip:

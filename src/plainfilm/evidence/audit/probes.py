@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit import masking, metadata_features, ridge
-from plainfilm.evidence.audit.results import NotRun, Probe, Sees
+from plainfilm.evidence.audit.findings import ProbeFinding
 from plainfilm.evidence.statistics.discrimination import newcombe
 from plainfilm.evidence.statistics.intervals import IntArray
 from plainfilm.model.encoder import remembered
 from plainfilm.model.lung_segmentation import LungFields, LungFinder
+from plainfilm.results.audit import NotRun, Probe, Sees
 
 SURE = 0.995  # level of the intervals that rules rest on: about twenty probes are looked at
 FEWEST = 10  # patients or unrelated images of a class
@@ -51,7 +52,7 @@ class Sample:
 class Probed:
     """What the probes found. `features` float32 (n, width) of the whole images, `seconds` by stage."""
 
-    probes: tuple[Probe, ...]
+    probes: tuple[ProbeFinding, ...]
     not_run: tuple[NotRun, ...]
     features: NDArray[np.float32]
     scores: NDArray[np.float64]  # (n, classes) of the probe that sees everything, out of fold
@@ -121,7 +122,7 @@ def probe(
     encode_s = time.perf_counter() - start - lungs_s
     shown = _examples(sample)
     images = store.images(sample.rows[shown])
-    scores = ridge.out_of_fold(features, sample.labels, sample.part, len(sample.classes))
+    scores = _scores(sample, features)
     whole = _judge(
         sample,
         scores,
@@ -160,7 +161,7 @@ def _unprobed(store: Store, reason: str) -> Probed:
 
 def _part_probes(
     sample: Sample, seen: Mapping[str, NDArray[Any]], images: NDArray[np.uint8], hidden: masking.Hidden, shown: IntArray
-) -> tuple[list[Probe], list[NotRun]]:
+) -> tuple[list[ProbeFinding], list[NotRun]]:
     """Run what sees the image in part; without lungs in most images there is nothing to hide."""
     found = float(hidden.found.mean())
     if found < FOUND:
@@ -168,7 +169,9 @@ def _part_probes(
         return [], [NotRun(check=title, reason=reason) for _, title, *_ in _LOOKS]
     here = hidden.cut(shown)
     return [
-        _measure(sample, seen[name], name=name, title=title, sees=sees, means=means, seen=look(images, here))
+        _judge(
+            sample, _scores(sample, seen[name]), name=name, title=title, sees=sees, means=means, seen=look(images, here)
+        )
         for name, title, sees, means, look in _LOOKS
     ], []
 
@@ -223,18 +226,18 @@ def _see(
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def _simple_probes(sample: Sample, simple: Mapping[str, NDArray[Any]], images: NDArray[np.uint8]) -> list[Probe]:
+def _simple_probes(sample: Sample, simple: Mapping[str, NDArray[Any]], images: NDArray[np.uint8]) -> list[ProbeFinding]:
     small = masking.thumbnails(images).reshape(-1, masking.THUMBNAIL, masking.THUMBNAIL).astype(np.uint8)
     return [
-        _measure(sample, simple["thumbnail"], name="thumbnail", title="8 × 8 thumbnail", sees="coarse", means="large shadows and brightness tell the class", seen=small),
-        _measure(sample, simple["histogram"], name="histogram", title="Histogram of gray levels", sees="coarse", means="exposure tells the class", seen=images),
-        _measure(sample, simple["brightness"], name="brightness", title="Brightness around the lungs", sees="no lungs", means="exposure or processing tells the class", cue="brightness"),
-        _measure(sample, simple["texture"], name="texture", title="Grain around the lungs", sees="no lungs", means="noise or compression tells the class", cue="noise texture"),
-        _measure(sample, simple["frame"], name="frame", title="Outermost strips of the four sides", sees="no lungs", means="a frame or the collimation tells the class", cue="border"),
+        _judge(sample, _scores(sample, simple["thumbnail"]), name="thumbnail", title="8 × 8 thumbnail", sees="coarse", means="large shadows and brightness tell the class", seen=small),
+        _judge(sample, _scores(sample, simple["histogram"]), name="histogram", title="Histogram of gray levels", sees="coarse", means="exposure tells the class", seen=images),
+        _judge(sample, _scores(sample, simple["brightness"]), name="brightness", title="Brightness around the lungs", sees="no lungs", means="exposure or processing tells the class", cue="brightness"),
+        _judge(sample, _scores(sample, simple["texture"]), name="texture", title="Grain around the lungs", sees="no lungs", means="noise or compression tells the class", cue="noise texture"),
+        _judge(sample, _scores(sample, simple["frame"]), name="frame", title="Outermost strips of the four sides", sees="no lungs", means="a frame or the collimation tells the class", cue="border"),
     ]  # fmt: skip
 
 
-def _told_probes(store: Store, sample: Sample) -> tuple[list[Probe], list[NotRun]]:
+def _told_probes(store: Store, sample: Sample) -> tuple[list[ProbeFinding], list[NotRun]]:
     """Run what needs no image: each column group, all of them, the patient, the source."""
     found, probes, not_run = metadata_features.cues(store, sample.rows), [], []
     everything = {f"{cue}: {name}": column for cue, own in found.items() for name, column in own.items()}
@@ -253,9 +256,9 @@ def _told_probes(store: Store, sample: Sample) -> tuple[list[Probe], list[NotRun
     for name, title, cue, own in asked:
         if own:
             probes.append(
-                _measure(
+                _judge(
                     sample,
-                    ridge.as_indicators(own),
+                    _scores(sample, ridge.as_indicators(own)),
                     name=name,
                     title=title,
                     sees="no image",
@@ -268,13 +271,30 @@ def _told_probes(store: Store, sample: Sample) -> tuple[list[Probe], list[NotRun
     return probes, not_run
 
 
-def _measure(sample: Sample, features: NDArray[Any], **about: Any) -> Probe:
-    return _judge(sample, ridge.out_of_fold(features, sample.labels, sample.part, len(sample.classes)), **about)
+def _scores(sample: Sample, features: NDArray[Any]) -> NDArray[np.float64]:
+    return ridge.out_of_fold(features, sample.labels, sample.part, len(sample.classes))
 
 
-def _judge(sample: Sample, scores: NDArray[np.float64], **about: Any) -> Probe:
+def _judge(
+    sample: Sample,
+    scores: NDArray[np.float64],
+    *,
+    name: str,
+    title: str,
+    sees: Sees,
+    means: str,
+    cue: str = "",
+    seen: NDArray[np.uint8] | None = None,
+) -> ProbeFinding:
     estimate = ridge.area(sample.labels, scores, sample.group)
-    return Probe(auroc=estimate, n=len(sample.rows), surely=_surely(sample, estimate.value), **about)
+    return ProbeFinding(
+        name=name,
+        result=Probe(auroc=estimate, n=len(sample.rows), title=title, sees=sees),
+        surely=_surely(sample, estimate.value),
+        cue=cue,
+        means=means,
+        seen=seen,
+    )
 
 
 def _surely(sample: Sample, value: float) -> float:

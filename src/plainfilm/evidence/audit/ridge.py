@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.evidence.statistics.discrimination import area_under_roc
-from plainfilm.evidence.statistics.intervals import Estimate, FloatArray, IntArray, group_codes, macro_average
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, macro_average
+from plainfilm.results.estimate import Estimate
 
 FOLDS = 5
 _PENALTIES = np.geomspace(1e-3, 1e2, 11)  # against a kernel of mean diagonal 1

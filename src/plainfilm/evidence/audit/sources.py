@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.evidence.audit import ridge
-from plainfilm.evidence.audit.results import LeftOut, NotRun, Sources
-from plainfilm.evidence.statistics.intervals import Estimate, IntArray, bootstrap, group_codes, within_bounds
+from plainfilm.evidence.statistics.intervals import IntArray, bootstrap, group_codes, within_bounds
+from plainfilm.results.audit import LeftOut, NotRun, Sources
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FEWEST = 10  # groups of a class in a source
 MOST_SOURCES = 30
@@ -59,8 +60,14 @@ def examine(
             )
         if not left:
             not_run.append(NotRun(check="Leave one source out", reason="Each class comes from one source: nothing is left to learn from when it is left out. Add images of each class from a second hospital."))  # fmt: skip
-    made = Sources(names=tuple(map(str, names)), table=table, cramers_v=cramers_v(labels, index, group, seed=seed),
-                   told_from_features=told, left_out=left)  # fmt: skip
+    made = Sources(
+        names=tuple(map(str, names)),
+        classes=classes,
+        table=tuple(map(tuple, table.tolist())),
+        cramers_v=cramers_v(labels, index, group, seed=seed),
+        told_from_features=told,
+        left_out=tuple(left),
+    )
     return made, not_run
 
 
@@ -71,7 +78,7 @@ def cramers_v(labels: IntArray, source: IntArray, group: IntArray, *, seed: int 
     """
     classes, sources = int(labels.max(initial=0)) + 1, int(source.max(initial=0)) + 1
     if min(classes, sources) < 2:
-        return Estimate(float("nan"), float("nan"), float("nan"))
+        return UNDEFINED
     cell = np.eye(classes * sources)[labels * sources + source]
 
     def measure(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.split import Leakage
-from plainfilm.evidence.evaluation.severity import Worth
-from plainfilm.evidence.statistics.intervals import Estimate, wilson
+from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.severity import Worth
 
 NO_LEAK = Leakage(groups=0, images=0)
 
@@ -72,35 +73,35 @@ def worth(rule: SourceRule, accuracy: Estimate, leak: Leakage = NO_LEAK) -> Wort
     tells = rule.accuracy.low > share
     if leak.images:
         return Worth(
-            "warning",
-            f"The given split leaks: {leak.images:,} images of {leak.groups:,} patients or duplicates stand in more than one part. "
+            level="warning",
+            sentence=f"The given split leaks: {leak.images:,} images of {leak.groups:,} patients or duplicates stand in more than one part. "
             "This accuracy is partly memory. Ingest again with --resplit.",
         )
     if tells and rule.accuracy.value >= accuracy.low:
         return Worth(
-            "warning",
-            f"Without looking at any image, knowing only which source it came from gives {known}. This accuracy does not show "
+            level="warning",
+            sentence=f"Without looking at any image, knowing only which source it came from gives {known}. This accuracy does not show "
             "that the model sees disease: it may only tell the sources apart.",
         )
     if accuracy.low <= share:
         return Worth(
-            "caution",
-            f"Always answering {name} would be right in {100 * share:.1f} %, and the interval reaches down to that: "
+            level="caution",
+            sentence=f"Always answering {name} would be right in {100 * share:.1f} %, and the interval reaches down to that: "
             "the model has learnt nothing, or too few images were tested to show it.",
         )
     if tells:
         return Worth(
-            "caution",
-            f"Knowing only which source an image came from already gives {known}. Part of this accuracy may be the source.",
+            level="caution",
+            sentence=f"Knowing only which source an image came from already gives {known}. Part of this accuracy may be the source.",
         )
     if len(rule.sources) == 1:
         return Worth(
-            "caution",
-            "Only one source is known for these images, so nothing here can tell the disease from the hospital, or say how the model "
+            level="caution",
+            sentence="Only one source is known for these images, so nothing here can tell the disease from the hospital, or say how the model "
             "does anywhere else. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.",
         )
     return Worth(
-        "none",
-        f"Knowing only which source an image came from gives {known}, no better than always answering {name}. "
+        level="none",
+        sentence=f"Knowing only which source an image came from gives {known}, no better than always answering {name}. "
         "The source does not explain this accuracy.",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError
@@ -128,7 +128,7 @@ def share_in_lungs(maps: Maps, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     maps : float32 (n, s, s)
         Of `grad_cam` or `occlusion`.
     masks : bool (n, m, m)
-        Of `model.lungs.LungFinder`, over the whole image; all False where no lungs were found.
+        Of `model.lung_segmentation.LungFinder`, over the whole image; all False where no lungs were found.
 
     Returns
     -------
@@ -161,8 +161,8 @@ def overlay(image: NDArray[np.uint8], attribution: Maps) -> NDArray[np.uint8]:
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-def save_overlay(path: str | Path, image: NDArray[np.uint8], attribution: Maps, *, caption: str = "") -> None:
-    """Write `overlay` as a PNG, whole or not at all; `caption` stands on one line below the film.
+def save_overlay(path: str | Path, image: NDArray[np.uint8], attribution: Maps) -> None:
+    """Write `overlay` as a PNG, whole or not at all.
 
     Raises
     ------
@@ -170,8 +170,6 @@ def save_overlay(path: str | Path, image: NDArray[np.uint8], attribution: Maps, 
         The file cannot be written.
     """
     picture = Image.fromarray(overlay(image, attribution))
-    if caption:
-        picture = _captioned(picture, caption)
     with written_whole(Path(path)) as partial:
         picture.save(partial, "PNG")
 
@@ -180,19 +178,6 @@ def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Mark the pixels of an area that have a neighbour outside it; the image's border is none."""
     padded = np.pad(inside, 1, mode="edge")
     return inside & ~(padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:])
-
-
-def _captioned(film: Image.Image, caption: str) -> Image.Image:
-    font = ImageFont.load_default(max(10, film.height // 20))
-    words = "".join(letter if letter.isprintable() else "?" for letter in caption)
-    while font.getlength(words) > film.width - 8 and len(words) > 1:
-        words = f"{words.removesuffix('…')[:-1]}…"
-    line = Image.new("RGB", (film.width, max(10, film.height // 20) + 8), "black")
-    ImageDraw.Draw(line).text((4, 2), words, fill="white", font=font)
-    sheet = Image.new("RGB", (film.width, film.height + line.height))
-    sheet.paste(film, (0, 0))
-    sheet.paste(line, (0, film.height))
-    return sheet
 
 
 def _labels(classifier: Classifier, logits: NDArray[np.float32], label: ArrayLike | None) -> NDArray[np.int64]:

@@ -1,9 +1,8 @@
-"""Which images of other data a classifier is asked about: their labels, and what it has seen already."""
+"""Which external radiographs a classifier is tested on: their labels, and what it was trained on already."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -11,36 +10,38 @@ from plainfilm.data.catalog import Catalog, Entry, spelling_key
 from plainfilm.data.images import FITS
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
-from plainfilm.evidence.external.training_fingerprints import Seen, Signatures
+from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
 from plainfilm.evidence.statistics.intervals import IntArray
 from plainfilm.model.bundle import Bundle
+from plainfilm.results.external import Overlap
 
-SAME_FILE, SAME_FILM, SAME_PATIENT = "the same file", "the same film", "the same patient"
+SAME_FILE, SAME_IMAGE, SAME_PATIENT = "the same file", "the same film", "the same patient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
-    """Which rows of the store the model was made from, and why each is taken for one; `not_searched` says why not, if so."""
+class TrainingOverlap:
+    """Rows of the store that the model was made from, and how each was recognized; `not_searched` says why not, if so."""
 
     rows: IntArray
-    why: Sequence[str]
+    reasons: Sequence[str]
     not_searched: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds under "overlap"."""
-        counts = Counter(self.why)
-        return {
-            "searched": not self.not_searched,
-            "not_searched": self.not_searched or None,
-            "found": len(self.rows),
-            "same_file": counts[SAME_FILE],
-            "same_film": counts[SAME_FILM],
-            "same_patient": counts[SAME_PATIENT],
-        }
+    @property
+    def counts(self) -> Overlap:
+        """Count them by reason."""
+        counts = Counter(self.reasons)
+        return Overlap(
+            searched=not self.not_searched,
+            not_searched=self.not_searched or None,
+            found=len(self.rows),
+            same_file=counts[SAME_FILE],
+            same_film=counts[SAME_IMAGE],
+            same_patient=counts[SAME_PATIENT],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
+class LabelMapping:
     """Which class of the model each label of the data stands for.
 
     `left_out` counts radiographs by label that stand for none, "" for those without a label. `renamed`: the store bears
@@ -53,17 +54,17 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the classifier is asked: `rows` of a store, int64 (n), with their classes as the model numbers them.
+class Cohort:
+    """What the classifier is tested on: `rows` of a store, int64 (n), with their classes as the model numbers them.
 
-    `is_own`: these are the test part of the store that the model was trained on.
+    `is_own`: these are the test set of the store that the model was trained on.
     """
 
     store: Store
     rows: IntArray
     classes: IntArray
-    labels: Labels
-    overlap: Overlap
+    labels: LabelMapping
+    overlap: TrainingOverlap
     is_own: bool
 
 
@@ -107,7 +108,7 @@ def fit_of(bundle: Bundle) -> str:
     return str(fit)
 
 
-def entries(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tuple[tuple[Entry, ...], Labels]:
+def map_catalog(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tuple[tuple[Entry, ...], LabelMapping]:
     """Take the entries of a catalog whose labels stand for a class, under its name.
 
     Raises
@@ -119,10 +120,10 @@ def entries(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tup
     stands_for = match_labels(set(counts) - {""}, bundle.classifier.classes_, mapping)
     kept = tuple(replace(e, label=stands_for[e.label]) for e in catalog.entries if e.label in stands_for)
     left_out = {label: n for label, n in counts.items() if label not in stands_for}
-    return kept, Labels(stands_for=stands_for, left_out=left_out, renamed=True)
+    return kept, LabelMapping(stands_for=stands_for, left_out=left_out, renamed=True)
 
 
-def labels_of(store: Store, bundle: Bundle, mapping: Mapping[str, str]) -> Labels:
+def map_store(store: Store, bundle: Bundle, mapping: Mapping[str, str]) -> LabelMapping:
     """Match the labels of a store whose images are prepared as the bundle's were.
 
     Raises
@@ -139,13 +140,13 @@ def labels_of(store: Store, bundle: Bundle, mapping: Mapping[str, str]) -> Label
     stands_for = match_labels(store.classes, bundle.classifier.classes_, mapping)
     counts = Counter(np.array([*store.classes, ""])[store.labels].tolist())  # -1, unlabelled, is the last one
     left_out = {label: n for label, n in counts.items() if label not in stands_for}
-    return Labels(stands_for=stands_for, left_out=left_out, renamed=False)
+    return LabelMapping(stands_for=stands_for, left_out=left_out, renamed=False)
 
 
-def choose(store: Store, bundle: Bundle, labels: Labels) -> Asked:
-    """Choose the rows of a store that a classifier is asked about.
+def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
+    """Select the rows of a store that a classifier is tested on.
 
-    Of the store that it was trained on (told by the fingerprint), only the test part. Of another one every row whose
+    Of the store that it was trained on (told by the fingerprint), only the test set. Of another one every row whose
     label stands for a class, but those that it was made from, with all others of the same patients.
 
     Raises
@@ -158,35 +159,37 @@ def choose(store: Store, bundle: Bundle, labels: Labels) -> Asked:
     names = bundle.classifier.classes_
     stand_for = [name if labels.renamed else labels.stands_for.get(name) for name in store.classes]
     classes = np.array([-1 if name is None else names.index(name) for name in [*stand_for, None]])[store.labels]
-    # Folders have no test part; a store of the same images may be split otherwise.
+    # Folders have no test set; a store of the same images may be split otherwise.
     is_own = not labels.renamed and bundle.manifest.get("data_fingerprint") == store.fingerprint
-    rows, seen = np.flatnonzero(classes >= 0), _seen(bundle)
+    rows, training = np.flatnonzero(classes >= 0), _training(bundle)
     if is_own:
-        rows = rows[seen.tested_on(store.sha256[rows]) if seen else store.split[rows] == "test"]
-        overlap = Overlap(rows=rows[:0], why=(), not_searched="These are the model's own test images.")
+        rows = rows[training.in_test_set(store.sha256[rows]) if training else store.split[rows] == "test"]
+        overlap = TrainingOverlap(rows=rows[:0], reasons=(), not_searched="These are the model's own test images.")
     else:
-        overlap = _overlap(store, seen, rows)
+        overlap = _overlap(store, training, rows)
     kept = rows[~np.isin(rows, overlap.rows)]
     if not len(kept):
         received = f"{len(overlap.rows):,}, and it was made from all of them" if len(overlap.rows) else "none"
         raise CatalogError(f"Expected radiographs of the model's classes that it has not seen; received {received}. Name other data.")  # fmt: skip
-    return Asked(store=store, rows=kept, classes=classes[kept], labels=labels, overlap=overlap, is_own=is_own)
+    return Cohort(store=store, rows=kept, classes=classes[kept], labels=labels, overlap=overlap, is_own=is_own)
 
 
-def _seen(bundle: Bundle) -> Seen | None:
+def _training(bundle: Bundle) -> TrainingFingerprints | None:
     try:
-        return Seen.from_bytes(bundle.seen) if bundle.seen else None
+        return TrainingFingerprints.from_bytes(bundle.seen) if bundle.seen else None
     except ValueError as error:
         raise damaged("the images it was made from") from error
 
 
-def _overlap(store: Store, seen: Seen | None, rows: IntArray) -> Overlap:
-    if seen is None:
-        return Overlap(rows=rows[:0], why=(), not_searched="The bundle does not say which images it was made from.")
-    found = seen.find(store.sha256[rows], Signatures.of(store, rows))
+def _overlap(store: Store, training: TrainingFingerprints | None, rows: IntArray) -> TrainingOverlap:
+    if training is None:
+        return TrainingOverlap(
+            rows=rows[:0], reasons=(), not_searched="The bundle does not say which images it was made from."
+        )
+    found = training.find(store.sha256[rows], ImageHashes.of(store, rows))
     by_patient = np.isin(store.group[rows], store.group[rows[found.any]])
-    why = np.select([found.file, found.film, by_patient], [SAME_FILE, SAME_FILM, SAME_PATIENT], "")
-    return Overlap(rows=rows[why != ""], why=why[why != ""].tolist())
+    reason = np.select([found.file, found.picture, by_patient], [SAME_FILE, SAME_IMAGE, SAME_PATIENT], "")
+    return TrainingOverlap(rows=rows[reason != ""], reasons=reason[reason != ""].tolist())
 
 
 def damaged(what: str) -> BundleError:

@@ -1,4 +1,4 @@
-"""A classifier tested on other data than its own: its answers, and what they say.
+"""External validation: what a classifier predicts on data that it was not made from, and how well.
 
 Threshold and probabilities are the bundle's, frozen; nothing is fitted to these data and then tested on them.
 """
@@ -6,37 +6,51 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.split import assign
+from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.evaluation import evaluate as judge
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.evaluate import Scores
-from plainfilm.evidence.evaluation.severity import Level
-from plainfilm.evidence.evaluation.source_baseline import SourceRule, source_rule
-from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.evaluation.tested_part import tested
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.evaluate import Lines, Scores
+from plainfilm.evidence.evaluation.source_baseline import source_rule
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.external import recalibration
-from plainfilm.evidence.external.cohort import Asked, damaged
-from plainfilm.evidence.external.recalibration import Recalibration
-from plainfilm.evidence.external.transportability import METRICS, Travel, same_data, travel
+from plainfilm.evidence.external.cohort import Cohort, damaged
+from plainfilm.evidence.external.recalibration import FittedRecalibration
+from plainfilm.evidence.external.transportability import compare, of_own_test_set
 from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.statistics.intervals import Estimate, estimate, wilson
-from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
+from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.results.external import (
+    EvaluatedModel,
+    ExternalData,
+    ExternalMetrics,
+    ExternalOutliers,
+    InternalMetrics,
+    LabelsLeftOut,
+    OwnOutliers,
+    PerformanceDrop,
+    Recalibration,
+    SourceBaseline,
+    Splits,
+    TotalSeconds,
+    Transportability,
+)
+from plainfilm.results.metrics import Metrics, Outliers
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
-_KEPT = frozenset({*METRICS, "ppv", "npv", "f1", "auprc", "brier", "ece"})
 Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Predictions:
     """What the classifier said.
 
     `log_odds` float64 (n) of the positive class, None with more than two; `level` and `reason` text (n) of the outlier
@@ -50,69 +64,75 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strange:
-    """How many radiographs are unlike the training images: shares, reasons, and the metrics without those refused.
-
-    `own` are the shares refused and flagged of the model's own test part, None where the bundle does not tell.
-    """
-
-    refused: Estimate
-    flagged: Estimate
-    own: tuple[Estimate, Estimate] | None
-    reasons: Mapping[str, int]
-    promise: str
-    without_refused: Mapping[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds under "outliers"."""
-        return {
-            "refused": self.refused.as_dict(),
-            "flagged": self.flagged.as_dict(),
-            "reasons": dict(self.reasons),
-            "promise": self.promise,
-            "own": self.own and {"refused": self.own[0].as_dict(), "flagged": self.own[1].as_dict()},
-            "without_refused": self.without_refused,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class ExternalEvaluation:
     """What was found.
 
-    `internal` are the metrics of the model's own test part. `rule` knows only the source of an image, and is right in
-    `source_surely` at least. `recalibration` is None where nothing can be offered; `no_recalibration` says why.
+    `external` are the metrics on these data, `internal` those of the model's own test set. `majority` is the commonest
+    class and its share, 0 to 1. `recalibration` is None where nothing can be offered; `no_recalibration` says why.
     """
 
-    asked: Asked
-    answers: Answers
+    cohort: Cohort
+    predictions: Predictions
+    lines: Lines
     decision: Decision
-    metrics: Mapping[str, Any]
-    internal: Mapping[str, Any]
-    missing: Sequence[str]
-    travel: Travel
-    rule: SourceRule
-    source_surely: float
-    strange: Strange | None
-    recalibration: Recalibration | None
+    network_sha256: str
+    external: Metrics
+    internal: Metrics
+    missing: tuple[str, ...]
+    drop: PerformanceDrop
+    transportability: Transportability
+    sources: SourceBaseline
+    majority: tuple[str, float]
+    outliers: ExternalOutliers | None
+    recalibration: FittedRecalibration | None
     no_recalibration: str
-    subgroups: Subgroups
-    utility: Utility | None
+    subgroups: SubgroupFindings
+    utility: UtilityFindings | None
 
     @property
-    def level(self) -> Level:
-        """How loud the sentence is: at least a caution where the source alone tells the label."""
-        return "caution" if self.travel.level == "none" and self.source_tells else self.travel.level
+    def threshold(self) -> float | None:
+        """On the probability of the positive class; None with more than two classes."""
+        return self.decision.threshold if self.decision.positive else None
 
     @property
-    def source_tells(self) -> str:
-        """Say that the source alone gives the label away in these data too; "" where it does not."""
-        if self.asked.is_own or len(self.rule.sources) < 2 or self.source_surely <= self.rule.guess[1]:
-            return ""
-        known = f"{100 * self.rule.accuracy.value:.1f} %"
-        return f"In these data, too, knowing only which source an image came from gives {known}: a right answer may still be the source, not the disease."
+    def prevalence(self) -> float | None:
+        """Share of the positive class, 0 to 1; None with more than two classes."""
+        if self.decision.positive is None:
+            return None
+        return float(_labels01(self.cohort, self.decision).mean())
+
+    def result(self, *, model: str, data: str, versions: Mapping[str, str], seconds: float) -> ExternalMetrics:
+        """Give what is written of it; `model` and `data` are their names for people."""
+        cohort, decision, left_out = self.cohort, self.decision, self.cohort.labels.left_out
+        own = {name: getattr(self.internal, name) for name in InternalMetrics.__struct_fields__}
+        not_offered = Recalibration(offered=False, reason=self.no_recalibration)
+        return ExternalMetrics(
+            classes=decision.classes,
+            positive=decision.positive,
+            threshold=self.threshold,
+            transportability=self.transportability,
+            splits=Splits(external=self.external),
+            internal=InternalMetrics(**own),
+            drop=self.drop,
+            overlap=cohort.overlap.counts,
+            left_out=LabelsLeftOut(
+                labels={name: n for name, n in left_out.items() if name}, without_label=left_out.get("", 0)
+            ),
+            stands_for=cohort.labels.stands_for,
+            missing_classes=self.missing,
+            sources=self.sources,
+            outliers=self.outliers,
+            recalibration=self.recalibration.result if self.recalibration else not_offered,
+            subgroups=self.subgroups.result,
+            utility=self.utility.result if self.utility else None,
+            data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
+            model=EvaluatedModel(name=model, network_sha256=self.network_sha256),
+            versions=versions,
+            seconds=TotalSeconds(total=seconds),
+        )
 
 
-def answer(bundle: Bundle, asked: Asked, *, advance: Advance = lambda _done, _all: None) -> Answers:
+def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, _all: None) -> Predictions:
     """Let the classifier answer, `BLOCK` radiographs at a time, so that memory does not grow with their pixels.
 
     Raises
@@ -122,25 +142,23 @@ def answer(bundle: Bundle, asked: Asked, *, advance: Advance = lambda _done, _al
     """
     detector, decision = _detector(bundle), bundle.classifier.decision
     logits, levels, reasons = [], [], []
-    for start in range(0, len(asked.rows), BLOCK):
-        advance(start, len(asked.rows))
-        pixels = asked.store.images(asked.rows[start : start + BLOCK])
+    for start in range(0, len(cohort.rows), BLOCK):
+        advance(start, len(cohort.rows))
+        pixels = cohort.store.images(cohort.rows[start : start + BLOCK])
         scores, features = bundle.classifier.run(pixels, "logits", "features")
         logits.append(scores)
         if detector is not None:
             judged = detector.judge(features, pixels=pixels)
             levels.append(judged.level)
             reasons.append(judged.reason)
-    advance(len(asked.rows), len(asked.rows))
+    advance(len(cohort.rows), len(cohort.rows))
     every = np.concatenate(logits)
-    probabilities = decision.probabilities(every)
-    group = asked.store.group[asked.rows]
-    return Answers(
+    return Predictions(
         scores=Scores(
-            rows=asked.rows,
-            labels=asked.classes,
-            probabilities=probabilities,
-            group=group,
+            rows=cohort.rows,
+            labels=cohort.classes,
+            probabilities=decision.probabilities(every),
+            group=cohort.store.group[cohort.rows],
             threshold=decision.threshold,
         ),
         log_odds=decision.log_odds(every) if decision.positive is not None else None,
@@ -156,8 +174,17 @@ def _detector(bundle: Bundle) -> Detector | None:
         raise damaged("what is usual for it") from error
 
 
-def internal(bundle: Bundle) -> dict[str, Any]:
-    """Give the metrics of a bundle's own test part, as `metrics.evaluate` gave them, with "n" and "groups".
+class _Kept(msgspec.Struct):
+    splits: Mapping[str, Metrics]
+    outliers: Outliers | None = None
+
+
+def _kept(bundle: Bundle) -> _Kept:
+    return msgspec.convert(bundle.metrics, _Kept)
+
+
+def internal_metrics(bundle: Bundle) -> Metrics:
+    """Give the metrics of a bundle's own test set.
 
     Raises
     ------
@@ -165,113 +192,143 @@ def internal(bundle: Bundle) -> dict[str, Any]:
         It has none, or damaged ones.
     """
     try:
-        _, kept = tested(bundle.metrics["splits"])
-        metrics = {name: estimate(each).as_dict() for name, each in kept.items() if name in _KEPT}
-        sizes = {name: int(kept[name]) for name in ("n", "groups")}
-        return {**sizes, **{name: metrics[name] for name in METRICS}, **metrics}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise damaged("how it did on its own test part") from error
+        splits = _kept(bundle).splits
+        return splits["out_of_fold" if "out_of_fold" in splits else "test"]
+    except (KeyError, msgspec.ValidationError) as error:
+        raise damaged("how it did on its own test set") from error
 
 
-def score(scores: Scores, decision: Decision) -> dict[str, Any]:
-    """Compute every metric of some answers at the decision's threshold."""
-    return evaluate(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
-                    threshold=scores.threshold, group=scores.group)  # fmt: skip
+def score(scores: Scores, decision: Decision) -> Metrics:
+    """Compute every metric of some predictions at the decision's threshold."""
+    return measure(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
+                   threshold=scores.threshold, group=scores.group)  # fmt: skip
 
 
-def examine(bundle: Bundle, asked: Asked, answers: Answers) -> Elsewhere:
-    """Say what the answers are worth: metrics, the drop against the model's own test part, and all that a report shows.
+def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: IntArray | None = None) -> None:
+    """Refuse a recalibration that cannot be fitted: by the model or, where they are given, by the radiographs.
+
+    Parameters
+    ----------
+    classes
+        Names (n) of the classes of the radiographs.
+    group
+        int64 (n), rows that are one draw; where it is not yet known each row counts alone.
+
+    Raises
+    ------
+    UsageError
+        The model has more than two classes.
+    CatalogError
+        Too few radiographs of a class.
+    """
+    if decision.positive is None:
+        raise UsageError(f"Expected two classes for --recalibrate; the model has {len(decision.classes)}. Leave it out.")  # fmt: skip
+    is_positive = np.array([name == decision.positive for name in classes], np.int64)
+    reason = recalibration.why_not(is_positive, group_codes(group, len(classes))) if len(classes) else ""
+    if reason:
+        raise CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
+
+
+def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> ExternalEvaluation:
+    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows.
 
     Raises
     ------
     BundleError
         The bundle's metrics are damaged.
     """
-    decision, scores, own = bundle.classifier.decision, answers.scores, internal(bundle)
-    metrics = score(scores, decision)
-    missing = [name for number, name in enumerate(decision.classes) if number not in scores.labels]
-    rule, source_surely = _source_rule(asked, decision)
-    offered, why_not = _recalibration(answers, decision)
-    return Elsewhere(
-        asked=asked,
-        answers=answers,
+    decision, scores, internal = bundle.classifier.decision, predictions.scores, internal_metrics(bundle)
+    external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
+    missing = tuple(name for number, name in enumerate(decision.classes) if number not in scores.labels)
+    drop, verdict = of_own_test_set() if cohort.is_own else compare(
+        internal, external, two_classes=decision.positive is not None, missing=missing, sources=len(sources.names)
+    )  # fmt: skip
+    if sources.sentence and verdict.level == "none":
+        verdict = msgspec.structs.replace(verdict, level="caution")
+    return ExternalEvaluation(
+        cohort=cohort,
+        predictions=predictions,
+        lines=judge.lines(scores, decision),
         decision=decision,
-        metrics=metrics,
-        internal=own,
+        network_sha256=bundle.classifier.key,
+        external=external,
+        internal=internal,
         missing=missing,
-        travel=same_data()
-        if asked.is_own
-        else travel(
-            own, metrics, two_classes=decision.positive is not None, missing=missing, sources=len(rule.sources)
-        ),
-        rule=rule,
-        source_surely=source_surely,
-        strange=_strange(bundle, answers, decision),
-        recalibration=offered,
-        no_recalibration=why_not,
-        subgroups=judge.by_subgroup(asked.store, decision, scores),
+        drop=drop,
+        transportability=verdict,
+        sources=sources,
+        majority=majority,
+        outliers=_outliers(bundle, predictions),
+        recalibration=_recalibration(cohort, predictions, decision),
+        no_recalibration=_no_recalibration(cohort, decision),
+        subgroups=judge.by_subgroup(cohort.store, decision, scores),
         utility=judge.of_use(decision, scores),
     )
 
 
-def _recalibration(answers: Answers, decision: Decision) -> tuple[Recalibration | None, str]:
-    if answers.log_odds is None or decision.positive is None:
-        return None, "It is for two classes only."
-    scores = answers.scores
-    labels01 = (scores.labels == decision.classes.index(decision.positive)).astype(np.int64)
-    why_not = recalibration.why_not(labels01, scores.group)
-    if why_not:
-        return None, why_not
-    return recalibration.measure(
-        answers.log_odds, labels01, positive=decision.positive, threshold=decision.threshold, group=scores.group
-    ), ""
+def _labels01(cohort: Cohort, decision: Decision) -> IntArray:
+    return np.asarray(np.array(decision.classes)[cohort.classes] == decision.positive, np.int64)
 
 
-def _strange(bundle: Bundle, answers: Answers, decision: Decision) -> Strange | None:
-    detector, level, reason, scores = _detector(bundle), answers.level, answers.reason, answers.scores
+def _no_recalibration(cohort: Cohort, decision: Decision) -> str:
+    """Say why none can be fitted; "" where one can."""
+    if decision.positive is None:
+        return "It is for two classes only."
+    return recalibration.why_not(_labels01(cohort, decision), cohort.store.group[cohort.rows])
+
+
+def _recalibration(cohort: Cohort, predictions: Predictions, decision: Decision) -> FittedRecalibration | None:
+    if predictions.log_odds is None or decision.positive is None or _no_recalibration(cohort, decision):
+        return None
+    return recalibration.measure(predictions.log_odds, _labels01(cohort, decision), positive=decision.positive,
+                                 threshold=decision.threshold, group=predictions.scores.group)  # fmt: skip
+
+
+def _outliers(bundle: Bundle, predictions: Predictions) -> ExternalOutliers | None:
+    """Take the shares of radiographs unlike the training set, and the metrics without those refused."""
+    detector, level, reason, scores = _detector(bundle), predictions.level, predictions.reason, predictions.scores
     if detector is None or level is None or reason is None:
         return None
     kept = level != "refused"
-    rest = Scores(
-        rows=scores.rows[kept],
-        labels=scores.labels[kept],
-        probabilities=scores.probabilities[kept],
-        group=scores.group[kept],
-        threshold=decision.threshold,
-    )
-    return Strange(
+    rest = replace(scores, **{name: getattr(scores, name)[kept] for name in ("rows", "labels", "probabilities", "group")})  # fmt: skip
+    return ExternalOutliers(
         refused=wilson(~kept, group=scores.group),
         flagged=wilson(level == "flagged", group=scores.group),
-        own=_own_shares(bundle),
         reasons=dict(Counter(reason[level != "ok"].tolist()).most_common()),
         promise=detector.promise,
-        without_refused=score(rest, decision),
+        own=_own_outliers(bundle),
+        without_refused=score(rest, bundle.classifier.decision),
     )
 
 
-def _own_shares(bundle: Bundle) -> tuple[Estimate, Estimate] | None:
-    try:
-        own = bundle.metrics["outliers"]
-        return estimate(own["refused"]), estimate(own["flagged"])
-    except (KeyError, TypeError, ValueError):
-        return None
+def _own_outliers(bundle: Bundle) -> OwnOutliers | None:
+    own = _kept(bundle).outliers
+    return OwnOutliers(refused=own.refused, flagged=own.flagged) if own and own.refused and own.flagged else None
 
 
-def _source_rule(asked: Asked, decision: Decision) -> tuple[SourceRule, float]:
-    """Measure by cross-validation how often one is right who only knows the source, and how often at least.
+def _source_baseline(cohort: Cohort, decision: Decision) -> tuple[SourceBaseline, tuple[str, float]]:
+    """Cross-validate predicting each source's majority class; give also the majority class of all, and its share.
 
-    At least: the lower end of a 99.5 % interval, since radiographs of one source are right or wrong together.
+    The source predicts the class where it does better than that by the lower end of a 99.5 % interval, since radiographs
+    of one source are right or wrong together.
     """
-    store, rows, every = asked.store, asked.rows, np.arange(len(asked.rows))
+    store, rows, every = cohort.store, cohort.rows, np.arange(len(cohort.rows))
     source, group = store.source[rows], store.group[rows]
-    whole = source_rule(asked.classes, source, group, [(every, every)], decision.classes)
-    fold = assign(asked.classes, group, shares=[1.0] * _FOLDS, seed=0)
+    whole = source_rule(cohort.classes, source, group, [(every, every)], decision.classes)
+    fold = assign(cohort.classes, group, shares=[1.0] * _FOLDS, seed=0)
     right = np.zeros(len(rows), bool)
     for out in (fold == each for each in range(_FOLDS)):
         for name in np.unique(source[out]):
             here = out & (source == name)
-            taught = asked.classes[~out & (source == name)]
+            taught = cohort.classes[~out & (source == name)]
             named = np.bincount(taught).argmax() if len(taught) else decision.classes.index(whole.guess[0])
-            right[here] = asked.classes[here] == named
-    rule = replace(whole, accuracy=wilson(right, group=group))
-    return rule, wilson(right, group=group, level=0.995).low
+            right[here] = cohort.classes[here] == named
+    accuracy = wilson(right, group=group)
+    predicts = len(whole.sources) > 1 and wilson(right, group=group, level=0.995).low > whole.guess[1]
+    sentence = f"In these data, too, knowing only which source an image came from gives {100 * accuracy.value:.1f} %: a right answer may still be the source, not the disease."
+    return SourceBaseline(
+        names=whole.sources,
+        table=tuple(map(tuple, whole.table.tolist())),
+        source_alone=accuracy,
+        sentence=sentence if predicts and not cohort.is_own else None,
+    ), whole.guess

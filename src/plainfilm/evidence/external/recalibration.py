@@ -5,7 +5,6 @@ other radiographs of the same place is told by cross-validation, never by the ro
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +13,9 @@ from scipy.special import expit, logit
 from plainfilm.data.split import assign
 from plainfilm.evidence.statistics.calibration import calibration_error
 from plainfilm.evidence.statistics.curves import Curves, curves
-from plainfilm.evidence.statistics.intervals import Estimate, FloatArray, IntArray, group_codes, mean, student, variance
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, mean, student, variance
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.external import CalibrationFit, Recalibration
 
 FOLDS = 10
 FEWEST = 10  # patients or unrelated images of each class
@@ -23,21 +24,7 @@ _LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fit:
-    """How well some probabilities fit: Brier score, ECE, and the mean probability less the share that came true."""
-
-    brier: Estimate
-    ece: Estimate
-    excess: Estimate
-    lines: Curves
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what JSON holds of it."""
-        return {"brier": self.brier.as_dict(), "ece": self.ece.as_dict(), "excess": self.excess.as_dict()}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recalibration:
+class FittedRecalibration:
     """What adding `shift` to the log odds of the positive class would do.
 
     Attributes
@@ -46,22 +33,26 @@ class Recalibration:
         Fitted on all rows.
     threshold : float
         Where the threshold would lie, so that no answer changes.
-    before, after : Fit
+    before, after : CalibrationFit
         As the probabilities are; and as they would be, each row by a number fitted without its fold.
+    before_lines, after_lines : Curves
+        The same, drawn.
     gain : Estimate
         Brier score before less after.
-    share, said : float
+    share, mean : float
         Share of the positive class, and the mean probability that the model gives to it.
     """
 
     positive: str
     shift: float
     threshold: float
-    before: Fit
-    after: Fit
+    before: CalibrationFit
+    after: CalibrationFit
+    before_lines: Curves
+    after_lines: Curves
     gain: Estimate
     share: float
-    said: float
+    mean: float
 
     @property
     def helps(self) -> bool:
@@ -71,24 +62,25 @@ class Recalibration:
     @property
     def sentence(self) -> str:
         """Say what it would do."""
-        says = f"On average the model says {100 * self.said:.0f} % {self.positive}; {100 * self.share:.0f} % of these radiographs are."
+        said = f"On average the model says {100 * self.mean:.0f} % {self.positive}; {100 * self.share:.0f} % of these radiographs are."
         helps = "would bring the probabilities nearer to the truth" if self.helps else "is not shown to help"
         brier = f"the Brier score goes from {self.before.brier.value:.3f} to {self.after.brier.value:.3f}"
         added = f"{self.shift:+.2f}".replace("-", "\N{MINUS SIGN}")
-        return f"{says} Adding {added} to the log odds {helps}: {brier}, by cross-validation."
+        return f"{said} Adding {added} to the log odds {helps}: {brier}, by cross-validation."
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds under "recalibration"."""
-        return {
-            "offered": True,
-            "shift": self.shift,
-            "threshold": self.threshold,
-            "helps": self.helps,
-            "sentence": self.sentence,
-            "before": self.before.as_dict(),
-            "after": self.after.as_dict(),
-            "brier_gain": self.gain.as_dict(),
-        }
+    @property
+    def result(self) -> Recalibration:
+        """Give what is written of it."""
+        return Recalibration(
+            offered=True,
+            shift=self.shift,
+            threshold=self.threshold,
+            helps=self.helps,
+            sentence=self.sentence,
+            before=self.before,
+            after=self.after,
+            brier_gain=self.gain,
+        )
 
 
 def fit_shift(log_odds: ArrayLike, is_positive: ArrayLike) -> float:
@@ -133,7 +125,7 @@ def why_not(labels01: IntArray, group: IntArray) -> str:
 
 def measure(
     log_odds: FloatArray, labels01: IntArray, *, positive: str, threshold: float, group: IntArray, seed: int = 0
-) -> Recalibration:
+) -> FittedRecalibration:
     """Fit the number, and tell by cross-validation what it would do.
 
     Parameters
@@ -157,29 +149,29 @@ def measure(
         raise ValueError(reason)
     fold = assign(labels01, group, shares=[1.0] * FOLDS, seed=seed)
     chance, after = expit(log_odds), np.empty(len(log_odds))
-    for each in range(FOLDS):
-        out = fold == each
+    for out in (fold == each for each in range(FOLDS)):
         after[out] = expit(log_odds[out] + fit_shift(log_odds[~out], labels01[~out]))
     codes = group_codes(group, len(chance))
     shift = fit_shift(log_odds, labels01)
-    return Recalibration(
+    return FittedRecalibration(
         positive=positive,
         shift=shift,
         threshold=moved_threshold(threshold, shift),
         before=_fit(chance, labels01, codes, seed),
         after=_fit(after, labels01, codes, seed),
+        before_lines=curves(labels01, chance, group=codes),
+        after_lines=curves(labels01, after, group=codes),
         gain=_mean_of_any(np.square(chance - labels01) - np.square(after - labels01), codes),
         share=float(labels01.mean()),
-        said=float(chance.mean()),
+        mean=float(chance.mean()),
     )
 
 
-def _fit(chance: FloatArray, labels01: IntArray, codes: IntArray, seed: int) -> Fit:
-    return Fit(
+def _fit(chance: FloatArray, labels01: IntArray, codes: IntArray, seed: int) -> CalibrationFit:
+    return CalibrationFit(
         brier=mean(np.square(chance - labels01), codes, _LEVEL).estimate,
         ece=calibration_error(labels01 == 1, chance, codes, level=_LEVEL, repeats=1000, seed=seed),
         excess=_mean_of_any(chance - labels01, codes),
-        lines=curves(labels01, chance, group=codes),
     )
 
 

@@ -1,17 +1,17 @@
 """Which images a bundle was made from, by hash, so that they can be found among others and left out of a test.
 
-Of each image of the training store, whatever its part, 40 bytes are kept: eight of a salted SHA-256 of the file's hash,
+Of each image of the training store, whatever its split, 40 bytes are kept: eight of a salted SHA-256 of the file's hash,
 the 64-bit perceptual hash, and the 192-bit hash of its fine detail. They hold no picture, file name or patient; but who
 holds an image can ask whether it was among them.
 
 Measured on 3,766 radiographs (2,642 of COVID-CXNet and Guangzhou, 1,124 of ieee8023 and ChestX-ray14), read at 256 px:
 
-- The perceptual hash alone is weak. Of 7 million pairs, 11,163 show different films and differ in 10 bits or less: none in
+- The perceptual hash alone is weak. Of 7 million pairs, 11,163 show different radiographs and differ in 10 bits or less: none in
   0, 1 in 2, 61 in 4, 397 in 6, 2,407 in 8. But of 3,766 copies (resized by 0.5 to 2, JPEG quality 30 to 95, half of them
   changed in brightness or contrast) a distance of 0 misses 632, of 2 still 57, of 4 still 11; all differ in 8 at most.
 - So the fine detail has the last word. Copies differ in 24 of its bits at most, 99 % of them in 14; the 11,163 pairs of
-  different films in 47 at least, and in 31 at least where all stand in one heavy frame (554,118 pairs). Two made
-  radiographs of different people came as near as 28, hence 24.
+  different radiographs in 47 at least, and in 31 at least where all stand in one heavy frame (554,118 pairs). Two
+  synthetic radiographs of different people came as near as 28, hence 24.
 - Found so: all 3,766 copies, and 467 of the 477 pairs within and between the collections whose texture correlates by 0.6
   or more. In ieee8023's COVID, 124 images, 48 stand in COVID-CXNet too, 30 of them as the same file.
 
@@ -40,8 +40,8 @@ _HASHES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Signatures:
-    """What two copies of one film share: `hashes` uint64 (n), `details` uint8 (n, 24)."""
+class ImageHashes:
+    """What two copies of one radiograph share: `hashes` uint64 (n), `details` uint8 (n, 24)."""
 
     hashes: NDArray[np.uint64]
     details: NDArray[np.uint8]
@@ -59,68 +59,68 @@ class Signatures:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Matches:
-    """Which of n images were seen: `file` bool (n) by the bytes of the file, `film` bool (n) by the picture."""
+    """Which of n images are in the training store: `file` bool (n) by the bytes of the file, `picture` bool (n) by what it shows."""
 
     file: NDArray[np.bool_]
-    film: NDArray[np.bool_]
+    picture: NDArray[np.bool_]
 
     @property
     def any(self) -> NDArray[np.bool_]:
         """Either, bool (n)."""
-        return self.file | self.film
+        return self.file | self.picture
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Seen:
-    """The images of a training store.
+class TrainingFingerprints:
+    """The images of a training store, test set included, by hash.
 
-    `marks` uint64 (n) stand for their files, those of the test part first, `tests` of them; `signatures` are of the n
-    images in another order.
+    `marks` uint64 (n) stand for their files, those of the test set first, `tests` of them; `images` are of the n images
+    in another order.
     """
 
     salt: bytes
     marks: NDArray[np.uint64]
     tests: int
-    signatures: Signatures
+    images: ImageHashes
 
     @classmethod
     def of(cls, store: Store) -> Self:
-        """Note every image of a store; what its pixels give is kept in the cache."""
+        """Take them from every image of a store; what its pixels give is kept in the cache."""
         # From the store's content, so that the same store gives the same bytes.
         salt = hashlib.sha256(f"seen {store.fingerprint}".encode()).digest()[:_SALT_BYTES]
 
         def compute() -> dict[str, NDArray[np.uint64] | NDArray[np.uint8]]:
-            found = Signatures.of(store, np.arange(len(store)))
+            found = ImageHashes.of(store, np.arange(len(store)))
             return {"hashes": found.hashes, "details": found.details}
 
         known, _ = remembered("signatures", f"signatures 1 {store.fingerprint}", compute)
         is_test = np.isin(np.arange(len(store)), store.rows("test"))
         parts = [np.sort(_marks(salt, store.sha256[rows])) for rows in (is_test, ~is_test)]
-        return cls(salt=salt, marks=np.concatenate(parts), tests=len(parts[0]), signatures=Signatures(**known))
+        return cls(salt=salt, marks=np.concatenate(parts), tests=len(parts[0]), images=ImageHashes(**known))
 
     def __len__(self) -> int:
         return len(self.marks)
 
-    def find(self, sha256: NDArray[np.str_], signatures: Signatures) -> Matches:
-        """Tell which of n images were seen, from the hashes of their files, hex text (n), and their signatures."""
-        film = np.zeros(len(signatures.hashes), bool)
+    def find(self, sha256: NDArray[np.str_], images: ImageHashes) -> Matches:
+        """Tell which of n images are among them, from the hashes of their files, hex text (n), and of their pictures."""
+        picture = np.zeros(len(images.hashes), bool)
         rows = max(1, _HASHES_AT_ONCE // max(1, len(self)))
-        own = self.signatures
-        for start in range(0, len(film), rows):
-            close = np.bitwise_count(signatures.hashes[start : start + rows, None] ^ own.hashes) <= HASH_BITS
+        own = self.images
+        for start in range(0, len(picture), rows):
+            close = np.bitwise_count(images.hashes[start : start + rows, None] ^ own.hashes) <= HASH_BITS
             theirs, ours = np.nonzero(close)
-            differing = signatures.details[start + theirs] ^ own.details[ours]
+            differing = images.details[start + theirs] ^ own.details[ours]
             alike = np.bitwise_count(differing).sum(axis=1, dtype=np.int64) <= DETAIL_BITS
-            film[start + theirs[alike]] = True
-        return Matches(file=np.isin(_marks(self.salt, sha256), self.marks), film=film)
+            picture[start + theirs[alike]] = True
+        return Matches(file=np.isin(_marks(self.salt, sha256), self.marks), picture=picture)
 
-    def tested_on(self, sha256: NDArray[np.str_]) -> NDArray[np.bool_]:
-        """Tell which files, by their hashes as hex text (n), were of the store's test part."""
+    def in_test_set(self, sha256: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """Tell which files, by their hashes as hex text (n), were of the store's test set."""
         return np.isin(_marks(self.salt, sha256), self.marks[: self.tests])
 
     def to_bytes(self) -> bytes:
-        """Write a magic word, the salt, how many images and how many tested, then marks, hashes, details; little-endian."""
-        parts = (self.marks.astype("<u8"), self.signatures.hashes.astype("<u8"), self.signatures.details)
+        """Write a magic word, the salt, how many images and how many of the test set, then marks, hashes, details; little-endian."""
+        parts = (self.marks.astype("<u8"), self.images.hashes.astype("<u8"), self.images.details)
         return _HEAD.pack(_MAGIC, self.salt, len(self), self.tests) + b"".join(part.tobytes() for part in parts)
 
     @classmethod
@@ -133,15 +133,15 @@ class Seen:
             Bytes of another kind or version, or too few or too many of them.
         """
         if len(data) < _HEAD.size:
-            raise ValueError(f"Expected the list of images seen; received {len(data)} bytes, too few.")
+            raise ValueError(f"Expected training fingerprints; received {len(data)} bytes, too few.")
         magic, salt, count, tests = _HEAD.unpack_from(data)
         size = _HEAD.size + count * (2 * _MARK_BYTES + DETAIL_BYTES)
         if magic != _MAGIC or len(data) != size or tests > count:
-            raise ValueError("Expected a whole list of images seen; received bytes of another kind, or damaged ones.")
+            raise ValueError("Expected whole training fingerprints; received bytes of another kind, or damaged ones.")
         numbers = np.frombuffer(data, "<u8", 2 * count, _HEAD.size).astype(np.uint64)
         details = np.frombuffer(data, np.uint8, offset=_HEAD.size + 2 * count * _MARK_BYTES).reshape(-1, DETAIL_BYTES)
-        signatures = Signatures(hashes=numbers[count:], details=details)
-        return cls(salt=salt, marks=numbers[:count], tests=tests, signatures=signatures)
+        images = ImageHashes(hashes=numbers[count:], details=details)
+        return cls(salt=salt, marks=numbers[:count], tests=tests, images=images)
 
 
 def _marks(salt: bytes, sha256: NDArray[np.str_]) -> NDArray[np.uint64]:

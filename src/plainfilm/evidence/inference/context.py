@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plainfilm.evidence.evaluation.severity import LEVELS, OF_VERDICT, Worth
 from plainfilm.evidence.inference.predictor import Prediction, Predictor
+from plainfilm.results.severity import LEVELS, SEVERITY, Worth
 
 
 def worth(metrics: Mapping[str, Any]) -> tuple[Worth, ...]:
     """Say what an accuracy is worth: the audit's verdict, and where that is not the worst, the rules without images."""
-    audit, blind = metrics.get("audit"), Worth(metrics["worth"]["level"], metrics["worth"]["sentence"])
+    audit, blind = metrics.get("audit"), Worth(level=metrics["worth"]["level"], sentence=metrics["worth"]["sentence"])
     if not audit:
-        return (Worth(blind.level, f"Not audited. {blind.sentence}"),)
-    verdict = Worth(OF_VERDICT[audit["verdict"]], f"{audit['verdict'].capitalize()}. {audit['sentence']}")
+        return (Worth(level=blind.level, sentence=f"Not audited. {blind.sentence}"),)
+    verdict = Worth(level=SEVERITY[audit["verdict"]], sentence=f"{audit['verdict'].capitalize()}. {audit['sentence']}")
     return (verdict,) if verdict.level == "warning" or blind.level == "none" else (verdict, blind)
 
 

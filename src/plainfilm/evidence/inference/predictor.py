@@ -1,9 +1,8 @@
 """A bundle at work: files or arrays in, one answer each out, with what stands against believing it.
 
-Needs ONNX Runtime, NumPy and Pillow alone (for DICOM pydicom, and loky to decode in several processes).
+Needs ONNX Runtime, NumPy and Pillow alone (for DICOM pydicom).
 """
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plainfilm.data import images
+from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
-from plainfilm.data.decoding.process_pool import chunks
+from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
-from plainfilm.model.encoder import processors
+from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 
 BLOCK = 32  # radiographs a step
-FEW = 16  # files that are not worth starting processes for
+FEW = 16  # files that are not worth starting several processes for
 _PLAIN = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
 _UNREADABLE = "unreadable"
 
@@ -315,19 +314,17 @@ def paths(films: Iterable[str | Path]) -> list[str]:
 
 
 def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
-    workers = workers or _workers(named)
-    return zip(named, images.read_many(named, size=size, fit=fit, workers=workers), strict=True)
+    if workers or len(named) > FEW:
+        found = decoder_pool.read_many(named, size=size, fit=fit, workers=workers or _workers(named))
+    else:
+        found = decoder_pool.read_few(named, size=size, fit=fit)
+    return zip(named, found, strict=True)
 
 
 def _workers(named: Sequence[str]) -> int:
-    """One process for few files. Else half the processors, for the network needs them more; all where a file may be DICOM.
-
-    Some decoders of DICOM end the process on damaged files, which with two processes costs that file alone.
-    """
-    if len(named) <= FEW or importlib.util.find_spec("loky") is None:
-        return 1
+    """Half the processors, for the network needs them more; all where a file may be DICOM."""
     plain = all(Path(name).suffix.lower() in _PLAIN for name in named)
-    return max(1, processors() // 2) if plain else max(2, processors())
+    return max(1, processors() // 2) if plain else processors()
 
 
 def _quality(film: Radiograph, input_size: int) -> Iterator[str]:

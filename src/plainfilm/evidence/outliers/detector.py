@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp, describe, limit, regress
 
 Level = Literal["ok", "flagged", "refused"]
-LEVELS: tuple[Level, ...] = ("ok", "flagged", "refused")
 
 REFUSED, UNUSUAL, TURNED = 0.005, 0.03, 0.01  # share of new radiographs of the same kind beyond each limit, at most
 CEILING = 0.02  # of false refusals, which a fit on enough images promises
@@ -105,9 +104,7 @@ class Detector:
         """
         return np.exp(self.space.log_distance(_finite(features, len(self.space.mean))))
 
-    def judge(
-        self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None, lungs_found: ArrayLike | None = None
-    ) -> Judged:
+    def judge(self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None) -> Judged:
         """Judge n images.
 
         Parameters
@@ -116,8 +113,6 @@ class Detector:
             float32 (n, width).
         pixels
             Gray uint8 (n, h, w), if at hand: a frame without a picture is refused.
-        lungs_found
-            bool (n), of `model.lungs.LungFinder`, if at hand: an image without lungs is flagged at least.
 
         Raises
         ------
@@ -129,12 +124,10 @@ class Detector:
 
         def note(rows: NDArray[np.bool_], to: Level, why: str | NDArray[np.str_]) -> None:
             if rows.shape != score.shape:
-                raise ValueError(f"Expected pixels and lungs of {len(score)} images; received {len(rows)}.")
+                raise ValueError(f"Expected pixels of {len(score)} images; received {len(rows)}.")
             level[rows], reason[rows] = to, why if isinstance(why, str) else why[rows]
 
         note(score > self.flag_above, "flagged", "unusual among the training images")
-        if lungs_found is not None:
-            note(~np.asarray(lungs_found, bool), "flagged", "no lungs found")
         if self.turns:
             ways = self.way_up.scores(self.space.scaled(np.asarray(features, np.float32)))
             looks = np.array([looks_so(name) for name in self.turns])[ways[:, 1:].argmax(axis=1)]

@@ -7,16 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from plainfilm.errors import RecipeError
-from plainfilm.evidence.statistics.intervals import (
-    UNDEFINED,
-    Estimate,
-    FloatArray,
-    IntArray,
-    bootstrap,
-    cautious_interval,
-    within_bounds,
-)
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, bootstrap, cautious_interval, within_bounds
 from plainfilm.model.recipe_schema import parse_threshold
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 TEMPERATURES = (0.05, 20.0)
 GRID = 121  # starting points of the search, evenly on the log scale

@@ -6,7 +6,8 @@ Zou & Donner, Statistics in Medicine 2008 (differences); Donner & Zou, Statistic
 
 import numpy as np
 
-from plainfilm.evidence.statistics.intervals import SMALLEST_VARIANCE, UNDEFINED, Estimate, Measured, within_bounds
+from plainfilm.evidence.statistics.intervals import SMALLEST_VARIANCE, Measured, within_bounds
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 
 def rest(share: Measured) -> Measured:

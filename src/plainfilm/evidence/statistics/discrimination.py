@@ -8,8 +8,6 @@ from scipy.special import ndtri
 
 from plainfilm.evidence.statistics.intervals import (
     SMALLEST_VARIANCE,
-    UNDEFINED,
-    Estimate,
     FloatArray,
     IntArray,
     Measured,
@@ -22,6 +20,7 @@ from plainfilm.evidence.statistics.intervals import (
     variance,
     within_bounds,
 )
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 BISECTIONS = 60  # halvings of 0 to 1: past double precision
 

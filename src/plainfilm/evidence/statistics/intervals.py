@@ -4,13 +4,14 @@ A group (a patient with duplicates) is one draw from the population, however man
 therefore rests on the sums of its groups. Groups are counted as drawn at random, their classes included.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, ndtri, stdtrit
+
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,29 +20,12 @@ BLOCK_NUMBERS = 2**17  # row weights held at once by the bootstrap: 1 MB, a few 
 SMALLEST_VARIANCE = 1e-30  # below this it is rounding
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number and the interval it is believed to lie in; all three are NaN where the number is not defined."""
-
-    value: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Return `value`, `low` and `high` for JSON, with None in place of NaN."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if np.isnan(number) else float(number) for name, number in numbers.items()}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """An estimate, and what each group adds to its error: `influence` (groups), zero on average."""
 
     estimate: Estimate
     influence: FloatArray
-
-
-UNDEFINED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 def group_codes(group: ArrayLike | None, rows: int) -> IntArray:
@@ -238,8 +222,3 @@ def bootstrap(
         weights = np.bincount(drawn.ravel(), minlength=size * groups).reshape(size, groups)
         results.append(np.asarray(statistic(weights[:, codes].astype(np.float64)), dtype=np.float64))
     return np.concatenate(results)
-
-
-def estimate(metric: Mapping[str, float | None]) -> Estimate:
-    """Read a metric as `metrics.json` holds it."""
-    return Estimate(*(math.nan if metric[end] is None else float(metric[end] or 0) for end in ("value", "low", "high")))

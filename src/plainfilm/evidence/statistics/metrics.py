@@ -1,29 +1,24 @@
 """Every metric of a split with its interval, as `metrics.json` holds them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.calibration import calibration_error
-from plainfilm.evidence.statistics.curves import Curves, curves
-from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision, delong, delong_difference
+from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision
 from plainfilm.evidence.statistics.intervals import (
-    Estimate,
     FloatArray,
     IntArray,
     Measured,
-    bootstrap,
     check_level,
     group_codes,
     macro_average,
     mean,
     proportion,
-    wilson,
 )
-
-__all__ = ["Curves", "Estimate", "bootstrap", "curves", "delong", "delong_difference", "evaluate", "wilson"]
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import ClassMetrics, Confusion, Metrics
 
 
 def evaluate(
@@ -37,12 +32,12 @@ def evaluate(
     seed: int = 0,
     repeats: int = 1000,
     level: float = 0.95,
-) -> dict[str, Any]:
+) -> Metrics:
     """Compute every metric of a split with its interval.
 
     Two classes: a row is called positive where its probability of `positive` (by default the second class) is at or
     above `threshold`, one number or one a row. More classes: the most probable one is called, `threshold` is not used, and sensitivity to
-    auprc are macro averages of each class against the rest, which stand under "per_class".
+    auprc are macro averages of each class against the rest, which stand in `per_class`.
 
     Parameters
     ----------
@@ -59,10 +54,8 @@ def evaluate(
 
     Returns
     -------
-    dict
-        "n", "groups"; "confusion_matrix" (rows are the truth, columns what was called, in the order of `classes`); and
-        {"value", "low", "high"} for each metric, None where it is not defined: a class absent from the labels,
-        nothing called positive, no rows.
+    Metrics
+        Not-a-number for each metric that is not defined: a class absent from the labels, nothing called positive, no rows.
 
         accuracy, sensitivity, specificity, ppv, npv: Wilson (see `wilson`). f1: Wilson's interval of true positives
         among rows that are or are called positive, J, carried over by F1 = 2J / (1 + J) (Lam, Gopal & Qian 2024).
@@ -93,19 +86,16 @@ def evaluate(
         each = [_against_rest(truth == c, called == c, chance[:, c], codes, level) for c in range(len(classes))]
         kinds = {name: macro_average([metrics[name] for metrics in each]) for name in each[0]}
     distance = np.square(chance - np.eye(len(classes))[truth]).sum(axis=1) / 2
-    estimates = {
-        "accuracy": proportion(called == truth, np.ones(len(truth), dtype=bool), codes, level).estimate,
+    return Metrics(
+        n=len(truth),
+        groups=len(np.unique(codes)),
+        confusion_matrix=_confusion(truth, called, len(classes)),
+        accuracy=proportion(called == truth, np.ones(len(truth), dtype=bool), codes, level).estimate,
         **kinds,
-        "brier": mean(np.minimum(distance, 1.0), codes, level).estimate,
-        "ece": calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
-    }
-    return {
-        "n": len(truth),
-        "groups": len(np.unique(codes)),
-        "confusion_matrix": _confusion(truth, called, len(classes)),
-        **{name: estimate.as_dict() for name, estimate in estimates.items()},
-        **({"per_class": _per_class(classes, each)} if each else {}),
-    }
+        brier=mean(np.minimum(distance, 1.0), codes, level).estimate,
+        ece=calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
+        per_class=_per_class(classes, each) if each else None,
+    )
 
 
 def _against_rest(
@@ -130,16 +120,14 @@ def _f1(hits: NDArray[np.bool_], involved: NDArray[np.bool_], codes: IntArray, l
     return Measured(Estimate(value, low, high), share.influence * 2 / (1 + np.nan_to_num(share.estimate.value)) ** 2)
 
 
-def _per_class(classes: Sequence[str], each: Sequence[dict[str, Measured]]) -> dict[str, Any]:
+def _per_class(classes: Sequence[str], each: Sequence[dict[str, Measured]]) -> dict[str, ClassMetrics]:
     pairs = zip(classes, each, strict=True)
-    return {c: {name: measured.estimate.as_dict() for name, measured in metrics.items()} for c, metrics in pairs}
+    return {c: ClassMetrics(**{name: own.estimate for name, own in metrics.items()}) for c, metrics in pairs}
 
 
-def _confusion(truth: IntArray, called: IntArray, classes: int) -> list[list[int]]:
-    counts: list[list[int]] = (
-        np.bincount(truth * classes + called, minlength=classes**2).reshape(classes, classes).tolist()
-    )
-    return counts
+def _confusion(truth: IntArray, called: IntArray, classes: int) -> Confusion:
+    counts = np.bincount(truth * classes + called, minlength=classes**2).reshape(classes, classes)
+    return tuple(map(tuple, counts.tolist()))
 
 
 def _checked(

@@ -1,6 +1,5 @@
 """What a trial of a search is worth on the rows it is scored on: the log loss of its calibrated probabilities, and more."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,26 +7,17 @@ from numpy.typing import NDArray
 
 from plainfilm.evidence.statistics.calibration import temperature_of
 from plainfilm.evidence.statistics.discrimination import area_under_roc
-from plainfilm.evidence.statistics.intervals import FloatArray, group_codes, group_sums, variance
+from plainfilm.evidence.statistics.intervals import group_codes, group_sums, variance
 from plainfilm.model.classifier import Decision
+from plainfilm.model.trials import Outcome, Scored
 
 _LEAST = 1e-15  # a probability of 0 for what came true would count without end
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Mean log loss and its standard error, accuracy of the most probable class, AUROC (with more classes their mean)."""
-
-    loss: float
-    error: float
-    accuracy: float
-    auroc: float
 
 
 def probabilities(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:
     """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into calibrated probabilities, float64 (n, classes).
 
-    The temperature (Guo et al., ICML 2017) is fitted on the same rows, as the validation part's is when a classifier
+    The temperature (Guo et al., ICML 2017) is fitted on the same rows, as the validation set's is when a classifier
     is trained: one number, which makes heads comparable whatever loss they were trained with.
     """
     classes = tuple(map(str, range(max(2, logits.shape[1]))))
@@ -41,13 +31,12 @@ def log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int
     return np.asarray(-np.log(np.maximum(given, _LEAST)))
 
 
-def score(
-    losses: FloatArray, logits: NDArray[Any], labels: NDArray[np.int64], group: NDArray[np.int64], *, positive: int
-) -> Scored:
-    """Sum up the rows of a trial: `losses` (n) of `log_losses`, logits, labels and groups of the same rows.
+def score(ended: Outcome, labels: NDArray[np.int64], group: NDArray[np.int64], *, positive: int) -> Scored:
+    """Sum up a trial; labels and groups are int64, of all rows of the store.
 
     The standard error takes the rows of a group as one draw (infinitesimal jackknife).
     """
+    losses, logits, labels, group = ended.losses, ended.logits, labels[ended.rows], group[ended.rows]
     codes = group_codes(group, len(labels))
     groups = int(codes.max()) + 1
     off = group_sums(codes, losses - losses.mean(), groups) / len(losses)
@@ -55,8 +44,9 @@ def score(
     columns = [positive] if logits.shape[1] == 1 else range(chance.shape[1])
     areas = [area_under_roc(labels == each, chance[:, each], codes, 0.95).estimate.value for each in columns]
     return Scored(
-        loss=float(losses.mean()),
+        score=float(losses.mean()),
         error=float(np.sqrt(variance(off))),
         accuracy=float((chance.argmax(axis=1) == labels).mean()),
         auroc=float(np.mean(areas)),
+        kept=ended.epochs,
     )

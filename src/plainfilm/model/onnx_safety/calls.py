@@ -95,9 +95,9 @@ class Call:
             raise self.refuse(f"whose {name} is no word")
         return value
 
-    def axis(self, default: int, *, sides: int | None = None) -> int:
+    def axis(self, default: int) -> int:
         """Give the attribute "axis", counted from the front."""
-        return self.axes([self.whole("axis", default)], sides)[0]
+        return self.axes([self.whole("axis", default)])[0]
 
     def axes(self, given: Sequence[int], sides: int | None = None) -> list[int]:
         """Count axes from the front; each may be named once."""

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plainfilm.evidence.audit.results import Audit
+from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import INK, LINE, MUTED, PAPER, SERIES
 from plainfilm.reporting.tables import audit as audit_tables
 from plainfilm.reporting.tables.audit import AuditShown, ProbeGroup, ProbeRow, Spot
+from plainfilm.results.audit import Audit
+from plainfilm.results.severity import Level
 
 WIDTH_IN = 11.0
-_CHIP = {"clear": SERIES[0], "caution": "#7d4b00", "warning": "#a3201a"}  # as in report.css
+_CHIP: dict[Level, str] = {"none": SERIES[0], "caution": "#7d4b00", "warning": "#a3201a"}  # as in report.css
 _COLOURS = {"blind": SERIES[1], "coarse": SERIES[5], "whole": SERIES[0]}
 _NAME, _FILMS, _AXIS, _NUMBER = 0.3, 3.25, 6.1, 10.7  # inches from the left: columns begin here, the last one ends
 _AXIS_WIDTH = 3.4
@@ -35,13 +37,13 @@ class _Sheet:
         self.axes.plot(xs, ys, **{"solid_capstyle": "butt"} | style)
 
 
-def picture(audit: Audit) -> bytes:
+def picture(found: AuditFindings) -> bytes:
     """Draw the verdict, its sentence, and a row a probe with what it sees and its AUROC, as PNG.
 
-    The line through all rows is `Audit.yours`. Of each kind the three highest are drawn, and all that have films; the page
+    The line through all rows is `Audit.compared_with`. Of each kind the three highest are drawn, and all that have films; the page
     has every one. Without a probe the picture says that none could run.
     """
-    shown = audit_tables.show(audit)
+    audit, shown = found.result, audit_tables.show(found)
     sentence = textwrap.wrap(audit.sentence, _WRAP, max_lines=_MOST_LINES, placeholder=" …")
     top = 0.95 + _LINE * len(sentence) + 0.45
     rows = sum(_KIND + sum(map(_height, _drawn(group))) for group in shown.groups)
@@ -52,7 +54,7 @@ def picture(audit: Audit) -> bytes:
         axes.set(xlim=(0, WIDTH_IN), ylim=(height, 0), autoscale_on=False)
         axes.set_axis_off()
         sheet = _Sheet(axes)
-        _head(sheet, audit, shown, sentence)
+        _head(sheet, audit, sentence)
         if shown.groups:
             _axis(sheet, shown, top, top + rows)
             for at, item in _places(shown.groups, top):
@@ -64,8 +66,8 @@ def picture(audit: Audit) -> bytes:
         return canvas.png(figure)
 
 
-def _head(sheet: _Sheet, audit: Audit, shown: AuditShown, sentence: list[str]) -> None:
-    box = {"boxstyle": "square,pad=0.35", "facecolor": _CHIP[shown.level], "edgecolor": "none"}
+def _head(sheet: _Sheet, audit: Audit, sentence: list[str]) -> None:
+    box = {"boxstyle": "square,pad=0.35", "facecolor": _CHIP[audit.level], "edgecolor": "none"}
     sheet.write(_NAME + 0.07, 0.42, audit.verdict.capitalize(), color=PAPER, fontsize=13, weight="bold", bbox=box)
     for number, line in enumerate(sentence):
         sheet.write(_NAME, 0.9 + _LINE * number, line, color=INK, fontsize=11)

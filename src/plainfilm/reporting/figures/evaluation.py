@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, PAPER, SERIES, Drawing
-from plainfilm.reporting.formatting import number, triple
+from plainfilm.reporting.formatting import number
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 
 _GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
@@ -20,13 +22,13 @@ _GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 class Curve:
     """One line of a ROC or precision-recall plot.
 
-    `x`, `y` float (m) in 0 to 1; `area` is the area's `{"value", "low", "high"}`, shown in the legend.
+    `x`, `y` float (m) in 0 to 1; `area` is shown in the legend.
     """
 
     name: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
-    area: Mapping[str, float | None] | None = None
+    area: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,9 @@ def trainings(history: Sequence[Mapping[str, float]]) -> list[list[Mapping[str, 
     return list(found.values())
 
 
-def threshold_point(
-    metrics: Mapping[str, Any], positive: str | None, threshold: float | None
-) -> tuple[float, float] | None:
+def threshold_point(metrics: Metrics, positive: str | None, threshold: float | None) -> tuple[float, float] | None:
     """Give where the threshold lies on the ROC, (1 - specificity, sensitivity); None where that is not defined."""
-    sensitivity, specificity = (number(triple(metrics.get(name))[0]) for name in ("sensitivity", "specificity"))
+    sensitivity, specificity = map(number, (metrics.sensitivity.value, metrics.specificity.value))
     if positive is None or threshold is None or sensitivity is None or specificity is None:
         return None
     return 1 - specificity, sensitivity

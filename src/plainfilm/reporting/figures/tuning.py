@@ -1,7 +1,7 @@
 """A search drawn: which settings mattered, how the score went with each, and its course; one SVG and one PNG each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,10 +10,11 @@ import numpy as np
 
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.results.search import Choice, Importance
 
 _LEAST = 1e-15
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_DOTS: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5, "clip_on": False, "zorder": 3}
+_DOTS: dict[str, object] = {"linestyle": "", "marker": "o", "markersize": 4.5, "clip_on": False, "zorder": 3}
 _DONE = _DOTS | {"color": SERIES[0], "markeredgewidth": 0, "alpha": 0.7}
 _STOPPED = _DOTS | {"color": "none", "markeredgecolor": MUTED, "markeredgewidth": 0.8, "markersize": 3.5}
 _BEST = _DOTS | {"color": "none", "markeredgecolor": SERIES[1], "markeredgewidth": 1.8, "markersize": 9}
@@ -21,12 +22,12 @@ _BEST = _DOTS | {"color": "none", "markeredgecolor": SERIES[1], "markeredgewidth
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A trial as a dot: its number from 1, its score, whether it ran to its end, and its choices (numbers or texts)."""
+    """A trial as a dot: its number from 1, its score, whether it ran to its end, and its choices."""
 
     number: int
     score: float
     is_done: bool
-    chosen: Mapping[str, Any]
+    chosen: Mapping[str, Choice]
 
     @property
     def level(self) -> float:
@@ -39,15 +40,16 @@ class Slice:
     """A setting to draw: its name among the choices, its values in order where each has a place of its own, or the marks of its logarithmic axis."""
 
     name: str
-    values: Sequence[Any] = ()
+    values: Sequence[Choice] = ()
     marks: Sequence[float] = ()
 
 
-def importance(names: Sequence[str], shares: Sequence[float], by_chance: Sequence[float]) -> Drawing | None:
+def importance(found: Sequence[Importance]) -> Drawing | None:
     """Draw a bar a setting, and a tick where chance alone would end in 95 of 100 cases; None without settings."""
-    if not names:
+    if not found:
         return None
-    rows, height = np.arange(len(names)), 0.6 + 0.24 * len(names)
+    shares, by_chance = [each.share for each in found], [each.by_chance for each in found]
+    rows, height = np.arange(len(found)), 0.6 + 0.24 * len(found)
     with canvas.style():
         figure = canvas.sheet(4.6, height)
         axes = figure.add_axes((0.37, 0.42 / height, 0.6, 1 - 0.48 / height))
@@ -56,9 +58,9 @@ def importance(names: Sequence[str], shares: Sequence[float], by_chance: Sequenc
         colours = [SERIES[0] if share > chance else MUTED for share, chance in zip(shares, by_chance, strict=True)]
         axes.barh(rows, shares, height=0.62, color=colours, linewidth=0)
         axes.vlines(by_chance, rows - 0.42, rows + 0.42, color=INK, linewidth=1.2)
-        axes.set_yticks(rows, names)
+        axes.set_yticks(rows, [each.title for each in found])
         axes.tick_params(axis="y", labelcolor=INK)
-        axes.set(xlim=(0, 1.05 * max(*shares, *by_chance, 0.01)), ylim=(len(names) - 0.4, -0.6))
+        axes.set(xlim=(0, 1.05 * max(*shares, *by_chance, 0.01)), ylim=(len(found) - 0.4, -0.6))
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         axes.set_xlabel("share of what mattered", color=MUTED)
         return canvas.both(figure, "importance")
@@ -113,7 +115,7 @@ def by_setting(points: Sequence[Point], best: Point, setting: Slice) -> Drawing 
         return canvas.both(figure, f"by-{setting.name.replace('_', '-')}")
 
 
-def _dots(axes: Any, points: Sequence[Point], best: Point, place: Any) -> list[Any]:
+def _dots(axes: Any, points: Sequence[Point], best: Point, place: Callable[[Point], float]) -> list[Any]:
     lines = []
     for style, kind in ((_DONE, True), (_STOPPED, False)):
         own = [point for point in points if point.is_done == kind]

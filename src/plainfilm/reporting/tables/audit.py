@@ -12,21 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.evidence.audit.results import Audit, Probe, Reason, Sees, Verdict
-from plainfilm.evidence.statistics.intervals import UNDEFINED, Estimate
+from plainfilm.evidence.audit.findings import AuditFindings, ProbeFinding, SuspectsFinding
 from plainfilm.reporting.formatting import decimal, isolated, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Count
+from plainfilm.results.audit import Audit, Sees
+from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FILMS = 4  # pictures a row
 FILM_PX = 128  # longest side of one: twice what the page gives it
 LEFT_OUT_ROWS = 30
 FIRST, LAST = 6.0, 96.0  # per cent: where an axis begins and ends; left of it stands what lies below
-LEVELS: dict[Verdict, Literal["clear", "caution", "warning"]] = {
-    "no shortcut found": "clear",
-    "shortcut possible": "caution",
-    "not to be believed": "warning",
-}
 Colour = Literal["blind", "coarse", "whole"]
 _GROUPS: tuple[tuple[Sees, str, Colour], ...] = (
     ("no lungs", "Never sees the lungs", "blind"),
@@ -121,35 +117,35 @@ class SourcesShown:
 class AuditShown:
     """All that the audit's sections show beside the audit's own words."""
 
-    level: Literal["clear", "caution", "warning"]
     axis: Axis
     groups: Sequence[ProbeGroup]
     captions: Sequence[str]
-    reasons: Sequence[tuple[Literal["clear", "caution", "warning"], Reason]]
     sources: SourcesShown
+    suspects: Sequence[SuspectsFinding]
     lungs_found: str  # share in per cent; nothing where it is not known
 
 
-def show(audit: Audit) -> AuditShown:
+def show(found: AuditFindings) -> AuditShown:
     """Lay out an audit."""
+    audit, captions = found.result, found.example_captions
     return AuditShown(
-        level=LEVELS[audit.verdict],
         axis=_axis_beside(audit, FROM_CHANCE),
-        groups=probe_groups(audit),
-        captions=[audit.example_captions[at] for at in _spread(len(audit.example_captions))],
-        reasons=[(LEVELS[reason.verdict], reason) for reason in audit.reasons],
+        groups=probe_groups(found),
+        captions=[captions[at] for at in _spread(len(captions))],
         sources=_sources(audit),
-        lungs_found=percent(audit.lungs_found) if math.isfinite(audit.lungs_found) else "",
+        suspects=found.suspects,
+        lungs_found="" if audit.lungs_found is None else percent(audit.lungs_found),
     )
 
 
-def probe_groups(audit: Audit) -> list[ProbeGroup]:
+def probe_groups(found: AuditFindings) -> list[ProbeGroup]:
     """Group the probes by what they see, the kinds that should know nothing first; only kinds that have a probe."""
     groups = []
     for sees, title, colour in _GROUPS:
-        own = sorted((p for p in audit.probes if p.sees == sees), key=lambda p: -(number(p.auroc.value) or 0.0))
+        own = [probe for probe in found.probes if probe.result.sees == sees]
         if own:
-            rows = [_probe_row(audit, probe) for probe in own]
+            own.sort(key=lambda probe: -(number(probe.result.auroc.value) or 0.0))
+            rows = [_probe_row(found, probe) for probe in own]
             groups.append(ProbeGroup(sees=sees, title=title, colour=colour, rows=rows))
     return groups
 
@@ -178,13 +174,12 @@ def spot(estimate: Estimate, marks: Sequence[float] = FROM_CHANCE, *, why: str =
     )
 
 
-def histogram_film(image: NDArray[np.uint8], side: int = FILM_PX) -> NDArray[np.uint8]:
-    """Draw the histogram of a gray image uint8 (h, w), 32 bars, as a picture uint8 (side, side)."""
+def histogram_film(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw the histogram of a gray image uint8 (h, w), 32 bars, as a picture uint8 of `FILM_PX` each way."""
     counts = np.bincount(image.ravel() // 8, minlength=32) if image.size else np.zeros(32)
-    height = np.sqrt(counts / max(counts[1:-1].max(), 1)).clip(0, 1) * (side - 8)  # a black border is one high bar
-    bars = np.repeat(height, side // 32)
-    bars = np.pad(bars, (0, side - len(bars)))
-    return np.where(np.arange(side)[::-1, None] < bars, 200, 24).astype(np.uint8)
+    height = np.sqrt(counts / max(counts[1:-1].max(), 1)).clip(0, 1) * (FILM_PX - 8)  # a black border is one high bar
+    bars = np.repeat(height, FILM_PX // 32)
+    return np.where(np.arange(FILM_PX)[::-1, None] < bars, 200, 24).astype(np.uint8)
 
 
 def film(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -199,13 +194,14 @@ def film(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _probe_row(audit: Audit, probe: Probe) -> ProbeRow:
+def _probe_row(found: AuditFindings, probe: ProbeFinding) -> ProbeRow:
+    result = probe.result
     return ProbeRow(
-        title=probe.title,
-        means="" if probe.means.lower().startswith(probe.title.lower()) else probe.means,
-        n=probe.n,
-        films=_films(audit, probe),
-        spot=spot(probe.auroc, why=_why(audit, probe.name, probe.title)),
+        title=result.title,
+        means="" if probe.means.lower().startswith(result.title.lower()) else probe.means,
+        n=result.n,
+        films=_films(found, probe),
+        spot=spot(result.auroc, why=_why(found.result, probe.name, result.title)),
     )
 
 
@@ -215,15 +211,15 @@ def _why(audit: Audit, *checks: str, otherwise: str = "not known") -> str:
     return next((each.reason for each in audit.not_run if each.check.lower() in names), otherwise)
 
 
-def _films(audit: Audit, probe: Probe) -> list[tuple[NDArray[np.uint8], str]] | None:
-    seen = audit.examples if probe.seen is None and probe.sees == "everything" else probe.seen
-    if probe.name == "histogram" and len(audit.examples):
-        seen = np.stack([histogram_film(image) for image in audit.examples])
+def _films(found: AuditFindings, probe: ProbeFinding) -> list[tuple[NDArray[np.uint8], str]] | None:
+    seen = found.examples if probe.seen is None and probe.result.sees == "everything" else probe.seen
+    if probe.name == "histogram" and len(found.examples):
+        seen = np.stack([histogram_film(image) for image in found.examples])
     if seen is None or not len(seen):
         return None
-    captions = [isolated(caption) for caption in audit.example_captions]
+    captions = [isolated(caption) for caption in found.example_captions]
     captions += ["example"] * (len(seen) - len(captions))
-    return [(film(seen[at]), f"{probe.title}: {captions[at]}") for at in _spread(len(seen))]
+    return [(film(seen[at]), f"{probe.result.title}: {captions[at]}") for at in _spread(len(seen))]
 
 
 def _spread(k: int) -> list[int]:
@@ -240,7 +236,8 @@ def _place(value: float, marks: Sequence[float]) -> float:
 
 
 def _axis_beside(audit: Audit, marks: Sequence[float]) -> Axis:
-    return axis(marks, own=spot(audit.yours, marks), own_name="your model" if audit.yours_is_model else "whole images")
+    own = audit.compared_with
+    return axis(marks, own=spot(own.auroc, marks), own_name="your model" if own.is_model else "whole images")
 
 
 def _sources(audit: Audit) -> SourcesShown:
@@ -249,7 +246,7 @@ def _sources(audit: Audit) -> SourcesShown:
     below = any(left.auroc.low < 0.5 for left in order)
     marks = _FROM_ZERO if below else _FEW_FROM_CHANCE
     return SourcesShown(
-        rows=metrics.shaded_rows(own.table.T.tolist(), [name or "not named" for name in own.names]),
+        rows=metrics.shaded_rows(list(zip(*own.table, strict=True)), [name or "not named" for name in own.names]),
         cramers_v=spot(own.cramers_v, _FROM_ZERO),
         told_axis=axis(_FEW_FROM_CHANCE),
         told=_told(audit),
@@ -274,7 +271,7 @@ def _told(audit: Audit) -> list[tuple[str, Spot]]:
     own = audit.sources
     if not own.told_from_features:
         return []
-    held = np.count_nonzero(own.table, axis=1).tolist()
+    held = [sum(count > 0 for count in row) for row in own.table]
     return [
         (
             name,
@@ -283,5 +280,5 @@ def _told(audit: Audit) -> list[tuple[str, Spot]]:
                 why="all from one source" if sources < 2 else "too few images of a second source",
             ),
         )
-        for name, sources in zip(audit.classes, held, strict=True)
+        for name, sources in zip(own.classes, held, strict=True)
     ]

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, Example, Utility
-from plainfilm.evidence.statistics.intervals import Estimate
+from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, Example, UtilityFindings, where_better
 from plainfilm.reporting.formatting import MISSING, NARROW_SPACE, number
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
+from plainfilm.results.estimate import Estimate
 
 _WHOLE = (0.0, 1.0)
 
@@ -46,17 +46,17 @@ class UtilityShown:
     prevalence: float | None  # of the test part
 
 
-def show(utility: Utility) -> UtilityShown:
+def show(found: UtilityFindings) -> UtilityShown:
     """Lay out what the answers are worth."""
-    curve = utility.decision_curve
+    curve = found.result.decision_curve
     return UtilityShown(
-        positive=utility.positive,
-        rows=[_row(example) for example in utility.examples],
+        positive=found.positive,
+        rows=[_row(example) for example in found.examples],
         ticks=[(metrics.place(end, _WHOLE), f"{100 * end:g}{NARROW_SPACE}%") for end in _WHOLE],
         people=PEOPLE,
-        threshold=utility.threshold,
-        trade=_trade(utility.threshold),
-        decision="" if curve is None else curve.sentence,
+        threshold=found.threshold,
+        trade=_trade(found.threshold),
+        decision="" if curve is None else where_better(curve),
         prevalence=None if curve is None else curve.prevalence,
     )
 
@@ -64,7 +64,7 @@ def show(utility: Utility) -> UtilityShown:
 def _row(example: Example) -> PrevalenceRow:
     return PrevalenceRow(
         prevalence=f"{100 * example.prevalence:g}{NARROW_SPACE}%",
-        ppv=metrics.cell(example.ppv.as_dict(), _WHOLE, in_percent=True),
+        ppv=metrics.cell(example.ppv, _WHOLE, in_percent=True),
         npv=_finely(example.npv),
         ill=round(PEOPLE * example.prevalence),
         found=_whole(example.found),

@@ -1,23 +1,30 @@
-"""A test on other data laid out for reading: differences to the model's own test part, labels, what was refused."""
+"""An external validation laid out for reading: differences to the model's own test set, outliers, recalibration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from plainfilm.evidence.external.recalibration import Fit
-from plainfilm.evidence.statistics.intervals import Estimate
-from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal, number, percent, triple
+from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
+from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.external import CalibrationFit, ExternalOutliers, PerformanceDrop, Verdict
+from plainfilm.results.metrics import Estimates, Metrics
 
 MINUS = "\N{MINUS SIGN}"
+VERDICTS: Mapping[Verdict, str] = {
+    "travels": "holds",
+    "cannot be said": "cannot be said",
+    "travels in part": "partly drops",
+    "does not travel": "does not hold",
+}
 _WHOLE = (0.0, 1.0)
 _STEPS = (0.05, 0.1, 0.2, 0.5, 1.0)  # half widths of a scale of differences
+_WITHOUT = ("accuracy", "sensitivity", "specificity", "auroc", "brier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropRow:
-    """One metric here, on the model's own test part, and the difference: in points where the metric is in per cent."""
+    """One metric here, on the model's own test set, and the difference: in points where the metric is in per cent."""
 
     label: str
     here: Cell
@@ -26,7 +33,7 @@ class DropRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropShown:
+class DropTable:
     """The rows; `ticks` are the places and names of the marks of the differences' bar, `zero` the place of none."""
 
     rows: Sequence[DropRow]
@@ -43,29 +50,41 @@ class PairRow:
     second: Cell
 
 
-def drops(here: Mapping[str, Any], own: Mapping[str, Any], drop: Mapping[str, Estimate]) -> DropShown:
-    """Lay out the differences, positive where the metric is lower here."""
-    ends = [end for each in drop.values() for end in map(number, (each.value, each.low, each.high)) if end is not None]
+def drops(external: Metrics, internal: Metrics, drop: PerformanceDrop) -> DropTable:
+    """Lay out the differences, positive where the metric is lower on the external data."""
+    ends = [end for each in drop.estimates.values() if each.is_known for end in (each.value, each.low, each.high)]
     reach = next((step for step in _STEPS if max(map(abs, ends), default=0.0) <= step), _STEPS[-1])
     scale = (-reach, reach)
     rows = [
         DropRow(
             label=LABELS[name],
-            here=metrics.cell(here[name], _WHOLE, in_percent=name in PERCENT),
-            own=metrics.cell(own[name], _WHOLE, in_percent=name in PERCENT),
+            here=_cell(name, external),
+            own=_cell(name, internal),
             drop=signed(each, scale, in_percent=name in PERCENT),
         )
-        for name, each in drop.items()
+        for name, each in drop.estimates.items()
     ]
     ticks = [(metrics.place(-reach, scale), "higher here"), (metrics.place(reach, scale), "lower here")]
-    return DropShown(rows=rows, ticks=ticks, zero=metrics.place(0.0, scale))
+    return DropTable(rows=rows, ticks=ticks, zero=metrics.place(0.0, scale))
 
 
-def fits(before: Fit, after: Fit) -> list[PairRow]:
+def fits(before: CalibrationFit, after: CalibrationFit) -> list[PairRow]:
     """Lay out how well probabilities fit, before and after."""
-    rows = pairs(before.as_dict(), after.as_dict(), ("brier", "ece"))
     excess = [signed(each.excess, _WHOLE, in_percent=False) for each in (before, after)]
-    return [*rows, PairRow(label="Mean probability less the share that came true", first=excess[0], second=excess[1])]
+    last = PairRow(label="Mean probability less the share that came true", first=excess[0], second=excess[1])
+    return [*_pairs(before, after, ("brier", "ece")), last]
+
+
+def without_refused(whole: Metrics, rest: Metrics) -> list[PairRow]:
+    """Lay out some metrics of all radiographs, and without those refused."""
+    return _pairs(whole, rest, _WITHOUT)
+
+
+def outlier_shares(found: ExternalOutliers) -> list[tuple[str, str, str]]:
+    """Lay out the shares refused and flagged, here and of the model's own test set."""
+    refused, flagged = (found.own.refused, found.own.flagged) if found.own else (UNDEFINED, UNDEFINED)
+    rows = (("refused", found.refused, refused), ("flagged", found.flagged, flagged))
+    return [(label, shown(here), shown(own)) for label, here, own in rows]
 
 
 def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> Cell:
@@ -79,22 +98,16 @@ def signed(each: Estimate, scale: tuple[float, float], *, in_percent: bool) -> C
     return Cell(written[0], f"{written[1]} to {written[2]}", *places)
 
 
-def pairs(first: Mapping[str, Any], second: Mapping[str, Any], names: Sequence[str]) -> list[PairRow]:
-    """Lay out some metrics that two have."""
-    return [
-        PairRow(
-            label=LABELS[name],
-            first=metrics.cell(first[name], _WHOLE, in_percent=name in PERCENT),
-            second=metrics.cell(second[name], _WHOLE, in_percent=name in PERCENT),
-        )
-        for name in names
-    ]
-
-
-def shown(metric: Any, *, in_percent: bool) -> str:
-    """Write an estimate with its interval in one piece; "–" where it is not defined."""
-    write = percent if in_percent else decimal
-    value, low, high = map(number, triple(metric))
-    if value is None or low is None or high is None:
+def shown(share: Estimate) -> str:
+    """Write a share with its interval in one piece, in per cent; "–" where it is not defined."""
+    if not share.is_known:
         return MISSING
-    return f"{write(value)} ({write(low, unit=False)} to {write(high, unit=False)})"
+    return f"{percent(share.value)} ({percent(share.low, unit=False)} to {percent(share.high, unit=False)})"
+
+
+def _pairs(first: Estimates, second: Estimates, names: Sequence[str]) -> list[PairRow]:
+    return [PairRow(label=LABELS[name], first=_cell(name, first), second=_cell(name, second)) for name in names]
+
+
+def _cell(name: str, of: Estimates) -> Cell:
+    return metrics.cell(of.estimates[name], _WHOLE, in_percent=name in PERCENT)

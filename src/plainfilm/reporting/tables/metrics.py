@@ -1,11 +1,12 @@
 """What the report's tables show: estimates as text with their places on a bar, shares of a confusion matrix, scales."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent, triple
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 
 BAR_PX = 140
 _OF_PROBABILITY = {"brier": "mean squared error of the probability", "ece": "mean gap between probability and truth"}
@@ -58,37 +59,33 @@ class Count:
     shade: int
 
 
-def metric_groups(
-    test: Mapping[str, Any], validation: Mapping[str, Any] | None, *, positive: str | None
-) -> list[MetricGroup]:
-    """Lay out the metrics that `test` holds (`metrics.json`, a split), grouped by what they speak of."""
-    notes = _notes(positive)
+def metric_groups(test: Metrics, validation: Metrics | None, *, positive: str | None) -> list[MetricGroup]:
+    """Lay out all metrics, grouped by what they speak of."""
+    notes, parts = _notes(positive), [part.estimates for part in (test, validation) if part]
     groups = []
     for title, names, scales in _GROUPS:
-        shown = [name for name in names if name in test]
-        scale = _scale([part[name] for part in (test, validation or {}) for name in shown if name in part], scales)
-        rows = [
-            MetricRow(
-                LABELS[name],
-                notes[name],
-                cell(test[name], scale, in_percent=name in PERCENT),
-                cell(validation.get(name), scale, in_percent=name in PERCENT) if validation else None,
-            )
-            for name in shown
-        ]
+        scale = _scale([part[name] for part in parts for name in names], scales)
+        rows = []
+        for name in names:
+            own, *other = (cell(part[name], scale, in_percent=name in PERCENT) for part in parts)
+            rows.append(MetricRow(LABELS[name], notes[name], own, other[0] if other else None))
         unit, factor = (f"{NARROW_SPACE}%", 100) if names[0] in PERCENT else ("", 1)
-        if rows:
-            groups.append(MetricGroup(title, [(place(end, scale), f"{factor * end:g}{unit}") for end in scale], rows))
+        groups.append(MetricGroup(title, [(place(end, scale), f"{factor * end:g}{unit}") for end in scale], rows))
     return groups
 
 
-def class_rows(test: Mapping[str, Any]) -> list[tuple[str, list[Cell]]]:
+def class_rows(test: Metrics) -> list[tuple[str, list[Cell]]]:
     """Lay out sensitivity, specificity, PPV and AUROC of each class; nothing for two classes."""
-    names = ("sensitivity", "specificity", "ppv", "auroc")
-    per_class: Mapping[str, Mapping[str, Any]] = test.get("per_class") or {}
+    whole = (0.0, 1.0)
     return [
-        (name, [cell(metrics.get(m), (0.0, 1.0), in_percent=m in PERCENT) for m in names])
-        for name, metrics in per_class.items()
+        (
+            name,
+            [
+                *(cell(each, whole, in_percent=True) for each in (own.sensitivity, own.specificity, own.ppv)),
+                cell(own.auroc, whole, in_percent=False),
+            ],
+        )
+        for name, own in (test.per_class or {}).items()
     ]
 
 
@@ -96,7 +93,7 @@ def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> l
     """Lay out each row of the confusion matrix: class, cells, total."""
     return [
         (name, [replace(cell, right=truth == predicted) for predicted, cell in enumerate(cells)], total)
-        for truth, (name, cells, total) in enumerate(shaded_rows(matrix, classes) if matrix else [])
+        for truth, (name, cells, total) in enumerate(shaded_rows(matrix, classes))
     ]
 
 
@@ -115,9 +112,9 @@ def wrong_answers(matrix: Sequence[Sequence[int]]) -> int:
     return sum(n for truth, row in enumerate(matrix) for predicted, n in enumerate(row) if truth != predicted)
 
 
-def cell(metric: Any, scale: Sequence[float], *, in_percent: bool) -> Cell:
+def cell(metric: Estimate, scale: Sequence[float], *, in_percent: bool) -> Cell:
     """Write an estimate and place it on a scale."""
-    value, low, high = map(number, triple(metric))
+    value, low, high = map(number, (metric.value, metric.low, metric.high))
     write = percent if in_percent else decimal
     interval = "" if low is None or high is None else f"{write(low, unit=False)}–{write(high, unit=False)}"
     return Cell(write(value), interval, place(value, scale), place(low, scale), place(high, scale))
@@ -145,9 +142,10 @@ def round_scale(values: Sequence[float]) -> list[float]:
     return [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
-def _scale(metrics: Sequence[Any], scales: Sequence[tuple[float, float]]) -> tuple[float, float]:
+def _scale(metrics: Sequence[Estimate], scales: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """Take the first of `scales` that holds every value and interval; the last one where nothing is known."""
-    known = [n for metric in metrics for n in map(number, triple(metric)) if n is not None]
+    ends = (end for metric in metrics for end in (metric.value, metric.low, metric.high))
+    known = [end for end in ends if math.isfinite(end)]
     fitting = (scale for scale in scales if known and scale[0] <= min(known) and max(known) <= scale[1])
     return next(fitting, scales[-1])
 

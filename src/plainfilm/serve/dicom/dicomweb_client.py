@@ -18,6 +18,7 @@ from plainfilm.data.images import MAX_BYTES
 _TIMEOUT_S = 30.0
 _WHOLE_S = 300.0
 _MOST_JSON = 64 << 20
+_PAGE, _MOST_FOUND = 200, 10_000
 _BLOCK = 1 << 18
 _JSON = "application/dicom+json"
 _BROKEN = (OSError, ValueError, EOFError, http.client.HTTPException)  # the last is no OSError
@@ -59,9 +60,7 @@ class Service:
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
-    def search(
-        self, path: str, filters: Mapping[str, str], *, page: int = 200, most: int = 10_000
-    ) -> Iterator[dict[str, Any]]:
+    def search(self, path: str, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """Search (QIDO-RS, PS3.18 10.6): data sets in the DICOM JSON model, page by page.
 
         Raises
@@ -69,12 +68,12 @@ class Service:
         ServiceError
             No answer, or not one of the standard.
         """
-        for offset in range(0, most, page):
-            query = urlencode({**filters, "limit": page, "offset": offset})
+        for offset in range(0, _MOST_FOUND, _PAGE):
+            query = urlencode({**filters, "limit": _PAGE, "offset": offset})
             reply = self._call("GET", f"{path}?{query}", accept=_JSON, most=_MOST_JSON)
             found = _listed(reply)
             yield from found
-            if len(found) < page:
+            if len(found) < _PAGE:
                 return
 
     def fetch(self, study: str, series: str, instance: str) -> bytes:

@@ -8,13 +8,11 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import ComprehensiveSRStorage
 
 from plainfilm import NOTICE
 from plainfilm.serve.dicom.header import answer_uid, digest, plain, series_uid
 from plainfilm.serve.dicom.narrative import Answer
 
-SOP_CLASS = ComprehensiveSRStorage
 KIND = "report"
 SCHEME = "99PLAINFILM"
 SERIES_NUMBER = 99901

@@ -1,0 +1,31 @@
+"""`plainfilm evaluate`."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from plainfilm import NOTICE
+from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
+from plainfilm.cli.output import typed
+from plainfilm.workflows.options import EvaluateOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Options(EvaluateOptions):
+    """As in Python; `--out` is named."""
+
+    out: Out = field(kw_only=True)
+
+
+def evaluate(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
+    """External validation: test a classifier on another hospital's radiographs, at its own threshold."""
+    from plainfilm.cli import terminal
+    from plainfilm.workflows import evaluate as verb
+
+    with terminal.Shown(quiet=quiet) as progress:
+        run = verb.run(verb.plan(replace(options, command=typed(), progress=progress)))
+    if as_json:
+        print(json.dumps(run.metrics))
+        return
+    terminal.say("", *terminal.evaluated(run.result), "", f"Open {run.folder / 'report.html'}")
+    terminal.say(terminal.styled(NOTICE, "dim"))

@@ -1,0 +1,55 @@
+"""`plainfilm export`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from plainfilm import NOTICE
+from plainfilm.cli.options import AsJson, Quiet, Signed
+
+
+def export(
+    bundle: Path,
+    *,
+    to: str,
+    out: Path,
+    overwrite: Annotated[bool, Parameter(help="Replace a file that is there.", negative="")] = False,
+    require_signature: Signed = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a bundle in another runtime's format, and keep the file only if it answers as the bundle does.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    to
+        onnx, openvino, keras or tflite.
+    out
+        The file to write: .onnx, .xml (its .bin comes beside it), .keras or .tflite.
+    """
+    from plainfilm.cli import terminal
+    from plainfilm.model import bundle as bundles
+    from plainfilm.model import export as exporting
+
+    exporting.check(to, out, overwrite=overwrite)
+    opened = bundles.load(bundle, require_signature=require_signature)
+    with terminal.Shown(quiet=quiet) as progress:
+        progress("Exporting", 0, 1, "")
+        with terminal.muted_native_logs():
+            done = exporting.export(opened, to, out, overwrite=overwrite)
+        progress("Exporting", 1, 1, "")
+    if as_json:
+        print(json.dumps({"path": str(done.path), "to": done.to, "images": done.images, "largest_difference": done.largest_difference,
+                          "largest_log_difference": done.largest_log_difference, "bytes": done.bytes}))  # fmt: skip
+        return
+    terminal.say(
+        f"{done.path}: {done.bytes / 1e6:.1f} MB",
+        f"Largest difference from the bundle over {done.images} images: {done.largest_difference:.1e} of a probability, "
+        f"{done.largest_log_difference:.1e} of its logarithm.",
+        terminal.styled("Unlike `plainfilm predict`, it refuses no image and knows no prevalence.", "yellow"),
+        terminal.styled(NOTICE, "dim"),
+    )

@@ -1,0 +1,73 @@
+"""`plainfilm predict`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from plainfilm.cli.options import AsJson, Quiet, Signed
+from plainfilm.errors import UsageError
+
+
+def predict(
+    bundle: Path,
+    *files: Path,
+    prevalence: float | None = None,
+    explain: Path | None = None,
+    explain_by: str = "gradcam",
+    require_signature: Signed = None,
+    workers: int = 0,
+    quiet: Quiet = False,
+    as_csv: Annotated[bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer for radiographs: class, calibrated probability, and what stands against believing it.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    files
+        Images, DICOM files, or folders of them.
+    prevalence
+        Share of those examined who have the positive class, 0 to 1: what a probability means there.
+    explain
+        A folder for one picture a file of where the model looked.
+    explain_by
+        gradcam, or occlusion, which is slower.
+    workers
+        Processes that decode; 0 for one a processor where there are many files.
+    """
+    from plainfilm.cli import predictions, terminal
+    from plainfilm.evidence.inference import predictor as prediction
+    from plainfilm.evidence.inference.context import About
+
+    if not files:
+        raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
+    if as_csv and as_json:
+        raise UsageError("Expected --csv or --json; received both. Leave one out.")
+    predictor = prediction.load(bundle, require_signature=require_signature)
+    about, tally = About.of(predictor, prevalence), predictions.Tally()
+    is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
+    with terminal.Shown(quiet=quiet or is_watched) as progress:
+        paths = prediction.paths(files)
+        answers = tally.watch(
+            predictor.stream(
+                paths, prevalence=prevalence, workers=workers, explain=_overlays(predictor, explain, explain_by)
+            )
+        )
+        write = predictions.as_json if as_json else predictions.as_csv if as_csv else predictions.as_lines
+        write(terminal.counted(answers, progress, "Predicting", len(paths)), about)
+    if not (as_csv or as_json):
+        predictions.say_summary(tally, about)
+    if tally.all_unreadable:
+        sys.exit(1)
+
+
+def _overlays(predictor: Any, folder: Path | None, method: str) -> Any:
+    if folder is None:
+        return None
+    from plainfilm.evidence.inference.overlays import Overlays
+
+    return Overlays(folder, predictor, method=method)

@@ -1,0 +1,114 @@
+"""`plainfilm serve`."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from plainfilm import NOTICE
+from plainfilm.cli.options import AsJson, Signed
+from plainfilm.errors import MissingExtraError, UsageError
+
+
+def serve(
+    bundle: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    allow_host: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
+    token_file: Annotated[Path | None, Parameter(negative="")] = None,
+    certificate: Annotated[Path | None, Parameter(negative="")] = None,
+    key: Annotated[Path | None, Parameter(negative="")] = None,
+    require_signature: Signed = None,
+    dicom_port: int | None = None,
+    ae_title: str = "PLAINFILM",
+    spool: Path | None = None,
+    peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
+    answer_to: str | None = None,
+    poll: str | None = None,
+    quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a bundle: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    host
+        Address to bind to. Any but this machine's own needs a token: PLAINFILM_TOKEN, or --token-file.
+    port
+        Port of the page and the API; 0 for any that is free.
+    allow_host
+        A further name by which the server may be called, such as a proxy's; again for more.
+    token_file
+        A file with the token that the API asks for.
+    certificate
+        PEM file, to serve HTTPS.
+    key
+        PEM file with the certificate's key.
+    dicom_port
+        Port of the DICOM node; without it there is none.
+    ae_title
+        Application entity title of the node.
+    spool
+        Folder of what the node has received and not yet answered; by default ~/.local/state/plainfilm/spool.
+    peer
+        Who may send and is answered: NAME=HOST:PORT (DICOM) or NAME=URL (DICOMweb); again for more.
+    answer_to
+        The peer that gets all answers; by default whoever sent.
+    poll
+        A peer with a URL that is asked for new radiographs.
+    """
+    from plainfilm.cli import terminal
+
+    try:
+        from plainfilm.serve import server
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"Expected the extra `serve`; {error.name} is missing. Install it with: pip install 'plainfilm[serve]'"
+        ) from error
+
+    named = ", ".join(each.partition("=")[0] for each in peer)
+    node_lines = [f"DICOM  {ae_title} at {host}:{dicom_port}, for {named}"] if dicom_port is not None else []
+
+    def started(address: str, examiner: Any) -> None:
+        if as_json:
+            print(json.dumps({"address": address, "name": examiner.identity.name, "version": examiner.identity.version}), flush=True)  # fmt: skip
+            return
+        terminal.say(
+            f"Serving {examiner.identity.name} at {address}",
+            *node_lines,
+            *terminal.worth(examiner.about.metrics, "Worth  "),
+            terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
+        )
+
+    settings = server.Settings(
+        bundle=bundle,
+        require_signature=require_signature,
+        host=host,
+        port=port,
+        allow_hosts=allow_host,
+        token_file=token_file,
+        certificate=certificate,
+        key=key,
+        node=_node(host, dicom_port, ae_title, spool=spool, peers=peer, answer_to=answer_to, poll=poll),
+    )
+    server.serve(settings, quiet=quiet, started=started)
+
+
+def _node(host: str, port: int | None, ae_title: str, *, spool: Path | None, **named: Any) -> Any:
+    """What makes the DICOM node once the bundle is open, or nothing."""
+    if port is None:
+        if spool or any(named.values()):
+            raise UsageError(
+                "Expected --dicom-port with --spool, --peer, --answer-to or --poll; received none. Add it."
+            )
+        return None
+    from plainfilm.serve.dicom.node import Node
+
+    kept = spool or Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "plainfilm" / "spool"
+    return partial(Node, host=host, port=port, ae_title=ae_title, spool=kept, **named)

@@ -1,0 +1,62 @@
+"""`plainfilm weights list`, `fetch` and `import`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from plainfilm.cli.options import AsJson
+
+
+def weights_list(*, as_json: AsJson = False) -> None:
+    """Show each backbone's weights: here or not, hash, source, licence."""
+    from plainfilm.cli import terminal
+    from plainfilm.model import weights
+
+    listed = list(weights.listing())
+    if as_json:
+        print(json.dumps(listed))
+    else:
+        terminal.say(*terminal.weights_table(listed))
+
+
+def weights_fetch(name: str, *, as_json: AsJson = False) -> None:
+    """Bring a backbone's weights to this machine.
+
+    Parameters
+    ----------
+    name
+        A backbone.
+    """
+    from plainfilm.cli import terminal
+    from plainfilm.model import weights
+
+    with terminal.muted_native_logs():
+        found = weights.fetch(name)
+    _say_weights(name, found, as_json=as_json)
+
+
+def weights_import(name: str, file: Path, *, as_json: AsJson = False) -> None:
+    """Keep a file of weights for a backbone, after loading it once.
+
+    Parameters
+    ----------
+    name
+        A backbone.
+    file
+        .h5 of Keras; for efficientnet_lite0 also .pth or .safetensors.
+    """
+    from plainfilm.cli import terminal
+    from plainfilm.model import weights
+
+    with terminal.muted_native_logs():
+        found = weights.import_file(name, file)
+    _say_weights(name, found, as_json=as_json)
+
+
+def _say_weights(name: str, found: Any, *, as_json: bool) -> None:
+    from plainfilm.cli import terminal
+
+    if as_json:
+        print(json.dumps({"name": name, "path": str(found.path), "origin": found.origin, "sha256": found.sha256}))
+        return
+    terminal.say(f"{name}: {found.path} ({found.origin})", f"SHA-256 {found.sha256}")

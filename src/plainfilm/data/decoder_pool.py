@@ -1,0 +1,272 @@
+"""Decoding in processes that a file may kill or hold up: that file alone is lost.
+
+Paths or bytes go in, JSON and raw pixels come out, never pickles; a user's script needs no `__main__` guard.
+"""
+
+import atexit
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import images
+from plainfilm.data.decoder_process import LOOK_S, Process
+from plainfilm.data.decoding.decoded import crashed, refusal, too_slow
+from plainfilm.data.images import Radiograph, check_options
+from plainfilm.errors import ImageError, PlainfilmError, UsageError
+
+DECODING_S = 20.0  # a file; the largest that are allowed take one or two
+CHUNK = 8  # files a task: enough that the messages cost little, few enough that nobody waits long for the last task
+_ASTRAY = (
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)  # none of ours: a file took the process over
+_LOST = (OSError, EOFError, *_ASTRAY)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Outcome = Radiograph | ImageError
+Made = Callable[[dict[str, Any], NDArray[np.uint8]], Result]
+
+
+def read_many(
+    paths: Iterable[Path | str],
+    *,
+    size: int = 256,
+    fit: str = "stretch",
+    workers: int,
+    batch: int = 256,
+    seconds: float = DECODING_S,
+) -> Iterator[Outcome]:
+    """Read many files in order, in `workers` processes; at most `batch` of them are held at any time.
+
+    A file that cannot be read gives its `ImageError` in place of a radiograph: `decoder-crashed` where it kills the
+    process that decodes it, twice, the second time alone; `too-slow` where decoding it takes more than `seconds`.
+
+    Raises
+    ------
+    UsageError
+        `size`, `fit`, `workers` or `batch` cannot be meant; raised at the call, before the first file.
+    PlainfilmError
+        No process can be started.
+    """
+    check_options(size, fit)
+    if workers < 1 or batch < 1:
+        raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
+    return _read_many(paths, size, fit, workers, batch, seconds)
+
+
+def _read_many(
+    paths: Iterable[Path | str], size: int, fit: str, workers: int, batch: int, seconds: float
+) -> Iterator[Outcome]:
+    with closing(Decoders(workers, seconds=seconds)) as decoders:
+        yield from decoders.files(paths, size=size, fit=fit, held=batch)
+        decoders.leave_one()
+
+
+def read_few(paths: Iterable[Path | str], *, size: int = 256, fit: str = "stretch") -> Iterator[Outcome]:
+    """Read files one by one as `read_many` does, the light ones in this process, which is sooner done than a process starts."""
+    for path in paths:
+        try:
+            light = images.read_if_light(path, size=size, fit=fit)
+        except ImageError as error:
+            yield ImageError(error.code, str(error))  # without a traceback, which would keep the file's bytes alive
+        else:
+            yield from [light] if light else read_many([path], size=size, fit=fit, workers=1)
+
+
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut items into lists of `size`, the last one shorter, each made when it is asked for."""
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+class DecodingError(RuntimeError):
+    """A fault of ours in a process that decodes; the message is its traceback."""
+
+
+class Decoders:
+    """Some processes that decode, one file at a time each, started when they are first needed. Thread-safe.
+
+    Parameters
+    ----------
+    processes
+        How many; a call waits until one of them is free.
+    seconds
+        A process that takes longer for one file is ended.
+    """
+
+    def __init__(self, processes: int, *, seconds: float = DECODING_S) -> None:
+        self._seconds, self._closed = seconds, threading.Event()
+        self._workers = [Process() for _ in range(processes - 1)] + [_spare() or Process()]
+        self._free: queue.LifoQueue[Process] = queue.LifoQueue()
+        for worker in self._workers:
+            self._free.put(worker)
+        threading.Thread(target=self._watch, name="decoding-watch", daemon=True).start()
+        _OPEN.add(self)
+
+    def start(self) -> None:
+        """Start all processes now."""
+        for worker in self._workers:
+            worker.start()
+
+    def radiograph(self, data: bytes | bytearray, *, size: int, fit: str) -> Outcome:
+        """Decode the bytes of a file as `images.decode` does; an error is given, not raised."""
+        return self._ask({"size": size, "fit": fit}, data, partial(_radiograph, size=size))
+
+    def displayed(self, data: bytes | bytearray, *, longest_px: int) -> NDArray[np.uint8] | ImageError:
+        """Decode the bytes of a file as `images.displayed` does; an error is given, not raised."""
+        return self._ask({"longest_px": longest_px}, data, partial(_view, longest_px=longest_px))
+
+    def files(self, paths: Iterable[Path | str], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
+        """Read files in order, as `read_many` does; paths are taken only as fast as results are taken out."""
+        length = max(1, min(CHUNK, held // (2 * len(self._workers))))
+        read = partial(self._read, size=size, fit=fit)
+        tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        waiting: deque[Future[list[Outcome]]] = deque()
+        threads = 0
+        try:
+            for chunk in chunks(paths, length):
+                waiting.append(Future())
+                tasks.put(partial(_settle, waiting[-1], read, chunk))
+                if threads < len(self._workers):
+                    threading.Thread(target=_work, args=(tasks,), name="decoding", daemon=True).start()
+                    threads += 1
+                if len(waiting) == max(1, held // length):
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for _ in range(threads):
+                tasks.put(None)
+
+    def leave_one(self) -> None:
+        """Leave one process, if none is left already, to the next who decodes; when all are free, before `close`."""
+        if not _SPARE:
+            worker = self._free.get()
+            self._workers.remove(worker)
+            _SPARE.append(worker)
+
+    def close(self) -> None:
+        """End the processes."""
+        self._closed.set()
+        for worker in self._workers:
+            worker.close()
+
+    def _ask(self, asked: Mapping[str, Any], data: bytes | bytearray, made: Made[Result]) -> Result | ImageError:
+        worker = self._free.get()
+        try:
+            return self._one(worker, asked, data, made)
+        except (PlainfilmError, DecodingError):
+            return crashed()
+        finally:
+            self._free.put(worker)
+
+    def _one(
+        self, worker: Process, asked: Mapping[str, Any], data: bytes | bytearray, made: Made[Result]
+    ) -> Result | ImageError:
+        try:
+            (answer,) = worker.ask(asked, data, self._seconds)
+            return _checked(*answer, made)
+        except _LOST:
+            return self._lost(worker)
+
+    def _read(self, paths: Sequence[Path | str], *, size: int, fit: str) -> list[Outcome]:
+        whole, outcomes = [_whole(path) for path in paths], list[Outcome]()
+        asked, made = {"size": size, "fit": fit}, partial(_radiograph, size=size)
+        worker = self._free.get()
+        try:
+            while rest := whole[len(outcomes) :]:
+                try:
+                    for answer in worker.ask({**asked, "paths": rest}, b"", self._seconds, answers=len(rest)):
+                        outcomes.append(_checked(*answer, made))
+                except _LOST:
+                    lost, alone = self._lost(worker), {**asked, "paths": [whole[len(outcomes)]]}
+                    outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
+        finally:
+            self._free.put(worker)
+        return outcomes
+
+    def _lost(self, worker: Process) -> ImageError:
+        worker.end()
+        return too_slow(self._seconds) if worker.was_late else crashed()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(LOOK_S):
+            for worker in self._workers:
+                worker.end_if_late()
+
+
+def _settle(future: Future[Result], function: Callable[[Item], Result], item: Item) -> None:
+    try:
+        future.set_result(function(item))
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+        future.set_exception(error)
+
+
+def _work(tasks: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
+    while (task := tasks.get()) is not None:
+        task()
+
+
+def _whole(path: Path | str) -> str:
+    """Give a path that holds in a process started in another folder; unlike `resolve`, without a look at the disk."""
+    return str(path) if os.path.isabs(path) else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH117, PTH118
+
+
+def _checked(told: dict[str, Any], pixels: NDArray[np.uint8], made: Made[Result]) -> Result | ImageError:
+    if "fault" in told:
+        raise DecodingError(told["fault"])
+    if "code" in told:
+        return refusal(str(told["code"]), str(told["sentence"]))
+    return made(told, pixels)
+
+
+def _radiograph(told: dict[str, Any], pixels: NDArray[np.uint8], *, size: int) -> Radiograph:
+    remarks = tuple((str(code), str(sentence)) for code, sentence in told["remarks"])
+    provenance = dict(told["provenance"])
+    if not all(isinstance(value, str | int | float) for value in provenance.values()):
+        raise TypeError(provenance)
+    return Radiograph(pixels.reshape(size, size), str(told["sha256"]), provenance, remarks)
+
+
+def _view(told: dict[str, Any], pixels: NDArray[np.uint8], *, longest_px: int) -> NDArray[np.uint8]:
+    height, width = told["shape"]
+    if not 0 < max(height, width) <= longest_px:
+        raise ValueError(told["shape"])
+    return pixels.reshape(height, width)
+
+
+_OPEN: WeakSet[Decoders] = WeakSet()
+_SPARE: list[Process] = []  # at most one process that waits for the next `read_many`
+
+
+def _spare() -> Process | None:
+    with suppress(IndexError):
+        worker = _SPARE.pop()
+        return worker if worker.owner == os.getpid() else None
+    return None
+
+
+@atexit.register
+def _end_all() -> None:
+    """End the processes before Python ends, which stops our threads wherever they are."""
+    for pool in list(_OPEN):
+        pool.close()
+    for process in _SPARE:
+        process.close()

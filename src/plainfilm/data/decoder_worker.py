@@ -1,0 +1,103 @@
+"""What runs in a process of its own: paths or bytes of strangers in by stdin, pixels or a refusal out by stdout.
+
+Answers are JSON and raw pixels, never pickles: a decoder that a file has taken over cannot reach its parent through them.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import struct
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import images
+from plainfilm.errors import ImageError
+
+QUESTION = struct.Struct(">IQ")  # bytes of the JSON that says what to do, bytes of the file
+ANSWER = struct.Struct(">IQ")  # bytes of the JSON, bytes of the pixels
+Task = Callable[[], images.Radiograph | NDArray[np.uint8]]
+READY = b"ready"
+ENDING = (signal.SIGINT, signal.SIGTERM)  # the terminal and systemd tell all processes; the parent decides
+BUFFER_BYTES = 1 << 18
+_MEMORY_BYTES = 4 << 30  # 50 megapixels of 16 bits in double precision, and what they were compressed from
+_FOLLOW_S = 1.0
+
+
+def main() -> None:
+    """Answer until stdin ends, which it does when the parent is gone."""
+    for kind in ENDING:
+        signal.signal(kind, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    _confine()
+    questions, answers = os.fdopen(0, "rb", BUFFER_BYTES), _only_answers()
+    answers.write(READY)
+    answers.flush()
+    while head := questions.read(QUESTION.size):
+        asked, length = QUESTION.unpack(head)
+        for told, pixels in map(_answer, _tasks(json.loads(questions.read(asked)), questions.read(length))):
+            text = json.dumps(told).encode()
+            answers.write(ANSWER.pack(len(text), pixels.nbytes) + text)
+            answers.write(pixels.data)
+            answers.flush()
+
+
+def _follow(parent: int) -> None:
+    """End in the midst of a file too, when the parent is gone; on Windows only between two files."""
+    while os.getppid() == parent:
+        time.sleep(_FOLLOW_S)
+    os._exit(1)
+
+
+def _tasks(asked: dict[str, Any], data: bytes) -> Iterator[Task]:
+    if "longest_px" in asked:
+        yield partial(images.displayed, data, longest_px=asked["longest_px"])
+    elif "paths" in asked:
+        yield from (partial(images.read, path, size=asked["size"], fit=asked["fit"]) for path in asked["paths"])
+    else:
+        yield partial(images.decode, data, size=asked["size"], fit=asked["fit"])
+
+
+def _answer(task: Task) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    try:
+        made = task()
+    except ImageError as error:
+        return {"code": error.code, "sentence": str(error)}, np.empty(0, np.uint8)
+    except Exception:  # noqa: BLE001 - a fault of ours, for the parent to raise
+        return {"fault": traceback.format_exc()}, np.empty(0, np.uint8)
+    if isinstance(made, np.ndarray):
+        return {"shape": made.shape}, np.ascontiguousarray(made)
+    told = {"provenance": made.provenance, "remarks": made.remarks, "sha256": made.sha256}
+    return told, np.ascontiguousarray(made.pixels)
+
+
+def _only_answers() -> BinaryIO:
+    """Keep stdout for answers: what a decoder prints goes nowhere."""
+    answers = os.fdopen(os.dup(1), "wb", BUFFER_BYTES)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    return answers
+
+
+def _confine() -> None:
+    """Bound memory, write no file and no core dump: where the system knows how, and has not set narrower bounds itself."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    most = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    for kind, value in most.items():
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (value, value))
+
+
+if __name__ == "__main__":
+    main()

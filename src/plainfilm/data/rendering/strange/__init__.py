@@ -1,1 +1,0 @@
-"""What `strangers.py` draws: one module a kind of picture."""

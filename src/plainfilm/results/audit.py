@@ -1,0 +1,119 @@
+"""What an audit found: `audit.json`, and "audit" in `metrics.json`."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from plainfilm.results.documents import Document, Record
+from plainfilm.results.estimate import Count, Seconds, Share, ShareEstimate
+from plainfilm.results.severity import SEVERITY, Level, Verdict
+
+Sees = Literal["everything", "lungs", "no lungs", "coarse", "no image"]
+Whose = Literal["the model on the test part", "a head on the whole images"]
+
+
+class Reason(Record, frozen=True, kw_only=True):
+    """A rule that led to the verdict."""
+
+    rule: Annotated[str, Meta(description="Name of the rule in docs/audit.md.")]
+    verdict: Annotated[Verdict, Meta(description="The verdict that this rule asks for.")]
+    sentence: Annotated[str, Meta(description="What was seen.")]
+    also: Annotated[str | None, Meta(description="What else was seen.")]
+    advice: Annotated[str, Meta(description="Which data would change the verdict.")]
+    cue: Annotated[str | None, Meta(description="Name of the shortcut, where it can be named.")]
+
+    @property
+    def level(self) -> Level:
+        """How severe its verdict is."""
+        return SEVERITY[self.verdict]
+
+
+class ComparedWith(Record, frozen=True, kw_only=True, rename={"is_": "is"}):
+    """The AUROC that the probes are compared with."""
+
+    auroc: Annotated[ShareEstimate, Meta(description="AUROC of the classifier, or of what stands for it.")]
+    is_: Annotated[Whose, Meta(description="Whose AUROC it is.")]
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is the classifier's own."""
+        return self.is_ == "the model on the test part"
+
+
+class Probe(Record, frozen=True, kw_only=True):
+    """A classifier that is kept from a part of each image."""
+
+    auroc: Annotated[ShareEstimate, Meta(description="Cross-validated AUROC.")]
+    n: Annotated[Count, Meta(description="Images.")]
+    title: Annotated[str, Meta(description="Its name for people.")]
+    sees: Annotated[Sees, Meta(description="What it sees.")]
+
+
+class LeftOut(Record, frozen=True, kw_only=True):
+    """Sources that were left out of training, and how well they were told then."""
+
+    sources: Annotated[tuple[str, ...], Meta(description="Names of the sources left out.")]
+    recombined: Annotated[bool, Meta(description="Whether their classes come from different sources.")]
+    auroc: Annotated[ShareEstimate, Meta(description="AUROC on them.")]
+    n: Annotated[Count, Meta(description="Images of them.")]
+
+
+class Sources(Record, frozen=True, kw_only=True):
+    """How sources and classes go together."""
+
+    names: Annotated[tuple[str, ...], Meta(description="Names of the sources.")]
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    table: Annotated[tuple[tuple[int, ...], ...], Meta(description="Images, a row a class, a column a source.")]
+    cramers_v: Annotated[ShareEstimate, Meta(description="Cramér's V of the table; 1: the source tells the class.")]
+    told_from_features: Annotated[
+        Mapping[str, ShareEstimate], Meta(description="By class: AUROC of telling the sources apart within it.")
+    ]
+    left_out: Annotated[tuple[LeftOut, ...], Meta(description="Leave one source out.")]
+
+
+class Suspects(Record, frozen=True, kw_only=True):
+    """Images that may be leaks, or have a wrong label."""
+
+    count: Annotated[Count, Meta(description="Images.")]
+    sentence: Annotated[str, Meta(description="What was found.")]
+
+
+class NotRun(Record, frozen=True, kw_only=True):
+    """A check that could not run; it never counts as passed."""
+
+    check: Annotated[str, Meta(description="Name of the check.")]
+    reason: Annotated[str, Meta(description="Why it could not run.")]
+
+
+class Data(Record, frozen=True, kw_only=True):
+    """The store that was audited."""
+
+    store: Annotated[str, Meta(description="File name of the store.")]
+    fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of all images.")]
+
+
+class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model"}):
+    """What an audit found."""
+
+    FORMAT: ClassVar[str] = "plainfilm-audit"
+
+    verdict: Annotated[Verdict, Meta(description="The verdict.")]
+    sentence: Annotated[str, Meta(description="Why, in one sentence.")]
+    reasons: Annotated[tuple[Reason, ...], Meta(description="The rules that led to it, the strongest first.")]
+    cues: Annotated[tuple[str, ...], Meta(description="Shortcuts that could be named, the strongest first.")]
+    compared_with: Annotated[ComparedWith, Meta(description="What the probes are compared with.")]
+    probes: Annotated[Mapping[str, Probe], Meta(description="The probes by name.")]
+    sources: Annotated[Sources, Meta(description="How sources and classes go together.")]
+    suspects: Annotated[Mapping[str, Suspects], Meta(description="Leaks and doubtful labels, by kind.")]
+    not_run: Annotated[tuple[NotRun, ...], Meta(description="Checks that could not run.")]
+    images: Annotated[Count, Meta(description="Images in the store.")]
+    sampled: Annotated[Count, Meta(description="Images that the probes saw.")]
+    lungs_found: Annotated[Share | None, Meta(description="Share of the sample whose lung fields were found.")]
+    seconds: Annotated[Mapping[str, Seconds], Meta(description="Time by stage.")]
+    data: Annotated[Data | None, Meta(description="The store, in audit.json alone.")] = None
+
+    @property
+    def level(self) -> Level:
+        """How severe the verdict is."""
+        return SEVERITY[self.verdict]

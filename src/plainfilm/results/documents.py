@@ -1,0 +1,87 @@
+"""JSON that plainfilm writes and reads again: frozen types, one codec, a format and a version in each document."""
+
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import numpy as np
+
+from plainfilm.errors import DocumentError
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a document. Field names are the JSON keys; a field that has its default is left out of the JSON."""
+
+
+class Document(Record, frozen=True, kw_only=True):
+    """A whole JSON document: `FORMAT` and `VERSION` stand in it as "format" and "version".
+
+    `VERSION` grows where a reader of the version before would misread the document; new keys alone do not count.
+    """
+
+    FORMAT: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+
+D = TypeVar("D", bound=Document)
+
+
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    """Give a record as plain values with JSON's keys; not-a-number becomes None, a document names format and version."""
+    values: dict[str, Any] = msgspec.json.decode(_JSON.encode(value))
+    return _named(value) | values
+
+
+def encode(value: msgspec.Struct, *, indent: int = 0) -> bytes:
+    """Write a record as JSON in UTF-8, on one line, or indented and with a line end."""
+    text = msgspec.json.encode(plain(value))
+    return msgspec.json.format(text, indent=indent) + b"\n" if indent else text
+
+
+def decode(data: bytes | str, kind: type[D], where: object) -> D:
+    """Read a document; `where` names it for people. One without a format or a version is of plainfilm 0.1, version 1.
+
+    Raises
+    ------
+    DocumentError
+        No JSON, of another format, of a newer version, or a value of another type than its key has.
+    """
+    try:
+        told = msgspec.json.decode(data, type=_Told)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise DocumentError(f"Expected {_article(kind)} in JSON; received {where}, which is none ({error}).") from error
+    if told.format not in {"", kind.FORMAT}:
+        raise DocumentError(f"Expected {_article(kind)}; received {where}, which is {told.format!r}.")
+    if told.version > kind.VERSION:
+        raise DocumentError(
+            f"Expected {_article(kind)} of version {kind.VERSION} or older; received {where} of version {told.version}. "
+            "Update plainfilm."
+        )
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        raise DocumentError(
+            f"Expected {_article(kind)}; received {where}, which is altered or of another tool ({error})."
+        ) from error
+
+
+class _Told(msgspec.Struct):
+    format: str = ""
+    version: int = 1
+
+
+def _named(value: msgspec.Struct) -> dict[str, Any]:
+    return {"format": value.FORMAT, "version": value.VERSION} if isinstance(value, Document) else {}
+
+
+def _article(kind: type[Document]) -> str:
+    return f"a {kind.FORMAT.replace('-', ' ')} document"
+
+
+def _builtin(value: Any) -> Any:
+    """Give NumPy's numbers and arrays as Python's."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+
+
+_JSON = msgspec.json.Encoder(enc_hook=_builtin)

@@ -1,0 +1,215 @@
+"""What an external validation came to: `metrics.json` of a folder of `plainfilm evaluate`."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from plainfilm.results.documents import Document, Record
+from plainfilm.results.estimate import Count, Estimate, Seconds, ShareEstimate
+from plainfilm.results.metrics import (
+    F1,
+    Accuracy,
+    Auprc,
+    Auroc,
+    Estimates,
+    Groups,
+    Metrics,
+    Npv,
+    Ppv,
+    Sensitivity,
+    Specificity,
+    Subgroups,
+    Utility,
+)
+from plainfilm.results.severity import Level
+
+Verdict = Literal["travels", "cannot be said", "travels in part", "does not travel"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # the worst last
+SEVERITY: dict[Verdict, Level] = {
+    "travels": "none",
+    "cannot be said": "caution",
+    "travels in part": "caution",
+    "does not travel": "warning",
+}
+
+
+class Transportability(Record, frozen=True, kw_only=True):
+    """Whether the performance holds on the external data."""
+
+    verdict: Annotated[Verdict, Meta(description="The verdict.")]
+    level: Annotated[Level, Meta(description="How severe the sentence is.")]
+    sentence: Annotated[str, Meta(description="The verdict in words, with the numbers it rests on.")]
+
+
+class Splits(Record, frozen=True, kw_only=True):
+    """The set that was scored."""
+
+    external: Annotated[Metrics, Meta(description="Metrics on the external data.")]
+
+
+class InternalMetrics(Estimates, frozen=True, kw_only=True):
+    """Metrics of the model's own test set, as its bundle has them."""
+
+    n: Annotated[Count, Meta(description="Radiographs.")]
+    groups: Groups
+    accuracy: Accuracy
+    sensitivity: Sensitivity
+    specificity: Specificity
+    auroc: Auroc
+    ppv: Ppv
+    npv: Npv
+    f1: F1
+    auprc: Auprc
+    brier: Annotated[ShareEstimate, Meta(description="Brier score.")]
+    ece: Annotated[ShareEstimate, Meta(description="Expected calibration error over ten bins.")]
+
+
+class PerformanceDrop(Estimates, frozen=True, kw_only=True):
+    """The model's own test set less the external data; positive where the metric is lower on the external data."""
+
+    accuracy: Annotated[Estimate, Meta(description="Difference of the accuracies.")]
+    sensitivity: Annotated[Estimate, Meta(description="Difference of the sensitivities.")]
+    specificity: Annotated[Estimate, Meta(description="Difference of the specificities.")]
+    auroc: Annotated[Estimate, Meta(description="Difference of the AUROCs.")]
+
+
+class Overlap(Record, frozen=True, kw_only=True):
+    """External radiographs that the model was trained, validated or tested on; they are left out."""
+
+    searched: Annotated[bool, Meta(description="Whether they were searched for.")]
+    not_searched: Annotated[str | None, Meta(description="Why not.")]
+    found: Annotated[Count, Meta(description="Radiographs left out.")]
+    same_file: Annotated[Count, Meta(description="Of these: the same file.")]
+    same_film: Annotated[Count, Meta(description="Of these: the same radiograph in another file.")]
+    same_patient: Annotated[Count, Meta(description="Of these: other radiographs of the same patients.")]
+
+
+class LabelsLeftOut(Record, frozen=True, kw_only=True):
+    """Radiographs whose label stands for no class of the model."""
+
+    labels: Annotated[Mapping[str, Count], Meta(description="Radiographs by label.")]
+    without_label: Annotated[Count, Meta(description="Radiographs without a label.")]
+
+
+class SourceBaseline(Record, frozen=True, kw_only=True):
+    """How well the source of an external radiograph predicts its class, without the image."""
+
+    names: Annotated[tuple[str, ...], Meta(description="Names of the sources.")]
+    table: Annotated[tuple[tuple[int, ...], ...], Meta(description="Radiographs, a row a class, a column a source.")]
+    source_alone: Annotated[
+        ShareEstimate, Meta(description="Cross-validated accuracy of predicting each source's majority class.")
+    ]
+    sentence: Annotated[str | None, Meta(description="Said where the source alone predicts the class.")]
+
+
+class OwnOutliers(Record, frozen=True, kw_only=True):
+    """Shares of the model's own test set."""
+
+    refused: Annotated[ShareEstimate, Meta(description="Share refused.")]
+    flagged: Annotated[ShareEstimate, Meta(description="Share flagged.")]
+
+
+class ExternalOutliers(Record, frozen=True, kw_only=True):
+    """External radiographs that are unlike the training set."""
+
+    refused: Annotated[ShareEstimate, Meta(description="Share refused.")]
+    flagged: Annotated[ShareEstimate, Meta(description="Share flagged.")]
+    reasons: Annotated[Mapping[str, Count], Meta(description="Radiographs by reason, the commonest first.")]
+    promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
+    own: Annotated[OwnOutliers | None, Meta(description="The same of the model's own test set, where it is known.")]
+    without_refused: Annotated[Metrics, Meta(description="Metrics without the radiographs that were refused.")]
+
+
+class CalibrationFit(Estimates, frozen=True, kw_only=True):
+    """How well probabilities fit."""
+
+    brier: Annotated[ShareEstimate, Meta(description="Brier score.")]
+    ece: Annotated[ShareEstimate, Meta(description="Expected calibration error over ten bins.")]
+    excess: Annotated[Estimate, Meta(description="Mean probability of the positive class less its share.")]
+
+
+class Recalibration(Record, frozen=True, kw_only=True):
+    """What adding one number to the log odds would do; by cross-validation. Only "reason" where it is not offered."""
+
+    offered: Annotated[bool, Meta(description="Whether it can be done.")]
+    reason: Annotated[str | None, Meta(description="Why it cannot.")] = None
+    shift: Annotated[float | None, Meta(description="Added to the log odds of the positive class.")] = None
+    threshold: Annotated[float | None, Meta(description="Threshold that moves along, so that no answer changes.")] = (
+        None
+    )
+    helps: Annotated[bool | None, Meta(description="Whether it is shown to bring probabilities nearer to the truth.")] = None  # fmt: skip
+    sentence: Annotated[str | None, Meta(description="The same in words.")] = None
+    before: Annotated[CalibrationFit | None, Meta(description="How well probabilities fit as they are.")] = None
+    after: Annotated[CalibrationFit | None, Meta(description="How well they would fit.")] = None
+    brier_gain: Annotated[Estimate | None, Meta(description="Brier score before less after.")] = None
+
+
+class ExternalData(Record, frozen=True, kw_only=True):
+    """The external data."""
+
+    name: Annotated[str, Meta(description="Name of the folder or the store.")]
+    fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of all images.")]
+    own_test_part: Annotated[bool, Meta(description="Whether they are the model's own test set.")]
+
+
+class EvaluatedModel(Record, frozen=True, kw_only=True):
+    """The bundle."""
+
+    name: Annotated[str, Meta(description="File name of the bundle.")]
+    network_sha256: Annotated[str, Meta(description="SHA-256 of its network.")]
+
+
+class TotalSeconds(Record, frozen=True, kw_only=True):
+    """How long it took."""
+
+    total: Annotated[Seconds, Meta(description="All of it.")]
+
+
+class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportability": "travels"}):
+    """What an external validation came to."""
+
+    FORMAT: ClassVar[str] = "plainfilm-external-metrics"
+
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
+    threshold: Annotated[float | None, Meta(description="The model's own threshold on its probability.")]
+    transportability: Annotated[Transportability, Meta(description="Whether the performance holds on these data.")]
+    splits: Annotated[Splits, Meta(description="Metrics on the external data.")]
+    internal: Annotated[InternalMetrics, Meta(description="Metrics of the model's own test set.")]
+    drop: Annotated[PerformanceDrop, Meta(description="The latter less the former.")]
+    overlap: Annotated[Overlap, Meta(description="Radiographs that the model was made from.")]
+    left_out: Annotated[LabelsLeftOut, Meta(description="Radiographs left out for their label.")]
+    stands_for: Annotated[Mapping[str, str], Meta(description="By label: the class of the model that it stands for.")]
+    missing_classes: Annotated[tuple[str, ...], Meta(description="Classes of the model that the data lack.")]
+    sources: Annotated[SourceBaseline, Meta(description="How well the source alone predicts the class.")]
+    outliers: Annotated[
+        ExternalOutliers | None, Meta(description="Radiographs unlike the training set; null without a detector.")
+    ]
+    recalibration: Annotated[Recalibration, Meta(description="What recalibration would do.")]
+    subgroups: Annotated[Subgroups, Meta(description="Metrics by subgroup.")]
+    utility: Annotated[Utility | None, Meta(description="With two classes: answers at other prevalences.")] = None
+    data: Annotated[ExternalData, Meta(description="The external data.")]
+    model: Annotated[EvaluatedModel, Meta(description="The bundle.")]
+    versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
+    seconds: Annotated[TotalSeconds | None, Meta(description="How long it took.")] = None
+
+    @property
+    def external(self) -> Metrics:
+        """Metrics on the external data."""
+        return self.splits.external
+
+
+class _Head(msgspec.Struct):
+    format: str = ""
+    splits: Mapping[str, msgspec.Raw] = {}
+
+
+def is_external(data: bytes | str) -> bool:
+    """Whether a `metrics.json` is of an external validation and not of a training; those of 0.1 name no format."""
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+    except (msgspec.DecodeError, UnicodeError):
+        return False
+    return head.format == ExternalMetrics.FORMAT if head.format else "external" in head.splits

@@ -1,0 +1,286 @@
+"""What a training came to: `metrics.json` of a run folder and of a bundle."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from plainfilm.results.audit import Audit
+from plainfilm.results.documents import Document, Record
+from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEstimate
+from plainfilm.results.severity import Worth
+
+Confusion = tuple[tuple[int, ...], ...]
+Curve = tuple[float, ...]
+
+
+Groups = Annotated[Count, Meta(description="Patients and unrelated radiographs, which intervals rest on.")]
+Accuracy = Annotated[ShareEstimate, Meta(description="Share of radiographs called right.")]
+Sensitivity = Annotated[ShareEstimate, Meta(description="Share of the class, or of the sick, that is called so.")]
+Specificity = Annotated[ShareEstimate, Meta(description="Share of the others that is not called so.")]
+Ppv = Annotated[ShareEstimate, Meta(description="Share of what is called so that is right.")]
+Npv = Annotated[ShareEstimate, Meta(description="Share of what is not called so that is right.")]
+F1 = Annotated[ShareEstimate, Meta(description="Harmonic mean of sensitivity and PPV.")]
+Auroc = Annotated[ShareEstimate, Meta(description="Area under the ROC curve; 0.5 is chance.")]
+Auprc = Annotated[ShareEstimate, Meta(description="Average precision; the prevalence is chance.")]
+
+
+class Estimates(Record, frozen=True, kw_only=True):
+    """Metrics under their names."""
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """Its metrics by name, in their order."""
+        named = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in named.items() if isinstance(value, Estimate)}
+
+
+class ClassMetrics(Estimates, frozen=True, kw_only=True):
+    """One class against the rest."""
+
+    sensitivity: Sensitivity
+    specificity: Specificity
+    ppv: Ppv
+    npv: Npv
+    f1: F1
+    auroc: Auroc
+    auprc: Auprc
+
+
+class Metrics(Estimates, frozen=True, kw_only=True):
+    """All metrics of a set of radiographs. With more than two classes sensitivity to AUPRC are macro means."""
+
+    n: Annotated[Count, Meta(description="Radiographs.")]
+    groups: Groups
+    confusion_matrix: Annotated[
+        Confusion, Meta(description="Counts; rows are the truth, columns what was called.")
+    ] = ()
+    accuracy: Accuracy
+    sensitivity: Sensitivity
+    specificity: Specificity
+    ppv: Ppv
+    npv: Npv
+    f1: F1
+    auroc: Auroc
+    auprc: Auprc
+    brier: Annotated[ShareEstimate, Meta(description="Brier score: half the squared distance to the truth; 0 is best.")]
+    ece: Annotated[ShareEstimate, Meta(description="Expected calibration error over ten bins; 0 is best.")]
+    per_class: Annotated[Mapping[str, ClassMetrics] | None, Meta(description="Each class against the rest.")] = None
+
+
+class RunSeconds(Record, frozen=True, kw_only=True):
+    """Where the time went."""
+
+    features: Annotated[Seconds, Meta(description="Encoding.")]
+    training: Annotated[Seconds, Meta(description="Training.")]
+    total: Annotated[Seconds | None, Meta(description="All of the run; not in a bundle.")] = None
+
+
+class RunWorth(Worth, frozen=True, kw_only=True):
+    """What an accuracy is worth by rules that see no image."""
+
+    source_rule_accuracy: Annotated[
+        ShareEstimate, Meta(description="Accuracy of predicting each source's majority class.")
+    ]
+
+
+class ClassAttribution(Record, frozen=True, kw_only=True):
+    """Where the network looks in radiographs of one class."""
+
+    attribution_in_lungs: Annotated[Share | None, Meta(description="Share of the attribution that lies in the lungs.")]
+    lungs_take: Annotated[Share | None, Meta(description="Share of the image that the lungs take.")]
+
+
+class Order(Record, frozen=True, kw_only=True):
+    """Deletion and insertion curves of one order of pixels."""
+
+    deletion: Annotated[Curve, Meta(description="Probability of the answer as pixels are blurred.")]
+    insertion: Annotated[Curve, Meta(description="Probability of the answer as pixels are put back.")]
+    deletion_area: Annotated[ShareEstimate, Meta(description="Area under the deletion curve.")]
+    insertion_area: Annotated[ShareEstimate, Meta(description="Area under the insertion curve.")]
+
+
+class Faithfulness(Record, frozen=True, kw_only=True):
+    """Whether attribution maps mark what moves the answer."""
+
+    sentence: Annotated[str, Meta(description="What was found.")]
+    faithful: Annotated[bool | None, Meta(description="Whether the maps are shown to be faithful.")]
+    images: Annotated[Count, Meta(description="Radiographs.")]
+    unmoved: Annotated[Count, Meta(description="Radiographs whose answer moves little when all is replaced.")]
+    replaced: Annotated[Curve, Meta(description="Share of the pixels replaced, at each step of the curves.")]
+    orders: Annotated[Mapping[str, Order], Meta(description="Curves by the order of the pixels: map, random, centre.")]
+    better_than: Annotated[
+        Mapping[str, Estimate], Meta(description="Gain of the map over random pixels and over the centre; 0 is none.")
+    ]
+
+
+class Explanation(Record, frozen=True, kw_only=True):
+    """Where the network looks."""
+
+    method: Annotated[str, Meta(description="Method of attribution.")]
+    images: Annotated[Count, Meta(description="Radiographs.")]
+    sentence: Annotated[str, Meta(description="What was found.")]
+    attribution_in_lungs: Annotated[ShareEstimate, Meta(description="Share of the attribution in the lungs.")]
+    lungs_take: Annotated[ShareEstimate, Meta(description="Share of the image that the lungs take.")]
+    difference: Annotated[Estimate, Meta(description="The former less the latter.")]
+    by_class: Annotated[Mapping[str, ClassAttribution], Meta(description="The same by class.")]
+    without_lungs: Annotated[Count, Meta(description="Radiographs whose lungs were not found.")]
+    empty_maps: Annotated[Count, Meta(description="Radiographs whose map is empty.")]
+    faithfulness: Annotated[Faithfulness, Meta(description="Whether to believe the maps.")]
+
+
+class Outliers(Record, frozen=True, kw_only=True):
+    """What the outlier detector does with radiographs of the test set."""
+
+    refused: Annotated[ShareEstimate | None, Meta(description="Share refused.")] = None
+    flagged: Annotated[ShareEstimate | None, Meta(description="Share flagged.")] = None
+    promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
+
+
+class Subgroup(Estimates, frozen=True, kw_only=True):
+    """Metrics of one subgroup of the test set."""
+
+    n: Annotated[Count, Meta(description="Radiographs.")]
+    groups: Groups
+    classes: Annotated[Mapping[str, Count], Meta(description="Radiographs by class.")]
+    accuracy: Accuracy
+    sensitivity: Sensitivity
+    specificity: Specificity
+    auroc: Auroc
+    too_small: Annotated[tuple[str, ...], Meta(description="Metrics that rest on too few radiographs.")]
+    child: Annotated[bool | None, Meta(description="Of an age: whether they are children.")] = None
+
+
+class NamedEstimate(Record, frozen=True, kw_only=True):
+    """The estimate of one subgroup, with its name."""
+
+    name: Annotated[str, Meta(description="The subgroup.")]
+    value: Annotated[Share, Meta(description="The metric.")]
+    low: Annotated[Share, Meta(description="Lower 95 % confidence limit.")]
+    high: Annotated[Share, Meta(description="Upper 95 % confidence limit.")]
+
+
+class Apart(Record, frozen=True, kw_only=True):
+    """Two subgroups whose intervals do not overlap."""
+
+    kind: Annotated[str, Meta(description="Kind of subgroup.")]
+    metric: Annotated[str, Meta(description="Metric.")]
+    lower: Annotated[NamedEstimate, Meta(description="The lower one.")]
+    higher: Annotated[NamedEstimate, Meta(description="The higher one.")]
+    pairs: Annotated[Count, Meta(description="Pairs of this kind and metric that are apart.")]
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
+class Comparisons(Record, frozen=True, kw_only=True):
+    """Subgroups that were compared."""
+
+    made: Annotated[Count, Meta(description="Pairs that were compared.")]
+    apart: Annotated[tuple[Apart, ...], Meta(description="Pairs whose intervals do not overlap.")]
+
+
+class SubgroupsLeftOut(Record, frozen=True, kw_only=True):
+    """Subgroups beyond the largest ones."""
+
+    kind: Annotated[str, Meta(description="Kind of subgroup.")]
+    subgroups: Annotated[Count, Meta(description="How many.")]
+    n: Annotated[Count, Meta(description="Radiographs in them.")]
+
+
+BySubgroup = Mapping[str, Subgroup] | None
+
+
+class Subgroups(Record, frozen=True, kw_only=True):
+    """Metrics by subgroup; null where it is not recorded."""
+
+    sex: Annotated[BySubgroup, Meta(description="By sex.")]
+    age: Annotated[BySubgroup, Meta(description="By age in years.")]
+    view: Annotated[BySubgroup, Meta(description="By view.")]
+    source: Annotated[BySubgroup, Meta(description="By source.")]
+    manufacturer: Annotated[BySubgroup, Meta(description="By manufacturer of the device.")]
+    left_out: Annotated[tuple[SubgroupsLeftOut, ...], Meta(description="Subgroups that are not shown.")]
+    comparisons: Annotated[Comparisons, Meta(description="Subgroups compared with one another.")]
+
+    @property
+    def kinds(self) -> dict[str, BySubgroup]:
+        """Subgroups by kind."""
+        return {
+            "sex": self.sex,
+            "age": self.age,
+            "view": self.view,
+            "source": self.source,
+            "manufacturer": self.manufacturer,
+        }
+
+
+class DecisionCurve(Record, frozen=True, kw_only=True):
+    """Net benefit over the threshold probability (Vickers & Elkin 2006)."""
+
+    prevalence: Annotated[Share, Meta(description="Prevalence of the positive class in the test set.")]
+    threshold: Annotated[Curve, Meta(description="Threshold probabilities.")]
+    model: Annotated[tuple[Estimate, ...], Meta(description="Net benefit of the classifier.")]
+    treat_all: Annotated[tuple[Estimate, ...], Meta(description="Net benefit of treating everyone.")]
+    treat_none: Annotated[float, Meta(description="Net benefit of treating no one.")]
+    better: Annotated[
+        tuple[tuple[float, float], ...],
+        Meta(description="Ranges of threshold where the classifier is better than both."),
+    ]
+
+
+class Utility(Record, frozen=True, kw_only=True):
+    """What answers mean at other prevalences."""
+
+    prevalence: Annotated[Curve, Meta(description="Prevalences.")]
+    ppv: Annotated[tuple[Estimate, ...], Meta(description="PPV at each prevalence.")]
+    npv: Annotated[tuple[Estimate, ...], Meta(description="NPV at each prevalence.")]
+    decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
+
+
+class RunData(Record, frozen=True, kw_only=True):
+    """The store that was trained on."""
+
+    store: Annotated[str, Meta(description="File name of the store.")]
+    fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of all images.")]
+    images: Annotated[Count, Meta(description="Images in it.")]
+
+
+class Recalibrated(Record, frozen=True, kw_only=True):
+    """How a bundle was recalibrated to other data."""
+
+    shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
+    radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
+    data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
+
+
+class RunMetrics(Document, frozen=True, kw_only=True):
+    """What a training came to."""
+
+    FORMAT: ClassVar[str] = "plainfilm-metrics"
+
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, as labels number them.")]
+    positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
+    threshold: Annotated[float | None, Meta(description="Probability from which a radiograph is called positive.")]
+    temperature: Annotated[float | None, Meta(description="Logits are divided by it.")] = None
+    splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set: test or out_of_fold, and validation.")]
+    folds: Annotated[Count | None, Meta(description="Folds of a cross-validation.")] = None
+    seconds: Annotated[RunSeconds | None, Meta(description="Where the time went.")] = None
+    features_cached: Annotated[bool | None, Meta(description="Whether features were found in the cache.")] = None
+    test_openings: Annotated[Count | None, Meta(description="Times the store's test set was scored so far.")] = None
+    worth: Annotated[RunWorth, Meta(description="What the accuracy is worth by rules that see no image.")]
+    audit: Annotated[Audit | None, Meta(description="The audit, where it ran.")] = None
+    explanation: Annotated[Explanation | None, Meta(description="Where the network looks, where it was asked.")] = None
+    outliers: Annotated[Outliers | None, Meta(description="The outlier detector; null with too few radiographs.")]
+    subgroups: Annotated[Subgroups, Meta(description="Metrics by subgroup.")]
+    utility: Annotated[Utility | None, Meta(description="With two classes: answers at other prevalences.")] = None
+    data: Annotated[RunData, Meta(description="The store.")]
+    versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
+    recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
+
+    @property
+    def tested(self) -> str:
+        """Name of the set that was kept for testing: "test", or "out_of_fold" after a cross-validation."""
+        return "out_of_fold" if "out_of_fold" in self.splits else "test"
+
+    @property
+    def test(self) -> Metrics:
+        """Metrics of the set that was kept for testing."""
+        return self.splits[self.tested]

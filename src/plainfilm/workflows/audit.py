@@ -1,0 +1,75 @@
+"""`plainfilm audit`: what an accuracy on a store is worth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data.store import Store
+from plainfilm.evidence.audit.audit import audit as examine
+from plainfilm.model import backbones, encoder, recipes
+from plainfilm.reporting import audit as report
+from plainfilm.results import documents
+from plainfilm.results.audit import Audit
+from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete
+from plainfilm.workflows.checks import check_out, check_seed
+from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.options import AuditOptions
+from plainfilm.workflows.verb import Run, verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An audit that can begin: the open store, and the classifier that its probes are compared with."""
+
+    options: AuditOptions
+    store: Store
+    model: ComparedModel
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRun(Run):
+    """A finished audit: `result` is what `metrics` holds as plain values."""
+
+    result: Audit
+
+
+def plan(options: AuditOptions) -> Plan:
+    """Check the options; open the store and the bundle.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    folder = Path(options.out)
+    check_seed(options.seed)
+    check_out(folder, overwrite=options.overwrite)
+    store = Store(options.store)
+    model = compared_model(store, Path(options.model) if options.model else None)
+    return Plan(options=options, store=store, model=model, folder=folder)
+
+
+def run(plan: Plan) -> AuditRun:
+    """Run the probes, reach the verdict and write the folder."""
+    options, model = plan.options, plan.model
+    with plan.store as store:
+        found = examine(
+            store,
+            model.encoder or default_encoder(store),
+            model=model.auroc,
+            seed=options.seed,
+            advance=lambda done, every: options.progress("Auditing", done, every, ""),
+        )
+        found = complete(found, store, model)
+        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
+            report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
+    return AuditRun(plan.folder, documents.plain(found.result), found.result)
+
+
+def default_encoder(store: Store) -> encoder.Encoder:
+    """Open the backbone of the default recipe at the size of a store's images."""
+    backbone = backbones.find(recipes.load("default").backbone.name)
+    return encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size))
+
+
+audit = verb(AuditOptions, plan, run)

@@ -1,0 +1,88 @@
+"""What several verbs check before they begin."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from plainfilm.errors import RecipeError, UsageError
+from plainfilm.model import backbones
+from plainfilm.model.recipe_schema import Recipe, parse_blocks
+
+NEGATIVE_NAMES = frozenset(
+    {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
+)
+_OURS = ("metrics.json", "comparison.json", "audit.json")
+
+
+def check_out(folder: Path, *, overwrite: bool) -> None:
+    """Find what is wrong with the folder that a verb is to make.
+
+    Raises
+    ------
+    UsageError
+        It is a file, the folder one is in, not writable, or has files in it that may not be replaced.
+    """
+    if folder.is_file():
+        raise UsageError(f"Expected --out to be a folder to make; received the file {folder}. Name another.")
+    if folder.resolve() == Path.cwd():
+        raise UsageError(f"Expected --out to be a folder to make; received {folder}, the one you are in. Name another.")
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = f"no permission to write in {above}" if above.is_dir() else f"{above} is a file"
+        raise UsageError(f"Expected --out to be a folder that can be made; received {folder}: {why}. Name another.")
+    if folder.is_dir() and any(folder.iterdir()):
+        is_ours = any((folder / name).is_file() for name in _OURS)
+        if not (overwrite and is_ours):
+            hint = "Name another, or pass --overwrite to replace it." if is_ours else "Name another."
+            raise UsageError(
+                f"Expected --out to be a new or an empty folder; received {folder}, which has files in it. {hint}"
+            )
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise UsageError unless an option lies between two bounds."""
+    if not low <= value <= high:
+        raise UsageError(f"Expected {name} from {low:,} to {high:,}; received {value:,}. Set it within that range.")
+
+
+def check_seed(seed: int) -> None:
+    """Raise UsageError unless a random seed can be used by every library."""
+    check_range("--seed", seed, 0, 2**31 - 1)
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Find what is wrong with the recipe of one classifier before its training starts.
+
+    Raises
+    ------
+    RecipeError
+        The backbone is not known, or is a file whose weights cannot be trained on.
+    """
+    backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
+    if backbone.weights.kind == "file" and parse_blocks(recipe.finetuning.blocks) != 0:
+        raise RecipeError(
+            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, an ONNX file, "
+            "which runs but does not learn. Set finetuning.blocks=none."
+        )
+
+
+def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
+    """Name the positive class: the one asked for, or the one not called normal; None with more than two.
+
+    Raises
+    ------
+    UsageError
+        The class asked for is not there, or there are more than two.
+    """
+    if asked is not None and asked not in classes:
+        raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
+    if len(classes) != 2:
+        if asked is not None:
+            raise UsageError(
+                f"Expected two classes for --positive; received {len(classes)}. Leave it out, or ingest two with --classes."
+            )
+        return None
+    if asked is not None:
+        return asked
+    others = [name for name in classes if name.strip().casefold().replace("_", " ") not in NEGATIVE_NAMES]
+    return others[0] if len(others) == 1 else classes[1]

@@ -1,0 +1,97 @@
+"""`plainfilm compare`: several recipes with several random seeds each, side by side."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data.store import Store
+from plainfilm.errors import UsageError
+from plainfilm.evidence.evaluation import comparison
+from plainfilm.evidence.evaluation.comparison import TrainingRun
+from plainfilm.model import recipes
+from plainfilm.model.recipe_schema import Recipe
+from plainfilm.reporting import compare as report
+from plainfilm.results import documents
+from plainfilm.results.comparison import Comparison
+from plainfilm.workflows import checks
+from plainfilm.workflows.fit import fit
+from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.options import CompareOptions
+from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.verb import Run, verb
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRun(Run):
+    """A finished comparison: `result` is what `metrics` holds as plain values."""
+
+    result: Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A comparison that can begin: the open store, each recipe once per seed, and the positive class."""
+
+    options: CompareOptions
+    store: Store
+    recipes: Sequence[Sequence[Recipe]]
+    positive: str | None
+    folder: Path
+
+
+def plan(options: CompareOptions) -> Plan:
+    """Check the options; open the store and load the recipes.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    folder, settings = Path(options.out), settings_of(options.settings)
+    if not 1 <= options.seeds <= 100:
+        raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
+    if "seed" in settings:
+        raise UsageError(
+            "Expected no seed among the settings; compare uses the seeds 0, 1, … itself. Give their number with --seeds."
+        )
+    checks.check_out(folder, overwrite=options.overwrite)
+    chosen = [
+        [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)]
+        for name in options.recipe_names
+    ]
+    for own in chosen:
+        for member in recipes.members(own[0]):
+            checks.check_recipe(member)
+    store = Store(options.store)
+    positive = checks.positive_class(store.classes, options.positive)
+    return Plan(options=options, store=store, recipes=chosen, positive=positive, folder=folder)
+
+
+def run(plan: Plan) -> CompareRun:
+    """Train every recipe with every seed, test all of them and write the folder."""
+    options, name = plan.options, plan.folder.name
+    with plan.store as store:
+        trained = [_fit_seeds(plan, own) for own in plan.recipes]
+        openings = store.log_test_opening(
+            f"compare {name}, recipes {', '.join(options.recipe_names)}, {options.seeds} seeds each"
+        )
+        compared = comparison.compare(store, trained, openings=openings)
+        store_name, images = store.path.name, len(store.rows("test"))
+        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
+            report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
+    return CompareRun(plan.folder, documents.plain(compared.result), compared.result)
+
+
+def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
+    runs, progress = [], plan.options.progress
+    for number, recipe in enumerate(own):
+        progress(f"Recipe {recipe.name}", number, len(own), f"seed {recipe.seed}")
+        start = time.perf_counter()
+        trained = fit(plan.store, recipe, positive=plan.positive)
+        runs.append(TrainingRun(trained, time.perf_counter() - start))
+    progress(f"Recipe {own[0].name}", len(own), len(own), "")
+    return runs
+
+
+compare = verb(CompareOptions, plan, run)

@@ -1,0 +1,60 @@
+"""`plainfilm demo`: the whole way on synthetic radiographs."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data import phantom
+from plainfilm.workflows.checks import check_out, check_seed
+from plainfilm.workflows.ingest import ingest
+from plainfilm.workflows.options import DemoOptions
+from plainfilm.workflows.train import train
+from plainfilm.workflows.verb import Run, verb
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A demonstration that can begin."""
+
+    options: DemoOptions
+
+
+def plan(options: DemoOptions) -> Plan:
+    """Check the options.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be made, or the seed is out of its range.
+    """
+    check_seed(options.seed)
+    check_out(Path(options.out) / "run", overwrite=options.overwrite)
+    return Plan(options)
+
+
+def run(plan: Plan) -> Run:
+    """Make radiographs, read them, train and audit."""
+    options, folder = plan.options, Path(plan.options.out)
+    if options.overwrite and _is_synthetic(folder / "radiographs"):
+        shutil.rmtree(folder / "radiographs")
+    options.progress("Making radiographs", 0, 1, "")
+    phantom.write_phantoms(folder / "radiographs", n=options.images, seed=options.seed, shortcut=options.shortcut)
+    options.progress("Making radiographs", 1, 1, "")
+    ingest(folder / "radiographs", folder / "demo.h5", seed=options.seed, progress=options.progress)
+    return train(
+        folder / "demo.h5",
+        folder / "run",
+        settings={"seed": options.seed},
+        overwrite=options.overwrite,
+        command=options.command,
+        progress=options.progress,
+    )
+
+
+def _is_synthetic(radiographs: Path) -> bool:
+    """Whether an earlier demo wrote this folder: nobody else's radiographs are ever removed."""
+    table = radiographs / "metadata.csv"
+    return table.is_file() and table.read_bytes().startswith(",".join(phantom.COLUMNS).encode())
+
+
+demo = verb(DemoOptions, plan, run)

@@ -1,0 +1,132 @@
+"""`plainfilm evaluate`: external validation of a classifier on another hospital's radiographs."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.ingest import fill_store, problems_path
+from plainfilm.data.store import Store, is_store
+from plainfilm.errors import UsageError
+from plainfilm.evidence.external import cohort
+from plainfilm.evidence.external import evaluate as external
+from plainfilm.evidence.external.recalibrated_bundle import recalibrate
+from plainfilm.model import bundle as bundles
+from plainfilm.model.bundle import Bundle
+from plainfilm.model.cpus import processors
+from plainfilm.reporting import environment
+from plainfilm.reporting import evaluate as reporting
+from plainfilm.reporting.evaluate_page import ExternalReport
+from plainfilm.results import documents
+from plainfilm.results.external import ExternalMetrics
+from plainfilm.workflows.checks import check_out
+from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.options import EvaluateOptions
+from plainfilm.workflows.parsing import mapping_of
+from plainfilm.workflows.verb import Run, verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An evaluation that can begin: the bundle, and the store or the listed files that it is tested on."""
+
+    options: EvaluateOptions
+    bundle: Bundle
+    store: Store | None  # None: `catalog` is read into one that is removed afterwards
+    catalog: Catalog | None
+    labels: cohort.LabelMapping
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateRun(Run):
+    """A finished external validation: `result` is what `metrics` holds as plain values."""
+
+    result: ExternalMetrics
+
+
+def plan(options: EvaluateOptions) -> Plan:
+    """Check the options; open the bundle, and the store or the listing of the other data.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    folder, source, mapping = Path(options.out), Path(options.source), mapping_of(options.mapping)
+    check_out(folder, overwrite=options.overwrite)
+    opened = bundles.load(options.bundle, require_signature=options.require_signature)
+    if options.recalibrate:
+        external.check_recalibration(opened.classifier.decision)
+    if not is_store(source):
+        labels = Path(options.labels) if options.labels else None
+        catalog = read_catalog([source], labels=labels, one_class_will_do=True)
+        entries, known = cohort.map_catalog(catalog, opened, mapping)
+        if options.recalibrate:
+            external.check_recalibration(opened.classifier.decision, [str(entry.label) for entry in entries])
+        catalog = dataclasses.replace(catalog, entries=entries)
+        return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
+    if options.labels is not None:
+        raise UsageError("Expected --labels with a folder; received a store, which has its labels. Leave it out.")
+    store = Store(source)
+    known = cohort.map_store(store, opened, mapping)
+    return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+
+
+def run(plan: Plan) -> EvaluateRun:
+    """Leave out what the model was made from, let it answer, and write the folder."""
+    started, options, progress = time.perf_counter(), plan.options, plan.options.progress
+    with new_folder(plan.folder, overwrite=options.overwrite) as partial, _opened(plan, partial) as store:
+        progress("Looking for overlap", 0, 1, "")
+        selected, decision = cohort.select(store, plan.bundle, plan.labels), plan.bundle.classifier.decision
+        if options.recalibrate:
+            names = [decision.classes[number] for number in selected.classes]
+            external.check_recalibration(decision, names, store.group[selected.rows])
+        progress("Looking for overlap", 1, 1, "")
+        predictions = external.predict(
+            plan.bundle, selected, advance=lambda done, every: progress("Answering", done, every, "")
+        )
+        progress("Writing the report", 0, 1, "")
+        found = external.evaluate(plan.bundle, selected, predictions)
+        fitted = found.recalibration if options.recalibrate else None
+        report = ExternalReport(
+            evaluation=found,
+            model=Path(options.bundle).name,
+            data=Path(options.source).resolve().name,
+            folder=plan.folder.name,
+            command=options.command,
+            recalibrated=recalibrate(plan.bundle, found, fitted, created=environment.now()) if fitted else None,
+        )
+        result = reporting.write(partial, report, started=started)
+    progress("Writing the report", 1, 1, "")
+    return EvaluateRun(plan.folder, documents.plain(result), result)
+
+
+@contextlib.contextmanager
+def _opened(plan: Plan, partial: Path) -> Iterator[Store]:
+    """Give the store, noting that its test set is opened; or read the files into one that is removed afterwards."""
+    if plan.store is not None:
+        with plan.store as store:
+            store.log_test_opening(f"evaluate, network {plan.bundle.classifier.key}")
+            yield store
+    elif plan.catalog is not None:
+        options, temporary = plan.options, partial / "others.h5"
+        fill_store(
+            plan.catalog,
+            temporary,
+            size=plan.bundle.classifier.image_size,
+            fit=cohort.fit_of(plan.bundle),
+            workers=options.workers or processors(),
+            only_test=True,
+            advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+        )
+        with Store(temporary) as store:
+            yield store
+        temporary.unlink()
+        problems_path(temporary).replace(partial / "problems.csv")
+
+
+evaluate = verb(EvaluateOptions, plan, run)

@@ -1,0 +1,64 @@
+"""`plainfilm ingest`: folders of radiographs become a store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.ingest import Ingested, fill_store
+from plainfilm.errors import UsageError
+from plainfilm.model.cpus import processors
+from plainfilm.workflows.checks import check_seed
+from plainfilm.workflows.options import IngestOptions
+from plainfilm.workflows.verb import verb
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be read: files with their labels, and how."""
+
+    options: IngestOptions
+    catalog: Catalog
+
+
+def plan(options: IngestOptions) -> Plan:
+    """Check the options and list the files.
+
+    Raises
+    ------
+    UsageError, CatalogError
+        An option out of its range, or folders that name no labelled radiographs.
+    """
+    given, out = options.sources, Path(options.out)
+    folders = [Path(each) for each in ([given] if isinstance(given, str | Path) else given)]
+    if not folders:
+        raise UsageError(
+            "Expected a folder of radiographs; received none. Write: plainfilm ingest FOLDER --out NAME.h5"
+        )
+    if options.on_bad not in {"skip", "fail"}:
+        raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
+    if not 32 <= options.size <= 2048:
+        raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
+    check_seed(options.seed)
+    if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
+        raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
+    labels = Path(options.labels) if options.labels else None
+    return Plan(options, read_catalog(folders, labels=labels, classes=options.classes))
+
+
+def run(plan: Plan) -> Ingested:
+    """Decode every file once and write the store."""
+    options = plan.options
+    return fill_store(
+        plan.catalog,
+        Path(options.out),
+        size=options.size,
+        fit=options.fit,
+        on_bad=options.on_bad,
+        workers=options.workers or processors(),
+        seed=options.seed,
+        resplit=options.resplit,
+        advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+    )
+
+
+ingest = verb(IngestOptions, plan, run)

@@ -1,0 +1,334 @@
+"""The options of each verb: named, typed and explained once, for Python (`plainfilm.train(…)`) and for the command line.
+
+Imports nothing heavy: `plainfilm train --help` reads these classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from plainfilm.workflows.parsing import comma_separated, texts, whole_numbers
+from plainfilm.workflows.progress import Progress, silent
+
+HIDDEN = Parameter(parse=False)  # for Python alone
+RECIPE = Group(
+    "Recipe",
+    help="Each flag sets the key in brackets; its default holds where the recipe gives no value. All keys: docs/recipes.md.",
+)
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Place = Annotated[str | Path, Parameter(metavar="PATH")]
+Settings = Annotated[
+    Sequence[str] | Mapping[str, Any] | None, Parameter(name="--set", metavar="KEY=VALUE", group=RECIPE), texts
+]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    r"""Read folders of radiographs into one HDF5 store.
+
+    Parameters
+    ----------
+    sources
+        Folders: CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
+    out
+        The store to write, NAME.h5; NAME.problems.csv is written beside it. An old store is replaced when the new one is whole.
+    labels
+        A table with file_name and label that overrides the folders' names.
+    classes
+        Keep these classes only: COVID,NORMAL.
+    size
+        Height and width of the stored images in pixels, 32 to 2048.
+    fit
+        stretch, crop (the middle square) or pad (black bars).
+    on_bad
+        skip: list files that cannot be read and go on; fail: stop at the first.
+    workers
+        Processes that decode; 0 for one per processor.
+    seed
+        Random seed of the row order and of the split.
+    resplit
+        Make a new split even where folders or a table give one.
+    progress
+        Called with stage, steps done, all steps and a note.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+
+    sources: Annotated[Sequence[str | Path] | str | Path, Parameter(metavar="FOLDER")]
+    out: Place
+    _: KW_ONLY
+    labels: Place | None = None
+    classes: Annotated[Sequence[str] | None, comma_separated] = None
+    size: int = 256
+    fit: str = "stretch"
+    on_bad: str = "skip"
+    workers: int = 0
+    seed: int = 0
+    resplit: Flag = False
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """Train a classifier on a store, test it, and write a run folder with its report.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make: report.html, metrics.json, model.plainfilm, history.csv, predictions.csv, recipe.toml, figures/.
+    recipe
+        default, paper-mobilenet, paper-resnet50, darkcovidnet, robust, or a TOML file.
+    settings
+        Any value of the recipe, KEY=VALUE: head.layers='dense 64, dropout 0.5'. In Python: {"training.epochs": 5, "seed": 1}.
+    positive
+        The positive class, which sensitivity is about; by default the one that is not called normal. Two classes only.
+    folds
+        Cross-validate with 2 to 100 folds: each radiograph is tested by a classifier that has not seen its patient, and
+        model.plainfilm joins the classifiers of all folds. 0: one training, tested on the test set.
+    resume
+        Go on with an interrupted fine-tuning from its last epoch; it ends as if it had not been interrupted.
+    audit
+        Run the probes and put their verdict beside the accuracy.
+    sign
+        A private key (PEM, Ed25519): sign model.plainfilm with it.
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command
+        What the user typed, for the report.
+    progress
+        Called with stage, steps done, all steps and a note.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+
+    store: Place
+    out: Place
+    _: KW_ONLY
+    recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default"
+    settings: Settings = None
+    positive: str | None = None
+    folds: int = 0
+    resume: Flag = False
+    audit: Annotated[bool, Parameter(negative="--no-audit")] = True
+    sign: Place | None = None
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """Say what an accuracy on these data is worth: classifiers that never see the lungs, sources, leaks, a verdict.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make: audit.html, audit.json, figures/.
+    model
+        A model.plainfilm whose encoder and accuracy are audited; without one the default backbone looks at the data alone.
+    seed
+        Random seed of the sample that the probes see, and of the cross-validation.
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
+        As for `train`.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+
+    store: Place
+    out: Place
+    _: KW_ONLY
+    model: Place | None = None
+    seed: int = 0
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """External validation: test a classifier on another hospital's radiographs, at its own threshold.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    source
+        A folder of radiographs, in any layout that docs/data.md names, or a store of the same size and fit. Of the store
+        that the model was trained on only the test set is used. Images that the model was made from are left out.
+    out
+        The folder to make: report.html, metrics.json, predictions.csv, overlap.csv, figures/.
+    mapping
+        A label of the data and the class that it stands for, LABEL=CLASS; again, or with commas, for more. Labels that
+        stand for no class are left out, and counted.
+    labels
+        A table with file_name and label that overrides the folders' names.
+    recalibrate
+        Also write recalibrated.plainfilm: one number is added to the log odds, so that probabilities fit these data.
+    workers
+        Processes that decode; 0 for one per processor.
+    require_signature
+        A public key (PEM): go on only if the bundle is signed for it.
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
+        As for `train`.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+
+    bundle: Place
+    source: Place
+    out: Place
+    _: KW_ONLY
+    mapping: Annotated[
+        Sequence[str] | Mapping[str, str] | None, Parameter(name="--map", metavar="LABEL=CLASS"), texts
+    ] = None
+    labels: Place | None = None
+    recalibrate: Flag = False
+    workers: int = 0
+    require_signature: Annotated[Path | None, Parameter(metavar="PATH")] = None
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """Train several recipes with several random seeds each on one store, and set them side by side.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make: comparison.html, comparison.json, comparison.csv.
+    recipe_names
+        Names of recipes or TOML files, with commas between: paper-mobilenet,default.
+    seeds
+        Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
+    settings
+        Any value of all recipes, KEY=VALUE, but the seed.
+    positive
+        The positive class, as for `train`.
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
+        As for `train`.
+    """
+
+    store: Place
+    out: Place
+    _: KW_ONLY
+    recipe_names: Annotated[Sequence[str], Parameter(name="--recipes"), comma_separated]
+    seeds: int = 5
+    settings: Settings = None
+    positive: str | None = None
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOptions:
+    """Search for a recipe: try heads and trainings on cached features; the test set is never looked at.
+
+    The same command on the same folder goes on with the search.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`.
+    out
+        The folder to make, or to go on in: tuning.html, tuning.json, trials.csv, best.toml, trials.db, figures/.
+    trials
+        How many trials in all.
+    timeout
+        Seconds after which no further trial begins.
+    epochs
+        Epochs of each trial, 1 to 10,000.
+    folds
+        1: score trials on the validation set; 2 to 20: cross-validate in training and validation set together.
+    backbones
+        Names with commas between: mobilenet,resnet50; by default those whose weights are on this machine.
+    input_sizes
+        Input sizes in pixels to choose among, with commas between; 0 is the backbone's own.
+    views
+        Augmented views of each image that a trial may train with; 0 leaves augmentation out of the search.
+    seed
+        Random seed of the search and of each training.
+    overwrite
+        Begin anew: remove the search that is in the folder.
+    command, progress
+        As for `train`.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+
+    store: Place
+    out: Place
+    _: KW_ONLY
+    trials: int = 100
+    timeout: float | None = None
+    epochs: int = 20
+    folds: int = 1
+    backbones: Annotated[Sequence[str], comma_separated] = ()
+    input_sizes: Annotated[Sequence[int], whole_numbers] = (0,)
+    views: int = 0
+    seed: int = 0
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """Go the whole way on synthetic radiographs of three invented hospitals, without a network.
+
+    Parameters
+    ----------
+    out
+        The folder to make; it gets radiographs/, demo.h5 and run/.
+    images
+        How many radiographs to make, at least 60.
+    seed
+        Random seed of the radiographs, the split and the training.
+    shortcut
+        Plant a shortcut with the sick, such as hospital: the accuracy rises, and the sentence beside it says why that means nothing.
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command, progress
+        As for `train`.
+    """
+
+    out: Place
+    _: KW_ONLY
+    images: int = 360
+    seed: int = 0
+    shortcut: str | None = None
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent

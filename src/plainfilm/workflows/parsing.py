@@ -1,0 +1,70 @@
+"""How options are read from the words of a command line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cyclopts import Parameter, Token
+
+from plainfilm.errors import UsageError
+
+
+def _texts(_kind: Any, words: Sequence[Token]) -> list[str]:
+    return [word.value for word in words]
+
+
+def _names(_kind: Any, words: Sequence[Token]) -> list[str]:
+    return [name.strip() for word in words for name in word.value.split(",")]
+
+
+def _numbers(_kind: Any, words: Sequence[Token]) -> list[int]:
+    text = ",".join(word.value for word in words)
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"Expected {words[0].keyword} of whole numbers with commas between; received {text}. "
+            f"Write for example {words[0].keyword} 224,320"
+        ) from None
+
+
+def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
+    """Read LABEL=CLASS, with commas between for more; a mapping stays as it is.
+
+    Raises
+    ------
+    UsageError
+        A text of another form.
+    """
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
+    chosen = {}
+    for text in (part for words in given for part in words.split(",")):
+        label, sign, name = (word.strip() for word in text.partition("="))
+        if not (label and sign and name):
+            raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
+        chosen[label] = name
+    return chosen
+
+
+def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Read KEY=VALUE; a mapping stays as it is.
+
+    Raises
+    ------
+    UsageError
+        A text of another form.
+    """
+    if given is None or isinstance(given, Mapping):
+        return dict(given or {})
+    chosen = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"Expected --set KEY=VALUE; received {text}. Write for example --set training.epochs=5")
+        chosen[key.strip()] = value.strip()
+    return chosen
+
+
+comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)
+whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT", show_default=False)
+texts = Parameter(converter=_texts, n_tokens=1)

@@ -1,0 +1,147 @@
+"""`plainfilm train`: a store becomes a classifier, tested, with its report."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plainfilm.data import split
+from plainfilm.data.store import Store
+from plainfilm.errors import UsageError
+from plainfilm.evidence.audit.audit import audit
+from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
+from plainfilm.evidence.explanation.summary import ExplanationFindings, look
+from plainfilm.evidence.run import measure
+from plainfilm.model import recipes, signing
+from plainfilm.model.classifier import Classifier, Trained
+from plainfilm.model.recipe_schema import Recipe
+from plainfilm.reporting import environment
+from plainfilm.reporting import train as report
+from plainfilm.results import documents
+from plainfilm.workflows import checks
+from plainfilm.workflows.fit import cross_validate, fit
+from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.options import TrainOptions
+from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.verb import Run, verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A training that can begin: the open store, the recipe, and the positive class (None with more than two)."""
+
+    options: TrainOptions
+    store: Store
+    recipe: Recipe
+    positive: str | None
+    folder: Path
+
+    @property
+    def epochs(self) -> Path:
+        """Where a fine-tuning keeps its epochs until the run folder is whole."""
+        return self.folder.with_name(f".{self.folder.name}.epochs")
+
+
+def plan(options: TrainOptions) -> Plan:
+    """Check everything that can be wrong before seconds go into loading Keras; open the store and load the recipe.
+
+    Raises
+    ------
+    PlainfilmError
+        One line: what was expected, what came, what to do.
+    """
+    folder = Path(options.out)
+    checks.check_out(folder, overwrite=options.overwrite)
+    if options.folds != 0 and not 2 <= options.folds <= 100:
+        raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")
+    recipe = recipes.load(options.recipe, settings_of(options.settings))
+    for member in recipes.members(recipe):
+        checks.check_recipe(member)
+    if options.sign is not None:
+        signing.sign(b"", Path(options.sign))
+    store = Store(options.store)
+    positive = checks.positive_class(store.classes, options.positive)
+    planned = Plan(options=options, store=store, recipe=recipe, positive=positive, folder=folder)
+    if planned.epochs.is_dir() and not (options.resume or options.overwrite):
+        raise UsageError(
+            f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
+        )
+    if options.folds:
+        split.folds(store.labels, store.group, store.classes, count=options.folds)
+    return planned
+
+
+def run(plan: Plan) -> Run:
+    """Train, test, audit and write the run folder."""
+    started, options, progress = time.perf_counter(), plan.options, plan.options.progress
+    if not options.resume:
+        shutil.rmtree(plan.epochs, ignore_errors=True)
+    with plan.store as store:
+        trained, judged, openings, folds = _trained_and_judged(plan)
+        audited = _audit(plan, trained, judged) if options.audit else None
+        joined = trained.classifier()
+        explained = _look(plan, joined, judged) if options.audit else None
+        progress("Writing the report", 0, 1, "")
+        measured = measure(
+            store,
+            trained,
+            joined,
+            judged,
+            openings=openings,
+            versions=environment.versions(),
+            folds=folds,
+            audit=audited,
+            explanation=explained,
+        )
+        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
+            sign = Path(options.sign) if options.sign else None
+            finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
+            metrics = report.write(partial, finished, started=started)
+    shutil.rmtree(plan.epochs, ignore_errors=True)
+    progress("Writing the report", 1, 1, "")
+    return Run(plan.folder, documents.plain(metrics))
+
+
+def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold]]:
+    """Train and test, once or once per fold; the test set is opened in between, and that is noted."""
+    store, options, progress = plan.store, plan.options, plan.options.progress
+    what = f"train {plan.folder.name}, recipe {plan.recipe.name}"
+    if options.folds:
+        openings = store.log_test_opening(f"{what}, {options.folds} folds")
+        found = cross_validate(
+            store, plan.recipe, options.folds, positive=plan.positive, checkpoints=plan.epochs, progress=progress
+        )
+        progress("Testing", 0, 1, "")
+        judged = judge_folds(store, found.trained, found.folds)
+        progress("Testing", 1, 1, "")
+        return found.trained, judged, openings, found.folds
+    trained = fit(store, plan.recipe, positive=plan.positive, checkpoints=plan.epochs, progress=progress)
+    progress("Testing", 0, 1, "")
+    openings = store.log_test_opening(what)
+    judged = judge(store, trained)
+    progress("Testing", 1, 1, "")
+    return trained, judged, openings, ()
+
+
+def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
+    return audit(
+        plan.store,
+        trained.encoder,
+        features=trained.features,
+        model=judged.metrics[judged.tested].auroc,
+        seed=plan.recipe.seed,
+        advance=lambda done, every: plan.options.progress("Auditing", done, every, ""),
+    )
+
+
+def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:
+    plan.options.progress("Explaining", 0, 1, "")
+    test = judged.scores[judged.tested]
+    found = look(plan.store, joined, test.rows, test.probabilities, seed=plan.recipe.seed)
+    plan.options.progress("Explaining", 1, 1, "")
+    return found
+
+
+train = verb(TrainOptions, plan, run)
