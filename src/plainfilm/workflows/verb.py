@@ -14,6 +14,10 @@ Options = TypeVar("Options")
 Plan = TypeVar("Plan")
 Result = TypeVar("Result")
 R = TypeVar("R", bound=Document)
+_RAISES = """Raises
+------
+PlainfilmError
+    One line: what was expected, what was received, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def verb(
     def called(*args: P.args, **kwargs: P.kwargs) -> Result:
         return run(plan(options(*args, **kwargs)))
 
-    called.__doc__ = options.__doc__
+    called.__doc__ = f"{inspect.getdoc(options)}\n\n{_RAISES}"
     called.__module__ = run.__module__
     called.__name__ = called.__qualname__ = run.__module__.rpartition(".")[2]
     returned = inspect.signature(run).return_annotation
