@@ -70,7 +70,6 @@ _NAMES = {
     inspect.StrType: "text",
     inspect.CustomType: "text",
     inspect.BoolType: "true or false",
-    inspect.TupleType: "pair of numbers",
 }
 
 
@@ -130,6 +129,8 @@ def _kind(kind: Any) -> str:
             told = " or ".join("null" if isinstance(each, inspect.NoneType) else _kind(each) for each in several)
         case inspect.DictType(value_type=inner):
             told = f"{_kind(inner)} by name"
+        case inspect.TupleType(item_types=parts):
+            told = f"list of {len(parts)} numbers"
         case inspect.VarTupleType(item_type=inner):
             told = f"list of {_kind(inner)}"
         case inspect.LiteralType(values=values):

@@ -98,6 +98,7 @@ def test_a_hostile_bundle_is_refused_in_one_line_for_its_own_reason(name, conten
     assert [each.name for each in tmp_path.iterdir()] == ["m"]
 
 
+QUOTA = ("/sys/fs/cgroup", "/proc/self/cgroup")  # how many processors a container grants, which ONNX Runtime is told
 NEVER = 1e9  # when the canaries were last read
 
 
@@ -128,7 +129,8 @@ def test_nothing_but_the_bundle_itself_is_read_and_nothing_is_written(contents, 
     seen = watch(paths, home)
     assert [path for path, said, _, _ in seen if not said] == []
     for path, _, events, _ in seen:
-        assert [event for event in events if event[:2] != ["open", path] or event[2] not in {"r", "rb"}] == []
+        others = [event for event in events if not event[1].startswith(QUOTA)]
+        assert [event for event in others if event[:2] != ["open", path] or event[2] not in {"r", "rb"}] == []
         assert [event for event in events if event[3] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)] == []
     assert tree(tmp_path) == before
     assert {path.name for path in made if path.stat().st_atime != NEVER} == set()

@@ -12,7 +12,7 @@ from plainfilm.results.estimate import Count, Share
 from plainfilm.results.metrics import Recalibrated
 
 Fit = Literal["stretch", "crop", "pad"]
-Side = Annotated[int, Meta(gt=0, le=1 << 20, extra_json_schema={"unit": "px"})]
+Side = Annotated[int, Meta(ge=1, le=1 << 20, extra_json_schema={"unit": "px"})]
 Channels = tuple[float, float, float]
 ClassName = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -57,7 +57,7 @@ class BackboneUsed(Record, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(description="Its name, or the name of its ONNX file.")]
     weights_sha256: Annotated[str, Meta(description="SHA-256 of the file of its weights.")]
-    features: Annotated[int, Meta(gt=0, le=1 << 20, description="Features that it gives.")]
+    features: Annotated[int, Meta(ge=1, le=1 << 20, description="Features that it gives.")]
 
 
 class Member(Record, frozen=True, kw_only=True):
@@ -89,7 +89,9 @@ class Manifest(Provenance, frozen=True, kw_only=True):
 
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
-    temperature: Annotated[float, Meta(gt=0, le=1000, description="Logits are divided by it.")]
+    temperature: Annotated[
+        float, Meta(gt=0, le=1000, description="Logits are divided by it.", extra_json_schema={"range": "above 0"})
+    ]
     shift: Annotated[float, Meta(ge=-1000, le=1000, description="Added to the log odds of the positive class.")]
     threshold: Annotated[float, Meta(ge=0, le=1000, description="Probability from which the positive class is called.")]
     members: Annotated[Mapping[str, Member], Meta(description="Each other member, by name.")]
