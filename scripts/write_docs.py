@@ -12,9 +12,11 @@ from msgspec import inspect
 
 from plainfilm.model.recipe_schema import KEYS, KINDS, Recipe, RecipeKey
 from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.search import Search
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- written by scripts/write_docs.py -->", "<!-- end of what is written -->"
@@ -42,7 +44,12 @@ def _row(key: RecipeKey) -> str:
     return "| " + " | ".join([names, kind, default, key.allowed, key.meaning]) + " |"
 
 
-DOCUMENTS: Mapping[str, type[Document]] = {"`metrics.json` of a run": RunMetrics, "`audit.json`": Audit}
+DOCUMENTS: Mapping[str, type[Document]] = {
+    "`metrics.json` of a run": RunMetrics,
+    "`audit.json`": Audit,
+    "`comparison.json`": Comparison,
+    "`tuning.json`": Search,
+}
 _NAMES = {
     inspect.IntType: "whole number",
     inspect.FloatType: "number",

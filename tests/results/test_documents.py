@@ -12,10 +12,12 @@ import pytest
 from plainfilm.errors import DocumentError
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.search import Search
 
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
 write_docs = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "write_docs.py"))
@@ -83,6 +85,8 @@ def test_anything_else_is_one_line(text, said):
         ("folds/metrics.json", RunMetrics),
         ("evaluate/metrics.json", ExternalMetrics),
         ("audit/audit.json", Audit),
+        ("compare/comparison.json", Comparison),
+        ("tune/tuning.json", Search),
     ],
 )
 def test_what_0_1_0_wrote_is_read_and_written_key_by_key(file, kind):

@@ -29,8 +29,8 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
         print(json.dumps(run.metrics))
         return
     terminal.say(
-        terminal.compared(run.metrics["recipes"]),
+        terminal.compared(run.result),
         "",
-        run.metrics["worth"]["sentence"],
+        run.result.worth.sentence,
         f"Open {run.folder / 'comparison.html'}",
     )

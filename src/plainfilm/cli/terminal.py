@@ -16,6 +16,7 @@ from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal
 from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
@@ -123,12 +124,12 @@ def styled(text: str, style: str) -> Text:
     return Text(text, style=style)
 
 
-def percent(metric: Mapping[str, float | None]) -> str:
+def percent(metric: Estimate | Mapping[str, float | None]) -> str:
     """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if metric["value"] is None:
-        return "not defined"
-    value, low, high = (100 * float(metric[name] or 0) for name in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f})"
+    value, low, high = map(formatting.number, formatting.triple(metric))
+    return (
+        "not defined" if value is None else f"{100 * value:.1f} % ({100 * (low or 0):.1f} to {100 * (high or 0):.1f})"
+    )
 
 
 def number(metric: Estimate | Mapping[str, float | None]) -> str:
@@ -181,7 +182,7 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
-        here, own = (shown(part.estimates[name].as_dict()) for part in (found.external, found.internal))
+        here, own = (shown(part.estimates[name]) for part in (found.external, found.internal))
         table.add_row(label, here, own, _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT))
     yield table
     yield ""
@@ -254,18 +255,18 @@ def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> 
     return table
 
 
-def compared(recipes: Sequence[Mapping[str, Any]]) -> Table:
+def compared(found: Comparison) -> Table:
     """Recipes side by side."""
     table = [
         {
-            "recipe": row["recipe"],
-            "accuracy": f"{100 * row['accuracy']['mean']:.1f} %",
-            "spread": f"{100 * row['accuracy']['low']:.1f} to {100 * row['accuracy']['high']:.1f} %",
-            "AUROC": "–" if row["auroc"]["mean"] is None else f"{row['auroc']['mean']:.3f}",
-            "stability": "–" if row["stability"] is None else f"{row['stability']:.3f}",
-            "seconds": f"{row['seconds']:.1f}",
+            "recipe": each.recipe,
+            "accuracy": _share(each.accuracy.mean),
+            "spread": f"{_share(each.accuracy.low, unit='')} to {_share(each.accuracy.high)}",
+            "AUROC": decimal(each.auroc.mean),
+            "stability": decimal(each.stability),
+            "seconds": f"{each.seconds:.1f}",
         }
-        for row in recipes
+        for each in found.recipes
     ]
     return rows(table, columns=list(table[0]))
 
@@ -296,8 +297,8 @@ def tuned(found: Search) -> Iterator[Any]:
     yield Text.assemble(("Worth     ", "bold yellow"), (found.worth, "yellow"))
 
 
-def _share(value: float | None) -> str:
-    return MISSING if value is None else f"{100 * value:.1f} %"
+def _share(value: float | None, unit: str = " %") -> str:
+    return MISSING if value is None else f"{100 * value:.1f}{unit}"
 
 
 def _recipe_line(settings: Mapping[str, Setting]) -> str:

@@ -1,151 +1,95 @@
-"""Recipes side by side: several trainings each on one store, their spread and their stability."""
+"""The folder of a comparison: comparison.html, .json and .csv, figures/."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 import plainfilm
-from plainfilm.data.store import Store
-from plainfilm.evidence.evaluation.evaluate import Judged, judge
-from plainfilm.model.classifier import Trained
-from plainfilm.reporting import environment
-from plainfilm.reporting.report import Comparison, RecipeResult, Spread, write_comparison
-from plainfilm.results.estimate import Estimate
-from plainfilm.results.severity import LEVELS, Worth
+from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
+from plainfilm.reporting import environment, page
+from plainfilm.reporting.figures import evaluation
+from plainfilm.reporting.formatting import number
+from plainfilm.reporting.tables import metrics as tables
+from plainfilm.results import documents
+from plainfilm.results.comparison import Comparison
 
 STABILITY = (
-    "Stability is the share of test images that the trainings of a recipe, alike but for the seed, all answer alike: "
-    "1 where the seed changes no answer. The test part judges here; to choose a recipe, look at the validation part "
+    "Stability is the share of test images that the training runs of a recipe, alike but for the random seed, all answer "
+    "alike: 1 where the seed changes no answer. The test set judges here; to choose a recipe, look at the validation set "
     "(comparison.csv), or the number of the winner flatters."
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One training of a recipe, and the seconds it took with features and threshold."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonPage:
+    """All that comparison.html shows."""
 
-    trained: Trained
-    seconds: float
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, standard deviation (n - 1), least and largest of one number over the seeds."""
-    numbers = np.asarray(values, np.float64)
-    known = numbers[np.isfinite(numbers)]
-    if not len(known):
-        return Spread(values=values, mean=None, sd=None, low=None, high=None)
-    deviation = float(known.std(ddof=1)) if len(known) > 1 else None
-    return Spread(
-        values=values, mean=float(known.mean()), sd=deviation, low=float(known.min()), high=float(known.max())
-    )
+    title: str
+    created: str  # ISO 8601
+    version: str  # of plainfilm
+    folder: str
+    result: Comparison
+    asked: Sequence[tuple[str, str]] = ()
+    repeat: Sequence[str] = ()  # commands
 
 
-def agreement(answers: Sequence[NDArray[np.int64]]) -> float:
-    """Share of rows that every training answers alike, 0 to 1; `answers` are class indices int64 (n), one array a training."""
-    return float((np.stack(answers) == answers[0]).all(axis=0).mean())
+def write(folder: Path, compared: ComparedRecipes, *, store: str, images: int, name: str, command: str) -> None:
+    """Write comparison.html, .json and .csv.
 
-
-def write(
-    folder: Path, store: Store, attempts: Sequence[Sequence[Attempt]], *, name: str, command: str, openings: int
-) -> dict[str, Any]:
-    """Judge all trainings on the test part, write comparison.html, .json and .csv, and return what stands in the JSON."""
-    judged = [[judge(store, attempt.trained) for attempt in own] for own in attempts]
-    rows = [_row(own, results) for own, results in zip(attempts, judged, strict=True)]
-    worst = _least_worth(attempts, judged)
-    page = Comparison(
+    Parameters
+    ----------
+    store, images
+        File name of the store, and how many images its test set has.
+    name, command
+        Of the folder, and what the user typed, for the page.
+    """
+    first = compared.result.recipes[0]
+    shown = ComparisonPage(
         title="Recipes side by side",
         created=environment.now(),
         version=plainfilm.__version__,
-        command=command,
         folder=name,
-        rows=rows,
-        stability_means=STABILITY,
-        worth=worst.sentence,
-        worth_level=worst.level,
-        test_openings=openings,
+        result=compared.result,
         asked=[
-            ("Store", store.path.name),
-            ("Test images", f"{len(store.rows('test')):,}"),
-            ("Seeds a recipe", str(len(attempts[0]))),
+            ("Store", store),
+            ("Test images", f"{images:,}"),
+            ("Seeds per recipe", str(len(first.accuracy.values))),
         ],
         repeat=[command] if command else [],
     )
-    write_comparison(page, folder)
-    _write_table(folder / "comparison.csv", attempts, judged)
-    results = {
-        "recipes": [_as_dict(row) for row in rows],
-        "worth": {"level": worst.level, "sentence": worst.sentence},
-        "test_openings": openings,
+    write_page(shown, folder)
+    _write_table(folder / "comparison.csv", compared.seeds)
+    (folder / "comparison.json").write_bytes(documents.encode(compared.result, indent=1))
+
+
+def write_page(shown: ComparisonPage, out: Path) -> None:
+    """Write `out/comparison.html` and `out/figures/accuracy-by-seed.png`, each one whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    recipes = shown.result.recipes
+    known = [[value for value in each.accuracy.values if value is not None] for each in recipes]
+    scale = tables.round_scale([value for row in known for value in row])
+    values = {
+        "report": shown,
+        "stability": STABILITY,
+        "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
+        "strips": [[tables.place(value, scale) for value in row] for row in known],
+        "means": [tables.place(each.accuracy.mean, scale) for each in recipes],
     }
-    (folder / "comparison.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    return results
+    png = evaluation.strips([each.recipe for each in recipes], known, "test accuracy")
+    page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
 
 
-def _least_worth(attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequence[Judged]]) -> Worth:
-    """The most doubtful of all trainings, with its name."""
-    pairs = [pair for own, results in zip(attempts, judged, strict=True) for pair in zip(own, results, strict=True)]
-    attempt, result = max(pairs, key=lambda pair: LEVELS.index(pair[1].worth.level))
-    recipe, accuracy = attempt.trained.recipe, result.metrics["test"].accuracy.value
-    told = f"{recipe.name} with seed {recipe.seed}, accuracy {100 * accuracy:.1f} %: {result.worth.sentence}"
-    return Worth(level=result.worth.level, sentence=told)
-
-
-def _row(own: Sequence[Attempt], results: Sequence[Judged]) -> RecipeResult:
-    tests = [result.metrics["test"] for result in results]
-    answers = [
-        attempt.trained.decision.predict(result.scores["test"].probabilities)
-        for attempt, result in zip(own, results, strict=True)
-    ]
-    return RecipeResult(
-        recipe=own[0].trained.recipe.name,
-        accuracy=spread([test.accuracy.value for test in tests]),
-        auroc=spread([test.auroc.value for test in tests]),
-        seconds=float(np.median([attempt.seconds for attempt in own])),
-        stability=agreement(answers) if len(own) > 1 else None,
-    )
-
-
-def _as_dict(row: RecipeResult) -> dict[str, Any]:
-    def numbers(spread: Spread) -> dict[str, Any]:
-        return {
-            "mean": spread.mean,
-            "sd": spread.sd,
-            "low": spread.low,
-            "high": spread.high,
-            "values": [None if np.isnan(v) else v for v in spread.values],
-        }
-
-    return {
-        "recipe": row.recipe,
-        "accuracy": numbers(row.accuracy),
-        "auroc": numbers(row.auroc),
-        "seconds": row.seconds,
-        "stability": row.stability,
-    }
-
-
-def _write_table(path: Path, attempts: Sequence[Sequence[Attempt]], judged: Sequence[Sequence[Judged]]) -> None:
+def _write_table(path: Path, seeds: Sequence[SeedResult]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["recipe", "seed", "accuracy", "auroc", "validation_accuracy", "validation_auroc", "seconds"])
-        for own, results in zip(attempts, judged, strict=True):
-            for attempt, result in zip(own, results, strict=True):
-                test, validation = result.metrics["test"], result.metrics["validation"]
-                writer.writerow(
-                    [
-                        attempt.trained.recipe.name,
-                        attempt.trained.recipe.seed,
-                        *(_written(each) for part in (test, validation) for each in (part.accuracy, part.auroc)),
-                        f"{attempt.seconds:.2f}",
-                    ]
-                )
-
-
-def _written(estimate: Estimate) -> float | str:
-    return estimate.value if estimate.is_known else ""
+        for each in seeds:
+            measured = (each.test.accuracy, each.test.auroc, each.validation.accuracy, each.validation.auroc)
+            values = [number(estimate.value) for estimate in measured]  # None leaves a field empty
+            writer.writerow([each.recipe, each.seed, *values, f"{each.seconds:.2f}"])

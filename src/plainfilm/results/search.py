@@ -56,7 +56,7 @@ class Importance(Record, frozen=True, kw_only=True):
     title: Annotated[str, Meta(description="The setting, for people.")]
     name: Annotated[str, Meta(description="The setting, as it is called among the choices.")]
     share: Annotated[Share, Meta(description="Importance; that of all settings adds up to 1.")]
-    by_chance: Annotated[NotNegative, Meta(description="95 % quantile of the importance that chance alone gives.")]
+    by_chance: Annotated[NotNegative, Meta(description="What chance alone gives: 95 % quantile.")]
 
 
 class ScoredRows(Record, frozen=True, kw_only=True):

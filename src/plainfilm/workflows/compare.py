@@ -7,9 +7,12 @@ from pathlib import Path
 
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
+from plainfilm.evidence.evaluation import comparison
+from plainfilm.evidence.evaluation.comparison import TrainingRun
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
+from plainfilm.results.comparison import Comparison
 from plainfilm.workflows import checks
 from plainfilm.workflows.fit import fit
 from plainfilm.workflows.folders import new_folder
@@ -57,7 +60,7 @@ def plan(options: CompareOptions) -> Plan:
     return Plan(options=options, store=store, recipes=chosen, positive=positive, folder=folder)
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan) -> Run[Comparison]:
     """Train every recipe with every seed, test all of them and write the folder."""
     options, name = plan.options, plan.folder.name
     with plan.store as store:
@@ -65,20 +68,22 @@ def run(plan: Plan) -> Run:
         openings = store.log_test_opening(
             f"compare {name}, recipes {', '.join(options.recipe_names)}, {options.seeds} seeds each"
         )
+        compared = comparison.compare(store, trained, openings=openings)
+        store_name, images = store.path.name, len(store.rows("test"))
         with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            results = report.write(partial, store, trained, name=name, command=options.command, openings=openings)
-    return Run(plan.folder, results)
+            report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
+    return Run(plan.folder, compared.result)
 
 
-def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[report.Attempt]:
-    attempts, progress = [], plan.options.progress
+def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
+    runs, progress = [], plan.options.progress
     for number, recipe in enumerate(own):
         progress(f"Recipe {recipe.name}", number, len(own), f"seed {recipe.seed}")
         start = time.perf_counter()
         trained = fit(plan.store, recipe, positive=plan.positive)
-        attempts.append(report.Attempt(trained, time.perf_counter() - start))
+        runs.append(TrainingRun(trained, time.perf_counter() - start))
     progress(f"Recipe {own[0].name}", len(own), len(own), "")
-    return attempts
+    return runs
 
 
 compare = verb(CompareOptions, plan, run)

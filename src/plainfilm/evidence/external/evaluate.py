@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import assign
 from plainfilm.errors import CatalogError, UsageError
-from plainfilm.evidence.evaluation import clinical_utility, subgroups
 from plainfilm.evidence.evaluation import evaluate as judge
-from plainfilm.evidence.evaluation.evaluate import Scores
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.evaluation.source_baseline import source_rule
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Cohort, damaged
 from plainfilm.evidence.external.recalibration import FittedRecalibration
@@ -41,7 +42,7 @@ from plainfilm.results.external import (
     TotalSeconds,
     Transportability,
 )
-from plainfilm.results.metrics import Metrics, Outliers, Subgroups, Utility
+from plainfilm.results.metrics import Metrics, Outliers
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
@@ -72,6 +73,7 @@ class ExternalEvaluation:
 
     cohort: Cohort
     predictions: Predictions
+    lines: Lines
     decision: Decision
     network_sha256: str
     external: Metrics
@@ -84,8 +86,8 @@ class ExternalEvaluation:
     outliers: ExternalOutliers | None
     recalibration: FittedRecalibration | None
     no_recalibration: str
-    subgroups: subgroups.Subgroups
-    utility: clinical_utility.Utility | None
+    subgroups: SubgroupFindings
+    utility: UtilityFindings | None
 
     @property
     def threshold(self) -> float | None:
@@ -121,8 +123,8 @@ class ExternalEvaluation:
             sources=self.sources,
             outliers=self.outliers,
             recalibration=self.recalibration.result if self.recalibration else not_offered,
-            subgroups=msgspec.convert(self.subgroups.as_dict(), Subgroups),
-            utility=msgspec.convert(self.utility.as_dict(), Utility) if self.utility else None,
+            subgroups=self.subgroups.result,
+            utility=self.utility.result if self.utility else None,
             data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
             model=EvaluatedModel(name=model, network_sha256=self.network_sha256),
             versions=versions,
@@ -246,6 +248,7 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> Extern
     return ExternalEvaluation(
         cohort=cohort,
         predictions=predictions,
+        lines=judge.lines(scores, decision),
         decision=decision,
         network_sha256=bundle.classifier.key,
         external=external,

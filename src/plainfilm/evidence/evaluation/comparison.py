@@ -1,0 +1,109 @@
+"""Recipes side by side: the training runs of each judged on the test set, their spread and their stability."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.store import Store
+from plainfilm.evidence.evaluation.evaluate import Judged, judge
+from plainfilm.model.classifier import Trained
+from plainfilm.results.comparison import Comparison, RecipeResult, Spread
+from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import LEVELS, Worth
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One training of a recipe, and the seconds it took with features and threshold."""
+
+    trained: Trained
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedResult:
+    """What one training run came to on the test and the validation set."""
+
+    recipe: str
+    seed: int
+    test: Metrics
+    validation: Metrics
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRecipes:
+    """A comparison as its folder shows it: `result` is comparison.json, `seeds` are all training runs in their order."""
+
+    result: Comparison
+    seeds: Sequence[SeedResult]
+
+
+def compare(store: Store, runs: Sequence[Sequence[TrainingRun]], *, openings: int) -> ComparedRecipes:
+    """Judge all training runs, a sequence a recipe, on the test set.
+
+    Log the opening of the test set (`Store.log_test_opening`, which gives `openings`) before.
+    """
+    judged = [[judge(store, run.trained) for run in own] for own in runs]
+    pairs = [pair for own, found in zip(runs, judged, strict=True) for pair in zip(own, found, strict=True)]
+    result = Comparison(
+        recipes=tuple(_recipe_result(own, found) for own, found in zip(runs, judged, strict=True)),
+        worth=_least_worth(pairs),
+        test_openings=openings,
+    )
+    return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in pairs])
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, standard deviation (n - 1), least and largest of one number over the seeds; not-a-number is left out."""
+    numbers = np.asarray(values, np.float64)
+    known = numbers[np.isfinite(numbers)]
+    some, several = len(known) > 0, len(known) > 1
+    return Spread(
+        mean=float(known.mean()) if some else None,
+        sd=float(known.std(ddof=1)) if several else None,
+        low=float(known.min()) if some else None,
+        high=float(known.max()) if some else None,
+        values=tuple(float(value) if np.isfinite(value) else None for value in numbers),
+    )
+
+
+def agreement(answers: Sequence[NDArray[np.int64]]) -> float:
+    """Share of rows that all training runs answer alike, 0 to 1; `answers` are class indices int64 (n), one array a run."""
+    return float((np.stack(answers) == answers[0]).all(axis=0).mean())
+
+
+def _recipe_result(own: Sequence[TrainingRun], found: Sequence[Judged]) -> RecipeResult:
+    tests = [judged.metrics["test"] for judged in found]
+    answers = [
+        run.trained.decision.predict(judged.scores["test"].probabilities)
+        for run, judged in zip(own, found, strict=True)
+    ]
+    return RecipeResult(
+        recipe=own[0].trained.recipe.name,
+        accuracy=spread([test.accuracy.value for test in tests]),
+        auroc=spread([test.auroc.value for test in tests]),
+        seconds=float(np.median([run.seconds for run in own])),
+        stability=agreement(answers) if len(own) > 1 else None,
+    )
+
+
+def _seed_result(run: TrainingRun, found: Judged) -> SeedResult:
+    recipe, metrics = run.trained.recipe, found.metrics
+    return SeedResult(
+        recipe=recipe.name,
+        seed=recipe.seed,
+        test=metrics["test"],
+        validation=metrics["validation"],
+        seconds=run.seconds,
+    )
+
+
+def _least_worth(pairs: Sequence[tuple[TrainingRun, Judged]]) -> Worth:
+    """The most doubtful of all training runs, with its name."""
+    run, found = max(pairs, key=lambda pair: LEVELS.index(pair[1].worth.level))
+    recipe, accuracy = run.trained.recipe, found.metrics["test"].accuracy.value
+    sentence = f"{recipe.name} with seed {recipe.seed}, accuracy {100 * accuracy:.1f} %: {found.worth.sentence}"
+    return Worth(level=found.worth.level, sentence=sentence)
