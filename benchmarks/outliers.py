@@ -41,7 +41,7 @@ COLLECTIONS = ("mixed", "darkcovidnet")
 MADE = "made"
 FEW = (10, 30, 100, 300)
 KERAS_MOBILENET = SHARED / "weights" / "mobilenet_1_0_224_tf_no_top.h5"
-LEVELS = get_args(outliers.Level)
+LEVELS = get_args(outliers.OutlierLevel)
 DICOM = ("CT_small.dcm", "MR_small.dcm", "693_J2KI.dcm", "examples_ybr_color.dcm", "examples_palette.dcm")
 Pixels = NDArray[np.uint8]
 
@@ -148,7 +148,7 @@ def encode(opened: encoder.Encoder, source: encoder.ImageSource) -> NDArray[np.f
     return found.read(range(found.rows))
 
 
-def shares(judged: outliers.Judged) -> dict[str, float]:
+def shares(judged: outliers.OutlierJudgement) -> dict[str, float]:
     return {level: float((judged.level == level).mean()) for level in LEVELS}
 
 

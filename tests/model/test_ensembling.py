@@ -12,7 +12,7 @@ from made_files import Pictures
 from plainfilm.errors import ExportError, RecipeError
 from plainfilm.model import backbones, bundle, classifier, encoder, ensembling, export
 from plainfilm.model.classifier import Classifier, Decision, head_logits
-from plainfilm.model.ensembling import Part
+from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.onnx import ensemble, from_keras
 from plainfilm.model.onnx_safety import check
 from plainfilm.results.manifest import BackboneUsed, Preprocessing
@@ -67,7 +67,7 @@ def made(tmp_path_factory):
         path.write_bytes(network(width, seed, **how).SerializeToString())
         opened = encoder.Encoder(path, key=path.name, name=name, preprocessing=PREPARE, weights_sha256="0" * 64)
         features = encoder.encode_store(opened, STORE)
-        return Part(encoder=opened, head=head(width, outputs, head_seed, linear=linear), features=features)
+        return EncoderHead(encoder=opened, head=head(width, outputs, head_seed, linear=linear), features=features)
 
     return part
 

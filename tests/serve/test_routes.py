@@ -24,7 +24,7 @@ from plainfilm.serve.batching import Judge
 from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.middleware import API, CSP, Door, Guard
 from plainfilm.serve.multipart import Limits
-from plainfilm.serve.routes import Service, application
+from plainfilm.serve.routes import RestService, application
 from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
 from waiting import WAIT_S, until
@@ -40,7 +40,7 @@ def service(small_bundle, small_predictor):
     decoders = Decoders(2)
     judge = Judge(small_predictor, decoders, abreast=2)
     admission = Admission(files=12, held_bytes=4_000_000)
-    yield Service(
+    yield RestService(
         predictor=small_predictor,
         examiner=Examiner(small_predictor, decoders, Identity.of(small_predictor, small_bundle)),
         judge=judge,

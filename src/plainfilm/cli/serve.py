@@ -87,7 +87,7 @@ def serve(
             terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
         )
 
-    settings = server.Settings(
+    settings = server.ServerSettings(
         bundle=bundle,
         require_signature=require_signature,
         host=host,
@@ -109,7 +109,7 @@ def _node(host: str, port: int | None, ae_title: str, *, spool: Path | None, **n
                 "Expected --dicom-port with --spool, --peer, --answer-to or --poll; received none. Add it."
             )
         return None
-    from plainfilm.serve.dicom.node import Node
+    from plainfilm.serve.dicom.node import DicomNode
 
     kept = spool or Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "plainfilm" / "spool"
-    return partial(Node, host=host, port=port, ae_title=ae_title, spool=kept, **named)
+    return partial(DicomNode, host=host, port=port, ae_title=ae_title, spool=kept, **named)

@@ -14,7 +14,7 @@ from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics
 
 RECALIBRATED = "recalibrated.plainfilm"
-Row = Sequence[str]
+CsvRow = Sequence[str]
 
 
 def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMetrics:
@@ -37,12 +37,12 @@ def _write_bundle(path: Path, made: Bundle) -> None:
                  outliers=made.outliers, seen=made.seen)  # fmt: skip
 
 
-def _write_table(path: Path, rows: Iterable[Row]) -> None:
+def _write_table(path: Path, rows: Iterable[CsvRow]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
 
 
-def _predictions(evaluation: ExternalEvaluation) -> Iterator[Row]:
+def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
     decision, store = evaluation.decision, evaluation.cohort.store
     predictions, scores = evaluation.predictions, evaluation.predictions.scores
     named = [decision.positive] if decision.positive else list(decision.classes)
@@ -62,7 +62,7 @@ def _predictions(evaluation: ExternalEvaluation) -> Iterator[Row]:
         ]
 
 
-def _overlap(evaluation: ExternalEvaluation) -> Iterator[Row]:
+def _overlap(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
     store, overlap = evaluation.cohort.store, evaluation.cohort.overlap
     yield ["file", "label", "seen in training as"]
     for row, reason in zip(overlap.rows, overlap.reasons, strict=True):

@@ -40,7 +40,7 @@ DRAIN_BYTES = 1 << 20  # a body of this size is read to its end before it is ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class RestService:
     """All that answers: what `application` makes routes of.
 
     `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come.
@@ -61,7 +61,7 @@ class Service:
     details: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "details"))
 
 
-def application(service: Service, pages: Pages) -> FastAPI:
+def application(service: RestService, pages: Pages) -> FastAPI:
     """Make the application of a service, without the guard around it."""
     app = FastAPI(
         title="plainfilm", version=__version__, description=NOTICE, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json"
@@ -85,7 +85,7 @@ def application(service: Service, pages: Pages) -> FastAPI:
 class _Routes:
     """What each route answers."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: RestService) -> None:
         bundle, identity = service.predictor.bundle, service.examiner.identity
         told = openapi.model(service.examiner, bundle, service.limits, seconds=service.answer_s)
         self._service, self._model = service, documents.encode(told)
@@ -166,7 +166,7 @@ class _Routes:
         return Response(self._service.telemetry.page(), media_type="text/plain; version=0.0.4")
 
 
-async def _form(request: Request, service: Service, room: Room, kind: type[Form] = Form) -> Form:
+async def _form(request: Request, service: RestService, room: Room, kind: type[Form] = Form) -> Form:
     """Read a body into memory, by its time and within its limits."""
     if service.admission.is_full:
         await _drain(request)
@@ -232,7 +232,7 @@ def _prevalence(form: Form) -> float | None:
         ) from None
 
 
-def _stated(service: Service, prevalence: float | None) -> About:
+def _stated(service: RestService, prevalence: float | None) -> About:
     about = service.examiner.about
     return about if prevalence is None else replace(about, prevalence=prevalence)
 

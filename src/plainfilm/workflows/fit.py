@@ -21,7 +21,7 @@ from plainfilm.model.augmentation import Altered, alter
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.model.encoder import Encoder, Features, ImageSource
-from plainfilm.model.ensembling import Part
+from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.finetuning import Finetuned
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.model.training import Fitted
@@ -33,7 +33,7 @@ from plainfilm.workflows.progress import Progress, silent
 class _Member:
     """One trained encoder and head, before its answers are calibrated, joined to others' and cut at a threshold."""
 
-    part: Part
+    part: EncoderHead
     fitted: Fitted
 
 
@@ -135,11 +135,11 @@ def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: s
     )
 
 
-def _part_of(trained: Trained) -> Part:
-    return Part(encoder=trained.encoder, head=trained.head, features=trained.features)
+def _part_of(trained: Trained) -> EncoderHead:
+    return EncoderHead(encoder=trained.encoder, head=trained.head, features=trained.features)
 
 
-def _logits(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _logits(part: EncoderHead, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return classifier.head_logits(part.head, part.features.read, rows)
 
 
@@ -202,7 +202,7 @@ def _fit_member(
         tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, progress)
         opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
         features = _encode(opened, store, progress, "Encoding, fine-tuned")
-    part = Part(encoder=opened, head=classifier.export_head(fitted.model), features=features)
+    part = EncoderHead(encoder=opened, head=classifier.export_head(fitted.model), features=features)
     if recipe.evaluation.views > 1:
         advance = partial(progress, "Encoding closer views")
         part = ensembling.with_views(part, recipe.evaluation.views, store, progress=advance)
@@ -293,7 +293,7 @@ def _told(progress: Progress, stage: str, epochs: int) -> training.EpochCallback
     return on_epoch
 
 
-def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> Part:
+def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> EncoderHead:
     """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation set."""
     parts = [member.part for member in members]
     if len(parts) == 1:

@@ -53,7 +53,7 @@ COLOURED_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded file before it is fitted: `gray` is mode L, bones bright, upright, not yet resized to the square.
 
     `box` (left, top, right, bottom) is the part of `gray`, in fractions of pixels, that the file's picture covers: a

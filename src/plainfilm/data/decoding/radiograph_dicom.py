@@ -27,7 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding.decoded import MAX_BYTES, Picture, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
 from plainfilm.errors import ImageError
 
@@ -53,7 +53,7 @@ _TEXTS = {
 }
 
 
-def decode(data: bytes) -> Picture:
+def decode(data: bytes) -> DecodedImage:
     """Decode the bytes of a DICOM file to the picture that a viewer shows first, bones bright.
 
     The order is that of the standard: Modality LUT or rescale (PS3.3 C.11.1), VOI LUT or first window (C.11.2), then
@@ -69,7 +69,7 @@ def decode(data: bytes) -> Picture:
         dataset = _dataset(data)
         _check(dataset)
         gray, remarks = _gray(_stored_values(dataset), dataset)
-        return Picture(gray, (0.0, 0.0, *gray.size), _provenance(dataset), remarks + _remarks(dataset))
+        return DecodedImage(gray, (0.0, 0.0, *gray.size), _provenance(dataset), remarks + _remarks(dataset))
     except PYDICOM_ERRORS as error:
         raise _broken(error) from error
 

@@ -50,7 +50,7 @@ Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
+class ExternalPredictions:
     """What the classifier said.
 
     `log_odds` float64 (n) of the positive class, None with more than two; `level` and `reason` text (n) of the outlier
@@ -72,7 +72,7 @@ class ExternalEvaluation:
     """
 
     cohort: Cohort
-    predictions: Predictions
+    predictions: ExternalPredictions
     lines: Lines
     decision: Decision
     network_sha256: str
@@ -132,7 +132,7 @@ class ExternalEvaluation:
         )
 
 
-def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, _all: None) -> Predictions:
+def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, _all: None) -> ExternalPredictions:
     """Let the classifier answer, `BLOCK` radiographs at a time, so that memory does not grow with their pixels.
 
     Raises
@@ -153,7 +153,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
             reasons.append(judged.reason)
     advance(len(cohort.rows), len(cohort.rows))
     every = np.concatenate(logits)
-    return Predictions(
+    return ExternalPredictions(
         scores=Scores(
             rows=cohort.rows,
             labels=cohort.classes,
@@ -198,7 +198,7 @@ def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: 
         raise CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
 
 
-def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> ExternalEvaluation:
+def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -> ExternalEvaluation:
     """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows."""
     decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
     external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
@@ -240,14 +240,14 @@ def _no_recalibration(cohort: Cohort, decision: Decision) -> str:
     return recalibration.why_not(_labels01(cohort, decision), cohort.store.group[cohort.rows])
 
 
-def _recalibration(cohort: Cohort, predictions: Predictions, decision: Decision) -> FittedRecalibration | None:
+def _recalibration(cohort: Cohort, predictions: ExternalPredictions, decision: Decision) -> FittedRecalibration | None:
     if predictions.log_odds is None or decision.positive is None or _no_recalibration(cohort, decision):
         return None
     return recalibration.measure(predictions.log_odds, _labels01(cohort, decision), positive=decision.positive,
                                  threshold=decision.threshold, group=predictions.scores.group)  # fmt: skip
 
 
-def _outliers(bundle: Bundle, predictions: Predictions) -> ExternalOutliers | None:
+def _outliers(bundle: Bundle, predictions: ExternalPredictions) -> ExternalOutliers | None:
     """Take the shares of radiographs unlike the training set, and the metrics without those refused."""
     detector, level, reason, scores = opened(bundle.outliers), predictions.level, predictions.reason, predictions.scores
     if detector is None or level is None or reason is None:

@@ -20,7 +20,7 @@ from plainfilm.model.bundle_zip import Damaged
 from plainfilm.results import documents
 from plainfilm.results.documents import Record
 
-Level = Literal["ok", "flagged", "refused"]
+OutlierLevel = Literal["ok", "flagged", "refused"]
 
 REFUSED, UNUSUAL, TURNED = 0.005, 0.03, 0.01  # share of new radiographs of the same kind beyond each limit, at most
 CEILING = 0.02  # of false refusals, which a fit on enough images promises
@@ -44,7 +44,7 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Judged:
+class OutlierJudgement:
     """What was found of n images: `level` "ok", "flagged" or "refused" (n); `reason` (n), "" where ok; `score` (n)."""
 
     level: NDArray[np.str_]
@@ -109,7 +109,7 @@ class Detector:
         """
         return np.exp(self.space.log_distance(_finite(features, len(self.space.mean))))
 
-    def judge(self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None) -> Judged:
+    def judge(self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None) -> OutlierJudgement:
         """Judge n images.
 
         Parameters
@@ -127,7 +127,7 @@ class Detector:
         score = self.score(features)
         level, reason = np.full(len(score), "ok", "U8"), np.full(len(score), "", "U80")
 
-        def note(rows: NDArray[np.bool_], to: Level, why: str | NDArray[np.str_]) -> None:
+        def note(rows: NDArray[np.bool_], to: OutlierLevel, why: str | NDArray[np.str_]) -> None:
             if rows.shape != score.shape:
                 raise ValueError(f"Expected pixels of {len(score)} images; received {len(rows)}.")
             level[rows], reason[rows] = to, why if isinstance(why, str) else why[rows]
@@ -140,7 +140,7 @@ class Detector:
         note(score > self.refuse_above, "refused", "unlike the training images")
         if pixels is not None:
             note(is_flat(pixels), "refused", "hardly any contrast: an empty frame")
-        return Judged(level=level, reason=reason, score=score)
+        return OutlierJudgement(level=level, reason=reason, score=score)
 
     def to_bytes(self) -> bytes:
         """Write as bytes: a magic word, a SHA-256, a line of JSON, then float32 numbers. No pickle; at most `MOST_BYTES`."""

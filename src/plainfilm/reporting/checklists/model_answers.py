@@ -1,10 +1,10 @@
 """What a run answers about its model: how it is built, trained, chosen, and how its answers are made."""
 
-from plainfilm.reporting.checklists.item import Answer
+from plainfilm.reporting.checklists.item import ItemAnswer
 from plainfilm.reporting.formatting import decimal, isolated
 from plainfilm.reporting.run_facts import Known, count_of
 
-OPEN = Answer("open")
+OPEN = ItemAnswer("open")
 _TRAINED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
 _FINGERPRINT_SHOWN = 12
 FIXED = "fixed beforehand"
@@ -16,35 +16,35 @@ RULES = {
 }
 
 
-def preprocessing(known: Known) -> Answer:
+def preprocessing(known: Known) -> ItemAnswer:
     """What happens to an image before the network sees it."""
     made = known.about.preprocessing
     seen = "Gray, cut to the box around the lung fields" if made.crop == "lungs" else "Gray"
     alike = ", intensities harmonised" if made.intensities == "harmonised" else ""
     text = f"{seen}, resized to {made.input_size} × {made.input_size} px{alike}, gray levels scaled {made.scaling}"
-    return Answer("answered", f"{text}; made square by {made.fit}.", "asked")
+    return ItemAnswer("answered", f"{text}; made square by {made.fit}.", "asked")
 
 
-def predictors(_: Known) -> Answer:
+def predictors(_: Known) -> ItemAnswer:
     """What goes in: the image and nothing else."""
-    return Answer("answered", "All pixels of one image, and nothing else; none was selected beforehand.", "asked")
+    return ItemAnswer("answered", "All pixels of one image, and nothing else; none was selected beforehand.", "asked")
 
 
-def predictors_defined(known: Known) -> Answer:
+def predictors_defined(known: Known) -> ItemAnswer:
     """How the input is defined; how and when it was measured is not in the files."""
-    return Answer("partly", preprocessing(known).evidence, "asked")
+    return ItemAnswer("partly", preprocessing(known).evidence, "asked")
 
 
-def no_assessor(_: Known) -> Answer:
+def no_assessor(_: Known) -> ItemAnswer:
     """Pixels need no one's judgement."""
-    return Answer("not applicable", "The input is pixels; nobody's judgement goes into it.")
+    return ItemAnswer("not applicable", "The input is pixels; nobody's judgement goes into it.")
 
 
-def architecture(known: Known) -> Answer:
+def architecture(known: Known) -> ItemAnswer:
     """Backbone, head and output."""
     backbone, head = known.about.backbone, known.card.recipe.head
     text = f"{isolated(backbone.name)}, {trained_part(known)}; {backbone.features} features"
-    return Answer("answered", f"{text}; head: {layers(known)}, {head.activation}, output {head.output}.", "repeat")
+    return ItemAnswer("answered", f"{text}; head: {layers(known)}, {head.activation}, output {head.output}.", "repeat")
 
 
 def layers(known: Known) -> str:
@@ -60,31 +60,31 @@ def trained_part(known: Known) -> str:
     return "all of it fine-tuned" if blocks == "all" else f"fine-tuned in its last {blocks} blocks"
 
 
-def software(known: Known) -> Answer:
+def software(known: Known) -> ItemAnswer:
     """Programs and their versions."""
     found = [f"{name} {version}" for name, version in known.about.versions.items()]
-    return Answer("answered", f"{', '.join(found)}.", "repeat") if found else OPEN
+    return ItemAnswer("answered", f"{', '.join(found)}.", "repeat") if found else OPEN
 
 
-def initialisation(known: Known) -> Answer:
+def initialisation(known: Known) -> ItemAnswer:
     """Where the first weights come from."""
     digest, recipe = known.about.backbone.weights_sha256, known.card.recipe
     text = f"Backbone: weights with SHA-256 {digest[:_FINGERPRINT_SHOWN]}…; head: random, seed {recipe.seed}."
     if recipe.backbone.weights or recipe.backbone.name.endswith(".onnx"):
-        return Answer("partly", text, "repeat", "What the backbone was trained on before, and by whom.")
-    return Answer("answered", f"ImageNet weights. {text}", "repeat")
+        return ItemAnswer("partly", text, "repeat", "What the backbone was trained on before, and by whom.")
+    return ItemAnswer("answered", f"ImageNet weights. {text}", "repeat")
 
 
-def training(known: Known) -> Answer:
+def training(known: Known) -> ItemAnswer:
     """How the head was trained."""
     recipe = known.card.recipe
     text = ", ".join(f"{name.replace('_', ' ')} {getattr(recipe.training, name)}" for name in _TRAINED).capitalize()
     views = recipe.augmentation.views
     altered = f"augmentation: {views} altered views of each image" if views else "no augmentation"
-    return Answer("answered", f"{text}; {altered}.", "training")
+    return ItemAnswer("answered", f"{text}; {altered}.", "training")
 
 
-def selection(known: Known) -> Answer:
+def selection(known: Known) -> ItemAnswer:
     """How the final model was chosen; a test set opened more than once may have helped."""
     openings = known.metrics.test_openings
     if not openings:
@@ -92,63 +92,63 @@ def selection(known: Known) -> Answer:
     text = "The epoch of least validation loss." if known.card.recipe.training.keep == "best" else "The last epoch."
     if openings > 1:
         again = f"The test set of these data was opened {openings} times."
-        return Answer(
+        return ItemAnswer(
             "partly", f"{text} {again}", "result", "How this run was chosen among those trained on these data."
         )
-    return Answer("answered", f"{text} The test set was opened once, for this model.", "training")
+    return ItemAnswer("answered", f"{text} The test set was opened once, for this model.", "training")
 
 
-def building(known: Known) -> Answer:
+def building(known: Known) -> ItemAnswer:
     """Type of model and all steps; why this one is for the author."""
-    return Answer("partly", f"{architecture(known).evidence} {training(known).evidence}", "repeat")
+    return ItemAnswer("partly", f"{architecture(known).evidence} {training(known).evidence}", "repeat")
 
 
-def one_model(known: Known) -> Answer:
+def one_model(known: Known) -> ItemAnswer:
     """One network answers, or an ensemble does."""
     folds, ensemble = known.metrics.folds, known.card.recipe.ensemble
     joined = [f"{folds} folds" if folds else "", f"{len(ensemble.members)} members" if ensemble.members else ""]
     if any(joined):
         how = "logistic regression on validation" if ensemble.combine == "stacking" else "mean log odds"
-        return Answer("answered", f"An ensemble of {' × '.join(filter(None, joined))}, joined by {how}.", "asked")
-    return Answer("not applicable", "One network gives the answer; there is no ensemble.")
+        return ItemAnswer("answered", f"An ensemble of {' × '.join(filter(None, joined))}, joined by {how}.", "asked")
+    return ItemAnswer("not applicable", "One network gives the answer; there is no ensemble.")
 
 
-def imbalance(known: Known) -> Answer:
+def imbalance(known: Known) -> ItemAnswer:
     """What was done about classes of unequal size."""
     weight, temperature = known.card.recipe.training.class_weight, known.metrics.temperature
     if weight == "none":
-        return Answer("answered", "No method against class imbalance was used.", "training")
+        return ItemAnswer("answered", "No method against class imbalance was used.", "training")
     if weight != "balanced":
         return OPEN
     text = "Each class counts the same in the loss."
     if temperature is None:
-        return Answer("partly", text, "training", "Whether probabilities were calibrated afterwards.")
+        return ItemAnswer("partly", text, "training", "Whether probabilities were calibrated afterwards.")
     after = (
         "not calibrated afterwards" if temperature == 1 else f"calibrated afterwards (temperature {temperature:.2f})"
     )
-    return Answer("answered", f"{text} Probabilities were {after}, on validation.", "training")
+    return ItemAnswer("answered", f"{text} Probabilities were {after}, on validation.", "training")
 
 
-def prediction(known: Known) -> Answer:
+def prediction(known: Known) -> ItemAnswer:
     """How an answer is computed from an image."""
     temperature = known.metrics.temperature
     if temperature is None:
         return OPEN
     text = f"By the network in model.plainfilm (ONNX), temperature {temperature:.2f}"
-    return Answer("answered", f"{text}; {_decided(known)}.", "repeat")
+    return ItemAnswer("answered", f"{text}; {_decided(known)}.", "repeat")
 
 
-def output(known: Known) -> Answer:
+def output(known: Known) -> ItemAnswer:
     """What comes out, and how a class is made of it."""
     metrics, rule = known.metrics, threshold_rule(known)
     text = f"A probability of each of {count_of(len(metrics.classes), 'class', 'classes')}; {_decided(known)}."
     if metrics.positive is None:
-        return Answer("answered", text, "asked")
+        return ItemAnswer("answered", text, "asked")
     if metrics.threshold is None:
-        return Answer("partly", text, "asked", "How the threshold was found.")
+        return ItemAnswer("partly", text, "asked", "How the threshold was found.")
     if rule == FIXED:
-        return Answer("partly", f"{text} Threshold {rule}.", "asked", "Why this threshold.")
-    return Answer("answered", f"{text} Threshold {rule}.", "asked")
+        return ItemAnswer("partly", f"{text} Threshold {rule}.", "asked", "Why this threshold.")
+    return ItemAnswer("answered", f"{text} Threshold {rule}.", "asked")
 
 
 def threshold_rule(known: Known) -> str:
@@ -157,29 +157,33 @@ def threshold_rule(known: Known) -> str:
     return f"by {name}{target and ' ' + target} on validation: {RULES[name]}" if name in RULES else FIXED
 
 
-def not_updated(_: Known) -> Answer:
+def not_updated(_: Known) -> ItemAnswer:
     """Nothing was updated: a run makes a model."""
-    return Answer("not applicable", "This run made a model. No model that existed was updated.")
+    return ItemAnswer("not applicable", "This run made a model. No model that existed was updated.")
 
 
-def full_model(_: Known) -> Answer:
+def full_model(_: Known) -> ItemAnswer:
     """The model as a file that answers for new images."""
-    return Answer(
+    return ItemAnswer(
         "partly", "model.plainfilm holds the network, its preprocessing, calibration and threshold.", "repeat"
     )
 
 
-def technical(_: Known) -> Answer:
+def technical(_: Known) -> ItemAnswer:
     """Technical details in full."""
-    return Answer("partly", "recipe.toml holds every setting, resolved; the command stands in the report.", "repeat")
+    return ItemAnswer(
+        "partly", "recipe.toml holds every setting, resolved; the command stands in the report.", "repeat"
+    )
 
 
-def code(known: Known) -> Answer:
+def code(known: Known) -> ItemAnswer:
     """The code and how it was called."""
     version = known.about.versions.get("plainfilm")
     if not version:
         return OPEN
-    return Answer("partly", f"plainfilm {version} (Apache-2.0), with the command and recipe in the report.", "repeat")
+    return ItemAnswer(
+        "partly", f"plainfilm {version} (Apache-2.0), with the command and recipe in the report.", "repeat"
+    )
 
 
 def _decided(known: Known) -> str:

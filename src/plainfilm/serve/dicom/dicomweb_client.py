@@ -50,7 +50,7 @@ class _Reply:
     body: bytes
 
 
-class Service:
+class DicomWebService:
     """A DICOMweb service at an address; user and password may stand in it."""
 
     def __init__(self, url: str) -> None:
