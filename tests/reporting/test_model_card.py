@@ -465,7 +465,7 @@ def test_the_page_shows_every_item_and_its_link():
         assert html.count(each.summary) == 2
     assert 'href="report.html#data"' in html
     assert 'href="report.html#why"' in html
-    assert "Research use only. Not a medical device." in html
+    assert "Research use only; not a medical device." in html
     assert "Verdict of the audit: not to be believed." in html
     assert "style=" not in html
     assert "<script" not in html

@@ -305,7 +305,7 @@ def test_no_name_becomes_markup(html: dict[str, str]) -> None:
 
 
 def test_research_use_only_stands_at_top_and_foot(any_page: str) -> None:
-    first, last = (m.start() for m in re.finditer("Research use only. Not a medical device.</span>", any_page))
+    first, last = (m.start() for m in re.finditer("Research use only; not a medical device.</span>", any_page))
     assert first < any_page.index("<main") < any_page.index("</main>") < last
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plainfilm import NOTICE
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import INK, LINE, MUTED, PAPER, SERIES
@@ -167,7 +168,7 @@ def _spot(sheet: _Sheet, spot: Spot, chance: float, colour: str, middle: float) 
 
 def _foot(sheet: _Sheet, audit: Audit, height: float) -> None:
     words = f"With 95 % intervals, cross-validated on {audit.sampled:,} of {audit.images:,} radiographs."
-    sheet.write(_NAME, height - 0.2, f"{words} Research use only. Not a medical device.", color=MUTED, fontsize=8)
+    sheet.write(_NAME, height - 0.2, f"{words} {NOTICE}", color=MUTED, fontsize=8)
 
 
 def _x(place: float) -> float:
