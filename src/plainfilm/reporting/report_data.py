@@ -1,9 +1,8 @@
 """A trained run as its report wants it: tables, pictures and curves, computed from the store and the scores."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from plainfilm.data.store import SPLITS, Store, count_by_split
@@ -108,12 +107,18 @@ def altered_means(settings: AugmentationSettings) -> str:
     return f"Each epoch saw each training image as it is or in {which}: {told}."
 
 
+class _Noted(msgspec.Struct):
+    sentence: str
+    count: int
+    files: tuple[str, ...]
+
+
 def problems(store: Store) -> list[ProblemGroup]:
     """What ingest left out or flagged, the commonest reason first."""
-    groups: Mapping[str, Any] = json.loads(str(store.attributes.get("problems", "{}")))
+    noted = msgspec.json.decode(str(store.attributes.get("problems", "{}")), type=dict[str, _Noted])
     made = [
-        ProblemGroup(code=code, sentence=g["sentence"], count=g["count"], examples=g["files"])
-        for code, g in groups.items()
+        ProblemGroup(code=code, sentence=own.sentence, count=own.count, examples=own.files)
+        for code, own in noted.items()
     ]
     return sorted(made, key=lambda group: -group.count)
 

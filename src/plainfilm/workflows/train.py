@@ -19,7 +19,7 @@ from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
-from plainfilm.results import documents
+from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows import checks
 from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
@@ -73,7 +73,7 @@ def plan(options: TrainOptions) -> Plan:
     return planned
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan) -> Run[RunMetrics]:
     """Train, test, audit and write the run folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     if not options.resume:
@@ -101,7 +101,7 @@ def run(plan: Plan) -> Run:
             metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
-    return Run(plan.folder, documents.plain(metrics))
+    return Run(plan.folder, metrics)
 
 
 def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold]]:

@@ -15,6 +15,7 @@ from plainfilm.evidence.statistics.intervals import (
     proportion,
     wilson,
 )
+from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
 
 LEVEL = 0.95
@@ -247,8 +248,8 @@ def test_the_bootstrap_draws_whole_groups():
 
 
 def test_an_undefined_estimate_is_none_in_json():
-    assert wilson([], []).as_dict() == {"value": None, "low": None, "high": None}
-    assert Estimate(0.5, 0.25, 0.75).as_dict() == {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert documents.plain(wilson([], [])) == {"value": None, "low": None, "high": None}
+    assert documents.plain(Estimate(0.5, 0.25, 0.75)) == {"value": 0.5, "low": 0.25, "high": 0.75}
 
 
 @pytest.mark.parametrize(

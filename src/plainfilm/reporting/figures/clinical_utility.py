@@ -12,7 +12,7 @@ from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Utility
 
 _MARKS = (0.001, 0.01, 0.1, 0.5)
-_GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
+_GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
 
 def predictive_values(utility: Utility) -> Drawing | None:

@@ -1,7 +1,6 @@
 """Probability of the answer as films are blurred and brought back: one SVG for the page and one PNG for slides each."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawi
 from plainfilm.reporting.tables.explanation import NAMES, Kind
 from plainfilm.results.metrics import Faithfulness
 
-_STYLES: dict[str, dict[str, Any]] = {
+_STYLES: dict[str, dict[str, object]] = {
     MAP: {"color": SERIES[0], "linewidth": 2.0},
     RANDOM: {"color": MUTED, "linewidth": 1.5, "dashes": DASHES[2]},
     CENTRE: {"color": SERIES[1], "linewidth": 1.5, "dashes": DASHES[1]},
