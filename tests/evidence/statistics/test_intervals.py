@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, logit
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
+import formulas
 from plainfilm.evidence.statistics.intervals import (
     Measured,
     bootstrap,
@@ -82,25 +82,6 @@ def test_the_interval_of_a_mean_agrees_with_the_bootstrap_by_groups():
 # Exact limits, worked out by the formulas with SciPy's distributions
 
 
-def sums(group, values):
-    return np.array([np.asarray(values)[group == each].sum() for each in np.unique(group)])
-
-
-def wilson_by_the_formula(value, size, level):
-    z = norm.ppf(0.5 + level / 2)
-    half = z * np.sqrt(value * (1 - value) / size + z**2 / (4 * size**2))
-    return (value + z**2 / (2 * size) - half) / (1 + z**2 / size), (value + z**2 / (2 * size) + half) / (
-        1 + z**2 / size
-    )
-
-
-def logit_by_the_formula(value, variance, influence, most_freedom, level):
-    kurtosis = (influence**4).sum() / (influence**2).sum() ** 2 - 1 / len(influence)
-    freedom = np.clip(2 / kurtosis, 1, most_freedom)
-    half = student_t.ppf(0.5 + level / 2, freedom) * np.sqrt(variance) / (value * (1 - value))
-    return expit(logit(value) - half), expit(logit(value) + half)
-
-
 @pytest.mark.parametrize("level", [0.9, 0.95])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_effective_size_is_that_of_rao_and_scott_and_of_korn_and_graubard(seed, level):
@@ -108,20 +89,20 @@ def test_the_effective_size_is_that_of_rao_and_scott_and_of_korn_and_graubard(se
     group = np.sort(random.integers(0, 12, 60))
     hits = random.random(60) < random.beta(2, 1, 12)[group]
     n, value = len(hits), hits.mean()
-    own = (sums(group, hits) - value * sums(group, np.ones(60))) / n
+    own = (formulas.group_sums(group, hits) - value * formulas.group_sums(group, np.ones(60))) / n
     groups = len(own)
     effect = (own**2).sum() * groups / (groups - 1) / (value * (1 - value) / (n - 1))
     tail = 0.5 + level / 2
     size = n / max(1, effect) * (student_t.ppf(tail, n - 1) / student_t.ppf(tail, groups - 1)) ** 2
     found = wilson(hits, group=group, level=level)
-    assert (found.low, found.high) == pytest.approx(wilson_by_the_formula(value, size, level), rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(formulas.wilson(value, size, level), rel=1e-9)
 
 
 @pytest.mark.parametrize("hit", [False, True])
 def test_without_a_hit_or_a_miss_groups_count_as_if_their_rows_were_alike(hit):
     found = wilson([hit] * 10, group=[0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
     assert (found.low, found.high) == pytest.approx(
-        wilson_by_the_formula(float(hit), 100 / (16 + 9 + 4 + 1), LEVEL), abs=1e-12
+        formulas.wilson(float(hit), 100 / (16 + 9 + 4 + 1), LEVEL), abs=1e-12
     )
 
 
@@ -132,17 +113,19 @@ def test_a_mean_has_students_interval_on_the_logit_scale(groups, level):
     group = np.sort(np.append(np.arange(groups), random.integers(0, groups, 2 * groups)))
     values = random.beta(2, 5, groups)[group] * random.random(len(group))
     value = values.mean()
-    influence = (sums(group, values) - value * sums(group, np.ones(len(group)))) / len(group)
+    influence = (formulas.group_sums(group, values) - value * formulas.group_sums(group, np.ones(len(group)))) / len(
+        group
+    )
     found = mean(values, group, level)
     spread = (influence**2).sum() * groups / (groups - 1)
     assert found.influence == pytest.approx(influence)
-    expected = logit_by_the_formula(value, spread, influence, groups - 1, level)
+    expected = formulas.on_the_logit_scale(value, spread, influence, groups - 1, level)
     assert (found.estimate.low, found.estimate.high) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_mean_of_one_group_is_worth_one_row():
     found = mean(np.array([0.2, 0.4]), np.array([0, 0]), LEVEL).estimate
-    assert (found.low, found.high) == pytest.approx(wilson_by_the_formula(0.3, 1, LEVEL))
+    assert (found.low, found.high) == pytest.approx(formulas.wilson(0.3, 1, LEVEL))
 
 
 def test_nothing_has_no_mean_and_no_proportion_but_an_influence_on_each_group():
