@@ -43,7 +43,9 @@ def peak():
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 before = peak()
 from plainfilm.model import bundle
+from plainfilm.model.cpus import processors
 from plainfilm.errors import BundleError
+processors()  # its codec is loaded once
 watched = []
 HARMLESS = {"compile", "object.__getattr__", "array.__new__", "marshal.loads", "sys._getframe", "code.__new__", "time.sleep"}
 def hook(event, args):
