@@ -26,8 +26,15 @@ D = TypeVar("D", bound=Document)
 
 
 def plain(value: msgspec.Struct) -> dict[str, Any]:
-    """Give a record as plain values with JSON's keys; not-a-number becomes None, a document names format and version."""
-    values: dict[str, Any] = msgspec.json.decode(_JSON.encode(value))
+    """Give a record as plain values with JSON's keys; not-a-number becomes None, a document names format and version.
+
+    A character that is no text, as of a file name that is not UTF-8, becomes "?".
+    """
+    try:
+        text = _JSON.encode(value)
+    except UnicodeEncodeError:
+        text = _JSON.encode(_as_text(msgspec.to_builtins(value, enc_hook=_builtin)))
+    values: dict[str, Any] = msgspec.json.decode(text)
     return _named(value) | values
 
 
@@ -75,6 +82,14 @@ def _named(value: msgspec.Struct) -> dict[str, Any]:
 
 def _article(kind: type[Document]) -> str:
     return f"a {kind.FORMAT.replace('-', ' ')} document"
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _builtin(value: Any) -> Any:
