@@ -20,6 +20,7 @@ from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.results.documents import plain
 from plainfilm.workflows.audit import default_encoder
 
 
@@ -60,7 +61,7 @@ def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "shortcut": shortcut or "none",
             "strength": strength,
             "runs": len(own),
-            "caught": wilson(caught).as_dict(),
+            "caught": plain(wilson(caught)),
             "not_to_be_believed": sum(run["verdict"] == "not to be believed" for run in own) / len(own),
             "named": sum(names(run["cues"], shortcut) for run in own) / len(own),
             "named_alone": sum(names(run["cues"], shortcut) and "," not in ", ".join(run["cues"]) for run in own) / len(own),

@@ -16,7 +16,7 @@ import numpy as np
 import plainfilm
 from measuring import SHARED, finish
 from plainfilm.data.store import Store
-from plainfilm.evidence.evaluation.evaluate import judge, judge_folds
+from plainfilm.evidence.evaluation.evaluate import judge_folds
 from plainfilm.model import recipes
 from plainfilm.results import documents
 from plainfilm.workflows import fit
@@ -28,9 +28,9 @@ def cross_validate(store: Store, recipe: str, seed: int) -> dict[str, Any]:
     start = time.perf_counter()
     found = fit.cross_validate(store, recipes.load(recipe, {"seed": seed}), FOLDS, positive=None)
     seconds = time.perf_counter() - start
-    each = [judge(fold.store, fold.trained).metrics["test"].accuracy.value for fold in found.folds]
-    over_all = judge_folds(store, found.trained, found.folds).metrics["out_of_fold"]
-    told = documents.plain(over_all)
+    judged = judge_folds(store, found.trained, found.folds)
+    each = [own.metrics["test"].accuracy.value for own in judged.folds]
+    told = documents.plain(judged.metrics["out_of_fold"])
     run = {
         "recipe": recipe,
         "seed": seed,

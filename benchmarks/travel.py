@@ -21,6 +21,7 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
 from plainfilm.evidence.statistics.discrimination import delong, delong_difference
 from plainfilm.model import recipes
+from plainfilm.results.documents import plain
 from plainfilm.workflows import fit
 
 WAYS = {"darkcovidnet to mixed": ("darkcovidnet", "mixed"), "mixed to darkcovidnet": ("mixed", "darkcovidnet")}
@@ -47,9 +48,9 @@ def one_way(train: Store, test: Store, names: list[str], seeds: int) -> dict[str
     for seed in range(seeds):
         scores = {name: log_odds(train, test, rows, name, seed) for name in names}
         for name, own in scores.items():
-            run = {"recipe": name, "seed": seed, "auroc": delong(truth, own, group=group).as_dict()}
+            run = {"recipe": name, "seed": seed, "auroc": plain(delong(truth, own, group=group))}
             if name != names[0]:
-                run["more_than_" + names[0]] = delong_difference(truth, own, scores[names[0]], group=group).as_dict()
+                run["more_than_" + names[0]] = plain(delong_difference(truth, own, scores[names[0]], group=group))
             found["runs"].append(run)
             print(name, seed, run, flush=True)
     return found

@@ -3,29 +3,34 @@
 The changes are those of mutmut's operators (`mutmut.mutation.mutators`). Left out are those that no test should see: type
 annotations, decorators, docstrings, and the texts of messages (strings that end in a full stop, whatever is raised, `_TEXTS`).
 The sample is the first `--count` in the order of SHA-256(seed, module, change), so that a change of one module hardly alters
-which mutants of the others are drawn. Mutants in `EQUIVALENT` are passed over. Each runs in a copy of the sources.
+which mutants of the others are drawn. Mutants in `EQUIVALENT` are passed over. Each runs in a copy of the sources, in a process
+forked from this one, which has loaded what takes long to load. POSIX only.
 """
 
 import argparse
 import difflib
+import functools
+import gc
 import hashlib
+import importlib
 import itertools
 import os
-import queue
+import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
+import hypothesis
 import libcst as cst
-from equivalent_mutants import EQUIVALENT
+import pytest
 from libcst.metadata import MetadataWrapper, WhitespaceInclusivePositionProvider
 from mutmut.mutation.mutators import mutation_operators
+
+from equivalent_mutants import EQUIVALENT
 
 ROOT = Path(__file__).parents[1]
 STATISTICS, AUDIT, SAFETY = "evidence/statistics", "evidence/audit", "model/onnx_safety"
@@ -50,7 +55,13 @@ TESTS = {
     },
 }  # fmt: skip
 _TEXTS = frozenset({"__all__", "_ADVICE", "REFUSED"})  # names of constants that are texts of messages, or names
-_BESIDE_S = 120.0  # beside ten times what the tests take unchanged: then it is an endless loop
+_LOADED = (
+    "_hypothesis_pytestplugin", "pytest_timeout",
+    "hypothesis.extra.numpy", "hypothesis.strategies", "keras", "onnx", "onnxruntime", "scipy.fft", "scipy.ndimage", "scipy.optimize",
+    "scipy.sparse.csgraph", "scipy.special", "scipy.stats", "sklearn.calibration", "sklearn.metrics",
+)  # fmt: skip
+_ANOTHER = 99  # exit status: the tests imported another plainfilm than the copy
+_BESIDE_S = 60  # seconds of a processor beside ten times what the tests take unchanged: then it is an endless loop
 
 
 @dataclass(frozen=True)
@@ -65,8 +76,12 @@ class Mutant:
         return f"{self.module}: {self.lines}"
 
 
+def _source(module: str) -> str:
+    return (ROOT / "src/plainfilm" / module).read_text(encoding="utf-8")
+
+
 def mutants(module: str) -> Iterator[Mutant]:
-    source = (ROOT / "src/plainfilm" / module).read_text(encoding="utf-8")
+    source = _source(module)
     tree = MetadataWrapper(cst.parse_module(source), unsafe_skip_copy=True)
     ranges, lines = tree.resolve(WhitespaceInclusivePositionProvider), source.splitlines(keepends=True)
     starts = list(itertools.accumulate(map(len, lines), initial=0))
@@ -125,41 +140,73 @@ class Copy:
     """A copy of sources and tests, in which one module at a time is changed."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._times = folder, itertools.count(1)
+        self._folder, self._times, self._restore = folder, itertools.count(1), lambda: None
         for name in ("src", "tests", "benchmarks"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
-        self._environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "OMP_NUM_THREADS": "1"}
-        code = "import plainfilm; print(plainfilm.__file__)"
-        seen = subprocess.run(
-            [sys.executable, "-c", code], env=self._environment, cwd=folder, capture_output=True, text=True, check=True
-        )
-        if not Path(seen.stdout).is_relative_to(folder):
-            raise SystemExit(f"Expected the tests to import the copy in {folder}; they import {seen.stdout}.")
 
-    def passes(self, module: str, source: str, limit_s: float | None) -> bool:
-        """Run the tests of a module with another source; False if one fails, or none ends in time."""
-        path = self._folder / "src/plainfilm" / module
-        original = path.read_bytes()
-        self._write(path, source.encode())
-        shutil.rmtree(self._folder / ".hypothesis", ignore_errors=True)
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-m", "not slow"]
-        command = [sys.executable, "-m", "pytest", *options, *dict.fromkeys(f"tests/{name}" for name in TESTS[module])]
-        try:
-            run = subprocess.run(
-                command, env=self._environment, cwd=self._folder, capture_output=True, check=False, timeout=limit_s
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        else:
-            return run.returncode == 0
-        finally:
-            self._write(path, original)
+    def begin(self, mutant: Mutant, limit_s: int) -> int:
+        """Start the tests of a module with another source; give the process."""
+        path = self._folder / "src/plainfilm" / mutant.module
+        self._restore()
+        self._restore = functools.partial(self._write, path, path.read_bytes())
+        self._write(path, mutant.source.encode())
+        process = os.fork()
+        if not process:
+            self._run(TESTS[mutant.module], limit_s)
+        return process
 
     def _write(self, path: Path, source: bytes) -> None:
         """Write a file with a time of its own, so that Python never takes bytecode of another mutant for its."""
         path.write_bytes(source)
         os.utime(path, (0, next(self._times)))
+
+    def _run(self, tests: Sequence[str], limit_s: int) -> NoReturn:
+        """Run tests in this process and end it: 0 where all pass."""
+        code = 1
+        try:
+            os.chdir(self._folder)
+            os.environ["PYTHONPATH"] = sys.path[0] = str(self._folder / "src")
+            resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(nowhere, stream)
+            hypothesis.settings.register_profile("mutants", database=None)
+            hypothesis.settings.load_profile("mutants")
+            plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "-p", "pytest_timeout"]
+            options = ["-x", "-q", "--assert=plain", "--hypothesis-seed=0", "-m", "not slow", *plugins]
+            code = pytest.main([*options, *dict.fromkeys(f"tests/{name}" for name in tests)])
+            if not Path(sys.modules["plainfilm"].__file__ or "").is_relative_to(self._folder):
+                code = _ANOTHER
+        finally:
+            os._exit(code)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of a mutant, in how many seconds of a processor."""
+
+    mutant: Mutant
+    survived: bool
+    cpu_s: float
+
+
+def tried(mutants_: Sequence[Mutant], copies: Sequence[Copy], limit_s: Callable[[Mutant], int]) -> Iterator[Tried]:
+    """Run the tests of each mutant, as many at a time as there are copies; in the order of ending."""
+    free, running = list(copies), dict[int, tuple[Copy, Mutant]]()
+    waiting = list(reversed(mutants_))
+    while waiting or running:
+        while waiting and free:
+            copy, mutant = free.pop(), waiting.pop()
+            running[copy.begin(mutant, limit_s(mutant))] = copy, mutant
+        process, status, used = os.wait4(-1, 0)
+        copy, mutant = running.pop(process)
+        free.append(copy)
+        if status == _ANOTHER << 8:
+            raise SystemExit(
+                f"Expected the tests of {mutant.module} to import the copy; they import another plainfilm."
+            )
+        yield Tried(mutant, status == 0, used.ru_utime + used.ru_stime)
 
 
 def main() -> None:
@@ -173,36 +220,31 @@ def main() -> None:
     told = parser.parse_args()
     order = drawn(told.seed, told.modules)
     sample = [mutant for mutant in order if str(mutant) not in EQUIVALENT][: told.count]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(told.jobs) as threads:
-        copies = queue.SimpleQueue[Copy]()
-        for job in range(told.jobs):
-            copies.put(Copy(Path(folder, str(job))))
-
-        def passes(module: str, source: str, limit_s: float | None = None) -> bool:
-            copy = copies.get()
-            try:
-                return copy.passes(module, source, limit_s)
-            finally:
-                copies.put(copy)
-
-        def unchanged_s(module: str) -> float:
-            begun = time.monotonic()
-            if not passes(module, (ROOT / "src/plainfilm" / module).read_text(encoding="utf-8")):
-                raise SystemExit(f"Expected tests that pass before a change; those of {module} fail.")
-            return time.monotonic() - begun
-
-        one_of_each = {TESTS[mutant.module]: mutant.module for mutant in sample}
-        taken = dict(zip(one_of_each, threads.map(unchanged_s, one_of_each.values()), strict=True))
+    os.environ |= {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    for name in _LOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [Copy(Path(folder, str(job))) for job in range(told.jobs)]
+        unchanged = {TESTS[each.module]: Mutant(each.module, _source(each.module), "unchanged") for each in sample}
+        taken = {}
+        for each in tried(list(unchanged.values()), copies, lambda _: 3600):
+            if not each.survived:
+                raise SystemExit(f"Expected tests that pass before a change; those of {each.mutant.module} fail.")
+            taken[TESTS[each.mutant.module]] = each.cpu_s
+            print(f"{each.mutant}: {each.cpu_s:.1f} s", flush=True)
         survived = []
-        tried = threads.map(
-            lambda mutant: passes(mutant.module, mutant.source, 10 * taken[TESTS[mutant.module]] + _BESIDE_S), sample
-        )
-        for number, (mutant, lives) in enumerate(zip(sample, tried, strict=True), 1):
-            survived += [mutant] if lives else []
-            print(f"{number} of {len(sample)}: {'survived' if lives else 'killed'}: {mutant}", flush=True)
-    killed = len(sample) - len(survived)
+        for number, each in enumerate(
+            tried(sample, copies, lambda mutant: int(10 * taken[TESTS[mutant.module]]) + _BESIDE_S), 1
+        ):
+            survived += [each.mutant] if each.survived else []
+            print(
+                f"{number} of {len(sample)}: {'survived' if each.survived else 'killed'}, {each.cpu_s:.1f} s: {each.mutant}",
+                flush=True,
+            )
+    killed, total = len(sample) - len(survived), len(order)
     print(
-        f"\n{len(order):,} mutants of {len(told.modules)} modules; seed {told.seed}, {len(sample)} drawn: {killed} killed, {100 * killed / max(1, len(sample)):.1f} %."
+        f"\n{total:,} mutants of {len(told.modules)} modules, seed {told.seed}: {killed} of {len(sample)} killed, {killed / len(sample):.1%}."
     )
     print(*(f"survived: {mutant}" for mutant in survived), sep="\n")
 

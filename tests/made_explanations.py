@@ -4,22 +4,33 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from made_audits import EVIL, LONG
 from plainfilm.evidence.explanation import attribution
-from plainfilm.evidence.explanation.faithfulness import ORDERS, Faithfulness
-from plainfilm.evidence.explanation.summary import Explanation, Film
+from plainfilm.evidence.explanation.faithfulness import ORDERS
+from plainfilm.evidence.explanation.summary import ExplanationFindings, Film
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulness, Order
 
-LINE = np.linspace(1, 0.4, 6)
+LINE = (1.0, 0.88, 0.76, 0.64, 0.52, 0.4)
+REPLACED = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+NO_LUNGS = ClassAttribution(attribution_in_lungs=None, lungs_take=None)
 FAITHFUL = Faithfulness(
+    sentence="The picture is faithful: what it marks moves the answer more than random spots do, though not surely more than the middle of the film.",
+    faithful=True,
     images=12,
     unmoved=5,
-    replaced=np.linspace(0, 1, 6),
-    deletion=dict.fromkeys(ORDERS, LINE),
-    insertion=dict.fromkeys(ORDERS, LINE[::-1]),
-    deletion_area={order: Estimate(0.61 + at / 10, 0.5, 0.9) for at, order in enumerate(ORDERS)},
-    insertion_area={order: Estimate(0.93 - at / 10, 0.5, 0.95) for at, order in enumerate(ORDERS)},
+    replaced=REPLACED,
+    orders={
+        order: Order(
+            deletion=LINE,
+            insertion=LINE[::-1],
+            deletion_area=Estimate(0.61 + at / 10, 0.5, 0.9),
+            insertion_area=Estimate(0.93 - at / 10, 0.5, 0.95),
+        )
+        for at, order in enumerate(ORDERS)
+    },
     better_than={"random": Estimate(0.21, 0.12, 0.31), "centre": Estimate(0.05, -0.02, 0.1)},
 )
 
@@ -32,7 +43,7 @@ def film(number: int, *, truth: str = "COVID", answer: str = "COVID", drawn: boo
     return replace(made, **changed)
 
 
-EXPLANATION = Explanation(
+EXPLANATION = ExplanationFindings(
     films=[
         film(1),
         film(2, answer="NORMAL"),
@@ -40,29 +51,54 @@ EXPLANATION = Explanation(
         film(4, truth="NORMAL", answer="NORMAL", in_lungs=np.nan, lungs_take=np.nan, empty=True),
         film(5, truth="NORMAL", answer="COVID", drawn=False),
     ],
-    in_lungs=Estimate(0.46, 0.4, 0.53),
-    lungs_take=Estimate(0.33, 0.3, 0.36),
-    difference=Estimate(0.13, 0.08, 0.18),
-    by_class={"COVID": (0.46, 0.33), "NORMAL": (np.nan, np.nan)},
-    faithfulness=FAITHFUL,
+    result=Explanation(
+        method="Grad-CAM",
+        images=4,
+        sentence="46 % of what spoke for the answers lies in the lungs, more than chance would give: they take 33 % of the films.",
+        attribution_in_lungs=Estimate(0.46, 0.4, 0.53),
+        lungs_take=Estimate(0.33, 0.3, 0.36),
+        difference=Estimate(0.13, 0.08, 0.18),
+        by_class={"COVID": ClassAttribution(attribution_in_lungs=0.46, lungs_take=0.33), "NORMAL": NO_LUNGS},
+        without_lungs=2,
+        empty_maps=1,
+        faithfulness=FAITHFUL,
+    ),
 )
 
-_UNKNOWN = Faithfulness(
-    images=0,
-    unmoved=0,
-    replaced=np.linspace(0, 1, 6),
-    deletion=dict.fromkeys(ORDERS, np.full(6, np.nan)),
-    insertion=dict.fromkeys(ORDERS, np.full(6, np.nan)),
-    deletion_area=dict.fromkeys(ORDERS, UNDEFINED),
-    insertion_area=dict.fromkeys(ORDERS, UNDEFINED),
-    better_than=dict.fromkeys(("random", "centre"), UNDEFINED),
-)
-NOTHING = Explanation(
-    films=[], in_lungs=UNDEFINED, lungs_take=UNDEFINED, difference=UNDEFINED, by_class={}, faithfulness=_UNKNOWN
+_NO_LINE = (np.nan,) * 6
+NOTHING = ExplanationFindings(
+    films=[],
+    result=Explanation(
+        method="Grad-CAM",
+        images=0,
+        sentence="No lung fields were found on these films, so it is not known how much of it lies in the lungs.",
+        attribution_in_lungs=UNDEFINED,
+        lungs_take=UNDEFINED,
+        difference=UNDEFINED,
+        by_class={},
+        without_lungs=0,
+        empty_maps=0,
+        faithfulness=Faithfulness(
+            sentence="The picture is not shown to be better than chance: these films are too few or too alike to tell.",
+            faithful=False,
+            images=0,
+            unmoved=0,
+            replaced=REPLACED,
+            orders=dict.fromkeys(
+                ORDERS,
+                Order(deletion=_NO_LINE, insertion=_NO_LINE, deletion_area=UNDEFINED, insertion_area=UNDEFINED),
+            ),
+            better_than=dict.fromkeys(("random", "centre"), UNDEFINED),
+        ),
+    ),
 )
 
 
-def ugly() -> Explanation:
+def by_class(found: ExplanationFindings, **changed: ClassAttribution) -> Explanation:
+    return structs.replace(found.result, by_class=changed)
+
+
+def ugly() -> ExplanationFindings:
     """Hostile names, films of strange shapes, probabilities that are not known."""
     thin, nothing = np.full((3, 700), 255, np.uint8), np.zeros((0, 0), np.uint8)
     films = [
@@ -77,4 +113,4 @@ def ugly() -> Explanation:
             in_lungs=float("nan"),
         ),
     ]
-    return replace(NOTHING, films=films, by_class={EVIL: (float("nan"), float("nan"))})
+    return ExplanationFindings(films=films, result=by_class(NOTHING, **{EVIL: NO_LUNGS}))

@@ -170,6 +170,21 @@ def agreement(thumbs: np.ndarray, margin: int) -> float:
     return float(np.corrcoef(clipped)[0, 1])
 
 
+@given(levels=hnp.arrays(np.uint8, (5, 32, 32), elements=st.integers(100, 101)), margin=st.sampled_from([0, 6]))
+@settings(max_examples=40)
+def test_a_texture_has_mean_0_and_length_1_or_is_0_everywhere(levels, margin):
+    texture = duplicates._texture(levels, np.arange(5), margin=margin).astype(np.float64)
+    assert texture.shape == (5, (32 - 2 * margin) ** 2)
+    np.testing.assert_allclose(texture.mean(axis=1), 0, atol=1e-4)
+    flat = (
+        np.ptp(levels[:, max(margin - 1, 0) : 33 - margin, max(margin - 1, 0) : 33 - margin].reshape(5, -1), axis=1)
+        == 0
+    )
+    length = np.linalg.norm(texture, axis=1)
+    np.testing.assert_allclose(length[~flat], 1, atol=2e-3)
+    np.testing.assert_allclose(length[flat], 0, atol=1e-2)
+
+
 def mixed(rng: np.random.Generator, frame: float, middle: float, *, contrast: float = 1.0) -> np.ndarray:
     """Two thumbnails of noise; shares of it in the frame of 6 px and in the middle are each one's own."""
     own = np.full((32, 32), frame)

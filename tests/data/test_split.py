@@ -113,6 +113,47 @@ def test_the_split_follows_the_seed():
     assert all((left != right).any() for left, right in pairwise([one, *others]))
 
 
+def dealt(labels: np.ndarray, group: np.ndarray, shares: list[float], seed: int) -> list[int]:
+    """The rule of `assign`, group by group."""
+    names, classes, total = np.unique(group), np.unique(labels), sum(shares)
+    held = [[int(((group == name) & (labels == label)).sum()) for label in classes] for name in names]
+    whole = [sum(column) for column in zip(*held, strict=True)]
+    wanted = [[share / total * size for size in whole] for share in shares]
+    lacking, filled = [list(row) for row in wanted], [set() for _ in shares]
+    left = [sum(1 for row in held if row[k]) for k in range(len(classes))]
+    part = {}
+    for at in sorted(np.random.default_rng(seed).permutation(len(names)).tolist(), key=lambda each: -sum(held[each])):
+        has = {k for k, count in enumerate(held[at]) if count}
+        urgent = {k for k in has if left[k] <= sum(k not in each for each in filled)}
+        best = min(
+            range(len(shares)),
+            key=lambda p: (
+                -len(urgent - filled[p]),
+                -sum((lacking[p][k] - held[at][k] / 2) / wanted[p][k] * held[at][k] for k in range(len(classes))),
+            ),
+        )
+        part[names[at]] = best
+        filled[best] |= has
+        for k in range(len(classes)):
+            lacking[best][k] -= held[at][k]
+            left[k] -= k in has
+    return [part[name] for name in group]
+
+
+@settings(max_examples=60)
+@given(grouped(singles=1), SEEDS, st.sampled_from([[0.7, 0.15, 0.15], [7.0, 1.5], [1.0] * 5]))
+def test_groups_are_dealt_by_the_rule(data, seed, shares):
+    labels, group = data
+    assert split.assign(labels, group, shares=shares, seed=seed).tolist() == dealt(labels, group, shares, seed)
+
+
+def test_groups_of_one_size_are_dealt_in_the_order_of_the_seed_however_many_they_are():
+    labels = np.arange(400) % 2
+    assert split.assign(labels, np.arange(400), shares=[3.0, 1.0], seed=1).tolist() == dealt(
+        labels, np.arange(400), [3.0, 1.0], 1
+    )
+
+
 def test_any_row_may_come_to_any_part():
     labels = np.arange(20) % 2
     seen = {name: np.zeros(20, bool) for name in split.NAMES}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from PIL import Image
 
 import made_audits
@@ -32,10 +33,11 @@ from plainfilm.reporting.report import (
     write_report,
 )
 from plainfilm.reporting.tables import metrics as tables
+from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import Metrics, RunData
 from plainfilm.results.severity import Worth
 
 EVIL = "<script>alert('x')</script>"
@@ -66,21 +68,26 @@ def metrics(**changed: Any) -> Metrics:
     return made_metrics.metrics(**values | changed)
 
 
+RUN = made_metrics.run(
+    metrics(),
+    validation=metrics(accuracy=Estimate(0.9811, 0.9702, 0.989)),
+    classes=("NORMAL", "COVID"),
+    positive="COVID",
+    threshold=0.4123,
+    worth=made_metrics.worth("Every NORMAL comes from one source.", "warning"),
+    test_openings=4,
+    data=RunData(store="mixed.h5", fingerprint="sha256:0123abcd", images=8567),
+    versions={"keras": "3.12.0"},
+)
 REPORT = Report(
     title="COVID against NORMAL",
     created="2025-11-23T16:20:41+00:00",
     version="9.8.7",
     command="plainfilm train mixed.h5 --out run-7",
     folder="run-7",
-    classes=["NORMAL", "COVID"],
-    positive="COVID",
-    threshold=0.4123,
-    test=metrics(),
-    validation=metrics(accuracy=Estimate(0.9811, 0.9702, 0.989)),
-    worth="Every NORMAL comes from one source.",
-    worth_level="warning",
+    result=RUN,
+    subgroups=made_metrics.NO_SUBGROUPS,
     guess=("NORMAL", 0.6629),
-    test_openings=4,
     asked=[("store", "mixed.h5"), ("backbone", "mobilenet")],
     tables=[
         Counts(
@@ -123,10 +130,8 @@ REPORT = Report(
     times=[("features", 26.14), ("training", 125.0)],
     images_per_second=101.2,
     recipe='name = "paper-mobilenet"\nepochs = 20\n',
-    versions={"keras": "3.12.0"},
     hardware=[("processor", "2 cores")],
     repeat=["plainfilm ingest mixed --out mixed.h5"],
-    fingerprint="sha256:0123abcd",
 )
 
 PLAIN = replace(REPORT, roc=(), precision_recall=(), reliability=None, history=())  # quick: nothing to draw
@@ -136,10 +141,8 @@ EMPTY = Report(
     version="",
     command="",
     folder="",
-    classes=["A", "B"],
-    positive=None,
-    threshold=None,
-    test=made_metrics.metrics(),
+    result=made_metrics.run(made_metrics.metrics()),
+    subgroups=made_metrics.NO_SUBGROUPS,
 )
 
 SPREAD = Spread(values=(0.95, 0.97, None), mean=0.9612, sd=0.0141, low=0.9501, high=0.9702)
@@ -168,7 +171,10 @@ COMPARISON = ComparisonPage(
 
 
 AUDITED = replace(
-    PLAIN, audit=made_audits.FOUND, worth=None, worth_level="none", explanation=made_explanations.EXPLANATION
+    PLAIN,
+    result=structs.replace(RUN, worth=made_metrics.worth()),
+    audit=made_audits.FOUND,
+    explanation=made_explanations.EXPLANATION,
 )
 AUDIT_PAGE = AuditPage(
     title="COVID or NORMAL?",
@@ -208,17 +214,15 @@ def ugly() -> Report:
         title=EVIL,
         folder=LONG,
         command=f"plainfilm train '{EVIL}'",
-        classes=classes,
-        positive=None,
-        threshold=None,
-        validation=None,
-        test=made_metrics.metrics(
-            n=3, groups=3, confusion_matrix=((0,) * 12,) * 11 + ((0,) * 11 + (1,),), per_class=one
+        result=made_metrics.run(
+            made_metrics.metrics(
+                n=3, groups=3, confusion_matrix=((0,) * 12,) * 11 + ((0,) * 11 + (1,),), per_class=one
+            ),
+            classes=tuple(classes),
+            worth=made_metrics.worth(EVIL, "caution"),
+            versions={EVIL: EVIL},
         ),
-        worth=EVIL,
-        worth_level="caution",
         guess=(EVIL, 0.1),
-        test_openings=1,
         asked=[(EVIL, LONG)],
         tables=[
             Counts(
@@ -237,7 +241,6 @@ def ugly() -> Report:
         times=[(EVIL, 0.0)],
         images_per_second=None,
         recipe=EVIL,
-        versions={EVIL: EVIL},
         hardware=[(EVIL, EVIL)],
         repeat=[EVIL],
         explanation=made_explanations.ugly(),
@@ -316,14 +319,9 @@ def test_the_sentence_stands_beside_the_accuracy_in_the_same_type(html: dict[str
     assert len(re.findall(r"(?m)^\.statement \{", CSS)) == 1
 
 
-def test_an_accuracy_that_nobody_examined_says_so(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, worth=None, worth_level="none"), tmp_path)
-    assert "Not examined." in Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-
-
 @pytest.mark.parametrize(("openings", "caution"), [(1, False), (2, True), (17, True)])
 def test_a_test_part_opened_more_than_once_is_a_caution(openings: int, caution: bool, tmp_path: Path) -> None:
-    write_report(replace(PLAIN, test_openings=openings, duplicates=None), tmp_path)
+    write_report(replace(PLAIN, result=structs.replace(RUN, test_openings=openings), duplicates=None), tmp_path)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert (f"Caution The test part has been opened {openings} times" in text) is caution
     assert ("The test part was opened once" in text) is not caution
@@ -539,19 +537,19 @@ def test_subgroups_and_utility_have_their_sections_drawings_and_links(
     ]
     names = {path.name for path in (written["elsewhere"] / "figures").iterdir()}
     assert {"predictive-values.png", "decision-curve.png"} <= names
-    assert not {"subgroups", "utility"} & {attributes["id"] for attributes in Page(html["report"]).named("section")}
+    assert "utility" not in {attributes["id"] for attributes in Page(html["report"]).named("section")}
 
 
 def test_a_part_without_mistakes_says_so(tmp_path: Path) -> None:
     perfect = metrics(confusion_matrix=((818, 0), (0, 416)))
-    write_report(replace(PLAIN, test=perfect, mistakes=[]), tmp_path)
+    write_report(replace(PLAIN, result=structs.replace(RUN, splits={"test": perfect}), mistakes=[]), tmp_path)
     assert "No radiograph of the test part was answered wrongly." in (tmp_path / "report.html").read_text(
         encoding="utf-8"
     )
 
 
 def test_without_validation_no_column_speaks_of_it(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, validation=None), tmp_path)
+    write_report(replace(PLAIN, result=structs.replace(RUN, splits={"test": metrics()})), tmp_path)
     result = (tmp_path / "report.html").read_text(encoding="utf-8").split('id="result"')[1].split("Confusion matrix")[0]
     assert "alidation" not in result
 
@@ -616,13 +614,16 @@ def test_a_round_scale_holds_every_value_in_even_steps(values: list[float]) -> N
 def test_any_text_stays_text(text: str) -> None:
     values = {"report": replace(EMPTY, title="t", asked=[(text, text)], command=text)}
     full = values | {
-        "test": made_metrics.metrics(),
+        "run": EMPTY.result,
+        "test": EMPTY.result.test,
+        "validation": None,
+        "where": "test part",
         "last_epoch": {},
         "longest_s": 0.0,
         "wrong": 0,
         "shown": None,
         "worth_level": "none",
-        "subgroups": None,
+        "subgroups": subgroup_tables.show(made_metrics.NO_SUBGROUPS),
         "utility": None,
         "looked": None,
     }

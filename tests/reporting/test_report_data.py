@@ -8,7 +8,7 @@ import plainfilm
 from plainfilm.data import store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence.evaluation import source_baseline
-from plainfilm.evidence.evaluation.evaluate import Scores
+from plainfilm.evidence.evaluation.evaluate import Scores, lines
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model import recipes
 from plainfilm.model.augmentation import alter
@@ -144,7 +144,7 @@ def test_two_classes_get_one_line_each_of_the_positive_class(opened, positive):
     own = Scores(rows=rows, labels=labels, probabilities=chance, group=opened.group[rows], threshold=0.5)
     decision = Decision(classes=("A", "B"), positive=positive)
     metrics = evaluate(labels, chance, classes=("A", "B"), positive=positive, threshold=0.5, group=own.group)
-    roc, precision_recall, reliability = report_data.lines(own, decision, metrics)
+    roc, precision_recall, reliability = report_data.lines(lines(own, decision), metrics)
     [curve], [other] = roc, precision_recall
     assert (curve.name, other.name) == (positive, positive)
     assert np.trapezoid(curve.y, curve.x) == pytest.approx(roc_auc_score(labels, score))
@@ -158,7 +158,7 @@ def test_three_classes_get_a_line_each_and_reliability_of_the_answer_given(opene
     own = scores(opened, chance)
     decision = Decision(classes=opened.classes, positive=None)
     metrics = evaluate(own.labels, chance, classes=opened.classes, positive=None, threshold=0.5, group=own.group)
-    roc, precision_recall, reliability = report_data.lines(own, decision, metrics)
+    roc, precision_recall, reliability = report_data.lines(lines(own, decision), metrics)
     assert [curve.name for curve in roc] == [curve.name for curve in precision_recall] == ["A", "B", "C"]
     for column, curve in enumerate(roc):
         expected = roc_auc_score(own.labels == column, chance[:, column])

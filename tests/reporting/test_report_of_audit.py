@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+import made_metrics
 from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, changed, compared_with, films, ugly
-from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.compare import ComparisonPage, write_page
@@ -21,7 +21,7 @@ from plainfilm.reporting.report import (
 from plainfilm.results.audit import NotRun
 from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.estimate import UNDEFINED
-from plainfilm.results.severity import Verdict, Worth
+from plainfilm.results.severity import Level, Verdict, Worth
 
 ABOUT = {"title": "COVID or NORMAL?", "created": "2025-11-23T16:20:41+00:00", "version": "9.8.7", "command": "x"}
 AUDIT_PAGE = AuditPage(**ABOUT, folder="audit-3", audit=FOUND)
@@ -38,11 +38,8 @@ COMPARISON = ComparisonPage(
 PLAIN = Report(
     **ABOUT,
     folder="run",
-    classes=FOUND.result.sources.classes,
-    positive=None,
-    threshold=None,
-    test=metrics(n=3),
-    worth="Nobody knows.",
+    result=made_metrics.run(made_metrics.metrics(n=3), classes=FOUND.result.sources.classes),
+    subgroups=made_metrics.NO_SUBGROUPS,
 )
 
 CHIP = re.compile(r'<span class="chip (\w+)">(?:<svg.*?</svg>)?([^<]+)</span>')
@@ -52,6 +49,10 @@ WORTH = re.compile(r'<div class="worth (\w+)">(.*?)</div>', flags=re.DOTALL)
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return audit_page(tmp_path_factory.mktemp("audit"), FOUND)
+
+
+def said(sentence: str, level: Level = "none") -> Report:
+    return replace(PLAIN, result=structs.replace(PLAIN.result, worth=made_metrics.worth(sentence, level)))
 
 
 def audit_page(folder: Path, audit: AuditFindings) -> str:
@@ -83,7 +84,7 @@ def test_the_verdict_stands_beside_the_number_with_its_sentence(
     verdict: Verdict, box: str, chip: tuple[str, str], tmp_path: Path
 ) -> None:
     audit = changed(FOUND, verdict=verdict)
-    write_report(replace(PLAIN, audit=audit, worth="Rule of sources.", worth_level="none"), tmp_path)
+    write_report(replace(said("Rule of sources."), audit=audit), tmp_path)
     for html in ((tmp_path / "report.html").read_text(encoding="utf-8"), audit_page(tmp_path, audit)):
         level, chips, text = worth(html)
         assert (level, chips) == (box, [chip])
@@ -93,7 +94,7 @@ def test_the_verdict_stands_beside_the_number_with_its_sentence(
 
 
 def test_a_number_that_was_not_audited_says_so(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, worth_level="caution"), tmp_path)
+    write_report(said("Nobody knows.", "caution"), tmp_path)
     write_page(COMPARISON, tmp_path)
     for name in ("report.html", "comparison.html"):
         level, chips, _ = worth((tmp_path / name).read_text(encoding="utf-8"))
@@ -101,7 +102,7 @@ def test_a_number_that_was_not_audited_says_so(tmp_path: Path) -> None:
 
 
 def test_a_leak_is_said_beside_a_clean_verdict_and_keeps_the_box_loud(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, audit=CLEAN, worth="The split leaks.", worth_level="warning"), tmp_path)
+    write_report(replace(said("The split leaks.", "warning"), audit=CLEAN), tmp_path)
     level, chips, text = worth((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert (level, chips) == ("warning", [("clear", "No shortcut found"), ("warning", "Warning")])
     assert CLEAN.result.sentence in text
@@ -109,7 +110,7 @@ def test_a_leak_is_said_beside_a_clean_verdict_and_keeps_the_box_loud(tmp_path: 
 
 
 def test_a_bad_verdict_is_not_softened_by_a_mild_sentence(tmp_path: Path) -> None:
-    write_report(replace(PLAIN, audit=FOUND, worth="Small.", worth_level="caution"), tmp_path)
+    write_report(replace(said("Small.", "caution"), audit=FOUND), tmp_path)
     assert worth((tmp_path / "report.html").read_text(encoding="utf-8"))[0] == "warning"
 
 

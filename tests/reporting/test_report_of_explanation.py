@@ -1,16 +1,17 @@
 """What a reader of the report sees of where the model looked."""
 
 import re
-from dataclasses import replace
 
 import pytest
 
 import made_audits
+import made_metrics
 from made_audits import EVIL, LONG
-from made_explanations import EXPLANATION, NOTHING, film
-from made_metrics import metrics
+from made_explanations import EXPLANATION, NOTHING, by_class, film
 from page_reader import Page
+from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting.report import Report, write_report
+from plainfilm.results.metrics import ClassAttribution
 
 
 def written(folder, explanation, *, audit=made_audits.FOUND, classes=("COVID", "NORMAL")):
@@ -20,10 +21,8 @@ def written(folder, explanation, *, audit=made_audits.FOUND, classes=("COVID", "
         version="9.8.7",
         command="x",
         folder="run",
-        classes=classes,
-        positive="COVID",
-        threshold=0.41,
-        test=metrics(n=240),
+        result=made_metrics.run(made_metrics.metrics(n=240), classes=classes),
+        subgroups=made_metrics.NO_SUBGROUPS,
         audit=audit,
         explanation=explanation,
     )
@@ -116,7 +115,8 @@ def test_what_is_not_known_is_left_out(tmp_path):
 @pytest.mark.parametrize("name", [EVIL, LONG, "أشعة", "a&b<c>"])
 def test_names_of_classes_and_files_stay_text(name, tmp_path):
     films = [film(1, truth=name, answer=name), film(2, truth=name, answer="NORMAL", drawn=False, file=name)]
-    explanation = replace(EXPLANATION, films=films, by_class={name: (0.4, 0.3)})
+    shares = ClassAttribution(attribution_in_lungs=0.4, lungs_take=0.3)
+    explanation = ExplanationFindings(films=films, result=by_class(EXPLANATION, **{name: shares}))
     html = written(tmp_path, explanation, classes=(name, "NORMAL"))
     page = Page(html)
     assert page.crossed == page.open == []

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import made_metrics
 from made_audits import EVIL, LONG
-from made_metrics import metrics
 from page_reader import Page
 from plainfilm.evidence.evaluation import clinical_utility, subgroups
 from plainfilm.reporting.report import Report, write_report
@@ -26,10 +26,7 @@ def written(folder: Path, known, *, n=240, wrong=12, labels=None, with_utility=T
         version="9.8.7",
         command="x",
         folder="run",
-        classes=CLASSES,
-        positive=positive,
-        threshold=0.41,
-        test=metrics(n=n),
+        result=made_metrics.run(made_metrics.metrics(n=n), classes=CLASSES, positive=positive, threshold=0.41),
         subgroups=subgroups.measure(known, labels, chances, classes=CLASSES, positive=positive, threshold=0.41),
         utility=clinical_utility.measure(labels == 0, chances[:, 0], positive=CLASSES[0], threshold=0.41) if with_utility else None,
     )  # fmt: skip
@@ -58,7 +55,7 @@ def test_each_subgroup_has_a_row_with_its_size(usual):
     assert "F COVID 60 NORMAL 60 120 in 120 groups" in found
     assert "under 18 children COVID 40 NORMAL 40" in found
     assert "not known COVID 40" in found
-    assert "Not recorded: view, manufacturer." in found
+    assert "Not recorded: view, source, manufacturer." in found
 
 
 def test_a_row_has_a_cell_a_column_for_those_who_listen(usual):

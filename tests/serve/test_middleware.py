@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -193,6 +194,67 @@ def test_the_log_names_the_place_of_a_fault_and_never_its_text(caplog):
     assert lines[0]["request"] == lines[1]["request"]
     assert (lines[1]["route"], lines[1]["status"], lines[1]["method"]) == ("other", 500, "GET")
     assert not any(word in json.dumps(lines) for word in ("Doe", "Mozilla", "localhost"))
+
+
+def test_a_request_is_logged_with_its_route_and_what_was_noted_of_it(caplog):
+    async def app(scope, receive, send):
+        scope["route"], scope["noted"] = SimpleNamespace(path="/of/{ours}"), {"files": 3}
+        await fine(scope, receive, send)
+
+    with caplog.at_level(logging.INFO, "plainfilm.serve"):
+        _, headers, _ = ask(("host", "localhost"), app=app, path="/of/them", method="PUT")
+    (record,) = caplog.records
+    milliseconds = record.event.pop("ms")
+    assert milliseconds == round(milliseconds, 1) >= 0
+    assert record.event == {
+        "request": headers["x-request-id"],
+        "method": "PUT",
+        "route": "/of/{ours}",
+        "status": 200,
+        "files": 3,
+    }
+    assert record.getMessage() == "request"
+
+
+def test_the_time_of_a_request_is_counted_in_seconds_and_logged_in_milliseconds(monkeypatch, caplog):
+    now = iter([100.0, 100.25])
+    monkeypatch.setattr(middleware.time, "perf_counter", lambda: next(now))
+    with caplog.at_level(logging.INFO, "plainfilm.serve"):
+        ask(("host", "localhost"))
+    assert caplog.records[0].event["ms"] == 250.0
+
+
+def test_a_head_is_answered_as_a_get_and_logged_as_one():
+    async def app(scope, receive, send):
+        assert scope["method"] == "GET"
+        await fine(scope, receive, send)
+
+    assert ask(("host", "localhost"), app=app, method="HEAD")[0] == 200
+    assert ask(("host", "localhost"), method="HEAD")[2] == b"in"
+
+
+def test_an_answer_keeps_its_own_headers_and_gets_all_of_ours():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-own", b"1")]})
+
+    async def bare(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    ours = {
+        "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        "cache-control": "no-store",
+        "x-request-id": "12345678",
+    }
+    sent = ("host", "localhost"), ("x-request-id", "12345678")
+    assert ask(*sent, app=app)[1] == {"x-own": "1", **ours}
+    assert ask(*sent, app=bare)[1] == ours
 
 
 def test_what_is_no_http_is_passed_on():

@@ -68,9 +68,9 @@ def test_a_training_opens_the_store_and_loads_the_recipe_once(tmp_path, monkeypa
     opens, loads = Store.__init__, recipes.load
     monkeypatch.setattr(Store, "__init__", lambda self, path: [opened.append(path), opens(self, path)][1])
     monkeypatch.setattr(recipes, "load", lambda *given: [loaded.append(given), loads(*given)][1])
-    shutil.copy(OLD / "store.h5", tmp_path)  # a training notes in its log that the test set was opened
+    store = shutil.copy(OLD / "store.h5", tmp_path)
     told = options.TrainOptions(
-        tmp_path / "store.h5",
+        store,
         tmp_path / "run",
         settings={"training.epochs": 1, "backbone.name": str(OLD / "backbone.onnx"), "backbone.scaling": "0..255"},
     )

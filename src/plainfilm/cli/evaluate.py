@@ -4,12 +4,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-import msgspec
-
 from plainfilm import NOTICE
 from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
 from plainfilm.cli.output import typed
-from plainfilm.results.external import ExternalMetrics
 from plainfilm.workflows.options import EvaluateOptions
 
 
@@ -30,6 +27,5 @@ def evaluate(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json
     if as_json:
         print(json.dumps(run.metrics))
         return
-    found = msgspec.convert(run.metrics, ExternalMetrics)
-    terminal.say("", *terminal.evaluated(found), "", f"Open {run.folder / 'report.html'}")
+    terminal.say("", *terminal.evaluated(run.result), "", f"Open {run.folder / 'report.html'}")
     terminal.say(terminal.styled(NOTICE, "dim"))

@@ -14,7 +14,6 @@ from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics
 
 RECALIBRATED = "recalibrated.plainfilm"
-_OF_THE_FILE = frozenset({"format", "version", "classes", "positive", "temperature", "shift", "threshold", "members"})
 Row = Sequence[str]
 
 
@@ -34,8 +33,7 @@ def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMe
 
 
 def _write_bundle(path: Path, made: Bundle) -> None:
-    about = {name: value for name, value in made.manifest.items() if name not in _OF_THE_FILE}
-    bundle.write(path, made.classifier, about=about, metrics=made.metrics, recipe=made.recipe, card=made.card,
+    bundle.write(path, made.classifier, about=made.manifest, metrics=made.metrics, recipe=made.recipe, card=made.card,
                  outliers=made.outliers, seen=made.seen)  # fmt: skip
 
 

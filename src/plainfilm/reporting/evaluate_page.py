@@ -44,7 +44,7 @@ def write(out: Path, report: ExternalReport, versions: Mapping[str, str]) -> Non
         The folder cannot be written.
     """
     found = report.evaluation
-    lines = report_data.lines(found.predictions.scores, found.decision, found.external)
+    lines = report_data.lines(found.lines, found.external)
     drawings = _draw(found, *lines)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
     pngs["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
@@ -149,7 +149,8 @@ def _outliers(found: ExternalEvaluation) -> Values:
 def _draw(
     found: ExternalEvaluation, roc: list[Curve], precision_recall: list[Curve], reliability: Reliability
 ) -> dict[str, Drawing | None]:
-    use, fitted, positive = found.utility, found.recalibration, found.decision.positive
+    use = found.utility.result if found.utility else None
+    fitted, positive = found.recalibration, found.decision.positive
     bins = {"before": fitted.before_lines, "after": fitted.after_lines} if fitted else {}
     point = evaluation.threshold_point(found.external, positive, found.threshold)
     return {

@@ -8,14 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from plainfilm.evidence.audit.findings import AuditFindings
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.subgroups import Subgroups
-from plainfilm.evidence.explanation.summary import Explanation
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting import formatting, page
 from plainfilm.reporting.figures import audit as audit_figures
 from plainfilm.reporting.figures import clinical_utility, evaluation
@@ -28,7 +27,7 @@ from plainfilm.reporting.tables import explanation as looked_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
@@ -55,18 +54,10 @@ class Report:
     version: str  # of plainfilm
     command: str
     folder: str  # name of the run folder
-    classes: Sequence[str]
-    positive: str | None  # None: more than two classes
-    threshold: float | None
-    test: Metrics
-    validation: Metrics | None = None
-    worth: str | None = None  # what the accuracy is worth, in a plain sentence, apart from the audit
-    worth_level: Level = "none"
+    result: RunMetrics
+    subgroups: SubgroupFindings
     audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
-    where: str = formatting.WHERE["test"]  # what was kept for testing
-    folds: int = 0  # of a cross-validation
-    test_openings: int = 1
     asked: Sequence[tuple[str, str]] = ()
     tables: Sequence[Counts] = ()  # class by split, source by class
     facts: Sequence[tuple[str, str]] = ()  # patients, groups, … as name and value
@@ -80,17 +71,34 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test part
     reliability: Reliability | None = None
-    subgroups: Subgroups | None = None
-    utility: Utility | None = None  # None: more than two classes, or not asked for
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
+    explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
     times: Sequence[tuple[str, float]] = ()  # stage, seconds
     images_per_second: float | None = None  # of encoding
     recipe: str = ""  # TOML, every value resolved
-    versions: Mapping[str, str] = field(default_factory=dict)
     hardware: Sequence[tuple[str, str]] = ()
     repeat: Sequence[str] = ()  # commands
-    fingerprint: str = ""  # of the data
+
+    @property
+    def positive(self) -> str | None:
+        """The positive class; None with more than two."""
+        return self.result.positive
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold of all answers; None where folds have their own."""
+        return None if self.result.folds else self.result.threshold
+
+    @property
+    def worth(self) -> str:
+        """What the accuracy is worth, in a plain sentence, apart from the audit."""
+        return self.result.worth.sentence
+
+    @property
+    def worth_level(self) -> Level:
+        """How severe that sentence is."""
+        return self.result.worth.level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,25 +125,27 @@ def write_report(report: Report, out: Path) -> None:
     """
     drawings = _draw(report)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
-    matrix = report.test.confusion_matrix
-    if matrix:
-        pngs["confusion"] = evaluation.confusion(matrix, report.classes)
+    run, matrix = report.result, report.result.test.confusion_matrix
+    pngs["confusion"] = evaluation.confusion(matrix, run.classes)
     if report.audit is not None:
         pngs["audit"] = audit_figures.picture(report.audit)
     trainings = evaluation.trainings(report.history)
     values = _worth(report) | {
         "report": report,
-        "test": report.test,
+        "run": run,
+        "test": run.test,
+        "validation": run.splits.get("validation"),
+        "where": formatting.WHERE[run.tested],
         "last_epoch": report.history[-1] if report.history else {},
         "trainings": len(trainings),
         "epochs": max(map(len, trainings), default=0),
-        "subgroups": report.subgroups and subgroup_tables.show(report.subgroups),
+        "subgroups": subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
         "looked": report.explanation and looked_tables.show(report.explanation),
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
-        "metric_groups": tables.metric_groups(report.test, report.validation, positive=report.positive),
-        "class_rows": tables.class_rows(report.test),
-        "confusion": tables.confusion_rows(matrix, report.classes),
+        "metric_groups": tables.metric_groups(run.test, run.splits.get("validation"), positive=run.positive),
+        "class_rows": tables.class_rows(run.test),
+        "confusion": tables.confusion_rows(matrix, run.classes),
         "wrong": max(tables.wrong_answers(matrix), len(report.mistakes)),
         "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
     }
@@ -154,7 +164,7 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
-def _worth(of: Report) -> dict[str, Any]:
+def _worth(of: Report) -> dict[str, object]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
     audited = "none" if of.audit is None else of.audit.result.level
@@ -163,11 +173,11 @@ def _worth(of: Report) -> dict[str, Any]:
 
 def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
-    bins, utility = report.reliability, report.utility
-    hidden = report.explanation.faithfulness if report.explanation else None
+    bins, utility = report.reliability, report.utility.result if report.utility else None
+    hidden = report.explanation.result.faithfulness if report.explanation else None
     return {
         "roc": evaluation.roc(
-            report.roc, point=evaluation.threshold_point(report.test, report.positive, report.threshold)
+            report.roc, point=evaluation.threshold_point(report.result.test, report.positive, report.threshold)
         ),
         "precision-recall": evaluation.precision_recall(report.precision_recall, prevalence=report.prevalence),
         "reliability": None if bins is None else evaluation.reliability(bins, of_answer=report.positive is None),

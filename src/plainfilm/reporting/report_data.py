@@ -1,15 +1,14 @@
 """A trained run as its report wants it: tables, pictures and curves, computed from the store and the scores."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from plainfilm.data.store import SPLITS, Store, count_by_split
 from plainfilm.evidence.evaluation import source_baseline
-from plainfilm.evidence.evaluation.evaluate import Fold, Scores
-from plainfilm.evidence.statistics.curves import Curves, curves
+from plainfilm.evidence.evaluation.evaluate import Lines, Scores
+from plainfilm.evidence.statistics.curves import Curves
 from plainfilm.model.augmentation import alter
 from plainfilm.model.classifier import Decision
 from plainfilm.model.recipe_schema import AugmentationSettings, Recipe
@@ -22,12 +21,12 @@ ALTERED = 3  # views shown of a training image
 MISTAKES = 12
 
 
-def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Fold] = ()) -> list[Counts]:
+def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Store] = ()) -> list[Counts]:
     """Class × split, or × fold of a cross-validation, and class × source."""
     by_split = [list(parts.values()) for parts in count_by_split(store.labels, store.split, store.classes).values()]
     parts = Counts(row_label="class", column_label="split", rows=store.classes, columns=SPLITS, counts=by_split)
     if folds:
-        held = [np.bincount(store.labels[fold.store.rows("test")], minlength=len(store.classes)) for fold in folds]
+        held = [np.bincount(store.labels[fold.rows("test")], minlength=len(store.classes)) for fold in folds]
         numbers = [str(number) for number in range(1, len(folds) + 1)]
         parts = Counts(
             row_label="class",
@@ -108,12 +107,18 @@ def altered_means(settings: AugmentationSettings) -> str:
     return f"Each epoch saw each training image as it is or in {which}: {told}."
 
 
+class _Noted(msgspec.Struct):
+    sentence: str
+    count: int
+    files: tuple[str, ...]
+
+
 def problems(store: Store) -> list[ProblemGroup]:
     """What ingest left out or flagged, the commonest reason first."""
-    groups: Mapping[str, Any] = json.loads(str(store.attributes.get("problems", "{}")))
+    noted = msgspec.json.decode(str(store.attributes.get("problems", "{}")), type=dict[str, _Noted])
     made = [
-        ProblemGroup(code=code, sentence=g["sentence"], count=g["count"], examples=g["files"])
-        for code, g in groups.items()
+        ProblemGroup(code=code, sentence=own.sentence, count=own.count, examples=own.files)
+        for code, own in noted.items()
     ]
     return sorted(made, key=lambda group: -group.count)
 
@@ -147,23 +152,14 @@ def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
     ]
 
 
-def lines(scores: Scores, decision: Decision, metrics: Metrics) -> tuple[list[Curve], list[Curve], Reliability]:
-    """ROC and precision-recall lines (one, or one a class) and the reliability bins."""
-    names = [decision.positive] if decision.positive else list(decision.classes)
-    per_class = metrics.per_class or {}
+def lines(drawn: Lines, metrics: Metrics) -> tuple[list[Curve], list[Curve], Reliability]:
+    """ROC and precision-recall lines (one, or one a class) and the reliability bins, with the areas that `metrics` tell."""
     roc, precision_recall = [], []
-    for name in names:
-        column = decision.classes.index(name)
-        own = curves((scores.labels == column).astype(int), scores.probabilities[:, column], group=scores.group)
-        areas = per_class.get(name, metrics)
+    for name, own in drawn.by_class.items():
+        areas = (metrics.per_class or {}).get(name, metrics)
         roc.append(Curve(name=name, x=own.fpr, y=own.tpr, area=areas.auroc))
         precision_recall.append(Curve(name=name, x=own.recall, y=own.precision, area=areas.auprc))
-    if decision.positive:
-        sure = own
-    else:
-        called = scores.probabilities.argmax(axis=1)
-        sure = curves((called == scores.labels).astype(int), scores.probabilities.max(axis=1), group=scores.group)
-    return roc, precision_recall, bins_of(sure)
+    return roc, precision_recall, bins_of(drawn.reliability)
 
 
 def bins_of(lines: Curves) -> Reliability:

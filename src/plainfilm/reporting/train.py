@@ -2,120 +2,94 @@
 
 import csv
 import dataclasses
-import json
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 import plainfilm
-from plainfilm.data.store import SPLITS, Store
-from plainfilm.evidence.audit.findings import AuditFindings
-from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Scores, judge, score
-from plainfilm.evidence.explanation.summary import Explanation
-from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
-from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.outliers.fitting import refusals, usual
+from plainfilm.data.store import Store
+from plainfilm.evidence.run import MeasuredClassifier, MeasuredRun
 from plainfilm.model import bundle
-from plainfilm.model.classifier import Classifier, Trained
+from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.reporting import environment, formatting, page, report_data
+from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
 from plainfilm.results import documents
-from plainfilm.results.audit import Audit
+from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
+from plainfilm.results.metrics import RunMetrics, RunSeconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """All that a run has come to. `openings` counts the times the test part was looked at; `command` is what was typed."""
+    """All that a run has come to; `name` is the folder's, `command` what was typed, `sign` a private key."""
 
-    store: Store
-    trained: Trained
-    classifier: Classifier  # of `trained`
-    judged: Judged
-    openings: int
+    measured: MeasuredRun
     name: str
     command: str
-    folds: Sequence[Fold] = ()  # of a cross-validation; then `trained` joins theirs
-    audit: AuditFindings | None = None  # None: left out by --no-audit
-    sign: Path | None = None  # a private key
-    explanation: Explanation | None = None  # None: not audited, or the network has no maps to look at
+    sign: Path | None = None
 
     @property
-    def trained_on(self) -> Store:
-        """The store under the split that `trained` was made with: what a cross-validation joins has seen all of it."""
-        if not self.folds:
-            return self.store
-        return self.store.with_split(np.where(self.store.labels >= 0, "train", ""))
+    def store(self) -> Store:
+        """The store that was trained on."""
+        return self.measured.whole.store
+
+    @property
+    def trained(self) -> Trained:
+        """The classifier, of a cross-validation the one that joins its folds'."""
+        return self.measured.whole.trained
 
 
-def write(folder: Path, run: Finished, *, started: float) -> dict[str, Any]:
+def write(folder: Path, run: Finished, *, started: float) -> RunMetrics:
     """Write a run's files into an empty folder and return what stands in `metrics.json`.
 
     `started` is `time.perf_counter()` at the start of the run.
     """
-    recipe = run.trained.recipe.to_toml()
+    recipe, history = run.trained.recipe.to_toml(), run.trained.fitted.history
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
-    _write_table(
-        folder / "history.csv",
-        list(run.trained.fitted.history[0]),
-        (list(row.values()) for row in run.trained.fitted.history),
-    )
-    _write_predictions(folder / "predictions.csv", run)
-    metrics = _write_bundle(folder, run)
-    for number, fold in enumerate(run.folds, 1):
-        _write_fold(folder / "folds" / str(number), run, fold)
-    write_report(_report(run, metrics, started), folder)
-    metrics["seconds"]["total"] = time.perf_counter() - started
+    _write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
+    _write_table(folder / "predictions.csv", _predictions(run))
+    _write_bundle(folder, run, run.measured.whole)
+    for number, fold in enumerate(run.measured.folds, 1):
+        own = folder / "folds" / str(number)
+        own.mkdir(parents=True)
+        _write_bundle(own, run, fold)
+        _write_metrics(own, fold.result)
+    write_report(_report(run, started), folder)
+    encoding, training, total = run.trained.features.seconds, run.trained.fitted.seconds, time.perf_counter() - started
+    seconds = RunSeconds(features=encoding, training=training, total=total)
+    metrics = structs.replace(run.measured.whole.result, seconds=seconds)
     _write_metrics(folder, metrics)
     return metrics
 
 
-def _write_bundle(folder: Path, run: Finished) -> dict[str, Any]:
-    """Write model.plainfilm with its card, card.md and checklists.html, and return the metrics."""
-    detector = usual(run.trained_on, run.trained)
-    metrics, about, facts = _metrics(run, detector), _about(run), _facts(run)
-    described = card.model_card(metrics, about, facts)
+def _write_metrics(folder: Path, metrics: RunMetrics) -> None:
+    (folder / "metrics.json").write_bytes(documents.encode(metrics, indent=1))
+
+
+def _write_bundle(folder: Path, run: Finished, made: MeasuredClassifier) -> None:
+    """Write model.plainfilm with its card, card.md and checklists.html."""
+    known = card.Known(metrics=made.result, about=_about(made), card=_facts(run, made))
+    described = card.model_card(known)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
-    page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
+    page.write(folder, "checklists.html", card.checklists_page(known), {})
     bundle.write(
         folder / "model.plainfilm",
-        run.classifier,
-        about=about,
-        metrics=metrics,
-        recipe=_without_paths(run.trained.recipe).to_toml(),
+        made.classifier,
+        about=known.about,
+        metrics=known.metrics,
+        recipe=_without_paths(made.trained.recipe).to_toml(),
         card=described,
-        outliers=detector.to_bytes() if detector else b"",
-        seen=TrainingFingerprints.of(run.trained_on).to_bytes(),
+        outliers=made.detector.to_bytes() if made.detector else b"",
+        seen=made.fingerprints.to_bytes(),
         sign=run.sign,
     )
-    return metrics
-
-
-def _write_fold(folder: Path, run: Finished, fold: Fold) -> None:
-    """Write the classifier of one fold with its metrics on the radiographs that it has not seen."""
-    folder.mkdir(parents=True)
-    own = Finished(
-        store=fold.store,
-        trained=fold.trained,
-        classifier=fold.trained.classifier(),
-        judged=judge(fold.store, fold.trained),
-        openings=run.openings,
-        name=run.name,
-        command=run.command,
-        sign=run.sign,
-    )
-    _write_metrics(folder, _write_bundle(folder, own))
-
-
-def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
 
 def _without_paths(recipe: Recipe) -> Recipe:
@@ -124,109 +98,55 @@ def _without_paths(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, name=name, weights=weights))
 
 
-def _metrics(run: Finished, detector: Detector | None) -> dict[str, Any]:
-    decision, judged = run.trained.decision, run.judged
-    return {
-        "classes": list(decision.classes),
-        "positive": decision.positive,
-        "threshold": decision.threshold if decision.positive else None,
-        "temperature": decision.temperature,
-        "splits": {part: documents.plain(judged.metrics[part]) for part in (judged.tested, "validation")},
-        **({"folds": len(run.folds)} if run.folds else {}),
-        "seconds": {"features": run.trained.features.seconds, "training": run.trained.fitted.seconds},
-        "features_cached": run.trained.features.cached,
-        "test_openings": run.openings,
-        "worth": {
-            "level": judged.worth.level,
-            "sentence": judged.worth.sentence,
-            "source_rule_accuracy": judged.rule.accuracy.as_dict(),
-        },
-        **({"audit": _unnamed(run.audit.result)} if run.audit else {}),
-        **({"explanation": run.explanation.as_dict()} if run.explanation else {}),
-        "outliers": _strangers(run, detector) if detector else None,
-        "subgroups": judged.subgroups.as_dict(),
-        **({"utility": judged.utility.as_dict()} if judged.utility else {}),
-        "data": {"store": run.store.path.name, "fingerprint": run.store.fingerprint, "images": len(run.store)},
-        "versions": environment.versions(),
-    }
+def _about(made: MeasuredClassifier) -> Provenance:
+    encoder, prepare = made.trained.encoder, made.trained.encoder.preprocessing
+    return Provenance(
+        created=environment.now(),
+        versions=made.result.versions,
+        backbone=BackboneUsed(name=encoder.name, weights_sha256=encoder.weights_sha256, features=encoder.width),
+        preprocessing=FilePreprocessing(
+            **structs.asdict(prepare), fit=made.store.attributes["fit"], sha256=prepare.digest()
+        ),
+        data_fingerprint=made.store.fingerprint,
+        prevalence=_prevalence(made),
+        intended_use=plainfilm.NOTICE,
+    )
 
 
-def _unnamed(audit: Audit) -> dict[str, Any]:
-    values = documents.plain(audit)
-    return {name: value for name, value in values.items() if name not in {"format", "version"}}
-
-
-def _strangers(run: Finished, detector: Detector) -> dict[str, Any]:
-    """What the detector promises, and what it refuses of radiographs that it has not learnt from, where there are any."""
-    if run.folds:
-        return {"promise": detector.promise}
-    return refusals(detector, run.trained, run.judged.scores["test"])
-
-
-def _about(run: Finished) -> dict[str, Any]:
-    """What the bundle's manifest says beside its decision; nothing of any patient."""
-    encoder = run.trained.encoder
-    return {
-        "created": environment.now(),
-        "versions": environment.versions(),
-        "backbone": {"name": encoder.name, "weights_sha256": encoder.weights_sha256, "features": encoder.width},
-        "preprocessing": dataclasses.asdict(encoder.preprocessing)
-        | {"fit": run.store.attributes["fit"], "sha256": encoder.preprocessing.digest()},
-        "data_fingerprint": run.store.fingerprint,
-        "prevalence": _prevalence(run),
-        "intended_use": plainfilm.NOTICE,
-    }
-
-
-def _prevalence(run: Finished) -> dict[str, float]:
+def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
     """Shares of the classes in the validation part, which the probabilities were calibrated on."""
-    labels, classes = run.judged.scores["validation"].labels, run.trained.decision.classes
+    labels, classes = made.judged.scores["validation"].labels, made.result.classes
     shares = np.bincount(labels, minlength=len(classes)) / len(labels)
     return dict(zip(classes, shares.tolist(), strict=True))
 
 
-def _write_table(path: Path, header: Sequence[str], rows: Any) -> None:
+def _write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        csv.writer(file).writerows(rows)
 
 
-def _write_predictions(path: Path, run: Finished) -> None:
+def _predictions(run: Finished) -> Iterator[Sequence[str]]:
     decision, store = run.trained.decision, run.store
     named = [decision.positive] if decision.positive else decision.classes
     columns = [store.classes.index(name) for name in named]
-
-    def rows() -> Any:
-        for part, scores in _answers(run):
-            called = decision.predict(scores.probabilities, scores.threshold)
-            for row, label, probability, answer in zip(
-                scores.rows, scores.labels, scores.probabilities, called, strict=True
-            ):
-                yield [
-                    store.file[row],
-                    part,
-                    store.classes[label],
-                    *(f"{probability[column]:.6f}" for column in columns),
-                    store.classes[answer],
-                ]
-
-    header = ["probability"] if decision.positive else [f"probability {name}" for name in named]
-    _write_table(path, ["file", "split", "label", *header, "predicted"], rows())
+    heads = ["probability"] if decision.positive else [f"probability {name}" for name in named]
+    yield ["file", "split", "label", *heads, "predicted"]
+    for part, scores in run.measured.predictions.items():
+        called = decision.predict(scores.probabilities, scores.threshold)
+        for at, row in enumerate(scores.rows):
+            yield [
+                store.file[row],
+                part,
+                store.classes[scores.labels[at]],
+                *(f"{scores.probabilities[at, column]:.6f}" for column in columns),
+                store.classes[called[at]],
+            ]
 
 
-def _answers(run: Finished) -> Iterator[tuple[str, Scores]]:
-    """Answers by part: of a cross-validation those of each fold, by the classifier that has not seen it."""
-    for number, fold in enumerate(run.folds, 1):
-        yield f"fold {number}", score(fold.store, fold.trained, "test")
-    for part in () if run.folds else SPLITS:
-        yield part, run.judged.scores.get(part) or score(run.store, run.trained, part)
-
-
-def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report:
-    store, trained, judged = run.store, run.trained, run.judged
-    decision, test, metrics_of_it = trained.decision, judged.scores[judged.tested], judged.metrics[judged.tested]
-    roc, precision_recall, reliability = report_data.lines(test, decision, metrics_of_it)
+def _report(run: Finished, started: float) -> Report:
+    store, trained, found = run.store, run.trained, run.measured
+    judged, result = found.whole.judged, found.whole.result
+    roc, precision_recall, reliability = report_data.lines(found.lines, result.test)
     seconds = trained.features.seconds
     return Report(
         title=_title(store),
@@ -234,23 +154,14 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         version=plainfilm.__version__,
         command=run.command,
         folder=run.name,
-        classes=store.classes,
-        positive=decision.positive,
-        threshold=None if run.folds else metrics["threshold"],
-        test=metrics_of_it,
-        where=formatting.WHERE[judged.tested],
-        folds=len(run.folds),
-        validation=judged.metrics["validation"],
-        worth=judged.worth.sentence,
-        worth_level=judged.worth.level,
-        audit=run.audit,
+        result=result,
+        audit=found.audit,
         subgroups=judged.subgroups,
         utility=judged.utility,
-        explanation=run.explanation,
+        explanation=found.explanation,
         guess=judged.rule.guess,
-        test_openings=run.openings,
         asked=_asked(run),
-        tables=report_data.tables(store, judged.rule, run.folds),
+        tables=report_data.tables(store, judged.rule, [fold.store for fold in found.folds]),
         facts=report_data.facts(store),
         samples=report_data.samples(store),
         problems=report_data.problems(store),
@@ -260,9 +171,9 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         altered_means=report_data.altered_means(trained.recipe.augmentation),
         roc=roc,
         precision_recall=precision_recall,
-        prevalence=float((test.labels == store.classes.index(decision.positive)).mean()) if decision.positive else None,
+        prevalence=found.prevalence,
         reliability=reliability,
-        mistakes=report_data.mistakes(store, test, decision),
+        mistakes=report_data.mistakes(store, found.test, trained.decision),
         times=[
             ("Encoding" + (" (from the cache)" if trained.features.cached else ""), seconds),
             ("Training", trained.fitted.seconds),
@@ -270,10 +181,8 @@ def _report(run: Finished, metrics: Mapping[str, Any], started: float) -> Report
         ],
         images_per_second=len(store) / seconds if seconds else None,
         recipe=trained.recipe.to_toml(),
-        versions=environment.versions(),
         hardware=environment.hardware(processors()),
-        repeat=_repeat(run),
-        fingerprint=store.fingerprint,
+        repeat=_repeat(run, found.whole),
     )
 
 
@@ -282,15 +191,19 @@ def _title(store: Store) -> str:
     return f"{' or '.join(store.classes)}?" if few else f"{len(store.classes)} classes of chest radiographs"
 
 
-def _facts(run: Finished) -> card.Card:
-    recipe = _without_paths(run.trained.recipe).to_toml()
+def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
     return card.describe(
-        run.store, rule=run.judged.rule, title=_title(run.store), folder=run.name, recipe=recipe, repeat=_repeat(run)
+        made.store,
+        rule=made.judged.rule,
+        title=_title(made.store),
+        folder=run.name,
+        recipe=_without_paths(made.trained.recipe),
+        repeat=_repeat(run, made),
     )
 
 
 def _asked(run: Finished) -> list[tuple[str, str]]:
-    trained, recipe, folds = run.trained, run.trained.recipe, len(run.folds)
+    trained, recipe, folds = run.trained, run.trained.recipe, len(run.measured.folds)
     members = len(recipe.ensemble.members)
     joined = [f"{folds} folds" if folds else "", f"{members} members" if members else ""]
     epochs = trained.fitted.history
@@ -323,10 +236,10 @@ def _trained_on(recipe: Recipe) -> str:
     return "images, all of the backbone" if blocks == "all" else f"images, the last {blocks} blocks of the backbone"
 
 
-def _repeat(run: Finished) -> list[str]:
-    positive = ["--positive", run.trained.decision.positive] if run.trained.decision.positive else []
-    folds = ["--folds", str(len(run.folds))] if run.folds else []
-    store, recipe = run.store.path.name, f"{run.name}/recipe.toml"
+def _repeat(run: Finished, made: MeasuredClassifier) -> list[str]:
+    positive = ["--positive", made.result.positive] if made.result.positive else []
+    folds = ["--folds", str(made.result.folds)] if made.result.folds else []
+    store, recipe = made.store.path.name, f"{run.name}/recipe.toml"
     return [
         f"# plainfilm {plainfilm.__version__}, in the folder that holds {store} and {run.name}",
         shlex.join(["plainfilm", "train", store, "--recipe", recipe, *positive, *folds, "--out", f"{run.name}-again"]),

@@ -33,11 +33,6 @@ class Estimate(msgspec.Struct, frozen=True):
             if type(number) is not float:
                 msgspec.structs.force_setattr(self, name, float("nan") if number is None else float(number))
 
-    def as_dict(self) -> dict[str, float | None]:
-        """Return `value`, `low` and `high` for JSON, with None in place of NaN."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: None if np.isnan(number) else float(number) for name, number in numbers.items()}
-
     @property
     def is_known(self) -> bool:
         """Whether the number is defined."""

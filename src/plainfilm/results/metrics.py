@@ -137,7 +137,7 @@ class Outliers(Record, frozen=True, kw_only=True):
     promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
 
 
-class Subgroup(Record, frozen=True, kw_only=True):
+class Subgroup(Estimates, frozen=True, kw_only=True):
     """Metrics of one subgroup of the test set."""
 
     n: Annotated[Count, Meta(description="Radiographs.")]
@@ -199,6 +199,17 @@ class Subgroups(Record, frozen=True, kw_only=True):
     manufacturer: Annotated[BySubgroup, Meta(description="By manufacturer of the device.")]
     left_out: Annotated[tuple[SubgroupsLeftOut, ...], Meta(description="Subgroups that are not shown.")]
     comparisons: Annotated[Comparisons, Meta(description="Subgroups compared with one another.")]
+
+    @property
+    def kinds(self) -> dict[str, BySubgroup]:
+        """Subgroups by kind."""
+        return {
+            "sex": self.sex,
+            "age": self.age,
+            "view": self.view,
+            "source": self.source,
+            "manufacturer": self.manufacturer,
+        }
 
 
 class DecisionCurve(Record, frozen=True, kw_only=True):
@@ -263,6 +274,11 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     data: Annotated[RunData, Meta(description="The store.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
     recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
+
+    def __post_init__(self) -> None:
+        """Refuse metrics of nothing that was kept for testing."""
+        if self.tested not in self.splits:
+            raise ValueError("no metrics of the test set")
 
     @property
     def tested(self) -> str:

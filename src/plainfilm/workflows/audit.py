@@ -7,7 +7,6 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit as examine
 from plainfilm.model import backbones, encoder, recipes
 from plainfilm.reporting import audit as report
-from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete
 from plainfilm.workflows.checks import check_out, check_seed
@@ -26,13 +25,6 @@ class Plan:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRun(Run):
-    """A finished audit: `result` is what `metrics` holds as plain values."""
-
-    result: Audit
-
-
 def plan(options: AuditOptions) -> Plan:
     """Check the options; open the store and the bundle.
 
@@ -49,7 +41,7 @@ def plan(options: AuditOptions) -> Plan:
     return Plan(options=options, store=store, model=model, folder=folder)
 
 
-def run(plan: Plan) -> AuditRun:
+def run(plan: Plan) -> Run[Audit]:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model
     with plan.store as store:
@@ -63,7 +55,7 @@ def run(plan: Plan) -> AuditRun:
         found = complete(found, store, model)
         with new_folder(plan.folder, overwrite=options.overwrite) as partial:
             report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
-    return AuditRun(plan.folder, documents.plain(found.result), found.result)
+    return Run(plan.folder, found.result)
 
 
 def default_encoder(store: Store) -> encoder.Encoder:

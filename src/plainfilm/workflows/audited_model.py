@@ -63,8 +63,8 @@ def _unlike(reason: str, encoder: Classifier | None) -> ComparedModel:
 
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
     """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
-    if opened.manifest.get("data_fingerprint") == store.fingerprint:
-        return evaluate.internal_metrics(opened).auroc
+    if opened.manifest.data_fingerprint == store.fingerprint:
+        return opened.metrics.test.auroc
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))

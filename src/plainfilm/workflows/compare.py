@@ -12,7 +12,6 @@ from plainfilm.evidence.evaluation.comparison import TrainingRun
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
-from plainfilm.results import documents
 from plainfilm.results.comparison import Comparison
 from plainfilm.workflows import checks
 from plainfilm.workflows.fit import fit
@@ -20,13 +19,6 @@ from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import CompareOptions
 from plainfilm.workflows.parsing import settings_of
 from plainfilm.workflows.verb import Run, verb
-
-
-@dataclass(frozen=True, slots=True)
-class CompareRun(Run):
-    """A finished comparison: `result` is what `metrics` holds as plain values."""
-
-    result: Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ def plan(options: CompareOptions) -> Plan:
     return Plan(options=options, store=store, recipes=chosen, positive=positive, folder=folder)
 
 
-def run(plan: Plan) -> CompareRun:
+def run(plan: Plan) -> Run[Comparison]:
     """Train every recipe with every seed, test all of them and write the folder."""
     options, name = plan.options, plan.folder.name
     with plan.store as store:
@@ -80,7 +72,7 @@ def run(plan: Plan) -> CompareRun:
         store_name, images = store.path.name, len(store.rows("test"))
         with new_folder(plan.folder, overwrite=options.overwrite) as partial:
             report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
-    return CompareRun(plan.folder, documents.plain(compared.result), compared.result)
+    return Run(plan.folder, compared.result)
 
 
 def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:

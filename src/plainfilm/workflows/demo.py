@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plainfilm.data import phantom
+from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.ingest import ingest
 from plainfilm.workflows.options import DemoOptions
@@ -32,7 +33,7 @@ def plan(options: DemoOptions) -> Plan:
     return Plan(options)
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan) -> Run[RunMetrics]:
     """Make radiographs, read them, train and audit."""
     options, folder = plan.options, Path(plan.options.out)
     if options.overwrite and _is_synthetic(folder / "radiographs"):

@@ -20,7 +20,7 @@ from plainfilm.model.cpus import processors
 from plainfilm.reporting import environment
 from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import ExternalReport
-from plainfilm.results import documents
+from plainfilm.results.external import ExternalMetrics
 from plainfilm.workflows.checks import check_out
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import EvaluateOptions
@@ -68,7 +68,7 @@ def plan(options: EvaluateOptions) -> Plan:
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan) -> Run[ExternalMetrics]:
     """Leave out what the model was made from, let it answer, and write the folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     with new_folder(plan.folder, overwrite=options.overwrite) as partial, _opened(plan, partial) as store:
@@ -92,9 +92,9 @@ def run(plan: Plan) -> Run:
             command=options.command,
             recalibrated=recalibrate(plan.bundle, found, fitted, created=environment.now()) if fitted else None,
         )
-        metrics = reporting.write(partial, report, started=started)
+        result = reporting.write(partial, report, started=started)
     progress("Writing the report", 1, 1, "")
-    return Run(plan.folder, documents.plain(metrics))
+    return Run(plan.folder, result)
 
 
 @contextlib.contextmanager
@@ -110,7 +110,7 @@ def _opened(plan: Plan, partial: Path) -> Iterator[Store]:
             plan.catalog,
             temporary,
             size=plan.bundle.classifier.image_size,
-            fit=cohort.fit_of(plan.bundle),
+            fit=plan.bundle.manifest.preprocessing.fit,
             workers=options.workers or processors(),
             only_test=True,
             advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),

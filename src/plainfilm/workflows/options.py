@@ -53,11 +53,6 @@ class IngestOptions:
         Make a new split even where folders or a table give one.
     progress
         Called with stage, steps done, all steps and a note.
-
-    Raises
-    ------
-    PlainfilmError
-        One line: what was expected, what came, what to do.
     """
 
     sources: Annotated[Sequence[str | Path] | str | Path, Parameter(metavar="FOLDER")]
@@ -105,11 +100,6 @@ class TrainOptions:
         What the user typed, for the report.
     progress
         Called with stage, steps done, all steps and a note.
-
-    Raises
-    ------
-    PlainfilmError
-        One line: what was expected, what came, what to do.
     """
 
     store: Place
@@ -145,11 +135,6 @@ class AuditOptions:
         Replace a folder that an earlier run wrote.
     command, progress
         As for `train`.
-
-    Raises
-    ------
-    PlainfilmError
-        One line: what was expected, what came, what to do.
     """
 
     store: Place
@@ -190,11 +175,6 @@ class EvaluateOptions:
         Replace a folder that an earlier run wrote.
     command, progress
         As for `train`.
-
-    Raises
-    ------
-    PlainfilmError
-        One line: what was expected, what came, what to do.
     """
 
     bundle: Place
@@ -281,11 +261,6 @@ class TuneOptions:
         Begin anew: remove the search that is in the folder.
     command, progress
         As for `train`.
-
-    Raises
-    ------
-    PlainfilmError
-        One line: what was expected, what came, what to do.
     """
 
     store: Place

@@ -12,11 +12,14 @@ from plainfilm.errors import UsageError
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
-from plainfilm.evidence.explanation.summary import Explanation, look
+from plainfilm.evidence.explanation.summary import ExplanationFindings, look
+from plainfilm.evidence.run import measure
 from plainfilm.model import recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
+from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
+from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows import checks
 from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
@@ -70,7 +73,7 @@ def plan(options: TrainOptions) -> Plan:
     return planned
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan) -> Run[RunMetrics]:
     """Train, test, audit and write the run folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     if not options.resume:
@@ -81,20 +84,20 @@ def run(plan: Plan) -> Run:
         joined = trained.classifier()
         explained = _look(plan, joined, judged) if options.audit else None
         progress("Writing the report", 0, 1, "")
+        measured = measure(
+            store,
+            trained,
+            joined,
+            judged,
+            openings=openings,
+            versions=environment.versions(),
+            folds=folds,
+            audit=audited,
+            explanation=explained,
+        )
         with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            finished = report.Finished(
-                store=store,
-                trained=trained,
-                classifier=joined,
-                judged=judged,
-                openings=openings,
-                name=plan.folder.name,
-                command=options.command,
-                folds=folds,
-                audit=audited,
-                explanation=explained,
-                sign=Path(options.sign) if options.sign else None,
-            )
+            sign = Path(options.sign) if options.sign else None
+            finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
             metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
@@ -133,7 +136,7 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
     )
 
 
-def _look(plan: Plan, joined: Classifier, judged: Judged) -> Explanation | None:
+def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:
     plan.options.progress("Explaining", 0, 1, "")
     test = judged.scores[judged.tested]
     found = look(plan.store, joined, test.rows, test.probabilities, seed=plan.recipe.seed)

@@ -24,7 +24,6 @@ from plainfilm.model.augmentation import Altered
 from plainfilm.model.recipe_schema import AugmentationSettings
 from plainfilm.model.search_space import Encoding, SearchSpace, Trial
 from plainfilm.reporting import tune as report
-from plainfilm.results import documents
 from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
 from plainfilm.workflows import checks
 from plainfilm.workflows.options import TuneOptions
@@ -36,13 +35,6 @@ _FILES = (STUDY, f"{STUDY}-journal", "trials.csv", "tuning.json", "tuning.html",
 _FORM = 1  # of the search space; a search goes on only in the same
 _MOST = 100_000
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TuneRun(Run):
-    """A finished search: `result` is what `metrics` holds as plain values."""
-
-    result: Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +83,7 @@ def plan(options: TuneOptions) -> Plan:
     if not is_there:
         _check_new(folder)
         checks.check_out(folder, overwrite=False)
-    here = {str(row["name"]): str(row["sha256"]) for row in weights.listing() if row["present"] != "no"}
+    here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
     space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
     planned = Plan(
@@ -116,7 +108,7 @@ def _check_ranges(options: TuneOptions) -> None:
     checks.check_seed(options.seed)
 
 
-def run(plan: Plan) -> TuneRun:
+def run(plan: Plan) -> Run[Search]:
     """Encode once, try until all is tried or the time is over, and write the folder; Ctrl-C keeps what is done.
 
     Raises
@@ -147,7 +139,7 @@ def run(plan: Plan) -> TuneRun:
         )
         report.write(plan.folder, summary, command=options.command)
     progress("Writing the page", 1, 1, "")
-    return TuneRun(plan.folder, documents.plain(summary.result), summary.result)
+    return Run(plan.folder, summary.result)
 
 
 def _remove_search(folder: Path) -> None:

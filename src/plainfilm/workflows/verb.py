@@ -4,20 +4,33 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from plainfilm.results import documents
+from plainfilm.results.documents import Document
 
 P = ParamSpec("P")
 Options = TypeVar("Options")
 Plan = TypeVar("Plan")
 Result = TypeVar("Result")
+R = TypeVar("R", bound=Document)
+_RAISES = """Raises
+------
+PlainfilmError
+    One line: what was expected, what was received, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A finished verb: the folder that it wrote, and the JSON in it as plain values."""
+class Run(Generic[R]):
+    """A finished verb: the folder that it wrote, and the result in it."""
 
     folder: Path
-    metrics: dict[str, Any]
+    result: R
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The result as plain values, with the keys of its JSON."""
+        return documents.plain(self.result)
 
 
 def verb(
@@ -28,7 +41,7 @@ def verb(
     def called(*args: P.args, **kwargs: P.kwargs) -> Result:
         return run(plan(options(*args, **kwargs)))
 
-    called.__doc__ = options.__doc__
+    called.__doc__ = f"{inspect.getdoc(options)}\n\n{_RAISES}"
     called.__module__ = run.__module__
     called.__name__ = called.__qualname__ = run.__module__.rpartition(".")[2]
     returned = inspect.signature(run).return_annotation

@@ -4,15 +4,15 @@ from msgspec.structs import replace
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import verdict
 from plainfilm.evidence.audit.findings import ProbeFinding
-from plainfilm.results.audit import LeftOut, Probe
+from plainfilm.results.audit import LeftOut, Probe, Reason
 from plainfilm.results.estimate import Estimate
 
 YOURS = Estimate(0.99, 0.97, 1.0)
 
 
-def _probe(name, surely, *, sees="no lungs", cue="", value=None):
+def _probe(name, surely, *, sees="no lungs", cue="", value=None, title=None):
     value = min(surely + 0.05, 1) if value is None else value
-    result = Probe(title=name, sees=sees, auroc=Estimate(value, surely, 1), n=100)
+    result = Probe(title=title or name, sees=sees, auroc=Estimate(value, surely, 1), n=100)
     return ProbeFinding(name=name, result=result, surely=surely, cue=cue)
 
 
@@ -80,3 +80,151 @@ def test_a_source_left_out_speaks_only_where_the_intervals_part():
 def test_a_leak_speaks():
     assert _said(leak=Leakage(groups=1, images=3))[0] == "shortcut possible"
     assert _said(leak=Leakage(groups=9, images=300))[0] == "not to be believed"
+
+
+# Limits, from both sides
+
+
+def _verdict(probe, yours):
+    return verdict.decide(verdict.reasons([probe], yours, (), None, 1000))
+
+
+@pytest.mark.parametrize(
+    ("surely", "yours_low", "expected"),
+    [
+        (0.6, 0.5, "shortcut possible"),
+        (0.5999, 0.5, "no shortcut found"),
+        (0.75, 0.5, "not to be believed"),
+        (0.7499, 0.5, "shortcut possible"),
+        (0.9, 1.0, "not to be believed"),  # 0.8 of the distance from chance
+        (0.8999, 1.0, "shortcut possible"),
+    ],
+)
+def test_a_blind_probe_speaks_from_06_and_is_decisive_from_075_and_from_08_of_the_models_distance(
+    surely, yours_low, expected
+):
+    assert _verdict(_probe("lungs_hidden", surely), Estimate(1.0, yours_low, 1.0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [
+        (0.97, "no shortcut found"),
+        (0.9699, "shortcut possible"),
+        (0.75, "shortcut possible"),
+        (0.7499, "not to be believed"),
+    ],
+)
+def test_a_source_left_out_speaks_below_the_models_low_end_and_is_decisive_below_half_its_distance(high, expected):
+    one = LeftOut(sources=("B",), recombined=False, auroc=Estimate(0.6, 0.5, high), n=90)
+    found = verdict.reasons([], Estimate(1.0, 0.97, 1.0), [one], None, 1000)
+    assert verdict.decide(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"), [(0, None), (1, "shortcut possible"), (10, "shortcut possible"), (11, "not to be believed")]
+)
+def test_a_leak_is_decisive_above_one_image_in_a_hundred(images, expected):
+    _, found = _said(leak=Leakage(groups=1, images=images))
+    assert [reason.verdict for reason in found] == ([expected] if expected else [])
+
+
+# Names
+
+
+def _read(cue, value=0.95):
+    return _probe(f"reads {cue}", value, sees="no image", cue=cue, value=value)
+
+
+CUES = ("source", "aspect ratio", "resolution", "JPEG quality", "file format", "bit depth or colour", "device", "patient",
+        "brightness", "noise texture", "border")  # fmt: skip
+
+
+def test_cues_are_named_from_the_particular_to_the_general_and_those_of_the_frame_only_alone():
+    assert verdict.cues([_read(cue) for cue in reversed(CUES)]) == CUES[:-1]
+    for cue in CUES:
+        assert verdict.cues([_read(cue)]) == (cue,)
+    corners = _probe("corners", 0.95, value=0.95)
+    assert verdict.cues([corners, _read("border")]) == ("border",)
+    assert verdict.cues([corners, _read("border", 0.6)]) == ("corner tag",)
+    assert verdict.cues([corners, _read("device")]) == ("device",)
+
+
+@pytest.mark.parametrize(("value", "named"), [(0.9501, ("patient",)), (0.9499, ())])
+def test_a_cue_tells_as_much_as_the_best_blind_probe_from_nine_tenths_of_its_distance(value, named):
+    assert verdict.cues([_probe("lungs_hidden", 0.9, value=1.0), _read("patient", value)]) == named
+
+
+def test_what_sees_lungs_or_is_not_sure_names_no_cue():
+    assert verdict.cues([_probe("x", 0.95, sees="coarse", cue="brightness")]) == ()
+    assert verdict.cues([_probe("x", 0.59, cue="brightness", value=0.99)]) == ()
+    assert verdict.cues([_probe("x", 0.6, cue="brightness", value=0.99)]) == ("brightness",)
+
+
+# What is said
+
+
+def test_each_kind_of_reason_says_all_of_itself():
+    probes = [
+        _probe("lungs_hidden", 0.95, value=0.97, title="Lungs blacked out"),
+        _probe("frame", 0.9, value=0.93, cue="border", title="Frame"),
+        _probe("patient", 0.7, value=0.72, sees="no image", title="Patient"),
+        _probe("file", 0.65, value=0.67, sees="no image", title="File format"),
+    ]
+    left_out = LeftOut(sources=("B", "C"), recombined=False, auroc=Estimate(0.6, 0.5, 0.7), n=90)
+    blind, left, shortcut, leak = verdict.reasons(
+        probes, YOURS, [left_out], Leakage(groups=1200, images=3400), 1_000_000
+    )
+    assert blind == Reason(
+        rule="no-lungs: Lungs blacked out",
+        verdict="not to be believed",
+        sentence="A classifier that never sees the lungs (lungs blacked out) reaches AUC 0.97; yours reaches 0.99. "
+        "What you measured is mostly not disease.",
+        advice="Add images of each class from the same hospitals and devices, or train on lung crops, and audit again.",
+        also="Others of the kind: frame 0.93.",
+        cue="border",
+    )
+    assert left == Reason(
+        rule="leave-one-source-out",
+        verdict="not to be believed",
+        sentence="Trained without B and C, it reaches AUC 0.60 there (at most 0.70); with every source 0.99. It does not travel.",
+        also=None,
+        advice="Add more sources that have every class, and believe the number on a source left out.",
+        cue=None,
+    )
+    assert shortcut == Reason(
+        rule="no-image: Patient",
+        verdict="shortcut possible",
+        sentence="A classifier that sees no image at all (patient) reaches AUC 0.72; yours reaches 0.99. "
+        "Part of what you measured may not be disease.",
+        advice="Add patients of each class of the same age, sex and view.",
+        also="Others of the kind: file format 0.67.",
+        cue=None,
+    )
+    assert leak == Reason(
+        rule="leak",
+        verdict="shortcut possible",
+        sentence="3,400 images of 1,200 patients or duplicates stand in more than one part of the given split. Part of the number is memory.",
+        also=None,
+        advice="Ingest again with --resplit.",
+        cue="leak",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "advice"),
+    [
+        ("source", "Source", "Add images of each class from every source: at least two sources that have both."),
+        ("file", "File format", "Add images of each class with the same file format, or convert all from the same kind of original, and audit again."),
+    ],
+)  # fmt: skip
+def test_the_advice_fits_what_was_read(name, title, advice):
+    (reason,) = _said(_probe(name, 0.95, sees="no image", title=title))[1]
+    assert reason.advice == advice
+
+
+def test_nothing_examined_is_a_possible_shortcut():
+    found = verdict.unexamined("Too few.")
+    assert (found.rule, found.verdict) == ("nothing-examined", "shortcut possible")
+    assert found.sentence == "Nothing could be examined, so a shortcut is possible. Too few."
+    assert found.advice == "Add images until each class has enough patients or unrelated images."

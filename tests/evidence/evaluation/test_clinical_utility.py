@@ -1,7 +1,6 @@
 """What an answer means at another prevalence, and whether acting on it does good."""
 
-import json
-
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +8,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, PREVALENCES, THRESHOLDS, measure
+from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, PREVALENCES, THRESHOLDS, measure, where_better
 from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.results import documents
+from plainfilm.results.metrics import Utility
 
 
 def sample(n=200, *, seed=0, gap=2.0, prevalence=0.4, rows_a_group=1):
@@ -32,6 +33,15 @@ def whole(hits, ill, cleared, well):
     return labels, np.concatenate([np.arange(ill) < hits, np.arange(well) >= cleared]).astype(float)
 
 
+def ends(points):
+    """Values and limits of a line, three arrays float (m)."""
+    return np.array([(point.value, point.low, point.high) for point in points]).T
+
+
+def decision_curve(*args, **kwargs):
+    return utility(*args, **kwargs).result.decision_curve
+
+
 def at(found, prevalence):
     return next(example for example in found.examples if example.prevalence == prevalence)
 
@@ -40,9 +50,9 @@ def at(found, prevalence):
 def test_predictive_values_follow_bayes(hits, cleared, seed):
     found = utility(*whole(hits, 50, cleared, 50))
     p, se, sp = PREVALENCES, hits / 50, cleared / 50
-    assert found.ppv.value == pytest.approx(p * se / (p * se + (1 - p) * (1 - sp)))
+    assert ends(found.result.ppv)[0] == pytest.approx(p * se / (p * se + (1 - p) * (1 - sp)))
     npv = (1 - p) * sp / ((1 - p) * sp + p * (1 - se)) if sp or se < 1 else np.full(len(p), np.nan)
-    assert found.npv.value == pytest.approx(npv, nan_ok=True)
+    assert ends(found.result.npv)[0] == pytest.approx(npv, nan_ok=True)
 
 
 def test_at_the_prevalence_of_the_test_part_they_are_the_metrics_of_the_report():
@@ -97,7 +107,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(gap, rows_a_group, monkey
     for seed in range(trials):
         found = utility(*sample(160, seed=seed, gap=gap, rows_a_group=rows_a_group)[:2],
                         group=np.arange(160) // rows_a_group)  # fmt: skip
-        low, high = found.decision_curve.model.low, found.decision_curve.model.high
+        _, low, high = ends(found.result.decision_curve.model)
         held += [at(found, 0.01).ppv.low <= ppv <= at(found, 0.01).ppv.high, *((low <= benefit) & (benefit <= high))]
     assert (held / trials >= 0.9).all(), held / trials
     assert (held[:2] / trials <= 0.995).all(), "not so wide that it says nothing"
@@ -113,45 +123,44 @@ def test_net_benefit_is_that_of_vickers_and_elkin(seed):
     chance = chance.round(2)  # some stand on a threshold: they are called
     if labels.min() == labels.max():
         return
-    curve = utility(labels, chance, group=group).decision_curve
+    curve = decision_curve(labels, chance, group=group)
     for place in range(0, 99, 7):
         cut = THRESHOLDS[place]
         called = chance >= cut
         net = (called & (labels == 1)).sum() / 80 - (called & (labels == 0)).sum() / 80 * cut / (1 - cut)
-        assert curve.model.value[place] == pytest.approx(net)
-        assert curve.treat_all.value[place] == pytest.approx(labels.mean() - (1 - labels.mean()) * cut / (1 - cut))
-    for band in (curve.model, curve.treat_all):
-        assert (band.low <= band.value + 1e-12).all()
-        assert (band.value <= band.high + 1e-12).all()
+        assert curve.model[place].value == pytest.approx(net)
+        assert curve.treat_all[place].value == pytest.approx(labels.mean() - (1 - labels.mean()) * cut / (1 - cut))
+    for point in (*curve.model, *curve.treat_all):
+        assert point.low - 1e-12 <= point.value <= point.high + 1e-12
 
 
 def test_a_perfect_model_gains_the_prevalence_everywhere_and_beats_both():
-    curve = utility(*whole(150, 150, 150, 150)).decision_curve
-    assert curve.model.value == pytest.approx(np.full(99, 0.5))
+    curve = decision_curve(*whole(150, 150, 150, 150))
+    assert ends(curve.model)[0] == pytest.approx(np.full(99, 0.5))
     ((first, last),) = curve.better
     assert first < 0.1
     assert last > 0.9
-    assert "does better than treating everyone and treating no one at thresholds from" in curve.sentence
+    assert "does better than treating everyone and treating no one at thresholds from" in where_better(curve)
 
 
 def test_a_coin_is_of_no_use():
     random = np.random.default_rng(3)
-    curve = utility(random.integers(0, 2, 300), random.random(300)).decision_curve
-    assert curve.better == []
-    assert curve.sentence.startswith("At no threshold")
+    curve = decision_curve(random.integers(0, 2, 300), random.random(300))
+    assert curve.better == ()
+    assert where_better(curve).startswith("At no threshold")
 
 
 def test_a_model_that_calls_everyone_is_treating_all():
     labels, _, _ = sample(60)
-    curve = utility(labels, np.ones(60)).decision_curve
-    assert curve.model.value == pytest.approx(curve.treat_all.value)
-    assert curve.better == []
+    curve = decision_curve(labels, np.ones(60))
+    assert ends(curve.model)[0] == pytest.approx(ends(curve.treat_all)[0])
+    assert curve.better == ()
 
 
 def test_a_threshold_without_false_alarms_does_not_look_certain():
     """A false alarm at threshold 0.9 costs nine hits: where none of forty well was called, that is still possible."""
-    curve = utility(*whole(40, 40, 40, 40)).decision_curve
-    assert curve.model.low[89] < curve.model.value[89] - 0.3
+    point = decision_curve(*whole(40, 40, 40, 40)).model[89]
+    assert point.low < point.value - 0.3
 
 
 # Bad input and extremes
@@ -159,18 +168,16 @@ def test_a_threshold_without_false_alarms_does_not_look_certain():
 
 def test_a_class_that_is_missing_leaves_half_unknown():
     for labels in (np.zeros(5, int), np.ones(5, int)):
-        found = utility(labels, np.linspace(0, 1, 5))
+        found = utility(labels, np.linspace(0, 1, 5)).result
         assert found.decision_curve is None
-        assert np.isnan(found.ppv.value).all()
-        assert np.isnan(found.npv.value).all()
-        assert found.as_dict()["ppv"][0] == {"value": None, "low": None, "high": None}
-        json.dumps(found.as_dict(), allow_nan=False)
+        assert not any(point.is_known for point in (*found.ppv, *found.npv))
+        assert documents.plain(found)["ppv"][0] == {"value": None, "low": None, "high": None}
 
 
 def test_nobody_called_has_no_ppv():
-    found = utility(*whole(0, 20, 20, 20))
-    assert np.isnan(found.ppv.value).all()
-    assert np.isfinite(found.npv.value).all()
+    found = utility(*whole(0, 20, 20, 20)).result
+    assert not any(point.is_known for point in found.ppv)
+    assert all(point.is_known for point in found.npv)
 
 
 @settings(max_examples=40)
@@ -178,11 +185,10 @@ def test_nobody_called_has_no_ppv():
 def test_any_few_rows_give_honest_numbers_and_valid_json(n, seed, rows_a_group):
     random = np.random.default_rng(seed)
     found = utility(random.integers(0, 2, n), random.choice([0.0, 0.3, 1.0], n), group=np.arange(n) // rows_a_group)
-    text = json.dumps(found.as_dict(), allow_nan=False)
-    assert json.loads(text)["prevalence"] == pytest.approx(PREVALENCES.tolist())
-    for band in (found.ppv, found.npv):
-        known = np.isfinite(band.value)
-        assert ((band.low >= 0) & (band.low <= band.value + 1e-12) & (band.value <= band.high + 1e-12) & (band.high <= 1))[known].all()  # fmt: skip
+    again = msgspec.json.decode(documents.encode(found.result), type=Utility)
+    assert again.prevalence == pytest.approx(PREVALENCES.tolist())
+    for point in (*again.ppv, *again.npv):
+        assert not point.is_known or 0 <= point.low <= point.value + 1e-12 <= point.high + 2e-12 <= 1 + 2e-12
 
 
 @pytest.mark.parametrize(
@@ -200,7 +206,7 @@ def test_what_does_not_fit_is_refused(labels, chance, threshold, words):
 
 
 def test_metrics_json_holds_both_lines_and_the_decision_curve():
-    made = utility(*sample()[:2]).as_dict()
+    made = documents.plain(utility(*sample()[:2]).result)
     assert set(made) == {"prevalence", "ppv", "npv", "decision_curve"}
     assert len(made["ppv"]) == len(made["npv"]) == len(made["prevalence"])
     assert made["prevalence"][0] == pytest.approx(0.001)

@@ -1,22 +1,27 @@
 """What a user reads of parts of the test part."""
 
-import json
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plainfilm.evidence.evaluation.subgroup_attributes import NAMES
 from plainfilm.evidence.evaluation.subgroups import (
     FEWEST_GROUPS,
     FEWEST_OF_CLASS,
     METRICS,
     MOST_SUBGROUPS,
     NOT_KNOWN,
+    comparing,
     measure,
+    tells_class,
 )
 from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.results import documents
+from plainfilm.results.metrics import Subgroups
 
 CLASSES = ("COVID", "NORMAL")
 
@@ -34,8 +39,10 @@ def measured(known, labels, chances, *, group=None, threshold=0.5, positive="COV
     return measure(known, labels, chances, classes=classes, positive=positive, threshold=threshold, group=group)
 
 
-def parts(found, kind=0):
-    return {part.name: part for part in found.kinds[kind].subgroups}
+def parts(found):
+    """Subgroups of the only kind that is recorded."""
+    [found] = filter(None, found.result.kinds.values())
+    return found
 
 
 @settings(max_examples=25)
@@ -51,7 +58,7 @@ def test_a_subgroup_has_the_metrics_of_its_rows(seed, threshold, positive, k):
         whole = evaluate(labels[rows], chances[rows], classes=classes, positive=positive, threshold=threshold, group=group[rows])  # fmt: skip
         assert dict(part.estimates) == {metric: whole.estimates[metric] for metric in METRICS}
         assert (part.n, part.groups) == (whole.n, whole.groups)
-        assert list(part.by_class.values()) == np.bincount(labels[rows], minlength=k).tolist()
+        assert list(part.classes.values()) == np.bincount(labels[rows], minlength=k).tolist()
 
 
 def test_too_few_groups_say_nothing_of_accuracy():
@@ -65,45 +72,46 @@ def test_too_few_groups_say_nothing_of_accuracy():
 def test_too_few_of_a_class_say_nothing_of_what_rests_on_it():
     _, chances = answers(60)
     few = (np.arange(60) >= FEWEST_OF_CLASS - 1).astype(int)
-    assert measured({}, few, chances).whole.too_small == ["sensitivity", "auroc"]
-    assert measured({}, 1 - few, chances).whole.too_small == ["specificity", "auroc"]
+    assert measured({}, few, chances).whole.too_small == ("sensitivity", "auroc")
+    assert measured({}, 1 - few, chances).whole.too_small == ("specificity", "auroc")
     enough = (np.arange(60) >= FEWEST_OF_CLASS).astype(int)
-    assert measured({}, enough, chances).whole.too_small == []
+    assert measured({}, enough, chances).whole.too_small == ()
     in_pairs = measured({}, enough, chances, group=np.arange(60) // 2).whole
-    assert in_pairs.too_small == ["sensitivity", "auroc"], "patients count, not images"
+    assert in_pairs.too_small == ("sensitivity", "auroc"), "patients count, not images"
 
 
 def test_with_more_classes_all_of_them_must_be_large_enough():
     labels, chances = answers(60, k=3)
-    assert measured({}, labels, chances, positive=None, classes=("A", "B", "C")).whole.too_small == []
+    assert measured({}, labels, chances, positive=None, classes=("A", "B", "C")).whole.too_small == ()
     few = np.where(np.arange(60) < 52, labels % 2, 2)
     found = measured({}, few, chances, positive=None, classes=("A", "B", "C")).whole
-    assert found.too_small == ["sensitivity", "specificity", "auroc"]
+    assert found.too_small == ("sensitivity", "specificity", "auroc")
 
 
 def test_what_is_not_known_is_a_row_of_its_own_at_the_end_and_is_not_compared():
     labels, chances = answers(120)
     found = measured({"sex": np.array(["", "M", "F"])[np.arange(120) % 3]}, labels, chances)
-    assert [part.name for part in found.kinds[0].subgroups] == ["F", "M", NOT_KNOWN]
-    last = found.kinds[0].subgroups[-1]
-    assert (last.known, last.n) == (False, 40)
-    assert not np.isnan(last.estimates["accuracy"].value)
-    assert found.comparisons == 3  # F and M, in three metrics
+    assert list(parts(found)) == ["F", "M", NOT_KNOWN]
+    last = parts(found)[NOT_KNOWN]
+    assert last.n == 40
+    assert last.accuracy.is_known
+    assert found.result.comparisons.made == 3  # F and M, in three metrics
 
 
-def test_a_kind_that_is_not_recorded_is_named():
+def test_a_kind_that_is_not_recorded_has_no_subgroups():
     labels, chances = answers(60)
-    found = measured({"sex": ["F"] * 60, "view": None}, labels, chances)
-    assert found.not_recorded == ["view"]
-    assert found.as_dict()["view"] is None
+    found = measured({"sex": ["F"] * 60, "view": None}, labels, chances).result
+    assert (list(found.sex), found.view) == (["F"], None)
+    assert list(found.kinds) == list(NAMES)
+    assert [kind for kind, own in found.kinds.items() if own] == ["sex"]
 
 
 def test_ages_go_from_young_to_old_and_children_are_flagged():
     labels, chances = answers(100)
     ages = np.array(["65+", "18-39", "", "under 18", "40-64"])[np.arange(100) % 5]
-    made = measured({"age": ages}, labels, chances).as_dict()["age"]
+    made = measured({"age": ages}, labels, chances).result.age
     assert list(made) == ["under 18", "18-39", "40-64", "65+", NOT_KNOWN]
-    assert [part.get("child") for part in made.values()] == [True, False, False, False, None]
+    assert [part.child for part in made.values()] == [True, False, False, False, None]
 
 
 def test_sources_go_from_large_to_small():
@@ -123,28 +131,29 @@ def one_bad_part(seed=1):
 def test_intervals_that_do_not_overlap_are_said_with_the_number_of_comparisons():
     sex, labels, chances = one_bad_part()
     found = measured({"sex": sex}, labels, chances)
-    assert {each.metric for each in found.differences} == {"accuracy", "sensitivity", "specificity"}
-    assert all((each.lower[0], each.higher[0], each.pairs) == ("F", "M", 1) for each in found.differences)
-    assert found.differences[0].sentence.startswith("Accuracy differs by sex: F: ")
-    assert "M: 100.0 % (98.1 to 100.0). The intervals do not overlap." in found.differences[0].sentence
-    assert "3 comparisons were made; without any true difference chance" in found.comparing
+    apart = found.result.comparisons.apart
+    assert {each.metric for each in apart} == {"accuracy", "sensitivity", "specificity"}
+    assert all((each.lower.name, each.higher.name, each.pairs) == ("F", "M", 1) for each in apart)
+    assert apart[0].sentence.startswith("Accuracy differs by sex: F: ")
+    assert "M: 100.0 % (98.1 to 100.0). The intervals do not overlap." in apart[0].sentence
+    assert "3 comparisons were made; without any true difference chance" in comparing(found.result.comparisons)
 
 
 def test_of_several_pairs_the_furthest_is_said_and_the_others_counted():
     sex, labels, chances = one_bad_part()
     view = np.where(sex == "F", "AP", np.where(np.arange(400) % 3, "PA", "lateral"))
     found = measured({"view": view}, labels, chances)
-    accuracy = found.differences[0]
-    assert (accuracy.lower[0], accuracy.higher[0], accuracy.pairs) == ("AP", "PA", 2)
+    accuracy = found.result.comparisons.apart[0]
+    assert (accuracy.lower.name, accuracy.higher.name, accuracy.pairs) == ("AP", "PA", 2)
     assert "2 pairs are apart; these are the furthest." in accuracy.sentence
-    assert found.comparisons == 9
+    assert found.result.comparisons.made == 9
 
 
 def test_subgroups_that_do_not_differ_are_not_said_to():
     labels, chances = answers(400)
-    found = measured({"sex": np.array(["F", "M"])[np.arange(400) // 2 % 2]}, labels, chances)
-    assert found.differences == []
-    assert "3 comparisons were made; all intervals overlap" in found.comparing
+    found = measured({"sex": np.array(["F", "M"])[np.arange(400) // 2 % 2]}, labels, chances).result.comparisons
+    assert found.apart == ()
+    assert "3 comparisons were made; all intervals overlap" in comparing(found)
 
 
 def test_chance_alone_parts_few_pairs():
@@ -152,36 +161,37 @@ def test_chance_alone_parts_few_pairs():
     made = apart = 0
     for seed in range(60):
         labels, chances = answers(300, seed=seed, gap=1.5)
-        found = measured({"source": random.choice(list("abc"), 300)}, labels, chances)
-        made, apart = made + found.comparisons, apart + sum(each.pairs for each in found.differences)
+        found = measured({"source": random.choice(list("abc"), 300)}, labels, chances).result.comparisons
+        made, apart = made + found.made, apart + sum(each.pairs for each in found.apart)
     assert made == 60 * 9
     assert apart <= 0.05 * made, "as the sentence says"
 
 
 def test_nothing_to_compare_is_said():
     labels, chances = answers(12)
-    assert measured({"sex": ["F"] * 12}, labels, chances).comparing.startswith("No two subgroups")
+    found = measured({"sex": ["F"] * 12}, labels, chances)
+    assert comparing(found.result.comparisons).startswith("No two subgroups")
 
 
 def test_a_kind_that_tells_the_class_is_said_to():
     labels, chances = answers(100)
     ages = np.where(labels == 0, "65+", "under 18")
-    assert measured({"age": ages}, labels, chances).kinds[0].tells_class
+    assert tells_class(parts(measured({"age": ages}, labels, chances)))
     ages[0] = "under 18"
-    assert not measured({"age": ages}, labels, chances).kinds[0].tells_class
+    assert not tells_class(parts(measured({"age": ages}, labels, chances)))
     one_class = measured({"age": ["65+", "under 18"] * 50}, np.zeros(100, int), chances)
-    assert not one_class.kinds[0].tells_class
+    assert not tells_class(parts(one_class))
 
 
 def test_many_small_sources_are_counted_not_listed():
     labels, chances = answers(400)
     sources = np.array([f"s{row // 4:03d}" if row < 390 else "" for row in range(400)])
     found = measured({"source": sources}, labels, chances)
-    kind = found.kinds[0]
-    assert len(kind.subgroups) == MOST_SUBGROUPS
-    assert kind.subgroups[-1].name == NOT_KNOWN
-    assert sum(part.n for part in kind.subgroups) + kind.left_out[1] == 400
-    assert found.as_dict()["left_out"] == [{"kind": "source", "subgroups": 59, "n": kind.left_out[1]}]
+    assert len(parts(found)) == MOST_SUBGROUPS
+    assert list(parts(found))[-1] == NOT_KNOWN
+    [left_out] = found.result.left_out
+    assert sum(part.n for part in parts(found).values()) + left_out.n == 400
+    assert (left_out.kind, left_out.subgroups) == ("source", 59)
 
 
 @settings(max_examples=40)
@@ -192,9 +202,11 @@ def test_every_row_is_in_one_subgroup_and_json_has_no_nan(seed, n, groups):
     labels = random.permutation(labels)
     names = random.choice(["PA", "AP", "lateral", ""], n).astype(np.str_)
     found = measured({"view": names}, labels, chances, group=random.integers(0, n // groups + 1, n))
-    assert sum(part.n for part in found.kinds[0].subgroups) == n
-    json.dumps(found.as_dict(), allow_nan=False)
-    for part in (found.whole, *found.kinds[0].subgroups):
+    made = found.result.view or {}
+    assert sum(part.n for part in made.values()) == n
+    again = msgspec.json.decode(documents.encode(found.result), type=Subgroups)
+    assert documents.plain(again) == documents.plain(found.result)
+    for part in (found.whole, *made.values()):
         for metric, estimate in part.estimates.items():
             assert (metric in part.too_small) == np.isnan(estimate.value)
             assert np.isnan(estimate.value) or 0 <= estimate.low <= estimate.value <= estimate.high <= 1

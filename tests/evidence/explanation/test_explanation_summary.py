@@ -9,6 +9,7 @@ from made_networks import SIZE, films, square_finder
 from plainfilm.evidence.explanation import summary
 from plainfilm.model.lung_segmentation import LungFields
 from plainfilm.model.onnx import gradients
+from plainfilm.results import documents
 
 
 @dataclass
@@ -68,7 +69,7 @@ def test_as_many_of_each_class_are_drawn_and_the_wrong_answers_stand_beside_them
     found = look(made, finder)
     drawn = [film for film in found.films if film.drawn]
     assert [film.truth for film in drawn] == ["empty"] * 6 + ["square"] * 6
-    assert found.drawn == found.faithfulness.images == 12
+    assert found.result.images == found.result.faithfulness.images == 12
     beside = [film for film in found.films if not film.drawn]
     assert all(film.truth != film.answer for film in beside)
     assert {film.file for film in found.films if film.truth != film.answer} == {
@@ -87,7 +88,7 @@ def test_never_more_than_sixteen_films_are_looked_at_and_the_surest_wrong_ones(f
 
 def test_one_film_of_a_patient_is_drawn(finder, lungs):
     found = look(store(group=np.arange(60) // 10), finder)
-    assert found.drawn == 6
+    assert found.result.images == 6
 
 
 def test_a_film_is_shown_with_its_answer_and_what_speaks_for_it(finder, lungs):
@@ -108,35 +109,35 @@ def test_the_share_in_the_lungs_is_told_beside_chance(finder, lungs):
     left = np.tile(np.arange(SIZE) < SIZE // 2, (SIZE, 1))
     bright = made.pixels > 150
     kept = np.flatnonzero(~(bright & ~left).any(axis=(1, 2)))  # films without a square, or with one in the left half
-    found = look(made, finder, kept)
-    inside, chance = found.by_class["square"]
-    assert (inside > 0.8, chance) == (True, 0.5)
+    found = look(made, finder, kept).result
+    square, inside = found.by_class["square"], found.attribution_in_lungs
+    assert (square.attribution_in_lungs > 0.8, square.lungs_take) == (True, 0.5)
     assert found.lungs_take.value == 0.5
-    assert found.in_lungs.low < found.in_lungs.value < found.in_lungs.high
-    assert found.difference.value == pytest.approx(found.in_lungs.value - 0.5)
+    assert inside.low < inside.value < inside.high
+    assert found.difference.value == pytest.approx(inside.value - 0.5)
     assert found.sentence.endswith("more than chance would give: they take 50 % of the films.")
-    assert "about as much as chance would give" in look(made, finder).sentence
+    assert "about as much as chance would give" in look(made, finder).result.sentence
 
 
 def test_films_without_lungs_are_left_out_of_the_share_and_counted(finder, lungs):
     lungs += [0, 1, 2]
     found = look(store(), finder)
     assert [np.isnan(film.in_lungs) for film in found.films][:4] == [True, True, True, False]
-    assert found.as_dict()["without_lungs"] == 3
-    assert np.isfinite(found.in_lungs.value)
+    assert found.result.without_lungs == 3
+    assert found.result.attribution_in_lungs.is_known
 
 
 def test_where_no_lungs_are_found_nothing_is_said_of_them(finder):
-    found = look(store(), finder)  # the real finder, and these are no chests
+    found = look(store(), finder).result  # the real finder, and these are no chests
     assert "No lung fields were found" in found.sentence
-    written = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    written = documents.plain(found)
     assert written["attribution_in_lungs"]["value"] is None
     assert written["by_class"]["square"] == {"attribution_in_lungs": None, "lungs_take": None}
 
 
 def test_what_is_written_names_no_file_since_it_goes_into_the_bundle(finder, lungs):
-    written = json.dumps(look(store(wrong=[1]), finder).as_dict(), allow_nan=False)
-    assert "secret" not in written
+    written = documents.encode(look(store(wrong=[1]), finder).result)
+    assert b"secret" not in written
     assert json.loads(written)["images"] == 12
 
 
@@ -155,5 +156,5 @@ def test_an_empty_test_part_is_not_looked_at(finder):
 def test_a_single_film_is_enough_for_a_picture(finder, lungs):
     found = look(store(6), finder, np.array([2]))
     assert len(found.films) == 1
-    assert "too few or too alike" in found.faithfulness.sentence
-    json.dumps(found.as_dict(), allow_nan=False)
+    assert "too few or too alike" in found.result.faithfulness.sentence
+    json.dumps(documents.plain(found.result), allow_nan=False)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from plainfilm.evidence.statistics.intervals import bootstrap, group_codes, macro_average, mean, proportion, wilson
+from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
 
 LEVEL = 0.95
@@ -122,8 +123,8 @@ def test_the_bootstrap_draws_whole_groups():
 
 
 def test_an_undefined_estimate_is_none_in_json():
-    assert wilson([], []).as_dict() == {"value": None, "low": None, "high": None}
-    assert Estimate(0.5, 0.25, 0.75).as_dict() == {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert documents.plain(wilson([], [])) == {"value": None, "low": None, "high": None}
+    assert documents.plain(Estimate(0.5, 0.25, 0.75)) == {"value": 0.5, "low": 0.25, "high": 0.75}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hostile.base import constant, network, node
+import made_bundles
+from hostile.base import constant, network, node, picture
 from plainfilm.errors import BundleError
 from plainfilm.model import backbones, bundle, classifier, encoder, heads
 from plainfilm.model.classifier import Classifier, Decision
@@ -240,7 +241,13 @@ def test_a_users_onnx_file_can_be_kept_in_a_bundle(channels_last, version, tmp_p
     opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=64, input_size=SIDE, scaling="0..1"))
     head = classifier.export_head(heads.build_head(8, 2, HeadSettings(layers=("dense 4",)), seed=0))
     made = Classifier(classifier.join(opened.path, head), TWO)
-    bundle.write(tmp_path / "m", made, about={}, metrics={}, recipe="")
+    bundle.write(
+        tmp_path / "m",
+        made,
+        about=made_bundles.provenance(TWO.classes, opened.preprocessing),
+        metrics=made_bundles.metrics(),
+        recipe="",
+    )
     images = np.random.default_rng(0).integers(0, 256, (9, 64, 64), dtype=np.uint8)
     np.testing.assert_array_equal(bundle.load(tmp_path / "m").classifier.logits(images), made.logits(images))
 
@@ -266,10 +273,148 @@ def test_what_may_not_be_opened_is_not_written_and_the_old_file_stays(tmp_path):
     path = tmp_path / "m"
     path.write_bytes(b"old")
     with pytest.raises(BundleError, match=r"a bundle can hold.*operator TopK that is not allowed") as caught:
-        bundle.write(path, Classifier(model.SerializeToString(), TWO), about={}, metrics={}, recipe="")
+        bundle.write(
+            path,
+            Classifier(model.SerializeToString(), TWO),
+            about=made_bundles.provenance(TWO.classes),
+            metrics=made_bundles.metrics(),
+            recipe="",
+        )
     assert "\n" not in str(caught.value)
     assert [each.name for each in tmp_path.iterdir()] == ["m"]
     assert path.read_bytes() == b"old"
+
+
+# Limits, from both sides
+
+
+def checked(model):
+    return check.check(model.SerializeToString())
+
+
+def refused(model, why):
+    with pytest.raises(NetworkRefused, match=why):
+        checked(model)
+
+
+def test_the_bytes_of_an_image_are_counted_node_after_node():
+    """1024 of the image, 4096 as floats; then these, a mean of 128 and what its kernel takes beside: twice 4096."""
+    assert checked(network()).activations == 4096 + 128 + 2 * 4096
+    model = network()
+    for _ in range(3):  # each needs the one before alone, and a fourth of no use is gone at once
+        model.graph.node.append(
+            helper.make_node("Relu", [model.graph.node[-1].output[0]], [f"r{len(model.graph.node)}"])
+        )
+    assert checked(model).activations == 4096 + 128 + 2 * 4096
+    model = network()
+    kept = [picture(model, -1, 1024) for _ in range(4)]
+    node(model, "Sum", kept)
+    assert checked(model).activations == 5 * 4096 + 2 * 4096 + 128 + 4
+
+
+@pytest.mark.parametrize(("version", "allowed"), [(12, False), (13, True), (25, True), (26, False)])
+def test_operators_of_versions_13_to_25_are_known(version, allowed):
+    model = network()
+    model.opset_import[0].version = version
+    if version < 18:
+        del model.graph.node[1].input[1:]
+        model.graph.node[1].attribute.append(helper.make_attribute("axes", [1]))
+    if allowed:
+        assert checked(model).image_size == SIDE
+    else:
+        refused(model, f"operators of version {version}, IR {model.ir_version}, unknown here")
+
+
+@pytest.mark.parametrize(("version", "allowed"), [(6, False), (7, True), (14, True), (15, False)])
+def test_files_of_versions_7_to_14_are_known(version, allowed):
+    model = network()
+    model.ir_version = version
+    if allowed:
+        assert checked(model).image_size == SIDE
+    else:
+        refused(model, f"IR {version}, unknown here")
+
+
+@pytest.mark.parametrize(("side", "allowed"), [(31, False), (32, True), (2048, True), (2049, False)])
+def test_images_have_32_to_2048_px(side, allowed):
+    model = network(side=side)
+    if allowed:
+        assert (checked(model).image_size, checked(model).widths) == (side, {"features": side, "logits": 1})
+    else:
+        refused(model, f"takes images of {side} px, not 32 to 2048")
+
+
+def test_a_network_has_at_most_4000_nodes():
+    model = network()
+    while len(model.graph.node) < 4000:
+        node(model, "Identity", ["features"])
+    assert checked(model).image_size == SIDE
+    node(model, "Identity", ["features"])
+    refused(model, "mostly not weights")
+
+
+def test_a_file_has_at_most_8_MiB_beside_its_weights():
+    model = network()
+    model.doc_string = "x" * (8 << 20)
+    weights = sum(numpy_helper.to_array(each).nbytes for each in model.graph.initializer)
+    model.doc_string = model.doc_string[: (8 << 20) - (len(model.SerializeToString()) - weights - (8 << 20))]
+    assert len(model.SerializeToString()) - weights == 8 << 20
+    assert checked(model).image_size == SIDE
+    model.doc_string += "x"
+    refused(model, "mostly not weights")
+
+
+def test_an_image_may_take_56_MiB_beside_as_much_as_the_weights():
+    """A batch of images as one tensor of n copies of its 4 KiB as floats, its kernel taking as much again."""
+
+    def grown(copies, weights):
+        model = network()
+        if weights:
+            constant(model, np.zeros(weights // 4, np.float32))
+        node(model, "Concat", [picture(model, -1, 1024)] * copies, axis=1)
+        return model
+
+    held = sum(numpy_helper.to_array(each).nbytes for each in grown(1, 0).graph.initializer)
+    copies = (56 << 20) // 4096 - 2  # beside the floats themselves, features and logits
+    assert checked(grown(copies, 0)).activations <= (56 << 20) + held
+    refused(grown(copies + 2, 0), "more than its size and its images justify")
+    assert checked(grown(copies + 2, 1 << 20)).activations > 56 << 20
+
+
+def test_expressions_of_constants_may_come_to_1_MiB_beside_as_much_as_the_weights():
+    own = sum(numpy_helper.to_array(each).nbytes for each in network().graph.initializer)
+    for more, allowed in ((0, True), (1, False)):
+        model = network()
+        row = constant(model, np.ones((own + (1 << 20)) // 4 + more, np.float32))
+        node(model, "Concat", [row, row], axis=0)
+        if allowed:
+            assert checked(model).image_size == SIDE
+        else:
+            refused(model, "multiplies constants out")
+
+
+@pytest.mark.parametrize("place", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 4])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_no_weight_is_infinite_wherever_it_stands(value, place):
+    model, values = network(), np.zeros((1 << 20) + 5, np.float32)
+    constant(model, values.copy())
+    assert checked(model).image_size == SIDE
+    values[place] = value
+    constant(model, values)
+    refused(model, "NaN or infinite")
+
+
+def test_an_attribute_is_finite_too():
+    model = network()
+    node(model, "Constant", [], value=numpy_helper.from_array(reals(1, np.nan)))
+    refused(model, "NaN or infinite")
+
+
+def test_weights_from_a_kibibyte_on_become_inputs():
+    model = network()
+    small, large = constant(model, np.zeros(255, np.float32)), constant(model, np.zeros(256, np.float32))
+    assert set(checked(model).bare()[1]) == {large}
+    assert small not in checked(model).bare()[1]
 
 
 def test_an_encoder_alone_can_be_checked():
@@ -281,7 +426,13 @@ def test_an_encoder_alone_can_be_checked():
 
 
 def test_a_network_that_answers_otherwise_once_it_is_prepared_for_speed_is_refused(tmp_path, monkeypatch):
-    bundle.write(tmp_path / "m", Classifier(network().SerializeToString(), TWO), about={}, metrics={}, recipe="")
+    bundle.write(
+        tmp_path / "m",
+        Classifier(network().SerializeToString(), TWO),
+        about=made_bundles.provenance(TWO.classes),
+        metrics=made_bundles.metrics(),
+        recipe="",
+    )
     opened = bundle.load(tmp_path / "m").classifier
 
     class Other:

@@ -16,7 +16,7 @@ BLUE, ORANGE = (11, 92, 173), (194, 65, 12)
 def utility(hits=45, ill=50, cleared=40, well=50):
     labels = np.repeat([1, 0], [ill, well])
     chance = np.concatenate([np.arange(ill) < hits, np.arange(well) >= cleared]).astype(float)
-    return measure(labels, chance, positive="COVID", threshold=0.5)
+    return measure(labels, chance, positive="COVID", threshold=0.5).result
 
 
 def line(drawing, colour, columns):

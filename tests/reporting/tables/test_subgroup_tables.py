@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from plainfilm.evidence.evaluation.subgroup_attributes import NAMES
 from plainfilm.evidence.evaluation.subgroups import MOST_SUBGROUPS, measure
 from plainfilm.reporting.tables.metrics import BAR_PX
 from plainfilm.reporting.tables.subgroups import show
@@ -22,7 +23,7 @@ def test_a_block_a_kind_that_is_recorded_and_a_row_a_subgroup():
     shown = show(subgroups({"sex": ["F", "M"] * 100, "view": None, "age": ["18-39", "under 18"] * 100}))
     assert [(block.kind, block.title) for block in shown.blocks] == [("sex", "Sex"), ("age", "Age, years")]
     assert [(row.name, row.child) for row in shown.blocks[1].rows] == [("under 18", True), ("18–39", False)]
-    assert shown.not_recorded == ["view"]
+    assert shown.not_recorded == ["view", "source", "manufacturer"]
     assert shown.whole.n == 200
     assert shown.whole.classes == [("COVID", 100), ("NORMAL", 100)]
 
@@ -44,7 +45,7 @@ def test_one_uncertain_subgroup_does_not_squeeze_the_scale():
     known = {"source": np.where(rows < 20, "small", "large"), "sex": sex, "view": view, "manufacturer": maker}
     shown = show(subgroups(known, n=800))
     least = float(shown.least.split("\N{NARROW NO-BREAK SPACE}")[0])
-    small = shown.blocks[0].rows[-1]
+    small = next(block for block in shown.blocks if block.kind == "source").rows[-1]
     assert least > 60 > float(small.cells[1].cell.interval.split("–")[0])
     assert small.cells[1].cell.low == 5.0, "its bar begins at the edge"
     assert [name for _, name in shown.columns[-1][1]] == [f"{least / 100:g}", "1"], "AUROC has no %"
@@ -84,5 +85,5 @@ def test_subgroups_left_out_are_counted():
 
 
 def test_nothing_to_say_is_laid_out_too():
-    shown = show(subgroups({"sex": None}, n=0, labels=np.zeros(0, int)))
-    assert (shown.whole.n, shown.blocks, shown.not_recorded) == (0, [], ["sex"])
+    shown = show(subgroups({}, n=0, labels=np.zeros(0, int)))
+    assert (shown.whole.n, shown.blocks, shown.not_recorded) == (0, [], list(NAMES))

@@ -3,7 +3,9 @@
 import contextlib
 import os
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,7 @@ from plainfilm.errors import PlainfilmError
 from plainfilm.serve.dicom import journal, spool
 from plainfilm.serve.dicom.journal import Journal
 from plainfilm.serve.dicom.spool import Spool, SpoolFullError, SpoolLimits
+from waiting import WAIT_S
 
 UIDS = ("1.2.3", "1.2.4", "1.2.5")
 ANSWERS = {"1-report": b"report", "2-capture": b"capture"}
@@ -80,6 +83,135 @@ def test_bounds_on_instances_and_bytes_count_what_failed_too(opened, tmp_path):
     for file in (tmp_path / "spool" / "failed").iterdir():
         file.unlink()  # as somebody does who has looked at it
     assert own.store("1.2.5", [bytes(10)])
+
+
+def test_what_just_fits_is_taken(opened, monkeypatch):
+    left = SimpleNamespace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: left)
+    own = opened(limits=SpoolLimits(instances=3, held_bytes=100, free_bytes=900))
+    assert own.store("1.2.3", [bytes(60), bytes(40)])
+    own.answer(own.next(0)[0], {"1-report": bytes(50)}, to="PACS")
+    assert own.store("1.2.4", [bytes(50)])
+    with pytest.raises(SpoolFullError):
+        own.store("1.2.5", [bytes(1)])
+    assert own.store("1.2.5", [])
+    with pytest.raises(SpoolFullError):
+        own.store("1.2.6", [])
+    left.free = 899
+    with pytest.raises(SpoolFullError, match="and 899 bytes free"):
+        own.store("1.2.7", [bytes(1)])
+
+
+def test_no_room_is_told_to_the_byte_of_the_disk(opened, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    own = opened(limits=SpoolLimits(free_bytes=900))
+    with pytest.raises(SpoolFullError):
+        own.store("1.2.3", [bytes(101)])
+    assert own.store("1.2.3", [bytes(100)])
+
+
+def test_what_was_done_is_passed_over_and_the_rest_goes_on(opened, tmp_path):
+    """As if the node had been killed before it had erased the first of each."""
+    own, folder = opened(), tmp_path / "spool"
+    for uid in UIDS:
+        own.store(uid, [uid.encode()])
+    first, second, third = map(own.key, UIDS)
+    own.answer(first, ANSWERS, to="PACS")
+    own.answer(second, ANSWERS, to="PACS")
+    for name in ANSWERS:
+        (folder / "outbox" / first / f"{name}.dcm").unlink()
+    (folder / "received" / f"{second}.dcm").write_bytes(b"judged already")
+    for number, path in enumerate(
+        [
+            folder / "outbox" / first,
+            folder / "outbox" / second,
+            *(folder / "received" / f"{key}.dcm" for key in (second, third)),
+        ]
+    ):
+        os.utime(path, (number, number))
+    own.close()
+    again = opened()
+    assert [parcel.key for parcel in again.parcels("PACS", at_most=9, timeout_s=0)] == [second]
+    assert again.next(0) == (third, folder / "received" / f"{third}.dcm")
+    assert again.counts() == {"received": 0, "waiting": 1, "undelivered": 1, "failed": 0}
+    assert files_below(folder) == sorted(
+        [
+            "journal",
+            "lock",
+            f"received/{third}.dcm",
+            f"outbox/{second}/to",
+            *(f"outbox/{second}/{name}.dcm" for name in ANSWERS),
+        ]
+    )
+
+
+def test_a_failure_noted_before_a_kill_is_noted_again(opened, tmp_path):
+    own = opened()
+    own.store("1.2.3", [b"x"])
+    (tmp_path / "spool" / "failed" / f"{own.key('1.2.3')}-instance.txt").write_text(
+        "a longer reason that was half written"
+    )
+    own.give_up(own.next(0)[0], "no study")
+    assert (tmp_path / "spool" / "failed" / f"{own.key('1.2.3')}-instance.txt").read_text() == "no study\n"
+    assert own.counts() == {"received": 1, "waiting": 0, "undelivered": 0, "failed": 1}
+
+
+def test_an_answer_refused_for_good_is_kept_and_the_other_still_goes(opened, tmp_path):
+    own = opened()
+    own.store("1.2.3", [b"x"])
+    key, _ = own.next(0)
+    own.answer(key, ANSWERS, to="PACS")
+    (parcel,) = own.parcels("PACS", at_most=9, timeout_s=0)
+    own.refused(key, parcel.files[0], "status C123")
+    assert own.counts() == {"received": 1, "waiting": 0, "undelivered": 1, "failed": 1}
+    (parcel,) = own.parcels("PACS", at_most=9, timeout_s=0)
+    assert [file.stem for file in parcel.files] == ["2-capture"]
+    own.refused(key, parcel.files[0], "status C124")
+    assert own.counts() == {"received": 1, "waiting": 0, "undelivered": 0, "failed": 2}
+    assert (tmp_path / "spool" / "failed" / f"{key}-1-report.txt").read_text() == "status C123\n"
+    assert (tmp_path / "spool" / "failed" / f"{key}-1-report.dcm").read_bytes() == b"report"
+    assert not own.store("1.2.3", [b"x"])
+
+
+def test_parcels_are_for_one_peer_the_oldest_first_and_no_more_than_asked_for(opened):
+    own = opened()
+    for uid, to in zip(UIDS, ("A", "B", "A"), strict=True):
+        own.store(uid, [b"x"])
+        own.answer(own.next(0)[0], ANSWERS, to=to)
+    first, second, third = map(own.key, UIDS)
+    asked = [("A", 9), ("A", 1), ("B", 9), ("C", 9)]
+    found = [[each.key for each in own.parcels(to, at_most=most, timeout_s=0)] for to, most in asked]
+    assert found == [[first, third], [first], [second], []]
+    assert own.addressees() == {"A", "B"}
+
+
+def test_who_waits_is_woken(opened):
+    own, found = opened(), []
+    waiting = [
+        threading.Thread(target=lambda: found.append(own.next(WAIT_S))),
+        threading.Thread(target=lambda: found.append(own.parcels("PACS", at_most=9, timeout_s=WAIT_S))),
+    ]
+    for each in waiting:
+        each.start()
+    own.wake()
+    for each in waiting:
+        each.join()
+    assert sorted(map(bool, found)) == [False, False]
+    assert own.next(WAIT_S) is None
+
+
+def test_who_waits_gets_what_comes(opened):
+    own, found = opened(), []
+    waiting = threading.Thread(target=lambda: found.append(own.next(WAIT_S)))
+    waiting.start()
+    own.store("1.2.3", [b"x"])
+    waiting.join()
+    assert found[0][0] == own.key("1.2.3")
+    waiting = threading.Thread(target=lambda: found.append(own.parcels("PACS", at_most=9, timeout_s=WAIT_S)))
+    waiting.start()
+    own.answer(own.key("1.2.3"), ANSWERS, to="PACS")
+    waiting.join()
+    assert [each.key for each in found[1]] == [own.key("1.2.3")]
 
 
 def test_a_failure_keeps_its_reason_and_is_not_judged_again(opened, tmp_path):

@@ -4,9 +4,8 @@ PPV and NPV over prevalence from sensitivity and specificity; net benefit over t
 where sensitivity and specificity do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,29 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from plainfilm.evidence.statistics.differences import difference, ratio, rest
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, check_level, group_codes, proportion
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import DecisionCurve, Utility
 
 PREVALENCES = np.geomspace(0.001, 0.5, 41)
 EXAMPLES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5)
 THRESHOLDS = np.arange(1, 100) / 100
 PEOPLE = 10_000  # of whom the examples speak
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Band:
-    """A line with its interval: three arrays float (m), NaN where it is not defined."""
-
-    value: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-    def estimates(self) -> list[Estimate]:
-        """Give an estimate a point."""
-        points = zip(self.value.tolist(), self.low.tolist(), self.high.tolist(), strict=True)
-        return [Estimate(*point) for point in points]
-
-    def as_list(self) -> list[dict[str, float | None]]:
-        """Give a dictionary a point for JSON."""
-        return [estimate.as_dict() for estimate in self.estimates()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,64 +33,17 @@ class Example:
     false_alarms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DecisionCurve:
-    """Net benefit over the threshold probability (m), at the `prevalence` of the test part; treating none has 0.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UtilityFindings:
+    """What answers mean at other prevalences, and the decision curve, None where a class is missing from the test part.
 
-    `better` are the ranges of threshold where the model beats both treating all and treating none, by the lower ends of
-    the intervals of both differences.
-    """
-
-    threshold: FloatArray
-    model: Band
-    treat_all: Band
-    prevalence: float
-    better: Sequence[tuple[float, float]]
-
-    @property
-    def sentence(self) -> str:
-        """Say where the model is of use."""
-        if not self.better:
-            return "At no threshold is the model shown to do better than both treating everyone and treating no one."
-        ranges = " and ".join(_range(low, high) for low, high in self.better)
-        return f"The model does better than treating everyone and treating no one at thresholds {ranges}."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Utility:
-    """What answers mean at other prevalences, and the decision curve; None where a class is missing from the test part.
-
-    `ppv` and `npv` go with `prevalence` float (p), 0.1 to 50 %; `threshold` is the one that the answers were called at, the
-    median where folds have their own.
+    `threshold` is the one that the answers were called at, the median where folds have their own.
     """
 
     positive: str
     threshold: float
-    sensitivity: Estimate
-    specificity: Estimate
-    prevalence: FloatArray
-    ppv: Band
-    npv: Band
     examples: Sequence[Example]
-    decision_curve: DecisionCurve | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds under "utility"."""
-        curve = self.decision_curve
-        return {
-            "prevalence": self.prevalence.tolist(),
-            "ppv": self.ppv.as_list(),
-            "npv": self.npv.as_list(),
-            "decision_curve": curve
-            and {
-                "prevalence": curve.prevalence,
-                "threshold": curve.threshold.tolist(),
-                "model": curve.model.as_list(),
-                "treat_all": curve.treat_all.as_list(),
-                "treat_none": 0.0,
-                "better": [list(each) for each in curve.better],
-            },
-        }
+    result: Utility
 
 
 def measure(
@@ -119,7 +54,7 @@ def measure(
     threshold: float | FloatArray,
     group: ArrayLike | None = None,
     level: float = 0.95,
-) -> Utility:
+) -> UtilityFindings:
     """Carry sensitivity and specificity to other prevalences, and weigh the answers as Vickers and Elkin do.
 
     Parameters
@@ -160,17 +95,25 @@ def measure(
     specificity = proportion(~ill & ~called, ~ill, codes, level)
     found, cleared = ratio(sensitivity, rest(specificity)), ratio(rest(sensitivity), specificity)
     both = bool(ill.any() and not ill.all())
-    return Utility(
+    return UtilityFindings(
         positive=positive,
         threshold=float(np.median(threshold)),
-        sensitivity=sensitivity.estimate,
-        specificity=specificity.estimate,
-        prevalence=PREVALENCES,
-        ppv=_ppv(found, PREVALENCES),
-        npv=_npv(cleared, PREVALENCES),
         examples=_examples(found, cleared, sensitivity.estimate.value, specificity.estimate.value),
-        decision_curve=_decision_curve(ill, score, codes, level) if both else None,
+        result=Utility(
+            prevalence=tuple(PREVALENCES.tolist()),
+            ppv=_ppv(found, PREVALENCES),
+            npv=_npv(cleared, PREVALENCES),
+            decision_curve=_decision_curve(ill, score, codes, level) if both else None,
+        ),
     )
+
+
+def where_better(curve: DecisionCurve) -> str:
+    """Say where the model is of use."""
+    if not curve.better:
+        return "At no threshold is the model shown to do better than both treating everyone and treating no one."
+    ranges = " and ".join(_range(low, high) for low, high in curve.better)
+    return f"The model does better than treating everyone and treating no one at thresholds {ranges}."
 
 
 def _checked(
@@ -191,16 +134,19 @@ def _checked(
 # Predictive values
 
 
-def _ppv(likelihood: Estimate, prevalence: FloatArray) -> Band:
+def _ppv(likelihood: Estimate, prevalence: FloatArray) -> tuple[Estimate, ...]:
     """Share of the ill among those called ill, from the positive likelihood ratio."""
-    value, low, high = (_share(each, prevalence) for each in (likelihood.value, likelihood.low, likelihood.high))
-    return Band(value, low, high)
+    return _line(_share(each, prevalence) for each in (likelihood.value, likelihood.low, likelihood.high))
 
 
-def _npv(likelihood: Estimate, prevalence: FloatArray) -> Band:
+def _npv(likelihood: Estimate, prevalence: FloatArray) -> tuple[Estimate, ...]:
     """Share of the well among those called well, from the negative likelihood ratio."""
-    value, low, high = (1 - _share(each, prevalence) for each in (likelihood.value, likelihood.high, likelihood.low))
-    return Band(value, low, high)
+    return _line(1 - _share(each, prevalence) for each in (likelihood.value, likelihood.high, likelihood.low))
+
+
+def _line(ends: Iterable[FloatArray]) -> tuple[Estimate, ...]:
+    """Give an estimate a point from values and both limits, each float (m)."""
+    return tuple(Estimate(*point) for point in zip(*(end.tolist() for end in ends), strict=True))
 
 
 def _share(likelihood: float, prevalence: FloatArray) -> FloatArray:
@@ -221,9 +167,7 @@ def _examples(found: Estimate, cleared: Estimate, sensitivity: float, specificit
             missed=PEOPLE * share * (1 - sensitivity),
             false_alarms=PEOPLE * (1 - share) * (1 - specificity),
         )
-        for share, ppv, npv in zip(
-            EXAMPLES, _ppv(found, shares).estimates(), _npv(cleared, shares).estimates(), strict=True
-        )
+        for share, ppv, npv in zip(EXAMPLES, _ppv(found, shares), _npv(cleared, shares), strict=True)
     ]
 
 
@@ -234,16 +178,14 @@ def _decision_curve(ill: NDArray[np.bool_], score: FloatArray, codes: IntArray, 
     every = np.ones(len(ill), dtype=bool)
     share = proportion(ill, every, codes, level).estimate
     points = [_gains(ill, score >= cut, cut / (1 - cut), codes, level) for cut in THRESHOLDS]
-    model, over_all = ([gains[at] for gains in points] for at in (0, 1))
     odds = THRESHOLDS / (1 - THRESHOLDS)
-    treat_all = [end * (1 + odds) - odds for end in (share.value, share.low, share.high)]
-    wins = [one.low > 0 and other.low > 0 for one, other in zip(model, over_all, strict=True)]
     return DecisionCurve(
-        threshold=THRESHOLDS,
-        model=_band(model),
-        treat_all=Band(*treat_all),
         prevalence=share.value,
-        better=_stretches(wins),
+        threshold=tuple(THRESHOLDS.tolist()),
+        model=tuple(model for model, _ in points),
+        treat_all=_line(end * (1 + odds) - odds for end in (share.value, share.low, share.high)),
+        treat_none=0.0,
+        better=_stretches([model.low > 0 and over_all.low > 0 for model, over_all in points]),
     )
 
 
@@ -258,15 +200,10 @@ def _gains(
     return difference(found, 1.0, alarmed, odds), difference(spared, odds, missed, 1.0)
 
 
-def _band(points: Sequence[Estimate]) -> Band:
-    value, low, high = (np.array([getattr(point, end) for point in points]) for end in ("value", "low", "high"))
-    return Band(value, low, high)
-
-
-def _stretches(wins: Sequence[bool]) -> list[tuple[float, float]]:
+def _stretches(wins: Sequence[bool]) -> tuple[tuple[float, float], ...]:
     """First and last threshold of each unbroken stretch of wins."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(wins, dtype=np.int64), [0]])))
-    return [(float(THRESHOLDS[first]), float(THRESHOLDS[end - 1])) for first, end in edges.reshape(-1, 2)]
+    return tuple((float(THRESHOLDS[first]), float(THRESHOLDS[end - 1])) for first, end in edges.reshape(-1, 2))
 
 
 def _range(low: float, high: float) -> str:

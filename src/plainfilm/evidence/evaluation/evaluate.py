@@ -1,7 +1,7 @@
 """A trained head judged: metrics of the validation and the test part, and what the accuracy is worth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,9 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import clinical_utility as utility
 from plainfilm.evidence.evaluation import source_baseline as worth
 from plainfilm.evidence.evaluation import subgroup_attributes, subgroups
-from plainfilm.evidence.evaluation.clinical_utility import Utility
-from plainfilm.evidence.evaluation.subgroups import Subgroups
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.results.metrics import Metrics
@@ -46,8 +47,9 @@ class Judged:
     metrics: Mapping[str, Metrics]
     rule: worth.SourceRule
     worth: Worth
-    subgroups: Subgroups
-    utility: Utility | None  # None with more than two classes
+    subgroups: SubgroupFindings
+    utility: UtilityFindings | None  # None with more than two classes
+    folds: Sequence["Judged"] = ()  # of a cross-validation, each on its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ def judge(store: Store, trained: Trained) -> Judged:
 
 def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold]) -> Judged:
     """Score each fold's parts with the classifier that has not seen them, all together; `trained` joins the folds'."""
+    judged = [judge(fold.store, fold.trained) for fold in folds]
     found = {
-        name: _together([score(fold.store, fold.trained, part) for fold in folds])
+        name: _together([each.scores[part] for each in judged])
         for name, part in (("validation", "validation"), ("out_of_fold", "test"))
     }
-    return _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK)
+    whole = _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK)
+    return replace(whole, folds=judged)
 
 
 def _judged(
@@ -110,20 +114,45 @@ def _together(parts: Sequence[Scores]) -> Scores:
     return Scores(**columns, threshold=np.concatenate(thresholds))
 
 
-def by_subgroup(store: Store, decision: Decision, test: Scores) -> Subgroups:
+def by_subgroup(store: Store, decision: Decision, test: Scores) -> SubgroupFindings:
     """Measure the answers by sex, age, view, source and manufacturer."""
     known = subgroup_attributes.traits(store, test.rows)
     return subgroups.measure(known, test.labels, test.probabilities, classes=decision.classes,
                              positive=decision.positive, threshold=test.threshold, group=test.group)  # fmt: skip
 
 
-def of_use(decision: Decision, test: Scores) -> Utility | None:
+def of_use(decision: Decision, test: Scores) -> UtilityFindings | None:
     """Carry the answers to other prevalences; None with more than two classes."""
     if decision.positive is None:
         return None
     column = decision.classes.index(decision.positive)
     return utility.measure(test.labels == column, test.probabilities[:, column], positive=decision.positive,
                            threshold=test.threshold, group=test.group)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """Curves of the positive class, or of each class against the rest, and of the probability that reliability is about.
+
+    That is the positive class's, or with more than two classes that of the class called.
+    """
+
+    by_class: Mapping[str, Curves]
+    reliability: Curves
+
+
+def lines(scores: Scores, decision: Decision) -> Lines:
+    """Compute the lines to draw."""
+    labels, chance = scores.labels, scores.probabilities
+    by_class = {
+        name: curves((labels == column).astype(int), chance[:, column], group=scores.group)
+        for column, name in enumerate(decision.classes)
+        if decision.positive in {None, name}
+    }
+    if decision.positive:
+        return Lines(by_class=by_class, reliability=by_class[decision.positive])
+    right = (chance.argmax(axis=1) == labels).astype(int)
+    return Lines(by_class=by_class, reliability=curves(right, chance.max(axis=1), group=scores.group))
 
 
 def score(store: Store, trained: Trained, part: str) -> Scores:

@@ -6,15 +6,22 @@ Each with its size and intervals; a part that is too small is said to be so. A k
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plainfilm.evidence.evaluation.subgroup_attributes import BANDS, CHILD, Texts
+from plainfilm.evidence.evaluation.subgroup_attributes import BANDS, CHILD, NAMES, Texts
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.metrics import (
+    Apart,
+    Comparisons,
+    NamedEstimate,
+    Subgroup,
+    Subgroups,
+    SubgroupsLeftOut,
+)
 
 METRICS = ("accuracy", "sensitivity", "specificity", "auroc")
 COMPARED = ("accuracy", "sensitivity", "specificity")
@@ -26,136 +33,15 @@ _AGES = [name for _, name in BANDS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subgroup:
-    """One part of the test part: `n` radiographs in `groups` patients or unrelated images, `by_class` how many of each.
-
-    `estimates` holds each of `METRICS`, not defined where the part is too small: for accuracy fewer than
-    `FEWEST_GROUPS` groups, for the others fewer than `FEWEST_OF_CLASS` of a class they rest on. `known` is False for
-    what the data do not say; `child` is None but for ages.
-    """
-
-    name: str
-    known: bool
-    child: bool | None
-    n: int
-    groups: int
-    by_class: Mapping[str, int]
-    estimates: Mapping[str, Estimate]
-
-    @property
-    def too_small(self) -> list[str]:
-        """Name the metrics of which nothing can be said."""
-        return [name for name, estimate in self.estimates.items() if np.isnan(estimate.value)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds of it."""
-        child = {} if self.child is None else {"child": self.child}
-        return {
-            "n": self.n,
-            "groups": self.groups,
-            "classes": dict(self.by_class),
-            **{name: estimate.as_dict() for name, estimate in self.estimates.items()},
-            "too_small": self.too_small,
-            **child,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """Subgroups of one kind ("sex", "age", …), those that are not known last; none where it is not recorded.
-
-    `left_out` counts the subgroups beyond the `MOST_SUBGROUPS` largest, and their radiographs.
-    """
-
-    name: str
-    subgroups: Sequence[Subgroup]
-    left_out: tuple[int, int] = (0, 0)
-
-    @property
-    def tells_class(self) -> bool:
-        """Whether every known subgroup has one class only, and not all the same one."""
-        held = [tuple(name for name, n in part.by_class.items() if n) for part in self.subgroups if part.known]
-        return all(len(classes) == 1 for classes in held) and len(set(held)) > 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """Two subgroups of one kind whose intervals do not overlap: of all such pairs the ones furthest apart.
-
-    `pairs` is how many pairs of this kind and metric are apart.
-    """
-
-    kind: str
-    metric: str
-    lower: tuple[str, Estimate]
-    higher: tuple[str, Estimate]
-    pairs: int
-
-    @property
-    def sentence(self) -> str:
-        """Say it in words."""
-        more = f" {self.pairs} pairs are apart; these are the furthest." if self.pairs > 1 else ""
-        low, high = (f"{name}: {_percent(estimate)}" for name, estimate in (self.lower, self.higher))
-        return f"{self.metric.capitalize()} differs by {self.kind}: {low}, {high}. The intervals do not overlap.{more}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subgroups:
-    """All kinds in the order of `traits.NAMES`; `whole` is the test part itself; `comparisons` how many pairs were compared.
+class SubgroupFindings:
+    """Subgroups, and beside them the `whole` test set, of which no more is said than of a subgroup of its size.
 
     `positive` is the class that sensitivity is about, None with more than two classes.
     """
 
     positive: str | None
     whole: Subgroup
-    kinds: Sequence[Kind]
-    differences: Sequence[Difference]
-    comparisons: int
-
-    @property
-    def recorded(self) -> list[Kind]:
-        """Kinds that the data know of."""
-        return [kind for kind in self.kinds if kind.subgroups]
-
-    @property
-    def not_recorded(self) -> list[str]:
-        """Names of the kinds that the data say nothing of."""
-        return [kind.name for kind in self.kinds if not kind.subgroups]
-
-    @property
-    def comparing(self) -> str:
-        """Say how much was compared, and what chance does to it."""
-        if not self.comparisons:
-            return "No two subgroups of one kind are large enough to be compared."
-        made = "One comparison was made" if self.comparisons == 1 else f"{self.comparisons:,} comparisons were made"
-        if not self.differences:
-            return f"{made}; all intervals overlap. That shows no difference, and does not rule one out."
-        return f"{made}; without any true difference chance would still set up to one in twenty apart."
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds under "subgroups".
-
-        A mapping from name to subgroup for each kind, None for one that is not recorded; beside them "comparisons" and
-        "left_out".
-        """
-        kinds = {kind.name: {part.name: part.as_dict() for part in kind.subgroups} or None for kind in self.kinds}
-        apart = [
-            {
-                "kind": each.kind,
-                "metric": each.metric,
-                "lower": {"name": each.lower[0], **each.lower[1].as_dict()},
-                "higher": {"name": each.higher[0], **each.higher[1].as_dict()},
-                "pairs": each.pairs,
-                "sentence": each.sentence,
-            }
-            for each in self.differences
-        ]
-        left_out = [
-            {"kind": kind.name, "subgroups": kind.left_out[0], "n": kind.left_out[1]}
-            for kind in self.kinds
-            if kind.left_out[0]
-        ]
-        return {**kinds, "left_out": left_out, "comparisons": {"made": self.comparisons, "apart": apart}}
+    result: Subgroups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +65,7 @@ def measure(
     positive: str | None,
     threshold: float | FloatArray,
     group: ArrayLike | None = None,
-) -> Subgroups:
+) -> SubgroupFindings:
     """Measure each subgroup, and compare those of one kind.
 
     Parameters
@@ -207,48 +93,77 @@ def measure(
         positive=positive,
         threshold=np.broadcast_to(threshold, truth.shape),
     )
-    kinds = [_kind(kind, names, part) for kind, names in known.items()]
-    compared = [pair for kind in kinds for pair in _pairs(kind)]
-    return Subgroups(
+    recorded = {kind: names for kind, names in known.items() if names is not None}
+    kinds = {kind: _by_subgroup(kind, names, part) for kind, names in recorded.items()}
+    compared = [pair for kind, parts in kinds.items() for pair in _pairs(kind, parts)]
+    left_out = [_left_out(kind, names) for kind, names in recorded.items()]
+    return SubgroupFindings(
         positive=positive if positive is not None or len(classes) != 2 else classes[1],
-        whole=_subgroup("", "", np.ones(len(truth), dtype=bool), part),
-        kinds=kinds,
-        differences=_differences(compared),
-        comparisons=len(compared),
+        whole=_subgroup(np.ones(len(truth), dtype=bool), part),
+        result=Subgroups(
+            **{kind: kinds.get(kind) or None for kind in NAMES},
+            left_out=tuple(each for each in left_out if each.subgroups),
+            comparisons=Comparisons(made=len(compared), apart=_apart(compared)),
+        ),
     )
 
 
-def _kind(kind: str, names: Texts | None, part: _Part) -> Kind:
-    if names is None:
-        return Kind(name=kind, subgroups=())
-    found, place, counts = np.unique(names, return_inverse=True, return_counts=True)
-    order = np.lexsort((-counts, found != ""))  # what is not known is never left out
-    shown, hidden = order[:MOST_SUBGROUPS], order[MOST_SUBGROUPS:]
-    made = [_subgroup(kind, str(found[at]), place == at, part) for at in shown]
-    left_out = len(hidden), int(counts[hidden].sum())
-    return Kind(name=kind, subgroups=sorted(made, key=lambda each: _order(kind, each)), left_out=left_out)
+def tells_class(parts: Mapping[str, Subgroup]) -> bool:
+    """Whether every known subgroup of a kind has one class only, and not all the same one."""
+    held = [tuple(c for c, n in part.classes.items() if n) for name, part in parts.items() if name != NOT_KNOWN]
+    return all(len(classes) == 1 for classes in held) and len(set(held)) > 1
 
 
-def _order(kind: str, part: Subgroup) -> tuple[bool, int, str]:
+def comparing(comparisons: Comparisons) -> str:
+    """Say how much was compared, and what chance does to it."""
+    if not comparisons.made:
+        return "No two subgroups of one kind are large enough to be compared."
+    made = "One comparison was made" if comparisons.made == 1 else f"{comparisons.made:,} comparisons were made"
+    if not comparisons.apart:
+        return f"{made}; all intervals overlap. That shows no difference, and does not rule one out."
+    return f"{made}; without any true difference chance would still set up to one in twenty apart."
+
+
+def _ranked(names: Texts) -> tuple[Texts, IntArray]:
+    """Names with how many rows have them, the largest first; before them what is not known, which is never left out."""
+    found, counts = np.unique(names, return_counts=True)
+    order = np.lexsort((-counts, found != ""))
+    return found[order], counts[order]
+
+
+def _left_out(kind: str, names: Texts) -> SubgroupsLeftOut:
+    counts = _ranked(names)[1][MOST_SUBGROUPS:]
+    return SubgroupsLeftOut(kind=kind, subgroups=len(counts), n=int(counts.sum()))
+
+
+def _by_subgroup(kind: str, names: Texts, part: _Part) -> dict[str, Subgroup]:
+    made = {}
+    for name in map(str, _ranked(names)[0][:MOST_SUBGROUPS]):
+        made[name] = _subgroup(names == name, part, child=name == CHILD if kind == "age" and name else None)
+    return {name or NOT_KNOWN: made[name] for name in sorted(made, key=lambda each: _order(kind, each, made[each].n))}
+
+
+def _order(kind: str, name: str, n: int) -> tuple[bool, int, str]:
     """Ages from young to old, sexes by name, the others by size; what is not known comes last."""
-    rank = _AGES.index(part.name) if kind == "age" and part.name in _AGES else 0 if kind == "sex" else -part.n
-    return not part.known, rank, part.name
+    rank = _AGES.index(name) if kind == "age" and name in _AGES else 0 if kind == "sex" else -n
+    return not name, rank, name
 
 
-def _subgroup(kind: str, name: str, rows: NDArray[np.bool_], part: _Part) -> Subgroup:
+def _subgroup(rows: NDArray[np.bool_], part: _Part, *, child: bool | None = None) -> Subgroup:
+    """Measure the rows; a metric that rests on fewer than `FEWEST_GROUPS` or `FEWEST_OF_CLASS` is not defined."""
     labels, codes = part.labels[rows], part.codes[rows]
     groups = len(np.unique(codes))
     held = [len(np.unique(codes[labels == number])) for number in range(len(part.classes))]
     said = _sayable(groups, held, part)
     measured = _measured(rows, part) if said else {}
+    estimates = {metric: measured[metric] if metric in said else UNDEFINED for metric in METRICS}
     return Subgroup(
-        name=name or NOT_KNOWN,
-        known=bool(name),
-        child=name == CHILD if kind == "age" and name else None,
         n=len(labels),
         groups=groups,
-        by_class=dict(zip(part.classes, np.bincount(labels, minlength=len(part.classes)).tolist(), strict=True)),
-        estimates={metric: measured[metric] if metric in said else UNDEFINED for metric in METRICS},
+        classes=dict(zip(part.classes, np.bincount(labels, minlength=len(part.classes)).tolist(), strict=True)),
+        **estimates,
+        too_small=tuple(metric for metric, estimate in estimates.items() if not estimate.is_known),
+        child=child,
     )
 
 
@@ -277,32 +192,45 @@ def _measured(rows: NDArray[np.bool_], part: _Part) -> dict[str, Estimate]:
     ).estimates
 
 
-_Pair = tuple[str, str, Subgroup, Subgroup]  # kind, metric, two subgroups
+_Pair = tuple[str, str, NamedEstimate, NamedEstimate]  # kind, metric, two subgroups
 
 
-def _pairs(kind: Kind) -> Iterator[_Pair]:
+def _pairs(kind: str, parts: Mapping[str, Subgroup]) -> Iterator[_Pair]:
     """Go through the pairs of known subgroups that are large enough, for each metric."""
     for metric in COMPARED:
-        large = [part for part in kind.subgroups if part.known and metric not in part.too_small]
+        large = [
+            _named(name, part.estimates[metric])
+            for name, part in parts.items()
+            if name != NOT_KNOWN and metric not in part.too_small
+        ]
         for one, other in combinations(large, 2):
-            yield kind.name, metric, one, other
+            yield kind, metric, one, other
 
 
-def _differences(compared: Sequence[_Pair]) -> list[Difference]:
+def _named(name: str, estimate: Estimate) -> NamedEstimate:
+    return NamedEstimate(name=name, value=estimate.value, low=estimate.low, high=estimate.high)
+
+
+def _apart(compared: Sequence[_Pair]) -> tuple[Apart, ...]:
     """Keep the pairs whose intervals do not overlap, for each kind and metric the furthest."""
-    apart: dict[tuple[str, str], list[tuple[float, Subgroup, Subgroup]]] = {}
+    apart: dict[tuple[str, str], list[tuple[NamedEstimate, NamedEstimate]]] = {}
     for kind, metric, one, other in compared:
-        lower, higher = sorted((one, other), key=lambda part: part.estimates[metric].value)
-        gap = higher.estimates[metric].low - lower.estimates[metric].high
-        if gap > 0:
-            apart.setdefault((kind, metric), []).append((gap, lower, higher))
+        lower, higher = sorted((one, other), key=lambda each: each.value)
+        if higher.low > lower.high:
+            apart.setdefault((kind, metric), []).append((lower, higher))
     found = []
     for (kind, metric), pairs in apart.items():
-        _, lower, higher = max(pairs, key=lambda pair: pair[0])
-        ends = [(part.name, part.estimates[metric]) for part in (lower, higher)]
-        found.append(Difference(kind=kind, metric=metric, lower=ends[0], higher=ends[1], pairs=len(pairs)))
-    return found
+        lower, higher = max(pairs, key=lambda pair: pair[1].low - pair[0].high)
+        said = _difference(kind, metric, lower, higher, len(pairs))
+        found.append(Apart(kind=kind, metric=metric, lower=lower, higher=higher, pairs=len(pairs), sentence=said))
+    return tuple(found)
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+def _difference(kind: str, metric: str, lower: NamedEstimate, higher: NamedEstimate, pairs: int) -> str:
+    more = f" {pairs} pairs are apart; these are the furthest." if pairs > 1 else ""
+    low, high = (f"{each.name}: {_percent(each)}" for each in (lower, higher))
+    return f"{metric.capitalize()} differs by {kind}: {low}, {high}. The intervals do not overlap.{more}"
+
+
+def _percent(each: NamedEstimate) -> str:
+    return f"{100 * each.value:.1f} % ({100 * each.low:.1f} to {100 * each.high:.1f})"

@@ -5,7 +5,6 @@ the maps stand two orders that know nothing of the model: random spots, and the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image, ImageFilter
 from plainfilm.evidence.statistics import intervals
 from plainfilm.model.classifier import Classifier
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.metrics import Faithfulness, Order
 
 FloatArray = NDArray[np.float64]
 
@@ -22,81 +22,6 @@ MAP, RANDOM, CENTRE = "map", "random", "centre"
 ORDERS = (MAP, RANDOM, CENTRE)
 BLUR = 1 / 16  # standard deviation of the blur, of the film's side
 _GRAIN = 7  # random spots a side: as coarse as the maps, since scattered pixels would spoil a film faster than any spot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faithfulness:
-    """What hiding and bringing back came to, over `images` films.
-
-    Attributes
-    ----------
-    unmoved : int
-        Films whose probability stays above half of what it was when all is blurred: they can tell little.
-    replaced : float (m,)
-        Shares of the pixels that are blurred (deletion) or brought back (insertion), 0 to 1.
-    deletion, insertion : dict of str to float (m,)
-        Mean probability of the explained class, one line an order of `ORDERS`.
-    deletion_area, insertion_area : dict of str to Estimate
-        Mean area under the lines of the films, 0 to 1. Faithful maps have a small first and a large second.
-    better_than : dict of str to Estimate
-        By how much insertion area less deletion area is larger for the maps than for "random" and "centre", paired by
-        film, -2 to 2. For a random order, which is as good backwards, that difference of areas is 0.
-    """
-
-    images: int
-    unmoved: int
-    replaced: FloatArray
-    deletion: Mapping[str, FloatArray]
-    insertion: Mapping[str, FloatArray]
-    deletion_area: Mapping[str, Estimate]
-    insertion_area: Mapping[str, Estimate]
-    better_than: Mapping[str, Estimate]
-
-    @property
-    def faithful(self) -> bool:
-        """Whether the maps are shown to be better than random spots."""
-        return self.better_than[RANDOM].low > 0
-
-    @property
-    def sentence(self) -> str:
-        """What this shows, in plain words."""
-        chance = self.better_than[RANDOM]
-        if np.isnan(chance.low):
-            return "The picture is not shown to be better than chance: these films are too few or too alike to tell."
-        if not self.faithful:
-            moves = "moves the answer less" if chance.high < 0 else "does not surely move the answer more"
-            return f"The picture is not shown to be better than chance: what it marks {moves} than random spots do."
-        also = "and more than" if self.better_than[CENTRE].low > 0 else "though not surely more than"
-        return f"The picture is faithful: what it marks moves the answer more than random spots do, {also} the middle of the film."
-
-    @property
-    def numbers(self) -> str:
-        """What the sentence rests on; empty where there is too little to tell."""
-        chance = self.better_than[RANDOM]
-        if np.isnan(chance.low):
-            return ""
-        value, low, high = (f"{each:.2f}".replace("-", "−") for each in (chance.value, chance.low, chance.high))
-        return f"By {value} of the area between the two curves, 95 % interval {low} to {high}, over {self.images} radiographs."
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds."""
-        return {
-            "sentence": self.sentence,
-            "faithful": self.faithful,
-            "images": self.images,
-            "unmoved": self.unmoved,
-            "replaced": self.replaced.tolist(),
-            "orders": {
-                order: {
-                    "deletion": self.deletion[order].tolist(),
-                    "insertion": self.insertion[order].tolist(),
-                    "deletion_area": self.deletion_area[order].as_dict(),
-                    "insertion_area": self.insertion_area[order].as_dict(),
-                }
-                for order in ORDERS
-            },
-            "better_than": {order: self.better_than[order].as_dict() for order in (RANDOM, CENTRE)},
-        }
 
 
 def faithfulness(
@@ -126,6 +51,13 @@ def faithfulness(
         Films with the same value are one draw (`intervals`).
     seed, level
         Of the random orders; coverage of the intervals.
+
+    Returns
+    -------
+    Faithfulness
+        Of the class explained. Faithful maps have a small area under the deletion curve and a large one under the
+        insertion curve. `better_than` is by how much the latter less the former is larger for the maps than for random
+        spots and for the middle, paired by film, -2 to 2; for a random order that difference of areas is 0.
 
     References
     ----------
@@ -194,22 +126,37 @@ def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float) -> Fait
     areas = (chances[..., 1:] + chances[..., :-1]).mean(axis=-1) / 2
     gains = areas[:, 1] - areas[:, 0]
     means = chances.mean(axis=0) if len(chances) else np.full(chances.shape[1:], np.nan)
-
-    def estimates(which: int) -> dict[str, Estimate]:
-        return {name: intervals.mean(areas[:, which, at], codes, level).estimate for at, name in enumerate(ORDERS)}
-
+    better_than = {
+        name: mean_difference(gains[:, 0] - gains[:, at], codes, level) for at, name in enumerate(ORDERS) if at
+    }
     return Faithfulness(
+        sentence=_sentence(better_than),
+        faithful=better_than[RANDOM].low > 0,
         images=len(chances),
         unmoved=int((chances[:, 0, 0, -1] > chances[:, 0, 0, 0] / 2).sum()),
-        replaced=np.linspace(0, 1, chances.shape[-1]),
-        deletion=dict(zip(ORDERS, means[0], strict=True)),
-        insertion=dict(zip(ORDERS, means[1], strict=True)),
-        deletion_area=estimates(0),
-        insertion_area=estimates(1),
-        better_than={
-            name: mean_difference(gains[:, 0] - gains[:, at], codes, level) for at, name in enumerate(ORDERS) if at
+        replaced=tuple(np.linspace(0, 1, chances.shape[-1]).tolist()),
+        orders={
+            name: Order(
+                deletion=tuple(means[0, at].tolist()),
+                insertion=tuple(means[1, at].tolist()),
+                deletion_area=intervals.mean(areas[:, 0, at], codes, level).estimate,
+                insertion_area=intervals.mean(areas[:, 1, at], codes, level).estimate,
+            )
+            for at, name in enumerate(ORDERS)
         },
+        better_than=better_than,
     )
+
+
+def _sentence(better_than: Mapping[str, Estimate]) -> str:
+    chance = better_than[RANDOM]
+    if np.isnan(chance.low):
+        return "The picture is not shown to be better than chance: these films are too few or too alike to tell."
+    if chance.low <= 0:
+        moves = "moves the answer less" if chance.high < 0 else "does not surely move the answer more"
+        return f"The picture is not shown to be better than chance: what it marks {moves} than random spots do."
+    also = "and more than" if better_than[CENTRE].low > 0 else "though not surely more than"
+    return f"The picture is faithful: what it marks moves the answer more than random spots do, {also} the middle of the film."
 
 
 def mean_difference(differences: FloatArray, codes: NDArray[np.int64], level: float = 0.95) -> Estimate:

@@ -1,20 +1,20 @@
 """Where a classifier looked on a few test radiographs: pictures, how much of it lies in the lungs, and whether to believe it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence.explanation import attribution
-from plainfilm.evidence.explanation.faithfulness import Faithfulness, faithfulness, mean_difference
+from plainfilm.evidence.explanation.faithfulness import faithfulness, mean_difference
 from plainfilm.evidence.statistics import intervals
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulness
 
 DRAWN = 12  # radiographs that the numbers rest on, dealt over the classes
 WRONG = 4  # wrong answers shown beside them
@@ -55,63 +55,11 @@ class Film:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """What Grad-CAM shows of a classifier.
-
-    Attributes
-    ----------
-    films : sequence of Film
-        By class, then the wrong answers that were not drawn.
-    in_lungs, lungs_take, difference : Estimate
-        Means over the films drawn; the difference is paired by film.
-    by_class : dict of str to (float, float)
-        `in_lungs` and `lungs_take` of each class; NaN where not known.
-    faithfulness : Faithfulness
-        Of the films drawn.
-    """
+class ExplanationFindings:
+    """The radiographs that were looked at, by class, then the wrong answers that were not drawn; and what they show."""
 
     films: Sequence[Film]
-    in_lungs: Estimate
-    lungs_take: Estimate
-    difference: Estimate
-    by_class: Mapping[str, tuple[float, float]]
-    faithfulness: Faithfulness
-
-    @property
-    def drawn(self) -> int:
-        """How many films the numbers rest on."""
-        return sum(film.drawn for film in self.films)
-
-    @property
-    def sentence(self) -> str:
-        """How much of the attribution lies in the lungs, beside what chance would give."""
-        if np.isnan(self.in_lungs.value):
-            return "No lung fields were found on these films, so it is not known how much of it lies in the lungs."
-        than = "about as much as"
-        if self.difference.low > 0:
-            than = "more than"
-        if self.difference.high < 0:
-            than = "less than"
-        share, chance = (f"{100 * each.value:.0f} %" for each in (self.in_lungs, self.lungs_take))
-        return f"{share} of what spoke for the answers lies in the lungs, {than} chance would give: they take {chance} of the films."
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `metrics.json` holds; it goes into the bundle, so no file is named."""
-        return {
-            "method": "Grad-CAM",
-            "images": self.drawn,
-            "sentence": self.sentence,
-            "attribution_in_lungs": self.in_lungs.as_dict(),
-            "lungs_take": self.lungs_take.as_dict(),
-            "difference": self.difference.as_dict(),
-            "by_class": {
-                name: {"attribution_in_lungs": _known(inside), "lungs_take": _known(area)}
-                for name, (inside, area) in self.by_class.items()
-            },
-            "without_lungs": sum(film.drawn and math.isnan(film.lungs_take) for film in self.films),
-            "empty_maps": sum(film.drawn and film.empty for film in self.films),
-            "faithfulness": self.faithfulness.as_dict(),
-        }
+    result: Explanation
 
 
 def look(
@@ -121,7 +69,7 @@ def look(
     probabilities: NDArray[np.float64],
     *,
     seed: int = 0,
-) -> Explanation | None:
+) -> ExplanationFindings | None:
     """Look at some radiographs of a store with a classifier.
 
     Parameters
@@ -161,32 +109,50 @@ def look(
         for place, at in enumerate(chosen)
     ]
     first = slice(len(drawn))
-    return _measured(films, faithfulness(classifier, images[first], maps[first], labels[first], steps=STEPS, seed=seed))
+    faithful = faithfulness(classifier, images[first], maps[first], labels[first], steps=STEPS, seed=seed)
+    return ExplanationFindings(films=films, result=_measured(films, faithful))
 
 
 def _measured(films: Sequence[Film], faithful: Faithfulness) -> Explanation:
+    """Sum up the films that were drawn; no file is named, since it goes into the bundle."""
     drawn = [film for film in films if film.drawn]
     pairs = np.array([(film.in_lungs, film.lungs_take) for film in drawn]).reshape(-1, 2)
     known = ~np.isnan(pairs).any(axis=1)
     truths = np.array([film.truth for film in drawn])
-    by_class = {str(name): pairs[known & (truths == name)] for name in dict.fromkeys(truths.tolist())}
     inside, area = pairs[known].T
     alone = np.arange(len(inside))  # one film a group was drawn
+    in_lungs, lungs_take = (intervals.mean(each, alone, 0.95).estimate for each in (inside, area))
+    difference = mean_difference(inside - area, alone)
     return Explanation(
-        films=films,
-        in_lungs=intervals.mean(inside, alone, 0.95).estimate,
-        lungs_take=intervals.mean(area, alone, 0.95).estimate,
-        difference=mean_difference(inside - area, alone),
-        by_class={
-            name: (float(own[:, 0].mean()), float(own[:, 1].mean())) if len(own) else (math.nan, math.nan)
-            for name, own in by_class.items()
-        },
+        method="Grad-CAM",
+        images=len(drawn),
+        sentence=_sentence(in_lungs, lungs_take, difference),
+        attribution_in_lungs=in_lungs,
+        lungs_take=lungs_take,
+        difference=difference,
+        by_class={name: _of_class(pairs[known & (truths == name)]) for name in dict.fromkeys(truths.tolist())},
+        without_lungs=sum(math.isnan(film.lungs_take) for film in drawn),
+        empty_maps=sum(film.empty for film in drawn),
         faithfulness=faithful,
     )
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _of_class(pairs: NDArray[np.float64]) -> ClassAttribution:
+    inside, area = pairs.mean(axis=0).tolist() if len(pairs) else (None, None)
+    return ClassAttribution(attribution_in_lungs=inside, lungs_take=area)
+
+
+def _sentence(in_lungs: Estimate, lungs_take: Estimate, difference: Estimate) -> str:
+    """Say how much of the attribution lies in the lungs, beside what chance would give."""
+    if not in_lungs.is_known:
+        return "No lung fields were found on these films, so it is not known how much of it lies in the lungs."
+    than = "about as much as"
+    if difference.low > 0:
+        than = "more than"
+    if difference.high < 0:
+        than = "less than"
+    share, chance = (f"{100 * each.value:.0f} %" for each in (in_lungs, lungs_take))
+    return f"{share} of what spoke for the answers lies in the lungs, {than} chance would give: they take {chance} of the films."
 
 
 def _choose(

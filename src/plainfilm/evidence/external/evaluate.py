@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import assign
 from plainfilm.errors import CatalogError, UsageError
-from plainfilm.evidence.evaluation import clinical_utility, subgroups
 from plainfilm.evidence.evaluation import evaluate as judge
-from plainfilm.evidence.evaluation.evaluate import Scores
+from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
+from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.evaluation.source_baseline import source_rule
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.external import recalibration
-from plainfilm.evidence.external.cohort import Cohort, damaged
+from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
-from plainfilm.evidence.outliers.detector import Detector
+from plainfilm.evidence.outliers.detector import opened
 from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
@@ -41,7 +42,7 @@ from plainfilm.results.external import (
     TotalSeconds,
     Transportability,
 )
-from plainfilm.results.metrics import Metrics, Outliers, Subgroups, Utility
+from plainfilm.results.metrics import Metrics
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
@@ -72,6 +73,7 @@ class ExternalEvaluation:
 
     cohort: Cohort
     predictions: Predictions
+    lines: Lines
     decision: Decision
     network_sha256: str
     external: Metrics
@@ -84,8 +86,8 @@ class ExternalEvaluation:
     outliers: ExternalOutliers | None
     recalibration: FittedRecalibration | None
     no_recalibration: str
-    subgroups: subgroups.Subgroups
-    utility: clinical_utility.Utility | None
+    subgroups: SubgroupFindings
+    utility: UtilityFindings | None
 
     @property
     def threshold(self) -> float | None:
@@ -121,8 +123,8 @@ class ExternalEvaluation:
             sources=self.sources,
             outliers=self.outliers,
             recalibration=self.recalibration.result if self.recalibration else not_offered,
-            subgroups=msgspec.convert(self.subgroups.as_dict(), Subgroups),
-            utility=msgspec.convert(self.utility.as_dict(), Utility) if self.utility else None,
+            subgroups=self.subgroups.result,
+            utility=self.utility.result if self.utility else None,
             data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
             model=EvaluatedModel(name=model, network_sha256=self.network_sha256),
             versions=versions,
@@ -138,7 +140,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
     BundleError
         The bundle's outlier detector is damaged.
     """
-    detector, decision = _detector(bundle), bundle.classifier.decision
+    detector, decision = opened(bundle.outliers), bundle.classifier.decision
     logits, levels, reasons = [], [], []
     for start in range(0, len(cohort.rows), BLOCK):
         advance(start, len(cohort.rows))
@@ -163,37 +165,6 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
         level=np.concatenate(levels) if levels else None,
         reason=np.concatenate(reasons) if reasons else None,
     )
-
-
-def _detector(bundle: Bundle) -> Detector | None:
-    try:
-        return Detector.from_bytes(bundle.outliers) if bundle.outliers else None
-    except ValueError as error:
-        raise damaged("what is usual for it") from error
-
-
-class _Kept(msgspec.Struct):
-    splits: Mapping[str, Metrics]
-    outliers: Outliers | None = None
-
-
-def _kept(bundle: Bundle) -> _Kept:
-    return msgspec.convert(bundle.metrics, _Kept)
-
-
-def internal_metrics(bundle: Bundle) -> Metrics:
-    """Give the metrics of a bundle's own test set.
-
-    Raises
-    ------
-    BundleError
-        It has none, or damaged ones.
-    """
-    try:
-        splits = _kept(bundle).splits
-        return splits["out_of_fold" if "out_of_fold" in splits else "test"]
-    except (KeyError, msgspec.ValidationError) as error:
-        raise damaged("how it did on its own test set") from error
 
 
 def score(scores: Scores, decision: Decision) -> Metrics:
@@ -228,14 +199,8 @@ def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: 
 
 
 def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> ExternalEvaluation:
-    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows.
-
-    Raises
-    ------
-    BundleError
-        The bundle's metrics are damaged.
-    """
-    decision, scores, internal = bundle.classifier.decision, predictions.scores, internal_metrics(bundle)
+    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows."""
+    decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
     external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
     missing = tuple(name for number, name in enumerate(decision.classes) if number not in scores.labels)
     drop, verdict = of_own_test_set() if cohort.is_own else compare(
@@ -246,6 +211,7 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> Extern
     return ExternalEvaluation(
         cohort=cohort,
         predictions=predictions,
+        lines=judge.lines(scores, decision),
         decision=decision,
         network_sha256=bundle.classifier.key,
         external=external,
@@ -283,7 +249,7 @@ def _recalibration(cohort: Cohort, predictions: Predictions, decision: Decision)
 
 def _outliers(bundle: Bundle, predictions: Predictions) -> ExternalOutliers | None:
     """Take the shares of radiographs unlike the training set, and the metrics without those refused."""
-    detector, level, reason, scores = _detector(bundle), predictions.level, predictions.reason, predictions.scores
+    detector, level, reason, scores = opened(bundle.outliers), predictions.level, predictions.reason, predictions.scores
     if detector is None or level is None or reason is None:
         return None
     kept = level != "refused"
@@ -299,7 +265,7 @@ def _outliers(bundle: Bundle, predictions: Predictions) -> ExternalOutliers | No
 
 
 def _own_outliers(bundle: Bundle) -> OwnOutliers | None:
-    own = _kept(bundle).outliers
+    own = bundle.metrics.outliers
     return OwnOutliers(refused=own.refused, flagged=own.flagged) if own and own.refused and own.flagged else None
 
 

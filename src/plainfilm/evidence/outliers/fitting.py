@@ -1,7 +1,6 @@
 """Fits the outlier detector of a run on its training part, and measures how much of the test part it refuses."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from plainfilm.evidence.outliers.detector import Detector, Turned
 from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.model.classifier import Trained
 from plainfilm.model.encoder import remembered
+from plainfilm.results.metrics import Outliers
 
 FEWEST_USUAL = 5  # unrelated training images
 
@@ -39,8 +39,8 @@ def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) ->
     return found
 
 
-def refusals(detector: Detector, trained: Trained, test: Scores) -> dict[str, Any]:
+def refusals(detector: Detector, trained: Trained, test: Scores) -> Outliers:
     """Measure how many radiographs of the test part the detector refuses and flags, with what it promises."""
     level = detector.judge(trained.features.read(test.rows)).level
-    shares = {name: wilson(level == name, group=test.group).as_dict() for name in ("refused", "flagged")}
-    return {**shares, "promise": detector.promise}
+    refused, flagged = (wilson(level == name, group=test.group) for name in ("refused", "flagged"))
+    return Outliers(refused=refused, flagged=flagged, promise=detector.promise)

@@ -1,6 +1,6 @@
 """What size the outputs of each allowed operator have, one short rule an operator, after the operators' own specification.
 
-Operators.md of ONNX, versions 13 to 25, of what feed-forward image networks are made of. `tests/model/test_onnx_check.py`
+Operators.md of ONNX, versions 13 to 25, of what feed-forward image networks are made of. `tests/model/onnx_safety/test_check.py`
 compares every rule with ONNX Runtime.
 """
 

@@ -114,7 +114,7 @@ def _workspace(call: Call, outputs: Mapping[str, Value]) -> int:
     if op.startswith("Reduce"):
         return 2 * taken  # indices, 8 bytes a number
     if op == "Conv":
-        return min(call.value(1).size, taken * math.prod(call.shape(1)[2:]))  # unfolded windows, where they are fewer
+        return call.value(1).size  # of unfolded windows
     return _WORKSPACE.get(op, 0) * max(taken, *(each.size for each in outputs.values()))
 
 

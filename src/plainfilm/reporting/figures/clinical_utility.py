@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.evidence.evaluation.clinical_utility import Band, Utility
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Utility
 
 _MARKS = (0.001, 0.01, 0.1, 0.5)
-_GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
+_GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
 
 def predictive_values(utility: Utility) -> Drawing | None:
@@ -19,7 +20,7 @@ def predictive_values(utility: Utility) -> Drawing | None:
 
     The upright dotted line is the share of the positive class in the test part.
     """
-    if not (np.isfinite(utility.ppv.value).any() or np.isfinite(utility.npv.value).any()):
+    if not any(point.is_known for point in (*utility.ppv, *utility.npv)):
         return None
     with canvas.style():
         figure, axes = canvas.plot(4.6, 3.0)
@@ -47,7 +48,7 @@ def decision_curve(utility: Utility) -> Drawing | None:
         figure, axes = canvas.plot(4.6, 3.0)
         none = axes.plot([0, 1], [0, 0], color=MUTED, linewidth=1.2, dashes=DASHES[2])[0]
         lines = [_line(axes, curve.threshold, curve.model, 0), _line(axes, curve.threshold, curve.treat_all, 1), none]
-        top = float(max(curve.model.high.max(), curve.prevalence)) * 1.08
+        top = max(curve.prevalence, *(point.high for point in curve.model)) * 1.08
         axes.set(xlim=(0, 1), ylim=(-0.3 * top, top))
         canvas.quarters(axes.xaxis)
         canvas.label(axes, "threshold probability", "net benefit")
@@ -56,11 +57,12 @@ def decision_curve(utility: Utility) -> Drawing | None:
         )
 
 
-def _line(axes: Any, x: Any, band: Band, index: int) -> Any:
+def _line(axes: Any, x: Any, points: Sequence[Estimate], index: int) -> Any:
     """Draw a line over its interval."""
+    value, low, high = np.array([(point.value, point.low, point.high) for point in points]).T
     colour, style = SERIES[index], {"dashes": DASHES[index]} if index else {}
-    axes.fill_between(x, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
-    return axes.plot(x, band.value, color=colour, linewidth=2.0, **style)[0]
+    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    return axes.plot(x, value, color=colour, linewidth=2.0, **style)[0]
 
 
 def _legend(axes: Any, lines: Sequence[Any], names: Sequence[str], place: str) -> Any:

@@ -15,7 +15,7 @@ from plainfilm.reporting.formatting import number
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Metrics
 
-_GUIDE: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
+_GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,16 @@
 """Probability of the answer as films are blurred and brought back: one SVG for the page and one PNG for slides each."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from plainfilm.evidence.explanation.faithfulness import CENTRE, MAP, ORDERS, RANDOM, Faithfulness
+from plainfilm.evidence.explanation.faithfulness import CENTRE, MAP, ORDERS, RANDOM
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, SERIES, Drawing
 from plainfilm.reporting.tables.explanation import NAMES, Kind
+from plainfilm.results.metrics import Faithfulness
 
-_STYLES: dict[str, dict[str, Any]] = {
+_STYLES: dict[str, dict[str, object]] = {
     MAP: {"color": SERIES[0], "linewidth": 2.0},
     RANDOM: {"color": MUTED, "linewidth": 1.5, "dashes": DASHES[2]},
     CENTRE: {"color": SERIES[1], "linewidth": 1.5, "dashes": DASHES[1]},
@@ -19,7 +19,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 def hiding(measured: Faithfulness, kind: Kind) -> Drawing | None:
     """Draw the mean probability over the share of the film that is blurred ("deletion") or brought back; None without films."""
-    lines = measured.deletion if kind == "deletion" else measured.insertion
+    lines = {name: order.deletion if kind == "deletion" else order.insertion for name, order in measured.orders.items()}
     if not np.isfinite(lines[MAP]).all():
         return None
     with canvas.style():

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, Example, Utility
+from plainfilm.evidence.evaluation.clinical_utility import PEOPLE, Example, UtilityFindings, where_better
 from plainfilm.reporting.formatting import MISSING, NARROW_SPACE, number
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
@@ -46,17 +46,17 @@ class UtilityShown:
     prevalence: float | None  # of the test part
 
 
-def show(utility: Utility) -> UtilityShown:
+def show(found: UtilityFindings) -> UtilityShown:
     """Lay out what the answers are worth."""
-    curve = utility.decision_curve
+    curve = found.result.decision_curve
     return UtilityShown(
-        positive=utility.positive,
-        rows=[_row(example) for example in utility.examples],
+        positive=found.positive,
+        rows=[_row(example) for example in found.examples],
         ticks=[(metrics.place(end, _WHOLE), f"{100 * end:g}{NARROW_SPACE}%") for end in _WHOLE],
         people=PEOPLE,
-        threshold=utility.threshold,
-        trade=_trade(utility.threshold),
-        decision="" if curve is None else curve.sentence,
+        threshold=found.threshold,
+        trade=_trade(found.threshold),
+        decision="" if curve is None else where_better(curve),
         prevalence=None if curve is None else curve.prevalence,
     )
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from plainfilm.evidence.explanation import attribution
 from plainfilm.evidence.explanation.faithfulness import CENTRE, MAP, ORDERS, RANDOM
-from plainfilm.evidence.explanation.summary import Explanation, Film
+from plainfilm.evidence.explanation.summary import ExplanationFindings, Film
 from plainfilm.reporting.formatting import NARROW_SPACE, number
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Faithfulness
 
 NAMES = {MAP: "what the picture marks first", RANDOM: "random spots first", CENTRE: "the middle of the film first"}
 SWATCHES = {MAP: "s0", RANDOM: "sm d2", CENTRE: "s1 d1"}
@@ -54,32 +55,34 @@ class LookedShown:
     legends: dict[Kind, list[tuple[str, str, str]]]
 
 
-def show(explanation: Explanation) -> LookedShown:
+def show(found: ExplanationFindings) -> LookedShown:
     """Lay out an explanation."""
-    measured = explanation.faithfulness
+    explanation, measured = found.result, found.result.faithfulness
     groups = [
         FilmGroup(
             name=name,
-            lungs=_share(inside, area),
-            films=[_film(film) for film in explanation.films if film.drawn and film.truth == name],
+            lungs=_share(own.attribution_in_lungs, own.lungs_take),
+            films=[_film(film) for film in found.films if film.drawn and film.truth == name],
         )
-        for name, (inside, area) in explanation.by_class.items()
+        for name, own in explanation.by_class.items()
     ]
-    others = [_film(film) for film in explanation.films if not film.drawn]
+    others = [_film(film) for film in found.films if not film.drawn]
     return LookedShown(
         groups=[*groups, *([FilmGroup(name=None, lungs="", films=others)] if others else [])],
-        drawn=explanation.drawn,
+        drawn=explanation.images,
         key=attribution.overlay(
             np.full(_KEY_PX, 110, np.uint8), np.tile(np.linspace(0, 1, _KEY_PX[1]), (_KEY_PX[0], 1))
         ),
         lungs=explanation.sentence,
-        lungs_interval=_interval(explanation.in_lungs),
+        lungs_interval=_interval(explanation.attribution_in_lungs),
         faithful=measured.sentence,
-        numbers=measured.numbers,
+        numbers=_numbers(measured),
         unmoved=_unmoved(measured.unmoved, measured.images),
         legends={
-            "deletion": [(SWATCHES[each], NAMES[each], _area(measured.deletion_area[each])) for each in ORDERS],
-            "insertion": [(SWATCHES[each], NAMES[each], _area(measured.insertion_area[each])) for each in ORDERS],
+            "deletion": [(SWATCHES[each], NAMES[each], _area(measured.orders[each].deletion_area)) for each in ORDERS],
+            "insertion": [
+                (SWATCHES[each], NAMES[each], _area(measured.orders[each].insertion_area)) for each in ORDERS
+            ],
         },
     )
 
@@ -89,8 +92,8 @@ def _film(film: Film) -> FilmShown:
     return FilmShown(film=film, right=film.truth == film.answer, lungs=lungs)
 
 
-def _share(inside: float, area: float) -> str:
-    if math.isnan(inside):
+def _share(inside: float | None, area: float | None) -> str:
+    if inside is None or area is None or math.isnan(inside):
         return "no lungs found"
     return f"{_percent(inside)} in the lungs, by chance {_percent(area)}"
 
@@ -107,6 +110,15 @@ def _interval(estimate: Estimate) -> str:
 def _area(estimate: Estimate) -> str:
     value = number(estimate.value)
     return "" if value is None else f"{value:.2f}"
+
+
+def _numbers(measured: Faithfulness) -> str:
+    """Say what the sentence rests on; nothing where there is too little to tell."""
+    chance = measured.better_than[RANDOM]
+    if math.isnan(chance.low):
+        return ""
+    value, low, high = (f"{each:.2f}".replace("-", "−") for each in (chance.value, chance.low, chance.high))
+    return f"By {value} of the area between the two curves, 95 % interval {low} to {high}, over {measured.images} radiographs."
 
 
 def _unmoved(unmoved: int, images: int) -> str:

@@ -93,7 +93,7 @@ def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> l
     """Lay out each row of the confusion matrix: class, cells, total."""
     return [
         (name, [replace(cell, right=truth == predicted) for predicted, cell in enumerate(cells)], total)
-        for truth, (name, cells, total) in enumerate(shaded_rows(matrix, classes) if matrix else [])
+        for truth, (name, cells, total) in enumerate(shaded_rows(matrix, classes))
     ]
 
 

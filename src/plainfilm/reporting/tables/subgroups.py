@@ -7,15 +7,16 @@ from plainfilm.evidence.evaluation.subgroups import (
     FEWEST_GROUPS,
     FEWEST_OF_CLASS,
     METRICS,
-    Difference,
-    Kind,
-    Subgroup,
-    Subgroups,
+    NOT_KNOWN,
+    SubgroupFindings,
+    comparing,
+    tells_class,
 )
-from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, number, percent
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Apart, NamedEstimate, Subgroup
 
 TITLES = {"sex": "Sex", "age": "Age, years", "view": "View", "source": "Source", "manufacturer": "Manufacturer"}
 
@@ -54,7 +55,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apart:
+class Difference:
     """A difference in words: each end is a name and its value with interval."""
 
     metric: str
@@ -75,24 +76,35 @@ class SubgroupsShown:
     whole: Row
     blocks: Sequence[Block]
     not_recorded: Sequence[str]
-    apart: Sequence[Apart]
+    apart: Sequence[Difference]
     comparing: str
     fewest_groups: int = FEWEST_GROUPS
     fewest_of_class: int = FEWEST_OF_CLASS
 
 
-def show(subgroups: Subgroups) -> SubgroupsShown:
+def show(found: SubgroupFindings) -> SubgroupsShown:
     """Lay out subgroups."""
-    parts = [subgroups.whole, *(part for kind in subgroups.kinds for part in kind.subgroups)]
-    scale = _scale([estimate for part in parts for estimate in part.estimates.values()])
+    kinds = {kind: parts for kind, parts in found.result.kinds.items() if parts}
+    shown = [found.whole, *(part for parts in kinds.values() for part in parts.values())]
+    scale = _scale([estimate for part in shown for estimate in part.estimates.values()])
+    left_out = {each.kind: (each.subgroups, each.n) for each in found.result.left_out}
     return SubgroupsShown(
         columns=[(LABELS[metric], _ticks(metric, scale)) for metric in METRICS],
         least=f"{100 * scale[0]:g}{NARROW_SPACE}%",
-        whole=_row(subgroups.whole, subgroups.positive, scale),
-        blocks=[_block(kind, subgroups.positive, scale) for kind in subgroups.recorded],
-        not_recorded=subgroups.not_recorded,
-        apart=[_apart(each) for each in subgroups.differences],
-        comparing=subgroups.comparing,
+        whole=_row("", found.whole, found.positive, scale),
+        blocks=[
+            Block(
+                kind=kind,
+                title=TITLES[kind],
+                rows=[_row(name, part, found.positive, scale) for name, part in parts.items()],
+                tells_class=tells_class(parts),
+                left_out=left_out.get(kind, (0, 0)),
+            )
+            for kind, parts in kinds.items()
+        ],
+        not_recorded=[kind for kind, parts in found.result.kinds.items() if not parts],
+        apart=[_difference(each) for each in found.result.comparisons.apart],
+        comparing=comparing(found.result.comparisons),
     )
 
 
@@ -110,24 +122,14 @@ def _ticks(metric: str, scale: Sequence[float]) -> list[tuple[float | None, str]
     return [(metrics.place(end, scale), write.format(factor * end)) for end in (scale[0], scale[-1])]
 
 
-def _block(kind: Kind, positive: str | None, scale: Sequence[float]) -> Block:
-    return Block(
-        kind=kind.name,
-        title=TITLES.get(kind.name, kind.name.capitalize()),
-        rows=[_row(part, positive, scale) for part in kind.subgroups],
-        tells_class=kind.tells_class,
-        left_out=kind.left_out,
-    )
-
-
-def _row(part: Subgroup, positive: str | None, scale: Sequence[float]) -> Row:
+def _row(name: str, part: Subgroup, positive: str | None, scale: Sequence[float]) -> Row:
     return Row(
-        name=_shown(part.name, part.child is not None),
-        known=part.known,
+        name=_shown(name, part.child is not None),
+        known=name != NOT_KNOWN,
         child=bool(part.child),
         n=part.n,
         groups=part.groups,
-        classes=list(part.by_class.items()),
+        classes=list(part.classes.items()),
         cells=[
             MetricCell(
                 label=LABELS[metric],
@@ -143,22 +145,22 @@ def _why(metric: str, part: Subgroup, positive: str | None) -> str:
     """Say why a metric is not known, if it is not: none of a class, or too few."""
     if metric not in part.too_small:
         return ""
-    needed = set() if metric == "accuracy" else set(part.by_class)
+    needed = set() if metric == "accuracy" else set(part.classes)
     if positive is not None and metric == "sensitivity":
         needed = {positive}
     elif positive is not None and metric == "specificity":
         needed.discard(positive)
-    missing = next((name for name in part.by_class if name in needed and not part.by_class[name]), None)
+    missing = next((name for name, n in part.classes.items() if name in needed and not n), None)
     return "too small to say" if missing is None else f"no {missing}"
 
 
-def _apart(each: Difference) -> Apart:
-    write = percent if each.metric in PERCENT else decimal
-    ends = []
-    for name, estimate in (each.lower, each.higher):
-        low, high = write(estimate.low, unit=False), write(estimate.high, unit=False)
-        ends.append((_shown(name, each.kind == "age"), f"{write(estimate.value)} ({low} to {high})"))
-    return Apart(metric=LABELS[each.metric], kind=each.kind, ends=ends, pairs=each.pairs)
+def _difference(apart: Apart) -> Difference:
+    ends = [(_shown(each.name, apart.kind == "age"), _written(each)) for each in (apart.lower, apart.higher)]
+    return Difference(metric=LABELS[apart.metric], kind=apart.kind, ends=ends, pairs=apart.pairs)
+
+
+def _written(each: NamedEstimate) -> str:
+    return f"{percent(each.value)} ({percent(each.low, unit=False)} to {percent(each.high, unit=False)})"
 
 
 def _shown(name: str, is_age: bool) -> str:

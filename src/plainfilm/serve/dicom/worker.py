@@ -8,7 +8,7 @@ from typing import Protocol
 from pydicom import Dataset
 
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results.predictions import Prediction
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
 from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.header import HeaderError

@@ -1,0 +1,160 @@
+"""All that is measured of a training run, each thing once: what `metrics.json` holds, and what is written beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from plainfilm.data.store import SPLITS, Store
+from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Lines, Scores, lines, score
+from plainfilm.evidence.explanation.summary import ExplanationFindings
+from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
+from plainfilm.evidence.outliers.detector import Detector
+from plainfilm.evidence.outliers.fitting import refusals, usual
+from plainfilm.model.classifier import Classifier, Trained
+from plainfilm.results.metrics import Outliers, RunData, RunMetrics, RunSeconds, RunWorth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredClassifier:
+    """What goes into a bundle: a classifier, its metrics, the outlier detector, and what it was made from, by hash.
+
+    `store` is under the split that it was tested with.
+    """
+
+    store: Store
+    trained: Trained
+    classifier: Classifier
+    judged: Judged
+    result: RunMetrics
+    detector: Detector | None  # None with too few radiographs
+    fingerprints: TrainingFingerprints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredRun:
+    """All that a run came to. `folds` are the classifiers of a cross-validation, which `whole` joins.
+
+    `predictions` are scores by the name of their set or fold, `lines` of the set that was kept for testing.
+    """
+
+    whole: MeasuredClassifier
+    folds: Sequence[MeasuredClassifier]
+    predictions: Mapping[str, Scores]
+    lines: Lines
+    audit: AuditFindings | None  # None: left out by --no-audit
+    explanation: ExplanationFindings | None  # None: not audited, or the network has no maps to look at
+
+    @property
+    def test(self) -> Scores:
+        """Scores of the set that was kept for testing."""
+        return self.whole.judged.scores[self.whole.judged.tested]
+
+    @property
+    def prevalence(self) -> float | None:
+        """Share of the positive class in that set, 0 to 1; None with more than two classes."""
+        positive = self.whole.result.positive
+        return float((self.test.labels == self.whole.result.classes.index(positive)).mean()) if positive else None
+
+
+def measure(
+    store: Store,
+    trained: Trained,
+    classifier: Classifier,
+    judged: Judged,
+    *,
+    openings: int,
+    versions: Mapping[str, str],
+    folds: Sequence[Fold] = (),
+    audit: AuditFindings | None = None,
+    explanation: ExplanationFindings | None = None,
+) -> MeasuredRun:
+    """Fit the outlier detector, take the training fingerprints, score the training set, and put everything together.
+
+    Parameters
+    ----------
+    store, trained, classifier, judged
+        `classifier` is of `trained`; `judged` of `judge`, or of `judge_folds` and then with its `folds`.
+    openings
+        Times the test set was scored so far.
+    versions
+        Of the software, by name.
+    audit, explanation
+        None where they were not asked for.
+    """
+    measured = partial(_measured, openings=openings, versions=versions)
+    return MeasuredRun(
+        whole=measured(store, trained, classifier, judged, audit=audit, explanation=explanation),
+        folds=[
+            measured(fold.store, fold.trained, fold.trained.classifier(), own)
+            for fold, own in zip(folds, judged.folds, strict=True)
+        ],
+        predictions=_predictions(store, trained, judged),
+        lines=lines(judged.scores[judged.tested], trained.decision),
+        audit=audit,
+        explanation=explanation,
+    )
+
+
+def _measured(
+    store: Store,
+    trained: Trained,
+    classifier: Classifier,
+    judged: Judged,
+    *,
+    openings: int,
+    versions: Mapping[str, str],
+    audit: AuditFindings | None = None,
+    explanation: ExplanationFindings | None = None,
+) -> MeasuredClassifier:
+    # What a cross-validation joins has seen every radiograph with a label.
+    learnt = store.with_split(np.where(store.labels >= 0, "train", "")) if judged.folds else store
+    detector = usual(learnt, trained)
+    metrics = RunMetrics(
+        classes=trained.decision.classes,
+        positive=trained.decision.positive,
+        threshold=trained.decision.threshold if trained.decision.positive else None,
+        temperature=trained.decision.temperature,
+        splits={part: judged.metrics[part] for part in (judged.tested, "validation")},
+        folds=len(judged.folds) or None,
+        seconds=RunSeconds(features=trained.features.seconds, training=trained.fitted.seconds),
+        features_cached=trained.features.cached,
+        test_openings=openings,
+        worth=RunWorth(
+            level=judged.worth.level, sentence=judged.worth.sentence, source_rule_accuracy=judged.rule.accuracy
+        ),
+        audit=audit.result if audit else None,
+        explanation=explanation.result if explanation else None,
+        outliers=_outliers(detector, trained, judged),
+        subgroups=judged.subgroups.result,
+        utility=judged.utility.result if judged.utility else None,
+        data=RunData(store=store.path.name, fingerprint=store.fingerprint, images=len(store)),
+        versions=versions,
+    )
+    return MeasuredClassifier(
+        store=store,
+        trained=trained,
+        classifier=classifier,
+        judged=judged,
+        result=metrics,
+        detector=detector,
+        fingerprints=TrainingFingerprints.of(learnt),
+    )
+
+
+def _outliers(detector: Detector | None, trained: Trained, judged: Judged) -> Outliers | None:
+    """What the detector promises, and what it refuses of radiographs that it has not learnt from, where there are any."""
+    if detector is None:
+        return None
+    if judged.folds:
+        return Outliers(promise=detector.promise)
+    return refusals(detector, trained, judged.scores["test"])
+
+
+def _predictions(store: Store, trained: Trained, judged: Judged) -> dict[str, Scores]:
+    """Scores by set; of a cross-validation those of each fold, by the classifier that has not seen it."""
+    if judged.folds:
+        return {f"fold {number}": own.scores["test"] for number, own in enumerate(judged.folds, 1)}
+    return {part: judged.scores.get(part) or score(store, trained, part) for part in SPLITS}
