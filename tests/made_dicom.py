@@ -1,4 +1,4 @@
-"""Made radiographs as DICOM instances, an examiner that needs no model, and nodes to talk to, for the tests of the DICOM node."""
+"""Synthetic radiographs as DICOM instances, an examiner that needs no model, and nodes to talk to, for the tests of the DICOM node."""
 
 import hashlib
 import os

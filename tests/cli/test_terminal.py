@@ -14,7 +14,7 @@ def shown(worth_level, verdict=None):
 
 def test_the_accuracy_stands_with_its_interval_and_its_worth():
     assert shown("none") == [
-        "Accuracy  90.0 % (80.0 to 95.0) on 60 images of the test part, 95 % interval",
+        "Accuracy  90.0 % (80.0 to 95.0) on 60 images of the test set, 95 % interval",
         f"Worth     Not audited. {LEARNT_NOTHING}",
     ]
 

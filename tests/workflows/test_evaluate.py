@@ -1,4 +1,4 @@
-"""`plainfilm evaluate` as it is typed: a classifier of three made hospitals, tested in a fourth."""
+"""`plainfilm evaluate` as it is typed: a classifier of three invented hospitals, tested in a fourth."""
 
 import csv
 import json

@@ -79,7 +79,7 @@ def show_run(run: Any, *, as_json: bool) -> None:
     table = terminal.confusion(result.test.confusion_matrix, result.classes)
     terminal.say("", terminal.metric_table(result), "", table, "", terminal.decision(result), *terminal.verdict(result))
     if (result.test_openings or 0) > 1:
-        terminal.say(terminal.styled(f"The test part of this store has been opened {result.test_openings} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
+        terminal.say(terminal.styled(f"The test set of this store has been opened {result.test_openings} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
     terminal.say("", f"Open {run.folder / 'report.html'}", terminal.styled(NOTICE, "dim"))
 
 

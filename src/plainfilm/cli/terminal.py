@@ -226,7 +226,7 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
 
 
 def metric_table(run: RunMetrics) -> Table:
-    """All metrics of what was kept for testing beside the validation part's."""
+    """All metrics of what was kept for testing beside the validation set's."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for heading in ("", f"{WHERE[run.tested]} (95 % interval)", "validation"):
         table.add_column(heading)

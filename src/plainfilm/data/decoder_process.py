@@ -19,7 +19,7 @@ from plainfilm.errors import PlainfilmError
 
 LOOK_S = 0.25  # how often a watch looks for a process that takes too long
 MOST_TOLD_BYTES = 1 << 20
-PIPE_BYTES = 1 << 20  # where the system lets us: a usual film and its answer then pass in one piece each
+PIPE_BYTES = 1 << 20  # where the system lets us: a usual radiograph and its answer then pass in one piece each
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _START_S = 60.0
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from plainfilm.data.decoder_worker import main; main()"

@@ -239,7 +239,7 @@ def stacked(
     Parameters
     ----------
     logits : float32 (n, parts x outputs)
-        Of the validation part, one part's behind the other's.
+        Of the validation set, one part's behind the other's.
     labels : int64 (n)
         Index into classes.
     classes, positive

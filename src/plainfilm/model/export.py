@@ -22,7 +22,7 @@ IMAGES = 64
 TOLERANCE = 1e-4  # of a probability
 LOG_TOLERANCE = 1e-2  # of a probability's logarithm: near 0 and 1 any two probabilities are close
 _LEAST = 1e-12  # smaller probabilities are not exact in the bundle either
-_LEAST_WIDTH = 64  # pixels; a smaller film has no room for its letters
+_LEAST_WIDTH = 64  # pixels; a smaller radiograph has no room for its letters
 _NOISE = 40.0  # gray levels, standard deviation on the last image; none on the first
 
 

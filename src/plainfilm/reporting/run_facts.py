@@ -58,7 +58,7 @@ class Known:
 
     @property
     def test(self) -> Metrics:
-        """Metrics of what was kept for testing: the test part, or each fold of a cross-validation."""
+        """Metrics of what was kept for testing: the test set, or each fold of a cross-validation."""
         return self.metrics.test
 
     @property

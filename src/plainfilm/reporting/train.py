@@ -114,7 +114,7 @@ def _about(made: MeasuredClassifier) -> Provenance:
 
 
 def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
-    """Shares of the classes in the validation part, which the probabilities were calibrated on."""
+    """Shares of the classes in the validation set, which the probabilities were calibrated on."""
     labels, classes = made.judged.scores["validation"].labels, made.result.classes
     shares = np.bincount(labels, minlength=len(classes)) / len(labels)
     return dict(zip(classes, shares.tolist(), strict=True))

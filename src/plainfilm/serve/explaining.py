@@ -1,4 +1,4 @@
-"""Bytes of one file -> an answer with the film and what spoke for the answer: what the page's details and the node show."""
+"""Bytes of one file -> an answer with the radiograph and what spoke for the answer: what the page's details and the node show."""
 
 import hashlib
 from collections.abc import Callable
@@ -49,7 +49,7 @@ class Examined:
     prediction : Prediction
         Of level "unreadable" where the file cannot be read.
     view : uint8 (h, w) or None
-        The film as a viewer shows it, upright, bones bright, its longer side at most `VIEW_PX`; None if unreadable.
+        The radiograph as a viewer shows it, upright, bones bright, its longer side at most `VIEW_PX`; None if unreadable.
     attribution : float32 (h, w) or None
         From 0 to 1, over `view`: what spoke for `explained`; None where there is no answer.
     explained : str or None

@@ -112,7 +112,7 @@ class _Routes:
         )
 
     async def explain(self, request: Request) -> Response:
-        """Answer for one radiograph, with the film and what spoke for the answer, as pictures."""
+        """Answer for one radiograph, with the radiograph and what spoke for the answer, as pictures."""
         service = self._service
         with service.admission.room() as room:
             form = await _form(request, service, room)

@@ -53,7 +53,7 @@ def fit(
     checkpoints: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
-    """Train what a recipe describes on the train part; choose temperature and threshold on the validation part.
+    """Train what a recipe describes on the training set; choose temperature and threshold on the validation set.
 
     No test image is scored.
 
@@ -94,7 +94,7 @@ def cross_validate(
 
     Patients and duplicates stay in one fold; what is not the test fold is split again into train and validation. The
     joined classifier's temperature and threshold come from the answers to all radiographs, each by the classifier that
-    had not seen it; those that the folds are tested with come from their own validation parts.
+    had not seen it; those that the folds are tested with come from their own validation sets.
 
     Raises
     ------
@@ -262,7 +262,7 @@ def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str 
 def _feature_parts(
     store: Store, recipe: Recipe, opened: Encoder, features: Features, progress: Progress
 ) -> tuple[training.Part, training.Part]:
-    """Train and validation part as features; with augmentation every view of the store is encoded once."""
+    """Train and validation set as features; with augmentation every view of the store is encoded once."""
     settings = recipe.augmentation
     every = [features] + [
         _encode(opened, Altered(store, settings, seed=recipe.seed, view=view), progress, f"Encoding view {view}")
@@ -294,7 +294,7 @@ def _told(progress: Progress, stage: str, epochs: int) -> training.EpochCallback
 
 
 def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> Part:
-    """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation part."""
+    """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation set."""
     parts = [member.part for member in members]
     if len(parts) == 1:
         return parts[0]

@@ -36,7 +36,7 @@ SIZE = 96
 
 @pytest.fixture(scope="module")
 def films():
-    """Made radiographs, uint8 (6, 256, 256)."""
+    """Synthetic radiographs, uint8 (6, 256, 256)."""
     made = [phantom.render(visit) for visit in phantom.plan(6, seed=5, duplicates=0)]
     return np.stack([np.asarray(Image.fromarray(film.pixels).resize((256, 256))) for film in made])
 

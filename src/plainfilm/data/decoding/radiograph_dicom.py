@@ -33,10 +33,10 @@ from plainfilm.errors import ImageError
 
 MAX_INFLATED_BYTES = 4 * MAX_BYTES
 
-RADIOGRAPHY = {"CR", "DX", "DR", "RG"}  # RF is left out: a stopped fluoroscopy is no plain film
+RADIOGRAPHY = {"CR", "DX", "DR", "RG"}  # RF is left out: a stopped fluoroscopy is no plain radiograph
 LATERAL_VIEWS = {"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"}  # LLD and RLD, lying on the side, are frontal
 _CHEST = re.compile(r"CHEST|THORA|TORA[XC]|LUNG|PULM|RIB|BRUST|TRUNK|WHOLE ?BODY")
-_OTHER_PART = re.compile(  # words of PS3.16 annex L that no chest film bears
+_OTHER_PART = re.compile(  # words of PS3.16 annex L that no chest radiograph bears
     r"ABDO|ANKLE|ARM|BREAST|CALCAN|CLAVIC|COCCYX|ELBOW|EXTREM|FACE|FEMUR|FEMORAL|FIBULA|FINGER|FOOT|FOREARM|HAND|HEAD|"
     r"HIP|HUMER|JAW|KNEE|LEG|MANDIB|MAXILL|NECK|NOSE|ORBIT|PATELLA|PELVI|RADIUS|SACR|SCAPUL|SHOULDER|SINUS|SKULL|"
     r"SPINE|TEETH|THIGH|THUMB|TIBIA|TOE|ULNA|WRIST|ZYGOMA"

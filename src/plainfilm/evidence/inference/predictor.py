@@ -108,7 +108,7 @@ class Predictor:
         workers: int = 0,
         explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
-        """Give the same answers one by one, in constant memory, however many films there are.
+        """Give the same answers one by one, in constant memory, however many radiographs there are.
 
         `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
         """
@@ -135,11 +135,11 @@ class Predictor:
         return answers.probabilities
 
     def score(self, films: Iterable[Film], labels: ArrayLike) -> float:
-        """Accuracy at the threshold against class names (n). Refused films count by their probability, like any other."""
+        """Accuracy at the threshold against class names (n). Refused radiographs count by their probability, like any other."""
         chosen = self._decision.predict(self.predict_proba(films))
         truth = np.asarray(labels)
         if truth.shape != chosen.shape:
-            raise UsageError(f"Expected {len(chosen)} labels, one a film; received shape {truth.shape}.")
+            raise UsageError(f"Expected {len(chosen)} labels, one a radiograph; received shape {truth.shape}.")
         return float(np.mean(np.array(self.classes_)[chosen] == truth))
 
     def _stated(self, prevalence: float | None) -> float | None:
@@ -178,7 +178,7 @@ class Predictor:
         prevalence: float | None = None,
         explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
-        """Answer for films that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
+        """Answer for radiographs that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
 
         Parameters
         ----------

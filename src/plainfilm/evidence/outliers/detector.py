@@ -197,7 +197,7 @@ def opened(data: bytes) -> Detector | None:
 def fit(
     features: ArrayLike, group: ArrayLike | None = None, *, turned: Turned | None = None, seed: int = 0
 ) -> Detector:
-    """Fit a detector on the features of the training part.
+    """Fit a detector on the features of the training set.
 
     Parameters
     ----------

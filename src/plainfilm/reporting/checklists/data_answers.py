@@ -124,7 +124,7 @@ def compared(known: Known) -> Answer:
 
 
 def differences(known: Known) -> Answer:
-    """How the test part differs from what the model was made on."""
+    """How the test set differs from what the model was made on."""
     if known.card.split == "made":
         return Answer("answered", "None but chance: all parts were dealt from the same images.", "data")
     return OPEN

@@ -85,17 +85,17 @@ def training(known: Known) -> Answer:
 
 
 def selection(known: Known) -> Answer:
-    """How the final model was chosen; a test part opened more than once may have helped."""
+    """How the final model was chosen; a test set opened more than once may have helped."""
     openings = known.metrics.test_openings
     if not openings:
         return OPEN
     text = "The epoch of least validation loss." if known.card.recipe.training.keep == "best" else "The last epoch."
     if openings > 1:
-        again = f"The test part of these data was opened {openings} times."
+        again = f"The test set of these data was opened {openings} times."
         return Answer(
             "partly", f"{text} {again}", "result", "How this run was chosen among those trained on these data."
         )
-    return Answer("answered", f"{text} The test part was opened once, for this model.", "training")
+    return Answer("answered", f"{text} The test set was opened once, for this model.", "training")
 
 
 def building(known: Known) -> Answer:

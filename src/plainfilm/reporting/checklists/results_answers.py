@@ -58,7 +58,7 @@ def robustness(known: Known) -> Answer:
 
 
 def internal(known: Known) -> Answer:
-    """The test part of the same data."""
+    """The test set of the same data."""
     accuracy = estimate("accuracy", known.test.accuracy)
     if not accuracy:
         return OPEN

@@ -76,13 +76,13 @@ def _confusion(known: Known) -> str:
     rows = [
         (name(truth), *(f"{n:,}" for n in row)) for truth, row in zip(classes, known.test.confusion_matrix, strict=True)
     ]
-    return table(("Test part, truth", *called), rows, numbers=True)
+    return table(("Test set, truth", *called), rows, numbers=True)
 
 
 def _openings(openings: int | None) -> str:
     if not openings:
-        return "How often the test part was opened is not recorded."
-    return "The test part was opened once." if openings == 1 else f"The test part has been opened {openings} times."
+        return "How often the test set was opened is not recorded."
+    return "The test set was opened once." if openings == 1 else f"The test set has been opened {openings} times."
 
 
 def _reasons(audit: Audit) -> str:

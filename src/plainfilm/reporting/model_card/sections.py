@@ -118,7 +118,7 @@ def limits(known: Known) -> str:
         "Only one source is known, so nothing tells the disease from the hospital.": len(known.sources) == 1,
         "Patients are not known for all images, so one may stand in two parts.": not known.patients_known,
         f"The given split leaks: {count_of(leaks, 'image')} share a patient or a copy with another part.": leaks > 0,
-        f"The test part was opened {openings} times; choices may have come to fit it.": openings > 1,
+        f"The test set was opened {openings} times; choices may have come to fit it.": openings > 1,
         "Performance of subgroups is not known.": not known.subgroups,
         "The labels are taken as they came with the data; nobody read the images again.": True,
         "The audit did not run.": not known.verdict,

@@ -62,7 +62,7 @@ def made(source: Dataset, answer: Answer) -> bytes | None:
 
 
 def picture(answer: Answer) -> NDArray[np.uint8] | None:
-    """Draw the film with its overlay and the words below, RGB uint8 (h, w, 3); None where the image cannot be shown."""
+    """Draw the radiograph with its overlay and the words below, RGB uint8 (h, w, 3); None where the image cannot be shown."""
     view, attribution = answer.examined.view, answer.examined.attribution
     if view is None:
         return None
@@ -140,7 +140,7 @@ def _described(source: Dataset, answer: Answer) -> Dataset:
     capture.ContentDate, capture.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     capture.PatientOrientation = source.PatientOrientation
     capture.BurnedInAnnotation = "YES"
-    capture.DerivationDescription = "Film with what spoke for the answer of a research classifier"
+    capture.DerivationDescription = "Radiograph with what spoke for the answer of a research classifier"
     capture.SourceImageSequence = [_reference(source)]
     return capture
 
