@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 
 def write_store(path, *, classes=2, test_seed=0):
-    """Spots on noise, whose number is the class; `test_seed` makes other images and other labels of the test part alone."""
+    """Spots on noise, whose number is the class; `test_seed` makes other images and other labels of the test set alone."""
     labels, test = np.arange(N) % classes, np.flatnonzero(SPLIT == "test")
     rng, other = np.random.default_rng(1), np.random.default_rng([2, test_seed])
     images = rng.integers(0, 60, (N, SIZE, SIZE)).astype(np.uint8)
@@ -66,7 +66,7 @@ def told(found):
 
 
 def log_loss(store, trained):
-    """Of a trained classifier on the validation part."""
+    """Of a trained classifier on the validation set."""
     rows = store.rows("validation")
     return -np.log(trained.probabilities(rows)[np.arange(len(rows)), store.labels[rows]]).mean()
 

@@ -4,9 +4,12 @@ import json
 import logging
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plainfilm import NOTICE
+
+if TYPE_CHECKING:
+    from plainfilm.results.documents import Record
 
 
 def load_keras(progress: Any) -> None:
@@ -18,6 +21,13 @@ def load_keras(progress: Any) -> None:
         import keras  # noqa: F401
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each head is a graph of its own, which it warns of
     progress("Loading Keras", 1, 1, "")
+
+
+def print_document(answer: "Record") -> None:
+    """Print an answer as JSON, on one line, at once."""
+    from plainfilm.results import documents
+
+    print(documents.encode(answer).decode(), flush=True)
 
 
 def typed() -> str:
@@ -57,30 +67,20 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
 
 def show_run(run: Any, *, as_json: bool) -> None:
     """Say what a training has come to, and what that is worth."""
-    from plainfilm.cli import terminal
-    from plainfilm.evidence.evaluation.tested_part import tested
-    from plainfilm.reporting.formatting import WHERE
+    from msgspec import convert
 
-    metrics = run.metrics
+    from plainfilm.cli import terminal
+    from plainfilm.results.metrics import RunMetrics
+
     if as_json:
-        print(json.dumps(metrics))
+        print(json.dumps(run.metrics))
         return
-    (part, test), validation = tested(metrics["splits"]), metrics["splits"]["validation"]
-    terminal.say(
-        "",
-        terminal.metric_table(test, validation, WHERE[part]),
-        "",
-        terminal.confusion(test["confusion_matrix"], metrics["classes"]),
-        "",
-    )
-    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics, WHERE[part]))
-    if metrics["test_openings"] > 1:
-        terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
-    terminal.say(
-        "",
-        f"Open {run.folder / 'report.html'}",
-        terminal.styled(NOTICE, "dim"),
-    )
+    result = convert(run.metrics, RunMetrics)
+    table = terminal.confusion(result.test.confusion_matrix, result.classes)
+    terminal.say("", terminal.metric_table(result), "", table, "", terminal.decision(result), *terminal.verdict(result))
+    if (result.test_openings or 0) > 1:
+        terminal.say(terminal.styled(f"The test set of this store has been opened {result.test_openings} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
+    terminal.say("", f"Open {run.folder / 'report.html'}", terminal.styled(NOTICE, "dim"))
 
 
 def fail(message: str, hint: str, code: int) -> None:

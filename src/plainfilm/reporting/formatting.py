@@ -21,7 +21,7 @@ LABELS = {
     "brier": "Brier score",
     "ece": "ECE",
 }
-WHERE = {"test": "test part", "out_of_fold": "folds kept out"}  # the part that was tested, in the middle of a sentence
+WHERE = {"test": "test set", "out_of_fold": "held-out folds"}  # the part that was tested, in the middle of a sentence
 PERCENT = frozenset({"accuracy", "sensitivity", "specificity", "ppv", "npv"})  # the others are decimals
 
 
