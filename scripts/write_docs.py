@@ -17,6 +17,7 @@ from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.exported import Exported, FileMetadata
 from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.ingested import IngestSummary
 from plainfilm.results.inspection import BackboneList, Findings, KeptWeights, Serving
 from plainfilm.results.manifest import Manifest
 from plainfilm.results.metrics import RunMetrics
@@ -50,6 +51,7 @@ def _row(key: RecipeKey) -> str:
 
 
 DOCUMENTS: Mapping[str, type[Document]] = {
+    "`ingest --json`": IngestSummary,
     "`metrics.json` of a run": RunMetrics,
     "`audit.json`": Audit,
     "`metrics.json` of an external validation": ExternalMetrics,

@@ -39,12 +39,24 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
     """Say what an ingest has made, and what to do next."""
     from plainfilm.cli import terminal
     from plainfilm.data.ingest import problems_path
+    from plainfilm.results.ingested import IngestSummary
 
     left_out = sum(problem.fatal for problem in done.problems)
     if as_json:
-        print(json.dumps({"store": str(done.path), "images": done.images, "classes": done.classes, "counts": done.counts, "problems": len(done.problems),
-                          "left_out": left_out, "exact_duplicates": done.exact, "near_duplicates": done.near, "label_conflicts": done.conflicts,
-                          "leaking_images": done.leakage.images if done.leakage else 0}))  # fmt: skip
+        print_document(
+            IngestSummary(
+                store=done.path,
+                images=done.images,
+                classes=tuple(done.classes),
+                counts=done.counts,
+                problems=len(done.problems),
+                left_out=left_out,
+                exact_duplicates=done.exact,
+                near_duplicates=done.near,
+                label_conflicts=done.conflicts,
+                leaking_images=done.leakage.images if done.leakage else 0,
+            )
+        )
         return
     unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
     terminal.say(
