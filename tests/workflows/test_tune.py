@@ -3,6 +3,7 @@ import json
 import re
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -200,8 +201,9 @@ def test_what_cannot_be_meant_is_said_before_anything_is_done(folder, store, ask
 
 
 def test_weights_that_are_not_here_are_never_fetched(folder, store, monkeypatch):
-    here = [row for row in weights.listing() if row["name"] == "efficientnet_lite0"]
-    monkeypatch.setattr(weights, "listing", lambda: iter([*here, {"name": "mobilenet", "present": "no", "sha256": ""}]))
+    [here] = [row for row in weights.listing() if row.name == "efficientnet_lite0"]
+    gone = msgspec.structs.replace(here, name="mobilenet", present="no", sha256="")
+    monkeypatch.setattr(weights, "listing", lambda: iter([here, gone]))
     monkeypatch.setattr(weights, "locate", lambda *_: pytest.fail("looked for weights"))
     with pytest.raises(WeightsError, match="plainfilm weights fetch mobilenet"):
         tune.plan(TuneOptions(store, folder / "nowhere", **{**QUICK, "backbones": ["mobilenet"]}))
