@@ -134,9 +134,9 @@ def percent(metric: Estimate) -> str:
     return f"{100 * metric.value:.1f} % ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
-def number(metric: Estimate | Mapping[str, float | None]) -> str:
+def number(metric: Estimate) -> str:
     """A number with its interval: "0.973 (0.951 to 0.986)"."""
-    value, low, high = map(formatting.number, formatting.triple(metric))
+    value, low, high = map(formatting.number, (metric.value, metric.low, metric.high))
     return "not defined" if value is None else f"{value:.3f} ({low or 0:.3f} to {high or 0:.3f})"
 
 
@@ -319,7 +319,7 @@ def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
             yield from outline(value, indent + 2)
         else:
             shown = (
-                number(value)
+                number(Estimate(**value))
                 if isinstance(value, Mapping)
                 else ", ".join(map(str, value))
                 if isinstance(value, list)
