@@ -2,8 +2,8 @@
 
     python benchmarks/outliers.py --work /tmp/outliers --out outliers.json
 
-Of mixed and darkcovidnet (../shared), and of made radiographs, each with both backbones: for each seed a new split, a
-detector fitted on its training part, judged on its test part as it is, inverted and rotated, and on strangers: drawn
+Of mixed and darkcovidnet (../shared), and of synthetic radiographs, each with both backbones: for each seed a new split, a
+detector fitted on its training set, judged on its test set as it is, inverted and rotated, and on strangers: drawn
 ones, crops of real photographs (scikit-learn's and matplotlib's) and pydicom's CT, MR and ultrasound. Ranges are over
 seeds. "other_collection" are radiographs of hospitals not trained on: how much of those is refused has no aim.
 """
@@ -41,7 +41,7 @@ COLLECTIONS = ("mixed", "darkcovidnet")
 MADE = "made"
 FEW = (10, 30, 100, 300)
 KERAS_MOBILENET = SHARED / "weights" / "mobilenet_1_0_224_tf_no_top.h5"
-LEVELS = get_args(outliers.Level)
+LEVELS = get_args(outliers.OutlierLevel)
 DICOM = ("CT_small.dcm", "MR_small.dcm", "693_J2KI.dcm", "examples_ybr_color.dcm", "examples_palette.dcm")
 Pixels = NDArray[np.uint8]
 
@@ -148,7 +148,7 @@ def encode(opened: encoder.Encoder, source: encoder.ImageSource) -> NDArray[np.f
     return found.read(range(found.rows))
 
 
-def shares(judged: outliers.Judged) -> dict[str, float]:
+def shares(judged: outliers.OutlierJudgement) -> dict[str, float]:
     return {level: float((judged.level == level).mean()) for level in LEVELS}
 
 
@@ -160,7 +160,7 @@ def one_seed(
     seed: int,
     most: int | None = None,
 ) -> dict[str, Any]:
-    """Fit on the training part of a new split, or on `most` rows of it, and judge everything else."""
+    """Fit on the training set of a new split, or on `most` rows of it, and judge everything else."""
     parts = split.make(store.labels, store.group, store.classes, seed=seed)
     train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
     train = train if most is None else train[outliers.sample(store.group[train], most, seed=seed)]

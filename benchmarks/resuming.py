@@ -2,7 +2,7 @@
 
     python benchmarks/resuming.py --out resuming.json
 
-Made radiographs of 64 px, the default backbone's last three blocks or, with --blocks all, the whole of it; three altered
+Synthetic radiographs of 64 px, the default backbone's last three blocks or, with --blocks all, the whole of it; three altered
 views an image. A kill may come while Python starts, while maps are cached, in an epoch or while a checkpoint is written.
 """
 

@@ -1,4 +1,4 @@
-"""The whole way from Python, on made radiographs: ingest, train, look, and use the classifier.
+"""The whole way from Python, on synthetic radiographs: ingest, train, look, and use the classifier.
 
 python examples/library.py
 """
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import plainfilm
-from plainfilm.data.phantom import write_phantoms  # made radiographs; take your own folder instead
+from plainfilm.data.phantom import write_phantoms  # synthetic radiographs; take your own folder instead
 
 
 def main(images: int = 300) -> None:

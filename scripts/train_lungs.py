@@ -2,7 +2,7 @@
 
     python scripts/train_lungs.py --out lungs.onnx --json lungs.json
 
-Learns from the radiographs and lung masks of ../shared/data/lungs (V7 Labs, CC BY 4.0), made radiographs, whose lungs
+Learns from the radiographs and lung masks of ../shared/data/lungs (V7 Labs, CC BY 4.0), synthetic radiographs, whose lungs
 are known, and pictures without lungs. A fifth of the pairs (near duplicates kept together) is kept apart and measured.
 Takes about half an hour on 2 cores.
 """
@@ -265,7 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=Path, default=PAIRS)
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--made", type=int, default=400, help="made radiographs")
+    parser.add_argument("--made", type=int, default=400, help="synthetic radiographs")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

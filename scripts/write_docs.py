@@ -15,7 +15,13 @@ from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.exported import Exported, FileMetadata
+from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.ingested import IngestSummary
+from plainfilm.results.inspection import BackboneList, Findings, KeptWeights, Serving
+from plainfilm.results.manifest import Manifest
 from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.predictions import PredictionDocument
 from plainfilm.results.search import Search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,8 +51,18 @@ def _row(key: RecipeKey) -> str:
 
 
 DOCUMENTS: Mapping[str, type[Document]] = {
+    "`ingest --json`": IngestSummary,
     "`metrics.json` of a run": RunMetrics,
     "`audit.json`": Audit,
+    "`metrics.json` of an external validation": ExternalMetrics,
+    "`manifest.json` of a bundle": Manifest,
+    "`predict --json`": PredictionDocument,
+    "`export --json`": Exported,
+    "Metadata of an exported file": FileMetadata,
+    "`doctor --json`": Findings,
+    "`weights list --json`": BackboneList,
+    "`weights fetch --json` and `weights import --json`": KeptWeights,
+    "`serve --json`": Serving,
     "`comparison.json`": Comparison,
     "`tuning.json`": Search,
 }
@@ -54,8 +70,8 @@ _NAMES = {
     inspect.IntType: "whole number",
     inspect.FloatType: "number",
     inspect.StrType: "text",
+    inspect.CustomType: "text",
     inspect.BoolType: "true or false",
-    inspect.TupleType: "pair of numbers",
 }
 
 
@@ -76,11 +92,15 @@ def result_keys() -> str:
 
 def _record(kind: Any) -> str:
     rows = [
-        f"| `{each.encode_name}` | {_kind(each.type)}{'' if each.required else ', may be left out'} | {_range(each.type)} | {_schema(each.type)['description']} |"
+        f"| `{each.encode_name}` | {_kind(each.type)}{', may be left out' if _may_lack(kind, each) else ''} | {_range(each.type)} | {_schema(each.type)['description']} |"
         for each in inspect.type_info(kind).fields  # type: ignore[attr-defined]
     ]
     head = ["| key | type | unit, range | meaning |", "|---|---|---|---|"]
     return "\n".join([f"### {kind.__name__}", "", kind.__doc__.splitlines()[0], "", *head, *rows])
+
+
+def _may_lack(kind: Any, field: Any) -> bool:
+    return not field.required and kind.__struct_config__.omit_defaults
 
 
 def _records_in(kind: Any) -> list[Any]:
@@ -111,6 +131,8 @@ def _kind(kind: Any) -> str:
             told = " or ".join("null" if isinstance(each, inspect.NoneType) else _kind(each) for each in several)
         case inspect.DictType(value_type=inner):
             told = f"{_kind(inner)} by name"
+        case inspect.TupleType(item_types=parts):
+            told = f"list of {len(parts)} numbers"
         case inspect.VarTupleType(item_type=inner):
             told = f"list of {_kind(inner)}"
         case inspect.LiteralType(values=values):

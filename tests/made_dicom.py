@@ -1,4 +1,4 @@
-"""Made radiographs as DICOM instances, an examiner that needs no model, and nodes to talk to, for the tests of the DICOM node."""
+"""Synthetic radiographs as DICOM instances, an examiner that needs no model, and nodes to talk to, for the tests of the DICOM node."""
 
 import hashlib
 import os
@@ -14,9 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
 from pynetdicom import AE, evt
 
+from made_bundles import RUN, metrics
 from made_files import dataset, dicom_bytes, film
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results.predictions import Prediction
 from plainfilm.serve.explaining import Examined, Identity
 
 MODEL = hashlib.sha256(b"a made model").hexdigest()
@@ -26,7 +27,7 @@ ABOUT = About(
     threshold=0.41,
     calibrated_at=0.34,
     prevalence=0.34,
-    metrics={"worth": {"level": "caution", "sentence": "It is worth what it was tested on."}},
+    metrics=metrics(worth=RUN["worth"] | {"level": "caution", "sentence": "It is worth what it was tested on."}),
 )
 
 

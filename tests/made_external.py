@@ -3,14 +3,15 @@
 import hashlib
 
 import numpy as np
+from msgspec import structs
 
+import made_bundles
 from made_networks import SIZE, films, square_finder
 from plainfilm.data import store_writer
 from plainfilm.data.store import Columns
 from plainfilm.evidence.outliers import detector
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model import bundle
-from plainfilm.results import documents
 
 OWN = "f" * 64  # fingerprint of the store that the bundle was trained on
 
@@ -40,13 +41,18 @@ def write_store(path, images, labels, *, classes=("square", "empty"), fit="stret
 
 
 def own_metrics(classes=("empty", "square"), positive="square", right=0.98, n=200):
-    """Metrics of the model's own test set, as its bundle holds them."""
+    """Metrics of the model's own test set."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % len(classes)
     chance = np.where(np.arange(len(classes)) == labels[:, None], 0.9, 0.1 / (len(classes) - 1))
     wrong = rng.random(n) > right
     chance[wrong] = np.roll(chance[wrong], 1, axis=1)
-    return documents.plain(evaluate(labels, chance, classes=classes, positive=positive, threshold=0.5))
+    return evaluate(labels, chance, classes=classes, positive=positive, threshold=0.5)
+
+
+def own_run(test, **changed):
+    """Metrics of the run, in which the model's own test set came to `test`."""
+    return structs.replace(made_bundles.metrics(**changed), splits={"test": test, "validation": test})
 
 
 def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **about):
@@ -56,13 +62,10 @@ def write_bundle(path, folder, *, classifier=None, seen=b"", metrics=None, **abo
     bundle.write(
         path,
         made,
-        about={
-            "preprocessing": {"image_size": SIZE, "input_size": SIZE, "fit": "stretch"},
-            "data_fingerprint": OWN,
-            "prevalence": dict.fromkeys(made.classes_, 1 / len(made.classes_)),
-            **about,
-        },
-        metrics=metrics or {"splits": {"test": own_metrics()}, "threshold": made.decision.threshold},
+        about=made_bundles.provenance(
+            made.classes_, made_bundles.preprocessing(SIZE), **{"data_fingerprint": OWN} | about
+        ),
+        metrics=metrics or own_run(own_metrics()),
         recipe='name = "made"\n',
         card="# Card\n",
         outliers=detector.fit(usual).to_bytes(),

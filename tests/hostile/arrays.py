@@ -69,4 +69,4 @@ for label, value in {"NaN": np.nan, "infinite": np.inf, "other": 1.0}.items():
         lambda c, v=value: packed({**c, "golden_logits.npy": npy(np.full((2, 1), v, np.float32))}),
         "other answers here",
     )
-case("a classifier of three classes that answers for two", told(classes=["a", "b", "c"], positive=None), "does not answer for its classes")
+case("a classifier of three classes that answers for two", told(classes=["a", "b", "c"], positive=None, prevalence=dict.fromkeys("abc", 0.3)), "does not answer for its classes")

@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import made_bundles
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
@@ -180,15 +181,13 @@ def network(outputs: int = 1, side: int = SIDE) -> onnx.ModelProto:
 def whole() -> Contents:
     """A bundle that opens."""
     made = Classifier(network().SerializeToString(), Decision(classes=("COVID", "NORMAL"), positive="COVID"))
-    metrics = {"splits": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}}}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "m")
-        about = {"intended_use": "Research use only."}
         bundle.write(
             path,
             made,
-            about=about,
-            metrics=metrics,
+            about=made_bundles.provenance(),
+            metrics=made_bundles.metrics(audit=made_bundles.AUDIT),
             recipe='name = "default"\n',
             card="# Card",
             outliers=b"usual",

@@ -43,22 +43,27 @@ BAD_JSON = {
 for label, data in BAD_JSON.items():
     case(f"metrics with {label}", lambda c, d=data: packed({**c, "metrics.json": d}), ANY_JSON)
     case(f"manifest with {label}", lambda c, d=data: zipped(entries_of({**c, "manifest.json": d})), ANY_JSON)
+PREPARE = {"image_size": 32, "input_size": 32, "scaling": "0..255", "scale": [1, 1, 1], "offset": [0, 0, 0], "fit": "stretch", "sha256": ""}
 LIES: list[tuple[str, dict[str, object], str]] = [
     *((f"version {v!r}", {"version": v}, "names no version") for v in (0, -1, "1", 1.0, True, None, ..., [1])),
     *((f"version {v}", {"version": v}, "Update plainfilm") for v in (2, 10**9)),
     *((f"format {v!r}", {"format": v}, "of another kind") for v in ("plainfilm-store", None, 1, ["plainfilm-bundle"], ...)),
-    *((f"classes {i}", {"classes": v}, "names no classes") for i, v in enumerate([..., [], ["COVID"], "AB", [1, 2], [["a"], ["b"]], {"a": 1, "b": 2}, ["a", ""], ["a", "b\nc"], ["a", "b" * 300]])),
-    ("too many classes", {"classes": [str(n) for n in range(2000)], "positive": None}, "names no classes"),
+    *((f"classes {i}", {"classes": v}, r"classes`|\$\.classes|cannot be printed") for i, v in enumerate([..., [], ["COVID"], "AB", [1, 2], [["a"], ["b"]], {"a": 1, "b": 2}, ["a", ""], ["a", "b\nc"], ["a", "b" * 300]])),
+    ("too many classes", {"classes": [str(n) for n in range(2000)], "positive": None}, r"\$\.classes"),
     ("a class twice", {"classes": ["COVID", "COVID"]}, "a class twice"),
-    *((f"positive {v!r}", {"positive": v}, "positive class") for v in ("OTHER", None, ..., ["COVID"], 0, True)),
-    *((f"temperature {v!r}", {"temperature": v}, "temperature") for v in (0, -1, "1", None, True, [1], 1001, ...)),
-    *((f"threshold {v!r}", {"threshold": v}, "threshold") for v in (-0.1, "high", None, ..., 10**6)),
-    *((f"shift {v!r}", {"shift": v}, "shift") for v in ("0", None, ..., -2000, {"a": 1})),
-    *((f"{name} {v!r}", {name: v}, f"{name} in its manifest") for name in ("created", "data_fingerprint", "intended_use") for v in (1, ["a"])),
-    *((f"versions {v!r}", {"versions": v}, "versions in its manifest") for v in ("1", ["1"], {"numpy": 2})),
-    *((f"backbone {v!r}", {"backbone": v}, r"backbone\.\w+ in its manifest") for v in ("a", [], {"name": 1}, {"features": "5"}, {"features": -5}, {"features": 10**9}, {"weights_sha256": None})),
-    *((f"preprocessing {v!r}", {"preprocessing": v}, r"preprocessing\.\w+ in its manifest") for v in ("a", [1], {"image_size": "32"}, {"image_size": 0}, {"input_size": 1.5}, {"input_size": 10**8}, {"scaling": None}, {"scale": 1}, {"scale": [1, 2]}, {"scale": [1, 2, "3"]}, {"offset": [True] * 3}, {"fit": 1}, {"sha256": 1})),
-    ("preprocessing of another size", {"preprocessing": {"image_size": 64}}, "of another size"),
+    *((f"positive {v!r}", {"positive": v}, r"positive class|positive`|\$\.positive") for v in ("OTHER", None, ..., ["COVID"], 0, True)),
+    *((f"temperature {v!r}", {"temperature": v}, r"its manifest: .*temperature") for v in (0, -1, "1", None, True, [1], 1001, ...)),
+    *((f"threshold {v!r}", {"threshold": v}, r"its manifest: .*threshold") for v in (-0.1, "high", None, ..., 10**6)),
+    *((f"shift {v!r}", {"shift": v}, r"its manifest: .*shift") for v in ("0", None, ..., -2000, {"a": 1})),
+    *((f"{name} {v!r}", {name: v}, f"its manifest: .*{name}") for name in ("created", "data_fingerprint", "intended_use") for v in (1, ["a"], None, ...)),
+    *((f"versions {v!r}", {"versions": v}, "its manifest: .*versions") for v in ("1", ["1"], {"numpy": 2}, None, ...)),
+    *((f"backbone {v!r}", {"backbone": v}, "its manifest: .*backbone") for v in ("a", [], {}, None, ...)),
+    *((f"backbone with {v!r}", {"backbone": {"name": "a", "weights_sha256": "b", "features": 5} | v}, r"its manifest: .*backbone\.\w+") for v in ({"name": 1}, {"features": "5"}, {"features": -5}, {"features": 10**9}, {"features": 5.5}, {"weights_sha256": None})),
+    *((f"preprocessing {v!r}", {"preprocessing": v}, "its manifest: .*preprocessing") for v in ("a", [1], {}, None, ..., {**PREPARE, "fit": None})),
+    *((f"preprocessing with {v!r}", {"preprocessing": PREPARE | v}, r"its manifest: .*preprocessing\.\w+") for v in ({"image_size": "32"}, {"image_size": 0}, {"input_size": 1.5}, {"input_size": 10**8}, {"scaling": None}, {"scale": 1}, {"scale": [1, 2]}, {"scale": [1, 2, "3"]}, {"offset": [True] * 3}, {"fit": 1}, {"fit": "tear"}, {"sha256": 1}, {"crop": ["lungs"]}, {"intensities": 1})),
+    ("preprocessing of an endless fit", {"preprocessing": PREPARE | {"fit": "tear" * 1000}}, "its manifest: Invalid enum value"),
+    ("preprocessing of another size", {"preprocessing": PREPARE | {"image_size": 64}}, "of another size"),
+    *((f"recalibrated {v!r}", {"recalibrated": v}, "its manifest: .*recalibrated") for v in ("yes", {}, {"shift": "1", "radiographs": 3, "data_fingerprint": ""}, {"shift": 1, "radiographs": -3, "data_fingerprint": ""})),
     *((f"prevalence {v!r}", {"prevalence": v}, "prevalence") for v in (0.5, [0.5, 0.5], {}, {"COVID": 0.5}, {"COVID": 0.5, "NORMAL": "0.5"}, {"COVID": 0.5, "NORMAL": -0.5}, {"COVID": 0.5, "NORMAL": True}, {"COVID": 0.5, "NORMAL": 0.5, "X": 0})),
 ]  # fmt: skip
 for label, changes, reason in LIES:
@@ -78,20 +83,58 @@ case("a hash is missing", hashes(lambda m: m.pop("card.md")), "does not have the
 case("a hash too many", hashes(lambda m: m.update({"x": {"sha256": "", "bytes": 0}})), "does not have the hash")
 case("a wrong hash", hashes(lambda m: m["card.md"].update(sha256="0" * 64)), "does not have the hash")
 case("a wrong size", hashes(lambda m: m["card.md"].update(bytes=5)), "does not have the hash")
-case("a weaker hash", hashes(lambda m: m["card.md"].update(sha1=m["card.md"].pop("sha256"))), "does not have the hash")
+case("a weaker hash", hashes(lambda m: m["card.md"].update(sha1=m["card.md"].pop("sha256"))), r"`sha256` - at `\$\.members")
+case("a hash of another type", hashes(lambda m: m["card.md"].update(sha256=7)), r"\$\.members")
+case("hashes in a list", lambda c: zipped(entries_of({**c, "manifest.json": json.dumps({**json.loads(c["manifest.json"]), "members": []}).encode()})), r"\$\.members")
 case("no hashes", hashes(lambda m: m.clear()), "does not have the hash")
 WRONG_METRICS = [
-    {"worth": "good"},
-    {"worth": {"sentence": 1}},
-    {"audit": ["x"]},
-    {"audit": {"verdict": 1, "sentence": ""}},
-    {"splits": []},
-    {"splits": {"test": 5}},
-    {"splits": {"test": {"accuracy": 0.9}}},
-    {"splits": {"test": {"auroc": {"value": "high"}}}},
+    *((("worth",), v) for v in ("good", None, {}, {"sentence": 1}, ...)),
+    (("worth", "level"), "loud" * 1000),
+    (("worth", "sentence"), 1),
+    *((("audit",), v) for v in (["x"], "x", {"verdict": 1, "sentence": ""})),
+    (("audit", "verdict"), "surely fine"),
+    (("audit", "reasons"), [1]),
+    (("audit", "seconds"), {"probes": -1}),
+    *((("splits",), v) for v in ([], None, {}, {"test": 5}, {"train": {}}, ...)),
+    (("splits", "test"), None),
+    *((("splits", "test", "n"), v) for v in ("many", -1, 1.5, True, ...)),
+    *((("splits", "test", "accuracy"), v) for v in (0.9, None, {"value": "high"}, {"value": 1, "low": [], "high": 1}, ...)),
+    (("splits", "test", "confusion_matrix"), [[1, "2"]]),
+    *((("classes",), v) for v in ("AB", [1, 2], None)),
+    (("threshold",), "0.5"),
+    (("outliers",), {"refused": 0.1, "promise": ""}),
+    (("subgroups",), {}),
+    (("subgroups", "sex"), ["F"]),
+    (("utility",), {"ppv": 1}),
+    (("explanation",), {"faithfulness": "yes"}),
+    (("data", "images"), "300"),
+    (("versions",), {"numpy": 2}),
+    (("recalibrated",), {"shift": None}),
 ]
-for value in WRONG_METRICS:
-    case(f"metrics: {json.dumps(value)}", lambda c, v=value: packed({**c, "metrics.json": json.dumps(v).encode()}), "in its metrics")
+
+
+def metrics_with(path: tuple[str, ...], value: object) -> Build:
+    """Put a value at a path of the metrics, or take away what is there."""
+
+    def build(contents: Contents) -> bytes:
+        metrics = json.loads(contents["metrics.json"])
+        inside = metrics
+        for name in path[:-1]:
+            inside = inside[name]
+        inside[path[-1]] = value
+        if value is ...:
+            del inside[path[-1]]
+        return packed({**contents, "metrics.json": json.dumps(metrics).encode()})
+
+    return build
+
+
+for path, value in WRONG_METRICS:
+    case(f"metrics: {'.'.join(path)} {str(value)[:40]!r}", metrics_with(path, value), r"its metrics\.json: ")
+case("metrics of a newer version", metrics_with(("version",), 2), "Update plainfilm")
+case("metrics of another kind", metrics_with(("format",), "plainfilm-audit"), r"its metrics\.json is of another kind")
+for value in ("1", True, None, 0):
+    case(f"metrics of version {value!r}", metrics_with(("version",), value), r"its metrics\.json names no version")
 for member in ("recipe.toml", "card.md"):
     case(f"{member} is no text", lambda c, m=member: packed({**c, m: b"\xff\xfe"}), "is no text")
 for size in (0, 63):

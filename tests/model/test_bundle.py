@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import made_bundles
 from plainfilm.errors import BundleError
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
 
-METRICS = {"splits": {"test": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}}}
+METRICS = made_bundles.metrics()
 RECIPE = 'name = "default"\n'
 
 
@@ -36,7 +37,7 @@ def write(path, outputs=1, decision=None, **named):
     bundle.write(
         path,
         made,
-        about={"intended_use": "Research use only."},
+        about=made_bundles.provenance(decision.classes),
         metrics=METRICS,
         recipe=RECIPE,
         card="# Card",
@@ -108,7 +109,7 @@ def test_a_bundle_answers_after_loading_as_before_writing(outputs, decision, tmp
     assert opened.classifier.decision == decision
     assert opened.metrics == METRICS
     assert opened.recipe == RECIPE
-    assert opened.manifest["intended_use"] == "Research use only."
+    assert opened.manifest.intended_use == "Research use only."
     images = np.random.default_rng(3).integers(0, 256, (5, 32, 32), dtype=np.uint8)
     np.testing.assert_array_equal(opened.classifier.predict_proba(images), made.predict_proba(images))
     assert opened.classifier.predict(images) == made.predict(images)
@@ -260,7 +261,12 @@ def resealed(whole, path, **changes):
 
 
 def test_a_newer_version_asks_for_an_update(whole, tmp_path):
-    refused(resealed(whole, tmp_path / "m", version=2), "version 1 or older; .* has version 2. Update plainfilm")
+    refused(
+        resealed(whole, tmp_path / "m", version=2), "version 1 or older; .* has manifest version 2. Update plainfilm"
+    )
+    newer = json.loads(members(whole)["metrics.json"]) | {"version": 2}
+    contents = {**members(whole), "metrics.json": json.dumps(newer).encode()}
+    refused(packed(tmp_path / "m", contents), r"metrics\.json version 2. Update plainfilm")
 
 
 @pytest.mark.parametrize(

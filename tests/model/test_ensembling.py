@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+import made_bundles
 from made_files import Pictures
 from plainfilm.errors import ExportError, RecipeError
 from plainfilm.model import backbones, bundle, classifier, encoder, ensembling, export
 from plainfilm.model.classifier import Classifier, Decision, head_logits
-from plainfilm.model.ensembling import Part
+from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.onnx import ensemble, from_keras
 from plainfilm.model.onnx_safety import check
+from plainfilm.results.manifest import BackboneUsed, Preprocessing
 
 SIZE, N = 64, 11
 IMAGES = np.random.default_rng(0).integers(0, 256, (N, SIZE, SIZE), dtype=np.uint8)
 STORE, ROWS = Pictures(IMAGES), np.arange(N)
-PREPARE = encoder.Preprocessing(
-    image_size=SIZE, input_size=SIZE, scaling="0..1", scale=(1 / 255,) * 3, offset=(0.0,) * 3
-)
+PREPARE = Preprocessing(image_size=SIZE, input_size=SIZE, scaling="0..1", scale=(1 / 255,) * 3, offset=(0.0,) * 3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,7 +67,7 @@ def made(tmp_path_factory):
         path.write_bytes(network(width, seed, **how).SerializeToString())
         opened = encoder.Encoder(path, key=path.name, name=name, preprocessing=PREPARE, weights_sha256="0" * 64)
         features = encoder.encode_store(opened, STORE)
-        return Part(encoder=opened, head=head(width, outputs, head_seed, linear=linear), features=features)
+        return EncoderHead(encoder=opened, head=head(width, outputs, head_seed, linear=linear), features=features)
 
     return part
 
@@ -390,10 +390,10 @@ def kept(made, tmp_path):
 
     def write(parts, views=1):
         whole = ensembling.with_views(ensembling.combine(parts, *mixed(parts)[:2]), views, STORE)
-        path, prepare = tmp_path / "model.plainfilm", dataclasses.asdict(PREPARE)
-        backbone = {"name": whole.encoder.name, "features": whole.encoder.width}
-        about = {"backbone": backbone, "preprocessing": prepare}
-        bundle.write(path, joined(whole), about=about, metrics={}, recipe='name = "default"\n')
+        path, used = tmp_path / "model.plainfilm", whole.encoder
+        backbone = BackboneUsed(name=used.name, weights_sha256=used.weights_sha256, features=used.width)
+        about = made_bundles.provenance(joined(whole).classes_, PREPARE, backbone=backbone)
+        bundle.write(path, joined(whole), about=about, metrics=made_bundles.metrics(), recipe='name = "default"\n')
         return whole, bundle.load(path)
 
     return write

@@ -14,8 +14,10 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from PIL import Image
 
+import made_bundles
 import plainfilm
 from plainfilm import cli
 from plainfilm.cli import export as command
@@ -24,6 +26,7 @@ from plainfilm.model import backbones, bundle, efficientnet_lite, encoder, expor
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier, Decision, export_head, join
 from plainfilm.model.onnx import from_keras
+from plainfilm.results.manifest import BackboneUsed, Manifest
 
 SIZE, INPUT = 96, 64
 SUFFIXES = {to: each.suffix for to, each in formats.FORMATS.items()}
@@ -79,15 +82,18 @@ def made_bundle(path, decision):
     recipe = recipes.load("default", {"head.layers": "dense 16, dropout 0.3", "head.activation": "gelu"})
     head = heads.build_head(ROW.width, len(decision.classes), recipe.head, seed=3)
     made = Classifier(join(path, export_head(head)), decision)
-    manifest = {
-        "backbone": {"name": ROW.name},
-        "preprocessing": dataclasses.asdict(PREPARE) | {"fit": "stretch"},
-        "intended_use": "Research use only; not a medical device.",
-    }
-    return Bundle(made, manifest, {"audit": {"verdict": "shortcut possible"}}, recipe.to_toml(), "", b"", b"")
+    metrics = made_bundles.metrics(audit=made_bundles.AUDIT | {"verdict": "shortcut possible"})
+    return Bundle(made, manifest(decision, PREPARE, ROW.name), metrics, recipe.to_toml(), "", b"", b"")
 
 
-def tiny_bundle(scale=0.02, decision=DECISIONS["first"], **manifest):
+def manifest(decision, prepare, backbone):
+    about = made_bundles.provenance(
+        decision.classes, prepare, backbone=BackboneUsed(name=backbone, weights_sha256="", features=32)
+    )
+    return Manifest(**structs.asdict(about), **dataclasses.asdict(decision), members={})
+
+
+def tiny_bundle(scale=0.02, decision=DECISIONS["first"], backbone="own"):
     """A bundle of a network of three nodes, which no backbone of ours is."""
     graph = from_keras.Graph()
     mean = graph.node("ReduceMean", [graph.node("Cast", ["images"], to=1), graph.weight(np.array([1]))], keepdims=0)
@@ -96,7 +102,8 @@ def tiny_bundle(scale=0.02, decision=DECISIONS["first"], **manifest):
     images = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", 32, 32])
     outputs = [from_keras.float_output("features", 32), from_keras.float_output("logits", 1)]
     network = graph.model([images], outputs).SerializeToString()
-    return Bundle(Classifier(network, decision), manifest, {}, recipes.load().to_toml(), "", b"", b"")
+    about = manifest(decision, made_bundles.preprocessing(), backbone)
+    return Bundle(Classifier(network, decision), about, made_bundles.metrics(), recipes.load().to_toml(), "", b"", b"")
 
 
 def noise(n, size=SIZE):
@@ -214,18 +221,20 @@ def metadata(to, path):
         found = openvino.Core().read_model(path).get_rt_info(["plainfilm"]).value
     else:
         return json.loads(zipfile.ZipFile(path).read("plainfilm.json"))
-    texts = {"positive", "intended_use", "verdict", "plainfilm"}
+    texts = {"format", "positive", "intended_use", "verdict", "plainfilm"}
     return {name: text if name in texts else json.loads(text) for name, text in found.items()}
 
 
 @pytest.mark.parametrize("to", EVERY)
 def test_a_file_says_what_it_gives_and_what_it_is_not(to, exported):
     assert metadata(to, exported(to, "second").path) == {
+        "format": "plainfilm-export",
+        "version": 1,
         "classes": ["NORMAL", "COVID"],
         "positive": "COVID",
         "threshold": 0.3,
         "image_size": SIZE,
-        "intended_use": "Research use only; not a medical device.",
+        "intended_use": "Research use only.",
         "verdict": "shortcut possible",
         "plainfilm": plainfilm.__version__,
     }
@@ -272,26 +281,28 @@ def test_a_keras_file_holds_layers_of_keras_alone_and_trains_nothing(exported):
 @pytest.mark.parametrize("to", ["keras", "tflite"])
 def test_a_backbone_of_the_users_own_cannot_become_keras(to, tmp_path):
     recipe = recipes.load().to_toml().replace('name = "efficientnet_lite0"', 'name = "mobilenet.onnx"')
-    made = dataclasses.replace(tiny_bundle(backbone={"name": "mobilenet"}), recipe=recipe)
+    made = dataclasses.replace(tiny_bundle(backbone="mobilenet"), recipe=recipe)
     with pytest.raises(ExportError, match="ONNX file of your own. Export it to onnx or openvino"):
         export.export(made, to, tmp_path / f"m{SUFFIXES[to]}")
     with pytest.raises(ExportError, match="ONNX file of your own"):
-        export.export(tiny_bundle(backbone={"name": "mine"}), to, tmp_path / f"m{SUFFIXES[to]}")
+        export.export(tiny_bundle(backbone="mine"), to, tmp_path / f"m{SUFFIXES[to]}")
     assert names(tmp_path) == []
 
 
 def changed_manifest(made, **changes):
-    return dataclasses.replace(made, manifest={**made.manifest, **changes})
+    return dataclasses.replace(made, manifest=structs.replace(made.manifest, **changes))
+
+
+def prepared(made, **changes):
+    return changed_manifest(made, preprocessing=structs.replace(made.manifest.preprocessing, **changes))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda made: changed_manifest(made, backbone=None),
-        lambda made: changed_manifest(made, backbone={"name": "mobilenet_v2"}),
-        lambda made: changed_manifest(made, preprocessing={}),
-        lambda made: changed_manifest(made, preprocessing={**made.manifest["preprocessing"], "scale": [1.0, 1.0, 1.0]}),
-        lambda made: changed_manifest(made, preprocessing={**made.manifest["preprocessing"], "input_size": 96}),
+        lambda made: changed_manifest(made, backbone=structs.replace(made.manifest.backbone, name="mobilenet_v2")),
+        lambda made: prepared(made, scale=(1.0, 1.0, 1.0)),
+        lambda made: prepared(made, input_size=96),
         lambda made: dataclasses.replace(made, recipe=made.recipe.replace("dense 16", "dense 32")),
         lambda made: dataclasses.replace(made, recipe=made.recipe.replace('"dense 16", ', "")),
         lambda made: dataclasses.replace(made, recipe=made.recipe.replace('"dense 16"', '"dense 16", "dense 16"')),
@@ -456,7 +467,9 @@ def test_without_openvino_the_error_names_the_extra(tmp_path, monkeypatch):
 def call(monkeypatch, capsys, tmp_path):
     """Run a command in this process, beside a bundle m.plainfilm: exit code, stdout, stderr."""
     made = tiny_bundle()
-    bundle.write(tmp_path / "m.plainfilm", made.classifier, about={}, metrics={}, recipe=made.recipe)
+    bundle.write(
+        tmp_path / "m.plainfilm", made.classifier, about=made.manifest, metrics=made.metrics, recipe=made.recipe
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -488,7 +501,8 @@ def test_the_command_prints_json(call):
     assert said.pop("largest_difference") <= 1e-4
     assert said.pop("largest_log_difference") <= 1e-2
     assert said.pop("bytes") == Path("m.xml").stat().st_size + Path("m.bin").stat().st_size
-    assert said == {"path": "m.xml", "to": "openvino", "images": 64}
+    head = {"format": "plainfilm-exported", "version": 1}
+    assert said == head | {"path": "m.xml", "to": "openvino", "images": 64}
 
 
 @pytest.mark.parametrize(
@@ -511,11 +525,5 @@ def test_the_command_replaces_a_file_only_if_told(call):
 
 def test_the_verb_in_python_takes_a_path(call, tmp_path):
     done = plainfilm.export("m.plainfilm", "onnx", "m.onnx")
-    assert done == export.Exported(
-        Path("m.onnx"),
-        "onnx",
-        64,
-        done.largest_difference,
-        done.largest_log_difference,
-        (tmp_path / "m.onnx").stat().st_size,
-    )
+    assert (done.path, done.to, done.images) == (Path("m.onnx"), "onnx", 64)
+    assert done.bytes == (tmp_path / "m.onnx").stat().st_size

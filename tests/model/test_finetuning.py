@@ -219,7 +219,7 @@ def test_the_same_seed_gives_the_same_bits(made, blocks):
 
 
 def with_views(parts, seen, count=2):
-    """The training part with altered views: image 100 + row is view 1 of row, 200 + row view 2."""
+    """The training set with altered views: image 100 + row is view 1 of row, 200 + row view 2."""
     train, validation = parts
 
     def read(numbers):

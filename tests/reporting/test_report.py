@@ -188,7 +188,7 @@ AUDIT_PAGE = AuditPage(
 
 
 def measured_elsewhere() -> Report:
-    """Subgroups and utility of a small test part."""
+    """Subgroups and utility of a small test set."""
     rng = np.random.default_rng(0)
     labels = np.arange(120) % 2
     chance = np.clip(labels * 0.3 + rng.random(120) * 0.7, 0, 1)
@@ -305,7 +305,7 @@ def test_no_name_becomes_markup(html: dict[str, str]) -> None:
 
 
 def test_research_use_only_stands_at_top_and_foot(any_page: str) -> None:
-    first, last = (m.start() for m in re.finditer("Research use only. Not a medical device.</span>", any_page))
+    first, last = (m.start() for m in re.finditer("Research use only; not a medical device.</span>", any_page))
     assert first < any_page.index("<main") < any_page.index("</main>") < last
 
 
@@ -323,8 +323,8 @@ def test_the_sentence_stands_beside_the_accuracy_in_the_same_type(html: dict[str
 def test_a_test_part_opened_more_than_once_is_a_caution(openings: int, caution: bool, tmp_path: Path) -> None:
     write_report(replace(PLAIN, result=structs.replace(RUN, test_openings=openings), duplicates=None), tmp_path)
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    assert (f"Caution The test part has been opened {openings} times" in text) is caution
-    assert ("The test part was opened once" in text) is not caution
+    assert (f"Caution The test set has been opened {openings} times" in text) is caution
+    assert ("The test set was opened once" in text) is not caution
 
 
 @pytest.mark.parametrize(
@@ -543,7 +543,7 @@ def test_subgroups_and_utility_have_their_sections_drawings_and_links(
 def test_a_part_without_mistakes_says_so(tmp_path: Path) -> None:
     perfect = metrics(confusion_matrix=((818, 0), (0, 416)))
     write_report(replace(PLAIN, result=structs.replace(RUN, splits={"test": perfect}), mistakes=[]), tmp_path)
-    assert "No radiograph of the test part was answered wrongly." in (tmp_path / "report.html").read_text(
+    assert "No radiograph of the test set was answered wrongly." in (tmp_path / "report.html").read_text(
         encoding="utf-8"
     )
 
@@ -617,7 +617,7 @@ def test_any_text_stays_text(text: str) -> None:
         "run": EMPTY.result,
         "test": EMPTY.result.test,
         "validation": None,
-        "where": "test part",
+        "where": "test set",
         "last_epoch": {},
         "longest_s": 0.0,
         "wrong": 0,

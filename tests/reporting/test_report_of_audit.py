@@ -141,7 +141,7 @@ def test_the_picture_has_a_row_a_probe_in_its_group(page: str) -> None:
         "whole image",
         "0.997 0.994–0.999",
         "1,000 of 2,642 radiographs",
-        "your model on the test part, 0.998 (0.995–0.999)",
+        "your model on the test set, 0.998 (0.995–0.999)",
     )
     places = [text.index(title) for title in titles]
     assert places == sorted(places)
@@ -165,7 +165,7 @@ def test_a_model_without_a_known_auroc_has_no_line(tmp_path: Path) -> None:
     unknown = structs.replace(FOUND.result.compared_with, auroc=UNDEFINED)
     why = section(audit_page(tmp_path, changed(FOUND, compared_with=unknown)), "why")
     assert 'class="own' not in why
-    assert "your model on the test part, not known" in Page(why).text
+    assert "your model on the test set, not known" in Page(why).text
 
 
 def test_reasons_say_rule_strength_cue_and_what_would_change_them(page: str) -> None:

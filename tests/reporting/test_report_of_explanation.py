@@ -73,7 +73,7 @@ def test_films_stand_by_class_with_right_and_wrong_answers(html):
 
 def test_the_share_in_the_lungs_stands_beside_chance_with_its_interval(html):
     found = words(section(html))
-    assert "46 % of what spoke for the answers lies in the lungs, more than chance would give: they take 33 % of the films." in found  # fmt: skip
+    assert "46 % of what spoke for the answers lies in the lungs, more than chance would give: they take 33 % of the radiographs." in found  # fmt: skip
     assert "95 % interval of the share: 40 to 53 %, over 4 radiographs" in found
 
 
@@ -81,7 +81,7 @@ def test_whether_to_believe_the_pictures_is_said_and_drawn(folder, html):
     found = words(section(html))
     assert "The picture is faithful: what it marks moves the answer more than random spots do" in found
     assert "By 0.21 of the area between the two curves, 95 % interval 0.12 to 0.31" in found
-    assert "On 5 of the 12 the answer stays even when the whole film is blurred" in found
+    assert "On 5 of the 12 the answer stays even when the whole radiograph is blurred" in found
     assert "what the picture marks first, area 0.61 random spots first, area 0.71" in found
     assert section(html).count("<svg viewBox") >= 2
     for name in ("deletion", "insertion"):

@@ -51,7 +51,7 @@ def usual(tmp_path_factory) -> str:
 
 def test_each_subgroup_has_a_row_with_its_size(usual):
     found = words(section(usual, "subgroups"))
-    assert "All of the test part COVID 120 NORMAL 120" in found
+    assert "All of the test set COVID 120 NORMAL 120" in found
     assert "F COVID 60 NORMAL 60 120 in 120 groups" in found
     assert "under 18 children COVID 40 NORMAL 40" in found
     assert "not known COVID 40" in found
@@ -90,7 +90,7 @@ def test_predictive_values_and_both_drawings_are_shown(usual):
     found = section(usual, "utility")
     assert found.count('<div class="drawing"') == 2
     assert found.count("<tr>") == 2 + 6
-    assert "In the test part 50.0 % are COVID" in words(found)
+    assert "In the test set 50.0 % are COVID" in words(found)
     assert "500 458 42 792" in words(found), "of 10,000 at 5 %: ill, found, missed, false alarms"
     assert "a miss weighs as much as 1.44 false alarms" in words(found)
 
@@ -102,7 +102,7 @@ def test_the_pictures_for_slides_lie_beside_the_page(tmp_path):
 
 def test_without_both_classes_it_is_said(tmp_path):
     found = section(written(tmp_path, {"sex": ["F", "M"] * 20}, labels=np.zeros(40, int)), "utility")
-    assert "The test part lacks a class" in words(found)
+    assert "The test set lacks a class" in words(found)
     assert '<div class="drawing"' not in found
 
 

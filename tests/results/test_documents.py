@@ -52,6 +52,13 @@ def test_what_is_not_defined_is_null_in_json_and_not_a_number_here():
     assert math.isnan(back.low)
 
 
+def test_a_file_name_that_is_no_unicode_and_a_number_that_is_not_finite_are_written():
+    text = documents.encode(Small(share=Estimate(float("inf"), np.float64("nan"), 1), note="\udce4.png ü"))
+    assert text.isascii()
+    told = json.loads(text)
+    assert (told["share"]["value"], told["share"]["low"], told["note"]) == (None, None, "\udce4.png ü")
+
+
 def test_unknown_keys_and_older_versions_are_read():
     text = '{"version": 1, "share": {"value": 1, "low": 1, "high": 1}, "new": 3}'
     assert documents.decode(text, Small, "small.json").share.value == 1.0

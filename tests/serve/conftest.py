@@ -13,7 +13,7 @@ _QUICK = {"backbone.input_size": 96, "training.epochs": 3}
 
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory) -> Path:
-    """Of 90 made radiographs, without an audit."""
+    """Of 90 synthetic radiographs, without an audit."""
     folder = tmp_path_factory.mktemp("small")
     phantom.write_phantoms(folder / "films", n=90, seed=4)
     with pytest.MonkeyPatch.context() as patch:

@@ -9,11 +9,11 @@ import pytest
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError, UsageError
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results.predictions import Prediction
 from plainfilm.serve.batching import BATCH, Judge
 from waiting import WAIT_S, until
 
-BUNDLE = SimpleNamespace(manifest={"preprocessing": {"image_size": 8, "fit": "pad"}})
+PREPARE = SimpleNamespace(image_size=8, fit="pad")
 
 
 class Decoding:
@@ -37,7 +37,7 @@ class Decoding:
 class Predicting:
     """Stands for the predictor: keeps the batches that it is asked."""
 
-    bundle = BUNDLE
+    preprocessing = PREPARE
 
     def __init__(self):
         self.batches, self.gate, self.is_asked = [], threading.Event(), threading.Event()

@@ -622,7 +622,7 @@ def test_the_verdict_stands_as_large_as_the_accuracy_and_the_audit_is_a_click_aw
 
 def test_a_model_without_an_audit_says_that_nobody_looked(site, predictor):
     expect(site.page.locator("#verdict")).to_have_text("Not audited")
-    expect(site.page.locator("#sentence")).to_have_text(predictor.bundle.metrics["worth"]["sentence"])
+    expect(site.page.locator("#sentence")).to_have_text(predictor.bundle.metrics.worth.sentence)
 
 
 def test_the_card_opens_without_the_token(make_site):

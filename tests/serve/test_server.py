@@ -19,7 +19,7 @@ from made_requests import asked, connected, descendants, form, head, own_places,
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve import server as running
 from plainfilm.serve.middleware import API, CSP
-from plainfilm.serve.server import Settings
+from plainfilm.serve.server import ServerSettings
 from waiting import WAIT_S, until
 
 PREDICT = f"{API}/predict"
@@ -29,7 +29,7 @@ MARKER = "Doe-Jane-1950"
 
 def refused(bundle="model.plainfilm", **settings):
     with pytest.raises(PlainfilmError) as caught:
-        running.serve(Settings(bundle=bundle, **settings), started=lambda *_: pytest.fail("it was started"))
+        running.serve(ServerSettings(bundle=bundle, **settings), started=lambda *_: pytest.fail("it was started"))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("Expected ")
     return caught.value
@@ -81,11 +81,11 @@ def test_a_certificate_that_is_none_is_said_before_anything_is_opened(tmp_path):
     ],
 )
 def test_the_names_that_it_answers_to_are_its_own(settings, names):
-    assert running._names(Settings(bundle="b", **settings)) == names
+    assert running._names(ServerSettings(bundle="b", **settings)) == names
 
 
 def test_bound_to_all_addresses_it_answers_to_no_wildcard():
-    names = running._names(Settings(bundle="b", host="0.0.0.0"))
+    names = running._names(ServerSettings(bundle="b", host="0.0.0.0"))
     assert socket.gethostname().lower() in names
     assert "0.0.0.0" not in names
 

@@ -1,4 +1,4 @@
-"""`plainfilm evaluate` as it is typed: a classifier of three made hospitals, tested in a fourth."""
+"""`plainfilm evaluate` as it is typed: a classifier of three invented hospitals, tested in a fourth."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import plainfilm
-from made_external import own_metrics, write_bundle
+from made_external import own_metrics, own_run, write_bundle
 from made_networks import encoder_file, head
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
@@ -255,7 +255,7 @@ def test_with_more_than_two_classes_recalibration_is_refused_first(tmp_path):
     decision = Decision(classes=("a", "b", "c"), positive=None)
     path = encoder_file(tmp_path / "three.onnx", [np.full((8, 8), 1 / 64)] * 2, [0.0, 0.0])
     network = classifier.join(path, head((np.eye(2, 3), [0.0, 0.0, 0.0])))
-    write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics={"splits": {"test": own_metrics(("a", "b", "c"), None)}})  # fmt: skip
+    write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics=own_run(own_metrics(("a", "b", "c"), None)))  # fmt: skip
     with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
         plainfilm.evaluate(tmp_path / "three.plainfilm", tmp_path / "no folder", tmp_path / "x", recalibrate=True)
 

@@ -300,7 +300,7 @@ def test_recipes_are_compared_over_seeds(folder, store):
     ]
     written = json.loads((made.folder / "comparison.json").read_text())
     assert written == made.metrics
-    assert set(written) == {"recipes", "worth", "test_openings"}
+    assert set(written) == {"format", "version", "recipes", "worth", "test_openings"}
     assert [row["recipe"] for row in written["recipes"]] == ["default", "linear"]
     for row in written["recipes"]:
         assert set(row) == {"recipe", "accuracy", "auroc", "seconds", "stability"}

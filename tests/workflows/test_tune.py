@@ -3,6 +3,7 @@ import json
 import re
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
 
 
 def write_store(path, *, classes=2, test_seed=0):
-    """Spots on noise, whose number is the class; `test_seed` makes other images and other labels of the test part alone."""
+    """Spots on noise, whose number is the class; `test_seed` makes other images and other labels of the test set alone."""
     labels, test = np.arange(N) % classes, np.flatnonzero(SPLIT == "test")
     rng, other = np.random.default_rng(1), np.random.default_rng([2, test_seed])
     images = rng.integers(0, 60, (N, SIZE, SIZE)).astype(np.uint8)
@@ -66,7 +67,7 @@ def told(found):
 
 
 def log_loss(store, trained):
-    """Of a trained classifier on the validation part."""
+    """Of a trained classifier on the validation set."""
     rows = store.rows("validation")
     return -np.log(trained.probabilities(rows)[np.arange(len(rows)), store.labels[rows]]).mean()
 
@@ -200,8 +201,9 @@ def test_what_cannot_be_meant_is_said_before_anything_is_done(folder, store, ask
 
 
 def test_weights_that_are_not_here_are_never_fetched(folder, store, monkeypatch):
-    here = [row for row in weights.listing() if row["name"] == "efficientnet_lite0"]
-    monkeypatch.setattr(weights, "listing", lambda: iter([*here, {"name": "mobilenet", "present": "no", "sha256": ""}]))
+    [here] = [row for row in weights.listing() if row.name == "efficientnet_lite0"]
+    gone = msgspec.structs.replace(here, name="mobilenet", present="no", sha256="")
+    monkeypatch.setattr(weights, "listing", lambda: iter([here, gone]))
     monkeypatch.setattr(weights, "locate", lambda *_: pytest.fail("looked for weights"))
     with pytest.raises(WeightsError, match="plainfilm weights fetch mobilenet"):
         tune.plan(TuneOptions(store, folder / "nowhere", **{**QUICK, "backbones": ["mobilenet"]}))

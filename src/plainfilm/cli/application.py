@@ -7,21 +7,6 @@ import sys
 import cyclopts
 
 from plainfilm import NOTICE, __version__
-from plainfilm.cli import (
-    audit,
-    compare,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    info,
-    ingest,
-    predict,
-    serve,
-    train,
-    tune,
-    weights,
-)
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
 from plainfilm.model.cpus import processors
@@ -35,17 +20,36 @@ app = cyclopts.App(
     help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
 )
 weights_app = cyclopts.App(
-    name="weights", help="ImageNet weights of the backbones: what is here, where it came from, its licence."
+    name="weights",
+    help="ImageNet weights of the backbones: what is here, where it came from, its licence.",
+    help_epilogue="",
 )
 app.command(weights_app)
-for _command in (
-    *(demo.demo, ingest.ingest, train.train, audit.audit, compare.compare, tune.tune),
-    *(predict.predict, evaluate.evaluate, export.export, serve.serve, info.info, doctor.doctor),
-):
-    app.command(_command, help_epilogue="")
-weights_app.command(weights.weights_list, name="list")
-weights_app.command(weights.weights_fetch, name="fetch")
-weights_app.command(weights.weights_import, name="import")
+_COMMANDS = (
+    "demo",
+    "ingest",
+    "train",
+    "audit",
+    "compare",
+    "tune",
+    "predict",
+    "evaluate",
+    "export",
+    "serve",
+    "info",
+    "doctor",
+)
+for _name in _COMMANDS:  # by name, so that the command that is typed is imported, and no other
+    app.command(f"plainfilm.cli.{_name}:{_name}", name=_name, help_epilogue="")
+for _name in ("list", "fetch", "import"):
+    weights_app.command(f"plainfilm.cli.weights:weights_{_name}", name=_name)
+
+
+def _load_all() -> None:
+    """Import every command: the help of all says a sentence of each."""
+    for parent, names in ((app, _COMMANDS), (weights_app, tuple(weights_app))):
+        for name in names:
+            parent[name]
 
 
 def main() -> None:
@@ -53,6 +57,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
         os.environ.setdefault(threads, str(processors()))
+    if not {*_COMMANDS} & {*sys.argv[1:2]}:
+        _load_all()
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:

@@ -1,11 +1,10 @@
 """`plainfilm compare`."""
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
-from plainfilm.cli.output import load_keras, typed
+from plainfilm.cli.output import load_keras, print_document, typed
 from plainfilm.workflows.options import CompareOptions
 
 
@@ -26,7 +25,7 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
         load_keras(progress)
         run = verb.run(plan)
     if as_json:
-        print(json.dumps(run.metrics))
+        print_document(run.result)
         return
     terminal.say(
         terminal.compared(run.result),

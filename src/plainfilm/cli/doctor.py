@@ -1,27 +1,22 @@
 """`plainfilm doctor`."""
 
-import dataclasses
-import json
 import sys
 
 from plainfilm.cli.options import AsJson
+from plainfilm.cli.output import print_document
 
 
 def doctor(*, as_json: AsJson = False) -> None:
     """Look over this machine: what is needed, what is here, what to do."""
     from plainfilm.cli import terminal
     from plainfilm.cli.machine import examine
+    from plainfilm.results.inspection import Findings
 
     with terminal.muted_native_logs():
-        findings = list(examine())
+        findings = tuple(examine())
     if as_json:
-        print(json.dumps([dataclasses.asdict(finding) for finding in findings]))
+        print_document(Findings(checks=findings))
     else:
-        for finding in findings:
-            terminal.say(
-                terminal.finding(
-                    finding.name, finding.found if finding.ok else f"{finding.found}. {finding.advice}", ok=finding.ok
-                )
-            )
+        terminal.say(*map(terminal.finding, findings))
     if not all(finding.ok for finding in findings):
         sys.exit(1)

@@ -1,6 +1,5 @@
 """`plainfilm export`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from cyclopts import Parameter
 
 from plainfilm import NOTICE
 from plainfilm.cli.options import AsJson, Quiet, Signed
+from plainfilm.cli.output import print_document
 
 
 def export(
@@ -43,8 +43,7 @@ def export(
             done = exporting.export(opened, to, out, overwrite=overwrite)
         progress("Exporting", 1, 1, "")
     if as_json:
-        print(json.dumps({"path": str(done.path), "to": done.to, "images": done.images, "largest_difference": done.largest_difference,
-                          "largest_log_difference": done.largest_log_difference, "bytes": done.bytes}))  # fmt: skip
+        print_document(done)
         return
     terminal.say(
         f"{done.path}: {done.bytes / 1e6:.1f} MB",

@@ -4,9 +4,12 @@ import json
 import logging
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plainfilm import NOTICE
+
+if TYPE_CHECKING:
+    from plainfilm.results.documents import Record
 
 
 def load_keras(progress: Any) -> None:
@@ -20,6 +23,13 @@ def load_keras(progress: Any) -> None:
     progress("Loading Keras", 1, 1, "")
 
 
+def print_document(answer: "Record") -> None:
+    """Print an answer as JSON, on one line, at once."""
+    from plainfilm.results import documents
+
+    print(documents.encode(answer).decode(), flush=True)
+
+
 def typed() -> str:
     """Give the command as it was typed."""
     return shlex.join(["plainfilm", *sys.argv[1:]])
@@ -29,12 +39,24 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
     """Say what an ingest has made, and what to do next."""
     from plainfilm.cli import terminal
     from plainfilm.data.ingest import problems_path
+    from plainfilm.results.ingested import IngestSummary
 
     left_out = sum(problem.fatal for problem in done.problems)
     if as_json:
-        print(json.dumps({"store": str(done.path), "images": done.images, "classes": done.classes, "counts": done.counts, "problems": len(done.problems),
-                          "left_out": left_out, "exact_duplicates": done.exact, "near_duplicates": done.near, "label_conflicts": done.conflicts,
-                          "leaking_images": done.leakage.images if done.leakage else 0}))  # fmt: skip
+        print_document(
+            IngestSummary(
+                store=done.path,
+                images=done.images,
+                classes=tuple(done.classes),
+                counts=done.counts,
+                problems=len(done.problems),
+                left_out=left_out,
+                exact_duplicates=done.exact,
+                near_duplicates=done.near,
+                label_conflicts=done.conflicts,
+                leaking_images=done.leakage.images if done.leakage else 0,
+            )
+        )
         return
     unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
     terminal.say(
@@ -57,30 +79,20 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
 
 def show_run(run: Any, *, as_json: bool) -> None:
     """Say what a training has come to, and what that is worth."""
-    from plainfilm.cli import terminal
-    from plainfilm.evidence.evaluation.tested_part import tested
-    from plainfilm.reporting.formatting import WHERE
+    from msgspec import convert
 
-    metrics = run.metrics
+    from plainfilm.cli import terminal
+    from plainfilm.results.metrics import RunMetrics
+
     if as_json:
-        print(json.dumps(metrics))
+        print(json.dumps(run.metrics))
         return
-    (part, test), validation = tested(metrics["splits"]), metrics["splits"]["validation"]
-    terminal.say(
-        "",
-        terminal.metric_table(test, validation, WHERE[part]),
-        "",
-        terminal.confusion(test["confusion_matrix"], metrics["classes"]),
-        "",
-    )
-    terminal.say(terminal.decision(metrics), *terminal.verdict(test["accuracy"], test["n"], metrics, WHERE[part]))
-    if metrics["test_openings"] > 1:
-        terminal.say(terminal.styled(f"The test part of this store has been opened {metrics['test_openings']} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
-    terminal.say(
-        "",
-        f"Open {run.folder / 'report.html'}",
-        terminal.styled(NOTICE, "dim"),
-    )
+    result = convert(run.metrics, RunMetrics)
+    table = terminal.confusion(result.test.confusion_matrix, result.classes)
+    terminal.say("", terminal.metric_table(result), "", table, "", terminal.decision(result), *terminal.verdict(result))
+    if (result.test_openings or 0) > 1:
+        terminal.say(terminal.styled(f"The test set of this store has been opened {result.test_openings} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
+    terminal.say("", f"Open {run.folder / 'report.html'}", terminal.styled(NOTICE, "dim"))
 
 
 def fail(message: str, hint: str, code: int) -> None:

@@ -1,18 +1,19 @@
 """How `plainfilm predict` prints its answers, one at a time: lines for people, CSV, JSON."""
 
 import csv
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from msgspec import structs
 from rich.text import Text
 
 from plainfilm import NOTICE
 from plainfilm.cli.terminal import say, styled, worth
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results import documents
+from plainfilm.results.predictions import Prediction, PredictionDocument
 
 _STYLES = {"ok": "", "flagged": "yellow", "refused": "bold yellow", "unreadable": "red"}
 
@@ -124,7 +125,8 @@ def as_csv(answers: Iterable[Prediction], about: About) -> None:
 
 def as_json(answers: Iterable[Prediction], about: About) -> None:
     """Write one JSON object to stdout, an answer at a time, so that thousands take no memory."""
-    sys.stdout.write(json.dumps(about.as_dict())[:-1] + ', "predictions": [')
+    head = documents.encode(PredictionDocument(**structs.asdict(about.context), predictions=()))
+    sys.stdout.write(head.decode().removesuffix("]}"))
     for number, answer in enumerate(answers):
-        sys.stdout.write(("," if number else "") + "\n" + json.dumps(answer.as_dict()))
+        sys.stdout.write(("," if number else "") + "\n" + documents.encode(answer).decode())
     sys.stdout.write("\n]}\n")

@@ -1,6 +1,5 @@
 """`plainfilm serve`."""
 
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 
 from plainfilm import NOTICE
 from plainfilm.cli.options import AsJson, Signed
+from plainfilm.cli.output import print_document
 from plainfilm.errors import MissingExtraError, UsageError
 
 
@@ -64,6 +64,7 @@ def serve(
         A peer with a URL that is asked for new radiographs.
     """
     from plainfilm.cli import terminal
+    from plainfilm.results.inspection import Serving
 
     try:
         from plainfilm.serve import server
@@ -77,7 +78,7 @@ def serve(
 
     def started(address: str, examiner: Any) -> None:
         if as_json:
-            print(json.dumps({"address": address, "name": examiner.identity.name, "version": examiner.identity.version}), flush=True)  # fmt: skip
+            print_document(Serving(address=address, name=examiner.identity.name, version=examiner.identity.version))
             return
         terminal.say(
             f"Serving {examiner.identity.name} at {address}",
@@ -86,7 +87,7 @@ def serve(
             terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
         )
 
-    settings = server.Settings(
+    settings = server.ServerSettings(
         bundle=bundle,
         require_signature=require_signature,
         host=host,
@@ -108,7 +109,7 @@ def _node(host: str, port: int | None, ae_title: str, *, spool: Path | None, **n
                 "Expected --dicom-port with --spool, --peer, --answer-to or --poll; received none. Add it."
             )
         return None
-    from plainfilm.serve.dicom.node import Node
+    from plainfilm.serve.dicom.node import DicomNode
 
     kept = spool or Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "plainfilm" / "spool"
-    return partial(Node, host=host, port=port, ae_title=ae_title, spool=kept, **named)
+    return partial(DicomNode, host=host, port=port, ae_title=ae_title, spool=kept, **named)

@@ -14,11 +14,14 @@ from rich.text import Text
 
 from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
-from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, decimal
+from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
+from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.inspection import BackboneWeights, Finding
+from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
 from plainfilm.results.severity import Level
 
@@ -112,11 +115,11 @@ def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> 
     return rows(table, columns=columns)
 
 
-def decision(metrics: Mapping[str, Any]) -> str:
+def decision(run: RunMetrics) -> str:
     """What the metrics above are about: the positive class and its threshold, or means over classes."""
-    if metrics["positive"] is None:
+    if run.positive is None:
         return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
-    return f"Positive means {metrics['positive']}, from a probability of {metrics['threshold']:.3f} on.\n"
+    return f"Positive means {run.positive}, from a probability of {run.threshold:.3f} on.\n"
 
 
 def styled(text: str, style: str) -> Text:
@@ -124,27 +127,27 @@ def styled(text: str, style: str) -> Text:
     return Text(text, style=style)
 
 
-def percent(metric: Estimate | Mapping[str, float | None]) -> str:
+def percent(metric: Estimate) -> str:
     """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    value, low, high = map(formatting.number, formatting.triple(metric))
-    return (
-        "not defined" if value is None else f"{100 * value:.1f} % ({100 * (low or 0):.1f} to {100 * (high or 0):.1f})"
-    )
+    if not metric.is_known:
+        return "not defined"
+    return f"{100 * metric.value:.1f} % ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
-def number(metric: Estimate | Mapping[str, float | None]) -> str:
+def number(metric: Estimate) -> str:
     """A number with its interval: "0.973 (0.951 to 0.986)"."""
-    value, low, high = map(formatting.number, formatting.triple(metric))
+    value, low, high = map(formatting.number, (metric.value, metric.low, metric.high))
     return "not defined" if value is None else f"{value:.3f} ({low or 0:.3f} to {high or 0:.3f})"
 
 
-def verdict(accuracy: Mapping[str, float | None], images: int, metrics: Mapping[str, Any], where: str) -> list[Text]:
+def verdict(run: RunMetrics) -> list[Text]:
     """The accuracy, and beside it what it is worth."""
-    measured = f" on {images:,} images of the {where}, 95 % interval"
-    return [Text.assemble(("Accuracy  ", "bold"), percent(accuracy), measured), *worth(metrics, "Worth     ")]
+    measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
+    accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
+    return [accuracy, *worth(run, "Worth     ")]
 
 
-def worth(metrics: Mapping[str, Any], heading: str) -> Iterator[Text]:
+def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:
     """What an accuracy is worth, a line a sentence, the first behind `heading`."""
     for number, said in enumerate(context.worth(metrics)):
         style = _STYLES[said.level]
@@ -222,15 +225,14 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
         yield Text(f"Missing here: {', '.join(found.missing_classes)}.", style="yellow")
 
 
-def metric_table(test: Mapping[str, Any], validation: Mapping[str, Any], where: str) -> Table:
-    """All metrics of what was kept for testing beside the validation part's."""
+def metric_table(run: RunMetrics) -> Table:
+    """All metrics of what was kept for testing beside the validation set's."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in ("", f"{where} (95 % interval)", "validation"):
+    for heading in ("", f"{WHERE[run.tested]} (95 % interval)", "validation"):
         table.add_column(heading)
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
-        if name in test:
-            table.add_row(label, shown(test[name]), shown(validation[name]))
+        table.add_row(label, *(shown(part.estimates[name]) for part in (run.test, run.splits["validation"])))
     return table
 
 
@@ -317,7 +319,7 @@ def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
             yield from outline(value, indent + 2)
         else:
             shown = (
-                number(value)
+                number(Estimate(**value))
                 if isinstance(value, Mapping)
                 else ", ".join(map(str, value))
                 if isinstance(value, list)
@@ -326,20 +328,23 @@ def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
             yield Text.assemble((f"{label:<24} ", "dim"), shown)
 
 
-def finding(name: str, found: str, *, ok: bool) -> Text:
+def finding(one: Finding) -> Text:
     """One line of the doctor's."""
+    found = one.found if one.ok else f"{one.found}. {one.advice}"
     return Text.assemble(
-        ("ok    " if ok else "WRONG ", "green" if ok else "bold red"), (f"{name:<28}", ""), (found, "dim" if ok else "")
+        ("ok    " if one.ok else "WRONG ", "green" if one.ok else "bold red"),
+        (f"{one.name:<28}", ""),
+        (found, "dim" if one.ok else ""),
     )
 
 
-def weights_table(listed: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+def weights_table(listed: Sequence[BackboneWeights]) -> Iterator[Table | Text]:
     """Backbones in a table, then where the weights come from and their hashes."""
-    yield rows(listed, columns=["name", "features", "scaling", "licence", "present"])
+    yield rows([documents.plain(row) for row in listed], columns=["name", "features", "scaling", "licence", "present"])
     for row in listed:
-        yield Text.assemble("\n", (str(row["name"]), "bold"))
-        yield Text(f"  from     {row['source']}")
-        if row["digest"]:
-            yield Text(f"  states   {row['digest']}")
-        if row["sha256"]:
-            yield Text(f"  here     {row['path']}\n           sha256:{row['sha256']}")
+        yield Text.assemble("\n", (row.name, "bold"))
+        yield Text(f"  from     {row.source}")
+        if row.digest:
+            yield Text(f"  states   {row.digest}")
+        if row.sha256:
+            yield Text(f"  here     {row.path}\n           sha256:{row.sha256}")

@@ -1,11 +1,10 @@
 """`plainfilm tune`."""
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
-from plainfilm.cli.output import fail, load_keras, typed
+from plainfilm.cli.output import fail, load_keras, print_document, typed
 from plainfilm.workflows.options import TuneOptions
 
 
@@ -29,7 +28,7 @@ def tune(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: As
         load_keras(progress)
         run = verb.run(plan)
     if as_json:
-        print(json.dumps(run.metrics))
+        print_document(run.result)
     else:
         page, then = run.folder / "tuning.html", run.result.next_command
         terminal.say("", *terminal.tuned(run.result), "", f"Open {page}", f"Next: {then}")

@@ -1,20 +1,21 @@
 """`plainfilm weights list`, `fetch` and `import`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from plainfilm.cli.options import AsJson
+from plainfilm.cli.output import print_document
 
 
 def weights_list(*, as_json: AsJson = False) -> None:
     """Show each backbone's weights: here or not, hash, source, licence."""
     from plainfilm.cli import terminal
     from plainfilm.model import weights
+    from plainfilm.results.inspection import BackboneList
 
-    listed = list(weights.listing())
+    listed = tuple(weights.listing())
     if as_json:
-        print(json.dumps(listed))
+        print_document(BackboneList(backbones=listed))
     else:
         terminal.say(*terminal.weights_table(listed))
 
@@ -55,8 +56,9 @@ def weights_import(name: str, file: Path, *, as_json: AsJson = False) -> None:
 
 def _say_weights(name: str, found: Any, *, as_json: bool) -> None:
     from plainfilm.cli import terminal
+    from plainfilm.results.inspection import KeptWeights
 
     if as_json:
-        print(json.dumps({"name": name, "path": str(found.path), "origin": found.origin, "sha256": found.sha256}))
+        print_document(KeptWeights(name=name, path=found.path, origin=found.origin, sha256=found.sha256))
         return
     terminal.say(f"{name}: {found.path} ({found.origin})", f"SHA-256 {found.sha256}")

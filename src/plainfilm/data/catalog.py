@@ -14,7 +14,7 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.collection import Collection, counted, read_collection
 from plainfilm.data.cataloguing.entry import Entry, Names, label_of, require, tidy, trimmed, with_row
-from plainfilm.data.cataloguing.tables import Row, Table, read_table
+from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
 __all__ = ["Catalog", "Entry", "read_catalog", "spelling_key"]
@@ -161,7 +161,7 @@ def _lay_over(collections: Sequence[Collection], table: Table) -> list[Problem]:
     require(table, *_KEYS)
     key = next(column for column in _KEYS if column in table.named)
     find = _finder(collections, key, table)
-    said: dict[str, list[Row]] = defaultdict(list)
+    said: dict[str, list[TableRow]] = defaultdict(list)
     lost = []
     for row in table.rows:
         files = find(row)
@@ -185,12 +185,12 @@ def _lost(table: Table, names: Sequence[str]) -> Problem:
     return Problem(table.path.name, "missing-file", sentence, fatal=False)
 
 
-def _finder(collections: Sequence[Collection], key: str, table: Table) -> Callable[[Row], Sequence[str]]:
+def _finder(collections: Sequence[Collection], key: str, table: Table) -> Callable[[TableRow], Sequence[str]]:
     """Give a function from a row to the files that it speaks of."""
     if key == "file_name":
         names = Names(pair for collection in collections for pair in _names_of(collection))
 
-        def by_name(row: Row) -> Sequence[str]:
+        def by_name(row: TableRow) -> Sequence[str]:
             written = row.get(key)
             beside = tidy(f"{table.path.absolute().parent.as_posix()}/{written}")
             file = names.find(tidy(written), table, row) or names.find(beside, table, row) if written else None
@@ -214,7 +214,7 @@ def _names_of(collection: Collection) -> Iterable[tuple[str, str]]:
         yield tidy(entry.path.absolute().as_posix()), entry.file
 
 
-def _put(collection: Collection, said: dict[str, list[Row]], table: Table) -> list[Problem]:
+def _put(collection: Collection, said: dict[str, list[TableRow]], table: Table) -> list[Problem]:
     """Write what the rows of a table say into a collection, and what the table leaves open."""
     known = {spelling_key(label) for row in table.rows if (label := label_of(table, row))}
     labels = {entry.label for entry in collection.images.values() if entry.label}

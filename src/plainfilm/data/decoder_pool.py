@@ -49,10 +49,10 @@ def read_many(
     size: int = 256,
     fit: str = "stretch",
     workers: int,
-    batch: int = 256,
+    batch: int | None = None,
     seconds: float = DECODING_S,
 ) -> Iterator[Outcome]:
-    """Read many files in order, in `workers` processes; at most `batch` of them are held at any time.
+    """Read many files in order, in `workers` processes; at most `batch` are held at any time, by default 32 a process, 256 in all.
 
     A file that cannot be read gives its `ImageError` in place of a radiograph: `decoder-crashed` where it kills the
     process that decodes it, twice, the second time alone; `too-slow` where decoding it takes more than `seconds`.
@@ -65,9 +65,9 @@ def read_many(
         No process can be started.
     """
     check_options(size, fit)
-    if workers < 1 or batch < 1:
+    if workers < 1 or (batch is not None and batch < 1):
         raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
-    return _read_many(paths, size, fit, workers, batch, seconds)
+    return _read_many(paths, size, fit, workers, batch or min(256, 32 * workers), seconds)
 
 
 def _read_many(

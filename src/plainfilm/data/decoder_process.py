@@ -19,12 +19,12 @@ from plainfilm.errors import PlainfilmError
 
 LOOK_S = 0.25  # how often a watch looks for a process that takes too long
 MOST_TOLD_BYTES = 1 << 20
-PIPE_BYTES = 1 << 20  # where the system lets us: a usual film and its answer then pass in one piece each
+PIPE_BYTES = 1 << 20  # where the system lets us: a usual radiograph and its answer then pass in one piece each
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _START_S = 60.0
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from plainfilm.data.decoder_worker import main; main()"
 
-Answer = tuple[dict[str, Any], NDArray[np.uint8]]
+DecoderAnswer = tuple[dict[str, Any], NDArray[np.uint8]]
 
 
 class Process:
@@ -49,7 +49,7 @@ class Process:
 
     def ask(
         self, asked: Mapping[str, Any], data: bytes | bytearray, seconds: float, *, answers: int = 1
-    ) -> Iterator[Answer]:
+    ) -> Iterator[DecoderAnswer]:
         """Send a question and give its answers, each within `seconds`. EOFError or OSError where the process died."""
         try:
             process = self._running()
@@ -160,7 +160,7 @@ def _send(process: "subprocess.Popen[bytes]", asked: Mapping[str, Any], data: by
     process.stdin.flush()
 
 
-def _received(process: "subprocess.Popen[bytes]") -> Answer:
+def _received(process: "subprocess.Popen[bytes]") -> DecoderAnswer:
     out = process.stdout
     if out is None:
         raise EOFError

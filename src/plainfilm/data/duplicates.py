@@ -2,7 +2,7 @@
 
 Files with the same SHA-256 are exact duplicates. Of the others, a pair whose perceptual hashes differ in at most
 `HASH_BITS` bits is a candidate, and a near duplicate when the *texture* of the two thumbnails correlates by at least
-`TEXTURE`: all chests share the large shadows, and only ribs, vessels and edges tell one film from another.
+`TEXTURE`: all chests share the large shadows, and only ribs, vessels and edges tell one radiograph from another.
 
 Measured on 3,766 real radiographs (COVID-CXNet and Guangzhou; ieee8023 and ChestX-ray14), read at 256 px:
 
@@ -10,13 +10,13 @@ Measured on 3,766 real radiographs (COVID-CXNet and Guangzhou; ieee8023 and Ches
   of them changed in brightness (0.85 to 1.2) or contrast (0.8 to 1.25). The hash loses the three; the least texture
   correlation is 0.89.
 - Joined at 0.80: 419 pairs within the collections. The 7 that correlate by less than 0.975 and 32 of the others were looked at
-  as pictures: one film each, in another tone or size, slightly cropped, or with arrows or a date drawn on it. The most
-  alike pair of two different films correlates by 0.64, and no false pair came up among 20,000 images made of these by
+  as pictures: one radiograph each, in another tone or size, slightly cropped, or with arrows or a date drawn on it. The most
+  alike pair of two different radiographs correlates by 0.64, and no false pair came up among 20,000 images made of these by
   turning and cropping at random. (Plain correlation of the thumbnails would not do: two different children reach 0.969,
-  a film with arrows on it and the same without stay below 0.9725.)
-- Made radiographs of different bodies reach 0.82, hence 0.85: 418 pairs, one slightly cropped copy fewer.
+  a radiograph with arrows on it and the same without stay below 0.9725.)
+- Synthetic radiographs of different bodies reach 0.82, hence 0.85: 418 pairs, one slightly cropped copy fewer.
 - A frame that a whole collection shares must not join it: the middle of the two images has to agree as well. Of 123,001
-  candidate pairs of different films in one heavy frame none is joined; 3,545 without this rule.
+  candidate pairs of different radiographs in one heavy frame none is joined; 3,545 without this rule.
 
 Out of scope: copies that are cropped (by 1 % a side 99 % are found, by 2 % hardly any), mirrored, turned or inverted,
 and images without texture, such as an empty one.
@@ -144,7 +144,7 @@ def perceptual_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def detail_hash(thumbs: Thumbnails) -> NDArray[np.uint8]:
-    """192-bit hash of the fine detail of thumbnails, for telling apart films that `perceptual_hash` takes for one.
+    """192-bit hash of the fine detail of thumbnails, for telling apart radiographs that `perceptual_hash` takes for one.
 
     Their texture (see the head of this module) goes through a DCT-II; of its frequencies 1 to 16 in each direction,
     without those that both are below 9, which `perceptual_hash` looks at, a bit says which coefficients are positive.

@@ -25,7 +25,7 @@ from plainfilm.data.decoding.decoded import (
     MIN_SIDE_PX,
     REASONS,
     REMARKS,
-    Picture,
+    DecodedImage,
     refusal,
 )
 from plainfilm.data.decoding.resizing import unfitted
@@ -158,7 +158,7 @@ def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
         return np.array(resizing.resized(picture.gray, size, picture.box))
 
 
-def _sound(data: bytes, size: int, fit: str) -> Picture:
+def _sound(data: bytes, size: int, fit: str) -> DecodedImage:
     with _SILENCE:
         picture = _decode(data, size, fit)
     _refuse_blank(picture.gray)
@@ -245,7 +245,7 @@ class _Silence:
 _SILENCE = _Silence()
 
 
-def _decode(data: bytes, size: int, fit: str) -> Picture:
+def _decode(data: bytes, size: int, fit: str) -> DecodedImage:
     kind = _format_of(data)
     if kind is None:
         raise _stranger(data)
@@ -312,4 +312,4 @@ def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") ->
     if gray.shape == (size, size):
         return gray
     whole = (0, 0, gray.shape[1], gray.shape[0])
-    return np.array(resizing.fit(Picture(Image.fromarray(gray), whole, {}), size, fit))
+    return np.array(resizing.fit(DecodedImage(Image.fromarray(gray), whole, {}), size, fit))

@@ -103,7 +103,7 @@ def fill_store(
     resplit
         Make a new split even where one is given.
     only_test
-        Every labelled row is of the test part, whatever split is given, and one class will do: for images that nothing
+        Every labelled row is of the test set, whatever split is given, and one class will do: for images that nothing
         is trained on.
     advance
         Called with files done and files in all.

@@ -1,6 +1,6 @@
-"""Made frontal chest radiographs, well and sick, from three made hospitals: for the demo, tests and planted shortcuts.
+"""Made frontal chest radiographs, well and sick, from three invented hospitals: for the demo, tests and planted shortcuts.
 
-`plan` draws who is filmed where, `render` makes one film of it, `write_phantoms` a folder that ingest can read.
+`plan` draws who is filmed where, `render` makes one radiograph of it, `write_phantoms` a folder that ingest can read.
 """
 
 import csv
@@ -28,20 +28,20 @@ COLUMNS = ("file_name", "label", "source", "patient_id", "sex", "age", "view")
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One film to make: everything that `render` needs, in a few values."""
+    """One radiograph to make: everything that `render` needs, in a few values."""
 
     name: str  # of the file, without folder or ending
     patient: str
-    body_seed: int  # the same on every film of a patient
-    seed: int  # of this film
+    body_seed: int  # the same on every radiograph of a patient
+    seed: int  # of this radiograph
     hospital: Hospital
     sick: bool
     sex: str  # "F" or "M"
     age: int  # years
     view: str  # "PA" or "AP"
     shortcut: str | None = None
-    flag: bool = False  # the shortcut's sign is on this film
-    copy: str = ""  # "" | "exact" | "near": a duplicate of another film
+    flag: bool = False  # the shortcut's sign is on this radiograph
+    copy: str = ""  # "" | "exact" | "near": a duplicate of another radiograph
 
     @property
     def label(self) -> str:
@@ -51,7 +51,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """One made radiograph and the truth about it."""
+    """One synthetic radiograph and the truth about it."""
 
     visit: Visit
     pixels: NDArray[np.uint8]  # (height, width), bones bright
@@ -63,14 +63,14 @@ class Phantom:
 def plan(
     n: int, *, seed: int = 0, shortcut: str | None = None, strength: float = 1.0, duplicates: int | None = None
 ) -> tuple[Visit, ...]:
-    """Draw patients and their films.
+    """Draw patients and their radiographs.
 
-    Sick and well patients come in pairs from the same hospital with as many films each, so that neither the source nor
+    Sick and well patients come in pairs from the same hospital with as many radiographs each, so that neither the source nor
     anything else but the lungs tells the class, unless a shortcut is planted.
 
     Parameters
     ----------
-    n : films in all, at least 4
+    n : radiographs in all, at least 4
     shortcut : one of SHORTCUTS, or None
     strength : in [0, 1]; share of patients whose sign follows the class, the others' is drawn by a coin
     duplicates : how many of the n are exact or near copies of another one; None: one in forty
@@ -130,7 +130,7 @@ def _patient(
     shortcut: str | None,
     strength: float,
 ) -> list[Visit]:
-    """Films of one patient. Always the same draws, so that planting a shortcut leaves the patients as they are."""
+    """Radiographs of one patient. Always the same draws, so that planting a shortcut leaves the patients as they are."""
     tied, coin, other = rng.random() < strength, bool(rng.random() < 0.5), int(rng.integers(1, len(HOSPITALS)))
     flag = sick if tied else coin
     if shortcut == "hospital":
@@ -155,7 +155,7 @@ def _patient(
 
 
 def render(visit: Visit) -> Phantom:
-    """Make the film of a visit; the same visit gives the same pixels."""
+    """Make the radiograph of a visit; the same visit gives the same pixels."""
     always = np.random.default_rng(visit.body_seed)
     rng = np.random.default_rng(visit.seed)
     body = make_anatomy(always, sex=visit.sex, age=visit.age)
@@ -182,7 +182,7 @@ def render(visit: Visit) -> Phantom:
 
 
 def _disease(visit: Visit, always: np.random.Generator, rng: np.random.Generator) -> Disease:
-    """Draw the patient's opacities; their extent changes from film to film."""
+    """Draw the patient's opacities; their extent changes from radiograph to radiograph."""
     severity = float(np.clip(0.28 + 0.72 * always.beta(1.5, 1.3) + rng.normal(0, 0.06), 0.2, 1))
     return Disease(severity if visit.sick else 0.0, float(always.uniform()), int(always.integers(2**31)))
 
@@ -223,7 +223,7 @@ def _near_copy(phantom: Phantom) -> Phantom:
 
 
 def encode(phantom: Phantom) -> bytes:
-    """Save the film as a grey JPEG file would be, in the hospital's quality."""
+    """Save the radiograph as a grey JPEG file would be, in the hospital's quality."""
     buffer = io.BytesIO()
     Image.fromarray(phantom.pixels).save(buffer, "JPEG", quality=phantom.quality)
     return buffer.getvalue()

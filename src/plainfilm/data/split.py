@@ -97,9 +97,9 @@ def folds(
     count: int,
     seed: int = 0,
 ) -> list[NDArray[np.str_]]:
-    """Split for cross-validation: each labelled row is in the test part of one split of `count`.
+    """Split for cross-validation: each labelled row is in the test set of one split of `count`.
 
-    What is not the test part of a split is dealt to train and validation in the default's proportion.
+    What is not the test set of a split is dealt to train and validation in the default's proportion.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def complete(
     *,
     seed: int = 0,
 ) -> NDArray[np.str_]:
-    """Keep a given split; where it has no validation part, take one from train, as large as the default's share of train.
+    """Keep a given split; where it has no validation set, take one from train, as large as the default's share of train.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """The HDF5 file with images, labels and where they came from; with `store_writer` the only user of h5py.
 
-Once written it is never opened for writing again; openings of its test part are appended to `NAME.h5.log`.
+Once written it is never opened for writing again; openings of its test set are appended to `NAME.h5.log`.
 """
 
 import contextlib
@@ -204,11 +204,11 @@ class Store:
 
     @property
     def log_path(self) -> Path:
-        """The file beside the store that counts the openings of its test part."""
+        """The file beside the store that counts the openings of its test set."""
         return self.path.with_name(self.path.name + ".log")
 
     def log_test_opening(self, by: str) -> int:
-        """Note that the test part is being looked at, and give the number of openings so far, this one included.
+        """Note that the test set is being looked at, and give the number of openings so far, this one included.
 
         Raises
         ------
@@ -226,13 +226,13 @@ class Store:
                 log.write(json.dumps(line) + "\n")
         except OSError as error:
             raise StoreError(
-                f"Expected to note the opening of the test part in {self.log_path}; received: {reason_of(error)}. "
+                f"Expected to note the opening of the test set in {self.log_path}; received: {reason_of(error)}. "
                 "Move the store to a folder that you can write to."
             ) from error
         return self.test_openings()
 
     def test_openings(self) -> int:
-        """Count the openings of this store's test part so far; those of another content under the same name are not counted.
+        """Count the openings of this store's test set so far; those of another content under the same name are not counted.
 
         Raises
         ------
@@ -245,7 +245,7 @@ class Store:
             return 0
         except OSError as error:
             raise StoreError(
-                f"Expected to count the openings of the test part in {self.log_path}; received: {reason_of(error)}. "
+                f"Expected to count the openings of the test set in {self.log_path}; received: {reason_of(error)}. "
                 "Change its permissions."
             ) from error
         return sum(f'"fingerprint": "{self.fingerprint}"' in line for line in lines)

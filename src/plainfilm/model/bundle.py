@@ -4,8 +4,8 @@ Nothing in it is unpickled, extracted or executed. Opening checks layout, names,
 and its golden answers first, in memory of at most twice the file's size and `BESIDE`; see docs/bundle.md.
 """
 
+import dataclasses
 import hashlib
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +19,11 @@ from plainfilm.errors import BundleError
 from plainfilm.model import bundle_zip, golden, manifest, signing
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
-from plainfilm.model.manifest import FORMAT, VERSION
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.results import documents
+from plainfilm.results.manifest import Manifest, Member, Provenance
+from plainfilm.results.metrics import RunMetrics
 
 BESIDE = 128 << 20  # bytes that opening takes at most beside twice the file's size, for images of up to 512 px
 _MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEEN = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin", "seen.bin"  # fmt: skip
@@ -45,8 +47,8 @@ class Bundle:
     """An opened bundle: classifier, manifest, metrics, recipe (TOML), model card (Markdown), and two members as bytes."""
 
     classifier: Classifier
-    manifest: dict[str, Any]
-    metrics: dict[str, Any]
+    manifest: Manifest
+    metrics: RunMetrics
     recipe: str
     card: str
     outliers: bytes  # of `evidence.outliers.Detector`; empty where too few images could teach one
@@ -76,8 +78,8 @@ def write(
     path: Path,
     classifier: Classifier,
     *,
-    about: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    about: Provenance,
+    metrics: RunMetrics,
     recipe: str,
     card: str = "",
     outliers: bytes = b"",
@@ -86,8 +88,7 @@ def write(
 ) -> None:
     """Write a bundle, and open it again before it takes its place.
 
-    `about` is put into the manifest: versions, backbone, preprocessing, data fingerprint, intended use. `sign` is a
-    private key (PEM, Ed25519): the manifest is signed, and with it the hash of every member.
+    `sign` is a private key (PEM, Ed25519): the manifest is signed, and with it the hash of every member.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def write(
     images = golden.images(classifier.image_size)
     contents = {
         _NETWORK: classifier.network,
-        _METRICS: json.dumps(metrics).encode(),
+        _METRICS: documents.encode(metrics),
         _RECIPE: recipe.encode(),
         _IMAGES: golden.to_npy(images),
         _LOGITS: golden.to_npy(classifier.logits(images)),
@@ -106,19 +107,9 @@ def write(
         _OUTLIERS: outliers,
         _SEEN: seen,
     }
-    decision = classifier.decision
-    head = {
-        "format": FORMAT,
-        "version": VERSION,
-        "classes": list(decision.classes),
-        "positive": decision.positive,
-        "temperature": decision.temperature,
-        "shift": decision.shift,
-        "threshold": decision.threshold,
-        **about,
-        "members": _hashes(contents),
-    }
-    first = json.dumps(head, indent=1).encode()
+    stated = {name: getattr(about, name) for name in Provenance.__struct_fields__}
+    told = Manifest(**stated, **dataclasses.asdict(classifier.decision), members=_hashes(contents))
+    first = documents.encode(told, indent=1)
     signature = {_SIGNATURE: signing.sign(first, sign)} if sign else {}
     with written_whole(path) as partial:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
@@ -160,6 +151,10 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
         raise BundleError(
             f"Expected a plainfilm bundle; received {path}, which does not exist. Give the path of a model.plainfilm."
         ) from error
+    except manifest.Newer as error:
+        raise BundleError(
+            f"Expected a bundle of version {Manifest.VERSION} or older; {path} has {error}. Update plainfilm."
+        ) from error
     except (Damaged, NetworkRefused) as error:
         raise _not_one(path, _reason(error)) from error
     except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
@@ -169,8 +164,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
 def _open(path: Path, key: Path | None) -> Bundle:
     with bundle_zip.opened(path) as archive:
         first = archive.read(_MANIFEST, _LIMITS[_MANIFEST])
-        told = manifest.parse(first)
-        _check_version(path, told)  # before its names: a newer one may have others
+        told = manifest.read(first)  # before its names: a newer one may have others
         archive.check(_LIMITS, optional=[_SIGNATURE])
         contents = archive.read_all()
     signature = contents.pop(_SIGNATURE, None)
@@ -179,27 +173,18 @@ def _open(path: Path, key: Path | None) -> Bundle:
     if key is not None:
         _check_signature(path, first, signature, key)
     del contents[_MANIFEST]
-    if told.get("members") != _hashes(contents):
+    if told.members != _hashes(contents):
         raise Damaged("a member does not have the hash in its manifest: the file was altered")
-    metrics, decision = manifest.parse(contents[_METRICS], most=manifest.MOST), manifest.decision(told)
-    manifest.check_types(told, metrics, decision.classes)
+    metrics, decision = manifest.read_metrics(contents[_METRICS]), manifest.decision(told)
     recipe, card = (_text(contents[name]) for name in (_RECIPE, _CARD))
     _check_network(told, contents, decision)
     made = _Opened(path, contents[_NETWORK], decision, contents[_IMAGES], contents[_LOGITS])
     return Bundle(made, told, metrics, recipe, card, contents[_OUTLIERS], contents[_SEEN], signature is not None)
 
 
-def _check_version(path: Path, told: Mapping[str, Any]) -> None:
-    manifest.check_kind(told)
-    if manifest.is_newer(told):
-        raise BundleError(
-            f"Expected a bundle of version {VERSION} or older; {path} has version {told['version']}. Update plainfilm."
-        )
-
-
-def _check_network(told: Mapping[str, Any], contents: Mapping[str, bytes], decision: Decision) -> None:
+def _check_network(told: Manifest, contents: Mapping[str, bytes], decision: Decision) -> None:
     network = check.check(contents[_NETWORK])
-    if told.get("preprocessing", {}).get("image_size", network.image_size) != network.image_size:
+    if told.preprocessing.image_size != network.image_size:
         raise Damaged("its network takes images of another size than its manifest says")
     widths = (1, 2) if len(decision.classes) == 2 else (len(decision.classes),)
     try:
@@ -221,8 +206,8 @@ def _check_signature(path: Path, first: bytes, signature: bytes | None, key: Pat
         )
 
 
-def _hashes(contents: Mapping[str, bytes]) -> dict[str, dict[str, str | int]]:
-    return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
+def _hashes(contents: Mapping[str, bytes]) -> dict[str, Member]:
+    return {name: Member(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)) for name, data in contents.items()}
 
 
 def _text(data: bytes) -> str:
@@ -233,7 +218,7 @@ def _text(data: bytes) -> str:
 
 
 def _reason(error: Damaged | NetworkRefused) -> str:
-    return f"its network {error}" if isinstance(error, NetworkRefused) else str(error)
+    return f"its network {error}" if isinstance(error, NetworkRefused) else _first_line(error)
 
 
 def _not_one(path: Path, reason: str) -> BundleError:

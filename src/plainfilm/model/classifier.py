@@ -72,7 +72,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A trained head with all that made it, before the test part has been seen. `head` is its ONNX form."""
+    """A trained head with all that made it, before the test set has been seen. `head` is its ONNX form."""
 
     recipe: Recipe
     encoder: Encoder

@@ -47,6 +47,6 @@ def _quota(group: Path) -> float:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""

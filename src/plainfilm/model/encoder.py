@@ -3,9 +3,7 @@
 The cache keys are of content: an encoder's of weights and preprocessing, the features' of images and encoder.
 """
 
-import dataclasses
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,39 +18,10 @@ from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import weights
 from plainfilm.model.backbones import SCALINGS, Backbone
 from plainfilm.model.onnx_session import open_network
+from plainfilm.results.manifest import Preprocessing
 
 BATCH = 8  # larger batches leave the processor's cache: measured 5 to 10 % slower at 32
 _EXPORT_VERSION = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preprocessing:
-    """How a stored image becomes a backbone's input; the only place that says so.
-
-    A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres) to `input_size`,
-    repeated to three channels, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
-    the lung fields, and `intensities` "harmonised" spreads each image's gray levels alike; see `prelude.add`.
-    """
-
-    image_size: int
-    input_size: int
-    scaling: str
-    scale: tuple[float, float, float]
-    offset: tuple[float, float, float]
-    crop: str = "none"
-    intensities: str = "stored"
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing is done to an image but resizing and scaling."""
-        return (self.crop, self.intensities) == ("none", "stored")
-
-    def digest(self) -> str:
-        """SHA-256 over all values, in hex; of what was added later only where it is used, so that older digests stay."""
-        values = dataclasses.asdict(self)
-        if self.is_plain:
-            del values["crop"], values["intensities"]
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 class ImageSource(Protocol):

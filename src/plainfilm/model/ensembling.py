@@ -34,7 +34,7 @@ VIEWS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class EncoderHead:
     """A trained pair: `head` is ONNX from "features" (n, width) to "logits"; `features` are its encoder's, of a store."""
 
     encoder: Encoder
@@ -60,7 +60,7 @@ class JoinedFeatures(Features):
         return np.concatenate([part.read(rows) for part in self.parts], axis=1)
 
 
-def combine(parts: Sequence[Part], weights: NDArray[np.float32], bias: NDArray[np.float32]) -> Part:
+def combine(parts: Sequence[EncoderHead], weights: NDArray[np.float32], bias: NDArray[np.float32]) -> EncoderHead:
     """Join trained pairs to one whose logits are those of all parts, one behind the other, @ `weights` + `bias`.
 
     Parts with the same encoder share it: it runs once. The whole's features are those of the distinct encoders side by
@@ -86,7 +86,7 @@ def combine(parts: Sequence[Part], weights: NDArray[np.float32], bias: NDArray[n
 
     if not parts or len({(part.features.rows, part.encoder.preprocessing.image_size) for part in parts}) != 1:
         raise ValueError(f"Expected parts of the same images; received {len(parts)} of others.")
-    by_key: dict[str, Part] = {}
+    by_key: dict[str, EncoderHead] = {}
     distinct = list({part.encoder.key: by_key.setdefault(part.encoder.key, part) for part in parts}.values())
     ends = np.cumsum([part.encoder.width for part in distinct]).tolist()
     columns = {part.encoder.key: (end - part.encoder.width, end) for part, end in zip(distinct, ends, strict=True)}
@@ -102,7 +102,7 @@ def combine(parts: Sequence[Part], weights: NDArray[np.float32], bias: NDArray[n
     else:
         encoder = _side_by_side([part.encoder for part in distinct])
         features = JoinedFeatures.of([part.features for part in distinct])
-    return Part(encoder=encoder, head=head.SerializeToString(), features=features)
+    return EncoderHead(encoder=encoder, head=head.SerializeToString(), features=features)
 
 
 def _side_by_side(encoders: Sequence[Encoder]) -> Encoder:
@@ -128,8 +128,12 @@ def _joint_name(names: Sequence[str]) -> str:
 
 
 def with_views(
-    part: Part, views: int, store: ImageSource, *, progress: Callable[[int, int], None] = lambda _done, _all: None
-) -> Part:
+    part: EncoderHead,
+    views: int,
+    store: ImageSource,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> EncoderHead:
     """Let a trained pair look at each image several times: the whole, then `views` - 1 squares of `VIEWS`, enlarged.
 
     The head, as it is, then gets the mean of their features. Every image of the store is encoded in all views, unless the
@@ -168,7 +172,7 @@ def with_views(
         first=inner,
         weights_sha256=inner.weights_sha256,
     )
-    return Part(encoder=encoder, head=part.head, features=encode_store(encoder, store, progress=progress))
+    return EncoderHead(encoder=encoder, head=part.head, features=encode_store(encoder, store, progress=progress))
 
 
 def _written(
@@ -239,7 +243,7 @@ def stacked(
     Parameters
     ----------
     logits : float32 (n, parts x outputs)
-        Of the validation part, one part's behind the other's.
+        Of the validation set, one part's behind the other's.
     labels : int64 (n)
         Index into classes.
     classes, positive

@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +16,14 @@ from plainfilm.model.bundle import Bundle, load
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.encoder import BATCH
 from plainfilm.model.formats import FORMATS, Run
+from plainfilm.results.exported import Exported
 
 IMAGES = 64
 TOLERANCE = 1e-4  # of a probability
 LOG_TOLERANCE = 1e-2  # of a probability's logarithm: near 0 and 1 any two probabilities are close
 _LEAST = 1e-12  # smaller probabilities are not exact in the bundle either
-_LEAST_WIDTH = 64  # pixels; a smaller film has no room for its letters
+_LEAST_WIDTH = 64  # pixels; a smaller radiograph has no room for its letters
 _NOISE = 40.0  # gray levels, standard deviation on the last image; none on the first
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """An exported file that was compared with its bundle.
-
-    `path` of the file, `to` its format, `images` compared, `largest_difference` of any probability,
-    `largest_log_difference` of the natural logarithm of any, `bytes` on disk (of an OpenVINO pair both files).
-    """
-
-    path: Path
-    to: str
-    images: int
-    largest_difference: float
-    largest_log_difference: float
-    bytes: int
 
 
 def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: bool = False) -> Exported:
@@ -82,7 +66,14 @@ def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: 
                 "nothing was written. Use another format, or the bundle itself."
             )
         written = _place(made, out)
-    return Exported(out, to, IMAGES, *differences, written)
+    return Exported(
+        path=out,
+        to=to,
+        images=IMAGES,
+        largest_difference=differences[0],
+        largest_log_difference=differences[1],
+        bytes=written,
+    )
 
 
 def check(to: str, out: Path, *, overwrite: bool = False) -> None:

@@ -19,10 +19,11 @@ from plainfilm.data.files import written_whole
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, checkpoints, encoder, training, weights
 from plainfilm.model.backbones import Backbone
-from plainfilm.model.encoder import Encoder, Preprocessing
+from plainfilm.model.encoder import Encoder
 from plainfilm.model.frozen_trunk import divide, mapped
 from plainfilm.model.recipe_schema import FinetuningSettings, Recipe, parse_blocks
 from plainfilm.model.training import Course, Fitted, Part
+from plainfilm.results.manifest import Preprocessing
 
 _VERSION = 1
 _AHEAD = 2  # batches read while one is trained on

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import plainfilm
-from plainfilm import NOTICE
 from plainfilm.errors import MissingExtraError, UsageError
 from plainfilm.model import keras_rebuild
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.model.onnx_session import open_network
+from plainfilm.results import documents
+from plainfilm.results.exported import FileMetadata
 
 ABOUT = "plainfilm.json"  # a member of .keras and .tflite files, which may both hold a ZIP's members
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -37,23 +38,23 @@ class Format:
     open: Callable[[Path], Run]
 
 
-def _about(bundle: Bundle) -> dict[str, Any]:
-    """What stands in an exported file's metadata: enough to name what it gives, and what it is not."""
-    decision, audit = bundle.classifier.decision, bundle.metrics.get("audit")
-    return {
-        "classes": list(decision.classes),
-        "positive": decision.positive,
-        "threshold": decision.threshold if decision.positive else None,
-        "image_size": bundle.classifier.image_size,
-        "intended_use": str(bundle.manifest.get("intended_use", NOTICE)),
-        "verdict": audit["verdict"] if audit else "not audited",
-        "plainfilm": plainfilm.__version__,
-    }
+def _about(bundle: Bundle) -> FileMetadata:
+    decision, audit = bundle.classifier.decision, bundle.metrics.audit
+    return FileMetadata(
+        classes=decision.classes,
+        positive=decision.positive,
+        threshold=decision.threshold if decision.positive else None,
+        image_size=bundle.classifier.image_size,
+        intended_use=bundle.manifest.intended_use,
+        verdict=audit.verdict if audit else "not audited",
+        plainfilm=plainfilm.__version__,
+    )
 
 
-def _texts(about: Mapping[str, Any]) -> dict[str, str]:
+def _texts(about: FileMetadata) -> dict[str, str]:
     """Metadata for formats that hold texts alone: what is no text becomes JSON."""
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in about.items()}
+    told = documents.plain(about)
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
 
 
 def affine(decision: Decision, outputs: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -166,7 +167,7 @@ def _write_keras(bundle: Bundle, path: Path) -> None:
 
 def _attach(path: Path, bundle: Bundle) -> None:
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(ABOUT), json.dumps(_about(bundle), indent=1))
+        archive.writestr(zipfile.ZipInfo(ABOUT), documents.encode(_about(bundle), indent=1))
 
 
 def _open_keras(path: Path) -> Run:

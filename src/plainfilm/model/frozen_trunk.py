@@ -16,9 +16,10 @@ from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import encoder, weights
 from plainfilm.model.backbone_blocks import block_names, gate
 from plainfilm.model.backbones import Backbone
-from plainfilm.model.encoder import BATCH, Preprocessing
+from plainfilm.model.encoder import BATCH
 from plainfilm.model.onnx_session import open_network
 from plainfilm.model.training import Part
+from plainfilm.results.manifest import Preprocessing
 
 _SEGMENT = 512  # images a file: what a kill may cost
 _HALF_UP_TO = 1000.0  # largest value of the first maps under which float16, which ends at 65,504, is safe

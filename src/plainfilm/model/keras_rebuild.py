@@ -16,8 +16,8 @@ from plainfilm.errors import ExportError
 from plainfilm.model import backbone_blocks, backbones, encoder, heads, recipes
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import export_head
-from plainfilm.model.encoder import Preprocessing
 from plainfilm.model.recipe_schema import Recipe
+from plainfilm.results.manifest import Preprocessing
 
 
 def keras_model(bundle: Bundle) -> Any:
@@ -68,10 +68,7 @@ def _check_single(stored: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _backbone(bundle: Bundle, recipe: Recipe) -> backbones.Backbone:
-    try:
-        name = str(bundle.manifest["backbone"]["name"])
-    except (KeyError, TypeError) as error:
-        raise _other("its manifest names no backbone") from error
+    name = bundle.manifest.backbone.name
     if recipe.backbone.name.endswith(".onnx") or name not in backbones.BACKBONES:
         raise ExportError(
             f"Expected a backbone that plainfilm builds in Keras; this bundle's is {name}, from an ONNX file of your own. "
@@ -81,13 +78,7 @@ def _backbone(bundle: Bundle, recipe: Recipe) -> backbones.Backbone:
 
 
 def _preprocessing(bundle: Bundle) -> Preprocessing:
-    try:
-        said = bundle.manifest["preprocessing"]
-        scale, offset = tuple(said["scale"]), tuple(said["offset"])
-        prepare = Preprocessing(image_size=said["image_size"], input_size=said["input_size"], scaling=said["scaling"], scale=scale, offset=offset,
-                                crop=said.get("crop", "none"), intensities=said.get("intensities", "stored"))  # fmt: skip
-    except (KeyError, TypeError) as error:
-        raise _other("its manifest does not say how images are prepared") from error
+    prepare = bundle.manifest.preprocessing
     if not prepare.is_plain:
         raise ExportError(
             "Expected a network that sees images as they are stored; this bundle's sees a lung crop or harmonised intensities, which "

@@ -169,7 +169,8 @@ class Study:
             dealt = [_measure(trials, rng.permutation(scores), evaluator) for _ in range(_DEALS)]
         total = sum(found.values()) or 1.0
         chance = {name: float(np.quantile([each.get(name, 0.0) for each in dealt], 0.95)) for name in found}
-        ordered = sorted(found, key=lambda name: -found[name])
+        names = self._space.names()  # their order decides between equal shares
+        ordered = sorted(found, key=lambda name: (-found[name], names.index(name)))
         return [
             Importance(
                 title=search_space.title(name), name=name, share=found[name] / total, by_chance=chance[name] / total

@@ -251,7 +251,7 @@ class Course:
         return self.history[-1]
 
     def validate(self) -> dict[str, float]:
-        """Metrics of the validation part with the weights of now."""
+        """Metrics of the validation set with the weights of now."""
         return self._test_pass.run(np.arange(len(self._test_pass)), np.random.default_rng())
 
     def note(self, loss: float) -> None:

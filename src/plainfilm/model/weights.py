@@ -14,6 +14,7 @@ from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
+from plainfilm.results.inspection import BackboneWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,18 +209,18 @@ def _row(name: str) -> Backbone:
     return row
 
 
-def listing() -> Iterator[dict[str, str | int]]:
-    """Give a row a backbone: name, width, scaling, licence, source, and where its weights lie now with their SHA-256."""
+def listing() -> Iterator[BackboneWeights]:
+    """Look where the weights of each backbone lie."""
     for row in BACKBONES.values():
         found = _here(row, None)
-        yield {
-            "name": row.name,
-            "features": row.width,
-            "scaling": row.scaling,
-            "licence": row.weights.licence,
-            "source": row.weights.url,
-            "digest": row.weights.digest,
-            "present": found[1] if found else "no",
-            "path": str(found[0]) if found else "",
-            "sha256": file_sha256(found[0]) if found else "",
-        }
+        yield BackboneWeights(
+            name=row.name,
+            features=row.width,
+            scaling=row.scaling,
+            licence=row.weights.licence,
+            source=row.weights.url,
+            digest=row.weights.digest,
+            present=found[1] if found else "no",
+            path=str(found[0]) if found else "",
+            sha256=file_sha256(found[0]) if found else "",
+        )

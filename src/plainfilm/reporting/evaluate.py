@@ -14,8 +14,7 @@ from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics
 
 RECALIBRATED = "recalibrated.plainfilm"
-_OF_THE_FILE = frozenset({"format", "version", "classes", "positive", "temperature", "shift", "threshold", "members"})
-Row = Sequence[str]
+CsvRow = Sequence[str]
 
 
 def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMetrics:
@@ -34,17 +33,16 @@ def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMe
 
 
 def _write_bundle(path: Path, made: Bundle) -> None:
-    about = {name: value for name, value in made.manifest.items() if name not in _OF_THE_FILE}
-    bundle.write(path, made.classifier, about=about, metrics=made.metrics, recipe=made.recipe, card=made.card,
+    bundle.write(path, made.classifier, about=made.manifest, metrics=made.metrics, recipe=made.recipe, card=made.card,
                  outliers=made.outliers, seen=made.seen)  # fmt: skip
 
 
-def _write_table(path: Path, rows: Iterable[Row]) -> None:
+def _write_table(path: Path, rows: Iterable[CsvRow]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
 
 
-def _predictions(evaluation: ExternalEvaluation) -> Iterator[Row]:
+def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
     decision, store = evaluation.decision, evaluation.cohort.store
     predictions, scores = evaluation.predictions, evaluation.predictions.scores
     named = [decision.positive] if decision.positive else list(decision.classes)
@@ -64,7 +62,7 @@ def _predictions(evaluation: ExternalEvaluation) -> Iterator[Row]:
         ]
 
 
-def _overlap(evaluation: ExternalEvaluation) -> Iterator[Row]:
+def _overlap(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
     store, overlap = evaluation.cohort.store, evaluation.cohort.overlap
     yield ["file", "label", "seen in training as"]
     for row, reason in zip(overlap.rows, overlap.reasons, strict=True):

@@ -1,9 +1,7 @@
 """Numbers, times and names as a report prints them; "–" stands for what is not known."""
 
 import math
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from plainfilm.results.estimate import Estimate
 
@@ -21,39 +19,30 @@ LABELS = {
     "brier": "Brier score",
     "ece": "ECE",
 }
-WHERE = {"test": "test part", "out_of_fold": "folds kept out"}  # the part that was tested, in the middle of a sentence
+WHERE = {"test": "test set", "out_of_fold": "held-out folds"}  # the part that was tested, in the middle of a sentence
 PERCENT = frozenset({"accuracy", "sensitivity", "specificity", "ppv", "npv"})  # the others are decimals
 
 
-def number(value: Any) -> float | None:
+def number(value: float | None) -> float | None:
     """Take a number that is known and finite, else None."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def triple(metric: Any) -> tuple[Any, Any, Any]:
-    """Take value, low and high of a metric; a bare number has no interval."""
-    if isinstance(metric, Estimate):
-        return metric.value, metric.low, metric.high
-    if isinstance(metric, Mapping):
-        return metric.get("value"), metric.get("low"), metric.get("high")
-    return metric, None, None
-
-
-def percent(value: Any, *, unit: bool = True) -> str:
+def percent(of: Estimate | float | None, *, unit: bool = True) -> str:
     """Write a share, or the value of a metric, in per cent with one decimal."""
-    share = number(triple(value)[0])
+    share = number(of.value if isinstance(of, Estimate) else of)
     return MISSING if share is None else f"{100 * share:.1f}" + (f"{NARROW_SPACE}%" if unit else "")
 
 
-def decimal(value: Any, *, unit: bool = True) -> str:  # noqa: ARG001 - same call as `percent`
+def decimal(of: Estimate | float | None, *, unit: bool = True) -> str:  # noqa: ARG001 - same call as `percent`
     """Write a number, or the value of a metric, with three decimals."""
-    known = number(triple(value)[0])
+    known = number(of.value if isinstance(of, Estimate) else of)
     return MISSING if known is None else f"{known:.3f}"
 
 
-def interval(metric: Any, kind: str = "percent") -> str:
+def interval(metric: Estimate, kind: str = "percent") -> str:
     """Write the interval of a metric in words, or nothing."""
-    _, low, high = map(number, triple(metric))
+    low, high = number(metric.low), number(metric.high)
     if low is None or high is None:
         return ""
     text = percent if kind == "percent" else decimal

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from plainfilm import NOTICE
 from plainfilm.data.files import written_whole
 from plainfilm.reporting import formatting
 from plainfilm.reporting.figures import canvas
@@ -58,9 +59,10 @@ def render(template: str, values: Mapping[str, object]) -> str:
         canvas.series_classes,
     ):
         environment.filters[write.__name__] = write
-    css = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    css = (_TEMPLATES / "report.css").read_text(encoding="utf-8").replace("NOTICE", NOTICE)
     digest = base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()).decode("ascii")
     environment.globals |= {"css": Markup(css), "policy": _POLICY.format(digest), "bar_px": metrics.BAR_PX}
+    environment.globals["research_use"] = NOTICE
     return environment.get_template(template).render(values)
 
 

@@ -57,7 +57,7 @@ class Report:
     result: RunMetrics
     subgroups: SubgroupFindings
     audit: AuditFindings | None = None  # None: not audited, and the page says so
-    guess: tuple[str, float] | None = None  # the commonest class of the test part, and the accuracy of always naming it
+    guess: tuple[str, float] | None = None  # the commonest class of the test set, and the accuracy of always naming it
     asked: Sequence[tuple[str, str]] = ()
     tables: Sequence[Counts] = ()  # class by split, source by class
     facts: Sequence[tuple[str, str]] = ()  # patients, groups, … as name and value
@@ -69,7 +69,7 @@ class Report:
     altered_means: str = ""  # how they were altered
     roc: Sequence[Curve] = ()  # one, or one a class
     precision_recall: Sequence[Curve] = ()
-    prevalence: float | None = None  # of the positive class in the test part
+    prevalence: float | None = None  # of the positive class in the test set
     reliability: Reliability | None = None
     utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
     explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at

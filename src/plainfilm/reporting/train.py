@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from msgspec import structs
@@ -23,6 +22,7 @@ from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
 from plainfilm.results import documents
+from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
 from plainfilm.results.metrics import RunMetrics, RunSeconds
 
 
@@ -75,15 +75,15 @@ def _write_metrics(folder: Path, metrics: RunMetrics) -> None:
 
 def _write_bundle(folder: Path, run: Finished, made: MeasuredClassifier) -> None:
     """Write model.plainfilm with its card, card.md and checklists.html."""
-    metrics, about, facts = documents.plain(made.result), _about(made), _facts(run, made)
-    described = card.model_card(metrics, about, facts)
+    known = card.Known(metrics=made.result, about=_about(made), card=_facts(run, made))
+    described = card.model_card(known)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
-    page.write(folder, "checklists.html", card.checklists_page(metrics, about, facts), {})
+    page.write(folder, "checklists.html", card.checklists_page(known), {})
     bundle.write(
         folder / "model.plainfilm",
         made.classifier,
-        about=about,
-        metrics=metrics,
+        about=known.about,
+        metrics=known.metrics,
         recipe=_without_paths(made.trained.recipe).to_toml(),
         card=described,
         outliers=made.detector.to_bytes() if made.detector else b"",
@@ -98,23 +98,23 @@ def _without_paths(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, name=name, weights=weights))
 
 
-def _about(made: MeasuredClassifier) -> dict[str, Any]:
-    """What the bundle's manifest says beside its decision; nothing of any patient."""
-    encoder = made.trained.encoder
-    return {
-        "created": environment.now(),
-        "versions": made.result.versions,
-        "backbone": {"name": encoder.name, "weights_sha256": encoder.weights_sha256, "features": encoder.width},
-        "preprocessing": dataclasses.asdict(encoder.preprocessing)
-        | {"fit": made.store.attributes["fit"], "sha256": encoder.preprocessing.digest()},
-        "data_fingerprint": made.store.fingerprint,
-        "prevalence": _prevalence(made),
-        "intended_use": plainfilm.NOTICE,
-    }
+def _about(made: MeasuredClassifier) -> Provenance:
+    encoder, prepare = made.trained.encoder, made.trained.encoder.preprocessing
+    return Provenance(
+        created=environment.now(),
+        versions=made.result.versions,
+        backbone=BackboneUsed(name=encoder.name, weights_sha256=encoder.weights_sha256, features=encoder.width),
+        preprocessing=FilePreprocessing(
+            **structs.asdict(prepare), fit=made.store.attributes["fit"], sha256=prepare.digest()
+        ),
+        data_fingerprint=made.store.fingerprint,
+        prevalence=_prevalence(made),
+        intended_use=plainfilm.NOTICE,
+    )
 
 
 def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
-    """Shares of the classes in the validation part, which the probabilities were calibrated on."""
+    """Shares of the classes in the validation set, which the probabilities were calibrated on."""
     labels, classes = made.judged.scores["validation"].labels, made.result.classes
     shares = np.bincount(labels, minlength=len(classes)) / len(labels)
     return dict(zip(classes, shares.tolist(), strict=True))
@@ -197,7 +197,7 @@ def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
         rule=made.judged.rule,
         title=_title(made.store),
         folder=run.name,
-        recipe=_without_paths(made.trained.recipe).to_toml(),
+        recipe=_without_paths(made.trained.recipe),
         repeat=_repeat(run, made),
     )
 

@@ -17,7 +17,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A wrong answer on the test part: `probability` (0 to 1) is what the model gave to `predicted`."""
+    """A wrong answer on the test set: `probability` (0 to 1) is what the model gave to `predicted`."""
 
     pixels: NDArray[np.uint8]
     file: str

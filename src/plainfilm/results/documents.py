@@ -1,5 +1,8 @@
 """JSON that plainfilm writes and reads again: frozen types, one codec, a format and a version in each document."""
 
+import json
+import math
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -27,14 +30,14 @@ D = TypeVar("D", bound=Document)
 
 def plain(value: msgspec.Struct) -> dict[str, Any]:
     """Give a record as plain values with JSON's keys; not-a-number becomes None, a document names format and version."""
-    values: dict[str, Any] = msgspec.json.decode(_JSON.encode(value))
+    values: dict[str, Any] = _known(msgspec.to_builtins(value, enc_hook=_builtin))
     return _named(value) | values
 
 
 def encode(value: msgspec.Struct, *, indent: int = 0) -> bytes:
-    """Write a record as JSON in UTF-8, on one line, or indented and with a line end."""
-    text = msgspec.json.encode(plain(value))
-    return msgspec.json.format(text, indent=indent) + b"\n" if indent else text
+    """Write a record as JSON in ASCII, on one line, or indented and with a line end; a file name may be no Unicode."""
+    text = json.dumps(plain(value), indent=indent or None, allow_nan=False)
+    return (text + "\n" * bool(indent)).encode()
 
 
 def decode(data: bytes | str, kind: type[D], where: object) -> D:
@@ -77,11 +80,19 @@ def _article(kind: type[Document]) -> str:
     return f"a {kind.FORMAT.replace('-', ' ')} document"
 
 
+def _known(value: Any) -> Any:
+    """Give numbers that are not finite as None, and tuples as lists."""
+    if isinstance(value, dict):
+        return {name: _known(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _builtin(value: Any) -> Any:
-    """Give NumPy's numbers and arrays as Python's."""
+    """Give NumPy's numbers and arrays as Python's, and a path as text."""
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
-
-
-_JSON = msgspec.json.Encoder(enc_hook=_builtin)

@@ -25,9 +25,9 @@ from plainfilm.results.metrics import (
 )
 from plainfilm.results.severity import Level
 
-Verdict = Literal["travels", "cannot be said", "travels in part", "does not travel"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # the worst last
-SEVERITY: dict[Verdict, Level] = {
+SiteVerdict = Literal["travels", "cannot be said", "travels in part", "does not travel"]
+VERDICTS: tuple[SiteVerdict, ...] = get_args(SiteVerdict)  # the worst last
+SEVERITY: dict[SiteVerdict, Level] = {
     "travels": "none",
     "cannot be said": "caution",
     "travels in part": "caution",
@@ -38,7 +38,7 @@ SEVERITY: dict[Verdict, Level] = {
 class Transportability(Record, frozen=True, kw_only=True):
     """Whether the performance holds on the external data."""
 
-    verdict: Annotated[Verdict, Meta(description="The verdict.")]
+    verdict: Annotated[SiteVerdict, Meta(description="The verdict.")]
     level: Annotated[Level, Meta(description="How severe the sentence is.")]
     sentence: Annotated[str, Meta(description="The verdict in words, with the numbers it rests on.")]
 

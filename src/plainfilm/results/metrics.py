@@ -275,6 +275,11 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
     recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
 
+    def __post_init__(self) -> None:
+        """Refuse metrics of nothing that was kept for testing."""
+        if self.tested not in self.splits:
+            raise ValueError("no metrics of the test set")
+
     @property
     def tested(self) -> str:
         """Name of the set that was kept for testing: "test", or "out_of_fold" after a cross-validation."""

@@ -10,7 +10,8 @@ from itertools import groupby
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError
-from plainfilm.evidence.inference.predictor import Prediction, Predictor
+from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.results.predictions import Prediction
 
 BATCH = 8  # of one network run: more save nothing on a processor, and make the first wait for the last
 _STOP_S = 5.0
@@ -39,8 +40,6 @@ class Judge:
 
     def __init__(self, predictor: Predictor, decoders: Decoders, *, abreast: int) -> None:
         self._predictor, self._decoders = predictor, decoders
-        prepare = predictor.bundle.manifest["preprocessing"]
-        self._size, self._fit = int(prepare["image_size"]), str(prepare["fit"])
         self._threads = ThreadPoolExecutor(abreast, "decode")
         self._decoded: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._judging = threading.Thread(target=self._judge, name="judge", daemon=True)
@@ -69,7 +68,9 @@ class Judge:
         if answer.cancelled():
             return
         try:
-            film = self._decoders.radiograph(data, size=self._size, fit=self._fit)
+            film = self._decoders.radiograph(
+                data, size=self._predictor.preprocessing.image_size, fit=self._predictor.preprocessing.fit
+            )
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
             if answer.set_running_or_notify_cancel():
                 answer.set_exception(error)

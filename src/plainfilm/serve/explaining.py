@@ -1,4 +1,4 @@
-"""Bytes of one file -> an answer with the film and what spoke for the answer: what the page's details and the node show."""
+"""Bytes of one file -> an answer with the radiograph and what spoke for the answer: what the page's details and the node show."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from plainfilm.data.images import Radiograph, unfitted
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.context import About
 from plainfilm.evidence.inference.overlays import looked
-from plainfilm.evidence.inference.predictor import Prediction, Predictor
+from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.results.predictions import Prediction
 
 VIEW_PX = 1024
 
@@ -35,7 +36,7 @@ class Identity:
         """Take it from an opened bundle and its file."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        name = f"{' or '.join(predictor.classes_)}, {predictor.bundle.manifest['backbone']['name']}"
+        name = f"{' or '.join(predictor.classes_)}, {predictor.bundle.manifest.backbone.name}"
         return cls(name=name, version=f"{__version__}+{digest[:12]}", sha256=digest)
 
 
@@ -48,7 +49,7 @@ class Examined:
     prediction : Prediction
         Of level "unreadable" where the file cannot be read.
     view : uint8 (h, w) or None
-        The film as a viewer shows it, upright, bones bright, its longer side at most `VIEW_PX`; None if unreadable.
+        The radiograph as a viewer shows it, upright, bones bright, its longer side at most `VIEW_PX`; None if unreadable.
     attribution : float32 (h, w) or None
         From 0 to 1, over `view`: what spoke for `explained`; None where there is no answer.
     explained : str or None
@@ -76,8 +77,7 @@ class Examiner:
         self.identity, self.about = identity, About.of(predictor)
         self.method = "gradcam" if predictor.bundle.classifier.looks_at_maps else "occlusion"
         self._predictor, self._decoders = predictor, decoders
-        prepare = predictor.bundle.manifest["preprocessing"]
-        self._size, self._fit = int(prepare["image_size"]), str(prepare["fit"])
+        self._prepare = predictor.preprocessing
 
     def examine(self, data: bytes | bytearray, *, name: str, prevalence: float | None = None) -> Examined:
         """Decode, judge and explain one file; a bad file gives an answer of level "unreadable".
@@ -87,7 +87,7 @@ class Examiner:
         UsageError
             A prevalence that cannot be meant.
         """
-        film = self._decoders.radiograph(data, size=self._size, fit=self._fit)
+        film = self._decoders.radiograph(data, size=self._prepare.image_size, fit=self._prepare.fit)
         maps: list[NDArray[np.float32]] = []
         (answer,) = self._predictor.answer([(name, film)], prevalence=prevalence, explain=self._watcher(maps))
         shown = self._decoders.displayed(data, longest_px=VIEW_PX) if isinstance(film, Radiograph) else film
@@ -96,7 +96,7 @@ class Examiner:
         if answer.label is None or not maps:
             return Examined(prediction=answer, view=shown, attribution=None, explained=None)
         height, width = shown.shape
-        laid = unfitted(maps[0], height=height, width=width, fit=self._fit)
+        laid = unfitted(maps[0], height=height, width=width, fit=self._prepare.fit)
         return Examined(prediction=answer, view=shown, attribution=laid, explained=answer.label)
 
     def _watcher(self, maps: list[NDArray[np.float32]]) -> Callable[[str, NDArray[np.uint8], int], float | None]:

@@ -1,10 +1,9 @@
 """What the API answers instead of a result: a status, a code for programs, a sentence for people. Imports nothing of ours."""
 
 import json
-from collections.abc import MutableMapping
-from typing import Any
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 
 class Refused(Exception):  # noqa: N818 - not a fault of the server
@@ -20,7 +19,7 @@ class Refused(Exception):  # noqa: N818 - not a fault of the server
         super().__init__(sentence)
         self.status, self.code, self.retry_after_s, self.allow = status, code, retry_after_s, allow
 
-    def answer(self, scope: MutableMapping[str, Any]) -> Response:
+    def answer(self, scope: Scope) -> Response:
         """Make the answer to the request of `scope`; where its body was not read to the end, the connection ends with it."""
         body = {"error": {"code": self.code, "message": str(self)}, "request_id": scope["request_id"]}
         headers = {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}

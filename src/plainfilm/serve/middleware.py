@@ -4,19 +4,14 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plainfilm.serve import http_errors
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.telemetry import LOG, Telemetry
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API = "/api/v1"
 CSP = "; ".join(
@@ -90,7 +85,7 @@ class Door:
 class Guard:
     """Wraps the application: lets in, names each request, bears headers, counts, and logs a line."""
 
-    def __init__(self, app: App, door: Door, telemetry: Telemetry) -> None:
+    def __init__(self, app: ASGIApp, door: Door, telemetry: Telemetry) -> None:
         self._app, self._door, self._telemetry = app, door, telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

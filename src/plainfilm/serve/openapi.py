@@ -1,14 +1,18 @@
 """What the interface says of itself: the model in `/model`, and each route in OpenAPI, with examples."""
 
-from collections.abc import Mapping
+import dataclasses
 from typing import Any
+
+from msgspec import structs
 
 from plainfilm import NOTICE
 from plainfilm.data.images import MAX_PIXELS
-from plainfilm.evidence.evaluation.tested_part import tested
+from plainfilm.model.bundle import Bundle
+from plainfilm.results.served import AuditSummary, ModelAnswer, RequestLimits
 from plainfilm.serve.explaining import Examiner
 from plainfilm.serve.multipart import Limits
 
+Json = dict[str, Any]  # of the OpenAPI document
 _TESTED = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
 _ANSWER = {
     "file": "film.png",
@@ -35,51 +39,49 @@ _STANDING = {
 }
 
 
-def model(examiner: Examiner, manifest: Mapping[str, Any], limits: Limits, *, seconds: float, signed: bool) -> dict[str, Any]:  # fmt: skip
+def model(examiner: Examiner, bundle: Bundle, limits: Limits, *, seconds: float) -> ModelAnswer:
     """Give what `/model` answers."""
-    metrics = examiner.about.metrics
-    part, test = tested(metrics["splits"])
-    audit = metrics.get("audit")
-    kept = ("verdict", "sentence", "reasons", "cues")
-    return {
-        "name": examiner.identity.name,
-        "version": examiner.identity.version,
-        "sha256": examiner.identity.sha256,
-        "made": manifest["created"],
-        **examiner.about.as_dict(),
-        "worth_level": examiner.about.loudest.level,
-        "backbone": manifest["backbone"]["name"],
-        "input_size": manifest["preprocessing"]["input_size"],
-        "is_signed": signed,
-        "tested": {"part": part, "n": test["n"], **{name: test[name] for name in _TESTED if name in test}},
-        "audit": {name: audit[name] for name in kept} if audit else None,
-        "intended_use": manifest["intended_use"],
-        "explains_by": examiner.method,
-        "limits": {
-            "file_bytes": limits.file_bytes,
-            "files": limits.files,
-            "request_bytes": limits.request_bytes,
-            "pixels": MAX_PIXELS,
-            "seconds": seconds,
-        },
-        "notice": NOTICE,
-    }
+    about, manifest, metrics = examiner.about, bundle.manifest, bundle.metrics
+    audit, test = metrics.audit, metrics.test
+    return ModelAnswer(
+        **dataclasses.asdict(examiner.identity),
+        **structs.asdict(about.context),
+        made=manifest.created,
+        worth_level=about.loudest.level,
+        backbone=manifest.backbone.name,
+        input_size=manifest.preprocessing.input_size,
+        is_signed=bundle.is_signed,
+        tested={"part": metrics.tested, "n": test.n, **{name: getattr(test, name) for name in _TESTED}},
+        audit=AuditSummary(verdict=audit.verdict, sentence=audit.sentence, reasons=audit.reasons, cues=audit.cues)
+        if audit
+        else None,
+        intended_use=manifest.intended_use,
+        explains_by=examiner.method,
+        limits=RequestLimits(
+            file_bytes=limits.file_bytes,
+            files=limits.files,
+            request_bytes=limits.request_bytes,
+            pixels=MAX_PIXELS,
+            seconds=seconds,
+        ),
+        notice=NOTICE,
+    )
 
 
-def _json(about: str, example: Any) -> dict[str, Any]:
+def _json(about: str, example: Any) -> Json:
     return {"description": about, "content": {"application/json": {"example": example}}}
 
 
-def _refused(about: str, code: str, message: str) -> dict[str, Any]:
+def _refused(about: str, code: str, message: str) -> Json:
     return _json(about, {"error": {"code": code, "message": message}, "request_id": "5f0c1d2e3a4b5c6d"})
 
 
-def _later(refusal: dict[str, Any]) -> dict[str, Any]:
+def _later(refusal: Json) -> Json:
     header = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return {**refusal, "headers": header}
 
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+_REFUSALS: dict[int | str, Json] = {
     400: _refused("Not what is expected.", "no-files", "Expected files in the field `files`; received none."),
     401: _refused("No token, or another.", "token", "Expected the header Authorization: Bearer TOKEN."),
     403: _refused("Another Host or Origin.", "origin", "Expected a request of this server's own page."),
@@ -97,12 +99,12 @@ _PREVALENCE = {
 }
 
 
-def _form(files: dict[str, Any]) -> dict[str, Any]:
+def _form(files: Json) -> Json:
     schema = {"type": "object", "required": ["files"], "properties": {"files": files, "prevalence": _PREVALENCE}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-def _route(about: str, example: Any, **more: Any) -> dict[str, Any]:
+def _route(about: str, example: Any, **more: Any) -> Json:
     return {"response_model": None, "responses": {200: _json(about, example), **more.pop("refusals", {})}, **more}
 
 
@@ -151,7 +153,7 @@ MODEL = _route(
     },
     refusals={401: _REFUSALS[401]},
 )
-STOW: dict[str, Any] = {
+STOW: Json = {
     "response_model": None,
     "responses": {
         200: {
@@ -171,7 +173,7 @@ STOW: dict[str, Any] = {
 }
 HEALTH = _route("It runs.", {"status": "ok"})
 READY = _route("It answers.", {"status": "ready"}, refusals={503: _REFUSALS[503]})
-METRICS: dict[str, Any] = {
+METRICS: Json = {
     "response_model": None,
     "responses": {
         200: {

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
+from msgspec import structs
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
@@ -19,11 +20,16 @@ from starlette.requests import ClientDisconnect
 
 from plainfilm import NOTICE, __version__
 from plainfilm.errors import UsageError
-from plainfilm.evidence.inference.predictor import Prediction, Predictor
+from plainfilm.evidence.inference.context import About
+from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.results import documents
+from plainfilm.results.documents import Record
+from plainfilm.results.predictions import Prediction
+from plainfilm.results.served import ExplainAnswer, ModelName, PredictAnswer, ServedPrediction
 from plainfilm.serve import http_errors, openapi
 from plainfilm.serve.admission import Admission, Full, Room
 from plainfilm.serve.batching import Judge
-from plainfilm.serve.explaining import Examiner
+from plainfilm.serve.explaining import Examined, Examiner
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.middleware import API
 from plainfilm.serve.multipart import Form, Limits, Related, Upload
@@ -34,7 +40,7 @@ DRAIN_BYTES = 1 << 20  # a body of this size is read to its end before it is ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class RestService:
     """All that answers: what `application` makes routes of.
 
     `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come.
@@ -49,13 +55,13 @@ class Service:
     telemetry: Telemetry
     limits: Limits
     is_ready: Callable[[], bool]
-    stow: Callable[..., tuple[int, Mapping[str, Any]]] | None = None
+    stow: Callable[..., tuple[int, Mapping[str, object]]] | None = None
     answer_s: float = 30.0
     body_s: float = 60.0
     details: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "details"))
 
 
-def application(service: Service, pages: Pages) -> FastAPI:
+def application(service: RestService, pages: Pages) -> FastAPI:
     """Make the application of a service, without the guard around it."""
     app = FastAPI(
         title="plainfilm", version=__version__, description=NOTICE, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json"
@@ -79,11 +85,11 @@ def application(service: Service, pages: Pages) -> FastAPI:
 class _Routes:
     """What each route answers."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: RestService) -> None:
         bundle, identity = service.predictor.bundle, service.examiner.identity
-        told = openapi.model(service.examiner, bundle.manifest, service.limits, seconds=service.answer_s, signed=bundle.is_signed)  # fmt: skip
-        self._service, self._model = service, json.dumps(told).encode()
-        self._head = {"model": {"name": identity.name, "version": identity.version}}
+        told = openapi.model(service.examiner, bundle, service.limits, seconds=service.answer_s)
+        self._service, self._model = service, documents.encode(told)
+        self._name = ModelName(name=identity.name, version=identity.version)
 
     async def predict(self, request: Request) -> Response:
         """Answer for radiographs: class, calibrated probability, and what stands against believing it."""
@@ -91,16 +97,22 @@ class _Routes:
         with service.admission.room() as room:
             form = await _form(request, service, room)
             prevalence = _prevalence(form)
-            about = service.examiner.about
-            stated = replace(about, prevalence=about.prevalence if prevalence is None else prevalence)
+            about = _stated(service, prevalence)
             answers = await _within(service.answer_s, _judged(service.judge, form.files, prevalence))
         service.telemetry.files(answer.level for answer in answers)
         request.scope["noted"] = {"files": len(answers)}
-        told = [{**answer.as_dict(), "meaning": stated.meaning(answer)} for answer in answers]
-        return _json({"request_id": request.scope["request_id"], **self._head, **stated.as_dict(), "notice": NOTICE, "predictions": told})  # fmt: skip
+        return _json(
+            PredictAnswer(
+                request_id=request.scope["request_id"],
+                model=self._name,
+                **structs.asdict(about.context),
+                notice=NOTICE,
+                predictions=tuple(_served(answer, about) for answer in answers),
+            )
+        )
 
     async def explain(self, request: Request) -> Response:
-        """Answer for one radiograph, with the film and what spoke for the answer, as pictures."""
+        """Answer for one radiograph, with the radiograph and what spoke for the answer, as pictures."""
         service = self._service
         with service.admission.room() as room:
             form = await _form(request, service, room)
@@ -110,11 +122,17 @@ class _Routes:
             examine = asyncio.get_running_loop().run_in_executor(
                 service.details, _details, service.examiner, upload, prevalence
             )
-            answer, details = await _within(service.answer_s, examine)
-        about = service.examiner.about
-        stated = replace(about, prevalence=about.prevalence if prevalence is None else prevalence)
-        told = {**answer.as_dict(), "meaning": stated.meaning(answer)}
-        return _json({"request_id": request.scope["request_id"], "prediction": told, **details})
+            found, picture, heat = await _within(service.answer_s, examine)
+        return _json(
+            ExplainAnswer(
+                request_id=request.scope["request_id"],
+                prediction=_served(found.prediction, _stated(service, prevalence)),
+                explained=found.explained,
+                method=service.examiner.method,
+                picture=picture,
+                heatmap=heat,
+            )
+        )
 
     async def stow(self, request: Request) -> Response:
         """Take DICOM files in for the node, as STOW-RS (PS3.18 10.5)."""
@@ -133,7 +151,7 @@ class _Routes:
 
     async def health(self) -> Response:
         """Say that the server runs."""
-        return _json({"status": "ok"})
+        return Response(b'{"status": "ok"}', media_type="application/json")
 
     async def ready(self) -> Response:
         """Say whether requests are answered now."""
@@ -141,14 +159,14 @@ class _Routes:
             raise Refused(
                 503, "not-ready", "Expected to be ready; something has stopped. See the log.", retry_after_s=5
             )
-        return _json({"status": "ready"})
+        return Response(b'{"status": "ready"}', media_type="application/json")
 
     async def metrics(self) -> Response:
         """Give counts and times in the text format of Prometheus."""
         return Response(self._service.telemetry.page(), media_type="text/plain; version=0.0.4")
 
 
-async def _form(request: Request, service: Service, room: Room, kind: type[Form] = Form) -> Form:
+async def _form(request: Request, service: RestService, room: Room, kind: type[Form] = Form) -> Form:
     """Read a body into memory, by its time and within its limits."""
     if service.admission.is_full:
         await _drain(request)
@@ -214,15 +232,19 @@ def _prevalence(form: Form) -> float | None:
         ) from None
 
 
-def _details(examiner: Examiner, upload: Upload, prevalence: float | None) -> tuple[Prediction, dict[str, str | None]]:
+def _stated(service: RestService, prevalence: float | None) -> About:
+    about = service.examiner.about
+    return about if prevalence is None else replace(about, prevalence=prevalence)
+
+
+def _served(answer: Prediction, about: About) -> ServedPrediction:
+    return ServedPrediction(**structs.asdict(answer), meaning=about.meaning(answer))
+
+
+def _details(examiner: Examiner, upload: Upload, prevalence: float | None) -> tuple[Examined, str | None, str | None]:
     found = examiner.examine(upload.data, name=upload.name, prevalence=prevalence)
     heat = None if found.attribution is None else np.rint(255 * found.attribution).astype(np.uint8)
-    return found.prediction, {
-        "explained": found.explained,
-        "method": examiner.method,
-        "picture": _png(found.view),
-        "heatmap": _png(heat),
-    }
+    return found, _png(found.view), _png(heat)
 
 
 def _png(gray: NDArray[np.uint8] | None) -> str | None:
@@ -233,8 +255,8 @@ def _png(gray: NDArray[np.uint8] | None) -> str | None:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _json(answer: Mapping[str, Any]) -> Response:
-    return Response(json.dumps(answer), media_type="application/json")
+def _json(answer: Record) -> Response:
+    return Response(documents.encode(answer), media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -27,7 +27,7 @@ from plainfilm.serve.batching import Judge
 from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.middleware import Door, Guard
 from plainfilm.serve.multipart import Limits
-from plainfilm.serve.routes import Service, application
+from plainfilm.serve.routes import RestService, application
 from plainfilm.serve.static_pages import Pages
 
 TOKEN_VARIABLE = "PLAINFILM_TOKEN"
@@ -39,7 +39,7 @@ STOP_S = 20
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-class Node(Protocol):
+class BackgroundNode(Protocol):
     """What a DICOM node is to the server; `serve.dicom.node` has the one that there is."""
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class Node(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ServerSettings:
     """What is served, and where.
 
     `bundle` a model.plainfilm, signed for `require_signature` if that is given; `host` and `port` to bind to, port 0 for any
@@ -75,10 +75,10 @@ class Settings:
     token_file: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    node: Callable[[Examiner], Node] | None = None
+    node: Callable[[Examiner], BackgroundNode] | None = None
 
 
-def serve(settings: Settings, *, quiet: bool = False, started: Callable[[str, Examiner], None]) -> None:
+def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[str, Examiner], None]) -> None:
     """Serve until SIGINT or SIGTERM; then finish what is under way, `STOP_S` seconds at most.
 
     Parameters
@@ -116,7 +116,7 @@ def serve(settings: Settings, *, quiet: bool = False, started: Callable[[str, Ex
         server.run(sockets=[listening])
 
 
-def _opened(settings: Settings, predictor: Predictor, stack: ExitStack) -> tuple[Service, Examiner]:
+def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) -> tuple[RestService, Examiner]:
     """Start the processes, the judge and the node; the stack stops them, the node first."""
     abreast = max(2, processors())
     decoders = Decoders(abreast)
@@ -140,7 +140,7 @@ def _opened(settings: Settings, predictor: Predictor, stack: ExitStack) -> tuple
         own = {"files_under_way": admission.under_way, "held_bytes": admission.held}
         return {**own, **{f"dicom_{name}": count for name, count in node.counts().items()}} if node else own
 
-    service = Service(
+    service = RestService(
         predictor=predictor,
         examiner=examiner,
         judge=judge,
@@ -168,7 +168,7 @@ class _Server(uvicorn.Server):
                 signal.signal(kind, handler)
 
 
-def _config(app: Guard, settings: Settings) -> uvicorn.Config:
+def _config(app: Guard, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="off",
@@ -194,7 +194,7 @@ def _token(file: Path | None) -> str | None:
         ) from None
 
 
-def _check(settings: Settings, token: str | None) -> None:
+def _check(settings: ServerSettings, token: str | None) -> None:
     if token is None and not _is_loopback(settings.host):
         raise UsageError(
             f"Expected a token, since {settings.host} can be reached from other machines; received none. Set {TOKEN_VARIABLE} or "
@@ -232,7 +232,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _names(settings: Settings) -> frozenset[str]:
+def _names(settings: ServerSettings) -> frozenset[str]:
     """Names by which this server may be called."""
     own = {_shown(settings.host), socket.gethostname(), socket.getfqdn()} - {"0.0.0.0", "[::]"}
     known = own if not _is_loopback(settings.host) else set()

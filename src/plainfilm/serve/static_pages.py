@@ -27,7 +27,7 @@ class Pages:
         """Read the page's files, and make a page of a model card (Markdown)."""
         folder = files("plainfilm.serve") / "page"
         static = {
-            entry.name: (_TYPES[kind], entry.read_bytes())
+            entry.name: (_TYPES[kind], entry.read_bytes().replace(b"NOTICE", NOTICE.encode()))
             for entry in folder.iterdir()
             if (kind := entry.name.rpartition(".")[2]) in _TYPES
         }

@@ -29,7 +29,7 @@ class ComparedModel:
 
 
 def compared_model(store: Store, path: Path | None) -> ComparedModel:
-    """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test part.
+    """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test set.
 
     Raises
     ------
@@ -62,9 +62,9 @@ def _unlike(reason: str, encoder: Classifier | None) -> ComparedModel:
 
 
 def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
-    """Take the AUROC that stands in the bundle if it was trained on this store; else score the test part."""
-    if opened.manifest.get("data_fingerprint") == store.fingerprint:
-        return evaluate.internal_metrics(opened).auroc
+    """Take the AUROC that stands in the bundle if it was trained on this store; else score the test set."""
+    if opened.manifest.data_fingerprint == store.fingerprint:
+        return opened.metrics.test.auroc
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))

@@ -110,7 +110,7 @@ def _opened(plan: Plan, partial: Path) -> Iterator[Store]:
             plan.catalog,
             temporary,
             size=plan.bundle.classifier.image_size,
-            fit=cohort.fit_of(plan.bundle),
+            fit=plan.bundle.manifest.preprocessing.fit,
             workers=options.workers or processors(),
             only_test=True,
             advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),

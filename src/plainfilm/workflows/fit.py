@@ -20,11 +20,12 @@ from plainfilm.model import backbones, classifier, encoder, ensembling, finetuni
 from plainfilm.model.augmentation import Altered, alter
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.classifier import Decision, Trained
-from plainfilm.model.encoder import Encoder, Features, ImageSource, Preprocessing
-from plainfilm.model.ensembling import Part
+from plainfilm.model.encoder import Encoder, Features, ImageSource
+from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.finetuning import Finetuned
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.model.training import Fitted
+from plainfilm.results.manifest import Preprocessing
 from plainfilm.workflows.progress import Progress, silent
 
 
@@ -32,7 +33,7 @@ from plainfilm.workflows.progress import Progress, silent
 class _Member:
     """One trained encoder and head, before its answers are calibrated, joined to others' and cut at a threshold."""
 
-    part: Part
+    part: EncoderHead
     fitted: Fitted
 
 
@@ -52,7 +53,7 @@ def fit(
     checkpoints: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
-    """Train what a recipe describes on the train part; choose temperature and threshold on the validation part.
+    """Train what a recipe describes on the training set; choose temperature and threshold on the validation set.
 
     No test image is scored.
 
@@ -93,7 +94,7 @@ def cross_validate(
 
     Patients and duplicates stay in one fold; what is not the test fold is split again into train and validation. The
     joined classifier's temperature and threshold come from the answers to all radiographs, each by the classifier that
-    had not seen it; those that the folds are tested with come from their own validation parts.
+    had not seen it; those that the folds are tested with come from their own validation sets.
 
     Raises
     ------
@@ -134,11 +135,11 @@ def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: s
     )
 
 
-def _part_of(trained: Trained) -> Part:
-    return Part(encoder=trained.encoder, head=trained.head, features=trained.features)
+def _part_of(trained: Trained) -> EncoderHead:
+    return EncoderHead(encoder=trained.encoder, head=trained.head, features=trained.features)
 
 
-def _logits(part: Part, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _logits(part: EncoderHead, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return classifier.head_logits(part.head, part.features.read, rows)
 
 
@@ -201,7 +202,7 @@ def _fit_member(
         tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, progress)
         opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
         features = _encode(opened, store, progress, "Encoding, fine-tuned")
-    part = Part(encoder=opened, head=classifier.export_head(fitted.model), features=features)
+    part = EncoderHead(encoder=opened, head=classifier.export_head(fitted.model), features=features)
     if recipe.evaluation.views > 1:
         advance = partial(progress, "Encoding closer views")
         part = ensembling.with_views(part, recipe.evaluation.views, store, progress=advance)
@@ -261,7 +262,7 @@ def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str 
 def _feature_parts(
     store: Store, recipe: Recipe, opened: Encoder, features: Features, progress: Progress
 ) -> tuple[training.Part, training.Part]:
-    """Train and validation part as features; with augmentation every view of the store is encoded once."""
+    """Train and validation set as features; with augmentation every view of the store is encoded once."""
     settings = recipe.augmentation
     every = [features] + [
         _encode(opened, Altered(store, settings, seed=recipe.seed, view=view), progress, f"Encoding view {view}")
@@ -292,8 +293,8 @@ def _told(progress: Progress, stage: str, epochs: int) -> training.EpochCallback
     return on_epoch
 
 
-def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> Part:
-    """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation part."""
+def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> EncoderHead:
+    """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation set."""
     parts = [member.part for member in members]
     if len(parts) == 1:
         return parts[0]

@@ -1,21 +1,22 @@
 """What a store, a bundle or a run holds, as plain values for `plainfilm info`."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from plainfilm.data.store import HDF5_SIGNATURE, Store, count_by_split
-from plainfilm.errors import BundleError, UsageError
-from plainfilm.evidence.evaluation.tested_part import tested
+from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
+from plainfilm.errors import UsageError
+from plainfilm.results import documents
+from plainfilm.results.external import ExternalMetrics, is_external
+from plainfilm.results.metrics import RunMetrics
+
+Plain = dict[str, object]
 
 
-def describe(path: str | Path, *, require_signature: Path | None = None) -> dict[str, Any]:
+def describe(path: str | Path, *, require_signature: Path | None = None) -> Plain:
     """Describe a store (.h5), a bundle (model.plainfilm) or a run folder; told apart by what they are, not by their names.
 
-    `require_signature` is a public key (PEM, Ed25519) that a bundle must be signed for.
+    "format" and "version" are those of what is described. `require_signature` is a public key (PEM, Ed25519) that a bundle must be signed for.
 
     Raises
     ------
@@ -40,13 +41,14 @@ def describe(path: str | Path, *, require_signature: Path | None = None) -> dict
     )
 
 
-def _store(path: Path) -> dict[str, Any]:
+def _store(path: Path) -> Plain:
 
     with Store(path) as store:
         sources = {str(name): int(n) for name, n in zip(*np.unique(store.source, return_counts=True), strict=True)}
         return {
             "kind": "store",
             "path": str(path),
+            "format": FORMAT,
             "radiographs": len(store),
             "size_px": store.size,
             "fit": store.attributes["fit"],
@@ -65,77 +67,66 @@ def _store(path: Path) -> dict[str, Any]:
         }
 
 
-def _bundle(path: Path, require_signature: Path | None) -> dict[str, Any]:
+def _bundle(path: Path, require_signature: Path | None) -> Plain:
     from plainfilm.model import bundle
 
     opened = bundle.load(path, require_signature=require_signature)
     signed = "yes, by a key to be checked" if opened.is_signed else "no"
     if require_signature:
         signed = "for the key given"
-    about = {key: value for key, value in opened.manifest.items() if key not in {"members", "format"}}
-    try:
-        part, test = tested(opened.metrics["splits"])
-        return {
-            "kind": "bundle",
-            "path": str(path),
-            **about,
-            "signed": signed,
-            f"{part}_accuracy": test["accuracy"],
-            "worth": opened.metrics["worth"]["sentence"],
-        }
-    except (KeyError, TypeError) as error:
-        raise BundleError(f"Expected a bundle with its metrics; received {path} without. Train it again.") from error
-
-
-def _run(path: Path) -> dict[str, Any]:
-    if not (path / "metrics.json").is_file():
-        raise UsageError(
-            f"Expected a run folder with a metrics.json; received the folder {path} without one. Name a run, a store or a bundle."
-        )
-    try:
-        return _run_values(path, json.loads((path / "metrics.json").read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"Expected the metrics.json of a run; received {path / 'metrics.json'}, which is altered or of another tool. Train again."
-        ) from error
-
-
-def _run_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    if "external" in metrics["splits"]:
-        return _test_values(path, metrics)
-    part, test = tested(metrics["splits"])
+    manifest, metrics = documents.plain(opened.manifest), opened.metrics
+    del manifest["members"]
     return {
-        "kind": "run",
+        "kind": "bundle",
         "path": str(path),
-        "store": metrics["data"]["store"],
-        "classes": metrics["classes"],
-        "positive": metrics["positive"],
-        "threshold": metrics["threshold"],
-        f"{part}_images": test["n"],
-        f"{part}_accuracy": test["accuracy"],
-        f"{part}_auroc": test["auroc"],
-        "worth": metrics["worth"]["sentence"],
-        "test_openings": metrics["test_openings"],
-        "seconds": metrics["seconds"],
-        "versions": metrics["versions"],
+        **manifest,
+        "signed": signed,
+        f"{metrics.tested}_accuracy": documents.plain(metrics.test.accuracy),
+        "worth": metrics.worth.sentence,
     }
 
 
-def _test_values(path: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    external = metrics["splits"]["external"]
+def _run(path: Path) -> Plain:
+    file = path / "metrics.json"
+    if not file.is_file():
+        raise UsageError(
+            f"Expected a run folder with a metrics.json; received the folder {path} without one. Name a run, a store or a bundle."
+        )
+    data = file.read_bytes()
+    if is_external(data):
+        return _external(path, documents.decode(data, ExternalMetrics, file))
+    return _trained(path, documents.decode(data, RunMetrics, file))
+
+
+def _trained(path: Path, metrics: RunMetrics) -> Plain:
+    told, part, test = documents.plain(metrics), metrics.tested, documents.plain(metrics.test)
+    return {
+        "kind": "run",
+        "path": str(path),
+        **{name: told[name] for name in ("format", "version")},
+        "store": metrics.data.store,
+        **{name: told[name] for name in ("classes", "positive", "threshold")},
+        f"{part}_images": test["n"],
+        f"{part}_accuracy": test["accuracy"],
+        f"{part}_auroc": test["auroc"],
+        "worth": metrics.worth.sentence,
+        **{name: told.get(name) for name in ("test_openings", "seconds", "versions")},
+    }
+
+
+def _external(path: Path, metrics: ExternalMetrics) -> Plain:
+    told, external = documents.plain(metrics), documents.plain(metrics.external)
     return {
         "kind": "test on other data",
         "path": str(path),
-        "model": metrics["model"]["name"],
-        "data": metrics["data"]["name"],
-        "classes": metrics["classes"],
-        "positive": metrics["positive"],
-        "threshold": metrics["threshold"],
+        **{name: told[name] for name in ("format", "version")},
+        "model": metrics.model.name,
+        "data": metrics.data.name,
+        **{name: told[name] for name in ("classes", "positive", "threshold")},
         "images": external["n"],
         "accuracy": external["accuracy"],
         "auroc": external["auroc"],
-        "travels": metrics["travels"]["sentence"],
-        "seen_in_training": metrics["overlap"]["found"],
-        "seconds": metrics["seconds"],
-        "versions": metrics["versions"],
+        "travels": metrics.transportability.sentence,
+        "seen_in_training": metrics.overlap.found,
+        **{name: told.get(name) for name in ("seconds", "versions")},
     }

@@ -20,7 +20,7 @@ RECIPE = Group(
 )
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
-Settings = Annotated[
+RecipeSettings = Annotated[
     Sequence[str] | Mapping[str, Any] | None, Parameter(name="--set", metavar="KEY=VALUE", group=RECIPE), texts
 ]
 
@@ -106,7 +106,7 @@ class TrainOptions:
     out: Place
     _: KW_ONLY
     recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default"
-    settings: Settings = None
+    settings: RecipeSettings = None
     positive: str | None = None
     folds: int = 0
     resume: Flag = False
@@ -222,7 +222,7 @@ class CompareOptions:
     _: KW_ONLY
     recipe_names: Annotated[Sequence[str], Parameter(name="--recipes"), comma_separated]
     seeds: int = 5
-    settings: Settings = None
+    settings: RecipeSettings = None
     positive: str | None = None
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""

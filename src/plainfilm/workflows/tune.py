@@ -83,7 +83,7 @@ def plan(options: TuneOptions) -> Plan:
     if not is_there:
         _check_new(folder)
         checks.check_out(folder, overwrite=False)
-    here = {str(row["name"]): str(row["sha256"]) for row in weights.listing() if row["present"] != "no"}
+    here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
     space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
     planned = Plan(

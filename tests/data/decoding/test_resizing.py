@@ -6,7 +6,7 @@ from PIL import Image
 
 from plainfilm.data import images
 from plainfilm.data.decoding import resizing
-from plainfilm.data.decoding.decoded import Picture
+from plainfilm.data.decoding.decoded import DecodedImage
 from plainfilm.data.images import unfitted
 
 SIZE = 48
@@ -14,7 +14,7 @@ SIZE = 48
 
 def fitted(gray, how, size=SIZE):
     whole = (0, 0, gray.shape[1], gray.shape[0])
-    return np.array(resizing.fit(Picture(Image.fromarray(gray), whole, {}), size, how), np.float32) / 255
+    return np.array(resizing.fit(DecodedImage(Image.fromarray(gray), whole, {}), size, how), np.float32) / 255
 
 
 def centre(values):

@@ -1,4 +1,4 @@
-"""What a user reads of parts of the test part."""
+"""What a user reads of parts of the test set."""
 
 import time
 

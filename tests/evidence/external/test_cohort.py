@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from made_external import OWN, pictures, write_bundle, write_store
+from made_external import pictures, write_bundle, write_store
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
@@ -196,9 +196,3 @@ def test_a_damaged_list_is_refused(folder, trained, bundle):
     damaged = write_bundle(folder / "damaged.plainfilm", folder, seen=bundle.seen[:-1])
     with pytest.raises(BundleError, match="the images it was made from"):
         selected_of(trained, damaged)
-
-
-@pytest.mark.parametrize("prepared", [None, 7, {}, {"fit": "tear"}, {"fit": ["stretch"]}])
-def test_a_bundle_that_does_not_say_how_images_are_fitted_is_refused(folder, prepared):
-    with pytest.raises(BundleError, match=r"how images are fitted|preprocessing[.\w]* in its manifest"):
-        cohort.fit_of(write_bundle(folder / "unfit.plainfilm", folder, preprocessing=prepared, data_fingerprint=OWN))

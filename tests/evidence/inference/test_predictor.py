@@ -162,9 +162,9 @@ def test_an_array_that_is_no_film_is_refused_with_what_came(predictor, wrong):
         predictor.predict([wrong])
 
 
-def test_predicting_needs_onnxruntime_numpy_and_pillow_alone(run, films, tmp_path):
+def test_predicting_needs_onnxruntime_numpy_pillow_and_msgspec_alone(run, films, tmp_path):
     installed = Path(np.__file__).parents[1]
-    for name in ("numpy", "numpy.libs", "onnxruntime", "PIL", "pillow.libs"):
+    for name in ("numpy", "numpy.libs", "onnxruntime", "PIL", "pillow.libs", "msgspec"):
         if (installed / name).exists():
             (tmp_path / name).symlink_to(installed / name)
     (tmp_path / "plainfilm").symlink_to(Path(plainfilm.__file__).parent)
@@ -179,7 +179,7 @@ def test_a_bundle_without_what_prediction_needs_is_said_to_be_no_such(run, monke
     from plainfilm.model import bundle
 
     opened = bundle.load(run / "model.plainfilm")
-    opened.manifest["prevalence"]["COVID"] = 0.0
+    opened.manifest.prevalence["COVID"] = 0.0
     monkeypatch.setattr(bundle, "load", lambda *_args, **_named: opened)
     with pytest.raises(BundleError, match="prevalence"):
         plainfilm.load(run / "model.plainfilm")

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from plainfilm.errors import RecipeError
-from plainfilm.evidence.statistics.calibration import bin_of, calibration_error, choose_threshold, fit_temperature
+from plainfilm.evidence.statistics.calibration import (
+    bin_of,
+    calibration_error,
+    choose_threshold,
+    fit_temperature,
+    temperature_of,
+)
+from plainfilm.evidence.statistics.intervals import bootstrap, cautious_interval
 
 RULES = ["youden", "accuracy", "sensitivity:0.95", "specificity:0.95", "sensitivity:1", "specificity:1"]
 
@@ -38,6 +45,43 @@ def test_separated_validation_data_keep_a_bounded_temperature(scale):
 def test_separated_validation_data_do_not_push_the_temperature_to_its_end():
     labels = np.repeat([0, 1], 20)
     assert 0.3 < fit_temperature(6.0 * (2 * labels - 1), labels) < 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_temperature_is_where_the_likelihood_with_its_prior_is_flat(seed):
+    random = np.random.default_rng(seed)
+    logits, labels = random.normal(0, 4, 25), random.integers(0, 2, 25)
+    many, chosen = random.normal(0, 4, (25, 3)), random.integers(0, 3, 25)
+
+    def loss(log_t, scores, truth):
+        scores = scores / np.exp(log_t)
+        if scores.ndim == 1:
+            return -np.log(np.where(truth == 1, expit(scores), expit(-scores))).sum() + log_t**2 / 2
+        return (
+            -np.log((np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))[np.arange(25), truth]).sum()
+            + log_t**2 / 2
+        )
+
+    for scores, truth in ((logits, labels), (many, chosen)):
+        around = np.log(fit_temperature(scores, truth)) + np.linspace(-0.5, 0.5, 20_001)
+        best = around[np.argmin([loss(each, scores, truth) for each in around])]
+        assert fit_temperature(scores, truth) == pytest.approx(np.exp(best), abs=1e-4)
+
+
+@pytest.mark.parametrize("factor", [0.01, 100])
+def test_the_temperature_ends_at_005_and_20(factor):
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, 5000)
+    found = fit_temperature(factor * logits, random.random(5000) < expit(logits))
+    assert found == pytest.approx(0.05 if factor < 1 else 20.0, rel=1e-4)
+
+
+def test_a_sigmoids_logits_are_of_the_class_it_means():
+    logits, labels = np.array([[3.0], [-1.0], [0.5], [2.0]]), np.array([0, 1, 1, 0])
+    assert temperature_of(logits, labels, 0) == fit_temperature(logits[:, 0], labels == 0)
+    assert temperature_of(logits, labels, 1) == fit_temperature(logits[:, 0], labels == 1)
+    both = np.hstack([logits, -logits])
+    assert temperature_of(both, labels, 0) == temperature_of(both, labels, 1) == fit_temperature(both, labels)
 
 
 def test_without_rows_the_temperature_is_one():
@@ -154,6 +198,46 @@ def test_the_calibration_error_is_the_mean_gap_over_bins():
     place = np.clip(np.ceil(chances * 10) - 1, 0, 9)
     expected = sum((place == b).mean() * abs(labels[place == b].mean() - chances[place == b].mean()) for b in range(10))
     assert error_of(labels, chances).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize(("power", "seed"), [(1, 0), (2, 1), (4, 2)])
+def test_the_interval_of_the_calibration_error_is_the_reflected_one_by_groups(power, seed, level):
+    random = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(60), 2)
+    chances = random.random(120)
+    labels = random.random(120) < chances**power
+    place = np.minimum((chances * 10).astype(int), 9)
+
+    def gaps(weights, less=0.0):
+        return sum(
+            abs(
+                (weights * (labels - chances))[place == b].sum() / weights.sum()
+                - less * (labels - chances)[place == b].sum() / 120
+            )
+            for b in range(10)
+        )
+
+    errors, noise = zip(
+        *bootstrap(lambda w: np.array([[gaps(row), gaps(row, 1.0)] for row in w]), codes, repeats=300, seed=seed),
+        strict=True,
+    )
+    value = gaps(np.ones(120))
+    low, high = 2 * value - np.quantile(errors, 0.5 + level / 2), 2 * value - np.quantile(errors, 0.5 - level / 2)
+    found = calibration_error(labels, chances, codes, level=level, repeats=300, seed=seed)
+    assert found.value == pytest.approx(value)
+    assert found.low == pytest.approx(0 if value <= np.quantile(noise, level) else min(max(low, 0), value), abs=1e-9)
+    assert found.high == pytest.approx(min(max(high, value), 1), abs=1e-9)
+
+
+def test_fewer_groups_than_bins_or_no_spread_have_the_cautious_interval():
+    random = np.random.default_rng(0)
+    chances, labels = random.random(90), random.random(90) < 0.5
+    for groups, is_cautious in ((9, True), (10, False)):
+        codes = np.arange(90) % groups
+        found = calibration_error(labels, chances, codes, level=0.95, repeats=50, seed=0)
+        assert (found == cautious_interval(found.value, np.bincount(codes), 0.95)) == is_cautious
+    assert np.isnan(calibration_error(labels[:0], chances[:0], np.arange(0), level=0.95, repeats=5, seed=0).value)
 
 
 def test_the_calibration_error_of_calibrated_probabilities_may_be_zero():

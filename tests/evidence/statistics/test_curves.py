@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import auc, precision_recall_curve, roc_auc_score, roc_curve
 
-from plainfilm.evidence.statistics.curves import MAX_POINTS, curves
+from plainfilm.evidence.statistics.curves import MAX_POINTS, _thin, curves
 
 
 def sample(seed, n=300, ties=False):
@@ -60,6 +60,19 @@ def test_long_curves_are_thinned_without_changing_their_shape():
     precision, recall, _ = precision_recall_curve(labels, chances)
     late = recall > 0.05  # before that a few rows make the line jump up and down
     assert np.abs(np.interp(recall[late], found.recall, found.precision) - precision[late]).max() < 0.02
+
+
+def test_points_are_chosen_evenly_along_a_staircase():
+    steps = np.arange(1025)
+    x, y = (steps // 2) / 512, ((steps + 1) // 2) / 512  # 1025 corners, one unit of way apart
+    chosen = _thin(x, y)
+    assert chosen.tolist() == sorted({int(np.ceil(round(way, 9))) for way in np.linspace(0, 1024, MAX_POINTS)})
+    assert _thin(x[:MAX_POINTS], y[:MAX_POINTS]).tolist() == list(range(MAX_POINTS))
+    assert len(_thin(x[: MAX_POINTS + 1], y[: MAX_POINTS + 1])) <= MAX_POINTS
+
+
+def test_points_on_a_straight_way_are_left_out():
+    assert _thin(np.array([0.0, 0.1, 0.5, 1.0]), np.array([0.0, 0.2, 1.0, 1.0])).tolist() == [0, 2, 3]
 
 
 def test_reliability_is_scikit_learns_with_wilson_intervals():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plainfilm.evidence.statistics.differences import difference, ratio, rest
+from plainfilm.evidence.statistics.differences import difference, independent_difference, ratio, rest
 from plainfilm.evidence.statistics.intervals import Measured, proportion
 from plainfilm.results.estimate import Estimate
 
@@ -81,3 +81,56 @@ def test_the_rest_is_one_less():
     one = Measured(Estimate(0.9, 0.8, 0.95), np.array([0.1, -0.1]))
     assert rest(one).estimate == Estimate(1 - 0.9, 1 - 0.95, 1 - 0.8)
     assert rest(one).influence.tolist() == [-0.1, 0.1]
+
+
+# Exact limits
+
+
+def pair(one, other, r):
+    """Two shares whose errors correlate by r."""
+    first, second = np.array([1.0, -1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0, -1.0])
+    return Measured(Estimate(*one), first), Measured(Estimate(*other), r * first + np.sqrt(1 - r**2) * second)
+
+
+@pytest.mark.parametrize("r", [-0.9, 0.0, 0.5])
+@pytest.mark.parametrize(("weight", "other_weight"), [(1.0, 1.0), (0.5, 3.0)])
+def test_a_difference_combines_the_distances_with_their_correlation(weight, other_weight, r):
+    a, b = (0.7, 0.5, 0.8), (0.4, 0.3, 0.6)
+    one, other = pair(a, b, r)
+    found = difference(one, weight, other, other_weight)
+    value = weight * 0.7 - other_weight * 0.4
+    down = np.sqrt((weight * 0.2) ** 2 + (other_weight * 0.2) ** 2 - 2 * r * weight * 0.2 * other_weight * 0.2)
+    up = np.sqrt((weight * 0.1) ** 2 + (other_weight * 0.1) ** 2 - 2 * r * weight * 0.1 * other_weight * 0.1)
+    assert (found.value, found.low, found.high) == pytest.approx((value, value - down, value + up))
+
+
+@pytest.mark.parametrize("r", [-0.9, 0.0, 0.5])
+def test_the_limits_of_a_ratio_are_where_the_difference_to_it_is_no_longer_certain(r):
+    """Donner & Zou 2012: the ratio q is a limit where a - q b has a limit of 0."""
+    top, bottom = pair((0.6, 0.45, 0.7), (0.3, 0.2, 0.45), r)
+    found = ratio(top, bottom)
+    assert found.value == pytest.approx(2.0)
+    assert difference(top, 1.0, bottom, found.low).low == pytest.approx(0, abs=1e-9)
+    assert difference(top, 1.0, bottom, found.high).high == pytest.approx(0, abs=1e-9)
+
+
+def test_a_ratio_of_what_is_not_defined_is_not_defined():
+    known, unknown = pair((0.6, 0.45, 0.7), (np.nan, np.nan, np.nan), 0)
+    for top, bottom in ((known, unknown), (unknown, known)):
+        assert np.isnan([ratio(top, bottom).value, ratio(top, bottom).low, ratio(top, bottom).high]).all()
+        found = independent_difference(top.estimate, bottom.estimate)
+        assert np.isnan([found.value, found.low, found.high]).all()
+
+
+def test_a_ratio_whose_lower_share_may_be_none_has_no_upper_limit():
+    top, bottom = pair((0.6, 0.45, 0.7), (0.1, 0.0, 0.3), 0)
+    assert ratio(top, bottom).high == np.inf
+    top, bottom = pair((0.1, 0.0, 0.3), (0.6, 0.45, 0.7), 0)
+    assert ratio(top, bottom).low == 0
+
+
+def test_shares_without_influence_are_independent():
+    nothing = Measured(Estimate(0.5, 0.4, 0.7), np.zeros(4))
+    found = difference(nothing, 1.0, nothing, 1.0)
+    assert (found.low, found.high) == pytest.approx((-np.hypot(0.1, 0.2), np.hypot(0.2, 0.1)))
+    assert independent_difference(nothing.estimate, nothing.estimate) == found

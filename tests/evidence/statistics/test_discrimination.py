@@ -2,14 +2,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+import formulas
 from plainfilm.evidence.statistics.discrimination import (
+    _Placements,
     _placements,
     _precision_influence,
+    area_under_roc,
     average_precision,
     delong,
     delong_difference,
+    newcombe,
 )
 from plainfilm.evidence.statistics.intervals import bootstrap, group_codes, variance
 from plainfilm.results.estimate import Estimate
@@ -99,6 +104,106 @@ def test_the_influence_on_average_precision_is_its_derivative():
             average_precision_score(labels, scores, sample_weight=1 + s * (np.arange(40) == row)) for s in (step, -step)
         )
         assert influence[row] == pytest.approx((up - down) / (2 * step), abs=1e-7)
+
+
+# Exact limits
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize(("n", "group_size"), [(7, 1), (40, 1), (60, 3), (12, 4)])
+def test_an_area_has_students_interval_on_the_logit_scale(n, group_size, level):
+    labels, scores, group = sample(n, n, group_size=group_size)
+    placed = _placements(labels == 1, scores, group)
+    holders = min(len(set(group[labels == 1])), len(set(group[labels == 0])))
+    expected = formulas.on_the_logit_scale(placed.value, placed.variance(), placed.influence, holders - 1, level)
+    found = delong(labels, scores, group=group, level=level)
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize(("n", "group_size"), [(7, 1), (40, 1), (60, 3), (12, 4)])
+def test_an_average_precision_has_students_interval_on_the_logit_scale(n, group_size, level):
+    labels, scores, group = sample(n, n, group_size=group_size)
+    value, by_row = _precision_influence(labels == 1, scores)
+    influence = formulas.group_sums(group, by_row)
+    spread = (influence**2).sum() * len(influence) / (len(influence) - 1)
+    holders = min(len(set(group[labels == 1])), len(set(group[labels == 0])))
+    found = average_precision(labels == 1, scores, group, level)
+    assert found.influence == pytest.approx(influence)
+    expected = formulas.on_the_logit_scale(value, spread, influence, holders - 1, level)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_perfect_ranking_has_wilsons_interval_for_the_groups_with_positives():
+    labels, group = np.array([1, 1, 1, 1, 0, 0]), np.array([0, 0, 0, 1, 1, 2])
+    found = average_precision(labels == 1, labels * 1.0, group, LEVEL).estimate
+    assert (found.value, found.low) == pytest.approx((1.0, formulas.wilson(1.0, 16 / 10, LEVEL)[0]))
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("group_size", [1, 3])
+def test_a_difference_has_students_interval(group_size, level):
+    labels, first, group = sample(12, 60, group_size=group_size)
+    second = first + np.random.default_rng(12).normal(size=60)
+    one, two = (_placements(labels == 1, each, group) for each in (first, second))
+    apart = _Placements(0.0, one.positive - two.positive, one.negative - two.negative, one.holders)
+    half = formulas.student(apart.influence, min(one.holders[:2]) - 1, level) * apart.variance() ** 0.5
+    found = delong_difference(labels, first, second, group, level=level)
+    value = roc_auc_score(labels, first) - roc_auc_score(labels, second)
+    assert (found.value, found.low, found.high) == pytest.approx((value, value - half, value + half))
+
+
+def test_a_difference_without_variance_is_combined_from_both_intervals():
+    labels = np.arange(12) < 5
+    perfect, worst = labels + np.linspace(0, 0.5, 12), np.linspace(0, 0.5, 12) - labels
+    for first, second in ((perfect, worst), (worst, perfect), (perfect, labels * 1.0)):
+        a, b = delong(labels, first), delong(labels, second)
+        found = delong_difference(labels, first, second)
+        down, up = np.hypot(a.value - a.low, b.high - b.value), np.hypot(a.high - a.value, b.value - b.low)
+        expected = (a.value - b.value, max(-1, a.value - b.value - down), min(1, a.value - b.value + up))
+        assert (found.value, found.low, found.high) == pytest.approx(expected)
+
+
+def test_one_class_alone_has_no_difference():
+    for labels in ([1, 1, 1], [0, 0, 0]):
+        assert np.isnan(delong_difference(labels, [0.1, 0.2, 0.3], [0.3, 0.1, 0.2]).value)
+
+
+def test_an_undefined_area_has_no_influence_on_any_group():
+    found = area_under_roc(np.ones(3, bool), np.arange(3.0), np.array([0, 1, 1]), LEVEL)
+    assert found.influence.tolist() == [0, 0]
+    found = average_precision(np.ones(3, bool), np.arange(3.0), np.array([0, 1, 1]), LEVEL)
+    assert found.influence.tolist() == [0, 0]
+
+
+def test_one_group_of_a_class_leaves_no_variance_but_newcombes_interval():
+    labels, scores = np.array([1, 1, 0, 0, 0]), np.array([0.9, 0.2, 0.5, 0.1, 0.3])
+    group = np.array([0, 0, 1, 2, 3])
+    found = delong(labels, scores, group=group)
+    assert found == newcombe(found.value, 1, 3, LEVEL)
+    assert _placements(labels == 1, scores, group).variance() == 0.0
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize(("value", "ill", "well"), [(0.8, 10, 30), (0.5, 4, 4), (0.97, 200, 50)])
+def test_newcombes_limits_solve_hanley_and_mcneils_equation_on_both_sides(value, ill, well, level):
+    found = newcombe(value, ill, well, level)
+    more, z = (ill + well) / 2 - 1, norm.ppf(0.5 + level / 2)
+    for limit, area in ((found.low, found.low), (found.high, 1 - found.high)):
+        spread = area * (1 - area) * (1 + more * (1 - area) / (2 - area) + more * area / (1 + area)) / (ill * well)
+        assert abs(value - limit) == pytest.approx(z * spread**0.5, rel=1e-6)
+    with pytest.raises(ValueError, match="level"):
+        newcombe(value, ill, well, 1.0)
+
+
+def test_the_settings_of_a_level_are_checked():
+    labels, scores, _ = sample(0, 20)
+    for call in (
+        lambda: delong(labels, scores, level=95),
+        lambda: delong_difference(labels, scores, scores, level=0.0),
+    ):
+        with pytest.raises(ValueError, match="level between 0 and 1"):
+            call()
 
 
 @settings(max_examples=100)

@@ -3,8 +3,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from scipy.stats import t as student_t
 
-from plainfilm.evidence.statistics.intervals import bootstrap, group_codes, macro_average, mean, proportion, wilson
+import formulas
+from plainfilm.evidence.statistics.intervals import (
+    Measured,
+    bootstrap,
+    group_codes,
+    macro_average,
+    mean,
+    proportion,
+    wilson,
+)
 from plainfilm.results import documents
 from plainfilm.results.estimate import Estimate
 
@@ -67,6 +77,104 @@ def test_the_interval_of_a_mean_agrees_with_the_bootstrap_by_groups():
     drawn = bootstrap(lambda w: (w @ values) / w.sum(axis=1), group, repeats=2000)
     assert found.value == pytest.approx(values.mean())
     assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.004)
+
+
+# Exact limits, worked out by the formulas with SciPy's distributions
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_effective_size_is_that_of_rao_and_scott_and_of_korn_and_graubard(seed, level):
+    random = np.random.default_rng(seed)
+    group = np.sort(random.integers(0, 12, 60))
+    hits = random.random(60) < random.beta(2, 1, 12)[group]
+    n, value = len(hits), hits.mean()
+    own = (formulas.group_sums(group, hits) - value * formulas.group_sums(group, np.ones(60))) / n
+    groups = len(own)
+    effect = (own**2).sum() * groups / (groups - 1) / (value * (1 - value) / (n - 1))
+    tail = 0.5 + level / 2
+    size = n / max(1, effect) * (student_t.ppf(tail, n - 1) / student_t.ppf(tail, groups - 1)) ** 2
+    found = wilson(hits, group=group, level=level)
+    assert (found.low, found.high) == pytest.approx(formulas.wilson(value, size, level), rel=1e-9)
+
+
+@pytest.mark.parametrize("hit", [False, True])
+def test_without_a_hit_or_a_miss_groups_count_as_if_their_rows_were_alike(hit):
+    found = wilson([hit] * 10, group=[0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
+    assert (found.low, found.high) == pytest.approx(
+        formulas.wilson(float(hit), 100 / (16 + 9 + 4 + 1), LEVEL), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize("groups", [2, 3, 8, 40])
+def test_a_mean_has_students_interval_on_the_logit_scale(groups, level):
+    random = np.random.default_rng(groups)
+    group = np.sort(np.append(np.arange(groups), random.integers(0, groups, 2 * groups)))
+    values = random.beta(2, 5, groups)[group] * random.random(len(group))
+    value = values.mean()
+    influence = (formulas.group_sums(group, values) - value * formulas.group_sums(group, np.ones(len(group)))) / len(
+        group
+    )
+    found = mean(values, group, level)
+    spread = (influence**2).sum() * groups / (groups - 1)
+    assert found.influence == pytest.approx(influence)
+    expected = formulas.on_the_logit_scale(value, spread, influence, groups - 1, level)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_mean_of_one_group_is_worth_one_row():
+    found = mean(np.array([0.2, 0.4]), np.array([0, 0]), LEVEL).estimate
+    assert (found.low, found.high) == pytest.approx(formulas.wilson(0.3, 1, LEVEL))
+
+
+def test_nothing_has_no_mean_and_no_proportion_but_an_influence_on_each_group():
+    for found in (
+        mean(np.zeros(0), np.zeros(0, int), LEVEL),
+        proportion(np.zeros(0, bool), np.zeros(0, bool), np.zeros(0, int), LEVEL),
+    ):
+        assert np.isnan([found.estimate.value, found.estimate.low, found.estimate.high]).all()
+        assert found.influence.shape == (0,)
+    found = proportion(np.zeros(3, bool), np.zeros(3, bool), np.array([0, 1, 1]), LEVEL)
+    assert np.isnan([found.estimate.value, found.estimate.low, found.estimate.high]).all()
+    assert found.influence.tolist() == [0, 0]
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**16), st.integers(2, 5))
+def test_a_macro_average_combines_the_distances_by_their_correlation(seed, count):
+    random = np.random.default_rng(seed)
+    parts = []
+    for _ in range(count):
+        low, value, high = np.sort(random.random(3))
+        parts.append(Measured(Estimate(value, low, high), random.normal(size=6)))
+    correlation = np.array(
+        [
+            [a.influence @ b.influence / np.sqrt((a.influence**2).sum() * (b.influence**2).sum()) for b in parts]
+            for a in parts
+        ]
+    )
+    down, up = (np.array([abs(p.estimate.value - getattr(p.estimate, end)) for p in parts]) for end in ("low", "high"))
+    value = np.mean([p.estimate.value for p in parts])
+    found = macro_average(parts)
+    assert found.value == pytest.approx(value)
+    assert found.low == pytest.approx(max(0, value - np.sqrt(max(0, down @ correlation @ down)) / count), abs=1e-9)
+    assert found.high == pytest.approx(min(1, value + np.sqrt(max(0, up @ correlation @ up)) / count), abs=1e-9)
+
+
+def test_parts_without_influence_are_averaged_as_independent():
+    part = Measured(Estimate(0.5, 0.2, 0.9), np.zeros(4))
+    found = macro_average([part, part])
+    assert (found.low, found.high) == pytest.approx((0.5 - 0.3 * np.sqrt(2) / 2, 0.5 + 0.4 * np.sqrt(2) / 2))
+
+
+def test_weights_of_a_bootstrap_are_made_in_blocks_of_a_megabyte():
+    seen = []
+    bootstrap(lambda w: seen.append(w.shape) or w[:, 0], np.arange(2**12), repeats=70)
+    assert seen == [(32, 2**12), (32, 2**12), (6, 2**12)]
+    seen.clear()
+    bootstrap(lambda w: seen.append(w.shape) or w[:, 0], np.arange(2**17 + 1), repeats=2)
+    assert seen == [(1, 2**17 + 1)] * 2
 
 
 def test_a_mean_without_spread_keeps_an_interval():

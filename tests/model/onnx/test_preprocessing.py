@@ -1,6 +1,8 @@
 """Lung crop and harmonised intensities inside the graph, against Pillow and the lung finder outside it."""
 
-import dataclasses
+import hashlib
+import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -8,12 +10,14 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from onnx import TensorProto, helper
 from PIL import Image
 
+import made_bundles
 from plainfilm.data import phantom
 from plainfilm.errors import ExportError, WeightsError
-from plainfilm.model import backbones, classifier, encoder, heads, keras_rebuild
+from plainfilm.model import backbones, bundle, classifier, encoder, heads, keras_rebuild
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.lung_segmentation import SIDE, LungFinder
@@ -21,6 +25,8 @@ from plainfilm.model.onnx import ensemble, preprocessing
 from plainfilm.model.onnx.from_keras import Graph
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.recipe_schema import HeadSettings
+
+OLD = Path(__file__).parents[2] / "written_by_0_1_0"
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 TWO = Decision(classes=("A", "B"), positive="A")
@@ -30,7 +36,7 @@ SIZE = 96
 
 @pytest.fixture(scope="module")
 def films():
-    """Made radiographs, uint8 (6, 256, 256)."""
+    """Synthetic radiographs, uint8 (6, 256, 256)."""
     made = [phantom.render(visit) for visit in phantom.plan(6, seed=5, duplicates=0)]
     return np.stack([np.asarray(Image.fromarray(film.pixels).resize((256, 256))) for film in made])
 
@@ -130,9 +136,11 @@ def test_images_as_they_are_stored_need_no_lungs(films, prepared):
 
 def test_the_digest_of_images_as_they_are_stored_is_that_of_older_bundles():
     plain = encoder.preprocessing(LITE0, image_size=256)
-    old = {name: value for name, value in dataclasses.asdict(plain).items() if name not in {"crop", "intensities"}}
-    assert plain.digest() == encoder.hashlib.sha256(encoder.json.dumps(old, sort_keys=True).encode()).hexdigest()
-    others = {dataclasses.replace(plain, crop=crop, intensities=how).digest() for crop, how in WAYS}
+    old = {name: value for name, value in structs.asdict(plain).items() if name not in {"crop", "intensities"}}
+    assert plain.digest() == hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
+    told = bundle.load(OLD / "run" / "model.plainfilm").manifest.preprocessing
+    assert told.digest() == told.sha256
+    others = {structs.replace(plain, crop=crop, intensities=how).digest() for crop, how in WAYS}
     assert len(others | {plain.digest()}) == 4
 
 
@@ -183,13 +191,13 @@ def test_a_file_with_older_operators_gets_no_crop():
 
 class _Bundle:
     def __init__(self, prepare):
-        self.manifest = {"preprocessing": dataclasses.asdict(prepare)}
+        self.manifest = made_bundles.provenance(prepare=prepare)
 
 
 def test_keras_gets_no_network_whose_crop_it_cannot_hold():
     plain = encoder.preprocessing(LITE0, image_size=64, input_size=32)
-    assert keras_rebuild._preprocessing(_Bundle(plain)) == plain
+    assert keras_rebuild._preprocessing(_Bundle(plain)).digest() == plain.digest()
     with pytest.raises(ExportError, match="Export it to onnx or openvino"):
-        keras_rebuild._preprocessing(_Bundle(dataclasses.replace(plain, crop="lungs")))
+        keras_rebuild._preprocessing(_Bundle(structs.replace(plain, crop="lungs")))
     with pytest.raises(ValueError, match="Keras models lack"):
-        encoder.to_keras(None, dataclasses.replace(plain, intensities="harmonised"))
+        encoder.to_keras(None, structs.replace(plain, intensities="harmonised"))

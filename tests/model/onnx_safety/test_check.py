@@ -6,6 +6,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import made_bundles
 from hostile.base import constant, network, node, picture
 from plainfilm.errors import BundleError
 from plainfilm.model import backbones, bundle, classifier, encoder, heads
@@ -240,7 +241,13 @@ def test_a_users_onnx_file_can_be_kept_in_a_bundle(channels_last, version, tmp_p
     opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=64, input_size=SIDE, scaling="0..1"))
     head = classifier.export_head(heads.build_head(8, 2, HeadSettings(layers=("dense 4",)), seed=0))
     made = Classifier(classifier.join(opened.path, head), TWO)
-    bundle.write(tmp_path / "m", made, about={}, metrics={}, recipe="")
+    bundle.write(
+        tmp_path / "m",
+        made,
+        about=made_bundles.provenance(TWO.classes, opened.preprocessing),
+        metrics=made_bundles.metrics(),
+        recipe="",
+    )
     images = np.random.default_rng(0).integers(0, 256, (9, 64, 64), dtype=np.uint8)
     np.testing.assert_array_equal(bundle.load(tmp_path / "m").classifier.logits(images), made.logits(images))
 
@@ -266,7 +273,13 @@ def test_what_may_not_be_opened_is_not_written_and_the_old_file_stays(tmp_path):
     path = tmp_path / "m"
     path.write_bytes(b"old")
     with pytest.raises(BundleError, match=r"a bundle can hold.*operator TopK that is not allowed") as caught:
-        bundle.write(path, Classifier(model.SerializeToString(), TWO), about={}, metrics={}, recipe="")
+        bundle.write(
+            path,
+            Classifier(model.SerializeToString(), TWO),
+            about=made_bundles.provenance(TWO.classes),
+            metrics=made_bundles.metrics(),
+            recipe="",
+        )
     assert "\n" not in str(caught.value)
     assert [each.name for each in tmp_path.iterdir()] == ["m"]
     assert path.read_bytes() == b"old"
@@ -413,7 +426,13 @@ def test_an_encoder_alone_can_be_checked():
 
 
 def test_a_network_that_answers_otherwise_once_it_is_prepared_for_speed_is_refused(tmp_path, monkeypatch):
-    bundle.write(tmp_path / "m", Classifier(network().SerializeToString(), TWO), about={}, metrics={}, recipe="")
+    bundle.write(
+        tmp_path / "m",
+        Classifier(network().SerializeToString(), TWO),
+        about=made_bundles.provenance(TWO.classes),
+        metrics=made_bundles.metrics(),
+        recipe="",
+    )
     opened = bundle.load(tmp_path / "m").classifier
 
     class Other:

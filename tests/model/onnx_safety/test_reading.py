@@ -154,6 +154,32 @@ def test_a_network_is_read_as_onnx_wrote_it():
     assert [(each.name, each.dtype, each.sides) for each in read.infos] == [("features", 1, None)]
 
 
+def test_what_no_answer_depends_on_is_passed_over():
+    model = network()
+    model.producer_name, model.producer_version, model.domain, model.model_version = "p", "1", "d", 3
+    info = model.graph.value_info.add()
+    info.CopyFrom(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 32]))
+    described = [
+        model,
+        model.graph,
+        model.graph.node[0],
+        model.graph.node[0].attribute[0],
+        model.graph.initializer[0],
+        info,
+    ]
+    for each in described:
+        each.doc_string = "said of it"
+    for each in (model, model.graph, model.graph.node[0], info):
+        each.metadata_props.add(key="a", value="b")
+        each.metadata_props.add(key="c", value="d")
+    model.graph.node[0].name, info.type.denotation = "its name", "IMAGE"
+    for dim in info.type.tensor_type.shape.dim:
+        dim.denotation = "DATA_BATCH"
+    read = reading.read(model.SerializeToString())
+    assert [each.name for each in read.infos] == ["features"]
+    assert read.nodes[0].op == model.graph.node[0].op_type
+
+
 def test_a_version_of_the_operators_is_needed_once():
     def opsets(*given):
         def change(found):

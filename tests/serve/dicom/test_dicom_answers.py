@@ -16,7 +16,7 @@ from made_dicom import ABOUT, MODEL, FakeExaminer, examined, has, instance, inst
 from made_files import dicom_bytes
 from plainfilm import NOTICE
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
-from plainfilm.serve.dicom.narrative import Answer, percent
+from plainfilm.serve.dicom.narrative import DicomAnswer, percent
 from plainfilm.serve.dicom.worker import _made, _pair
 
 IDENTITY = FakeExaminer().identity
@@ -27,8 +27,8 @@ def source_of(data: bytes):
     return header.source(data, syntax=read.syntax, start=read.start)
 
 
-def answer(level: str = "ok", label: str = "COVID") -> Answer:
-    return Answer(examined=examined(level, label), identity=IDENTITY, about=ABOUT)
+def answer(level: str = "ok", label: str = "COVID") -> DicomAnswer:
+    return DicomAnswer(examined=examined(level, label), identity=IDENTITY, about=ABOUT)
 
 
 def made(level: str = "ok", label: str = "COVID", **elements):

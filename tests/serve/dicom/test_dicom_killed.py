@@ -18,9 +18,9 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from made_dicom import FakeExaminer
-from plainfilm.serve.dicom.node import Node
+from plainfilm.serve.dicom.node import DicomNode
 peers = [f"PACS=127.0.0.1:{sys.argv[4]}"]
-Node(FakeExaminer(seconds=0.03), port=int(sys.argv[2]), ae_title="PLAINFILM", spool=Path(sys.argv[3]), peers=peers).start()
+DicomNode(FakeExaminer(seconds=0.03), port=int(sys.argv[2]), ae_title="PLAINFILM", spool=Path(sys.argv[3]), peers=peers).start()
 time.sleep(3600)
 """
 

@@ -25,7 +25,7 @@ from made_dicom import (
 )
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve.dicom import bounded_association, delivery
-from plainfilm.serve.dicom.node import Node
+from plainfilm.serve.dicom.node import DicomNode
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
 from waiting import WAIT_S, until
 
@@ -52,7 +52,7 @@ def start(tmp_path, archive):
     def started(examiner=None, **options):
         options = {"peers": [f"PACS=127.0.0.1:{archive.port}"], "spool": tmp_path / "spool", "pause_s": 0.1, **options}
         examiner = examiner or FakeExaminer()
-        node = Node(examiner, port=0, ae_title="PLAINFILM", **options)
+        node = DicomNode(examiner, port=0, ae_title="PLAINFILM", **options)
         node.start()
         running.append((node, examiner))
         return node
@@ -282,7 +282,7 @@ def test_a_spool_is_for_its_owner_alone(start, tmp_path, archive):
 def test_a_taken_port_is_an_error_that_leaves_the_spool_free(start, tmp_path, archive):
     for _ in range(2):
         with pytest.raises(PlainfilmError, match="--dicom-port"):
-            Node(
+            DicomNode(
                 FakeExaminer(),
                 port=archive.port,
                 ae_title="PLAINFILM",

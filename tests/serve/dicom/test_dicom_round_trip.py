@@ -12,8 +12,8 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from made_dicom import FakeExaminer, free_port, has, instance, instance_bytes, sent, uid
 from made_orthanc import Orthanc, missing, own_network
-from plainfilm.serve.dicom.dicomweb_client import Service
-from plainfilm.serve.dicom.node import Node
+from plainfilm.serve.dicom.dicomweb_client import DicomWebService
+from plainfilm.serve.dicom.node import DicomNode
 from waiting import WAIT_S, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]
@@ -42,7 +42,7 @@ def start(pacs, ports, tmp_path):
     running = []
 
     def started(peer, **options):
-        node = Node(
+        node = DicomNode(
             FakeExaminer(),
             port=ports["node"],
             ae_title="PLAINFILM",
@@ -75,7 +75,7 @@ def found_by_c_find(pacs, study: str) -> set[str]:
 
 
 def stowed(pacs, name: str, **elements) -> None:
-    Service(pacs.dicomweb).store(instance_bytes(name, **elements))
+    DicomWebService(pacs.dicomweb).store(instance_bytes(name, **elements))
 
 
 @pytest.mark.skipif(not has("storescu"), reason="needs storescu (Debian's dcmtk)")
@@ -93,7 +93,7 @@ def test_in_and_out_over_dicom(pacs, start, tmp_path):
     (patient,) = pacs.ask("/patients?expand")
     assert patient["MainDicomTags"]["PatientID"] == "P-1"
     assert len(patient["Studies"]) == 1
-    by_qido = Service(pacs.dicomweb).search(f"/studies/{study}/series", {})
+    by_qido = DicomWebService(pacs.dicomweb).search(f"/studies/{study}/series", {})
     assert {each["00080060"]["Value"][0] for each in by_qido} == {"CR", "SR", "OT"}
     (report,) = pacs.of_modality("SR")
     with urllib.request.urlopen(f"{pacs.url}/instances/{report['ID']}/file") as answer:
@@ -111,18 +111,23 @@ def test_in_and_out_over_dicomweb_alone(pacs, start):
     until(lambda: node.counts()["delivered"] >= 2 and len(pacs.of_modality("SR")) > before)
     study = uid("study by web")
     modalities = {
-        each["00080060"]["Value"][0] for each in Service(pacs.dicomweb).search(f"/studies/{study}/series", {})
+        each["00080060"]["Value"][0] for each in DicomWebService(pacs.dicomweb).search(f"/studies/{study}/series", {})
     }
     assert modalities == {"CR", "SR", "OT"}
     assert not list(
-        Service(pacs.dicomweb).search("/series", {"Modality": "SR", "StudyInstanceUID": uid("study long ago")})
+        DicomWebService(pacs.dicomweb).search("/series", {"Modality": "SR", "StudyInstanceUID": uid("study long ago")})
     )
 
 
 def test_what_has_a_report_in_the_pacs_is_not_judged_by_a_node_that_forgot(pacs, start, tmp_path):
     stowed(pacs, "answered already")
     first = start(pacs.dicomweb, poll="PACS", poll_every_s=0.3, poll_since=lambda: datetime.date(2026, 11, 25))
-    until(lambda: len(list(Service(pacs.dicomweb).search(f"/studies/{uid('study answered already')}/series", {}))) == 3)
+    until(
+        lambda: (
+            len(list(DicomWebService(pacs.dicomweb).search(f"/studies/{uid('study answered already')}/series", {})))
+            == 3
+        )
+    )
     until(lambda: first.counts()["undelivered"] == 0)
     first.stop(WAIT_S)
     (tmp_path / "spool" / "journal").unlink()

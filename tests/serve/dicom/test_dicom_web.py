@@ -11,9 +11,9 @@ from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
 from made_dicom import MODEL, FakeExaminer, free_port, instance, instance_bytes, uid
 from plainfilm.serve.dicom import dicomweb_client, header, stow_rs, structured_report
-from plainfilm.serve.dicom.dicomweb_client import Service, ServiceError
+from plainfilm.serve.dicom.dicomweb_client import DicomWebService, ServiceError
 from plainfilm.serve.dicom.dicomweb_poller import polled
-from plainfilm.serve.dicom.node import Node
+from plainfilm.serve.dicom.node import DicomNode
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
 from waiting import WAIT_S, until
@@ -163,7 +163,7 @@ def test_names_that_a_service_gives_are_not_trusted(spool, service):
 def test_a_service_that_answers_otherwise_is_an_error(service, reply):
     service.replies = {"/series": reply}
     with pytest.raises(ServiceError):
-        list(Service(service.url).search("/series", {}))
+        list(DicomWebService(service.url).search("/series", {}))
 
 
 @pytest.mark.parametrize("port", ["closed", "silent"])
@@ -172,27 +172,27 @@ def test_a_service_that_is_away_is_an_error(monkeypatch, port):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         number = silent.getsockname()[1] if port == "silent" else free_port()
         with pytest.raises(ServiceError, match="no answer"):
-            Service(f"http://127.0.0.1:{number}").store(b"x")
+            DicomWebService(f"http://127.0.0.1:{number}").store(b"x")
 
 
 def test_more_bytes_than_an_image_may_have_are_not_fetched(service, monkeypatch):
     monkeypatch.setattr(dicomweb_client, "MAX_BYTES", 10_000)
     service.replies = {"/studies/1/series/2/instances/3": multipart(bytes(100_000))}
     with pytest.raises(ServiceError, match="more than"):
-        Service(service.url).fetch("1", "2", "3")
+        DicomWebService(service.url).fetch("1", "2", "3")
 
 
 @pytest.mark.parametrize("body", [b"", b"--xx", b"--xx\r\n\r\nabc", b"nothing\r\n\r\n\r\n--xx"])
 def test_a_torn_multipart_body_is_an_error(service, body):
     service.replies = {"/studies/1/series/2/instances/3": (200, "multipart/related; boundary=xx", body)}
     with pytest.raises(ServiceError):
-        Service(service.url).fetch("1", "2", "3")
+        DicomWebService(service.url).fetch("1", "2", "3")
 
 
 def test_user_and_password_go_into_the_head_not_the_address(service):
     service.replies = {"/series": listed()}
     address = service.url.replace("http://", "http://me:p%40ss@")
-    assert list(Service(address).search("/series", {})) == []
+    assert list(DicomWebService(address).search("/series", {})) == []
     assert service.asked[0][1]["Authorization"] == "Basic bWU6cEBzcw=="
 
 
@@ -204,7 +204,7 @@ def test_nobody_sends_us_and_a_password_elsewhere(service, call, status):
     elsewhere = f"{service.url}/elsewhere"
     service.replies = dict.fromkeys(("/series", "/studies"), (status, elsewhere, b""))
     with pytest.raises(ServiceError, match=str(status)):
-        call(Service(service.url.replace("http://", "http://me:secret@")))
+        call(DicomWebService(service.url.replace("http://", "http://me:secret@")))
     assert len(service.asked) == 1
 
 
@@ -227,7 +227,7 @@ def test_what_is_no_http_is_an_error(head):
 
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(ServiceError):
-            list(Service(f"http://127.0.0.1:{server.getsockname()[1]}").search("/series", {}))
+            list(DicomWebService(f"http://127.0.0.1:{server.getsockname()[1]}").search("/series", {}))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_what_is_no_http_is_an_error(head):
 def test_answers_by_stow_end_as_the_service_says(tmp_path, service, status, body, failed):
     service.replies = {"/studies": (status, "application/dicom+json", json.dumps(body).encode())}
     peers = [f"PACS={service.url}"]
-    node = Node(FakeExaminer(), port=0, ae_title="X", spool=tmp_path / "s", peers=peers, pause_s=0.01)
+    node = DicomNode(FakeExaminer(), port=0, ae_title="X", spool=tmp_path / "s", peers=peers, pause_s=0.01)
     node.start()
     try:
         stow_rs.put(node.spool, instance_bytes(), sender="PACS")

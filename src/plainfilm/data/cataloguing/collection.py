@@ -19,7 +19,7 @@ from plainfilm.data.cataloguing.entry import (
     trimmed,
     with_row,
 )
-from plainfilm.data.cataloguing.tables import Row, Table, read_table
+from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
 _NO_CLASS = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?rays?|pngs?|jpe?gs?)([\s_-]?\d+)?")
@@ -59,7 +59,7 @@ class _Reading:
     where: str
     own: set[str]
     names: Names
-    listed: dict[str, Row] = field(default_factory=dict)
+    listed: dict[str, TableRow] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
     modalities: Counter[str] = field(default_factory=Counter)
 
@@ -185,7 +185,7 @@ def _apply_tables(collection: Collection, found: folders.Contents) -> None:
         spoken_of |= own | set(reading.listed)
 
 
-def _read_row(collection: Collection, reading: _Reading, row: Row, *, skip: set[str]) -> None:
+def _read_row(collection: Collection, reading: _Reading, row: TableRow, *, skip: set[str]) -> None:
     name = _file_of(collection, reading, row)
     if name is None or name in skip:
         return
@@ -209,7 +209,7 @@ def _read_row(collection: Collection, reading: _Reading, row: Row, *, skip: set[
         reading.left_out.add(name)
 
 
-def _file_of(collection: Collection, reading: _Reading, row: Row) -> str | None:
+def _file_of(collection: Collection, reading: _Reading, row: TableRow) -> str | None:
     """Path below SOURCE that a row names, whether it is there or not; None, and a problem, where it names none."""
     written = row.get("file_name")
     if not written:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from plainfilm.data.cataloguing.tables import Row, Table
+from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
 SPLITS: dict[str, str] = {
@@ -57,7 +57,7 @@ class Names:
         self._by_path = paths
         self._by_bare_name = (bare, stems)
 
-    def find(self, written: str, table: Table, row: Row) -> str | None:
+    def find(self, written: str, table: Table, row: TableRow) -> str | None:
         """File of a name as `tidy` gives it, None where there is none.
 
         Raises
@@ -106,13 +106,13 @@ def is_ieee8023(table: Table) -> bool:
     return {"folder", "modality"} <= set(table.named) and table.named.get("label", "").lower() == "finding"
 
 
-def label_of(table: Table, row: Row) -> str | None:
+def label_of(table: Table, row: TableRow) -> str | None:
     """Class that a row names: of `Pneumonia/Viral/COVID-19` in the ieee8023 table the last part."""
     text = row.get("label")
     return trimmed(text.rpartition("/")[2] if is_ieee8023(table) else text) or None
 
 
-def with_row(entry: Entry, table: Table, row: Row) -> Entry:
+def with_row(entry: Entry, table: Table, row: TableRow) -> Entry:
     """Lay a row over an entry; an empty cell changes nothing, except that an empty label is no label.
 
     Raises

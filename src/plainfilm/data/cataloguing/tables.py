@@ -36,7 +36,7 @@ _NO_VALUE = {"", "nan", "none", "null", "n/a", "na"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row: `line` in the file from 1, `values` under our column names, `details` under the table's own."""
 
     line: int
@@ -55,7 +55,7 @@ class Table:
     path: Path
     headers: tuple[str, ...]
     named: dict[str, str]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 def read_table(path: Path) -> Table:
@@ -165,7 +165,7 @@ def _named(headers: Iterable[str]) -> dict[str, str]:
     return {column: header for column, header in found.items() if header is not None}
 
 
-def _row(line: int, record: dict[str, str], ours: dict[str, str]) -> Row:
+def _row(line: int, record: dict[str, str], ours: dict[str, str]) -> TableRow:
     known = {header: cell for header, cell in record.items() if header and cell.lower() not in _NO_VALUE}
     values = {ours[header]: cell for header, cell in known.items() if header in ours}
-    return Row(line, values, {header: cell for header, cell in known.items() if header not in ours})
+    return TableRow(line, values, {header: cell for header, cell in known.items() if header not in ours})

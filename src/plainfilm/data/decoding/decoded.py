@@ -53,7 +53,7 @@ COLOURED_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """A decoded file before it is fitted: `gray` is mode L, bones bright, upright, not yet resized to the square.
 
     `box` (left, top, right, bottom) is the part of `gray`, in fractions of pixels, that the file's picture covers: a
@@ -114,7 +114,7 @@ def check_size(width: int, height: int) -> None:
 def coloured_share(image: Image.Image) -> float:
     """Share of the pixels, 0 to 1, whose chroma lies more than `COLOURED_CHROMA` (of 128) from gray.
 
-    Measured on a grid of 128 x 128 unblended pixels: coloured overlay text on a gray film counts for its few pixels
+    Measured on a grid of 128 x 128 unblended pixels: coloured overlay text on a gray radiograph counts for its few pixels
     only, and the faint overall tint of a digitised film not at all.
     """
     sample = image.resize((128, 128), Image.Resampling.NEAREST)

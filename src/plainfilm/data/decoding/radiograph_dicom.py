@@ -27,16 +27,16 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding.decoded import MAX_BYTES, Picture, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
 from plainfilm.errors import ImageError
 
 MAX_INFLATED_BYTES = 4 * MAX_BYTES
 
-RADIOGRAPHY = {"CR", "DX", "DR", "RG"}  # RF is left out: a stopped fluoroscopy is no plain film
+RADIOGRAPHY = {"CR", "DX", "DR", "RG"}  # RF is left out: a stopped fluoroscopy is no plain radiograph
 LATERAL_VIEWS = {"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"}  # LLD and RLD, lying on the side, are frontal
 _CHEST = re.compile(r"CHEST|THORA|TORA[XC]|LUNG|PULM|RIB|BRUST|TRUNK|WHOLE ?BODY")
-_OTHER_PART = re.compile(  # words of PS3.16 annex L that no chest film bears
+_OTHER_PART = re.compile(  # words of PS3.16 annex L that no chest radiograph bears
     r"ABDO|ANKLE|ARM|BREAST|CALCAN|CLAVIC|COCCYX|ELBOW|EXTREM|FACE|FEMUR|FEMORAL|FIBULA|FINGER|FOOT|FOREARM|HAND|HEAD|"
     r"HIP|HUMER|JAW|KNEE|LEG|MANDIB|MAXILL|NECK|NOSE|ORBIT|PATELLA|PELVI|RADIUS|SACR|SCAPUL|SHOULDER|SINUS|SKULL|"
     r"SPINE|TEETH|THIGH|THUMB|TIBIA|TOE|ULNA|WRIST|ZYGOMA"
@@ -53,7 +53,7 @@ _TEXTS = {
 }
 
 
-def decode(data: bytes) -> Picture:
+def decode(data: bytes) -> DecodedImage:
     """Decode the bytes of a DICOM file to the picture that a viewer shows first, bones bright.
 
     The order is that of the standard: Modality LUT or rescale (PS3.3 C.11.1), VOI LUT or first window (C.11.2), then
@@ -69,7 +69,7 @@ def decode(data: bytes) -> Picture:
         dataset = _dataset(data)
         _check(dataset)
         gray, remarks = _gray(_stored_values(dataset), dataset)
-        return Picture(gray, (0.0, 0.0, *gray.size), _provenance(dataset), remarks + _remarks(dataset))
+        return DecodedImage(gray, (0.0, 0.0, *gray.size), _provenance(dataset), remarks + _remarks(dataset))
     except PYDICOM_ERRORS as error:
         raise _broken(error) from error
 

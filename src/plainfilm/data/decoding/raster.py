@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from plainfilm.data.decoding.decoded import Box, Picture, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
 
 DEPTHS_BITS = (8, 10, 12, 14, 16)
 
@@ -58,7 +58,7 @@ _LUMINANCE = np.array(
 )
 
 
-def decode(data: bytes, kind: str, *, least: int, fit: str) -> Picture:
+def decode(data: bytes, kind: str, *, least: int, fit: str) -> DecodedImage:
     """Decode the bytes of a file.
 
     Parameters
@@ -103,7 +103,7 @@ def _broken(kind: str, error: Exception) -> Exception:
     return refusal("damaged", f"Expected a whole {kind} file; received one with a fault ({detail}). Get it again.")
 
 
-def _decode(image: Image.Image, data: bytes, kind: str, least: int, fit: str) -> Picture:
+def _decode(image: Image.Image, data: bytes, kind: str, least: int, fit: str) -> DecodedImage:
     width, height = _stored_size(image)
     check_size(width, height)
     _refuse_several(image, kind)
@@ -115,7 +115,7 @@ def _decode(image: Image.Image, data: bytes, kind: str, least: int, fit: str) ->
     gray, remarks = _gray(image)
     covered = (0.0, 0.0, *gray.size) if drafted is None else drafted[1]
     gray, box = _upright(gray, covered, _orientation(image))
-    return Picture(gray, box, provenance, remarks)
+    return DecodedImage(gray, box, provenance, remarks)
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:

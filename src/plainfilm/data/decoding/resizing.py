@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding.decoded import Box, Picture
+from plainfilm.data.decoding.decoded import Box, DecodedImage
 
 
-def fit(picture: Picture, size: int, how: str) -> Image.Image:
+def fit(picture: DecodedImage, size: int, how: str) -> Image.Image:
     """Resize a picture to a square of `size` px as `how` says (`images.FITS`). Bicubic over the whole footprint, so nothing aliases."""
     left, top, right, bottom = picture.box
     width, height = right - left, bottom - top

@@ -1,6 +1,6 @@
 """The body of a made patient: a few drawn numbers, and the curves of lungs, heart, vessels and bones from them.
 
-Body coordinates: x to the right of the film (the patient's left), y downwards from the lung apices, the spine at x = 0;
+Body coordinates: x to the right of the radiograph (the patient's left), y downwards from the lung apices, the spine at x = 0;
 the unit is half the inner width of the thorax (`unit_cm`).
 """
 
@@ -20,7 +20,7 @@ GENERATIONS = 4  # of vessels that fork
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """What stays the same from film to film of one patient. Lengths in units of half the thorax, unless named `_cm`."""
+    """What stays the same from radiograph to radiograph of one patient. Lengths in units of half the thorax, unless named `_cm`."""
 
     unit_cm: float  # half the inner width of the thorax
     depth_cm: float  # from breastbone to back, soft tissue included
@@ -148,7 +148,7 @@ def lung(body: Anatomy, side: int, *, breath: float) -> Curve:
 
 
 def heart(body: Anatomy, *, breath: float, view: str) -> Curve:
-    """Outline of heart, great vessels and mediastinum, from the neck to below the domes; larger on AP films."""
+    """Outline of heart, great vessels and mediastinum, from the neck to below the domes; larger on AP radiographs."""
     magnify = 1.12 if view == "AP" else 1.0
     h = body.lung_height * (0.80 + 0.20 * breath)
     width = 2 * body.heart_width * magnify * (1.10 - 0.10 * breath)
@@ -270,7 +270,7 @@ def spine(body: Anatomy) -> list[Shape]:
 
 
 def girdle(body: Anatomy, *, view: str) -> tuple[list[Shape], list[Shape]]:
-    """Clavicles; and scapulae with the upper arm. PA films turn the scapulae out of the lungs, AP films do not."""
+    """Clavicles; and scapulae with the upper arm. PA radiographs turn the scapulae out of the lungs, AP radiographs do not."""
     lift, inward = (0.10, 0.16) if view == "AP" else (0.0, 0.0)
     outer = body.shoulders - 0.04 - lift
     collar = smooth(

@@ -1,6 +1,6 @@
-"""From a made body to a film: thicknesses along the ray, Beer-Lambert attenuation, scatter, grain, logarithm.
+"""From a made body to a radiograph: thicknesses along the ray, Beer-Lambert attenuation, scatter, grain, logarithm.
 
-Thick soft things are computed on a coarse grid, edges and bones on the film's own.
+Thick soft things are computed on a coarse grid, edges and bones on the radiograph's own.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ Field: TypeAlias = NDArray[np.float32]  # (height, width)
 SOFT = 0.165  # attenuation per cm at some 110 kVp, filtered
 BONE = 0.42  # per cm, beyond the soft tissue it takes the place of
 AIR_SHARE = 0.74  # of the lung's volume
-COARSE = 4  # film pixels to a coarse pixel
+COARSE = 4  # radiograph pixels to a coarse pixel
 
 
 @dataclass(frozen=True, slots=True)
 class Posture:
-    """How the patient stood, or lay, before the detector, and the film's size."""
+    """How the patient stood, or lay, before the detector, and the radiograph's size."""
 
     view: str  # "PA" or "AP"
     width: int
     height: int
-    scale: float  # film pixels to a body unit
+    scale: float  # radiograph pixels to a body unit
     centre_x: float
-    top: float  # of the lungs, film pixels
+    top: float  # of the lungs, radiograph pixels
     angle: float  # radians
     turn: float  # rotation about the long axis: how far the heart moves, body units
     breath: float  # 0 to 1
@@ -39,7 +39,7 @@ class Posture:
     seed: int
 
     def film(self, curve: Curve) -> Curve:
-        """Body coordinates to film pixels."""
+        """Body coordinates to radiograph pixels."""
         c, s = np.cos(self.angle) * self.scale, np.sin(self.angle) * self.scale
         x, y = curve[..., 0], curve[..., 1]
         return np.stack([c * x - s * y + self.centre_x, s * x + c * y + self.top], -1)
@@ -57,7 +57,7 @@ class Disease:
 def expose(
     body: Anatomy, posture: Posture, disease: Disease, *, photons: float, grain: float, scatter: float
 ) -> tuple[Field, NDArray[np.bool_]]:
-    """Make one film.
+    """Make one radiograph.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _gauss(field: Field, sigma: float) -> Field:
 
 
 def _soften(field: Field) -> Field:
-    """Blur as the film itself does: binomial, 3 x 3."""
+    """Blur as the radiograph itself does: binomial, 3 x 3."""
     p = np.pad(field, 1, mode="edge")
     p = p[:-2] + 2 * p[1:-1] + p[2:]
     return (p[:, :-2] + 2 * p[:, 1:-1] + p[:, 2:]) * np.float32(1 / 16)

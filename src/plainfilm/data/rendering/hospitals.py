@@ -1,6 +1,6 @@
-"""The made hospitals: how each one shows, marks and frames its films, and the signs of planted shortcuts.
+"""The invented hospitals: how each one shows, marks and frames its films, and the signs of planted shortcuts.
 
-From a film's density to grey pixels; anatomy and physics lie in `anatomy` and `exposure`.
+From a radiograph's density to grey pixels; anatomy and physics lie in `anatomy` and `exposure`.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ SHORTCUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """A made hospital: its films' size, look and patients. Pairs are ranges."""
+    """An invented hospital: its radiographs' size, look and patients. Pairs are ranges."""
 
     name: str
     width: tuple[int, int]  # pixels
     aspect: tuple[float, float]  # height over width
-    ap_share: float  # films of lying patients
+    ap_share: float  # radiographs of lying patients
     child_share: float
     steepness: float  # of the display curve, 0 straight
     gamma: float
@@ -40,7 +40,7 @@ class Hospital:
     scatter: float
     marker: str  # "" none
     marker_at: tuple[float, float]  # share of width and height
-    frame_share: float  # films with a collimator's edge in view
+    frame_share: float  # radiographs with a collimator's edge in view
     quality: tuple[int, int]  # JPEG
 
 
@@ -68,9 +68,9 @@ def develop(
     shortcut: str | None = None,
     flag: bool = False,
 ) -> NDArray[np.uint8]:
-    """Show a logarithmic film (height, width) as this hospital would, uint8, bones bright.
+    """Show a logarithmic radiograph (height, width) as this hospital would, uint8, bones bright.
 
-    A planted shortcut that is drawn on the film (tag, border, brightness) is put on flagged ones.
+    A planted shortcut that is drawn on the radiograph (tag, border, brightness) is put on flagged ones.
     """
     shown = _display(density, hospital, rng)
     if shortcut == "brightness":

@@ -28,7 +28,7 @@ def audit(
     seed: int = 0,
     advance: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> AuditFindings:
-    """Audit a store, and with `model` the classifier that was trained on it. The test part's images are not scored.
+    """Audit a store, and with `model` the classifier that was trained on it. The test set's images are not scored.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def audit(
     features
         Those of the whole store, where they are known.
     model
-        The classifier's AUROC on the test part; without it a ridge head on the whole images stands for it.
+        The classifier's AUROC on the test set; without it a ridge head on the whole images stands for it.
     most
         Images that the probes see at most.
     seed

@@ -30,7 +30,7 @@ def neighbours(store: Store, rows: IntArray, features: NDArray[np.float32]) -> l
     label = (store.labels[pairs[:, 0]] != store.labels[pairs[:, 1]]) & (store.labels[pairs] >= 0).all(axis=1)
     return [
         _pairs(store, pairs[split], "split-neighbours", "Nearly the same image in two parts of the split",
-               "look alike across the parts; look whether they show one film or one patient"),
+               "look alike across the parts; look whether they show one radiograph or one patient"),
         _pairs(store, pairs[label], "label-neighbours", "Nearly the same image under two labels",
                "look alike under two labels; one of the labels may be wrong"),
     ]  # fmt: skip

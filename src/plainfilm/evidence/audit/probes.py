@@ -77,9 +77,9 @@ _LOOKS: tuple[tuple[str, str, Sees, str, Callable[..., Any]], ...] = (
 
 
 def draw(store: Store, most: int, seed: int = 0) -> Sample:
-    """Draw at most `most` labelled rows of the train and validation parts, as many of each class as there are.
+    """Draw at most `most` labelled rows of the training and validation sets, as many of each class as there are.
 
-    The test part is not touched.
+    The test set is not touched.
     """
     rng = np.random.default_rng(seed)
     pool = np.flatnonzero((store.labels >= 0) & np.isin(store.split, ("train", "validation")))
@@ -181,7 +181,7 @@ def _too_few(sample: Sample) -> str:
     name, least = min(counts.items(), key=lambda pair: pair[1])
     if least >= FEWEST:
         return ""
-    return f"{name} has {least} patients or unrelated images outside the test part; at least {FEWEST} of each class are needed."
+    return f"{name} has {least} patients or unrelated images outside the test set; at least {FEWEST} of each class are needed."
 
 
 def _hidden(store: Store, sample: Sample) -> masking.Hidden:

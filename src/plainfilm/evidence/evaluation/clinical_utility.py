@@ -35,7 +35,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UtilityFindings:
-    """What answers mean at other prevalences, and the decision curve, None where a class is missing from the test part.
+    """What answers mean at other prevalences, and the decision curve, None where a class is missing from the test set.
 
     `threshold` is the one that the answers were called at, the median where folds have their own.
     """
@@ -60,7 +60,7 @@ def measure(
     Parameters
     ----------
     labels01, probability : (n,)
-        0 or 1, and the probability of the positive class, 0 to 1, of the test part.
+        0 or 1, and the probability of the positive class, 0 to 1, of the test set.
     positive : str
         Name of the positive class.
     threshold : float, or float (n,)

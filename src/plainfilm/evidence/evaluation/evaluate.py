@@ -1,4 +1,4 @@
-"""A trained head judged: metrics of the validation and the test part, and what the accuracy is worth."""
+"""A trained head judged: metrics of the validation and the test set, and what the accuracy is worth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ class Fold:
 
 
 def judge(store: Store, trained: Trained) -> Judged:
-    """Score the validation and the test part. Log the opening of the test part (`Store.log_test_opening`) before."""
+    """Score the validation and the test set. Log the opening of the test set (`Store.log_test_opening`) before."""
     scores = {part: score(store, trained, part) for part in ("validation", "test")}
     return _judged("test", store, scores, trained, [store], leakage(store.split, store.group))
 

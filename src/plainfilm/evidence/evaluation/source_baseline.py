@@ -18,7 +18,7 @@ NO_LEAK = Leakage(groups=0, images=0)
 class SourceRule:
     """How often one is right who sees no image and only knows the source (names its commonest class in train).
 
-    `table` int64 (classes, sources): images. `guess` the commonest class of the test part and how often naming it is right.
+    `table` int64 (classes, sources): images. `guess` the commonest class of the test set and how often naming it is right.
     """
 
     sources: tuple[str, ...]
@@ -34,7 +34,7 @@ def source_rule(
     parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     classes: Sequence[str],
 ) -> SourceRule:
-    """Measure on a test part the rule learnt on its train part that names the commonest class of each source.
+    """Measure on a test set the rule learnt on its training set that names the commonest class of each source.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well a classifier does on parts of the test part: by sex, age, view, source and manufacturer.
+"""How well a classifier does on parts of the test set: by sex, age, view, source and manufacturer.
 
 Each with its size and intervals; a part that is too small is said to be so. A kind that is not recorded is named too.
 """
@@ -46,7 +46,7 @@ class SubgroupFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """The answers on the test part; `codes` int64 (n), the group of each row, `threshold` float64 (n)."""
+    """The answers on the test set; `codes` int64 (n), the group of each row, `threshold` float64 (n)."""
 
     labels: IntArray
     probabilities: NDArray[np.float64]
@@ -73,7 +73,7 @@ def measure(
     known : mapping
         For each kind text (n), "" where it is not known, or None where nothing is recorded; see `traits.traits`.
     labels, probabilities, classes, positive, threshold, group
-        Of the test part, as `metrics.evaluate` takes them. With more than two classes sensitivity, specificity and
+        Of the test set, as `metrics.evaluate` takes them. With more than two classes sensitivity, specificity and
         AUROC are macro averages, and need enough of every class.
 
     Raises

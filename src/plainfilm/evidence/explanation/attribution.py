@@ -1,4 +1,4 @@
-"""Where the model looked: Grad-CAM, occlusion, the share of it inside the lungs, and its picture over the film.
+"""Where the model looked: Grad-CAM, occlusion, the share of it inside the lungs, and its picture over the radiograph.
 
 NumPy, Pillow and ONNX Runtime alone. An attribution map says what moved the answer, not why, and not that it is right;
 `faithfulness` measures whether it says even that.
@@ -20,8 +20,8 @@ Maps = NDArray[np.float32]
 SQUARES = 8  # an occluding square has this part of the image's side, and moves by half of its own
 _BLOCK = 32  # images whose maps are held at once: 8 MB of EfficientNet-Lite0
 HALF = 0.5  # of the highest; a line goes round what lies above
-# Colours by attribution from 0 to 1, each with how much of it covers the film. Cover and lightness rise all the way, so
-# that the colours read without red or green; below the second row the film stays gray.
+# Colours by attribution from 0 to 1, each with how much of it covers the radiograph. Cover and lightness rise all the way, so
+# that the colours read without red or green; below the second row the radiograph stays gray.
 _TABLE = np.array(
     [
         (0.00, 70, 50, 190, 0.00),
@@ -148,13 +148,15 @@ def lung_area(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def overlay(image: NDArray[np.uint8], attribution: Maps) -> NDArray[np.uint8]:
-    """Lay an attribution map (h, w), 0 to 1, over a gray film uint8 (h, w): RGB uint8 (h, w, 3).
+    """Lay an attribution map (h, w), 0 to 1, over a gray radiograph uint8 (h, w): RGB uint8 (h, w, 3).
 
-    Yellow is highest, then orange and violet; where the map is low the film stays gray. A line goes round all that is
+    Yellow is highest, then orange and violet; where the map is low the radiograph stays gray. A line goes round all that is
     above `HALF`.
     """
     if image.shape != attribution.shape or image.ndim != 2:
-        raise ValueError(f"Expected a film and a map of one shape (h, w); received {image.shape}, {attribution.shape}.")
+        raise ValueError(
+            f"Expected a radiograph and a map of one shape (h, w); received {image.shape}, {attribution.shape}."
+        )
     red, green, blue, cover = (np.interp(attribution, _TABLE[:, 0], column) for column in _TABLE.T[1:])
     mixed = image[..., None] * (1 - cover[..., None]) + np.stack([red, green, blue], axis=-1) * cover[..., None]
     mixed[_edge(attribution >= HALF)] = _LINE

@@ -1,7 +1,7 @@
 """Whether the pictures of where the model looked can be believed: hide what they mark, and see whether the answer moves.
 
 Pixels are replaced by a blurred film, the most important first (deletion), or brought back into it (insertion). Beside
-the maps stand two orders that know nothing of the model: random spots, and the middle of the film first.
+the maps stand two orders that know nothing of the model: random spots, and the middle of the radiograph first.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 
 MAP, RANDOM, CENTRE = "map", "random", "centre"
 ORDERS = (MAP, RANDOM, CENTRE)
-BLUR = 1 / 16  # standard deviation of the blur, of the film's side
-_GRAIN = 7  # random spots a side: as coarse as the maps, since scattered pixels would spoil a film faster than any spot
+BLUR = 1 / 16  # standard deviation of the blur, of the radiograph's side
+_GRAIN = 7  # random spots a side: as coarse as the maps, since scattered pixels would spoil a radiograph faster than any spot
 
 
 def faithfulness(
@@ -42,13 +42,13 @@ def faithfulness(
     classifier
         The one that the maps explain.
     images, maps : uint8 (n, s, s), float32 (n, s, s)
-        Gray films and their maps; pixels of equal attribution come in random order.
+        Gray radiographs and their maps; pixels of equal attribution come in random order.
     label : int (n,), optional
         Class that each map explains; by default the one predicted.
     steps
-        Equal steps from nothing replaced to everything, at least 2. Takes 5 `steps` - 3 passes a film.
+        Equal steps from nothing replaced to everything, at least 2. Takes 5 `steps` - 3 passes a radiograph.
     group : (n,), optional
-        Films with the same value are one draw (`intervals`).
+        Radiographs with the same value are one draw (`intervals`).
     seed, level
         Of the random orders; coverage of the intervals.
 
@@ -85,13 +85,13 @@ def _chances(
     steps: int,
     random: np.random.Generator,
 ) -> FloatArray:
-    """Probability of a class as a film is blurred and brought back, (deletion and insertion, orders, steps + 1)."""
+    """Probability of a class as a radiograph is blurred and brought back, (deletion and insertion, orders, steps + 1)."""
     blurred = np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(BLUR * len(image))))
     by_map, by_lot, by_place = (
         _ranks(values, random) for values in (attribution, _spots(len(image), random), _nearness(len(image)))
     )
     shares = np.linspace(0, 1, steps + 1)[1:-1]
-    # A random order is as random backwards, so what brings a film back spot by spot also shows how it goes.
+    # A random order is as random backwards, so what brings a radiograph back spot by spot also shows how it goes.
     hidden = [rank >= share for rank in (by_map, by_lot, by_place) for share in shares]
     hidden += [rank < share for rank in (by_map, by_place) for share in shares]
     films = np.stack([image, blurred, *(np.where(where, blurred, image) for where in hidden)])
@@ -151,12 +151,12 @@ def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float) -> Fait
 def _sentence(better_than: Mapping[str, Estimate]) -> str:
     chance = better_than[RANDOM]
     if np.isnan(chance.low):
-        return "The picture is not shown to be better than chance: these films are too few or too alike to tell."
+        return "The picture is not shown to be better than chance: these radiographs are too few or too alike to tell."
     if chance.low <= 0:
         moves = "moves the answer less" if chance.high < 0 else "does not surely move the answer more"
         return f"The picture is not shown to be better than chance: what it marks {moves} than random spots do."
     also = "and more than" if better_than[CENTRE].low > 0 else "though not surely more than"
-    return f"The picture is faithful: what it marks moves the answer more than random spots do, {also} the middle of the film."
+    return f"The picture is faithful: what it marks moves the answer more than random spots do, {also} the middle of the radiograph."
 
 
 def mean_difference(differences: FloatArray, codes: NDArray[np.int64], level: float = 0.95) -> Estimate:

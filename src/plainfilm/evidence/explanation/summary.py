@@ -34,7 +34,7 @@ class Film:
     pixels, overlay : uint8 (s, s), uint8 (s, s, 3)
         The film, and the attribution over it.
     in_lungs, lungs_take : float
-        Share of the attribution inside the lung fields, and of the film's area that they take; NaN where no lungs were
+        Share of the attribution inside the lung fields, and of the radiograph's area that they take; NaN where no lungs were
         found or the map is empty.
     empty : bool
         Whether nothing in the maps speaks for the answer.
@@ -79,7 +79,7 @@ def look(
     classifier
         Gives None unless it looks at maps.
     rows, probabilities : int64 (n,), float64 (n, classes)
-        Of the test part, with the answers. The first radiographs of each class are drawn, one a group.
+        Of the test set, with the answers. The first radiographs of each class are drawn, one a group.
     seed
         Of the random orders of `faithfulness`.
     """
@@ -114,13 +114,13 @@ def look(
 
 
 def _measured(films: Sequence[Film], faithful: Faithfulness) -> Explanation:
-    """Sum up the films that were drawn; no file is named, since it goes into the bundle."""
+    """Sum up the radiographs that were drawn; no file is named, since it goes into the bundle."""
     drawn = [film for film in films if film.drawn]
     pairs = np.array([(film.in_lungs, film.lungs_take) for film in drawn]).reshape(-1, 2)
     known = ~np.isnan(pairs).any(axis=1)
     truths = np.array([film.truth for film in drawn])
     inside, area = pairs[known].T
-    alone = np.arange(len(inside))  # one film a group was drawn
+    alone = np.arange(len(inside))  # one radiograph a group was drawn
     in_lungs, lungs_take = (intervals.mean(each, alone, 0.95).estimate for each in (inside, area))
     difference = mean_difference(inside - area, alone)
     return Explanation(
@@ -152,7 +152,7 @@ def _sentence(in_lungs: Estimate, lungs_take: Estimate, difference: Estimate) ->
     if difference.high < 0:
         than = "less than"
     share, chance = (f"{100 * each.value:.0f} %" for each in (in_lungs, lungs_take))
-    return f"{share} of what spoke for the answers lies in the lungs, {than} chance would give: they take {chance} of the films."
+    return f"{share} of what spoke for the answers lies in the lungs, {than} chance would give: they take {chance} of the radiographs."
 
 
 def _choose(

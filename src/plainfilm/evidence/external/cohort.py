@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from plainfilm.data.catalog import Catalog, Entry, spelling_key
-from plainfilm.data.images import FITS
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
@@ -93,21 +92,6 @@ def match_labels(there: Iterable[str], classes: Sequence[str], mapping: Mapping[
     return found
 
 
-def fit_of(bundle: Bundle) -> str:
-    """How images become square for a bundle: "stretch", "crop" or "pad".
-
-    Raises
-    ------
-    BundleError
-        It does not say, or something else.
-    """
-    prepare = bundle.manifest.get("preprocessing")
-    fit = prepare.get("fit") if isinstance(prepare, dict) else None
-    if fit not in FITS:
-        raise damaged("how images are fitted for it")
-    return str(fit)
-
-
 def map_catalog(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tuple[tuple[Entry, ...], LabelMapping]:
     """Take the entries of a catalog whose labels stand for a class, under its name.
 
@@ -131,7 +115,7 @@ def map_store(store: Store, bundle: Bundle, mapping: Mapping[str, str]) -> Label
     UsageError
         Another size or fit; and see `match_labels`.
     """
-    size, fit = bundle.classifier.image_size, fit_of(bundle)
+    size, fit = bundle.classifier.image_size, bundle.manifest.preprocessing.fit
     if (store.size, store.attributes.get("fit")) != (size, fit):
         raise UsageError(
             f"Expected a store of {size} px, {fit}, as the model was trained on; received {store.size} px, {store.attributes.get('fit')}. "
@@ -160,7 +144,7 @@ def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
     stand_for = [name if labels.renamed else labels.stands_for.get(name) for name in store.classes]
     classes = np.array([-1 if name is None else names.index(name) for name in [*stand_for, None]])[store.labels]
     # Folders have no test set; a store of the same images may be split otherwise.
-    is_own = not labels.renamed and bundle.manifest.get("data_fingerprint") == store.fingerprint
+    is_own = not labels.renamed and bundle.manifest.data_fingerprint == store.fingerprint
     rows, training = np.flatnonzero(classes >= 0), _training(bundle)
     if is_own:
         rows = rows[training.in_test_set(store.sha256[rows]) if training else store.split[rows] == "test"]
@@ -178,7 +162,9 @@ def _training(bundle: Bundle) -> TrainingFingerprints | None:
     try:
         return TrainingFingerprints.from_bytes(bundle.seen) if bundle.seen else None
     except ValueError as error:
-        raise damaged("the images it was made from") from error
+        raise BundleError(
+            "Expected a bundle that tells the images it was made from; received one whose record of it is damaged. Get the file again."
+        ) from error
 
 
 def _overlap(store: Store, training: TrainingFingerprints | None, rows: IntArray) -> TrainingOverlap:
@@ -190,8 +176,3 @@ def _overlap(store: Store, training: TrainingFingerprints | None, rows: IntArray
     by_patient = np.isin(store.group[rows], store.group[rows[found.any]])
     reason = np.select([found.file, found.picture, by_patient], [SAME_FILE, SAME_IMAGE, SAME_PATIENT], "")
     return TrainingOverlap(rows=rows[reason != ""], reasons=reason[reason != ""].tolist())
-
-
-def damaged(what: str) -> BundleError:
-    """Make the error for a bundle whose record of something cannot be read."""
-    return BundleError(f"Expected a bundle that tells {what}; received one whose record of it is damaged. Get the file again.")  # fmt: skip

@@ -19,10 +19,10 @@ from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.evaluation.source_baseline import source_rule
 from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.external import recalibration
-from plainfilm.evidence.external.cohort import Cohort, damaged
+from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
-from plainfilm.evidence.outliers.detector import Detector
+from plainfilm.evidence.outliers.detector import opened
 from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
@@ -42,7 +42,7 @@ from plainfilm.results.external import (
     TotalSeconds,
     Transportability,
 )
-from plainfilm.results.metrics import Metrics, Outliers
+from plainfilm.results.metrics import Metrics
 
 BLOCK = 256  # radiographs a step
 _FOLDS = 5
@@ -50,7 +50,7 @@ Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
+class ExternalPredictions:
     """What the classifier said.
 
     `log_odds` float64 (n) of the positive class, None with more than two; `level` and `reason` text (n) of the outlier
@@ -72,7 +72,7 @@ class ExternalEvaluation:
     """
 
     cohort: Cohort
-    predictions: Predictions
+    predictions: ExternalPredictions
     lines: Lines
     decision: Decision
     network_sha256: str
@@ -132,7 +132,7 @@ class ExternalEvaluation:
         )
 
 
-def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, _all: None) -> Predictions:
+def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, _all: None) -> ExternalPredictions:
     """Let the classifier answer, `BLOCK` radiographs at a time, so that memory does not grow with their pixels.
 
     Raises
@@ -140,7 +140,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
     BundleError
         The bundle's outlier detector is damaged.
     """
-    detector, decision = _detector(bundle), bundle.classifier.decision
+    detector, decision = opened(bundle.outliers), bundle.classifier.decision
     logits, levels, reasons = [], [], []
     for start in range(0, len(cohort.rows), BLOCK):
         advance(start, len(cohort.rows))
@@ -153,7 +153,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
             reasons.append(judged.reason)
     advance(len(cohort.rows), len(cohort.rows))
     every = np.concatenate(logits)
-    return Predictions(
+    return ExternalPredictions(
         scores=Scores(
             rows=cohort.rows,
             labels=cohort.classes,
@@ -165,37 +165,6 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
         level=np.concatenate(levels) if levels else None,
         reason=np.concatenate(reasons) if reasons else None,
     )
-
-
-def _detector(bundle: Bundle) -> Detector | None:
-    try:
-        return Detector.from_bytes(bundle.outliers) if bundle.outliers else None
-    except ValueError as error:
-        raise damaged("what is usual for it") from error
-
-
-class _Kept(msgspec.Struct):
-    splits: Mapping[str, Metrics]
-    outliers: Outliers | None = None
-
-
-def _kept(bundle: Bundle) -> _Kept:
-    return msgspec.convert(bundle.metrics, _Kept)
-
-
-def internal_metrics(bundle: Bundle) -> Metrics:
-    """Give the metrics of a bundle's own test set.
-
-    Raises
-    ------
-    BundleError
-        It has none, or damaged ones.
-    """
-    try:
-        splits = _kept(bundle).splits
-        return splits["out_of_fold" if "out_of_fold" in splits else "test"]
-    except (KeyError, msgspec.ValidationError) as error:
-        raise damaged("how it did on its own test set") from error
 
 
 def score(scores: Scores, decision: Decision) -> Metrics:
@@ -229,15 +198,9 @@ def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: 
         raise CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
 
 
-def evaluate(bundle: Bundle, cohort: Cohort, predictions: Predictions) -> ExternalEvaluation:
-    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows.
-
-    Raises
-    ------
-    BundleError
-        The bundle's metrics are damaged.
-    """
-    decision, scores, internal = bundle.classifier.decision, predictions.scores, internal_metrics(bundle)
+def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -> ExternalEvaluation:
+    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows."""
+    decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
     external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
     missing = tuple(name for number, name in enumerate(decision.classes) if number not in scores.labels)
     drop, verdict = of_own_test_set() if cohort.is_own else compare(
@@ -277,16 +240,16 @@ def _no_recalibration(cohort: Cohort, decision: Decision) -> str:
     return recalibration.why_not(_labels01(cohort, decision), cohort.store.group[cohort.rows])
 
 
-def _recalibration(cohort: Cohort, predictions: Predictions, decision: Decision) -> FittedRecalibration | None:
+def _recalibration(cohort: Cohort, predictions: ExternalPredictions, decision: Decision) -> FittedRecalibration | None:
     if predictions.log_odds is None or decision.positive is None or _no_recalibration(cohort, decision):
         return None
     return recalibration.measure(predictions.log_odds, _labels01(cohort, decision), positive=decision.positive,
                                  threshold=decision.threshold, group=predictions.scores.group)  # fmt: skip
 
 
-def _outliers(bundle: Bundle, predictions: Predictions) -> ExternalOutliers | None:
+def _outliers(bundle: Bundle, predictions: ExternalPredictions) -> ExternalOutliers | None:
     """Take the shares of radiographs unlike the training set, and the metrics without those refused."""
-    detector, level, reason, scores = _detector(bundle), predictions.level, predictions.reason, predictions.scores
+    detector, level, reason, scores = opened(bundle.outliers), predictions.level, predictions.reason, predictions.scores
     if detector is None or level is None or reason is None:
         return None
     kept = level != "refused"
@@ -302,7 +265,7 @@ def _outliers(bundle: Bundle, predictions: Predictions) -> ExternalOutliers | No
 
 
 def _own_outliers(bundle: Bundle) -> OwnOutliers | None:
-    own = _kept(bundle).outliers
+    own = bundle.metrics.outliers
     return OwnOutliers(refused=own.refused, flagged=own.flagged) if own and own.refused and own.flagged else None
 
 

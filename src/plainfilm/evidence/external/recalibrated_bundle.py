@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
+from plainfilm.results.metrics import Recalibrated
 
 
 def recalibrate(opened: Bundle, evaluation: ExternalEvaluation, fitted: FittedRecalibration, *, created: str) -> Bundle:
@@ -13,21 +16,13 @@ def recalibrate(opened: Bundle, evaluation: ExternalEvaluation, fitted: FittedRe
     decision, cohort = evaluation.decision, evaluation.cohort
     moved = replace(decision, shift=decision.shift + fitted.shift, threshold=fitted.threshold)
     others = [name for name in decision.classes if name != fitted.positive]
-    recalibrated = {
-        "shift": fitted.shift,
-        "radiographs": len(cohort.rows),
-        "data_fingerprint": cohort.store.fingerprint,
-    }
-    changed = {
-        "created": created,
-        "prevalence": {fitted.positive: fitted.share, **dict.fromkeys(others, 1 - fitted.share)},
-        "recalibrated": recalibrated,
-    }
+    how = Recalibrated(shift=fitted.shift, radiographs=len(cohort.rows), data_fingerprint=cohort.store.fingerprint)
+    prevalence = {fitted.positive: fitted.share, **dict.fromkeys(others, 1 - fitted.share)}
     return replace(
         opened,
         classifier=Classifier(opened.classifier.network, moved),
-        manifest=opened.manifest | changed,
-        metrics=opened.metrics | {"threshold": fitted.threshold, "recalibrated": recalibrated},
+        manifest=structs.replace(opened.manifest, created=created, prevalence=prevalence, recalibrated=how),
+        metrics=structs.replace(opened.metrics, threshold=fitted.threshold, recalibrated=how),
         card=opened.card + _note(evaluation, fitted),
     )
 

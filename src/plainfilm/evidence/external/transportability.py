@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.external import SEVERITY, VERDICTS, PerformanceDrop, Transportability, Verdict
+from plainfilm.results.external import SEVERITY, VERDICTS, PerformanceDrop, SiteVerdict, Transportability
 from plainfilm.results.metrics import Metrics
 
 METRICS = PerformanceDrop.__struct_fields__
 NEGLIGIBLE = 0.05  # AUROC: a loss that is surely smaller than this is none to speak of
-_ENDS: dict[Verdict, str] = {
+_ENDS: dict[SiteVerdict, str] = {
     "travels": "performance holds at {site}",
     "cannot be said": "too few radiographs to say whether performance holds at {site}",
     "travels in part": "performance partly drops at {site}",
@@ -64,7 +64,7 @@ def of_own_test_set() -> tuple[PerformanceDrop, Transportability]:
     return PerformanceDrop(**dict.fromkeys(METRICS, UNDEFINED)), said
 
 
-def _ranking(own: Estimate, external: Estimate, drop: Estimate) -> tuple[Verdict, str]:
+def _ranking(own: Estimate, external: Estimate, drop: Estimate) -> tuple[SiteVerdict, str]:
     if not drop.is_known:
         return "cannot be said", "; its own test set gives none to compare with"
     if drop.low > 0:
@@ -74,11 +74,11 @@ def _ranking(own: Estimate, external: Estimate, drop: Estimate) -> tuple[Verdict
         return "cannot be said", ", which may be chance"
     if drop.high < 0:
         return "travels", f", {-drop.value:.2f} higher than on its own test set ({-drop.high:.2f} to {-drop.low:.2f})"
-    verdict: Verdict = "travels" if drop.high <= NEGLIGIBLE else "cannot be said"
+    verdict: SiteVerdict = "travels" if drop.high <= NEGLIGIBLE else "cannot be said"
     return verdict, f", at most {drop.high:.2f} lower than on its own test set"
 
 
-def _answers(internal: Metrics, external: Metrics, drop: PerformanceDrop) -> tuple[Verdict, str]:
+def _answers(internal: Metrics, external: Metrics, drop: PerformanceDrop) -> tuple[SiteVerdict, str]:
     """Judge the answers at the threshold; name the one of sensitivity and specificity that falls most."""
     fallen, lower, here = max(
         (drop.sensitivity, "sensitivity", external.sensitivity),

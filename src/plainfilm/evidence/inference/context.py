@@ -1,19 +1,19 @@
 """What stands beside every answer: classes, threshold, prevalences, and what the classifier's accuracy is worth."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from plainfilm.evidence.inference.predictor import Prediction, Predictor
-from plainfilm.results.severity import LEVELS, SEVERITY, Worth
+from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.predictions import Context, Prediction
+from plainfilm.results.severity import LEVELS, SEVERITY, Verdict, Worth
 
 
-def worth(metrics: Mapping[str, Any]) -> tuple[Worth, ...]:
+def worth(metrics: RunMetrics) -> tuple[Worth, ...]:
     """Say what an accuracy is worth: the audit's verdict, and where that is not the worst, the rules without images."""
-    audit, blind = metrics.get("audit"), Worth(level=metrics["worth"]["level"], sentence=metrics["worth"]["sentence"])
+    audit, blind = metrics.audit, metrics.worth
     if not audit:
         return (Worth(level=blind.level, sentence=f"Not audited. {blind.sentence}"),)
-    verdict = Worth(level=SEVERITY[audit["verdict"]], sentence=f"{audit['verdict'].capitalize()}. {audit['sentence']}")
+    verdict = Worth(level=SEVERITY[audit.verdict], sentence=f"{audit.verdict.capitalize()}. {audit.sentence}")
     return (verdict,) if verdict.level == "warning" or blind.level == "none" else (verdict, blind)
 
 
@@ -29,7 +29,7 @@ class About:
     threshold: float
     calibrated_at: float | None
     prevalence: float | None
-    metrics: Mapping[str, Any]
+    metrics: RunMetrics
 
     @classmethod
     def of(cls, predictor: Predictor, prevalence: float | None = None) -> "About":
@@ -55,10 +55,9 @@ class About:
         return max(self.worth, key=lambda said: LEVELS.index(said.level))
 
     @property
-    def verdict(self) -> str | None:
+    def verdict(self) -> Verdict | None:
         """The audit's verdict; None where there was no audit."""
-        audit = self.metrics.get("audit")
-        return audit["verdict"] if audit else None
+        return self.metrics.audit.verdict if self.metrics.audit else None
 
     def meaning(self, answer: Prediction) -> str:
         """Say what an answer's probability means among those examined; nothing where it means nothing."""
@@ -69,17 +68,18 @@ class About:
             f"{_of_hundred(answer.at_prevalence)} of 100 radiographs with this answer show it, if the probability is right."
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `predict --json` prints above the answers."""
-        return {
-            "classes": list(self.classes),
-            "positive": self.positive,
-            "threshold": self.threshold if self.positive else None,
-            "calibrated_at_prevalence": self.calibrated_at,
-            "prevalence": self.prevalence,
-            "verdict": self.verdict,
-            "worth": " ".join(said.sentence for said in self.worth),
-        }
+    @property
+    def context(self) -> Context:
+        """The same as it stands above the answers in JSON."""
+        return Context(
+            classes=self.classes,
+            positive=self.positive,
+            threshold=self.threshold if self.positive else None,
+            calibrated_at_prevalence=self.calibrated_at,
+            prevalence=self.prevalence,
+            verdict=self.verdict,
+            worth=" ".join(said.sentence for said in self.worth),
+        )
 
 
 def _of_hundred(share: float) -> str:

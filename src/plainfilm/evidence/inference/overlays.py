@@ -17,7 +17,7 @@ METHODS = tuple(_METHODS)
 def looked(
     predictor: Predictor, pixels: NDArray[np.uint8], label: int, *, method: str
 ) -> tuple[NDArray[np.float32], float | None]:
-    """Attribute the answer for a film uint8 (s, s) by one of `METHODS`.
+    """Attribute the answer for a radiograph uint8 (s, s) by one of `METHODS`.
 
     Returns
     -------

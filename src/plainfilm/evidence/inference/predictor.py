@@ -1,10 +1,9 @@
 """A bundle at work: files or arrays in, one answer each out, with what stands against believing it.
 
-Needs ONNX Runtime, NumPy and Pillow alone (for DICOM pydicom).
+Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import BundleError, ImageError, UsageError
-from plainfilm.evidence.outliers.detector import Detector
+from plainfilm.evidence.outliers import detector
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.results.predictions import Prediction
 
 BLOCK = 32  # radiographs a step
 FEW = 16  # files that are not worth starting several processes for
@@ -30,53 +30,6 @@ _UNREADABLE = "unreadable"
 
 Film = str | Path | NDArray[np.uint8]
 Watcher = Callable[[str, NDArray[np.uint8], int], float | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """One answer.
-
-    Attributes
-    ----------
-    file : str
-        The path, or "array 0", "array 1", ….
-    label : str or None
-        The class at the threshold; None where the classifier should not be asked, or the file cannot be read.
-    probabilities : dict of str to float
-        Calibrated, by class; empty where the file cannot be read.
-    level : str
-        "ok", "flagged", "refused" (unlike anything it was trained on) or "unreadable".
-    reasons : tuple of str
-        Why it was flagged, refused or cannot be read.
-    notes : tuple of str
-        On quality: no lungs found, lateral, low resolution, ….
-    at_prevalence : float or None
-        Probability of the positive class at the stated prevalence; None with more than two classes.
-    in_lungs : float or None
-        Share of the attribution that lies in the lung fields, where an explanation was asked for.
-    """
-
-    file: str
-    label: str | None
-    probabilities: dict[str, float]
-    level: str
-    reasons: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    at_prevalence: float | None = None
-    in_lungs: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give what `predict --json` prints of one file."""
-        return {
-            "file": self.file,
-            "class": self.label,
-            "level": self.level,
-            "probabilities": self.probabilities,
-            "at_prevalence": self.at_prevalence,
-            "reasons": list(self.reasons),
-            "notes": list(self.notes),
-            "attribution_in_lungs": self.in_lungs,
-        }
 
 
 class Predictions(Sequence[Prediction]):
@@ -109,18 +62,22 @@ class Predictor:
         Classifier, manifest, metrics, recipe and card.
     classes_ : tuple of str
         In the order of the columns of `predict_proba`.
+    preprocessing : FilePreprocessing
+        Size and fit that radiographs are decoded to, and the size that the network looks at.
     prevalence : float or None
         Of the positive class in the data that the probabilities were calibrated on; None with more than two classes.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.classes_ = bundle, bundle.classifier.classes_
-        self._decision, self._prepare = bundle.classifier.decision, bundle.manifest["preprocessing"]
-        self._detector = Detector.from_bytes(bundle.outliers) if bundle.outliers else None
+        self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
+        self._detector = detector.opened(bundle.outliers)
         positive = self._decision.positive
-        self.prevalence = float(bundle.manifest["prevalence"][positive]) if positive else None
+        self.prevalence = bundle.manifest.prevalence[positive] if positive else None
         if self.prevalence is not None and not 0 < self.prevalence < 1:
-            raise ValueError(f"its prevalence is {self.prevalence}")
+            raise BundleError(
+                f"Expected a bundle whose prevalence is between 0 and 1; received one of {self.prevalence}. Train it again."
+            )
 
     def predict(
         self, films: Film | Iterable[Film], *, prevalence: float | None = None, workers: int = 0
@@ -151,7 +108,7 @@ class Predictor:
         workers: int = 0,
         explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
-        """Give the same answers one by one, in constant memory, however many films there are.
+        """Give the same answers one by one, in constant memory, however many radiographs there are.
 
         `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
         """
@@ -178,11 +135,11 @@ class Predictor:
         return answers.probabilities
 
     def score(self, films: Iterable[Film], labels: ArrayLike) -> float:
-        """Accuracy at the threshold against class names (n). Refused films count by their probability, like any other."""
+        """Accuracy at the threshold against class names (n). Refused radiographs count by their probability, like any other."""
         chosen = self._decision.predict(self.predict_proba(films))
         truth = np.asarray(labels)
         if truth.shape != chosen.shape:
-            raise UsageError(f"Expected {len(chosen)} labels, one a film; received shape {truth.shape}.")
+            raise UsageError(f"Expected {len(chosen)} labels, one a radiograph; received shape {truth.shape}.")
         return float(np.mean(np.array(self.classes_)[chosen] == truth))
 
     def _stated(self, prevalence: float | None) -> float | None:
@@ -198,7 +155,7 @@ class Predictor:
 
     def _read(self, films: Iterable[Film], workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
         """Read what comes, arrays and files in turn as they stand."""
-        size, fit = self._prepare["image_size"], self._prepare["fit"]
+        size, fit = self.preprocessing.image_size, self.preprocessing.fit
         named: list[str] = []
         number = 0
         for film in films:
@@ -221,7 +178,7 @@ class Predictor:
         prevalence: float | None = None,
         explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
-        """Answer for films that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
+        """Answer for radiographs that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
 
         Parameters
         ----------
@@ -265,7 +222,7 @@ class Predictor:
         odd = np.flatnonzero(levels != "ok") if self._detector is not None else np.arange(len(films))
         without = set(odd[~self._find_lungs(pixels[odd])].tolist())
         for row, film in enumerate(films):
-            notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self._prepare["input_size"]))
+            notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self.preprocessing.input_size))
             yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
 
     @cached_property
@@ -296,13 +253,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Predicto
     BundleError
         No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
     """
-    opened = bundles.load(path, require_signature=require_signature)
-    try:
-        return Predictor(opened)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(
-            f"Expected a bundle with preprocessing, prevalence and an outlier detector; received {path} ({error}). Train it again."
-        ) from error
+    return Predictor(bundles.load(path, require_signature=require_signature))
 
 
 def paths(films: Iterable[str | Path]) -> list[str]:

@@ -5,17 +5,22 @@ training image inverted or rotated. The thresholds come from training images kep
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import ValidationError, convert
 from numpy.typing import ArrayLike, NDArray
 
+from plainfilm.errors import BundleError
 from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp, describe, limit, regress
+from plainfilm.model import manifest
+from plainfilm.model.bundle_zip import Damaged
+from plainfilm.results import documents
+from plainfilm.results.documents import Record
 
-Level = Literal["ok", "flagged", "refused"]
+OutlierLevel = Literal["ok", "flagged", "refused"]
 
 REFUSED, UNUSUAL, TURNED = 0.005, 0.03, 0.01  # share of new radiographs of the same kind beyond each limit, at most
 CEILING = 0.02  # of false refusals, which a fit on enough images promises
@@ -39,7 +44,7 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Judged:
+class OutlierJudgement:
     """What was found of n images: `level` "ok", "flagged" or "refused" (n); `reason` (n), "" where ok; `score` (n)."""
 
     level: NDArray[np.str_]
@@ -104,7 +109,7 @@ class Detector:
         """
         return np.exp(self.space.log_distance(_finite(features, len(self.space.mean))))
 
-    def judge(self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None) -> Judged:
+    def judge(self, features: ArrayLike, *, pixels: NDArray[np.uint8] | None = None) -> OutlierJudgement:
         """Judge n images.
 
         Parameters
@@ -122,7 +127,7 @@ class Detector:
         score = self.score(features)
         level, reason = np.full(len(score), "ok", "U8"), np.full(len(score), "", "U80")
 
-        def note(rows: NDArray[np.bool_], to: Level, why: str | NDArray[np.str_]) -> None:
+        def note(rows: NDArray[np.bool_], to: OutlierLevel, why: str | NDArray[np.str_]) -> None:
             if rows.shape != score.shape:
                 raise ValueError(f"Expected pixels of {len(score)} images; received {len(rows)}.")
             level[rows], reason[rows] = to, why if isinstance(why, str) else why[rows]
@@ -135,15 +140,22 @@ class Detector:
         note(score > self.refuse_above, "refused", "unlike the training images")
         if pixels is not None:
             note(is_flat(pixels), "refused", "hardly any contrast: an empty frame")
-        return Judged(level=level, reason=reason, score=score)
+        return OutlierJudgement(level=level, reason=reason, score=score)
 
     def to_bytes(self) -> bytes:
         """Write as bytes: a magic word, a SHA-256, a line of JSON, then float32 numbers. No pickle; at most `MOST_BYTES`."""
         arrays = {name: getattr(self.way_up if name in _WAY_UP else self.space, name) for name in _shapes(0, 0, 0)}
-        plain = {name: getattr(self, name) for name in _NUMBERS} | {"rest": self.space.rest, "turns": self.turns}
-        sizes = {"width": len(self.space.mean), "directions": len(self.space.basis)}
-        head = json.dumps({**sizes, **plain}).encode()
-        body = head + b"\n" + b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values())
+        head = _Head(
+            width=len(self.space.mean),
+            directions=len(self.space.basis),
+            **{name: getattr(self, name) for name in ("refuse_above", "flag_above", "turned_above", "groups", "turns")},
+            rest=self.space.rest,
+        )
+        body = (
+            documents.encode(head)
+            + b"\n"
+            + b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays.values())
+        )
         return _MAGIC + hashlib.sha256(body).digest() + body
 
     @classmethod
@@ -160,16 +172,32 @@ class Detector:
             raise ValueError("Expected a whole detector of outliers; received other or damaged bytes.")
         try:
             return _read(data[start:])
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (Damaged, ValidationError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"Expected a whole detector of outliers; received bytes that do not fit ({error})."
             ) from error
 
 
+def opened(data: bytes) -> Detector | None:
+    """Open the detector of a bundle; None where too few images could teach one.
+
+    Raises
+    ------
+    BundleError
+        It is damaged.
+    """
+    try:
+        return Detector.from_bytes(data) if data else None
+    except ValueError as error:
+        raise BundleError(
+            "Expected a bundle that tells what is usual for it; received one whose record of it is damaged. Get the file again."
+        ) from error
+
+
 def fit(
     features: ArrayLike, group: ArrayLike | None = None, *, turned: Turned | None = None, seed: int = 0
 ) -> Detector:
-    """Fit a detector on the features of the training part.
+    """Fit a detector on the features of the training set.
 
     Parameters
     ----------
@@ -292,7 +320,6 @@ def _kept_out(
     return distance, turning
 
 
-_NUMBERS = ("refuse_above", "flag_above", "turned_above", "groups")
 _WAY_UP = ("weights", "offset")
 
 
@@ -308,21 +335,38 @@ def _shapes(width: int, directions: int, outputs: int) -> dict[str, tuple[int, .
     }
 
 
+class _Head(Record, frozen=True, kw_only=True):
+    """What stands before the numbers."""
+
+    width: int
+    directions: int
+    refuse_above: float
+    flag_above: float
+    turned_above: float
+    groups: int
+    rest: float
+    turns: tuple[str, ...]
+
+
 def _read(body: bytes) -> Detector:
-    head, _, data = body.partition(b"\n")
-    plain = json.loads(head)
-    width, directions, turns = int(plain["width"]), int(plain["directions"]), tuple(map(str, plain["turns"]))
-    shapes = _shapes(width, directions, len(turns) + 1 if turns else 0)
+    line, _, data = body.partition(b"\n")
+    head = convert(manifest.parse(line), _Head)
+    shapes = _shapes(head.width, head.directions, len(head.turns) + 1 if head.turns else 0)
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()])
     numbers = np.frombuffer(data, "<f4").astype(np.float32)
-    values = {name: float(plain[name]) for name in (*_NUMBERS, "rest")}
-    if not 0 <= directions < width or ends[-1] != len(numbers):
+    if not 0 <= head.directions < head.width or ends[-1] != len(numbers):
         raise ValueError("numbers are missing or too many")
     parts = np.split(numbers, ends[:-1])
     arrays = {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
-    divisors = [*arrays["spread"], *arrays["variance"], values["rest"]]
-    if not (np.isfinite(numbers).all() and np.isfinite(list(values.values())).all() and np.min(divisors) > 0):
+    if not np.isfinite(numbers).all() or min(*arrays["spread"], *arrays["variance"], head.rest) <= 0:
         raise ValueError("numbers are not finite, or not positive where they must be")
     way_up = WayUp(**{name: arrays.pop(name) for name in _WAY_UP})
-    groups = int(values.pop("groups"))
-    return Detector(space=Space(**arrays, rest=values.pop("rest")), way_up=way_up, turns=turns, groups=groups, **values)
+    return Detector(
+        space=Space(**arrays, rest=head.rest),
+        way_up=way_up,
+        turns=head.turns,
+        refuse_above=head.refuse_above,
+        flag_above=head.flag_above,
+        turned_above=head.turned_above,
+        groups=head.groups,
+    )

@@ -1,4 +1,4 @@
-"""Fits the outlier detector of a run on its training part, and measures how much of the test part it refuses."""
+"""Fits the outlier detector of a run on its training set, and measures how much of the test set it refuses."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ FEWEST_USUAL = 5  # unrelated training images
 
 
 def usual(store: Store, trained: Trained) -> Detector | None:
-    """Learn from the training part what radiographs of these data look like; None with too few of them."""
+    """Learn from the training set what radiographs of these data look like; None with too few of them."""
     rows = store.rows("train")
     group = store.group[rows]
     if len(np.unique(group)) < FEWEST_USUAL:
@@ -40,7 +40,7 @@ def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) ->
 
 
 def refusals(detector: Detector, trained: Trained, test: Scores) -> Outliers:
-    """Measure how many radiographs of the test part the detector refuses and flags, with what it promises."""
+    """Measure how many radiographs of the test set the detector refuses and flags, with what it promises."""
     level = detector.judge(trained.features.read(test.rows)).level
     refused, flagged = (wilson(level == name, group=test.group) for name in ("refused", "flagged"))
     return Outliers(refused=refused, flagged=flagged, promise=detector.promise)

@@ -27,7 +27,7 @@ def temperature_of(logits: NDArray[Any], labels: NDArray[np.int64], positive: in
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Find the temperature t that makes probabilities of `logits / t` fit the labels of the validation part best.
+    """Find the temperature t that makes probabilities of `logits / t` fit the labels of the validation set best.
 
     Minimises the negative log-likelihood of all rows plus ln(t)² / 2, a standard normal prior on ln t. On tens of
     rows or more the prior is hardly felt, but validation data that the logits separate perfectly have no best
@@ -70,7 +70,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
 
 def choose_threshold(labels01: ArrayLike, probability: ArrayLike, *, rule: str) -> float:
-    """Choose the threshold at or above which a row is called positive, on the validation part.
+    """Choose the threshold at or above which a row is called positive, on the validation set.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def choose_threshold(labels01: ArrayLike, probability: ArrayLike, *, rule: str) 
     positives, negatives = int((truth == 1).sum()), int((truth == 0).sum())
     if not positives or not negatives:
         raise RecipeError(
-            f"Expected both classes in the validation part for threshold rule {rule!r}; received {positives} positive "
-            f"and {negatives} negative. Use a fixed threshold such as 0.5, or a larger validation part."
+            f"Expected both classes in the validation set for threshold rule {rule!r}; received {positives} positive "
+            f"and {negatives} negative. Use a fixed threshold such as 0.5, or a larger validation set."
         )
     cuts, true, false = _cuts(truth == 1, score)
     good = _goodness(name, target, true / positives, 1 - false / negatives, positives / len(truth))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.model.onnx_safety.fields import ATTRIBUTES, DTYPES, MESSAGES, REFUSED
 
+Fields = dict[str, Any]  # of a protobuf message, by name
 MOST_PARTS = 100_000  # messages (each as much as five fields), fields and numbers outside of raw weights
 VARINT, _EIGHT, SIZED, _FOUR = 0, 1, 2, 5  # wire types; groups (3, 4) are refused
 _LONGEST_NAME = 1024  # bytes
@@ -102,9 +103,9 @@ class Reader:
     def __init__(self) -> None:
         self._left = MOST_PARTS
 
-    def message(self, kind: str, data: memoryview) -> dict[str, Any]:
+    def message(self, kind: str, data: memoryview) -> Fields:
         """Read one message: its fields by name, those that may come more than once as lists."""
-        known, found = MESSAGES[kind], dict[str, Any]()
+        known, found = MESSAGES[kind], Fields()
         self._count(4)
         for number, wire, value, _ in fields(data):
             self._count(1)
@@ -215,7 +216,7 @@ _PLAIN: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 )
 
 
-def _tensor(fields_: Mapping[str, Any]) -> Tensor:
+def _tensor(fields_: Fields) -> Tensor:
     """Take a TensorProto whose dims and bytes agree."""
     name, dims = fields_.get("name", ""), tuple(fields_.get("dims", ()))
     if fields_.get("data_location"):
@@ -237,7 +238,7 @@ def _tensor(fields_: Mapping[str, Any]) -> Tensor:
 _TYPED = {"float_data": "<f4", "double_data": "<f8", "int64_data": "<i8", "int32_data": "<i4"}
 
 
-def _data(fields_: Mapping[str, Any], dtype: np.dtype[Any]) -> memoryview | bytes:
+def _data(fields_: Fields, dtype: np.dtype[Any]) -> memoryview | bytes:
     given = [key for key in ("raw_data", *_TYPED) if key in fields_]
     if len(given) > 1:
         raise NetworkRefused("has weights in two forms")
@@ -259,7 +260,7 @@ def _data(fields_: Mapping[str, Any], dtype: np.dtype[Any]) -> memoryview | byte
         raise NetworkRefused("has weights out of range") from error
 
 
-def _node(fields_: Mapping[str, Any]) -> Node:
+def _node(fields_: Fields) -> Node:
     op, domain = fields_.get("op_type", ""), fields_.get("domain", "")
     if domain not in {"", "ai.onnx"}:
         raise NetworkRefused(f"uses an operator that is not ONNX's own: {shown(f'{domain}.{op}')}")
@@ -270,7 +271,7 @@ def _node(fields_: Mapping[str, Any]) -> Node:
     return Node(op, tuple(fields_.get("input", ())), tuple(fields_.get("output", ())), MappingProxyType(by_name))
 
 
-def _attribute(fields_: Mapping[str, Any]) -> tuple[str, Attribute]:
+def _attribute(fields_: Fields) -> tuple[str, Attribute]:
     kind, name = fields_.get("type", 0), fields_.get("name", "")
     field, empty = ATTRIBUTES.get(kind, ("", None))
     value = fields_.get(field, empty)
@@ -281,7 +282,7 @@ def _attribute(fields_: Mapping[str, Any]) -> tuple[str, Attribute]:
     return name, tuple(value) if isinstance(value, list) else value
 
 
-def _info(fields_: Mapping[str, Any]) -> Info:
+def _info(fields_: Fields) -> Info:
     tensor = fields_.get("type", {}).get("tensor_type", {})
     sides = None
     if "shape" in tensor:

@@ -1,9 +1,8 @@
 """A network written again with its larger weights as inputs."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from plainfilm.model.onnx_safety.reading import SIZED, Reader, fields
+from plainfilm.model.onnx_safety.reading import SIZED, Fields, Reader, fields
 
 _GRAPH, _INITIALIZER, _INPUT = (
     7,
@@ -37,7 +36,7 @@ def _graph_fields(graph: memoryview, names: frozenset[str]) -> Iterator[bytes | 
         yield _sized(_INPUT, _value_info(tensor)) if tensor["name"] in names else raw
 
 
-def _value_info(tensor: Mapping[str, Any]) -> bytes:
+def _value_info(tensor: Fields) -> bytes:
     """Write the ValueInfoProto of a TensorProto: name 1, type 2 (tensor_type 1 (elem_type 1, shape 2 (dim 1 (dim_value 1))))."""
     sides = b"".join(_sized(1, b"\x08" + _varint(side)) for side in tensor.get("dims", ()))
     of_tensor = b"\x08" + _varint(tensor["data_type"]) + _sized(2, sides)

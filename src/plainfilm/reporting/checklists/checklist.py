@@ -9,7 +9,7 @@ from plainfilm.reporting.run_facts import Known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ChecklistRow:
     """An item with its answer: `anchor` is a section of report.html, "" for none; `write` what the author has to."""
 
     number: str
@@ -29,16 +29,16 @@ class Checklist:
     full_name: str
     citation: str
     doi: str
-    rows: Sequence[Row]
+    rows: Sequence[ChecklistRow]
 
     def count(self, status: Status) -> int:
         """Count the items of a status."""
         return sum(row.status == status for row in self.rows)
 
     @property
-    def sections(self) -> dict[str, list[Row]]:
+    def sections(self) -> dict[str, list[ChecklistRow]]:
         """Rows by section, in the list's order."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[ChecklistRow]] = {}
         for row in self.rows:
             found.setdefault(row.section, []).append(row)
         return found
@@ -58,10 +58,10 @@ def fill(standard: Standard, known: Known) -> Checklist:
     )
 
 
-def _row(section: str, item: Item, known: Known) -> Row:
+def _row(section: str, item: Item, known: Known) -> ChecklistRow:
     answer = item.answer(known)
     done = answer.status in {"answered", "not applicable"}
-    return Row(
+    return ChecklistRow(
         number=item.number,
         section=section,
         asked=item.asked,

@@ -63,7 +63,7 @@ CLAIM = Standard(
             Item("30", "Robustness and sensitivity", "An analysis of what the result depends on: let the audit run.", results_answers.robustness),
             Item("31", "Explainability", "The method and how it was validated, or that none was used.", by_author),
             Item("32", "Evaluation on internal data", "A test on the same sources.", results_answers.internal),
-            Item("33", "Testing on external data", "A test on images of another hospital, or why there is none.", results_answers.external),
+            Item("33", "Testing on external data", "A test on images of another hospital, or why there is none.", by_author),
             Item("34", "Trial registration", "The registration, or that this is no clinical trial.", by_author),
         ),
         "Results: data": (

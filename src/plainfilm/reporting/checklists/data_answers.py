@@ -1,145 +1,148 @@
 """What a run answers about its data. Each function takes what is known, and answers only what stands there."""
 
-from plainfilm.reporting.checklists.item import Answer
+from plainfilm.reporting.checklists.item import ItemAnswer
 from plainfilm.reporting.formatting import isolated
-from plainfilm.reporting.run_facts import PARTS, Known, count_of, inside
+from plainfilm.reporting.run_facts import PARTS, Known, count_of
 from plainfilm.reporting.view_model import Counts
 
-OPEN = Answer("open")
+OPEN = ItemAnswer("open")
 DEMOGRAPHIC = ("sex", "age")
 ACQUIRED = ("view", "manufacturer", "model")
 _SHOWN = 6  # names in a sentence
 
 
-def sources(known: Known) -> Answer:
+def sources(known: Known) -> ItemAnswer:
     """Where the images come from: names and counts; who gathered them, and how, is not in a file."""
-    if not known.sources:
-        return OPEN
     shown = ", ".join(isolated(name) for name in known.sources[:_SHOWN])
     more = f" and {len(known.sources) - _SHOWN} more" if len(known.sources) > _SHOWN else ""
-    return Answer("partly", f"{count_of(len(known.sources), 'source')}: {shown}{more}.", "data")
+    return ItemAnswer("partly", f"{count_of(len(known.sources), 'source')}: {shown}{more}.", "data")
 
 
-def eligibility(known: Known) -> Answer:
+def eligibility(known: Known) -> ItemAnswer:
     """Which files were left out, by reason; clinical criteria are not in a file."""
     found = _left_out(known)
-    return Answer("partly", found, "data") if found else OPEN
+    return ItemAnswer("partly", found, "data") if found else OPEN
 
 
-def missing(known: Known) -> Answer:
+def missing(known: Known) -> ItemAnswer:
     """What was missing: files left out, and images without a value of the columns that the data bring."""
     found = _left_out(known)
     if not found:
         return OPEN
-    return Answer("partly", f"{found} Images without a label are not used. Nothing was imputed.", "data")
+    return ItemAnswer("partly", f"{found} Images without a label are not used. Nothing was imputed.", "data")
 
 
-def subset(known: Known) -> Answer:
+def subset(known: Known) -> ItemAnswer:
     """Which part of an image is used; whether the images are a selection is not in them."""
-    fit = inside(known.about, "preprocessing").get("fit")
     means = {"stretch": "The whole image, stretched to a square", "crop": "The middle square of each image", "pad": "The whole image, padded to a square"}  # fmt: skip
-    return Answer("partly", f"{means[fit]}; no region is chosen by hand.", "data") if fit in means else OPEN
+    return ItemAnswer("partly", f"{means[known.about.preprocessing.fit]}; no region is chosen by hand.", "data")
 
 
-def deidentified(known: Known) -> Answer:
+def deidentified(known: Known) -> ItemAnswer:
     """How identifiers of patients are kept; nothing is known of names inside pictures and file names."""
     if not known.card.patients:
         return OPEN
     text = (
         f"The store keeps {count_of(known.card.patients, 'patient')} as salted hashes and no other identifier of them."
     )
-    return Answer("partly", text, "data")
+    return ItemAnswer("partly", text, "data")
 
 
-def acquisition(known: Known) -> Answer:
+def acquisition(known: Known) -> ItemAnswer:
     """What the files say of how they were taken."""
     held = {name: n for name, n in known.card.recorded.items() if name in ACQUIRED and n > 0}
-    return Answer("partly", f"Recorded: {_columns(known, held)}.", "data") if held else OPEN
+    return ItemAnswer("partly", f"Recorded: {_columns(known, held)}.", "data") if held else OPEN
 
 
-def partitions(known: Known) -> Answer:
+def partitions(known: Known) -> ItemAnswer:
     """How images came to train, validation and test."""
     table = known.card.by_split
-    if table is None or not _total(table):
+    if not _total(table):
         return OPEN
     text = f"{_by_part(table)}."
     if known.card.split == "made":
         dealt = "Dealt at random, patients and duplicates kept together, each class in its share."
-        return Answer("answered", f"{dealt} {text}", "data")
+        return ItemAnswer("answered", f"{dealt} {text}", "data")
     if known.card.split == "given":
-        return Answer("partly", f"The split came with the data. {text}", "data", "Who split the data, how, and why so.")
-    return Answer("partly", text, "data", "How the split was made: this store does not say.")
+        return ItemAnswer(
+            "partly", f"The split came with the data. {text}", "data", "Who split the data, how, and why so."
+        )
+    return ItemAnswer("partly", text, "data", "How the split was made: this store does not say.")
 
 
-def disjoint(known: Known) -> Answer:
+def disjoint(known: Known) -> ItemAnswer:
     """At which level the parts are disjoint: patient, or image with its duplicates."""
-    if known.card.patients is None or known.card.duplicates is None:
-        return OPEN
-    if known.leaks:
-        text = f"Not disjoint: {count_of(known.leaks, 'image')} of the given split share a patient or a copy with another part."
-        return Answer("partly", text, "data", "Why the parts overlap, or a new run on a split without leaks.")
+    if leaks := known.card.duplicates.leaks:
+        text = (
+            f"Not disjoint: {count_of(leaks, 'image')} of the given split share a patient or a copy with another part."
+        )
+        return ItemAnswer("partly", text, "data", "Why the parts overlap, or a new run on a split without leaks.")
     if known.patients_known:
-        return Answer("answered", "By patient: a patient's images, and copies of an image, stand in one part.", "data")
+        return ItemAnswer(
+            "answered", "By patient: a patient's images, and copies of an image, stand in one part.", "data"
+        )
     unknown = known.card.without_patient
-    of = f"{unknown:,} of {known.images:,} images" if unknown and known.images else "some images"
+    of = f"{unknown:,} of {known.metrics.data.images:,} images"
     text = f"By image: copies of an image stand in one part, but the patient of {of} is not known."
-    return Answer("partly", text, "data", "Whether a patient can stand in two parts.")
+    return ItemAnswer("partly", text, "data", "Whether a patient can stand in two parts.")
 
 
-def flow(known: Known) -> Answer:
+def flow(known: Known) -> ItemAnswer:
     """How many came in and how many were left out, by class; complete only where patients are known."""
     table, found = known.card.by_split, _left_out(known)
-    if table is None or not _total(table):
+    if not _total(table):
         return OPEN
     classes = ", ".join(f"{sum(row):,} {isolated(name)}" for name, row in zip(table.rows, table.counts, strict=True))
     text = f"In: {classes}. {found}".strip()
     if known.patients_known and found:
-        patients = count_of(known.card.patients or 0, "patient")
-        return Answer("answered", f"{patients}. {text}", "data")
-    return Answer("partly", text, "data", "How many patients these images come from, and who was excluded before.")
+        patients = count_of(known.card.patients, "patient")
+        return ItemAnswer("answered", f"{patients}. {text}", "data")
+    return ItemAnswer("partly", text, "data", "How many patients these images come from, and who was excluded before.")
 
 
-def numbers(known: Known) -> Answer:
+def numbers(known: Known) -> ItemAnswer:
     """How many images and outcomes each step of the analysis used."""
     table = known.card.by_split
-    if table is None or not _total(table):
+    if not _total(table):
         return OPEN
     if known.patients_known:
-        return Answer("answered", f"{_by_part(table)}, of {count_of(known.card.patients or 0, 'patient')}.", "data")
-    return Answer("partly", f"{_by_part(table)}. These are images.", "data", "How many participants they come from.")
+        return ItemAnswer("answered", f"{_by_part(table)}, of {count_of(known.card.patients, 'patient')}.", "data")
+    return ItemAnswer(
+        "partly", f"{_by_part(table)}. These are images.", "data", "How many participants they come from."
+    )
 
 
-def characteristics(known: Known) -> Answer:
+def characteristics(known: Known) -> ItemAnswer:
     """Who the patients are, as far as sex and age are recorded."""
     held = {name: n for name, n in known.card.recorded.items() if name in DEMOGRAPHIC and n > 0}
     if not held:
         return OPEN
-    anchor = "subgroups" if inside(known.metrics, "subgroups") else "data"
-    return Answer("partly", f"Recorded: {_columns(known, held)}.", anchor)
+    anchor = "subgroups" if known.subgroups else "data"
+    return ItemAnswer("partly", f"Recorded: {_columns(known, held)}.", anchor)
 
 
-def compared(known: Known) -> Answer:
+def compared(known: Known) -> ItemAnswer:
     """How outcome and source are spread over development and test."""
     table = known.card.by_split
-    if table is None or not _total(table):
+    if not _total(table):
         return OPEN
-    return Answer("partly", f"Outcome by part: {_by_part(table)}.", "data")
+    return ItemAnswer("partly", f"Outcome by part: {_by_part(table)}.", "data")
 
 
-def differences(known: Known) -> Answer:
-    """How the test part differs from what the model was made on."""
-    if known.card.split == "made" and known.tested:
-        return Answer("answered", "None but chance: all parts were dealt from the same images.", "data")
+def differences(known: Known) -> ItemAnswer:
+    """How the test set differs from what the model was made on."""
+    if known.card.split == "made":
+        return ItemAnswer("answered", "None but chance: all parts were dealt from the same images.", "data")
     return OPEN
 
 
-def quality(known: Known) -> Answer:
+def quality(known: Known) -> ItemAnswer:
     """What was checked when files were read."""
     found, twins = _left_out(known), known.card.duplicates
-    if not found or twins is None:
+    if not found:
         return OPEN
     pairs = f"{count_of(twins.exact, 'exact pair')} and {count_of(twins.near, 'near pair')} of duplicates, {count_of(twins.conflicts, 'image')} left out for two labels on one image."  # fmt: skip
-    return Answer("partly", f"{found} {pairs}", "data")
+    return ItemAnswer("partly", f"{found} {pairs}", "data")
 
 
 def _left_out(known: Known) -> str:
@@ -164,5 +167,4 @@ def _total(table: Counts) -> int:
 
 
 def _columns(known: Known, held: dict[str, int]) -> str:
-    of = f" of {known.images:,}" if known.images else ""
-    return ", ".join(f"{name} of {n:,}{of} images" for name, n in held.items())
+    return ", ".join(f"{name} of {n:,} of {known.metrics.data.images:,} images" for name, n in held.items())

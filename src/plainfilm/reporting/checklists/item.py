@@ -25,7 +25,7 @@ ANCHORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ItemAnswer:
     """What a run says to an item: `evidence` in plain text, and the anchor of report.html where it stands.
 
     `write` is what is left to the author, where that is not what the item says of itself.
@@ -44,7 +44,7 @@ class Item:
     number: str
     asked: str
     write: str
-    answer: Callable[[Known], Answer]
+    answer: Callable[[Known], ItemAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,6 @@ class Standard:
     sections: Mapping[str, tuple[Item, ...]]
 
 
-def by_author(_: Known) -> Answer:
+def by_author(_: Known) -> ItemAnswer:
     """No value of a run can answer this."""
-    return Answer("open")
+    return ItemAnswer("open")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plainfilm import NOTICE
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import INK, LINE, MUTED, PAPER, SERIES
@@ -20,7 +21,7 @@ _NAME, _FILMS, _AXIS, _NUMBER = 0.3, 3.25, 6.1, 10.7  # inches from the left: co
 _AXIS_WIDTH = 3.4
 _FILM, _GAP = 0.6, 0.05
 _ROW, _SLIM, _KIND, _LINE = 0.68, 0.42, 0.36, 0.235  # heights: a row with and without films, a heading, a line
-_HIGHEST = 3  # rows of a kind that are drawn without films: a slide is looked at for seconds
+_HIGHEST = 3  # rows of a kind that are drawn without radiographs: a slide is looked at for seconds
 _WRAP, _MOST_LINES = 112, 4
 
 
@@ -40,7 +41,7 @@ class _Sheet:
 def picture(found: AuditFindings) -> bytes:
     """Draw the verdict, its sentence, and a row a probe with what it sees and its AUROC, as PNG.
 
-    The line through all rows is `Audit.compared_with`. Of each kind the three highest are drawn, and all that have films; the page
+    The line through all rows is `Audit.compared_with`. Of each kind the three highest are drawn, and all that have radiographs; the page
     has every one. Without a probe the picture says that none could run.
     """
     audit, shown = found.result, audit_tables.show(found)
@@ -167,7 +168,7 @@ def _spot(sheet: _Sheet, spot: Spot, chance: float, colour: str, middle: float) 
 
 def _foot(sheet: _Sheet, audit: Audit, height: float) -> None:
     words = f"With 95 % intervals, cross-validated on {audit.sampled:,} of {audit.images:,} radiographs."
-    sheet.write(_NAME, height - 0.2, f"{words} Research use only. Not a medical device.", color=MUTED, fontsize=8)
+    sheet.write(_NAME, height - 0.2, f"{words} {NOTICE}", color=MUTED, fontsize=8)
 
 
 def _x(place: float) -> float:

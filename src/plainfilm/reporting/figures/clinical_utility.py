@@ -18,7 +18,7 @@ _GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[
 def predictive_values(utility: Utility) -> Drawing | None:
     """Draw PPV (line) and NPV (dashes) with their intervals over prevalence; None where neither is known.
 
-    The upright dotted line is the share of the positive class in the test part.
+    The upright dotted line is the share of the positive class in the test set.
     """
     if not any(point.is_known for point in (*utility.ppv, *utility.npv)):
         return None

@@ -1,4 +1,4 @@
-"""Probability of the answer as films are blurred and brought back: one SVG for the page and one PNG for slides each."""
+"""Probability of the answer as radiographs are blurred and brought back: one SVG for the page and one PNG for slides each."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ _STYLES: dict[str, dict[str, object]] = {
 
 
 def hiding(measured: Faithfulness, kind: Kind) -> Drawing | None:
-    """Draw the mean probability over the share of the film that is blurred ("deletion") or brought back; None without films."""
+    """Draw the mean probability over the share of the radiograph that is blurred ("deletion") or brought back; None without radiographs."""
     lines = {name: order.deletion if kind == "deletion" else order.insertion for name, order in measured.orders.items()}
     if not np.isfinite(lines[MAP]).all():
         return None
@@ -30,7 +30,7 @@ def hiding(measured: Faithfulness, kind: Kind) -> Drawing | None:
         canvas.quarters(axes.yaxis)
         axes.set(xlim=(canvas.UNIT[0], 1.05), ylim=canvas.UNIT)  # room for the name of the last mark
         share = "blurred" if kind == "deletion" else "brought back"
-        canvas.label(axes, f"share of the film {share}", "probability of the answer")
+        canvas.label(axes, f"share of the radiograph {share}", "probability of the answer")
         names = [NAMES[order] for order in ORDERS]
         legend = partial(axes.legend, drawn, names, loc="best", frameon=False, fontsize=8, labelcolor=INK)
         return canvas.both(figure, kind, legend=legend)

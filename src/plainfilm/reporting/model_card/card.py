@@ -3,7 +3,7 @@
 Nothing here computes a result: a value that was not recorded is said to be missing, an item without a value stays open.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import plainfilm
 from plainfilm import NOTICE
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import source_baseline
+from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import page, report_data
 from plainfilm.reporting.checklists.checklist import Checklist, fill
 from plainfilm.reporting.checklists.claim import CLAIM
@@ -21,7 +22,7 @@ from plainfilm.reporting.model_card import results_sections, sections
 from plainfilm.reporting.model_card.markdown import text
 from plainfilm.reporting.run_facts import Card, Known
 
-__all__ = ["Card", "Checklist", "checklists", "checklists_page", "describe", "model_card"]
+__all__ = ["Card", "Checklist", "Known", "checklists", "checklists_page", "describe", "model_card"]
 
 _SECTIONS = {
     "What it is": sections.identity,
@@ -37,11 +38,10 @@ _SECTIONS = {
     "Versions": sections.versions,
     "How to repeat it": sections.repeat,
 }
-_NOTHING = Card()
 
 
 def describe(
-    store: Store, *, rule: source_baseline.SourceRule, title: str, folder: str, recipe: str, repeat: Sequence[str] = ()
+    store: Store, *, rule: source_baseline.SourceRule, title: str, folder: str, recipe: Recipe, repeat: Sequence[str]
 ) -> Card:
     """Take from a store what a card needs beside `metrics.json` and the manifest; no file name, nothing of any patient.
 
@@ -54,7 +54,7 @@ def describe(
     title, folder
         Heading, and name of the run folder.
     recipe
-        TOML, without paths of this machine.
+        Without paths of this machine.
     repeat
         Commands.
     """
@@ -77,33 +77,19 @@ def describe(
     )
 
 
-def model_card(metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card = _NOTHING) -> str:
-    """Write the model card in Markdown.
-
-    Parameters
-    ----------
-    metrics
-        As in `metrics.json`; "audit" (`Audit.as_dict`), "subgroups" and "utility" may be absent. Subgroups are read as
-        column, group, values: `{"sex": {"F": {"n": 120, "auroc": {"value", "low", "high"}, …}}}`.
-    about
-        As in the bundle's manifest.
-    card
-        What neither of them holds; see `describe`.
-    """
-    known = Known.of(metrics, about, card)
-    head = [f"# Model card: {text(card.title or ' or '.join(known.classes) or 'a classifier')}", f"**{NOTICE}**"]
+def model_card(known: Known) -> str:
+    """Write the model card in Markdown."""
+    head = [f"# Model card: {text(known.card.title)}", f"**{NOTICE}**"]
     head.append(
         "Filled by plainfilm from what the run recorded. What was not recorded is said, and nothing is assumed."
     )
     body = [f"## {title}\n\n{write(known)}" for title, write in _SECTIONS.items()]
-    lists = [f"- {each.name}: {each.summary}" for each in checklists(metrics, about, card)]
+    lists = [f"- {each.name}: {each.summary}" for each in checklists(known)]
     body.append("## Reporting checklists\n\n" + "\n".join(lists) + "\n\nItem by item: checklists.html.")
     return "\n\n".join([*head, *body]) + "\n"
 
 
-def checklists(
-    metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card = _NOTHING
-) -> tuple[Checklist, Checklist]:
+def checklists(known: Known) -> tuple[Checklist, Checklist]:
     """Fill CLAIM 2024 (44 items) and TRIPOD+AI (27 items, 52 with their parts) from the same values as `model_card`.
 
     An item is "answered" only where its value stands in what is given; the rest is "partly", "open" or, with its
@@ -113,21 +99,19 @@ def checklists(
     ----------
     Tejani et al., Radiology: Artificial Intelligence 2024;6(4):e240300. Collins et al., BMJ 2024;385:e078378.
     """
-    known = Known.of(metrics, about, card)
     return fill(CLAIM, known), fill(TRIPOD, known)
 
 
-def checklists_page(metrics: Mapping[str, Any], about: Mapping[str, Any], card: Card = _NOTHING) -> str:
+def checklists_page(known: Known) -> str:
     """Write both lists as one HTML page, to stand beside report.html, whose sections it links."""
-    known = Known.of(metrics, about, card)
     values = {
         "report": {
-            "title": card.title or "Reporting checklists",
-            "folder": card.folder,
-            "created": str(about.get("created") or ""),
-            "version": str(known.versions.get("plainfilm") or plainfilm.__version__),
+            "title": known.card.title,
+            "folder": known.card.folder,
+            "created": known.about.created,
+            "version": known.about.versions.get("plainfilm", plainfilm.__version__),
         },
-        "lists": checklists(metrics, about, card),
+        "lists": checklists(known),
         "anchors": ANCHORS,
         "verdict": known.verdict,
     }

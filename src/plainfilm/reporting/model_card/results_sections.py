@@ -1,11 +1,11 @@
 """The results of a model card in Markdown: the verdict before the numbers, the reasons behind them, and subgroups."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-from plainfilm.reporting.formatting import LABELS, count, number, triple
+from plainfilm.reporting.formatting import LABELS, count
 from plainfilm.reporting.model_card.markdown import bullets, name, table, text
-from plainfilm.reporting.run_facts import Known, estimate, inside
+from plainfilm.reporting.run_facts import Known, estimate
+from plainfilm.results.audit import Audit, Probe, Reason
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 
 NOT_RECORDED = "Not recorded."
 NO_AUDIT = "The audit did not run on this model, so nothing here says what its accuracy is worth."
@@ -21,120 +21,89 @@ _SEEN = {
 
 def performance(known: Known) -> str:
     """The verdict first, then the numbers with their intervals, then what speaks against them."""
-    parts = [worth(known)]
-    test, validation = known.tested, known.part("validation")
-    rows = [
-        (label, _or(estimate(each, test.get(each))), _or(estimate(each, validation.get(each))))
-        for each, label in LABELS.items()
-        if each in test or each in validation
+    test, validation, audit = known.test, known.metrics.splits["validation"], known.metrics.audit
+    heads = ("Metric", f"{known.where.capitalize()}, n = {count(test.n)}", f"Validation, n = {count(validation.n)}")
+    rows = [(label, *(_written(each, part) for part in (test, validation))) for each, label in LABELS.items()]
+    parts = [
+        worth(known),
+        table(heads, rows, numbers=True),
+        "In brackets: 95 % intervals; images of one patient, and copies, count as one draw. "
+        "Threshold and calibration were chosen on validation.",
+        _per_class(test),
+        _confusion(known),
+        _openings(known.metrics.test_openings),
+        *([_reasons(audit), _probes(audit)] if audit else []),
     ]
-    if not rows:
-        return "\n\n".join([*parts, f"Metrics: {NOT_RECORDED.lower()}"])
-    parts.append(table(("Metric", f"{known.where.capitalize()}, n = {count(test.get('n'))}", f"Validation, n = {count(validation.get('n'))}"), rows, numbers=True))  # fmt: skip
-    parts.append("In brackets: 95 % intervals; images of one patient, and copies, count as one draw. "
-                 "Threshold and calibration were chosen on validation.")  # fmt: skip
-    parts += [
-        line
-        for line in (_per_class(test), _confusion(known), _openings(known), _reasons(known), _probes(known))
-        if line
-    ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def worth(known: Known) -> str:
     """Say what the accuracy is worth: the verdict of the audit with its sentence, or that there is none."""
-    sentence = text(known.audit.get("sentence") or "")
-    if known.verdict:
-        return f"> **Verdict of the audit: {text(known.verdict)}.** {sentence}".rstrip()
-    ruled = text(inside(known.metrics, "worth").get("sentence") or "")
-    return f"> **{NO_AUDIT}**{' ' + ruled if ruled else ''}"
+    audit = known.metrics.audit
+    if audit:
+        return f"> **Verdict of the audit: {text(audit.verdict)}.** {text(audit.sentence)}".rstrip()
+    return f"> **{NO_AUDIT}** {text(known.metrics.worth.sentence)}"
 
 
 def subgroups(known: Known) -> str:
     """Performance of each subgroup, or that none is recorded."""
-    found = inside(known.metrics, "subgroups")
     rows = [
-        (
-            name(column),
-            name(group),
-            count(_whole(values.get("n"))),
-            *(_or(estimate(each, values.get(each))) for each in _SHOWN),
-        )
-        for column, groups in found.items()
-        if isinstance(groups, Mapping)
-        for group, values in groups.items()
-        if isinstance(values, Mapping)
+        (name(kind), name(group), count(found.n), *(_written(each, found) for each in _SHOWN))
+        for kind, groups in known.subgroups.items()
+        for group, found in groups.items()
     ]
     if rows:
         return table(("By", "Group", "n", *(LABELS[each] for each in _SHOWN)), rows)
-    return "They stand in report.html." if found else f"{NOT_RECORDED} Whether it does as well for women and men, children and adults, is not known."  # fmt: skip
+    return f"{NOT_RECORDED} Whether it does as well for women and men, children and adults, is not known."
 
 
-def _or(written: str) -> str:
-    return written or "not defined"
+def _written(metric: str, of: object) -> str:
+    found: Estimate = getattr(of, metric)
+    return estimate(metric, found) or "not defined"
 
 
-def _whole(value: Any) -> int | None:
-    known = number(value)
-    return None if known is None else int(known)
-
-
-def _per_class(test: Mapping[str, Any]) -> str:
+def _per_class(test: Metrics) -> str:
     rows = [
-        (name(each), *(_or(estimate(metric, values.get(metric))) for metric in _SHOWN[1:]))
-        for each, values in inside(test, "per_class").items()
+        (name(each), *(_written(metric, found) for metric in _SHOWN[1:]))
+        for each, found in (test.per_class or {}).items()
     ]
     return table(("Class against the others", *(LABELS[each] for each in _SHOWN[1:])), rows) if rows else ""
 
 
 def _confusion(known: Known) -> str:
-    matrix = known.tested.get("confusion_matrix") or []
-    if len(matrix) != len(known.classes):
-        return ""
-    called = (f"called {name(each)}" for each in known.classes)
-    rows = [(name(truth), *(f"{n:,}" for n in row)) for truth, row in zip(known.classes, matrix, strict=True)]
-    return table(("Test part, truth", *called), rows, numbers=True)
+    classes = known.metrics.classes
+    called = (f"called {name(each)}" for each in classes)
+    rows = [
+        (name(truth), *(f"{n:,}" for n in row)) for truth, row in zip(classes, known.test.confusion_matrix, strict=True)
+    ]
+    return table(("Test set, truth", *called), rows, numbers=True)
 
 
-def _openings(known: Known) -> str:
-    openings = number(known.metrics.get("test_openings"))
+def _openings(openings: int | None) -> str:
     if not openings:
-        return "How often the test part was opened is not recorded."
-    return (
-        "The test part was opened once." if openings == 1 else f"The test part has been opened {int(openings)} times."
-    )
+        return "How often the test set was opened is not recorded."
+    return "The test set was opened once." if openings == 1 else f"The test set has been opened {openings} times."
 
 
-def _reasons(known: Known) -> str:
-    lines = [_reason(each) for each in known.audit.get("reasons") or () if isinstance(each, Mapping)]
-    return f"Reasons of the audit:\n\n{bullets(lines)}" if lines else ""
+def _reasons(audit: Audit) -> str:
+    return f"Reasons of the audit:\n\n{bullets(map(_reason, audit.reasons))}" if audit.reasons else ""
 
 
-def _reason(each: Mapping[str, Any]) -> str:
-    said = [text(each.get(part) or "") for part in ("sentence", "advice")]
-    return f"**{text(each.get('verdict') or '')}**: {' '.join(part for part in said if part)}"
+def _reason(each: Reason) -> str:
+    return f"**{text(each.verdict)}**: {' '.join(filter(None, map(text, (each.sentence, each.advice))))}"
 
 
-def _probes(known: Known) -> str:
-    probes, yours = inside(known.audit, "probes"), inside(known.audit, "model")
-    rows = [_probe(key, each) for key, each in _by_area(probes) if isinstance(each, Mapping)]
-    if not rows:
+def _probes(audit: Audit) -> str:
+    if not audit.probes:
         return ""
-    if yours:
-        rows.insert(
-            0, (f"**{text(yours.get('is') or 'the model')}**", "everything", _or(estimate("auroc", yours.get("auroc"))))
-        )
-    return table(("What classifies", "Sees", "AUROC"), rows)
+    rows = [_probe(each) for each in sorted(audit.probes.values(), key=_area, reverse=True)]
+    yours = (f"**{text(audit.compared_with.is_)}**", "everything", _written("auroc", audit.compared_with))
+    return table(("What classifies", "Sees", "AUROC"), [yours, *rows])
 
 
-def _probe(key: str, each: Mapping[str, Any]) -> tuple[str, str, str]:
-    sees = str(each.get("sees") or "")
-    return text(each.get("title") or key), text(_SEEN.get(sees, sees)), _or(estimate("auroc", each.get("auroc")))
+def _area(probe: Probe) -> float:
+    return probe.auroc.value if probe.auroc.is_known else -1.0
 
 
-def _by_area(probes: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    def area(pair: tuple[str, Any]) -> float:
-        found = number(triple(pair[1].get("auroc"))[0]) if isinstance(pair[1], Mapping) else None
-        return -1.0 if found is None else found
-
-    return sorted(probes.items(), key=area, reverse=True)
+def _probe(each: Probe) -> tuple[str, str, str]:
+    return text(each.title), _SEEN[each.sees], _written("auroc", each)

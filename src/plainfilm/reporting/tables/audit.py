@@ -15,7 +15,7 @@ from PIL import Image
 from plainfilm.evidence.audit.findings import AuditFindings, ProbeFinding, SuspectsFinding
 from plainfilm.reporting.formatting import decimal, isolated, number, percent
 from plainfilm.reporting.tables import metrics
-from plainfilm.reporting.tables.metrics import Count
+from plainfilm.reporting.tables.metrics import CountCell
 from plainfilm.results.audit import Audit, Sees
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
@@ -102,7 +102,7 @@ class SourcesShown:
     for length, none of them lower than those in `left_out`.
     """
 
-    rows: Sequence[tuple[str, Sequence[Count], int]]
+    rows: Sequence[tuple[str, Sequence[CountCell], int]]
     cramers_v: Spot
     told_axis: Axis
     told: Sequence[tuple[str, Spot]]

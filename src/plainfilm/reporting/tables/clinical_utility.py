@@ -43,7 +43,7 @@ class UtilityShown:
     threshold: float
     trade: str
     decision: str  # where the model is of use; "" where there is no decision curve
-    prevalence: float | None  # of the test part
+    prevalence: float | None  # of the test set
 
 
 def show(found: UtilityFindings) -> UtilityShown:

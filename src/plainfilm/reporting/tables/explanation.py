@@ -15,7 +15,11 @@ from plainfilm.reporting.formatting import NARROW_SPACE, number
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Faithfulness
 
-NAMES = {MAP: "what the picture marks first", RANDOM: "random spots first", CENTRE: "the middle of the film first"}
+NAMES = {
+    MAP: "what the picture marks first",
+    RANDOM: "random spots first",
+    CENTRE: "the middle of the radiograph first",
+}
 SWATCHES = {MAP: "s0", RANDOM: "sm d2", CENTRE: "s1 d1"}
 Kind = Literal["deletion", "insertion"]
 
@@ -24,7 +28,7 @@ _KEY_PX = (12, 160)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmShown:
-    """One film with its overlay; `lungs` is the line on how much of it lies in them."""
+    """One radiograph with its overlay; `lungs` is the line on how much of it lies in them."""
 
     film: Film
     right: bool
@@ -33,7 +37,7 @@ class FilmShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmGroup:
-    """Films of a class that were drawn (`name`), or the other wrong answers (None)."""
+    """Radiographs of a class that were drawn (`name`), or the other wrong answers (None)."""
 
     name: str | None
     lungs: str
@@ -124,4 +128,4 @@ def _numbers(measured: Faithfulness) -> str:
 def _unmoved(unmoved: int, images: int) -> str:
     if not unmoved:
         return ""
-    return f"On {unmoved} of the {images} the answer stays even when the whole film is blurred; they can tell little."
+    return f"On {unmoved} of the {images} the answer stays even when the whole radiograph is blurred; they can tell little."

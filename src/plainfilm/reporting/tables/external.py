@@ -7,11 +7,11 @@ from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, number, per
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.external import CalibrationFit, ExternalOutliers, PerformanceDrop, Verdict
+from plainfilm.results.external import CalibrationFit, ExternalOutliers, PerformanceDrop, SiteVerdict
 from plainfilm.results.metrics import Estimates, Metrics
 
 MINUS = "\N{MINUS SIGN}"
-VERDICTS: Mapping[Verdict, str] = {
+VERDICTS: Mapping[SiteVerdict, str] = {
     "travels": "holds",
     "cannot be said": "cannot be said",
     "travels in part": "partly drops",

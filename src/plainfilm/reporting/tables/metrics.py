@@ -50,7 +50,7 @@ class MetricGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountCell:
     """A cell of a table of counts: `share` of its row, `shade` 0 to 5; `right` False is shaded as wrong answers are."""
 
     count: int
@@ -89,7 +89,7 @@ def class_rows(test: Metrics) -> list[tuple[str, list[Cell]]]:
     ]
 
 
-def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[tuple[str, list[Count], int]]:
+def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[tuple[str, list[CountCell], int]]:
     """Lay out each row of the confusion matrix: class, cells, total."""
     return [
         (name, [replace(cell, right=truth == predicted) for predicted, cell in enumerate(cells)], total)
@@ -97,12 +97,12 @@ def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> l
     ]
 
 
-def shaded_rows(counts: Sequence[Sequence[int]], names: Sequence[str]) -> list[tuple[str, list[Count], int]]:
+def shaded_rows(counts: Sequence[Sequence[int]], names: Sequence[str]) -> list[tuple[str, list[CountCell], int]]:
     """Lay out each row of a table of counts: name, cells shaded by their share of the row, total."""
     rows = []
     for name, row in zip(names, counts, strict=True):
         total = sum(row)
-        cells = [Count(n, n / total if total else None, True, math.ceil(5 * n / total) if n else 0) for n in row]
+        cells = [CountCell(n, n / total if total else None, True, math.ceil(5 * n / total) if n else 0) for n in row]
         rows.append((name, cells, total))
     return rows
 

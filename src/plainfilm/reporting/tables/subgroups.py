@@ -31,7 +31,7 @@ class MetricCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SubgroupRow:
     """One subgroup: `classes` counts radiographs by class; `cells` in the order of the columns."""
 
     name: str
@@ -49,7 +49,7 @@ class Block:
 
     kind: str
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[SubgroupRow]
     tells_class: bool
     left_out: tuple[int, int]
 
@@ -73,7 +73,7 @@ class SubgroupsShown:
 
     columns: Sequence[tuple[str, Sequence[tuple[float | None, str]]]]
     least: str
-    whole: Row
+    whole: SubgroupRow
     blocks: Sequence[Block]
     not_recorded: Sequence[str]
     apart: Sequence[Difference]
@@ -122,8 +122,8 @@ def _ticks(metric: str, scale: Sequence[float]) -> list[tuple[float | None, str]
     return [(metrics.place(end, scale), write.format(factor * end)) for end in (scale[0], scale[-1])]
 
 
-def _row(name: str, part: Subgroup, positive: str | None, scale: Sequence[float]) -> Row:
-    return Row(
+def _row(name: str, part: Subgroup, positive: str | None, scale: Sequence[float]) -> SubgroupRow:
+    return SubgroupRow(
         name=_shown(name, part.child is not None),
         known=name != NOT_KNOWN,
         child=bool(part.child),

@@ -19,7 +19,7 @@ from pynetdicom.status import code_to_category
 
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
 from plainfilm.serve.dicom.background_task import Task
-from plainfilm.serve.dicom.dicomweb_client import Service, ServiceError, failure, said
+from plainfilm.serve.dicom.dicomweb_client import DicomWebService, ServiceError, failure, said
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.spool import Spool
@@ -157,11 +157,11 @@ def _judge(status: int) -> None:
 
 @contextlib.contextmanager
 def _stow(peer: Peer) -> Iterator[Sending]:
-    service = Service(peer.url)
+    service = DicomWebService(peer.url)
     yield lambda file: _posted(service, file)
 
 
-def _posted(service: Service, file: Path) -> None:
+def _posted(service: DicomWebService, file: Path) -> None:
     try:
         status = failure(service.store(file.read_bytes()))
     except ServiceError as error:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from plainfilm.data.images import MAX_BYTES
+from plainfilm.serve.dicom.header import DicomJson
 
 _TIMEOUT_S = 30.0
 _WHOLE_S = 300.0
@@ -49,7 +50,7 @@ class _Reply:
     body: bytes
 
 
-class Service:
+class DicomWebService:
     """A DICOMweb service at an address; user and password may stand in it."""
 
     def __init__(self, url: str) -> None:
@@ -60,7 +61,7 @@ class Service:
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
-    def search(self, path: str, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    def search(self, path: str, filters: Mapping[str, str]) -> Iterator[DicomJson]:
         """Search (QIDO-RS, PS3.18 10.6): data sets in the DICOM JSON model, page by page.
 
         Raises
@@ -89,7 +90,7 @@ class Service:
         reply = self._call("GET", path, accept=accept, most=MAX_BYTES + 4096)
         return _only_part(reply)
 
-    def store(self, data: bytes) -> dict[str, Any]:
+    def store(self, data: bytes) -> DicomJson:
         """Store a DICOM file (STOW-RS, PS3.18 10.5); what the service says of it, in the DICOM JSON model.
 
         Raises
@@ -133,7 +134,7 @@ def _read(answer: Any, most: int) -> bytes:
     return bytes(data)
 
 
-def _listed(reply: _Reply) -> list[dict[str, Any]]:
+def _listed(reply: _Reply) -> list[DicomJson]:
     if reply.status == 204 or not reply.body:
         return []
     try:
@@ -145,7 +146,7 @@ def _listed(reply: _Reply) -> list[dict[str, Any]]:
     return found
 
 
-def said(body: bytes) -> dict[str, Any]:
+def said(body: bytes) -> DicomJson:
     """Read an answer in the DICOM JSON model; empty where it is none."""
     try:
         found = json.loads(body or b"{}")
@@ -168,7 +169,7 @@ def _only_part(reply: _Reply) -> bytes:
     return content[: content.find(b"\r\n" + mark)]
 
 
-def failure(answer: Mapping[str, Any]) -> int | None:
+def failure(answer: DicomJson) -> int | None:
     """Give the failure reason (0008,1197) of the one instance that was stored; None where it was taken."""
     try:
         failed = answer["00081198"]["Value"][0]
@@ -180,7 +181,7 @@ def failure(answer: Mapping[str, Any]) -> int | None:
         return 0xC000
 
 
-def value(dataset: Mapping[str, Any], tag: str) -> str:
+def value(dataset: DicomJson, tag: str) -> str:
     """Give the first value of an element in the DICOM JSON model as text; nothing where there is none."""
     try:
         return str(dataset[tag]["Value"][0])

@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from plainfilm.serve.dicom import header, stow_rs, structured_report
 from plainfilm.serve.dicom.background_task import Task
-from plainfilm.serve.dicom.dicomweb_client import Service, ServiceError, value
+from plainfilm.serve.dicom.dicomweb_client import DicomWebService, ServiceError, value
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.spool import Spool, SpoolFullError
@@ -38,7 +38,7 @@ def polled(spool: Spool, peer: Peer, *, model: str, since: datetime.date) -> int
     SpoolFullError, OSError
         As `Spool.store`.
     """
-    service = Service(peer.url)
+    service = DicomWebService(peer.url)
     new = 0
     for study, series in _series(service, since):
         answered: set[str] | None = None
@@ -52,7 +52,7 @@ def polled(spool: Spool, peer: Peer, *, model: str, since: datetime.date) -> int
     return new
 
 
-def _series(service: Service, since: datetime.date) -> Iterator[tuple[str, str]]:
+def _series(service: DicomWebService, since: datetime.date) -> Iterator[tuple[str, str]]:
     for modality in ("CR", "DX"):
         filters = {"Modality": modality, "StudyDate": f"{since:%Y%m%d}-"}
         for found in service.search("/series", filters):
@@ -61,7 +61,7 @@ def _series(service: Service, since: datetime.date) -> Iterator[tuple[str, str]]
                 yield names
 
 
-def _answered(service: Service, study: str, series: str, model: str) -> set[str]:
+def _answered(service: DicomWebService, study: str, series: str, model: str) -> set[str]:
     """Give the reports that the PACS has of this series."""
     named = Dataset()
     named.StudyInstanceUID, named.SeriesInstanceUID = study, series
@@ -74,7 +74,7 @@ def _answered(service: Service, study: str, series: str, model: str) -> set[str]
         raise
 
 
-def _fetched(spool: Spool, service: Service, peer: Peer, names: tuple[str, str, str]) -> int:
+def _fetched(spool: Spool, service: DicomWebService, peer: Peer, names: tuple[str, str, str]) -> int:
     try:
         return stow_rs.put(spool, service.fetch(*names), sender=peer.name)
     except header.HeaderError as error:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
@@ -35,6 +36,7 @@ from pydicom.uid import (
 
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
 
+DicomJson = dict[str, Any]  # a data set in the DICOM JSON model (PS3.18 F)
 SOP_CLASSES = (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,

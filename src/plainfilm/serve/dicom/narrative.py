@@ -11,7 +11,7 @@ _LONGEST = 1024  # letters of one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DicomAnswer:
     """An examined image, who examined it, and what such an answer is worth."""
 
     examined: Examined

@@ -19,7 +19,7 @@ from plainfilm.serve.dicom.store_scp import Reception
 from plainfilm.serve.dicom.worker import Examines, Worker
 
 
-class Node:
+class DicomNode:
     """A DICOM node for one model.
 
     Parameters

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from plainfilm import NOTICE
 from plainfilm.evidence.explanation.attribution import overlay
 from plainfilm.serve.dicom.header import answer_uid, plain, series_uid
-from plainfilm.serve.dicom.narrative import Answer
+from plainfilm.serve.dicom.narrative import DicomAnswer
 
 SOP_CLASS = SecondaryCaptureImageStorage
 KIND = "capture"
@@ -39,7 +39,7 @@ _STUDY = (
 _OPTIONAL = {"IssuerOfPatientID", "PatientAge", "StudyDescription"}
 
 
-def made(source: Dataset, answer: Answer) -> bytes | None:
+def made(source: Dataset, answer: DicomAnswer) -> bytes | None:
     """Make the picture of an answer: a DICOM file, or None where the image cannot be shown.
 
     Parameters
@@ -61,8 +61,8 @@ def made(source: Dataset, answer: Answer) -> bytes | None:
     return stream.getvalue()
 
 
-def picture(answer: Answer) -> NDArray[np.uint8] | None:
-    """Draw the film with its overlay and the words below, RGB uint8 (h, w, 3); None where the image cannot be shown."""
+def picture(answer: DicomAnswer) -> NDArray[np.uint8] | None:
+    """Draw the radiograph with its overlay and the words below, RGB uint8 (h, w, 3); None where the image cannot be shown."""
     view, attribution = answer.examined.view, answer.examined.attribution
     if view is None:
         return None
@@ -75,7 +75,7 @@ def picture(answer: Answer) -> NDArray[np.uint8] | None:
     return np.asarray(sheet)
 
 
-def _words(answer: Answer, width: int) -> Image.Image:
+def _words(answer: DicomAnswer, width: int) -> Image.Image:
     """Write the answer, what the colours show, the model and the caveat, in letters that a monitor shows well."""
     size = max(15, width // 46)
     gray, yellow = (200, 200, 200), (255, 215, 50)
@@ -120,7 +120,7 @@ def _wrapped(text: str, letters: int, width: int) -> list[str]:
     return lines
 
 
-def _described(source: Dataset, answer: Answer) -> Dataset:
+def _described(source: Dataset, answer: DicomAnswer) -> Dataset:
     identity, now = answer.identity, datetime.datetime.now()
     capture = Dataset()
     for keyword in _STUDY:
@@ -140,7 +140,7 @@ def _described(source: Dataset, answer: Answer) -> Dataset:
     capture.ContentDate, capture.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     capture.PatientOrientation = source.PatientOrientation
     capture.BurnedInAnnotation = "YES"
-    capture.DerivationDescription = "Film with what spoke for the answer of a research classifier"
+    capture.DerivationDescription = "Radiograph with what spoke for the answer of a research classifier"
     capture.SourceImageSequence = [_reference(source)]
     return capture
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from plainfilm.serve.dicom import header
-from plainfilm.serve.dicom.header import HeaderError
+from plainfilm.serve.dicom.header import DicomJson, HeaderError
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.spool import Spool, SpoolFullError
 
 _MISMATCH, _CLASS_NOT_SUPPORTED, _OUT_OF_RESOURCES = 0xA900, 0x0122, 0xA700
 
 
-def received(spool: Spool, parts: Iterable[bytes], *, study: str | None = None) -> tuple[int, dict[str, Any]]:
+def received(spool: Spool, parts: Iterable[bytes], *, study: str | None = None) -> tuple[int, DicomJson]:
     """Store the DICOM files of a request in the spool (PS3.18 10.5).
 
     Parameters
@@ -31,13 +31,13 @@ def received(spool: Spool, parts: Iterable[bytes], *, study: str | None = None) 
     """
     done, failed = [], []
     for part in parts:
-        reference: dict[str, Any] = {}
+        reference: DicomJson = {}
         try:
             _put(spool, part, study, reference)
             done.append(reference)
         except HeaderError as error:
             failed.append({**reference, "00081197": {"vr": "US", "Value": [error.status]}})
-    response: dict[str, Any] = {}
+    response: DicomJson = {}
     if done:
         response["00081199"] = {"vr": "SQ", "Value": done}
     if failed:
@@ -58,14 +58,14 @@ def put(spool: Spool, data: bytes, *, sender: str) -> bool:
     return _store(spool, data, sender, study=None, reference={})
 
 
-def _put(spool: Spool, data: bytes, study: str | None, reference: dict[str, Any]) -> None:
+def _put(spool: Spool, data: bytes, study: str | None, reference: DicomJson) -> None:
     try:
         _store(spool, data, "", study, reference)
     except (SpoolFullError, OSError) as error:
         raise HeaderError(_OUT_OF_RESOURCES, "no room") from error
 
 
-def _store(spool: Spool, data: bytes, sender: str, study: str | None, reference: dict[str, Any]) -> bool:
+def _store(spool: Spool, data: bytes, sender: str, study: str | None, reference: DicomJson) -> bool:
     file = header.opened(data)
     source = header.source(data, syntax=file.syntax, start=file.start)
     reference["00081150"] = {"vr": "UI", "Value": [source.SOPClassUID]}

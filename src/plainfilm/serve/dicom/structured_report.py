@@ -11,7 +11,7 @@ from pydicom.sr.coding import Code
 
 from plainfilm import NOTICE
 from plainfilm.serve.dicom.header import answer_uid, digest, plain, series_uid
-from plainfilm.serve.dicom.narrative import Answer
+from plainfilm.serve.dicom.narrative import DicomAnswer
 
 KIND = "report"
 SCHEME = "99PLAINFILM"
@@ -26,7 +26,7 @@ _LEVELS = {
 }
 
 
-def made(source: Dataset, answer: Answer) -> bytes:
+def made(source: Dataset, answer: DicomAnswer) -> bytes:
     """Make the report on an image: a DICOM file.
 
     Parameters
@@ -65,7 +65,7 @@ def _scheme() -> Any:
     )
 
 
-def _content(source: Dataset, answer: Answer) -> Any:
+def _content(source: Dataset, answer: DicomAnswer) -> Any:
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(answer)),
         procedure_reported=Code("399208008", "SCT", "Plain chest X-ray"),
@@ -76,7 +76,7 @@ def _content(source: Dataset, answer: Answer) -> Any:
     return report
 
 
-def _observer(answer: Answer) -> Any:
+def _observer(answer: DicomAnswer) -> Any:
     identity = answer.identity
     return sr.ObserverContext(
         observer_type=codes.DCM.Device,
@@ -90,7 +90,7 @@ def _observer(answer: Answer) -> Any:
     )
 
 
-def _group(source: Dataset, answer: Answer) -> Any:
+def _group(source: Dataset, answer: DicomAnswer) -> Any:
     prediction = answer.examined.prediction
     said = [sr.QualitativeEvaluation(_code("LEVEL", "Can the image be answered for"), _level(prediction.level))]
     measured = []
@@ -118,7 +118,7 @@ def _group(source: Dataset, answer: Answer) -> Any:
     return group
 
 
-def _parameters(answer: Answer) -> list[str]:
+def _parameters(answer: DicomAnswer) -> list[str]:
     about = answer.about
     given = {
         "positive class": about.positive,

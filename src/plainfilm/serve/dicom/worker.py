@@ -8,12 +8,12 @@ from typing import Protocol
 from pydicom import Dataset
 
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.predictor import Prediction
+from plainfilm.results.predictions import Prediction
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
 from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
-from plainfilm.serve.dicom.narrative import Answer
+from plainfilm.serve.dicom.narrative import DicomAnswer
 from plainfilm.serve.dicom.spool import Spool
 from plainfilm.serve.explaining import Examined, Identity
 
@@ -62,7 +62,7 @@ class Worker(Task):
             self._spool.give_up(key, str(error))
             return
         examined = self._examined(data) if times <= _MOST_TIMES else _unreadable("judging it ended the program")
-        answer = Answer(examined=examined, identity=self._examiner.identity, about=self._examiner.about)
+        answer = DicomAnswer(examined=examined, identity=self._examiner.identity, about=self._examiner.about)
         try:
             answers = _made(source, answer)
         except Exception as error:  # noqa: BLE001 - whatever a hostile tag may do, this ends here
@@ -81,7 +81,7 @@ class Worker(Task):
             return _unreadable(f"examining it failed ({type(error).__name__})")
 
 
-def _made(source: Dataset, answer: Answer) -> dict[str, bytes]:
+def _made(source: Dataset, answer: DicomAnswer) -> dict[str, bytes]:
     """Make report and picture; without what the image says of the patient where that cannot be written."""
     try:
         return _pair(source, answer)
@@ -89,7 +89,7 @@ def _made(source: Dataset, answer: Answer) -> dict[str, bytes]:
         return _pair(header.without_patient(source), answer)
 
 
-def _pair(source: Dataset, answer: Answer) -> dict[str, bytes]:
+def _pair(source: Dataset, answer: DicomAnswer) -> dict[str, bytes]:
     shown = secondary_capture.made(source, answer)
     return {"1-report": structured_report.made(source, answer), **({} if shown is None else {"2-capture": shown})}
 

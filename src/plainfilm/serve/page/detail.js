@@ -120,7 +120,7 @@ export class Detail {
       this.says("No picture: the file cannot be read.");
       return;
     }
-    this.says("Reading the film …");
+    this.says("Reading the radiograph …");
     try {
       const answer = this.kept.get(entry) ?? (await this.explain(entry, signal));
       const put = await this.viewer.read(answer.picture, answer.heatmap);

@@ -1,0 +1,97 @@
+"""What a bundle says of itself: `manifest.json`, the first member of `model.plainfilm`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from plainfilm.results.documents import Document, Record
+from plainfilm.results.estimate import Count, Share
+from plainfilm.results.metrics import Recalibrated
+
+Fit = Literal["stretch", "crop", "pad"]
+Side = Annotated[int, Meta(ge=1, le=1 << 20, extra_json_schema={"unit": "px"})]
+Channels = tuple[float, float, float]
+ClassName = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """How a stored image becomes a backbone's input; the only place that says so.
+
+    A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres) to `input_size`,
+    repeated to three channels, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
+    the lung fields, and `intensities` "harmonised" spreads each image's gray levels alike; see `onnx.preprocessing.add`.
+    """
+
+    image_size: Annotated[Side, Meta(description="Side of the images that the network takes.")]
+    input_size: Annotated[Side, Meta(description="Side to which they are resized.")]
+    scaling: Annotated[str, Meta(description="Name of scale and offset.")]
+    scale: Annotated[Channels, Meta(description="Factor of each channel.")]
+    offset: Annotated[Channels, Meta(description="Added to each channel.")]
+    crop: Annotated[str, Meta(description="What is cut out before: none or lungs.")] = "none"
+    intensities: Annotated[str, Meta(description="Gray levels: stored or harmonised.")] = "stored"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is done to an image but resizing and scaling."""
+        return (self.crop, self.intensities) == ("none", "stored")
+
+    def digest(self) -> str:
+        """SHA-256 over all values, in hex; of what was added later only where it is used, so that older digests stay."""
+        later = {"crop", "intensities"} if self.is_plain else set()
+        values = {name: getattr(self, name) for name in Preprocessing.__struct_fields__ if name not in later}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+class FilePreprocessing(Preprocessing, frozen=True, kw_only=True):
+    """The same from the file of a radiograph on."""
+
+    fit: Annotated[Fit, Meta(description="How a radiograph becomes a square.")]
+    sha256: Annotated[str, Meta(description="SHA-256 over the values above but `fit`.")]
+
+
+class BackboneUsed(Record, frozen=True, kw_only=True):
+    """The backbone in a bundle."""
+
+    name: Annotated[str, Meta(description="Its name, or the name of its ONNX file.")]
+    weights_sha256: Annotated[str, Meta(description="SHA-256 of the file of its weights.")]
+    features: Annotated[int, Meta(ge=1, le=1 << 20, description="Features that it gives.")]
+
+
+class Member(Record, frozen=True, kw_only=True):
+    """A member of a bundle."""
+
+    sha256: Annotated[str, Meta(description="SHA-256 of its bytes.")]
+    bytes: Annotated[Count, Meta(description="Its size.")]
+
+
+class Provenance(Document, frozen=True, kw_only=True):
+    """How the classifier of a bundle was made, and what for; nothing of any patient."""
+
+    FORMAT: ClassVar[str] = "plainfilm-bundle"
+
+    created: Annotated[str, Meta(description="When it was made, ISO 8601.")]
+    versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
+    backbone: Annotated[BackboneUsed, Meta(description="The backbone.")]
+    preprocessing: Annotated[FilePreprocessing, Meta(description="How radiographs are prepared for it.")]
+    data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the store that it was trained on.")]
+    prevalence: Annotated[
+        Mapping[str, Share], Meta(description="Shares of the classes in the data that it was calibrated on.")
+    ]
+    intended_use: Annotated[str, Meta(description="What it may be used for.")]
+    recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
+
+
+class Manifest(Provenance, frozen=True, kw_only=True):
+    """What a bundle says of itself: how it was made, how it decides, and the hash of each of its members."""
+
+    classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
+    positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
+    temperature: Annotated[
+        float, Meta(gt=0, le=1000, description="Logits are divided by it.", extra_json_schema={"range": "above 0"})
+    ]
+    shift: Annotated[float, Meta(ge=-1000, le=1000, description="Added to the log odds of the positive class.")]
+    threshold: Annotated[float, Meta(ge=0, le=1000, description="Probability from which the positive class is called.")]
+    members: Annotated[Mapping[str, Member], Meta(description="Each other member, by name.")]

@@ -1,0 +1,73 @@
+"""Answers for radiographs: what `plainfilm predict --json` prints and the library gives."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from plainfilm.results.documents import Document, Record
+from plainfilm.results.estimate import Share
+from plainfilm.results.severity import Verdict
+
+
+class Prediction(
+    Record,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=False,
+    rename={"label": "class", "in_lungs": "attribution_in_lungs"},
+):
+    """One answer.
+
+    Attributes
+    ----------
+    file : str
+        The path, or "array 0", "array 1", ….
+    label : str or None
+        The class at the threshold; None where the classifier should not be asked, or the file cannot be read.
+    level : str
+        "ok", "flagged", "refused" (unlike anything it was trained on) or "unreadable".
+    probabilities : dict of str to float
+        Calibrated, by class; empty where the file cannot be read.
+    at_prevalence : float or None
+        Probability of the positive class at the stated prevalence; None with more than two classes.
+    reasons : tuple of str
+        Why it was flagged, refused or cannot be read.
+    notes : tuple of str
+        On quality: no lungs found, lateral, low resolution, ….
+    in_lungs : float or None
+        Share of the attribution that lies in the lung fields, where an explanation was asked for.
+    """
+
+    file: Annotated[str, Meta(description="The file.")]
+    label: Annotated[str | None, Meta(description="The class at the threshold; null where there is no answer.")]
+    level: Annotated[str, Meta(description="What was made of it: ok, flagged, refused or unreadable.")]
+    probabilities: Annotated[Mapping[str, Share], Meta(description="Calibrated probability of each class.")]
+    at_prevalence: Annotated[
+        Share | None, Meta(description="Probability of the positive class at the stated prevalence.")
+    ] = None
+    reasons: Annotated[tuple[str, ...], Meta(description="Why it was flagged, refused or cannot be read.")] = ()
+    notes: Annotated[tuple[str, ...], Meta(description="On the quality of the image.")] = ()
+    in_lungs: Annotated[Share | None, Meta(description="Share of the attribution in the lungs, where asked for.")] = (
+        None
+    )
+
+
+class Context(Record, frozen=True, kw_only=True):
+    """What stands beside answers."""
+
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
+    threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
+    calibrated_at_prevalence: Annotated[Share | None, Meta(description="Prevalence that probabilities are right at.")]
+    prevalence: Annotated[Share | None, Meta(description="Prevalence that `at_prevalence` is for.")]
+    verdict: Annotated[Verdict | None, Meta(description="Verdict of the audit; null where there was none.")]
+    worth: Annotated[str, Meta(description="What the accuracy is worth, in sentences.")]
+
+
+class PredictionDocument(Context, Document, frozen=True, kw_only=True):
+    """Answers with what stands beside them."""
+
+    FORMAT: ClassVar[str] = "plainfilm-predictions"
+
+    predictions: Annotated[tuple[Prediction, ...], Meta(description="An answer for each file, in order.")]
