@@ -11,7 +11,10 @@ from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.recipe_schema import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 COMMANDS = {name for name in app if not name.startswith("-")}
 
 
@@ -20,6 +23,16 @@ def test_links_lead_to_files_that_exist(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md"])
+def test_files_that_developers_are_sent_to_exist(name):
+    words = [line.partition(":")[0] for line in re.findall(r"`([^`\n]+)`", (ROOT / name).read_text(encoding="utf-8"))]
+    paths = [word for word in words if re.fullmatch(r"\.?\w+(/\w+)+(\.\w+)?/?", word) and "X_Y_Z" not in word]
+    assert paths
+    for path in paths:
+        places = [folder / end for folder in (ROOT, ROOT / "src" / "plainfilm") for end in (path, f"{path}.py")]
+        assert any(place.exists() for place in places), path
 
 
 def code(page):

@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import inspect
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from PIL import Image
 import made_bundles
 import plainfilm
 from plainfilm import cli
+from plainfilm.cli import export as command
 from plainfilm.errors import ExportError, MissingExtraError, UsageError
 from plainfilm.model import backbones, bundle, efficientnet_lite, encoder, export, formats, heads, recipes, weights
 from plainfilm.model.bundle import Bundle
@@ -27,9 +29,9 @@ from plainfilm.model.onnx import from_keras
 from plainfilm.results.manifest import BackboneUsed, Manifest
 
 SIZE, INPUT = 96, 64
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "keras": ".keras", "tflite": ".tflite"}
+SUFFIXES = {to: each.suffix for to, each in formats.FORMATS.items()}
 QUICK = ("onnx", "openvino")
-EVERY = [*QUICK, *(pytest.param(to, marks=pytest.mark.slow) for to in ("keras", "tflite"))]
+EVERY = [to if to in QUICK else pytest.param(to, marks=pytest.mark.slow) for to in SUFFIXES]
 DECISIONS = {
     "first": Decision(classes=("COVID", "NORMAL"), positive="COVID", temperature=1.7, threshold=0.41, shift=0.6),
     "second": Decision(classes=("NORMAL", "COVID"), positive="COVID", temperature=0.6, threshold=0.3, shift=-0.8),
@@ -411,8 +413,15 @@ def test_another_suffix_is_refused_before_anything_is_opened(to, name, tmp_path)
         export.export(tmp_path / "none.plainfilm", to, tmp_path / name)
 
 
+@pytest.mark.parametrize("to", SUFFIXES)
+def test_a_format_and_its_suffix_stand_in_the_help_in_python_and_in_the_document(to):
+    for text in (inspect.getdoc(command.export), inspect.getdoc(export.export), DOCS.read_text(encoding="utf-8")):
+        assert re.search(rf"\b{to}\b", text)
+        assert SUFFIXES[to] in text
+
+
 def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="onnx, openvino, keras, tflite; received coreml"):
+    with pytest.raises(UsageError, match=f"{', '.join(SUFFIXES)}; received coreml"):
         export.export(tmp_path / "none.plainfilm", "coreml", tmp_path / "m.onnx")
 
 

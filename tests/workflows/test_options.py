@@ -54,10 +54,12 @@ def test_a_verb_takes_what_it_took(verb):
     assert callable(signature.parameters["progress"].default)
 
 
-@pytest.mark.parametrize("verb", SIGNATURES)
-def test_every_option_is_explained(verb):
-    kind = getattr(options, f"{verb.capitalize()}Options")
-    lines = [line.strip() for line in inspect.getdoc(getattr(plainfilm, verb)).splitlines()]
+@pytest.mark.parametrize("name", [name for name in vars(options) if name.endswith("Options")])
+def test_every_option_is_explained(name):
+    kind = getattr(options, name)
+    lines = [
+        line.strip() for line in inspect.getdoc(getattr(plainfilm, name.removesuffix("Options").lower())).splitlines()
+    ]
     explained = {name.strip() for line in lines for name in line.split(",")}
     assert {field.name for field in dataclasses.fields(kind)} <= explained
 

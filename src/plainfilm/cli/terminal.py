@@ -44,7 +44,7 @@ def _fixed(text: str, width: int) -> TextColumn:
 
 
 class Shown:
-    """Progress as `pipeline.Progress` reports it, one bar a stage."""
+    """Progress as `progress.Progress` reports it, one bar a stage."""
 
     def __init__(self, *, quiet: bool) -> None:
         note = TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis"))

@@ -62,7 +62,7 @@ class Backbone:
     """An ImageNet network without its classifier, averaged over its last map: images to `width` features.
 
     `block` is a regular expression for the names of the layers of a block; its group is the block's name. Of the blocks only
-    the first `depth` are used, or all where it is 0 (`blocks.shortened`).
+    the first `depth` are used, or all where it is 0 (`backbone_blocks.shortened`).
     """
 
     name: str

@@ -93,7 +93,7 @@ def preprocessing(
 ) -> Preprocessing:
     """Resolve a backbone's preprocessing; `input_size` 0 and `scaling` "auto" mean the backbone's own.
 
-    `crop` and `intensities` are those of `settings.BackboneSettings`.
+    `crop` and `intensities` are those of `recipe_schema.BackboneSettings`.
 
     Raises
     ------

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +46,12 @@ def test_a_planted_border_is_caught_and_named(bordered):
     assert found.verdict == "not to be believed"
     assert found.cues == ("border",)
     assert found.sentence.startswith("A classifier that never sees the lungs")
+
+
+def test_every_probe_of_images_stands_in_the_table_of_the_docs(bordered):
+    table = (Path(__file__).parents[3] / "docs" / "audit.md").read_text(encoding="utf-8")
+    for name, found in audit(bordered, Coarse()).result.probes.items():
+        assert f"`{name}`" in table or found.sees == "no image", name
 
 
 @pytest.mark.slow

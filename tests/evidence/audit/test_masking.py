@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from plainfilm.evidence.audit import masking
+from plainfilm.evidence.audit import masking, probes
 from plainfilm.model.lung_segmentation import SIDE, LungFields
 
 
@@ -39,6 +39,16 @@ def test_border_and_corners_show_only_themselves_and_never_the_lungs(images):
     assert border[:, 0].all()
     assert corners[:, :38, :38].all()
     assert not corners[:, 128].any()
+
+
+@pytest.mark.parametrize(("sees", "look"), [(sees, look) for _, _, sees, _, look in probes._LOOKS])
+def test_what_a_probe_sees_is_the_image_or_black_and_only_lungs_where_it_says_so(sees, look, images):
+    hidden = masking.hide(_fields())
+    seen, chest = look(images, hidden), masking.sized(hidden.chest, images.shape[1])
+    assert np.array_equal(seen, np.where(seen > 0, images, 0))
+    assert seen.any(axis=(1, 2)).all()
+    assert seen[chest].any() == (sees == "lungs")
+    assert seen[~chest].any() == (sees == "no lungs")
 
 
 def test_an_image_without_lungs_hides_what_the_others_share(images):

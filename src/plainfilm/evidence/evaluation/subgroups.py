@@ -71,7 +71,7 @@ def measure(
     Parameters
     ----------
     known : mapping
-        For each kind text (n), "" where it is not known, or None where nothing is recorded; see `traits.traits`.
+        For each kind text (n), "" where it is not known, or None where nothing is recorded; see `subgroup_attributes.traits`.
     labels, probabilities, classes, positive, threshold, group
         Of the test set, as `metrics.evaluate` takes them. With more than two classes sensitivity, specificity and
         AUROC are macro averages, and need enough of every class.

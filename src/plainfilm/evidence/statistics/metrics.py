@@ -59,7 +59,7 @@ def evaluate(
 
         accuracy, sensitivity, specificity, ppv, npv: Wilson (see `wilson`). f1: Wilson's interval of true positives
         among rows that are or are called positive, J, carried over by F1 = 2J / (1 + J) (Lam, Gopal & Qian 2024).
-        auroc: see `delong`. auprc: average precision (see `ranking.average_precision`). brier: half the squared
+        auroc: see `delong`. auprc: average precision (see `discrimination.average_precision`). brier: half the squared
         distance to the truth, summed over classes, 0 to 1; for two classes the usual score. ece: ten bins of equal
         width, of the positive class, or of the class called; biased upwards (see `calibration.calibration_error`).
 

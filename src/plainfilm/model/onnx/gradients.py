@@ -1,7 +1,7 @@
 """Slopes of the logits over the pooled maps, as nodes of the same ONNX graph: Grad-CAM then needs no Keras.
 
 Reverse-mode differentiation, one short rule an operator, from the logits back to the global average of the last maps. Few
-nodes lie between them, and their operators are those of `onnx_export`, `heads` and `onnx_joined`; others raise `Unsloped`.
+nodes lie between them, and their operators are those of `from_keras`, `heads` and `classifier.join`; others raise `Unsloped`.
 A gradient of a tensor (n, width) or (n, width, 1, 1) is float32 (n or 1, outputs, width): one row a logit.
 """
 
