@@ -83,7 +83,7 @@ def made_bundle(path, decision):
     head = heads.build_head(ROW.width, len(decision.classes), recipe.head, seed=3)
     made = Classifier(join(path, export_head(head)), decision)
     metrics = made_bundles.metrics(audit=made_bundles.AUDIT | {"verdict": "shortcut possible"})
-    return Bundle(made, manifest(decision, PREPARE, ROW.name), metrics, recipe.to_toml(), "", b"", b"")
+    return Bundle(made, manifest(decision, PREPARE, ROW.name), metrics, recipe.to_toml(), "", b"", b"", is_signed=False)
 
 
 def manifest(decision, prepare, backbone):
@@ -103,7 +103,16 @@ def tiny_bundle(scale=0.02, decision=DECISIONS["first"], backbone="own"):
     outputs = [from_keras.float_output("features", 32), from_keras.float_output("logits", 1)]
     network = graph.model([images], outputs).SerializeToString()
     about = manifest(decision, made_bundles.preprocessing(), backbone)
-    return Bundle(Classifier(network, decision), about, made_bundles.metrics(), recipes.load().to_toml(), "", b"", b"")
+    return Bundle(
+        Classifier(network, decision),
+        about,
+        made_bundles.metrics(),
+        recipes.load().to_toml(),
+        "",
+        b"",
+        b"",
+        is_signed=False,
+    )
 
 
 def noise(n, size=SIZE):

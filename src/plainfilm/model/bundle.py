@@ -53,7 +53,7 @@ class Bundle:
     card: str
     outliers: bytes  # of `evidence.outliers.Detector`; empty where too few images could teach one
     seen: bytes  # of `evidence.seen.Seen`: which images it was made from, by hash
-    is_signed: bool = False  # by whom, only `load(…, require_signature=…)` can say
+    is_signed: bool  # by whom, only `load(…, require_signature=…)` can say
 
 
 class _Opened(Classifier):

@@ -154,6 +154,20 @@ def test_a_network_is_read_as_onnx_wrote_it():
     assert [(each.name, each.dtype, each.sides) for each in read.infos] == [("features", 1, None)]
 
 
+def test_a_graph_of_nothing_is_read_as_such():
+    model = onnx.ModelProto(opset_import=[helper.make_opsetid("", 17)])
+    model.graph.name = "empty"
+    read = reading.read(model.SerializeToString())
+    assert (read.ir_version, read.opset, dict(read.weights)) == (0, 17, {})
+    assert (read.nodes, read.inputs, read.outputs, read.infos) == ((), (), (), ())
+    model.graph.node.add()
+    model.graph.input.add()
+    read = reading.read(model.SerializeToString())
+    (node,), (info,) = read.nodes, read.inputs
+    assert (node.op, node.inputs, node.outputs, dict(node.attributes)) == ("", (), (), {})
+    assert (info.name, info.dtype, info.sides) == ("", 0, None)
+
+
 def test_what_no_answer_depends_on_is_passed_over():
     model = network()
     model.producer_name, model.producer_version, model.domain, model.model_version = "p", "1", "d", 3
