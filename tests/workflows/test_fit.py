@@ -95,7 +95,7 @@ def test_the_joined_classifier_has_seen_all_and_is_not_tested_on_its_own_store(v
 
 def test_the_page_and_info_say_that_folds_were_kept_out(validated):
     page = (validated.folder / "report.html").read_text(encoding="utf-8")
-    assert "Accuracy on the folds kept out" in page
+    assert "Accuracy on the held-out folds" in page
     assert f"Each of {FOLDS} classifiers was tested on the fold that it had not seen" in page
     assert "--folds 3" in page
     for path in (validated.folder, validated.folder / "model.plainfilm"):

@@ -115,7 +115,7 @@ def test_the_share_in_the_lungs_is_told_beside_chance(finder, lungs):
     assert found.lungs_take.value == 0.5
     assert inside.low < inside.value < inside.high
     assert found.difference.value == pytest.approx(inside.value - 0.5)
-    assert found.sentence.endswith("more than chance would give: they take 50 % of the films.")
+    assert found.sentence.endswith("more than chance would give: they take 50 % of the radiographs.")
     assert "about as much as chance would give" in look(made, finder).result.sentence
 
 

@@ -84,7 +84,7 @@ def test_squares_in_the_middle_are_said_to_be_found_no_better_than_by_the_middle
     maps = np.repeat((1 - away / away.max())[None], 12, axis=0).astype(np.float32)
     found = faithfulness.faithfulness(finder, images, maps, steps=10)
     assert found.faithful
-    assert found.sentence.endswith("though not surely more than the middle of the film.")
+    assert found.sentence.endswith("though not surely more than the middle of the radiograph.")
 
 
 def test_films_whose_answer_blurring_leaves_as_it_was_are_counted(finder):
