@@ -71,6 +71,12 @@ def test_points_are_chosen_evenly_along_a_staircase():
     assert len(_thin(x[: MAX_POINTS + 1], y[: MAX_POINTS + 1])) <= MAX_POINTS
 
 
+def test_the_corner_behind_a_long_first_step_is_kept():
+    steps = np.arange(1024)
+    x, y = np.append(0.0, 0.5 + steps // 2 / 1024), np.append(0.0, (steps + 1) // 2 / 512)
+    assert _thin(x, y)[:2].tolist() == [0, 1]
+
+
 def test_points_on_a_straight_way_are_left_out():
     assert _thin(np.array([0.0, 0.1, 0.5, 1.0]), np.array([0.0, 0.2, 1.0, 1.0])).tolist() == [0, 2, 3]
 
