@@ -1,12 +1,11 @@
 """`plainfilm audit`."""
 
-import json
 import sys
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
-from plainfilm.cli.output import typed
+from plainfilm.cli.output import print_document, typed
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import AuditOptions
 
@@ -39,7 +38,7 @@ def audit(
     with terminal.Shown(quiet=quiet) as progress:
         run = verb.run(verb.plan(replace(options, command=typed(), progress=progress)))
     if as_json:
-        print(json.dumps(run.metrics))
+        print_document(run.result)
     else:
         terminal.say(*terminal.audited(run.result), "", f"Open {run.folder / 'audit.html'}")
     if run.result.level in worst:

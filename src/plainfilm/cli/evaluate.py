@@ -1,12 +1,11 @@
 """`plainfilm evaluate`."""
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from plainfilm import NOTICE
 from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
-from plainfilm.cli.output import typed
+from plainfilm.cli.output import print_document, typed
 from plainfilm.workflows.options import EvaluateOptions
 
 
@@ -25,7 +24,7 @@ def evaluate(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json
     with terminal.Shown(quiet=quiet) as progress:
         run = verb.run(verb.plan(replace(options, command=typed(), progress=progress)))
     if as_json:
-        print(json.dumps(run.metrics))
+        print_document(run.result)
         return
     terminal.say("", *terminal.evaluated(run.result), "", f"Open {run.folder / 'report.html'}")
     terminal.say(terminal.styled(NOTICE, "dim"))

@@ -1,6 +1,5 @@
 """What the terminal shows while a command runs and when it is done."""
 
-import json
 import logging
 import shlex
 import sys
@@ -10,6 +9,8 @@ from plainfilm import NOTICE
 
 if TYPE_CHECKING:
     from plainfilm.results.documents import Record
+    from plainfilm.results.metrics import RunMetrics
+    from plainfilm.workflows.verb import Run
 
 
 def load_keras(progress: Any) -> None:
@@ -77,17 +78,14 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
     terminal.say("", f"Next: plainfilm train {done.path} --out run")
 
 
-def show_run(run: Any, *, as_json: bool) -> None:
+def show_run(run: "Run[RunMetrics]", *, as_json: bool) -> None:
     """Say what a training has come to, and what that is worth."""
-    from msgspec import convert
-
     from plainfilm.cli import terminal
-    from plainfilm.results.metrics import RunMetrics
 
+    result = run.result
     if as_json:
-        print(json.dumps(run.metrics))
+        print_document(result)
         return
-    result = convert(run.metrics, RunMetrics)
     table = terminal.confusion(result.test.confusion_matrix, result.classes)
     terminal.say("", terminal.metric_table(result), "", table, "", terminal.decision(result), *terminal.verdict(result))
     if (result.test_openings or 0) > 1:

@@ -8,6 +8,7 @@ from msgspec import Meta
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Seconds, Share, ShareEstimate
 from plainfilm.results.severity import SEVERITY, Level, Verdict
+from plainfilm.results.store import StoreIdentity
 
 Sees = Literal["everything", "lungs", "no lungs", "coarse", "no image"]
 Whose = Literal["the model on the test part", "a head on the whole images"]
@@ -86,13 +87,6 @@ class NotRun(Record, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="Why it could not run.")]
 
 
-class Data(Record, frozen=True, kw_only=True):
-    """The store that was audited."""
-
-    store: Annotated[str, Meta(description="File name of the store.")]
-    fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of all images.")]
-
-
 class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model"}):
     """What an audit found."""
 
@@ -111,7 +105,7 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     sampled: Annotated[Count, Meta(description="Images that the probes saw.")]
     lungs_found: Annotated[Share | None, Meta(description="Share of the sample whose lung fields were found.")]
     seconds: Annotated[Mapping[str, Seconds], Meta(description="Time by stage.")]
-    data: Annotated[Data | None, Meta(description="The store, in audit.json alone.")] = None
+    data: Annotated[StoreIdentity | None, Meta(description="The store, in audit.json alone.")] = None
 
     @property
     def level(self) -> Level:

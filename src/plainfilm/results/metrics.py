@@ -9,6 +9,7 @@ from plainfilm.results.audit import Audit
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEstimate
 from plainfilm.results.severity import Worth
+from plainfilm.results.store import StoreIdentity
 
 Confusion = tuple[tuple[int, ...], ...]
 Curve = tuple[float, ...]
@@ -235,11 +236,9 @@ class Utility(Record, frozen=True, kw_only=True):
     decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
 
 
-class RunData(Record, frozen=True, kw_only=True):
+class RunData(StoreIdentity, frozen=True, kw_only=True):
     """The store that was trained on."""
 
-    store: Annotated[str, Meta(description="File name of the store.")]
-    fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of all images.")]
     images: Annotated[Count, Meta(description="Images in it.")]
 
 

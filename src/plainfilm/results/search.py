@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Seconds, Share
+from plainfilm.results.store import StoreIdentity
 
 Choice = str | int | float
 """One choice of a trial. All of a trial's are a mapping by name, as Optuna keeps them (its "params"): which names there
@@ -66,13 +67,6 @@ class ScoredRows(Record, frozen=True, kw_only=True):
     folds: Annotated[Count, Meta(description="Folds; 1 is the validation set.")]
 
 
-class SearchedStore(Record, frozen=True, kw_only=True):
-    """The store that was searched on."""
-
-    store: Annotated[str, Meta(description="File name of the store.")]
-    fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of all images.")]
-
-
 class Search(Document, frozen=True, kw_only=True, rename={"next_command": "next"}):
     """A search for a recipe."""
 
@@ -94,5 +88,5 @@ class Search(Document, frozen=True, kw_only=True, rename={"next_command": "next"
     worth: Annotated[str, Meta(description="What the best log loss is worth, in words.")]
     interrupted: Annotated[bool, Meta(description="Whether Ctrl-C ended it.")]
     seconds: Annotated[Seconds, Meta(description="Time of all trials.")]
-    data: Annotated[SearchedStore, Meta(description="The store.")]
+    data: Annotated[StoreIdentity, Meta(description="The store.")]
     next_command: Annotated[str, Meta(description="The command that trains the best recipe.")]

@@ -13,8 +13,9 @@ from plainfilm.evidence.external import evaluate
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
-from plainfilm.results.audit import Data, NotRun
+from plainfilm.results.audit import NotRun
 from plainfilm.results.estimate import Estimate
+from plainfilm.results.store import StoreIdentity
 
 _CHECK = "The model's own AUROC"
 
@@ -52,7 +53,7 @@ def complete(found: AuditFindings, store: Store, compared: ComparedModel) -> Aud
     result = replace(
         found.result,
         not_run=(*found.result.not_run, *compared.not_run),
-        data=Data(store=store.path.name, fingerprint=store.fingerprint),
+        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint),
     )
     return dataclasses.replace(found, result=result)
 

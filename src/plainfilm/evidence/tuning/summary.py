@@ -13,7 +13,8 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import study
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.search_space import SearchSpace
-from plainfilm.results.search import BestTrial, Importance, ScoredRows, Search, SearchedStore, TrialCounts, TrialResult
+from plainfilm.results.search import BestTrial, Importance, ScoredRows, Search, TrialCounts, TrialResult
+from plainfilm.results.store import StoreIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def summarise(
         worth=f"{worth} {alike_sentence}",
         interrupted=interrupted,
         seconds=sum(each.seconds for each in trials),
-        data=SearchedStore(store=store.path.name, fingerprint=store.fingerprint),
+        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint),
         next_command=_next_command(store, folder),
     )
     return SearchSummary(
