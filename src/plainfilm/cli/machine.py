@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import WeightsError
 from plainfilm.model import weights
 from plainfilm.model.cpus import processors
@@ -66,7 +67,7 @@ def _memory() -> Finding:
 
 
 def _cache() -> Finding:
-    folder = weights.cache_folder()
+    folder = cache_folder()
     advice = "Set PLAINFILM_CACHE to a folder that you can write to, on a disk with some GB free."
     try:
         folder.mkdir(parents=True, exist_ok=True)

