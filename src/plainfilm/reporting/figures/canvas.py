@@ -8,7 +8,8 @@ on the PNG only. matplotlib is imported when something is drawn.
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ DASHES = ((), (5.0, 2.0), (1.5, 1.5))
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"} | {c: f"s{i}" for i, c in enumerate(SERIES)}
 DPI = 150
 UNIT = (-0.02, 1.02)  # an axis from 0 to 1 with room for a line on its edge
+_QUICKLY: dict[str, int] = {"compress_level": 2}  # a tenth larger, in a third of the time
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 _SETTINGS = {
     "svg.fonttype": "none",
@@ -97,24 +99,33 @@ def quarters(axis: Any) -> None:
     axis.set_ticks(_QUARTERS, [f"{tick:g}" for tick in _QUARTERS])
 
 
-def both(figure: Any, name: str, *, legend: Callable[[], None] | None = None) -> Drawing:
-    """Save a figure in both forms; `legend` draws onto the PNG only, since the page has its own."""
-    text = io.StringIO()
-    nothing: dict[str, None] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(text, format="svg", facecolor="none", metadata=nothing)
-    if legend is not None:
-        legend()
-    return Drawing(for_page(text.getvalue(), name), png(figure))
+def both(figure: Any, name: str, *, legend: Callable[[], Any] | None = None) -> Drawing:
+    """Draw a figure once, in both forms; `legend` makes one for the PNG only, since the page has its own."""
+    from PIL import Image
+
+    from plainfilm.reporting.figures.renderer import drawn
+
+    with _any_script():
+        svg, pixels = drawn(figure, dpi=DPI, legend=legend)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", dpi=(DPI, DPI), **_QUICKLY)
+    return Drawing(for_page(svg, name), stream.getvalue())
 
 
 def png(figure: Any) -> bytes:
     """Save a figure for slides, at 150 dpi."""
     stream = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in a script that no installed font has is drawn as boxes on the PNG; the page shows it rightly.
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+    with _any_script():
+        figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=_QUICKLY)
     return stream.getvalue()
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """A name in a script that no installed font has is drawn as boxes on the PNG; the page shows it rightly."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
+        yield
 
 
 def name_ticks(axis: Any, names: Sequence[str], *, rotation: float = 0) -> None:
@@ -124,12 +135,13 @@ def name_ticks(axis: Any, names: Sequence[str], *, rotation: float = 0) -> None:
         text.set(parse_math=False, fontfamily=fonts(), rotation=rotation, color=INK)
 
 
-def name_legend(axes: Any, lines: Sequence[Any], names: Sequence[str], *, place: str) -> None:
+def name_legend(axes: Any, lines: Sequence[Any], names: Sequence[str], *, place: str) -> Any:
     """Write users' names beside their lines, as they are."""
     # The names come after: matplotlib leaves out a label that begins with an underscore.
     drawn = axes.legend(lines, ["-"] * len(lines), loc=place, frameon=False, fontsize=7, labelcolor=INK)
     for text, name in zip(drawn.get_texts(), names, strict=True):
         text.set(parse_math=False, fontfamily=fonts(), text=shown(name))
+    return drawn
 
 
 def shown(name: str) -> str:

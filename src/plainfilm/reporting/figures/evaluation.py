@@ -215,7 +215,7 @@ def _lines(axes: Any, curves: Sequence[Curve]) -> list[Any]:
     return drawn
 
 
-def _legend(axes: Any, lines: Sequence[Any], curves: Sequence[Curve], place: str) -> Callable[[], None] | None:
+def _legend(axes: Any, lines: Sequence[Any], curves: Sequence[Curve], place: str) -> Callable[[], Any] | None:
     if len(curves) < 2:
         return None
     return partial(canvas.name_legend, axes, lines, [curve.name for curve in curves], place=place)
