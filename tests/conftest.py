@@ -1,5 +1,6 @@
 """Fixtures that every room shares."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from plainfilm import cli
 
+os.environ.setdefault("KERAS_BACKEND", "jax")  # `make test` runs what trains on TensorFlow too
 # A machine that is busy with other things makes no test fail.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

@@ -99,14 +99,16 @@ def test_an_audit_of_the_bundle_says_the_same(old):
 
 
 @pytest.mark.slow
-def test_the_recipe_trains_to_the_same_answers(call, old):
+def test_the_recipe_trains_to_answers_within_the_interval_of_then(call, old):
     code, _, err = call("train", "store.h5", "--recipe", "run/recipe.toml", "--out", "again", "--no-audit", "--quiet")
     assert code == 0, err
     pairs = list(zip(rows(old / "again" / "predictions.csv"), rows(OLD / "run" / "predictions.csv"), strict=True))
     assert len(pairs) == 80
     assert [new["file"] for new, _ in pairs] == [told["file"] for _, told in pairs]
-    assert max(abs(float(new["probability"]) - float(told["probability"])) for new, told in pairs) < 1e-3
     found, told = json.loads((old / "again" / "metrics.json").read_text(encoding="utf-8")), read("run/metrics.json")
+    for name in ("accuracy", "auroc"):
+        then = told["splits"]["test"][name]
+        assert then["low"] <= found["splits"]["test"][name]["value"] <= then["high"]
     for name in ("audit", "explanation", "seconds", "versions", "features_cached", "test_openings"):
         told.pop(name)
     assert [line for line in same(found, told) if " is gone" in line] == []

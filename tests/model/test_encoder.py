@@ -5,6 +5,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from made_files import Pictures
 from made_networks import keras_encoder
+from plainfilm.data import files
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import backbones, encoder
 from plainfilm.model.backbones import BACKBONES
@@ -71,7 +72,7 @@ def test_an_encoding_that_is_cut_off_leaves_no_features(monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         encoder.encode_store(opened, pictures(130), progress=stop)
-    assert not list((encoder.weights.cache_folder() / "features").glob("*"))
+    assert not list((files.cache_folder() / "features").glob("*"))
     assert not encoder.encode_store(opened, pictures(130)).cached
 
 

@@ -22,7 +22,7 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
 
     with terminal.Shown(quiet=quiet) as progress:
         plan = verb.plan(replace(options, command=typed(), progress=progress))
-        load_keras(progress)
+        load_keras(progress, finetunes=plan.finetunes)
         run = verb.run(plan)
     if as_json:
         print_document(run.result)

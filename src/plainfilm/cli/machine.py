@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from plainfilm.data.files import cache_folder
 from plainfilm.extras import EXTRAS, find
 from plainfilm.model import weights
 from plainfilm.model.backbones import BACKBONES
@@ -118,7 +119,7 @@ def _memory() -> Finding:
 
 
 def _cache() -> Finding:
-    folder = weights.cache_folder()
+    folder = cache_folder()
     advice = "Set PLAINFILM_CACHE to a folder that you can write to, on a disk with some GB free."
     try:
         folder.mkdir(parents=True, exist_ok=True)

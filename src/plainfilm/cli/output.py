@@ -1,6 +1,5 @@
 """What the terminal shows while a command runs and when it is done."""
 
-import logging
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,17 @@ if TYPE_CHECKING:
     from plainfilm.workflows.verb import Run
 
 
-def load_keras(progress: Any) -> None:
-    """Import Keras, which takes seconds, in sight of who waits."""
+def load_keras(progress: Any, *, finetunes: bool = False) -> None:
+    """Import Keras, which takes seconds, in sight of who waits; say what fine-tuning costs where it is slow."""
     from plainfilm.cli import terminal
+    from plainfilm.model import keras_backend
 
     progress("Loading Keras", 0, 1, "")
     with terminal.muted_native_logs():
-        import keras  # noqa: F401
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each head is a graph of its own, which it warns of
-    progress("Loading Keras", 1, 1, "")
+        keras_backend.load(finetunes=finetunes)
+    progress("Loading Keras", 1, 1, f"on {keras_backend.choose()}")
+    if finetunes and keras_backend.is_slow_to_finetune():
+        print(keras_backend.SLOW_FINETUNING, file=sys.stderr)
 
 
 def print_document(answer: "Record") -> None:

@@ -31,6 +31,6 @@ def train(
     settings = settings_of(options.settings) | recipe_settings(flags)
     with terminal.Shown(quiet=quiet) as progress:
         plan = verb.plan(replace(options, settings=settings, command=typed(), progress=progress))
-        load_keras(progress)
+        load_keras(progress, finetunes=plan.finetunes)
         run = verb.run(plan)
     show_run(run, as_json=as_json)

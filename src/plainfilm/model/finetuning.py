@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError
-from plainfilm.model import backbones, checkpoints, encoder, training, weights
+from plainfilm.model import backbones, checkpoints, encoder, heads, keras_backend, training, weights
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.encoder import Encoder
 from plainfilm.model.frozen_trunk import divide, mapped
+from plainfilm.model.passes import Stretch
 from plainfilm.model.recipe_schema import FinetuningSettings, Recipe, parse_blocks
 from plainfilm.model.training import Course, Fitted, Part
 from plainfilm.results.manifest import Preprocessing
@@ -100,37 +101,27 @@ def finetune(
         course = _course(model, classes, positive, *parts, recipe)
         _train(model, course, recipe, digest, checkpoint, on_epoch)
     kept = course.settle("finetuning.learning_rate")
-    fitted = Fitted(tuned_head, course.history, kept, time.perf_counter() - start)
+    backend = keras_backend.used("gpu" if keras_backend.has_gpu() else "cpu")
+    fitted = Fitted(tuned_head, course.history, kept, time.perf_counter() - start, backend)
     return Finetuned(encoder=_export(network, backbone, prepare, found.sha256), fitted=fitted)
 
 
 @contextlib.contextmanager
 def _precision(asked: str) -> Iterator[None]:
     """Build layers in a precision: "auto" is mixed_float16 where there is a GPU."""
-    import keras
-
+    keras = keras_backend.load()
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(asked if asked != "auto" else "mixed_float16" if _has_gpu() else "float32")
+    has_gpu = asked == "auto" and keras_backend.has_gpu()
+    keras.config.set_dtype_policy("mixed_float16" if has_gpu else "float32" if asked == "auto" else asked)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _has_gpu() -> bool:
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
 def _copy(head: Any) -> Any:
     """Copy a head; its Dropout begins again from its seed, whatever was drawn before."""
-    import keras
-
+    keras = keras_backend.load()
     copy = keras.models.clone_model(head)
     copy.set_weights(head.get_weights())
     return copy
@@ -138,9 +129,9 @@ def _copy(head: Any) -> Any:
 
 def _joined(top: Any, head: Any) -> Any:
     """Join top and head to a model that trains both, the top always in inference mode, Dropout in the head not."""
-    import keras
+    keras = keras_backend.load()
 
-    class Joined(keras.Model):  # type: ignore[misc]  # Keras ships no types
+    class Joined(keras.Model):  # type: ignore[misc, name-defined]  # Keras ships no types
         def __init__(self) -> None:
             super().__init__()
             self.top, self.head = top, head
@@ -148,7 +139,12 @@ def _joined(top: Any, head: Any) -> Any:
         def call(self, maps: Any, training: bool = False) -> Any:
             return self.head(self.top(maps, training=False), training=training)
 
-    return Joined()
+        def up_to_logits(self) -> Any:
+            return _joined(self.top, heads.up_to_logits(self.head))
+
+    joined = Joined()
+    joined(keras.Input(top.inputs[0].shape[1:]))
+    return joined
 
 
 def _course(model: Any, classes: int, positive: int, train: Part, validation: Part, recipe: Recipe) -> Course:
@@ -157,7 +153,7 @@ def _course(model: Any, classes: int, positive: int, train: Part, validation: Pa
     steps = -(-len(train.rows) // settings.batch_size)
     training.compile_as_told(model, recipe, classes, _schedule(settings, steps))
     size = settings.batch_size
-    both = training.passes(model, classes, positive, train, validation, recipe,
+    both = training.prepared_passes(model, classes, positive, train, validation, recipe,
                            batch_size=size, validation_batch=size, feed=_read_ahead)  # fmt: skip
     course = Course(model, *both, patience=settings.patience)
     course.note(course.validate()["loss"])
@@ -166,8 +162,7 @@ def _course(model: Any, classes: int, positive: int, train: Part, validation: Pa
 
 def _schedule(settings: FinetuningSettings, steps: int) -> Any:
     """Rise linearly over the first epochs, then fall along half a cosine to 0 (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
-    import keras
-
+    keras = keras_backend.load()
     warm = round(min(settings.warmup, settings.epochs) * steps)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=settings.learning_rate / (warm + 1),
@@ -177,18 +172,16 @@ def _schedule(settings: FinetuningSettings, steps: int) -> Any:
     )
 
 
-def _read_ahead(stretches: Iterator[training.Stretch]) -> Iterator[Any]:
+def _read_ahead(stretches: Iterator[Stretch]) -> Iterator[Any]:
     """Read the next batches while one is trained on, with TensorFlow by `tf.data`."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    if keras_backend.choose() != "tensorflow":
         return stretches
     import tensorflow as tf
 
     first = next(stretches)
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first)
 
-    def every() -> Iterator[training.Stretch]:
+    def every() -> Iterator[Stretch]:
         yield first
         yield from stretches
 
@@ -212,11 +205,10 @@ def _digest(
     network: Any, head: Any, prepare: Preprocessing, train: Part, validation: Part, recipe: Recipe, fingerprint: str
 ) -> str:
     """SHA-256 over everything that the training depends on, in hex."""
-    import keras
-
+    keras = keras_backend.load()
     settings = {**dataclasses.asdict(recipe), "name": "", "description": ""}
     settings["backbone"] = {**settings["backbone"], "weights": ""}  # a path; what it holds is below
-    versions = [_VERSION, keras.__version__, keras.backend.backend()]
+    versions = [_VERSION, keras.__version__, keras_backend.choose()]
     digest = hashlib.sha256(json.dumps([settings, versions, prepare.digest(), fingerprint]).encode())
     for part in (train, validation):
         for column in (part.rows, part.labels, part.views, part.strata):
@@ -229,7 +221,7 @@ def _digest(
 def _export(network: Any, backbone: Backbone, prepare: Preprocessing, sha256: str) -> Encoder:
     content = encoder.to_onnx(network, prepare).SerializeToString()
     key = hashlib.sha256(content).hexdigest()[:32]
-    path = weights.cache_folder() / "encoders" / f"{backbone.name}-tuned-{key}.onnx"
+    path = cache_folder() / "encoders" / f"{backbone.name}-tuned-{key}.onnx"
     with written_whole(path) as partial:
         partial.write_bytes(content)
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=sha256)

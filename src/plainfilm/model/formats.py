@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import plainfilm
 from plainfilm.errors import UsageError
-from plainfilm.model import keras_rebuild
+from plainfilm.model import keras_backend, keras_rebuild
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.model.onnx_session import open_network
@@ -142,8 +142,7 @@ def _open_openvino(path: Path) -> Run:
 
 
 def _keras_model(bundle: Bundle) -> Any:
-    import keras
-
+    keras = keras_backend.load()
     logits = keras_rebuild.keras_model(bundle)
     matrix, offset = affine(bundle.classifier.decision, logits.outputs[0].shape[-1])
     calibration = keras.layers.Dense(len(offset), name="calibration")
@@ -165,19 +164,17 @@ def _attach(path: Path, bundle: Bundle) -> None:
 
 
 def _open_keras(path: Path) -> Run:
-    import keras
-
+    keras = keras_backend.load()
     model = keras.saving.load_model(path)
     return lambda images: np.asarray(model.predict_on_batch(images))
 
 
 def _write_tflite(bundle: Bundle, path: Path) -> None:
     """Convert the Keras model; the file's ZIP members behind its end are TFLite's own way of keeping metadata."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    keras = keras_backend.load(needed="tensorflow")
+    if keras_backend.choose() != "tensorflow":
         raise UsageError(
-            f"Expected Keras on TensorFlow to export to tflite; it runs on {keras.backend.backend()}. Unset KERAS_BACKEND."
+            f"Expected Keras on TensorFlow to export to tflite; it runs on {keras_backend.choose()}. Unset KERAS_BACKEND."
         )
     import tensorflow as tf
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError, WeightsError
-from plainfilm.model import encoder, weights
+from plainfilm.model import encoder, keras_backend
 from plainfilm.model.backbone_blocks import block_names, gate
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.encoder import BATCH
@@ -48,8 +48,7 @@ def divide(network: Any, backbone: Backbone, blocks: int | None) -> tuple[Any, A
     RecipeError
         The network has fewer blocks.
     """
-    import keras
-
+    keras = keras_backend.load()
     if blocks is None:
         return keras.Model(network.inputs, network.inputs, name="trunk"), network
     names = block_names(network, backbone)
@@ -152,7 +151,7 @@ class Maps:
         self.dtype = np.dtype(np.float16 if np.abs(first).max() < _HALF_UP_TO else np.float32)
         self._bytes = int(np.prod(trunk.shape)) * self.dtype.itemsize
         digest = hashlib.sha256(f"{trunk.key} {about} ".encode() + self._numbers.tobytes())
-        self.folder = weights.cache_folder() / "maps" / digest.hexdigest()[:32]
+        self.folder = cache_folder() / "maps" / digest.hexdigest()[:32]
 
     def fits(self) -> bool:
         """Whether the maps take no more than half of what is free on the disk."""

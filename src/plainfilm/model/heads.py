@@ -1,7 +1,12 @@
 """The Dense / Dropout heads, in Keras."""
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.model import keras_backend
 from plainfilm.model.recipe_schema import HeadSettings, parse_layers
 
 
@@ -14,12 +19,30 @@ def output_kind(settings: HeadSettings, classes: int) -> str:
 
 STANDARDISE = "standardise"  # name of the layer, whose mean and variance are the training features', from the start
 _LEAST_VARIANCE = 1e-6  # a feature that never changes stays finite
+_LAST = 999  # counts as the number of the last Dense layer, whatever stands before it
 
 
-def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int) -> Any:
-    """Build a head that has not been trained.
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """What a head is built from: features in, classes out, and the recipe's settings."""
 
-    Its random numbers come from `seed` alone, not from any global state.
+    width: int
+    classes: int
+    settings: HeadSettings
+
+
+def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int, dropout: Any = None) -> Any:
+    """Build a head that has not been trained; its attribute `blueprint` is what it was built from.
+
+    Its first weights come from `seed` alone, neither from any global state nor from Keras' backend, by the uniform
+    distribution of Glorot & Bengio (AISTATS 2010).
+
+    Parameters
+    ----------
+    width, classes
+        Numbers of features and classes.
+    dropout
+        A layer class to stand in for Keras' Dropout.
 
     Returns
     -------
@@ -27,22 +50,40 @@ def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int) -
         float32 (n, width) features to float32 probabilities: (n, 1) with a sigmoid, (n, classes) with a softmax. The
         layer before the last, "logits", holds them before the sigmoid or softmax.
     """
-    import keras
-
+    keras = keras_backend.load()
+    layers, dropout = keras.layers, dropout or keras.layers.Dropout
     kind = output_kind(settings, classes)
     inputs = keras.Input((width,), name="features")
     x = inputs
     for number, (layer, value) in enumerate(parse_layers(settings.layers)):
-        own_seed = seed * 1000 + number
         if layer == "dense":
-            start = keras.initializers.GlorotUniform(seed=own_seed)
-            x = keras.layers.Dense(int(value), settings.activation, kernel_initializer=start, name=f"dense{number}")(x)
+            x = _dense(x, int(value), f"dense{number}", seed=(seed, number), activation=settings.activation)
         elif layer == "standardise":
-            x = keras.layers.BatchNormalization(
+            x = layers.BatchNormalization(
                 center=False, scale=False, epsilon=_LEAST_VARIANCE, trainable=False, name=STANDARDISE
             )(x)
         else:
-            x = keras.layers.Dropout(value, seed=own_seed, name=f"dropout{number}")(x)
-    start = keras.initializers.GlorotUniform(seed=seed * 1000 + 999)
-    x = keras.layers.Dense(1 if kind == "sigmoid" else classes, kernel_initializer=start, name="logits")(x)
-    return keras.Model(inputs, keras.layers.Activation(kind, name="probabilities")(x), name="head")
+            x = dropout(value, seed=(seed * 1000 + number) % 2**32, name=f"dropout{number}")(x)
+    x = _dense(x, 1 if kind == "sigmoid" else classes, "logits", seed=(seed, _LAST))
+    head = keras.Model(inputs, layers.Activation(kind, name="probabilities")(x), name="head")
+    head.blueprint = Blueprint(width, classes, settings)
+    return head
+
+
+def _dense(x: Any, units: int, name: str, *, seed: tuple[int, int], activation: str | None = None) -> Any:
+    layer = keras_backend.load().layers.Dense(units, activation, kernel_initializer="zeros", name=name)
+    after = layer(x)
+    layer.set_weights([_glorot(x.shape[-1], units, seed), np.zeros(units, np.float32)])
+    return after
+
+
+def _glorot(rows: int, columns: int, seed: tuple[int, int]) -> NDArray[np.float32]:
+    limit = np.sqrt(6 / (rows + columns))
+    return np.random.default_rng(seed).uniform(-limit, limit, (rows, columns)).astype(np.float32)
+
+
+def up_to_logits(model: Any) -> Any:
+    """Cut off the sigmoid or softmax of a head; a model around a head says itself how, by its method of this name."""
+    if hasattr(model, "up_to_logits"):
+        return model.up_to_logits()
+    return keras_backend.load().Model(model.inputs[0], model.get_layer("logits").output, name="head")

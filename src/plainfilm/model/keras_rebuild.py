@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import ExportError
-from plainfilm.model import backbone_blocks, backbones, encoder, heads, recipes
+from plainfilm.model import backbone_blocks, backbones, encoder, heads, keras_backend, recipes
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import export_head
 from plainfilm.model.recipe_schema import Recipe
@@ -34,8 +34,7 @@ def keras_model(bundle: Bundle) -> Any:
         The backbone came as an ONNX file, the lungs are cut out or intensities harmonised, the network joins several, or it
         is not what the manifest and the recipe say.
     """
-    import keras
-
+    keras = keras_backend.load()
     stored = _constants(_opened(bundle.classifier.network))
     _check_single(stored)
     recipe = _recipe(bundle.recipe)
@@ -47,7 +46,7 @@ def keras_model(bundle: Bundle) -> Any:
     images = keras.Input((prepare.image_size, prepare.image_size), dtype="uint8", name="images")
     x = keras.layers.Rescaling(1.0, name="as_float")(images)
     features = encoder.to_keras(network, prepare)(x)
-    return keras.Model(images, keras.Model(head.inputs, head.get_layer("logits").output, name="head")(features))
+    return keras.Model(images, heads.up_to_logits(head)(features))
 
 
 def _recipe(text: str) -> Recipe:

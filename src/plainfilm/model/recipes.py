@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm.errors import RecipeError
-from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe
+from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe, parse_blocks
 
 
 def names() -> list[str]:
@@ -137,6 +137,11 @@ def _coerced(key: str, value: Any, kind: Any) -> Any:
     if kind in {int, str, bool} and type(value) is kind:
         return value
     raise RecipeError(f"Expected {key} to be {KINDS[kind]}; received {value!r}. Correct the value.")
+
+
+def finetunes(recipe: Recipe) -> bool:
+    """Whether the backbone's own weights are trained, of any member."""
+    return any(parse_blocks(member.finetuning.blocks) != 0 for member in members(recipe))
 
 
 def members(recipe: Recipe) -> list[Recipe]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,13 +44,11 @@ class _Kept(msgspec.Struct):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna's log, its notes on what is experimental, and TensorFlow's on graphs built anew off the terminal."""
+    """Keep Optuna's log, its notes on what is experimental off the terminal."""
     import optuna
 
-    verbosity, tensorflow = optuna.logging.get_verbosity(), logging.getLogger("tensorflow")
-    level = tensorflow.level
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    tensorflow.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="optuna")
@@ -59,7 +56,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)
-        tensorflow.setLevel(level)
 
 
 class Study:

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError
-from plainfilm.model import heads
+from plainfilm.model import heads, keras_backend, passes
 from plainfilm.model.encoder import Features
 from plainfilm.model.keyboard_interrupt import held
+from plainfilm.model.passes import Stretch
 from plainfilm.model.recipe_schema import Recipe
+from plainfilm.results.metrics import KerasBackend
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
 _VALIDATION_BATCH = 512
 EpochCallback = Callable[[int, dict[str, float]], None]
-Stretch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]  # inputs, targets, weights of some rows
 Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
 
@@ -47,12 +48,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained Keras model, the metrics of each epoch, the epoch kept (from 1), and the seconds it took."""
+    """A trained Keras model, the metrics of each epoch, the epoch kept (from 1), the seconds it took, and what Keras ran on."""
 
     model: Any
     history: list[dict[str, float]]
     epoch: int
     seconds: float
+    backend: KerasBackend
 
 
 def view_numbers(rows: NDArray[np.int64], images: int, views: int) -> NDArray[np.int64] | None:
@@ -134,9 +136,10 @@ def fit_head(
     RecipeError
         The training diverged: no epoch that could be kept has weights that are numbers.
     """
-    model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
-    standardise(model, train)
-    return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch)
+    with keras_backend.on_cpu():
+        model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
+        standardise(model, train)
+        return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch)
 
 
 def standardise(head: Any, train: Part) -> None:
@@ -168,7 +171,7 @@ def fit(
     compile_as_told(model, recipe, classes, settings.learning_rate)
     course = Course(
         model,
-        *passes(model, classes, positive, train, validation, recipe, batch_size=settings.batch_size),
+        *prepared_passes(model, classes, positive, train, validation, recipe, batch_size=settings.batch_size),
         keeps_best=settings.keep == "best",
         patience=settings.patience,
     )
@@ -177,24 +180,22 @@ def fit(
         row = course.advance(rng)
         on_epoch(len(course.history), row)
     kept = course.settle("training.learning_rate")
-    return Fitted(model, course.history, kept, time.perf_counter() - start)
+    return Fitted(model, course.history, kept, time.perf_counter() - start, keras_backend.used("cpu"))
 
 
 def compile_as_told(model: Any, recipe: Recipe, classes: int, learning_rate: Any) -> None:
     """Compile a Keras model with the recipe's optimizer and loss; `learning_rate` is a number or a schedule of Keras'."""
-    import keras
-
+    keras = keras_backend.load()
     optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=learning_rate)
     is_sigmoid = heads.output_kind(recipe.head, classes) == "sigmoid"
     crossentropy = "binary_crossentropy" if is_sigmoid else "categorical_crossentropy"
     loss = crossentropy if recipe.training.loss == "crossentropy" else recipe.training.loss
     accuracy = keras.metrics.BinaryAccuracy if is_sigmoid else keras.metrics.CategoricalAccuracy
-    # TensorFlow's XLA would spend seconds compiling what runs for milliseconds; JAX is nothing without it
-    compiled = keras.backend.backend() == "jax"
-    model.compile(optimizer, loss, weighted_metrics=[accuracy("accuracy")], jit_compile=compiled)
+    # TensorFlow's XLA would spend seconds compiling what runs for milliseconds
+    model.compile(optimizer, loss, weighted_metrics=[accuracy("accuracy")], jit_compile=False)
 
 
-def passes(
+def prepared_passes(
     model: Any,
     classes: int,
     positive: int,
@@ -279,11 +280,7 @@ class Course:
 
 
 class _Pass:
-    """One pass after another of a compiled Keras model over a part, by its own `train_step` or `test_step`.
-
-    `model.fit` spends more on handing over each batch than a head's step takes (measured: 5 ms a step, of which 1.5
-    compute). Rows are read a stretch at a time; with TensorFlow a stretch is cut into batches inside one graph.
-    """
+    """One pass after another of a compiled Keras model over a part; rows are read a stretch at a time."""
 
     def __init__(
         self,
@@ -295,55 +292,19 @@ class _Pass:
         batch_size: int,
         feed: Feed,
     ) -> None:
-        import keras
-
-        self._model, self._part, self._wanted, self._weights, self._feed = model, part, wanted, weights, feed
+        self._part, self._wanted, self._weights, self._feed = part, wanted, weights, feed
         first = part.read(part.rows[:1])
         self._stretch = batch_size * max(1, _STRETCH_BYTES // (first.nbytes * batch_size))
-        with held():
-            model.test_on_batch(first, wanted[:1], weights[:1])  # builds the metrics
-            model.optimizer.build(model.trainable_variables)
-        like = (first, wanted, weights)
-        in_graph = keras.backend.backend() == "tensorflow"
-        self._run = (_graph if in_graph else _loop)(model, kind, batch_size, like)
+        self._runner = passes.runner(model, kind, batch_size, (first, wanted[:1], weights[:1]))
 
     def __len__(self) -> int:
         return len(self._part.rows)
 
     def run(self, order: NDArray[np.int64], rng: np.random.Generator) -> dict[str, float]:
         """Go over the part's rows in an order, each in a view drawn by `rng`, and give the metrics of the pass."""
-        self._model.reset_metrics()
-        for columns in self._feed(self._stretches(order, self._part.draw(rng))):
-            with held():
-                self._run(*columns)
-        with held():
-            return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+        return self._runner.run(self._feed(self._stretches(order, self._part.draw(rng))))
 
     def _stretches(self, order: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[Stretch]:
         for at in range(0, len(order), self._stretch):
             some = order[at : at + self._stretch]
             yield self._part.read(rows[some]), self._wanted[some], self._weights[some]
-
-
-def _graph(model: Any, kind: str, batch_size: int, like: tuple[NDArray[Any], ...]) -> Callable[..., None]:
-    import tensorflow as tf
-
-    step = getattr(model, f"{kind}_step")
-
-    def batches(*columns: Any) -> None:
-        for at in tf.range(0, tf.shape(columns[0])[0], batch_size):
-            step(tuple(column[at : at + batch_size] for column in columns))
-
-    signature = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in like]
-    run: Callable[..., None] = tf.function(batches, input_signature=signature)
-    return run
-
-
-def _loop(model: Any, kind: str, batch_size: int, _like: tuple[NDArray[Any], ...]) -> Callable[..., None]:
-    step = getattr(model, f"{kind}_on_batch")
-
-    def batches(*columns: NDArray[Any]) -> None:
-        for at in range(0, len(columns[0]), batch_size):
-            step(*(column[at : at + batch_size] for column in columns))
-
-    return batches

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data import split
 from plainfilm.errors import RecipeError
-from plainfilm.model import heads, training
+from plainfilm.model import heads, keras_backend, passes, training
 from plainfilm.model.encoder import Features
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.search_space import Encoding, SearchSpace, Trial
@@ -148,7 +148,7 @@ def _fold(
     model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed)
     watch = _Watch(trial, model, validation, material.score)
     try:
-        with _graphs_let_go():
+        with _graphs_let_go(), keras_backend.on_cpu():
             fitted = training.fit(
                 model, material.classes, material.positive, train, validation, recipe, on_epoch=watch.on_epoch
             )
@@ -160,9 +160,7 @@ def _fold(
 @contextlib.contextmanager
 def _graphs_let_go() -> Iterator[None]:
     """Take back what TensorFlow registers for ever, a gradient for each graph with an optimizer: measured 8 MB a trial."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    if keras_backend.choose() != "tensorflow":
         yield
         return
     from tensorflow.python.framework import ops
@@ -180,17 +178,13 @@ class _Watch:
     """Scores a head in training after each epoch, and gives it up when the trial says so."""
 
     def __init__(self, trial: Trial | None, model: Any, validation: training.Part, score: Score) -> None:
-        import keras
-
-        self._trial, self._validation, self._score = trial, validation, score
-        self._head = keras.Model(model.inputs[0], model.get_layer("logits").output)
+        self._trial, self._head, self._validation, self._score = trial, model, validation, score
 
     def logits(self) -> NDArray[np.float32]:
         rows, read = self._validation.rows, self._validation.read
-        parts = [
-            np.asarray(self._head(read(rows[at : at + _ROWS]), training=False)) for at in range(0, len(rows), _ROWS)
-        ]
-        found = np.concatenate(parts)
+        found = np.concatenate(
+            [passes.logits(self._head, read(rows[at : at + _ROWS])) for at in range(0, len(rows), _ROWS)]
+        )
         if not np.isfinite(found).all():
             raise Diverged
         return found

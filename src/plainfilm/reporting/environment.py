@@ -9,6 +9,7 @@ import plainfilm
 
 _PACKAGES = (
     "keras",
+    "jax",
     "tensorflow",
     "tensorflow-cpu",
     "onnxruntime",

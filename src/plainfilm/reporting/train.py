@@ -103,6 +103,7 @@ def _about(made: MeasuredClassifier) -> Provenance:
     return Provenance(
         created=environment.now(),
         versions=made.result.versions,
+        backend=made.result.backend,
         backbone=BackboneUsed(name=encoder.name, weights_sha256=encoder.weights_sha256, features=encoder.width),
         preprocessing=FilePreprocessing(
             **structs.asdict(prepare), fit=made.store.attributes["fit"], sha256=prepare.digest()

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Share
-from plainfilm.results.metrics import Recalibrated
+from plainfilm.results.metrics import KerasBackend, Recalibrated
 
 Fit = Literal["stretch", "crop", "pad"]
 Side = Annotated[int, Meta(ge=1, le=1 << 20, extra_json_schema={"unit": "px"})]
@@ -74,6 +74,7 @@ class Provenance(Document, frozen=True, kw_only=True):
 
     created: Annotated[str, Meta(description="When it was made, ISO 8601.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
+    backend: Annotated[KerasBackend | None, Meta(description="What Keras ran on; null before 0.3.0.")] = None
     backbone: Annotated[BackboneUsed, Meta(description="The backbone.")]
     preprocessing: Annotated[FilePreprocessing, Meta(description="How radiographs are prepared for it.")]
     data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the store that it was trained on.")]

@@ -77,6 +77,20 @@ class RunSeconds(Record, frozen=True, kw_only=True):
     total: Annotated[Seconds | None, Meta(description="All of the run; not in a bundle.")] = None
 
 
+class KerasBackend(Record, frozen=True, kw_only=True):
+    """What Keras computed with in a training."""
+
+    name: Annotated[str, Meta(description="Its name: jax, tensorflow or torch.")]
+    version: Annotated[str, Meta(description="Its version.")]
+    device: Annotated[
+        str, Meta(description="What was trained on: cpu, or gpu for a backbone that was fine-tuned on one.")
+    ]
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        return f"{self.name} {self.version}, on {self.device}"
+
+
 class RunWorth(Worth, frozen=True, kw_only=True):
     """What an accuracy is worth by rules that see no image."""
 
@@ -272,6 +286,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     utility: Annotated[Utility | None, Meta(description="With two classes: answers at other prevalences.")] = None
     data: Annotated[RunData, Meta(description="The store.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
+    backend: Annotated[KerasBackend | None, Meta(description="What Keras ran on; null before 0.3.0.")] = None
     recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
 
     def __post_init__(self) -> None:

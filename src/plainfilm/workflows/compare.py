@@ -9,7 +9,7 @@ from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.evaluation import comparison
 from plainfilm.evidence.evaluation.comparison import TrainingRun
-from plainfilm.model import recipes
+from plainfilm.model import keras_backend, recipes
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
 from plainfilm.results.comparison import Comparison
@@ -30,6 +30,11 @@ class Plan:
     recipes: Sequence[Sequence[Recipe]]
     positive: str | None
     folder: Path
+
+    @property
+    def finetunes(self) -> bool:
+        """Whether a backbone's own weights are going to be trained by any recipe."""
+        return any(recipes.finetunes(own[0]) for own in self.recipes)
 
 
 def plan(options: CompareOptions) -> Plan:
@@ -64,6 +69,7 @@ def plan(options: CompareOptions) -> Plan:
 def run(plan: Plan) -> Run[Comparison]:
     """Train every recipe with every seed, test all of them and write the folder."""
     options, name = plan.options, plan.folder.name
+    keras_backend.load(finetunes=plan.finetunes)
     with plan.store as store:
         trained = [_fit_seeds(plan, own) for own in plan.recipes]
         openings = store.log_test_opening(

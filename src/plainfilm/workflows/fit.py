@@ -162,7 +162,8 @@ def _all_fitted(fitted: Sequence[Fitted], kind: str) -> Fitted:
     if len(fitted) == 1:
         return fitted[0]
     history = [{kind: float(number), **row} for number, each in enumerate(fitted, 1) for row in each.history]
-    return Fitted(None, history, 0, sum(each.seconds for each in fitted))
+    backend = max((each.backend for each in fitted), key=lambda each: each.device)
+    return Fitted(None, history, 0, sum(each.seconds for each in fitted), backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +250,7 @@ def _continued(head: Fitted, tuned: Fitted) -> Fitted:
     before = len(head.history)
     history = [row | {"epoch": before + row["epoch"]} for row in tuned.history]
     kept = before + tuned.epoch if tuned.epoch else head.epoch
-    return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds)
+    return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds, tuned.backend)
 
 
 def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str = "Encoding") -> Features:

@@ -14,7 +14,7 @@ from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import ExplanationFindings, look
 from plainfilm.evidence.run import measure
-from plainfilm.model import recipes, signing
+from plainfilm.model import keras_backend, recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment
@@ -42,6 +42,11 @@ class Plan:
     def epochs(self) -> Path:
         """Where a fine-tuning keeps its epochs until the run folder is whole."""
         return self.folder.with_name(f".{self.folder.name}.epochs")
+
+    @property
+    def finetunes(self) -> bool:
+        """Whether a backbone's own weights are going to be trained."""
+        return recipes.finetunes(self.recipe)
 
 
 def plan(options: TrainOptions) -> Plan:
@@ -79,6 +84,7 @@ def run(plan: Plan) -> Run[RunMetrics]:
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     if not options.resume:
         shutil.rmtree(plan.epochs, ignore_errors=True)
+    keras_backend.load(finetunes=plan.finetunes)
     with plan.store as store:
         trained, judged, openings, folds = _trained_and_judged(plan)
         audited = _audit(plan, trained, judged) if options.audit else None

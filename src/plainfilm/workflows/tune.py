@@ -20,7 +20,7 @@ from plainfilm.evidence.tuning import scoring
 from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.extras import require
 from plainfilm.model import backbones as rows_of_backbones
-from plainfilm.model import encoder, study, trials, weights
+from plainfilm.model import encoder, keras_backend, study, trials, weights
 from plainfilm.model.augmentation import Altered
 from plainfilm.model.recipe_schema import AugmentationSettings
 from plainfilm.model.search_space import Encoding, SearchSpace, Trial
@@ -252,12 +252,10 @@ def _try(
     material: trials.Material,
     group: NDArray[np.int64],
 ) -> trials.Scored:
-    import keras
-
     try:
         ended = trials.attempt(trial, space, chosen, material)
     finally:
-        keras.backend.clear_session()  # or each trial's graphs stay in memory
+        keras_backend.load().backend.clear_session()  # or each trial's graphs stay in memory
     return scoring.score(ended, material.labels, group, positive=material.positive)
 
 

@@ -142,7 +142,8 @@ def not_run(known: Known) -> str:
 
 def versions(known: Known) -> str:
     """Software and versions."""
-    return _facts({name(each): text(version) for each, version in known.about.versions.items()})
+    backend = {"keras computes with": str(known.about.backend)} if known.about.backend else {}
+    return _facts({name(each): text(version) for each, version in {**known.about.versions, **backend}.items()})
 
 
 def repeat(known: Known) -> str:
