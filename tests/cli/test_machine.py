@@ -6,6 +6,7 @@ import pytest
 
 from plainfilm.cli import machine
 from plainfilm.extras import EXTRAS
+from plainfilm.model import keras_backend
 from plainfilm.model.backbones import BACKBONES
 
 
@@ -74,6 +75,24 @@ def test_each_extra_is_told_with_versions_and_with_what_it_lacks(monkeypatch):
     assert f"onnx {metadata.version('onnx')}" in told.found
     assert told.found.endswith("lacks keras: pip install 'plainfilm[train]'")
     assert "lacks" not in found["Extra serve"].found
+
+
+@pytest.mark.parametrize(("finetuning", "said"), [("jax", "jax for heads, jax to fine-tune"), ("tensorflow", "jax for heads, tensorflow to fine-tune")])  # fmt: skip
+def test_what_keras_would_run_on_is_told(monkeypatch, finetuning, said):
+    monkeypatch.setattr(keras_backend, "choose", lambda *, finetunes=False: finetuning if finetunes else "jax")
+    assert (findings()["Keras backend"].ok, findings()["Keras backend"].found) == (True, said)
+
+
+def test_a_backend_that_is_asked_for_and_not_installed_is_found(monkeypatch):
+    monkeypatch.setattr(keras_backend, "choose", lambda **_: "no_such_backend")
+    found = findings()["Keras backend"]
+    assert (found.ok, found.found) == (False, "no_such_backend is not installed")
+    assert "pip install 'plainfilm[train]'" in found.advice
+
+
+def test_without_keras_there_is_no_backend_and_no_fault(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    assert findings()["Keras backend"].ok
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plainfilm.data.files import cache_folder
 from plainfilm.extras import EXTRAS, find
-from plainfilm.model import weights
+from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.cpus import processors
 from plainfilm.results.inspection import Finding
@@ -44,6 +44,7 @@ def examine() -> Iterator[Finding]:
     yield _onnx_runtime(_builds(brought_by, "onnxruntime"))
     for extra, packages in EXTRAS.items():
         yield _extra(extra, packages, brought_by)
+    yield _backend()
     yield Finding(name="Processors", ok=processors() >= 1, found=f"{processors()} may be used")
     yield _memory()
     yield _cache()
@@ -107,6 +108,20 @@ def _extra(extra: str, packages: Sequence[str], brought_by: Mapping[str, Sequenc
     twice = [builds for builds in here.values() if len(builds) > 1]
     advice = _one_build(twice[0]) if twice else ""
     return Finding(name=f"Extra {extra}", ok=not twice, found="; ".join(said), advice=advice)
+
+
+def _backend() -> Finding:
+    """Say what Keras would run on; nothing is loaded but JAX, where TensorFlow is there too, to look for a GPU."""
+    if find("keras") is None:
+        return Finding(name="Keras backend", ok=True, found="none, for Keras is not installed")
+    heads, finetuning = keras_backend.choose(), keras_backend.choose(finetunes=True)
+    lacking = ", ".join(sorted(name for name in {heads, finetuning} if find(name) is None))
+    return Finding(
+        name="Keras backend",
+        ok=not lacking,
+        found=f"{lacking} is not installed" if lacking else f"{heads} for heads, {finetuning} to fine-tune",
+        advice="Install it, or unset KERAS_BACKEND, or write: pip install 'plainfilm[train]'",
+    )
 
 
 def _memory() -> Finding:
