@@ -37,6 +37,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/developed
 	$(PYTEST)
+	KERAS_BACKEND=tensorflow $(PYTEST) -m trains
 
 check: $(VENV)/developed
 	$(BIN)/ruff format --check .

@@ -22,6 +22,14 @@ def _ctrl_c_is_heard():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_passes_are_let_go():
+    """What JAX has compiled for a module's tests would stay in memory: gigabytes in the end."""
+    yield
+    if jax := sys.modules.get("jax"):
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real radiographs and weights beside the repository; tests that need them are skipped without."""

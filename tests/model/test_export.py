@@ -19,19 +19,34 @@ from PIL import Image
 
 import made_bundles
 import plainfilm
+from backends import needs_tensorflow
 from plainfilm import cli
 from plainfilm.cli import export as command
 from plainfilm.errors import ExportError, MissingExtraError, UsageError
-from plainfilm.model import backbones, bundle, efficientnet_lite, encoder, export, formats, heads, recipes, weights
+from plainfilm.model import (
+    backbones,
+    bundle,
+    efficientnet_lite,
+    encoder,
+    export,
+    formats,
+    heads,
+    keras_backend,
+    recipes,
+    weights,
+)
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier, Decision, export_head, join
 from plainfilm.model.onnx import from_keras
 from plainfilm.results.manifest import BackboneUsed, Manifest
 
+pytestmark = pytest.mark.trains
+
 SIZE, INPUT = 96, 64
 SUFFIXES = {to: each.suffix for to, each in formats.FORMATS.items()}
 QUICK = ("onnx", "openvino")
-EVERY = [to if to in QUICK else pytest.param(to, marks=pytest.mark.slow) for to in SUFFIXES]
+TFLITE = pytest.param("tflite", marks=[pytest.mark.slow, needs_tensorflow])
+EVERY = [*QUICK, pytest.param("keras", marks=pytest.mark.slow), TFLITE]
 DECISIONS = {
     "first": Decision(classes=("COVID", "NORMAL"), positive="COVID", temperature=1.7, threshold=0.41, shift=0.6),
     "second": Decision(classes=("NORMAL", "COVID"), positive="COVID", temperature=0.6, threshold=0.3, shift=-0.8),
@@ -154,7 +169,7 @@ def assert_answers_as(made, to, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("to", ["keras", "tflite"])
+@pytest.mark.parametrize("to", ["keras", TFLITE])
 def test_the_whole_default_backbone_with_its_own_weights(to, tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(efficientnet_lite, "_STAGES", STAGES)
@@ -164,6 +179,7 @@ def test_the_whole_default_backbone_with_its_own_weights(to, tmp_path, monkeypat
 
 
 @pytest.mark.slow
+@needs_tensorflow
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_the_examples_of_the_document_run_and_agree(bundles, exported, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -324,9 +340,7 @@ def test_a_network_that_is_not_what_its_manifest_and_recipe_say_is_refused(chang
 
 
 def test_tflite_needs_keras_on_tensorflow(bundles, tmp_path, monkeypatch):
-    import keras
-
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras_backend, "choose", lambda **_: "jax")
     with pytest.raises(UsageError, match="runs on jax. Unset KERAS_BACKEND"):
         export.export(bundles["first"], "tflite", tmp_path / "m.tflite")
 

@@ -24,6 +24,7 @@ from plainfilm.model import (
     finetuning,
     frozen_trunk,
     heads,
+    keras_backend,
     recipes,
     training,
     weights,
@@ -31,7 +32,7 @@ from plainfilm.model import (
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.onnx_safety import check
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 PREPARE = encoder.preprocessing(TINY, image_size=SIZE)
 FEW = {
@@ -445,7 +446,7 @@ def test_automatic_precision_is_mixed_where_there_is_a_gpu_only(monkeypatch):
     import keras
 
     for has_gpu, policy in ((True, "mixed_float16"), (False, "float32")):
-        monkeypatch.setattr(finetuning, "_has_gpu", lambda has_gpu=has_gpu: has_gpu)
+        monkeypatch.setattr(keras_backend, "has_gpu", lambda has_gpu=has_gpu: has_gpu)
         with finetuning._precision("auto"):
             assert keras.config.dtype_policy().name == policy
 
@@ -538,7 +539,7 @@ def test_other_backends_of_keras_tune_a_backbone_as_tensorflow_does(backend, tmp
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs the package {backend}, which is not installed")
     theirs = finish_small(start_small(tmp_path / backend, dropout=0, KERAS_BACKEND=backend), tmp_path / backend)
-    ours = finish_small(start_small(tmp_path / "own", dropout=0), tmp_path / "own")
+    ours = finish_small(start_small(tmp_path / "own", dropout=0, KERAS_BACKEND="tensorflow"), tmp_path / "own")
     np.testing.assert_allclose(theirs["losses"], ours["losses"], rtol=0.01)
     assert min(ours["losses"]) < 0.9 * ours["losses"][0]
 

@@ -4,6 +4,8 @@ import pytest
 from plainfilm.model import heads, recipes
 from plainfilm.model.recipe_schema import HeadSettings
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.mark.parametrize(
     ("output", "classes", "expected"),

@@ -1,9 +1,11 @@
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plainfilm.errors import RecipeError
-from plainfilm.model import recipes
+from plainfilm.model import recipes, search_space
 from plainfilm.model.recipe_schema import parse_layers
 from plainfilm.model.search_space import STARTS, SearchSpace, title
 
@@ -116,3 +118,20 @@ def test_every_choice_has_a_name_for_people():
     assert len(set(titles)) == len(titles)
     assert not [each for each in titles if "_" in each]
     assert title("dropout_after_2") == "Dropout after layer 2"
+
+
+@given(st.data())
+def test_widths_come_from_a_few_so_that_shapes_recur_unless_an_older_search_goes_on(data):
+    chosen = NARROW.choose(Drawn(data))
+    widths = [value for name, value in chosen.items() if name.startswith("width_")]
+    assert set(widths) <= set(search_space.WIDTHS)
+
+
+def test_a_search_of_the_first_form_goes_on_with_any_width():
+    optuna = pytest.importorskip("optuna")
+    study = optuna.create_study()
+    fixed = {"hidden_layers": 1, "width_1": 137}
+    study.enqueue_trial(fixed)
+    older = dataclasses.replace(NARROW, form=1)
+    assert older.choose(study.ask())["width_1"] == 137
+    assert older.choose(study.ask())  # the same distributions again

@@ -14,6 +14,8 @@ from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.recipe_schema import HeadSettings
 from plainfilm.model.training import Part
 
+pytestmark = pytest.mark.trains
+
 LITE0 = BACKBONES["efficientnet_lite0"]
 SMALL = {
     "head.layers": "dropout 0.2, dense 8, dropout 0.2",

@@ -11,6 +11,8 @@ from plainfilm.model.encoder import Features
 from plainfilm.model.search_space import SearchSpace
 from plainfilm.model.trials import Diverged, InnerFold, Material, StoppedEarly
 
+pytestmark = pytest.mark.trains
+
 N, WIDTH = 90, 6
 SPACE = SearchSpace(backbones=("efficientnet_lite0",), epochs=4)
 CHOSEN = {

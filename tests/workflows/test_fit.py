@@ -14,7 +14,7 @@ from plainfilm.workflows import fit
 
 QUICK = {"backbone.input_size": 64, "backbone.depth": 6, "training.epochs": 2}
 FOLDS = 3
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,7 +21,7 @@ from waiting import WAIT_S
 
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
 QUICK = {"backbone.input_size": 96, "training.epochs": 2}
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -172,13 +172,13 @@ def _open_keras(path: Path) -> Run:
 def _write_tflite(bundle: Bundle, path: Path) -> None:
     """Convert the Keras model; the file's ZIP members behind its end are TFLite's own way of keeping metadata."""
     keras = keras_backend.load(needed="tensorflow")
+    model = _keras_model(bundle)
     if keras_backend.choose() != "tensorflow":
         raise UsageError(
             f"Expected Keras on TensorFlow to export to tflite; it runs on {keras_backend.choose()}. Unset KERAS_BACKEND."
         )
     import tensorflow as tf
 
-    model = _keras_model(bundle)
     images = keras.InputSpec(dtype="uint8", shape=model.inputs[0].shape, name="images")
     archive = keras.export.ExportArchive()
     archive.track(model)

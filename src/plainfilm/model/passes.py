@@ -4,7 +4,7 @@
 so a stretch of rows is handed over at once, and cut into batches inside one compiled graph.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
@@ -19,7 +19,8 @@ from plainfilm.model.recipe_schema import parse_layers
 
 Stretch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]  # inputs, targets, weights of some rows
 _SHARED = 32  # shapes of heads whose compiled passes are kept
-_ROWS = 512  # of which logits are asked for at once
+_QUICKER_TO_COMPILE = {"xla_backend_optimization_level": 1}  # by a quarter, measured; a head's pass is no slower
+VALIDATION_BATCH = 512  # rows
 
 
 class Runner(Protocol):
@@ -43,34 +44,38 @@ def runner(model: Any, kind: str, batch_size: int, like: Stretch) -> Runner:
     """
     with held():
         model.optimizer.build(model.trainable_variables)
-    if keras_backend.choose() == "jax":
-        return _Jax(model, kind, batch_size)
-    with held():
-        model.test_on_batch(*like)  # builds the metrics
-    return (_TensorFlow if keras_backend.choose() == "tensorflow" else _Batchwise)(model, kind, batch_size, like)
+    name = keras_backend.choose()
+    if name == "tensorflow":
+        return _TensorFlow(model, kind, batch_size, like)
+    if name != "jax":
+        return _Batchwise(model, kind, batch_size)
+    return _JaxTraining(model, batch_size) if kind == "train" else _JaxTest(model, batch_size)
 
 
 def logits(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits float32 (n, 1) or (n, classes) of features (n, width), by a head of `heads.build_head` as it is now."""
-    starts = range(0, len(features), _ROWS)
-    if keras_backend.choose() != "jax":
-        called = heads.up_to_logits(head)
-        parts = [called(features[at : at + _ROWS], training=False) for at in starts]
-        return np.concatenate([keras_backend.load().ops.convert_to_numpy(part) for part in parts])
-    program, values = _program(_Shape.of(head, "logits", _ROWS)), _values(heads.up_to_logits(head))
-    parts = [program.logits(values[:2], _padded(features[at : at + _ROWS], _ROWS)) for at in starts]
-    return np.concatenate([np.asarray(part, np.float32) for part in parts])[: len(features)]
+    if keras_backend.choose() == "jax":
+        return _JaxLogits(head, VALIDATION_BATCH)(features)
+    found = heads.up_to_logits(head)(features, training=False)
+    return np.asarray(keras_backend.load().ops.convert_to_numpy(found))
 
 
-class _Metered:
-    """A pass by Keras' own steps and metrics; `_take` takes a stretch."""
+class _TensorFlow:
+    """A graph a stretch, by Keras' own steps and metrics."""
 
     def __init__(self, model: Any, kind: str, batch_size: int, like: Stretch) -> None:
-        self._model, self._batch_size = model, batch_size
-        self._take = self._prepare(kind, like)
+        import tensorflow as tf
 
-    def _prepare(self, kind: str, like: Stretch, /) -> Callable[..., None]:
-        raise NotImplementedError
+        self._model, step = model, getattr(model, f"{kind}_step")
+        with held():
+            model.test_on_batch(*like)  # builds the metrics
+
+        def batches(*columns: Any) -> None:
+            for at in tf.range(0, tf.shape(columns[0])[0], batch_size):
+                step(tuple(column[at : at + batch_size] for column in columns))
+
+        signature = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in like]
+        self._take = tf.function(batches, input_signature=signature)
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
         self._model.reset_metrics()
@@ -81,70 +86,88 @@ class _Metered:
             return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
 
-class _TensorFlow(_Metered):
-    """A graph a stretch."""
-
-    def _prepare(self, kind: str, like: Stretch, /) -> Callable[..., None]:
-        import tensorflow as tf
-
-        step, size = getattr(self._model, f"{kind}_step"), self._batch_size
-
-        def batches(*columns: Any) -> None:
-            for at in tf.range(0, tf.shape(columns[0])[0], size):
-                step(tuple(column[at : at + size] for column in columns))
-
-        signature = [tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in like]
-        take: Callable[..., None] = tf.function(batches, input_signature=signature)
-        return take
-
-
-class _Batchwise(_Metered):
+class _Batchwise:
     """A call a batch, for a backend that has nothing better."""
-
-    def _prepare(self, kind: str, _like: Stretch, /) -> Callable[..., None]:
-        step = getattr(self._model, f"{kind}_on_batch")
-
-        def batches(*columns: NDArray[Any]) -> None:
-            for at in range(0, len(columns[0]), self._batch_size):
-                step(*(column[at : at + self._batch_size] for column in columns))
-
-        return batches
-
-
-class _Jax:
-    """A compiled loop a stretch, shared by all heads of one shape: `_Program`."""
 
     def __init__(self, model: Any, kind: str, batch_size: int) -> None:
         self._model, self._batch_size = model, batch_size
-        self._network = heads.up_to_logits(model)
-        self._trains = kind == "train"
-        self._program = _program(_Shape.of(model, kind, batch_size))
-        self._rates = _rates(model)
+        self._step = getattr(model, f"{kind}_on_batch")
+
+    def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
+        totals = np.zeros(4)
+        for columns in stretches:
+            for at in range(0, len(columns[0]), self._batch_size):
+                totals += self._take(*(column[at : at + self._batch_size] for column in columns))
+        return _metrics(totals)
+
+    def _take(self, *batch: NDArray[Any]) -> NDArray[np.float64]:
+        self._model.reset_metrics()  # which newer releases of Keras do themselves
+        found, rows, weights = self._step(*batch, return_dict=True), len(batch[0]), batch[2].sum()
+        return np.array([found["loss"] * rows, rows, found["accuracy"] * weights, weights])
+
+
+class _JaxTraining:
+    """A compiled loop a stretch, shared by all heads of one shape: `_Program`."""
+
+    def __init__(self, model: Any, batch_size: int) -> None:
+        self._model, self._batch_size = model, batch_size
+        self._network, self._rates = heads.up_to_logits(model), _rates(model)
+        self._program = _program(_Shape.of(model, "train", batch_size))
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
         import jax
 
-        state = _values(self._network, self._model.optimizer if self._trains else None)
+        state = _values(self._network, self._model.optimizer)
         sums = np.zeros(4, np.float32)
         totals = np.zeros(4)
-        take = self._program.train if self._trains else self._program.test
         for columns in stretches:
             jax.block_until_ready(sums)  # so that one stretch at most is read while another is computed
             totals += np.asarray(sums)
             rows = len(columns[0])
-            steps = -(-rows // self._batch_size)
-            room = self._batch_size << (steps - 1).bit_length()
-            state, sums = take(state, self._rates, [_padded(column, room) for column in columns], rows)
+            room = self._batch_size << (-(-rows // self._batch_size) - 1).bit_length()
+            state, sums = self._program.train(state, self._rates, [_padded(column, room) for column in columns], rows)
         totals += np.asarray(sums)
-        if self._trains:
-            with held():
-                self._keep(state)
-        return {"loss": float(totals[0] / totals[1]), "accuracy": float(totals[2] / totals[3])}
+        with held():
+            self._keep(state)
+        return _metrics(totals)
 
     def _keep(self, state: "_State") -> None:
         for variables, values in zip(_variables(self._network, self._model.optimizer), state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
+
+
+class _JaxTest:
+    """Logits by a compiled graph, judged in NumPy."""
+
+    def __init__(self, model: Any, batch_size: int) -> None:
+        self._logits, self._loss = _JaxLogits(model, batch_size), model.loss
+
+    def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
+        totals = np.zeros(4)
+        for inputs, wanted, weights in stretches:
+            found = self._logits(inputs).astype(np.float64)
+            totals += np.array(_sums(found, wanted, weights, len(found), self._loss, np))
+        return _metrics(totals)
+
+
+class _JaxLogits:
+    """Logits float32 of inputs, so many rows at once."""
+
+    def __init__(self, model: Any, rows: int) -> None:
+        self._network, self._rows = heads.up_to_logits(model), rows
+        self._program = _program(_Shape.of(model, "logits", rows))
+
+    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        values = _values(self._network)[:2]
+        starts = range(0, len(inputs), self._rows)
+        parts = [self._program.logits(values, _padded(inputs[at : at + self._rows], self._rows)) for at in starts]
+        return np.concatenate([np.asarray(part, np.float32) for part in parts])[: len(inputs)]
+
+
+def _metrics(totals: NDArray[np.float64]) -> dict[str, float]:
+    losses, rows, right, weights = totals
+    return {"loss": float(losses / rows), "accuracy": float(right / weights)}
 
 
 _State = Sequence[Sequence[Any]]  # values of trainable, fixed and the optimizer's variables
@@ -201,10 +224,17 @@ def _rates(model: Any) -> list[np.float32]:
 
 
 def _program(shape: _Shape) -> "_Program":
-    return _Program(shape) if shape.key is None else _shared(shape)
+    if shape.key is None:
+        return _Program(shape)
+    if _shared.cache_info().currsize >= _SHARED:
+        import jax
+
+        _shared.cache_clear()
+        jax.clear_caches()  # or what was compiled stays in memory: measured 8 MB a shape
+    return _shared(shape)
 
 
-@lru_cache(_SHARED)
+@lru_cache(None)
 def _shared(shape: _Shape) -> "_Program":
     return _Program(shape)
 
@@ -212,8 +242,8 @@ def _shared(shape: _Shape) -> "_Program":
 class _Program:
     """The compiled passes of one shape; weights, Dropout rates and the learning rate are arguments.
 
-    `train` and `test` take a state, Dropout rates, padded columns and the number of rows among them, and give the state
-    after them and four sums: losses, rows, weights of right answers, weights.
+    `train` takes a state, Dropout rates, padded columns and the number of rows among them, and gives the state after them
+    and four sums: losses, rows, weights of right answers, weights. `logits` takes the first two parts of a state, and rows.
     """
 
     def __init__(self, shape: _Shape) -> None:
@@ -223,15 +253,17 @@ class _Program:
         drawn = _blueprint(shape.model)
         model = self._template(drawn) if drawn else shape.model
         self._network, self._batch_size = heads.up_to_logits(model), shape.batch_size
-        self._loss = shape.model.loss
-        self._optimizer: Any = self._own_optimizer(shape) if shape.kind == "train" else None
-        self.train, self.test, self.logits = jax.jit(self._train), jax.jit(self._test), jax.jit(self._logits)
+        if shape.kind == "train":
+            self._loss = shape.model.loss
+            self._optimizer = self._own_optimizer(shape.model)
+        self.train = jax.jit(self._train, compiler_options=_QUICKER_TO_COMPILE if drawn else None)
+        self.logits = jax.jit(self._logits)
 
-    def _own_optimizer(self, shape: _Shape) -> Any:
-        optimizer = shape.model.optimizer
-        if _blueprint(shape.model):
-            optimizer = type(optimizer).from_config(optimizer.get_config())
-            optimizer.build(self._network.trainable_variables)
+    def _own_optimizer(self, model: Any) -> Any:
+        if not _blueprint(model):
+            return model.optimizer
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        optimizer.build(self._network.trainable_variables)
         return optimizer
 
     def _template(self, drawn: Blueprint) -> Any:
@@ -250,67 +282,47 @@ class _Program:
 
     def _train(self, state: _State, rates: Sequence[Any], columns: Sequence[Any], rows: Any) -> Any:
         import jax
-
-        def step(state: _State, batch: Sequence[Any], count: Any) -> tuple[_State, Any]:
-            self._rates = iter(rates)
-            weights, fixed, moments = state
-            gradients, (sums, fixed) = jax.grad(self._scaled_loss, has_aux=True)(weights, fixed, moments, batch, count)
-            weights, moments = self._optimizer.stateless_apply(moments, gradients, weights)
-            return (weights, fixed, moments), sums
-
-        return self._loop(step, state, columns, rows)
-
-    def _test(self, state: _State, _rates: Sequence[Any], columns: Sequence[Any], rows: Any) -> Any:
-        def step(state: _State, batch: Sequence[Any], count: Any) -> tuple[_State, Any]:
-            found, _ = self._network.stateless_call(*state[:2], batch[0], training=False)
-            return state, self._sums(found, batch[1], batch[2], count)
-
-        return self._loop(step, state, columns, rows)
-
-    def _logits(self, values: _State, inputs: Any) -> Any:
-        return self._network.stateless_call(*values, inputs, training=False)[0]
-
-    def _loop(self, step: Callable[..., Any], state: _State, columns: Sequence[Any], rows: Any) -> Any:
-        import jax
         from jax import numpy as jnp
 
         size = self._batch_size
 
-        def taken(at: Any, carried: Any) -> Any:
+        def step(at: Any, carried: Any) -> Any:
+            (weights, fixed, moments), totals = carried
             batch = [jax.lax.dynamic_slice_in_dim(column, at * size, size) for column in columns]
-            state, sums = step(carried[0], batch, jnp.minimum(rows - at * size, size).astype(jnp.float32))
-            return state, carried[1] + sums
+            count = jnp.minimum(rows - at * size, size).astype(jnp.float32)
+            self._rates = iter(rates)
+            gradients, (sums, fixed) = jax.grad(self._scaled_loss, has_aux=True)(weights, fixed, moments, batch, count)
+            weights, moments = self._optimizer.stateless_apply(moments, gradients, weights)
+            return (weights, fixed, moments), totals + sums
 
-        return jax.lax.fori_loop(0, (rows + size - 1) // size, taken, (state, jnp.zeros(4)))
+        return jax.lax.fori_loop(0, (rows + size - 1) // size, step, (state, jnp.zeros(4)))
 
     def _scaled_loss(self, weights: Any, fixed: Any, moments: Any, batch: Sequence[Any], count: Any) -> Any:
         """Give the mean loss, as large as the optimizer wants it in half precision, the sums, and the fixed values after."""
+        from jax import numpy as jnp
+
         inputs, wanted, row_weights = batch
         found, fixed = self._network.stateless_call(weights, fixed, inputs, training=True)
-        sums = self._sums(found, wanted, row_weights, count)
+        sums = jnp.stack(_sums(found.astype(jnp.float32), wanted, row_weights, count, self._loss, jnp))
         mapping = list(zip(self._optimizer.variables, moments, strict=True))
         with keras_backend.load().StatelessScope(state_mapping=mapping):
             return self._optimizer.scale_loss(sums[0] / count), (sums, fixed)
 
-    def _sums(self, found: Any, wanted: Any, row_weights: Any, count: Any) -> Any:
-        from jax import numpy as jnp
-
-        losses, right = _judged(found.astype(jnp.float32), wanted, self._loss)
-        summed = jnp.sum(losses * row_weights)
-        return jnp.stack([summed, count, jnp.sum(right * row_weights), jnp.sum(row_weights)])
+    def _logits(self, values: _State, inputs: Any) -> Any:
+        return self._network.stateless_call(*values, inputs, training=False)[0]
 
 
-def _judged(found: Any, wanted: Any, loss: str) -> tuple[Any, Any]:
-    """Loss of each row and whether its answer is right, of logits (n, 1) or (n, classes)."""
-    from jax import nn
-    from jax import numpy as jnp
-
-    keras = keras_backend.load()
-    is_sigmoid = found.shape[-1] == 1
-    if loss.endswith("crossentropy"):
-        losses = getattr(keras.losses, loss)(wanted, found, from_logits=True)
+def _sums(found: Any, wanted: Any, weights: Any, count: Any, loss: str, xp: Any) -> list[Any]:
+    """Sum losses, rows, weights of right answers and weights, of logits (n, 1) or (n, classes); `xp` is NumPy or JAX's."""
+    if found.shape[-1] == 1:
+        log_is, log_is_not = -xp.logaddexp(0, -found), -xp.logaddexp(0, found)
+        losses = -(wanted * log_is + (1 - wanted) * log_is_not)[:, 0]
+        right = (found[:, 0] > 0) == (wanted[:, 0] > 0.5)
     else:
-        losses = getattr(keras.losses, loss)(wanted, nn.sigmoid(found) if is_sigmoid else nn.softmax(found))
-    if is_sigmoid:
-        return losses, (found[:, 0] > 0) == (wanted[:, 0] > 0.5)
-    return losses, jnp.argmax(found, axis=-1) == jnp.argmax(wanted, axis=-1)
+        shifted = found - found.max(axis=-1, keepdims=True)
+        log_is = shifted - xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
+        losses = -(wanted * log_is).sum(axis=-1)
+        right = found.argmax(axis=-1) == wanted.argmax(axis=-1)
+    if loss == "mean_squared_error":
+        losses = ((xp.exp(log_is) - wanted) ** 2).mean(axis=-1)
+    return [(losses * weights).sum(), count, (right * weights).sum(), weights.sum()]

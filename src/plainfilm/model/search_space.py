@@ -14,7 +14,8 @@ from plainfilm.model.recipe_schema import KEYS, Recipe, parse_layers
 from plainfilm.results.search import Choice, Setting
 
 DEEPEST = 3  # hidden Dense layers
-WIDTHS = (32, 512)
+WIDTHS = (32, 64, 128, 256, 512)  # few, so that shapes of heads recur, which are compiled once
+FORM = 2  # of what is chosen from; searches of form 1 chose any width from the least to the largest
 RATES = (1e-5, 1e-1)
 DROPOUT_MOST, DROPOUT_STEP = 0.7, 0.1
 ACTIVATIONS, LOSSES, OPTIMIZERS = (
@@ -59,7 +60,8 @@ class SearchSpace:
     """What is searched beside the head and its training, and what is the same in all trials.
 
     `backbones` are names; `input_sizes` in pixels, 0 for the backbone's own; `views` is the number of augmented views
-    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial.
+    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial; `form` is that of the
+    search which is gone on with.
     """
 
     backbones: tuple[str, ...]
@@ -67,6 +69,7 @@ class SearchSpace:
     views: int = 0
     epochs: int = 20
     seed: int = 0
+    form: int = FORM
 
     def choose(self, trial: Trial) -> dict[str, Choice]:
         """Let a trial choose. What stands alone (one backbone, say) is no choice and not among them."""
@@ -78,11 +81,16 @@ class SearchSpace:
         for name in _dropouts(hidden):
             chosen[name] = trial.suggest_float(name, 0.0, DROPOUT_MOST, step=DROPOUT_STEP)
         for number in range(1, hidden + 1):
-            chosen[f"width_{number}"] = trial.suggest_int(f"width_{number}", *WIDTHS, log=True)
+            chosen[f"width_{number}"] = self._width(trial, f"width_{number}")
         if hidden:
             chosen["activation"] = trial.suggest_categorical("activation", ACTIVATIONS)
         chosen["learning_rate"] = trial.suggest_float("learning_rate", *RATES, log=True)
         return chosen
+
+    def _width(self, trial: Trial, name: str) -> int:
+        if self.form == 1:
+            return trial.suggest_int(name, WIDTHS[0], WIDTHS[-1], log=True)
+        return trial.suggest_categorical(name, WIDTHS)
 
     def settings(self, chosen: Mapping[str, Choice]) -> dict[str, Setting]:
         """Turn choices into dotted settings of a recipe (`recipes.load`)."""

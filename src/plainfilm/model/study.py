@@ -176,6 +176,13 @@ def open_study(path: Path, space: SearchSpace, about: Mapping[str, object]) -> S
     UsageError
         The search there is of another store or other settings, or the file is no search.
     """
+    with _opened(path) as kept:
+        _check_same(kept, path, about)
+        return Study(kept, space)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> "Iterator[optuna.Study]":
     import optuna
     from sqlalchemy.engine import URL
     from sqlalchemy.exc import SQLAlchemyError
@@ -183,14 +190,24 @@ def open_study(path: Path, space: SearchSpace, about: Mapping[str, object]) -> S
     url = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
     with _quiet():
         try:
-            kept = optuna.create_study(storage=url, study_name=_NAME, load_if_exists=True)
-            _check_same(kept, path, about)
-            return Study(kept, space)
+            yield optuna.create_study(storage=url, study_name=_NAME, load_if_exists=True)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
             reason = str(error).strip().splitlines()[0][:160]
             raise UsageError(
                 f"Expected the trials of a search; received {path}, which cannot be read ({reason}). Name another --out."
             ) from error
+
+
+def form_of(path: Path) -> int:
+    """Give the form of the search space that a search's trials are of, so that it goes on in the same.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read.
+    """
+    with _opened(path) as kept:
+        return int(kept.user_attrs.get(_ABOUT, {}).get("form of the search", search_space.FORM))
 
 
 def _check_same(kept: "optuna.Study", path: Path, about: Mapping[str, object]) -> None:

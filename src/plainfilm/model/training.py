@@ -18,7 +18,6 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.results.metrics import KerasBackend
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
-_VALIDATION_BATCH = 512
 EpochCallback = Callable[[int, dict[str, float]], None]
 Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
@@ -204,7 +203,7 @@ def prepared_passes(
     recipe: Recipe,
     *,
     batch_size: int,
-    validation_batch: int = _VALIDATION_BATCH,
+    validation_batch: int = passes.VALIDATION_BATCH,
     feed: Feed = iter,
 ) -> tuple["_Pass", "_Pass"]:
     """Prepare the passes of a compiled model over both parts, with the recipe's class weights on the first."""

@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +33,6 @@ from plainfilm.workflows.verb import Run, verb
 
 STUDY = "trials.db"
 _FILES = (STUDY, f"{STUDY}-journal", "trials.csv", "tuning.json", "tuning.html", "best.toml")  # and figures/
-_FORM = 1  # of the search space; a search goes on only in the same
 _MOST = 100_000
 T = TypeVar("T")
 
@@ -65,7 +64,7 @@ class Plan:
             "epochs": self.space.epochs,
             "folds": self.options.folds,
             "seed": self.space.seed,
-            "form of the search": _FORM,
+            "form of the search": self.space.form,
         }
 
 
@@ -88,11 +87,14 @@ def plan(options: TuneOptions) -> Plan:
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
     space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
+    goes_on = is_there and not options.overwrite
+    if goes_on:
+        space = replace(space, form=study.form_of(folder / STUDY))
     planned = Plan(
         options=options, store=Store(options.store), space=space, hashes=here, folder=folder, started=started
     )
     _inner_folds(planned)
-    if is_there and not options.overwrite:
+    if goes_on:
         study.open_study(folder / STUDY, space, planned.about)
     return planned
 
