@@ -28,7 +28,7 @@ $(VENV)/installed: $(VENV)/python pyproject.toml
 	@touch $@
 
 $(VENV)/developed: $(VENV)/python pyproject.toml
-	@echo "Installing all that tests and the gate need, TensorFlow among it, into $(VENV): @FETCH@ GB to fetch, @DISK@ GB of disk, a minute or two."
+	@echo "Installing all that tests and the gate need, TensorFlow among it, into $(VENV): 0.7 GB to fetch, 3 GB of disk, a minute or two."
 	@$(BIN)/python scripts/pip_install.py --editable '.[dev]'
 	@touch $(VENV)/installed $@
 
