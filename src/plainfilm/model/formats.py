@@ -175,7 +175,7 @@ def _write_tflite(bundle: Bundle, path: Path) -> None:
     model = _keras_model(bundle)
     if keras_backend.choose() != "tensorflow":
         raise UsageError(
-            f"Expected Keras on TensorFlow to export to tflite; it runs on {keras_backend.choose()}. Unset KERAS_BACKEND."
+            f"Expected Keras on TensorFlow to export to tflite; it runs on {keras_backend.choose()}. Unset KERAS_BACKEND, in a process that has not loaded Keras yet."
         )
     import tensorflow as tf
 

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 import made_outliers
 from plainfilm.data import phantom
 from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.evidence.outliers.detector import Detector, Turned, fit
-from plainfilm.evidence.outliers.feature_space import describe, limit, regress
 from plainfilm.model import backbones, encoder
 
 WIDTH = 120
@@ -91,6 +89,26 @@ def test_turned_images_are_flagged_and_the_turn_is_named(detector):
         assert (judged.reason[flagged] == {"inverted": "looks inverted"}.get(name, "looks on its side")).mean() > 0.9
 
 
+def test_turned_images_are_told_from_a_sample_of_upright_ones(monkeypatch):
+    monkeypatch.setattr(outliers, "UPRIGHT_ROWS", 100)
+    features = usual(400)
+    made = fit(features, turned=turned_of(features, np.arange(60)))
+    assert (made.judge(usual(100, seed=3) + SHIFTS["inverted"]).level != "ok").mean() > 0.95
+    assert (made.judge(usual(100, seed=3)).level != "ok").mean() < 0.1
+
+
+def test_a_fold_that_keeps_out_all_turned_images_makes_no_row_look_upright(monkeypatch):
+    features = usual(40)
+    made = fit(features, turned=turned_of(features, [0]))
+    held_out = outliers._folds(np.arange(40), 0)
+    turns = outliers._Turns.of(turned_of(features, [0]), WIDTH)
+    _, _, _, turning = outliers._learn(features, np.arange(40), turns, held_out, 0)
+    without = held_out[held_out[:, 0]][0]
+    assert not turning[without].any()
+    assert (turning[~without] < -0.2).all()
+    assert made.turned_above >= 0
+
+
 def test_without_turned_images_nothing_is_called_turned():
     features = usual(200)
     judged = fit(features).judge(features + SHIFTS["inverted"])
@@ -127,36 +145,6 @@ def test_false_refusals_keep_the_promise_on_average_over_trainings(groups):
     assert promises[0] == max(outliers.REFUSED, 1 / (groups + 1))
 
 
-@settings(max_examples=200)
-@given(
-    arrays.arrays(np.int64, st.integers(6, 60), elements=st.integers(0, 12)),
-    st.sampled_from([0.05, 0.1, 0.2, 0.4]),
-    st.integers(0, 2**16),
-)
-def test_a_group_kept_out_exceeds_the_others_limit_with_no_more_than_the_share_on_average(group, share, seed):
-    codes = np.unique(group, return_inverse=True)[1]
-    groups = codes.max() + 1
-    if groups < 4:
-        return
-    scores = np.round(np.random.default_rng(seed).normal(size=len(codes)), 1)  # ties, too
-    beyond = []
-    for out in range(groups):
-        rest = codes != out
-        others = np.unique(codes[rest], return_inverse=True)[1]
-        beyond.append((scores[~rest] > limit(scores[rest], others, share)).mean())
-    assert np.mean(beyond) <= max(share, 1 / groups) + 1e-9
-
-
-def test_the_limit_is_the_usual_conformal_quantile_where_rows_stand_alone():
-    scores = np.random.default_rng(0).permutation(199).astype(float)
-    assert limit(scores, np.arange(199), 0.05) == 189  # the 190th of 199: (1 - 0.05) (199 + 1)
-
-
-def test_too_few_rows_for_a_share_give_no_lower_limit_than_the_largest():
-    scores = np.array([0.0, 0.1, 0.2, 5.0])
-    assert limit(scores, np.arange(4), 0.01) >= 5
-
-
 def test_copies_of_an_image_promise_nothing_more():
     features = np.repeat(usual(10), 50, axis=0)
     made = fit(features, np.repeat(np.arange(10), 50))
@@ -171,21 +159,6 @@ def test_copies_do_not_let_an_image_judge_itself():
         made = fit(np.repeat(usual(30, seed=seed), 4, axis=0), np.repeat(np.arange(30), 4), seed=seed)
         beyond.append((made.score(usual(100, seed=500 + seed)) > made.flag_above).mean())
     assert np.mean(beyond) < 0.08
-
-
-def test_no_image_that_sets_a_threshold_was_learnt_from_in_any_turn(monkeypatch):
-    features, learn, seen = usual(50), outliers._learn, []
-    features[:, 0] = np.arange(50) // 2
-
-    def watched(x, turns, seed):
-        seen.append((set(x[:, 0]), set(turns.group)))
-        return learn(x, turns, seed)
-
-    monkeypatch.setattr(outliers, "_learn", watched)
-    group = np.arange(50) // 2
-    fit(features, group, turned=Turned(features={"inverted": 2 * features}, group=group))
-    assert [len(turned) < 25 for _, turned in seen] == [True] * 5 + [False]
-    assert all(upright == turned for upright, turned in seen)
 
 
 def test_enough_images_say_what_is_promised(detector):
@@ -346,24 +319,6 @@ def test_prediction_needs_numpy_alone():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
     assert not {"scipy", "sklearn", "keras", "tensorflow", "onnxruntime", "h5py", "PIL"} & set(loaded)
-
-
-def test_the_directions_are_those_of_an_exact_decomposition():
-    features = usual(300)
-    space = describe(features, seed=0)
-    z = space.scaled(features).astype(float)
-    _, size, exact = np.linalg.svd(z, full_matrices=False)
-    kept = len(space.basis)
-    assert kept == 32
-    np.testing.assert_allclose(space.variance[:6], size[:6] ** 2 / 300, rtol=1e-3)
-    np.testing.assert_allclose(np.abs(np.sum(exact[:6] * space.basis[:6], axis=1)), 1, atol=1e-2)
-    assert space.rest == pytest.approx((size[kept:] ** 2).sum() / 300 / (WIDTH - kept), rel=0.05)
-
-
-def test_upright_and_turned_rows_weigh_the_same_however_many_there_are():
-    upright, turned = usual(300), usual(20, seed=1) + 1
-    ways = regress(upright, [turned], seed=0)
-    assert (ways.scores(upright)[:, 0].mean() + ways.scores(turned)[:, 0].mean()) / 2 == pytest.approx(0.5, abs=1e-4)
 
 
 # on pictures

@@ -5,7 +5,7 @@ training image inverted or rotated. The thresholds come from training images kep
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from msgspec import ValidationError, convert
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.errors import BundleError
-from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp, describe, limit, regress
+from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp
+from plainfilm.evidence.outliers.learning import describe, limit, regress
 from plainfilm.model import manifest
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.results import documents
@@ -25,6 +26,7 @@ OutlierLevel = Literal["ok", "flagged", "refused"]
 REFUSED, UNUSUAL, TURNED = 0.005, 0.03, 0.01  # share of new radiographs of the same kind beyond each limit, at most
 CEILING = 0.02  # of false refusals, which a fit on enough images promises
 ROWS = 4000  # training images that a fit uses at most
+UPRIGHT_ROWS = 1000  # of them that turned images are compared with
 TURNED_ROWS = 64  # training images to turn; measured, twice as many find little more
 FEWEST = 5  # unrelated images
 MOST_BYTES = 3_000_000
@@ -226,8 +228,7 @@ def fit(
     if groups < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} unrelated images to learn what is usual; received {groups}.")
     turns = _Turns.of(turned, x.shape[1])
-    distance, turning = _kept_out(x, names, codes, turns, seed)
-    space, way_up = _learn(x, turns, seed)
+    space, way_up, distance, turning = _learn(x, names, turns, _folds(codes, seed), seed)
     return Detector(
         space=space,
         way_up=way_up,
@@ -284,10 +285,6 @@ class _Turns:
             raise ValueError(f"Expected one group a turned image, {stacked.shape[1]}; received {len(given.group)}.")
         return cls(tuple(given.features), stacked, np.asarray(given.group))
 
-    def without(self, groups: NDArray[Any]) -> "_Turns":
-        keep = ~np.isin(self.group, groups)
-        return _Turns(self.names, self.features[:, keep], self.group[keep])
-
 
 def _finite(features: ArrayLike, width: int | None = None) -> Features:
     x = np.asarray(features, np.float32)
@@ -298,26 +295,43 @@ def _finite(features: ArrayLike, width: int | None = None) -> Features:
     return x
 
 
-def _learn(x: Features, turns: _Turns, seed: int) -> tuple[Space, WayUp]:
-    space = describe(x, seed=seed)
-    if not turns.group.size:
-        return space, WayUp(weights=np.empty((0, x.shape[1]), np.float32), offset=np.empty(0, np.float32))
-    return space, regress(space.scaled(x), [space.scaled(each) for each in turns.features], seed=seed)
-
-
-def _kept_out(
-    x: Features, names: NDArray[Any], codes: NDArray[np.int64], turns: _Turns, seed: int
-) -> tuple[Floats, Floats]:
-    """Score each row by what was learnt without its group: log distance, and minus the score of being upright."""
-    distance, turning = np.empty(len(x)), np.zeros(len(x))
+def _folds(codes: NDArray[np.int64], seed: int) -> NDArray[np.bool_]:
+    """Rows that are kept out by turns, bool (folds, n), each once and with its group."""
     fold_of = np.random.default_rng(seed).permutation(int(codes.max()) + 1) % _FOLDS
-    for fold in range(_FOLDS):
-        out = fold_of[codes] == fold
-        space, way_up = _learn(x[~out], turns.without(names[out]), seed)
-        distance[out] = space.log_distance(x[out])
-        if len(way_up.offset):
-            turning[out] = -way_up.scores(space.scaled(x[out]))[:, 0]
-    return distance, turning
+    return np.asarray(fold_of[codes] == np.arange(_FOLDS)[:, None])
+
+
+def _learn(
+    x: Features, names: NDArray[Any], turns: _Turns, held_out: NDArray[np.bool_], seed: int
+) -> tuple[Space, WayUp, Floats, Floats]:
+    """Learn from all rows, and score each by what is learnt without it: log distance, and minus the score of being upright."""
+    kept = ~np.vstack([np.zeros(len(x), bool), held_out])
+    kept_turned = ~np.stack([np.isin(turns.group, names[~rows]) for rows in kept])
+    spaces = [describe(x[rows], seed=seed) for rows in kept]
+    ways = _which_way_up(x, turns, spaces, kept, kept_turned, seed)
+    distance, turning = np.empty(len(x)), np.zeros(len(x))
+    for rows, space, way_up, left in zip(held_out, spaces[1:], ways[1:], kept_turned[1:], strict=True):
+        distance[rows] = space.log_distance(x[rows])
+        if left.any():
+            turning[rows] = -way_up.scores(space.scaled(x[rows]))[:, 0]
+    return spaces[0], ways[0], distance, turning
+
+
+def _which_way_up(
+    x: Features,
+    turns: _Turns,
+    spaces: Sequence[Space],
+    kept: NDArray[np.bool_],
+    kept_turned: NDArray[np.bool_],
+    seed: int,
+) -> list[WayUp]:
+    """Learn which way up rows are; of no turn where there are no turned ones."""
+    if not turns.names:
+        return [WayUp(weights=np.empty((0, x.shape[1]), np.float32), offset=np.empty(0, np.float32))] * len(spaces)
+    chosen = np.random.default_rng(seed).permutation(len(x))[:UPRIGHT_ROWS]
+    return regress(
+        x[chosen], list(turns.features), np.hstack([kept[:, chosen], *[kept_turned] * len(turns.names)]), spaces
+    )
 
 
 _WAY_UP = ("weights", "offset")
