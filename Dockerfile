@@ -4,11 +4,9 @@
 #     -v "$PWD/run/model.plainfilm:/model.plainfilm:ro" plainfilm
 FROM python:3.12-slim AS built
 WORKDIR /source
-COPY deploy/serving.txt deploy/
-RUN python -m venv /opt/plainfilm && /opt/plainfilm/bin/pip install --no-cache-dir -r deploy/serving.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN /opt/plainfilm/bin/pip install --no-cache-dir --no-deps .
+RUN python -m venv /opt/plainfilm && /opt/plainfilm/bin/pip install --no-cache-dir '.[serve,dicom]'
 
 FROM python:3.12-slim
 COPY --from=built /opt/plainfilm /opt/plainfilm

@@ -3,7 +3,7 @@
     python examples/tf_data.py my.h5
 
 The frozen backbone runs again in every epoch here. `plainfilm train` gives the same head from cached features, many times
-faster; use this where you want to change what comes before the head.
+faster; use this where you want to change what comes before the head. Needs plainfilm[tensorflow].
 """
 
 import sys

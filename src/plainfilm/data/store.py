@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import StoreError, UsageError
+from plainfilm.extras import require
 
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -179,7 +180,13 @@ class Store:
         tf.data.Dataset
             Pairs of float32 (b, input_size, input_size, 3), gray levels 0 to 255 repeated to three channels, and labels
             float32 (b): the class index.
+
+        Raises
+        ------
+        MissingExtraError
+            TensorFlow is not installed: no other library has a `tf.data.Dataset`.
         """
+        require("a tf.data.Dataset", "tensorflow")
         import tensorflow as tf
 
         rows, rng = self.rows(split), np.random.default_rng(seed)

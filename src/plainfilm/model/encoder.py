@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm import extras
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import keras_backend, weights
@@ -124,6 +125,8 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     ------
     WeightsError
         The weights are missing or of another architecture; or the user's ONNX file does not map images to features.
+    MissingExtraError
+        No encoder in the cache, and what builds one is not installed.
     """
     found = weights.locate(backbone, weights_file)
     depth = f" depth {backbone.depth}" if backbone.depth else ""
@@ -131,6 +134,9 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
     if not path.is_file():
+        extras.require(
+            f"building the encoder of {backbone.name}", "onnx", *(["keras"] * (backbone.weights.kind != "file"))
+        )
         model = (
             _around_onnx(found.path, prepare)
             if backbone.weights.kind == "file"

@@ -12,6 +12,7 @@ from PIL import Image
 from plainfilm.data import phantom
 from plainfilm.data.files import written_whole
 from plainfilm.errors import ExportError, UsageError
+from plainfilm.extras import require
 from plainfilm.model.bundle import Bundle, load
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.encoder import BATCH
@@ -50,7 +51,7 @@ def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: 
     ExportError
         The format cannot hold this bundle, or the file answers otherwise by more than 1e-4; nothing is then left.
     MissingExtraError
-        OpenVINO is not installed.
+        A package that the format needs is not installed.
     """
     out = Path(out)
     check(to, out, overwrite=overwrite)
@@ -81,7 +82,7 @@ def check(to: str, out: Path, *, overwrite: bool = False) -> None:
 
     Raises
     ------
-    UsageError
+    UsageError, MissingExtraError
         As `export`.
     """
     if to not in FORMATS:
@@ -94,6 +95,7 @@ def check(to: str, out: Path, *, overwrite: bool = False) -> None:
     for file in _files(out):
         if file.exists() and not overwrite:
             raise UsageError(f"Expected a new file; {file} is there already. Name another, or add --overwrite.")
+    require(f"exporting to {to}", *FORMATS[to].needs)
 
 
 def _files(out: Path) -> tuple[Path, ...]:

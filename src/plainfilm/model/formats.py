@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import plainfilm
-from plainfilm.errors import MissingExtraError, UsageError
+from plainfilm.errors import UsageError
 from plainfilm.model import keras_backend, keras_rebuild
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
@@ -31,9 +31,10 @@ Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format: the suffix of its files, what writes one from a bundle, and what opens one in its own runtime."""
+    """A format: the suffix of its files, the packages it needs, what writes one from a bundle, and what opens one in its own runtime."""
 
     suffix: str
+    needs: tuple[str, ...]
     write: Callable[[Bundle, Path], None]
     open: Callable[[Path], Run]
 
@@ -122,19 +123,10 @@ def _open_onnx(path: Path) -> Run:
     return lambda images: np.asarray(session.run(["probabilities"], {"images": images})[0])
 
 
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtraError(
-            "Expected the package openvino; it is not installed. Install it with: pip install 'plainfilm[openvino]'"
-        ) from error
-    return openvino
-
-
 def _write_openvino(bundle: Bundle, path: Path) -> None:
     """Write FILE.xml and FILE.bin, all in float32."""
-    openvino = _openvino()
+    import openvino
+
     model = openvino.Core().read_model(_onnx_model(bundle).SerializeToString(), b"")
     for name, text in _texts(_about(bundle)).items():
         model.set_rt_info(text, ["plainfilm", name])
@@ -142,8 +134,10 @@ def _write_openvino(bundle: Bundle, path: Path) -> None:
 
 
 def _open_openvino(path: Path) -> Run:
+    import openvino
+
     # Without the hint a processor with bfloat16 computes in that: measured 0.2 of a logit away.
-    compiled = _openvino().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda images: np.asarray(compiled(images)["probabilities"])
 
 
@@ -181,7 +175,7 @@ def _write_tflite(bundle: Bundle, path: Path) -> None:
     model = _keras_model(bundle)
     if keras_backend.choose() != "tensorflow":
         raise UsageError(
-            f"Expected Keras on TensorFlow to export to tflite; it runs on {keras_backend.choose()}. Unset KERAS_BACKEND."
+            f"Expected Keras on TensorFlow to export to tflite; it runs on {keras_backend.choose()}. Unset KERAS_BACKEND, in a process that has not loaded Keras yet."
         )
     import tensorflow as tf
 
@@ -206,9 +200,9 @@ def _open_tflite(path: Path) -> Run:
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "onnx": Format(".onnx", _write_onnx, _open_onnx),
-        "openvino": Format(".xml", _write_openvino, _open_openvino),
-        "keras": Format(".keras", _write_keras, _open_keras),
-        "tflite": Format(".tflite", _write_tflite, _open_tflite),
+        "onnx": Format(".onnx", ("onnx",), _write_onnx, _open_onnx),
+        "openvino": Format(".xml", ("openvino", "onnx"), _write_openvino, _open_openvino),
+        "keras": Format(".keras", ("keras", "onnx"), _write_keras, _open_keras),
+        "tflite": Format(".tflite", ("tensorflow", "keras", "onnx"), _write_tflite, _open_tflite),
     }
 )

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
@@ -12,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from plainfilm import extras
 from plainfilm.data.files import cache_folder
-from plainfilm.errors import MissingExtraError
 from plainfilm.results.metrics import KerasBackend
 
 _DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly"), "jax": ("jax",), "torch": ("torch",)}
@@ -38,15 +37,10 @@ def load(*, finetunes: bool = False, needed: str = "") -> Any:
     MissingExtraError
         Keras or the backend is not installed.
     """
-    if "keras" in sys.modules:
+    if sys.modules.get("keras"):
         return sys.modules["keras"]
     name = choose(finetunes=finetunes, needed=needed)
-    if not (is_installed("keras") and is_installed(name)):
-        missing = name if is_installed("keras") else "keras"
-        extra = "tensorflow" if missing == "tensorflow" else "train"
-        raise MissingExtraError(
-            f"Expected the package {missing} to train with; it is not installed. Install it with: pip install 'plainfilm[{extra}]'"
-        )
+    extras.require("training and backbones", "keras", name)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or JAX takes most of a GPU's memory
     with _environment("KERAS_BACKEND", name):
         keras = importlib.import_module("keras")
@@ -64,24 +58,16 @@ def choose(*, finetunes: bool = False, needed: str = "") -> str:
     but not TensorFlow, which Keras itself writes there; else TensorFlow where a backbone is fine-tuned without a GPU that
     JAX can use; else JAX. TensorFlow stands in for a JAX that is not installed.
     """
-    if "keras" in sys.modules:
+    if sys.modules.get("keras"):
         return str(sys.modules["keras"].backend.backend())
     asked = os.environ.get("KERAS_BACKEND") or needed or _configured()
     if asked:
         return asked
-    if not is_installed("tensorflow"):
+    if extras.find("tensorflow") is None:
         return "jax"
-    if not is_installed("jax"):
+    if extras.find("jax") is None:
         return "tensorflow"
     return "tensorflow" if finetunes and not _jax_has_gpu() else "jax"
-
-
-def is_installed(name: str) -> bool:
-    """Whether a package could be imported."""
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ValueError:  # a module without a specification, as tests put into sys.modules
-        return False
 
 
 def is_slow_to_finetune() -> bool:

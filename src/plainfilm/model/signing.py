@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from plainfilm.errors import MissingExtraError, UsageError
+from plainfilm.errors import UsageError
+from plainfilm.extras import require
 
 BYTES = 64  # of a signature
 
@@ -62,13 +63,10 @@ def _loaded(file: Path, kind: str) -> Any:
 
 
 def _library() -> tuple[Any, Any]:
-    try:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ed25519
-    except ImportError as error:
-        raise MissingExtraError(
-            "Expected the package cryptography for signatures; it is not installed. Write: pip install 'plainfilm[sign]'"
-        ) from error
+    require("signatures", "cryptography")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
     return ed25519, serialization
 
 

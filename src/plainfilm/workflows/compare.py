@@ -46,6 +46,7 @@ def plan(options: CompareOptions) -> Plan:
         One line: what was expected, what came, what to do.
     """
     folder, settings = Path(options.out), settings_of(options.settings)
+    checks.check_can_train()
     if not 1 <= options.seeds <= 100:
         raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
     if "seed" in settings:

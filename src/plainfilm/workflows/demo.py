@@ -6,7 +6,7 @@ from pathlib import Path
 
 from plainfilm.data import phantom
 from plainfilm.results.metrics import RunMetrics
-from plainfilm.workflows.checks import check_out, check_seed
+from plainfilm.workflows.checks import check_can_train, check_out, check_seed
 from plainfilm.workflows.ingest import ingest
 from plainfilm.workflows.options import DemoOptions
 from plainfilm.workflows.train import train
@@ -25,9 +25,10 @@ def plan(options: DemoOptions) -> Plan:
 
     Raises
     ------
-    UsageError
-        The folder cannot be made, or the seed is out of its range.
+    PlainfilmError
+        What trains is not installed, the folder cannot be made, or the seed is out of its range.
     """
+    check_can_train()
     check_seed(options.seed)
     check_out(Path(options.out) / "run", overwrite=options.overwrite)
     return Plan(options)

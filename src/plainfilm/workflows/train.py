@@ -58,6 +58,7 @@ def plan(options: TrainOptions) -> Plan:
         One line: what was expected, what came, what to do.
     """
     folder = Path(options.out)
+    checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
     if options.folds != 0 and not 2 <= options.folds <= 100:
         raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")

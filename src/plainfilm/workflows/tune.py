@@ -18,6 +18,7 @@ from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.evidence.tuning import scoring
 from plainfilm.evidence.tuning.summary import summarise
+from plainfilm.extras import require
 from plainfilm.model import backbones as rows_of_backbones
 from plainfilm.model import encoder, keras_backend, study, trials, weights
 from plainfilm.model.augmentation import Altered
@@ -76,7 +77,8 @@ def plan(options: TuneOptions) -> Plan:
         One line: what was expected, what came, what to do.
     """
     started, folder = time.monotonic(), Path(options.out)
-    study.check_installed()
+    require("trials", "optuna")
+    checks.check_can_train()
     _check_ranges(options)
     is_there = (folder / STUDY).is_file()
     if not is_there:

@@ -3,12 +3,6 @@
 Needs the extra `dicom`.
 """
 
-import importlib.util
+from plainfilm.extras import EXTRAS, require
 
-from plainfilm.errors import MissingExtraError
-
-for _needed in ("pydicom", "pynetdicom", "highdicom"):
-    if importlib.util.find_spec(_needed) is None:
-        raise MissingExtraError(
-            f"Expected {_needed} for the DICOM node; received no such package. Install it with: pip install 'plainfilm[dicom]'"
-        )
+require("the DICOM node", *EXTRAS["dicom"])

