@@ -72,7 +72,8 @@ def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int, d
 
 def _dense(x: Any, units: int, name: str, *, seed: tuple[int, int], activation: str | None = None) -> Any:
     layer = keras_backend.load().layers.Dense(units, activation, kernel_initializer="zeros", name=name)
-    after = layer(x)
+    with keras_backend.unfilled():
+        after = layer(x)
     layer.set_weights([_glorot(x.shape[-1], units, seed), np.zeros(units, np.float32)])
     return after
 

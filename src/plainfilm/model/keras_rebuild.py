@@ -39,7 +39,8 @@ def keras_model(bundle: Bundle) -> Any:
     _check_single(stored)
     recipe = _recipe(bundle.recipe)
     backbone, prepare = _backbone(bundle, recipe), _preprocessing(bundle)
-    network = backbone_blocks.shortened(backbones.build(backbone, prepare.input_size), backbone)
+    with keras_backend.unfilled():
+        network = backbone_blocks.shortened(backbones.build(backbone, prepare.input_size), backbone)
     _fill(network, lambda: encoder.to_onnx(network, prepare), stored, prefix="")
     head = heads.build_head(network.outputs[0].shape[-1], len(bundle.classifier.classes_), recipe.head, seed=0)
     _fill(head, lambda: _opened(export_head(head)), stored, prefix="head_")

