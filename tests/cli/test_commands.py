@@ -94,19 +94,6 @@ def process(*words, cwd, **environment):
 
 # ---- what every command says of itself
 
-HEAVY = "keras tensorflow onnxruntime sklearn scipy matplotlib h5py pydicom"
-
-
-@pytest.mark.parametrize(
-    "code", ["import plainfilm", "import sys; sys.argv = ['plainfilm', '--help']; import plainfilm.cli as c; c.main()"]
-)
-def test_import_and_help_load_nothing_heavy(code):
-    watch = f"import atexit, sys; atexit.register(lambda: print('LOADED', sorted(set({HEAVY.split()!r}) & set(sys.modules))))"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{watch}; {code}"], capture_output=True, text=True, check=True, timeout=WAIT_S
-    )
-    assert done.stdout.strip().endswith("LOADED []")
-
 
 def test_help_names_every_command_and_says_what_it_is_not(call):
     code, out, err = call("--help")

@@ -1,5 +1,7 @@
 """All commands in one application. Turns an error into one line and an exit code."""
 
+import atexit
+import gc
 import os
 import shlex
 import sys
@@ -57,6 +59,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
         os.environ.setdefault(threads, str(processors()))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
+    atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
     if not {*_COMMANDS} & {*sys.argv[1:2]}:
         _load_all()
     try:

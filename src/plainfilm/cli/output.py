@@ -1,7 +1,10 @@
 """What the terminal shows while a command runs and when it is done."""
 
+import contextlib
+import gc
 import shlex
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from plainfilm import NOTICE
@@ -18,11 +21,26 @@ def load_keras(progress: Any, *, finetunes: bool = False) -> None:
     from plainfilm.model import keras_backend
 
     progress("Loading Keras", 0, 1, "")
-    with terminal.muted_native_logs():
+    with terminal.muted_native_logs(), _importing_less():
         keras_backend.load(finetunes=finetunes)
     progress("Loading Keras", 1, 1, f"on {keras_backend.choose()}")
     if finetunes and keras_backend.is_slow_to_finetune():
         print(keras_backend.SLOW_FINETUNING, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _importing_less() -> Iterator[None]:
+    """Spare Keras what it imports for wrappers and galleries where that is installed, and the search for garbage meanwhile."""
+    left_out = {name for name in ("matplotlib.pyplot", "sklearn") if name not in sys.modules}
+    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type] # None: not to be had
+    gc.disable()
+    try:
+        yield
+    finally:
+        for name in left_out:
+            del sys.modules[name]
+        gc.freeze()
+        gc.enable()
 
 
 def print_document(answer: "Record") -> None:

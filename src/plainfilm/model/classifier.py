@@ -8,15 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.encoder import BATCH, Encoder, Features
-from plainfilm.model.onnx_session import open_network
-from plainfilm.model.recipe_schema import Recipe
-from plainfilm.model.training import Fitted
+from plainfilm.model.onnx_session import BATCH, open_network
+
+if TYPE_CHECKING:
+    from plainfilm.model.encoder import Encoder, Features
+    from plainfilm.model.recipe_schema import Recipe
+    from plainfilm.model.training import Fitted
 
 _ROWS = 1024  # features a step through the head: 5 MB at most
 

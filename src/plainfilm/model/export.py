@@ -15,8 +15,8 @@ from plainfilm.errors import ExportError, UsageError
 from plainfilm.extras import require
 from plainfilm.model.bundle import Bundle, load
 from plainfilm.model.classifier import Classifier
-from plainfilm.model.encoder import BATCH
 from plainfilm.model.formats import FORMATS, Run
+from plainfilm.model.onnx_session import BATCH
 from plainfilm.results.exported import Exported
 
 IMAGES = 64

@@ -16,8 +16,7 @@ from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import encoder, keras_backend
 from plainfilm.model.backbone_blocks import block_names, gate
 from plainfilm.model.backbones import Backbone
-from plainfilm.model.encoder import BATCH
-from plainfilm.model.onnx_session import open_network
+from plainfilm.model.onnx_session import BATCH, open_network
 from plainfilm.model.training import Part
 from plainfilm.results.manifest import Preprocessing
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from plainfilm.model.cpus import processors
 
+BATCH = 8  # images at a time; larger batches leave the processor's cache: measured 5 to 10 % slower at 32
+
 
 def open_network(network: bytes | Path, *, threads: int | None = None) -> Any:
     """Open an ONNX network, given whole or as a file, as an `InferenceSession`; what goes wrong is raised, not logged as well."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
 
 from plainfilm.model.lung_segmentation import SIDE, LungFields
 
@@ -58,10 +56,14 @@ def hide(fields: LungFields) -> Hidden:
 
 
 def _grown(mask: Mask, disc: Mask) -> Mask:
-    return np.asarray(ndimage.binary_dilation(mask, disc)) if mask.any() else mask
+    from scipy.ndimage import binary_dilation  # heavy, and needed by an audit alone
+
+    return np.asarray(binary_dilation(mask, disc)) if mask.any() else mask
 
 
 def _hull(mask: Mask) -> Mask:
+    from scipy.spatial import ConvexHull, QhullError
+
     points = np.argwhere(mask)[:, ::-1]
     try:
         corners = points[ConvexHull(points).vertices]
@@ -127,8 +129,10 @@ def texture(images: Pixels, hidden: Hidden) -> NDArray[np.float64]:
 
 
 def _grain(image: Pixels, seen: Mask) -> NDArray[np.float64]:
+    from scipy.ndimage import uniform_filter
+
     gray = image.astype(np.float64)
-    fine = gray - ndimage.uniform_filter(gray, 3)
+    fine = gray - uniform_filter(gray, 3)
     seen = seen & (image > 4) & (image < 251)  # what is cut off has no grain
     if seen.sum() < 100:
         return np.zeros(5)

@@ -1,11 +1,14 @@
 """What stands beside every answer: classes, threshold, prevalences, and what the classifier's accuracy is worth."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import Context, Prediction
 from plainfilm.results.severity import LEVELS, SEVERITY, Verdict, Worth
+
+if TYPE_CHECKING:
+    from plainfilm.evidence.inference.predictor import Predictor
 
 
 def worth(metrics: RunMetrics) -> tuple[Worth, ...]:
@@ -32,7 +35,7 @@ class About:
     metrics: RunMetrics
 
     @classmethod
-    def of(cls, predictor: Predictor, prevalence: float | None = None) -> "About":
+    def of(cls, predictor: "Predictor", prevalence: float | None = None) -> "About":
         """Take it from an opened bundle; `prevalence` None means the one it was calibrated at."""
         decision = predictor.bundle.classifier.decision
         return cls(

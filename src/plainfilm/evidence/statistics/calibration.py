@@ -49,8 +49,6 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     ----------
     Guo, Pleiss, Sun & Weinberger, ICML 2017.
     """
-    from scipy.optimize import minimize_scalar  # heavy, and needed by training alone
-
     scores = _checked_logits(logits)
     truth = np.asarray(labels)
     classes = 2 if scores.ndim == 1 else scores.shape[1]
@@ -64,9 +62,11 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
     grid = np.linspace(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]), GRID)
     best = int(np.argmin([loss(point) for point in grid]))
-    bounds = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(np.clip(np.exp(found.x), *TEMPERATURES))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
+    while high - low > 1e-6:
+        left, right = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return float(np.exp((low + high) / 2))
 
 
 def choose_threshold(labels01: ArrayLike, probability: ArrayLike, *, rule: str) -> float:
