@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import SCALINGS, Backbone
+from plainfilm.model.memory import trim
 from plainfilm.model.onnx_session import BATCH, open_network
 from plainfilm.results.manifest import Preprocessing
 
@@ -73,8 +75,16 @@ class Encoder:
     ) -> None:
         self.path, self.key, self.name = path, key, name
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
-        self._session = open_network(path)
         self.width = int(self._session.get_outputs()[0].shape[-1])
+
+    @cached_property
+    def _session(self) -> Any:
+        return open_network(self.path)
+
+    def rest(self) -> None:
+        """Let go the memory that building and encoding took, some 170 MB, until images are encoded again."""
+        self.__dict__.pop("_session", None)
+        trim()
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode gray uint8 images (n, s, s) to float32 features (n, width), `BATCH` at a time."""
@@ -254,6 +264,7 @@ def encode_store(
             file.write(features.tobytes())
             done += len(images)
             progress(done, len(store))
+    encoder.rest()
     return Features(path, len(store), encoder.width, time.perf_counter() - start, cached=False)
 
 

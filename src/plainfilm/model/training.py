@@ -13,6 +13,7 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import heads, keras_backend, passes
 from plainfilm.model.encoder import Features
 from plainfilm.model.keyboard_interrupt import held
+from plainfilm.model.memory import trim
 from plainfilm.model.passes import Stretch
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.results.metrics import KerasBackend
@@ -179,6 +180,7 @@ def fit(
         row = course.advance(rng)
         on_epoch(len(course.history), row)
     kept = course.settle("training.learning_rate")
+    trim()
     return Fitted(model, course.history, kept, time.perf_counter() - start, keras_backend.used("cpu"))
 
 

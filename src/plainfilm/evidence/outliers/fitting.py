@@ -36,6 +36,7 @@ def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) ->
         about,
         lambda: {name: encoder.encode(view) for name, view in outliers.turn(store.images(rows)).items()},
     )
+    encoder.rest()
     return found
 
 
