@@ -5,7 +5,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -238,6 +238,7 @@ def write_phantoms(
     strength: float = 1.0,
     duplicates: int | None = None,
     workers: int = 1,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Path:
     """Write `CLASS/*.jpg` and `metadata.csv`, as `plan` draws them.
 
@@ -247,6 +248,7 @@ def write_phantoms(
     ----------
     folder : a new folder, or an empty one
     workers : threads
+    progress : called with done and all after each radiograph
 
     Raises
     ------
@@ -261,7 +263,7 @@ def write_phantoms(
         with written_whole(folder) as part:
             for name in CLASSES:
                 (part / name).mkdir(parents=True)
-            _write_films(part, visits, workers)
+            _write_films(part, visits, workers, progress)
             _write_table(part / "metadata.csv", visits)
     except OSError as error:
         raise CatalogError(
@@ -270,12 +272,13 @@ def write_phantoms(
     return folder
 
 
-def _write_films(part: Path, visits: tuple[Visit, ...], workers: int) -> None:
+def _write_films(part: Path, visits: tuple[Visit, ...], workers: int, progress: Callable[[int, int], None]) -> None:
     def write(visit: Visit) -> None:
         (part / visit.label / f"{visit.name}.jpg").write_bytes(encode(render(visit)))
 
     with ThreadPoolExecutor(max(1, workers)) as threads:
-        list(threads.map(write, visits))
+        for done, _ in enumerate(threads.map(write, visits), 1):
+            progress(done, len(visits))
 
 
 def _write_table(path: Path, visits: Iterable[Visit]) -> None:

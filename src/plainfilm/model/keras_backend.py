@@ -91,6 +91,8 @@ def has_gpu() -> bool:
 
 
 def _jax_has_gpu() -> bool:
+    if extras.find("jax_plugins") is None:  # in which JAX looks for all accelerators: spares importing it
+        return False
     import jax
 
     return str(jax.default_backend()) == "gpu"

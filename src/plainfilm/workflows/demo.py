@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plainfilm.data import phantom
+from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_can_train, check_out, check_seed
 from plainfilm.workflows.ingest import ingest
@@ -39,9 +40,15 @@ def run(plan: Plan) -> Run[RunMetrics]:
     options, folder = plan.options, Path(plan.options.out)
     if options.overwrite and _is_synthetic(folder / "radiographs"):
         shutil.rmtree(folder / "radiographs")
-    options.progress("Making radiographs", 0, 1, "")
-    phantom.write_phantoms(folder / "radiographs", n=options.images, seed=options.seed, shortcut=options.shortcut)
-    options.progress("Making radiographs", 1, 1, "")
+    options.progress("Making radiographs", 0, options.images, "")
+    phantom.write_phantoms(
+        folder / "radiographs",
+        n=options.images,
+        seed=options.seed,
+        shortcut=options.shortcut,
+        workers=processors(),
+        progress=lambda done, every: options.progress("Making radiographs", done, every, ""),
+    )
     ingest(folder / "radiographs", folder / "demo.h5", seed=options.seed, progress=options.progress)
     return train(
         folder / "demo.h5",
