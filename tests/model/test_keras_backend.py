@@ -7,17 +7,8 @@ import sys
 
 import pytest
 
-BLOCKING = """
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {blocked}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Missing())
-import importlib.util
-real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *more: None if name in {blocked} else real(name, *more)
-"""
+from hidden import HIDING
+
 REPORT = """
 import json, os
 from plainfilm.model import keras_backend
@@ -29,9 +20,9 @@ print(json.dumps([keras.backend.backend(), keras_backend.choose(), os.environ.ge
 
 def run(code, folder, blocked=(), **environment):
     own = {name: value for name, value in os.environ.items() if name not in {"KERAS_BACKEND", "KERAS_HOME"}}
-    code = BLOCKING.format(blocked=set(blocked) | {"sklearn"}) + code
+    own["HIDDEN"] = " ".join([*blocked, "sklearn"])
     given = {**own, "HOME": str(folder), "PLAINFILM_CACHE": str(folder), "JAX_PLATFORMS": "cpu", **environment}
-    return subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", HIDING + code], env=given, capture_output=True, text=True, check=False)
 
 
 def loaded(folder, given="", blocked=(), before="", **environment):

@@ -64,7 +64,7 @@ def test_a_test_changes_nothing():
 @pytest.mark.parametrize("classes", [2, 3])
 def test_logits_are_those_of_the_model(classes):
     model, inputs = compiled(classes), columns(700)[0]
-    found = passes.logits(model, inputs)
+    found = passes.logits_of(model)(inputs)
     expected = keras_backend.load().ops.convert_to_numpy(heads.up_to_logits(model)(inputs, training=False))
     assert found.shape == (700, 1 if classes == 2 else 3)
     assert found.dtype == np.float32
@@ -88,7 +88,7 @@ def test_heads_of_one_shape_share_a_pass_whatever_their_numbers_and_folds():
     seen = []
     one(compiled(), "train", 8, columns(40))
     one(compiled(), "test", 8, columns(8))
-    passes.logits(compiled(), columns(8)[0])
+    passes.logits_of(compiled())(columns(8)[0])
     jax.monitoring.register_event_duration_secs_listener(lambda name, _seconds, **_more: seen.append(name))
     for seed, rate, learning_rate, rows in ((1, 0.1, 0.1, 33), (2, 0.6, 0.001, 50), (9, 0.35, 0.02, 64)):
         model = compiled(layers=f"dropout {rate}, dense 8", seed=seed, **{"training.learning_rate": learning_rate})
@@ -96,7 +96,7 @@ def test_heads_of_one_shape_share_a_pass_whatever_their_numbers_and_folds():
         before = model.get_weights()
         one(model, "train", 8, columns(rows))
         one(model, "test", 8, columns(rows))
-        passes.logits(model, columns(rows)[0])
+        passes.logits_of(model)(columns(rows)[0])
         assert not [name for name in seen if "backend_compile" in name or "trace" in name]
         assert not np.array_equal(before[0], model.get_weights()[0])
 
@@ -120,3 +120,19 @@ def test_any_seed_trains_and_the_same_seed_gives_the_same_bits(seed):
         one(model, "train", 8, columns(20))
         ended.append(b"".join(each.tobytes() for each in model.get_weights()))
     assert ended[0] == ended[1]
+
+
+@needs_jax
+def test_what_was_compiled_is_let_go_when_a_new_shape_is_one_too_many_and_not_before(monkeypatch):
+    import jax
+
+    cleared = []
+    monkeypatch.setattr(passes, "_SHARED", {})
+    monkeypatch.setattr(passes, "_MOST_SHARED", 2)
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(len(passes._SHARED)))
+    heads_of_three_shapes = [compiled(layers=f"dense {units}") for units in (3, 4, 5)]
+    for at in (0, 1, 0, 1):
+        passes.logits_of(heads_of_three_shapes[at])
+    assert (cleared, len(passes._SHARED)) == ([], 2)
+    passes.logits_of(heads_of_three_shapes[2])
+    assert (cleared, len(passes._SHARED)) == ([0], 1)

@@ -111,7 +111,7 @@ def _extra(extra: str, packages: Sequence[str], brought_by: Mapping[str, Sequenc
 
 
 def _backend() -> Finding:
-    """Say what Keras would run on; nothing is loaded but JAX, where TensorFlow is there too, to look for a GPU."""
+    """Say what Keras would run on; nothing is loaded but JAX, where TensorFlow and accelerators of JAX are installed."""
     if find("keras") is None:
         return Finding(name="Keras backend", ok=True, found="none, for Keras is not installed")
     heads, finetuning = keras_backend.choose(), keras_backend.choose(finetunes=True)

@@ -4,9 +4,8 @@
 so a stretch of rows is handed over at once, and cut into batches inside one compiled graph.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +17,7 @@ from plainfilm.model.keyboard_interrupt import held
 from plainfilm.model.recipe_schema import parse_layers
 
 Stretch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]  # inputs, targets, weights of some rows
-_SHARED = 32  # shapes of heads whose compiled passes are kept
+_MOST_SHARED = 32  # shapes of heads whose compiled passes are kept
 _QUICKER_TO_COMPILE = {"xla_backend_optimization_level": 1}  # by a quarter, measured; a head's pass is no slower
 VALIDATION_BATCH = 512  # rows
 
@@ -52,12 +51,12 @@ def runner(model: Any, kind: str, batch_size: int, like: Stretch) -> Runner:
     return _JaxTraining(model, batch_size) if kind == "train" else _JaxTest(model, batch_size)
 
 
-def logits(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits float32 (n, 1) or (n, classes) of features (n, width), by a head of `heads.build_head` as it is now."""
+def logits_of(head: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Give what makes logits float32 (n, 1) or (n, classes) of features (n, width), by a head of `heads.build_head` as it then is."""
     if keras_backend.choose() == "jax":
-        return _JaxLogits(head, VALIDATION_BATCH)(features)
-    found = heads.up_to_logits(head)(features, training=False)
-    return np.asarray(keras_backend.load().ops.convert_to_numpy(found))
+        return _JaxLogits(head, VALIDATION_BATCH)
+    network, to_numpy = heads.up_to_logits(head), keras_backend.load().ops.convert_to_numpy
+    return lambda features: np.asarray(to_numpy(network(features, training=False)))
 
 
 class _TensorFlow:
@@ -211,6 +210,7 @@ class _Shape:
 
 
 _UNSHARED = {"name": "", "learning_rate": 0.0}
+_SHARED: dict[_Shape, "_Program"] = {}
 
 
 def _blueprint(model: Any) -> Blueprint | None:
@@ -227,17 +227,14 @@ def _rates(model: Any) -> list[np.float32]:
 def _program(shape: _Shape) -> "_Program":
     if shape.key is None:
         return _Program(shape)
-    if _shared.cache_info().currsize >= _SHARED:
-        import jax
+    if shape not in _SHARED:
+        if len(_SHARED) >= _MOST_SHARED:
+            import jax
 
-        _shared.cache_clear()
-        jax.clear_caches()  # or what was compiled stays in memory: measured 8 MB a shape
-    return _shared(shape)
-
-
-@lru_cache(None)
-def _shared(shape: _Shape) -> "_Program":
-    return _Program(shape)
+            _SHARED.clear()
+            jax.clear_caches()  # or what was compiled stays in memory: measured 8 MB a shape
+        _SHARED[shape] = _Program(shape)
+    return _SHARED[shape]
 
 
 class _Program:

@@ -130,7 +130,8 @@ def attempt(trial: Trial, space: SearchSpace, chosen: Mapping[str, Choice], mate
     """
     recipe = space.recipe(chosen)
     views = material.features[recipe.backbone.name, recipe.backbone.input_size][: recipe.augmentation.views + 1]
-    ended = [_fold(trial if not number else None, recipe, views, fold, material) for number, fold in enumerate(material.folds)]  # fmt: skip
+    with keras_backend.on_cpu():
+        ended = [_fold(trial if not number else None, recipe, views, fold, material) for number, fold in enumerate(material.folds)]  # fmt: skip
     rows = np.concatenate([fold.validation for fold in material.folds])
     logits = np.concatenate([logits for logits, _ in ended])
     parts = np.split(rows, np.cumsum([len(fold.validation) for fold in material.folds])[:-1])
@@ -148,7 +149,7 @@ def _fold(
     model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed)
     watch = _Watch(trial, model, validation, material.score)
     try:
-        with _graphs_let_go(), keras_backend.on_cpu():
+        with _graphs_let_go():
             fitted = training.fit(
                 model, material.classes, material.positive, train, validation, recipe, on_epoch=watch.on_epoch
             )
@@ -178,13 +179,11 @@ class _Watch:
     """Scores a head in training after each epoch, and gives it up when the trial says so."""
 
     def __init__(self, trial: Trial | None, model: Any, validation: training.Part, score: Score) -> None:
-        self._trial, self._head, self._validation, self._score = trial, model, validation, score
+        self._trial, self._logits_of, self._validation, self._score = trial, passes.logits_of(model), validation, score
 
     def logits(self) -> NDArray[np.float32]:
         rows, read = self._validation.rows, self._validation.read
-        found = np.concatenate(
-            [passes.logits(self._head, read(rows[at : at + _ROWS])) for at in range(0, len(rows), _ROWS)]
-        )
+        found = np.concatenate([self._logits_of(read(rows[at : at + _ROWS])) for at in range(0, len(rows), _ROWS)])
         if not np.isfinite(found).all():
             raise Diverged
         return found
