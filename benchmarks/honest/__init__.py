@@ -1,0 +1,1 @@
+"""Figures of `benchmarks/honesty.py`, one module a topic: `measure(work)` gives its rows."""
