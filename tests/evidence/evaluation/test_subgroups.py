@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.evidence.evaluation.subgroup_attributes import NAMES
+from plainfilm.evidence.attributes import NAMES
 from plainfilm.evidence.evaluation.subgroups import (
     FEWEST_GROUPS,
     FEWEST_OF_CLASS,

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plainfilm.evidence.evaluation.subgroup_attributes import BANDS, CHILD, NAMES, Texts
+from plainfilm.evidence.attributes import BANDS, CHILD, NAMES, Texts
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.results.estimate import UNDEFINED, Estimate
@@ -71,7 +71,7 @@ def measure(
     Parameters
     ----------
     known : mapping
-        For each kind text (n), "" where it is not known, or None where nothing is recorded; see `subgroup_attributes.traits`.
+        For each kind text (n), "" where it is not known, or None where nothing is recorded; see `attributes.traits`.
     labels, probabilities, classes, positive, threshold, group
         Of the test set, as `metrics.evaluate` takes them. With more than two classes sensitivity, specificity and
         AUROC are macro averages, and need enough of every class.

@@ -92,11 +92,19 @@ def newcombe(value: float, positives: int, negatives: int, level: float) -> Esti
     return _newcombe(value, positives, negatives, level)
 
 
-def area_under_roc(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float) -> Measured:
-    """Measure the AUROC as `delong` does, for rows with group `codes` (n)."""
-    if not positive.any() or positive.all():
+def area_under_roc(
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float, part: IntArray | None = None
+) -> Measured:
+    """Measure the AUROC as `delong` does, for rows with group `codes` (n).
+
+    With `part` int64 (n) only rows of the same part are compared with one another, each pair counting once (the parts of
+    a cross-validation; LeDell, Petersen & van der Laan, Electronic Journal of Statistics 2015).
+    """
+    part = np.zeros(len(positive), np.int64) if part is None else part
+    both = np.isin(part, np.intersect1d(part[positive], part[~positive]))
+    if not both.any():
         return Measured(UNDEFINED, np.zeros(int(codes.max(initial=-1)) + 1))
-    placed = _placements(positive, score, codes)
+    placed = _placements(positive, score, codes, np.where(both, part, -1))
     most_freedom = min(placed.holders[:2]) - 1
     estimate = logit_interval(placed.value, placed.variance(), placed.influence, most_freedom, level)
     return Measured(estimate or _newcombe(placed.value, placed.holders[0], placed.holders[1], level), placed.influence)
@@ -158,14 +166,24 @@ class _Placements:
         return float(own + 2 * groups * (self.positive * self.negative).sum())
 
 
-def _placements(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray) -> _Placements:
-    ill, well = score[positive], score[~positive]
-    ill_above = _share_below(ill, well)
-    value = float(ill_above.mean())
+def _placements(
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, part: IntArray | None = None
+) -> _Placements:
+    """Place rows among those of the other class, of the same `part` where parts are given; a part below 0 is left out."""
+    part = np.zeros(len(score), np.int64) if part is None else part
+    beats, against = np.zeros(len(score)), np.zeros(len(score))
+    for each in np.unique(part[part >= 0]):
+        ill, well = (np.flatnonzero((part == each) & is_it) for is_it in (positive, ~positive))
+        beats[ill] = _share_below(score[ill], score[well])
+        beats[well] = 1 - _share_below(score[well], score[ill])
+        against[ill], against[well] = len(well), len(ill)
+    pairs = float(against[positive].sum())
+    value = float((beats * against)[positive].sum() / pairs)
+    influence = (beats - value) * against / pairs
+    used = part >= 0
     groups = int(codes.max()) + 1
-    holders = len(np.unique(codes[positive])), len(np.unique(codes[~positive])), groups
-    from_ill = group_sums(codes[positive], ill_above - value, groups) / len(ill)
-    from_well = group_sums(codes[~positive], 1 - _share_below(well, ill) - value, groups) / len(well)
+    holders = len(np.unique(codes[positive & used])), len(np.unique(codes[~positive & used])), groups
+    from_ill, from_well = (group_sums(codes[is_it], influence[is_it], groups) for is_it in (positive, ~positive))
     return _Placements(value, from_ill, from_well, holders)
 
 
@@ -183,16 +201,21 @@ def _newcombe(value: float, positives: int, negatives: int, level: float) -> Est
 def _newcombe_low(value: float, positives: int, negatives: int, level: float) -> float:
     """Find the smallest area that `value` is not significantly above."""
     z = float(ndtri(0.5 + level / 2))
-    more = (positives + negatives) / 2 - 1
     low, high = 0.0, value
     for _ in range(BISECTIONS):
         area = (low + high) / 2
-        shape = area * (1 - area) * (1 + more * ((1 - area) / (2 - area) + area / (1 + area)))
-        if value - area > z * np.sqrt(shape / (positives * negatives)):
+        if value - area > z * np.sqrt(hanley_mcneil(area, positives, negatives)):
             low = area
         else:
             high = area
     return low
+
+
+def hanley_mcneil(area: float, positives: int, negatives: int) -> float:
+    """Return the variance of an AUROC of so many independent draws of each class (Newcombe 2006, method 5)."""
+    more = (positives + negatives) / 2 - 1
+    shape = area * (1 - area) * (1 + more * ((1 - area) / (2 - area) + area / (1 + area)))
+    return shape / (positives * negatives)
 
 
 def _binary(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], FloatArray]:
