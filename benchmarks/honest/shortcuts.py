@@ -1,9 +1,9 @@
 """Shortcuts of one class, or of a part of a class, caught and named; false alarms on sets without any; balanced sources.
 
 All sets are real films of one hospital whose labels are drawn by lot, so that nothing tells the class but what is planted:
-a letter in a corner of every film of one class of 3, 5, 6 or 8 (20 seeds each, 600 films); the same on 30 % of one of two
-classes (2,000 and 300 films); nothing at all, or an opacity inside the lungs, under made-up names of sources (200 sets); and
-the probe that reads the source, which each class has in equal shares. About three hours on two cores.
+a letter in a corner of every film of one class of 3, 5, 6 or 8 (20 seeds each, 60 films a class); the same on 30 % of one of
+two classes (2,000 and 300 films, 10 seeds each); nothing at all, or an opacity inside the lungs, under made-up names of sources
+(200 sets of 300 films); and the probe that reads the source, which each class has in equal shares. About an hour on two cores.
 """
 
 from functools import partial
@@ -35,7 +35,9 @@ def measure(work: Path) -> list[Row]:
 
 def _one_class(work: Path) -> list[Row]:
     keys = [("one class", classes, seed) for seed in range(SEEDS) for classes in CLASSES]
-    done = sets.runs(work, keys, partial(_tagged, work, "several", "rsna", 600, 1.0))
+    done = sets.runs(
+        work, keys, lambda kind, classes, seed: _tagged(work, "several", "rsna", 60 * classes, 1.0, kind, classes, seed)
+    )
     caught = [
         run["verdict"] != "no shortcut found" and run["named"] == ["class B"] and "corner tag" in run["cues"]
         for run in done
@@ -49,7 +51,7 @@ def _one_class(work: Path) -> list[Row]:
 def _part(work: Path) -> list[Row]:
     rows = []
     for size, reach in ((2000, "at least 0.8"), (300, "said to be out of reach, or caught")):
-        done = sets.runs(work, [("part", 2, seed, size) for seed in range(SEEDS)], lambda kind, classes, seed, size: _tagged(work, "several", "", size, 0.3, kind, classes, seed))  # fmt: skip
+        done = sets.runs(work, [("part", 2, seed, size) for seed in range(10)], lambda kind, classes, seed, size: _tagged(work, "several", "", size, 0.3, kind, classes, seed))  # fmt: skip
         caught = [run["verdict"] != "no shortcut found" for run in done]
         said = [c or run["told"] > 0.3 for c, run in zip(caught, done, strict=True)]
         held = np.mean(caught) >= 0.8 if size == 2000 else all(said)
@@ -90,7 +92,7 @@ def _tagged(work: Path, name: str, source: str, n: int, share: float, _kind: str
 
 def _clean_run(work: Path, _kind: str, classes: int, seed: int, source: str, name: str) -> dict[str, Any]:
     random = np.random.default_rng([seed, 7])
-    images, group = _drawn(work, name, source, 600, random)
+    images, group = _drawn(work, name, source, 300, random)
     labels = random.permutation(np.arange(len(images)) % classes)
     hospitals = np.array([f"hospital {k}" for k in range(int(random.integers(2, 5)))])
     if seed // 4 % 2:

@@ -45,6 +45,10 @@ class ComparedWith(Record, frozen=True, kw_only=True, rename={"is_": "is"}):
         """Whether it is the classifier's own."""
         return self.is_ == "the model on the test part"
 
+    def of(self, name: str | None) -> Estimate:
+        """Give the AUROC for a class, or the one of all where it is not known."""
+        return self.by_class.get(name or "", self.auroc)
+
 
 class ProbedClass(Record, frozen=True, kw_only=True):
     """How well a probe tells one class from the rest."""
@@ -175,3 +179,14 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     def level(self) -> Level:
         """How severe the verdict is."""
         return SEVERITY[self.verdict]
+
+    @property
+    def probed(self) -> str:
+        """How many images probes saw: "600", or "600 to 2,000" where some saw more."""
+        counts = [self.sampled, *(probe.n for probe in self.probes.values())]
+        return f"{min(counts):,}" + (f" to {max(counts):,}" if max(counts) > min(counts) else "")
+
+    @property
+    def of_class(self) -> str | None:
+        """The class that the verdict is about, with more than two classes."""
+        return self.reasons[0].class_ if self.reasons else None

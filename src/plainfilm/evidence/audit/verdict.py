@@ -122,7 +122,7 @@ def cues(told: Sequence[_Told]) -> tuple[str, ...]:
 def _blind(probes: Sequence[ProbeFinding], yours: ComparedWith) -> list[_Told]:
     """Go through the classes that probes tell which should know nothing, the surest first, what never sees lungs before all."""
     told = [
-        _Told(probe, name, own, yours.by_class.get(name, yours.auroc))
+        _Told(probe, name, own, yours.of(name))
         for probe in probes
         if probe.result.sees in BLIND
         for name, own in probe.result.by_class.items()
@@ -145,7 +145,8 @@ def _grouped(told: Sequence[_Told]) -> list[Reason]:
     found: list[Reason] = []
     for first, *others in sorted(kinds.values(), key=lambda own: -VERDICTS.index(own[0].verdict)):
         also = ", ".join(
-            f"{_lower(each.probe.result.title)} {each.own.auroc.value:.2f}{_class(each, ' of ')}" for each in others
+            f"{_lower(each.probe.result.title)} {each.own.auroc.value:.2f}{_class(each, ' for ') if each.name != first.name else ''}"
+            for each in others
         )
         fitting = cues([each for each in told if each.name == first.name]) if not found else ()
         reason = replace(_reason(first), cue=", ".join(fitting) or None)
@@ -189,9 +190,7 @@ def _does_not_travel(one: LeftOut, yours: ComparedWith) -> Reason | None:
     fallen = [
         (name, own, mine)
         for name, own in one.by_class.items()
-        if own.lost.low > 0
-        and own.lost.value >= LOST
-        and own.auroc.high < (mine := yours.by_class.get(name, yours.auroc)).low
+        if own.lost.low > 0 and own.lost.value >= LOST and own.auroc.high < (mine := yours.of(name)).low
     ]
     if not fallen:
         return None

@@ -242,7 +242,10 @@ def _place(value: float, marks: Sequence[float]) -> float:
 
 def _axis_beside(audit: Audit, marks: Sequence[float]) -> Axis:
     own = audit.compared_with
-    return axis(marks, own=spot(own.auroc, marks), own_name="your model" if own.is_model else "whole images")
+    name = ", ".join(
+        filter(None, ("your model" if own.is_model else "whole images", audit.of_class and isolated(audit.of_class)))
+    )
+    return axis(marks, own=spot(own.of(audit.of_class), marks), own_name=name)
 
 
 def _sources(audit: Audit) -> SourcesShown:
