@@ -241,8 +241,8 @@ def dice(model: Any, pairs: Pairs) -> NDArray[np.float64]:
     return np.asarray(2 * (called & truth).sum((1, 2)) / np.maximum(called.sum((1, 2)) + truth.sum((1, 2)), 1))
 
 
-def export(model: Any, path: Path) -> None:
-    """Write uint8 "images" (n, SIDE, SIDE) to float32 "logits" (n, SIDE, SIDE), normalisation inside."""
+def export(model: Any, path: Path, side: int, output: tuple[int, ...]) -> None:
+    """Write uint8 "images" (n, side, side) to float32 "logits" (n, *output), normalisation inside."""
     from onnx import TensorProto, helper
 
     from plainfilm.model.onnx import from_keras
@@ -254,10 +254,9 @@ def export(model: Any, path: Path) -> None:
     spread = graph.node("Sqrt", [graph.node("ReduceMean", [graph.node("Mul", [centred, centred]), axes])])
     x = graph.node("Div", [centred, graph.node("Add", [spread, graph.weight(np.float32(lung_segmentation.EPSILON))])])
     x = from_keras.add_keras(graph, model, x)
-    graph.node("Squeeze", [x, graph.weight(np.array([1], np.int64))], output="logits")
-    shape = ["n", lung_segmentation.SIDE, lung_segmentation.SIDE]
-    inputs = helper.make_tensor_value_info("images", TensorProto.UINT8, shape)
-    outputs = helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)
+    graph.node("Reshape", [x, graph.weight(np.array([-1, *output], np.int64))], output="logits")
+    inputs = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", side, side])
+    outputs = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", *output])
     path.write_bytes(graph.model([inputs], [outputs]).SerializeToString())
 
 
@@ -275,7 +274,7 @@ def main() -> None:
     apart = kept_apart(pairs)
     learnt, tested = pairs.take(~apart), pairs.take(apart)
     model = train(learnt, made_pairs(args.made), args.epochs, learnt)
-    export(model, args.out)
+    export(model, args.out, lung_segmentation.SIDE, (lung_segmentation.SIDE,) * 2)
     found = dice(model, tested)
     result = {
         "pairs_learnt": int((~apart).sum()),

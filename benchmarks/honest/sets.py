@@ -17,6 +17,7 @@ from plainfilm.data import split, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.audit.looks import ImageEncoder
 from plainfilm.workflows.audit import default_encoder
 
 Films = NDArray[np.uint8]
@@ -73,12 +74,12 @@ def write(
     return Store(path)
 
 
-def audited(path: Path, seed: int, write_it: Callable[[], Store]) -> AuditFindings:
-    """Audit a set with the default backbone, and remove it and what was cached of it."""
+def audited(path: Path, seed: int, write_it: Callable[[], Store], encoder: ImageEncoder | None = None) -> AuditFindings:
+    """Audit a set, by default with the default backbone, and remove it and what was cached of it."""
     cache = path.with_suffix(".cache")
     os.environ["PLAINFILM_CACHE"] = str(cache)
     with write_it() as store:
-        found = audit(store, default_encoder(store), seed=seed)
+        found = audit(store, encoder or default_encoder(store), seed=seed)
     path.unlink()
     shutil.rmtree(cache / "probes", ignore_errors=True)
     return found

@@ -10,7 +10,7 @@ from msgspec import structs
 import made_metrics
 from made_audits import CLEAN, EXAMPLES, FOUND, NOTHING, changed, compared_with, films, ugly
 from page_reader import Page
-from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.audit.findings import AuditFindings, Strip
 from plainfilm.reporting.compare import ComparisonPage, write_page
 from plainfilm.reporting.report import (
     AuditPage,
@@ -18,9 +18,9 @@ from plainfilm.reporting.report import (
     write_audit,
     write_report,
 )
-from plainfilm.results.audit import NotRun
+from plainfilm.results.audit import ForeignObject, NotRun
 from plainfilm.results.comparison import Comparison, RecipeResult, Spread
-from plainfilm.results.estimate import UNDEFINED
+from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.severity import Level, Verdict, Worth
 
 ABOUT = {"title": "COVID or NORMAL?", "created": "2025-11-23T16:20:41+00:00", "version": "9.8.7", "command": "x"}
@@ -282,3 +282,19 @@ def test_the_same_audit_is_the_same_file(tmp_path: Path) -> None:
     one, other = (audit_page(tmp_path / name, FOUND) for name in ("one", "other"))
     assert one == other
     assert audit_page(tmp_path / "one", changed(FOUND, examples=EXAMPLES[::-1])) != other
+
+
+def test_foreign_objects_are_shown_by_class_with_what_the_detector_misses(tmp_path):
+    half, none = Estimate(0.5, 0.4, 0.6), Estimate(0.0, 0.0, 0.04)
+    text = ForeignObject(by_class={"COVID": half, "NORMAL": none}, missed=0.23, in_real_films=0.02)
+    strip = Strip(images=films(2), captions=("a.jpg, COVID", "b.jpg, COVID"), sentence="Where it is surest:")
+    shown = audit_page(tmp_path, changed(FOUND, objects={"text": text}, with_objects=strip))
+    table = shown[shown.index("Foreign objects inside the lungs") :].split("</table>")[0]
+    assert [words in table for words in ("50", "40", "60", "23", "COVID")] == [True] * 5
+    assert "a.jpg, COVID" in shown
+    assert "A small detector looks for text" in shown
+
+
+def test_where_objects_were_not_looked_for_the_page_says_that_they_stay_in_view(page):
+    assert "<h3>Foreign objects" not in page
+    assert "electrodes and tubes stay in view" in page

@@ -51,9 +51,9 @@ class LungFinder:
         return LungFields(masks, found)
 
 
-def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Resize an image uint8 (h, w) to (SIDE, SIDE), averaging over what a pixel covers."""
-    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+def shrunk(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """Resize an image uint8 (h, w) to (side, side), averaging over what a pixel covers."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def _largest(field: NDArray[np.bool_]) -> NDArray[np.bool_]:

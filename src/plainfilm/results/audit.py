@@ -10,7 +10,7 @@ from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEst
 from plainfilm.results.severity import SEVERITY, Level, Verdict
 from plainfilm.results.store import StoreIdentity
 
-Sees = Literal["everything", "lungs", "no lungs", "coarse", "no image"]
+Sees = Literal["everything", "lungs", "no lungs", "objects", "coarse", "no image"]
 Whose = Literal["the model on the test part", "a head on the whole images"]
 
 
@@ -131,6 +131,17 @@ class Suspects(Record, frozen=True, kw_only=True):
     sentence: Annotated[str, Meta(description="What was found.")]
 
 
+class ForeignObject(Record, frozen=True, kw_only=True):
+    """A kind of foreign object inside the lungs, as a small detector finds it."""
+
+    by_class: Annotated[Mapping[str, ShareEstimate], Meta(description="Share of a class's images that hold it.")]
+    missed: Annotated[Share, Meta(description="Share of drawn objects of the kind that the detector is known to miss.")]
+    in_real_films: Annotated[
+        Share,
+        Meta(description="Share of films of hospitals it never saw in which it finds one; most of these hold one."),
+    ]
+
+
 class Power(Record, frozen=True, kw_only=True, rename={"class_": "class"}):
     """What the audit had four chances in five to see, of the class that it saw worst."""
 
@@ -173,6 +184,10 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     lungs_found: Annotated[Share | None, Meta(description="Share of the sample whose lung fields were found.")]
     seconds: Annotated[Mapping[str, Seconds], Meta(description="Time by stage.")]
     power: Annotated[Power | None, Meta(description="What the probes had the power to see.")] = None
+    objects: Annotated[
+        Mapping[str, ForeignObject],
+        Meta(description="Foreign objects inside the lungs, by kind; none where not looked for."),
+    ] = {}
     data: Annotated[StoreIdentity | None, Meta(description="The store, in audit.json alone.")] = None
 
     @property

@@ -284,3 +284,16 @@ def test_nothing_examined_is_a_possible_shortcut():
     assert (found.rule, found.verdict) == ("nothing-examined", "shortcut possible")
     assert found.sentence == "Nothing could be examined, so a shortcut is possible. Too few."
     assert found.advice == "Add images until each class has enough patients or unrelated images."
+
+
+def test_foreign_objects_speak_by_name_but_never_say_more_than_possible():
+    verdict_, (reason,) = _said(_probe("objects", 0.97, sees="objects", cue="foreign objects"))
+    assert verdict_ == "shortcut possible"
+    assert reason.cue == "foreign objects"
+    assert "sees nothing but text, electrodes and tubes" in reason.sentence
+    assert "may go with the disease" in reason.sentence
+
+
+def test_foreign_objects_are_not_named_beside_what_is_certain():
+    objects = _probe("objects", 0.9, sees="objects", cue="foreign objects")
+    assert _cues(_probe("brightness", 0.9, cue="brightness"), objects) == ("brightness",)

@@ -84,6 +84,7 @@ def audit(
         lungs_found=None if np.isnan(probed.found) else probed.found,
         seconds={**probed.seconds, "total": time.perf_counter() - start},
         power=power,
+        objects=probed.objects,
     )
     return AuditFindings(
         result=result,
@@ -91,6 +92,7 @@ def audit(
         suspects=doubtful,
         examples=probed.examples,
         example_captions=tuple(f"{store.file[r]}, {store.classes[store.labels[r]]}" for r in probed.example_rows),
+        with_objects=probed.with_objects,
     )
 
 

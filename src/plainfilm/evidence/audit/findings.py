@@ -47,7 +47,8 @@ class SuspectsFinding:
 class AuditFindings:
     """An audit: its `result` for JSON, and beside it what pages show of probes and suspects.
 
-    `examples` uint8 (k, h, w) are the images whose parts the probes show in `ProbeFinding.seen`, with their captions.
+    `examples` uint8 (k, h, w) are the images whose parts the probes show in `ProbeFinding.seen`, with their captions;
+    `with_objects` those that seem to hold foreign objects inside the lungs.
     """
 
     result: Audit
@@ -55,3 +56,4 @@ class AuditFindings:
     suspects: Sequence[SuspectsFinding]
     examples: NDArray[np.uint8]
     example_captions: tuple[str, ...]
+    with_objects: Strip | None = None

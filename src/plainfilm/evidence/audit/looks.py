@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import masking
-from plainfilm.evidence.statistics.intervals import IntArray
+from plainfilm.evidence.audit import foreign_objects, masking
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray
 from plainfilm.model.encoder import remembered
+from plainfilm.model.foreign_objects import ObjectFinder
 from plainfilm.model.lung_segmentation import LungFields, LungFinder
 from plainfilm.results.audit import Sees
 
@@ -77,6 +78,17 @@ def encoded(
     digest = hashlib.sha256(hidden.chest.tobytes() + hidden.lungs.tobytes() + rows.tobytes()).hexdigest()
     names = " ".join(look.name for look in looks)
     return _kept(store, rows, f"{encoder.key} {names} {digest}", see, advance)
+
+
+def objects(store: Store, rows: IntArray, hidden: masking.Hidden) -> FloatArray:
+    """Measure foreign objects inside the lungs, float64 (n, k); see `foreign_objects.numbers`."""
+    finder = ObjectFinder()
+
+    def see(images: NDArray[np.uint8], place: slice) -> Numbers:
+        return {"objects": foreign_objects.numbers(finder, images, hidden.cut(place))}
+
+    digest = hashlib.sha256(hidden.lungs.tobytes() + rows.tobytes()).hexdigest()
+    return _kept(store, rows, f"objects {digest}", see, lambda _done, _all: None)["objects"]
 
 
 def measured(store: Store, rows: IntArray, common: NDArray[np.bool_]) -> Numbers:

@@ -1,8 +1,9 @@
 """All probes of one sample of a store: from what each sees to how well it tells each class."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,19 @@ from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
-from plainfilm.evidence.audit import judging, looks, masking, metadata_features, ridge
-from plainfilm.evidence.audit.findings import ProbeFinding
+from plainfilm.evidence.audit import foreign_objects, judging, looks, masking, metadata_features, ridge
+from plainfilm.evidence.audit.findings import ProbeFinding, Strip
 from plainfilm.evidence.audit.looks import LOOKS, Advance, ImageEncoder, Look
 from plainfilm.evidence.audit.sample import Sample, draw, shown
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray
-from plainfilm.results.audit import NotRun, Probe, Sees
+from plainfilm.results.audit import ForeignObject, NotRun, Probe, Sees
 
 FOUND = 0.5  # share of images whose lungs must be found
 EXAMPLES = 4
+OBJECT_FILMS = 6
 CHEAP = 20_000  # images at most of probes that need neither the encoder nor lung fields
 GROWN = 1_800  # images at most of a probe that needs both, where fewer leave it open
+_OBJECTS = "Foreign objects inside the lungs"
 _OPEN = (0.55, 0.7)  # AUROC
 
 
@@ -36,6 +39,8 @@ class Probed:
     examples: NDArray[np.uint8]
     example_rows: IntArray
     seconds: Mapping[str, float]
+    objects: Mapping[str, ForeignObject] = field(default_factory=dict)
+    with_objects: Strip | None = None
 
 
 def probe(
@@ -65,18 +70,41 @@ def probe(
     images = store.images(sample.rows[places])
     scores = _scores(sample, features)
     whole = _judge(sample, scores, "whole_image", "Whole image", "everything", "what your model may use", seen=images)
-    parts, unseen = _part_probes(_Parts(store, encoder, sample, hidden, seen, seed, advance), images, places)
+    objects = looks.objects(store, sample.rows, hidden)
+    objects_s = time.perf_counter() - start - lungs_s - encode_s
+    parts, unseen = _part_probes(_Parts(store, encoder, sample, hidden, seen, seed, advance), objects, images, places)
     wide = draw(store, CHEAP, seed)
     told, untold = _told_probes(store, wide)
     return Probed(
         probes=(whole, *parts, *_simple_probes(store, wide, hidden.common, images), *told),
         not_run=(*unseen, *untold),
+        objects=foreign_objects.found(sample, objects) if hidden.found.mean() >= FOUND else {},
+        with_objects=_with_objects(store, sample, objects),
         features=features,
         scores=scores,
         found=float(hidden.found.mean()),
         examples=images,
         example_rows=sample.rows[places],
-        seconds={"lungs": lungs_s, "encoding": encode_s, "heads": time.perf_counter() - start - lungs_s - encode_s},
+        seconds={
+            "lungs": lungs_s,
+            "encoding": encode_s,
+            "objects": objects_s,
+            "heads": time.perf_counter() - start - lungs_s - encode_s - objects_s,
+        },
+    )
+
+
+def _with_objects(store: Store, sample: Sample, objects: FloatArray) -> Strip | None:
+    """Show the images in which the detector is surest of an object."""
+    surest = foreign_objects.surest(objects)[:OBJECT_FILMS]
+    rows = sample.rows[surest]
+    if not len(rows):
+        return None
+    captions = tuple(f"{store.file[row]}, {store.classes[store.labels[row]]}" for row in rows)
+    return Strip(
+        images=store.images(np.sort(rows))[np.argsort(np.argsort(rows))],
+        captions=captions,
+        sentence="Where it is surest:",
     )
 
 
@@ -105,19 +133,30 @@ class _Parts:
     seed: int
     advance: Advance
 
-    def grown(self, look: Look) -> tuple[Sample, NDArray[Any]]:
-        """Look at more images: a larger sample that holds the first, and the features of its images."""
+    def widened(
+        self,
+        known: NDArray[Any],
+        see: Callable[[IntArray, masking.Hidden], NDArray[Any]],
+        judged: Callable[[Sample, NDArray[Any]], ProbeFinding],
+    ) -> ProbeFinding:
+        """Judge what is known of the sample; where that leaves open whether it tells a class, `see` more images."""
+        first = judged(self.sample, known)
+        of_classes = first.result.by_class.values()
+        is_open = any(_OPEN[0] <= own.auroc.value <= _OPEN[1] for own in of_classes)
+        if not is_open or any(map(judging.speaks, of_classes)):
+            return first
         larger = draw(self.store, GROWN, self.seed)
         more = np.setdiff1d(larger.rows, self.sample.rows)
         if not len(more):
-            return self.sample, self.seen[look.name]
-        hidden = looks.hide(self.store, more, self.hidden.common)
-        new = looks.encoded(self.store, more, self.encoder, hidden, [look], self.advance)[look.name]
+            return first
+        new = see(more, looks.hide(self.store, more, self.hidden.common))
         order = np.argsort(np.concatenate([self.sample.rows, more]))
-        return larger, np.concatenate([self.seen[look.name], new])[order]
+        return judged(larger, np.concatenate([known, new])[order])
 
 
-def _part_probes(parts: _Parts, images: NDArray[np.uint8], places: IntArray) -> tuple[list[ProbeFinding], list[NotRun]]:
+def _part_probes(
+    parts: _Parts, objects: FloatArray, images: NDArray[np.uint8], places: IntArray
+) -> tuple[list[ProbeFinding], list[NotRun]]:
     """Run what sees the image in part; without lungs in most images there is nothing to hide."""
     found = float(parts.hidden.found.mean())
     around = [
@@ -128,23 +167,34 @@ def _part_probes(parts: _Parts, images: NDArray[np.uint8], places: IntArray) -> 
     ]  # fmt: skip
     if found < FOUND:
         reason = f"Lungs were found in {100 * found:.0f} % of the images; at least {100 * FOUND:.0f} % are needed."
-        return around, [NotRun(check=look.title, reason=reason) for look in LOOKS]
+        return around, [NotRun(check=title, reason=reason) for title in (*(look.title for look in LOOKS), _OBJECTS)]
     here = parts.hidden.cut(places)
-    return [_part_probe(parts, look, look.show(images, here)) for look in LOOKS] + around, []
+    return [
+        *(_part_probe(parts, look, look.show(images, here)) for look in LOOKS),
+        *around,
+        _object_probe(parts, objects),
+    ], []
 
 
 def _part_probe(parts: _Parts, look: Look, seen: NDArray[np.uint8]) -> ProbeFinding:
-    """Judge one look; where the sample leaves open whether it tells a class, look at more images."""
+    """Judge one look; one that sees no lungs at more images where that is asked for."""
 
     def judged(sample: Sample, features: NDArray[Any]) -> ProbeFinding:
         return _judge(sample, _scores(sample, features), look.name, look.title, look.sees, look.means, seen=seen)
 
-    first = judged(parts.sample, parts.seen[look.name])
-    of_classes = first.result.by_class.values()
-    is_open = any(_OPEN[0] <= own.auroc.value <= _OPEN[1] for own in of_classes) and not any(
-        map(judging.speaks, of_classes)
-    )
-    return judged(*parts.grown(look)) if look.sees == "no lungs" and is_open else first
+    def see(rows: IntArray, hidden: masking.Hidden) -> NDArray[Any]:
+        return looks.encoded(parts.store, rows, parts.encoder, hidden, [look], parts.advance)[look.name]
+
+    known = parts.seen[look.name]
+    return parts.widened(known, see, judged) if look.sees == "no lungs" else judged(parts.sample, known)
+
+
+def _object_probe(parts: _Parts, objects: FloatArray) -> ProbeFinding:
+    def judged(sample: Sample, features: NDArray[Any]) -> ProbeFinding:
+        return _judge(sample, _scores(sample, features), "objects", _OBJECTS, "objects",
+                      "text, electrodes or tubes tell the class", "foreign objects")  # fmt: skip
+
+    return parts.widened(objects, partial(looks.objects, parts.store), judged)
 
 
 def _simple_probes(

@@ -21,18 +21,26 @@ SHARE = 0.8  # of the distance from chance that the model surely has
 LEAKING = 0.01  # share of images
 LOST = 0.05  # AUROC that is lost on a source left out, to be worth a word
 SAME = 0.9  # of the strongest probe's distance from chance: the cue explains it
-BLIND = frozenset({"no lungs", "no image"})
+BLIND = frozenset({"no lungs", "no image", "objects"})
 _ORDER = (
     "source", "aspect ratio", "resolution", "JPEG quality", "file format", "bit depth or colour", "device", "patient",
-    "brightness", "noise texture", "border", "corner tag",
+    "brightness", "noise texture", "foreign objects", "border", "corner tag",
 )  # fmt: skip
 _CORNERS = ("corners", "marks")
 _ADVICE = {
     "no lungs": "Add images of each class from the same hospitals and devices, or train on lung crops, and audit again.",
     "no image": "Add images of each class with the same {what}, or convert all from the same kind of original, and audit again.",
+    "objects": "Look at the films with objects: where these do not belong to the disease, add images of each class with and without them, and audit again.",
     "source": "Add images of each class from every source: at least two sources that have both.",
     "patient": "Add patients of each class of the same age, sex and view.",
 }
+
+_KNOWS = {
+    "no lungs": "never sees the lungs",
+    "no image": "sees no image at all",
+    "objects": "sees nothing but text, electrodes and tubes",
+}
+_ENDS = {"objects": "Such objects may go with the disease; they are not the disease."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,9 @@ class _Told:
     @property
     def verdict(self) -> Verdict:
         surely = self.own.surely or 0.0
-        much = surely >= STRONG and surely - 0.5 >= SHARE * (self.yours.low - 0.5)
+        much = (
+            self.probe.result.sees != "objects" and surely >= STRONG and surely - 0.5 >= SHARE * (self.yours.low - 0.5)
+        )
         return "not to be believed" if much else "shortcut possible"
 
     @property
@@ -115,7 +125,7 @@ def cues(told: Sequence[_Told]) -> tuple[str, ...]:
     if in_corners:
         known["corner tag"] = max(in_corners)
     strong = [cue for cue in _ORDER if known.get(cue, 0.5) - 0.5 >= SAME * most]
-    certain = [cue for cue in strong if cue not in {"border", "corner tag"}]
+    certain = [cue for cue in strong if cue not in {"foreign objects", "border", "corner tag"}]
     return tuple(certain or strong[:1])
 
 
@@ -161,12 +171,12 @@ def _class(told: _Told, before: str = "", after: str = "") -> str:
 
 def _reason(told: _Told) -> Reason:
     probe, own, verdict = told.probe, told.own, told.verdict
-    knows = "never sees the lungs" if probe.result.sees == "no lungs" else "sees no image at all"
-    who = f"A classifier that {knows} ({_lower(probe.result.title)})"
-    ends = (
+    who = f"A classifier that {_KNOWS[probe.result.sees]} ({_lower(probe.result.title)})"
+    ends = _ENDS.get(
+        probe.result.sees,
         "What you measured is mostly not disease."
         if verdict == "not to be believed"
-        else "Part of what you measured may not be disease."
+        else "Part of what you measured may not be disease.",
     )
     if (own.surely or 0.0) >= NOTABLE:
         tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}; yours reaches {told.yours.value:.2f}"

@@ -14,6 +14,7 @@ _SEEN = {
     "everything": "everything",
     "lungs": "only the lungs",
     "no lungs": "no lungs",
+    "objects": "only foreign objects inside the lungs",
     "coarse": "too little for a radiologist",
     "no image": "no image at all",
 }

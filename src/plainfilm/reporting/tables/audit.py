@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.evidence.audit.findings import AuditFindings, ProbeFinding, SuspectsFinding
+from plainfilm.evidence.audit.findings import AuditFindings, ProbeFinding, Strip, SuspectsFinding
 from plainfilm.reporting.formatting import decimal, isolated, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import CountCell
-from plainfilm.results.audit import Audit, Sees
+from plainfilm.results.audit import Audit, ForeignObject, Sees
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FILMS = 4  # pictures a row
@@ -26,6 +26,7 @@ FIRST, LAST = 6.0, 96.0  # per cent: where an axis begins and ends; left of it s
 Colour = Literal["blind", "coarse", "whole"]
 _GROUPS: tuple[tuple[Sees, str, Colour], ...] = (
     ("no lungs", "Never sees the lungs", "blind"),
+    ("objects", "Sees foreign objects alone", "blind"),
     ("coarse", "Sees too little for a radiologist", "coarse"),
     ("no image", "Sees no image at all", "blind"),
     ("lungs", "Sees the lungs only", "whole"),
@@ -115,6 +116,16 @@ class SourcesShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRow:
+    """A kind of foreign object: the share of each class in per cent with its interval, and what the detector is known to get wrong."""
+
+    kind: str
+    shares: Sequence[tuple[str, str]]
+    missed: str
+    in_real_films: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditShown:
     """All that the audit's sections show beside the audit's own words."""
 
@@ -124,6 +135,8 @@ class AuditShown:
     sources: SourcesShown
     suspects: Sequence[SuspectsFinding]
     lungs_found: str  # share in per cent; nothing where it is not known
+    objects: Sequence[ObjectRow]
+    with_objects: Strip | None
     power: str  # what could have been seen; nothing where it is not known
 
 
@@ -137,7 +150,20 @@ def show(found: AuditFindings) -> AuditShown:
         sources=_sources(audit),
         suspects=found.suspects,
         lungs_found="" if audit.lungs_found is None else percent(audit.lungs_found),
+        objects=[_object_row(name, each) for name, each in audit.objects.items()],
+        with_objects=found.with_objects,
         power="" if audit.power is None else audit.power.sentence,
+    )
+
+
+def _object_row(kind: str, found: ForeignObject) -> ObjectRow:
+    return ObjectRow(
+        kind=kind,
+        shares=[
+            (percent(share.value), f"{percent(share.low)}–{percent(share.high)}") for share in found.by_class.values()
+        ],
+        missed=percent(found.missed),
+        in_real_films=percent(found.in_real_films),
     )
 
 
