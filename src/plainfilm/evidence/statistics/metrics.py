@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from plainfilm.evidence.statistics.calibration import calibration_error
 from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision
 from plainfilm.evidence.statistics.intervals import (
+    ALIKE_CALLED,
     FloatArray,
     IntArray,
     Measured,
@@ -90,7 +91,9 @@ def evaluate(
         n=len(truth),
         groups=len(np.unique(codes)),
         confusion_matrix=_confusion(truth, called, len(classes)),
-        accuracy=proportion(called == truth, np.ones(len(truth), dtype=bool), codes, level).estimate,
+        accuracy=proportion(
+            called == truth, np.ones(len(truth), dtype=bool), codes, level, alike=ALIKE_CALLED
+        ).estimate,
         **kinds,
         brier=mean(np.minimum(distance, 1.0), codes, level).estimate,
         ece=calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
@@ -106,8 +109,8 @@ def _against_rest(
     return {
         "sensitivity": proportion(is_it & called_it, is_it, codes, level),
         "specificity": proportion(~is_it & ~called_it, ~is_it, codes, level),
-        "ppv": proportion(is_it & called_it, called_it & both, codes, level),
-        "npv": proportion(~is_it & ~called_it, ~called_it & both, codes, level),
+        "ppv": proportion(is_it & called_it, called_it & both, codes, level, alike=ALIKE_CALLED),
+        "npv": proportion(~is_it & ~called_it, ~called_it & both, codes, level, alike=ALIKE_CALLED),
         "f1": _f1(is_it & called_it, (is_it | called_it) & both, codes, level),
         "auroc": area_under_roc(is_it, chance, codes, level),
         "auprc": average_precision(is_it, chance, codes, level),
@@ -115,7 +118,7 @@ def _against_rest(
 
 
 def _f1(hits: NDArray[np.bool_], involved: NDArray[np.bool_], codes: IntArray, level: float) -> Measured:
-    share = proportion(hits & involved, involved, codes, level)
+    share = proportion(hits & involved, involved, codes, level, alike=ALIKE_CALLED)
     value, low, high = (2 * j / (1 + j) for j in (share.estimate.value, share.estimate.low, share.estimate.high))
     return Measured(Estimate(value, low, high), share.influence * 2 / (1 + np.nan_to_num(share.estimate.value)) ** 2)
 
