@@ -11,10 +11,11 @@ import made_bundles
 from made_files import Pictures
 from plainfilm.errors import ExportError, RecipeError
 from plainfilm.model import backbones, bundle, classifier, encoder, ensembling, export
-from plainfilm.model.classifier import Classifier, Decision, Scaling, head_logits
+from plainfilm.model.classifier import Classifier, Decision, head_logits
 from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.onnx import ensemble, from_keras
 from plainfilm.model.onnx_safety import check
+from plainfilm.model.scaling import Scaling
 from plainfilm.results.manifest import BackboneUsed, Preprocessing
 
 SIZE, N = 64, 11

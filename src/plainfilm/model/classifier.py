@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.scaling import Scaling
 
 if TYPE_CHECKING:
     from plainfilm.model.encoder import Encoder, Features
@@ -21,17 +22,6 @@ if TYPE_CHECKING:
     from plainfilm.model.training import Fitted
 
 _ROWS = 1024  # features a step through the head: 5 MB at most
-
-
-class Scaling(NamedTuple):
-    """Slopes > 0 and intercepts, each float64 (outputs), that turn a network's logits into calibrated log odds."""
-
-    slopes: NDArray[np.float64]
-    intercepts: NDArray[np.float64]
-
-    def of(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Scale logits (n, outputs)."""
-        return np.asarray(np.asarray(logits, np.float64) * self.slopes + self.intercepts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError
-from plainfilm.model.classifier import Scaling
 from plainfilm.model.encoder import Encoder, Features, ImageSource, encode_store
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.model.scaling import Scaling
 
 _VERSION = 1
 _APART, _OFFSET = 1.0, 0.1  # precision of the prior of stacking: of what sets the parts' weights apart, of offsets

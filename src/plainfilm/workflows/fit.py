@@ -20,11 +20,12 @@ from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model import backbones, classifier, encoder, ensembling, finetuning, recipes, training
 from plainfilm.model.augmentation import Altered, alter
 from plainfilm.model.backbones import Backbone
-from plainfilm.model.classifier import Decision, Scaling, Trained
+from plainfilm.model.classifier import Decision, Trained
 from plainfilm.model.encoder import Encoder, Features, ImageSource
 from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.finetuning import Finetuned
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.model.scaling import Scaling
 from plainfilm.model.training import Fitted
 from plainfilm.results.manifest import Preprocessing
 from plainfilm.workflows.progress import Progress, silent

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from plainfilm.evidence.statistics.intervals import FloatArray
-from plainfilm.model.classifier import Scaling
+from plainfilm.model.scaling import Scaling
 
 SLOPES = (0.05, 20.0)
 _APART = 0.25  # standard deviation of the prior on what sets the classes' log slopes apart
