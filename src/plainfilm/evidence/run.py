@@ -117,6 +117,7 @@ def _measured(
         positive=trained.decision.positive,
         threshold=trained.decision.threshold if trained.decision.positive else None,
         temperature=trained.decision.temperature,
+        calibrated=trained.recipe.evaluation.calibrate,
         splits={part: judged.metrics[part] for part in (judged.tested, "validation")},
         folds=len(judged.folds) or None,
         seconds=RunSeconds(features=trained.features.seconds, training=trained.fitted.seconds),

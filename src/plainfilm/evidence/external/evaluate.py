@@ -75,6 +75,7 @@ class ExternalEvaluation:
     predictions: ExternalPredictions
     lines: Lines
     decision: Decision
+    calibrated: bool
     network_sha256: str
     external: Metrics
     internal: Metrics
@@ -213,6 +214,7 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -
         predictions=predictions,
         lines=judge.lines(scores, decision),
         decision=decision,
+        calibrated=bundle.metrics.is_calibrated,
         network_sha256=bundle.classifier.key,
         external=external,
         internal=internal,

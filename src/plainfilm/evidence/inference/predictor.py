@@ -65,7 +65,8 @@ class Predictor:
     preprocessing : FilePreprocessing
         Size and fit that radiographs are decoded to, and the size that the network looks at.
     prevalence : float or None
-        Of the positive class in the data that the probabilities were calibrated on; None with more than two classes.
+        Of the positive class in the data that the probabilities were calibrated on; None with more than two classes,
+        and where they are not calibrated.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -73,11 +74,12 @@ class Predictor:
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
         self._detector = detector.opened(bundle.outliers)
         positive = self._decision.positive
-        self.prevalence = bundle.manifest.prevalence[positive] if positive else None
-        if self.prevalence is not None and not 0 < self.prevalence < 1:
+        share = bundle.manifest.prevalence[positive] if positive else None
+        if share is not None and not 0 < share < 1:
             raise BundleError(
-                f"Expected a bundle whose prevalence is between 0 and 1; received one of {self.prevalence}. Train it again."
+                f"Expected a bundle whose prevalence is between 0 and 1; received one of {share}. Train it again."
             )
+        self.prevalence = share if bundle.metrics.is_calibrated else None
 
     def predict(
         self, films: Film | Iterable[Film], *, prevalence: float | None = None, workers: int = 0
@@ -145,7 +147,12 @@ class Predictor:
     def _stated(self, prevalence: float | None) -> float | None:
         if prevalence is None or self.prevalence is None:
             if prevalence is not None:
-                raise UsageError("Expected no prevalence: this classifier has more than two classes. Leave it out.")
+                why = (
+                    "probabilities are not calibrated"
+                    if self._decision.positive
+                    else "answers are of more than two classes"
+                )
+                raise UsageError(f"Expected no prevalence: this classifier's {why}. Leave it out.")
             return self.prevalence
         if not 0 < prevalence < 1:
             raise UsageError(
