@@ -1,6 +1,6 @@
 """How well scores rank the positive above the negative: AUROC, its paired difference, and average precision (AUPRC)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,11 +95,19 @@ def newcombe(value: float, positives: int, negatives: int, level: float) -> Esti
     return _newcombe(value, positives, negatives, level)
 
 
-def area_under_roc(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float) -> Measured:
-    """Measure the AUROC as `delong` does, for rows with group `codes` (n)."""
+def area_under_roc(
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float, *, strata: IntArray | None = None
+) -> Measured:
+    """Measure the AUROC as `delong` does, for rows with group `codes` (n).
+
+    With `strata` (n), such as the folds of a cross-validation, only rows of one stratum are compared with one another;
+    each group lies in one.
+    """
     if not positive.any() or positive.all():
         return Measured(UNDEFINED, np.zeros(int(codes.max(initial=-1)) + 1))
-    placed = _placements(positive, score, codes)
+    placed = _placements(positive, score, codes) if strata is None else _within(strata, positive, score, codes)
+    if placed is None:
+        return Measured(UNDEFINED, np.zeros(int(codes.max()) + 1))
     estimate = logit_interval(placed.value, *_clustered(placed, positive, codes), placed.influence, level)
     return Measured(estimate or _newcombe(placed.value, placed.holders[0], placed.holders[1], level), placed.influence)
 
@@ -181,6 +189,28 @@ def _placements(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray)
     from_ill = group_sums(codes[positive], ill_above - value, groups) / len(ill)
     from_well = group_sums(codes[~positive], 1 - _share_below(well, ill) - value, groups) / len(well)
     return _Placements(value, from_ill, from_well, holders)
+
+
+def _within(strata: IntArray, positive: NDArray[np.bool_], score: FloatArray, codes: IntArray) -> _Placements | None:
+    """Average the areas of the strata that hold both classes by their numbers of pairs; None where none does."""
+    groups = int(codes.max()) + 1
+    parts, pairs = [], []
+    for rows in (strata == each for each in np.unique(strata)):
+        ill = int(positive[rows].sum())
+        if 0 < ill < np.count_nonzero(rows):
+            own = _placements(positive[rows], score[rows], codes[rows])
+            rest = np.zeros(groups - len(own.positive))
+            parts.append(replace(own, positive=np.append(own.positive, rest), negative=np.append(own.negative, rest)))
+            pairs.append(ill * (np.count_nonzero(rows) - ill))
+    if not parts:
+        return None
+    share = np.array(pairs) / sum(pairs)
+    return _Placements(
+        value=float(share @ [part.value for part in parts]),
+        positive=np.asarray(share @ np.stack([part.positive for part in parts])),
+        negative=np.asarray(share @ np.stack([part.negative for part in parts])),
+        holders=(sum(p.holders[0] for p in parts), sum(p.holders[1] for p in parts), groups),
+    )
 
 
 def _share_below(scores: FloatArray, others: FloatArray) -> FloatArray:
