@@ -225,8 +225,13 @@ def cases_needed(value: float, end: float, bound: float, cases: int) -> int | No
     if not 0 < value < 1 or not 0 < end < 1 or (value - bound) * (bound - end) < 0 or value == bound:
         return None
     needed = cases * float((logit(value) - logit(end)) / (logit(value) - logit(bound))) ** 2
-    digits = 10 ** max(0, len(str(int(needed))) - 2)
-    return int(-(-needed // digits) * digits) if needed <= 100_000 else None
+    return round_up(needed) if needed <= 100_000 else None
+
+
+def round_up(number: float) -> int:
+    """Round up to two digits."""
+    unit = 10 ** max(0, len(str(int(number))) - 2)
+    return int(-(-number // unit) * unit)
 
 
 def within_bounds(value: float, low: float, high: float, least: float = 0.0, most: float = 1.0) -> Estimate:
