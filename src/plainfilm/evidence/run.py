@@ -124,7 +124,11 @@ def _measured(
         features_cached=trained.features.cached,
         test_openings=openings,
         worth=RunWorth(
-            level=judged.worth.level, sentence=judged.worth.sentence, source_rule_accuracy=judged.rule.accuracy
+            level=judged.worth.level,
+            sentence=judged.worth.sentence,
+            source_rule_accuracy=judged.rule.accuracy,
+            source_rule_auroc=judged.rule.auroc,
+            source_rule_class=judged.rule.worst if len(judged.rule.areas) > 1 else None,
         ),
         audit=audit.result if audit else None,
         explanation=explanation.result if explanation else None,

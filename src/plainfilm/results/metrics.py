@@ -140,6 +140,13 @@ class RunWorth(Worth, frozen=True, kw_only=True):
     source_rule_accuracy: Annotated[
         ShareEstimate, Meta(description="Accuracy of predicting each source's majority class.")
     ]
+    source_rule_auroc: Annotated[
+        ShareEstimate | None,
+        Meta(description="AUROC of the source alone: the share of the class in the source in the training set."),
+    ] = None
+    source_rule_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one it is of, against the rest.")
+    ] = None
 
 
 class ClassAttribution(Record, frozen=True, kw_only=True):
@@ -195,6 +202,14 @@ class Outliers(Record, frozen=True, kw_only=True):
     promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
 
 
+class SubgroupClass(Estimates, frozen=True, kw_only=True):
+    """One class against the rest in a subgroup; null where it holds too few of the class, or of the rest."""
+
+    sensitivity: Sensitivity
+    specificity: Specificity
+    auroc: Auroc
+
+
 class Subgroup(Estimates, frozen=True, kw_only=True):
     """Metrics of one subgroup of the test set."""
 
@@ -205,6 +220,9 @@ class Subgroup(Estimates, frozen=True, kw_only=True):
     sensitivity: Sensitivity
     specificity: Specificity
     auroc: Auroc
+    per_class: Annotated[
+        Mapping[str, SubgroupClass] | None, Meta(description="With more than two classes: each against the rest.")
+    ] = None
     too_small: Annotated[tuple[str, ...], Meta(description="Metrics that rest on too few radiographs.")]
     child: Annotated[bool | None, Meta(description="Of an age: whether they are children.")] = None
 
@@ -219,12 +237,15 @@ class NamedEstimate(Record, frozen=True, kw_only=True):
 
 
 class Apart(Record, frozen=True, kw_only=True):
-    """Two subgroups whose intervals do not overlap."""
+    """Two subgroups that differ by more than chance explains, all comparisons counted in."""
 
     kind: Annotated[str, Meta(description="Kind of subgroup.")]
     metric: Annotated[str, Meta(description="Metric.")]
     lower: Annotated[NamedEstimate, Meta(description="The lower one.")]
     higher: Annotated[NamedEstimate, Meta(description="The higher one.")]
+    of_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one that the metric is of, against the rest.")
+    ] = None
     pairs: Annotated[Count, Meta(description="Pairs of this kind and metric that are apart.")]
     sentence: Annotated[str, Meta(description="The same in words.")]
 
@@ -233,7 +254,10 @@ class Comparisons(Record, frozen=True, kw_only=True):
     """Subgroups that were compared."""
 
     made: Annotated[Count, Meta(description="Pairs that were compared.")]
-    apart: Annotated[tuple[Apart, ...], Meta(description="Pairs whose intervals do not overlap.")]
+    apart: Annotated[
+        tuple[Apart, ...],
+        Meta(description="Pairs that differ by more than chance explains, all comparisons counted in."),
+    ]
 
 
 class SubgroupsLeftOut(Record, frozen=True, kw_only=True):

@@ -272,28 +272,26 @@ def _own_outliers(bundle: Bundle) -> OwnOutliers | None:
 
 
 def _source_baseline(cohort: Cohort, decision: Decision) -> tuple[SourceBaseline, tuple[str, float]]:
-    """Cross-validate predicting each source's majority class; give also the majority class of all, and its share.
+    """Cross-validate how well the source alone tells the classes; give also the commonest class, and its share.
 
-    The source predicts the class where it does better than that by the lower end of a 99.5 % interval, since radiographs
-    of one source are right or wrong together.
+    The source tells a class where its AUROC is above one half by the lower end of a 99.5 % interval, since radiographs of
+    one source are right or wrong together.
     """
-    store, rows, every = cohort.store, cohort.rows, np.arange(len(cohort.rows))
+    store, rows = cohort.store, cohort.rows
     source, group = store.source[rows], store.group[rows]
-    whole = source_rule(cohort.classes, source, group, [(every, every)], decision.classes)
     fold = assign(cohort.classes, group, shares=[1.0] * _FOLDS, seed=0)
-    right = np.zeros(len(rows), bool)
-    for out in (fold == each for each in range(_FOLDS)):
-        for name in np.unique(source[out]):
-            here = out & (source == name)
-            taught = cohort.classes[~out & (source == name)]
-            named = np.bincount(taught).argmax() if len(taught) else decision.classes.index(whole.guess[0])
-            right[here] = cohort.classes[here] == named
-    accuracy = wilson(right, group=group)
-    predicts = len(whole.sources) > 1 and wilson(right, group=group, level=0.995).low > whole.guess[1]
-    sentence = f"In these data, too, knowing only which source an image came from gives {100 * accuracy.value:.1f} %: a right answer may still be the source, not the disease."
+    parts = [(np.flatnonzero(fold != each), np.flatnonzero(fold == each)) for each in range(_FOLDS)]
+    parts = [each for each in parts if len(each[0]) and len(each[1])]
+    if not parts:
+        parts = [(np.arange(len(rows)),) * 2]
+    rule = source_rule(cohort.classes, source, group, parts, decision.classes, level=0.995)
+    area = rule.auroc
+    sentence = f"In these data, too, knowing only which source an image came from gives AUC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){rule.of_class(rule.worst)}: a right answer may still be the source, not the disease."
     return SourceBaseline(
-        names=whole.sources,
-        table=tuple(map(tuple, whole.table.tolist())),
-        source_alone=accuracy,
-        sentence=sentence if predicts and not cohort.is_own else None,
-    ), whole.guess
+        names=rule.sources,
+        table=tuple(map(tuple, rule.table.tolist())),
+        source_alone=rule.accuracy,
+        auroc=area,
+        auroc_class=rule.worst if len(rule.areas) > 1 else None,
+        sentence=sentence if rule.tells and not cohort.is_own else None,
+    ), rule.guess

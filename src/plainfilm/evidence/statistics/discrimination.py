@@ -96,18 +96,18 @@ def newcombe(value: float, positives: int, negatives: int, level: float) -> Esti
 
 
 def area_under_roc(
-    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float, part: IntArray | None = None
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float, *, strata: IntArray | None = None
 ) -> Measured:
     """Measure the AUROC as `delong` does, for rows with group `codes` (n).
 
-    With `part` int64 (n) only rows of the same part are compared with one another, each pair counting once (the parts of
-    a cross-validation; LeDell, Petersen & van der Laan, Electronic Journal of Statistics 2015).
+    With `strata` int64 (n), such as the folds of a cross-validation, only rows of one stratum are compared with one
+    another, each pair counting once (LeDell, Petersen & van der Laan, Electronic Journal of Statistics 2015).
     """
-    part = np.zeros(len(positive), np.int64) if part is None else part
-    both = np.isin(part, np.intersect1d(part[positive], part[~positive]))
+    strata = np.zeros(len(positive), np.int64) if strata is None else strata
+    both = np.isin(strata, np.intersect1d(strata[positive], strata[~positive]))
     if not both.any():
         return Measured(UNDEFINED, np.zeros(int(codes.max(initial=-1)) + 1))
-    placed = _placements(positive, score, codes, np.where(both, part, -1))
+    placed = _placements(positive, score, codes, np.where(both, strata, -1))
     estimate = logit_interval(placed.value, *_clustered(placed, positive, codes), placed.influence, level)
     return Measured(estimate or _newcombe(placed.value, placed.holders[0], placed.holders[1], level), placed.influence)
 
@@ -181,20 +181,20 @@ class _Placements:
 
 
 def _placements(
-    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, part: IntArray | None = None
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, strata: IntArray | None = None
 ) -> _Placements:
-    """Place rows among those of the other class, of the same `part` where parts are given; a part below 0 is left out."""
-    part = np.zeros(len(score), np.int64) if part is None else part
+    """Place rows among those of the other class and the same stratum; one below 0 is left out."""
+    strata = np.zeros(len(score), np.int64) if strata is None else strata
     beats, against = np.zeros(len(score)), np.zeros(len(score))
-    for each in np.unique(part[part >= 0]):
-        ill, well = (np.flatnonzero((part == each) & is_it) for is_it in (positive, ~positive))
+    for each in np.unique(strata[strata >= 0]):
+        ill, well = (np.flatnonzero((strata == each) & is_it) for is_it in (positive, ~positive))
         beats[ill] = _share_below(score[ill], score[well])
         beats[well] = 1 - _share_below(score[well], score[ill])
         against[ill], against[well] = len(well), len(ill)
     pairs = float(against[positive].sum())
     value = float((beats * against)[positive].sum() / pairs)
     influence = (beats - value) * against / pairs
-    used = part >= 0
+    used = strata >= 0
     groups = int(codes.max()) + 1
     holders = len(np.unique(codes[positive & used])), len(np.unique(codes[~positive & used])), groups
     from_ill, from_well = (group_sums(codes[is_it], influence[is_it], groups) for is_it in (positive, ~positive))

@@ -200,6 +200,40 @@ def student(influence: FloatArray, most_freedom: float, level: float) -> float:
     return float(stdtrit(max(1.0, min(freedom, most_freedom)), 0.5 + level / 2))
 
 
+def for_several(estimate: Estimate, comparisons: int, level: float = 0.95) -> Estimate:
+    """Widen the interval of a share so that `comparisons` of them hold their truths together in `level` (Bonferroni).
+
+    Its distances from the value grow as the normal quantile does, on the logit scale where the value has one.
+    """
+    factor = float(ndtri(1 - (1 - level) / 2 / comparisons) / ndtri(0.5 + level / 2)) if comparisons > 1 else 1.0
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if not estimate.is_known or factor == 1:
+        return estimate
+    if not 0 < value < 1:
+        return within_bounds(value, value - factor * (value - low), value + factor * (high - value))
+    middle = logit(value)
+    ends = (float(expit(middle + factor * (logit(end) - middle))) for end in (low, high))
+    return within_bounds(value, *ends)
+
+
+def cases_needed(value: float, end: float, bound: float, cases: int) -> int | None:
+    """Say about how many cases an interval needs that excludes `bound`, where `cases` give one from `value` to `end`.
+
+    Its width falls as the root of their number. All but `cases` are shares, compared on the logit scale. Two digits; None
+    where the value does not lie between bound and far end, or so near that over 100,000 would be needed.
+    """
+    if not 0 < value < 1 or not 0 < end < 1 or (value - bound) * (bound - end) < 0 or value == bound:
+        return None
+    needed = cases * float((logit(value) - logit(end)) / (logit(value) - logit(bound))) ** 2
+    return round_up(needed) if needed <= 100_000 else None
+
+
+def round_up(number: float) -> int:
+    """Round up to two digits."""
+    unit = 10 ** max(0, len(str(int(number))) - 2)
+    return int(-(-number // unit) * unit)
+
+
 def within_bounds(value: float, low: float, high: float, least: float = 0.0, most: float = 1.0) -> Estimate:
     """Return the estimate with low ≤ value ≤ high, inside `least` to `most` whatever rounding did."""
     return Estimate(value, max(least, min(low, value)), min(most, max(high, value)))
