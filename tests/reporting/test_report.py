@@ -626,6 +626,8 @@ def test_any_text_stays_text(text: str) -> None:
         "subgroups": subgroup_tables.show(made_metrics.NO_SUBGROUPS),
         "utility": None,
         "looked": None,
+        "calibration_rows": [],
+        "calibrated": True,
     }
     full |= {
         "drawings": dict.fromkeys(("roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy"))
