@@ -632,6 +632,10 @@ def test_any_text_stays_text(text: str) -> None:
     full |= {
         "drawings": dict.fromkeys(("roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy"))
     }
-    read = Page(page.render("report.html", full | {"metric_groups": [], "class_rows": [], "confusion": []}))
+    read = Page(
+        page.render(
+            "report.html", full | {"metric_groups": [], "class_rows": [], "confusion": [], "calibration_rows": []}
+        )
+    )
     assert read.crossed == read.open == []
     assert len(list(read.named("dt"))) == 1

@@ -88,6 +88,8 @@ class Provenance(Document, frozen=True, kw_only=True):
 class Manifest(Provenance, frozen=True, kw_only=True):
     """What a bundle says of itself: how it was made, how it decides, and the hash of each of its members."""
 
+    VERSION: ClassVar[int] = 2  # since slopes and intercepts of more than two classes
+
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     temperature: Annotated[
