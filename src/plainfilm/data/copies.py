@@ -51,11 +51,18 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 IDENTITY = np.eye(2, 3, dtype=np.float32)
 MIRROR = np.array([[1, 0, 0], [0, -1, 0]], np.float32)
-_TURN = np.deg2rad(2.3)
+_CROPS = (0.015, 0.03, 0.045)
+_TURNS_DEG = (-3, -2, -1, 1, 2, 3)
+
+
+def _turn(angle: float) -> Floats:
+    return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0]], np.float32)
+
+
 _WAYS = (  # of looking at an image: as it is, cropped by 3.5 % a side, turned (either of two copies is turned that way)
     IDENTITY,
     0.93 * IDENTITY,
-    np.array([[np.cos(_TURN), -np.sin(_TURN), 0], [np.sin(_TURN), np.cos(_TURN), 0]], np.float32),
+    _turn(np.deg2rad(2.3)),
 )
 
 
@@ -161,6 +168,28 @@ def content_boxes(images: NDArray[np.uint8]) -> Floats:
     none = ((box[:, 1::2] - box[:, ::2]) / 2 < _LEAST_CONTENT).any(axis=1)
     box[none] = (-1, 1, -1, 1)
     return box
+
+
+def changed_thumbnails(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Undo what may have been done to a copy, each in its turn: thumbnails uint8 (n, 32, 32) to take hashes of.
+
+    Mirrored, inverted, both; without the frame; cropped, or what a crop has left made smaller, its edge drawn out; turned.
+    """
+    means = np.concatenate(list(area_means(images, SIDE_PX)))
+
+    def seen(maps: Floats) -> NDArray[np.uint8]:
+        values, _ = _sampled(means, np.broadcast_to(maps, (len(images), 2, 3)), SIDE_PX)
+        halved = _halved(values.reshape(-1, SIDE_PX, SIDE_PX)).reshape(-1, SIDE_PX // 2, SIDE_PX // 2)
+        return np.rint(halved).astype(np.uint8)
+
+    whole = seen(IDENTITY)
+    yield from (np.ascontiguousarray(whole[:, :, ::-1]), 255 - whole, 255 - whole[:, :, ::-1])
+    yield seen(_box_maps(content_boxes(images)))
+    for share in _CROPS:
+        yield seen((1 - 2 * share) * IDENTITY)
+        yield seen(IDENTITY / np.float32(1 - 2 * share))
+    for degrees in _TURNS_DEG:
+        yield seen(_turn(np.deg2rad(degrees)))
 
 
 def compare(

@@ -59,6 +59,7 @@ class Report:
     audit: AuditFindings | None = None  # None: not audited, and the page says so
     guess: tuple[str, float] | None = None  # the commonest class of the test set, and the accuracy of always naming it
     asked: Sequence[tuple[str, str]] = ()
+    paper: Sequence[tuple[str, str]] = ()  # what the paper reports whose recipe this is, and the same of this run
     tables: Sequence[Counts] = ()  # class by split, source by class
     facts: Sequence[tuple[str, str]] = ()  # patients, groups, … as name and value
     samples: Mapping[str, Sequence[Picture]] = field(default_factory=dict)  # by class

@@ -9,8 +9,9 @@ from PIL import Image
 import made_outliers
 import plainfilm
 from plainfilm.data import phantom
+from plainfilm.data.copies import Copies
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import data_issues
+from plainfilm.evidence.audit import copies, data_issues
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.results import documents
 
@@ -75,7 +76,8 @@ def test_clean_phantoms_raise_no_alarm(tmp_path):
     }
 
 
-def test_the_test_part_is_not_looked_at(bordered):
+def test_of_the_test_part_nothing_but_copies_is_looked_at(bordered, monkeypatch):
+    monkeypatch.setattr(copies, "find", lambda *_: Copies.none())
     before = bordered.test_openings()
     seen = []
     images = bordered.images
