@@ -127,7 +127,7 @@ def _measured(
         ),
         audit=audit.result if audit else None,
         explanation=explanation.result if explanation else None,
-        outliers=_outliers(detector, trained, judged),
+        outliers=_outliers(detector, store, trained, judged),
         subgroups=judged.subgroups.result,
         utility=judged.utility.result if judged.utility else None,
         data=RunData(store=store.path.name, fingerprint=store.fingerprint, images=len(store)),
@@ -145,13 +145,13 @@ def _measured(
     )
 
 
-def _outliers(detector: Detector | None, trained: Trained, judged: Judged) -> Outliers | None:
+def _outliers(detector: Detector | None, store: Store, trained: Trained, judged: Judged) -> Outliers | None:
     """What the detector promises, and what it refuses of radiographs that it has not learnt from, where there are any."""
     if detector is None:
         return None
     if judged.folds:
         return Outliers(promise=detector.promise)
-    return refusals(detector, trained, judged.scores["test"])
+    return refusals(detector, store, trained, judged.scores["test"])
 
 
 def _predictions(store: Store, trained: Trained, judged: Judged) -> dict[str, Scores]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import made_outliers
 import plainfilm
 from made_files import dataset, dicom_bytes, endless_jpeg, written
 from plainfilm.data import decoder_pool, phantom
@@ -110,6 +111,16 @@ def test_a_file_that_takes_minutes_is_unreadable_after_the_limit(predictor, film
     answers = predictor.predict([films[0], endless, films[1]], workers=workers)
     assert [answer.level == "unreadable" for answer in answers] == [False, True, False]
     assert "decoded within 2 s" in answers[1].reasons[0]
+
+
+def test_a_lateral_view_is_not_passed_unmarked_with_or_without_a_detector(predictor, run, films):
+    drawn = [made_outliers.draw("lateral", seed) for seed in range(4)]
+    assert "ok" not in {answer.level for answer in predictor.predict(drawn)}
+    bare = plainfilm.load(run / "model.plainfilm")
+    bare._detector = None
+    answers = bare.predict([*drawn, films[0]])
+    assert [(a.level, a.reasons) for a in answers] == [("flagged", ("looks like a lateral view",))] * 4 + [("ok", ())]
+    assert answers.labels[0] is not None
 
 
 def test_what_is_no_radiograph_gets_no_class_and_a_small_one_a_note(predictor, films, tmp_path):

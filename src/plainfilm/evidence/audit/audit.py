@@ -106,6 +106,7 @@ def _suspects(
     store: Store, sample: probes.Sample, probed: probes.Probed, features: Features | None
 ) -> tuple[list[SuspectsFinding], list[NotRun]]:
     found, not_run = data_issues.patients(store)
+    found.append(data_issues.laterals(store, np.flatnonzero(store.split != "test")))
     if len(probed.features):
         rows = np.arange(min(len(store), data_issues.MOST_ROWS)) if features else sample.rows
         found += data_issues.neighbours(store, rows, features.read(rows) if features else probed.features)

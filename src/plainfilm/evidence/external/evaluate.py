@@ -22,11 +22,13 @@ from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
+from plainfilm.evidence.outliers import judging
 from plainfilm.evidence.outliers.detector import opened
 from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.model.view import ViewFinder
 from plainfilm.results.external import (
     EvaluatedModel,
     ExternalData,
@@ -140,7 +142,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
     BundleError
         The bundle's outlier detector is damaged.
     """
-    detector, decision = opened(bundle.outliers), bundle.classifier.decision
+    detector, decision, finder = opened(bundle.outliers), bundle.classifier.decision, ViewFinder()
     logits, levels, reasons = [], [], []
     for start in range(0, len(cohort.rows), BLOCK):
         advance(start, len(cohort.rows))
@@ -148,7 +150,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
         scores, features = bundle.classifier.run(pixels, "logits", "features")
         logits.append(scores)
         if detector is not None:
-            judged = detector.judge(features, pixels=pixels)
+            judged = judging.judge(detector, features, views=finder.find(pixels), pixels=pixels)
             levels.append(judged.level)
             reasons.append(judged.reason)
     advance(len(cohort.rows), len(cohort.rows))

@@ -16,11 +16,12 @@ from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import BundleError, ImageError, UsageError
-from plainfilm.evidence.outliers import detector
+from plainfilm.evidence.outliers import detector, judging
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import Prediction
 
 BLOCK = 32  # radiographs a step
@@ -71,7 +72,7 @@ class Predictor:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.classes_ = bundle, bundle.classifier.classes_
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
-        self._detector = detector.opened(bundle.outliers)
+        self._detector, self._views = detector.opened(bundle.outliers), ViewFinder()
         positive = self._decision.positive
         self.prevalence = bundle.manifest.prevalence[positive] if positive else None
         if self.prevalence is not None and not 0 < self.prevalence < 1:
@@ -214,11 +215,8 @@ class Predictor:
         pixels = np.stack([film.pixels for film in films])
         logits, features = self.bundle.classifier.run(pixels, "logits", "features")
         chances = self._decision.probabilities(logits)
-        levels = np.full(len(films), "ok", "U8")
-        why = np.full(len(films), "", "U80")
-        if self._detector is not None:
-            judged = self._detector.judge(features, pixels=pixels)
-            levels, why = judged.level, judged.reason
+        judged = judging.judge(self._detector, features, views=self._views.find(pixels), pixels=pixels)
+        levels, why = judged.level, judged.reason
         odd = np.flatnonzero(levels != "ok") if self._detector is not None else np.arange(len(films))
         without = set(odd[~self._find_lungs(pixels[odd])].tolist())
         for row, film in enumerate(films):
