@@ -3,15 +3,20 @@
 `view.onnx` beside this module was made by `scripts/train_view.py`; `view.md` is its card.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.store import Store
 from plainfilm.model.onnx_session import BATCH, open_network
+
+if TYPE_CHECKING:
+    from plainfilm.data.store import Store
 
 _BLOCK = 64  # images that are read at once
 SIDE = 64  # height and width of what the network sees
