@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from plainfilm import cli
+from plainfilm.data import openings
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # `make test` runs what trains on TensorFlow too
 # A machine that is busy with other things makes no test fail.
@@ -28,6 +29,15 @@ def _compiled_passes_are_let_go():
     yield
     if jax := sys.modules.get("jax"):
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _openings_are_counted_anew(tmp_path_factory):
+    """The cache outlives a test run, and several modules make the same films."""
+    cache = tmp_path_factory.mktemp("openings")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openings, "cache_folder", lambda: cache)
+        yield cache
 
 
 @pytest.fixture(scope="session")

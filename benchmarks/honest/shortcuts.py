@@ -74,7 +74,7 @@ def _balanced() -> list[Row]:
         labels, source, each = np.arange(n) % 2, np.arange(n) // 2 % 3, np.arange(n)
         sample = Sample(rows=each, labels=labels, group=each, part=ridge.folds(labels, each, seed), classes=("A", "B"))
         scores = ridge.out_of_fold(np.eye(3)[source], labels, sample.part, 2)
-        below.append(area_under_roc(labels == 1, scores[:, 1], each, 0.95, sample.part).estimate.high < 0.5)
+        below.append(area_under_roc(labels == 1, scores[:, 1], each, 0.95, strata=sample.part).estimate.high < 0.5)
         values.append(tell(sample, scores)[0].value)
     return [Row("source that each class has alike: interval wholly below 0.5, before its upper end is held at 0.5", {**plain(wilson(below)), "mean AUROC": float(np.mean(values))}, "at most 0.05", np.mean(below) <= 0.05)]  # fmt: skip
 

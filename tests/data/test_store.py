@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.data import store, store_writer
-from plainfilm.data.store import Columns, Store
+from plainfilm.data import openings, store, store_writer
+from plainfilm.data.store import COLUMNS, Columns, Store
 from plainfilm.errors import StoreError, UsageError
 
 SIZE = 32
@@ -515,7 +517,13 @@ with Store(sys.argv[1]) as opened:
 
 
 @pytest.fixture
-def copied(path, tmp_path) -> Path:
+def cache(monkeypatch, tmp_path) -> Path:
+    monkeypatch.setattr(openings, "cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def copied(path, tmp_path, cache) -> Path:
     (tmp_path / "s.h5").write_bytes(path.read_bytes())
     return tmp_path / "s.h5"
 
@@ -539,7 +547,61 @@ def test_a_new_content_under_the_same_name_starts_at_none(copied):
         assert other.log_test_opening("train r") == 1
 
 
-def test_two_processes_may_count_at_once(copied):
+def made_again(path: Path, out: Path) -> Path:
+    """The films of a store in another order and under another split."""
+    with Store(path) as store:
+        order = np.arange(len(store))[::-1]
+        columns = {name: getattr(store, name)[order] for name in COLUMNS}
+        columns["split"] = np.roll(columns["split"], 1)
+        with store_writer.create(out, size=store.size, expected=len(order)) as writer:
+            writer.append(store.images(order))
+            writer.finish(Columns(classes=store.classes, **columns), keep=np.ones(len(order), bool), attributes={})
+    return out
+
+
+def test_a_store_made_anew_of_the_same_films_goes_on_counting(copied, cache):
+    with Store(copied) as opened:
+        opened.log_test_opening("train a")
+        opened.log_test_opening("train b")
+    with Store(made_again(copied, copied.with_name("again.h5"))) as again, Store(copied) as opened:
+        assert again.fingerprint != opened.fingerprint
+        assert again.test_openings() == 2
+        assert again.log_test_opening("train c") == 3
+        assert len(again.log_path.read_text().splitlines()) == 1
+        assert opened.test_openings() == 3
+
+
+def test_without_the_cache_the_log_counts_and_brings_it_up_to_date(copied, cache):
+    with Store(copied) as opened:
+        opened.log_test_opening("train a", "train b")
+        shutil.rmtree(cache)
+        assert opened.test_openings() == 2
+        assert opened.log_test_opening("train c") == 3
+    with Store(made_again(copied, copied.with_name("again.h5"))) as again:
+        assert again.test_openings() == 3
+
+
+def test_a_cache_that_cannot_be_written_or_read_hinders_nothing(copied, cache):
+    cache.write_text("a file where the folder should be")
+    with Store(copied) as opened:
+        assert opened.log_test_opening("train a") == 1
+    cache.unlink()
+    with Store(copied) as opened:
+        opened.log_test_opening("train b")
+        (kept,) = cache.rglob("*.log")
+        kept.write_bytes(b"\xff\x00 half a li")
+        assert opened.log_test_opening("train c") == 4  # what cannot be read counts rather than not
+
+
+def test_each_of_several_models_counts(copied):
+    with Store(copied) as opened:
+        assert opened.log_test_opening("seed 0", "seed 1", "seed 2") == 3
+        lines = [json.loads(line) for line in opened.log_path.read_text().splitlines()]
+    assert [line["by"] for line in lines] == ["seed 0", "seed 1", "seed 2"]
+
+
+def test_two_processes_may_count_at_once(copied, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(copied.parent / "cache"))
     processes = [subprocess.Popen([sys.executable, "-c", OPEN_OFTEN, str(copied)]) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
     with Store(copied) as opened:

@@ -48,5 +48,13 @@ def test_a_comparison_is_written_as_json_csv_and_page(tmp_path):
     assert table[0]["seconds"] == "1.23"
 
     page = (tmp_path / "comparison.html").read_text()
-    for expected in ("steady", "shaky", "80.0", "1,234", "opened 4 times", compare.STABILITY, RESULT.worth.sentence):
+    for expected in (
+        "steady",
+        "shaky",
+        "80.0",
+        "1,234",
+        "opened 4 times, 4 of them by the training runs of this comparison",
+        compare.STABILITY,
+        RESULT.worth.sentence,
+    ):
         assert expected in page

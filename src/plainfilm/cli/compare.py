@@ -31,5 +31,6 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
         terminal.compared(run.result),
         "",
         run.result.worth.sentence,
+        f"The test set's films were scored {run.result.test_openings} times so far, {run.result.trainings} of them by this comparison.",
         f"Open {run.folder / 'comparison.html'}",
     )

@@ -97,9 +97,10 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
     terminal.say("", f"Next: plainfilm train {done.path} --out run")
 
 
-def show_run(run: "Run[RunMetrics]", *, as_json: bool) -> None:
-    """Say what a training has come to, and what that is worth."""
+def show_run(run: "Run[RunMetrics]", *, as_json: bool, recipe: str = "") -> None:
+    """Say what a training has come to, what that is worth, and what the paper reports that `recipe` repeats."""
     from plainfilm.cli import terminal
+    from plainfilm.reporting import paper
 
     result = run.result
     if as_json:
@@ -109,6 +110,8 @@ def show_run(run: "Run[RunMetrics]", *, as_json: bool) -> None:
     terminal.say("", terminal.metric_table(result), "", table, "", terminal.decision(result), *terminal.verdict(result))
     if (result.test_openings or 0) > 1:
         terminal.say(terminal.styled(f"The test set of this store has been opened {result.test_openings} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
+    if reported := paper.beside(recipe, result.test):
+        terminal.say("", *(f"{name}: {value}" for name, value in reported))
     terminal.say("", f"Open {run.folder / 'report.html'}", terminal.styled(NOTICE, "dim"))
 
 

@@ -33,4 +33,4 @@ def train(
         plan = verb.plan(replace(options, settings=settings, command=typed(), progress=progress))
         load_keras(progress, finetunes=plan.finetunes)
         run = verb.run(plan)
-    show_run(run, as_json=as_json)
+    show_run(run, as_json=as_json, recipe=plan.recipe.name)

@@ -76,23 +76,23 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ValueError
         For another shape.
     """
-    parts = [np.rint(means).astype(np.uint8) for means in _area_means(images)]
+    parts = [np.rint(means).astype(np.uint8) for means in area_means(images)]
     return np.concatenate(parts) if parts else np.empty((0, THUMB_PX, THUMB_PX), np.uint8)
 
 
 class ThumbnailFile:
-    """Thumbnails in a file, 1 kB each, so that they take no memory; indexed by rows like an array of them.
+    """Thumbnails in a file, so that they take no memory; indexed by rows like an array of them.
 
     Not memory-mapped: what is read of a map counts as memory of the process.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        """Begin an empty file, open for writing and reading."""
-        self._file, self._count = file, 0
+    def __init__(self, file: IO[bytes], side: int = THUMB_PX) -> None:
+        """Begin an empty file, open for writing and reading, of thumbnails of `side` pixels."""
+        self._file, self._side, self._count = file, side, 0
 
     def append(self, thumbs: NDArray[np.uint8]) -> None:
-        """Append thumbnails, uint8 (n, 32, 32)."""
-        self._file.seek(self._count * THUMB_PX**2)
+        """Append thumbnails, uint8 (n, side, side)."""
+        self._file.seek(self._count * self._side**2)
         self._file.write(thumbs.tobytes())
         self._count += len(thumbs)
 
@@ -100,12 +100,12 @@ class ThumbnailFile:
         return self._count
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Read rows, uint8 (len(rows), 32, 32)."""
+        """Read rows, uint8 (len(rows), side, side)."""
         data = bytearray()
         for row in rows.tolist():
-            self._file.seek(row * THUMB_PX**2)
-            data += self._file.read(THUMB_PX**2)
-        return np.frombuffer(data, np.uint8).reshape(-1, THUMB_PX, THUMB_PX)
+            self._file.seek(row * self._side**2)
+            data += self._file.read(self._side**2)
+        return np.frombuffer(data, np.uint8).reshape(-1, self._side, self._side)
 
 
 Thumbnails = NDArray[np.uint8] | ThumbnailFile
@@ -136,7 +136,7 @@ def perceptual_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     column = np.arange(THUMB_PX)
     dct = np.cos(np.pi * np.arange(1, 9)[:, None] * (2 * column + 1) / (2 * THUMB_PX))
     parts = []
-    for means in _area_means(images):
+    for means in area_means(images):
         waves = (dct @ means.astype(np.float64) @ dct.T).reshape(-1, 64)
         bits = waves > np.median(waves, axis=1, keepdims=True)
         parts.append(np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64))
@@ -257,20 +257,20 @@ def label_conflicts(duplicates: Duplicates, labels: NDArray[np.int64]) -> NDArra
     return (labels >= 0) & (low < high)[group]
 
 
-def _area_means(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
-    """Means over a 32 x 32 grid of equal cells, in blocks of images; a pixel on a cell's edge counts by its share."""
+def area_means(images: NDArray[np.uint8], side: int = THUMB_PX) -> Iterator[NDArray[np.float32]]:
+    """Means over a grid of `side` x `side` equal cells, in blocks of images; a pixel on a cell's edge counts by its share."""
     if images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] < THUMB_PX:
         raise ValueError(f"Expected images of shape (n, s, s), s at least {THUMB_PX}; received {images.shape}.")
     size = images.shape[1]
-    edge = np.linspace(0, size, THUMB_PX + 1)
+    edge = np.linspace(0, size, side + 1)
     pixel = np.arange(size)
     overlap = np.minimum(edge[1:, None], pixel + 1) - np.maximum(edge[:-1, None], pixel)
-    mean = (overlap.clip(0) * THUMB_PX / size).astype(np.float32)
+    mean = (overlap.clip(0) * side / size).astype(np.float32)
     for start in range(0, len(images), _IMAGES_AT_ONCE):
         block = images[start : start + _IMAGES_AT_ONCE].astype(np.float32)
-        # One large product: many small ones are shared among threads one by one, which is slow on a busy machine.
-        across = (block.reshape(-1, size) @ mean.T).reshape(len(block), size, THUMB_PX)
-        yield mean @ across
+        # Two large products: many small ones are shared among threads one by one, which is slow on a busy machine.
+        across = (block.reshape(-1, size) @ mean.T).reshape(len(block), size, side).transpose(0, 2, 1)
+        yield (across.reshape(-1, size) @ mean.T).reshape(len(block), side, side).transpose(0, 2, 1)
 
 
 def _near_pairs(hashes: NDArray[np.uint64], thumbs: Thumbnails, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -286,7 +286,7 @@ def _near_pairs(hashes: NDArray[np.uint64], thumbs: Thumbnails, rows: NDArray[np
             pairs = pairs[_agreement_of(thumbs, rows[pairs]) >= TEXTURE]
             if len(pairs):
                 found.append(pairs)
-                group = _components(len(rows), np.concatenate([found[-1], _chain(group)]))
+                group = _components(len(rows), np.concatenate([found[-1], chain(group)]))
     return rows[np.concatenate(found)]
 
 
@@ -332,8 +332,8 @@ def _agreement_of(thumbs: Thumbnails, pairs: NDArray[np.int64]) -> NDArray[np.fl
     return _agreement(_texture(thumbs, rows), place.reshape(pairs.shape))
 
 
-def _chain(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs that connect the rows of each group."""
+def chain(group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give pairs that connect the rows of each group."""
     order = np.argsort(group, kind="stable")
     links = np.stack([order[:-1], order[1:]], axis=1)
     same: NDArray[np.int64] = links[group[links[:, 0]] == group[links[:, 1]]]

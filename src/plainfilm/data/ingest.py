@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import decoder_pool, duplicates, split, store, store_writer
+from plainfilm.data import copies, decoder_pool, duplicates, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
@@ -63,6 +63,7 @@ class _Read:
     """
 
     thumbs: duplicates.ThumbnailFile
+    copies: copies.CopyFinder
     entries: list[Entry] = field(default_factory=list)
     sha256: list[str] = field(default_factory=list)
     provenance: dict[str, list[Any]] = field(default_factory=dict)
@@ -122,12 +123,14 @@ def fill_store(
     outcomes = decoder_pool.read_many((entry.path for entry in entries), size=size, fit=fit, workers=workers)
     with (
         store_writer.create(out, size=size, expected=len(entries)) as writer,
-        tempfile.TemporaryFile(dir=out.parent) as file,
+        tempfile.TemporaryFile(dir=out.parent) as small,
+        tempfile.TemporaryFile(dir=out.parent) as large,
     ):
-        read = _Read(duplicates.ThumbnailFile(file))
+        finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
+        read = _Read(duplicates.ThumbnailFile(small), finder)
         _read_all(read, writer, entries, outcomes, on_bad, advance)
         classes, labels = _labels(read, one_will_do=only_test)
-        found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
+        found = _duplicates(read)
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
         columns, leakage = _columns(read, classes, labels, found, ~conflict, seed, resplit, only_test)
@@ -176,6 +179,7 @@ def _read_all(
         writer.append(block)
         read.hashes.append(duplicates.perceptual_hash(block))
         read.thumbs.append(duplicates.thumbnails(block))
+        read.copies.append(block)
         waiting.clear()
 
     for done, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True), 1):
@@ -198,6 +202,17 @@ def _read_all(
         raise CatalogError(
             f"Expected radiographs that can be read; received {len(entries)} files and none could be.{first}"
         )
+
+
+def _duplicates(read: _Read) -> duplicates.Duplicates:
+    """Find images that are the same, nearly the same, or changed copies of one another."""
+    found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
+    group = duplicates.join_groups(len(read.entries), found.pairs, [""] * len(read.entries))
+    changed = read.copies.find(group).pairs
+    pairs = np.concatenate([found.pairs, changed])
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    exact = np.concatenate([found.exact, np.zeros(len(changed), bool)])
+    return duplicates.Duplicates(pairs=pairs[order], exact=exact[order])
 
 
 def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:

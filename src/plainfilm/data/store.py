@@ -1,6 +1,6 @@
 """The HDF5 file with images, labels and where they came from; with `store_writer` the only user of h5py.
 
-Once written it is never opened for writing again; openings of its test set are appended to `NAME.h5.log`.
+Once written it is never opened for writing again; openings of its test set are appended to `NAME.h5.log`, and kept in the cache.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import openings
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.extras import require
 
@@ -214,48 +215,54 @@ class Store:
         """The file beside the store that counts the openings of its test set."""
         return self.path.with_name(self.path.name + ".log")
 
-    def log_test_opening(self, by: str) -> int:
-        """Note that the test set is being looked at, and give the number of openings so far, this one included.
+    def log_test_opening(self, *by: str) -> int:
+        """Note that models are scored on the test set, a line each, and give how often it was scored so far, these included.
 
         Raises
         ------
         StoreError
             The log cannot be written: a test that nobody counts is not run.
         """
-        line = {
-            "opened": "test",
-            "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "by": by,
-            "fingerprint": self.fingerprint,
-        }
+        when = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        lines = [
+            json.dumps({"opened": "test", "when": when, "by": each, "fingerprint": self.fingerprint}) for each in by
+        ]
         try:
             with self.log_path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+                log.write("".join(line + "\n" for line in lines))
         except OSError as error:
             raise StoreError(
                 f"Expected to note the opening of the test set in {self.log_path}; received: {reason_of(error)}. "
                 "Move the store to a folder that you can write to."
             ) from error
+        openings.keep(self.sha256, self._logged())
         return self.test_openings()
 
     def test_openings(self) -> int:
-        """Count the openings of this store's test set so far; those of another content under the same name are not counted.
+        """Count how often the test set was scored so far, in this store or another one made of the same files.
+
+        The log counts, or the cache where it knows of more. What the log says of another content under the same name is
+        not counted.
 
         Raises
         ------
         StoreError
             The log cannot be read.
         """
+        logged = self._logged()
+        return max(len(logged), len(openings.known(self.sha256) | set(logged)))
+
+    def _logged(self) -> list[str]:
         try:
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
-            return 0
+            return []
         except OSError as error:
             raise StoreError(
                 f"Expected to count the openings of the test set in {self.log_path}; received: {reason_of(error)}. "
                 "Change its permissions."
             ) from error
-        return sum(f'"fingerprint": "{self.fingerprint}"' in line for line in lines)
+        return [line for line in lines if f'"fingerprint": "{self.fingerprint}"' in line]
 
 
 def is_store(path: Path) -> bool:

@@ -18,7 +18,7 @@ from plainfilm.model import bundle
 from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.reporting import environment, page, report_data
+from plainfilm.reporting import environment, page, paper, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
 from plainfilm.results import documents
@@ -162,6 +162,7 @@ def _report(run: Finished, started: float) -> Report:
         explanation=found.explanation,
         guess=judged.rule.guess,
         asked=_asked(run),
+        paper=paper.beside(trained.recipe.name, result.test),
         tables=report_data.tables(store, judged.rule, [fold.store for fold in found.folds]),
         facts=report_data.facts(store),
         samples=report_data.samples(store),
@@ -216,7 +217,10 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
         *([("Trainings", " × ".join(filter(None, joined)))] if any(joined) else []),
         *([("Epoch kept", f"{trained.fitted.epoch} of {len(epochs)}")] if trained.fitted.epoch else []),
         ("Seed", str(recipe.seed)),
-        ("Temperature", f"{trained.decision.temperature:.2f}" if recipe.evaluation.calibrate else "not calibrated"),
+        (
+            "Calibration",
+            "slope and intercept, fitted on validation" if recipe.evaluation.calibrate else "not calibrated",
+        ),
     ]
 
 

@@ -39,3 +39,8 @@ class Comparison(Document, frozen=True, kw_only=True):
     recipes: Annotated[tuple[RecipeResult, ...], Meta(description="The recipes, as they were asked for.")]
     worth: Annotated[Worth, Meta(description="What the most doubtful accuracy of all training runs is worth.")]
     test_openings: Annotated[Count, Meta(description="Times the store's test set was scored so far.")]
+
+    @property
+    def trainings(self) -> int:
+        """Training runs, each of which was scored on the test set."""
+        return sum(len(recipe.accuracy.values) for recipe in self.recipes)

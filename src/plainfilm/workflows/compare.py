@@ -73,7 +73,7 @@ def run(plan: Plan) -> Run[Comparison]:
     with plan.store as store:
         trained = [_fit_seeds(plan, own) for own in plan.recipes]
         openings = store.log_test_opening(
-            f"compare {name}, recipes {', '.join(options.recipe_names)}, {options.seeds} seeds each"
+            *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
         )
         compared = comparison.compare(store, trained, openings=openings)
         store_name, images = store.path.name, len(store.rows("test"))

@@ -44,6 +44,17 @@ def test_more_classes_ask_for_more():
     assert judging.sure(5) == pytest.approx(1 - 0.005 / 5)
 
 
+def test_a_patient_with_many_films_is_little_more_than_one_draw():
+    labels, group = np.repeat([0, 1], 60), np.concatenate([np.arange(60), np.repeat(np.arange(60, 72), 5)])
+    sample = Sample(
+        rows=np.arange(120), labels=labels, group=group, part=ridge.folds(labels, group), classes=("A", "B")
+    )
+    assert sample.draws() == {"A": 60, "B": 12}
+    scores = np.random.default_rng(0).normal(size=(120, 2)) + 0.9 * labels[:, None]
+    alone = judging.tell(_sample(labels, 2), scores)[1]["B"].surely
+    assert judging.tell(sample, scores)[1]["B"].surely < alone
+
+
 def test_power_is_what_the_rules_see_four_times_in_five():
     labels = np.arange(600) % 2
     power = judging.power(_sample(labels, 2))

@@ -11,7 +11,7 @@ import plainfilm
 from plainfilm.data import images, phantom, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence.external import training_fingerprints
-from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
+from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints, changed
 
 FILMS = 24
 
@@ -85,6 +85,27 @@ def test_copies_in_another_size_brightness_and_compression_are_found_and_other_f
     assert matches.picture.all()
     assert not matches.file.any()
     assert not found(made, folder / "others.h5", pictures(40, seed=2)).any.any()
+
+
+CHANGES = {
+    "mirrored": lambda image: image[:, ::-1],
+    "inverted": lambda image: 255 - image,
+    "framed": lambda image: np.pad(image, ((image.shape[0] // 10,) * 2, (image.shape[1] // 10,) * 2)),
+    "turned": lambda image: np.asarray(Image.fromarray(image).rotate(2, resample=Image.Resampling.BICUBIC)),
+    "cropped": lambda image: image[image.shape[0] // 50 : -image.shape[0] // 50, image.shape[1] // 50 : -image.shape[1] // 50],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changed_copies_are_found_by_undoing_the_change_and_other_films_are_not(made, films, folder, change):
+    def matched(name, pictures):
+        path = write_store(folder / name, pictures, digests=[f"other {k}" for k in range(len(pictures))])
+        with Store(path) as other:
+            rows = np.arange(len(other))
+            return made.find(other.sha256, ImageHashes.of(other, rows), changed(other, rows)).picture
+
+    assert matched("changed.h5", [change(film) for film in films]).mean() >= 0.75
+    assert not matched("changed others.h5", [change(film) for film in pictures(12, seed=2)]).any()
 
 
 def test_the_same_file_is_found_by_its_bytes_whatever_it_shows(made, store):

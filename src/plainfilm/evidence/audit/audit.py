@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from msgspec.structs import replace
 
+from plainfilm.data.copies import Copies
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import data_issues, judging, probes, sources, verdict
+from plainfilm.evidence.audit import copies, data_issues, judging, probes, sources, verdict
 from plainfilm.evidence.audit.findings import AuditFindings, SuspectsFinding
 from plainfilm.evidence.audit.looks import LOOKS, ImageEncoder
 from plainfilm.evidence.audit.sample import Sample, draw
@@ -61,10 +62,15 @@ def audit(
     known = features.read(sample.rows) if features else None
     probed = probes.probe(store, sample, encoder, seed=seed, features=known, advance=advance)
     by_source, not_run = _sources(store, sample, probed, seed)
-    doubtful, unknown = _suspects(store, sample, probed, features)
+    rows = np.arange(min(len(store), data_issues.MOST_ROWS)) if features else sample.rows[: len(probed.features)]
+    twins = copies.find(store, rows, features.read(rows) if features else probed.features)
+    doubtful, unknown = _suspects(store, sample, probed, twins)
     compared = _compared_with(model, probed)
     leak = leakage(store.split, store.group)
     found = verdict.reasons(probed.probes, compared, by_source.left_out, leak if leak.images else None, len(store))
+    across = twins.pairs[data_issues.in_two_parts(store, twins)]
+    if reason := verdict.copied(len(np.unique(across)), len(store)):
+        found = sorted((*found, reason), key=verdict.rank)
     if not probed.probes:
         found.append(verdict.unexamined(probed.not_run[0].reason))
     missing = (*probed.not_run, *not_run, *unknown)
@@ -120,15 +126,15 @@ def _sources(store: Store, sample: Sample, probed: probes.Probed, seed: int) -> 
 
 
 def _suspects(
-    store: Store, sample: Sample, probed: probes.Probed, features: Features | None
+    store: Store, sample: Sample, probed: probes.Probed, twins: Copies
 ) -> tuple[list[SuspectsFinding], list[NotRun]]:
     found, not_run = data_issues.patients(store)
+    found.append(data_issues.laterals(store, np.flatnonzero(store.split != "test")))
+    found += data_issues.neighbours(store, twins)
     if len(probed.features):
-        rows = np.arange(min(len(store), data_issues.MOST_ROWS)) if features else sample.rows
-        found += data_issues.neighbours(store, rows, features.read(rows) if features else probed.features)
         found.append(data_issues.labels(store, sample.rows, probed.scores))
     else:
-        not_run.append(NotRun(check="Neighbours and doubtful labels", reason="There are too few images."))
+        not_run.append(NotRun(check="Doubtful labels", reason="There are too few images."))
     return found, not_run
 
 

@@ -1,58 +1,45 @@
-"""Leaks and doubtful labels: neighbours in feature space, patients in two classes, labels that the others contradict."""
+"""Leaks and doubtful labels: copies, patients in two classes, labels that the others contradict."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.copies import Copies
 from plainfilm.data.store import Store
+from plainfilm.evidence.audit.copies import described
 from plainfilm.evidence.audit.findings import Strip, SuspectsFinding
 from plainfilm.evidence.statistics.intervals import IntArray
+from plainfilm.model.view import find_views
 from plainfilm.results.audit import NotRun, Suspects
 
-NEAR = 0.985  # cosine of centred features: copies that the perceptual hash missed, in another crop or tone
 STRIPS = 3
-MOST_ROWS = 6000
+MOST_ROWS = 6000  # whose features are compared
 SURE = 0.2  # of the distance between the classes' median scores beyond the other class's median
 
 
-def neighbours(store: Store, rows: IntArray, features: NDArray[np.float32]) -> list[SuspectsFinding]:
-    """Find near neighbours of different groups that stand in two parts of the split, or under two labels.
-
-    Parameters
-    ----------
-    store, rows, features
-        Rows of the store, int64 (n), at most `MOST_ROWS` are compared, and their features float32 (n, width).
-    """
-    rows, features = rows[:MOST_ROWS], features[:MOST_ROWS]
-    pairs, closeness = _near(features, store.group[rows])
-    order = np.argsort(-closeness)
-    pairs = rows[pairs[order]]
-    split = store.split[pairs[:, 0]] != store.split[pairs[:, 1]]
-    label = (store.labels[pairs[:, 0]] != store.labels[pairs[:, 1]]) & (store.labels[pairs] >= 0).all(axis=1)
+def neighbours(store: Store, found: Copies) -> list[SuspectsFinding]:
+    """Tell which copies stand in two parts of the split, or under two labels; `found` are from `copies.find`."""
+    across, label = in_two_parts(store, found), store.labels[found.pairs]
+    doubtful = (label[:, 0] != label[:, 1]) & (label >= 0).all(axis=1)
     return [
-        _pairs(store, pairs[split], "split-neighbours", "Nearly the same image in two parts of the split",
-               "look alike across the parts; look whether they show one radiograph or one patient"),
-        _pairs(store, pairs[label], "label-neighbours", "Nearly the same image under two labels",
-               "look alike under two labels; one of the labels may be wrong"),
+        _pairs(store, found.cut(across), "split-neighbours", "One radiograph in two parts of the split",
+               "are copies of one in another part: part of the number is memory"),
+        _pairs(store, found.cut(doubtful), "label-neighbours", "One radiograph under two labels",
+               "are copies of one under another label; one of the labels is wrong"),
     ]  # fmt: skip
 
 
-def _near(features: NDArray[np.float32], group: IntArray) -> tuple[IntArray, NDArray[np.float32]]:
-    """Pairs (m, 2) of rows of different groups whose centred features point the same way, with the cosine (m)."""
-    centred = features - features.mean(axis=0)
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    pairs, closeness = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
-    for at in range(0, len(centred), 512):
-        alike = centred[at : at + 512] @ centred.T
-        one, other = np.nonzero(alike >= NEAR)
-        kept = (one + at < other) & (group[one + at] != group[other])
-        pairs.append(np.stack([one[kept] + at, other[kept]], axis=1))
-        closeness.append(alike[one[kept], other[kept]])
-    return np.concatenate(pairs), np.concatenate(closeness)
+def in_two_parts(store: Store, found: Copies) -> NDArray[np.bool_]:
+    """Which pairs stand in two parts of the split, bool (m)."""
+    part = store.split[found.pairs]
+    apart: NDArray[np.bool_] = (part[:, 0] != part[:, 1]) & (part != "").all(axis=1)
+    return apart
 
 
-def _pairs(store: Store, pairs: IntArray, code: str, title: str, about: str) -> SuspectsFinding:
-    count = len(np.unique(pairs))
-    strips = [_strip(store, pair, "Centred features point nearly the same way.") for pair in pairs[:STRIPS]]
+def _pairs(store: Store, found: Copies, code: str, title: str, about: str) -> SuspectsFinding:
+    count = len(np.unique(found.pairs))
+    strips = []
+    for place, pair in enumerate(found.pairs[:STRIPS]):
+        strips.append(_strip(store, pair, described(found, place, store.images(pair))))
     sentence = f"{count:,} images {about}." if count else "None found."
     return _found(code, title, count, sentence, strips)
 
@@ -105,6 +92,19 @@ def labels(store: Store, rows: IntArray, scores: NDArray[np.float64]) -> Suspect
         else "None found."
     )
     return _found("suspect-labels", "Labels that the other images contradict", len(found), sentence, strips)
+
+
+def laterals(store: Store, rows: IntArray) -> SuspectsFinding:
+    """Find what looks like a lateral view among rows of the store, int64 (n), at most `MOST_ROWS`."""
+    rows = rows[:MOST_ROWS]
+    found = rows[find_views(store, rows).lateral]
+    strips = [_strip(store, found[[row]], "Looks like a lateral view.") for row in range(min(len(found), 2 * STRIPS))]
+    sentence = (
+        f"{len(found):,} of {len(rows):,} images look lateral, or are no chest radiographs: a classifier of frontal films should neither learn from them nor be tested on them. Look at them."
+        if len(found)
+        else "None found."
+    )
+    return _found("lateral-views", "Lateral views", len(found), sentence, strips)
 
 
 def _found(code: str, title: str, count: int, sentence: str, strips: list[Strip]) -> SuspectsFinding:

@@ -37,7 +37,7 @@ class Strip:
 class SuspectsFinding:
     """One kind of leak or doubtful label: its `result`, and strips of the clearest cases."""
 
-    code: str  # "split-neighbours", "label-neighbours", "two-class-patients", "suspect-labels"
+    code: str  # "split-neighbours", "label-neighbours", "two-class-patients", "lateral-views", "suspect-labels"
     title: str
     result: Suspects
     strips: Sequence[Strip] = ()

@@ -106,7 +106,7 @@ def areas(
     Scholz, SIGKDD Explorations 2010). No upper end lies below 0.5: what ranks the wrong way round has learnt nothing.
     """
     codes = group_codes(group, len(labels))
-    each = [area_under_roc(labels == c, scores[:, c], codes, level, part) for c in range(scores.shape[1])]
+    each = [area_under_roc(labels == c, scores[:, c], codes, level, strata=part) for c in range(scores.shape[1])]
     return [Measured(_from_chance(own.estimate), own.influence) for own in each]
 
 

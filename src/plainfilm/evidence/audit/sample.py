@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit import ridge
-from plainfilm.evidence.statistics.intervals import IntArray
+from plainfilm.evidence.statistics.intervals import IntArray, alike_size
 
 FEWEST = 10  # patients or unrelated images of a class
 
@@ -23,15 +23,22 @@ class Sample:
     classes: tuple[str, ...]
 
     def draws(self) -> dict[str, int]:
-        """Count the patients or unrelated images of each class."""
-        return {name: len(np.unique(self.group[self.labels == at])) for at, name in enumerate(self.classes)}
+        """Give how many independent images those of each class are worth: a patient with many is one draw, or little more."""
+        return {name: max(1, round(alike_size(films))) for name, films in self._films().items()}
 
     def too_few(self) -> str:
         """Say which class has too few patients or unrelated images; "" where none has."""
-        name, least = min(self.draws().items(), key=lambda pair: pair[1])
+        name, least = min(((name, len(films)) for name, films in self._films().items()), key=lambda pair: pair[1])
         if least >= FEWEST:
             return ""
         return f"{name} has {least} patients or unrelated images outside the test set; at least {FEWEST} of each class are needed."
+
+    def _films(self) -> dict[str, IntArray]:
+        """Count the images of each patient, or of unrelated ones, by class."""
+        return {
+            name: np.unique(self.group[self.labels == at], return_counts=True)[1]
+            for at, name in enumerate(self.classes)
+        }
 
 
 def draw(store: Store, most: int, seed: int = 0) -> Sample:

@@ -86,7 +86,26 @@ def reasons(
     found += [reason for one in left_out if (reason := _does_not_travel(one, yours))]
     if leak is not None and leak.images:
         found.append(_leak(leak, images))
-    return sorted(found, key=lambda reason: -VERDICTS.index(reason.verdict))  # stable: probes without lungs stay first
+    return sorted(found, key=rank)  # stable: probes without lungs stay first
+
+
+def rank(reason: Reason) -> int:
+    """Place of a reason among others, the worst first."""
+    return -VERDICTS.index(reason.verdict)
+
+
+def copied(found: int, images: int) -> Reason | None:
+    """Speak of `found` images of which a changed copy stands in another part of the split; of `images` in all."""
+    if not found:
+        return None
+    return Reason(
+        rule="copies",
+        verdict="not to be believed" if found > LEAKING * images else "shortcut possible",
+        sentence=f"{found:,} images have a changed copy (mirrored, cropped, turned, inverted or padded) in another part of the split. Part of the number is memory.",
+        also=None,
+        advice="Ingest again: copies are kept in one part then, unless the split is given; leave that out with --resplit.",
+        cue="leak",
+    )
 
 
 def unexamined(why: str) -> Reason:

@@ -99,7 +99,7 @@ def _judged(
         scores=scores,
         metrics=metrics,
         rule=rule,
-        worth=worth.worth(rule, metrics[tested].accuracy, leak),
+        worth=worth.worth(rule, metrics[tested], leak),
         subgroups=by_subgroup(store, decision, scores[tested]),
         utility=of_use(decision, scores[tested]),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from plainfilm.data.catalog import Catalog, Entry, spelling_key
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
-from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints
+from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints, changed
 from plainfilm.evidence.statistics.intervals import IntArray
 from plainfilm.model.bundle import Bundle
 from plainfilm.results.external import Overlap
@@ -172,7 +172,7 @@ def _overlap(store: Store, training: TrainingFingerprints | None, rows: IntArray
         return TrainingOverlap(
             rows=rows[:0], reasons=(), not_searched="The bundle does not say which images it was made from."
         )
-    found = training.find(store.sha256[rows], ImageHashes.of(store, rows))
+    found = training.find(store.sha256[rows], ImageHashes.of(store, rows), changed(store, rows))
     by_patient = np.isin(store.group[rows], store.group[rows[found.any]])
     reason = np.select([found.file, found.picture, by_patient], [SAME_FILE, SAME_IMAGE, SAME_PATIENT], "")
     return TrainingOverlap(rows=rows[reason != ""], reasons=reason[reason != ""].tolist())
