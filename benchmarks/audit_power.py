@@ -43,7 +43,9 @@ def one(work: Path, images: int, shortcut: str | None, strength: float, seed: in
         "verdict": result.verdict,
         "cues": list(result.cues),
         "seconds": result.seconds["total"],
-        "surely": {probe.name: round(probe.surely, 3) for probe in found.probes},
+        "surely": {
+            name: {of: own.surely for of, own in probe.by_class.items()} for name, probe in result.probes.items()
+        },
     }
 
 

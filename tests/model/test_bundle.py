@@ -100,6 +100,7 @@ def npy(array):
         (1, Decision(classes=("COVID", "NORMAL"), positive="NORMAL", temperature=0.3, threshold=0.7)),
         (2, Decision(classes=("COVID", "NORMAL"), positive="COVID")),
         (3, Decision(classes=("A", "B", "Ü"), positive=None)),
+        (3, Decision(classes=("A", "B", "Ü"), positive=None, slopes=(0.5, 1.0, 2.0), intercepts=(0.4, -1.0, 0.0))),
         (1, Decision(classes=("a", "b"), positive="b", threshold=float(np.nextafter(1.0, 2.0)))),
     ],
 )
@@ -262,7 +263,7 @@ def resealed(whole, path, **changes):
 
 def test_a_newer_version_asks_for_an_update(whole, tmp_path):
     refused(
-        resealed(whole, tmp_path / "m", version=2), "version 1 or older; .* has manifest version 2. Update plainfilm"
+        resealed(whole, tmp_path / "m", version=3), "version 2 or older; .* has manifest version 3. Update plainfilm"
     )
     newer = json.loads(members(whole)["metrics.json"]) | {"version": 2}
     contents = {**members(whole), "metrics.json": json.dumps(newer).encode()}

@@ -15,6 +15,7 @@ from plainfilm.model.classifier import Classifier, Decision, head_logits
 from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.onnx import ensemble, from_keras
 from plainfilm.model.onnx_safety import check
+from plainfilm.model.scaling import Scaling
 from plainfilm.results.manifest import BackboneUsed, Preprocessing
 
 SIZE, N = 64, 11
@@ -187,11 +188,17 @@ def test_what_no_bundle_could_hold_is_refused_at_once(made, monkeypatch):
 # ---- how parts are weighed
 
 
-@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=5), st.integers(1, 4))
-def test_the_mean_is_of_log_odds_at_their_own_temperatures(temperatures, outputs):
-    each = np.random.default_rng(0).normal(0, 3, (len(temperatures), 7, outputs))
-    weights, bias = ensembling.mean_of(outputs, temperatures)
-    expected = np.mean([own / temperature for own, temperature in zip(each, temperatures, strict=True)], axis=0)
+def scaling(outputs, seed):
+    random = np.random.default_rng(seed)
+    return Scaling(random.uniform(0.1, 10, outputs), random.normal(0, 3, outputs))
+
+
+@given(st.integers(1, 5), st.integers(1, 4))
+def test_the_mean_is_of_log_odds_each_after_its_own_scaling(parts, outputs):
+    each = np.random.default_rng(0).normal(0, 3, (parts, 7, outputs))
+    scalings = [scaling(outputs, seed) for seed in range(parts)]
+    weights, bias = ensembling.mean_of(scalings)
+    expected = np.mean([own * s.slopes + s.intercepts for own, s in zip(each, scalings, strict=True)], axis=0)
     np.testing.assert_allclose(np.concatenate(each, axis=1) @ weights + bias, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -223,7 +230,7 @@ def test_stacking_weighs_parts_by_what_they_know_and_is_likelier_than_the_mean(c
     assert weights.dtype == bias.dtype == np.float32
     good, bad = np.abs(weights[:outputs]).max(), np.abs(weights[outputs:]).max()
     assert good > 5 * bad
-    mean, none = ensembling.mean_of(outputs, [1.0, 1.0])
+    mean, none = ensembling.mean_of([Scaling(np.ones(outputs), np.zeros(outputs))] * 2)
     of_mean, of_stack = (
         likelihood(parts[test] @ w + b, labels[test], outputs, positive) for w, b in ((mean, none), (weights, bias))
     )

@@ -51,6 +51,9 @@ DECISIONS = {
     "first": Decision(classes=("COVID", "NORMAL"), positive="COVID", temperature=1.7, threshold=0.41, shift=0.6),
     "second": Decision(classes=("NORMAL", "COVID"), positive="COVID", temperature=0.6, threshold=0.3, shift=-0.8),
     "three": Decision(classes=("A", "B", "Ü"), positive=None, temperature=1.4),
+    "vector": Decision(
+        classes=("A", "B", "Ü"), positive=None, temperature=1.4, slopes=(0.5, 1.5, 1.1), intercepts=(0.4, -1.0, 0.2)
+    ),
 }
 ROW, STAGES = backbones.BACKBONES["efficientnet_lite0"], efficientnet_lite._STAGES
 PREPARE = encoder.preprocessing(ROW, image_size=SIZE, input_size=INPUT)

@@ -21,7 +21,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.recipes import load
 from plainfilm.reporting import page
 from plainfilm.reporting.checklists.item import ANCHORS
-from plainfilm.reporting.model_card import markdown
+from plainfilm.reporting.model_card import markdown, sections
 from plainfilm.reporting.model_card.card import Card, Known, checklists, checklists_page, describe, model_card
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, ProblemGroup
 from plainfilm.results.manifest import BackboneUsed, Provenance
@@ -308,6 +308,21 @@ def test_more_than_two_classes():
 
 
 # The card
+
+
+def test_the_card_says_where_probabilities_hold_or_that_they_are_not_calibrated():
+    line = {"mean_probability": [0.1, 0.08, 0.12], "share": [0.09, 0.07, 0.11], "intercept": [-0.11, -0.3, 0.1], "slope": [0.9, 0.8, 1.1]}  # fmt: skip
+    line = {name: dict(zip(("value", "low", "high"), each, strict=True)) for name, each in line.items()}
+    test = METRICS["splits"]["test"] | {"calibration": line, "largest_group": 0.2}
+    held = METRICS | {"calibrated": True, "splits": METRICS["splits"] | {"test": test}}
+    told = sections.calibration(known(held))
+    assert "the probabilities hold where" in told
+    assert "-0.110 (-0.300 to 0.100) | 0.900 (0.800 to 1.100)" in told
+    assert "One patient holds 20 % of these radiographs" in told
+    raw = sections.calibration(known(held | {"calibrated": False}))
+    assert "not calibrated: the probabilities hold at no stated prevalence" in raw
+    assert "hold where" not in raw
+    assert "not calibrated" in sections.identity(known(held | {"calibrated": False}))
 
 
 def test_the_card_puts_the_verdict_before_the_numbers():

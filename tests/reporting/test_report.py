@@ -626,10 +626,16 @@ def test_any_text_stays_text(text: str) -> None:
         "subgroups": subgroup_tables.show(made_metrics.NO_SUBGROUPS),
         "utility": None,
         "looked": None,
+        "calibration_rows": [],
+        "calibrated": True,
     }
     full |= {
         "drawings": dict.fromkeys(("roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy"))
     }
-    read = Page(page.render("report.html", full | {"metric_groups": [], "class_rows": [], "confusion": []}))
+    read = Page(
+        page.render(
+            "report.html", full | {"metric_groups": [], "class_rows": [], "confusion": [], "calibration_rows": []}
+        )
+    )
     assert read.crossed == read.open == []
     assert len(list(read.named("dt"))) == 1

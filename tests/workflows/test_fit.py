@@ -85,7 +85,8 @@ def test_the_joined_classifier_answers_with_the_mean_of_the_folds_log_odds(valid
         bundle.load(validated.folder / "folds" / str(n) / "model.plainfilm").classifier for n in range(1, FOLDS + 1)
     ]
     mean = np.mean([answers(each, images) for each in folds], axis=0)
-    np.testing.assert_allclose(answers(joined, images), mean / joined.decision.temperature, atol=1e-4)
+    expected = mean / joined.decision.temperature + joined.decision.shift
+    np.testing.assert_allclose(answers(joined, images), expected, atol=1e-4)
 
 
 def test_the_joined_classifier_has_seen_all_and_is_not_tested_on_its_own_store(validated, folder):

@@ -96,6 +96,9 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
         yield f"{about.positive} is called from a probability of {100 * about.threshold:.1f} % on; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
         if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
             yield meaning
+    if not about.metrics.is_calibrated:
+        called = f"{about.positive} is called from {100 * about.threshold:.1f} % on; the" if about.positive else "The"
+        yield f"{called} probabilities are not calibrated: they hold at no stated prevalence."
     yield from worth(about.metrics, "Worth  ")
     yield styled(NOTICE, "dim")
 

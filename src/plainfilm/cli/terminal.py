@@ -162,10 +162,15 @@ def audited(found: Audit) -> Iterator[Text | Table | str]:
     yield (
         rows(
             [
-                {"probe": each.title, "sees": each.sees, "AUC (95 % interval)": number(each.auroc)}
+                {
+                    "probe": each.title,
+                    "sees": each.sees,
+                    "AUC (95 % interval)": number(each.worst[1]),
+                    "class": each.worst[0],
+                }
                 for each in found.probes.values()
             ],
-            columns=("probe", "sees", "AUC (95 % interval)"),
+            columns=("probe", "sees", "AUC (95 % interval)", *(("class",) if len(found.sources.classes) > 2 else ())),
         )
         if found.probes
         else "No probe could run."

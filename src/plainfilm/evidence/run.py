@@ -117,17 +117,22 @@ def _measured(
         positive=trained.decision.positive,
         threshold=trained.decision.threshold if trained.decision.positive else None,
         temperature=trained.decision.temperature,
+        calibrated=trained.recipe.evaluation.calibrate,
         splits={part: judged.metrics[part] for part in (judged.tested, "validation")},
         folds=len(judged.folds) or None,
         seconds=RunSeconds(features=trained.features.seconds, training=trained.fitted.seconds),
         features_cached=trained.features.cached,
         test_openings=openings,
         worth=RunWorth(
-            level=judged.worth.level, sentence=judged.worth.sentence, source_rule_accuracy=judged.rule.accuracy
+            level=judged.worth.level,
+            sentence=judged.worth.sentence,
+            source_rule_accuracy=judged.rule.accuracy,
+            source_rule_auroc=judged.rule.auroc,
+            source_rule_class=judged.rule.worst if len(judged.rule.areas) > 1 else None,
         ),
         audit=audit.result if audit else None,
         explanation=explanation.result if explanation else None,
-        outliers=_outliers(detector, trained, judged),
+        outliers=_outliers(detector, store, trained, judged),
         subgroups=judged.subgroups.result,
         utility=judged.utility.result if judged.utility else None,
         data=RunData(store=store.path.name, fingerprint=store.fingerprint, images=len(store)),
@@ -145,13 +150,13 @@ def _measured(
     )
 
 
-def _outliers(detector: Detector | None, trained: Trained, judged: Judged) -> Outliers | None:
+def _outliers(detector: Detector | None, store: Store, trained: Trained, judged: Judged) -> Outliers | None:
     """What the detector promises, and what it refuses of radiographs that it has not learnt from, where there are any."""
     if detector is None:
         return None
     if judged.folds:
         return Outliers(promise=detector.promise)
-    return refusals(detector, trained, judged.scores["test"])
+    return refusals(detector, store, trained, judged.scores["test"])
 
 
 def _predictions(store: Store, trained: Trained, judged: Judged) -> dict[str, Scores]:

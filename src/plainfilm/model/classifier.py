@@ -1,4 +1,4 @@
-"""Encoder, head, temperature and threshold: images to probabilities, in ONNX Runtime and NumPy, without Keras."""
+"""Encoder, head, calibration and threshold: images to probabilities, in ONNX Runtime and NumPy, without Keras."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.scaling import Scaling
 
 if TYPE_CHECKING:
     from plainfilm.model.encoder import Encoder, Features
@@ -28,8 +29,9 @@ class Decision:
     """What turns logits into probabilities and a class.
 
     `classes` in label order; `positive` the class that sensitivity is about, None with more than two;
-    `temperature` > 0 divides the logits; `shift` is then added to the positive class's log odds (recalibration in the
-    large, two classes only); `threshold` on the positive class's probability, 0 to 1.
+    `temperature` > 0 divides the logits; `shift` is then added to the positive class's log odds (two classes only: the
+    intercept of Platt's scaling, and what recalibration adds). With more classes `slopes` > 0 multiply the logits and
+    `intercepts` are added, one a class; empty, they change nothing. `threshold` on the positive class's probability, 0 to 1.
     """
 
     classes: tuple[str, ...]
@@ -37,16 +39,34 @@ class Decision:
     temperature: float = 1.0
     threshold: float = 0.5
     shift: float = 0.0
+    slopes: tuple[float, ...] = ()
+    intercepts: tuple[float, ...] = ()
+
+    @classmethod
+    def scaled(cls, classes: tuple[str, ...], positive: str | None, scaling: Scaling) -> Decision:
+        """Decide on logits that `scaling` brings to log probabilities; the threshold is 0.5."""
+        mean = float(np.exp(np.log(scaling.slopes).mean()))
+        if positive is not None:
+            return cls(classes=classes, positive=positive, temperature=1 / mean, shift=float(scaling.intercepts.sum()))
+        return cls(classes=classes, positive=None, temperature=1 / mean, slopes=tuple((scaling.slopes / mean).tolist()),
+                   intercepts=tuple(scaling.intercepts.tolist()))  # fmt: skip
+
+    def scaling(self, outputs: int) -> Scaling:
+        """Slope and intercept of each of a network's `outputs`: 1 of a sigmoid, one a class of a softmax."""
+        slopes, intercepts = np.full(outputs, 1 / self.temperature), np.zeros(outputs)
+        if self.slopes:
+            slopes, intercepts = slopes * self.slopes, intercepts + self.intercepts
+        if self.positive is not None:
+            intercepts[self.classes.index(self.positive) if outputs > 1 else 0] += self.shift
+        return Scaling(slopes, intercepts)
 
     def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
         """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into probabilities float64 (n, classes)."""
-        scaled = np.asarray(logits, np.float64) / self.temperature
+        scaled = self.scaling(logits.shape[1]).of(logits)
         if scaled.shape[1] == 1:
-            score = 0.5 * (1 + np.tanh((scaled[:, 0] + self.shift) / 2))
+            score = 0.5 * (1 + np.tanh(scaled[:, 0] / 2))
             columns = [1 - score, score] if self.classes[1] == self.positive else [score, 1 - score]
             return np.stack(columns, axis=1)
-        if self.positive is not None:
-            scaled[:, self.classes.index(self.positive)] += self.shift
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
@@ -54,9 +74,8 @@ class Decision:
         """Turn logits into the log odds of the positive class, float64 (n); two classes only."""
         if self.positive is None:
             raise ValueError("Expected two classes; received more.")
-        scaled, column = np.asarray(logits, np.float64) / self.temperature, self.classes.index(self.positive)
-        odds = scaled[:, 0] if scaled.shape[1] == 1 else scaled[:, column] - scaled[:, 1 - column]
-        return np.asarray(odds + self.shift)
+        scaled, column = self.scaling(logits.shape[1]).of(logits), self.classes.index(self.positive)
+        return np.asarray(scaled[:, 0] if scaled.shape[1] == 1 else scaled[:, column] - scaled[:, 1 - column])
 
     def predict(
         self, probabilities: NDArray[np.float64], threshold: float | NDArray[np.float64] | None = None

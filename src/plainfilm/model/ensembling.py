@@ -16,6 +16,7 @@ from plainfilm.errors import RecipeError
 from plainfilm.model.encoder import Encoder, Features, ImageSource, encode_store
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.model.scaling import Scaling
 
 _VERSION = 1
 _APART, _OFFSET = 1.0, 0.1  # precision of the prior of stacking: of what sets the parts' weights apart, of offsets
@@ -208,22 +209,21 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def mean_of(outputs: int, temperatures: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights and bias of the mean of the parts' logits (log odds), each divided by its own temperature.
+def mean_of(scalings: Sequence[Scaling]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights and bias of the mean of the parts' logits (log odds), each after its own scaling.
 
     Parameters
     ----------
-    outputs
-        Logits of one part: 1 of a sigmoid, one a class of a softmax.
-    temperatures
-        One a part, > 0.
+    scalings
+        One a part, of as many outputs: 1 of a sigmoid, one a class of a softmax.
 
     Returns
     -------
     float32 (parts x outputs, outputs), float32 (outputs)
     """
-    each = [np.eye(outputs) / (temperature * len(temperatures)) for temperature in temperatures]
-    return np.concatenate(each).astype(np.float32), np.zeros(outputs, np.float32)
+    weights = np.concatenate([np.diag(each.slopes) for each in scalings]) / len(scalings)
+    bias = np.mean([each.intercepts for each in scalings], axis=0)
+    return weights.astype(np.float32), bias.astype(np.float32)
 
 
 def stacked(

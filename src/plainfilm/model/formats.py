@@ -61,11 +61,12 @@ def _texts(about: FileMetadata) -> dict[str, str]:
 def affine(decision: Decision, outputs: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Calibration as a matrix (outputs, classes) and an offset (classes) before a softmax, both float32.
 
-    A sigmoid's logit z is the log odds of the positive class: softmax over 0 and z / temperature + shift.
+    A sigmoid's scaled logit is the log odds of the positive class: softmax over 0 and it.
     """
-    is_positive = np.array([name == decision.positive for name in decision.classes])
-    matrix = is_positive[None] if outputs == 1 else np.eye(len(is_positive))
-    return (matrix / decision.temperature).astype(np.float32), (is_positive * decision.shift).astype(np.float32)
+    slopes, intercepts = decision.scaling(outputs)
+    is_positive = np.array([name == decision.positive for name in decision.classes], np.float64)
+    matrix = is_positive[None] if outputs == 1 else np.eye(outputs)
+    return (slopes[:, None] * matrix).astype(np.float32), (intercepts @ matrix).astype(np.float32)
 
 
 def _onnx_model(bundle: Bundle) -> Any:

@@ -134,6 +134,9 @@ def _check_classes(manifest: Manifest) -> None:
         raise Damaged("its manifest names a class twice, or one that cannot be printed")
     if manifest.positive not in (classes if len(classes) == 2 else [None]):
         raise Damaged("its positive class is none of its classes")
+    calibrated = len(manifest.slopes), len(manifest.intercepts)
+    if calibrated not in {(0, 0), (len(classes),) * 2} or (manifest.positive and any(calibrated)):
+        raise Damaged("slopes and intercepts in its manifest are not of its classes")
     if set(manifest.prevalence) != set(classes):
         raise Damaged("prevalence in its manifest is not of its classes")
 

@@ -289,7 +289,10 @@ class EvaluationSettings:
         check=parse_threshold,
         flag="--threshold",
     )
-    calibrate: bool = _key(True, "Calibrate probabilities by temperature scaling, fitted on the validation set.")
+    calibrate: bool = _key(
+        True,
+        "Calibrate probabilities by slope and intercept, one of each a class with more than two, fitted on the validation set.",
+    )
     views: int = _key(
         1, "Test-time augmentation: number of views (the whole image, then closer crops) whose features are averaged. 1: none.", low=1, high=9
     )  # fmt: skip

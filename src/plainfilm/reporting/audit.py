@@ -20,7 +20,7 @@ def write(folder: Path, found: AuditFindings, *, store: str, name: str, command:
         command=command,
         folder=name,
         audit=found,
-        asked=[("Store", store), ("Radiographs", f"{audit.images:,}"), ("Seen by the probes", f"{audit.sampled:,}")],
+        asked=[("Store", store), ("Radiographs", f"{audit.images:,}"), ("Seen by the probes", audit.probed)],
         repeat=[command] if command else [],
     )
     write_audit(page, folder)

@@ -110,6 +110,9 @@ def _tables(found: ExternalEvaluation) -> Values:
         "own": internal,
         "metric_groups": tables.metric_groups(metrics, None if found.cohort.is_own else internal, positive=positive),
         "class_rows": tables.class_rows(metrics),
+        "calibration_rows": tables.calibration_rows(
+            [("Here", metrics), ("Own test set", None if found.cohort.is_own else internal)], positive),
+        "calibrated": found.calibrated,
         "confusion": tables.confusion_rows(matrix, classes),
         "drops": external.drops(found.external, found.internal, found.drop),
         "sources": Counts(row_label="class", column_label="source", rows=classes, columns=found.sources.names, counts=found.sources.table),

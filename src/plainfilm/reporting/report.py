@@ -146,6 +146,14 @@ def write_report(report: Report, out: Path) -> None:
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
         "metric_groups": tables.metric_groups(run.test, run.splits.get("validation"), positive=run.positive),
         "class_rows": tables.class_rows(run.test),
+        "calibration_rows": tables.calibration_rows(
+            [
+                ("Test" if run.tested == "test" else "Held-out folds", run.test),
+                ("Validation", run.splits.get("validation")),
+            ],
+            run.positive,
+        ),
+        "calibrated": run.is_calibrated,
         "confusion": tables.confusion_rows(matrix, run.classes),
         "wrong": max(tables.wrong_answers(matrix), len(report.mistakes)),
         "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),

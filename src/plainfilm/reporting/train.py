@@ -217,7 +217,10 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
         *([("Trainings", " × ".join(filter(None, joined)))] if any(joined) else []),
         *([("Epoch kept", f"{trained.fitted.epoch} of {len(epochs)}")] if trained.fitted.epoch else []),
         ("Seed", str(recipe.seed)),
-        ("Temperature", f"{trained.decision.temperature:.2f}" if recipe.evaluation.calibrate else "not calibrated"),
+        (
+            "Calibration",
+            "slope and intercept, fitted on validation" if recipe.evaluation.calibrate else "not calibrated",
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
-from plainfilm.results.estimate import Count, Seconds, Share, ShareEstimate
+from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEstimate
 from plainfilm.results.severity import SEVERITY, Level, Verdict
 from plainfilm.results.store import StoreIdentity
 
@@ -14,7 +14,7 @@ Sees = Literal["everything", "lungs", "no lungs", "coarse", "no image"]
 Whose = Literal["the model on the test part", "a head on the whole images"]
 
 
-class Reason(Record, frozen=True, kw_only=True):
+class Reason(Record, frozen=True, kw_only=True, rename={"class_": "class"}):
     """A rule that led to the verdict."""
 
     rule: Annotated[str, Meta(description="Name of the rule in docs/audit.md.")]
@@ -23,6 +23,7 @@ class Reason(Record, frozen=True, kw_only=True):
     also: Annotated[str | None, Meta(description="What else was seen.")]
     advice: Annotated[str, Meta(description="Which data would change the verdict.")]
     cue: Annotated[str | None, Meta(description="Name of the shortcut, where it can be named.")]
+    class_: Annotated[str | None, Meta(description="The class that it is told of, with more than two classes.")] = None
 
     @property
     def level(self) -> Level:
@@ -35,20 +36,61 @@ class ComparedWith(Record, frozen=True, kw_only=True, rename={"is_": "is"}):
 
     auroc: Annotated[ShareEstimate, Meta(description="AUROC of the classifier, or of what stands for it.")]
     is_: Annotated[Whose, Meta(description="Whose AUROC it is.")]
+    by_class: Annotated[
+        Mapping[str, ShareEstimate], Meta(description="With more than two classes: each against the rest.")
+    ] = {}
 
     @property
     def is_model(self) -> bool:
         """Whether it is the classifier's own."""
         return self.is_ == "the model on the test part"
 
+    def of(self, name: str | None) -> Estimate:
+        """Give the AUROC for a class, or the one of all where it is not known."""
+        return self.by_class.get(name or "", self.auroc)
+
+
+class ProbedClass(Record, frozen=True, kw_only=True):
+    """How well a probe tells one class from the rest."""
+
+    auroc: Annotated[ShareEstimate, Meta(description="Cross-validated AUROC of the class against the rest.")]
+    surely: Annotated[Share | None, Meta(description="What that AUROC is at least, as the rules ask.")]
+    n: Annotated[Count, Meta(description="Images of the class.")]
+    told: Annotated[
+        ShareEstimate, Meta(description="Share of the class that scores above all but 2 % of the other images.")
+    ]
+    told_surely: Annotated[
+        Share | None, Meta(description="By how much that share surely exceeds the others' share above the same score.")
+    ]
+
 
 class Probe(Record, frozen=True, kw_only=True):
-    """A classifier that is kept from a part of each image."""
+    """A classifier that is kept from a part of each image. With more than two classes its AUROC is the mean."""
 
     auroc: Annotated[ShareEstimate, Meta(description="Cross-validated AUROC.")]
     n: Annotated[Count, Meta(description="Images.")]
     title: Annotated[str, Meta(description="Its name for people.")]
     sees: Annotated[Sees, Meta(description="What it sees.")]
+    by_class: Annotated[Mapping[str, ProbedClass], Meta(description="Each class against the rest.")] = {}
+
+    @property
+    def worst(self) -> tuple[str, Estimate]:
+        """The class that is told best, and its AUROC; with two classes, and where classes are not known, "" and the AUROC."""
+        if len(self.by_class) < 3:
+            return "", self.auroc
+        name, own = max(self.by_class.items(), key=lambda each: each[1].surely or 0.0)
+        return name, own.auroc
+
+
+class LeftOutClass(Record, frozen=True, kw_only=True):
+    """How well one class is told from the rest on sources that were left out, and on the same images otherwise."""
+
+    auroc: Annotated[ShareEstimate, Meta(description="AUROC without the sources.")]
+    with_sources: Annotated[
+        ShareEstimate,
+        Meta(description="AUROC on the same images, trained on as many that come from these sources too."),
+    ]
+    lost: Annotated[Estimate, Meta(description="The latter less the former, with the interval that rules rest on.")]
 
 
 class LeftOut(Record, frozen=True, kw_only=True):
@@ -58,6 +100,15 @@ class LeftOut(Record, frozen=True, kw_only=True):
     recombined: Annotated[bool, Meta(description="Whether their classes come from different sources.")]
     auroc: Annotated[ShareEstimate, Meta(description="AUROC on them.")]
     n: Annotated[Count, Meta(description="Images of them.")]
+    by_class: Annotated[Mapping[str, LeftOutClass], Meta(description="Each class against the rest.")] = {}
+
+    @property
+    def worst(self) -> tuple[str, Estimate]:
+        """The class that loses most, and its AUROC; with two classes, and where classes are not known, "" and the AUROC."""
+        if len(self.by_class) < 3:
+            return "", self.auroc
+        name, own = max(self.by_class.items(), key=lambda each: each[1].lost.low)
+        return name, own.auroc
 
 
 class Sources(Record, frozen=True, kw_only=True):
@@ -78,6 +129,22 @@ class Suspects(Record, frozen=True, kw_only=True):
 
     count: Annotated[Count, Meta(description="Images.")]
     sentence: Annotated[str, Meta(description="What was found.")]
+
+
+class Power(Record, frozen=True, kw_only=True, rename={"class_": "class"}):
+    """What the audit had four chances in five to see, of the class that it saw worst."""
+
+    class_: Annotated[str, Meta(description="That class.")]
+    auroc: Annotated[Share, Meta(description="The smallest AUROC of a probe that would have spoken.")]
+    told: Annotated[Share, Meta(description="The smallest part of the class whose sign would have spoken.")]
+
+    @property
+    def sentence(self) -> str:
+        """Say it."""
+        return (
+            f"A shortcut below AUC {self.auroc:.2f}, or a sign on less than {100 * self.told:.0f} % of {self.class_}, "
+            "could not have been seen for sure."
+        )
 
 
 class NotRun(Record, frozen=True, kw_only=True):
@@ -105,9 +172,21 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     sampled: Annotated[Count, Meta(description="Images that the probes saw.")]
     lungs_found: Annotated[Share | None, Meta(description="Share of the sample whose lung fields were found.")]
     seconds: Annotated[Mapping[str, Seconds], Meta(description="Time by stage.")]
+    power: Annotated[Power | None, Meta(description="What the probes had the power to see.")] = None
     data: Annotated[StoreIdentity | None, Meta(description="The store, in audit.json alone.")] = None
 
     @property
     def level(self) -> Level:
         """How severe the verdict is."""
         return SEVERITY[self.verdict]
+
+    @property
+    def probed(self) -> str:
+        """How many images probes saw: "600", or "600 to 2,000" where some saw more."""
+        counts = [self.sampled, *(probe.n for probe in self.probes.values())]
+        return f"{min(counts):,}" + (f" to {max(counts):,}" if max(counts) > min(counts) else "")
+
+    @property
+    def of_class(self) -> str | None:
+        """The class that the verdict is about, with more than two classes."""
+        return self.reasons[0].class_ if self.reasons else None

@@ -101,6 +101,12 @@ class SourceBaseline(Record, frozen=True, kw_only=True):
     source_alone: Annotated[
         ShareEstimate, Meta(description="Cross-validated accuracy of predicting each source's majority class.")
     ]
+    auroc: Annotated[
+        ShareEstimate | None, Meta(description="Cross-validated AUROC of the source alone, with a 99.5 % interval.")
+    ] = None
+    auroc_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one it is of, against the rest.")
+    ] = None
     sentence: Annotated[str | None, Meta(description="Said where the source alone predicts the class.")]
 
 

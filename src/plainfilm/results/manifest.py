@@ -88,11 +88,34 @@ class Provenance(Document, frozen=True, kw_only=True):
 class Manifest(Provenance, frozen=True, kw_only=True):
     """What a bundle says of itself: how it was made, how it decides, and the hash of each of its members."""
 
+    VERSION: ClassVar[int] = 2  # since slopes and intercepts of more than two classes
+
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     temperature: Annotated[
-        float, Meta(gt=0, le=1000, description="Logits are divided by it.", extra_json_schema={"range": "above 0"})
+        float,
+        Meta(
+            gt=0,
+            le=1000,
+            description="Logits are divided by it: the inverse of the calibration slope.",
+            extra_json_schema={"range": "above 0"},
+        ),
     ]
-    shift: Annotated[float, Meta(ge=-1000, le=1000, description="Added to the log odds of the positive class.")]
+    shift: Annotated[
+        float,
+        Meta(
+            ge=-1000,
+            le=1000,
+            description="Added to the log odds of the positive class: the calibration intercept, and what recalibration adds.",
+        ),
+    ]
     threshold: Annotated[float, Meta(ge=0, le=1000, description="Probability from which the positive class is called.")]
+    slopes: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=1000)], ...],
+        Meta(description="With more than two classes: logits are multiplied by them too, one a class."),
+    ] = ()
+    intercepts: Annotated[
+        tuple[Annotated[float, Meta(ge=-1000, le=1000)], ...],
+        Meta(description="With more than two classes: added to the scaled logits, one a class."),
+    ] = ()
     members: Annotated[Mapping[str, Member], Meta(description="Each other member, by name.")]

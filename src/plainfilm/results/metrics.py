@@ -11,6 +11,7 @@ from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEst
 from plainfilm.results.severity import Worth
 from plainfilm.results.store import StoreIdentity
 
+HEAVY = 0.03  # share of a set that no one patient should hold more of
 Confusion = tuple[tuple[int, ...], ...]
 Curve = tuple[float, ...]
 
@@ -36,6 +37,24 @@ class Estimates(Record, frozen=True, kw_only=True):
         return {name: value for name, value in named.items() if isinstance(value, Estimate)}
 
 
+class Calibration(Estimates, frozen=True, kw_only=True):
+    """Probabilities of a class against what is observed (Cox 1958; Van Calster et al. 2019)."""
+
+    mean_probability: Annotated[ShareEstimate, Meta(description="Mean probability of the class.")]
+    share: Annotated[ShareEstimate, Meta(description="Share of the class among the radiographs.")]
+    intercept: Annotated[
+        Estimate,
+        Meta(description="Added to the log odds, it makes the mean the share; 0 is best, below it they are too high."),
+    ]
+    slope: Annotated[
+        Estimate,
+        Meta(description="Of the log odds, in a logistic regression; 1 is best, below it they are too extreme."),
+    ]
+
+
+CalibrationOf = Annotated[Calibration | None, Meta(description="Its probabilities against what is observed.")]
+
+
 class ClassMetrics(Estimates, frozen=True, kw_only=True):
     """One class against the rest."""
 
@@ -46,6 +65,7 @@ class ClassMetrics(Estimates, frozen=True, kw_only=True):
     f1: F1
     auroc: Auroc
     auprc: Auprc
+    calibration: CalibrationOf = None
 
 
 class Metrics(Estimates, frozen=True, kw_only=True):
@@ -66,7 +86,30 @@ class Metrics(Estimates, frozen=True, kw_only=True):
     auprc: Auprc
     brier: Annotated[ShareEstimate, Meta(description="Brier score: half the squared distance to the truth; 0 is best.")]
     ece: Annotated[ShareEstimate, Meta(description="Expected calibration error over ten bins; 0 is best.")]
+    calibration: Annotated[
+        Calibration | None,
+        Meta(description="With two classes: probabilities of the positive one against what is observed."),
+    ] = None
     per_class: Annotated[Mapping[str, ClassMetrics] | None, Meta(description="Each class against the rest.")] = None
+    largest_group: Annotated[
+        Share | None, Meta(description="Share of the radiographs that the patient with most of them holds.")
+    ] = None
+
+    def calibrations(self, positive: str | None) -> dict[str, Calibration]:
+        """Probabilities against what is observed, of the positive class, or of each with more than two."""
+        if positive is not None:
+            return {positive: self.calibration} if self.calibration else {}
+        return {name: own.calibration for name, own in (self.per_class or {}).items() if own.calibration}
+
+    @property
+    def heavy(self) -> str:
+        """A caution where one patient holds much of the set; "" where none does."""
+        if self.largest_group is None or self.largest_group <= HEAVY or self.largest_group * self.n < 2:
+            return ""
+        return (
+            f"One patient holds {100 * self.largest_group:.0f} % of these radiographs: the numbers rest on few people, "
+            "and their intervals allow for it as far as so few can show."
+        )
 
 
 class RunSeconds(Record, frozen=True, kw_only=True):
@@ -97,6 +140,13 @@ class RunWorth(Worth, frozen=True, kw_only=True):
     source_rule_accuracy: Annotated[
         ShareEstimate, Meta(description="Accuracy of predicting each source's majority class.")
     ]
+    source_rule_auroc: Annotated[
+        ShareEstimate | None,
+        Meta(description="AUROC of the source alone: the share of the class in the source in the training set."),
+    ] = None
+    source_rule_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one it is of, against the rest.")
+    ] = None
 
 
 class ClassAttribution(Record, frozen=True, kw_only=True):
@@ -152,6 +202,14 @@ class Outliers(Record, frozen=True, kw_only=True):
     promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
 
 
+class SubgroupClass(Estimates, frozen=True, kw_only=True):
+    """One class against the rest in a subgroup; null where it holds too few of the class, or of the rest."""
+
+    sensitivity: Sensitivity
+    specificity: Specificity
+    auroc: Auroc
+
+
 class Subgroup(Estimates, frozen=True, kw_only=True):
     """Metrics of one subgroup of the test set."""
 
@@ -162,6 +220,9 @@ class Subgroup(Estimates, frozen=True, kw_only=True):
     sensitivity: Sensitivity
     specificity: Specificity
     auroc: Auroc
+    per_class: Annotated[
+        Mapping[str, SubgroupClass] | None, Meta(description="With more than two classes: each against the rest.")
+    ] = None
     too_small: Annotated[tuple[str, ...], Meta(description="Metrics that rest on too few radiographs.")]
     child: Annotated[bool | None, Meta(description="Of an age: whether they are children.")] = None
 
@@ -176,12 +237,15 @@ class NamedEstimate(Record, frozen=True, kw_only=True):
 
 
 class Apart(Record, frozen=True, kw_only=True):
-    """Two subgroups whose intervals do not overlap."""
+    """Two subgroups that differ by more than chance explains, all comparisons counted in."""
 
     kind: Annotated[str, Meta(description="Kind of subgroup.")]
     metric: Annotated[str, Meta(description="Metric.")]
     lower: Annotated[NamedEstimate, Meta(description="The lower one.")]
     higher: Annotated[NamedEstimate, Meta(description="The higher one.")]
+    of_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one that the metric is of, against the rest.")
+    ] = None
     pairs: Annotated[Count, Meta(description="Pairs of this kind and metric that are apart.")]
     sentence: Annotated[str, Meta(description="The same in words.")]
 
@@ -190,7 +254,10 @@ class Comparisons(Record, frozen=True, kw_only=True):
     """Subgroups that were compared."""
 
     made: Annotated[Count, Meta(description="Pairs that were compared.")]
-    apart: Annotated[tuple[Apart, ...], Meta(description="Pairs whose intervals do not overlap.")]
+    apart: Annotated[
+        tuple[Apart, ...],
+        Meta(description="Pairs that differ by more than chance explains, all comparisons counted in."),
+    ]
 
 
 class SubgroupsLeftOut(Record, frozen=True, kw_only=True):
@@ -272,7 +339,13 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, as labels number them.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which a radiograph is called positive.")]
-    temperature: Annotated[float | None, Meta(description="Logits are divided by it.")] = None
+    temperature: Annotated[
+        float | None, Meta(description="Logits are divided by it: the inverse of the calibration slope.")
+    ] = None
+    calibrated: Annotated[
+        bool | None,
+        Meta(description="Whether slope and intercept were fitted on the validation set; null before 0.3.0."),
+    ] = None
     splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set: test or out_of_fold, and validation.")]
     folds: Annotated[Count | None, Meta(description="Folds of a cross-validation.")] = None
     seconds: Annotated[RunSeconds | None, Meta(description="Where the time went.")] = None
@@ -293,6 +366,12 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         """Refuse metrics of nothing that was kept for testing."""
         if self.tested not in self.splits:
             raise ValueError("no metrics of the test set")
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether probabilities hold at a prevalence; before 0.3.0 a temperature of 1 says that nothing was fitted."""
+        fitted = self.temperature != 1 if self.calibrated is None else self.calibrated
+        return fitted or self.recalibrated is not None
 
     @property
     def tested(self) -> str:

@@ -60,6 +60,9 @@ class Context(Record, frozen=True, kw_only=True):
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
     calibrated_at_prevalence: Annotated[Share | None, Meta(description="Prevalence that probabilities are right at.")]
+    calibrated: Annotated[bool, Meta(description="Whether probabilities are calibrated; left out where they are.")] = (
+        True
+    )
     prevalence: Annotated[Share | None, Meta(description="Prevalence that `at_prevalence` is for.")]
     verdict: Annotated[Verdict | None, Meta(description="Verdict of the audit; null where there was none.")]
     worth: Annotated[str, Meta(description="What the accuracy is worth, in sentences.")]

@@ -48,7 +48,7 @@ def run(plan: Plan) -> Run[Audit]:
         found = examine(
             store,
             model.encoder or default_encoder(store),
-            model=model.auroc,
+            model=model.metrics,
             seed=options.seed,
             advance=lambda done, every: options.progress("Auditing", done, every, ""),
         )

@@ -14,7 +14,7 @@ from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
 from plainfilm.results.audit import NotRun
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Metrics
 from plainfilm.results.store import StoreIdentity
 
 _CHECK = "The model's own AUROC"
@@ -22,15 +22,15 @@ _CHECK = "The model's own AUROC"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedModel:
-    """The classifier of a bundle as an audit uses it; without an encoder or AUROC, `not_run` says why."""
+    """The classifier of a bundle as an audit uses it; without an encoder or metrics, `not_run` says why."""
 
     encoder: Classifier | None = None
-    auroc: Estimate | None = None
+    metrics: Metrics | None = None
     not_run: tuple[NotRun, ...] = ()
 
 
 def compared_model(store: Store, path: Path | None) -> ComparedModel:
-    """Open the bundle that an audit is asked to compare with, and find its AUROC on the store's test set.
+    """Open the bundle that an audit is asked to compare with, and find its metrics on the store's test set.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def compared_model(store: Store, path: Path | None) -> ComparedModel:
         return _unlike(f"The model takes images of {own.image_size} px; the store has {store.size} px.", None)
     if classes != store.classes:
         return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
-    return ComparedModel(encoder=own, auroc=_auroc(store, opened, path.name))
+    return ComparedModel(encoder=own, metrics=_metrics(store, opened, path.name))
 
 
 def complete(found: AuditFindings, store: Store, compared: ComparedModel) -> AuditFindings:
@@ -62,10 +62,10 @@ def _unlike(reason: str, encoder: Classifier | None) -> ComparedModel:
     return ComparedModel(encoder=encoder, not_run=(NotRun(check=_CHECK, reason=reason),))
 
 
-def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
-    """Take the AUROC that stands in the bundle if it was trained on this store; else score the test set."""
+def _metrics(store: Store, opened: Bundle, name: str) -> Metrics:
+    """Take the metrics that stand in the bundle if it was trained on this store; else score the test set."""
     if opened.manifest.data_fingerprint == store.fingerprint:
-        return opened.metrics.test.auroc
+        return opened.metrics.test
     store.log_test_opening(f"audit of {name}")
     rows = store.rows("test")
     chance = opened.classifier.predict_proba(store.images(rows))
@@ -77,4 +77,4 @@ def _auroc(store: Store, opened: Bundle, name: str) -> Estimate:
         group=store.group[rows],
         threshold=decision.threshold,
     )
-    return evaluate.score(scores, decision).auroc
+    return evaluate.score(scores, decision)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from plainfilm.data import split
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Fold
-from plainfilm.evidence.statistics.calibration import choose_threshold, temperature_of
+from plainfilm.evidence.statistics.calibration import choose_threshold
+from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model import backbones, classifier, encoder, ensembling, finetuning, recipes, training
 from plainfilm.model.augmentation import Altered, alter
 from plainfilm.model.backbones import Backbone
@@ -24,6 +25,7 @@ from plainfilm.model.encoder import Encoder, Features, ImageSource
 from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.finetuning import Finetuned
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.model.scaling import Scaling
 from plainfilm.model.training import Fitted
 from plainfilm.results.manifest import Preprocessing
 from plainfilm.workflows.progress import Progress, silent
@@ -35,6 +37,7 @@ class _Member:
 
     part: EncoderHead
     fitted: Fitted
+    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def fit(
     checkpoints: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
-    """Train what a recipe describes on the training set; choose temperature and threshold on the validation set.
+    """Train what a recipe describes on the training set; choose calibration and threshold on the validation set.
 
     No test image is scored.
 
@@ -71,13 +74,15 @@ def fit(
         folder = checkpoints / f"member{number}" if checkpoints else None
         members.append(_fit_member(store, each, positive, folder, own))
     part = _joined(store, recipe, members, positive)
+    rows, joined = store.rows("validation"), len(members) > 1
+    scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else recipe)
     return Trained(
         recipe=recipe,
         encoder=part.encoder,
         features=part.features,
         fitted=_all_fitted([member.fitted for member in members], "member"),
         head=part.head,
-        decision=_decide(_logits(part, store.rows("validation")), store, store.rows("validation"), positive, recipe),
+        decision=_decide(_logits(part, rows), scaling, store, rows, positive, recipe),
     )
 
 
@@ -93,7 +98,7 @@ def cross_validate(
     """Train a recipe once a fold, each time on the other folds, and join the classifiers to one by the mean of their log odds.
 
     Patients and duplicates stay in one fold; what is not the test fold is split again into train and validation. The
-    joined classifier's temperature and threshold come from the answers to all radiographs, each by the classifier that
+    joined classifier's calibration and threshold come from the answers to all radiographs, each by the classifier that
     had not seen it; those that the folds are tested with come from their own validation sets.
 
     Raises
@@ -118,20 +123,19 @@ def cross_validate(
 
 def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: str | None) -> Trained:
     parts = [_part_of(fold.trained) for fold in folds]
-    temperatures = [fold.trained.decision.temperature for fold in folds]
     rows = np.concatenate([fold.store.rows("test") for fold in folds])
-    logits = [
-        _logits(part, fold.store.rows("test")) / temperature
-        for part, fold, temperature in zip(parts, folds, temperatures, strict=True)
-    ]
-    whole = ensembling.combine(parts, *ensembling.mean_of(logits[0].shape[1], temperatures))
+    raw = [_logits(part, fold.store.rows("test")) for part, fold in zip(parts, folds, strict=True)]
+    scalings = [fold.trained.decision.scaling(raw[0].shape[1]) for fold in folds]
+    logits = np.concatenate([scaling.of(own) for scaling, own in zip(scalings, raw, strict=True)])
+    whole = ensembling.combine(parts, *ensembling.mean_of(scalings))
+    scaling = _scaling(logits, store, rows, positive)
     return Trained(
         recipe=recipe,
         encoder=whole.encoder,
         features=whole.features,
         fitted=_all_fitted([fold.trained.fitted for fold in folds], "fold"),
         head=whole.head,
-        decision=_decide(np.concatenate(logits), store, rows, positive, recipe),
+        decision=_decide(logits, scaling, store, rows, positive, recipe),
     )
 
 
@@ -207,7 +211,7 @@ def _fit_member(
     if recipe.evaluation.views > 1:
         advance = partial(progress, "Encoding closer views")
         part = ensembling.with_views(part, recipe.evaluation.views, store, progress=advance)
-    return _Member(part, fitted)
+    return _Member(part, fitted, recipe)
 
 
 def _finetune(
@@ -305,17 +309,42 @@ def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: 
     if recipe.ensemble.combine == "stacking":
         joint = np.concatenate(logits, axis=1)
         return ensembling.combine(parts, *ensembling.stacked(joint, labels, classes=len(store.classes), positive=index))
-    temperatures = [temperature_of(own, labels, index) for own in logits]
-    return ensembling.combine(parts, *ensembling.mean_of(logits[0].shape[1], temperatures))
+    scalings = [
+        _scaling(own, store, rows, positive, member.recipe) for own, member in zip(logits, members, strict=True)
+    ]
+    return ensembling.combine(parts, *ensembling.mean_of(scalings))
+
+
+def _scaling(
+    logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None, recipe: Recipe | None = None
+) -> Scaling:
+    """Calibrate the logits of some rows that were not trained on; `recipe` None where the class weights are out already."""
+    weighed, shares = _shares(store, recipe) if recipe else (None, None)
+    return fit_scaling(logits, store.labels[rows], positive=_index(store, positive), trained_at=weighed, shares=shares)
+
+
+def _shares(store: Store, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shares of the classes in the training set, as the loss weighs them and as they are."""
+    part, classes = _part(store, "train", store.images), len(store.classes)
+    weights = training.row_weights(part, classes, recipe.training.class_weight)
+    counted = [np.maximum(np.bincount(part.labels, each, classes), 0.5) for each in (weights, None)]
+    weighed, plain = (each / each.sum() for each in counted)
+    return weighed, plain
 
 
 def _decide(
-    logits: NDArray[np.float32], store: Store, rows: NDArray[np.int64], positive: str | None, recipe: Recipe
+    logits: NDArray[Any],
+    scaling: Scaling,
+    store: Store,
+    rows: NDArray[np.int64],
+    positive: str | None,
+    recipe: Recipe,
 ) -> Decision:
-    """Fit the temperature and choose the threshold on the logits of some rows that were not trained on."""
+    """Choose the threshold on the logits of some rows that were not trained on, calibrated where the recipe says so."""
     labels, classes = store.labels[rows], store.classes
-    temperature = temperature_of(logits, labels, _index(store, positive)) if recipe.evaluation.calibrate else 1.0
-    decision = Decision(classes=classes, positive=positive, temperature=temperature)
+    decision = Decision(classes=classes, positive=positive)
+    if recipe.evaluation.calibrate:
+        decision = Decision.scaled(classes, positive, scaling)
     if positive is None:
         return decision
     index = classes.index(positive)

@@ -137,7 +137,7 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
         plan.store,
         trained.encoder,
         features=trained.features,
-        model=judged.metrics[judged.tested].auroc,
+        model=judged.metrics[judged.tested],
         seed=plan.recipe.seed,
         advance=lambda done, every: plan.options.progress("Auditing", done, every, ""),
     )

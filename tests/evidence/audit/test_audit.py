@@ -1,14 +1,17 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import made_outliers
 import plainfilm
 from plainfilm.data import phantom
 from plainfilm.data.copies import Copies
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import copies
+from plainfilm.evidence.audit import copies, data_issues
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.results import documents
 
@@ -99,3 +102,19 @@ def test_ten_images_cannot_be_examined_and_nothing_counts_as_passed(tmp_path):
     assert not found.probes
     assert "probes" in {each.check for each in found.not_run}
     assert "Nothing could be examined" in found.sentence
+
+
+def test_lateral_views_are_counted_and_shown():
+    drawn = [made_outliers.draw("lateral", seed) for seed in range(8)]
+    films = [phantom.render(visit).pixels for visit in phantom.plan(12, seed=5, duplicates=0)]
+    pixels = np.stack([np.asarray(Image.fromarray(each).resize((96, 96))) for each in (*films, *drawn)])
+    names = np.array([f"{row}.png" for row in range(20)])
+    store = SimpleNamespace(
+        images=lambda rows: pixels[rows], file=names, classes=("A",), labels=np.zeros(20, int), split=names
+    )
+    found = data_issues.laterals(store, np.arange(20))
+    assert found.result.count == 8
+    assert found.result.sentence.startswith("8 of 20 images look lateral")
+    assert [strip.captions[0][:2] for strip in found.strips] == ["12", "13", "14", "15", "16", "17"]
+    clean = data_issues.laterals(store, np.arange(12))
+    assert (clean.result.count, clean.result.sentence) == (0, "None found.")

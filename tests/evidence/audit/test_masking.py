@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from plainfilm.evidence.audit import masking, probes
+from plainfilm.evidence.audit import masking
+from plainfilm.evidence.audit.looks import LOOKS
 from plainfilm.model.lung_segmentation import SIDE, LungFields
 
 
@@ -41,7 +42,7 @@ def test_border_and_corners_show_only_themselves_and_never_the_lungs(images):
     assert not corners[:, 128].any()
 
 
-@pytest.mark.parametrize(("sees", "look"), [(sees, look) for _, _, sees, _, look in probes._LOOKS])
+@pytest.mark.parametrize(("sees", "look"), [(look.sees, look.show) for look in LOOKS])
 def test_what_a_probe_sees_is_the_image_or_black_and_only_lungs_where_it_says_so(sees, look, images):
     hidden = masking.hide(_fields())
     seen, chest = look(images, hidden), masking.sized(hidden.chest, images.shape[1])

@@ -16,12 +16,28 @@ def _made(n, width, strength, seed=0):
 def test_finds_a_signal_and_none_where_there_is_none(width):
     def area(strength, seed):
         x, labels, group = _made(200, width, strength, seed)
-        return ridge.area(labels, ridge.out_of_fold(x, labels, ridge.folds(labels, group, seed), 2), group).value
+        part = ridge.folds(labels, group, seed)
+        return ridge.area(labels, ridge.out_of_fold(x, labels, part, 2), group, part).value
 
-    assert np.mean([area(0.0, seed) for seed in range(15)]) == pytest.approx(
-        0.47, abs=0.06
-    )  # pooled folds: a little below chance
+    assert np.mean([area(0.0, seed) for seed in range(15)]) == pytest.approx(0.5, abs=0.02)
     assert area(6.0, 0) > 0.9
+
+
+def test_what_each_class_has_alike_is_chance_and_never_surely_below():
+    labels, source, group = np.arange(120) % 2, np.arange(120) // 2 % 3, np.arange(120)
+    found = []
+    for seed in range(20):
+        part = ridge.folds(labels, group, seed)
+        found.append(ridge.area(labels, ridge.out_of_fold(np.eye(3)[source], labels, part, 2), group, part))
+    assert np.mean([each.value for each in found]) == pytest.approx(0.5, abs=0.02)
+    assert min(each.high for each in found) >= 0.5
+
+
+def test_only_rows_of_one_part_are_compared():
+    labels, part = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    scores = np.array([[0, 1.0], [0, 2.0], [0, 11.0], [0, 12.0]])
+    assert ridge.area(labels, scores, np.arange(4), part).value == 1.0
+    assert ridge.area(labels, scores, np.arange(4)).value == 0.75
 
 
 def test_wide_and_narrow_features_are_solved_alike():

@@ -63,3 +63,31 @@ def test_classes_are_recombined_where_each_source_has_one():
     assert all(one.recombined for one in found.left_out)
     assert all(abs(one.auroc.value - 0.5) < 0.5 for one in found.left_out)
     assert min(one.auroc.value for one in found.left_out) < 0.75
+
+
+def test_made_up_sources_and_fewer_images_to_learn_from_raise_no_alarm():
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for seed in range(20):
+        labels = np.arange(200) % 2
+        x = rng.normal(size=(200, 40)).astype(np.float32)
+        x[:, :5] += 0.6 * labels[:, None]
+        source = rng.choice(["p", "q"], 200)
+        found, _ = sources.examine(x, labels, source, np.arange(200), CLASSES, seed=seed)
+        alarms += any(own.lost.low > 0 for one in found.left_out for own in one.by_class.values())
+    assert alarms <= 1
+
+
+def test_what_is_lost_on_a_source_left_out_is_told_for_each_class():
+    labels = np.arange(360) % 3
+    source = np.array(["p", "q"])[(np.arange(360) // 3) % 2]
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(360, 8)).astype(np.float32)
+    x[:, 0] += 4 * (labels == 0)
+    x[:, 1] += 4 * ((labels == 1) & (source == "p"))
+    x[:, 2] += 4 * ((labels == 1) & (source == "q"))
+    found, _ = sources.examine(x, labels, source, np.arange(360), ("A", "B", "C"))
+    for one in found.left_out:
+        assert one.by_class["A"].lost.value < 0.05
+        assert one.by_class["B"].lost.low > 0
+        assert one.by_class["B"].with_sources.value > 0.9 > one.by_class["B"].auroc.value

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.evidence.evaluation.subgroup_attributes import NAMES
+from plainfilm.evidence.attributes import NAMES
 from plainfilm.evidence.evaluation.subgroups import (
     FEWEST_GROUPS,
     FEWEST_OF_CLASS,
@@ -128,15 +128,17 @@ def one_bad_part(seed=1):
     return sex, labels, chances
 
 
-def test_intervals_that_do_not_overlap_are_said_with_the_number_of_comparisons():
+def test_a_difference_beyond_chance_is_said_with_the_number_of_comparisons():
     sex, labels, chances = one_bad_part()
     found = measured({"sex": sex}, labels, chances)
     apart = found.result.comparisons.apart
     assert {each.metric for each in apart} == {"accuracy", "sensitivity", "specificity"}
     assert all((each.lower.name, each.higher.name, each.pairs) == ("F", "M", 1) for each in apart)
     assert apart[0].sentence.startswith("Accuracy differs by sex: F: ")
-    assert "M: 100.0 % (98.1 to 100.0). The intervals do not overlap." in apart[0].sentence
-    assert "3 comparisons were made; without any true difference chance" in comparing(found.result.comparisons)
+    assert "M: 100.0 % (98.1 to 100.0). Chance does not explain it, all comparisons counted in." in apart[0].sentence
+    assert "3 comparisons were made; counting them all, chance would set any apart in one of twenty" in comparing(
+        found.result.comparisons
+    )
 
 
 def test_of_several_pairs_the_furthest_is_said_and_the_others_counted():
@@ -153,7 +155,31 @@ def test_subgroups_that_do_not_differ_are_not_said_to():
     labels, chances = answers(400)
     found = measured({"sex": np.array(["F", "M"])[np.arange(400) // 2 % 2]}, labels, chances).result.comparisons
     assert found.apart == ()
-    assert "3 comparisons were made; all intervals overlap" in comparing(found)
+    assert "3 comparisons were made; none differs by more than chance explains" in comparing(found)
+
+
+def test_a_difference_in_one_of_several_classes_is_found_and_the_class_is_named():
+    """In the macro average one class of three that fails in one sex is a third of the difference."""
+    random = np.random.default_rng(0)
+    labels, sex = np.arange(900) % 3, random.choice(["F", "M"], 900)
+    called = np.where((labels == 2) & (sex == "F") & (random.random(900) < 0.4), 0, labels)
+    chances = np.eye(3)[called] * 0.8 + 0.2 / 3
+    found = measure({"sex": sex}, labels, chances, classes=("A", "B", "C"), positive=None, threshold=0.5).result
+    assert found.comparisons.made == 7  # accuracy; sensitivity and specificity of three classes
+    [said] = [each for each in found.comparisons.apart if each.metric == "sensitivity"]
+    assert (said.of_class, said.lower.name) == ("C", "F")
+    assert "Sensitivity for C differs by sex: F: " in said.sentence
+    assert found.sex["F"].per_class["C"].sensitivity.value < 0.7
+
+
+def test_each_of_several_classes_needs_enough_of_itself_and_of_the_rest_alone():
+    labels = np.repeat([0, 1, 2], [60, 55, 5])
+    found = measure({"sex": np.array(["F"] * 120)}, labels, np.eye(3)[labels], classes=("A", "B", "C"), positive=None, threshold=0.5)  # fmt: skip
+    part = found.result.sex["F"]
+    assert part.too_small == ("sensitivity", "specificity", "auroc")
+    assert part.per_class["A"].sensitivity.is_known
+    assert not part.per_class["C"].sensitivity.is_known
+    assert part.per_class["C"].specificity.is_known
 
 
 def test_chance_alone_parts_few_pairs():

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -70,6 +72,34 @@ def test_a_threshold_that_does_not_travel_is_said_beside_a_ranking_that_does():
     many = judged(OWN, external, two_classes=False)
     assert many.verdict == "travels"
     assert "threshold" not in many.sentence
+
+
+def of_classes(counts=(100, 100, 100), **areas):
+    each = {name: made_metrics.of_a_class(auroc=Estimate(*area), sensitivity=Estimate(0.9, 0.85, 0.94), specificity=Estimate(0.9, 0.85, 0.94))
+            for name, area in areas.items()}  # fmt: skip
+    return made_metrics.metrics(auroc=Estimate(0.95, 0.93, 0.97), per_class=each, confusion_matrix=tuple(
+        tuple(n * (row == column) for column in range(3)) for row, n in enumerate(counts)))  # fmt: skip
+
+
+FINE = (0.95, 0.93, 0.97)
+
+
+def test_the_worst_of_several_classes_speaks_and_is_named():
+    """The mean of three classes hides one that no longer is told from the rest."""
+    own = of_classes(A=FINE, B=FINE, C=FINE)
+    told = judged(own, of_classes(A=FINE, B=FINE, C=(0.55, 0.5, 0.6)), two_classes=False)
+    assert (told.verdict, told.level) == ("does not travel", "warning")
+    assert "AUC for C against the rest 0.55 (0.49 to 0.61), 0.40 lower" in told.sentence
+    assert judged(own, own, two_classes=False).verdict == "travels"
+
+
+def test_how_many_radiographs_would_tell_is_said_where_too_few_are_there():
+    own, here = ((0.95, 0.94, 0.96), (0.96, 0.8, 0.99))
+    told = judged(of_classes(A=own, B=own, C=own), of_classes((400, 400, 9), A=own, B=own, C=here), two_classes=False)
+    assert told.verdict == "cannot be said"
+    assert "for C against the rest 0.96" in told.sentence
+    needed = int(re.search(r"About ([\d,]+) radiographs of C would be needed; there are 9\.", told.sentence)[1])
+    assert 50 < needed < 150
 
 
 def test_a_threshold_that_loses_less_than_half_travels_in_part():

@@ -2,18 +2,24 @@ import csv
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
+import made_outliers
 import plainfilm
 from made_files import dataset, dicom_bytes, endless_jpeg, written
+from plainfilm.cli.predictions import Tally, _summary
 from plainfilm.data import decoder_pool, phantom
 from plainfilm.data.images import fitted
 from plainfilm.errors import BundleError, ImageError, UsageError
+from plainfilm.evidence.inference.context import About
+from plainfilm.evidence.inference.predictor import Predictor
 
 pytestmark = pytest.mark.slow
 QUICK = {"backbone.input_size": 96, "training.epochs": 3}
@@ -112,6 +118,16 @@ def test_a_file_that_takes_minutes_is_unreadable_after_the_limit(predictor, film
     assert "decoded within 2 s" in answers[1].reasons[0]
 
 
+def test_a_lateral_view_is_not_passed_unmarked_with_or_without_a_detector(predictor, run, films):
+    drawn = [made_outliers.draw("lateral", seed) for seed in range(4)]
+    assert "ok" not in {answer.level for answer in predictor.predict(drawn)}
+    bare = plainfilm.load(run / "model.plainfilm")
+    bare._detector = None
+    answers = bare.predict([*drawn, films[0]])
+    assert [(a.level, a.reasons) for a in answers] == [("flagged", ("looks like a lateral view",))] * 4 + [("ok", ())]
+    assert answers.labels[0] is not None
+
+
 def test_what_is_no_radiograph_gets_no_class_and_a_small_one_a_note(predictor, films, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
     (answer,) = predictor.predict(noise)
@@ -183,3 +199,25 @@ def test_a_bundle_without_what_prediction_needs_is_said_to_be_no_such(run, monke
     monkeypatch.setattr(bundle, "load", lambda *_args, **_named: opened)
     with pytest.raises(BundleError, match="prevalence"):
         plainfilm.load(run / "model.plainfilm")
+
+
+def test_probabilities_that_were_not_calibrated_hold_at_no_prevalence(predictor, films):
+    bundle = predictor.bundle
+    raw = Predictor(replace(bundle, metrics=structs.replace(bundle.metrics, calibrated=False)))
+    assert raw.prevalence is None
+    [answer] = raw.predict(films[0])
+    assert answer.at_prevalence is None
+    context = About.of(raw).context
+    assert (context.calibrated, context.calibrated_at_prevalence) == (False, None)
+    with pytest.raises(UsageError, match="this classifier's probabilities are not calibrated"):
+        raw.predict(films[0], prevalence=0.1)
+    text = "".join(str(line) for line in _summary(Tally(), About.of(raw)))
+    assert "probabilities are not calibrated: they hold at no stated prevalence." in text
+    assert "the probabilities hold where" in "".join(str(line) for line in _summary(Tally(), About.of(predictor)))
+
+
+def test_before_0_3_a_temperature_of_one_says_that_nothing_was_calibrated(predictor):
+    metrics = structs.replace(predictor.bundle.metrics, calibrated=None)
+    assert structs.replace(metrics, temperature=1.3).is_calibrated
+    assert structs.replace(metrics, temperature=None).is_calibrated
+    assert not structs.replace(metrics, temperature=1.0).is_calibrated

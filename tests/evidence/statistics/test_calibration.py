@@ -2,98 +2,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
 
 from plainfilm.errors import RecipeError
 from plainfilm.evidence.statistics.calibration import (
     bin_of,
     calibration_error,
     choose_threshold,
-    fit_temperature,
-    temperature_of,
 )
 from plainfilm.evidence.statistics.intervals import bootstrap, cautious_interval
 
 RULES = ["youden", "accuracy", "sensitivity:0.95", "specificity:0.95", "sensitivity:1", "specificity:1"]
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_the_temperature_undoes_a_factor_on_the_logits(factor):
-    random = np.random.default_rng(0)
-    logits = random.normal(0, 2, 20_000)
-    labels = random.random(20_000) < expit(logits)
-    assert fit_temperature(factor * logits, labels) == pytest.approx(factor, rel=0.05)
-    many = random.normal(0, 2, (20_000, 4))
-    chosen = (many + random.gumbel(size=many.shape)).argmax(axis=1)
-    assert fit_temperature(factor * many, chosen) == pytest.approx(factor, rel=0.05)
-
-
-def test_two_logits_and_their_difference_have_the_same_temperature():
-    random = np.random.default_rng(1)
-    pair = random.normal(0, 3, (300, 2))
-    labels = random.integers(0, 2, 300)
-    assert fit_temperature(pair, labels) == pytest.approx(fit_temperature(pair[:, 1] - pair[:, 0], labels), rel=1e-4)
-
-
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
-def test_separated_validation_data_keep_a_bounded_temperature(scale):
-    labels = np.repeat([0, 1], 20)
-    assert 0.05 <= fit_temperature(scale * (2 * labels - 1), labels) <= 20
-    assert 0.05 <= fit_temperature(-scale * (2 * labels - 1), labels) <= 20
-
-
-def test_separated_validation_data_do_not_push_the_temperature_to_its_end():
-    labels = np.repeat([0, 1], 20)
-    assert 0.3 < fit_temperature(6.0 * (2 * labels - 1), labels) < 1
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_temperature_is_where_the_likelihood_with_its_prior_is_flat(seed):
-    random = np.random.default_rng(seed)
-    logits, labels = random.normal(0, 4, 25), random.integers(0, 2, 25)
-    many, chosen = random.normal(0, 4, (25, 3)), random.integers(0, 3, 25)
-
-    def loss(log_t, scores, truth):
-        scores = scores / np.exp(log_t)
-        if scores.ndim == 1:
-            return -np.log(np.where(truth == 1, expit(scores), expit(-scores))).sum() + log_t**2 / 2
-        return (
-            -np.log((np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))[np.arange(25), truth]).sum()
-            + log_t**2 / 2
-        )
-
-    for scores, truth in ((logits, labels), (many, chosen)):
-        around = np.log(fit_temperature(scores, truth)) + np.linspace(-0.5, 0.5, 20_001)
-        best = around[np.argmin([loss(each, scores, truth) for each in around])]
-        assert fit_temperature(scores, truth) == pytest.approx(np.exp(best), abs=1e-4)
-
-
-@pytest.mark.parametrize("factor", [0.01, 100])
-def test_the_temperature_ends_at_005_and_20(factor):
-    random = np.random.default_rng(0)
-    logits = random.normal(0, 2, 5000)
-    found = fit_temperature(factor * logits, random.random(5000) < expit(logits))
-    assert found == pytest.approx(0.05 if factor < 1 else 20.0, rel=1e-4)
-
-
-def test_a_sigmoids_logits_are_of_the_class_it_means():
-    logits, labels = np.array([[3.0], [-1.0], [0.5], [2.0]]), np.array([0, 1, 1, 0])
-    assert temperature_of(logits, labels, 0) == fit_temperature(logits[:, 0], labels == 0)
-    assert temperature_of(logits, labels, 1) == fit_temperature(logits[:, 0], labels == 1)
-    both = np.hstack([logits, -logits])
-    assert temperature_of(both, labels, 0) == temperature_of(both, labels, 1) == fit_temperature(both, labels)
-
-
-def test_without_rows_the_temperature_is_one():
-    assert fit_temperature(np.zeros(0), np.zeros(0)) == pytest.approx(1.0, abs=1e-4)
-
-
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
-        (lambda: fit_temperature([np.inf], [0]), "finite logits"),
-        (lambda: fit_temperature([[1.0]], [0]), "shape"),
-        (lambda: fit_temperature([1.0, 2.0], [0, 2]), "labels 0 to 1"),
         (lambda: choose_threshold([0, 2], [0.1, 0.2], rule="youden"), "labels 0 and 1"),
         (lambda: choose_threshold([0, 1], [0.1, 1.2], rule="youden"), "from 0 to 1"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from plainfilm.evidence.evaluation.subgroup_attributes import NAMES
+from plainfilm.evidence.attributes import NAMES
 from plainfilm.evidence.evaluation.subgroups import MOST_SUBGROUPS, measure
 from plainfilm.reporting.tables.metrics import BAR_PX
 from plainfilm.reporting.tables.subgroups import show

@@ -9,14 +9,25 @@ from msgspec.structs import replace
 from plainfilm.data.copies import Copies
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
-from plainfilm.evidence.audit import copies, data_issues, probes, sources, verdict
+from plainfilm.evidence.audit import copies, data_issues, judging, probes, sources, verdict
 from plainfilm.evidence.audit.findings import AuditFindings, SuspectsFinding
-from plainfilm.evidence.audit.probes import ImageEncoder
+from plainfilm.evidence.audit.looks import LOOKS, ImageEncoder
+from plainfilm.evidence.audit.sample import Sample, draw
 from plainfilm.model.encoder import Features
-from plainfilm.results.audit import Audit, ComparedWith, NotRun, Reason, Sources
-from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.audit import Audit, ComparedWith, NotRun, Power, Reason, Sources
+from plainfilm.results.estimate import UNDEFINED
+from plainfilm.results.metrics import Metrics
 
 SAMPLE = 600
+_UNSEEN = {
+    "Provenance: size, format, quality, tags": "size, format and tags of the files",
+    "Age, sex and view": "age, sex and view",
+    "Age": "age",
+    "Sex": "sex",
+    "View": "view",
+    "Name of the source": "the source",
+    **dict.fromkeys((look.title for look in LOOKS), "what lies outside the lungs"),
+}  # by the name of the check
 
 
 def audit(
@@ -24,7 +35,7 @@ def audit(
     encoder: ImageEncoder,
     *,
     features: Features | None = None,
-    model: Estimate | None = None,
+    model: Metrics | None = None,
     most: int = SAMPLE,
     seed: int = 0,
     advance: Callable[[int, int], None] = lambda _done, _all: None,
@@ -38,36 +49,35 @@ def audit(
     features
         Those of the whole store, where they are known.
     model
-        The classifier's AUROC on the test set; without it a ridge head on the whole images stands for it.
+        The classifier's metrics on the test set; without them a ridge head on the whole images stands for it.
     most
-        Images that the probes see at most.
+        Images that probes with the encoder begin with.
     seed
         Of the sample and the cross-validation.
     advance
         Called with images done and all.
     """
     start = time.perf_counter()
-    sample = probes.draw(store, most, seed)
+    sample = draw(store, most, seed)
     known = features.read(sample.rows) if features else None
-    probed = probes.probe(store, sample, encoder, features=known, advance=advance)
+    probed = probes.probe(store, sample, encoder, seed=seed, features=known, advance=advance)
     by_source, not_run = _sources(store, sample, probed, seed)
     rows = np.arange(min(len(store), data_issues.MOST_ROWS)) if features else sample.rows[: len(probed.features)]
     twins = copies.find(store, rows, features.read(rows) if features else probed.features)
     doubtful, unknown = _suspects(store, sample, probed, twins)
     compared = _compared_with(model, probed)
     leak = leakage(store.split, store.group)
-    found = verdict.reasons(
-        probed.probes, compared.auroc, by_source.left_out, leak if leak.images else None, len(store)
-    )
+    found = verdict.reasons(probed.probes, compared, by_source.left_out, leak if leak.images else None, len(store))
     across = twins.pairs[data_issues.in_two_parts(store, twins)]
     if reason := verdict.copied(len(np.unique(across)), len(store)):
         found = sorted((*found, reason), key=verdict.rank)
     if not probed.probes:
         found.append(verdict.unexamined(probed.not_run[0].reason))
     missing = (*probed.not_run, *not_run, *unknown)
+    power = judging.power(sample) if probed.probes else None
     result = Audit(
         verdict=verdict.decide(found),
-        sentence=_sentence(found, missing),
+        sentence=_sentence(found, missing, power),
         reasons=tuple(found),
         cues=verdict.named(found),
         compared_with=compared,
@@ -79,6 +89,7 @@ def audit(
         sampled=len(sample.rows),
         lungs_found=None if np.isnan(probed.found) else probed.found,
         seconds={**probed.seconds, "total": time.perf_counter() - start},
+        power=power,
     )
     return AuditFindings(
         result=result,
@@ -89,15 +100,19 @@ def audit(
     )
 
 
-def _compared_with(model: Estimate | None, probed: probes.Probed) -> ComparedWith:
+def _compared_with(model: Metrics | None, probed: probes.Probed) -> ComparedWith:
     """Take the classifier's AUROC where it is known, else that of the probe that sees everything."""
-    if model is not None and model.is_known:
-        return ComparedWith(auroc=model, is_="the model on the test part")
-    whole = next((each.result.auroc for each in probed.probes if each.name == "whole_image"), UNDEFINED)
-    return ComparedWith(auroc=whole, is_="a head on the whole images")
+    if model is not None and model.auroc.is_known:
+        by_class = {name: own.auroc for name, own in (model.per_class or {}).items()}
+        return ComparedWith(auroc=model.auroc, is_="the model on the test part", by_class=by_class)
+    whole = next((each.result for each in probed.probes if each.name == "whole_image"), None)
+    if whole is None:
+        return ComparedWith(auroc=UNDEFINED, is_="a head on the whole images")
+    by_class = {name: own.auroc for name, own in whole.by_class.items()} if len(whole.by_class) > 2 else {}
+    return ComparedWith(auroc=whole.auroc, is_="a head on the whole images", by_class=by_class)
 
 
-def _sources(store: Store, sample: probes.Sample, probed: probes.Probed, seed: int) -> tuple[Sources, list[NotRun]]:
+def _sources(store: Store, sample: Sample, probed: probes.Probed, seed: int) -> tuple[Sources, list[NotRun]]:
     """Table and Cramér's V over all labelled images, the rest over the sample."""
     labelled = store.labels >= 0
     every, _ = sources.examine(np.empty((0, 0), np.float32), store.labels[labelled], store.source[labelled],
@@ -109,9 +124,10 @@ def _sources(store: Store, sample: probes.Sample, probed: probes.Probed, seed: i
 
 
 def _suspects(
-    store: Store, sample: probes.Sample, probed: probes.Probed, twins: Copies
+    store: Store, sample: Sample, probed: probes.Probed, twins: Copies
 ) -> tuple[list[SuspectsFinding], list[NotRun]]:
     found, not_run = data_issues.patients(store)
+    found.append(data_issues.laterals(store, np.flatnonzero(store.split != "test")))
     found += data_issues.neighbours(store, twins)
     if len(probed.features):
         found.append(data_issues.labels(store, sample.rows, probed.scores))
@@ -120,9 +136,11 @@ def _suspects(
     return found, not_run
 
 
-def _sentence(found: Sequence[Reason], missing: Sequence[NotRun]) -> str:
-    """Say what a colleague would."""
+def _sentence(found: Sequence[Reason], missing: Sequence[NotRun], power: Power | None) -> str:
+    """Say what a colleague would, and what was not looked at."""
+    not_seen = dict.fromkeys(_UNSEEN[each.check] for each in missing if each.check in _UNSEEN)
+    unseen = f" Not looked at: {'; '.join(not_seen)}." if not_seen else ""
     if found:
-        return found[0].sentence
-    gap = f" {len(missing)} checks could not run." if missing else ""
-    return f"No classifier that is kept from the lungs does better than chance by much. That is no proof: a hospital that was never seen may differ.{gap}"
+        return found[0].sentence + ("" if found[0].level == "warning" else unseen)
+    sharp = f" {power.sentence}" if power else ""
+    return f"No classifier that is kept from the lungs does better than chance by much.{sharp} That is no proof: a hospital that was never seen may differ.{unseen}"

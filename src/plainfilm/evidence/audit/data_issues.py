@@ -8,6 +8,7 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.copies import described
 from plainfilm.evidence.audit.findings import Strip, SuspectsFinding
 from plainfilm.evidence.statistics.intervals import IntArray
+from plainfilm.model.view import find_views
 from plainfilm.results.audit import NotRun, Suspects
 
 STRIPS = 3
@@ -91,6 +92,19 @@ def labels(store: Store, rows: IntArray, scores: NDArray[np.float64]) -> Suspect
         else "None found."
     )
     return _found("suspect-labels", "Labels that the other images contradict", len(found), sentence, strips)
+
+
+def laterals(store: Store, rows: IntArray) -> SuspectsFinding:
+    """Find what looks like a lateral view among rows of the store, int64 (n), at most `MOST_ROWS`."""
+    rows = rows[:MOST_ROWS]
+    found = rows[find_views(store, rows).lateral]
+    strips = [_strip(store, found[[row]], "Looks like a lateral view.") for row in range(min(len(found), 2 * STRIPS))]
+    sentence = (
+        f"{len(found):,} of {len(rows):,} images look lateral, or are no chest radiographs: a classifier of frontal films should neither learn from them nor be tested on them. Look at them."
+        if len(found)
+        else "None found."
+    )
+    return _found("lateral-views", "Lateral views", len(found), sentence, strips)
 
 
 def _found(code: str, title: str, count: int, sentence: str, strips: list[Strip]) -> SuspectsFinding:

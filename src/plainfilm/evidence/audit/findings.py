@@ -13,14 +13,12 @@ from plainfilm.results.audit import Audit, Probe, Suspects
 class ProbeFinding:
     """A probe: its `result`, and what else is known of it.
 
-    `name` is the key in JSON. `means` says in a few words what a high value points to. `surely` is what the AUROC is at
-    least, as the rules of the verdict ask: the lower end of a 99.5 % interval that does not trust a small variance. `cue`
-    names the shortcut where the probe reads one thing alone. `seen` uint8 (k, h, w): what it sees of the audit's examples.
+    `name` is the key in JSON. `means` says in a few words what a high value points to. `cue` names the shortcut where the
+    probe reads one thing alone. `seen` uint8 (k, h, w): what it sees of the audit's examples.
     """
 
     name: str
     result: Probe
-    surely: float = float("nan")
     cue: str = ""
     means: str = ""
     seen: NDArray[np.uint8] | None = None
@@ -39,7 +37,7 @@ class Strip:
 class SuspectsFinding:
     """One kind of leak or doubtful label: its `result`, and strips of the clearest cases."""
 
-    code: str  # "split-neighbours", "label-neighbours", "two-class-patients", "suspect-labels"
+    code: str  # "split-neighbours", "label-neighbours", "two-class-patients", "lateral-views", "suspect-labels"
     title: str
     result: Suspects
     strips: Sequence[Strip] = ()

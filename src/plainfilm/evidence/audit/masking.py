@@ -17,6 +17,7 @@ BORDER = 0.10  # of the image's side
 CORNER = 0.15
 EDGE = 0.03
 COMMON = 0.10  # share of images whose lungs reach a pixel, for it to be hidden in all
+CELLS = 4  # each way in a corner
 THUMBNAIL = 8
 BINS = 32
 
@@ -33,26 +34,28 @@ class Hidden:
     body: Mask
     lungs: Mask
     found: Mask
+    common: Mask  # (SIDE, SIDE)
 
     def cut(self, rows: slice | NDArray[np.int64]) -> "Hidden":
         """Take some images."""
-        return Hidden(self.chest[rows], self.body[rows], self.lungs[rows], self.found[rows])
+        return Hidden(self.chest[rows], self.body[rows], self.lungs[rows], self.found[rows], self.common)
 
 
-def hide(fields: LungFields) -> Hidden:
+def hide(fields: LungFields, common: Mask | None = None) -> Hidden:
     """Choose what to hide: the convex hull of both lungs with a margin, joined with what the hulls of a tenth share.
 
     The outline of a single field tells of the disease inside it, and the gap between the lungs shows heart and hila; a
     hull joined with the common part says little more than that something is hidden. Where no lungs are found the
-    common part alone is hidden.
+    common part alone is hidden. `common` bool (SIDE, SIDE) is that of other images of the same store.
     """
     reach = max(1, round(MARGIN * SIDE))
     disc = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1]) <= reach + 0.5
     hulls = np.stack([_grown(_hull(mask), disc) for mask in fields.masks])
-    own = hulls[fields.found]
-    common = own.mean(axis=0) >= COMMON if len(own) else np.zeros((SIDE, SIDE), bool)
+    if common is None:
+        own = hulls[fields.found]
+        common = own.mean(axis=0) >= COMMON if len(own) else np.zeros((SIDE, SIDE), bool)
     lungs = np.stack([_grown(mask, disc) for mask in fields.masks])
-    return Hidden(hulls | common, np.where(fields.found[:, None, None], hulls, common), lungs, fields.found)
+    return Hidden(hulls | common, np.where(fields.found[:, None, None], hulls, common), lungs, fields.found, common)
 
 
 def _grown(mask: Mask, disc: Mask) -> Mask:
@@ -150,6 +153,22 @@ def frame(images: Pixels) -> NDArray[np.float64]:
     middle = slice(corner, size - corner)
     strips = (images[:, :deep, middle], images[:, -deep:, middle], images[:, middle, :deep], images[:, middle, -deep:])
     return np.stack([measure(strip, axis=(1, 2)) for strip in strips for measure in (np.mean, np.std)], axis=1)
+
+
+def marks(images: Pixels, common: Mask) -> NDArray[np.float64]:
+    """Measure the four corners in cells: mean, darkest and brightest of 4 x 4 cells each, float64 (n, 192).
+
+    `common` bool (SIDE, SIDE), where lungs lie in many images, is hidden.
+    """
+    cell = max(1, round(CORNER * images.shape[1] / CELLS))
+    width = CELLS * cell
+    shown = np.where(sized(common[None], images.shape[1]), np.uint8(0), images)
+    ends = (slice(None, width), slice(-width, None))
+    cells = [shown[:, y, x].reshape(-1, CELLS, cell, CELLS, cell) for y in ends for x in ends]
+    found = [
+        measure(part, axis=(2, 4)).reshape(len(images), -1) for part in cells for measure in (np.mean, np.min, np.max)
+    ]
+    return np.concatenate(found, axis=1).astype(np.float64)
 
 
 def _outside(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
+from plainfilm.evidence import attributes
 
 Columns = dict[str, NDArray[Any]]
 
@@ -28,20 +29,20 @@ def cues(store: Store, rows: NDArray[np.int64]) -> dict[str, Columns]:
     found |= {
         name: {key: store.provenance[key] for key in keys if key in store.provenance} for name, keys in _CUES.items()
     }
-    return _varied(found, rows)
+    return _varied({name: {key: column[rows] for key, column in own.items()} for name, own in found.items()})
 
 
-def patient(store: Store, rows: NDArray[np.int64]) -> Columns:
-    """Give age, sex and view, as far as they are known and differ."""
-    known = {key: store.provenance[key] for key in ("age", "sex", "view", "view_position") if key in store.provenance}
-    return _varied({"patient": known}, rows).get("patient", {})
+def patient(store: Store, rows: NDArray[np.int64]) -> tuple[Columns, tuple[str, ...]]:
+    """Give age, sex and view, as far as they are known and differ, and which of them are not recorded."""
+    known = attributes.patient(store, rows)
+    told = {kind: column for kind, column in known.items() if column is not None}
+    return _varied({"patient": told}).get("patient", {}), tuple(kind for kind in known if kind not in told)
 
 
-def _varied(found: Mapping[str, Columns], rows: NDArray[np.int64]) -> dict[str, Columns]:
+def _varied(found: Mapping[str, Columns]) -> dict[str, Columns]:
     kept = {}
     for name, columns in found.items():
-        cut = {key: column[rows] for key, column in columns.items()}
-        cut = {key: column for key, column in cut.items() if len(np.unique(column)) > 1}
+        cut = {key: column for key, column in columns.items() if len(np.unique(column)) > 1}
         if cut:
             kept[name] = cut
     return kept

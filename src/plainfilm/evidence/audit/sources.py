@@ -1,13 +1,15 @@
 """How sources and labels go together, how well sources are told apart, and what is left on a source never seen."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.evidence.audit import ridge
+from plainfilm.evidence.audit import judging, ridge
+from plainfilm.evidence.statistics.differences import paired_difference
 from plainfilm.evidence.statistics.intervals import IntArray, bootstrap, group_codes, within_bounds
-from plainfilm.results.audit import LeftOut, NotRun, Sources
+from plainfilm.results.audit import LeftOut, LeftOutClass, NotRun, Sources
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FEWEST = 10  # groups of a class in a source
@@ -50,7 +52,7 @@ def examine(
         not_run = [NotRun(check=check, reason=reason) for check in ("Telling sources apart", "Leave one source out")]
     elif len(features) == len(labels):
         told = _told_apart(features, labels, index, group, classes, seed)
-        left = _left_out(features, labels, index, group, names)
+        left = _left_out(_Rows(features, labels, index, group), names, classes, seed)
         if not told:
             not_run.append(
                 NotRun(
@@ -119,33 +121,89 @@ def _told_apart(
             continue
         target = np.searchsorted(own, source[rows])
         part = ridge.folds(target, group[rows], seed)
-        found[name] = ridge.area(target, ridge.out_of_fold(features[rows], target, part, len(own)), group[rows])
+        scores = ridge.out_of_fold(features[rows], target, part, len(own))
+        found[name] = ridge.area(target, scores, group[rows], part)
     return found
 
 
-def _left_out(
-    features: NDArray[np.float32], labels: IntArray, source: IntArray, group: IntArray, names: NDArray[np.str_]
-) -> list[LeftOut]:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Images: features float32 (n, width); labels, sources and groups int64 (n)."""
+
+    features: NDArray[np.float32]
+    labels: IntArray
+    source: IntArray
+    group: IntArray
+
+
+def _left_out(rows: _Rows, names: NDArray[np.str_], classes: tuple[str, ...], seed: int) -> list[LeftOut]:
     """Leave out each source that has every class; where none has, each choice of one source a class."""
-    classes = int(labels.max()) + 1
+    picks = []
+    for pick in _choices(rows, len(names), len(classes)):
+        asked = np.zeros(len(rows.labels), bool)
+        for number, one in enumerate(pick):
+            asked |= (rows.labels == number) & (rows.source == one)
+        known = ~np.isin(rows.source, pick) & ~np.isin(rows.group, rows.group[asked])
+        if all(_groups(rows.group, known & (rows.labels == number)) >= FEWEST for number in range(len(classes))):
+            picks.append((pick, np.flatnonzero(asked), np.flatnonzero(known)))
+    level = 1 - (1 - judging.SURE) / max(1, len(picks) * (len(classes) if len(classes) > 2 else 1))
+    return [
+        _without(rows, asked, known, classes, level, seed, tuple(str(names[s]) for s in dict.fromkeys(pick)))
+        for pick, asked, known in picks
+    ]
+
+
+def _choices(rows: _Rows, sources: int, classes: int) -> list[tuple[int, ...]]:
     holders = [
-        [s for s in range(len(names)) if _groups(group, (labels == c) & (source == s)) >= FEWEST]
+        [s for s in range(sources) if _groups(rows.group, (rows.labels == c) & (rows.source == s)) >= FEWEST]
         for c in range(classes)
     ]
-    both = [s for s in range(min(len(names), MOST_SOURCES)) if all(s in own for own in holders)]
-    choices = [(s,) * classes for s in both] or [pick for pick in product(*holders) if len(set(pick)) > 1][:_PAIRS]
-    found = []
-    for pick in choices:
-        asked = np.zeros(len(labels), bool)
-        for number, one in enumerate(pick):
-            asked |= (labels == number) & (source == one)
-        known = ~np.isin(source, pick) & ~np.isin(group, group[asked])
-        if any(_groups(group, known & (labels == number)) < FEWEST for number in range(classes)):
-            continue
-        part = np.where(asked, 0, 1)
-        rows = np.flatnonzero(asked | known)
-        scores = ridge.out_of_fold(features[rows], labels[rows], part[rows], classes)
-        mine = asked[rows]
-        found.append(LeftOut(sources=tuple(str(names[s]) for s in dict.fromkeys(pick)), recombined=len(set(pick)) > 1,
-                             auroc=ridge.area(labels[rows][mine], scores[mine], group[rows][mine]), n=int(mine.sum())))  # fmt: skip
-    return found
+    both = [s for s in range(min(sources, MOST_SOURCES)) if all(s in own for own in holders)]
+    return [(s,) * classes for s in both] or [pick for pick in product(*holders) if len(set(pick)) > 1][:_PAIRS]
+
+
+def _without(
+    rows: _Rows,
+    asked: IntArray,
+    known: IntArray,
+    classes: tuple[str, ...],
+    level: float,
+    seed: int,
+    left: tuple[str, ...],
+) -> LeftOut:
+    """Measure on `asked` a head that learnt from `known`, and one that learnt from as many of all sources."""
+    labels, group = rows.labels[asked], rows.group[asked]
+    part = ridge.folds(labels, group, seed)
+    here = np.zeros((len(asked), len(classes)))
+    there = _asked(rows, known, asked, len(classes))
+    for each in np.unique(part):
+        own = asked[part == each]
+        here[part == each] = _asked(rows, _as_many(rows, known, own, seed), own, len(classes))
+    without, within = (ridge.areas(labels, scores, group, part) for scores in (there, here))
+    return LeftOut(
+        sources=left,
+        recombined=len(left) > 1,
+        auroc=ridge.together(without),
+        n=len(asked),
+        by_class={
+            name: LeftOutClass(
+                auroc=one.estimate, with_sources=other.estimate, lost=paired_difference(other, one, level=level)
+            )
+            for name, one, other in zip(classes, without, within, strict=True)
+        },
+    )
+
+
+def _asked(rows: _Rows, known: IntArray, asked: IntArray, classes: int) -> NDArray[np.float64]:
+    """Score `asked` by a head that learnt from `known`."""
+    both = np.concatenate([known, asked])
+    part = np.repeat([0, 1], [len(known), len(asked)])
+    return ridge.out_of_fold(rows.features[both], rows.labels[both], part, classes, asked=1)[len(known) :]
+
+
+def _as_many(rows: _Rows, known: IntArray, own: IntArray, seed: int) -> IntArray:
+    """Draw as many images of each class as `known` has, from all but those of the groups of `own`."""
+    free = np.random.default_rng(seed).permutation(np.flatnonzero(~np.isin(rows.group, rows.group[own])))
+    wanted = np.bincount(rows.labels[known])
+    drawn = [free[rows.labels[free] == number][:count] for number, count in enumerate(wanted)]
+    return np.sort(np.concatenate(drawn))

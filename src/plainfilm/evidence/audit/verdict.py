@@ -1,25 +1,32 @@
-"""The rules of the verdict. Each rests on an interval, never on a value alone; docs/audit.md states them for people."""
+"""The rules of the verdict. Each rests on an interval, never on a value alone; docs/audit.md states them for people.
+
+With more than two classes each class is judged against the rest, beside the classifier's own AUROC for it, and the worst
+class is named: a mean over the classes would hide it.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit.findings import ProbeFinding
-from plainfilm.results.audit import LeftOut, Reason
+from plainfilm.evidence.audit.judging import FALSE, NOTABLE, speaks
+from plainfilm.results.audit import ComparedWith, LeftOut, LeftOutClass, ProbedClass, Reason
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.severity import VERDICTS, Verdict
 
-NOTABLE = 0.6  # AUROC that a probe must surely reach to speak at all
-STRONG = 0.75  # and to say "not to be believed"
+STRONG = 0.75  # AUROC that a probe must surely reach to say "not to be believed"
 SHARE = 0.8  # of the distance from chance that the model surely has
 LEAKING = 0.01  # share of images
+LOST = 0.05  # AUROC that is lost on a source left out, to be worth a word
 SAME = 0.9  # of the strongest probe's distance from chance: the cue explains it
+BLIND = frozenset({"no lungs", "no image"})
 _ORDER = (
     "source", "aspect ratio", "resolution", "JPEG quality", "file format", "bit depth or colour", "device", "patient",
     "brightness", "noise texture", "border", "corner tag",
 )  # fmt: skip
-_CORNERS = "corners"
+_CORNERS = ("corners", "marks")
 _ADVICE = {
     "no lungs": "Add images of each class from the same hospitals and devices, or train on lung crops, and audit again.",
     "no image": "Add images of each class with the same {what}, or convert all from the same kind of original, and audit again.",
@@ -28,8 +35,29 @@ _ADVICE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A class as a probe tells it, and the classifier's AUROC for that class."""
+
+    probe: ProbeFinding
+    name: str
+    own: ProbedClass
+    yours: Estimate
+
+    @property
+    def verdict(self) -> Verdict:
+        surely = self.own.surely or 0.0
+        much = surely >= STRONG and surely - 0.5 >= SHARE * (self.yours.low - 0.5)
+        return "not to be believed" if much else "shortcut possible"
+
+    @property
+    def strength(self) -> float:
+        """What of the class is surely told: distance from chance of the AUROC, or half the part (a sign on it alone)."""
+        return max((self.own.surely or 0.0) - 0.5, (self.own.told_surely or 0.0) / 2)
+
+
 def reasons(
-    probes: Sequence[ProbeFinding], yours: Estimate, left_out: Sequence[LeftOut], leak: Leakage | None, images: int
+    probes: Sequence[ProbeFinding], yours: ComparedWith, left_out: Sequence[LeftOut], leak: Leakage | None, images: int
 ) -> list[Reason]:
     """Give what the rules say, the strongest first.
 
@@ -44,10 +72,7 @@ def reasons(
     leak, images
         Of a given split, and how many images it splits.
     """
-    blind = [probe for probe in probes if probe.result.sees in {"no lungs", "no image"} and probe.surely >= NOTABLE]
-    spoken = _grouped(sorted(blind, key=lambda probe: (probe.result.sees != "no lungs", -probe.surely)), yours)
-    fitting = cues(probes)
-    found = [_named(reason, fitting if place == 0 else ()) for place, reason in enumerate(spoken)]
+    found = _grouped(_blind(probes, yours))
     found += [reason for one in left_out if (reason := _does_not_travel(one, yours))]
     if leak is not None and leak.images:
         found.append(_leak(leak, images))
@@ -95,73 +120,115 @@ def named(found: Sequence[Reason]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cue for reason in found if reason.cue for cue in reason.cue.split(", ")))
 
 
-def cues(probes: Sequence[ProbeFinding]) -> tuple[str, ...]:
-    """Name the shortcut: the things read alone that tell the class about as well as the best probe without lungs.
+def cues(told: Sequence[_Told]) -> tuple[str, ...]:
+    """Name the shortcut to one class: the things read alone that tell it about as well as the best probe without lungs.
 
     In the order of how particular they are: a name of the source before the size, the size before the brightness. The
     corners count as a tag where the strips between them tell nothing.
     """
-    blind = {
-        probe.name: probe
-        for probe in probes
-        if probe.result.sees in {"no lungs", "no image"} and probe.surely >= NOTABLE
-    }
-    if not blind:
+    if not told:
         return ()
-    most = max(probe.result.auroc.value for probe in blind.values()) - 0.5
-    told = {probe.cue: probe.result.auroc.value for probe in blind.values() if probe.cue}
-    if _CORNERS in blind:
-        told["corner tag"] = blind[_CORNERS].result.auroc.value
-    strong = [cue for cue in _ORDER if told.get(cue, 0.5) - 0.5 >= SAME * most]
+    most = max(each.own.auroc.value for each in told) - 0.5
+    known = {each.probe.cue: each.own.auroc.value for each in told if each.probe.cue}
+    in_corners = [each.own.auroc.value for each in told if each.probe.name in _CORNERS]
+    if in_corners:
+        known["corner tag"] = max(in_corners)
+    strong = [cue for cue in _ORDER if known.get(cue, 0.5) - 0.5 >= SAME * most]
     certain = [cue for cue in strong if cue not in {"border", "corner tag"}]
     return tuple(certain or strong[:1])
 
 
-def _grouped(blind: Sequence[ProbeFinding], yours: Estimate) -> list[Reason]:
-    """Let the strongest probe of each kind and verdict speak, and name the others behind it."""
-    kinds: dict[tuple[str, Verdict], list[tuple[ProbeFinding, Reason]]] = {}
-    for probe in blind:
-        reason = _blind(probe, yours)
-        kinds.setdefault((probe.result.sees, reason.verdict), []).append((probe, reason))
-    found = []
-    for (_, first), *others in kinds.values():
-        also = ", ".join(f"{_lower(probe.result.title)} {probe.result.auroc.value:.2f}" for probe, _ in others)
-        found.append(replace(first, also=f"Others of the kind: {also}.") if also else first)
+def _blind(probes: Sequence[ProbeFinding], yours: ComparedWith) -> list[_Told]:
+    """Go through the classes that probes tell which should know nothing, the surest first, what never sees lungs before all."""
+    told = [
+        _Told(probe, name, own, yours.of(name))
+        for probe in probes
+        if probe.result.sees in BLIND
+        for name, own in probe.result.by_class.items()
+        if speaks(own)
+    ]
+    return sorted(told, key=lambda each: (each.probe.result.sees != "no lungs", -each.strength))
+
+
+def _grouped(told: Sequence[_Told]) -> list[Reason]:
+    """Let the strongest probe of each kind and verdict speak, and name the others behind it, each by its worst class.
+
+    The first reason carries the name of the shortcut; the others keep none, so that a side effect is not named.
+    """
+    by_probe: dict[str, _Told] = {}
+    for each in told:
+        by_probe.setdefault(each.probe.name, each)
+    kinds: dict[tuple[str, Verdict], list[_Told]] = {}
+    for each in by_probe.values():
+        kinds.setdefault((each.probe.result.sees, each.verdict), []).append(each)
+    found: list[Reason] = []
+    for first, *others in sorted(kinds.values(), key=lambda own: -VERDICTS.index(own[0].verdict)):
+        also = ", ".join(
+            f"{_lower(each.probe.result.title)} {each.own.auroc.value:.2f}{_class(each, ' for ') if each.name != first.name else ''}"
+            for each in others
+        )
+        fitting = cues([each for each in told if each.name == first.name]) if not found else ()
+        reason = replace(_reason(first), cue=", ".join(fitting) or None)
+        found.append(replace(reason, also=f"Others of the kind: {also}.") if also else reason)
     return found
 
 
-def _blind(probe: ProbeFinding, yours: Estimate) -> Reason:
-    much = probe.surely >= STRONG and probe.surely - 0.5 >= SHARE * (yours.low - 0.5)
+def _class(told: _Told, before: str = "", after: str = "") -> str:
+    """Name the class where there are more than two."""
+    return f"{before}{told.name}{after}" if len(told.probe.result.by_class) > 2 else ""
+
+
+def _reason(told: _Told) -> Reason:
+    probe, own, verdict = told.probe, told.own, told.verdict
     knows = "never sees the lungs" if probe.result.sees == "no lungs" else "sees no image at all"
-    kind = probe.name if probe.name in _ADVICE else probe.result.sees
-    ends = "What you measured is mostly not disease." if much else "Part of what you measured may not be disease."
+    who = f"A classifier that {knows} ({_lower(probe.result.title)})"
+    ends = (
+        "What you measured is mostly not disease."
+        if verdict == "not to be believed"
+        else "Part of what you measured may not be disease."
+    )
+    if (own.surely or 0.0) >= NOTABLE:
+        tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}; yours reaches {told.yours.value:.2f}"
+    else:
+        tells = f" tells {100 * own.told.value:.0f} % of {told.name} from all but {100 * FALSE:.0f} % of the others: a part of them bears a sign"
     return Reason(
         rule=f"{probe.result.sees.replace(' ', '-')}: {probe.result.title}",
-        verdict="not to be believed" if much else "shortcut possible",
-        sentence=f"A classifier that {knows} ({_lower(probe.result.title)}) reaches AUC {probe.result.auroc.value:.2f}; yours reaches {yours.value:.2f}. {ends}",
+        verdict=verdict,
+        sentence=f"{who}{tells}. {ends}",
         also=None,
-        advice=_ADVICE[kind].format(what=_lower(probe.result.title)),
-        cue=probe.cue or None,
+        advice=_ADVICE[probe.name if probe.name in _ADVICE else probe.result.sees].format(
+            what=_lower(probe.result.title)
+        ),
+        cue=None,
+        class_=_class(told) or None,
     )
 
 
-def _named(reason: Reason, fitting: tuple[str, ...]) -> Reason:
-    """Let the first reason carry the name that fits best; the others keep none, so that a side effect is not named."""
-    return replace(reason, cue=", ".join(fitting) or None)
-
-
-def _does_not_travel(one: LeftOut, yours: Estimate) -> Reason | None:
-    if not one.auroc.high < yours.low:
+def _does_not_travel(one: LeftOut, yours: ComparedWith) -> Reason | None:
+    """Speak where a class is told surely worse than with the source, and worse than the classifier does at all."""
+    fallen = [
+        (name, own, mine)
+        for name, own in one.by_class.items()
+        if own.lost.low > 0 and own.lost.value >= LOST and own.auroc.high < (mine := yours.of(name)).low
+    ]
+    if not fallen:
         return None
-    half = one.auroc.high < 0.5 + (yours.value - 0.5) / 2
-    where = " and ".join(one.sources)
+    name, own, mine = max(fallen, key=lambda each: each[1].lost.low)
     return Reason(
         rule="leave-one-source-out",
-        verdict="not to be believed" if half else "shortcut possible",
-        sentence=f"Trained without {where}, it reaches AUC {one.auroc.value:.2f} there (at most {one.auroc.high:.2f}); with every source {yours.value:.2f}. It does not travel.",
+        verdict="not to be believed" if own.auroc.high < 0.5 + (mine.value - 0.5) / 2 else "shortcut possible",
+        sentence=_lost(one, own, mine, f" for {name}" if len(one.by_class) > 2 else ""),
         also=None,
         advice="Add more sources that have every class, and believe the number on a source left out.",
         cue=None,
+        class_=name if len(one.by_class) > 2 else None,
+    )
+
+
+def _lost(one: LeftOut, own: LeftOutClass, mine: Estimate, of_class: str) -> str:
+    return (
+        f"Trained without {' and '.join(one.sources)}, it reaches AUC {own.auroc.value:.2f}{of_class} there (at most {own.auroc.high:.2f}); "
+        f"trained on as many images with some from there {own.with_sources.value:.2f}, with every source {mine.value:.2f}. It does not travel."
     )
 
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import Leakage, leakage
 from plainfilm.data.store import Store
+from plainfilm.evidence import attributes
 from plainfilm.evidence.evaluation import clinical_utility as utility
 from plainfilm.evidence.evaluation import source_baseline as worth
-from plainfilm.evidence.evaluation import subgroup_attributes, subgroups
+from plainfilm.evidence.evaluation import subgroups
 from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
 from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.statistics.curves import Curves, curves
@@ -98,7 +99,7 @@ def _judged(
         scores=scores,
         metrics=metrics,
         rule=rule,
-        worth=worth.worth(rule, metrics[tested].accuracy, leak),
+        worth=worth.worth(rule, metrics[tested], leak),
         subgroups=by_subgroup(store, decision, scores[tested]),
         utility=of_use(decision, scores[tested]),
     )
@@ -116,7 +117,7 @@ def _together(parts: Sequence[Scores]) -> Scores:
 
 def by_subgroup(store: Store, decision: Decision, test: Scores) -> SubgroupFindings:
     """Measure the answers by sex, age, view, source and manufacturer."""
-    known = subgroup_attributes.traits(store, test.rows)
+    known = attributes.traits(store, test.rows)
     return subgroups.measure(known, test.labels, test.probabilities, classes=decision.classes,
                              positive=decision.positive, threshold=test.threshold, group=test.group)  # fmt: skip
 

@@ -10,15 +10,18 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plainfilm.evidence.evaluation.subgroup_attributes import BANDS, CHILD, NAMES, Texts
-from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes
+from plainfilm.evidence.attributes import BANDS, CHILD, NAMES, Texts
+from plainfilm.evidence.statistics.differences import independent_difference
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, for_several, group_codes
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import (
     Apart,
     Comparisons,
+    Metrics,
     NamedEstimate,
     Subgroup,
+    SubgroupClass,
     Subgroups,
     SubgroupsLeftOut,
 )
@@ -71,10 +74,11 @@ def measure(
     Parameters
     ----------
     known : mapping
-        For each kind text (n), "" where it is not known, or None where nothing is recorded; see `subgroup_attributes.traits`.
+        For each kind text (n), "" where it is not known, or None where nothing is recorded; see `attributes.traits`.
     labels, probabilities, classes, positive, threshold, group
         Of the test set, as `metrics.evaluate` takes them. With more than two classes sensitivity, specificity and
-        AUROC are macro averages, and need enough of every class.
+        AUROC are macro averages, and need enough of every class; compared is each class against the rest, which needs
+        enough of that class and of the rest.
 
     Raises
     ------
@@ -120,8 +124,12 @@ def comparing(comparisons: Comparisons) -> str:
         return "No two subgroups of one kind are large enough to be compared."
     made = "One comparison was made" if comparisons.made == 1 else f"{comparisons.made:,} comparisons were made"
     if not comparisons.apart:
-        return f"{made}; all intervals overlap. That shows no difference, and does not rule one out."
-    return f"{made}; without any true difference chance would still set up to one in twenty apart."
+        return (
+            f"{made}; none differs by more than chance explains. That shows no difference, and does not rule one out."
+        )
+    return (
+        f"{made}; counting them all, chance would set any apart in one of twenty test sets without a true difference."
+    )
 
 
 def _ranked(names: Texts) -> tuple[Texts, IntArray]:
@@ -155,13 +163,16 @@ def _subgroup(rows: NDArray[np.bool_], part: _Part, *, child: bool | None = None
     groups = len(np.unique(codes))
     held = [len(np.unique(codes[labels == number])) for number in range(len(part.classes))]
     said = _sayable(groups, held, part)
-    measured = _measured(rows, part) if said else {}
+    several = len(part.classes) > 2
+    found = _measured(rows, part) if said or several else None
+    measured = found.estimates if found else {}
     estimates = {metric: measured[metric] if metric in said else UNDEFINED for metric in METRICS}
     return Subgroup(
         n=len(labels),
         groups=groups,
         classes=dict(zip(part.classes, np.bincount(labels, minlength=len(part.classes)).tolist(), strict=True)),
         **estimates,
+        per_class=_by_class(found, held) if found and several else None,
         too_small=tuple(metric for metric, estimate in estimates.items() if not estimate.is_known),
         child=child,
     )
@@ -179,7 +190,19 @@ def _sayable(groups: int, held: Sequence[int], part: _Part) -> set[str]:
     return said | ({"auroc"} if all(enough) else set())
 
 
-def _measured(rows: NDArray[np.bool_], part: _Part) -> dict[str, Estimate]:
+def _by_class(found: Metrics, held: Sequence[int]) -> dict[str, SubgroupClass]:
+    """Each class against the rest, as far as its own counts and those of the rest allow."""
+    made = {}
+    for (name, own), count in zip((found.per_class or {}).items(), held, strict=True):
+        enough = {"sensitivity": count >= FEWEST_OF_CLASS, "specificity": sum(held) - count >= FEWEST_OF_CLASS}
+        enough["auroc"] = all(enough.values())
+        made[name] = SubgroupClass(
+            **{each: own.estimates[each] if fits else UNDEFINED for each, fits in enough.items()}
+        )
+    return made
+
+
+def _measured(rows: NDArray[np.bool_], part: _Part) -> Metrics:
     """Evaluate the rows; without the bootstrap, which only the calibration error would need."""
     return evaluate(
         part.labels[rows],
@@ -189,22 +212,29 @@ def _measured(rows: NDArray[np.bool_], part: _Part) -> dict[str, Estimate]:
         threshold=part.threshold[rows],
         group=part.codes[rows],
         repeats=1,
-    ).estimates
+    )
 
 
-_Pair = tuple[str, str, NamedEstimate, NamedEstimate]  # kind, metric, two subgroups
+_Asked = tuple[str, str, str | None]  # kind, metric, class with more than two
+_Pair = tuple[_Asked, NamedEstimate, NamedEstimate]
 
 
 def _pairs(kind: str, parts: Mapping[str, Subgroup]) -> Iterator[_Pair]:
-    """Go through the pairs of known subgroups that are large enough, for each metric."""
-    for metric in COMPARED:
-        large = [
-            _named(name, part.estimates[metric])
-            for name, part in parts.items()
-            if name != NOT_KNOWN and metric not in part.too_small
-        ]
-        for one, other in combinations(large, 2):
-            yield kind, metric, one, other
+    """Go through the pairs of known subgroups that are large enough, for each metric, and of each of several classes."""
+    compared: dict[_Asked, list[NamedEstimate]] = {}
+    for name, part in parts.items():
+        for metric in COMPARED if name != NOT_KNOWN else ():
+            several = part.per_class if metric != "accuracy" else None
+            each = (
+                [(c, own.estimates[metric]) for c, own in several.items()]
+                if several
+                else [(None, part.estimates[metric])]
+            )
+            for of_class, estimate in each:
+                if estimate.is_known:
+                    compared.setdefault((kind, metric, of_class), []).append(_named(name, estimate))
+    for asked, large in compared.items():
+        yield from ((asked, *pair) for pair in combinations(large, 2))
 
 
 def _named(name: str, estimate: Estimate) -> NamedEstimate:
@@ -212,24 +242,34 @@ def _named(name: str, estimate: Estimate) -> NamedEstimate:
 
 
 def _apart(compared: Sequence[_Pair]) -> tuple[Apart, ...]:
-    """Keep the pairs whose intervals do not overlap, for each kind and metric the furthest."""
-    apart: dict[tuple[str, str], list[tuple[NamedEstimate, NamedEstimate]]] = {}
-    for kind, metric, one, other in compared:
+    """Keep the pairs that differ by more than chance explains, for each kind and metric the class and pair furthest apart."""
+    apart: dict[tuple[str, str], list[tuple[float, str | None, NamedEstimate, NamedEstimate]]] = {}
+    for (kind, metric, of_class), one, other in compared:
         lower, higher = sorted((one, other), key=lambda each: each.value)
-        if higher.low > lower.high:
-            apart.setdefault((kind, metric), []).append((lower, higher))
+        surely = _surely(lower, higher, len(compared))
+        if surely > 0:
+            apart.setdefault((kind, metric), []).append((surely, of_class, lower, higher))
     found = []
     for (kind, metric), pairs in apart.items():
-        lower, higher = max(pairs, key=lambda pair: pair[1].low - pair[0].high)
-        said = _difference(kind, metric, lower, higher, len(pairs))
-        found.append(Apart(kind=kind, metric=metric, lower=lower, higher=higher, pairs=len(pairs), sentence=said))
+        _, of_class, lower, higher = max(pairs, key=lambda pair: pair[0])
+        said = _difference(kind, metric, of_class, lower, higher, len(pairs))
+        found.append(Apart(kind=kind, metric=metric, of_class=of_class, lower=lower, higher=higher, pairs=len(pairs), sentence=said))  # fmt: skip
     return tuple(found)
 
 
-def _difference(kind: str, metric: str, lower: NamedEstimate, higher: NamedEstimate, pairs: int) -> str:
+def _surely(lower: NamedEstimate, higher: NamedEstimate, comparisons: int) -> float:
+    """Lower end of the difference, its interval widened for the number of comparisons (Newcombe 1998, Bonferroni)."""
+    ends = (for_several(Estimate(each.value, each.low, each.high), comparisons) for each in (higher, lower))
+    return independent_difference(*ends).low
+
+
+def _difference(
+    kind: str, metric: str, of_class: str | None, lower: NamedEstimate, higher: NamedEstimate, pairs: int
+) -> str:
     more = f" {pairs} pairs are apart; these are the furthest." if pairs > 1 else ""
     low, high = (f"{each.name}: {_percent(each)}" for each in (lower, higher))
-    return f"{metric.capitalize()} differs by {kind}: {low}, {high}. The intervals do not overlap.{more}"
+    which = f" for {of_class}" if of_class else ""
+    return f"{metric.capitalize()}{which} differs by {kind}: {low}, {high}. Chance does not explain it, all comparisons counted in.{more}"
 
 
 def _percent(each: NamedEstimate) -> str:

@@ -22,11 +22,13 @@ from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
+from plainfilm.evidence.outliers import judging
 from plainfilm.evidence.outliers.detector import opened
 from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.model.view import ViewFinder
 from plainfilm.results.external import (
     EvaluatedModel,
     ExternalData,
@@ -75,6 +77,7 @@ class ExternalEvaluation:
     predictions: ExternalPredictions
     lines: Lines
     decision: Decision
+    calibrated: bool
     network_sha256: str
     external: Metrics
     internal: Metrics
@@ -140,7 +143,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
     BundleError
         The bundle's outlier detector is damaged.
     """
-    detector, decision = opened(bundle.outliers), bundle.classifier.decision
+    detector, decision, finder = opened(bundle.outliers), bundle.classifier.decision, ViewFinder()
     logits, levels, reasons = [], [], []
     for start in range(0, len(cohort.rows), BLOCK):
         advance(start, len(cohort.rows))
@@ -148,7 +151,7 @@ def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, 
         scores, features = bundle.classifier.run(pixels, "logits", "features")
         logits.append(scores)
         if detector is not None:
-            judged = detector.judge(features, pixels=pixels)
+            judged = judging.judge(detector, features, views=finder.find(pixels), pixels=pixels)
             levels.append(judged.level)
             reasons.append(judged.reason)
     advance(len(cohort.rows), len(cohort.rows))
@@ -213,6 +216,7 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -
         predictions=predictions,
         lines=judge.lines(scores, decision),
         decision=decision,
+        calibrated=bundle.metrics.is_calibrated,
         network_sha256=bundle.classifier.key,
         external=external,
         internal=internal,
@@ -270,28 +274,26 @@ def _own_outliers(bundle: Bundle) -> OwnOutliers | None:
 
 
 def _source_baseline(cohort: Cohort, decision: Decision) -> tuple[SourceBaseline, tuple[str, float]]:
-    """Cross-validate predicting each source's majority class; give also the majority class of all, and its share.
+    """Cross-validate how well the source alone tells the classes; give also the commonest class, and its share.
 
-    The source predicts the class where it does better than that by the lower end of a 99.5 % interval, since radiographs
-    of one source are right or wrong together.
+    The source tells a class where its AUROC is above one half by the lower end of a 99.5 % interval, since radiographs of
+    one source are right or wrong together.
     """
-    store, rows, every = cohort.store, cohort.rows, np.arange(len(cohort.rows))
+    store, rows = cohort.store, cohort.rows
     source, group = store.source[rows], store.group[rows]
-    whole = source_rule(cohort.classes, source, group, [(every, every)], decision.classes)
     fold = assign(cohort.classes, group, shares=[1.0] * _FOLDS, seed=0)
-    right = np.zeros(len(rows), bool)
-    for out in (fold == each for each in range(_FOLDS)):
-        for name in np.unique(source[out]):
-            here = out & (source == name)
-            taught = cohort.classes[~out & (source == name)]
-            named = np.bincount(taught).argmax() if len(taught) else decision.classes.index(whole.guess[0])
-            right[here] = cohort.classes[here] == named
-    accuracy = wilson(right, group=group)
-    predicts = len(whole.sources) > 1 and wilson(right, group=group, level=0.995).low > whole.guess[1]
-    sentence = f"In these data, too, knowing only which source an image came from gives {100 * accuracy.value:.1f} %: a right answer may still be the source, not the disease."
+    parts = [(np.flatnonzero(fold != each), np.flatnonzero(fold == each)) for each in range(_FOLDS)]
+    parts = [each for each in parts if len(each[0]) and len(each[1])]
+    if not parts:
+        parts = [(np.arange(len(rows)),) * 2]
+    rule = source_rule(cohort.classes, source, group, parts, decision.classes, level=0.995)
+    area = rule.auroc
+    sentence = f"In these data, too, knowing only which source an image came from gives AUC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){rule.of_class(rule.worst)}: a right answer may still be the source, not the disease."
     return SourceBaseline(
-        names=whole.sources,
-        table=tuple(map(tuple, whole.table.tolist())),
-        source_alone=accuracy,
-        sentence=sentence if predicts and not cohort.is_own else None,
-    ), whole.guess
+        names=rule.sources,
+        table=tuple(map(tuple, rule.table.tolist())),
+        source_alone=rule.accuracy,
+        auroc=area,
+        auroc_class=rule.worst if len(rule.areas) > 1 else None,
+        sentence=sentence if rule.tells and not cohort.is_own else None,
+    ), rule.guess

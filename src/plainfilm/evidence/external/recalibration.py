@@ -7,11 +7,12 @@ other radiographs of the same place is told by cross-validation, never by the ro
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from plainfilm.data.split import assign
 from plainfilm.evidence.statistics.calibration import calibration_error
+from plainfilm.evidence.statistics.calibration_line import fit_shift
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, group_codes, mean, student, variance
 from plainfilm.results.estimate import Estimate
@@ -19,7 +20,6 @@ from plainfilm.results.external import CalibrationFit, Recalibration
 
 FOLDS = 10
 FEWEST = 10  # patients or unrelated images of each class
-_BISECTIONS = 100
 _LEVEL = 0.95
 
 
@@ -81,30 +81,6 @@ class FittedRecalibration:
             after=self.after,
             brier_gain=self.gain,
         )
-
-
-def fit_shift(log_odds: ArrayLike, is_positive: ArrayLike) -> float:
-    """Find the number that, added to the log odds (n), makes labels 0 or 1 (n) most likely.
-
-    Then the mean probability equals the share of positives (Steyerberg, Clinical Prediction Models, 2019, chapter 15:
-    "recalibration in the large"). The likelihood has one maximum; it is found by halving an interval that holds it.
-
-    Raises
-    ------
-    ValueError
-        Labels of one class only: no finite number is best.
-    """
-    odds, share = np.asarray(log_odds, np.float64), float(np.asarray(is_positive, np.float64).mean())
-    if not 0 < share < 1:
-        raise ValueError("Expected labels of both classes; received one only.")
-    low, high = float(logit(share) - odds.max()), float(logit(share) - odds.min())
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if expit(odds + middle).mean() < share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
 
 
 def moved_threshold(threshold: float, shift: float) -> float:

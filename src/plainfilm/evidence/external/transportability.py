@@ -4,11 +4,14 @@ Every rule rests on an interval, never on a value alone; docs/evaluate.md states
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
 
 from plainfilm.evidence.statistics.differences import independent_difference
+from plainfilm.evidence.statistics.intervals import cases_needed, for_several, round_up
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import SEVERITY, VERDICTS, PerformanceDrop, SiteVerdict, Transportability
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import ClassMetrics, Metrics
 
 METRICS = PerformanceDrop.__struct_fields__
 NEGLIGIBLE = 0.05  # AUROC: a loss that is surely smaller than this is none to speak of
@@ -31,9 +34,9 @@ def compare(
     """Compare the metrics of a classifier's own test set with those of external data.
 
     The two are independent samples, so the limits of a difference come from their own intervals (Newcombe, Statistics in
-    Medicine 1998; Zou & Donner 2008). The verdict is the worse one of the ranking (AUROC) and, with two classes, of the
-    answers at the threshold (sensitivity + specificity - 1, Youden 1950), which a threshold of another hospital can spoil
-    while the ranking is sound.
+    Medicine 1998; Zou & Donner 2008). The verdict is the worse one of the ranking (AUROC) and of the answers
+    (sensitivity + specificity - 1, Youden 1950), which a threshold of another hospital can spoil while the ranking is
+    sound. With more than two classes it is the worst class's, each against the rest, with intervals widened for their number.
 
     Parameters
     ----------
@@ -47,12 +50,63 @@ def compare(
     if missing:
         sentence = _without(missing, external, drop)
         return drop, Transportability(verdict="cannot be said", level="caution", sentence=sentence)
-    by_ranking, said = _ranking(internal.auroc, external.auroc, drop.auroc)
-    by_answers, also = _answers(internal, external, drop) if two_classes else ("travels", "")
-    verdict = max(by_ranking, by_answers, key=VERDICTS.index)
+    verdict, said, needed = _worst(internal, external, two_classes)
     where, site = ("In this hospital", "this site") if sources == 1 else ("In these hospitals", "these sites")
-    sentence = f"{where} AUC {_decimal(external.auroc)}{said}{also}: {_ENDS[verdict].format(site=site)}."
+    sentence = f"{where} AUC {said}: {_ENDS[verdict].format(site=site)}.{needed}"
     return drop, Transportability(verdict=verdict, level=SEVERITY[verdict], sentence=sentence)
+
+
+def _worst(internal: Metrics, external: Metrics, two_classes: bool) -> tuple[SiteVerdict, str, str]:
+    """Judge the two classes, or each of several; give the worst verdict, what it rests on, and what would be needed to tell."""
+    one, two = internal.per_class or {}, external.per_class or {}
+    shared = [name for name in two if name in one]
+    if two_classes or not shared:
+        cases = min((sum(row) for row in external.confusion_matrix), default=0)
+        return _judged(
+            "", _Rates.of(internal, 1), _Rates.of(external, 1), cases, "the rarer class", answers=two_classes
+        )[1:]
+    held = dict(zip(two, map(sum, external.confusion_matrix), strict=False))
+    each = [
+        _judged(f"for {name} against the rest ", _Rates.of(one[name], len(shared)), _Rates.of(two[name], len(shared)), held.get(name, 0), name)
+        for name in shared
+    ]  # fmt: skip
+    return max(each, key=lambda part: (VERDICTS.index(part[1]), part[0]))[1:]
+
+
+def _judged(
+    named: str, own: "_Rates", here: "_Rates", cases: int, rare: str, *, answers: bool = True
+) -> tuple[float, SiteVerdict, str, str]:
+    """Judge one class: by how much the AUROC surely falls, the verdict, what it rests on, and what would be needed."""
+    fallen = independent_difference(own.auroc, here.auroc)
+    by_ranking, said = _ranking(own.auroc, here.auroc, fallen)
+    by_answers, also = _answers(own, here) if answers else ("travels", "")
+    verdict = max(by_ranking, by_answers, key=VERDICTS.index)
+    needed = _needed(own.auroc, here.auroc, cases) if verdict == "cannot be said" else 0
+    more = f" About {needed:,} radiographs of {rare} would be needed; there are {cases:,}." if needed else ""
+    return fallen.low if fallen.is_known else 0.0, verdict, f"{named}{_decimal(here.auroc)}{said}{also}", more
+
+
+def _needed(own: Estimate, here: Estimate, cases: int) -> int:
+    """About how many cases would show that the ranking is no chance and loses nothing to speak of; 0 where no number would."""
+    above = cases_needed(here.value, here.low, 0.5, cases) if here.low <= 0.5 else cases
+    room = (NEGLIGIBLE - own.value + here.value) ** 2 - (own.high - own.value) ** 2
+    if not cases or not above or own.value - here.value >= NEGLIGIBLE or room <= 0:
+        return 0
+    needed = max(above, ceil(cases * (here.value - here.low) ** 2 / room))
+    return round_up(needed) if cases < needed <= 100_000 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """What a class is judged by, its intervals widened for how many classes are."""
+
+    auroc: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+
+    @classmethod
+    def of(cls, metrics: Metrics | ClassMetrics, classes: int) -> "_Rates":
+        return cls(*(for_several(each, classes) for each in (metrics.auroc, metrics.sensitivity, metrics.specificity)))
 
 
 def of_own_test_set() -> tuple[PerformanceDrop, Transportability]:
@@ -78,11 +132,11 @@ def _ranking(own: Estimate, external: Estimate, drop: Estimate) -> tuple[SiteVer
     return verdict, f", at most {drop.high:.2f} lower than on its own test set"
 
 
-def _answers(internal: Metrics, external: Metrics, drop: PerformanceDrop) -> tuple[SiteVerdict, str]:
+def _answers(internal: _Rates, external: _Rates) -> tuple[SiteVerdict, str]:
     """Judge the answers at the threshold; name the one of sensitivity and specificity that falls most."""
     fallen, lower, here = max(
-        (drop.sensitivity, "sensitivity", external.sensitivity),
-        (drop.specificity, "specificity", external.specificity),
+        (independent_difference(internal.sensitivity, external.sensitivity), "sensitivity", external.sensitivity),
+        (independent_difference(internal.specificity, external.specificity), "specificity", external.specificity),
         key=lambda each: each[0].low,
     )
     own, youden = _youden(internal), _youden(external)
@@ -92,7 +146,7 @@ def _answers(internal: Metrics, external: Metrics, drop: PerformanceDrop) -> tup
     return "does not travel" if youden.high < own.value / 2 else "travels in part", said
 
 
-def _youden(metrics: Metrics) -> Estimate:
+def _youden(metrics: _Rates) -> Estimate:
     """Sensitivity less the share of false alarms; they rest on different radiographs."""
     cleared = metrics.specificity
     return independent_difference(metrics.sensitivity, Estimate(1 - cleared.value, 1 - cleared.high, 1 - cleared.low))

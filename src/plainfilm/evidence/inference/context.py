@@ -24,7 +24,8 @@ def worth(metrics: RunMetrics) -> tuple[Worth, ...]:
 class About:
     """What stands beside the answers of a bundle.
 
-    `positive`, `calibrated_at` and `prevalence` are None with more than two classes; `threshold`, both prevalences: 0 to 1.
+    `positive`, `calibrated_at` and `prevalence` are None with more than two classes, the latter two also where the
+    probabilities are not calibrated; `threshold`, both prevalences: 0 to 1.
     """
 
     classes: tuple[str, ...]
@@ -79,6 +80,7 @@ class About:
             positive=self.positive,
             threshold=self.threshold if self.positive else None,
             calibrated_at_prevalence=self.calibrated_at,
+            calibrated=self.metrics.is_calibrated,
             prevalence=self.prevalence,
             verdict=self.verdict,
             worth=" ".join(said.sentence for said in self.worth),

@@ -16,11 +16,12 @@ from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import BundleError, ImageError, UsageError
-from plainfilm.evidence.outliers import detector
+from plainfilm.evidence.outliers import detector, judging
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import Prediction
 
 BLOCK = 32  # radiographs a step
@@ -65,19 +66,21 @@ class Predictor:
     preprocessing : FilePreprocessing
         Size and fit that radiographs are decoded to, and the size that the network looks at.
     prevalence : float or None
-        Of the positive class in the data that the probabilities were calibrated on; None with more than two classes.
+        Of the positive class in the data that the probabilities were calibrated on; None with more than two classes,
+        and where they are not calibrated.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.classes_ = bundle, bundle.classifier.classes_
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
-        self._detector = detector.opened(bundle.outliers)
+        self._detector, self._views = detector.opened(bundle.outliers), ViewFinder()
         positive = self._decision.positive
-        self.prevalence = bundle.manifest.prevalence[positive] if positive else None
-        if self.prevalence is not None and not 0 < self.prevalence < 1:
+        share = bundle.manifest.prevalence[positive] if positive else None
+        if share is not None and not 0 < share < 1:
             raise BundleError(
-                f"Expected a bundle whose prevalence is between 0 and 1; received one of {self.prevalence}. Train it again."
+                f"Expected a bundle whose prevalence is between 0 and 1; received one of {share}. Train it again."
             )
+        self.prevalence = share if bundle.metrics.is_calibrated else None
 
     def predict(
         self, films: Film | Iterable[Film], *, prevalence: float | None = None, workers: int = 0
@@ -145,7 +148,12 @@ class Predictor:
     def _stated(self, prevalence: float | None) -> float | None:
         if prevalence is None or self.prevalence is None:
             if prevalence is not None:
-                raise UsageError("Expected no prevalence: this classifier has more than two classes. Leave it out.")
+                why = (
+                    "probabilities are not calibrated"
+                    if self._decision.positive
+                    else "answers are of more than two classes"
+                )
+                raise UsageError(f"Expected no prevalence: this classifier's {why}. Leave it out.")
             return self.prevalence
         if not 0 < prevalence < 1:
             raise UsageError(
@@ -214,11 +222,8 @@ class Predictor:
         pixels = np.stack([film.pixels for film in films])
         logits, features = self.bundle.classifier.run(pixels, "logits", "features")
         chances = self._decision.probabilities(logits)
-        levels = np.full(len(films), "ok", "U8")
-        why = np.full(len(films), "", "U80")
-        if self._detector is not None:
-            judged = self._detector.judge(features, pixels=pixels)
-            levels, why = judged.level, judged.reason
+        judged = judging.judge(self._detector, features, views=self._views.find(pixels), pixels=pixels)
+        levels, why = judged.level, judged.reason
         odd = np.flatnonzero(levels != "ok") if self._detector is not None else np.arange(len(films))
         without = set(odd[~self._find_lungs(pixels[odd])].tolist())
         for row, film in enumerate(films):

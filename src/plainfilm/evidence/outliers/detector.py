@@ -30,6 +30,7 @@ UPRIGHT_ROWS = 1000  # of them that turned images are compared with
 TURNED_ROWS = 64  # training images to turn; measured, twice as many find little more
 FEWEST = 5  # unrelated images
 MOST_BYTES = 3_000_000
+UNLIKE_TRAINING, UNUSUAL_IN_TRAINING = "unlike the training images", "unusual among the training images"
 FLAT = 16  # gray levels from the 5th to the 95th percentile; 3,766 radiographs had 39 and more
 
 _FOLDS = 5
@@ -134,12 +135,12 @@ class Detector:
                 raise ValueError(f"Expected pixels of {len(score)} images; received {len(rows)}.")
             level[rows], reason[rows] = to, why if isinstance(why, str) else why[rows]
 
-        note(score > self.flag_above, "flagged", "unusual among the training images")
+        note(score > self.flag_above, "flagged", UNUSUAL_IN_TRAINING)
         if self.turns:
             ways = self.way_up.scores(self.space.scaled(np.asarray(features, np.float32)))
             looks = np.array([looks_so(name) for name in self.turns])[ways[:, 1:].argmax(axis=1)]
             note(-ways[:, 0] > self.turned_above, "flagged", looks)
-        note(score > self.refuse_above, "refused", "unlike the training images")
+        note(score > self.refuse_above, "refused", UNLIKE_TRAINING)
         if pixels is not None:
             note(is_flat(pixels), "refused", "hardly any contrast: an empty frame")
         return OutlierJudgement(level=level, reason=reason, score=score)

@@ -9,9 +9,11 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.outliers import detector as outliers
 from plainfilm.evidence.outliers.detector import Detector, Turned
+from plainfilm.evidence.outliers.judging import judge
 from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.model.classifier import Trained
 from plainfilm.model.encoder import remembered
+from plainfilm.model.view import find_views
 from plainfilm.results.metrics import Outliers
 
 FEWEST_USUAL = 5  # unrelated training images
@@ -40,8 +42,9 @@ def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) ->
     return found
 
 
-def refusals(detector: Detector, trained: Trained, test: Scores) -> Outliers:
-    """Measure how many radiographs of the test set the detector refuses and flags, with what it promises."""
-    level = detector.judge(trained.features.read(test.rows)).level
+def refusals(detector: Detector, store: Store, trained: Trained, test: Scores) -> Outliers:
+    """Measure how many radiographs of the test set are refused and flagged, with what the detector promises."""
+    views = find_views(store, test.rows)
+    level = judge(detector, trained.features.read(test.rows), views=views).level
     refused, flagged = (wilson(level == name, group=test.group) for name in ("refused", "flagged"))
     return Outliers(refused=refused, flagged=flagged, promise=detector.promise)

@@ -1,72 +1,14 @@
-"""From scores to probabilities: the temperature, the threshold, and how far probabilities are from what is observed."""
-
-from typing import Any
+"""The threshold, and how far probabilities are from what is observed."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
 
 from plainfilm.errors import RecipeError
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, bootstrap, cautious_interval, within_bounds
 from plainfilm.model.recipe_schema import parse_threshold
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
-TEMPERATURES = (0.05, 20.0)
-GRID = 121  # starting points of the search, evenly on the log scale
 BINS = 10
-
-
-def temperature_of(logits: NDArray[Any], labels: NDArray[np.int64], positive: int) -> float:
-    """Fit the temperature of a head's logits (n, 1) of a sigmoid or (n, k) of a softmax to class indices int64 (n).
-
-    `positive` is the class that a sigmoid's one output means.
-    """
-    if logits.shape[1] > 1:
-        return fit_temperature(logits, labels)
-    return fit_temperature(logits[:, 0], (labels == positive).astype(int))
-
-
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Find the temperature t that makes probabilities of `logits / t` fit the labels of the validation set best.
-
-    Minimises the negative log-likelihood of all rows plus ln(t)² / 2, a standard normal prior on ln t. On tens of
-    rows or more the prior is hardly felt, but validation data that the logits separate perfectly have no best
-    temperature without one.
-
-    Parameters
-    ----------
-    logits : float (n,) or (n, k)
-        Of the positive class before the sigmoid, or of k classes before the softmax.
-    labels : int (n,)
-        0 or 1, or 0 to k - 1.
-
-    Returns
-    -------
-    float
-        0.05 to 20. Above 1: the model was too sure. Without rows it is 1.
-
-    References
-    ----------
-    Guo, Pleiss, Sun & Weinberger, ICML 2017.
-    """
-    scores = _checked_logits(logits)
-    truth = np.asarray(labels)
-    classes = 2 if scores.ndim == 1 else scores.shape[1]
-    if truth.shape != scores.shape[:1] or not np.isin(truth, np.arange(classes)).all():
-        raise ValueError(
-            f"Expected {len(scores)} labels 0 to {classes - 1}; received shape {truth.shape}, {np.unique(truth)[:5]}."
-        )
-
-    def loss(log_t: float) -> float:
-        return _negative_log_likelihood(scores / np.exp(log_t), truth.astype(np.int64)) + log_t**2 / 2
-
-    grid = np.linspace(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]), GRID)
-    best = int(np.argmin([loss(point) for point in grid]))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
-    while high - low > 1e-6:
-        left, right = low + (high - low) / 3, high - (high - low) / 3
-        low, high = (low, right) if loss(left) < loss(right) else (left, high)
-    return float(np.exp((low + high) / 2))
 
 
 def choose_threshold(labels01: ArrayLike, probability: ArrayLike, *, rule: str) -> float:
@@ -155,21 +97,6 @@ def calibration_error(
 def bin_of(probability: FloatArray, bins: int) -> IntArray:
     """Return the bin of equal width, 0 to `bins` - 1, of each probability; 1 falls into the last."""
     return np.minimum((probability * bins).astype(np.int64), bins - 1)
-
-
-def _checked_logits(logits: ArrayLike) -> FloatArray:
-    scores = np.asarray(logits, dtype=np.float64)
-    if scores.ndim not in (1, 2) or (scores.ndim == 2 and scores.shape[1] < 2):
-        raise ValueError(f"Expected logits of shape (n,) or (n, k) with k of 2 or more; received {scores.shape}.")
-    if not np.isfinite(scores).all():
-        raise ValueError(f"Expected finite logits; received {np.count_nonzero(~np.isfinite(scores))} that are not.")
-    return scores
-
-
-def _negative_log_likelihood(scores: FloatArray, truth: IntArray) -> float:
-    if scores.ndim == 1:
-        return float(np.logaddexp(0.0, np.where(truth == 1, -scores, scores)).sum())
-    return -float(log_softmax(scores, axis=1)[np.arange(len(truth)), truth].sum())
 
 
 def _cuts(positive: NDArray[np.bool_], score: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

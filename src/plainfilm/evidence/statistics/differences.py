@@ -6,7 +6,7 @@ Zou & Donner, Statistics in Medicine 2008 (differences); Donner & Zou, Statistic
 
 import numpy as np
 
-from plainfilm.evidence.statistics.intervals import SMALLEST_VARIANCE, Measured, within_bounds
+from plainfilm.evidence.statistics.intervals import SMALLEST_VARIANCE, Measured, student, variance, within_bounds
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
 
@@ -42,6 +42,22 @@ def independent_difference(one: Estimate, other: Estimate) -> Estimate:
         return UNDEFINED
     nothing = np.zeros(1)
     return difference(Measured(one, nothing), 1.0, Measured(other, nothing), 1.0)
+
+
+def paired_difference(one: Measured, other: Measured, *, level: float = 0.95) -> Estimate:
+    """Estimate one number less another of the same groups from what each group adds to both, -1 to 1.
+
+    With Student's t; where nothing varies, the limits are those of the two intervals as if they were independent.
+    """
+    if np.isnan(one.estimate.value) or np.isnan(other.estimate.value):
+        return UNDEFINED
+    apart = one.influence - other.influence
+    spread = variance(apart)
+    value = one.estimate.value - other.estimate.value
+    if spread <= SMALLEST_VARIANCE:
+        return independent_difference(one.estimate, other.estimate)
+    half = student(apart, int(np.count_nonzero(apart)) - 1, level) * np.sqrt(spread)
+    return within_bounds(value, value - half, value + half, -1.0)
 
 
 def _lower(a: float, low: float, b: float, high: float, r: float) -> float:

@@ -7,10 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from plainfilm.evidence.statistics.intervals import (
+    ALIKE,
+    PRIOR_FREEDOM,
     SMALLEST_VARIANCE,
     FloatArray,
     IntArray,
     Measured,
+    alike_size,
     cautious_interval,
     check_level,
     group_codes,
@@ -92,13 +95,20 @@ def newcombe(value: float, positives: int, negatives: int, level: float) -> Esti
     return _newcombe(value, positives, negatives, level)
 
 
-def area_under_roc(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float) -> Measured:
-    """Measure the AUROC as `delong` does, for rows with group `codes` (n)."""
-    if not positive.any() or positive.all():
+def area_under_roc(
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, level: float, *, strata: IntArray | None = None
+) -> Measured:
+    """Measure the AUROC as `delong` does, for rows with group `codes` (n).
+
+    With `strata` int64 (n), such as the folds of a cross-validation, only rows of one stratum are compared with one
+    another, each pair counting once (LeDell, Petersen & van der Laan, Electronic Journal of Statistics 2015).
+    """
+    strata = np.zeros(len(positive), np.int64) if strata is None else strata
+    both = np.isin(strata, np.intersect1d(strata[positive], strata[~positive]))
+    if not both.any():
         return Measured(UNDEFINED, np.zeros(int(codes.max(initial=-1)) + 1))
-    placed = _placements(positive, score, codes)
-    most_freedom = min(placed.holders[:2]) - 1
-    estimate = logit_interval(placed.value, placed.variance(), placed.influence, most_freedom, level)
+    placed = _placements(positive, score, codes, np.where(both, strata, -1))
+    estimate = logit_interval(placed.value, *_clustered(placed, positive, codes), placed.influence, level)
     return Measured(estimate or _newcombe(placed.value, placed.holders[0], placed.holders[1], level), placed.influence)
 
 
@@ -115,9 +125,9 @@ def average_precision(positive: NDArray[np.bool_], score: FloatArray, codes: Int
         return Measured(UNDEFINED, np.zeros(groups))
     value, row_influence = _precision_influence(positive, score)
     influence = group_sums(codes, row_influence, groups)
-    held = np.bincount(codes[positive], minlength=groups)
-    most_freedom = min(int(np.count_nonzero(held)), len(np.unique(codes[~positive]))) - 1
-    estimate = logit_interval(value, variance(influence), influence, most_freedom, level)
+    held, others = (np.bincount(codes[rows], minlength=groups) for rows in (positive, ~positive))
+    most_freedom = min(alike_size(held), alike_size(others)) - 1
+    estimate = logit_interval(value, variance(influence), most_freedom, influence, level)
     return Measured(estimate or cautious_interval(value, held, level), influence)
 
 
@@ -131,6 +141,18 @@ def _precision_influence(positive: NDArray[np.bool_], score: FloatArray) -> tupl
     gained = np.cumsum((hits / called)[::-1])[::-1]  # by one more true positive, at this place and below
     lost = np.cumsum((hits * true / called**2)[::-1])[::-1]  # by one more row called positive
     return value, (positive * ((true / called)[place] - value + gained[place]) - lost[place]) / total
+
+
+def _clustered(placed: "_Placements", positive: NDArray[np.bool_], codes: IntArray) -> tuple[float, float]:
+    """Variance of an AUROC and its degrees of freedom, raised as `clustered_variance` does to Hanley and McNeil's."""
+    seen, sizes = placed.variance(), [np.bincount(codes[rows]) for rows in (positive, ~positive)]
+    freedom, most = min(map(alike_size, sizes)) - 1, min(placed.holders[:2]) - 1
+    if seen <= SMALLEST_VARIANCE or most < 1:
+        return 0.0, 0.0
+    worth = [float(size.sum() / (1 + ALIKE * (size.sum() / alike_size(size) - 1))) for size in sizes]
+    expected = hanley_mcneil(placed.value, *map(min, worth, placed.holders[:2]))
+    total = freedom + PRIOR_FREEDOM
+    return max(seen, (freedom * seen + PRIOR_FREEDOM * expected) / total), min(total, most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,14 +180,24 @@ class _Placements:
         return float(own + 2 * groups * (self.positive * self.negative).sum())
 
 
-def _placements(positive: NDArray[np.bool_], score: FloatArray, codes: IntArray) -> _Placements:
-    ill, well = score[positive], score[~positive]
-    ill_above = _share_below(ill, well)
-    value = float(ill_above.mean())
+def _placements(
+    positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, strata: IntArray | None = None
+) -> _Placements:
+    """Place rows among those of the other class and the same stratum; one below 0 is left out."""
+    strata = np.zeros(len(score), np.int64) if strata is None else strata
+    beats, against = np.zeros(len(score)), np.zeros(len(score))
+    for each in np.unique(strata[strata >= 0]):
+        ill, well = (np.flatnonzero((strata == each) & is_it) for is_it in (positive, ~positive))
+        beats[ill] = _share_below(score[ill], score[well])
+        beats[well] = 1 - _share_below(score[well], score[ill])
+        against[ill], against[well] = len(well), len(ill)
+    pairs = float(against[positive].sum())
+    value = float((beats * against)[positive].sum() / pairs)
+    influence = (beats - value) * against / pairs
+    used = strata >= 0
     groups = int(codes.max()) + 1
-    holders = len(np.unique(codes[positive])), len(np.unique(codes[~positive])), groups
-    from_ill = group_sums(codes[positive], ill_above - value, groups) / len(ill)
-    from_well = group_sums(codes[~positive], 1 - _share_below(well, ill) - value, groups) / len(well)
+    holders = len(np.unique(codes[positive & used])), len(np.unique(codes[~positive & used])), groups
+    from_ill, from_well = (group_sums(codes[is_it], influence[is_it], groups) for is_it in (positive, ~positive))
     return _Placements(value, from_ill, from_well, holders)
 
 
@@ -183,16 +215,21 @@ def _newcombe(value: float, positives: int, negatives: int, level: float) -> Est
 def _newcombe_low(value: float, positives: int, negatives: int, level: float) -> float:
     """Find the smallest area that `value` is not significantly above."""
     z = float(ndtri(0.5 + level / 2))
-    more = (positives + negatives) / 2 - 1
     low, high = 0.0, value
     for _ in range(BISECTIONS):
         area = (low + high) / 2
-        shape = area * (1 - area) * (1 + more * ((1 - area) / (2 - area) + area / (1 + area)))
-        if value - area > z * np.sqrt(shape / (positives * negatives)):
+        if value - area > z * np.sqrt(hanley_mcneil(area, positives, negatives)):
             low = area
         else:
             high = area
     return low
+
+
+def hanley_mcneil(area: float, positives: float, negatives: float) -> float:
+    """Return the variance of an AUROC of so many independent draws of each class (Newcombe 2006, method 5)."""
+    more = (positives + negatives) / 2 - 1
+    shape = area * (1 - area) * (1 + more * ((1 - area) / (2 - area) + area / (1 + area)))
+    return float(shape / (positives * negatives))
 
 
 def _binary(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], FloatArray]:

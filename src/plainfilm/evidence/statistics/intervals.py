@@ -18,6 +18,10 @@ IntArray = NDArray[np.int64]
 
 BLOCK_NUMBERS = 2**17  # row weights held at once by the bootstrap: 1 MB, a few times over
 SMALLEST_VARIANCE = 1e-30  # below this it is rounding
+# Correlations within a group that are taken for likely before the data are seen
+ALIKE = 0.2  # of answers to rows of one class
+ALIKE_CALLED = 0.4  # of whether a call is right: the rows of a group mostly are of one class
+PRIOR_FREEDOM = 4.0  # degrees of freedom that this is worth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +64,9 @@ def wilson(
         The proportion is hits among the rows that are counted (by default all). Not defined where none is counted.
     group : (n,), optional
         Rows with the same value are one draw. The number of rows is divided by the design effect: the variance of the
-        ratio over groups against that of independent rows. It is never taken below 1: with few groups a smaller one
-        is mostly chance. Few groups also widen it by Student's t. Without a single hit, or miss, groups count as if
-        their rows were alike.
+        ratio over groups (`clustered_variance`) against that of independent rows. It is never taken below 1: with few
+        groups a smaller one is mostly chance. Few groups, or few large ones, also widen it by Student's t. Without a
+        single hit, or miss, groups count as if their rows were alike.
     level : float
         Coverage aimed at, 0 to 1.
 
@@ -84,8 +88,10 @@ def wilson(
     return proportion(hit & count, count, group_codes(group, len(hit)), level).estimate
 
 
-def proportion(hits: NDArray[np.bool_], counted: NDArray[np.bool_], codes: IntArray, level: float) -> Measured:
-    """Measure hits / counted as `wilson` does, for rows with group `codes` (n)."""
+def proportion(
+    hits: NDArray[np.bool_], counted: NDArray[np.bool_], codes: IntArray, level: float, *, alike: float = ALIKE
+) -> Measured:
+    """Measure hits / counted as `wilson` does, for rows with group `codes` (n); `alike` is of `clustered_variance`."""
     groups = int(codes.max(initial=-1)) + 1
     hit, size = group_sums(codes, hits, groups), group_sums(codes, counted, groups)
     rows = float(size.sum())
@@ -93,7 +99,7 @@ def proportion(hits: NDArray[np.bool_], counted: NDArray[np.bool_], codes: IntAr
         return Measured(UNDEFINED, np.zeros(groups))
     value = float(hit.sum() / rows)
     influence = (hit - value * size) / rows
-    return Measured(_score_interval(value, _effective_size(value, influence, size, level), level), influence)
+    return Measured(_score_interval(value, _effective_size(value, influence, size, level, alike), level), influence)
 
 
 def mean(values: FloatArray, codes: IntArray, level: float) -> Measured:
@@ -101,10 +107,11 @@ def mean(values: FloatArray, codes: IntArray, level: float) -> Measured:
     groups = int(codes.max(initial=-1)) + 1
     if not len(values):
         return Measured(UNDEFINED, np.zeros(groups))
-    size = np.bincount(codes, minlength=groups)
+    size = np.bincount(codes, minlength=groups).astype(np.float64)
     value = float(values.mean())
     influence = (group_sums(codes, values, groups) - value * size) / len(values)
-    estimate = logit_interval(value, variance(influence), influence, groups - 1, level)
+    alone = float(values.var() / max(1, len(values) - 1))
+    estimate = logit_interval(value, *clustered_variance(influence, size, alone), influence, level)
     return Measured(estimate or cautious_interval(value, size, level), influence)
 
 
@@ -128,14 +135,41 @@ def alike_size(size: FloatArray | IntArray) -> float:
     return float(size.sum()) ** 2 / float(np.square(size).sum())
 
 
-def _effective_size(value: float, influence: FloatArray, size: FloatArray, level: float) -> float:
+def _effective_size(value: float, influence: FloatArray, size: FloatArray, level: float, alike: float) -> float:
     groups, rows = int(np.count_nonzero(size)), float(size.sum())
     if value in (0.0, 1.0) or groups == 1:
         return alike_size(size)
-    spread = float(np.square(influence).sum()) * groups / (groups - 1)
-    design_effect = max(1.0, spread / (value * (1 - value) / (rows - 1)))
+    alone = value * (1 - value) / (rows - 1)
+    spread, freedom = clustered_variance(influence, size, alone, alike=alike)
     tail = 0.5 + level / 2
-    return rows / design_effect * float(stdtrit(rows - 1, tail) / stdtrit(groups - 1, tail)) ** 2
+    return rows * alone / spread * float(stdtrit(rows - 1, tail) / stdtrit(freedom, tail)) ** 2
+
+
+def clustered_variance(
+    influence: FloatArray, size: FloatArray, alone: float, *, alike: float = ALIKE
+) -> tuple[float, float]:
+    """Return the variance of a ratio of sums over groups of `size` rows, and its degrees of freedom.
+
+    The jackknife's, which allows for how far a large group pulls the ratio to itself, raised where groups of these
+    sizes lead one to expect more: variance `alone` of independent rows, times Kish's design effect for rows that correlate
+    by `alike` within a group. Few large groups say little of how alike their rows are, and mostly say too little: their
+    own variance has the degrees of freedom of as many rows as the groups are worth, the expectation four. Where each
+    row is a group there is nothing to expect, and it is the variance of the sample.
+
+    References
+    ----------
+    Bell & McCaffrey, Survey Methodology 2002 (jackknife and freedom). Kish, Survey Sampling, 1965. Smyth, Statistical
+    Applications in Genetics and Molecular Biology 2004 (a variance shrunk to a prior one).
+    """
+    held = size > 0
+    groups, rows, worth = int(np.count_nonzero(held)), float(size.sum()), alike_size(size)
+    if groups < 2:
+        return 0.0, 0.0
+    seen = float(np.square(influence[held] / (1 - size[held] / rows)).sum()) * (groups - 1) / groups
+    expected = alone * (1 + alike * (rows / worth - 1))
+    total = worth - 1 + PRIOR_FREEDOM
+    spread = ((worth - 1) * seen + PRIOR_FREEDOM * expected) / total
+    return max(alone, seen, spread), min(total, groups - 1)
 
 
 def variance(influence: FloatArray) -> float:
@@ -145,7 +179,7 @@ def variance(influence: FloatArray) -> float:
 
 
 def logit_interval(
-    value: float, spread: float, influence: FloatArray, most_freedom: float, level: float
+    value: float, spread: float, most_freedom: float, influence: FloatArray, level: float
 ) -> Estimate | None:
     """Return Student's t interval on the logit scale for a `value` in 0 to 1 with variance `spread`; None without any.
 
@@ -164,6 +198,40 @@ def student(influence: FloatArray, most_freedom: float, level: float) -> float:
     fourth = float((influence**4).sum() / np.square(influence).sum() ** 2)
     freedom = 2 / max(fourth - 1 / len(influence), 1e-9)
     return float(stdtrit(max(1.0, min(freedom, most_freedom)), 0.5 + level / 2))
+
+
+def for_several(estimate: Estimate, comparisons: int, level: float = 0.95) -> Estimate:
+    """Widen the interval of a share so that `comparisons` of them hold their truths together in `level` (Bonferroni).
+
+    Its distances from the value grow as the normal quantile does, on the logit scale where the value has one.
+    """
+    factor = float(ndtri(1 - (1 - level) / 2 / comparisons) / ndtri(0.5 + level / 2)) if comparisons > 1 else 1.0
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if not estimate.is_known or factor == 1:
+        return estimate
+    if not 0 < value < 1:
+        return within_bounds(value, value - factor * (value - low), value + factor * (high - value))
+    middle = logit(value)
+    ends = (float(expit(middle + factor * (logit(end) - middle))) for end in (low, high))
+    return within_bounds(value, *ends)
+
+
+def cases_needed(value: float, end: float, bound: float, cases: int) -> int | None:
+    """Say about how many cases an interval needs that excludes `bound`, where `cases` give one from `value` to `end`.
+
+    Its width falls as the root of their number. All but `cases` are shares, compared on the logit scale. Two digits; None
+    where the value does not lie between bound and far end, or so near that over 100,000 would be needed.
+    """
+    if not 0 < value < 1 or not 0 < end < 1 or (value - bound) * (bound - end) < 0 or value == bound:
+        return None
+    needed = cases * float((logit(value) - logit(end)) / (logit(value) - logit(bound))) ** 2
+    return round_up(needed) if needed <= 100_000 else None
+
+
+def round_up(number: float) -> int:
+    """Round up to two digits."""
+    unit = 10 ** max(0, len(str(int(number))) - 2)
+    return int(-(-number // unit) * unit)
 
 
 def within_bounds(value: float, low: float, high: float, least: float = 0.0, most: float = 1.0) -> Estimate:

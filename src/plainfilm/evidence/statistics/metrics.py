@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.calibration import calibration_error
+from plainfilm.evidence.statistics.calibration_line import calibration
 from plainfilm.evidence.statistics.discrimination import area_under_roc, average_precision
 from plainfilm.evidence.statistics.intervals import (
+    ALIKE_CALLED,
     FloatArray,
     IntArray,
     Measured,
@@ -18,7 +20,7 @@ from plainfilm.evidence.statistics.intervals import (
     proportion,
 )
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.metrics import ClassMetrics, Confusion, Metrics
+from plainfilm.results.metrics import Calibration, ClassMetrics, Confusion, Metrics
 
 
 def evaluate(
@@ -85,16 +87,21 @@ def evaluate(
         observed, confidence = called == truth, chance.max(axis=1)
         each = [_against_rest(truth == c, called == c, chance[:, c], codes, level) for c in range(len(classes))]
         kinds = {name: macro_average([metrics[name] for metrics in each]) for name in each[0]}
+    lines = [calibration(truth == c, chance[:, c], codes, level=level) for c in range(len(each))]
     distance = np.square(chance - np.eye(len(classes))[truth]).sum(axis=1) / 2
     return Metrics(
         n=len(truth),
         groups=len(np.unique(codes)),
         confusion_matrix=_confusion(truth, called, len(classes)),
-        accuracy=proportion(called == truth, np.ones(len(truth), dtype=bool), codes, level).estimate,
+        accuracy=proportion(
+            called == truth, np.ones(len(truth), dtype=bool), codes, level, alike=ALIKE_CALLED
+        ).estimate,
         **kinds,
         brier=mean(np.minimum(distance, 1.0), codes, level).estimate,
         ece=calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
-        per_class=_per_class(classes, each) if each else None,
+        calibration=None if each else calibration(observed, confidence, codes, level=level),
+        per_class=_per_class(classes, each, lines) if each else None,
+        largest_group=float(np.bincount(codes).max() / len(truth)) if len(truth) else None,
     )
 
 
@@ -106,8 +113,8 @@ def _against_rest(
     return {
         "sensitivity": proportion(is_it & called_it, is_it, codes, level),
         "specificity": proportion(~is_it & ~called_it, ~is_it, codes, level),
-        "ppv": proportion(is_it & called_it, called_it & both, codes, level),
-        "npv": proportion(~is_it & ~called_it, ~called_it & both, codes, level),
+        "ppv": proportion(is_it & called_it, called_it & both, codes, level, alike=ALIKE_CALLED),
+        "npv": proportion(~is_it & ~called_it, ~called_it & both, codes, level, alike=ALIKE_CALLED),
         "f1": _f1(is_it & called_it, (is_it | called_it) & both, codes, level),
         "auroc": area_under_roc(is_it, chance, codes, level),
         "auprc": average_precision(is_it, chance, codes, level),
@@ -115,14 +122,18 @@ def _against_rest(
 
 
 def _f1(hits: NDArray[np.bool_], involved: NDArray[np.bool_], codes: IntArray, level: float) -> Measured:
-    share = proportion(hits & involved, involved, codes, level)
+    share = proportion(hits & involved, involved, codes, level, alike=ALIKE_CALLED)
     value, low, high = (2 * j / (1 + j) for j in (share.estimate.value, share.estimate.low, share.estimate.high))
     return Measured(Estimate(value, low, high), share.influence * 2 / (1 + np.nan_to_num(share.estimate.value)) ** 2)
 
 
-def _per_class(classes: Sequence[str], each: Sequence[dict[str, Measured]]) -> dict[str, ClassMetrics]:
-    pairs = zip(classes, each, strict=True)
-    return {c: ClassMetrics(**{name: own.estimate for name, own in metrics.items()}) for c, metrics in pairs}
+def _per_class(
+    classes: Sequence[str], each: Sequence[dict[str, Measured]], lines: Sequence[Calibration]
+) -> dict[str, ClassMetrics]:
+    return {
+        c: ClassMetrics(**{name: own.estimate for name, own in metrics.items()}, calibration=line)
+        for c, metrics, line in zip(classes, each, lines, strict=True)
+    }
 
 
 def _confusion(truth: IntArray, called: IntArray, classes: int) -> Confusion:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.evidence.statistics.calibration import temperature_of
 from plainfilm.evidence.statistics.discrimination import area_under_roc
 from plainfilm.evidence.statistics.intervals import group_codes, group_sums, variance
+from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model.classifier import Decision
 from plainfilm.model.trials import Outcome, Scored
 
@@ -17,12 +17,12 @@ _LEAST = 1e-15  # a probability of 0 for what came true would count without end
 def probabilities(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:
     """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into calibrated probabilities, float64 (n, classes).
 
-    The temperature (Guo et al., ICML 2017) is fitted on the same rows, as the validation set's is when a classifier
-    is trained: one number, which makes heads comparable whatever loss they were trained with.
+    The calibration is fitted on the same rows, as the validation set's is when a classifier is trained: it makes heads
+    comparable whatever loss and class weights they were trained with.
     """
     classes = tuple(map(str, range(max(2, logits.shape[1]))))
-    temperature = temperature_of(logits, labels, positive)
-    return Decision(classes=classes, positive=classes[positive], temperature=temperature).probabilities(logits)
+    scaling = fit_scaling(logits, labels, positive=positive)
+    return Decision.scaled(classes, classes[positive] if len(classes) == 2 else None, scaling).probabilities(logits)
 
 
 def log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:

@@ -115,26 +115,24 @@ def one_model(known: Known) -> ItemAnswer:
 
 def imbalance(known: Known) -> ItemAnswer:
     """What was done about classes of unequal size."""
-    weight, temperature = known.card.recipe.training.class_weight, known.metrics.temperature
+    weight = known.card.recipe.training.class_weight
     if weight == "none":
         return ItemAnswer("answered", "No method against class imbalance was used.", "training")
     if weight != "balanced":
         return OPEN
     text = "Each class counts the same in the loss."
-    if temperature is None:
+    if known.metrics.temperature is None:
         return ItemAnswer("partly", text, "training", "Whether probabilities were calibrated afterwards.")
-    after = (
-        "not calibrated afterwards" if temperature == 1 else f"calibrated afterwards (temperature {temperature:.2f})"
-    )
+    after = "calibrated afterwards" if known.metrics.is_calibrated else "not calibrated afterwards"
     return ItemAnswer("answered", f"{text} Probabilities were {after}, on validation.", "training")
 
 
 def prediction(known: Known) -> ItemAnswer:
     """How an answer is computed from an image."""
-    temperature = known.metrics.temperature
-    if temperature is None:
+    if known.metrics.temperature is None:
         return OPEN
-    text = f"By the network in model.plainfilm (ONNX), temperature {temperature:.2f}"
+    scaled = "calibrated by slope and intercept" if known.metrics.is_calibrated else "not calibrated"
+    text = f"By the network in model.plainfilm (ONNX), {scaled}"
     return ItemAnswer("answered", f"{text}; {_decided(known)}.", "repeat")
 
 

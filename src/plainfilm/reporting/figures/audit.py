@@ -167,7 +167,7 @@ def _spot(sheet: _Sheet, spot: Spot, chance: float, colour: str, middle: float) 
 
 
 def _foot(sheet: _Sheet, audit: Audit, height: float) -> None:
-    words = f"With 95 % intervals, cross-validated on {audit.sampled:,} of {audit.images:,} radiographs."
+    words = f"With 95 % intervals, cross-validated on {audit.probed} of {audit.images:,} radiographs."
     sheet.write(_NAME, height - 0.2, f"{words} {NOTICE}", color=MUTED, fontsize=8)
 
 

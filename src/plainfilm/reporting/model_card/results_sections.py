@@ -102,8 +102,14 @@ def _probes(audit: Audit) -> str:
 
 
 def _area(probe: Probe) -> float:
-    return probe.auroc.value if probe.auroc.is_known else -1.0
+    _, auroc = probe.worst
+    return auroc.value if auroc.is_known else -1.0
 
 
 def _probe(each: Probe) -> tuple[str, str, str]:
-    return text(each.title), _SEEN[each.sees], _written("auroc", each)
+    name, auroc = each.worst
+    return (
+        text(each.title),
+        _SEEN[each.sees],
+        (estimate("auroc", auroc) or "not defined") + (f" for {text(name)}" if name else ""),
+    )

@@ -23,8 +23,8 @@ def identity(known: Known) -> str:
         "Backbone": f"{name(about.backbone.name)}, {model_answers.trained_part(known)}",
         "Input": f"one image, gray, {size} × {size} px",
         "Output": "a calibrated probability of each class"
-        if metrics.temperature not in {None, 1}
-        else "a probability of each class",
+        if metrics.is_calibrated
+        else "a score of each class, from 0 to 1: not calibrated",
         "Made": text(date(about.created)),
         "Made with": f"plainfilm {text(version)}" if version else "",
     }
@@ -95,11 +95,11 @@ def training(known: Known) -> str:
 
 
 def calibration(known: Known) -> str:
-    """Temperature, threshold, and how far probabilities are from what is observed."""
-    test, temperature, threshold = known.test, known.metrics.temperature, known.metrics.threshold
+    """Calibration, threshold, and how far probabilities are from what is observed."""
+    test, threshold = known.test, known.metrics.threshold
     rule = text(model_answers.threshold_rule(known))
     facts = {
-        "Temperature": f"{temperature:.2f}" if temperature is not None else "",
+        "Calibrated": _calibrated(known),
         "Threshold": f"{decimal(threshold)}, {rule}" if threshold is not None else "",
         f"Brier score, {known.where}": estimate("brier", test.brier),
         f"ECE, {known.where}": estimate("ece", test.ece),
@@ -107,7 +107,37 @@ def calibration(known: Known) -> str:
     examined = "Predictive values over prevalence and the decision curve stand in report.html."
     unknown = "Predictive values at other prevalences, and clinical utility, were not examined."
     told = examined if known.metrics.utility else unknown
-    return f"{_facts(facts)}\n\n{told} PPV and NPV hold for the share of the classes in the {known.where} only."
+    lines = "\n\n".join(filter(None, (_calibration(known), text(test.heavy))))
+    return (
+        f"{_facts(facts)}\n\n{lines}\n\n{told} PPV and NPV hold for the share of the classes in the {known.where} only."
+    )
+
+
+def _calibrated(known: Known) -> str:
+    """Say whether probabilities hold, and where."""
+    if not known.metrics.is_calibrated:
+        return "not calibrated: the probabilities hold at no stated prevalence"
+    positive, shares = known.metrics.positive, known.about.prevalence
+    share = shares.get(positive) if positive is not None else None
+    where = "" if share is None else f": the probabilities hold where {100 * share:.0f} % are {name(positive)}"
+    return f"slope and intercept, fitted on validation{where}" if known.metrics.calibrated else f"yes{where}"
+
+
+def _calibration(known: Known) -> str:
+    """Tabulate mean probability, share, intercept and slope of each set and class."""
+    sets = ((known.where.capitalize(), known.test), ("Validation", known.metrics.splits["validation"]))
+    rows = [
+        (
+            label,
+            name(each),
+            *(estimate("accuracy", share) for share in (own.mean_probability, own.share)),
+            *(estimate("auroc", line) or "not defined" for line in (own.intercept, own.slope)),
+        )
+        for label, metrics in sets
+        for each, own in metrics.calibrations(known.metrics.positive).items()
+    ]
+    heads = ("Set", "Class", "Mean probability", "Share", "Calibration intercept (0 is best)", "Calibration slope (1 is best)")  # fmt: skip
+    return table(heads, rows, numbers=True) if rows else ""
 
 
 def limits(known: Known) -> str:

@@ -74,7 +74,7 @@ class ProbeRow:
 class ProbeGroup:
     """Probes of one kind, the highest AUROC first.
 
-    `colour` tells "blind" (a high value does not come from the lungs) from "coarse" (it may come from a large shadow
+    With more than two classes each probe shows the class that it tells best. `colour` tells "blind" (a high value does not come from the lungs) from "coarse" (it may come from a large shadow
     in them; no rule of the verdict rests on it) and "whole".
     """
 
@@ -86,9 +86,10 @@ class ProbeGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutRow:
-    """One source, or a pair with one class from each, left out of training."""
+    """One source, or a pair with one class from each, left out of training; `of_class` that loses most, with more than two."""
 
     sources: Sequence[str]
+    of_class: str
     recombined: bool
     n: int
     spot: Spot
@@ -123,6 +124,7 @@ class AuditShown:
     sources: SourcesShown
     suspects: Sequence[SuspectsFinding]
     lungs_found: str  # share in per cent; nothing where it is not known
+    power: str  # what could have been seen; nothing where it is not known
 
 
 def show(found: AuditFindings) -> AuditShown:
@@ -135,6 +137,7 @@ def show(found: AuditFindings) -> AuditShown:
         sources=_sources(audit),
         suspects=found.suspects,
         lungs_found="" if audit.lungs_found is None else percent(audit.lungs_found),
+        power="" if audit.power is None else audit.power.sentence,
     )
 
 
@@ -144,7 +147,7 @@ def probe_groups(found: AuditFindings) -> list[ProbeGroup]:
     for sees, title, colour in _GROUPS:
         own = [probe for probe in found.probes if probe.result.sees == sees]
         if own:
-            own.sort(key=lambda probe: -(number(probe.result.auroc.value) or 0.0))
+            own.sort(key=lambda probe: -(number(probe.result.worst[1].value) or 0.0))
             rows = [_probe_row(found, probe) for probe in own]
             groups.append(ProbeGroup(sees=sees, title=title, colour=colour, rows=rows))
     return groups
@@ -196,12 +199,14 @@ def film(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _probe_row(found: AuditFindings, probe: ProbeFinding) -> ProbeRow:
     result = probe.result
+    of_class, auroc = result.worst
+    means = "" if probe.means.lower().startswith(result.title.lower()) else probe.means
     return ProbeRow(
         title=result.title,
-        means="" if probe.means.lower().startswith(result.title.lower()) else probe.means,
+        means="; ".join(filter(None, (means, of_class and f"most of all {isolated(of_class)}"))),
         n=result.n,
         films=_films(found, probe),
-        spot=spot(result.auroc, why=_why(found.result, probe.name, result.title)),
+        spot=spot(auroc, why=_why(found.result, probe.name, result.title)),
     )
 
 
@@ -237,13 +242,16 @@ def _place(value: float, marks: Sequence[float]) -> float:
 
 def _axis_beside(audit: Audit, marks: Sequence[float]) -> Axis:
     own = audit.compared_with
-    return axis(marks, own=spot(own.auroc, marks), own_name="your model" if own.is_model else "whole images")
+    name = ", ".join(
+        filter(None, ("your model" if own.is_model else "whole images", audit.of_class and isolated(audit.of_class)))
+    )
+    return axis(marks, own=spot(own.of(audit.of_class), marks), own_name=name)
 
 
 def _sources(audit: Audit) -> SourcesShown:
     own = audit.sources
-    order = sorted(own.left_out, key=lambda left: 2.0 if math.isnan(left.auroc.value) else left.auroc.value)
-    below = any(left.auroc.low < 0.5 for left in order)
+    order = sorted(own.left_out, key=lambda left: 2.0 if math.isnan(left.worst[1].value) else left.worst[1].value)
+    below = any(left.worst[1].low < 0.5 for left in order)
     marks = _FROM_ZERO if below else _FEW_FROM_CHANCE
     return SourcesShown(
         rows=metrics.shaded_rows(list(zip(*own.table, strict=True)), [name or "not named" for name in own.names]),
@@ -255,9 +263,10 @@ def _sources(audit: Audit) -> SourcesShown:
         left_out=[
             LeftOutRow(
                 sources=[name or "not named" for name in left.sources],
+                of_class=left.worst[0],
                 recombined=left.recombined,
                 n=left.n,
-                spot=spot(left.auroc, marks),
+                spot=spot(left.worst[1], marks),
             )
             for left in order[:LEFT_OUT_ROWS]
         ],

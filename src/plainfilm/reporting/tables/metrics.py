@@ -41,6 +41,15 @@ class MetricRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationRow:
+    """A class's probabilities against what is observed: the set and class, then four numbers as text, with intervals."""
+
+    label: str
+    name: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, slots=True)
 class MetricGroup:
     """Metrics that share a scale; `ticks` are the places and names of its ends."""
 
@@ -89,6 +98,18 @@ def class_rows(test: Metrics) -> list[tuple[str, list[Cell]]]:
     ]
 
 
+def calibration_rows(sets: Sequence[tuple[str, Metrics | None]], positive: str | None) -> list[CalibrationRow]:
+    """Lay out mean probability, share, calibration intercept and slope of each set and class; nothing where not known."""
+    scale = (0.0, 1.0)
+    found = []
+    for label, metrics in sets:
+        for name, own in metrics.calibrations(positive).items() if metrics else ():
+            shares = [cell(each, scale, in_percent=True) for each in (own.mean_probability, own.share)]
+            lines = [cell(each, scale, in_percent=False) for each in (own.intercept, own.slope)]
+            found.append(CalibrationRow(label, name, shares + lines))
+    return found
+
+
 def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[tuple[str, list[CountCell], int]]:
     """Lay out each row of the confusion matrix: class, cells, total."""
     return [
@@ -116,7 +137,8 @@ def cell(metric: Estimate, scale: Sequence[float], *, in_percent: bool) -> Cell:
     """Write an estimate and place it on a scale."""
     value, low, high = map(number, (metric.value, metric.low, metric.high))
     write = percent if in_percent else decimal
-    interval = "" if low is None or high is None else f"{write(low, unit=False)}–{write(high, unit=False)}"
+    joint = " to " if low is not None and low < 0 else "–"
+    interval = "" if low is None or high is None else f"{write(low, unit=False)}{joint}{write(high, unit=False)}"
     return Cell(write(value), interval, place(value, scale), place(low, scale), place(high, scale))
 
 

@@ -156,7 +156,8 @@ def _why(metric: str, part: Subgroup, positive: str | None) -> str:
 
 def _difference(apart: Apart) -> Difference:
     ends = [(_shown(each.name, apart.kind == "age"), _written(each)) for each in (apart.lower, apart.higher)]
-    return Difference(metric=LABELS[apart.metric], kind=apart.kind, ends=ends, pairs=apart.pairs)
+    named = LABELS[apart.metric] + (f" for {apart.of_class}" if apart.of_class else "")
+    return Difference(metric=named, kind=apart.kind, ends=ends, pairs=apart.pairs)
 
 
 def _written(each: NamedEstimate) -> str:

@@ -171,6 +171,7 @@ async function start() {
   table.start(model);
   detail.start(model);
   if (model.positive !== null) $("says-threshold").textContent = `${model.positive} is called from a probability of ${(100 * model.threshold).toFixed(1)}\u202f% on. The bars mark it.`;
+  if (model.calibrated === false) $("says-threshold").append(" The probabilities are not calibrated: they hold at no stated prevalence.");
   watchPrevalence(model, (stated) => {
     prevalence = stated;
     table.prevalence = stated;

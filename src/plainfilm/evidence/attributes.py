@@ -18,6 +18,7 @@ Texts = NDArray[np.str_]
 CHILD = "under 18"
 BANDS = ((18.0, CHILD), (40.0, "18-39"), (65.0, "40-64"), (float("inf"), "65+"))  # years below which a band ends
 OLDEST = 120.0  # years; above it an age is a mistake in the table
+PATIENT = ("age", "sex", "view")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "sex": COLUMNS["sex"],
     "age": COLUMNS["age"],
@@ -43,6 +44,15 @@ _YEARS = {"d": 1 / 365.25, "w": 7 / 365.25, "m": 1 / 12, "y": 1.0, "": 1.0}
 _UNITS = re.compile(r"[<>=~]*\s*(\d+(?:[.,]\d+)?)\s*(|d|days?|w|weeks?|m|months?|mo|y|yrs?|years?)\.?\s*(?:old|\+)?")
 
 
+def patient(store: Store, rows: NDArray[np.int64]) -> dict[str, NDArray[Any] | None]:
+    """Give age in years float64 (k), not-a-number where it is not known, and sex and view as `traits` does."""
+    read = {**_READ, "age": lambda column: _mapped(column, _years)}
+    known: dict[str, NDArray[Any] | None] = {kind: _told(store, kind, read[kind]) for kind in PATIENT}
+    if known["age"] is not None:
+        known["age"] = np.where(known["age"] == "", "nan", known["age"]).astype(np.float64)
+    return {kind: column[rows] if column is not None and _is_told(column) else None for kind, column in known.items()}
+
+
 def traits(store: Store, rows: NDArray[np.int64]) -> dict[str, Texts | None]:
     """Give what is known of `rows` (int64 (k)): for each kind of `NAMES` text (k), "" where it is not known.
 
@@ -51,7 +61,7 @@ def traits(store: Store, rows: NDArray[np.int64]) -> dict[str, Texts | None]:
     """
     found: dict[str, Texts | None] = {}
     for kind in NAMES:
-        known = source_names(store.source) if kind == "source" else _told(store, kind)
+        known = source_names(store.source) if kind == "source" else _told(store, kind, _READ[kind])
         found[kind] = known[rows] if known is not None and (known != "").any() else None
     return found
 
@@ -61,13 +71,17 @@ def source_names(source: Texts) -> Texts:
     return _mapped(source, lambda text: "" if _tidy(text) in _NOT_KNOWN else text)
 
 
-def age_band(text: str) -> str:
-    """Give the band of an age as tables and DICOM write it: 45, 45.0, 045Y, 6 months, >89; "" where it is none."""
+def age(text: str) -> float:
+    """Give the years of an age as tables and DICOM write it: 45, 45.0, 045Y, 6 months, >89, 90+; not-a-number where it is none."""
     match = _UNITS.fullmatch(text.strip().lower())
-    if match is None:
-        return ""
-    years = float(match[1].replace(",", ".")) * _YEARS[match[2][:1]]
-    return next(name for end, name in BANDS if years < end) if years <= OLDEST else ""
+    years = float(match[1].replace(",", ".")) * _YEARS[match[2][:1]] if match else np.nan
+    return years if years <= OLDEST else np.nan
+
+
+def age_band(text: str) -> str:
+    """Give the band of an age as `age` reads it; "" where it is none."""
+    years = age(text)
+    return next((name for end, name in BANDS if years < end), "")
 
 
 def sex(text: str) -> str:
@@ -88,13 +102,17 @@ def view(text: str) -> str:
     return " ".join(word.upper() if word in codes else word for word in words)
 
 
-def _told(store: Store, kind: str) -> Texts | None:
+def _is_told(column: NDArray[Any]) -> bool:
+    return bool(np.isfinite(column).any() if column.dtype.kind == "f" else (column != "").any())
+
+
+def _told(store: Store, kind: str, read: Callable[[NDArray[Any]], Texts]) -> Texts | None:
     """Join the columns that say the kind, row by row the first that knows; None where there is no such column."""
     letters = {name: re.sub(r"[^a-z0-9]", "", name.lower()) for name in store.provenance}
     columns = [name for alias in NAMES[kind] for name, own in letters.items() if own == alias]
     known: Texts | None = None
     for name in columns:
-        more = _READ[kind](store.provenance[name])
+        more = read(store.provenance[name])
         known = more if known is None else np.where(known == "", more, known)
     return known
 
@@ -102,6 +120,10 @@ def _told(store: Store, kind: str) -> Texts | None:
 def _mapped(column: NDArray[Any], read: Callable[[str], str]) -> Texts:
     found, place = np.unique(column, return_inverse=True)
     return np.array([read(_text(value)) for value in found], dtype=np.str_)[place]
+
+
+def _years(text: str) -> str:
+    return "" if np.isnan(age(text)) else f"{age(text):.4g}"
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ from plainfilm.data.decoding.radiograph_dicom import age_in_years
 from plainfilm.data.ingest import fill_store
 from plainfilm.data.phantom import plan, write_phantoms
 from plainfilm.data.store import Store
-from plainfilm.evidence.evaluation.subgroup_attributes import BANDS, CHILD, NAMES, age_band, sex, traits, view
+from plainfilm.evidence.attributes import BANDS, CHILD, NAMES, age_band, sex, traits, view
 
 NAN = float("nan")
 

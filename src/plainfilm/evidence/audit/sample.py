@@ -1,0 +1,71 @@
+"""The images that probes work on, drawn from the training and validation sets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.store import Store
+from plainfilm.evidence.audit import ridge
+from plainfilm.evidence.statistics.intervals import IntArray, alike_size
+
+FEWEST = 10  # patients or unrelated images of a class
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The rows that probes work on, int64 (n), with labels, groups and the parts of the cross-validation, int64 (n)."""
+
+    rows: IntArray
+    labels: IntArray
+    group: IntArray
+    part: IntArray
+    classes: tuple[str, ...]
+
+    def draws(self) -> dict[str, int]:
+        """Give how many independent images those of each class are worth: a patient with many is one draw, or little more."""
+        return {name: max(1, round(alike_size(films))) for name, films in self._films().items()}
+
+    def too_few(self) -> str:
+        """Say which class has too few patients or unrelated images; "" where none has."""
+        name, least = min(((name, len(films)) for name, films in self._films().items()), key=lambda pair: pair[1])
+        if least >= FEWEST:
+            return ""
+        return f"{name} has {least} patients or unrelated images outside the test set; at least {FEWEST} of each class are needed."
+
+    def _films(self) -> dict[str, IntArray]:
+        """Count the images of each patient, or of unrelated ones, by class."""
+        return {
+            name: np.unique(self.group[self.labels == at], return_counts=True)[1]
+            for at, name in enumerate(self.classes)
+        }
+
+
+def draw(store: Store, most: int, seed: int = 0) -> Sample:
+    """Draw at most `most` labelled rows of the training and validation sets, as many of each class as there are.
+
+    The test set is not touched. A larger sample of the same seed holds the smaller one.
+    """
+    rng = np.random.default_rng(seed)
+    pool = np.flatnonzero((store.labels >= 0) & np.isin(store.split, ("train", "validation")))
+    shuffled = rng.permutation(pool)
+    by_class = [shuffled[store.labels[shuffled] == number] for number in range(len(store.classes))]
+    each = _share_out([len(rows) for rows in by_class], most)
+    rows = np.sort(np.concatenate([rows[:count] for rows, count in zip(by_class, each, strict=True)]))
+    labels, group = store.labels[rows], store.group[rows]
+    return Sample(rows=rows, labels=labels, group=group, part=ridge.folds(labels, group, seed), classes=store.classes)
+
+
+def _share_out(sizes: list[int], most: int) -> list[int]:
+    """Share `most` places evenly; what a small class leaves goes to the others."""
+    given = [0] * len(sizes)
+    for left, index in enumerate(sorted(range(len(sizes)), key=lambda i: sizes[i])):
+        given[index] = min(sizes[index], (most - sum(given)) // (len(sizes) - left))
+    return given
+
+
+def shown(sample: Sample, most: int) -> NDArray[np.int64]:
+    """Choose at most `most` places of the sample to look at, the classes in turn."""
+    by_class = [np.flatnonzero(sample.labels == number) for number in range(len(sample.classes))]
+    rounds = [own[turn] for turn in range(most) for own in by_class if turn < len(own)]
+    return np.array(sorted(rounds[:most], key=lambda place: int(sample.labels[place])), np.int64)
