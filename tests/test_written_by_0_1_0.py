@@ -32,15 +32,14 @@ def rows(path):
 
 def same(new, old, where=""):
     """What differs: keys that are gone and values that changed; new keys may come, and ends of intervals move a little."""
-    if where.endswith((".low", ".high")) and old is not None:
-        return [] if np.isclose(new, old, atol=0.05) else [f"{where}: {old} became {new}"]
     if isinstance(old, dict):
         gone = [f"{where}.{key} is gone" for key in old if key not in new]
         return gone + [line for key in old if key in new for line in same(new[key], old[key], f"{where}.{key}")]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         return [line for k, pair in enumerate(zip(new, old, strict=True)) for line in same(*pair, f"{where}[{k}]")]
     if isinstance(old, float) and isinstance(new, int | float):
-        return [] if np.isclose(new, old, rtol=1e-4, atol=1e-5) else [f"{where}: {old} became {new}"]
+        least = 0.05 if where.endswith((".low", ".high")) else 1e-5
+        return [] if np.isclose(new, old, rtol=1e-4, atol=least) else [f"{where}: {old} became {new}"]
     return [] if new == old else [f"{where}: {old!r} became {new!r}"]
 
 
