@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from plainfilm.data import duplicates, phantom
 from plainfilm.model import keras_backend, lung_segmentation
+from plainfilm.model.onnx_session import shrunk
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "lungs"
 SIDE = 192  # of the pictures that are turned and cut to the model's size
@@ -230,8 +231,8 @@ def settle(model: Any, real: Pairs, made: Pairs, rng: np.random.Generator) -> No
 
 def dice(model: Any, pairs: Pairs) -> NDArray[np.float64]:
     """Measure the overlap 2 |A ∩ B| / (|A| + |B|) of each pair at the model's size."""
-    small = np.stack([lung_segmentation.shrunk(image) for image in pairs.images])
-    truth = np.stack([lung_segmentation.shrunk(mask) for mask in pairs.masks]) >= 128
+    small = np.stack([shrunk(image, lung_segmentation.SIDE) for image in pairs.images])
+    truth = np.stack([shrunk(mask, lung_segmentation.SIDE) for mask in pairs.masks]) >= 128
     called = (
         np.concatenate(
             [model(normalised(small[at : at + 32]), training=False)[..., 0] for at in range(0, len(small), 32)]

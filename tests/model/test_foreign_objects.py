@@ -4,7 +4,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from plainfilm.data import phantom
 from plainfilm.model.foreign_objects import CELLS, KINDS, MOST, ObjectFinder, responses
-from plainfilm.model.lung_segmentation import LungFinder, shrunk
+from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.model.onnx_session import shrunk
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from scipy import ndimage
 
 from plainfilm.data import phantom
 from plainfilm.model import lung_segmentation
-from plainfilm.model.lung_segmentation import SIDE, LungFinder, shrunk
+from plainfilm.model.lung_segmentation import SIDE, LungFinder
+from plainfilm.model.onnx_session import shrunk
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_finds_the_lungs_of_phantoms(finder, phantoms):
     fields = finder.find(np.stack([_square(film.pixels) for film in phantoms]))
     assert fields.masks.shape == (12, SIDE, SIDE)
     assert fields.found.all()
-    truth = [shrunk(film.lungs.astype(np.uint8) * 255) >= 128 for film in phantoms]
+    truth = [shrunk(film.lungs.astype(np.uint8) * 255, SIDE) >= 128 for film in phantoms]
     assert np.mean([_overlap(*pair) for pair in zip(fields.masks, truth, strict=True)]) > 0.9
 
 
@@ -41,7 +42,7 @@ def test_finds_the_lungs_that_people_drew(finder, shared):
     for path in sorted((shared / "data" / "lungs" / "images").glob("*.jpg"))[::20]:
         with Image.open(path) as image, Image.open(path.parents[1] / "masks" / f"{path.stem}.png") as mask:
             pixels, truth = np.asarray(image.convert("L")), np.asarray(mask.convert("L"))
-        overlaps.append(_overlap(finder.find(pixels[None]).masks[0], shrunk(truth) >= 128))
+        overlaps.append(_overlap(finder.find(pixels[None]).masks[0], shrunk(truth, SIDE) >= 128))
     assert np.mean(overlaps) > 0.9
 
 

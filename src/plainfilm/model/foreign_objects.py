@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.lung_segmentation import shrunk
-from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.onnx_session import BATCH, open_network, shrunk
 
 SIDE = 192  # height and width of what the network sees
 CELLS = 24  # of its maps

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from plainfilm.model.onnx_session import open_network
+from plainfilm.model.onnx_session import open_network, shrunk
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
@@ -43,17 +42,12 @@ class LungFinder:
         masks = np.zeros((len(images), SIDE, SIDE), bool)
         found = np.zeros(len(images), bool)
         for at in range(0, len(images), _BATCH):
-            small = np.stack([shrunk(image) for image in images[at : at + _BATCH]])
+            small = np.stack([shrunk(image, SIDE) for image in images[at : at + _BATCH]])
             for row, logits in enumerate(self._session.run(None, {"images": small})[0], at):
                 field = _largest(logits > 0)
                 found[row] = _are_lungs(field, logits)
                 masks[row] = field & found[row]
         return LungFields(masks, found)
-
-
-def shrunk(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
-    """Resize an image uint8 (h, w) to (side, side), averaging over what a pixel covers."""
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def _largest(field: NDArray[np.bool_]) -> NDArray[np.bool_]:

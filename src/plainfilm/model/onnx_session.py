@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from plainfilm.model.cpus import processors
 
 BATCH = 8  # images at a time; larger batches leave the processor's cache: measured 5 to 10 % slower at 32
@@ -16,3 +20,8 @@ def open_network(network: bytes | Path, *, threads: int | None = None) -> Any:
     options.intra_op_num_threads = threads or processors()
     options.log_severity_level = 4
     return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Resize an image uint8 (h, w) to (side, side), averaging over what a pixel covers."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.onnx_session import BATCH, open_network, shrunk
 
 if TYPE_CHECKING:
     from plainfilm.data.store import Store
@@ -41,7 +40,7 @@ class ViewFinder:
         """Tell the views of gray images uint8 (n, h, w)."""
         scores = np.empty((len(images), 2), np.float32)
         for at in range(0, len(images), BATCH):
-            small = np.stack([shrunk(image) for image in images[at : at + BATCH]])
+            small = np.stack([shrunk(image, SIDE) for image in images[at : at + BATCH]])
             scores[at : at + BATCH] = self._session.run(["scores"], {"images": small})[0]
         lateral, unlike = scores.T > 0
         return Views(lateral, ~lateral & ~unlike)
@@ -54,8 +53,3 @@ def find_views(store: Store, rows: NDArray[np.int64]) -> Views:
         finder.find(store.images(rows))
     ]
     return Views(np.concatenate([each.lateral for each in found]), np.concatenate([each.frontal for each in found]))
-
-
-def shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Resize an image uint8 (h, w) to (SIDE, SIDE), averaging over what a pixel covers."""
-    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR))

@@ -119,7 +119,7 @@ class _Field:
 
 
 def _shrunk(graph: Graph, gray: str, image_size: int) -> str:
-    """Resize to (n, SIDE, SIDE) as `lungs.shrunk` does: across first, each pass rounded to gray levels."""
+    """Resize to (n, SIDE, SIDE) as `onnx_session.shrunk` does: across first, each pass rounded to gray levels."""
     matrix = _averaging(image_size)
     across = graph.node("Round", [graph.node("MatMul", [gray, graph.weight(matrix.T)])])
     return graph.node("Round", [graph.node("MatMul", [graph.weight(matrix), across])])
