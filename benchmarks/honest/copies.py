@@ -27,6 +27,7 @@ from plainfilm.data.duplicates import ThumbnailFile, join_groups
 COPIES = 200
 SIZE = 256
 DATA = Path(os.environ.get("PLAINFILM_DATA", "../shared/data"))
+TRUE_PAIRS = 10  # new pairs of the collections that were looked at: one film each
 
 
 def measure(work: Path) -> list[Row]:
@@ -47,7 +48,12 @@ def measure(work: Path) -> list[Row]:
     ]
     return [
         *rows,
-        Row(f"pairs among the {len(films):,} films, to be looked at (pairs.png)", len(pairs), "at most 2 false", True),
+        Row(
+            f"pairs among the {len(films):,} films, to be looked at (pairs.png)",
+            len(pairs),
+            "at most 2 besides the 10 that were looked at and show one film",
+            len(pairs) <= TRUE_PAIRS + 2,
+        ),
     ]
 
 
