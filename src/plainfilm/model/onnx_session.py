@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from plainfilm.model.cpus import processors
 
@@ -24,4 +23,6 @@ def open_network(network: bytes | Path, *, threads: int | None = None) -> Any:
 
 def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Resize an image uint8 (h, w) to (side, side), averaging over what a pixel covers."""
+    from PIL import Image  # not needed to open a network
+
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))

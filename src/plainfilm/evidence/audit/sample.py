@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit import ridge
-from plainfilm.evidence.statistics.intervals import IntArray, alike_size
+from plainfilm.evidence.statistics.intervals import IntArray, independent_rows
 
 FEWEST = 10  # patients or unrelated images of a class
 
@@ -24,7 +24,7 @@ class Sample:
 
     def draws(self) -> dict[str, int]:
         """Give how many independent images those of each class are worth: a patient with many is one draw, or little more."""
-        return {name: max(1, round(alike_size(films))) for name, films in self._films().items()}
+        return {name: max(1, round(independent_rows(films))) for name, films in self._films().items()}
 
     def too_few(self) -> str:
         """Say which class has too few patients or unrelated images; "" where none has."""

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from plainfilm.evidence.statistics.intervals import (
-    ALIKE,
     SMALLEST_VARIANCE,
     FloatArray,
     IntArray,
@@ -17,6 +16,7 @@ from plainfilm.evidence.statistics.intervals import (
     check_level,
     group_codes,
     group_sums,
+    independent_rows,
     logit_interval,
     student,
     variance,
@@ -149,8 +149,7 @@ def _clustered(placed: "_Placements", positive: NDArray[np.bool_], codes: IntArr
     freedom, most = min(map(alike_size, sizes)) - 1, min(placed.holders[:2]) - 1
     if seen <= SMALLEST_VARIANCE or most < 1:
         return 0.0, 0.0
-    worth = [float(size.sum() / (1 + ALIKE * (size.sum() / alike_size(size) - 1))) for size in sizes]
-    expected = hanley_mcneil(placed.value, *map(min, worth, placed.holders[:2]))
+    expected = hanley_mcneil(placed.value, *map(independent_rows, sizes))
     total = freedom + _PRIOR_FREEDOM
     return max(seen, (freedom * seen + _PRIOR_FREEDOM * expected) / total), min(total, most)
 

@@ -130,6 +130,12 @@ def cautious_interval(value: float, size: FloatArray | IntArray, level: float) -
     return _score_interval(value, alike_size(size), level)
 
 
+def independent_rows(size: FloatArray | IntArray) -> float:
+    """Return how many independent rows groups of `size` are worth, if the rows of a group are alike by `ALIKE`: at most one a group."""
+    rows, groups = float(size.sum()), int(np.count_nonzero(size))
+    return min(groups, rows / (1 + ALIKE * (rows / alike_size(size) - 1)))
+
+
 def alike_size(size: FloatArray | IntArray) -> float:
     """Return how many independent rows groups of `size` are worth, if the rows of a group are alike (Kish 1965)."""
     return float(size.sum()) ** 2 / float(np.square(size).sum())
