@@ -24,7 +24,7 @@ from plainfilm.evidence.statistics.intervals import (
 )
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
-_PRIOR_FREEDOM = 2.0  # degrees of freedom of Hanley and McNeil's variance, which is too large near 1
+_PRIOR_FREEDOM = 1.0  # degree of freedom of Hanley and McNeil's variance, which is too large near 1
 BISECTIONS = 60  # halvings of 0 to 1: past double precision
 
 
