@@ -18,7 +18,8 @@ def probabilities(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: 
     """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into calibrated probabilities, float64 (n, classes).
 
     The calibration is fitted on the same rows, as the validation set's is when a classifier is trained: it makes heads
-    comparable whatever loss and class weights they were trained with.
+    comparable whatever loss and class weights they were trained with. Its prior does not know these weights, so that with few
+    rows the score differs a little from what training the best trial again gives.
     """
     classes = tuple(map(str, range(max(2, logits.shape[1]))))
     scaling = fit_scaling(logits, labels, positive=positive)
