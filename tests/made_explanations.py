@@ -11,13 +11,13 @@ from plainfilm.evidence.explanation import attribution
 from plainfilm.evidence.explanation.faithfulness import ORDERS
 from plainfilm.evidence.explanation.summary import ExplanationFindings, Film
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulness, Order
+from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulness, Order, Pointing
 
 LINE = (1.0, 0.88, 0.76, 0.64, 0.52, 0.4)
 REPLACED = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 NO_LUNGS = ClassAttribution(attribution_in_lungs=None, lungs_take=None)
 FAITHFUL = Faithfulness(
-    sentence="The picture is faithful: what it marks moves the answer more than random spots do, though not surely more than the middle of the film.",
+    sentence="The picture is faithful: what it marks moves the answer more than random spots do, though not surely more than the middle of the film, and it points at planted opacities.",
     faithful=True,
     images=12,
     unmoved=5,
@@ -32,6 +32,13 @@ FAITHFUL = Faithfulness(
         for at, order in enumerate(ORDERS)
     },
     better_than={"random": Estimate(0.21, 0.12, 0.31), "centre": Estimate(0.05, -0.02, 0.1)},
+)
+POINTING = Pointing(
+    sentence="Soft opacities were planted in the lungs of 32 radiographs. 28 of them moved the answer, and on 75 % (57 to 87 %) of these the picture's peak lies within a tenth of the side of the opacity.",
+    planted=32,
+    reacted=28,
+    near=Estimate(0.75, 0.57, 0.87),
+    points=True,
 )
 
 
@@ -62,6 +69,7 @@ EXPLANATION = ExplanationFindings(
         without_lungs=2,
         empty_maps=1,
         faithfulness=FAITHFUL,
+        pointing=POINTING,
     ),
 )
 

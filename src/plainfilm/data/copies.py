@@ -33,9 +33,10 @@ NEAR = 0.99  # cosine of two sketches from which a pair is looked at
 
 _WAVES = 7  # of the sketch, in each direction
 _FLAT = 3.0  # gray levels: a row or column that varies less belongs to a frame
+_WHOLE = (-1, 1, -1, 1)
 _LEAST_CONTENT = 0.3  # of a side; a frame that leaves less is none
-_CELLS_AT_ONCE = 1 << 20
-_PAIRS_AT_ONCE = 128
+_CELLS_AT_ONCE = 1 << 18
+_PAIRS_AT_ONCE = 32
 _COARSE, _FINE = (
     (1.0, 4.0, 8),
     (0.45, 1.0, 6),
@@ -119,12 +120,17 @@ class CopyFinder:
         self._sketches: list[NDArray[np.float16]] = []
         self._boxes: list[Floats] = []
 
-    def append(self, images: NDArray[np.uint8]) -> None:
-        """Take gray images, uint8 (n, s, s), s at least 32."""
-        thumbs = np.concatenate([np.rint(means).astype(np.uint8) for means in area_means(images, SIDE_PX)])
-        self._thumbs.append(thumbs)
-        self._sketches.append(_sketches(thumbs).astype(np.float16))
-        self._boxes.append(content_boxes(images))
+    def append(self, images: NDArray[np.uint8], means: Floats | None = None) -> None:
+        """Take gray images, uint8 (n, s, s), s at least 32; `means` are theirs of `SIDE_PX`, float32 (n, 64, 64), where known."""
+        means = np.concatenate(list(area_means(images, SIDE_PX))) if means is None else means
+        self._thumbs.append(np.rint(means).astype(np.uint8))
+        self._sketches.append(_sketches(means).astype(np.float16))
+        # Only what is flat in the small is worth looking at in the large.
+        rims = (means[:, 0], means[:, -1], means[:, :, 0], means[:, :, -1])
+        framed = np.flatnonzero(np.min([rim.std(axis=1) for rim in rims], axis=0) <= _FLAT)
+        boxes = np.tile(np.array(_WHOLE, np.float32), (len(images), 1))
+        boxes[framed] = content_boxes(images[framed])
+        self._boxes.append(boxes)
 
     def find(self, group: Rows) -> Copies:
         """Find the copies among all images; images of one `group`, int64 (n), are known to be one and not compared.
@@ -166,7 +172,7 @@ def content_boxes(images: NDArray[np.uint8]) -> Floats:
         edges += [varies.argmax(axis=1), size - varies[:, ::-1].argmax(axis=1)]
     box: Floats = (np.stack(edges, axis=1) * 2 / size - 1).astype(np.float32)
     none = ((box[:, 1::2] - box[:, ::2]) / 2 < _LEAST_CONTENT).any(axis=1)
-    box[none] = (-1, 1, -1, 1)
+    box[none] = _WHOLE
     return box
 
 
@@ -179,8 +185,7 @@ def changed_thumbnails(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]
 
     def seen(maps: Floats) -> NDArray[np.uint8]:
         values, _ = _sampled(means, np.broadcast_to(maps, (len(images), 2, 3)), SIDE_PX)
-        halved = _halved(values.reshape(-1, SIDE_PX, SIDE_PX)).reshape(-1, SIDE_PX // 2, SIDE_PX // 2)
-        return np.rint(halved).astype(np.uint8)
+        return np.rint(_halved(values.reshape(-1, SIDE_PX, SIDE_PX))).astype(np.uint8)
 
     whole = seen(IDENTITY)
     yield from (np.ascontiguousarray(whole[:, :, ::-1]), 255 - whole, 255 - whole[:, :, ::-1])
@@ -258,8 +263,9 @@ def _views(sketches: NDArray[np.float16], boxes: Floats, thumbs: ThumbnailFile) 
     parts = [np.empty((0, own[0].shape[1]), np.float32)]
     for start in range(0, len(framed), _PAIRS_AT_ONCE):
         block = slice(start, start + _PAIRS_AT_ONCE)
-        seen, _ = _sampled(thumbs[framed[block]].astype(np.float32), maps[block], SIDE_PX)
-        parts.append(_halved(seen.reshape(-1, SIDE_PX, SIDE_PX)) @ _operator()[: own[0].shape[1]].T)
+        small = _halved(thumbs[framed[block]].astype(np.float32))
+        seen, _ = _sampled(small, maps[block], SIDE_PX // 2)
+        parts.append(seen @ _operator()[: own[0].shape[1]].T)
     return [*views, _View(framed, _unit(np.concatenate(parts)), maps)]
 
 
@@ -328,9 +334,9 @@ def _verified(thumbs: ThumbnailFile, candidates: Copies) -> Copies:
     return found
 
 
-def _sketches(thumbs: NDArray[np.uint8]) -> Floats:
+def _sketches(means: Floats) -> Floats:
     """Sketches in every way of looking, side by side: float32 (n, 3 · 42)."""
-    sketches: Floats = _halved(thumbs.astype(np.float32)) @ _operator().T
+    sketches: Floats = _halved(means).reshape(len(means), -1) @ _operator().T
     width = len(_is_odd())
     return np.concatenate([_unit(sketches[:, at : at + width]) for at in range(0, sketches.shape[1], width)], axis=1)
 
@@ -349,9 +355,17 @@ def _operator() -> Floats:
     )
     weight = np.outer(fade, fade).ravel()
     kernels -= kernels.sum(axis=1, keepdims=True) * weight / weight.sum()
-    units = np.eye(side**2, dtype=np.float32).reshape(-1, side, side)
-    seen = (_sampled(units, np.tile(way, (len(units), 1, 1)), side)[0] for way in _WAYS)
-    return np.concatenate([kernels @ each.T for each in seen]).astype(np.float32)
+    return np.concatenate([kernels @ _sampler(way, side) for way in _WAYS]).astype(np.float32)
+
+
+def _sampler(way: Floats, side: int) -> Floats:
+    """Matrix, float32 (k, k), from the pixels of an image to those of the image looked at in one way."""
+    (first,), (y,), (x,), _ = _corners(way[None], side, 1, 0)
+    matrix = np.zeros((side**2, side**2), np.float32)
+    rows = np.arange(side**2)
+    for step, share in ((0, (1 - y) * (1 - x)), (1, (1 - y) * x), (side, y * (1 - x)), (side + 1, y * x)):
+        matrix[rows, first + step] = share
+    return matrix
 
 
 def _kept() -> NDArray[np.bool_]:
@@ -366,8 +380,8 @@ def _is_odd() -> NDArray[np.bool_]:
 
 
 def _halved(images: Floats) -> Floats:
-    n, side, _ = images.shape
-    halved: Floats = images.reshape(n, side // 2, 2, side // 2, 2).mean(axis=(2, 4)).reshape(n, -1)
+    tall = images[:, ::2] + images[:, 1::2]
+    halved: Floats = (tall[:, :, ::2] + tall[:, :, 1::2]) * np.float32(0.25)
     return halved
 
 
@@ -399,15 +413,28 @@ def _inverse(maps: Floats) -> Floats:
 
 def _texture(images: Floats, narrow: float, wide: float) -> Floats:
     """Difference of two blurs, measured in its local standard deviation."""
-    from scipy.ndimage import gaussian_filter
-
-    def blur(values: Floats, sigma: float) -> Floats:
-        smooth: Floats = gaussian_filter(values, (0, sigma, sigma), mode="nearest", truncate=3)
-        return smooth
-
-    detail = blur(images, narrow) - blur(images, wide)
-    texture: Floats = np.clip(detail / np.sqrt(blur(detail**2, 1.5 * wide) + _GRAIN**2), -_CLIP, _CLIP)
+    detail = _blurred(images, narrow) - _blurred(images, wide)
+    texture: Floats = np.clip(detail / np.sqrt(_blurred(detail**2, 1.5 * wide) + _GRAIN**2), -_CLIP, _CLIP)
     return texture
+
+
+def _blurred(images: Floats, sigma: float) -> Floats:
+    n, side, _ = images.shape
+    blur = _blur(side, sigma)
+    across = np.matmul(images.reshape(-1, side), blur.T, dtype=np.float32).reshape(n, side, side).transpose(0, 2, 1)
+    down: Floats = np.matmul(across.reshape(-1, side), blur.T, dtype=np.float32)
+    return down.reshape(n, side, side).transpose(0, 2, 1)
+
+
+@cache
+def _blur(side: int, sigma: float) -> Floats:
+    """Gaussian blur of a line as a matrix; beyond its ends the line goes on as it ends."""
+    reach = int(3 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    matrix = np.zeros((side, side), np.float32)
+    for offset, weight in zip(range(-reach, reach + 1), weights / weights.sum(), strict=True):
+        matrix[np.arange(side), np.clip(np.arange(side) + offset, 0, side - 1)] += np.float32(weight)
+    return matrix
 
 
 def _grid(side: int, step: int, margin: int) -> tuple[NDArray[np.intp], Floats]:
@@ -418,20 +445,29 @@ def _grid(side: int, step: int, margin: int) -> tuple[NDArray[np.intp], Floats]:
     return y * side + x, places
 
 
-def _sampled(
-    images: Floats, maps: Floats, side: int, step: int = 1, margin: int = 0
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Values, float32 (n, k), that the maps lead to, between pixels by their shares; and whether they lie inside."""
+def _corners(
+    maps: Floats, side: int, step: int, margin: int
+) -> tuple[NDArray[np.int32], Floats, Floats, NDArray[np.bool_]]:
+    """Where the maps lead to: the pixel before, (n, k), how far beyond it in y and x, 0 to 1, and whether it lies inside."""
     _, places = _grid(side, step, margin)
-    at = (maps @ places + 1) * (side / 2) - 0.5
+    at = (maps @ places + 1) * np.float32(side / 2) - np.float32(0.5)
     inside: NDArray[np.bool_] = np.all((at >= -0.5) & (at <= side - 0.5), axis=1)
     at = np.clip(at, 0, side - 1.001)
     whole = at.astype(np.int32)
     y, x = np.moveaxis(at - whole, 1, 0)
-    flat, first = images.reshape(-1), np.arange(len(images))[:, None] * side**2 + whole[:, 0] * side + whole[:, 1]
+    return whole[:, 0] * np.int32(side) + whole[:, 1], y.astype(np.float32), x.astype(np.float32), inside
+
+
+def _sampled(
+    images: Floats, maps: Floats, side: int, step: int = 1, margin: int = 0
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values, float32 (n, k), that the maps lead to, between pixels by their shares; and whether they lie inside."""
+    first, y, x, inside = _corners(maps, side, step, margin)
+    flat, first = images.reshape(-1), first + (np.arange(len(images), dtype=np.int32) * side**2)[:, None]
     top = flat[first] * (1 - x) + flat[first + 1] * x
     below = flat[first + side] * (1 - x) + flat[first + side + 1] * x
-    return (top * (1 - y) + below * y).astype(np.float32), inside
+    values: Floats = (top * (1 - y) + below * y).astype(np.float32, copy=False)
+    return values, inside
 
 
 def _register(left: Floats, right: Floats, inside: NDArray[np.bool_], steps: int) -> Floats:

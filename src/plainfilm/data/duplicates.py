@@ -41,6 +41,9 @@ _HASHES_AT_ONCE = 1 << 19
 _PAIRS_AT_ONCE = 1 << 13
 
 
+Images = NDArray[np.uint8] | NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """Pairs of rows that show one image.
@@ -59,12 +62,12 @@ class Duplicates:
     exact: NDArray[np.bool_]
 
 
-def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def thumbnails(images: Images) -> NDArray[np.uint8]:
     """Area means of each image on a grid of 32 x 32.
 
     Parameters
     ----------
-    images : uint8 (n, s, s)
+    images : uint8 or float32 (n, s, s)
         Gray radiographs, s at least 32; s need not be a multiple of 32.
 
     Returns
@@ -111,7 +114,7 @@ class ThumbnailFile:
 Thumbnails = NDArray[np.uint8] | ThumbnailFile
 
 
-def perceptual_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def perceptual_hash(images: Images) -> NDArray[np.uint64]:
     """64-bit hash of the low frequencies of an image; it hardly changes with size, compression, brightness or contrast.
 
     The area means on 32 x 32 go through a DCT-II; of its frequencies 1 to 8 in each direction (so without the mean) a
@@ -120,7 +123,7 @@ def perceptual_hash(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     Parameters
     ----------
-    images : uint8 (n, s, s)
+    images : uint8 or float32 (n, s, s)
         Gray radiographs, s at least 32.
 
     Returns
@@ -257,7 +260,7 @@ def label_conflicts(duplicates: Duplicates, labels: NDArray[np.int64]) -> NDArra
     return (labels >= 0) & (low < high)[group]
 
 
-def area_means(images: NDArray[np.uint8], side: int = THUMB_PX) -> Iterator[NDArray[np.float32]]:
+def area_means(images: Images, side: int = THUMB_PX) -> Iterator[NDArray[np.float32]]:
     """Means over a grid of `side` x `side` equal cells, in blocks of images; a pixel on a cell's edge counts by its share."""
     if images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] < THUMB_PX:
         raise ValueError(f"Expected images of shape (n, s, s), s at least {THUMB_PX}; received {images.shape}.")

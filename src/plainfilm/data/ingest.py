@@ -177,9 +177,10 @@ def _read_all(
     def flush() -> None:
         block = np.stack(waiting)
         writer.append(block)
-        read.hashes.append(duplicates.perceptual_hash(block))
-        read.thumbs.append(duplicates.thumbnails(block))
-        read.copies.append(block)
+        means = np.concatenate(list(duplicates.area_means(block, copies.SIDE_PX)))
+        read.hashes.append(duplicates.perceptual_hash(means))
+        read.thumbs.append(duplicates.thumbnails(means))
+        read.copies.append(block, means)
         waiting.clear()
 
     for done, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True), 1):

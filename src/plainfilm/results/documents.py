@@ -24,6 +24,11 @@ class Document(Record, frozen=True, kw_only=True):
     FORMAT: ClassVar[str]
     VERSION: ClassVar[int] = 1
 
+    @property
+    def least_version(self) -> int:
+        """The version that a reader must know to read this very document."""
+        return self.VERSION
+
 
 D = TypeVar("D", bound=Document)
 
@@ -73,7 +78,7 @@ class _Told(msgspec.Struct):
 
 
 def _named(value: msgspec.Struct) -> dict[str, Any]:
-    return {"format": value.FORMAT, "version": value.VERSION} if isinstance(value, Document) else {}
+    return {"format": value.FORMAT, "version": value.least_version} if isinstance(value, Document) else {}
 
 
 def _article(kind: type[Document]) -> str:

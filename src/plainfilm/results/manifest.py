@@ -88,7 +88,7 @@ class Provenance(Document, frozen=True, kw_only=True):
 class Manifest(Provenance, frozen=True, kw_only=True):
     """What a bundle says of itself: how it was made, how it decides, and the hash of each of its members."""
 
-    VERSION: ClassVar[int] = 2  # since slopes and intercepts of more than two classes
+    VERSION: ClassVar[int] = 2  # with slopes and intercepts of more than two classes
 
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
@@ -119,3 +119,8 @@ class Manifest(Provenance, frozen=True, kw_only=True):
         Meta(description="With more than two classes: added to the scaled logits, one a class."),
     ] = ()
     members: Annotated[Mapping[str, Member], Meta(description="Each other member, by name.")]
+
+    @property
+    def least_version(self) -> int:
+        """2 with slopes and intercepts, which an older reader would pass over."""
+        return 2 if self.slopes else 1

@@ -179,6 +179,19 @@ class Faithfulness(Record, frozen=True, kw_only=True):
     ]
 
 
+class Pointing(Record, frozen=True, kw_only=True):
+    """How often the pictures point at soft opacities that were planted in films of the classifier's own."""
+
+    sentence: Annotated[str, Meta(description="What was found.")]
+    planted: Annotated[Count, Meta(description="Radiographs that an opacity was planted in.")]
+    reacted: Annotated[Count, Meta(description="Those of them whose answer moved.")]
+    near: Annotated[
+        ShareEstimate | None,
+        Meta(description="Share of these whose peak lies within a tenth of the side; null with too few of them."),
+    ]
+    points: Annotated[bool, Meta(description="Whether that is surely more often than not.")]
+
+
 class Explanation(Record, frozen=True, kw_only=True):
     """Where the network looks."""
 
@@ -192,6 +205,9 @@ class Explanation(Record, frozen=True, kw_only=True):
     without_lungs: Annotated[Count, Meta(description="Radiographs whose lungs were not found.")]
     empty_maps: Annotated[Count, Meta(description="Radiographs whose map is empty.")]
     faithfulness: Annotated[Faithfulness, Meta(description="Whether to believe the maps.")]
+    pointing: Annotated[
+        Pointing | None, Meta(description="Whether the maps' peaks find planted opacities; null if not tried.")
+    ] = None
 
 
 class Outliers(Record, frozen=True, kw_only=True):

@@ -2,12 +2,17 @@ import json
 
 import numpy as np
 import pytest
+from msgspec import structs
 from scipy.stats import t as student_t
 
 from made_networks import SIZE, films, square_finder
 from plainfilm.evidence.explanation import attribution, faithfulness
 from plainfilm.evidence.explanation.faithfulness import CENTRE, MAP, ORDERS, RANDOM, mean_difference
 from plainfilm.results import documents
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import Pointing
+
+POINTS = Pointing(sentence="", planted=30, reacted=30, near=Estimate(0.9, 0.74, 0.97), points=True)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +29,7 @@ def planted(finder):
 @pytest.fixture(scope="module")
 def measured(finder, planted):
     images, _, maps = planted
-    return faithfulness.faithfulness(finder, images, maps, steps=10)
+    return faithfulness.faithfulness(finder, images, maps, steps=10, pointing=POINTS)
 
 
 def test_hiding_the_square_that_a_faithful_map_marks_moves_the_answer_before_anything_else_does(measured):
@@ -35,6 +40,22 @@ def test_hiding_the_square_that_a_faithful_map_marks_moves_the_answer_before_any
     assert measured.better_than[RANDOM].low > 0.3
     assert measured.faithful
     assert measured.sentence.startswith("The picture is faithful: ")
+
+
+@pytest.mark.parametrize(
+    ("pointing", "why"),
+    [
+        (None, "could not be tried on planted opacities"),
+        (structs.replace(POINTS, near=None, points=False), "could not be tried on planted opacities"),
+        (structs.replace(POINTS, near=Estimate(0.3, 0.2, 0.5), points=False), "misses planted opacities too often"),
+    ],
+)
+def test_no_map_is_called_faithful_that_does_not_point(finder, planted, pointing, why):
+    images, _, maps = planted
+    found = faithfulness.faithfulness(finder, images, maps, steps=10, pointing=pointing)
+    assert not found.faithful
+    assert found.sentence.startswith("The picture is not shown to be faithful: what it marks moves the answer more")
+    assert found.sentence.endswith(f"but its peak {why}.")
 
 
 def test_all_orders_begin_and_end_alike(measured):
@@ -82,9 +103,9 @@ def test_squares_in_the_middle_are_said_to_be_found_no_better_than_by_the_middle
     images[:, 24:40, 24:40] = 230
     away = np.hypot(*(np.indices((SIZE, SIZE)) - (SIZE - 1) / 2))
     maps = np.repeat((1 - away / away.max())[None], 12, axis=0).astype(np.float32)
-    found = faithfulness.faithfulness(finder, images, maps, steps=10)
+    found = faithfulness.faithfulness(finder, images, maps, steps=10, pointing=POINTS)
     assert found.faithful
-    assert found.sentence.endswith("though not surely more than the middle of the radiograph.")
+    assert "though not surely more than the middle of the radiograph" in found.sentence
 
 
 def test_films_whose_answer_blurring_leaves_as_it_was_are_counted(finder):

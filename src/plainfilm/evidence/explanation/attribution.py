@@ -14,6 +14,7 @@ from PIL import Image
 from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError
 from plainfilm.model.classifier import Classifier
+from plainfilm.model.map_geometry import Cells
 
 Maps = NDArray[np.float32]
 
@@ -50,8 +51,8 @@ def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike
     Returns
     -------
     float32 (n, s, s)
-        From 0 to 1, the highest of each image being 1; the maps' cells (7 x 7 of a 224 px input) are enlarged
-        bilinearly. All 0 where nothing in the maps speaks for the class.
+        From 0 to 1, the highest of each image being 1; the maps' cells (7 x 7 of a 224 px input) are put where they look
+        (`Classifier.cells`) and joined linearly. All 0 where nothing in the maps speaks for the class.
 
     Raises
     ------
@@ -72,7 +73,9 @@ def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike
         labels = _labels(classifier, logits, None if label is None else np.asarray(label)[block])
         rows = np.arange(len(labels))
         weights = slopes[rows, labels] if slopes.shape[1] > 1 else slopes[:, 0] * _sign(classifier, labels)[:, None]
-        found[block] = _enlarged(np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), images.shape[1])
+        found[block] = _placed(
+            np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), images.shape[1], classifier.cells
+        )
     return found
 
 
@@ -118,6 +121,13 @@ def occlusion(
                 covered[place] += 1
         found[row] = _scaled(np.maximum(total / covered, 0)[None])[0]
     return found
+
+
+def every_log_odds(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Log odds of each class against all others, float64 (n, classes), before temperature and shift."""
+    logits = classifier.logits(images)
+    classes = range(len(classifier.classes_))
+    return np.stack([_log_odds(classifier, logits, np.full(len(logits), each)) for each in classes], axis=1)
 
 
 def share_in_lungs(maps: Maps, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -219,10 +229,21 @@ def _hidden(image: NDArray[np.uint8], squares: int) -> Iterator[tuple[list[tuple
         yield places, hidden
 
 
-def _enlarged(maps: Maps, size: int) -> Maps:
-    """Enlarge maps (n, h, w) bilinearly to (n, size, size), then scale them."""
-    enlarged = [np.asarray(Image.fromarray(own).resize((size, size), Image.Resampling.BILINEAR)) for own in maps]
-    return _scaled(np.stack(enlarged)) if enlarged else np.zeros((0, size, size), np.float32)
+def _placed(maps: Maps, size: int, cells: Cells | None) -> Maps:
+    """Put maps (n, h, w) where their cells look in an image of `size` pixels, evenly where that is not known, then scale them.
+
+    Between the centres of cells lines are straight; beyond the outermost they fall to 0 within a cell.
+    """
+    sides = np.array(maps.shape[1:])
+    step = size / sides if cells is None else cells.step
+    start = (step - 1) / 2 if cells is None else cells.start
+    down, across = (_tents(size, int(n), begin, each) for n, begin, each in zip(sides, start, step, strict=True))
+    return _scaled(np.einsum("ai,nij,bj->nab", down, maps, across, optimize=True))
+
+
+def _tents(size: int, cells: int, start: float, step: float) -> NDArray[np.float64]:
+    """What each cell counts for each pixel, (size, cells): 1 at the cell's centre, 0 at the next one's."""
+    return np.asarray(np.maximum(0, 1 - np.abs((np.arange(size)[:, None] - start) / step - np.arange(cells))))
 
 
 def _scaled(maps: NDArray[np.floating]) -> Maps:

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from plainfilm.evidence.statistics import intervals
 from plainfilm.model.classifier import Classifier
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.metrics import Faithfulness, Order
+from plainfilm.results.metrics import Faithfulness, Order, Pointing
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +32,7 @@ def faithfulness(
     *,
     steps: int = 20,
     group: ArrayLike | None = None,
+    pointing: Pointing | None = None,
     seed: int = 0,
     level: float = 0.95,
 ) -> Faithfulness:
@@ -49,6 +50,8 @@ def faithfulness(
         Equal steps from nothing replaced to everything, at least 2. Takes 5 `steps` - 3 passes a radiograph.
     group : (n,), optional
         Radiographs with the same value are one draw (`intervals`).
+    pointing
+        Whether the maps' peaks find planted opacities: without, or where they do not, the maps are not called faithful.
     seed, level
         Of the random orders; coverage of the intervals.
 
@@ -74,7 +77,7 @@ def faithfulness(
     chances = np.array(
         [_chances(classifier, *each, steps, random) for each in zip(images, maps, np.asarray(label), strict=True)]
     ).reshape(-1, 2, len(ORDERS), steps + 1)
-    return _summed(chances, intervals.group_codes(group, len(images)), level)
+    return _summed(chances, intervals.group_codes(group, len(images)), level, pointing)
 
 
 def _chances(
@@ -121,7 +124,7 @@ def _nearness(size: int) -> FloatArray:
     return -(away[:, None] + away)
 
 
-def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float) -> Faithfulness:
+def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float, pointing: Pointing | None) -> Faithfulness:
     """Sum up probabilities (n, 2, orders, steps + 1)."""
     areas = (chances[..., 1:] + chances[..., :-1]).mean(axis=-1) / 2
     gains = areas[:, 1] - areas[:, 0]
@@ -130,8 +133,8 @@ def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float) -> Fait
         name: mean_difference(gains[:, 0] - gains[:, at], codes, level) for at, name in enumerate(ORDERS) if at
     }
     return Faithfulness(
-        sentence=_sentence(better_than),
-        faithful=better_than[RANDOM].low > 0,
+        sentence=_sentence(better_than, pointing),
+        faithful=bool(better_than[RANDOM].low > 0 and pointing and pointing.points),
         images=len(chances),
         unmoved=int((chances[:, 0, 0, -1] > chances[:, 0, 0, 0] / 2).sum()),
         replaced=tuple(np.linspace(0, 1, chances.shape[-1]).tolist()),
@@ -148,7 +151,7 @@ def _summed(chances: FloatArray, codes: NDArray[np.int64], level: float) -> Fait
     )
 
 
-def _sentence(better_than: Mapping[str, Estimate]) -> str:
+def _sentence(better_than: Mapping[str, Estimate], pointing: Pointing | None) -> str:
     chance = better_than[RANDOM]
     if np.isnan(chance.low):
         return "The picture is not shown to be better than chance: these radiographs are too few or too alike to tell."
@@ -156,7 +159,15 @@ def _sentence(better_than: Mapping[str, Estimate]) -> str:
         moves = "moves the answer less" if chance.high < 0 else "does not surely move the answer more"
         return f"The picture is not shown to be better than chance: what it marks {moves} than random spots do."
     also = "and more than" if better_than[CENTRE].low > 0 else "though not surely more than"
-    return f"The picture is faithful: what it marks moves the answer more than random spots do, {also} the middle of the radiograph."
+    moves = f"what it marks moves the answer more than random spots do, {also} the middle of the radiograph"
+    if pointing and pointing.points:
+        return f"The picture is faithful: {moves}, and it points at planted opacities."
+    missing = (
+        "misses planted opacities too often"
+        if pointing and pointing.near
+        else "could not be tried on planted opacities"
+    )
+    return f"The picture is not shown to be faithful: {moves}, but its peak {missing}."
 
 
 def mean_difference(differences: FloatArray, codes: NDArray[np.int64], level: float = 0.95) -> Estimate:

@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
-from plainfilm.evidence.explanation import attribution
+from plainfilm.evidence.explanation import attribution, pointing
 from plainfilm.evidence.explanation.faithfulness import faithfulness, mean_difference
 from plainfilm.evidence.statistics import intervals
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulness
+from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulness, Pointing
 
 DRAWN = 12  # radiographs that the numbers rest on, dealt over the classes
 WRONG = 4  # wrong answers shown beside them
+PLANTED = 32  # radiographs that an opacity is planted in; some 130 passes with the lungs
 STEPS = 5  # of hiding and bringing back; with 12 radiographs some 260 passes, as long as encoding as many
 
 
@@ -109,11 +110,26 @@ def look(
         for place, at in enumerate(chosen)
     ]
     first = slice(len(drawn))
-    faithful = faithfulness(classifier, images[first], maps[first], labels[first], steps=STEPS, seed=seed)
-    return ExplanationFindings(films=films, result=_measured(films, faithful))
+    pointed = _point(store, classifier, rows, answers, seed)
+    faithful = faithfulness(
+        classifier, images[first], maps[first], labels[first], steps=STEPS, pointing=pointed, seed=seed
+    )
+    return ExplanationFindings(films=films, result=_measured(films, faithful, pointed))
 
 
-def _measured(films: Sequence[Film], faithful: Faithfulness) -> Explanation:
+def _point(
+    store: Store, classifier: Classifier, rows: NDArray[np.int64], answers: NDArray[np.int64], seed: int
+) -> Pointing:
+    """Plant opacities in films of different groups; of two classes in those called negative."""
+    positive = classifier.decision.positive
+    if positive is not None:
+        rows = rows[answers != classifier.classes_.index(positive)]
+    unrelated = rows[np.sort(np.unique(store.group[rows], return_index=True)[1])[:PLANTED]]
+    images = store.images(unrelated)
+    return pointing.measure(classifier, images, LungFinder().find(images).masks, seed=seed)
+
+
+def _measured(films: Sequence[Film], faithful: Faithfulness, pointed: Pointing) -> Explanation:
     """Sum up the radiographs that were drawn; no file is named, since it goes into the bundle."""
     drawn = [film for film in films if film.drawn]
     pairs = np.array([(film.in_lungs, film.lungs_take) for film in drawn]).reshape(-1, 2)
@@ -134,6 +150,7 @@ def _measured(films: Sequence[Film], faithful: Faithfulness) -> Explanation:
         without_lungs=sum(math.isnan(film.lungs_take) for film in drawn),
         empty_maps=sum(film.empty for film in drawn),
         faithfulness=faithful,
+        pointing=pointed,
     )
 
 

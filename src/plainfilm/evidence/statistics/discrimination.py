@@ -8,7 +8,6 @@ from scipy.special import ndtri
 
 from plainfilm.evidence.statistics.intervals import (
     ALIKE,
-    PRIOR_FREEDOM,
     SMALLEST_VARIANCE,
     FloatArray,
     IntArray,
@@ -25,6 +24,7 @@ from plainfilm.evidence.statistics.intervals import (
 )
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
+_PRIOR_FREEDOM = 2.0  # degrees of freedom of Hanley and McNeil's variance, which is too large near 1
 BISECTIONS = 60  # halvings of 0 to 1: past double precision
 
 
@@ -151,8 +151,8 @@ def _clustered(placed: "_Placements", positive: NDArray[np.bool_], codes: IntArr
         return 0.0, 0.0
     worth = [float(size.sum() / (1 + ALIKE * (size.sum() / alike_size(size) - 1))) for size in sizes]
     expected = hanley_mcneil(placed.value, *map(min, worth, placed.holders[:2]))
-    total = freedom + PRIOR_FREEDOM
-    return max(seen, (freedom * seen + PRIOR_FREEDOM * expected) / total), min(total, most)
+    total = freedom + _PRIOR_FREEDOM
+    return max(seen, (freedom * seen + _PRIOR_FREEDOM * expected) / total), min(total, most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ SMALLEST_VARIANCE = 1e-30  # below this it is rounding
 # Correlations within a group that are taken for likely before the data are seen
 ALIKE = 0.2  # of answers to rows of one class
 ALIKE_CALLED = 0.4  # of whether a call is right: the rows of a group mostly are of one class
-PRIOR_FREEDOM = 4.0  # degrees of freedom that this is worth
+_PRIOR_FREEDOM = 4.0  # degrees of freedom that this is worth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,8 +167,8 @@ def clustered_variance(
         return 0.0, 0.0
     seen = float(np.square(influence[held] / (1 - size[held] / rows)).sum()) * (groups - 1) / groups
     expected = alone * (1 + alike * (rows / worth - 1))
-    total = worth - 1 + PRIOR_FREEDOM
-    spread = ((worth - 1) * seen + PRIOR_FREEDOM * expected) / total
+    total = worth - 1 + _PRIOR_FREEDOM
+    spread = ((worth - 1) * seen + _PRIOR_FREEDOM * expected) / total
     return max(alone, seen, spread), min(total, groups - 1)
 
 

@@ -1,17 +1,17 @@
 """From logits to probabilities at the prevalence of some data: a slope and an intercept (Platt), or one of each a class."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from plainfilm.evidence.statistics.intervals import FloatArray
 from plainfilm.model.scaling import Scaling
 
-SLOPES = (0.05, 20.0)
 _APART = 0.25  # standard deviation of the prior on what sets the classes' log slopes apart
+_STEPS = 500
 _OFFSET = 2.0  # of the prior on the distance of the intercept from where the class weights' log ratio is taken out
 
 
@@ -45,7 +45,7 @@ def fit_scaling(
     Returns
     -------
     Scaling
-        Slopes from 0.05 to 20. Below 1: the model was too sure.
+        Slopes above 0. Below 1: the model was too sure.
 
     References
     ----------
@@ -89,14 +89,33 @@ def _fit(evidence: FloatArray, truth: FloatArray, before: FloatArray, after: Flo
         slope = (wrong * evidence).sum(axis=0) * stretch + mean / k + apart / _APART**2
         return _unlikely(scaled, truth) + float(prior), np.concatenate([slope, wrong.sum(axis=0) + moved / _OFFSET**2])
 
-    ends = [tuple(np.log(SLOPES))] * k + [(None, None)] * k
     starts = [np.concatenate([np.full(k, start), np.zeros(k)]) for start in np.log([0.1, 0.3, 1.0, 3.0])]
-    found = min(
-        (minimize(loss, start, jac=True, method="L-BFGS-B", bounds=ends, options={"ftol": 1e-13}) for start in starts),
-        key=lambda each: float(each.fun),
-    ).x
+    found = min((_minimum(loss, start) for start in starts), key=lambda each: loss(each)[0])
     slopes = np.exp(found[:k])
     return Scaling(slopes, after + found[k:] - slopes * before)
+
+
+def _minimum(loss: Callable[[FloatArray], tuple[float, FloatArray]], point: FloatArray) -> FloatArray:
+    """Go from a point to a minimum by BFGS (Nocedal & Wright 2006, algorithm 6.1); SciPy's own takes longer to load."""
+    (value, slope), inverse = loss(point), np.eye(len(point))
+    for _ in range(_STEPS):
+        step = -inverse @ slope
+        if step @ slope >= 0:
+            inverse, step = np.eye(len(point)), -slope
+        length = min(1.0, 1 / max(np.abs(step).max(), 1e-300))
+        ahead, steeper = loss(point + length * step)
+        while ahead > value + 1e-4 * length * (slope @ step) and length > 1e-12:
+            length /= 2
+            ahead, steeper = loss(point + length * step)
+        if np.abs(slope).max() < 1e-9 or ahead > value:
+            break
+        moved, turned = length * step, steeper - slope
+        point, value, slope, curve = point + moved, ahead, steeper, moved @ turned
+        if curve > 1e-14:
+            across = inverse @ turned
+            inverse += (1 + turned @ across / curve) / curve * np.outer(moved, moved)
+            inverse -= (np.outer(across, moved) + np.outer(moved, across)) / curve
+    return point
 
 
 def _unlikely(scaled: FloatArray, truth: FloatArray) -> float:

@@ -54,6 +54,7 @@ class LookedShown:
     lungs: str
     lungs_interval: str
     faithful: str
+    pointing: str
     numbers: str
     unmoved: str
     legends: dict[Kind, list[tuple[str, str, str]]]
@@ -80,6 +81,7 @@ def show(found: ExplanationFindings) -> LookedShown:
         lungs=explanation.sentence,
         lungs_interval=_interval(explanation.attribution_in_lungs),
         faithful=measured.sentence,
+        pointing=explanation.pointing.sentence if explanation.pointing else "",
         numbers=_numbers(measured),
         unmoved=_unmoved(measured.unmoved, measured.images),
         legends={
