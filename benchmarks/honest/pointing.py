@@ -2,26 +2,32 @@
 
 Soft opacities are planted in half of 1,216 normal films of four collections (RSNA, NIH, Shenzhen, Guangzhou); the films are ingested, a
 model is trained on who has one, and its pictures of 100 test films that have one are asked where it is, by every method.
-For each of `SEEDS` seeds about 3 minutes on one core.
+Occlusion, which takes 225 passes a film, is asked for 20 films. For each of `SEEDS` seeds about 5 minutes on one core.
 """
 
 import csv
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from honest.row import Row
 from measuring import SHARED
 from plainfilm.evidence.explanation import attribution
 from plainfilm.evidence.explanation.planting import distance, plant
+from plainfilm.evidence.explanation.pointing import NEAR
 from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.model.classifier import Classifier
 from plainfilm.model.lung_segmentation import LungFinder
 
-SEEDS, FILMS, TRIED, NEAR = 2, 1216, 100, 0.1
+SEEDS, FILMS, TRIED, OCCLUDED = 3, 1216, 100, 20
+
+DEFAULT = "Grad-CAM"
 
 
 def measure(work: Path) -> list[Row]:
@@ -31,7 +37,9 @@ def measure(work: Path) -> list[Row]:
     for seed, one in enumerate(found):
         rows.append(Row(f"AUC of the model, seed {seed}", one["auc"], "0.9 or more", one["auc"] >= 0.9))
         for method, rate in one["methods"].items():
-            rows.append(Row(f"{method}, seed {seed}", rate, "60 % by the default", rate["value"] >= 0.6))
+            rows.append(
+                Row(f"{method}, seed {seed}", rate, "60 % by the default", method != DEFAULT or rate["value"] >= 0.6)
+            )
         rows.append(Row(f"what the report says, seed {seed}", one["said"], "", True))
     return rows
 
@@ -69,26 +77,40 @@ def _one(work: Path, seed: int) -> dict[str, Any]:
     plainfilm.ingest(work / "films", work / "films.h5", seed=seed)
     run = plainfilm.train(work / "films.h5", work / "run", settings={"seed": seed})
     store, classifier = Store(work / "films.h5"), plainfilm.load(run.folder / "model.plainfilm").bundle.classifier
-    test = store.rows("test")
-    rows = np.array([row for row in test if store.file[row] in places][:TRIED])
+    rows = np.array([row for row in store.rows("test") if store.file[row] in places][:TRIED])
     images, where = store.images(rows), np.array([places[store.file[row]] for row in rows])
     label = np.full(len(rows), store.classes.index("OPACITY"))
-    methods = {}
-    for name, method in METHODS.items():
-        near = distance(method(classifier, images, label), where) <= NEAR
-        rate = wilson(near)
-        methods[name] = {
-            "near": int(near.sum()),
-            "of": len(near),
-            "value": rate.value,
-            "low": rate.low,
-            "high": rate.high,
-        }
+    explained = run.metrics["explanation"]
     return {
         "auc": run.metrics["splits"]["test"]["auroc"]["value"],
-        "methods": methods,
-        "said": run.metrics["explanation"],
+        "methods": {name: _rate(maps, where) for name, maps in _maps(classifier, images, label)},
+        "said": {"pointing": explained["pointing"], "faithfulness": explained["faithfulness"]["sentence"]},
     }
 
 
-METHODS = {"grad_cam": attribution.grad_cam, "occlusion": attribution.occlusion}
+def _rate(maps: NDArray[np.float32], places: NDArray[np.int64]) -> dict[str, Any]:
+    near = distance(maps, places[: len(maps)]) <= NEAR
+    rate = wilson(near)
+    return {"near": int(near.sum()), "of": len(near), "value": rate.value, "low": rate.low, "high": rate.high}
+
+
+def _maps(
+    classifier: Classifier, images: NDArray[np.uint8], label: NDArray[np.int64]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Maps by method: Grad-CAM as it is, with cells joined by straight lines, of the positive weights alone; occlusion."""
+    yield DEFAULT, attribution.grad_cam(classifier, images, label)
+    maps, slopes = classifier.run(images, "maps", "slopes")
+    sign = 1 if classifier.decision.positive == classifier.classes_[label[0]] else -1
+    weights = slopes[np.arange(len(label)), label] if slopes.shape[1] > 1 else sign * slopes[:, 0]
+    layer = np.einsum("nc,nchw->nhw", np.maximum(weights, 0), np.maximum(maps, 0))
+    yield "LayerCAM of the last maps", attribution._enlarged(layer, images.shape[1])
+    cam = np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0)
+    yield "Grad-CAM enlarged bilinearly", np.stack([_bilinear(each, images.shape[1]) for each in cam])
+    few = slice(OCCLUDED)
+    for squares in (8, 5):
+        found = attribution.occlusion(classifier, images[few], label[few], squares=squares)
+        yield f"occlusion by a square of 1/{squares}", found
+
+
+def _bilinear(one: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    return np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BILINEAR))

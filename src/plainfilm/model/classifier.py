@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.map_geometry import Cells, cells
 from plainfilm.model.onnx_session import BATCH, open_network
 from plainfilm.model.scaling import Scaling
 
@@ -144,11 +143,6 @@ class Classifier:
     @cached_property
     def looks_at_maps(self) -> bool:  # noqa: D102 - an attribute
         return {"maps", "slopes"} <= set(self._shapes)
-
-    @cached_property
-    def cells(self) -> Cells | None:
-        """Where in the images the cells of "maps" look; None where the network does not tell."""
-        return cells(self.network)
 
     @cached_property
     def _shapes(self) -> dict[str, list[Any]]:

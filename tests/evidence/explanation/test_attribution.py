@@ -50,14 +50,24 @@ def test_grad_cam_finds_the_square_that_the_answer_rests_on(finder):
     far = ~np.array(
         [np.roll(own, (a, b), (0, 1)) for own in inside for a in (-CELL, 0, CELL) for b in (-CELL, 0, CELL)]
     )
-    assert maps[far.reshape(40, 9, SIZE, SIZE).all(axis=1)].max() == 0  # but for what bilinear enlarging spreads
+    assert maps[far.reshape(40, 9, SIZE, SIZE).all(axis=1)].max() < 0.2  # what spreading the cells leaves
+
+
+def test_the_peak_lies_in_the_middle_of_the_cells_that_answer_to_a_spot():
+    ring = np.zeros((1, 7, 7), np.float32)
+    ring[0, 2:5, 1:4] = 1
+    ring[0, 3, 2] = 0.5
+    (found,) = explain._enlarged(ring, 256)
+    assert np.unravel_index(found.argmax(), found.shape) == pytest.approx((3.5 * 256 / 7, 2.5 * 256 / 7), abs=1)
+    assert found.max() == 1
+    assert not explain._enlarged(np.zeros((2, 7, 7), np.float32), 64).any()
 
 
 def test_the_negative_class_of_one_logit_has_the_negative_slope(finder, tmp_path):
     images, inside = films(6)
     against = explain.grad_cam(finder, images, np.zeros(6, int))
     assert (peaks(against) & ~inside).any(axis=(1, 2)).all()
-    assert against[inside].mean() < 0.3
+    assert against[inside].mean() < 0.7 * against[~inside].mean()
     two = square_finder(tmp_path, outputs=2)
     for label in (0, 1):
         asked = np.full(6, label)

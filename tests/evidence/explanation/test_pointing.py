@@ -13,6 +13,10 @@ def finder(tmp_path_factory):
     return square_finder(tmp_path_factory.mktemp("finder"))
 
 
+def measure(finder, images, masks=WHOLE, **how):
+    return pointing.measure(finder, images, masks, finder.predict_proba(images), **how)
+
+
 @pytest.mark.parametrize("side", [64, 256])
 def test_an_opacity_is_soft_lies_in_the_lungs_and_is_brightest_at_the_place_that_is_told(side):
     rng = np.random.default_rng(0)
@@ -40,7 +44,7 @@ def test_the_distance_is_that_of_the_peak_in_shares_of_the_side():
 def test_a_model_of_bright_places_points_at_what_is_planted(finder, monkeypatch):
     monkeypatch.setattr("plainfilm.evidence.explanation.planting.BRIGHTER", (0.95, 1.0))
     monkeypatch.setattr("plainfilm.evidence.explanation.planting.RADIUS", (0.1, 0.12))
-    found = pointing.measure(finder, films(30, squares=False)[0], WHOLE)
+    found = measure(finder, films(30, squares=False)[0])
     assert (found.planted, found.points) == (30, True)
     assert found.reacted >= 20
     assert found.near.value > 0.9
@@ -55,19 +59,19 @@ def test_a_model_that_looks_elsewhere_is_said_to_miss_them(finder, monkeypatch):
         return images[:, ::-1, ::-1].astype(np.float32)
 
     monkeypatch.setattr(pointing.attribution, "grad_cam", upside_down)
-    found = pointing.measure(finder, films(30, squares=False)[0], WHOLE)
+    found = measure(finder, films(30, squares=False)[0])
     assert not found.points
     assert found.near.value < 0.3
 
 
 def test_a_model_that_does_not_react_is_said_to_tell_nothing(finder):
-    found = pointing.measure(finder, films(30, squares=False)[0], WHOLE)  # soft ones stay below its three quarters
+    found = measure(finder, films(30, squares=False)[0])  # soft ones stay below its three quarters
     assert (found.planted, found.near, found.points) == (30, None, False)
     assert found.sentence.startswith("The model does not react to planted opacities")
-    nothing = pointing.measure(finder, np.empty((0, SIZE, SIZE), np.uint8), WHOLE[:0])
+    nothing = measure(finder, np.empty((0, SIZE, SIZE), np.uint8), WHOLE[:0])
     assert (nothing.planted, nothing.reacted, nothing.points) == (0, 0, False)
 
 
 def test_the_same_seed_gives_the_same(finder):
     images = films(30, squares=False)[0]
-    assert pointing.measure(finder, images, WHOLE, seed=1) == pointing.measure(finder, images, WHOLE, seed=1)
+    assert measure(finder, images, seed=1) == measure(finder, images, seed=1)

@@ -14,12 +14,12 @@ from PIL import Image
 from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError
 from plainfilm.model.classifier import Classifier
-from plainfilm.model.map_geometry import Cells
 
 Maps = NDArray[np.float32]
 
 SQUARES = 8  # an occluding square has this part of the image's side, and moves by half of its own
 _BLOCK = 32  # images whose maps are held at once: 8 MB of EfficientNet-Lite0
+SPREAD = 0.9  # standard deviation, of a cell of Grad-CAM's maps; docs/results.md has how well others point
 HALF = 0.5  # of the highest; a line goes round what lies above
 # Colours by attribution from 0 to 1, each with how much of it covers the radiograph. Cover and lightness rise all the way, so
 # that the colours read without red or green; below the second row the radiograph stays gray.
@@ -51,8 +51,9 @@ def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike
     Returns
     -------
     float32 (n, s, s)
-        From 0 to 1, the highest of each image being 1; the maps' cells (7 x 7 of a 224 px input) are put where they look
-        (`Classifier.cells`) and joined linearly. All 0 where nothing in the maps speaks for the class.
+        From 0 to 1, the highest of each image being 1; the maps' cells (7 x 7 of a 224 px input) are spread by a Gaussian,
+        since a small spot answers in the cells around it: the middle of these is where it lies. All 0 where nothing in the
+        maps speaks for the class.
 
     Raises
     ------
@@ -73,9 +74,7 @@ def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike
         labels = _labels(classifier, logits, None if label is None else np.asarray(label)[block])
         rows = np.arange(len(labels))
         weights = slopes[rows, labels] if slopes.shape[1] > 1 else slopes[:, 0] * _sign(classifier, labels)[:, None]
-        found[block] = _placed(
-            np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), images.shape[1], classifier.cells
-        )
+        found[block] = _enlarged(np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), images.shape[1])
     return found
 
 
@@ -121,13 +120,6 @@ def occlusion(
                 covered[place] += 1
         found[row] = _scaled(np.maximum(total / covered, 0)[None])[0]
     return found
-
-
-def every_log_odds(classifier: Classifier, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Log odds of each class against all others, float64 (n, classes), before temperature and shift."""
-    logits = classifier.logits(images)
-    classes = range(len(classifier.classes_))
-    return np.stack([_log_odds(classifier, logits, np.full(len(logits), each)) for each in classes], axis=1)
 
 
 def share_in_lungs(maps: Maps, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -229,21 +221,16 @@ def _hidden(image: NDArray[np.uint8], squares: int) -> Iterator[tuple[list[tuple
         yield places, hidden
 
 
-def _placed(maps: Maps, size: int, cells: Cells | None) -> Maps:
-    """Put maps (n, h, w) where their cells look in an image of `size` pixels, evenly where that is not known, then scale them.
-
-    Between the centres of cells lines are straight; beyond the outermost they fall to 0 within a cell.
-    """
-    sides = np.array(maps.shape[1:])
-    step = size / sides if cells is None else cells.step
-    start = (step - 1) / 2 if cells is None else cells.start
-    down, across = (_tents(size, int(n), begin, each) for n, begin, each in zip(sides, start, step, strict=True))
+def _enlarged(maps: Maps, size: int) -> Maps:
+    """Enlarge maps (n, h, w) to (n, size, size), each cell spread by a Gaussian of `SPREAD`, then scale them."""
+    down, across = (_spread(size, cells) for cells in maps.shape[1:])
     return _scaled(np.einsum("ai,nij,bj->nab", down, maps, across, optimize=True))
 
 
-def _tents(size: int, cells: int, start: float, step: float) -> NDArray[np.float64]:
-    """What each cell counts for each pixel, (size, cells): 1 at the cell's centre, 0 at the next one's."""
-    return np.asarray(np.maximum(0, 1 - np.abs((np.arange(size)[:, None] - start) / step - np.arange(cells))))
+def _spread(size: int, cells: int) -> NDArray[np.float64]:
+    """What each cell counts for each pixel, (size, cells)."""
+    away = ((np.arange(size) + 0.5) * cells / size - 0.5)[:, None] - np.arange(cells)
+    return np.asarray(np.exp(-((away / SPREAD) ** 2) / 2))
 
 
 def _scaled(maps: NDArray[np.floating]) -> Maps:

@@ -13,11 +13,18 @@ from plainfilm.results.metrics import Pointing
 NEAR = 0.1  # of the side
 MOVED = float(np.log(2))  # rise of the log odds that counts as a reaction: twice the odds
 FEWEST = 10  # films that must react
+_SURE = 1e-9  # of probabilities; beyond it rounding decides
 OFTEN = 0.5  # a picture points if its peak is surely near more often
 
 
 def measure(
-    classifier: Classifier, images: NDArray[np.uint8], masks: NDArray[np.bool_], *, seed: int = 0, level: float = 0.95
+    classifier: Classifier,
+    images: NDArray[np.uint8],
+    masks: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    *,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> Pointing:
     """Plant an opacity in each film and see whether the picture of what moved points at it.
 
@@ -27,8 +34,9 @@ def measure(
     ----------
     classifier
         One that looks at maps.
-    images, masks : uint8 (n, s, s), bool (n, m, m)
-        Unrelated films and their lung fields; of two classes those that are called negative. Without lungs a film is left out.
+    images, masks, probabilities : uint8 (n, s, s), bool (n, m, m), float64 (n, classes)
+        Unrelated films, their lung fields and their answers; of two classes those that are called negative. A film without
+        lungs is left out.
     seed
         Of the opacities.
     level
@@ -49,12 +57,17 @@ def measure(
     if not planted:
         return _said(0, np.empty(0, bool), level)
     rows, films, places = (np.array(each) for each in zip(*planted, strict=True))
-    rises = attribution.every_log_odds(classifier, films) - attribution.every_log_odds(classifier, images[rows])
+    rises = _log_odds(classifier.predict_proba(films)) - _log_odds(probabilities[rows])
     positive = classifier.decision.positive
     label = rises.argmax(axis=1) if positive is None else np.full(len(rows), classifier.classes_.index(positive))
     moved = rises[np.arange(len(rows)), label] >= MOVED
     maps = attribution.grad_cam(classifier, films[moved], label[moved])
     return _said(len(rows), distance(maps, places[moved]) <= NEAR, level)
+
+
+def _log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    sure = np.clip(probabilities, _SURE, 1 - _SURE)
+    return np.asarray(np.log(sure / (1 - sure)))
 
 
 def _said(planted: int, near: NDArray[np.bool_], level: float) -> Pointing:

@@ -18,7 +18,7 @@ from plainfilm.results.metrics import ClassAttribution, Explanation, Faithfulnes
 
 DRAWN = 12  # radiographs that the numbers rest on, dealt over the classes
 WRONG = 4  # wrong answers shown beside them
-PLANTED = 32  # radiographs that an opacity is planted in; some 130 passes with the lungs
+PLANTED = 28  # radiographs that an opacity is planted in; half as many passes again, with the lungs
 STEPS = 5  # of hiding and bringing back; with 12 radiographs some 260 passes, as long as encoding as many
 
 
@@ -110,7 +110,7 @@ def look(
         for place, at in enumerate(chosen)
     ]
     first = slice(len(drawn))
-    pointed = _point(store, classifier, rows, answers, seed)
+    pointed = _point(store, classifier, rows, probabilities, seed)
     faithful = faithfulness(
         classifier, images[first], maps[first], labels[first], steps=STEPS, pointing=pointed, seed=seed
     )
@@ -118,15 +118,16 @@ def look(
 
 
 def _point(
-    store: Store, classifier: Classifier, rows: NDArray[np.int64], answers: NDArray[np.int64], seed: int
+    store: Store, classifier: Classifier, rows: NDArray[np.int64], probabilities: NDArray[np.float64], seed: int
 ) -> Pointing:
     """Plant opacities in films of different groups; of two classes in those called negative."""
     positive = classifier.decision.positive
+    asked = np.arange(len(rows))
     if positive is not None:
-        rows = rows[answers != classifier.classes_.index(positive)]
-    unrelated = rows[np.sort(np.unique(store.group[rows], return_index=True)[1])[:PLANTED]]
-    images = store.images(unrelated)
-    return pointing.measure(classifier, images, LungFinder().find(images).masks, seed=seed)
+        asked = asked[classifier.decision.predict(probabilities) != classifier.classes_.index(positive)]
+    unrelated = asked[np.sort(np.unique(store.group[rows[asked]], return_index=True)[1])[:PLANTED]]
+    images = store.images(rows[unrelated])
+    return pointing.measure(classifier, images, LungFinder().find(images).masks, probabilities[unrelated], seed=seed)
 
 
 def _measured(films: Sequence[Film], faithful: Faithfulness, pointed: Pointing) -> Explanation:
