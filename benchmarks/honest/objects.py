@@ -56,16 +56,6 @@ def measure(work: Path) -> list[Row]:
     return rows
 
 
-class _Coarse:
-    """Means of 16 x 16 blocks."""
-
-    key = "coarse"
-
-    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        n, size, _ = images.shape
-        return images.reshape(n, 16, size // 16, 16, size // 16).mean((2, 4)).reshape(n, -1).astype(np.float32)
-
-
 def _distance(size: int, points: NDArray[np.float64]) -> Coverage:
     """Distance of each pixel from the nearest of some points (row, column)."""
     place = np.stack(np.mgrid[:size, :size], axis=-1).astype(np.float64)
@@ -136,7 +126,7 @@ def _run(work: Path, kind: str, seed: int) -> dict[str, Any]:
     rows = random.permutation(len(images))[:FILMS]
     labels = random.permutation(np.arange(len(rows)) % 2)
     films = images[rows] if kind == "none" else planted(images[rows], labels == 1, kind, random)
-    found = sets.audited(work / "now.h5", seed, lambda: sets.write(work / "now.h5", films, labels, group[rows], seed=seed), _Coarse()).result  # fmt: skip
+    found = sets.audited(work / "now.h5", seed, lambda: sets.write(work / "now.h5", films, labels, group[rows], seed=seed), sets.BlockMeans()).result  # fmt: skip
     shares = {name: {own: share.value for own, share in each.by_class.items()} for name, each in found.objects.items()}
     return {
         "verdict": found.verdict,
@@ -153,7 +143,7 @@ def _real(work: Path, _kind: str, at: int) -> dict[str, Any]:
     parts = [sets.films(work, name, source=source, label=label) for label in classes]
     labels = np.repeat([0, 1], [len(images) for images, _ in parts])
     images, group = (np.concatenate(own) for own in zip(*parts, strict=True))
-    found = sets.audited(work / "now.h5", 0, lambda: sets.write(work / "now.h5", images, labels, group, seed=0, classes=tuple(classes)), _Coarse()).result  # fmt: skip
+    found = sets.audited(work / "now.h5", 0, lambda: sets.write(work / "now.h5", images, labels, group, seed=0, classes=tuple(classes)), sets.BlockMeans()).result  # fmt: skip
     own = found.probes["objects"]
     return {
         "of": REAL[at],

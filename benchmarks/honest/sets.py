@@ -23,6 +23,17 @@ from plainfilm.workflows.audit import default_encoder
 Films = NDArray[np.uint8]
 
 
+class BlockMeans:
+    """An encoder of means of 16 x 16 blocks: costs nothing, for probes that do without an encoder."""
+
+    key = "coarse"
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode gray uint8 (n, s, s), s a multiple of 16."""
+        n, size, _ = images.shape
+        return images.reshape(n, 16, size // 16, 16, size // 16).mean((2, 4)).reshape(n, -1).astype(np.float32)
+
+
 def films(work: Path, name: str, *, source: str = "", label: str = "") -> tuple[Films, NDArray[np.int64]]:
     """Read a collection of ../shared/data at 256 px, with groups; of one source and class where asked."""
     path = work.parent / f"{name}.h5"
