@@ -25,7 +25,7 @@ from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.lung_segmentation import LungFinder
 
-SEEDS, FILMS, TRIED, OCCLUDED = 3, 1216, 100, 20
+SEEDS, FILMS, TRIED, OCCLUDED = 3, 1360, 100, 20
 
 DEFAULT = "Grad-CAM"
 
