@@ -82,3 +82,15 @@ def test_any_size_of_image(size):
     hidden = masking.hide(_fields())
     assert masking.without_lungs(images, hidden).shape == images.shape
     assert 0 < (masking.without_lungs(images, hidden) == 0).mean() < 1
+
+
+def test_marks_see_a_bright_spot_alike_wherever_it_lies_in_a_corner(images):
+    plain = np.full_like(images[:1], 90)
+    spots = np.repeat(plain, 2, axis=0)
+    spots[0, 4:10, 4:10] = spots[1, 22:28, 14:20] = 250
+    base, one, other = masking.marks(np.concatenate([plain, spots]), np.zeros((SIDE, SIDE), bool))
+    assert base.shape == (272,)
+    anywhere, elsewhere = slice(48, 68), slice(68, None)  # of the first corner, wherever it lies; the other corners
+    assert np.allclose(one[anywhere], other[anywhere])
+    assert not np.allclose(one[anywhere], base[anywhere])
+    assert np.array_equal(one[elsewhere], base[elsewhere])

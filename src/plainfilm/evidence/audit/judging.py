@@ -13,7 +13,7 @@ from plainfilm.results.estimate import Estimate
 
 SURE = 0.995  # level of the intervals that rules rest on: about twenty probes are looked at
 NOTABLE = 0.6  # AUROC that a probe must surely reach to speak
-PART = 0.1  # share of a class that a probe must surely tell, above that of the others
+PART = 0.05  # share of a class that a probe must surely tell, above that of the others
 FALSE = 0.02  # share of the others that may score as high
 _CHANCES = 0.8  # of being seen
 _CHANCES_Z = 0.8416  # its quantile of the normal distribution

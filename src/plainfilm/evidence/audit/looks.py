@@ -16,7 +16,7 @@ from plainfilm.model.foreign_objects import ObjectFinder
 from plainfilm.model.lung_segmentation import LungFields, LungFinder
 from plainfilm.results.audit import Sees
 
-_VERSION = 2
+_VERSION = 3
 _BLOCK = 64
 Advance = Callable[[int, int], None]
 Numbers = dict[str, NDArray[Any]]

@@ -156,19 +156,20 @@ def frame(images: Pixels) -> NDArray[np.float64]:
 
 
 def marks(images: Pixels, common: Mask) -> NDArray[np.float64]:
-    """Measure the four corners in cells: mean, darkest and brightest of 4 x 4 cells each, float64 (n, 192).
+    """Measure the four corners in 4 x 4 cells each, float64 (n, 272).
 
-    `common` bool (SIDE, SIDE), where lungs lie in many images, is hidden.
+    Mean, darkest and brightest of each cell; and wherever they lie, the four highest of these and the four cells that the
+    brightest and the darkest stand out most in. `common` bool (SIDE, SIDE), where lungs lie in many images, is hidden.
     """
     cell = max(1, round(CORNER * images.shape[1] / CELLS))
     width = CELLS * cell
     shown = np.where(sized(common[None], images.shape[1]), np.uint8(0), images)
     ends = (slice(None, width), slice(-width, None))
     cells = [shown[:, y, x].reshape(-1, CELLS, cell, CELLS, cell) for y in ends for x in ends]
-    found = [
-        measure(part, axis=(2, 4)).reshape(len(images), -1) for part in cells for measure in (np.mean, np.min, np.max)
-    ]
-    return np.concatenate(found, axis=1).astype(np.float64)
+    seen = np.stack([[measure(part, axis=(2, 4)) for measure in (np.mean, np.min, np.max)] for part in cells])
+    mean, least, most = seen.astype(np.float64).reshape(len(cells), 3, len(images), -1).swapaxes(0, 1)
+    highest = [np.sort(each)[..., -CELLS:] for each in (mean, least, most, most - mean, mean - least)]
+    return np.concatenate([mean, least, most, *highest], axis=2).swapaxes(0, 1).reshape(len(images), -1)
 
 
 def _outside(
