@@ -3,6 +3,7 @@
 import io
 import tempfile
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,24 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+import made_copies
 from plainfilm.data import copies, duplicates
 from plainfilm.data.copies import IDENTITY, MIRROR, SIDE_PX, Copies, CopyFinder
 from plainfilm.data.duplicates import ThumbnailFile, join_groups
 
 SIZE = 192
-
-
-def bodies(n: int, *, seed: int = 0) -> np.ndarray:
-    """Images that share their large shadows, as chests do, and differ in detail."""
-    rng = np.random.default_rng(seed)
-
-    def noise(grain: int) -> np.ndarray:
-        values = Image.fromarray(rng.normal(size=(grain, grain)).astype(np.float32))
-        return np.asarray(values.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-
-    shared = 60 * noise(3)
-    own = [sum(weight * noise(grain) for grain, weight in ((6, 12), (24, 12), (48, 10))) for _ in range(n)]
-    return np.clip(128 + shared + np.stack(own), 0, 255).astype(np.uint8)
+bodies = partial(made_copies.bodies, size=SIZE, finest=48)
 
 
 def saved(image: Image.Image, quality: int = 80) -> np.ndarray:

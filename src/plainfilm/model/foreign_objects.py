@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_session import BATCH, open_network, shrunk
+from plainfilm.model.onnx_session import open_network, small_answers
 
 SIDE = 192  # height and width of what the network sees
 CELLS = 24  # of its maps
@@ -52,11 +52,8 @@ class ObjectFinder:
 
     def find(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Answer for gray images uint8 (n, h, w) with responses float32 (n, kinds, CELLS, CELLS) over the whole image."""
-        maps = np.empty((len(images), len(KINDS), CELLS, CELLS), np.float32)
-        for at in range(0, len(images), BATCH):
-            small = np.stack([shrunk(image, SIDE) for image in images[at : at + BATCH]])
-            maps[at : at + BATCH] = responses(self._session.run(None, {"images": small})[0])
-        return maps
+        answers = map(responses, small_answers(self._session, images, SIDE))
+        return np.concatenate([np.empty((0, len(KINDS), CELLS, CELLS), np.float32), *answers])
 
 
 def responses(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,18 +4,18 @@
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_session import open_network, shrunk
+from plainfilm.model.onnx_session import open_network, small_answers
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
 SMALLEST, LARGEST = 0.05, 0.75  # share of a picture that lungs fill
 SUREST = 0.8  # mean probability inside lungs; other pictures get doubtful fields
-_BATCH = 8
 NETWORK = Path(__file__).with_name("lungs.onnx")
 
 
@@ -41,12 +41,11 @@ class LungFinder:
         """Find the lung fields of gray images uint8 (n, h, w)."""
         masks = np.zeros((len(images), SIDE, SIDE), bool)
         found = np.zeros(len(images), bool)
-        for at in range(0, len(images), _BATCH):
-            small = np.stack([shrunk(image, SIDE) for image in images[at : at + _BATCH]])
-            for row, logits in enumerate(self._session.run(None, {"images": small})[0], at):
-                field = _largest(logits > 0)
-                found[row] = _are_lungs(field, logits)
-                masks[row] = field & found[row]
+        answers = chain.from_iterable(small_answers(self._session, images, SIDE))
+        for row, logits in enumerate(answers):
+            field = _largest(logits > 0)
+            found[row] = _are_lungs(field, logits)
+            masks[row] = field & found[row]
         return LungFields(masks, found)
 
 

@@ -1,5 +1,6 @@
 """Networks in ONNX Runtime, on the processors that this process may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ def open_network(network: bytes | Path, *, threads: int | None = None) -> Any:
     options.intra_op_num_threads = threads or processors()
     options.log_severity_level = 4
     return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+def small_answers(
+    session: Any, images: NDArray[np.uint8], side: int, output: str | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Answer for gray images uint8 (n, h, w), made (side, side), a batch at a time with the first output, or the one named."""
+    for at in range(0, len(images), BATCH):
+        small = np.stack([shrunk(image, side) for image in images[at : at + BATCH]])
+        yield session.run([output] if output else None, {"images": small})[0]
 
 
 def shrunk(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

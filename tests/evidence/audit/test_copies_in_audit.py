@@ -4,24 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from made_copies import bodies
 from plainfilm.data import store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.evidence.audit import copies, data_issues, verdict
 from plainfilm.evidence.audit.copies import described, find
 
 SIZE, N = 128, 40
-
-
-def bodies(n: int) -> np.ndarray:
-    rng = np.random.default_rng(0)
-
-    def noise(grain: int) -> np.ndarray:
-        values = Image.fromarray(rng.normal(size=(grain, grain)).astype(np.float32))
-        return np.asarray(values.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
-
-    shared = 60 * noise(3)
-    own = [sum(weight * noise(grain) for grain, weight in ((6, 12), (24, 12), (40, 10))) for _ in range(n)]
-    return np.clip(128 + shared + np.stack(own), 0, 255).astype(np.uint8)
 
 
 def cropped(image: np.ndarray, share: float) -> np.ndarray:
@@ -33,7 +22,7 @@ def cropped(image: np.ndarray, share: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """Rows 40 to 42 are changed copies of rows 0 to 2; 40 stands in another part, 41 has another label, 42 is in the group."""
-    images = bodies(N)
+    images = bodies(N, size=SIZE, finest=40)
     changed = [images[0][:, ::-1], cropped(images[1], 0.03), np.asarray(ImageOps.invert(Image.fromarray(images[2])))]
     images = np.concatenate([images, np.stack(changed)])
     row = np.arange(N + 3)

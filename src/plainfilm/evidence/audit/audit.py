@@ -67,10 +67,8 @@ def audit(
     doubtful, unknown = _suspects(store, sample, probed, twins)
     compared = _compared_with(model, probed)
     leak = leakage(store.split, store.group)
-    found = verdict.reasons(probed.probes, compared, by_source.left_out, leak if leak.images else None, len(store))
-    across = twins.pairs[data_issues.in_two_parts(store, twins)]
-    if reason := verdict.copied(len(np.unique(across)), len(store)):
-        found = sorted((*found, reason), key=verdict.rank)
+    across = len(np.unique(twins.pairs[data_issues.in_two_parts(store, twins)]))
+    found = verdict.reasons(probed.probes, compared, by_source.left_out, leak, len(store), across)
     if not probed.probes:
         found.append(verdict.unexamined(probed.not_run[0].reason))
     missing = (*probed.not_run, *not_run, *unknown)

@@ -67,7 +67,12 @@ class _Told:
 
 
 def reasons(
-    probes: Sequence[ProbeFinding], yours: ComparedWith, left_out: Sequence[LeftOut], leak: Leakage | None, images: int
+    probes: Sequence[ProbeFinding],
+    yours: ComparedWith,
+    left_out: Sequence[LeftOut],
+    leak: Leakage | None,
+    images: int,
+    copies: int = 0,
 ) -> list[Reason]:
     """Give what the rules say, the strongest first.
 
@@ -81,17 +86,16 @@ def reasons(
         Sources left out.
     leak, images
         Of a given split, and how many images it splits.
+    copies
+        Images of which a changed copy stands in another part of the split.
     """
     found = _grouped(_blind(probes, yours))
     found += [reason for one in left_out if (reason := _does_not_travel(one, yours))]
     if leak is not None and leak.images:
         found.append(_leak(leak, images))
-    return sorted(found, key=rank)  # stable: probes without lungs stay first
-
-
-def rank(reason: Reason) -> int:
-    """Place of a reason among others, the worst first."""
-    return -VERDICTS.index(reason.verdict)
+    if reason := copied(copies, images):
+        found.append(reason)
+    return sorted(found, key=lambda reason: -VERDICTS.index(reason.verdict))  # stable: probes without lungs stay first
 
 
 def copied(found: int, images: int) -> Reason | None:
