@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
-from plainfilm.cli.output import show_ingested
+from plainfilm.cli.ingested import show_ingested, show_listed
+from plainfilm.cli.options import FLAT, AsJson, Quiet
+from plainfilm.errors import UsageError
 from plainfilm.workflows.options import IngestOptions
 
 
@@ -17,14 +18,34 @@ class Options(IngestOptions):
     """As in Python; `--out` is named, and any number of folders stands before it."""
 
     sources: Annotated[Sequence[Path], Parameter(metavar="FOLDER", show_default=False)] = ()
-    out: Out = field(kw_only=True)
+    out: Annotated[Path, Parameter(metavar="PATH", show_default=False)] = field(default=Path(), kw_only=True)
 
 
-def ingest(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
+def ingest(
+    options: Annotated[Options, FLAT],
+    *,
+    dry_run: Annotated[
+        bool,
+        Parameter(
+            help="Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.",
+            negative="",
+            show_default=False,
+        ),
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
     """Read folders of radiographs into one HDF5 store."""
     from plainfilm.cli import terminal
     from plainfilm.workflows import ingest as verb
 
+    if dry_run:
+        show_listed(verb.listed(options), as_json=as_json)
+        return
+    if options.out == Path():
+        raise UsageError(
+            "Expected the store to write; received none. Write: plainfilm ingest FOLDER --out NAME.h5, or look first with --dry-run."
+        )
     with terminal.Shown(quiet=quiet) as progress:
         done = verb.run(verb.plan(replace(options, progress=progress)))
     show_ingested(done, as_json=as_json)

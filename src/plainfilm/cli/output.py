@@ -55,48 +55,6 @@ def typed() -> str:
     return shlex.join(["plainfilm", *sys.argv[1:]])
 
 
-def show_ingested(done: Any, *, as_json: bool) -> None:
-    """Say what an ingest has made, and what to do next."""
-    from plainfilm.cli import terminal
-    from plainfilm.data.ingest import problems_path
-    from plainfilm.results.ingested import IngestSummary
-
-    left_out = sum(problem.fatal for problem in done.problems)
-    if as_json:
-        print_document(
-            IngestSummary(
-                store=done.path,
-                images=done.images,
-                classes=tuple(done.classes),
-                counts=done.counts,
-                problems=len(done.problems),
-                left_out=left_out,
-                exact_duplicates=done.exact,
-                near_duplicates=done.near,
-                label_conflicts=done.conflicts,
-                leaking_images=done.leakage.images if done.leakage else 0,
-            )
-        )
-        return
-    unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
-    terminal.say(
-        terminal.class_table(done.counts, unlabelled=unlabelled), "", f"{done.images:,} radiographs in {done.path}"
-    )
-    if done.exact or done.near:
-        kept = "" if done.leakage else " Each group stays in one part of the split."
-        terminal.say(f"Pairs of duplicates: {done.exact:,} the same, {done.near:,} nearly the same.{kept}")
-    if done.leakage and done.leakage.images:
-        terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
-    if len(done.sources) == 1:
-        terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
-    if done.problems:
-        flagged = len(done.problems) - left_out
-        terminal.say(
-            f"{left_out:,} reasons why files were left out, {flagged:,} remarks on files kept: see {problems_path(done.path)}"
-        )
-    terminal.say("", f"Next: plainfilm train {done.path} --out run")
-
-
 def show_run(run: "Run[RunMetrics]", *, as_json: bool, recipe: str = "") -> None:
     """Say what a training has come to, what that is worth, and what the paper reports that `recipe` repeats."""
     from plainfilm.cli import terminal

@@ -4,64 +4,83 @@ Lists and reads tables; decodes nothing. `listing` holds one entry, `collection`
 joined, labelled from a table of the user's, and checked.
 """
 
-import difflib
 import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from plainfilm.data.cataloguing.collection import Collection, counted, read_collection
-from plainfilm.data.cataloguing.entry import Entry, Names, label_of, require, tidy, trimmed, with_row
+from plainfilm.data.cataloguing.asked import Asked
+from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection
+from plainfilm.data.cataloguing.entry import NOT_STATED, Entry, Names, counted, require, tidy, trimmed
+from plainfilm.data.cataloguing.folders import shortened
+from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
+from plainfilm.data.cataloguing.levels import ROLES
+from plainfilm.data.cataloguing.places import Folder, Place
+from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
+from plainfilm.data.decoding.modalities import RADIOGRAPHY
 from plainfilm.errors import CatalogError, Problem
 
-__all__ = ["Catalog", "Entry", "read_catalog", "spelling_key"]
+__all__ = ["Asked", "Catalog", "Entry", "Level", "read_catalog", "spelling_key"]
 
 _KEYS = ("file_name", "sop_instance_uid", "study_instance_uid", "accession_number", "patient_id")
 _LAYOUTS = (
     "CLASS/*, train|validation|test/CLASS/*, CLASS/images/*, a metadata.csv or .jsonl with file_name and label, "
     "or a table given with --labels"
 )
+_NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the folders on one level, from 1, below a SOURCE were taken for: `role` is one of `levels.ROLES`.
+
+    `names` are the first of them, and none of patients'; `folders` counts them, `images` the images below.
+    """
+
+    source: str
+    level: int
+    role: str
+    names: tuple[str, ...]
+    folders: int
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """All radiographs of the SOURCE folders, and what was left out or flagged.
 
-    `layout` names the layouts found, joined by `+`: `classes`, `splits`, `table`, `ieee8023`, `dicom`, `flat`.
+    `layout` names the layouts found, joined by `+`: `classes`, `splits`, `table`, `ieee8023`, `lists`, `dicom`, `flat`.
+    `levels` says what the folders were taken for; `findings` names those that entries have states of, sorted.
     """
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     layout: str
+    levels: tuple[Level, ...] = ()
+    findings: tuple[str, ...] = ()
+    asked: Asked = field(default_factory=Asked)
 
 
-def read_catalog(
-    sources: Sequence[Path],
-    *,
-    labels: Path | None = None,
-    classes: Sequence[str] | None = None,
-    one_class_will_do: bool = False,
-) -> Catalog:
-    """List the radiographs of one SOURCE folder or several, with their labels.
+def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_class_will_do: bool = False) -> Catalog:
+    """List the radiographs of one SOURCE or several, with their labels.
 
-    A label comes from the table `labels`, else from a `metadata` table, else from the folders. Class names that differ
-    only by case, spaces, hyphens or underscores are one class under the commoner spelling, with a problem
-    `class-spelling`: joined collections spell by their own habits, and no two findings are told apart by a capital.
+    A label comes from the table of labels, else from the files' names where a pattern is given, else from a `metadata`
+    table, else from the folders. Class names that differ only by case, spaces, hyphens or underscores are one class under
+    the commoner spelling, with a problem `class-spelling`: joined collections spell by their own habits, and no two
+    findings are told apart by a capital.
 
     Parameters
     ----------
     sources
         Folders, in any layout that `collection` knows. None may lie in another.
-    labels
-        A table (CSV or JSON Lines) with `label` and one of `file_name` (a path below a SOURCE, or a name that occurs
-        once), `SOPInstanceUID`, `StudyInstanceUID`, `accession_number` or `patient_id`; other columns count too. An
-        image that it does not list keeps its folder's label if any folder of that SOURCE bears the name of one of the
-        table's labels, that is, if its folders are classes; otherwise it has none.
-    classes
-        Keep these alone, and images without a label.
+    asked
+        What the user says of the files and tables. A table of labels has one of `file_name` (a path below a SOURCE, or a
+        name that occurs once), `SOPInstanceUID`, `StudyInstanceUID`, `accession_number` or `patient_id`; other columns
+        count too. An image that it does not list keeps its folder's label if any folder of that SOURCE bears the name of
+        one of the table's labels, that is, if its folders are classes; otherwise it has none.
     one_class_will_do
         A single class is no error: for images that nothing is trained on.
 
@@ -73,26 +92,74 @@ def read_catalog(
     Raises
     ------
     CatalogError
-        Nothing to read, nothing labelled, one class only, or a table that cannot be meant.
+        Nothing to read, nothing labelled, one class only, most files no radiographs, or a table that cannot be meant.
+    UsageError
+        A layout or a level of classes that cannot be meant.
     """
-    read = _collections(sources)
+    asked = asked or Asked()
+    read = _collections(sources, asked)
     problems = [problem for collection in read for problem in collection.problems]
-    if labels is not None:
-        problems += _lay_over(read, read_table(labels))
+    if asked.labels is not None:
+        problems += _lay_over(read, read_table(asked.labels, columns=asked.columns), asked)
+    findings = _join_findings(read)
     entries = [entry for collection in read for entry in collection.images.values()]
-    _check_labelled(entries, sources, problems)
+    _check_labelled(entries, sources, problems, read)
+    problems += _check_modalities(entries, asked)
     entries, spelling = _one_spelling(entries)
-    entries, others = _asked_only(entries, classes)
+    entries, others = _asked_only(entries, asked.classes)
     if not one_class_will_do:
         _check_classes(entries, sources)
-    layouts = dict.fromkeys(layout for collection in read for layout in collection.layouts)
-    return Catalog(tuple(entries), (*problems, *spelling, *others, *_unlabelled(entries)), "+".join(layouts))
+    return Catalog(
+        entries=tuple(entries),
+        problems=(*problems, *spelling, *others, *_unlabelled(entries)),
+        layout="+".join(dict.fromkeys(layout for collection in read for layout in collection.layouts)),
+        levels=tuple(level for collection in read for level in _levels(collection)),
+        findings=findings,
+        asked=asked,
+    )
 
 
-# SOURCE folders
+def _levels(collection: Collection) -> Iterable[Level]:
+    for role in ROLES:
+        for level, names in sorted(collection.layout.levels.get(role, {}).items()):
+            shown = () if role == "patient" else tuple(name for name, _ in names.most_common(_NAMES_SHOWN))
+            yield Level(collection.name, level, role, tuple(sorted(shown)), len(names), names.total())
 
 
-def _collections(sources: Sequence[Path]) -> list[Collection]:
+def _join_findings(collections: Sequence[Collection]) -> tuple[str, ...]:
+    """Give all entries one list of findings: not stated where a SOURCE's table does not speak of one."""
+    by_key = {spelling_key(name): name for collection in reversed(collections) for name in collection.findings}
+    names = tuple(sorted(by_key.values()))
+    for collection in collections:
+        keys = [spelling_key(name) for name in collection.findings]
+        if tuple(by_key[key] for key in keys) == names:
+            continue
+        places = [keys.index(spelling_key(name)) if spelling_key(name) in keys else None for name in names]
+        for name, entry in collection.images.items():
+            states = bytes(
+                NOT_STATED & 0xFF if place is None or not entry.findings else entry.findings[place] for place in places
+            )
+            collection.images[name] = replace(entry, findings=states)
+    return names
+
+
+def _check_modalities(entries: Sequence[Entry], asked: Asked) -> list[Problem]:
+    """Stop where the headers of most files name another modality than projection radiography."""
+    found = Counter(modality for entry in entries if (modality := entry.details.get("modality", "")))
+    others = Counter({name: number for name, number in found.items() if name.upper() not in RADIOGRAPHY})
+    if 2 * others.total() <= len(entries) or asked.keep_others:
+        return []
+    kinds = ", ".join(f"{name} {number:,}" for name, number in others.most_common(3))
+    raise CatalogError(
+        f"Expected radiographs (CR, DX, DR, RG); received {others.total():,} of {counted(len(entries), 'file')} of another "
+        f"modality ({kinds}). Name the folder of radiographs, or go on with --keep-non-radiographs."
+    )
+
+
+# SOURCES
+
+
+def _collections(sources: Sequence[Path], asked: Asked) -> list[Collection]:
     if not sources:
         raise CatalogError("Expected at least one SOURCE folder; received none. Name the folder of your radiographs.")
     for source in sources:
@@ -105,9 +172,13 @@ def _collections(sources: Sequence[Path]) -> list[Collection]:
                     f"Expected separate SOURCE folders; received {other} and {one}, which share images. Name one."
                 )
     return [
-        read_collection(source, name=path.name or "images", prefix=f"{name}/" if len(real) > 1 else "")
+        read_collection(_place(source), asked, name=path.name or "images", prefix=f"{name}/" if len(real) > 1 else "")
         for source, path, name in zip(sources, real, _unique_names(real), strict=True)
     ]
+
+
+def _place(source: Path) -> Place:
+    return Folder(source)
 
 
 def _check_source(source: Path) -> None:
@@ -120,10 +191,10 @@ def _check_source(source: Path) -> None:
             f"Expected a folder of radiographs; received {source} ({error.strerror}). Check its name and permissions."
         ) from error
     if is_there:
-        is_archive = source.suffix.lower() in {".zip", ".gz", ".tgz", ".tar", ".7z", ".rar"}
-        advice = "Unpack it and name the folder." if is_archive else "Name the folder that holds it."
-        raise CatalogError(f"Expected a folder of radiographs; received the file {source}. {advice}")
-    meant = _did_you_mean(source.name, _beside(source))
+        raise CatalogError(
+            f"Expected a folder of radiographs; received the file {source}. Name the folder that holds it."
+        )
+    meant = did_you_mean(source.name, _beside(source))
     raise CatalogError(
         f"Expected a folder of radiographs; received {source}, which does not exist. {meant}Check the path."
     )
@@ -134,12 +205,6 @@ def _beside(path: Path) -> list[str]:
         return [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return []
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"Did you mean {by_lower[close[0]]}? " if close else ""
 
 
 def _unique_names(paths: Sequence[Path]) -> list[str]:
@@ -155,9 +220,10 @@ def _unique_names(paths: Sequence[Path]) -> list[str]:
 # The table of labels
 
 
-def _lay_over(collections: Sequence[Collection], table: Table) -> list[Problem]:
+def _lay_over(collections: Sequence[Collection], table: Table, asked: Asked) -> list[Problem]:
     """Lay a table of labels over all collections; gives what there is to say about it."""
-    require(table, "label")
+    if not table.finding_columns:
+        require(table, "label")
     require(table, *_KEYS)
     key = next(column for column in _KEYS if column in table.named)
     find = _finder(collections, key, table)
@@ -174,9 +240,10 @@ def _lay_over(collections: Sequence[Collection], table: Table) -> list[Problem]:
             f"Expected {table.path} to name images of SOURCE by {table.named[key]}; received no row of "
             f"{len(table.rows)} that does. Write paths below SOURCE, or bare names."
         )
+    labelling = labelling_of(table, said, asked.label_of)
     problems = [_lost(table, lost)] if lost else []
     for collection in collections:
-        problems += _put(collection, said, table)
+        problems += _put(collection, said, labelling)
     return problems
 
 
@@ -214,24 +281,23 @@ def _names_of(collection: Collection) -> Iterable[tuple[str, str]]:
         yield tidy(entry.path.absolute().as_posix()), entry.file
 
 
-def _put(collection: Collection, said: dict[str, list[TableRow]], table: Table) -> list[Problem]:
+def _put(collection: Collection, said: dict[str, list[TableRow]], labelling: Labelling) -> list[Problem]:
     """Write what the rows of a table say into a collection, and what the table leaves open."""
-    known = {spelling_key(label) for row in table.rows if (label := label_of(table, row))}
+    table = labelling.table
+    known = {spelling_key(label) for rows in said.values() for label in labelling.labels(rows)}
     labels = {entry.label for entry in collection.images.values() if entry.label}
     folders_are_classes = any(spelling_key(label) in known for label in labels)
-    problems, unlisted, after = [], [], {}
+    before, unlisted, after = len(collection.problems), [], {}
     for name, entry in collection.images.items():
         rows = said.get(entry.file)
         if rows is None:
             unlisted.append(entry.file)
             after[name] = entry if folders_are_classes else replace(entry, label=None)
-        elif len({label_of(table, row) for row in rows}) == 1:
-            after[name] = with_row(entry, table, rows[0])
-        else:
-            lines = " and ".join(str(row.line) for row in rows[:2])
-            sentence = f"Listed under two labels, in lines {lines} of {table.path.name}; left out."
-            problems.append(Problem(entry.file, "two-labels", sentence))
+        elif (laid := laid_over(collection, entry, rows, labelling)) is not None:
+            after[name] = laid
     collection.images = after
+    collection.findings = labelling.names or collection.findings
+    problems = collection.problems[before:]
     if unlisted:
         fate = "keeping the label of the folder" if folders_are_classes else "left without a label"
         sentence = f"{counted(len(unlisted), 'image')} not in {table.path.name}, such as {unlisted[0]}, {fate}."
@@ -240,11 +306,6 @@ def _put(collection: Collection, said: dict[str, list[TableRow]], table: Table) 
 
 
 # Classes
-
-
-def spelling_key(label: str) -> str:
-    """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count."""
-    return re.sub(r"[\s_-]+", " ", label).strip().casefold()
 
 
 def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
@@ -263,9 +324,10 @@ def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]
         for key, found in spellings.items()
         if len(found) > 1
     ]
-    return [
-        entry if entry.label is None else replace(entry, label=chosen[spelling_key(entry.label)]) for entry in entries
-    ], problems
+    renamed = {name: chosen[key] for key, found in spellings.items() for name in found if name != chosen[key]}
+    if renamed:
+        entries = [replace(entry, label=renamed[entry.label]) if entry.label in renamed else entry for entry in entries]
+    return list(entries), problems
 
 
 def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tuple[list[Entry], list[Problem]]:
@@ -277,7 +339,7 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
         if spelling_key(name) not in by_key:
             listed = ", ".join(sorted(found))
             raise CatalogError(
-                f"Expected classes among {listed}; received {trimmed(name)}. {_did_you_mean(name, found)}Correct it."
+                f"Expected classes among {listed}; received {trimmed(name)}. {did_you_mean(name, found)}Correct it."
             )
     asked = {by_key[spelling_key(name)] for name in classes}
     left_out = Counter({label: number for label, number in found.items() if label not in asked})
@@ -289,7 +351,9 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
     return kept, problems
 
 
-def _check_labelled(entries: Sequence[Entry], sources: Sequence[Path], problems: Sequence[Problem]) -> None:
+def _check_labelled(
+    entries: Sequence[Entry], sources: Sequence[Path], problems: Sequence[Problem], read: Sequence[Collection]
+) -> None:
     if any(entry.label is not None for entry in entries):
         return
     where = ", ".join(str(source) for source in sources)
@@ -298,8 +362,30 @@ def _check_labelled(entries: Sequence[Entry], sources: Sequence[Path], problems:
         raise CatalogError(f"Expected radiographs in {where}; received none that may be used{why}. Correct the table.")
     raise CatalogError(
         f"Expected images as {_LAYOUTS}; received {counted(len(entries), 'image')} without a label in {where}. "
-        "Sort them into a folder a class, or add a table."
+        f"{_why_unlabelled(entries, read)}"
     )
+
+
+def _why_unlabelled(entries: Sequence[Entry], read: Sequence[Collection]) -> str:
+    """What to do about images without a label, after what lies there."""
+    tables = [table for collection in read for table in collection.more_tables]
+    if tables:
+        return f"A table lies there: try --labels {read[0].place.root / tables[0]}, or a preset of `plainfilm presets`."
+    passed_by = sorted({kind for collection in read for kind in collection.layout.passed_by})
+    if passed_by:
+        return (
+            f"The folders look like those of {' and '.join(f'{kind}s' for kind in passed_by)}, not like classes. Add a table with "
+            f"--labels, {_pattern_hint(entries)}or name the level of the classes with --classes-from."
+        )
+    return f"Sort them into a folder a class, {_pattern_hint(entries)}or add a table."
+
+
+def _pattern_hint(entries: Sequence[Entry]) -> str:
+    """Offer the pattern by which file names end in one of a few numbers or words, as `_0` and `_1`."""
+    ends = Counter(found[1] for entry in entries if (found := re.search(r"_([A-Za-z]+|\d)\.[^./]+$", entry.name)))
+    if len(ends) in range(2, 11) and ends.total() == len(entries):
+        return f"take the ends of the file names ({shortened(sorted(ends))}) with --label-pattern '_([^_]+)\\.', "
+    return ""
 
 
 def _check_classes(entries: Sequence[Entry], sources: Sequence[Path]) -> None:

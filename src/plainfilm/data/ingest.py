@@ -7,6 +7,7 @@ import math
 import re
 import secrets
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -17,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import copies, decoder_pool, duplicates, split, store, store_writer
-from plainfilm.data.catalog import Catalog, Entry
+from plainfilm.data.catalog import Catalog, Entry, Level
+from plainfilm.data.cataloguing.entry import NOT_STATED
+from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.data.store_writer import StoreWriter
+from plainfilm.data.patients import patient_keys
+from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
 BATCH = 32
@@ -35,6 +39,11 @@ _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
 )
+_ONE_ID = (
+    "Every image bears the same id of a patient; taken for no id at all. Give a column patient_id, or the images of one "
+    "patient may stand in two parts of the split."
+)
+_NOT_RADIOGRAPHS = {"not-radiograph-modality", "not-chest", "colour"}  # remarks by which a file is no chest radiograph
 Advance = Callable[[int, int], None]
 
 
@@ -52,6 +61,7 @@ class Ingested:
     conflicts: int  # images left out because they stand under two labels
     leakage: split.Leakage | None  # of a given split
     sources: tuple[str, ...]
+    levels: tuple[Level, ...] = ()
 
 
 @dataclass(slots=True)
@@ -120,7 +130,8 @@ def fill_store(
     """
     order = np.random.default_rng(seed).permutation(len(catalog.entries))
     entries = [catalog.entries[index] for index in order]
-    outcomes = decoder_pool.read_many((entry.path for entry in entries), size=size, fit=fit, workers=workers)
+    files = (entry.place.item(entry.name) for entry in entries)
+    outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
         store_writer.create(out, size=size, expected=len(entries)) as writer,
         tempfile.TemporaryFile(dir=out.parent) as small,
@@ -129,11 +140,13 @@ def fill_store(
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder)
         _read_all(read, writer, entries, outcomes, on_bad, advance)
+        if not catalog.asked.keep_others:
+            _check_radiographs(read)
         classes, labels = _labels(read, one_will_do=only_test)
         found = _duplicates(read)
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
-        columns, leakage = _columns(read, classes, labels, found, ~conflict, seed, resplit, only_test)
+        columns, leakage = _columns(read, catalog, classes, labels, found, ~conflict, seed, resplit, only_test)
         done = Ingested(
             path=out,
             images=int((~conflict).sum()),
@@ -145,20 +158,22 @@ def fill_store(
             conflicts=int(conflict.sum()),
             leakage=leakage,
             sources=tuple(np.unique(columns.source).tolist()),
+            levels=catalog.levels,
         )
         writer.finish(
             columns,
             keep=~conflict,
-            attributes={"fit": fit, "seed": seed, "layout": catalog.layout, **_attributes(done)},
+            attributes={"fit": fit, "seed": seed, "layout": catalog.layout, **_attributes(done, apart=catalog.asked.separate_sources)},
         )
     write_problems(problems_path(out), done.problems)
     return done
 
 
-def _attributes(done: Ingested) -> dict[str, str | int]:
+def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:
     """What the report will say of the ingest, kept in the store."""
     return {
         "tool": "plainfilm",
+        "patients": "apart by source" if apart else "over all sources",
         "split": "made" if done.leakage is None else "given",
         "left_out": sum(problem.fatal for problem in done.problems),
         "exact_duplicates": done.exact,
@@ -205,6 +220,20 @@ def _read_all(
         )
 
 
+def _check_radiographs(read: _Read) -> None:
+    """Stop where most files that were read are no chest radiographs by their own word or their colours."""
+    flagged = {problem.file for problem in read.problems if problem.code in _NOT_RADIOGRAPHS}
+    if 2 * len(flagged) <= len(read.entries):
+        return
+    found = Counter(problem.code for problem in read.problems if problem.code in _NOT_RADIOGRAPHS)
+    code = found.most_common(1)[0][0]
+    first = next(problem.sentence for problem in read.problems if problem.code == code)
+    raise CatalogError(
+        f"Expected chest radiographs; received {len(flagged):,} files of {len(read.entries):,} that are not ({code}: {first}) "
+        "Name the folder of radiographs, or go on with --keep-non-radiographs."
+    )
+
+
 def _duplicates(read: _Read) -> duplicates.Duplicates:
     """Find images that are the same, nearly the same, or changed copies of one another."""
     found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
@@ -223,13 +252,17 @@ def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
         column.append(value if isinstance(value, float) else read.values.setdefault(value, value))  # 1 == 1.0
     read.entries.append(entry)
     read.sha256.append(outcome.sha256)
-    read.problems += [Problem(entry.file, code, sentence, fatal=False) for code, sentence in outcome.remarks]
+    remarks = dict(outcome.remarks)
+    view = entry.details.get("view", "").upper()
+    if view in LATERAL_VIEWS:
+        remarks.setdefault("lateral", lateral_sentence(view))
+    read.problems += [Problem(entry.file, code, sentence, fatal=False) for code, sentence in remarks.items()]
 
 
 def _told(details: Mapping[str, str]) -> dict[str, str]:
     """What a table says, under names that HDF5 can hold; not what the file tells better, nor who the patient is."""
     return {
-        re.sub(r"^\.$|[/\0\ud800-\udfff]", "_", key): value
+        held_name(key): value
         for key, value in details.items()
         if value != "" and key not in MEASURED and re.sub(r"[^a-z0-9]", "", key.lower()) not in IDENTIFYING
     }
@@ -267,6 +300,7 @@ def _conflict_problems(
 
 def _columns(
     read: _Read,
+    catalog: Catalog,
     classes: tuple[str, ...],
     labels: NDArray[np.int64],
     found: duplicates.Duplicates,
@@ -275,7 +309,7 @@ def _columns(
     resplit: bool,
     only_test: bool,
 ) -> tuple[store.Columns, split.Leakage | None]:
-    patients = _patients(read)
+    patients = _patients(read, apart=catalog.asked.separate_sources)
     group = duplicates.join_groups(len(labels), found.pairs, patients)[keep]
     kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
     given = np.array(["" if resplit or only_test else entry.split or "" for entry in kept])
@@ -288,6 +322,7 @@ def _columns(
         parts = split.make(labels, group, classes, seed=seed)
     else:
         parts = split.complete(given, labels, group, classes, seed=seed)
+        read.problems += _made_parts(kept, given, parts, labels)
     columns = store.Columns(
         classes=classes,
         labels=labels,
@@ -298,21 +333,48 @@ def _columns(
         sha256=np.array(read.sha256)[keep],
         group=group,
         provenance=_as_columns(read.provenance, keep),
+        findings=_findings(kept, catalog.findings),
     )
     return columns, leakage
 
 
-def _patients(read: _Read) -> list[str]:
-    """Salted hashes of source and patient, "" for unknown; the salt is forgotten, so that no list of names can undo them."""
+def _made_parts(
+    kept: Sequence[Entry], given: NDArray[np.str_], parts: NDArray[np.str_], labels: NDArray[np.int64]
+) -> list[Problem]:
+    """Say which parts a given split lacked."""
+    made = [name for name in split.NAMES if (parts == name).any() and not ((given == name) & (labels >= 0)).any()]
+    return [
+        Problem(
+            kept[int(np.flatnonzero(parts == name)[0])].file,
+            "part-made",
+            f"The given split has no {name} set; {(parts == name).sum():,} images of its training set were taken for one.",
+            fatal=False,
+        )
+        for name in made
+    ]
+
+
+def _findings(kept: Sequence[Entry], names: Sequence[str]) -> dict[str, NDArray[np.int8]]:
+    if not names:
+        return {}
+    nothing = bytes([NOT_STATED & 0xFF]) * len(names)
+    states = np.frombuffer(b"".join(entry.findings or nothing for entry in kept), np.int8).reshape(len(kept), len(names))
+    return {name: states[:, place].copy() for place, name in enumerate(names)}
+
+
+def _patients(read: _Read, *, apart: bool) -> list[str]:
+    """Salted hashes of patients, "" for unknown; the salt is forgotten, so that no list of names can undo them."""
     salt = secrets.token_bytes(16)
-    of_files = read.provenance.pop("patient", [])
-
-    def hashed(entry: Entry, of_file: Any) -> str:
-        patient = entry.patient or str(of_file or "")
-        name = f"{entry.source}\0{patient}".encode(errors="surrogatepass")
-        return hashlib.sha256(salt + name).hexdigest()[:24] if patient else ""
-
-    return [hashed(entry, of_file) for entry, of_file in zip_longest(read.entries, of_files)]
+    of_files = [str(value or "") for value in read.provenance.pop("patient", [])]
+    of_files += [""] * (len(read.entries) - len(of_files))
+    keys, is_nobody = patient_keys(
+        [entry.patient or of_file for entry, of_file in zip(read.entries, of_files, strict=True)],
+        [entry.issuer for entry in read.entries],
+        [entry.source for entry in read.entries] if apart else None,
+    )
+    if is_nobody:
+        read.problems.append(Problem(read.entries[0].file, "one-patient-id", _ONE_ID, fatal=False))
+    return [key and hashlib.sha256(salt + key.encode(errors="surrogatepass")).hexdigest()[:24] for key in keys]
 
 
 def _as_columns(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

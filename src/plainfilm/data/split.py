@@ -132,26 +132,28 @@ def complete(
     *,
     seed: int = 0,
 ) -> NDArray[np.str_]:
-    """Keep a given split; where it has no validation set, take one from train, as large as the default's share of train.
+    """Keep a given split; where it has no validation or no test set, take one out of train, as large as the default's share.
 
     Raises
     ------
     SplitError
-        Some labelled images have a split and others none; or a part lacks a class.
+        Some labelled images have a split and others none; there is no train set; or a part lacks a class.
     """
     labelled = labels >= 0
     missing = int((labelled & (split == "")).sum())
     if missing:
         raise SplitError(
             f"Expected a split for every labelled image or for none; received {missing} of {int(labelled.sum())} without. "
-            "Fill the column `split`, or leave it out."
+            "Fill the column `split` (or sort the rest into train, val and test), or make a new split with --resplit."
         )
     out = np.where(labelled, split, "").astype("U10")
-    if not (out == "validation").any():
+    present = {name: bool((out == name).any()) for name in NAMES}
+    parts = [0, *(number for number, name in enumerate(NAMES) if number and not present[name])]
+    if present["train"] and len(parts) > 1:
         train = np.flatnonzero(out == "train")
-        check_enough(labels[train], group[train], classes, parts=2)
-        part = assign(labels[train], group[train], shares=SHARES[:2], seed=seed)
-        out[train[part == 1]] = "validation"
+        check_enough(labels[train], group[train], classes, parts=len(parts))
+        part = assign(labels[train], group[train], shares=[SHARES[each] for each in parts], seed=seed)
+        out[train] = np.array(NAMES)[parts][part]
     _check_filled(labels, out, classes)
     return out
 
@@ -193,7 +195,7 @@ def _check_filled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: S
     for name, part in _unfilled(labels, split, classes):
         raise SplitError(
             f"Expected images of every class in every part of the split; {part} has none of {name}. Add images of other "
-            "patients, or correct the column `split`."
+            "patients, or make a new split with --resplit."
         )
 
 

@@ -35,7 +35,8 @@ class Columns:
     """What a store knows of its images beside their pixels, one value a row.
 
     `labels` int64, index into `classes` or -1; `split` one of `SPLITS` or ""; `patient` salted hashes, "" for unknown;
-    `group` int64, patient and duplicates joined; `provenance` one array a name (numbers or text).
+    `group` int64, patient and duplicates joined; `provenance` one array a name (numbers or text); `findings` one int8
+    array a finding: 1 present, 0 absent, -1 uncertain, -2 not stated.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +48,7 @@ class Columns:
     sha256: NDArray[np.str_]
     group: NDArray[np.int64]
     provenance: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    findings: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
 
 
 def reason_of(error: Exception) -> str:
@@ -63,7 +65,7 @@ class Store:
     classes : tuple of str
     size : int
         Height and width of the images in pixels.
-    labels, split, patient, source, file, sha256, group, provenance
+    labels, split, patient, source, file, sha256, group, provenance, findings
         As in `Columns`.
     fingerprint : str
         SHA-256 over the pixels of all images.
@@ -96,9 +98,11 @@ class Store:
         self.split, self.patient, self.source = columns["split"], columns["patient"], columns["source"]
         self.file, self.sha256 = columns["file"], columns["sha256"]
         self.provenance = {name: _read_column(data) for name, data in self._file.get("provenance", {}).items()}
+        self.findings = {name: _read_column(data) for name, data in self._file.get("findings", {}).items()}
         if self._images.dtype != np.uint8 or self._images.shape[1:] != (self.size, self.size):
             raise ValueError(f"its images are not of {self.size} × {self.size} bytes")
-        if any(column.shape != self._images.shape[:1] for column in (*columns.values(), *self.provenance.values())):
+        every = (*columns.values(), *self.provenance.values(), *self.findings.values())
+        if any(column.shape != self._images.shape[:1] for column in every):
             raise ValueError("its columns are not of one length")
         if not np.isin(self.labels, np.arange(UNLABELLED, len(self.classes))).all():
             raise ValueError("its labels are not numbers of its classes")

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ class StoreWriter:
             _write_column(self._file, name, getattr(columns, name))
         for name, values in columns.provenance.items():
             _write_column(self._file, f"provenance/{name}", values)
+        for name, states in columns.findings.items():
+            _write_column(self._file, f"findings/{held_name(name)}", states)
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self._file.attrs.update(
             {"format": FORMAT, "version": VERSION, "classes": _as_text(columns.classes), "size": self._images.shape[1],
@@ -138,6 +141,11 @@ def _limit_index(file: h5py.File) -> None:
 def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
     is_text = values.dtype.kind in "UO"
     file.create_dataset(name, data=_as_text(values) if is_text else values, dtype=_TEXT if is_text else values.dtype)
+
+
+def held_name(name: str) -> str:
+    """Give a name that HDF5 can hold for a column."""
+    return re.sub(r"^\.$|[/\0\ud800-\udfff]", "_", name)
 
 
 def _as_text(values: Iterable[str]) -> NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""What an ingest made: `ingest --json`."""
+"""What an ingest made, or would read: `ingest --json`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,8 +6,35 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from plainfilm.results.documents import Document
+from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count
+
+
+class FolderLevel(Record, frozen=True, kw_only=True):
+    """What the folders on one level below a SOURCE were taken for."""
+
+    source: Annotated[str, Meta(description="Name of the SOURCE.")]
+    level: Annotated[Count, Meta(description="Level below it, from 1.")]
+    role: Annotated[str, Meta(description="class, split, source, patient, or - for nothing.")]
+    names: Annotated[tuple[str, ...], Meta(description="Names of the commonest folders; none of patients'.")]
+    folders: Annotated[Count, Meta(description="Different names of folders on this level in this role.")]
+    images: Annotated[Count, Meta(description="Radiographs below them.")]
+
+
+class IngestListing(Document, frozen=True, kw_only=True):
+    """What an ingest would read: `ingest --dry-run --json`."""
+
+    FORMAT: ClassVar[str] = "plainfilm-ingest-listing"
+
+    images: Annotated[Count, Meta(description="Files that would be read.")]
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    counts: Annotated[Mapping[str, Mapping[str, Count]], Meta(description="Files by class and given set.")]
+    unlabelled: Annotated[Count, Meta(description="Files without a label.")]
+    sources: Annotated[tuple[str, ...], Meta(description="Names of the sources.")]
+    patients: Annotated[Count, Meta(description="Patients that headers, tables or folders name.")]
+    findings: Annotated[tuple[str, ...], Meta(description="Findings that a table states of each image.")]
+    levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")]
+    problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")]
 
 
 class IngestSummary(Document, frozen=True, kw_only=True):
@@ -25,3 +52,5 @@ class IngestSummary(Document, frozen=True, kw_only=True):
     near_duplicates: Annotated[Count, Meta(description="Pairs of radiographs that are nearly the same.")]
     label_conflicts: Annotated[Count, Meta(description="Radiographs left out, since two labels are given for one.")]
     leaking_images: Annotated[Count, Meta(description="Radiographs of a given split that stand in two sets.")]
+    problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")] = {}
+    levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")] = ()

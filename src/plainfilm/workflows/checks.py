@@ -4,14 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from plainfilm.data import class_names
 from plainfilm.errors import RecipeError, UsageError
 from plainfilm.extras import require
 from plainfilm.model import backbones
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 
-NEGATIVE_NAMES = frozenset(
-    {"normal", "negative", "healthy", "no finding", "control", "controls", "no", "none", "clear", "0"}
-)
 _OURS = ("metrics.json", "comparison.json", "audit.json")
 
 
@@ -73,12 +71,12 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
-    """Name the positive class: the one asked for, or the one not called normal; None with more than two.
+    """Name the positive class: the one asked for, or the one whose name does not deny a finding; None with more than two.
 
     Raises
     ------
     UsageError
-        The class asked for is not there, or there are more than two.
+        The class asked for is not there, there are more than two, or neither or both of two names deny a finding.
     """
     if asked is not None and asked not in classes:
         raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
@@ -90,5 +88,10 @@ def positive_class(classes: Sequence[str], asked: str | None = None) -> str | No
         return None
     if asked is not None:
         return asked
-    others = [name for name in classes if name.strip().casefold().replace("_", " ") not in NEGATIVE_NAMES]
-    return others[0] if len(others) == 1 else classes[1]
+    found = class_names.positive_of(classes[0], classes[1])
+    if found is None:
+        raise UsageError(
+            f"Expected one of {classes[0]} and {classes[1]} to be named as negative, such as normal or no finding; received neither "
+            "or both. Name the positive class with --positive."
+        )
+    return found

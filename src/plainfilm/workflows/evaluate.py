@@ -25,6 +25,7 @@ from plainfilm.workflows.checks import check_out
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
+from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -54,8 +55,7 @@ def plan(options: EvaluateOptions) -> Plan:
     if options.recalibrate:
         external.check_recalibration(opened.classifier.decision)
     if not is_store(source):
-        labels = Path(options.labels) if options.labels else None
-        catalog = read_catalog([source], labels=labels, one_class_will_do=True)
+        catalog = read_catalog([source], asked_of(options), one_class_will_do=True)
         entries, known = cohort.map_catalog(catalog, opened, mapping)
         if options.recalibrate:
             external.check_recalibration(opened.classifier.decision, [str(entry.label) for entry in entries])

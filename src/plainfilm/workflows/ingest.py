@@ -1,6 +1,6 @@
 """`plainfilm ingest`: folders of radiographs become a store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plainfilm.data.catalog import Catalog, read_catalog
@@ -9,6 +9,7 @@ from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
 from plainfilm.workflows.options import IngestOptions
+from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
 
 
@@ -28,12 +29,7 @@ def plan(options: IngestOptions) -> Plan:
     UsageError, CatalogError
         An option out of its range, or folders that name no labelled radiographs.
     """
-    given, out = options.sources, Path(options.out)
-    folders = [Path(each) for each in ([given] if isinstance(given, str | Path) else given)]
-    if not folders:
-        raise UsageError(
-            "Expected a folder of radiographs; received none. Write: plainfilm ingest FOLDER --out NAME.h5"
-        )
+    out = Path(options.out)
     if options.on_bad not in {"skip", "fail"}:
         raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
     if not 32 <= options.size <= 2048:
@@ -41,8 +37,30 @@ def plan(options: IngestOptions) -> Plan:
     check_seed(options.seed)
     if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
         raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
-    labels = Path(options.labels) if options.labels else None
-    return Plan(options, read_catalog(folders, labels=labels, classes=options.classes))
+    return Plan(options, listed(options))
+
+
+def listed(options: IngestOptions) -> Catalog:
+    """List the files with their labels; read no pixels.
+
+    Raises
+    ------
+    UsageError, CatalogError
+        As `plan`.
+    """
+    given = options.sources
+    folders = [Path(each) for each in ([given] if isinstance(given, str | Path) else given)]
+    if not folders:
+        raise UsageError(
+            "Expected a folder of radiographs; received none. Write: plainfilm ingest FOLDER --out NAME.h5"
+        )
+    asked = replace(
+        asked_of(options),
+        classes=options.classes,
+        separate_sources=options.separate_sources,
+        keep_others=options.keep_non_radiographs,
+    )
+    return read_catalog(folders, asked)
 
 
 def run(plan: Plan) -> Ingested:

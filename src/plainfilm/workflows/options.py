@@ -25,18 +25,50 @@ RecipeSettings = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOptions:
+    r"""What the files, folders and tables of a SOURCE mean.
+
+    Parameters
+    ----------
+    labels
+        A table with file_name and label that overrides the folders' names: CSV, TSV, JSON, and with the extra `tables` XLSX and Parquet.
+    label_column, file_column, patient_column, source_column
+        The table's column of labels, file names, patients or sources, by its name or by its number from 1.
+    label_of
+        A finding of a table with several an image: the classes are FINDING and no FINDING.
+    label_pattern
+        A regular expression that finds the label in the path of a file, as its first group: '_(\d)\.png$'.
+    layout
+        What the folder levels mean, from the first: class, split, source, patient or -, as in split/class.
+    classes_from
+        The folder level whose names are the classes: 1 for the first, -1 for the folder of the file.
+    preset
+        How a public data set is read; see plainfilm presets.
+    """
+
+    labels: Place | None = None
+    label_column: str | None = None
+    file_column: str | None = None
+    patient_column: str | None = None
+    source_column: str | None = None
+    label_of: Annotated[str | None, Parameter(metavar="FINDING")] = None
+    label_pattern: Annotated[str | None, Parameter(metavar="REGEX")] = None
+    layout: str | None = None
+    classes_from: Annotated[int | None, Parameter(metavar="LEVEL")] = None
+    preset: Annotated[str | None, Parameter(metavar="NAME")] = None
+
+
 @dataclass(frozen=True, slots=True)
-class IngestOptions:
+class IngestOptions(ReadingOptions):
     r"""Read folders of radiographs into one HDF5 store.
 
     Parameters
     ----------
     sources
-        Folders: CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
+        Folders: CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; zip, tar or MedMNIST's npz; see docs/data.md.
     out
         The store to write, NAME.h5; NAME.problems.csv is written beside it. An old store is replaced when the new one is whole.
-    labels
-        A table with file_name and label that overrides the folders' names.
     classes
         Keep these classes only: COVID,NORMAL.
     size
@@ -51,6 +83,10 @@ class IngestOptions:
         Random seed of the row order and of the split.
     resplit
         Make a new split even where folders or a table give one.
+    separate_sources
+        Keep patients of equal id apart where their sources differ; by default they are one patient.
+    keep_non_radiographs
+        Go on where most of the files are no chest radiographs.
     progress
         Called with stage, steps done, all steps and a note.
     """
@@ -58,7 +94,6 @@ class IngestOptions:
     sources: Annotated[Sequence[str | Path] | str | Path, Parameter(metavar="FOLDER")]
     out: Place
     _: KW_ONLY
-    labels: Place | None = None
     classes: Annotated[Sequence[str] | None, comma_separated] = None
     size: int = 256
     fit: str = "stretch"
@@ -66,6 +101,8 @@ class IngestOptions:
     workers: int = 0
     seed: int = 0
     resplit: Flag = False
+    separate_sources: Flag = False
+    keep_non_radiographs: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 
 
@@ -148,7 +185,7 @@ class AuditOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluateOptions:
+class EvaluateOptions(ReadingOptions):
     """External validation: test a classifier on another hospital's radiographs, at its own threshold.
 
     Parameters
@@ -163,8 +200,6 @@ class EvaluateOptions:
     mapping
         A label of the data and the class that it stands for, LABEL=CLASS; again, or with commas, for more. Labels that
         stand for no class are left out, and counted.
-    labels
-        A table with file_name and label that overrides the folders' names.
     recalibrate
         Also write recalibrated.plainfilm: one number is added to the log odds, so that probabilities fit these data.
     workers
@@ -184,7 +219,6 @@ class EvaluateOptions:
     mapping: Annotated[
         Sequence[str] | Mapping[str, str] | None, Parameter(name="--map", metavar="LABEL=CLASS"), texts
     ] = None
-    labels: Place | None = None
     recalibrate: Flag = False
     workers: int = 0
     require_signature: Annotated[Path | None, Parameter(metavar="PATH")] = None

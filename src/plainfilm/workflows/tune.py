@@ -192,8 +192,8 @@ def _inner_folds(plan: Plan) -> list[trials.InnerFold]:
 
 def _material(plan: Plan) -> trials.Material:
     store = plan.store
-    named = checks.positive_class(store.classes)
-    positive = store.classes.index(named) if named else 0
+    named = class_names.positive_of(*store.classes) if len(store.classes) == 2 else None
+    positive = store.classes.index(named) if named else 0  # either will do for a loss
     return trials.Material(
         features={key: _encode(store, key, plan.space, plan.options.progress) for key in plan.space.encodings()},
         labels=store.labels,

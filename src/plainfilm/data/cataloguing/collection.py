@@ -1,49 +1,57 @@
-"""One SOURCE folder -> its radiographs, with what its folders, its `metadata` tables and DICOM headers say of them."""
+"""One SOURCE -> its radiographs, with what its folders, its `metadata` tables and DICOM headers say of them."""
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
 
 from plainfilm.data.cataloguing import folders, headers
+from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.entry import (
-    SPLITS,
     Entry,
     Names,
+    counted,
     is_ieee8023,
-    label_of,
     leads_outside,
+    printable,
     require,
     tidy,
     trimmed,
     with_row,
 )
+from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
+from plainfilm.data.cataloguing.level_names import split_of
+from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
+from plainfilm.data.cataloguing.places import Place
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
-_NO_CLASS = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?rays?|pngs?|jpe?gs?)([\s_-]?\d+)?")
 _RADIOGRAPHY = {"xray", "cr", "dx", "dr", "rg", "cxr", "radiograph", "radiography"}
+_FROM_HEADER = ("view", "sex", "age", "manufacturer", "modality")
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)
 class Collection:
-    """A SOURCE folder while a catalog is made of it; only this module and the catalog change it.
+    """A SOURCE while a catalog is made of it; only this module and the catalog change it.
 
-    `images` are entries by their path below `root`; `identifiers` what DICOM headers say of some of them; `prefix`
-    stands before each `file`; `layouts` keeps the layouts met, in order.
+    `images` are entries by their path below the place; `identifiers` what DICOM headers say of some of them; `prefix`
+    stands before each `file`; `layouts` keeps the layouts met, in order; `findings` names those of the entries.
     """
 
-    root: Path
+    place: Place
     name: str
     prefix: str = ""
     images: dict[str, Entry] = field(default_factory=dict)
     identifiers: dict[str, dict[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     layouts: dict[str, None] = field(default_factory=dict)
+    layout: Layout = field(default_factory=lambda: Layout({}, {}))
+    more_tables: list[str] = field(default_factory=list)
+    findings: tuple[str, ...] = ()
 
     def note(self, code: str, sentence: str, *, file: str = "", fatal: bool = True) -> None:
-        """Add a problem of one file, or of the whole folder."""
+        """Add a problem of one file, or of the whole SOURCE."""
         self.problems.append(Problem(self.prefix + printable(file) if file else self.name, code, sentence, fatal))
 
 
@@ -51,37 +59,38 @@ class Collection:
 class _Reading:
     """A `metadata` table while it is applied to the images below its folder.
 
-    `where` is that folder below SOURCE, "" or ending in /; `own` the images that it alone speaks of, `listed` those
-    that it lists, `left_out` those that it lists but that stay out.
+    `where` is that folder below SOURCE, "" or ending in /; `own` the images that it alone speaks of, `listed` the rows of
+    those that it lists, `left_out` those that it lists but that stay out.
     """
 
     table: Table
     where: str
     own: set[str]
     names: Names
-    listed: dict[str, TableRow] = field(default_factory=dict)
+    listed: dict[str, list[TableRow]] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
     modalities: Counter[str] = field(default_factory=Counter)
 
 
-def read_collection(root: Path, *, name: str, prefix: str = "") -> Collection:
-    """List the radiographs below a folder.
+def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") -> Collection:
+    """List the radiographs of a SOURCE.
 
-    The label of an image is the first folder above it, below `root`, that is neither a split nor a plain word such as
-    `images`. A `metadata` table speaks for all images below its folder, unless a deeper one does; what it does not list
-    is left out. Masks are set aside in every layout.
+    Folders mean what `levels.read_levels` says. A `metadata` table speaks for all images below its folder, unless a
+    deeper one does; what it does not list is left out. Masks are set aside in every layout.
 
     Raises
     ------
     CatalogError
         There is nothing to list, or a table cannot be meant.
     """
-    collection = Collection(root, name, prefix)
-    found = folders.survey(root)
-    collection.problems += [replace(problem, file=prefix + problem.file) for problem in found.problems]
-    _check_contents(root, found)
-    _list_images(collection, found)
-    _apply_tables(collection, found)
+    collection = Collection(place, name, prefix)
+    found = folders.survey(place)
+    collection.problems += [replace(problem, file=prefix + printable(problem.file)) for problem in found.problems]
+    collection.more_tables = found.more_tables
+    _check_contents(place, found)
+    _list_images(collection, found, asked)
+    _apply_tables(collection, found, asked)
+    _apply_lists(collection, found)
     if found.masks:
         collection.note("mask", f"{counted(len(found.masks), 'segmentation mask')} set aside: a mask is no radiograph.")
     if found.others:
@@ -89,22 +98,11 @@ def read_collection(root: Path, *, name: str, prefix: str = "") -> Collection:
     return collection
 
 
-def counted(number: int, noun: str) -> str:
-    """Give `1 image` or `1,234 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def printable(name: str) -> str:
-    """Give a path, even one that is no UTF-8, as text that can be written anywhere; most stay the same object."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return name if name == text else text
-
-
 def _kinds(extensions: Counter[str]) -> str:
     return ", ".join(f"{extension} {number}" for extension, number in extensions.most_common(4))
 
 
-def _check_contents(root: Path, found: folders.Contents) -> None:
+def _check_contents(place: Place, found: folders.Contents) -> None:
     if found.images or (found.tables and found.others):
         return
     received = "an empty folder"
@@ -115,54 +113,58 @@ def _check_contents(root: Path, found: folders.Contents) -> None:
     elif found.problems:
         received = f"folders that were not entered ({found.problems[0].file}: {found.problems[0].code})"
     raise CatalogError(
-        f"Expected JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM images in {root}; received {received}. "
+        f"Expected JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000 or DICOM images in {place.root}; received {received}. "
         "Name the folder that holds the images."
     )
 
 
-def _list_images(collection: Collection, found: folders.Contents) -> None:
-    wrapper = _wrapper(found.images)
+# Folders and headers
+
+
+def _list_images(collection: Collection, found: folders.Contents, asked: Asked) -> None:
+    counts = Counter(name[: name.rfind("/") + 1] for name in found.images)
+    collection.layout = read_levels(counts, layout=asked.layout, classes_from=asked.classes_from)
+    said = collection.layout.said
     dicom = sorted(found.dicom)
-    read = headers.read_headers([collection.root / name for name in dicom])
+    read = headers.read_headers(collection.place, dicom)
     collection.identifiers = dict(zip(dicom, read, strict=True))
     for name in found.images:
-        label, split = _from_folders(name.removeprefix(wrapper))
-        collection.images[name] = replace(_entry(collection, name), label=label, split=split)
+        entry = _entry(collection, name, said[name[: name.rfind("/") + 1]])
+        if asked.label_pattern is not None:
+            entry = replace(entry, label=_label_in_name(entry.name, asked.label_pattern))
+        collection.images[name] = entry
         if not found.tables:
-            layout = "dicom" if name in found.dicom else "splits" if split else "classes" if label else "flat"
+            layout = (
+                "dicom" if name in found.dicom else "splits" if entry.split else "classes" if entry.label else "flat"
+            )
             collection.layouts[layout] = None
 
 
-def _entry(collection: Collection, name: str) -> Entry:
-    header = collection.identifiers.get(name, {})
+def _entry(collection: Collection, name: str, said: Said) -> Entry:
+    header = collection.identifiers.get(name, _NOTHING)
+    source = said.source and (f"{collection.name}/{printable(said.source)}" if collection.prefix else said.source)
     return Entry(
-        root=collection.root,
+        place=collection.place,
         name=name,
-        file=collection.prefix + printable(name),
-        label=None,
-        patient=header.get("patient_id"),
-        source=header.get("source", collection.name),
-        split=None,
-        details={key: header[key] for key in ("view", "sex", "age", "manufacturer") if key in header},
+        file=collection.prefix + printable(name) if collection.prefix else printable(name),
+        label=said.label and (trimmed(printable(said.label)) or None),
+        patient=header.get("patient_id") or said.patient,
+        source=header.get("source") or source or collection.name,
+        split=said.split,
+        details={key: header[key] for key in _FROM_HEADER if key in header} if header else _NOTHING,
+        issuer=header.get("issuer", "") if header.get("patient_id") else "",
     )
 
 
-def _wrapper(names: Sequence[str]) -> str:
-    """Folder around all images that holds split folders, as archives have one; "" where there is none."""
-    tops = {name.split("/", 1)[0] for name in names}
-    below = {"/".join(name.split("/")[1:-1]).split("/")[0].lower() for name in names}
-    return f"{tops.pop()}/" if len(tops) == 1 and below <= set(SPLITS) else ""
+def _label_in_name(name: str, pattern: re.Pattern[str]) -> str | None:
+    found = pattern.search(name)
+    return trimmed(found["label"] if "label" in pattern.groupindex else found[1]) or None if found else None
 
 
-def _from_folders(name: str) -> tuple[str | None, str | None]:
-    """Label and split that the folders of a path name."""
-    parts = PurePosixPath(name).parts[:-1]
-    split = SPLITS.get(parts[0].strip().lower()) if parts else None
-    named = [part for part in parts[1 if split else 0 :] if not _NO_CLASS.fullmatch(part.strip().lower())]
-    return (trimmed(printable(named[0])) if named else None), split
+# Tables
 
 
-def _apply_tables(collection: Collection, found: folders.Contents) -> None:
+def _apply_tables(collection: Collection, found: folders.Contents, asked: Asked) -> None:
     """Apply the deepest table first; what one speaks of is no more another's."""
     spoken_of: set[str] = set()
     done: set[str] = set()
@@ -175,14 +177,29 @@ def _apply_tables(collection: Collection, found: folders.Contents) -> None:
         own = {image for image in collection.images if image.startswith(where)} - spoken_of
         if where and not own:  # a table of something else
             continue
-        table = read_table(collection.root / name)
-        require(table, "file_name")
+        table = read_table(collection.place.root / name, columns=asked.columns if asked.labels is None else None)
+        if not _speaks_of_files(collection, table, name):
+            continue
         names = Names((image.removeprefix(where), image) for image in own)
         reading = _Reading(table, where, own, names)
         for row in table.rows:
             _read_row(collection, reading, row, skip=found.masks | spoken_of)
-        _finish(collection, reading)
+        _finish(collection, reading, asked)
         spoken_of |= own | set(reading.listed)
+
+
+def _speaks_of_files(collection: Collection, table: Table, name: str) -> bool:
+    if "file_name" in table.named:
+        return True
+    if "label" in table.named:
+        require(table, "file_name")
+    collection.note(
+        "other-table",
+        f"Has no column that names files (columns: {folders.shortened(table.headers, 5)}); it was not read.",
+        file=name,
+        fatal=False,
+    )
+    return False
 
 
 def _read_row(collection: Collection, reading: _Reading, row: TableRow, *, skip: set[str]) -> None:
@@ -194,19 +211,10 @@ def _read_row(collection: Collection, reading: _Reading, row: TableRow, *, skip:
         reading.modalities[modality] += 1
         reading.left_out.add(name)
         return
-    if name not in reading.own and not (collection.root / name).is_file():
+    if name not in reading.own and collection.place.size(name) < 0:
         collection.note("missing-file", f"Line {row.line} of {reading.table.path.name} lists it.", file=name)
         return
-    if name not in reading.listed:
-        reading.listed[name] = row
-        return
-    first = reading.listed[name]
-    lines = f"lines {first.line} and {row.line} of {reading.table.path.name}"
-    if label_of(reading.table, first) == label_of(reading.table, row):
-        collection.note("duplicate-row", f"Listed twice, in {lines}; the first counts.", file=name, fatal=False)
-    elif name not in reading.left_out:
-        collection.note("two-labels", f"Listed under two labels, in {lines}; left out.", file=name)
-        reading.left_out.add(name)
+    reading.listed.setdefault(name, []).append(row)
 
 
 def _file_of(collection: Collection, reading: _Reading, row: TableRow) -> str | None:
@@ -217,24 +225,32 @@ def _file_of(collection: Collection, reading: _Reading, row: TableRow) -> str | 
         return None
     name = tidy(written)
     in_folder = tidy(f"{row.get('folder')}/{name}") if row.get("folder") and not leads_outside(name) else name
-    if leads_outside(in_folder):
+    found = reading.names.find(in_folder, reading.table, row) or reading.names.find(name, reading.table, row)
+    if found is None and leads_outside(in_folder):
         sentence = f"Line {row.line} of {reading.table.path.name} leads outside the folder; not followed."
         collection.problems.append(Problem(written, "outside-folder", sentence))
         return None
-    found = reading.names.find(in_folder, reading.table, row) or reading.names.find(name, reading.table, row)
     return found or reading.where + in_folder
 
 
-def _finish(collection: Collection, reading: _Reading) -> None:
+def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
     """Put what the table says into the entries, and leave out what it does not list."""
     table = reading.table
     if not (reading.listed or reading.left_out) and (reading.own or not collection.images):
         raise CatalogError(
             f"Expected the files that {table.path} lists below its folder; received none of {len(table.rows)}. "
+            f"{reading.names.why_not([row.get('file_name') for row in table.rows[:1]])}"
             "Write file_name relative to that folder."
         )
-    for name, row in reading.listed.items():
-        collection.images[name] = with_row(collection.images.get(name) or _entry(collection, name), table, row)
+    labelling = labelling_of(table, reading.listed, asked.label_of)
+    collection.findings = labelling.names or collection.findings
+    for name, rows in reading.listed.items():
+        entry = collection.images.get(name) or _entry(collection, name, Said())
+        laid = laid_over(collection, entry, rows, labelling)
+        if laid is None or name in reading.left_out:
+            reading.left_out.add(name)
+        else:
+            collection.images[name] = laid
     unlisted = sorted(reading.own - set(reading.listed) - reading.left_out)
     if unlisted:
         sentence = f"{counted(len(unlisted), 'image')} not in {table.path.name}, such as {printable(unlisted[0])}."
@@ -246,3 +262,46 @@ def _finish(collection: Collection, reading: _Reading) -> None:
         collection.images.pop(name, None)
     collection.images = {name: collection.images[name] for name in sorted(collection.images, key=folders.natural)}
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
+
+
+def laid_over(
+    collection: Collection, entry: Entry, rows: Sequence[TableRow], labelling: Labelling
+) -> Entry | None:
+    """Lay the rows of one image over its entry; None, and a problem, where they give it two labels."""
+    table = labelling.table
+    labels = labelling.labels(rows)
+    lines = " and ".join(str(row.line) for row in rows[:2])
+    if len(labels) > 1:
+        sentence = f"Listed under two labels, in lines {lines} of {table.path.name}; left out."
+        collection.problems.append(Problem(entry.file, "two-labels", sentence))
+        return None
+    if len(rows) > 1 and not labelling.names:
+        sentence = f"Listed twice, in lines {lines} of {table.path.name}; the first counts."
+        collection.problems.append(Problem(entry.file, "duplicate-row", sentence, fatal=False))
+    laid = with_row(entry, table, rows[0])
+    if labelling.columns and labelling.names:
+        kept = {name: text for name, text in laid.details.items() if name not in table.finding_columns}
+        laid = replace(laid, details=kept)
+    if not labelling.speaks:
+        return laid
+    return replace(laid, label=next(iter(labels), None), findings=labelling.findings(rows))
+
+
+# Lists of the parts of a split
+
+
+def _apply_lists(collection: Collection, found: folders.Contents) -> None:
+    """Take the split from text files such as `test_list.txt`, a file name a line."""
+    if not found.lists:
+        return
+    names = Names((name, name) for name in collection.images)
+    for listed in found.lists:
+        split = split_of(listed.rpartition("/")[2].removesuffix(".txt").replace("list", ""))
+        lines = [line.strip() for line in collection.place.text(listed).splitlines() if line.strip()]
+        hits = [hit for line in lines if (hit := names.listed(tidy(line)))]
+        if 2 * len(hits) < len(lines) or not hits:
+            collection.note("other-list", "Does not list the images of SOURCE; it was not read.", file=listed, fatal=False)
+            continue
+        for name in hits:
+            collection.images[name] = replace(collection.images[name], split=split)
+        collection.layouts["lists"] = None

@@ -3,43 +3,56 @@
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from plainfilm.data.cataloguing.level_names import split_of
+from plainfilm.data.cataloguing.places import Place
 from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
-SPLITS: dict[str, str] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
+NOT_STATED = -2  # of a finding: 1 present, 0 absent, -1 uncertain
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One radiograph to read, and what is known of it before it is decoded.
 
-    `name` is its path below `root`, a SOURCE. `file` is the same as text that can be written anywhere, after the SOURCE's
-    name where there are several. `label` and `patient` are None where unknown; `split` is train, validation, test or
-    None. `details` holds `view`, `sex`, `age`, `manufacturer` and the other columns of a table, as text, where they are
-    known.
+    `name` is its path below `place`, a SOURCE. `file` is the same as text that can be written anywhere, after the SOURCE's
+    name where there are several. `label` and `patient` are None where unknown, `issuer` is DICOM's of the patient's id or
+    "". `split` is train, validation, test or None. `details` holds `view`, `sex`, `age`, `manufacturer` and the other
+    columns of a table, as text, where they are known; `findings` one int8 a finding of the catalog's.
     """
 
-    root: Path
+    place: Place
     name: str
     file: str
     label: str | None
     patient: str | None
     source: str
     split: str | None
-    details: dict[str, str]
+    details: Mapping[str, str]
+    issuer: str = ""
+    findings: bytes = b""
 
     @property
     def path(self) -> Path:
         """Where the file lies; made when asked for, as the parts of a `Path` take half a kilobyte."""
-        return self.root / self.name
+        return self.place.root / self.name
+
+
+def printable(name: str) -> str:
+    """Give a path, even one that is no UTF-8, as text that can be written anywhere; most stay the same object."""
+    if name.isascii():
+        return name
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return name if name == text else text
+
+
+def counted(number: int, noun: str) -> str:
+    """Give `1 image` or `1,234 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 class Names:
@@ -113,24 +126,26 @@ def label_of(table: Table, row: TableRow) -> str | None:
 
 
 def with_row(entry: Entry, table: Table, row: TableRow) -> Entry:
-    """Lay a row over an entry; an empty cell changes nothing, except that an empty label is no label.
+    """Lay a row over an entry, all but the label; an empty cell changes nothing.
 
     Raises
     ------
     CatalogError
         The split is none that is known.
     """
-    split = row.get("split")
-    if split and split.lower() not in SPLITS:
+    written = row.get("split")
+    split = split_of(written) if written else entry.split
+    if split is None and written:
         raise CatalogError(
-            f"Expected train, validation or test; received split {split} in line {row.line} of {table.path}. Name one."
+            f"Expected train, validation or test; received split {written} in line {row.line} of {table.path}. Name one."
         )
     given = {column: row.get(column) for column in ("view", "sex", "age", "modality") if row.get(column)}
+    patient = row.get("patient_id")
     return replace(
         entry,
-        label=label_of(table, row) if "label" in table.named else entry.label,
-        patient=row.get("patient_id") or entry.patient,
+        patient=patient or entry.patient,
+        issuer="" if patient else entry.issuer,
         source=row.get("source") or entry.source,
-        split=SPLITS.get(split.lower(), entry.split),
+        split=split,
         details={**entry.details, **row.details, **given},
     )

@@ -1,127 +1,189 @@
-"""What lies in a folder of images: radiographs by their names, tables, masks and the rest. Follows no linked folder."""
+"""What lies in a SOURCE: radiographs, tables, masks and the rest, each file looked at in one way."""
 
-import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from plainfilm.errors import CatalogError, Problem
+from plainfilm.data import images
+from plainfilm.data.cataloguing.level_names import split_of
+from plainfilm.data.cataloguing.places import Place, is_system_file
+from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"),
-    *(".dcm", ".dicom", ".dic"),
+    *("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "bmp", "gif", "jp2", "j2k", "pgm", "pnm", "ppm"),
 })  # fmt: skip
-TABLE_NAMES = ("metadata.csv", "metadata.jsonl")
+DICOM_EXTENSIONS = frozenset({"dcm", "dicom", "dic", "ima"})
+TABLE_EXTENSIONS = frozenset(
+    {"csv", "tsv", "json", "jsonl", "ndjson", "csv.gz", "tsv.gz", "xlsx", "xls", "ods", "parquet"}
+)
+LOOKED_AT = 100  # folders whose first file is looked at: a file may be DICOM under the name of another format
 
-_DICOM_EXTENSIONS = {".dcm", ".dicom", ".dic"}
-_MASK_FOLDER = re.compile(r"(.*[\s_.-])?(left|right|manual|lungs?|infection)?(masks?|segmentations?|segs?)")
-_MASK_STEM = re.compile(r".*[\s_-](masks?|segs?|segmentations?)")
-_SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "dicomdir"}
+_NO_IMAGES = frozenset(
+    "csv tsv txt json jsonl ndjson xlsx xls ods parquet gz zip tar tgz bz2 xz 7z rar md rst html htm xml yaml yml toml ini cfg "
+    "log py ipynb m r sh bat exe pdf doc docx ppt pptx rtf h5 hdf5 pkl pickle pt pth onnx npz mat nii nrrd mha mhd svg ai eps "
+    "mp4 avi mov wav mp3 db sqlite lnk url torrent part tmp lock crc md5 sha256 bib tex css js plainfilm".split()
+)
+_MASK = r"(masks?|segs?|segmentations?|ground[\s_-]?truths?|label[\s_-]?maps?|annotations?|contours?)"
+_MASK_FOLDER = re.compile(rf"(.*[\s_.-])?(left|right|manual|lungs?|infection)?{_MASK}|(.*[\s_.-])?gts?")
+_MASK_STEM = re.compile(rf".*[\s_-]{_MASK}|{_MASK}[\s_-].+")
+_MASK_HINT = re.compile(r"mask|seg|truth|label|annot|contour")
 
 
 @dataclass(slots=True)
 class Contents:
-    """What was found below a folder; all names are posix paths relative to it, sorted.
+    """What was found in a SOURCE; all names are posix paths below it, in the order of their parts.
 
-    `images` are radiographs by their name, `dicom` those of them that begin as DICOM files do, `masks` images that are
-    segmentations, `tables` the `metadata` tables, `others` counts what is neither, by extension.
+    `images` are radiographs by name or content, `dicom` those of them that are DICOM, `masks` images that are
+    segmentations by name, `tables` the `metadata` tables, `lists` text files that list a part of the split, `more_tables`
+    other tables, `others` counts what is none of these, by extension.
     """
 
     images: list[str] = field(default_factory=list)
     dicom: set[str] = field(default_factory=set)
     masks: set[str] = field(default_factory=set)
     tables: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    more_tables: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
 
 
-def survey(folder: Path) -> Contents:
-    """List a folder and all below it.
+def survey(place: Place) -> Contents:
+    """List all that lies in a SOURCE.
 
-    Radiographs are known by extension; a file without one (or with digits for one, as in a DICOM UID) is taken when it
-    bears the DICOM preamble (PS3.10 section 7.1). Hidden files, `__MACOSX`, `Thumbs.db`, `desktop.ini` and `DICOMDIR`
-    are passed over. A linked folder is not entered, so that a loop cannot hang; a linked file is a file.
+    A file is a radiograph by its extension; one with another extension or none, by its first bytes, as the decoder tells
+    them (`images.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
+    at. Hidden and system files and folders are passed over, and so is a copy of the whole tree inside itself.
 
     Raises
     ------
     CatalogError
-        The folder itself may not be listed. A folder below it that may not becomes a problem.
+        The place itself may not be listed.
     """
-    found = Contents()
-
-    def refused(error: OSError) -> None:
-        if Path(error.filename) == folder:
-            raise CatalogError(
-                f"Expected a folder that can be listed; received {folder} ({error.strerror}). Check its permissions."
-            ) from error
-        below = _name(Path(error.filename), folder)
-        found.problems.append(Problem(below, "no-permission", f"The folder cannot be listed ({error.strerror})."))
-
-    for where, below, files in os.walk(folder, onerror=refused, followlinks=False):
-        here = Path(where)
-        _note_links(found, here, below, folder)
-        below[:] = sorted(name for name in below if not _is_passed_over(name))
-        for name in files:
-            if not _is_passed_over(name):
-                _sort(found, here / name, _name(here / name, folder))
-    found.images.sort(key=natural)
-    found.tables.sort()
+    found, folder, is_mask_folder = Contents(), "", False
+    firsts = list[str]()
+    for name in place.files():
+        cut = name.rfind("/") + 1
+        if name[:cut] != folder:
+            folder, is_mask_folder = name[:cut], is_mask(name[:cut])
+        bare = name[cut:]
+        _, dot, extension = bare.rpartition(".")
+        extension = extension.lower() if dot else ""
+        if is_system_file(bare):
+            found.others["system files"] += 1
+        elif extension in IMAGE_EXTENSIONS:
+            if is_mask_folder or _is_mask_stem(bare):
+                found.masks.add(name)
+            else:
+                if len(firsts) < LOOKED_AT and (not firsts or not firsts[-1].startswith(folder)):
+                    firsts.append(name)
+                found.images.append(name)
+        else:
+            _sort(found, place, name, extension, is_mask_folder=is_mask_folder)
+    if any(_is_dicom(place, name) for name in firsts):
+        found.dicom |= {name for name in found.images if name not in found.dicom and _is_dicom(place, name)}
+    _drop_copies(found, place)
+    if place.followed:
+        found.images.sort(key=natural)
+        _note(found, "linked-folder", place.followed, "linked folders followed")
+    if place.passed_over:
+        _note(found, "system-folder", place.passed_over, "hidden or system folders passed over")
+    found.problems += place.problems
     return found
 
 
 def natural(name: str) -> tuple[str, ...]:
     """Sort key that puts the files of a folder together, in the order of their names."""
-    return PurePosixPath(name).parts
+    return tuple(name.split("/"))
 
 
 def is_mask(name: str) -> bool:
     """Whether a relative path names a segmentation: by a folder such as `masks`, or a stem that ends in `_mask`."""
-    path = PurePosixPath(name.lower())
-    return any(_MASK_FOLDER.fullmatch(part) for part in path.parent.parts) or bool(_MASK_STEM.fullmatch(path.stem))
+    *above, bare = name.lower().split("/")
+    return any(map(_MASK_FOLDER.fullmatch, above)) or _is_mask_stem(bare)
 
 
-def has_preamble(path: Path) -> bool:
-    """Whether a file begins as DICOM files do: 128 bytes of anything, then DICM."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+def _is_mask_stem(bare: str) -> bool:
+    low = bare.lower()
+    return bool(_MASK_HINT.search(low) and _MASK_STEM.fullmatch(PurePosixPath(low).stem))
 
 
-def _name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()
+def _is_dicom(place: Place, name: str) -> bool:
+    return images.kind_of(place.head(name)) == "DICOM"
 
 
-def _is_passed_over(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
-
-
-def _note_links(found: Contents, here: Path, below: list[str], folder: Path) -> None:
-    found.problems.extend(
-        Problem(
-            _name(here / name, folder),
-            "linked-folder",
-            "The folder is a link and was not entered; name its target as a SOURCE.",
-        )
-        for name in sorted(below)
-        if (here / name).is_symlink() and not _is_passed_over(name)
-    )
-
-
-def _sort(found: Contents, path: Path, name: str) -> None:
-    extension = path.suffix.lower()
-    if path.name.lower() in TABLE_NAMES:
+def _sort(found: Contents, place: Place, name: str, extension: str, *, is_mask_folder: bool) -> None:
+    bare = name.rpartition("/")[2].lower()
+    stem, _, suffixes = bare.partition(".")
+    if suffixes in TABLE_EXTENSIONS and stem == "metadata":
         found.tables.append(name)
-        return
-    could_be_dicom = extension in _DICOM_EXTENSIONS or not extension or extension[1:].isdigit()
-    is_dicom = could_be_dicom and path.is_file() and has_preamble(path)
-    if not is_dicom and extension not in IMAGE_EXTENSIONS:
-        found.others[extension or "without extension"] += 1
-    elif is_mask(name):
+    elif extension == "txt" and split_of(stem.replace("list", "")) and name.count("/") < 2:
+        found.lists.append(name)
+    elif extension in _NO_IMAGES:
+        found.others[f".{extension}"] += 1
+        if suffixes in TABLE_EXTENSIONS and name.count("/") < 2:
+            found.more_tables.append(name)
+    elif (kind := _kind_by_content(place, name, extension)) is None:
+        found.others[f".{extension}" if extension else "without extension"] += 1
+    elif is_mask_folder or _is_mask_stem(bare):
         found.masks.add(name)
     else:
         found.images.append(name)
-        if is_dicom:
+        if kind == "DICOM":
             found.dicom.add(name)
+
+
+def _kind_by_content(place: Place, name: str, extension: str) -> str | None:
+    if extension in DICOM_EXTENSIONS:
+        return "DICOM"
+    if extension == "img":
+        return "IMG" if place.size(name) == images.JSRT_BYTES else None
+    return images.kind_of(place.head(name))
+
+
+# A copy of the tree inside itself
+
+
+def _drop_copies(found: Contents, place: Place) -> None:
+    """Leave out folders that hold once more what lies around them: archives that were packed with their own copy."""
+    folders: dict[str, list[str]] = defaultdict(list)
+    for name in found.images:
+        folders[name[: name.rfind("/") + 1]].append(name)
+    children: dict[str, set[str]] = defaultdict(set)
+    for folder in folders:
+        parts = folder.split("/")[:-1]
+        for depth in range(len(parts)):
+            children["".join(f"{part}/" for part in parts[:depth])].add(parts[depth])
+    for inner in sorted(children, key=len):
+        around = inner[: inner[:-1].rfind("/") + 1]
+        if inner and children[inner] & children[around]:
+            _drop_copy(found, place, folders, inner, around)
+
+
+def _drop_copy(found: Contents, place: Place, folders: dict[str, list[str]], inner: str, around: str) -> None:
+    names = [name for folder in folders if folder.startswith(inner) for name in folders[folder]]
+    present = set(found.images)
+    twins = {name for name in names if around + name[len(inner) :] in present}
+    if 2 * len(twins) < len(names) or not names:
+        return
+    copies = {name for name in twins if place.size(name) == place.size(around + name[len(inner) :])}
+    if 2 * len(copies) < len(names):
+        return
+    found.images = [name for name in found.images if name not in copies]
+    found.dicom -= copies
+    found.masks = {name for name in found.masks if not name.startswith(inner)}
+    found.tables = [name for name in found.tables if not name.startswith(inner)]
+    sentence = f"Holds {len(copies):,} images once more that lie around it, under the same names; they count once."
+    found.problems.append(Problem(inner.rstrip("/"), "copy-of-tree", sentence, fatal=False))
+
+
+def _note(found: Contents, code: str, names: Sequence[str], what: str) -> None:
+    sentence = f"{len(names):,} {what}: {shortened(names)}."
+    found.problems.append(Problem(names[0], code, sentence, fatal=False))
+
+
+def shortened(names: Sequence[str], most: int = 3) -> str:
+    """Give the first names of many, with commas."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

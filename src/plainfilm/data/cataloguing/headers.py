@@ -2,11 +2,16 @@
 
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from plainfilm.data.cataloguing.places import Place
+
 KEYWORDS: dict[str, str] = {
     "patient_id": "PatientID",
+    "issuer": "IssuerOfPatientID",
+    "modality": "Modality",
     "source": "InstitutionName",
     "view": "ViewPosition",
     "sex": "PatientSex",
@@ -18,22 +23,24 @@ KEYWORDS: dict[str, str] = {
 }
 
 
-def read_headers(paths: Sequence[Path]) -> list[dict[str, str]]:
+def read_headers(place: Place, names: Sequence[str]) -> list[dict[str, str]]:
     """Attributes of each DICOM file as text, under the names of `KEYWORDS`; only those that are there.
 
     `age` is in years (from the Age String, PS3.5 section 6.2). A header that cannot be read gives nothing: the decoder
     will say why.
     """
-    if not paths:
+    if not names:
         return []
     from pydicom import dcmread
 
     from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
     from plainfilm.data.decoding.radiograph_dicom import age_in_years
 
-    def one(path: Path) -> dict[str, str]:
+    def one(name: str) -> dict[str, str]:
+        item = place.item(name)
         try:
-            dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(KEYWORDS.values()))
+            file = item if isinstance(item, Path) else BytesIO(item())
+            dataset = dcmread(file, stop_before_pixels=True, specific_tags=list(KEYWORDS.values()), force=True)
         except (OSError, *PYDICOM_ERRORS):
             return {}
         found = {name: text(dataset, keyword) for name, keyword in KEYWORDS.items()}
@@ -50,4 +57,4 @@ def read_headers(paths: Sequence[Path]) -> list[dict[str, str]]:
 
     with warnings.catch_warnings():  # pydicom warns of odd values; the decoder looks closer
         warnings.simplefilter("ignore")
-        return [one(path) for path in paths]
+        return [one(name) for name in names]

@@ -1,0 +1,41 @@
+"""How the user asks for SOURCES to be read: the options of `ingest` and `evaluate` that say what files and tables mean."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user says of the files and tables; by default nothing.
+
+    Parameters
+    ----------
+    labels
+        A table of labels.
+    columns
+        Our name of a column -> the user's name or number: file_name, label, patient_id, source.
+    classes
+        Keep these classes alone, and images without a label.
+    label_of
+        A finding: the classes are "FINDING" and "no FINDING".
+    label_pattern
+        Finds the label in the path of a file: its group `label`, or the first.
+    layout, classes_from
+        Roles of the folder levels, as in `levels.read_levels`.
+    separate_sources
+        Equal ids of patients in different sources are different patients.
+    keep_others
+        Go on where most files are no radiographs.
+    """
+
+    labels: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    classes: Sequence[str] | None = None
+    label_of: str | None = None
+    label_pattern: re.Pattern[str] | None = None
+    layout: str | None = None
+    classes_from: int | None = None
+    separate_sources: bool = False
+    keep_others: bool = False

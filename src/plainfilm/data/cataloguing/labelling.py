@@ -1,0 +1,161 @@
+"""What the rows of a table say of one image: its class, or which findings it has, and whether it has the one asked for."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from plainfilm.data.cataloguing.entry import NOT_STATED, counted, is_ieee8023, trimmed
+from plainfilm.data.cataloguing.findings import finding_state, findings_of, list_separator
+from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
+from plainfilm.data.cataloguing.tables import Table, TableRow
+from plainfilm.errors import CatalogError
+
+MOST_FINDINGS = 500
+ONE_ROW_A_FINDING = 0.05  # share of images under several labels from which a table is of findings, not in error
+_PRESENT, _ABSENT, _UNCERTAIN = 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """How labels are read from a table.
+
+    `names` are the findings that a store will keep, sorted, () where each image has one label. `columns` says that they
+    are columns of 0 and 1, else names in the column of labels, apart by `separator`; `asked` is the one that is the
+    label. `speaks` is False where the table says nothing of labels.
+    """
+
+    table: Table
+    speaks: bool = True
+    columns: bool = False
+    separator: str | None = None
+    names: tuple[str, ...] = ()
+    asked: str | None = None
+
+    def labels(self, rows: Sequence[TableRow]) -> set[str]:
+        """Give the classes that the rows of one image name: none, one, or more where they contradict each other."""
+        if self.asked is not None:
+            return self._has(_states(self, rows)[spelling_key(self.asked)])
+        if self.columns:
+            return {
+                name for name in self.table.finding_columns for row in rows if finding_state(row.details.get(name, "")) == 1
+            }
+        return {label for row in rows if (label := trimmed(_text(self.table, row)))}
+
+    def findings(self, rows: Sequence[TableRow]) -> bytes:
+        """Give the state of each of `names`, one int8 each."""
+        if not self.names:
+            return b""
+        states = _states(self, rows)
+        return bytes(states[spelling_key(name)] & 0xFF for name in self.names)
+
+    def _has(self, state: int) -> set[str]:
+        if state == _UNCERTAIN:
+            return set()
+        return {str(self.asked)} if state == _PRESENT else {f"no {self.asked}"}
+
+
+def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked: str | None) -> Labelling:
+    """Find out how a table writes labels, and which finding of it is asked for.
+
+    Parameters
+    ----------
+    table
+        The table.
+    rows_of
+        Its rows by image.
+    asked
+        The finding that is the label, in any spelling; None where the classes are to be.
+
+    Raises
+    ------
+    CatalogError
+        Images have several findings and none is asked for, or the one asked for is not there.
+    """
+    if "label" in table.named:
+        labelling, several = _in_one_column(table, rows_of)
+    elif table.finding_columns:
+        labelling, several = _one_column_each(table, rows_of)
+    elif asked is not None:
+        raise CatalogError(
+            f"Expected findings in {table.path} for --label-of {asked}; received no column of labels. Name it with --label-column."
+        )
+    else:
+        return Labelling(table, speaks=False)
+    return _asked_for(labelling, several, len(rows_of), asked)
+
+
+def _asked_for(labelling: Labelling, several: int, images: int, asked: str | None) -> Labelling:
+    table, names = labelling.table, labelling.names
+    if asked is None and several:
+        received = "columns of 0 and 1, with none or several" if labelling.columns else "several findings"
+        raise CatalogError(
+            f"Expected one label an image in {table.path}; received {received} for {several:,} of {counted(images, 'image')}. "
+            f"Name the finding to tell apart with --label-of, among {_listed(names)}."
+        )
+    if asked is None:
+        return Labelling(table, columns=labelling.columns, separator=None)
+    by_key = {spelling_key(name): name for name in names}
+    if spelling_key(asked) not in by_key:
+        raise CatalogError(
+            f"Expected for --label-of a finding of {table.path}: {_listed(names)}; received {asked}. {did_you_mean(asked, names)}"
+            "Correct it."
+        )
+    return Labelling(table, True, labelling.columns, labelling.separator, names, by_key[spelling_key(asked)])
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _one_column_each(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) -> tuple[Labelling, int]:
+    """Read columns of 0 and 1; where each image has just one of several, that one is its class."""
+    labelling = Labelling(table, columns=True, names=_named(table.finding_columns))
+    each = [len(labelling.labels(rows)) for rows in rows_of.values()]
+    return labelling, sum(number != 1 for number in each)
+
+
+def _in_one_column(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) -> tuple[Labelling, int]:
+    texts = {image: [_text(table, row) for row in rows] for image, rows in rows_of.items()}
+    separator = list_separator([cell for cells in texts.values() for cell in cells])
+    found = {
+        image: {spelling_key(name): name for cell in cells for name in findings_of(cell, separator)}
+        for image, cells in texts.items()
+    }
+    lists = sum(len(names) > 1 for names in found.values())
+    is_lists = any(len(findings_of(cell, separator)) > 1 for cells in texts.values() for cell in cells)
+    if lists < ONE_ROW_A_FINDING * len(found) and not is_lists:
+        lists = 0  # contradictions of a few rows, each said of its image
+    names = _named(name for each in found.values() for name in each.values())
+    return Labelling(table, separator=separator, names=names), lists
+
+
+def _text(table: Table, row: TableRow) -> str:
+    """Label as written; of a path of the ieee8023 taxonomy, `Pneumonia/Viral/COVID-19`, the last part."""
+    text = row.get("label")
+    return text.rpartition("/")[2] if is_ieee8023(table) else text
+
+
+def _named(names: Iterable[str]) -> tuple[str, ...]:
+    """Findings by their commonest spelling, sorted."""
+    spellings: dict[str, Counter[str]] = {}
+    for name in names:
+        spellings.setdefault(spelling_key(name), Counter())[name] += 1
+    chosen = sorted(min(found, key=lambda name: (-found[name], name)) for found in spellings.values())
+    return tuple(chosen[:MOST_FINDINGS])
+
+
+def _states(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:
+    """State of each finding by its key. Of rows that differ, present counts before uncertain, absent and not stated."""
+    if labelling.columns:
+        order = (_PRESENT, _UNCERTAIN, _ABSENT, NOT_STATED)
+        return {
+            spelling_key(name): min(
+                (finding_state(row.details.get(name, "")) for row in rows), key=order.index
+            )
+            for name in labelling.table.finding_columns
+        }
+    has = {
+        spelling_key(name) for row in rows for name in findings_of(_text(labelling.table, row), labelling.separator)
+    }
+    stated = _ABSENT if has else NOT_STATED
+    return {key: _PRESENT if key in has else stated for key in map(spelling_key, labelling.names)}

@@ -1,0 +1,135 @@
+"""What the name of one folder means by itself: a part of the split, a patient, a date, a collection, a finding, or nothing."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+
+SPLITS: dict[str, str] = {
+    **dict.fromkeys(("train", "training", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "holdout"), "test"),
+}
+
+_REMEMBERED = 100_000
+_TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
+_FILLERS = frozenset(
+    "a and chest cxr cxrs data dataset dcm dicom dicoms file files film films final folder full image images img imgs jpeg "
+    "jpg new of part png pngs ray rays radiograph radiographs sample samples set sets stage subset the v version x xray "
+    "xrays".split()
+)
+_PLAIN = _FILLERS | frozenset(
+    "all base default extracted input inputs lung lungs main original originals patients preprocessed processed public raw "
+    "release resized split thorax unzipped".split()
+)
+_FINDING_WORDS = frozenset(
+    "tb ptb flu none other others no yes pos neg true false ill well class label grade category without with non not".split()
+)
+_FINDING = re.compile(
+    r"n?cov(id)?|corona|sars|mers$|normal|abnorm|pneumon|viral|virus|bacteri|fung|tubercul|healthy|controls?$|positiv|"
+    r"negativ|opaci|effusion|atelecta|cardiomeg|nodul|mass(es)?$|infiltrat|pneumothor|consolid|o?edema|emphys|fibros|pleura|"
+    r"hernia|fractur|cancer|carcino|malign|benign|tumou?r|lesion|findings?$|diseas|sick|influenz|ards$|silicos|gesund|krank|"
+    r"befund|sain$|malade|sano$|enferm|neumon"
+)
+_FINDING_INSIDE = re.compile(r"covid|normal|pneumon|tubercul|positiv|negativ")
+_COLLECTION = frozenset(
+    "set dataset datasets database db collection collections allfiles cohort registry hospital hospitals clinic site center "
+    "centre institution university source nih rsna chexpert mimic padchest vindr vinbigdata montgomery shenzhen china jsrt "
+    "covidx cohen ieee bimcv siim kaggle figure actualmed sirm mendeley tcia brixia openi indiana nlm repository".split()
+)
+_PATTERNS = {
+    "fold": re.compile(r"(k?[\s_.-]?fold|cv|run|rep|split|partition|k)[\s_.-]*\d+", re.IGNORECASE),
+    "date": re.compile(
+        r"(19|20)\d\d([\s_.-]?(0[1-9]|1[0-2])([\s_.-]?[0-3]\d)?)?([\sT_-].*)?|[0-3]?\d[_.-][0-3]?\d[_.-](19|20)\d\d(-.*)?"
+    ),
+    "plain": re.compile(
+        r"(part|batch|chunk|vol|volume|disk|disc|cd|dvd|archive|zip|images?|imgs?|files?|data|folder|dir|subset|group|set|"
+        r"png|jpe?gs?|dicoms?|dcm)[\s_.-]*([0-9]{1,5}|[a-f])",
+        re.IGNORECASE,
+    ),
+    "examination": re.compile(
+        r"(s|study|series|se|exam|examination|visit|ses|session|scan|acc|accession|order|st|im|view)[\s_.-]*\d+.*|"
+        r"\d+(\.\d+){3,}|\d+\.0+-.*",
+        re.IGNORECASE,
+    ),
+    "patient": re.compile(
+        r"(p|pt|pat|patient|subject|subj|sub|person|case|id|individual|participant|mrn|animal)[\s_.-]*\d+.*|sub-\w+|\d{5,}|"
+        r".*\^.*|[^\W\d]+, ?[^\W\d]+.*|[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-.*",
+        re.IGNORECASE,
+    ),
+}
+
+
+def tokens(name: str) -> list[str]:
+    """Words and numbers of a name in lower case: `TrainSet_01` gives train, set, 01."""
+    return [token.lower() for token in _TOKEN.findall(name)]
+
+
+@lru_cache(_REMEMBERED)
+def split_of(name: str) -> str | None:
+    """Part of the split that a name means: a split word with nothing but fillers beside it; None for other names.
+
+    `train_val` is train: the validation set is to be taken out of it.
+    """
+    words = tokens(name)
+    found = {split for word in words if (split := _split_of_word(word))}
+    if not all(_split_of_word(word) or word in _FILLERS or word.isdigit() for word in words):
+        return None
+    return "train" if found == {"train", "validation"} else found.pop() if len(found) == 1 else None
+
+
+def _split_of_word(word: str) -> str | None:
+    if word in SPLITS:
+        return SPLITS[word]
+    return next(
+        (
+            split
+            for known, split in SPLITS.items()
+            if (word.startswith(known) and word[len(known) :] in _FILLERS)
+            or (word.endswith(known) and word[: -len(known)] in _FILLERS)
+        ),
+        None,
+    )
+
+
+@lru_cache(_REMEMBERED)
+def is_finding(name: str) -> bool:
+    """Whether a name has a word that classes of chest radiographs have, such as covid, normal or positive."""
+    words = tokens(name)
+    return any(_FINDING.match(word) or word in _FINDING_WORDS for word in words) or bool(
+        _FINDING_INSIDE.search(name.casefold())
+    )
+
+
+@lru_cache(_REMEMBERED)
+def kind_of(name: str) -> str:
+    """Kind of a folder's name: split, plain, fold, date, examination, patient, finding, collection, number or name."""
+    name = name.strip()
+    if split_of(name):
+        return "split"
+    words = tokens(name)
+    if words and all(word in _PLAIN for word in words):
+        return "plain"
+    if is_finding(name) and "^" not in name:
+        return "finding"
+    by_pattern = next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(name)), None)
+    if by_pattern:
+        return by_pattern
+    if any(word in _COLLECTION for word in words):
+        return "collection"
+    return "number" if name.isdigit() else "name"
+
+
+def halves(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Names that join a part of the split and a class, as `train_COVID` beside `test_COVID`: name -> (split, class)."""
+    found: dict[str, tuple[str, str]] = {}
+    parts: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        words = re.split(r"[\s_.-]+", name)
+        splits = {SPLITS[word.lower()] for word in words if word.lower() in SPLITS}
+        rest = " ".join(word for word in words if word.lower() not in SPLITS)
+        if len(splits) == 1 and rest and is_finding(rest):
+            split = splits.pop()
+            found[name] = (split, rest)
+            parts[rest.casefold()].add(split)
+    return {name: both for name, both in found.items() if len(parts[both[1].casefold()]) > 1}

@@ -1,0 +1,234 @@
+"""What the folders above an image say: its class, its part of the split, its source, its patient. Names alone; looks at no disk."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from plainfilm.data.cataloguing.level_names import halves, is_finding, kind_of, split_of
+from plainfilm.errors import UsageError
+
+ROLES = ("class", "split", "source", "patient", "-")
+MOST_CLASSES = 50  # of folders whose names say nothing
+FEW_IMAGES = 4  # a folder: then folders are patients or examinations
+
+_MAY_BE_CLASSES = {"finding", "name", "number"}
+_ROLE_OF_KIND = {"split": "split", "collection": "source", "patient": "patient"}
+Levels = dict[str, dict[int, Counter[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the folders above an image say; None where they say nothing."""
+
+    label: str | None = None
+    split: str | None = None
+    source: str | None = None
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The meaning of the folders of one SOURCE.
+
+    `said` has an item a folder that holds images (its path below SOURCE, "" or ending in /). `levels` counts images by
+    role, level from 1, and name. `passed_by` names the kinds of folders that were not taken for classes: patient,
+    examination, date, fold, collection.
+    """
+
+    said: Mapping[str, Said]
+    levels: Mapping[str, Mapping[int, Counter[str]]]
+    passed_by: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Path:
+    """A folder while its parts get their meanings, one of `level_names.kind_of` a part."""
+
+    parts: tuple[str, ...]
+    images: int
+    kinds: list[str] = field(default_factory=list)
+
+    def places(self) -> list[int]:
+        """Where a class may stand."""
+        return [place for place, kind in enumerate(self.kinds) if kind in _MAY_BE_CLASSES]
+
+
+def read_levels(folders: Mapping[str, int], *, layout: str | None = None, classes_from: int | None = None) -> Layout:
+    """Say what the folders of one SOURCE mean.
+
+    A part of the split may stand at any depth. Folders of patients, examinations, dates, folds and collections are never
+    classes. Of the levels that are left, the classes stand on the first with several names, findings for half of the
+    images; or else on the first whose names are findings; or else on the first with several names.
+
+    Parameters
+    ----------
+    folders
+        Images in each folder that holds some, by its path below SOURCE, "" or ending in /.
+    layout
+        Roles of the levels from the first, joined by /: class, split, source, patient, or - for none.
+    classes_from
+        The level whose folders are the classes: from 1, or -1 for the folder that holds the file.
+
+    Raises
+    ------
+    UsageError
+        `layout` or `classes_from` cannot be meant.
+    """
+    paths = {name: _Path(tuple(name.split("/")[:-1]), images) for name, images in folders.items()}
+    if layout is not None:
+        return _as_asked(paths, roles_of(layout))
+    joined = halves({part for path in paths.values() for part in path.parts})
+    for path in paths.values():
+        path.kinds = ["finding" if part in joined else kind_of(part) for part in path.parts]
+    every = list(paths.values())
+    if classes_from is None:
+        _set_individuals_apart(every)
+        place_of = _guessed(every)
+    else:
+        place_of = _from(every, classes_from)
+    return _finished(paths, place_of, joined)
+
+
+def roles_of(layout: str) -> tuple[str, ...]:
+    """Roles that a layout names, one a level.
+
+    Raises
+    ------
+    UsageError
+        A role that is not known, or one named twice.
+    """
+    roles = tuple(part.strip().lower() for part in layout.strip("/*").split("/"))
+    known = all(role in ROLES for role in roles) and all(roles.count(role) < 2 for role in ROLES[:-1])
+    if not known or set(roles) == {"-"}:
+        raise UsageError(
+            "Expected a layout of class, split, source, patient or - for each folder level, such as split/class; received "
+            f"{layout}. Name each role once."
+        )
+    return roles
+
+
+def _set_individuals_apart(paths: Sequence[_Path]) -> None:
+    """Take for patients what are names without meaning that hold few images each."""
+    for depth, names in enumerate(_by_depth(paths)):
+        if not _are_findings(names) and _are_individuals(names):
+            for path in paths:
+                places = path.places()
+                if len(places) > depth and path.kinds[places[depth]] != "finding":
+                    path.kinds[places[depth]] = "patient"
+            return
+
+
+def _by_depth(paths: Sequence[_Path]) -> list[Counter[str]]:
+    """Images by name on the first, second, … level where a class may stand."""
+    levels: list[Counter[str]] = []
+    for path in paths:
+        for depth, place in enumerate(path.places()):
+            if depth == len(levels):
+                levels.append(Counter())
+            levels[depth][path.parts[place]] += path.images
+    return levels
+
+
+def _are_findings(names: Counter[str]) -> bool:
+    return 2 * sum(number for name, number in names.items() if is_finding(name)) >= names.total()
+
+
+def _are_individuals(names: Counter[str]) -> bool:
+    few_each = len(names) > 4 and sorted(names.values())[len(names) // 2] <= FEW_IMAGES
+    return few_each or len(names) > MOST_CLASSES
+
+
+def _guessed(paths: Sequence[_Path]) -> Callable[[_Path], int | None]:
+    levels = _by_depth(paths)
+    several = [depth for depth, names in enumerate(levels) if len(names) > 1]
+    findings = [depth for depth, names in enumerate(levels) if _are_findings(names)]
+    depth = next(iter([*(depth for depth in several if depth in findings), *findings, *several]), 0)
+
+    def place_of(path: _Path) -> int | None:
+        places = path.places()
+        return places[depth] if len(places) > depth else None
+
+    return place_of
+
+
+def _from(paths: Sequence[_Path], level: int) -> Callable[[_Path], int | None]:
+    def place_of(path: _Path) -> int | None:
+        place = level - 1 if level > 0 else len(path.parts) + level
+        return place if level and 0 <= place < len(path.parts) else None
+
+    if all(place_of(path) is None for path in paths):
+        deepest = max((len(path.parts) for path in paths), default=0)
+        raise UsageError(
+            f"Expected for --classes-from a folder level from 1 to {deepest}, or -1 for the folder of the file; received "
+            f"{level}. See the levels with --dry-run."
+        )
+    return place_of
+
+
+def _finished(
+    paths: Mapping[str, _Path],
+    place_of: Callable[[_Path], int | None],
+    joined: Mapping[str, tuple[str, str]],
+) -> Layout:
+    levels: Levels = defaultdict(lambda: defaultdict(Counter))
+    above = _sources(list(paths.values()), place_of)
+    said = {}
+    for name, path in paths.items():
+        at = place_of(path)
+        roles = [
+            "class" if place == at else "source" if place in above else _ROLE_OF_KIND.get(kind, "-")
+            for place, kind in enumerate(path.kinds)
+        ]
+        for level, (role, part) in enumerate(zip(roles, path.parts, strict=True), 1):
+            levels[role][level][part] += path.images
+        said[name] = _said(path, roles, joined)
+    kinds = {kind for path in paths.values() for kind in path.kinds}
+    return Layout(said, levels, frozenset(kinds & {"patient", "examination", "date", "fold", "collection"}))
+
+
+def _said(path: _Path, roles: Sequence[str], joined: Mapping[str, tuple[str, str]]) -> Said:
+    def parts(role: str) -> list[str]:
+        return [part for each, part in zip(roles, path.parts, strict=True) if each == role]
+
+    label = next(iter(parts("class")), None)
+    split = next((split_of(part) for part in parts("split")), None)
+    if label in joined:
+        split, label = joined[label]
+    patient = None
+    if "patient" in roles:
+        at = roles.index("patient")
+        is_number = re.search(r"\d{4}|\^", path.parts[at])
+        patient = path.parts[at] if is_number else "/".join(path.parts[: at + 1])  # else counted anew in each folder
+    return Said(label, split, " ".join(parts("source")) or None, patient)
+
+
+def _sources(paths: Sequence[_Path], place_of: Callable[[_Path], int | None]) -> set[int]:
+    """Levels above the classes whose folders hold the same classes again: hospitals or collections."""
+    holds: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for path in paths:
+        at = place_of(path)
+        for place in (place for place in path.places() if at is not None and place < at):
+            holds[place][path.parts[place]].add(path.parts[at or 0].casefold())
+    found = set()
+    for place, by_name in holds.items():
+        times = Counter(label for labels in by_name.values() for label in labels)
+        if len(by_name) > 1 and max(times.values()) > 1:
+            found.add(place)
+    return found
+
+
+def _as_asked(paths: Mapping[str, _Path], asked: Sequence[str]) -> Layout:
+    levels: Levels = defaultdict(lambda: defaultdict(Counter))
+    said = {}
+    for name, path in paths.items():
+        roles = [*asked, *["-"] * len(path.parts)][: len(path.parts)]
+        for level, (role, part) in enumerate(zip(roles, path.parts, strict=True), 1):
+            levels[role][level][part] += path.images
+            if role == "split" and split_of(part) is None:
+                raise UsageError(
+                    f"Expected folders such as train, val and test on level {level}, the split of --layout; received {part}. "
+                    "Correct --layout."
+                )
+        said[name] = _said(path, roles, {})
+    return Layout(said, levels)

@@ -1,0 +1,159 @@
+"""Where the files of a SOURCE lie: a folder of the disk. Lists it, and gives the first bytes, the size or the whole of a file."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from plainfilm.errors import CatalogError, Problem
+
+_SYSTEM_FOLDERS = {
+    *("__macosx", "system volume information", "lost+found", "__pycache__", "node_modules", "recycler", "recycled"),
+    *("lost.dir", "network trash folder", "temporary items"),
+}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "icon\r"}
+_MARKS = (".", "$", "@", "#", "~$")  # hidden; the dust-bins, thumbnails and snapshots of Windows and of network drives
+
+Read = Callable[[], bytes]
+
+
+class Place(Protocol):
+    """What holds the files of a SOURCE; names are posix paths below it."""
+
+    root: Path
+    problems: list[Problem]
+    passed_over: list[str]  # folders of the system
+    followed: list[str]  # linked folders
+
+    def files(self) -> Iterator[str]:
+        """Names of all files, in the order of their parts."""
+
+    def head(self, name: str, length: int = 512) -> bytes:
+        """First bytes of a file; none where it cannot be read."""
+
+    def size(self, name: str) -> int:
+        """Bytes of a file, -1 where it has none."""
+
+    def item(self, name: str) -> Path | Read:
+        """What the decoder takes: a path, or what gives the bytes."""
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder is hidden, or one that a system makes for itself."""
+    return name.startswith(_MARKS) or name.lower() in _SYSTEM_FOLDERS
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a file is hidden, or one that a system makes for itself."""
+    return name.startswith((".", "~$")) or name.lower() in _SYSTEM_FILES
+
+
+class Folder:
+    """A folder. One that is linked is read once, unless it leads to where something is read already; so a loop ends.
+
+    Raises
+    ------
+    CatalogError
+        When listed: the folder itself may not be listed. One below it that may not becomes a problem.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+        self.passed_over: list[str] = []
+        self.followed: list[str] = []
+        self._linked: list[tuple[str, str]] = []
+
+    def files(self) -> Iterator[str]:
+        """Names of all files, in the order of their parts; those of linked folders last."""
+        root = os.path.realpath(self.root)
+        yield from self._walk("", root, None)
+        seen = {root}
+        while self._linked:
+            name, target = self._linked.pop(0)
+            if root.startswith(target.rstrip("/") + "/"):
+                self._note(name, "The folder is a link to a folder around SOURCE, and was not followed.")
+            elif target in seen or target.startswith(f"{root}/"):
+                self._note(name, "The folder is a link to a folder that is read already, and was not followed.")
+            else:
+                self.followed.append(name)
+                yield from self._walk(f"{name}/", target, seen)
+
+    def head(self, name: str, length: int = 512) -> bytes:
+        """First bytes of a file; none where it cannot be read."""
+        try:
+            path = self.root / name
+            if not path.is_file():  # a pipe would never end
+                return b""
+            with path.open("rb") as file:
+                return file.read(length)
+        except OSError:
+            return b""
+
+    def size(self, name: str) -> int:
+        """Bytes of a file, -1 where it has none."""
+        try:
+            return (self.root / name).stat().st_size
+        except OSError:
+            return -1
+
+    def item(self, name: str) -> Path:
+        """Path of a file."""
+        return self.root / name
+
+    def _walk(self, start: str, folder: str, seen: set[str] | None) -> Iterator[str]:
+        """Names below a folder, `start` before each; in `seen` the real folders that links have led to."""
+        waiting: list[Iterator[tuple[str, str | None]]] = [self._listed(start, folder, seen)]
+        while waiting:
+            for name, below in waiting[-1]:
+                if below is None:
+                    yield name
+                else:
+                    waiting.append(self._listed(f"{name}/", below, seen))
+                    break
+            else:
+                waiting.pop()
+
+    def _listed(self, start: str, folder: str, seen: set[str] | None) -> Iterator[tuple[str, str | None]]:
+        """Name of each file and folder in a folder, with the folder's own path."""
+        if seen is not None:
+            if folder in seen:
+                return
+            seen.add(folder)
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=_name_of)
+        except OSError as error:
+            self._refuse(start, error)
+            return
+        for entry in entries:
+            if not _is_folder(entry):
+                yield start + entry.name, None
+            elif is_system_folder(entry.name):
+                self.passed_over.append(start + entry.name)
+            elif entry.is_symlink():
+                self._linked.append((start + entry.name, os.path.realpath(entry.path)))
+            else:
+                yield start + entry.name, entry.path
+
+    def _refuse(self, below: str, error: OSError) -> None:
+        if not below:
+            raise CatalogError(
+                f"Expected a folder that can be listed; received {self.root} ({error.strerror}). Check its permissions."
+            ) from error
+        sentence = f"The folder cannot be listed ({error.strerror})."
+        self.problems.append(Problem(below.rstrip("/"), "no-permission", sentence))
+
+    def _note(self, name: str, sentence: str) -> None:
+        self.problems.append(Problem(name, "linked-folder", sentence, fatal=False))
+
+
+def _name_of(entry: "os.DirEntry[str]") -> str:
+    return entry.name
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False

@@ -1,0 +1,18 @@
+"""Names that people write in several ways."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def spelling_key(label: str) -> str:
+    """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count; `0` and `0.0` are one."""
+    key = re.sub(r"[\s_-]+", " ", label).strip().casefold()
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", key)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give `Did you mean NAME? ` for the name that is nearest to a word, "" where none is near."""
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"Did you mean {by_lower[close[0]]}? " if close else ""

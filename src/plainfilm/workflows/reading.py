@@ -1,0 +1,54 @@
+"""What a user says of the files and tables of a SOURCE, checked: for `ingest` and `evaluate`."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from plainfilm.data.catalog import Asked
+from plainfilm.data.cataloguing.levels import roles_of
+from plainfilm.errors import UsageError
+from plainfilm.workflows.options import ReadingOptions
+
+_COLUMNS = {
+    "file_name": "file_column",
+    "label": "label_column",
+    "patient_id": "patient_column",
+    "source": "source_column",
+}
+
+
+def asked_of(options: ReadingOptions) -> Asked:
+    """Check the options that say what files and tables mean.
+
+    Raises
+    ------
+    UsageError
+        A pattern that is none, or a layout that cannot be meant, or both a layout and a level of classes.
+    """
+    if options.layout and options.classes_from is not None:
+        raise UsageError("Expected --layout or --classes-from; received both. Leave one out.")
+    if options.layout:
+        roles_of(options.layout)
+    asked = Asked(
+        labels=Path(options.labels) if options.labels else None,
+        columns={ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None},
+        label_of=options.label_of,
+        label_pattern=_pattern(options.label_pattern),
+        layout=options.layout,
+        classes_from=options.classes_from,
+    )
+    return asked if options.preset is None else replace(asked, preset=presets.find(options.preset))
+
+
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise UsageError(f"Expected a regular expression for --label-pattern; received {text} ({error}). Correct it.") from error
+    if not pattern.groups:
+        raise UsageError(
+            f"Expected a --label-pattern with a group in brackets that is the label; received {text}. Write for example '_([01])\\.png$'."
+        )
+    return pattern
