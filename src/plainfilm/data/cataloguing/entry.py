@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from plainfilm.data.cataloguing.columns import FLAGS
 from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
@@ -95,10 +96,12 @@ def trimmed(label: str) -> str:
 
 def require(table: Table, *columns: str) -> None:
     """Raise CatalogError unless the table has one of our `columns`."""
-    if not any(column in table.named for column in columns):
-        received = ", ".join(header or "(no name)" for header in table.headers)
-        wanted = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} or {columns[-1]}"
-        raise CatalogError(f"Expected a column {wanted} in {table.path}; received {received}. Rename or add it.")
+    if any(column in table.named for column in columns):
+        return
+    wanted = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} or {columns[-1]}"
+    flags = " ".join(f"{FLAGS[column]} {number}" for number, column in enumerate(("file_name", "label"), 1))
+    advice = "Rename or add it." if table.has_header else f"Add a header, or name columns by number, as in {flags}."
+    raise CatalogError(f"Expected a column {wanted} in {table.path}; received {table.shown_headers()}. {advice}")
 
 
 def is_ieee8023(table: Table) -> bool:
