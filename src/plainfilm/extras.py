@@ -17,6 +17,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "openvino": ("openvino",),
         "sign": ("cryptography",),
         "dask": ("distributed",),
+        "tables": ("python_calamine", "pyarrow"),
     }
 )
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection
-from plainfilm.data.cataloguing.entry import NOT_STATED, Entry, Names, counted, require, tidy, trimmed
+from plainfilm.data.cataloguing.entry import Entry, Names, counted, require, tidy, trimmed
+from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
 from plainfilm.data.cataloguing.levels import ROLES
@@ -225,7 +226,26 @@ def _lay_over(collections: Sequence[Collection], table: Table, asked: Asked) -> 
     if not table.finding_columns:
         require(table, "label")
     require(table, *_KEYS)
-    key = next(column for column in _KEYS if column in table.named)
+    keys = [column for column in _KEYS if column in table.named]
+    said, lost = next((found for key in keys if (found := _rows_of(collections, key, table))[0]), ({}, []))
+    key = keys[0]
+    if not said:
+        raise CatalogError(
+            f"Expected {table.path} to name images of SOURCE by {table.named[key]}; received no row of "
+            f"{len(table.rows)} that does. Write paths below SOURCE, or bare names."
+        )
+    labelling = labelling_of(table, said, asked.label_of)
+    problems = [Problem(table.path.name, "table", remark, fatal=False) for remark in table.remarks]
+    problems += [_lost(table, lost)] if lost else []
+    for collection in collections:
+        problems += _put(collection, said, labelling)
+    return problems
+
+
+def _rows_of(
+    collections: Sequence[Collection], key: str, table: Table
+) -> tuple[dict[str, list[TableRow]], list[str]]:
+    """Give the rows of each file that they name by one of `_KEYS`, and the names that fit none; never those of patients."""
     find = _finder(collections, key, table)
     said: dict[str, list[TableRow]] = defaultdict(list)
     lost = []
@@ -234,17 +254,8 @@ def _lay_over(collections: Sequence[Collection], table: Table, asked: Asked) -> 
         for file in files:
             said[file].append(row)
         if not files:
-            lost.append(row.get(key) or f"line {row.line}")
-    if not said:
-        raise CatalogError(
-            f"Expected {table.path} to name images of SOURCE by {table.named[key]}; received no row of "
-            f"{len(table.rows)} that does. Write paths below SOURCE, or bare names."
-        )
-    labelling = labelling_of(table, said, asked.label_of)
-    problems = [_lost(table, lost)] if lost else []
-    for collection in collections:
-        problems += _put(collection, said, labelling)
-    return problems
+            lost.append(row.get(key) if row.get(key) and key != "patient_id" else f"line {row.line}")
+    return said, lost
 
 
 def _lost(table: Table, names: Sequence[str]) -> Problem:

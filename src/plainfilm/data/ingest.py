@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data import copies, decoder_pool, duplicates, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry, Level
-from plainfilm.data.cataloguing.entry import NOT_STATED
+from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.cataloguing.tables import COLUMNS
+from plainfilm.data.cataloguing.columns import COLUMNS
 from plainfilm.data.store import Store
 
 Texts = NDArray[np.str_]

@@ -1,7 +1,6 @@
 """What a user says of the files and tables of a SOURCE, checked: for `ingest` and `evaluate`."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from plainfilm.data.catalog import Asked
@@ -29,7 +28,7 @@ def asked_of(options: ReadingOptions) -> Asked:
         raise UsageError("Expected --layout or --classes-from; received both. Leave one out.")
     if options.layout:
         roles_of(options.layout)
-    asked = Asked(
+    return Asked(
         labels=Path(options.labels) if options.labels else None,
         columns={ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None},
         label_of=options.label_of,
@@ -37,7 +36,6 @@ def asked_of(options: ReadingOptions) -> Asked:
         layout=options.layout,
         classes_from=options.classes_from,
     )
-    return asked if options.preset is None else replace(asked, preset=presets.find(options.preset))
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

@@ -189,13 +189,13 @@ def _apply_tables(collection: Collection, found: folders.Contents, asked: Asked)
 
 
 def _speaks_of_files(collection: Collection, table: Table, name: str) -> bool:
-    if "file_name" in table.named:
+    if table.is_about_files:
         return True
-    if "label" in table.named:
+    if "label" in table.named or table.finding_columns:
         require(table, "file_name")
     collection.note(
         "other-table",
-        f"Has no column that names files (columns: {folders.shortened(table.headers, 5)}); it was not read.",
+        f"Has no column that names files (received {table.shown_headers()}); it was not read.",
         file=name,
         fatal=False,
     )
@@ -239,7 +239,6 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
     if not (reading.listed or reading.left_out) and (reading.own or not collection.images):
         raise CatalogError(
             f"Expected the files that {table.path} lists below its folder; received none of {len(table.rows)}. "
-            f"{reading.names.why_not([row.get('file_name') for row in table.rows[:1]])}"
             "Write file_name relative to that folder."
         )
     labelling = labelling_of(table, reading.listed, asked.label_of)

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from plainfilm.data.cataloguing.columns import FLAGS
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.places import Place
 from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
-
-NOT_STATED = -2  # of a finding: 1 present, 0 absent, -1 uncertain
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -108,21 +106,17 @@ def trimmed(label: str) -> str:
 
 def require(table: Table, *columns: str) -> None:
     """Raise CatalogError unless the table has one of our `columns`."""
-    if not any(column in table.named for column in columns):
-        received = ", ".join(header or "(no name)" for header in table.headers)
-        wanted = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} or {columns[-1]}"
-        raise CatalogError(f"Expected a column {wanted} in {table.path}; received {received}. Rename or add it.")
+    if any(column in table.named for column in columns):
+        return
+    wanted = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} or {columns[-1]}"
+    flags = " ".join(f"{FLAGS[column]} {number}" for number, column in enumerate(("file_name", "label"), 1))
+    advice = "Rename or add it." if table.has_header else f"Add a header, or name columns by number, as in {flags}."
+    raise CatalogError(f"Expected a column {wanted} in {table.path}; received {table.shown_headers()}. {advice}")
 
 
 def is_ieee8023(table: Table) -> bool:
     """Whether a table has the columns of the covid-chestxray-dataset, whose findings are paths of a taxonomy."""
     return {"folder", "modality"} <= set(table.named) and table.named.get("label", "").lower() == "finding"
-
-
-def label_of(table: Table, row: TableRow) -> str | None:
-    """Class that a row names: of `Pneumonia/Viral/COVID-19` in the ieee8023 table the last part."""
-    text = row.get("label")
-    return trimmed(text.rpartition("/")[2] if is_ieee8023(table) else text) or None
 
 
 def with_row(entry: Entry, table: Table, row: TableRow) -> Entry:

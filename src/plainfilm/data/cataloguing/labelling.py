@@ -4,15 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from plainfilm.data.cataloguing.entry import NOT_STATED, counted, is_ieee8023, trimmed
-from plainfilm.data.cataloguing.findings import finding_state, findings_of, list_separator
+from plainfilm.data.cataloguing.entry import counted, is_ieee8023, trimmed
+from plainfilm.data.cataloguing.findings import (
+    ABSENT,
+    NOT_STATED,
+    PRESENT,
+    UNCERTAIN,
+    finding_state,
+    findings_of,
+    list_separator,
+)
 from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
 from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
 MOST_FINDINGS = 500
 ONE_ROW_A_FINDING = 0.05  # share of images under several labels from which a table is of findings, not in error
-_PRESENT, _ABSENT, _UNCERTAIN = 1, 0, -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Labelling:
             return self._has(_states(self, rows)[spelling_key(self.asked)])
         if self.columns:
             return {
-                name for name in self.table.finding_columns for row in rows if finding_state(row.details.get(name, "")) == 1
+                name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1
             }
         return {label for row in rows if (label := trimmed(_text(self.table, row)))}
 
@@ -49,9 +56,9 @@ class Labelling:
         return bytes(states[spelling_key(name)] & 0xFF for name in self.names)
 
     def _has(self, state: int) -> set[str]:
-        if state == _UNCERTAIN:
+        if state == UNCERTAIN:
             return set()
-        return {str(self.asked)} if state == _PRESENT else {f"no {self.asked}"}
+        return {str(self.asked)} if state == PRESENT else {f"no {self.asked}"}
 
 
 def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked: str | None) -> Labelling:
@@ -147,15 +154,15 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 def _states(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:
     """State of each finding by its key. Of rows that differ, present counts before uncertain, absent and not stated."""
     if labelling.columns:
-        order = (_PRESENT, _UNCERTAIN, _ABSENT, NOT_STATED)
+        order = (PRESENT, UNCERTAIN, ABSENT, NOT_STATED)
         return {
             spelling_key(name): min(
-                (finding_state(row.details.get(name, "")) for row in rows), key=order.index
+                (finding_state(row.cell(name)) for row in rows), key=order.index
             )
             for name in labelling.table.finding_columns
         }
     has = {
         spelling_key(name) for row in rows for name in findings_of(_text(labelling.table, row), labelling.separator)
     }
-    stated = _ABSENT if has else NOT_STATED
-    return {key: _PRESENT if key in has else stated for key in map(spelling_key, labelling.names)}
+    stated = ABSENT if has else NOT_STATED
+    return {key: PRESENT if key in has else stated for key in map(spelling_key, labelling.names)}

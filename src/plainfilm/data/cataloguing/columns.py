@@ -1,0 +1,259 @@
+"""What the columns of a table are for: by the user's word, by their names, or, without a header, by what is in them."""
+
+import difflib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from plainfilm.data.cataloguing.findings import states_findings
+from plainfilm.data.cataloguing.table_grid import Grid
+from plainfilm.errors import CatalogError
+
+# Ours -> what others call it, by letters and digits alone; where a table has several of them, the first one counts.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "file_name": (
+        *("filename", "file", "filepath", "path", "image", "imagename", "imagefile", "imagepath", "imagefilename"),
+        *("imageindex", "imageid", "xrayimagename", "img", "dicomid", "dicompath", "pathtoimage", "images"),
+        *("datei", "dateiname", "bild", "bildname", "bilddatei", "fichier", "nomfichier", "nomdufichier"),
+        *("archivo", "nombrearchivo", "imagen", "arquivo", "ficheiro", "immagine", "bestand"),
+    ),
+    "label": (
+        *("label", "labels", "class", "classname", "finding", "findings", "findinglabels", "diagnosis", "category"),
+        *(
+            "target",
+            "groundtruth",
+            "gt",
+            "classid",
+            "klasse",
+            "diagnose",
+            "befund",
+            "kategorie",
+            "classe",
+            "diagnostic",
+        ),
+        *("etiquette", "categorie", "clase", "etiqueta", "diagnostico", "hallazgo", "categoria", "diagnosi"),
+    ),
+    "patient_id": (
+        *("patientid", "patient", "subject", "subjectid", "patientennummer", "patientenid", "patientnr", "idpatient"),
+        *("paciente", "pacienteid", "idpaciente", "paziente"),
+    ),
+    "source": (
+        *("source", "hospital", "site", "institution", "center", "centre", "institutionname", "dataset"),
+        *("quelle", "krankenhaus", "klinik", "hopital", "fuente", "centro"),
+    ),
+    "split": ("split", "subset", "partition", "datasettype"),
+    "view": (
+        *("view", "viewposition", "projection", "frontallateral", "appa"),
+        *("projektion", "ansicht", "incidence", "vista", "proyeccion"),
+    ),
+    "sex": ("sex", "gender", "patientsex", "patientgender", "patientsexdicom", "geschlecht", "sexe", "sexo", "sesso"),
+    "age": ("age", "patientage", "alter", "edad", "ageyears"),
+    "folder": ("folder",),
+    "modality": ("modality",),
+    "sop_instance_uid": ("sopinstanceuid", "sopuid"),
+    "study_instance_uid": ("studyinstanceuid", "studyuid"),
+    "accession_number": ("accessionnumber", "accession"),
+    "study_id": ("studyid",),
+}
+FLAGS: Mapping[str, str] = {
+    "file_name": "--file-column",
+    "label": "--label-column",
+    "patient_id": "--patient-column",
+    "source": "--source-column",
+}
+IMAGE_NAME = re.compile(
+    r"\.(png|jpe?g|jpe|jfif|tiff?|webp|bmp|gif|dcm|dicom|dic|ima|img|pgm|npy|jp2|j2k|nii|mha|nrrd)(\.(gz|png|jpe?g))?$",
+    re.I,
+)
+
+_WEAK = {"file_name": ("id",), "label": ("result", "resultat", "resultado", "outcome", "covid", "covid19", "y")}
+_SHARED = {"view", "sex", "age", "modality"}  # two columns of one such name do not endanger what is trained on
+_NO_FINDING = {"followup", "fold", "index", "id"}
+_ALL = {alias for names in (*COLUMNS.values(), *_WEAK.values()) for alias in names}
+_SURE = {alias for column in COLUMNS for alias in COLUMNS[column] if len(alias) > 3} - {"subject", "source", "center"}
+_NAMES_SHOWN, _LETTERS_SHOWN = 20, 40
+_LOOKED_AT = 1000  # rows, before a whole column is
+_VALUES: Mapping[str, Collection[str]] = {
+    "sex": {"m", "f", "male", "female", "o", "u"},
+    "view": {"pa", "ap", "lateral", "frontal", "l", "ll", "lat", "ap supine", "ap erect"},
+    "split": {"train", "training", "val", "valid", "validation", "dev", "test", "testing"},
+}
+_COVIDX = {"positive", "negative", "normal", "pneumonia", "covid-19"}
+
+
+def letters(header: str) -> str:
+    """Give the letters and digits of a name, without case and accents."""
+    plain = unicodedata.normalize("NFKD", header).casefold()
+    return "".join(sign for sign in plain if sign.isalnum())
+
+
+def is_known(header: str) -> bool:
+    """Whether a name is one that tables of images use."""
+    return letters(header) in _ALL
+
+
+def is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of some rows names columns."""
+    first, rest = rows[0], [row for row in rows[1:] if row != rows[0]]
+    if any(IMAGE_NAME.search(cell) for cell in first):
+        return False
+    if any(letters(cell) in _SURE for cell in first):
+        return True
+    if any(_recurs(cell, column) for cell, column in zip(first, zip(*rest, strict=True), strict=False)):
+        return False
+    return any(map(is_known, first)) or not any(map(_is_number, first))
+
+
+def is_sure_header(headers: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
+    """Whether these are surely names and no patient's data, so that a message may show them."""
+    above_numbers = any(
+        header and not _is_number(header) and any(column[:9]) and all(_is_number(cell) for cell in column[:9] if cell)
+        for header, column in zip(headers, columns, strict=True)
+    )
+    return above_numbers or any(map(is_known, headers))
+
+
+def _recurs(cell: str, column: Sequence[str]) -> bool:
+    return bool(cell) and not _is_number(cell) and cell in column
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"[-+]?\d[\d.,]*", cell))
+
+
+def shown(headers: Iterable[str], *, sure: bool = True) -> str:
+    """Give the names of columns for a message, never so many that they fill a screen, nor what may be a patient's data."""
+    headers = list(headers)
+    if not sure:
+        return f"a first line of {len(headers)} cells that names none"
+    names = [header if len(header) <= _LETTERS_SHOWN else f"{header[:_LETTERS_SHOWN]}…" for header in headers if header]
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
+
+
+def roles(grid: Grid, path: Path, asked: Mapping[str, str]) -> tuple[dict[str, int], tuple[int, ...]]:
+    """Give the column of each of our names, and the columns that state one finding each.
+
+    Raises
+    ------
+    CatalogError
+        A column that is `asked` for is not there, or a name that is needed stands over two columns that differ.
+    """
+    found = {ours: _asked(grid, path, ours, wanted) for ours, wanted in asked.items()}
+    found = {**(_by_name(grid, path, found) if grid.has_header else _by_content(grid.columns)), **found}
+    findings = [
+        place
+        for place, column in enumerate(grid.columns)
+        if place not in found.values() and _is_finding(grid.headers[place], column)
+    ]
+    if grid.has_header:
+        found = {**_weak(grid, findings, found), **found}
+    return found, tuple(place for place in findings if place not in found.values())
+
+
+def _asked(grid: Grid, path: Path, ours: str, wanted: str) -> int:
+    for match in (str, letters):
+        places = [place for place, header in enumerate(grid.headers) if match(header) == match(wanted) and header]
+        if places:
+            return _one_of(places, grid, path, wanted)
+    if wanted.isdecimal() and 0 < int(wanted) <= len(grid.headers):
+        return int(wanted) - 1
+    close = difflib.get_close_matches(letters(wanted), map(letters, grid.headers), 1)
+    sure = not grid.has_header or is_sure_header(grid.headers, grid.columns)
+    meant = next((header for header in grid.headers if close and letters(header) == close[0]), "") if sure else ""
+    received = shown(grid.headers, sure=sure) if grid.has_header else f"{len(grid.headers)} columns without a header"
+    raise CatalogError(
+        f"Expected a column {wanted} in {path}; received {received}. {f'Did you mean {meant}? ' if meant else ''}"
+        f"Give {FLAGS.get(ours, ours)} a name, or a number from 1 to {len(grid.headers)}."
+    )
+
+
+def _by_name(grid: Grid, path: Path, found: Mapping[str, int]) -> dict[str, int]:
+    by_letters = _places(grid)
+    named = {}
+    for ours, aliases in COLUMNS.items():
+        places = next((by_letters[alias] for alias in aliases if alias in by_letters), None)
+        if places and ours not in found:
+            named[ours] = places[0] if ours in _SHARED else _one_of(places, grid, path, ours)
+    return named
+
+
+def _places(grid: Grid) -> dict[str, list[int]]:
+    by_letters: dict[str, list[int]] = defaultdict(list)
+    for place, header in enumerate(grid.headers):
+        by_letters[letters(header)].append(place)
+    return by_letters
+
+
+def _one_of(places: Sequence[int], grid: Grid, path: Path, ours: str) -> int:
+    """First of several columns of one name, which must not differ."""
+    for place in places[1:]:
+        if grid.columns[place] != grid.columns[places[0]]:
+            raise CatalogError(
+                f"Expected one column {grid.headers[place]} in {path}; received two that differ, columns "
+                f"{places[0] + 1} and {place + 1}. Rename one"
+                + (f", or give {FLAGS[ours]} the number of the other." if ours in FLAGS else ".")
+            )
+    return places[0]
+
+
+def _is_finding(header: str, column: Sequence[str]) -> bool:
+    if not header or letters(header) in _NO_FINDING or letters(header).startswith("unnamed"):
+        return False
+    return states_findings(set(islice(column, _LOOKED_AT)) | {""}) and states_findings(set(column))
+
+
+def _weak(grid: Grid, findings: Sequence[int], found: Mapping[str, int]) -> dict[str, int]:
+    """Columns whose names are ours only where nothing speaks against it."""
+    by_letters = _places(grid)
+    named: dict[str, int] = {}
+    for ours, aliases in _WEAK.items():
+        for alias in aliases:
+            place = by_letters.get(alias, [-1])[0]
+            is_one_of_many = place in findings and len(findings) > 1
+            is_coordinate = alias == "y" and "x" in by_letters
+            is_count = alias == "id" and "patient_id" in found and _counts(grid.columns[place])
+            if place >= 0 and ours not in found and not (is_one_of_many or is_coordinate or is_count):
+                named.setdefault(ours, place)
+    return named
+
+
+def _counts(column: Sequence[str]) -> bool:
+    """Whether a column numbers the rows."""
+    return any(all(cell == str(i) for i, cell in enumerate(column, start)) for start in (0, 1))
+
+
+def _by_content(columns: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Meaning of columns without a header, as far as it is certain."""
+    files = [place for place, column in enumerate(columns) if _names_images(column)]
+    if len(files) != 1:
+        return {}
+    found = {"file_name": files[0]}
+    groups = {place: _group(column) for place, column in enumerate(columns) if place != files[0]}
+    groups = {place: group for place, group in groups.items() if group}
+    if len(columns) == 4 and files == [1] and groups.get(2, {""}) <= _COVIDX and 0 not in groups:
+        return {"patient_id": 0, "file_name": 1, "label": 2, "source": 3}
+    for ours, words in _VALUES.items():
+        is_so = [place for place, group in groups.items() if group <= set(words)]
+        if len(is_so) == 1:
+            found[ours] = is_so[0]
+            del groups[is_so[0]]
+    if len(groups) == 1:
+        found["label"] = next(iter(groups))
+    return found
+
+
+def _names_images(column: Sequence[str]) -> bool:
+    filled = [cell for cell in column if cell]
+    return bool(filled) and sum(bool(IMAGE_NAME.search(cell)) for cell in filled) >= 0.9 * len(filled)
+
+
+def _group(column: Sequence[str]) -> set[str]:
+    """Few values that recur, in small letters; none where they may be names of patients, measures or dates."""
+    values = {cell.casefold() for cell in set(column) if cell}
+    few = 2 <= len(values) <= 20 and len(column) >= 2 * len(values)
+    is_measure = all(map(_is_number, values)) and not values <= {str(i) for i in range(10)}
+    return values if few and not is_measure and not any("^" in value for value in values) else set()

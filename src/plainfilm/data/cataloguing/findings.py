@@ -1,0 +1,96 @@
+"""Several findings in one cell, and one column a finding."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+PRESENT, ABSENT, UNCERTAIN, NOT_STATED = 1, 0, -1, -2
+NO_VALUE = frozenset({"", "nan", "null", "n/a", "na", "#n/a", "<na>", "-"})
+
+_STATES = {
+    **dict.fromkeys(("1", "1.0", "true", "yes", "positive"), PRESENT),
+    **dict.fromkeys(("0", "0.0", "false", "no", "negative"), ABSENT),
+    **dict.fromkeys(("-1", "-1.0"), UNCERTAIN),
+    **dict.fromkeys((*NO_VALUE, "none"), NOT_STATED),
+}
+_QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""")
+_RECUR = 0.8  # share of the parts that must recur for their separator to be one
+
+
+def finding_state(cell: str) -> int:
+    """Give 1 present, 0 absent, -1 uncertain or -2 not stated (also for what is no such value)."""
+    return _STATES.get(cell.strip().lower(), NOT_STATED)
+
+
+def states_findings(cells: Collection[str]) -> bool:
+    """Whether the distinct cells of a column are all 0, 1, -1, true, no and the like, or empty, and not just one 1."""
+    if not all(len(cell) <= 8 and cell.lower() in _STATES for cell in cells):
+        return False
+    found = {finding_state(cell) for cell in cells}
+    return found not in ({NOT_STATED}, {PRESENT})
+
+
+def list_separator(cells: Iterable[str]) -> str | None:
+    """Separator of the findings in a column of labels, None where each cell names one.
+
+    `|` always is one. `;`, `,` and, within brackets, a blank are where the parts stand alone in other cells, or with
+    others: `Effusion, Mass` beside `Mass`. So `Pneumonia, viral` stays one class.
+    """
+    distinct = {cell for cell in set(cells) if cell}
+    if any("|" in cell for cell in distinct):
+        return "|"
+    bare = {_without_brackets(cell) for cell in distinct if not _QUOTED.search(cell)}
+    bracketed = {_without_brackets(cell) for cell in distinct if _is_bracketed(cell) and not _QUOTED.search(cell)}
+    for separator in (";", ","):
+        if _separates(separator, bare):
+            return separator
+    return " " if _separates(" ", bracketed) else None
+
+
+def _separates(separator: str, cells: Collection[str]) -> bool:
+    stands_in: Counter[str] = Counter()
+    parts_of_lists: dict[str, None] = {}
+    for parts in {frozenset(_split(cell, separator)) for cell in cells}:
+        stands_in.update(parts)
+        if len(parts) > 1:
+            parts_of_lists |= dict.fromkeys(parts)
+    recurring = sum(stands_in[part] > 1 for part in parts_of_lists)
+    return bool(parts_of_lists) and recurring >= _RECUR * len(parts_of_lists)
+
+
+def findings_of(cell: str, separator: str | None = None) -> tuple[str, ...]:
+    """Names of the findings in a cell, each once, sorted: `A|B` and `B|A` are one.
+
+    Lists in brackets with quotes (JSON, Python, NumPy) need no separator; others are split at the one that
+    `list_separator` gives for their column. No name at all gives ().
+    """
+    inner = _without_brackets(cell)
+    if _is_bracketed(cell) and _QUOTED.search(inner) and not re.sub(r"[\s,]", "", _QUOTED.sub("", inner)):
+        names = _quoted(cell, inner)
+    else:
+        blank_counts = separator == " " and not _is_bracketed(cell)
+        names = [inner] if separator is None or blank_counts else _split(inner, separator)
+    kept = {" ".join(name.split()) for name in names}
+    return tuple(
+        sorted((name for name in kept if name.lower() not in NO_VALUE), key=lambda name: (name.casefold(), name))
+    )
+
+
+def _quoted(cell: str, inner: str) -> list[str]:
+    try:
+        return [str(name) for name in json.loads(cell)]
+    except ValueError:
+        return [re.sub(r"\\(.)", r"\1", double or single) for double, single in _QUOTED.findall(inner)]
+
+
+def _split(text: str, separator: str) -> list[str]:
+    return [part for part in map(str.strip, text.split(separator)) if part]
+
+
+def _is_bracketed(cell: str) -> bool:
+    return len(cell) > 1 and (cell[0], cell[-1]) in {("[", "]"), ("(", ")"), ("{", "}")}
+
+
+def _without_brackets(cell: str) -> str:
+    return cell[1:-1].strip() if _is_bracketed(cell) else cell.strip()

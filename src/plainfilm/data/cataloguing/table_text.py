@@ -1,0 +1,195 @@
+"""Tables of text: what separates their cells, which lines are none of theirs, and whether the first names columns."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+
+from plainfilm.data.cataloguing.columns import IMAGE_NAME, is_header, is_known
+from plainfilm.data.cataloguing.table_grid import Grid, gather
+
+_BLANKS = " "
+_LOOKED_AT = 300  # lines, or rows
+_LONGEST_CELL = 1 << 24  # characters; an outline of pixels may take hundreds of thousands
+_DIRECTIVE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+class _Lines:
+    """Lines for the reader of cells, without comments; `number` counts all from 1."""
+
+    def __init__(self, lines: Iterable[str], separator: str) -> None:
+        self._lines = iter(lines)
+        self._separator = separator
+        self.number = 0
+        self.first = 0  # line that the row begins at, 0 until one does
+        self.width = 0  # cells of the first row, 0 until it is read
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        for line in self._lines:
+            self.number += 1
+            if self.first:
+                return line
+            if line.startswith("#") and _is_comment(line, self._separator, self.width):
+                continue
+            if line.strip():
+                self.first = self.number
+                return line
+        raise StopIteration
+
+
+def _is_comment(line: str, separator: str, width: int) -> bool:
+    """Whether a line that begins with # is no row: a name or a file may begin so too."""
+    if line[1:2] == separator != _BLANKS:
+        return False
+    return not width or line[1:2].isspace() or len(_cells(line, separator)) != width
+
+
+def read_text(lines: Iterable[str]) -> Grid:
+    """Read the lines of a table, with or without a header.
+
+    Raises
+    ------
+    ValueError
+        It is empty, a row has more cells than there are names, or a quote is not closed.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    stream = iter(lines)
+    head = list(islice(stream, _LOOKED_AT))
+    before, separator = _opening(head)
+    if before is None:
+        separator = separator_of([line for line in head if line.strip() and not line.startswith("#")])
+        before = _commented_header(head, separator)
+    read = _Lines(chain(before, head[len(before) :], stream), separator)
+    rows = _rows(read, separator)
+    first = list(islice(rows, _LOOKED_AT))
+    if not first:
+        raise ValueError("an empty file")
+    return _grid(first, rows)
+
+
+def _opening(head: Sequence[str]) -> tuple[list[str] | None, str]:
+    """Lines to read instead of the first ones, and the separator, where Excel's first line names it."""
+    for i, line in enumerate(head):
+        directive = _DIRECTIVE.fullmatch(line)
+        if directive:
+            return ["\n"] * (i + 1), directive[1]
+        if line.strip():
+            break
+    return None, ""
+
+
+def _commented_header(head: Sequence[str], separator: str) -> list[str]:
+    """Lines to read instead of the first ones where the names of columns stand behind a #, as NumPy writes them."""
+    count = next((i for i, line in enumerate(head) if line.strip() and not line.startswith("#")), len(head))
+    if not 0 < count < len(head) or any(map(is_known, _cells(head[count], separator))):
+        return []
+    names = _cells(head[count - 1].lstrip("# "), separator)
+    if not is_known(names[0] if names else "") or len(names) != len(_cells(head[count], separator)):
+        return []
+    return [*head[: count - 1], head[count - 1].lstrip("# ")]
+
+
+def _grid(first: list[tuple[int, list[str]]], rows: Iterator[tuple[int, list[str]]]) -> Grid:
+    stripped = [[cell.strip() for cell in cells] for _, cells in first]
+    width = len(stripped[0])
+    has_header = is_header([(cells + [""] * width)[:width] for cells in stripped])
+    if has_header:
+        headers = tuple(stripped[0])
+    else:
+        width = max(map(len, stripped))
+        headers = tuple(str(number) for number in range(1, width + 1))
+    short: list[int] = []
+    repeated: list[int] = []
+    body = chain(first[has_header:], rows)
+    columns, lines = gather(_even(body, width, short, stripped[0] if has_header else [], repeated), width)
+    remarks = []
+    if short:
+        remarks.append(f"{len(short)} lines have fewer cells than the {width} columns, such as line {short[0]}.")
+    if repeated:
+        remarks.append(f"The names of the columns stand again in line {repeated[0]}; not read as a row.")
+    return Grid(headers, columns, lines, has_header, remarks)
+
+
+def _even(
+    rows: Iterable[tuple[int, list[str]]], width: int, short: list[int], header: list[str], repeated: list[int]
+) -> Iterator[tuple[int, list[str]]]:
+    """Bring rows to one width; notes those that are `short`, and leaves out those that repeat the header."""
+    for line, cells in rows:
+        if len(cells) != width:
+            if any(map(str.strip, cells[width:])):
+                raise ValueError(
+                    f"{len(cells)} cells in line {line} under {width} column names; quote a cell that holds the separator"
+                )
+            if len(cells) < width:
+                short.append(line)
+            cells = (cells + [""] * width)[:width]
+        if header and cells[0].strip() == header[0] and [cell.strip() for cell in cells] == header:
+            repeated.append(line)
+        else:
+            yield line, cells
+
+
+def _rows(lines: _Lines, separator: str) -> Iterator[tuple[int, list[str]]]:
+    reader = _reader(lines, separator)
+    while True:
+        lines.first = 0
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ValueError(f"{error} in the row that begins in line {lines.first}") from error
+        if any(map(str.strip, cells)):
+            lines.width = lines.width or len(cells)
+            yield lines.first, cells
+
+
+def _reader(lines: Iterable[str], separator: str, *, strict: bool = True) -> Iterator[list[str]]:
+    if separator == _BLANKS:
+        return (_apart(line) for line in lines)
+    return csv.reader(lines, delimiter=separator, strict=strict, skipinitialspace=True)
+
+
+def _apart(line: str) -> list[str]:
+    return [cell.strip('"') for cell in re.findall(r'"[^"]*"|\S+', line)]
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip() for cell in next(_reader([line], separator, strict=False), [])]
+
+
+# What separates cells
+
+
+def separator_of(lines: Sequence[str]) -> str:
+    """Give the tab, `;`, `,` or `|` under which most rows have as many cells as the first; blanks where none fits."""
+    best = max("\t;,|", key=lambda separator: _fit(lines, separator))
+    if _fit(lines, best) > (False, 0, 0.0, 0):
+        return best
+    return _BLANKS if _blanks_separate(lines) else ","
+
+
+def _fit(lines: Sequence[str], separator: str) -> tuple[bool, int, float, int]:
+    try:
+        rows = [row for row in _reader(lines, separator, strict=False) if any(row)]
+    except csv.Error:
+        rows = []
+    width = len(rows[0]) if rows else 0
+    if width < 2:
+        return False, 0, 0.0, 0
+    rest = rows[1:-1] if len(rows) > 2 else rows[1:]  # the last may be cut
+    alike = sum(not any(row[width:]) and len(row) > 1 for row in rest) / len(rest) if rest else 1.0
+    return alike >= 0.9, sum(map(is_known, rows[0])), alike, width
+
+
+def _blanks_separate(lines: Sequence[str]) -> bool:
+    rows = [_apart(line) for line in lines]
+    if not rows or is_known(lines[0]) or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+        return False
+    if any(map(is_known, rows[0])):
+        return True
+    one_file = all(sum(bool(IMAGE_NAME.search(cell)) for cell in row) == 1 for row in rows)
+    return one_file and not all(IMAGE_NAME.search(row[-1]) for row in rows)
