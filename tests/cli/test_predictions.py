@@ -129,6 +129,6 @@ def test_more_than_two_classes_have_a_column_each_and_no_prevalence(capsys):
 def test_the_tally_knows_when_nothing_could_be_read():
     tally = predictions.Tally()
     list(tally.watch([BROKEN, BROKEN]))
-    assert tally.all_unreadable
+    assert tally.nothing_answered
     list(tally.watch([SICK]))
-    assert not tally.all_unreadable
+    assert not tally.nothing_answered

@@ -23,6 +23,7 @@ import plainfilm
 from made_files import dataset, dicom_bytes, endless_jpeg
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.catalog import Catalog, Entry, read_catalog
+from plainfilm.data.cataloguing.places import Folder
 from plainfilm.data.ingest import Ingested, fill_store, problems_path
 from plainfilm.data.phantom import write_phantoms
 from plainfilm.data.store import Store
@@ -378,7 +379,7 @@ def test_no_name_or_number_of_a_dicom_patient_stands_in_any_file(tmp_path, out):
         assert by_file["COVID/0.dcm"] == by_file["COVID/1.dcm"] != by_file["COVID/2.dcm"]
 
 
-def test_pseudonyms_are_salted_and_one_number_in_two_hospitals_is_two_patients(tmp_path, out):
+def test_pseudonyms_are_salted_and_one_number_in_two_hospitals_is_one_patient_unless_asked(tmp_path, out):
     root = made(tmp_path / "source", n=6)
     table(
         root,
@@ -389,8 +390,10 @@ def test_pseudonyms_are_salted_and_one_number_in_two_hospitals_is_two_patients(t
     )
     ingest(root, out)
     ingest(root, out.with_name("again.h5"))
-    with Store(out) as opened, Store(out.with_name("again.h5")) as again:
-        assert len(set(opened.patient)) == 12
+    ingest(root, out.with_name("apart.h5"), separate_sources=True)
+    with Store(out) as opened, Store(out.with_name("again.h5")) as again, Store(out.with_name("apart.h5")) as apart:
+        assert (len(set(opened.patient)), opened.attributes["patients"]) == (6, "over all sources")
+        assert (len(set(apart.patient)), apart.attributes["patients"]) == (12, "apart by source")
         assert not set(opened.patient) & set(again.patient)
         assert (opened.group == again.group).all()
 
@@ -583,6 +586,7 @@ def test_progress_goes_up_by_one_to_the_number_of_files(tmp_path, out):
 PEAK = """
 import sys
 from pathlib import Path
+from plainfilm.data.cataloguing.places import Folder
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.ingest import fill_store
 files = sorted(Path(sys.argv[1]).rglob("*.png"))
@@ -674,7 +678,7 @@ def test_an_ingest_killed_at_any_time_leaves_a_whole_store_and_the_next_one_goes
 def test_an_entry_may_carry_no_details_at_all(source, out):
     files = sorted(source.rglob("*.png"))
     entries = tuple(
-        Entry(file.parent, file.name, file.name + str(k), "AB"[k % 2], None, "", None, {})
+        Entry(Folder(file.parent), file.name, file.name + str(k), "AB"[k % 2], None, "", None, {})
         for k, file in enumerate(files)
     )
     done = fill_store(Catalog(entries, (), "classes"), out, size=32)

@@ -36,6 +36,7 @@ _COMMANDS = (
     "tune",
     "predict",
     "evaluate",
+    "presets",
     "export",
     "serve",
     "info",

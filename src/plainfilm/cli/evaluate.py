@@ -4,11 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from plainfilm import NOTICE
-from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
+from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, places_first
 from plainfilm.cli.output import print_document, typed
 from plainfilm.workflows.options import EvaluateOptions
 
 
+@places_first
 @dataclass(frozen=True, slots=True)
 class Options(EvaluateOptions):
     """As in Python; `--out` is named."""

@@ -8,11 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from plainfilm.cli.ingested import show_ingested, show_listed
-from plainfilm.cli.options import FLAT, AsJson, Quiet
+from plainfilm.cli.options import FLAT, AsJson, Quiet, places_first
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import IngestOptions
 
 
+@places_first
 @dataclass(frozen=True, slots=True)
 class Options(IngestOptions):
     """As in Python; `--out` is named, and any number of folders stands before it."""
@@ -22,7 +23,7 @@ class Options(IngestOptions):
 
 
 def ingest(
-    options: Annotated[Options, FLAT],
+    options: Annotated[Options, FLAT] = Options(),
     *,
     dry_run: Annotated[
         bool,

@@ -32,7 +32,9 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
         terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
     if len(done.sources) == 1:
         terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
-    terminal.say(*_problem_lines(done.problems), *([f"Each is listed in {problems_path(done.path)}"] if done.problems else []))
+    terminal.say(
+        *_problem_lines(done.problems), *([f"Each is listed in {problems_path(done.path)}"] if done.problems else [])
+    )
     terminal.say("", f"Next: plainfilm train {done.path} --out run")
 
 
@@ -80,7 +82,7 @@ def _listing(catalog: Any) -> Any:
 
     labelled = Counter((entry.label, entry.split or "") for entry in catalog.entries if entry.label is not None)
     classes = sorted({label for label, _ in labelled})
-    parts = ("", *NAMES) if any(not part for _, part in labelled) else NAMES
+    parts = [part for part in ("", *NAMES) if any(part == given for _, given in labelled)]
     return IngestListing(
         images=len(catalog.entries),
         classes=tuple(classes),
@@ -98,7 +100,14 @@ def _levels(levels: Iterable[Any]) -> Any:
     from plainfilm.results.ingested import FolderLevel
 
     return tuple(
-        FolderLevel(source=each.source, level=each.level, role=each.role, names=each.names, folders=each.folders, images=each.images)
+        FolderLevel(
+            source=each.source,
+            level=each.level,
+            role=each.role,
+            names=each.names,
+            folders=each.folders,
+            images=each.images,
+        )
         for each in levels
     )
 

@@ -1,12 +1,22 @@
 """Options of the command line alone."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
+T = TypeVar("T")
 Quiet = Annotated[bool, Parameter(help="No progress.", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="", show_default=False)]
 Signed = Annotated[Path | None, Parameter(help="A public key (PEM): go on only if the bundle is signed for it.")]
 Out = Annotated[Path, Parameter(metavar="PATH")]
+
+
+def places_first(options: type[T]) -> type[T]:
+    """Put the fields of a dataclass that may be given by place before those it inherits: cyclopts reads them in order."""
+    fields = options.__dataclass_fields__  # type: ignore[attr-defined]
+    options.__dataclass_fields__ = dict(sorted(fields.items(), key=lambda item: bool(item[1].kw_only)))  # type: ignore[attr-defined]
+    return options
+
+
 FLAT = Parameter(name="*")  # each field of the options is a flag

@@ -50,8 +50,9 @@ def predict(
     predictor = prediction.load(bundle, require_signature=require_signature)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
     is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
+    paths, passed_over = prediction.paths(files)
+    predictions.say_passed_over(passed_over)
     with terminal.Shown(quiet=quiet or is_watched) as progress:
-        paths = prediction.paths(files)
         answers = tally.watch(
             predictor.stream(
                 paths, prevalence=prevalence, workers=workers, explain=_overlays(predictor, explain, explain_by)
@@ -61,7 +62,7 @@ def predict(
         write(terminal.counted(answers, progress, "Predicting", len(paths)), about)
     if not (as_csv or as_json):
         predictions.say_summary(tally, about)
-    if tally.all_unreadable:
+    if tally.nothing_answered:
         sys.exit(1)
 
 

@@ -35,9 +35,16 @@ class Tally:
             yield answer
 
     @property
-    def all_unreadable(self) -> bool:
-        """Whether nothing could be answered."""
-        return self.levels.total() > 0 and self.levels["unreadable"] == self.levels.total()
+    def nothing_answered(self) -> bool:
+        """Whether there was no file, or none that could be read."""
+        return self.levels["unreadable"] == self.levels.total()
+
+
+def say_passed_over(kinds: Counter[str]) -> None:
+    """Say on stderr what lies in the folders and was not taken for a radiograph."""
+    if kinds:
+        listed = ", ".join(f"{kind} {number:,}" for kind, number in kinds.most_common(6))
+        print(f"plainfilm: {kinds.total():,} files passed over: {listed}.", file=sys.stderr)
 
 
 def as_lines(answers: Iterable[Prediction], about: About) -> None:

@@ -19,9 +19,10 @@ from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
 from plainfilm.data.cataloguing.levels import ROLES
 from plainfilm.data.cataloguing.places import Folder, Place
+from plainfilm.data.cataloguing.presets import Preset, read_preset
 from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
-from plainfilm.data.decoding.modalities import RADIOGRAPHY
+from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.errors import CatalogError, Problem
 
 __all__ = ["Asked", "Catalog", "Entry", "Level", "read_catalog", "spelling_key"]
@@ -102,6 +103,8 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     problems = [problem for collection in read for problem in collection.problems]
     if asked.labels is not None:
         problems += _lay_over(read, read_table(asked.labels, columns=asked.columns), asked)
+    if asked.preset is not None:
+        problems += _lay_preset_over(read, asked.preset, asked)
     findings = _join_findings(read)
     entries = [entry for collection in read for entry in collection.images.values()]
     _check_labelled(entries, sources, problems, read)
@@ -147,7 +150,7 @@ def _join_findings(collections: Sequence[Collection]) -> tuple[str, ...]:
 def _check_modalities(entries: Sequence[Entry], asked: Asked) -> list[Problem]:
     """Stop where the headers of most files name another modality than projection radiography."""
     found = Counter(modality for entry in entries if (modality := entry.details.get("modality", "")))
-    others = Counter({name: number for name, number in found.items() if name.upper() not in RADIOGRAPHY})
+    others = Counter({name: number for name, number in found.items() if not is_radiography(name)})
     if 2 * others.total() <= len(entries) or asked.keep_others:
         return []
     kinds = ", ".join(f"{name} {number:,}" for name, number in others.most_common(3))
@@ -225,6 +228,25 @@ def _lay_over(collections: Sequence[Collection], table: Table, asked: Asked) -> 
     """Lay a table of labels over all collections; gives what there is to say about it."""
     if not table.finding_columns:
         require(table, "label")
+    return _lay_table_over(collections, table, asked)
+
+
+def _lay_preset_over(collections: Sequence[Collection], preset: Preset, asked: Asked) -> list[Problem]:
+    """Lay the table of a public data set over each collection, all of which are copies or parts of it."""
+    problems = []
+    for collection in collections:
+        table = read_preset(preset, collection.place.root)
+        if preset.several and asked.label_of is None:
+            among = f"among {shortened(table.finding_columns, 20)}" if table.finding_columns else "such as Effusion"
+            raise CatalogError(
+                f"Expected --preset {preset.name} with --label-of and a finding {among}, since {preset.title} names several an "
+                "image; received none. Add it."
+            )
+        problems += _lay_table_over([collection], table, asked)
+    return problems
+
+
+def _lay_table_over(collections: Sequence[Collection], table: Table, asked: Asked) -> list[Problem]:
     require(table, *_KEYS)
     keys = [column for column in _KEYS if column in table.named]
     said, lost = next((found for key in keys if (found := _rows_of(collections, key, table))[0]), ({}, []))
@@ -242,9 +264,7 @@ def _lay_over(collections: Sequence[Collection], table: Table, asked: Asked) -> 
     return problems
 
 
-def _rows_of(
-    collections: Sequence[Collection], key: str, table: Table
-) -> tuple[dict[str, list[TableRow]], list[str]]:
+def _rows_of(collections: Sequence[Collection], key: str, table: Table) -> tuple[dict[str, list[TableRow]], list[str]]:
     """Give the rows of each file that they name by one of `_KEYS`, and the names that fit none; never those of patients."""
     find = _finder(collections, key, table)
     said: dict[str, list[TableRow]] = defaultdict(list)

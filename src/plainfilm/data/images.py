@@ -256,6 +256,13 @@ def _decode(data: bytes, size: int, fit: str) -> DecodedImage:
     return radiograph_dicom.decode(data)
 
 
+JSRT_BYTES = 8_388_608
+
+
+def kind_of(data: bytes) -> str | None:
+    return _format_of(data)
+
+
 def _format_of(data: bytes) -> str | None:
     if data[128:132] == b"DICM":  # first, since a preamble may itself look like a TIFF (PS3.10, 7.1)
         return "DICOM"

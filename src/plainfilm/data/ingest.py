@@ -163,7 +163,12 @@ def fill_store(
         writer.finish(
             columns,
             keep=~conflict,
-            attributes={"fit": fit, "seed": seed, "layout": catalog.layout, **_attributes(done, apart=catalog.asked.separate_sources)},
+            attributes={
+                "fit": fit,
+                "seed": seed,
+                "layout": catalog.layout,
+                **_attributes(done, apart=catalog.asked.separate_sources),
+            },
         )
     write_problems(problems_path(out), done.problems)
     return done
@@ -358,7 +363,9 @@ def _findings(kept: Sequence[Entry], names: Sequence[str]) -> dict[str, NDArray[
     if not names:
         return {}
     nothing = bytes([NOT_STATED & 0xFF]) * len(names)
-    states = np.frombuffer(b"".join(entry.findings or nothing for entry in kept), np.int8).reshape(len(kept), len(names))
+    states = np.frombuffer(b"".join(entry.findings or nothing for entry in kept), np.int8).reshape(
+        len(kept), len(names)
+    )
     return {name: states[:, place].copy() for place, name in enumerate(names)}
 
 

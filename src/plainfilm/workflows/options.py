@@ -33,8 +33,14 @@ class ReadingOptions:
     ----------
     labels
         A table with file_name and label that overrides the folders' names: CSV, TSV, JSON, and with the extra `tables` XLSX and Parquet.
-    label_column, file_column, patient_column, source_column
-        The table's column of labels, file names, patients or sources, by its name or by its number from 1.
+    label_column
+        The table's column of labels, by its name or by its number from 1.
+    file_column
+        Its column of file names.
+    patient_column
+        Its column of patients.
+    source_column
+        Its column of sources: hospitals or collections.
     label_of
         A finding of a table with several an image: the classes are FINDING and no FINDING.
     label_pattern

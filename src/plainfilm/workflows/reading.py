@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from plainfilm.data.catalog import Asked
+from plainfilm.data.cataloguing import presets
 from plainfilm.data.cataloguing.levels import roles_of
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import ReadingOptions
@@ -28,9 +29,14 @@ def asked_of(options: ReadingOptions) -> Asked:
         raise UsageError("Expected --layout or --classes-from; received both. Leave one out.")
     if options.layout:
         roles_of(options.layout)
+    if options.preset and options.labels:
+        raise UsageError("Expected --preset or --labels; received both. Leave one out.")
     return Asked(
         labels=Path(options.labels) if options.labels else None,
-        columns={ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None},
+        columns={
+            ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None
+        },
+        preset=presets.find(options.preset) if options.preset else None,
         label_of=options.label_of,
         label_pattern=_pattern(options.label_pattern),
         layout=options.layout,
@@ -44,7 +50,9 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise UsageError(f"Expected a regular expression for --label-pattern; received {text} ({error}). Correct it.") from error
+        raise UsageError(
+            f"Expected a regular expression for --label-pattern; received {text} ({error}). Correct it."
+        ) from error
     if not pattern.groups:
         raise UsageError(
             f"Expected a --label-pattern with a group in brackets that is the label; received {text}. Write for example '_([01])\\.png$'."

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import class_names
 from plainfilm.data.files import locked
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError

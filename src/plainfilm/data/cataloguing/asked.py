@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plainfilm.data.cataloguing.presets import Preset
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -16,6 +18,8 @@ class Asked:
         A table of labels.
     columns
         Our name of a column -> the user's name or number: file_name, label, patient_id, source.
+    preset
+        The public data set that each SOURCE is.
     classes
         Keep these classes alone, and images without a label.
     label_of
@@ -32,6 +36,7 @@ class Asked:
 
     labels: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    preset: Preset | None = None
     classes: Sequence[str] | None = None
     label_of: str | None = None
     label_pattern: re.Pattern[str] | None = None

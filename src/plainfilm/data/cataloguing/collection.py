@@ -1,9 +1,10 @@
 """One SOURCE -> its radiographs, with what its folders, its `metadata` tables and DICOM headers say of them."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from plainfilm.data.cataloguing import folders, headers
 from plainfilm.data.cataloguing.asked import Asked
@@ -24,9 +25,9 @@ from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
 from plainfilm.data.cataloguing.places import Place
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
+from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.errors import CatalogError, Problem
 
-_RADIOGRAPHY = {"xray", "cr", "dx", "dr", "rg", "cxr", "radiograph", "radiography"}
 _FROM_HEADER = ("view", "sex", "age", "manufacturer", "modality")
 _NOTHING: Mapping[str, str] = {}
 
@@ -207,7 +208,7 @@ def _read_row(collection: Collection, reading: _Reading, row: TableRow, *, skip:
     if name is None or name in skip:
         return
     modality = row.get("modality")
-    if modality and re.sub(r"[^a-z]", "", modality.lower()) not in _RADIOGRAPHY:
+    if modality and not is_radiography(modality):
         reading.modalities[modality] += 1
         reading.left_out.add(name)
         return
@@ -263,9 +264,7 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
 
 
-def laid_over(
-    collection: Collection, entry: Entry, rows: Sequence[TableRow], labelling: Labelling
-) -> Entry | None:
+def laid_over(collection: Collection, entry: Entry, rows: Sequence[TableRow], labelling: Labelling) -> Entry | None:
     """Lay the rows of one image over its entry; None, and a problem, where they give it two labels."""
     table = labelling.table
     labels = labelling.labels(rows)
@@ -293,14 +292,26 @@ def _apply_lists(collection: Collection, found: folders.Contents) -> None:
     """Take the split from text files such as `test_list.txt`, a file name a line."""
     if not found.lists:
         return
-    names = Names((name, name) for name in collection.images)
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for name in collection.images:
+        by_name[PurePosixPath(name).name].append(name)
+        by_name[PurePosixPath(name).stem].append(name)
     for listed in found.lists:
         split = split_of(listed.rpartition("/")[2].removesuffix(".txt").replace("list", ""))
         lines = [line.strip() for line in collection.place.text(listed).splitlines() if line.strip()]
-        hits = [hit for line in lines if (hit := names.listed(tidy(line)))]
+        hits = [hit for line in lines for hit in _listed(line, by_name)]
         if 2 * len(hits) < len(lines) or not hits:
-            collection.note("other-list", "Does not list the images of SOURCE; it was not read.", file=listed, fatal=False)
+            collection.note(
+                "other-list", "Does not list the images of SOURCE; it was not read.", file=listed, fatal=False
+            )
             continue
         for name in hits:
             collection.images[name] = replace(collection.images[name], split=split)
         collection.layouts["lists"] = None
+
+
+def _listed(line: str, by_name: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Image that a line names by its path or name; none where several may be meant."""
+    written = tidy(line)
+    found = by_name.get(PurePosixPath(written).name, ())
+    return found if len(found) == 1 else [name for name in found if f"/{name}".endswith(f"/{written}")][:1]

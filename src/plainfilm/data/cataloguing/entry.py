@@ -13,6 +13,7 @@ from plainfilm.data.cataloguing.places import Place
 from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One radiograph to read, and what is known of it before it is decoded.

@@ -19,6 +19,7 @@ from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
 MOST_FINDINGS = 500
+FEWEST_WITH_SEVERAL = 5  # images
 ONE_ROW_A_FINDING = 0.05  # share of images under several labels from which a table is of findings, not in error
 
 
@@ -43,9 +44,7 @@ class Labelling:
         if self.asked is not None:
             return self._has(_states(self, rows)[spelling_key(self.asked)])
         if self.columns:
-            return {
-                name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1
-            }
+            return {name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1}
         return {label for row in rows if (label := trimmed(_text(self.table, row)))}
 
     def findings(self, rows: Sequence[TableRow]) -> bytes:
@@ -130,7 +129,7 @@ def _in_one_column(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) -> t
     }
     lists = sum(len(names) > 1 for names in found.values())
     is_lists = any(len(findings_of(cell, separator)) > 1 for cells in texts.values() for cell in cells)
-    if lists < ONE_ROW_A_FINDING * len(found) and not is_lists:
+    if not is_lists and lists < max(FEWEST_WITH_SEVERAL, ONE_ROW_A_FINDING * len(found)):
         lists = 0  # contradictions of a few rows, each said of its image
     names = _named(name for each in found.values() for name in each.values())
     return Labelling(table, separator=separator, names=names), lists
@@ -156,13 +155,9 @@ def _states(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:
     if labelling.columns:
         order = (PRESENT, UNCERTAIN, ABSENT, NOT_STATED)
         return {
-            spelling_key(name): min(
-                (finding_state(row.cell(name)) for row in rows), key=order.index
-            )
+            spelling_key(name): min((finding_state(row.cell(name)) for row in rows), key=order.index)
             for name in labelling.table.finding_columns
         }
-    has = {
-        spelling_key(name) for row in rows for name in findings_of(_text(labelling.table, row), labelling.separator)
-    }
+    has = {spelling_key(name) for row in rows for name in findings_of(_text(labelling.table, row), labelling.separator)}
     stated = ABSENT if has else NOT_STATED
     return {key: PRESENT if key in has else stated for key in map(spelling_key, labelling.names)}

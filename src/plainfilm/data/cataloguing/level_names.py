@@ -19,8 +19,8 @@ _FILLERS = frozenset(
     "xrays".split()
 )
 _PLAIN = _FILLERS | frozenset(
-    "all base default extracted input inputs lung lungs main original originals patients preprocessed processed public raw "
-    "release resized split thorax unzipped".split()
+    "all ap base default extracted frontal input inputs lat lateral lung lungs main original originals pa patients "
+    "preprocessed processed public raw release resized split thorax unzipped".split()
 )
 _FINDING_WORDS = frozenset(
     "tb ptb flu none other others no yes pos neg true false ill well class label grade category without with non not".split()
@@ -108,7 +108,7 @@ def kind_of(name: str) -> str:
     if split_of(name):
         return "split"
     words = tokens(name)
-    if words and all(word in _PLAIN for word in words):
+    if all(word in _PLAIN for word in words) and any(len(word) > 1 for word in words):
         return "plain"
     if is_finding(name) and "^" not in name:
         return "finding"

@@ -50,8 +50,13 @@ class _Path:
     kinds: list[str] = field(default_factory=list)
 
     def places(self) -> list[int]:
-        """Where a class may stand."""
-        return [place for place, kind in enumerate(self.kinds) if kind in _MAY_BE_CLASSES]
+        """Where a class may stand; below a patient or an examination only a finding is one."""
+        found, is_below = [], False
+        for place, kind in enumerate(self.kinds):
+            if kind == "finding" or (kind in _MAY_BE_CLASSES and not is_below):
+                found.append(place)
+            is_below = is_below or kind in {"patient", "examination", "date"}
+        return found
 
 
 def read_levels(folders: Mapping[str, int], *, layout: str | None = None, classes_from: int | None = None) -> Layout:
@@ -193,7 +198,7 @@ def _said(path: _Path, roles: Sequence[str], joined: Mapping[str, tuple[str, str
 
     label = next(iter(parts("class")), None)
     split = next((split_of(part) for part in parts("split")), None)
-    if label in joined:
+    if label is not None and label in joined:
         split, label = joined[label]
     patient = None
     if "patient" in roles:

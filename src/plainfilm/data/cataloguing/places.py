@@ -14,6 +14,7 @@ _SYSTEM_FOLDERS = {
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "icon\r"}
 _MARKS = (".", "$", "@", "#", "~$")  # hidden; the dust-bins, thumbnails and snapshots of Windows and of network drives
 
+MAX_TEXT_BYTES = 100_000_000
 Read = Callable[[], bytes]
 
 
@@ -33,6 +34,9 @@ class Place(Protocol):
 
     def size(self, name: str) -> int:
         """Bytes of a file, -1 where it has none."""
+
+    def text(self, name: str) -> str:
+        """Text of a small file, as far as it is UTF-8."""
 
     def item(self, name: str) -> Path | Read:
         """What the decoder takes: a path, or what gives the bytes."""
@@ -96,6 +100,10 @@ class Folder:
             return (self.root / name).stat().st_size
         except OSError:
             return -1
+
+    def text(self, name: str) -> str:
+        """Text of a small file, as far as it is UTF-8."""
+        return self.head(name, MAX_TEXT_BYTES).decode("utf-8", "replace")
 
     def item(self, name: str) -> Path:
         """Path of a file."""

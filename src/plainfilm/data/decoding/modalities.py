@@ -1,9 +1,17 @@
 """DICOM modalities and views that a chest radiograph has."""
 
+import re
+
 RADIOGRAPHY = frozenset({"CR", "DX", "DR", "RG"})  # RF is left out: a stopped fluoroscopy is no plain radiograph
+_IN_TABLES = frozenset({"XRAY", "CXR", "RADIOGRAPH", "RADIOGRAPHY"}) | RADIOGRAPHY
 LATERAL_VIEWS = frozenset(
     {"L", "LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "LEFT LATERAL", "RIGHT LATERAL"}
 )  # LLD and RLD, lying on the side, are frontal
+
+
+def is_radiography(modality: str) -> bool:
+    """Whether a modality, of DICOM or as tables write it, is projection radiography."""
+    return re.sub(r"[^A-Z]", "", modality.upper()) in _IN_TABLES
 
 
 def lateral_sentence(view: str) -> str:

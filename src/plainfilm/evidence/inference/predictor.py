@@ -3,6 +3,7 @@
 Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
+from plainfilm.data.cataloguing.places import Folder
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import BundleError, ImageError, UsageError
@@ -168,7 +170,7 @@ class Predictor:
         number = 0
         for film in films:
             if not isinstance(film, np.ndarray):
-                named += paths([film])
+                named += paths([film])[0]
                 continue
             yield from _decoded(named, size, fit, workers)
             named = []
@@ -261,12 +263,24 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Predicto
     return Predictor(bundles.load(path, require_signature=require_signature))
 
 
-def paths(films: Iterable[str | Path]) -> list[str]:
-    """Files as they are named; of a folder the radiographs below it, masks and tables left out."""
-    found: list[str] = []
+def paths(films: Iterable[str | Path]) -> tuple[list[str], Counter[str]]:
+    """Files as they are named, and of a folder the radiographs below it; with what was passed over there, by its kind."""
+    found, passed_over = list[str](), Counter[str]()
     for film in map(Path, films):
-        found += [str(film / name) for name in survey(film).images] if film.is_dir() else [str(film)]
-    return found
+        if not film.is_dir():
+            found.append(str(film))
+            continue
+        contents = survey(Folder(film))
+        found += [str(film / name) for name in contents.images]
+        passed_over += contents.others + Counter(
+            {
+                "masks": len(contents.masks),
+                "tables": len(contents.tables),
+                "lists": len(contents.lists),
+                **Counter(f"{problem.file} ({problem.code})" for problem in contents.problems),
+            }
+        )
+    return found, passed_over
 
 
 def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
