@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plainfilm.data.cataloguing.collection import Collection, counted, read_collection
-from plainfilm.data.cataloguing.entry import Entry, Names, label_of, require, tidy, trimmed, with_row
+from plainfilm.data.cataloguing.entry import Entry, label_of, require, trimmed, with_row
+from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 

@@ -10,15 +10,13 @@ from plainfilm.data.cataloguing import folders, headers
 from plainfilm.data.cataloguing.entry import (
     SPLITS,
     Entry,
-    Names,
     is_ieee8023,
     label_of,
-    leads_outside,
     require,
-    tidy,
     trimmed,
     with_row,
 )
+from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
@@ -177,7 +175,8 @@ def _apply_tables(collection: Collection, found: folders.Contents) -> None:
             continue
         table = read_table(collection.root / name)
         require(table, "file_name")
-        names = Names((image.removeprefix(where), image) for image in own)
+        others = {image.removeprefix(where) for image in found.masks | spoken_of if image.startswith(where)}
+        names = Names(((image.removeprefix(where), image) for image in own), others)
         reading = _Reading(table, where, own, names)
         for row in table.rows:
             _read_row(collection, reading, row, skip=found.masks | spoken_of)
@@ -230,7 +229,7 @@ def _finish(collection: Collection, reading: _Reading) -> None:
     table = reading.table
     if not (reading.listed or reading.left_out) and (reading.own or not collection.images):
         raise CatalogError(
-            f"Expected the files that {table.path} lists below its folder; received none of {len(table.rows)}. "
+            f"Expected the files that {table.path} lists below its folder; received {reading.names.explain(table)}. "
             "Write file_name relative to that folder."
         )
     for name, row in reading.listed.items():
