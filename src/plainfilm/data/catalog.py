@@ -13,11 +13,12 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection
-from plainfilm.data.cataloguing.entry import Entry, Names, counted, require, tidy, trimmed
+from plainfilm.data.cataloguing.entry import Entry, counted, require, trimmed
 from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
 from plainfilm.data.cataloguing.levels import ROLES
+from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.places import Folder, Place
 from plainfilm.data.cataloguing.presets import Preset, read_preset
 from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
@@ -250,18 +251,23 @@ def _lay_table_over(collections: Sequence[Collection], table: Table, asked: Aske
     require(table, *_KEYS)
     keys = [column for column in _KEYS if column in table.named]
     said, lost = next((found for key in keys if (found := _rows_of(collections, key, table))[0]), ({}, []))
-    key = keys[0]
     if not said:
-        raise CatalogError(
-            f"Expected {table.path} to name images of SOURCE by {table.named[key]}; received no row of "
-            f"{len(table.rows)} that does. Write paths below SOURCE, or bare names."
-        )
+        raise _fits_nothing(collections, table, keys)
     labelling = labelling_of(table, said, asked.label_of)
     problems = [Problem(table.path.name, "table", remark, fatal=False) for remark in table.remarks]
     problems += [_lost(table, lost)] if lost else []
     for collection in collections:
         problems += _put(collection, said, labelling)
     return problems
+
+
+def _fits_nothing(collections: Sequence[Collection], table: Table, keys: Sequence[str]) -> CatalogError:
+    wanted = " or ".join(table.named[key] for key in keys)
+    received, advice = f"no row of {len(table.rows)} that does", "See what the headers of the files say."
+    if table.is_about_files:
+        names = Names(pair for collection in collections for pair in _names_of(collection))
+        received, advice = names.explain(table), "Write paths below SOURCE, or bare names."
+    return CatalogError(f"Expected {table.path} to name images of SOURCE by {wanted}; received {received}. {advice}")
 
 
 def _rows_of(collections: Sequence[Collection], key: str, table: Table) -> tuple[dict[str, list[TableRow]], list[str]]:

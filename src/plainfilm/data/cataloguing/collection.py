@@ -10,19 +10,17 @@ from plainfilm.data.cataloguing import folders, headers
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.entry import (
     Entry,
-    Names,
     counted,
     is_ieee8023,
-    leads_outside,
     printable,
     require,
-    tidy,
     trimmed,
     with_row,
 )
 from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
+from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
 from plainfilm.data.cataloguing.places import Place
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.data.decoding.modalities import is_radiography
@@ -181,7 +179,8 @@ def _apply_tables(collection: Collection, found: folders.Contents, asked: Asked)
         table = read_table(collection.place.root / name, columns=asked.columns if asked.labels is None else None)
         if not _speaks_of_files(collection, table, name):
             continue
-        names = Names((image.removeprefix(where), image) for image in own)
+        others = {image.removeprefix(where) for image in found.masks | spoken_of if image.startswith(where)}
+        names = Names(((image.removeprefix(where), image) for image in own), others)
         reading = _Reading(table, where, own, names)
         for row in table.rows:
             _read_row(collection, reading, row, skip=found.masks | spoken_of)
@@ -239,7 +238,7 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
     table = reading.table
     if not (reading.listed or reading.left_out) and (reading.own or not collection.images):
         raise CatalogError(
-            f"Expected the files that {table.path} lists below its folder; received none of {len(table.rows)}. "
+            f"Expected the files that {table.path} lists below its folder; received {reading.names.explain(table)}. "
             "Write file_name relative to that folder."
         )
     labelling = labelling_of(table, reading.listed, asked.label_of)

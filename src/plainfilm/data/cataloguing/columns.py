@@ -64,10 +64,10 @@ FLAGS: Mapping[str, str] = {
     "patient_id": "--patient-column",
     "source": "--source-column",
 }
-IMAGE_NAME = re.compile(
-    r"\.(png|jpe?g|jpe|jfif|tiff?|webp|bmp|gif|dcm|dicom|dic|ima|img|pgm|npy|jp2|j2k|nii|mha|nrrd)(\.(gz|png|jpe?g))?$",
-    re.I,
-)
+_EXTENSIONS = frozenset({
+    *("png", "jpg", "jpeg", "jpe", "jfif", "tif", "tiff", "webp", "bmp", "gif", "pgm", "npy", "jp2", "j2k", "gz"),
+    *("dcm", "dicom", "dic", "ima", "img", "nii", "mha", "nrrd"),
+})  # fmt: skip
 
 _WEAK = {"file_name": ("id",), "label": ("result", "resultat", "resultado", "outcome", "covid", "covid19", "y")}
 _SHARED = {"view", "sex", "age", "modality"}  # two columns of one such name do not endanger what is trained on
@@ -90,6 +90,19 @@ def letters(header: str) -> str:
     return "".join(sign for sign in plain if sign.isalnum())
 
 
+def names_image(cell: str) -> bool:
+    """Whether a cell ends as the names of images do."""
+    return "." in cell and without_extension(cell) != cell
+
+
+def without_extension(name: str) -> str:
+    """Name without the extension of an image, or several: `a.nii.gz`, `a.dcm.png`."""
+    stem, _, extension = name.rpartition(".")
+    if not stem or extension.lower() not in _EXTENSIONS:
+        return name
+    return without_extension(stem)
+
+
 def is_known(header: str) -> bool:
     """Whether a name is one that tables of images use."""
     return letters(header) in _ALL
@@ -98,7 +111,7 @@ def is_known(header: str) -> bool:
 def is_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first of some rows names columns."""
     first, rest = rows[0], [row for row in rows[1:] if row != rows[0]]
-    if any(IMAGE_NAME.search(cell) for cell in first):
+    if any(names_image(cell) for cell in first):
         return False
     if any(letters(cell) in _SURE for cell in first):
         return True
@@ -248,7 +261,7 @@ def _by_content(columns: Sequence[Sequence[str]]) -> dict[str, int]:
 
 def _names_images(column: Sequence[str]) -> bool:
     filled = [cell for cell in column if cell]
-    return bool(filled) and sum(bool(IMAGE_NAME.search(cell)) for cell in filled) >= 0.9 * len(filled)
+    return bool(filled) and sum(names_image(cell) for cell in filled) >= 0.9 * len(filled)
 
 
 def _group(column: Sequence[str]) -> set[str]:

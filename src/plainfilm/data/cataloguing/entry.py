@@ -1,11 +1,8 @@
 """One radiograph as a catalog lists it, and what a row of a table says about it."""
 
-import posixpath
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from plainfilm.data.cataloguing.columns import FLAGS
 from plainfilm.data.cataloguing.level_names import split_of
@@ -52,52 +49,6 @@ def printable(name: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Give `1 image` or `1,234 images`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-class Names:
-    """Finds the one file that a table means: by its path, by its bare name, by its bare name without extension."""
-
-    def __init__(self, files: Iterable[tuple[str, str]]) -> None:
-        """Take pairs of a name for a file, and the file; a file may have several names."""
-        paths: dict[str, set[str]] = defaultdict(set)
-        bare: dict[str, set[str]] = defaultdict(set)
-        stems: dict[str, set[str]] = defaultdict(set)
-        for name, file in files:
-            paths[name].add(file)
-            bare[PurePosixPath(name).name].add(file)
-            stems[PurePosixPath(name).stem].add(file)
-        self._by_path = paths
-        self._by_bare_name = (bare, stems)
-
-    def find(self, written: str, table: Table, row: TableRow) -> str | None:
-        """File of a name as `tidy` gives it, None where there is none.
-
-        Raises
-        ------
-        CatalogError
-            The name fits several files.
-        """
-        indexes = (self._by_path, *(self._by_bare_name if "/" not in written else ()))
-        for index in indexes:
-            hits: list[str] = sorted(index.get(written, ()))
-            if hits:
-                if len(hits) > 1:
-                    raise CatalogError(
-                        f"Expected {written} in line {row.line} of {table.path} to name one image; received "
-                        f"{hits[0]} and {hits[1]}. Write the path below SOURCE."
-                    )
-                return hits[0]
-        return None
-
-
-def tidy(written: str) -> str:
-    """Posix form of a path as people write it in tables."""
-    return posixpath.normpath(written.replace("\\", "/"))
-
-
-def leads_outside(name: str) -> bool:
-    """Whether a tidy path is absolute or climbs out of its folder."""
-    return name.startswith(("/", "~")) or name.split("/")[0] == ".." or bool(re.match(r"[A-Za-z]:", name))
 
 
 def trimmed(label: str) -> str:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from plainfilm.data.cataloguing.columns import IMAGE_NAME, is_known
+from plainfilm.data.cataloguing.columns import is_known, names_image
 from plainfilm.data.cataloguing.table_grid import Grid, Trimmed
 
 Record = Mapping[str, Any]
@@ -94,9 +94,7 @@ def _records(document: Record) -> Iterable[Record]:
         return _from_columns({name: dict(enumerate(column)) for name, column in document.items()})
     if values and all(isinstance(value, dict) for value in values):
         return _of_objects(document)
-    if values and all(
-        IMAGE_NAME.search(name) and not isinstance(value, dict | list) for name, value in document.items()
-    ):
+    if values and all(names_image(name) and not isinstance(value, dict | list) for name, value in document.items()):
         return [{"file_name": name, "label": value} for name, value in document.items()]
     return [document]
 
@@ -104,9 +102,9 @@ def _records(document: Record) -> Iterable[Record]:
 def _of_objects(document: Record) -> list[Record]:
     outer, inner = list(document), list(next(iter(document.values())))
     by_column = any(map(is_known, outer)) or not any(map(is_known, inner))
-    if by_column and not any(map(IMAGE_NAME.search, outer)):
+    if by_column and not any(map(names_image, outer)):
         return _from_columns(document)
-    names_files = any(map(IMAGE_NAME.search, outer))
+    names_files = any(map(names_image, outer))
     return [{**({"file_name": name} if names_files else {}), **record} for name, record in document.items()]
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-from plainfilm.data.cataloguing.columns import IMAGE_NAME, is_header, is_known
+from plainfilm.data.cataloguing.columns import is_header, is_known, names_image
 from plainfilm.data.cataloguing.table_grid import Grid, gather
 
 _BLANKS = " "
@@ -191,5 +191,5 @@ def _blanks_separate(lines: Sequence[str]) -> bool:
         return False
     if any(map(is_known, rows[0])):
         return True
-    one_file = all(sum(bool(IMAGE_NAME.search(cell)) for cell in row) == 1 for row in rows)
-    return one_file and not all(IMAGE_NAME.search(row[-1]) for row in rows)
+    one_file = all(sum(names_image(cell) for cell in row) == 1 for row in rows)
+    return one_file and not all(names_image(row[-1]) for row in rows)
