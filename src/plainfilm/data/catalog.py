@@ -347,9 +347,9 @@ def _put(collection: Collection, said: dict[str, list[TableRow]], labelling: Lab
 
 def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
-    for entry in entries:
-        if entry.label is not None:
-            spellings[spelling_key(entry.label)][entry.label] += 1
+    for label, number in Counter(entry.label for entry in entries).items():
+        if label is not None:
+            spellings[spelling_key(label)][label] = number
     chosen = {key: min(found, key=lambda name: (-found[name], name)) for key, found in spellings.items()}
     problems = [
         Problem(

@@ -123,7 +123,7 @@ def _check_contents(place: Place, found: folders.Contents) -> None:
 def _list_images(collection: Collection, found: folders.Contents, asked: Asked) -> None:
     counts = Counter(name[: name.rfind("/") + 1] for name in found.images)
     collection.layout = read_levels(counts, layout=asked.layout, classes_from=asked.classes_from)
-    said = collection.layout.said
+    said = {folder: _of_collection(collection, each) for folder, each in collection.layout.said.items()}
     dicom = sorted(found.dicom)
     read = headers.read_headers(collection.place, dicom)
     collection.identifiers = dict(zip(dicom, read, strict=True))
@@ -139,16 +139,22 @@ def _list_images(collection: Collection, found: folders.Contents, asked: Asked) 
             collection.layouts[layout] = None
 
 
+def _of_collection(collection: Collection, said: Said) -> Said:
+    """What folders say, as text that can be written anywhere; the SOURCE itself is the source where they name none."""
+    source = said.source and (f"{collection.name}/{said.source}" if collection.prefix else said.source)
+    label = said.label and trimmed(printable(said.label))
+    return replace(said, label=label or None, source=printable(source) if source else collection.name)
+
+
 def _entry(collection: Collection, name: str, said: Said) -> Entry:
     header = collection.identifiers.get(name, _NOTHING)
-    source = said.source and (f"{collection.name}/{printable(said.source)}" if collection.prefix else said.source)
     return Entry(
         place=collection.place,
         name=name,
         file=collection.prefix + printable(name) if collection.prefix else printable(name),
-        label=said.label and (trimmed(printable(said.label)) or None),
+        label=said.label,
         patient=header.get("patient_id") or said.patient,
-        source=header.get("source") or source or collection.name,
+        source=header.get("source") or said.source or collection.name,
         split=said.split,
         details={key: header[key] for key in _FROM_HEADER if key in header} if header else _NOTHING,
         issuer=header.get("issuer", "") if header.get("patient_id") else "",

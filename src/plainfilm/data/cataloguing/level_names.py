@@ -78,6 +78,7 @@ def split_of(name: str) -> str | None:
     return "train" if found == {"train", "validation"} else found.pop() if len(found) == 1 else None
 
 
+@lru_cache(_REMEMBERED)
 def _split_of_word(word: str) -> str | None:
     if word in SPLITS:
         return SPLITS[word]
