@@ -352,8 +352,7 @@ def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
         (["Healthy", "Pneumonia"], "Pneumonia"),
         (["no_finding", "tb"], "tb"),
         (["0", "1"], "1"),
-        (["a", "b"], "b"),
-        (["negative", "normal"], "normal"),
+        (["NonCOVID", "COVID"], "COVID"),
         (["A", "B", "C"], None),
     ],
 )
@@ -367,6 +366,11 @@ def test_the_positive_class_can_be_named_where_there_are_two():
         checks.positive_class(["COVID", "NORMAL"], "covid")
     with pytest.raises(UsageError, match="Expected two classes"):
         checks.positive_class(["A", "B", "C"], "A")
+    with pytest.raises(
+        UsageError, match="one of A and B to be named as negative.* Name the positive class with --positive"
+    ):
+        checks.positive_class(["A", "B"])
+    assert checks.positive_class(["A", "B"], "A") == "A"
 
 
 def test_the_library_has_the_verbs_of_the_command_line():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from plainfilm.data.cataloguing.archives import is_archive, open_archive
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection
 from plainfilm.data.cataloguing.entry import Entry, counted, require, trimmed
@@ -19,7 +20,7 @@ from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
 from plainfilm.data.cataloguing.levels import ROLES
 from plainfilm.data.cataloguing.names import Names, tidy
-from plainfilm.data.cataloguing.places import Folder, Place
+from plainfilm.data.cataloguing.places import Archived, Folder, Place
 from plainfilm.data.cataloguing.presets import Preset, read_preset
 from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
@@ -177,18 +178,22 @@ def _collections(sources: Sequence[Path], asked: Asked) -> list[Collection]:
                     f"Expected separate SOURCE folders; received {other} and {one}, which share images. Name one."
                 )
     return [
-        read_collection(_place(source), asked, name=path.name or "images", prefix=f"{name}/" if len(real) > 1 else "")
+        read_collection(_place(source), asked, name=_name_of(path), prefix=f"{name}/" if len(real) > 1 else "")
         for source, path, name in zip(sources, real, _unique_names(real), strict=True)
     ]
 
 
+def _name_of(path: Path) -> str:
+    return (path.name if path.is_dir() else path.stem.removesuffix(".tar")) or "images"
+
+
 def _place(source: Path) -> Place:
-    return Folder(source)
+    return Folder(source) if source.is_dir() else Archived(open_archive(source), source)
 
 
 def _check_source(source: Path) -> None:
     try:
-        if source.is_dir():
+        if source.is_dir() or is_archive(source):
             return
         is_there = source.exists()
     except OSError as error:
@@ -197,7 +202,7 @@ def _check_source(source: Path) -> None:
         ) from error
     if is_there:
         raise CatalogError(
-            f"Expected a folder of radiographs; received the file {source}. Name the folder that holds it."
+            f"Expected a folder of radiographs, or a zip or tar of one; received the file {source}. Name the folder that holds it."
         )
     meant = did_you_mean(source.name, _beside(source))
     raise CatalogError(

@@ -20,8 +20,8 @@ def positive_of(first: str, second: str) -> str | None:
     """
     for denies in (_is_negative, _has_denial):
         said = [denies(first, second), denies(second, first)]
-        if sum(said) == 1:
-            return second if said[0] else first
+        if any(said):
+            return None if all(said) else second if said[0] else first
     return None
 
 

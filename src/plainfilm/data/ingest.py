@@ -128,8 +128,7 @@ def fill_store(
     StoreError
         The store, or its table of problems, cannot be written.
     """
-    order = np.random.default_rng(seed).permutation(len(catalog.entries))
-    entries = [catalog.entries[index] for index in order]
+    entries = _shuffled(catalog.entries, seed)
     files = (entry.place.item(entry.name) for entry in entries)
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
@@ -172,6 +171,13 @@ def fill_store(
         )
     write_problems(problems_path(out), done.problems)
     return done
+
+
+def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
+    """Give entries in random order; those of a compressed archive, among the others, in the archive's order."""
+    shuffled = [entries[index] for index in np.random.default_rng(seed).permutation(len(entries))]
+    in_order = iter([entry for entry in entries if entry.place.in_order])
+    return [next(in_order) if entry.place.in_order else entry for entry in shuffled]
 
 
 def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:

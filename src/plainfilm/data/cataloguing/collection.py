@@ -17,11 +17,11 @@ from plainfilm.data.cataloguing.entry import (
     trimmed,
     with_row,
 )
-from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
+from plainfilm.data.cataloguing.labelling import Labelling, finding_asked_for, labelling_of
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
 from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
-from plainfilm.data.cataloguing.places import Place
+from plainfilm.data.cataloguing.places import Archived, Place, natural
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.errors import CatalogError, Problem
@@ -90,6 +90,7 @@ def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") 
     _list_images(collection, found, asked)
     _apply_tables(collection, found, asked)
     _apply_lists(collection, found)
+    _apply_arrays(collection, asked)
     if found.masks:
         collection.note("mask", f"{counted(len(found.masks), 'segmentation mask')} set aside: a mask is no radiograph.")
     if found.others:
@@ -182,7 +183,9 @@ def _apply_tables(collection: Collection, found: folders.Contents, asked: Asked)
         own = {image for image in collection.images if image.startswith(where)} - spoken_of
         if where and not own:  # a table of something else
             continue
-        table = read_table(collection.place.root / name, columns=asked.columns if asked.labels is None else None)
+        with collection.place.on_disk(name) as path:
+            table = read_table(path, columns=asked.columns if asked.labels is None else None)
+        table = replace(table, path=collection.place.root / name)
         if not _speaks_of_files(collection, table, name):
             continue
         others = {image.removeprefix(where) for image in found.masks | spoken_of if image.startswith(where)}
@@ -265,7 +268,7 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
         collection.note("other-modality", sentence)
     for name in {*unlisted, *reading.left_out}:
         collection.images.pop(name, None)
-    collection.images = {name: collection.images[name] for name in sorted(collection.images, key=folders.natural)}
+    collection.images = {name: collection.images[name] for name in sorted(collection.images, key=natural)}
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
 
 
@@ -288,6 +291,29 @@ def laid_over(collection: Collection, entry: Entry, rows: Sequence[TableRow], la
     if not labelling.speaks:
         return laid
     return replace(laid, label=next(iter(labels), None), findings=labelling.findings(rows))
+
+
+# What an archive itself says of its images
+
+
+def _apply_arrays(collection: Collection, asked: Asked) -> None:
+    """Take labels, parts of the split and findings that come with MedMNIST's arrays."""
+    archive = collection.place.archive if isinstance(collection.place, Archived) else None
+    if archive is None or not archive.splits:
+        return
+    names = tuple(dict.fromkeys(finding for states in list(archive.findings.values())[:1] for finding in states))
+    finding = finding_asked_for(asked.label_of, names, str(collection.place.root)) if names else None
+    collection.findings = tuple(sorted(names))
+    for name, entry in collection.images.items():
+        states = archive.findings.get(name, {})
+        label = archive.labels.get(name) if finding is None else finding if states[finding] else f"no {finding}"
+        collection.images[name] = replace(
+            entry,
+            label=label,
+            split=archive.splits[name],
+            findings=bytes(states[each] for each in collection.findings),
+        )
+    collection.layouts = {"arrays": None}
 
 
 # Lists of the parts of a split

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from plainfilm.data import images
 from plainfilm.data.cataloguing.level_names import split_of
-from plainfilm.data.cataloguing.places import Place, is_system_file
+from plainfilm.data.cataloguing.places import Place, is_system_file, natural
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
@@ -92,11 +92,6 @@ def survey(place: Place) -> Contents:
         _note(found, "system-folder", place.passed_over, "hidden or system folders passed over")
     found.problems += place.problems
     return found
-
-
-def natural(name: str) -> tuple[str, ...]:
-    """Sort key that puts the files of a folder together, in the order of their names."""
-    return tuple(name.split("/"))
 
 
 def is_mask(name: str) -> bool:

@@ -100,13 +100,25 @@ def _asked_for(labelling: Labelling, several: int, images: int, asked: str | Non
         )
     if asked is None:
         return Labelling(table, columns=labelling.columns, separator=None)
+    finding = finding_asked_for(asked, names, str(table.path))
+    return Labelling(table, True, labelling.columns, labelling.separator, names, finding)
+
+
+def finding_asked_for(asked: str | None, names: Sequence[str], where: str) -> str:
+    """Give the finding that `--label-of` means.
+
+    Raises
+    ------
+    CatalogError
+        It is none of `names`, or there is none.
+    """
     by_key = {spelling_key(name): name for name in names}
-    if spelling_key(asked) not in by_key:
+    if asked is None or spelling_key(asked) not in by_key:
+        received = "none" if asked is None else f"{asked}. {did_you_mean(asked, names)}".strip()
         raise CatalogError(
-            f"Expected for --label-of a finding of {table.path}: {_listed(names)}; received {asked}. {did_you_mean(asked, names)}"
-            "Correct it."
+            f"Expected for --label-of a finding of {where}, among {_listed(names)}; received {received.rstrip('.')}. Name one."
         )
-    return Labelling(table, True, labelling.columns, labelling.separator, names, by_key[spelling_key(asked)])
+    return by_key[spelling_key(asked)]
 
 
 def _listed(names: Sequence[str], most: int = 20) -> str:

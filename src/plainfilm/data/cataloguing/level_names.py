@@ -31,7 +31,7 @@ _FINDING = re.compile(
     r"hernia|fractur|cancer|carcino|malign|benign|tumou?r|lesion|findings?$|diseas|sick|influenz|ards$|silicos|gesund|krank|"
     r"befund|sain$|malade|sano$|enferm|neumon"
 )
-_FINDING_INSIDE = re.compile(r"covid|normal|pneumon|tubercul|positiv|negativ")
+_FINDING_INSIDE = re.compile(r"covid|ncov|normal|pneumon|tubercul|positiv|negativ")
 _COLLECTION = frozenset(
     "set dataset datasets database db collection collections allfiles cohort registry hospital hospitals clinic site center "
     "centre institution university source nih rsna chexpert mimic padchest vindr vinbigdata montgomery shenzhen china jsrt "

@@ -1,10 +1,14 @@
-"""Where the files of a SOURCE lie: a folder of the disk. Lists it, and gives the first bytes, the size or the whole of a file."""
+"""Where the files of a SOURCE lie, a folder or an archive: lists them, and gives the first bytes, the size or the whole of each."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from plainfilm.data.cataloguing.archives import Archive
 from plainfilm.errors import CatalogError, Problem
 
 _SYSTEM_FOLDERS = {
@@ -25,6 +29,7 @@ class Place(Protocol):
     problems: list[Problem]
     passed_over: list[str]  # folders of the system
     followed: list[str]  # linked folders
+    in_order: bool  # whether files are much sooner read in the order that they are listed in
 
     def files(self) -> Iterator[str]:
         """Names of all files, in the order of their parts."""
@@ -40,6 +45,9 @@ class Place(Protocol):
 
     def item(self, name: str) -> Path | Read:
         """What the decoder takes: a path, or what gives the bytes."""
+
+    def on_disk(self, name: str) -> AbstractContextManager[Path]:
+        """Give the path of a file, for as long as it is needed."""
 
 
 def is_system_folder(name: str) -> bool:
@@ -66,6 +74,7 @@ class Folder:
         self.problems: list[Problem] = []
         self.passed_over: list[str] = []
         self.followed: list[str] = []
+        self.in_order = False
         self._linked: list[tuple[str, str]] = []
 
     def files(self) -> Iterator[str]:
@@ -108,6 +117,11 @@ class Folder:
     def item(self, name: str) -> Path:
         """Path of a file."""
         return self.root / name
+
+    @contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """Give the path of a file."""
+        yield self.root / name
 
     def _walk(self, start: str, folder: str, seen: set[str] | None) -> Iterator[str]:
         """Names below a folder, `start` before each; in `seen` the real folders that links have led to."""
@@ -154,6 +168,64 @@ class Folder:
 
     def _note(self, name: str, sentence: str) -> None:
         self.problems.append(Problem(name, "linked-folder", sentence, fatal=False))
+
+
+class Archived:
+    """The files of an archive that is read where it lies."""
+
+    def __init__(self, archive: Archive, root: Path) -> None:
+        self.archive, self.root = archive, root
+        self.problems: list[Problem] = list(archive.problems)
+        self.passed_over: list[str] = []
+        self.followed: list[str] = []
+        self.in_order = archive.in_order
+
+    def files(self) -> Iterator[str]:
+        """Names of all files, in the order of their parts; of an archive that is read in order, in its own."""
+        passed_over: dict[str, None] = {}
+        for name in self.archive.names if self.in_order else sorted(self.archive.names, key=natural):
+            above = name.split("/")[:-1]
+            system = next((depth for depth, part in enumerate(above, 1) if is_system_folder(part)), 0)
+            if system:
+                passed_over["/".join(above[:system])] = None
+            else:
+                yield name
+        self.passed_over = list(passed_over)
+
+    def head(self, name: str, length: int = 512) -> bytes:
+        """First bytes of a member; none where it cannot be read."""
+        try:
+            return self.archive.head(name, length)
+        except OSError:
+            return b""
+
+    def size(self, name: str) -> int:
+        """Bytes of a member, -1 where there is none."""
+        try:
+            return self.archive.size(name)
+        except (KeyError, OSError):
+            return -1
+
+    def text(self, name: str) -> str:
+        """Text of a small member, as far as it is UTF-8."""
+        return self.head(name, MAX_TEXT_BYTES).decode("utf-8", "replace")
+
+    def item(self, name: str) -> Read:
+        """What gives the bytes of a member."""
+        return partial(self.archive.read, name)
+
+    @contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """Write a member to a temporary file: a table, never an image."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / PurePosixPath(name).name
+            path.write_bytes(self.archive.read(name))
+            yield path
+
+
+def natural(name: str) -> tuple[str, ...]:
+    """Sort key that puts the files of a folder together, in the order of their names."""
+    return tuple(name.split("/"))
 
 
 def _name_of(entry: "os.DirEntry[str]") -> str:

@@ -1,0 +1,178 @@
+"""Listing: each file looked at in one way, system files passed over and counted, copies and links once."""
+
+import os
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from made_files import dataset, dicom_bytes, film
+from plainfilm.data.cataloguing.folders import is_mask, survey
+from plainfilm.data.cataloguing.places import Folder
+from plainfilm.errors import CatalogError
+
+JPEG = b"\xff\xd8\xff and so on"
+DICOM = dicom_bytes(dataset(film()))
+
+
+def put(folder: Path, *names: str, data: bytes = JPEG) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def images(folder: Path) -> list[str]:
+    return survey(Folder(folder)).images
+
+
+def told(folder: Path) -> list[tuple[str, str]]:
+    return [(problem.code, problem.file) for problem in survey(Folder(folder)).problems]
+
+
+def png() -> bytes:
+    stream = BytesIO()
+    Image.new("L", (40, 40)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+# What a file is
+
+
+def test_what_has_no_known_extension_is_known_by_its_first_bytes(tmp_path):
+    put(tmp_path, "a/IM0001", "a/1.2.840.1", "a/x.IMA", "a/x.dcm", "a/scan.xyz", data=DICOM)
+    put(tmp_path, "b/noextension", "b/odd.bak", data=png())
+    put(tmp_path, "c/README", "c/list.xyz", data=b"just text")
+    put(tmp_path, "c/empty", data=b"")
+    found = survey(Folder(tmp_path))
+    assert found.images == ["a/1.2.840.1", "a/IM0001", "a/scan.xyz", "a/x.IMA", "a/x.dcm", "b/noextension", "b/odd.bak"]
+    assert found.dicom == {name for name in found.images if name.startswith("a/")}
+    assert found.others == {"without extension": 2, ".xyz": 1}
+
+
+def test_dicom_without_preamble_is_dicom(tmp_path):
+    put(tmp_path, "CR000", data=DICOM[132:])
+    assert survey(Folder(tmp_path)).dicom == {"CR000"}
+
+
+def test_dicom_under_the_name_of_another_format_is_dicom(tmp_path):
+    put(tmp_path, "a/1.jpg", "a/2.jpg", data=DICOM)
+    put(tmp_path, "b/3.jpg")
+    assert survey(Folder(tmp_path)).dicom == {"a/1.jpg", "a/2.jpg"}
+
+
+def test_a_text_without_extension_is_no_image_and_a_pipe_is_never_opened(tmp_path):
+    put(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "pipe")
+    assert survey(Folder(tmp_path)).others == {"without extension": 1}
+
+
+# What is passed over
+
+
+def test_folders_of_the_system_are_passed_over_and_named(tmp_path):
+    put(tmp_path, "A/1.png", "B/2.png")
+    system = ["$RECYCLE.BIN/x", "#recycle", "@eaDir/y.jpg", ".git", ".ipynb_checkpoints", "System Volume Information"]
+    put(tmp_path, *(f"{name}/1.png" for name in system), "A/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/A/1.png")
+    found = survey(Folder(tmp_path))
+    assert found.images == ["A/1.png", "B/2.png"]
+    assert [(p.code, p.fatal) for p in found.problems] == [("system-folder", False)]
+    assert found.problems[0].sentence.startswith("8 hidden or system folders passed over: ")
+
+
+def test_files_of_the_system_are_counted(tmp_path):
+    put(tmp_path, "A/1.png", "A/._1.png", "A/Thumbs.db", "A/.DS_Store", "DICOMDIR", "A/~$list.xlsx")
+    found = survey(Folder(tmp_path))
+    assert (found.images, found.others) == (["A/1.png"], {"system files": 5})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("masks/1.png", "A/Lung_Masks/1.png", "Ground-truths/1.png", "A/ground truth/x/1.png", "ManualMask/leftMask/1.png"),
+        *("A/1_mask.png", "A/mask_1.png", "1-seg.png", "segmentation/1.png", "annotations/1.png", "gt/1.png"),
+    ],
+)  # fmt: skip
+def test_masks_are_known_by_name(name):
+    assert is_mask(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["A/1.png", "mask.png", "unmasked/1.png", "A/1_masked patient.png", "gtx/1.png", "segment/1.png"]
+)
+def test_other_names_are_no_masks(name):
+    assert not is_mask(name)
+
+
+def test_tables_and_lists_are_told_apart(tmp_path):
+    put(
+        tmp_path,
+        "a.png",
+        "metadata.csv",
+        "b/metadata.tsv",
+        "Data_Entry.csv",
+        "notes.txt",
+        "train_val_list.txt",
+        "test.txt",
+    )
+    found = survey(Folder(tmp_path))
+    assert found.tables == ["b/metadata.tsv", "metadata.csv"]
+    assert found.more_tables == ["Data_Entry.csv"]
+    assert found.lists == ["test.txt", "train_val_list.txt"]
+    assert found.others == {".csv": 1, ".txt": 1}
+
+
+# Copies and links
+
+
+def test_a_tree_that_holds_itself_again_counts_once(tmp_path):
+    names = ["train/NORMAL/1.png", "train/COVID/2.png", "test/COVID/3.png"]
+    put(tmp_path, *names, *(f"chest_xray/{name}" for name in names), "chest_xray/train/NORMAL/only here.png")
+    assert images(tmp_path) == ["chest_xray/train/NORMAL/only here.png", *sorted(names)]
+    assert told(tmp_path) == [("copy-of-tree", "chest_xray")]
+
+
+def test_folders_of_one_name_with_other_files_are_no_copy(tmp_path):
+    put(tmp_path, "A/1.png", "x/A/2.png", "x/A/3.png")
+    assert len(images(tmp_path)) == 3
+    put(tmp_path, "x/A/1.png", data=b"\xff\xd8\xff of another length")
+    assert len(images(tmp_path)) == 4
+    assert told(tmp_path) == []
+
+
+def test_a_linked_folder_is_followed_once(tmp_path):
+    put(tmp_path, "source/A/1.png", "elsewhere/2.png", "elsewhere/deep/3.png")
+    source = tmp_path / "source"
+    (source / "B").symlink_to(tmp_path / "elsewhere")
+    (source / "C").symlink_to(tmp_path / "elsewhere")
+    assert images(source) == ["A/1.png", "B/2.png", "B/deep/3.png"]
+    assert told(source) == [("linked-folder", "B"), ("linked-folder", "C")]
+
+
+def test_loops_end(tmp_path):
+    put(tmp_path, "source/A/1.png", "elsewhere/2.png")
+    source = tmp_path / "source"
+    (source / "A/back").symlink_to(source)
+    (source / "A/up").symlink_to(tmp_path)
+    (source / "A/self").symlink_to(source / "A/self")
+    (tmp_path / "elsewhere/again").symlink_to(tmp_path / "elsewhere")
+    (source / "B").symlink_to(tmp_path / "elsewhere")
+    assert images(source) == ["A/1.png", "B/2.png"]
+
+
+def test_what_lies_in_a_folder_that_is_read_already_is_not_read_again(tmp_path):
+    put(tmp_path, "A/1.png", "B/2.png")
+    (tmp_path / "Z").symlink_to(tmp_path / "A")
+    assert images(tmp_path) == ["A/1.png", "B/2.png"]
+
+
+def test_the_order_is_that_of_the_parts_of_the_names(tmp_path):
+    put(tmp_path, "b.png", "a/2.png", "a/10.png", "a.x/1.png", "a/b/1.png")
+    found = images(tmp_path)
+    assert found == sorted(found, key=lambda name: name.split("/"))
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(CatalogError, match=r"Expected a folder that can be listed; received .*Check its permissions"):
+        survey(Folder(tmp_path / "none"))
