@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plainfilm.data.cataloguing.columns import COLUMNS
+from plainfilm.data.cataloguing.entry import require
 from plainfilm.data.cataloguing.findings import NO_VALUE, finding_state, findings_of, list_separator
 from plainfilm.data.cataloguing.tables import Table, read_table
 from plainfilm.errors import CatalogError, MissingExtraError
@@ -92,6 +93,9 @@ def test_every_usual_encoding_is_read(tmp_path, encode):
         ('file,label\na.png,"two\nlines"\n', ("a.png", "two\nlines")),
         ("file;finding, site;label\na.png;mild, left;X\n", ("a.png", "mild, left", "X")),
         ("Image Index,Finding Labels\na.png,X|Y\n", ("a.png", "X|Y")),
+        ('"file" "label"\n"1" "a.png" "mild viral"\n"2" "b.png" "none"\n', ("a.png", "mild viral")),
+        ("file,label\n1,a.png,X\n2,b.png,Y\n", ("a.png", "X")),
+        ("file,label,\na.png,X\n", ("a.png", "X")),
         ("#,file,label\n1,a.png,X\n", ("a.png", "X")),
         ("file,label\n#1.png,X\n", ("#1.png", "X")),
         ("File Name\nCOVID (1).png\nCOVID (2).png\n", ("COVID (1).png",)),
@@ -102,6 +106,7 @@ def test_what_stands_around_and_between_cells_is_understood(tmp_path, text, cell
     row = table.rows[0]
     given = [row.cell(header) for header in table.headers if header not in {"#"}]
     assert tuple(given) == cells
+    assert table.remarks == ()
 
 
 def test_a_header_that_stands_again_is_no_row(tmp_path):
@@ -113,7 +118,7 @@ def test_a_header_that_stands_again_is_no_row(tmp_path):
 def test_a_short_row_is_filled_and_told_and_a_long_one_is_an_error(tmp_path):
     table = read(tmp_path, "file,label,view\na.png,X\nb.png,Y,PA\n")
     assert [row.get("view") for row in table.rows] == ["", "PA"]
-    assert table.remarks == ("1 lines have fewer cells than the 3 columns, such as line 2.",)
+    assert table.remarks == ("1 rows, such as line 2, have cells for some columns alone.",)
     assert "4 cells in line 3 under 3 column names" in told(
         tmp_path, "file,label,view\na.png,X,PA\nb.png,DOE,JOHN,PA\n"
     )
@@ -239,6 +244,30 @@ def test_the_sheet_that_names_files_is_read(tmp_path):
     assert table.remarks[0] == "The sheet Films is read; Notes not."
 
 
+def test_an_open_document_is_read(tmp_path):
+    pytest.importorskip("python_calamine")
+    rows = [("file", "label"), ("a.png", "A"), ("b.png", "B")]
+    cells = [
+        "".join(
+            f'<table:table-cell office:value-type="string"><text:p>{cell}</text:p></table:table-cell>' for cell in row
+        )
+        for row in rows
+    ]
+    spaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in cells)
+    content = (
+        f'<office:document-content {spaces}><office:body><office:spreadsheet><table:table table:name="A">{body}'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    with zipfile.ZipFile(tmp_path / "t.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+    assert seen(read_table(tmp_path / "t.ods")) == [("a.png", "A", ""), ("b.png", "B", "")]
+
+
 def test_parquet_is_read_and_images_in_it_are_passed_over(tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
@@ -357,6 +386,7 @@ def test_columns_without_a_header_are_known_by_what_is_in_them(tmp_path):
     table = read(tmp_path, "\n".join(lines))
     assert table.named == {"file_name": "1", "label": "2", "sex": "4"}
     assert (len(table.rows), table.has_header) == (16, False)
+    assert (table.others, table.rows[0].details) == ((), {})  # a column that nothing is known of may hold names
     assert table.remarks == (
         "No header; column 1 is taken as file_name, column 4 is taken as sex, column 2 is taken as label.",
     )
@@ -381,6 +411,8 @@ def test_rows_that_no_header_can_be_told_from_are_never_shown(tmp_path, line):
     assert not table.has_header
     assert table.named == {}
     assert table.shown_headers() == "3 columns and no header"
+    with pytest.raises(CatalogError, match="3 columns and no header. Add a header, .*--file-column 1 --label-column 2"):
+        require(table, "label")
     assert read_table(table.path, columns={"label": "3"}).named == {"label": "3"}
 
 

@@ -16,7 +16,7 @@ from plainfilm.errors import CatalogError
 COLUMNS: dict[str, tuple[str, ...]] = {
     "file_name": (
         *("filename", "file", "filepath", "path", "image", "imagename", "imagefile", "imagepath", "imagefilename"),
-        *("imageindex", "imageid", "xrayimagename", "img", "dicomid", "dicompath", "pathtoimage", "images"),
+        *("imageindex", "imageid", "xrayimagename", "img", "dicomid", "dicompath", "pathtoimage"),
         *("datei", "dateiname", "bild", "bildname", "bilddatei", "fichier", "nomfichier", "nomdufichier"),
         *("archivo", "nombrearchivo", "imagen", "arquivo", "ficheiro", "immagine", "bestand"),
     ),
@@ -159,7 +159,7 @@ def roles(grid: Grid, path: Path, asked: Mapping[str, str]) -> tuple[dict[str, i
     found = {**(_by_name(grid, path, found) if grid.has_header else _by_content(grid.columns)), **found}
     findings = [
         place
-        for place, column in enumerate(grid.columns)
+        for place, column in enumerate(grid.columns if grid.has_header else ())
         if place not in found.values() and _is_finding(grid.headers[place], column)
     ]
     if grid.has_header:

@@ -18,6 +18,7 @@ TRIED = "the path, its end, the bare name, another extension or none, case, Unic
 _NEUTRAL = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?rays?|pngs?|jpe?gs?)([\s_-]?\d+)?")
 _DIGITS_OF_ITS_OWN = 6  # with as many, a name is no other's by chance: 00000013_005.png, but not image_01.png
 _NUMBER = re.compile(r"^0*(\d+)(\.0+)?(?=$|\.[a-z])")
+_LETTERS_SHOWN = 120
 _COMPARED = 2000  # names, to find the nearest
 
 
@@ -58,7 +59,7 @@ class Names:
         files = sorted(found or {file for name in self._meant(written) for file in self._of(name)})
         if len(files) > 1:
             raise CatalogError(
-                f"Expected {written} in line {row.line} of {table.path} to name one image; received "
+                f"Expected {written[:_LETTERS_SHOWN]} in line {row.line} of {table.path} to name one image; received "
                 f"{files[0]} and {files[1]}. Write the path below SOURCE."
             )
         return files[0] if files else None
@@ -78,7 +79,7 @@ class Names:
         written = row.get("file_name")
         nearest = self.nearest(tidy(written))
         return (
-            f"none of {len(table.rows)}: line {row.line} says {written[:120]}, and "
+            f"none of {len(table.rows)}: line {row.line} says {written[:_LETTERS_SHOWN]}, and "
             + (f"the nearest file is {nearest}" if nearest else "there is no file")
             + f" (tried {TRIED})"
         )

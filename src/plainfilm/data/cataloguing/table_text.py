@@ -96,40 +96,61 @@ def _grid(first: list[tuple[int, list[str]]], rows: Iterator[tuple[int, list[str
     stripped = [[cell.strip() for cell in cells] for _, cells in first]
     width = len(stripped[0])
     has_header = is_header([(cells + [""] * width)[:width] for cells in stripped])
-    if has_header:
-        headers = tuple(stripped[0])
+    if not has_header:
+        headers = [str(number) for number in range(1, max(map(len, stripped)) + 1)]
     else:
-        width = max(map(len, stripped))
-        headers = tuple(str(number) for number in range(1, width + 1))
-    short: list[int] = []
-    repeated: list[int] = []
-    body = chain(first[has_header:], rows)
-    columns, lines = gather(_even(body, width, short, stripped[0] if has_header else [], repeated), width)
-    remarks = []
-    if short:
-        remarks.append(f"{len(short)} lines have fewer cells than the {width} columns, such as line {short[0]}.")
-    if repeated:
-        remarks.append(f"The names of the columns stand again in line {repeated[0]}; not read as a row.")
-    return Grid(headers, columns, lines, has_header, remarks)
+        headers = [""] * _has_row_names(stripped) + stripped[0]
+    body = _Body(headers, stripped[0] if has_header else [])
+    columns, lines = gather(body.even(chain(first[has_header:], rows)), len(headers))
+    return Grid(tuple(headers), columns, lines, has_header, body.remarks())
 
 
-def _even(
-    rows: Iterable[tuple[int, list[str]]], width: int, short: list[int], header: list[str], repeated: list[int]
-) -> Iterator[tuple[int, list[str]]]:
-    """Bring rows to one width; notes those that are `short`, and leaves out those that repeat the header."""
-    for line, cells in rows:
-        if len(cells) != width:
-            if any(map(str.strip, cells[width:])):
-                raise ValueError(
-                    f"{len(cells)} cells in line {line} under {width} column names; quote a cell that holds the separator"
-                )
-            if len(cells) < width:
-                short.append(line)
-            cells = (cells + [""] * width)[:width]
-        if header and cells[0].strip() == header[0] and [cell.strip() for cell in cells] == header:
-            repeated.append(line)
-        else:
-            yield line, cells
+def _has_row_names(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the rows are numbered in a column that the header does not name, as R writes them."""
+    width = len(rows[0]) + 1
+    return all(len(row) == width and row[0] == str(i) for i, row in enumerate(rows[1:], 1)) and len(rows) > 1
+
+
+class _Body:
+    """The rows below a header, brought to one width, and what there is to say of those that were not so."""
+
+    def __init__(self, headers: Sequence[str], header: Sequence[str]) -> None:
+        self._width = len(headers)
+        self._needed = max((place for place, name in enumerate(headers, 1) if name), default=0)
+        self._header = list(header)
+        self._short: list[int] = []
+        self._repeated: list[int] = []
+
+    def even(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+        for line, cells in rows:
+            if len(cells) != self._width:
+                self._check(line, cells)
+                cells = (cells + [""] * self._width)[: self._width]
+            if (
+                self._header
+                and cells[0].strip() == self._header[0]
+                and [cell.strip() for cell in cells] == self._header
+            ):
+                self._repeated.append(line)
+            else:
+                yield line, cells
+
+    def _check(self, line: int, cells: Sequence[str]) -> None:
+        if any(map(str.strip, cells[self._width :])):
+            raise ValueError(
+                f"{len(cells)} cells in line {line} under {self._width} column names; "
+                "quote a cell that holds the separator"
+            )
+        if len(cells) < self._needed:
+            self._short.append(line)
+
+    def remarks(self) -> list[str]:
+        said = []
+        if self._short:
+            said.append(f"{len(self._short)} rows, such as line {self._short[0]}, have cells for some columns alone.")
+        if self._repeated:
+            said.append(f"The names of the columns stand again in line {self._repeated[0]}; not read as a row.")
+        return said
 
 
 def _rows(lines: _Lines, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -181,13 +202,15 @@ def _fit(lines: Sequence[str], separator: str) -> tuple[bool, int, float, int]:
     if width < 2:
         return False, 0, 0.0, 0
     rest = rows[1:-1] if len(rows) > 2 else rows[1:]  # the last may be cut
+    width += _has_row_names([rows[0], *rest])
     alike = sum(not any(row[width:]) and len(row) > 1 for row in rest) / len(rest) if rest else 1.0
     return alike >= 0.9, sum(map(is_known, rows[0])), alike, width
 
 
 def _blanks_separate(lines: Sequence[str]) -> bool:
-    rows = [_apart(line) for line in lines]
-    if not rows or is_known(lines[0]) or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+    rows = [_apart(line) for line in lines] or [[]]
+    widths = {len(row) for row in (rows[1:] if _has_row_names(rows) else rows)}
+    if is_known("".join(rows[0])) or len(widths) != 1 or max(widths) < 2:
         return False
     if any(map(is_known, rows[0])):
         return True

@@ -81,8 +81,8 @@ class Table:
     `headers` are the names of its columns, `cells` their text by these names, each as long as `lines`; a cell without a
     value is "". `named` leads from our column names to those of the table, `others` are the remaining ones, and
     `finding_columns` those of `others` that state one finding each (`findings.finding_state` reads their cells).
-    Without a header the columns are called by their numbers, "1", "2" …, and `has_header` is False. `remarks` are
-    sentences about what was not read as it stands.
+    Without a header the columns are called by their numbers, "1", "2" …, `has_header` is False, and there are no
+    `others`, for a column that nothing is known of may hold the names of patients. `remarks` are sentences about what was not read as it stands.
     """
 
     path: Path
@@ -155,7 +155,7 @@ def read_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Table
         cells={header: grid.columns[place] for header, place in kept.items()},
         lines=grid.lines,
         named=named,
-        others=tuple(header for header in kept if header not in named.values()),
+        others=tuple(header for header in kept if header not in named.values() and grid.has_header),
         finding_columns=tuple(grid.headers[place] for place in findings if kept.get(grid.headers[place]) == place),
         has_header=grid.has_header,
         remarks=(*grid.remarks, *_said(grid, named)),
