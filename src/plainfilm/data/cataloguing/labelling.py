@@ -42,7 +42,8 @@ class Labelling:
     def labels(self, rows: Sequence[TableRow]) -> set[str]:
         """Give the classes that the rows of one image name: none, one, or more where they contradict each other."""
         if self.asked is not None:
-            return self._has(_states(self, rows)[spelling_key(self.asked)])
+            states = _states(self, rows)
+            return self._has(states[spelling_key(self.asked)]) if set(states.values()) != {NOT_STATED} else set()
         if self.columns:
             return {name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1}
         return {label for row in rows if (label := trimmed(_text(self.table, row)))}

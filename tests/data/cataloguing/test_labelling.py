@@ -1,0 +1,101 @@
+"""Labels of a table: one class, a column a finding, several names in a cell, one row a finding."""
+
+from collections import defaultdict
+
+import pytest
+
+from plainfilm.data.cataloguing.labelling import labelling_of
+from plainfilm.data.cataloguing.tables import read_table
+from plainfilm.errors import CatalogError
+
+
+@pytest.fixture
+def read(tmp_path):
+    def reader(text, asked=None):
+        path = tmp_path / "t.csv"
+        path.write_text(text)
+        table = read_table(path)
+        rows = defaultdict(list)
+        for row in table.rows:
+            rows[row.get("file_name")].append(row)
+        labelling = labelling_of(table, rows, asked)
+        labels = {name: labelling.labels(each) for name, each in rows.items()}
+        findings = {name: [*map(signed, labelling.findings(each))] for name, each in rows.items()}
+        return labels, labelling.names, findings
+
+    return reader
+
+
+def signed(byte):
+    return byte - 256 if byte > 127 else byte
+
+
+COLUMNS = "file_name,Edema,Mass\n1.png,1.0,0.0\n2.png,0,-1\n3.png,,1\n4.png,,\n"
+LISTS = "file_name,finding\n1.png,Edema|Mass\n2.png,Mass|Edema\n3.png,No Finding\n4.png,Mass\n5.png,\n"
+
+
+def test_one_name_a_row_is_the_class(read):
+    labels, names, findings = read("file_name,label\n1.png, A  b \n2.png,B\n3.png,\n")
+    assert labels == {"1.png": {"A b"}, "2.png": {"B"}, "3.png": set()}
+    assert (names, findings) == ((), {"1.png": [], "2.png": [], "3.png": []})
+
+
+def test_a_table_without_labels_says_nothing_of_them(read):
+    assert read("file_name,age\n1.png,44\n")[0] == {"1.png": set()}
+    with pytest.raises(CatalogError, match="Expected findings in .* for --label-of A; .* --label-column"):
+        read("file_name,age\n1.png,44\n", "A")
+
+
+def test_columns_of_which_each_image_has_one_are_classes(read):
+    labels, names, _ = read("file_name,COVID,Normal\n1.png,1,0\n2.png,0,1\n")
+    assert (labels, names) == ({"1.png": {"COVID"}, "2.png": {"Normal"}}, ())
+
+
+def test_columns_of_which_an_image_has_none_or_several_need_a_finding(read):
+    with pytest.raises(CatalogError, match=r"none or several for 2 of 4 images. Name the finding .* among Edema, Mass"):
+        read(COLUMNS)
+
+
+def test_a_finding_that_is_asked_for_is_there_not_there_or_uncertain(read):
+    labels, names, findings = read(COLUMNS, "mass")
+    assert labels == {"1.png": {"no Mass"}, "2.png": set(), "3.png": {"Mass"}, "4.png": set()}
+    assert names == ("Edema", "Mass")
+    assert findings == {"1.png": [1, 0], "2.png": [0, -1], "3.png": [-2, 1], "4.png": [-2, -2]}
+
+
+def test_lists_of_findings_need_one_and_their_order_does_not_count(read):
+    with pytest.raises(CatalogError, match=r"several findings for 2 of 5 images.* among Edema, Mass, No Finding"):
+        read(LISTS)
+    labels, names, findings = read(LISTS, "Edema")
+    assert labels["1.png"] == labels["2.png"] == {"Edema"}
+    assert labels["3.png"] == labels["4.png"] == {"no Edema"}
+    assert labels["5.png"] == set()
+    assert names == ("Edema", "Mass", "No Finding")
+    assert findings["1.png"] == findings["2.png"] == [1, 1, 0]
+    assert findings["5.png"] == [-2, -2, -2]
+
+
+def test_one_row_a_finding_is_joined(read):
+    rows = "".join(f"{image}.png,{name}\n" for image in range(6) for name in ("Edema", "Mass"))
+    with pytest.raises(CatalogError, match="several findings for 6 of 7 images"):
+        read(f"file_name,label\n{rows}7.png,Mass\n")
+    labels, _, findings = read(f"file_name,label\n{rows}7.png,Mass\n", "Edema")
+    assert (labels["0.png"], labels["7.png"]) == ({"Edema"}, {"no Edema"})
+    assert (findings["0.png"], findings["7.png"]) == ([1, 1], [0, 1])
+
+
+def test_few_contradictions_are_left_to_their_images(read):
+    rows = "".join(f"{image}.png,A\n" for image in range(100))
+    labels, names, _ = read(f"file_name,label\n{rows}1.png,B\n")
+    assert (labels["1.png"], labels["2.png"], names) == ({"A", "B"}, {"A"}, ())
+
+
+def test_readers_who_differ_count_as_present_before_uncertain_before_absent(read):
+    text = "file_name,Edema,Mass\n1.png,0,0\n1.png,1,-1\n2.png,0,0\n2.png,,-1\n"
+    _, _, findings = read(text, "Edema")
+    assert findings == {"1.png": [1, -1], "2.png": [0, -1]}
+
+
+def test_a_finding_that_is_not_there_is_one_line(read):
+    with pytest.raises(CatalogError, match=r"among Edema, Mass; received Masss. Did you mean Mass\?"):
+        read(COLUMNS, "Masss")

@@ -1,0 +1,269 @@
+"""Ingest of folders as people have them: whose image is whose, which are no radiographs, what a split lacks, what a table states."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import plainfilm
+from made_files import dataset, dicom_bytes
+from plainfilm.data.ingest import Ingested
+from plainfilm.data.store import Store
+from plainfilm.errors import CatalogError, SplitError, UsageError
+
+
+def picture(seed: int, size: int = 48) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 255, (6, 6), dtype=np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def png(seed: int) -> bytes:
+    stream = io.BytesIO()
+    picture(seed).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def put(path: Path, data: bytes | str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+def dicom(seed: int, **elements: object) -> bytes:
+    pixels = np.asarray(picture(seed, 64)).astype(np.uint16) * 16
+    return dicom_bytes(dataset(pixels, **{"Modality": "CR", **elements}))
+
+
+def two_classes(root: Path, n: int = 8, parts: tuple[str, ...] = ("",)) -> Path:
+    seed = 0
+    for part in parts:
+        for name in ("COVID", "NORMAL"):
+            for k in range(n):
+                put(root / part / name / f"{k}.png", png(seed := seed + 1))
+    return root
+
+
+@pytest.fixture
+def ingest(tmp_path):
+    def run(root: Path, name: str = "s.h5", **options: object) -> tuple[Ingested, Store]:
+        done = plainfilm.ingest(root, tmp_path / name, **{"size": 32, "workers": 1, **options})
+        return done, Store(tmp_path / name)
+
+    return run
+
+
+def rows(store: Store) -> list[tuple[str, str, int]]:
+    return sorted(zip(store.file, store.sha256, store.labels.tolist(), strict=True))
+
+
+def codes(done: Ingested) -> list[str]:
+    return [problem.code for problem in done.problems]
+
+
+# Whose image is whose
+
+
+def test_two_spellings_of_a_hospital_are_one_patient(tmp_path, ingest):
+    for patient in range(8):
+        for k, hospital in enumerate(("St Agnes", "ST. AGNES")):
+            seed = 10 * patient + k
+            put(
+                tmp_path / f"x/{'AB'[patient % 2]}/{seed}.dcm",
+                dicom(seed, PatientID=f"P{patient}", InstitutionName=hospital),
+            )
+    _, store = ingest(tmp_path / "x")
+    assert len(set(store.patient)) == 8
+    assert {len(set(store.split[store.patient == patient])) for patient in set(store.patient)} == {1}
+
+
+def test_a_table_and_a_header_that_name_one_patient_mean_one(tmp_path, ingest):
+    rows = ["file_name,label,patient_id,source"]
+    for k in range(12):
+        data = dicom(k, PatientID=f"P{k // 2}") if k % 2 else png(k)
+        name = f"{k}.{'dcm' if k % 2 else 'png'}"
+        put(tmp_path / "x" / name, data)
+        rows.append(f"{name},{'AB'[k // 2 % 2]},{'' if k % 2 else f'p{k // 2}'},{k}")
+    put(tmp_path / "x/metadata.csv", "\n".join(rows))
+    _, store = ingest(tmp_path / "x")
+    assert len(set(store.patient)) == 6
+
+
+def test_issuers_keep_equal_ids_apart(tmp_path, ingest):
+    for k in range(16):
+        put(tmp_path / f"x/{'AB'[k % 2]}/{k}.dcm", dicom(k, PatientID=str(k % 8), IssuerOfPatientID=f"H{k // 8}"))
+    _, store = ingest(tmp_path / "x")
+    assert len(set(store.patient)) == 16
+
+
+def test_one_id_for_all_is_told_and_taken_for_none(tmp_path, ingest):
+    for k in range(12):
+        put(tmp_path / f"x/{'AB'[k % 2]}/{k}.dcm", dicom(k, PatientID="SAME"))
+    done, store = ingest(tmp_path / "x")
+    assert codes(done) == ["one-patient-id"]
+    assert set(store.patient) == {""}
+
+
+# What is no radiograph
+
+
+def test_a_lateral_view_is_flagged_wherever_it_is_told(tmp_path, ingest):
+    root = two_classes(tmp_path / "x")
+    rows = [f"{name}/{k}.png,{name},{view}" for name in ("COVID", "NORMAL") for k, view in enumerate(["L", "PA", "Lateral", "AP", "", "PA", "PA", "LL"])]  # fmt: skip
+    put(root / "metadata.csv", "\n".join(["file_name,label,view", *rows]))
+    done, _ = ingest(root)
+    assert [code for code in codes(done) if code == "lateral"] == ["lateral"] * 6
+    assert not any(problem.fatal for problem in done.problems)
+
+
+def test_a_folder_of_ct_stops_before_a_pixel_is_read_unless_told_to_go_on(tmp_path, ingest):
+    for k in range(12):
+        put(tmp_path / f"x/{'AB'[k % 2]}/{k}.dcm", dicom(k, Modality="CT"))
+    with pytest.raises(
+        CatalogError, match=r"received 12 of 12 files of another modality \(CT 12\).* --keep-non-radiographs"
+    ):
+        ingest(tmp_path / "x")
+    assert not (tmp_path / "s.h5").exists()
+    done, store = ingest(tmp_path / "x", keep_non_radiographs=True)
+    assert (len(store), codes(done)) == (12, ["not-radiograph-modality"] * 12)
+
+
+def test_a_folder_of_photographs_stops_unless_told_to_go_on(tmp_path, ingest):
+    rng = np.random.default_rng(0)
+    for k in range(12):
+        stream = io.BytesIO()
+        colours = Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8))
+        colours.resize((48, 48), Image.Resampling.BICUBIC).save(stream, "PNG")
+        put(tmp_path / f"x/{'AB'[k % 2]}/{k}.png", stream.getvalue())
+    with pytest.raises(CatalogError, match=r"received 12 files of 12 that are not \(colour: .* --keep-non-radiographs"):
+        ingest(tmp_path / "x")
+    assert not (tmp_path / "s.h5").exists()
+    assert len(ingest(tmp_path / "x", keep_non_radiographs=True)[1]) == 12
+
+
+# What a split lacks
+
+
+@pytest.mark.parametrize(("parts", "made"), [(("train", "val"), {"test"}), (("train", "test"), {"validation"}), (("train",), {"validation", "test"})])  # fmt: skip
+def test_a_part_that_a_given_split_lacks_is_taken_from_train(tmp_path, ingest, parts, made):
+    done, store = ingest(two_classes(tmp_path / "x", parts=parts))
+    assert {name for name in ("train", "validation", "test") if (store.split == name).any()} == {
+        "train",
+        "validation",
+        "test",
+    }
+    came_from = {name: {file.split("/")[0] for file in store.file[store.split == name]} for name in made}
+    assert came_from == {name: {"train"} for name in made}
+    assert {problem.sentence.split()[5] for problem in done.problems if problem.code == "part-made"} == made
+
+
+def test_without_a_training_set_a_given_split_is_one_line(tmp_path, ingest):
+    with pytest.raises(SplitError, match=r"train has none of COVID.* --resplit"):
+        ingest(two_classes(tmp_path / "x", parts=("val", "test")))
+
+
+def test_lists_give_the_split(tmp_path, ingest):
+    root = two_classes(tmp_path / "x", n=10)
+    put(root / "train_val_list.txt", "\n".join(f"{c}/{k}.png" for c in ("COVID", "NORMAL") for k in range(7)))
+    put(root / "test_list.txt", "\n".join(f"{c}/{k}.png" for c in ("COVID", "NORMAL") for k in range(7, 10)))
+    done, store = ingest(root)
+    assert sorted(store.file[store.split == "test"]) == [f"{c}/{k}.png" for c in ("COVID", "NORMAL") for k in (7, 8, 9)]
+    assert "part-made" in codes(done)
+    put(root / "val_list.txt", "nothing\nof\nthis")
+    assert "other-list" in codes(ingest(root, "t.h5")[0])
+
+
+# What a table states
+
+
+def test_a_store_keeps_the_state_of_every_finding(tmp_path, ingest):
+    rows = ["file_name,Edema,Pleural Effusion/left"]
+    for k in range(12):
+        put(tmp_path / f"x/{k}.png", png(k))
+        rows.append(f"{k}.png,{k % 2},{['1.0', '', '-1.0', '0'][k % 4]}")
+    put(tmp_path / "x/metadata.csv", "\n".join(rows))
+    with pytest.raises(CatalogError, match="--label-of, among Edema, Pleural Effusion/left"):
+        ingest(tmp_path / "x")
+    _, store = ingest(tmp_path / "x", label_of="edema")
+    assert store.classes == ("Edema", "no Edema")
+    number = np.array([int(name.removesuffix(".png")) for name in store.file])
+    assert store.findings["Edema"].dtype == np.int8
+    assert (store.findings["Edema"] == number % 2).all()
+    assert (store.findings["Pleural Effusion_left"] == np.array([1, -2, -1, 0])[number % 4]).all()
+    assert "Edema" not in store.provenance
+
+
+# Labels from names
+
+
+def test_labels_may_stand_in_the_names(tmp_path, ingest):
+    for k in range(12):
+        put(tmp_path / f"x/CHNCXR_{k:04d}_{k % 2}.png", png(k))
+    with pytest.raises(CatalogError, match=r"\(0, 1\) with --label-pattern '_\(\[\^_\]\+\)\\\.'"):
+        ingest(tmp_path / "x")
+    _, store = ingest(tmp_path / "x", label_pattern=r"_(\d)\.png$")
+    assert (store.classes, np.bincount(store.labels).tolist()) == (("0", "1"), [6, 6])
+    _, named = ingest(tmp_path / "x", "n.h5", label_pattern=r"(\d{4})_(?P<label>.)")
+    assert named.classes == ("0", "1")
+
+
+@pytest.mark.parametrize(("pattern", "told"), [("_(", "a regular expression"), ("_0", "with a group in brackets")])
+def test_a_pattern_that_cannot_be_meant_is_one_line(tmp_path, ingest, pattern, told):
+    with pytest.raises(UsageError, match=f"{told}.*received"):
+        ingest(two_classes(tmp_path / "x"), label_pattern=pattern)
+
+
+# Archives
+
+
+def test_an_archive_is_read_as_the_folder_that_it_holds(tmp_path, ingest):
+    root = two_classes(tmp_path / "x")
+    put(
+        root / "metadata.csv",
+        "file_name,label\n" + "".join(f"{c}/{k}.png,{c.lower()}\n" for c in ("COVID", "NORMAL") for k in range(8)),
+    )
+    put(root / "__MACOSX/COVID/._0.png", b"no image")
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as zipped:
+        for path in sorted(root.rglob("*")):
+            zipped.write(path, path.relative_to(root))
+    for kind in ("", "gz"):
+        with tarfile.open(tmp_path / f"films.tar{kind and '.' + kind}", f"w:{kind}") as tar:
+            tar.add(root, ".")
+    _, folder = ingest(root)
+    for name in ("films.zip", "films.tar", "films.tar.gz"):
+        before = {path.name for path in tmp_path.iterdir()}
+        _, store = ingest(tmp_path / name, f"{name}.h5")
+        assert {path.name for path in tmp_path.iterdir()} - before == {f"{name}.h5", f"{name}.problems.csv"}
+        assert rows(store) == rows(folder)
+        assert (store.classes, set(store.source)) == (("covid", "normal"), {"films"})
+
+
+def test_an_npz_of_medmnist_is_read(tmp_path, ingest):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 20), ("val", 8), ("test", 8)):
+        small = rng.integers(0, 255, (n, 5, 5), dtype=np.uint8)
+        arrays[f"{split}_images"] = np.stack([np.asarray(Image.fromarray(each).resize((28, 28))) for each in small])
+        arrays[f"{split}_labels"] = np.arange(n).reshape(n, 1) % 2
+    np.savez_compressed(tmp_path / "pneumoniamnist.npz", **arrays)
+    _, store = ingest(tmp_path / "pneumoniamnist.npz", fit="stretch", size=32)
+    assert store.classes == ("normal", "pneumonia")
+    assert {name: int((store.split == name).sum()) for name in ("train", "validation", "test")} == {"train": 20, "validation": 8, "test": 8}  # fmt: skip
+
+
+def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
+    arrays = {}
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 20), ("val", 8), ("test", 8)):
+        small = rng.integers(0, 255, (n, 5, 5), dtype=np.uint8)
+        arrays[f"{split}_images"] = np.stack([np.asarray(Image.fromarray(each).resize((28, 28))) for each in small])
+        arrays[f"{split}_labels"] = np.tile(np.arange(n).reshape(n, 1) % 2, (1, 14))
+    np.savez_compressed(tmp_path / "chestmnist.npz", **arrays)
+    with pytest.raises(CatalogError, match="--label-of a finding of .*among atelectasis"):
+        ingest(tmp_path / "chestmnist.npz")
+    _, store = ingest(tmp_path / "chestmnist.npz", label_of="Hernia")
+    assert store.classes == ("hernia", "no hernia")
+    assert len(store.findings) == 14
+    assert ((store.findings["hernia"] == 1) == (store.labels == 0)).all()
