@@ -95,7 +95,9 @@ def _normal(written: str) -> str | None:
     parts = [part for part in tidy.split("/") if part not in {"", "."}]
     name = "/".join(parts)
     leads_outside = tidy.startswith("/") or re.match("[A-Za-z]:", name) or any(part.strip() == ".." for part in parts)
-    return None if leads_outside or "\0" in name else name or None
+    if leads_outside or "\0" in name or not name:
+        return None
+    return written if name == written else name  # the same object: a million of them count
 
 
 def _too_large(size: int) -> str:
