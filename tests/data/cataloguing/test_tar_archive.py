@@ -218,6 +218,7 @@ def test_headers_that_are_too_large_or_too_many_end_in_an_error(tmp_path, kind):
     large = tar_header("x", 1 << 30, kind).tobuf()
     assert "is damaged" in refused(written(tmp_path / "a", large))
     assert "is damaged" in refused(written(tmp_path / "b", tar_header("x", 0, kind).tobuf() * 3000))
+    assert "is damaged" in refused(written(tmp_path / "c", tar_header("x", 900_000, kind).tobuf(), b"1" * 900_000))
 
 
 @pytest.mark.parametrize("pieces", [b"2\n0\n704\n0\n704\n", b"1\n4900\n704\n", b"1\n0\n-5\n", b"9" * 511 + b"\n"])
@@ -225,6 +226,13 @@ def test_a_sparse_map_that_cannot_be_is_damage(tmp_path, pieces):
     sound = b"%d\n" % len(PIECES) + b"".join(b"%d\n%d\n" % piece for piece in PIECES)
     data = pax_sparse(os.urandom(704))
     assert "is damaged" in refused(written(tmp_path / "a", data.replace(in_blocks(sound), in_blocks(pieces))))
+
+
+def test_pieces_of_sparse_members_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(tar_archive, "MOST_PIECES", 3)
+    with open_archive(written(tmp_path / "a", pax_sparse(bytes(704)))) as archive:
+        assert archive.names == ("sparse.raw",)
+    assert "is damaged" in refused(written(tmp_path / "b", *[pax_sparse(bytes(704))] * 2))
 
 
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):

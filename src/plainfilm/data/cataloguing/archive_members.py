@@ -3,6 +3,7 @@
 import lzma
 import re
 import struct
+import sys
 import tarfile
 import threading
 import zipfile
@@ -11,7 +12,7 @@ from abc import ABC, abstractmethod
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -24,10 +25,14 @@ MOST_INFLATED = 200  # times the archive's size; radiographs inflate two- to fou
 ALWAYS_INFLATED_BYTES = 2_000_000_000  # whatever the archive's size: a few seconds
 BUFFER_BYTES = 256_000_000
 
-DAMAGE = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
-    *(ArithmeticError, EOFError, LookupError, RuntimeError, ValueError),
-)  # what the standard library raises on damaged bytes, besides OSError
+_DAMAGE: list[type[Exception]] = [ArithmeticError, EOFError, LookupError, RuntimeError, ValueError]
+_DAMAGE += [zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error]
+if sys.version_info >= (3, 14):
+    with suppress(ImportError):  # Python may be built without
+        from compression import zstd
+
+        _DAMAGE.append(zstd.ZstdError)
+DAMAGE = tuple(_DAMAGE)  # what the standard library raises on damaged bytes, besides OSError
 FAULTS = {
     "linked-member": "The member is a link, a device or the like; it was left out. Pack the file itself.",
     "encrypted": "The member is encrypted. Unpack the archive with its password and name the folder.",
@@ -95,7 +100,9 @@ def _normal(written: str) -> str | None:
     parts = [part for part in tidy.split("/") if part not in {"", "."}]
     name = "/".join(parts)
     leads_outside = tidy.startswith("/") or re.match("[A-Za-z]:", name) or any(part.strip() == ".." for part in parts)
-    return None if leads_outside or "\0" in name else name or None
+    if leads_outside or "\0" in name or not name:
+        return None
+    return written if name == written else name  # the same object: a million of them count
 
 
 def _too_large(size: int) -> str:
@@ -185,12 +192,17 @@ class Archive(ABC):
 def _plain_errors() -> Iterator[None]:
     try:
         yield
-    except (OSError, *DAMAGE) as error:
-        if isinstance(error, OSError) and error.strerror:
-            found, advice = f"an error from the disk ({error.strerror})", "Check the disk."
-        else:
-            found, advice = "a damaged one", "Copy or download the archive again."
-        raise OSError(f"Expected a member that can be read whole; received {found}. {advice}") from error
+    except OSError as error:
+        raise _unreadable(error.strerror) from error
+    except DAMAGE as error:
+        raise _unreadable(None) from error
+
+
+def _unreadable(disk_error: str | None) -> OSError:
+    found, advice = "a damaged one", "Copy or download the archive again."
+    if disk_error:
+        found, advice = f"an error from the disk ({disk_error})", "Check the disk."
+    return OSError(f"Expected a member that can be read whole; received {found}. {advice}")
 
 
 class InOrder:

@@ -166,8 +166,9 @@ def _fault(info: zipfile.ZipInfo) -> str | None:
 
 def _name(info: zipfile.ZipInfo) -> str:
     """Give a member's name: Info-ZIP's Unicode name if it is there, else in UTF-8 if it can be, which macOS does not say, else cp437."""
-    says_utf8 = bool(info.flag_bits & 0x800)
-    written = info.orig_filename.encode("utf-8" if says_utf8 else "cp437")
+    if info.orig_filename.isascii() and not info.extra:
+        return info.orig_filename
+    written = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
     extra = info.extra
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)

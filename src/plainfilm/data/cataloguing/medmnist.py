@@ -5,7 +5,6 @@ Rows are read from the stream of their array, which is never in memory as a whol
 
 import io
 import math
-import threading
 import tokenize
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +26,8 @@ CLASSES = {
         *("consolidation", "edema", "emphysema", "fibrosis", "pleural thickening", "hernia"),
     ),
 }  # medmnist/info.py 3.0.2; its "pleural" is NIH ChestX-ray14's Pleural_Thickening
+
+MOST_FINDINGS = 100
 
 _MOST_HEADER_BYTES = 65536  # NumPy reads headers of 10,000
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -67,7 +68,7 @@ class MedMNIST(Archive):
     in_order = True
 
     def __init__(self, path: Path, file: zipfile.ZipFile) -> None:
-        self._file, self._lock = file, threading.Lock()
+        self._file = file
         self._images, labels = _arrays(path, file)
         members = Members(path)
         for split, array in self._images.items():
@@ -100,9 +101,7 @@ class MedMNIST(Archive):
         for array in self._images.values():
             if number < first + array.shape[0]:
                 header = array.row_header
-                with self._lock:
-                    stream = self._file.open(array.member)
-                with stream:
+                with self._file.open(array.member) as stream:
                     stream.read(array.start)
                     for row in range(array.shape[0]):
                         yield first + row, header + stream.read(array.row_bytes)
@@ -148,7 +147,7 @@ def _images(path: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Arra
 
 def _labels(path: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo, rows: int) -> _Array:
     array = _array(file, member)
-    is_table = len(array.shape) == 2 and array.shape[0] == rows and array.shape[1] > 0
+    is_table = len(array.shape) == 2 and array.shape[0] == rows and 0 < array.shape[1] <= MOST_FINDINGS
     if not is_table or array.dtype.kind not in "iub" or member.file_size > decoded.MAX_BYTES:
         raise _misshapen(path, "labels", f"integers ({rows}, k)", array)
     return array

@@ -1,6 +1,7 @@
 """A tar, plain or compressed: where each member begins in its stream is listed once, and no header is read twice."""
 
 import io
+import re
 import tarfile
 import threading
 from array import array
@@ -11,8 +12,10 @@ from plainfilm.data.cataloguing.archive_members import Archive, InOrder, Members
 
 HEAD_BYTES = 512
 MOST_HEADS = 128_000  # of a compressed tar, kept from its listing: 70 MB
+MOST_PIECES = 1_000_000  # of all sparse members together: 0.1 GB
 
 _MOST_HEADER_BYTES = 1_000_000  # a member's headers, with long names and what pax adds
+_LONG_NUMBER = re.compile(rb"\d{100}")  # tarfile took a time quadratic in its length (CVE-2024-6232)
 _NO_FILES = (b"V", b"D")  # GNU's volume labels and lists of folders
 
 
@@ -34,6 +37,8 @@ class _Headers(io.RawIOBase):
             raise tarfile.ReadError(length)
         self._left -= length
         self.last = self._file.read(length)
+        if length > tarfile.BLOCKSIZE and _LONG_NUMBER.search(self.last):
+            raise tarfile.ReadError(length)
         return self.last
 
     def tell(self) -> int:
@@ -62,6 +67,7 @@ class TarArchive(Archive):
         self._file, self._lock = file, threading.Lock()
         self._starts, self._heads = array("Q"), dict[int, bytes]()
         self._pieces: dict[int, list[tuple[int, int]]] = {}
+        self._held_pieces = 0
         self._list(members)
         super().__init__(members)
         self._stream = InOrder(self._all)
@@ -83,6 +89,9 @@ class TarArchive(Archive):
         members.add(info.name, info.size, None if info.isreg() else "linked-member")
         if info.sparse is not None:
             self._pieces[number] = _checked(cast("list[tuple[int, int]]", info.sparse), info.size)
+            self._held_pieces += len(self._pieces[number])
+            if self._held_pieces > MOST_PIECES:
+                raise tarfile.ReadError(self._held_pieces)
         elif self.in_order and info.isreg() and len(self._heads) < MOST_HEADS:
             self._heads[number] = self._bytes(number, min(HEAD_BYTES, info.size))
 
