@@ -76,6 +76,7 @@ def test_a_name_is_found_however_it_is_written(table, written, file):
         ("COVID/image_01.png", ("NORMAL/image_01.png",)),
         ("train/00000013_005.png", ("test/00000013_005.png",)),
         ("patient1/study1/view1.jpg", ("patient2/study1/view1.jpg", "patient3/study1/view1.jpg")),
+        ("images/1.png", ("A/1.png", "B/1.png")),
         ("masks/1.png", ("images/1.png",)),
         ("masks/1.png", ("1.png",)),
         ("1.2", ("1.3.png",)),
@@ -109,7 +110,6 @@ def test_the_nearest_form_and_the_longest_end_count(table, written, files, file)
         ("x", ("x.png", "x.jpg")),
         ("x.dcm", ("x.png", "x.jpg")),
         ("NORMAL.png", ("Normal.png", "normal.png")),
-        ("images/1.png", ("A/1.png", "B/1.png")),
     ],
 )
 def test_a_name_that_fits_several_files_is_an_error_with_both(table, written, files):
@@ -135,6 +135,16 @@ def test_a_file_may_have_several_names_and_a_name_several_files(table):
 def test_a_file_whose_name_is_a_part_of_anothers_is_another(table):
     with pytest.raises(CatalogError, match="received 1 and 10"):
         Names([("x", "10"), ("x", "1")]).find("x", table, table.rows[0])
+
+
+def test_many_files_of_one_bare_name_are_told_apart_by_the_ends_of_their_paths(table):
+    files = [f"train/Patient{i:05d}/study1/view1_frontal.jpg" for i in range(20_000)]
+    names = Names((file, file) for file in files)
+    for file in files[::50]:
+        assert names.find(f"CheXpert-v1.0/{file}", table, table.rows[0]) == file
+        assert names.find(f"/data/{file.upper()}", table, table.rows[0]) == file
+        assert names.find(file.replace("train", "valid"), table, table.rows[0]) is None
+        assert names.find(file.replace("study1", "study2"), table, table.rows[0]) is None
 
 
 def test_where_nothing_fits_one_name_and_the_nearest_file_are_told(table):

@@ -4,7 +4,7 @@ import difflib
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from urllib.parse import unquote
 
 from plainfilm.data.cataloguing.columns import without_extension
@@ -19,6 +19,7 @@ _NEUTRAL = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?r
 _DIGITS_OF_ITS_OWN = 6  # with as many, a name is no other's by chance: 00000013_005.png, but not image_01.png
 _NUMBER = re.compile(r"^0*(\d+)(\.0+)?(?=$|\.[a-z])")
 _LETTERS_SHOWN = 120
+_MOST_ALIKE = 64  # files of one bare name that are compared one by one, as long as there are no more
 _COMPARED = 2000  # names, to find the nearest
 
 
@@ -37,11 +38,12 @@ class Names:
         """
         self._others = others
         self._files: dict[str, str | tuple[str, ...]] = {}
-        self._alike: dict[str, str | list[str]] = {}  # made when a path is not known as it is written
         for name, file in files:
             known = self._files.setdefault(name, file)
             if known is not file and file not in self._of(name):
                 self._files[name] = (*self._of(name), file)
+        self._by_bare_name = _Index(self._files, lambda name: _loosest(_bare(name)))
+        self._by_path = _Index(self._files, _loosest_path)
 
     def find(self, written: str, table: Table, row: TableRow) -> str | None:
         """File of a name as `tidy` gives it, None where there is none.
@@ -90,43 +92,63 @@ class Names:
 
     def _meant(self, written: str) -> list[str]:
         """Names that a name may mean, of the nearest kind."""
-        alike = self._alike_to(written)
+        alike = self._by_bare_name.get(_loosest(_bare(written)))
+        if "/" not in written:
+            return self._nearest_form(written, alike)
+        if len(alike) > _MOST_ALIKE:
+            ends = (self._by_path.get(end) for end in _ends(_loosest_path(written)))
+            alike = next((names for names in ends if names), [])
+        alike = self._not_elsewhere(written, alike)
+        return self._nearest_form(written, alike) or (alike if self._is_one_by_its_digits(written, alike) else [])
+
+    def _nearest_form(self, written: str, alike: Sequence[str]) -> list[str]:
         if len(alike) == 1 and _bare(alike[0]) == written:
-            return alike
+            return [*alike]
         folders, bare = _apart(written)
         for mine, theirs in _LEVELS:
             wanted = mine(bare)
             hits = [name for name in alike if theirs(_bare(name)) == wanted]
             depths = {name: _depth([*map(mine, folders)], [*map(mine, _apart(name)[0])]) for name in hits}
             deepest = max(depths.values(), default=-1)
-            if deepest >= 0:
-                return [name for name in hits if depths[name] == deepest]
-        is_own = sum(sign.isdigit() for sign in bare) >= _DIGITS_OF_ITS_OWN
-        return alike if is_own and len({file for name in alike for file in self._of(name)}) == 1 else []
+            nearest = [name for name in hits if depths[name] == deepest]
+            if deepest > 0 or (deepest == 0 and (not folders or self._are_one(nearest))):
+                return nearest
+        return []
 
-    def _alike_to(self, written: str) -> list[str]:
-        """All names whose bare name is the same in its loosest form, but those of files in another part of a split.
-
-        A mask is never taken for its radiograph.
-        """
-        if not self._alike:
-            for name in self._files:
-                key = _loosest(_bare(name))
-                known = self._alike.setdefault(key, name)
-                if isinstance(known, list):
-                    known.append(name)
-                elif known is not name:
-                    self._alike[key] = [known, name]
-        found = self._alike.get(_loosest(_bare(written)), [])
-        names = [found] if isinstance(found, str) else found
-        if "/" not in written:
-            return names
+    def _not_elsewhere(self, written: str, names: Sequence[str]) -> list[str]:
+        """Names without those of files in another part of a split, and without radiographs where a mask is meant."""
         if is_mask(written):
             return [name for name in names if is_mask(name)]
         split = _split(written)
         below = [name for name in names if split and not name.startswith("/")]
         elsewhere = {file for name in below if _split(name) not in {None, split} for file in self._of(name)}
         return [name for name in names if not elsewhere.issuperset(self._of(name))]
+
+    def _is_one_by_its_digits(self, written: str, names: Sequence[str]) -> bool:
+        return sum(sign.isdigit() for sign in _bare(written)) >= _DIGITS_OF_ITS_OWN and self._are_one(names)
+
+    def _are_one(self, names: Iterable[str]) -> bool:
+        return len({file for name in names for file in self._of(name)}) == 1
+
+
+class _Index:
+    """Names by a form of theirs; made when it is first asked."""
+
+    def __init__(self, names: Iterable[str], form: Callable[[str], str]) -> None:
+        self._names, self._form = names, form
+        self._found: dict[str, str | list[str]] = {}
+
+    def get(self, key: str) -> Sequence[str]:
+        """Names of a form."""
+        if not self._found:
+            for name in self._names:
+                known = self._found.setdefault(self._form(name), name)
+                if isinstance(known, list):
+                    known.append(name)
+                elif known is not name:
+                    self._found[self._form(name)] = [known, name]
+        found = self._found.get(key, [])
+        return [found] if isinstance(found, str) else found
 
 
 def tidy(written: str) -> str:
@@ -194,6 +216,17 @@ def _as_number(name: str) -> str:
 def _loosest(name: str) -> str:
     plain = without_extension(_unquoted(name))
     return _NUMBER.sub(r"\1", plain) if plain[:1].isdecimal() else plain
+
+
+def _loosest_path(name: str) -> str:
+    folders, bare = _apart(name)
+    return "/".join([*map(_unquoted, folders), _loosest(bare)])
+
+
+def _ends(path: str) -> Iterator[str]:
+    """A path without its first folders, the longest end first, the bare name not among them."""
+    parts = path.split("/")
+    return ("/".join(parts[i:]) for i in range(len(parts) - 1))
 
 
 def _levels() -> Iterable[tuple[Callable[[str], str], Callable[[str], str]]]:
