@@ -54,7 +54,7 @@ _PATTERNS = {
     ),
     "patient": re.compile(
         r"(p|pt|pat|patient|subject|subj|sub|person|case|id|individual|participant|mrn|animal)[\s_.-]*\d+.*|sub-\w+|\d{5,}|"
-        r".*\^.*|[^\W\d]+, ?[^\W\d]+.*|[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-.*",
+        r".*\^.*|[^\W\d]+, ?[^\W\d]+.*|[0-9a-f]{12,}|[0-9a-f]{8}-[0-9a-f]{4}-.*",
         re.IGNORECASE,
     ),
 }
