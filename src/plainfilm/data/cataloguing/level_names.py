@@ -7,7 +7,7 @@ from functools import lru_cache
 
 SPLITS: dict[str, str] = {
     **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "holdout"), "test"),
 }
 
