@@ -500,9 +500,14 @@ def test_no_source_is_an_error():
     assert "received none" in message()
 
 
-@pytest.mark.parametrize(("name", "advice"), [("x.zip", "Unpack it"), ("x.jpg", "Name the folder that holds it")])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("x.zip", "Name the folder that holds it"), ("x.7z", "Unpack it"), ("x.jpg", "Name the folder that holds it")],
+)
 def test_a_file_is_no_source(source, name, advice):
     put(source, name)
+    if name.endswith(".7z"):
+        (source / name).write_bytes(b"7z\xbc\xaf\x27\x1c and so on")
     assert advice in message(source / name)
 
 
@@ -600,9 +605,8 @@ def test_a_table_of_labels_that_is_none_says_why(source, tmp_path, data, told):
 
 def test_a_table_of_labels_that_fits_no_image_is_an_error(source, tmp_path):
     put(source, "a.jpg", "b.jpg")
-    assert "received no row of 1 that does" in message(
-        source, labels=table(tmp_path / "l.csv", "file,label\nz.jpg,A\n")
-    )
+    said = message(source, labels=table(tmp_path / "l.csv", "file,label\nz.jpg,A\n"))
+    assert "received none of 1: line 2 says z.jpg, and the nearest file is " in said
 
 
 def test_a_table_of_labels_that_is_missing_is_an_error(source, tmp_path):

@@ -84,6 +84,11 @@ def test_the_facts_say_how_many_radiographs_patients_and_groups(opened):
     assert facts["Stored at"] == "8 × 8 px (pad)"
 
 
+def test_patients_that_were_kept_apart_by_source_are_said_to_be(opened, monkeypatch):
+    monkeypatch.setitem(opened.attributes, "patients", "apart by source")
+    assert "two patients, as was asked (--separate-sources)" in dict(report_data.facts(opened))["Known patients"]
+
+
 def test_samples_are_training_images_of_each_class_with_their_own_pixels(opened):
     shown = report_data.samples(opened)
     assert list(shown) == ["A", "B", "C"]

@@ -54,7 +54,9 @@ def test_a_verb_takes_what_it_took(verb):
     assert callable(signature.parameters["progress"].default)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(options) if name.endswith("Options")])
+@pytest.mark.parametrize(
+    "name", sorted({name for name in vars(options) if name.endswith("Options")} - {"ReadingOptions"})
+)
 def test_every_option_is_explained(name):
     kind = getattr(options, name)
     lines = [

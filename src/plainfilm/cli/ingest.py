@@ -19,7 +19,7 @@ class Options(IngestOptions):
     """As in Python; `--out` is named, and any number of folders stands before it."""
 
     sources: Annotated[Sequence[Path], Parameter(metavar="FOLDER", show_default=False)] = ()
-    out: Annotated[Path, Parameter(metavar="PATH", show_default=False)] = field(default=Path(), kw_only=True)
+    out: Annotated[str | Path, Parameter(metavar="PATH", show_default=False)] = field(default="", kw_only=True)
 
 
 def ingest(
@@ -43,7 +43,7 @@ def ingest(
     if dry_run:
         show_listed(verb.listed(options), as_json=as_json)
         return
-    if options.out == Path():
+    if not options.out:
         raise UsageError(
             "Expected the store to write; received none. Write: plainfilm ingest FOLDER --out NAME.h5, or look first with --dry-run."
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -40,11 +40,12 @@ _LOST = (OSError, EOFError, *_ASTRAY)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcome = Radiograph | ImageError
+File = Path | str | Callable[[], bytes]
 Made = Callable[[dict[str, Any], NDArray[np.uint8]], Result]
 
 
 def read_many(
-    paths: Iterable[Path | str],
+    files: Iterable[File],
     *,
     size: int = 256,
     fit: str = "stretch",
@@ -54,6 +55,7 @@ def read_many(
 ) -> Iterator[Outcome]:
     """Read many files in order, in `workers` processes; at most `batch` are held at any time, by default 32 a process, 256 in all.
 
+    A file is a path, or what gives its bytes, as a member of an archive: that is called in this process, several at once.
     A file that cannot be read gives its `ImageError` in place of a radiograph: `decoder-crashed` where it kills the
     process that decodes it, twice, the second time alone; `too-slow` where decoding it takes more than `seconds`.
 
@@ -67,14 +69,14 @@ def read_many(
     check_options(size, fit)
     if workers < 1 or (batch is not None and batch < 1):
         raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
-    return _read_many(paths, size, fit, workers, batch or min(256, 32 * workers), seconds)
+    return _read_many(files, size, fit, workers, batch or min(256, 32 * workers), seconds)
 
 
 def _read_many(
-    paths: Iterable[Path | str], size: int, fit: str, workers: int, batch: int, seconds: float
+    files: Iterable[File], size: int, fit: str, workers: int, batch: int, seconds: float
 ) -> Iterator[Outcome]:
     with closing(Decoders(workers, seconds=seconds)) as decoders:
-        yield from decoders.files(paths, size=size, fit=fit, held=batch)
+        yield from decoders.files(files, size=size, fit=fit, held=batch)
         decoders.leave_one()
 
 
@@ -94,6 +96,12 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
+
+
+def _chunks_of_files(files: Iterable[File], size: int) -> Iterator[list[File]]:
+    """Cut files into lists of `size`, but what gives bytes into lists of one: an archive is read in order, in little memory."""
+    for is_member, run in groupby(files, callable):
+        yield from chunks(run, 1 if is_member else size)
 
 
 class DecodingError(RuntimeError):
@@ -133,15 +141,15 @@ class Decoders:
         """Decode the bytes of a file as `images.displayed` does; an error is given, not raised."""
         return self._ask({"longest_px": longest_px}, data, partial(_view, longest_px=longest_px))
 
-    def files(self, paths: Iterable[Path | str], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
-        """Read files in order, as `read_many` does; paths are taken only as fast as results are taken out."""
+    def files(self, files: Iterable[File], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
+        """Read files in order, as `read_many` does; they are taken only as fast as results are taken out."""
         length = max(1, min(CHUNK, held // (2 * len(self._workers))))
         read = partial(self._read, size=size, fit=fit)
         tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         waiting: deque[Future[list[Outcome]]] = deque()
         threads = 0
         try:
-            for chunk in chunks(paths, length):
+            for chunk in _chunks_of_files(files, length):
                 waiting.append(Future())
                 tasks.put(partial(_settle, waiting[-1], read, chunk))
                 if threads < len(self._workers):
@@ -186,8 +194,10 @@ class Decoders:
         except _LOST:
             return self._lost(worker)
 
-    def _read(self, paths: Sequence[Path | str], *, size: int, fit: str) -> list[Outcome]:
-        whole, outcomes = [_whole(path) for path in paths], list[Outcome]()
+    def _read(self, files: Sequence[File], *, size: int, fit: str) -> list[Outcome]:
+        if callable(files[0]):
+            return [self._member(files[0], size=size, fit=fit)]
+        whole, outcomes = [_whole(path) for path in files if not callable(path)], list[Outcome]()
         asked, made = {"size": size, "fit": fit}, partial(_radiograph, size=size)
         worker = self._free.get()
         try:
@@ -201,6 +211,22 @@ class Decoders:
         finally:
             self._free.put(worker)
         return outcomes
+
+    def _member(self, read: Callable[[], bytes], *, size: int, fit: str) -> Outcome:
+        try:
+            data = read()
+        except OSError as error:
+            return refusal(
+                "unreadable", f"Expected a file that can be read from its archive; received an error ({error})."
+            )
+        asked, made = {"size": size, "fit": fit}, partial(_radiograph, size=size)
+        worker = self._free.get()
+        try:
+            outcome = self._one(worker, asked, data, made)
+            is_crash = isinstance(outcome, ImageError) and outcome.code == "decoder-crashed"
+            return self._one(worker, asked, data, made) if is_crash else outcome
+        finally:
+            self._free.put(worker)
 
     def _lost(self, worker: Process) -> ImageError:
         worker.end()

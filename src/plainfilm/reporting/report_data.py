@@ -53,11 +53,16 @@ def facts(store: Store) -> list[tuple[str, str]]:
     unknown = int((store.patient == "").sum())
     return [
         ("Radiographs", f"{len(store):,}"),
-        ("Known patients", f"{patients:,}" if patients else "none: the data do not say"),
+        ("Known patients", f"{patients:,}{_apart(store)}" if patients else "none: the data do not say"),
         ("Radiographs of unknown patients", f"{unknown:,}"),
         ("Patients or unrelated images", f"{len(np.unique(store.group)):,}"),
         ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
     ]
+
+
+def _apart(store: Store) -> str:
+    is_apart = store.attributes.get("patients") == "apart by source"
+    return "; equal ids of two sources are two patients, as was asked (--separate-sources)" if is_apart else ""
 
 
 def samples(store: Store) -> dict[str, list[Picture]]:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -41,9 +41,16 @@ def verb(
     def called(*args: P.args, **kwargs: P.kwargs) -> Result:
         return run(plan(options(*args, **kwargs)))
 
-    called.__doc__ = f"{inspect.getdoc(options)}\n\n{_RAISES}"
+    called.__doc__ = f"{_described(options)}\n\n{_RAISES}"
     called.__module__ = run.__module__
     called.__name__ = called.__qualname__ = run.__module__.rpartition(".")[2]
     returned = inspect.signature(run).return_annotation
     called.__signature__ = inspect.signature(options).replace(return_annotation=returned)  # type: ignore[attr-defined]
     return called
+
+
+def _described(options: Any) -> str:
+    """Docstring of the options, with the parameters that they inherit after their own."""
+    inherited = [each for each in options.__mro__[1:] if is_dataclass(each)]
+    parts = [(inspect.getdoc(each) or "").partition("----------\n")[2] for each in inherited]
+    return "\n".join([inspect.getdoc(options) or "", *parts])
