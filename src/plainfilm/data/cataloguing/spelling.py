@@ -3,8 +3,12 @@
 import difflib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+
+_REMEMBERED = 10_000
 
 
+@lru_cache(_REMEMBERED)
 def spelling_key(label: str) -> str:
     """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count; `0` and `0.0` are one."""
     key = re.sub(r"[\s_-]+", " ", label).strip().casefold()
