@@ -17,7 +17,7 @@ from plainfilm.data.cataloguing.collection import Collection, laid_over, read_co
 from plainfilm.data.cataloguing.entry import Entry, counted, require, trimmed
 from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.cataloguing.folders import shortened
-from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
+from plainfilm.data.cataloguing.labelling import Labelling, findings_named, labelling_of
 from plainfilm.data.cataloguing.levels import ROLES
 from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.places import Archived, Folder, Place
@@ -36,6 +36,7 @@ _LAYOUTS = (
 )
 _KINDS = {"plain": "views or portions"}
 _NAMES_SHOWN = 8
+_FINDINGS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,12 @@ def _collections(sources: Sequence[Path], asked: Asked) -> list[Collection]:
                     f"Expected separate SOURCE folders; received {other} and {one}, which share images. Name one."
                 )
     return [
-        read_collection(_place(source), asked, name=_name_of(path), prefix=f"{name}/" if len(real) > 1 else "")
+        read_collection(
+            _place(source),
+            asked,
+            name=asked.preset.title if asked.preset else _name_of(path),
+            prefix=f"{name}/" if len(real) > 1 else "",
+        )
         for source, path, name in zip(sources, real, _unique_names(real), strict=True)
     ]
 
@@ -242,14 +248,14 @@ def _lay_preset_over(collections: Sequence[Collection], preset: Preset, asked: A
     """Lay the table of a public data set over each collection, all of which are copies or parts of it."""
     problems = []
     for collection in collections:
-        table = read_preset(preset, collection.place.root)
+        table = read_preset(preset, collection.place)
         if preset.several and asked.label_of is None:
-            among = f"among {shortened(table.finding_columns, 20)}" if table.finding_columns else "such as Effusion"
             raise CatalogError(
-                f"Expected --preset {preset.name} with --label-of and a finding {among}, since {preset.title} names several an "
-                "image; received none. Add it."
+                f"Expected --preset {preset.name} with --label-of and a finding, since {preset.title} names several an image, such as "
+                f"{shortened(findings_named(table), _FINDINGS_SHOWN)}; received none. Add it."
             )
-        problems += _lay_table_over([collection], table, asked)
+        found = _lay_table_over([collection], table, asked)
+        problems += [problem for problem in found if problem.code != "duplicate-row"]  # a row a box or a reader
     return problems
 
 
@@ -322,6 +328,9 @@ def _names_of(collection: Collection) -> Iterable[tuple[str, str]]:
         yield entry.file, entry.file
         yield f"{collection.name}/{name}", entry.file
         yield tidy(entry.path.absolute().as_posix()), entry.file
+        start = name.find(f"/{entry.patient}/") + 1  # the folders above a patient's are often not those in the table
+        if start:
+            yield name[start:], entry.file
 
 
 def _put(collection: Collection, said: dict[str, list[TableRow]], labelling: Labelling) -> list[Problem]:

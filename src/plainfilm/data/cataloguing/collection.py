@@ -89,7 +89,7 @@ def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") 
     _check_contents(place, found)
     _list_images(collection, found, asked)
     _apply_tables(collection, found, asked)
-    _apply_lists(collection, found)
+    _apply_lists(collection, found, asked)
     _apply_arrays(collection, asked)
     if found.masks:
         collection.note("mask", f"{counted(len(found.masks), 'segmentation mask')} set aside: a mask is no radiograph.")
@@ -319,15 +319,16 @@ def _apply_arrays(collection: Collection, asked: Asked) -> None:
 # Lists of the parts of a split
 
 
-def _apply_lists(collection: Collection, found: folders.Contents) -> None:
+def _apply_lists(collection: Collection, found: folders.Contents, asked: Asked) -> None:
     """Take the split from text files such as `test_list.txt`, a file name a line."""
-    if not found.lists:
+    lists = [name for name in found.lists if asked.preset is None or not asked.preset.reads(name)]
+    if not lists:
         return
     by_name: dict[str, list[str]] = defaultdict(list)
     for name in collection.images:
         by_name[PurePosixPath(name).name].append(name)
         by_name[PurePosixPath(name).stem].append(name)
-    for listed in found.lists:
+    for listed in lists:
         split = split_of(listed.rpartition("/")[2].removesuffix(".txt").replace("list", ""))
         lines = [line.strip() for line in collection.place.text(listed).splitlines() if line.strip()]
         hits = [hit for line in lines for hit in _listed(line, by_name)]

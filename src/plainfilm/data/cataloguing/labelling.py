@@ -122,6 +122,18 @@ def finding_asked_for(asked: str | None, names: Sequence[str], where: str) -> st
     return by_key[spelling_key(asked)]
 
 
+def findings_named(table: Table) -> tuple[str, ...]:
+    """Findings that a table speaks of, the commonest first."""
+    if "label" not in table.named:
+        return table.finding_columns
+    cells = Counter(table.column("label"))
+    separator = list_separator(cells)
+    found: Counter[str] = Counter()
+    for cell, times in cells.items():
+        found.update(dict.fromkeys(findings_of(cell, separator), times))
+    return tuple(name for name, _ in found.most_common())
+
+
 def _listed(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -164,7 +176,23 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _states(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:
-    """State of each finding by its key. Of rows that differ, present counts before uncertain, absent and not stated."""
+    """State of each finding by its key; of several readers, what more than half of them say."""
+    by_reader: dict[str, list[TableRow]] = {}
+    for row in rows:
+        by_reader.setdefault(row.get("reader"), []).append(row)
+    each = [_states_of_one(labelling, rows_of_one) for rows_of_one in by_reader.values()]
+    return {key: _majority([states[key] for states in each]) for key in each[0]}
+
+
+def _majority(states: Sequence[int]) -> int:
+    if len(states) == 1 or set(states) == {NOT_STATED}:
+        return states[0]
+    present = states.count(PRESENT)
+    return PRESENT if 2 * present > len(states) else UNCERTAIN if 2 * present == len(states) else ABSENT
+
+
+def _states_of_one(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:
+    """Of rows that differ, present counts before uncertain, absent and not stated."""
     if labelling.columns:
         order = (PRESENT, UNCERTAIN, ABSENT, NOT_STATED)
         return {

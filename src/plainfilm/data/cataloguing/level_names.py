@@ -13,7 +13,7 @@ SPLITS: dict[str, str] = {
         "train",
     ),
     **dict.fromkeys(
-        "val valid validation dev validierung validierungs validacion validacao validazione validatie 验证 驗證 検証 검증 "
+        "val valid validate validation dev validierung validierungs validacion validacao validazione validatie 验证 驗證 検証 검증 "
         "валидация валидационная".split(),
         "validation",
     ),

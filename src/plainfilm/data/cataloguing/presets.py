@@ -1,14 +1,19 @@
 """How well-known public data sets are read: which tables lie beside the images, and what their columns are for."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from plainfilm.data.cataloguing.level_names import split_of
+from plainfilm.data.cataloguing.places import Archived, Place
 from plainfilm.data.cataloguing.spelling import did_you_mean
 from plainfilm.data.cataloguing.tables import Table, read_table
 from plainfilm.errors import CatalogError, UsageError
+
+_MOST_FOLDERS = 1000  # looked into for tables, of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,95 +33,144 @@ class Preset:
     name, title
         What the user writes, and what the set is called.
     tables
-        Names of its tables, with `*`; all that are there count, each for its own images. With `alternatives` the first.
-    columns
-        Our name of a column -> the table's.
+        Name of a table, with `*` -> the part of the split that it is about, "" where that is not said. All that are there
+        count, each for its own images; with `alternatives` the first.
+    columns, optional
+        Our name of a column -> the table's, which must be there, or may be. `reader` is who has read the image: a finding
+        is present where more than half of its readers say so.
     joins
         Further tables.
     several
         Whether an image has several findings, so that one must be asked for.
-    split_by_table
-        Whether the name of each table, such as train.txt, says the split of its images.
+    images, size, licence
+        For the list of presets.
     note
         What else its user should know.
     """
 
     name: str
     title: str
-    tables: tuple[str, ...]
+    tables: Mapping[str, str]
     columns: Mapping[str, str]
+    optional: Mapping[str, str] = field(default_factory=dict)
     joins: tuple[Join, ...] = ()
     several: bool = False
     alternatives: bool = False
-    split_by_table: bool = False
-    note: str = ""
+    images: int
+    size: str
+    licence: str
+    note: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all tables, with `*`."""
+        return (*self.tables, *(name for join in self.joins for name in join.files))
+
+    def reads(self, name: str) -> bool:
+        """Whether a file is one of its tables, by name."""
+        return any(fnmatchcase(name.rpartition("/")[2], pattern) for pattern in self.files)
 
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
         name="nih14",
         title="NIH ChestX-ray14",
-        tables=("Data_Entry_2017*.csv",),
+        tables=dict.fromkeys(("Data_Entry_2017_v2020.csv*", "Data_Entry_2017*.csv*", "sample_labels.csv"), ""),
         columns={"file_name": "Image Index", "label": "Finding Labels", "patient_id": "Patient ID"},
+        alternatives=True,
         several=True,
+        images=112_120,
+        size="45 GB",
+        licence="free, to be cited",
         note="train_val_list.txt and test_list.txt give the split",
     ),
     Preset(
         name="chexpert",
         title="CheXpert",
-        tables=("train.csv", "valid.csv", "test.csv", "val_labels.csv", "test_labels.csv"),
+        tables={
+            "train.csv": "train",
+            "valid.csv": "validation",
+            "val_labels.csv": "validation",
+            "test_labels.csv": "test",
+        },
         columns={"file_name": "Path"},
         several=True,
-        note="uncertain images (-1) get no label; what is not stated counts as absent",
+        images=224_316,
+        size="439 GB, small 11 GB",
+        licence="research only",
+        note="what is uncertain (-1) gets no label, what is not stated counts as absent",
     ),
     Preset(
         name="mimic-cxr",
         title="MIMIC-CXR-JPG",
-        tables=("mimic-cxr-2.*-metadata.csv*",),
+        tables={"mimic-cxr-2.*-metadata.csv*": ""},
         columns={"file_name": "dicom_id", "patient_id": "subject_id"},
         joins=(
             Join(("mimic-cxr-2.*-split.csv*",), "dicom_id"),
             Join(("mimic-cxr-2.*-chexpert.csv*", "mimic-cxr-2.*-negbio.csv*"), "study_id"),
         ),
+        alternatives=True,
         several=True,
-        note="uncertain images (-1) get no label; what is not stated counts as absent",
+        images=377_110,
+        size="570 GB",
+        licence="credentialed (PhysioNet)",
+        note="what is uncertain (-1) gets no label, what is not stated counts as absent",
     ),
     Preset(
         name="padchest",
         title="PadChest",
-        tables=("PADCHEST*.csv*", "chest_x_ray_images_labels*.csv*"),
+        tables=dict.fromkeys(("PADCHEST*.csv*", "chest_x_ray_images_labels*.csv*"), ""),
         columns={"file_name": "ImageID", "label": "Labels", "patient_id": "PatientID", "view": "Projection"},
         alternatives=True,
         several=True,
+        images=160_868,
+        size="1 TB",
+        licence="research only",
+        note="a row whose Labels are empty gets no label",
     ),
     Preset(
         name="vindr",
         title="VinDr-CXR",
-        tables=("image_labels_train.csv", "image_labels_test.csv", "train.csv"),
+        tables={"image_labels_train.csv": "train", "image_labels_test.csv": "test", "train.csv": "train"},
         columns={"file_name": "image_id"},
+        optional={"reader": "rad_id"},
         several=True,
-        note="a finding is present where one radiologist or more saw it",
+        images=18_000,
+        size="206 GB",
+        licence="credentialed (PhysioNet)",
+        note="a finding is present where most of its radiologists saw it; train.csv is VinBigData's of Kaggle",
     ),
     Preset(
         name="rsna",
         title="RSNA Pneumonia Detection Challenge",
-        tables=("stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"),
+        tables=dict.fromkeys(("stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"), ""),
         columns={"file_name": "patientId", "patient_id": "patientId"},
         alternatives=True,
+        images=29_684,
+        size="4 GB",
+        licence="non-commercial",
+        note="three classes; --label-of 'Lung Opacity' makes the two of the challenge",
     ),
     Preset(
         name="covidx",
         title="COVIDx CXR",
-        tables=("train*.txt", "val*.txt", "test*.txt"),
-        columns={"patient_id": "1", "file_name": "2", "label": "3", "source": "4"},
-        split_by_table=True,
+        tables={"train*.txt": "train", "val*.txt": "validation", "test*.txt": "test"},
+        columns={"patient_id": "1", "file_name": "2", "label": "3"},
+        optional={"source": "4"},
+        images=84_818,
+        size="30 GB",
+        licence="that of each source",
+        note="from the first to CXR-4, two classes or three",
     ),
     Preset(
         name="radiography-database",
         title="COVID-19 Radiography Database",
-        tables=("*metadata.xlsx",),
+        tables={"*metadata.xlsx": ""},
         columns={"file_name": "FILE NAME", "source": "URL"},
-        note="the tables give the sources; needs the extra `tables`",
+        images=21_165,
+        size="0.8 GB",
+        licence="that of each source",
+        note="classes from the folders, sources from the tables; needs the extra `tables`",
     ),
 )
 
@@ -137,25 +191,96 @@ def find(name: str) -> Preset:
     return known[name.lower()]
 
 
-def read_preset(preset: Preset, root: Path) -> Table:
-    """Read the tables of a data set that lie in SOURCE, one folder deeper, or beside it, as one.
+def read_preset(preset: Preset, place: Place) -> Table:
+    """Read the tables of a data set as one: those of an archive, or those that lie in, below or beside a folder.
 
     Raises
     ------
     CatalogError
         None of its tables is there, or one lacks a column.
     """
-    paths = _found(preset.tables, root)
-    if not paths:
+    found = _found(preset.tables, place)
+    if not found:
         raise CatalogError(
-            f"Expected {' or '.join(preset.tables)} in {root} for --preset {preset.name}; received none. "
+            f"Expected {' or '.join(preset.tables)} in {place.root} for --preset {preset.name}; received none. "
             f"Name the folder of {preset.title} as it was published."
         )
-    tables = [read_table(path, columns=preset.columns) for path in paths[: 1 if preset.alternatives else None]]
+    chosen = found[: 1 if preset.alternatives else None]
+    tables = [_with_split(_main_table(preset, place, path), split) for path, split in chosen]
     for join in preset.joins:
-        further = [read_table(path) for path in _found(join.files, root)[:1]]
+        further = [_read(place, path) for path, _ in _found(dict.fromkeys(join.files, ""), place)[:1]]
         tables = [_joined(table, other, join.key) for table in tables for other in further] or tables
-    return _stacked([_with_split(table) if preset.split_by_table else table for table in tables])
+    return _stacked(tables)
+
+
+def _main_table(preset: Preset, place: Place, path: Path) -> Table:
+    try:
+        table = _read(place, path, preset.columns)
+    except CatalogError as error:
+        if not str(error).startswith("Expected a column"):
+            raise
+        raise CatalogError(
+            f"{str(error).partition('. ')[0]}. Name the folder of {preset.title} as it was published."
+        ) from error
+    given = {ours: header for ours, header in preset.optional.items() if header in table.cells}
+    named = {**table.named, **given}
+    others = tuple(header for header in table.others if header not in named.values())
+    remarks = tuple(remark for remark in table.remarks if not remark.startswith("No header"))
+    return replace(table, named=named, others=others, remarks=remarks)
+
+
+# Where the tables lie
+
+
+def _found(patterns: Mapping[str, str], place: Place) -> list[tuple[Path, str]]:
+    """Nearest files of these names, in the order of the patterns, each with its part of the split; of one name the first."""
+    for look in _looks(place):
+        found: dict[str, tuple[Path, str]] = {}
+        for pattern, split in patterns.items():
+            for path in look(pattern):
+                found.setdefault(path.name, (path, split))
+        if found:
+            return list(found.values())
+    return []
+
+
+def _looks(place: Place) -> Iterator[Callable[[str], list[Path]]]:
+    """What finds the files of a pattern: in an archive, or in, below, around and beside a folder, and deeper."""
+    if isinstance(place, Archived):
+        yield partial(_in_archive, place, sorted(place.files(), key=lambda name: name.count("/")))
+        return
+    root = place.root.absolute()
+    inner = _folders(root)
+    yield partial(_in_folders, [root])
+    yield partial(_in_folders, inner)
+    yield partial(_in_folders, [root.parent])
+    yield partial(_in_folders, _folders(root.parent))
+    yield partial(_in_folders, [*islice((deeper for folder in inner for deeper in _folders(folder)), _MOST_FOLDERS)])
+
+
+def _in_archive(place: Archived, names: Sequence[str], pattern: str) -> list[Path]:
+    return [place.root / name for name in names if fnmatchcase(name.rpartition("/")[2], pattern)]
+
+
+def _in_folders(folders: Iterable[Path], pattern: str) -> list[Path]:
+    return [path for folder in folders for path in sorted(folder.glob(pattern)) if path.is_file()]
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(islice((path for path in folder.iterdir() if path.is_dir()), _MOST_FOLDERS))
+    except OSError:
+        return []
+
+
+def _read(place: Place, path: Path, columns: Mapping[str, str] | None = None) -> Table:
+    if not isinstance(place, Archived):
+        return read_table(path, columns=columns)
+    with place.on_disk(path.relative_to(place.root).as_posix()) as copy:
+        return replace(read_table(copy, columns=columns), path=path)
+
+
+# Several tables as one
 
 
 def _stacked(tables: Sequence[Table]) -> Table:
@@ -164,14 +289,14 @@ def _stacked(tables: Sequence[Table]) -> Table:
     if len(tables) == 1:
         return first
     headers = tuple(dict.fromkeys(header for table in tables for header in table.headers))
-    nothing = [[""] * len(table.lines) for table in tables]
     cells = {
-        header: [cell for table, empty in zip(tables, nothing, strict=True) for cell in table.cells.get(header, empty)]
+        header: [cell for table in tables for cell in table.cells.get(header) or [""] * len(table.lines)]
         for header in headers
     }
     named = {ours: header for table in reversed(tables) for ours, header in table.named.items()}
     return replace(
         first,
+        path=first.path.with_name(" + ".join(table.path.name for table in tables)),
         headers=headers,
         cells=cells,
         lines=array("L", [line for table in tables for line in table.lines]),
@@ -182,21 +307,8 @@ def _stacked(tables: Sequence[Table]) -> Table:
     )
 
 
-def _found(patterns: Iterable[str], root: Path) -> list[Path]:
-    found = dict.fromkeys(
-        path
-        for pattern in patterns
-        for folder in (root, *(sub for sub in sorted(root.iterdir()) if sub.is_dir()), root.parent)
-        for path in sorted(folder.glob(pattern))
-        if path.is_file()
-    )
-    names = dict.fromkeys(path.name for path in found)
-    return [next(path for path in found if path.name == name) for name in names]
-
-
-def _with_split(table: Table) -> Table:
-    split = split_of(table.path.stem)
-    return table if split is None else _with_columns(table, {"split": [split] * len(table.lines)}, {"split": "split"})
+def _with_split(table: Table, split: str) -> Table:
+    return _with_columns(table, {"split": [split] * len(table.lines)}, {"split": "split"}) if split else table
 
 
 def _joined(table: Table, other: Table, key: str) -> Table:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding.colour import colour_remarks
+from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, refusal
 
 DEPTHS_BITS = (8, 10, 12, 14, 16)
 
