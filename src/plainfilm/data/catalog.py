@@ -34,6 +34,7 @@ _LAYOUTS = (
     "CLASS/*, train|validation|test/CLASS/*, CLASS/images/*, a metadata.csv or .jsonl with file_name and label, "
     "or a table given with --labels"
 )
+_KINDS = {"plain": "views or portions"}
 _NAMES_SHOWN = 8
 _FINDINGS_SHOWN = 20
 
@@ -422,10 +423,10 @@ def _why_unlabelled(entries: Sequence[Entry], read: Sequence[Collection]) -> str
     tables = [table for collection in read for table in collection.more_tables]
     if tables:
         return f"A table lies there: try --labels {read[0].place.root / tables[0]}, or a preset of `plainfilm presets`."
-    passed_by = sorted({kind for collection in read for kind in collection.layout.passed_by})
+    passed_by = sorted({_KINDS.get(kind, f"{kind}s") for collection in read for kind in collection.layout.passed_by})
     if passed_by:
         return (
-            f"The folders look like those of {' and '.join(f'{kind}s' for kind in passed_by)}, not like classes. Add a table with "
+            f"The folders look like those of {' and '.join(passed_by)}, not like classes. Add a table with "
             f"--labels, {_pattern_hint(entries)}or name the level of the classes with --classes-from."
         )
     return f"Sort them into a folder a class, {_pattern_hint(entries)}or add a table."

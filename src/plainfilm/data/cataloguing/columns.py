@@ -38,6 +38,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "patient_id": (
         *("patientid", "patient", "subject", "subjectid", "patientennummer", "patientenid", "patientnr", "idpatient"),
+        *("participantid", "participant", "subjectidentifier", "patientnumber", "patientno", "mrn", "caseid"),
         *("paciente", "pacienteid", "idpaciente", "paziente"),
     ),
     "source": (
@@ -69,7 +70,13 @@ _EXTENSIONS = frozenset({
     *("dcm", "dicom", "dic", "ima", "img", "nii", "mha", "nrrd"),
 })  # fmt: skip
 
-_WEAK = {"file_name": ("id",), "label": ("result", "resultat", "resultado", "outcome", "covid", "covid19", "y")}
+_WEAK = {
+    "file_name": ("id",),
+    "label": (
+        *("result", "resultat", "resultado", "outcome", "covid", "covid19", "y"),
+        *("classlabel", "labelname", "group", "status", "dx", "condition", "disease", "pathology", "type", "severity"),
+    ),
+}
 _SHARED = {"view", "sex", "age", "modality"}  # two columns of one such name do not endanger what is trained on
 _NO_FINDING = {"followup", "fold", "index", "id"}
 _ALL = {alias for names in (*COLUMNS.values(), *_WEAK.values()) for alias in names}

@@ -1,9 +1,11 @@
 """What lies in a SOURCE: radiographs, tables, masks and the rest, each file looked at in one way."""
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from pathlib import PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
@@ -28,6 +30,8 @@ _NO_IMAGES = frozenset(
 _MASK = r"(masks?|segs?|segmentations?|ground[\s_-]?truths?|label[\s_-]?maps?|annotations?|contours?)"
 _MASK_FOLDER = re.compile(rf"(.*[\s_.-])?(left|right|manual|lungs?|infection)?{_MASK}|(.*[\s_.-])?gts?")
 _MASK_STEM = re.compile(rf".*[\s_-]{_MASK}|{_MASK}[\s_-].+")
+_COPY_MARK = re.compile(r"[\s_-]*(\(\d+\)|[\s_-](copy|copie|kopie|copia)([\s_-]*\(?\d+\)?)?)$", re.IGNORECASE)
+_COMPARED_BYTES = 1 << 16
 _MASK_HINT = re.compile(r"mask|seg|truth|label|annot|contour")
 
 
@@ -142,7 +146,7 @@ def _kind_by_content(place: Place, name: str, extension: str) -> str | None:
 
 
 def _drop_copies(found: Contents, place: Place) -> None:
-    """Leave out folders that hold once more what lies around them: archives that were packed with their own copy."""
+    """Leave out folders that hold once more what lies around or beside them: archives packed with their own copy, `data (1)`."""
     folders: dict[str, list[str]] = defaultdict(list)
     for name in found.images:
         folders[name[: name.rfind("/") + 1]].append(name)
@@ -151,27 +155,61 @@ def _drop_copies(found: Contents, place: Place) -> None:
         parts = folder.split("/")[:-1]
         for depth in range(len(parts)):
             children["".join(f"{part}/" for part in parts[:depth])].add(parts[depth])
-    for inner in sorted(children, key=len):
-        around = inner[: inner[:-1].rfind("/") + 1]
-        if inner and children[inner] & children[around]:
-            _drop_copy(found, place, folders, inner, around)
+    tree = None
+    for inner in sorted({*children, *folders} - {""}, key=len):
+        beside = _COPY_MARK.sub("", inner[:-1]) + "/"
+        around = next((other for other in _around(inner) if children[inner] & children[other]), None)
+        of = beside if beside != inner and (beside in children or beside in folders) else around
+        if of is not None:
+            tree = tree or _Tree(folders, sorted(folders), set(found.images))
+            _drop_copy(found, place, tree, inner, of)
+    if tree is not None and len(tree.present) < len(found.images):
+        found.images = [name for name in found.images if name in tree.present]
 
 
-def _drop_copy(found: Contents, place: Place, folders: dict[str, list[str]], inner: str, around: str) -> None:
-    names = [name for folder in folders if folder.startswith(inner) for name in folders[folder]]
-    present = set(found.images)
-    twins = {name for name in names if around + name[len(inner) :] in present}
-    if 2 * len(twins) < len(names) or not names:
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """Images by folder, the folders in order, and the images that count."""
+
+    folders: Mapping[str, Sequence[str]]
+    in_order: Sequence[str]
+    present: set[str]
+
+    def below(self, start: str) -> list[str]:
+        """Images below a folder."""
+        here = map(self.in_order.__getitem__, range(bisect_left(self.in_order, start), len(self.in_order)))
+        return [name for each in takewhile(lambda each: each.startswith(start), here) for name in self.folders[each]]
+
+
+def _around(folder: str) -> Iterator[str]:
+    """Folders around one, the nearest first."""
+    while folder:
+        folder = folder[: folder[:-1].rfind("/") + 1]
+        yield folder
+
+
+def _drop_copy(found: Contents, place: Place, tree: _Tree, inner: str, of: str) -> None:
+    names = tree.below(inner)
+    twins = {name: of + name[len(inner) :] for name in names if of + name[len(inner) :] in tree.present}
+    if 2 * len(twins) < len(names) or not names or not _begin_alike(place, twins):
         return
-    copies = {name for name in twins if place.size(name) == place.size(around + name[len(inner) :])}
+    copies = {name for name, twin in twins.items() if place.size(name) == place.size(twin)}
     if 2 * len(copies) < len(names):
         return
-    found.images = [name for name in found.images if name not in copies]
+    tree.present.difference_update(copies)
     found.dicom -= copies
     found.masks = {name for name in found.masks if not name.startswith(inner)}
     found.tables = [name for name in found.tables if not name.startswith(inner)]
-    sentence = f"Holds {len(copies):,} images once more that lie around it, under the same names; they count once."
+    where = of.rstrip("/") or "the folder around it"
+    sentence = f"Holds {len(copies):,} images of {where} once more, under the same names; they count once."
     found.problems.append(Problem(inner.rstrip("/"), "copy-of-tree", sentence, fatal=False))
+
+
+def _begin_alike(place: Place, twins: Mapping[str, str]) -> bool:
+    return all(
+        place.head(name, _COMPARED_BYTES) == place.head(twin, _COMPARED_BYTES)
+        for name, twin in islice(twins.items(), 3)
+    )
 
 
 def _note(found: Contents, code: str, names: Sequence[str], what: str) -> None:

@@ -1,26 +1,47 @@
 """What the name of one folder means by itself: a part of the split, a patient, a date, a collection, a finding, or nothing."""
 
 import re
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 
 SPLITS: dict[str, str] = {
-    **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validate", "validation", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "holdout"), "test"),
+    **dict.fromkeys(
+        "train training trainings trainval trn entrenamiento treino treinamento entrainement apprentissage addestramento "
+        "訓練 训练 学習 학습 훈련 обучение обучающая".split(),
+        "train",
+    ),
+    **dict.fromkeys(
+        "val valid validate validation dev validierung validierungs validacion validacao validazione validatie 验证 驗證 検証 검증 "
+        "валидация валидационная".split(),
+        "validation",
+    ),
+    **dict.fromkeys(
+        "test testing holdout prueba pruebas teste testes 测试 測試 テスト 테스트 시험 тест тестовая".split(), "test"
+    ),
+}
+_SHORT_SPLITS = {  # what they mean hangs on the folders beside them
+    **dict.fromkeys(("tr",), ("train",)),
+    **dict.fromkeys(("va", "vl", "eval", "evaluation"), ("validation", "test")),
+    **dict.fromkeys(("te", "ts"), ("test",)),
 }
 
 _REMEMBERED = 100_000
+_CROWD = 5  # folders
+_NUMBERED_FIRST = re.compile(
+    r"(patient|subject|case|study|series|exam|examination|visit|session|scan)[\s_.-]*\d+[\s_.-]+", re.IGNORECASE
+)
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
 _FILLERS = frozenset(
     "a and chest cxr cxrs data dataset dcm dicom dicoms file files film films final folder full image images img imgs jpeg "
     "jpg new of part png pngs ray rays radiograph radiographs sample samples set sets stage subset the v version x xray "
-    "xrays".split()
+    "xrays daten datos donnees dados dati 集 数据 数据集 图像 图片 データ セット 데이터 세트 выборка набор".split()
 )
 _PLAIN = _FILLERS | frozenset(
-    "all ap base default extracted frontal input inputs lat lateral lung lungs main original originals pa patients "
-    "preprocessed processed public raw release resized split thorax unzipped".split()
+    "all ap assets augmented base default docs extracted figures frontal input inputs lat lateral lung lungs main original "
+    "originals output outputs pa plots preprocessed processed public raw release resized results split thorax unannotated "
+    "unlabeled unlabelled unsorted unzipped".split()
 )
 _FINDING_WORDS = frozenset(
     "tb ptb flu none other others no yes pos neg true false ill well class label grade category without with non not".split()
@@ -48,12 +69,14 @@ _PATTERNS = {
         re.IGNORECASE,
     ),
     "examination": re.compile(
-        r"(s|study|series|se|exam|examination|visit|ses|session|scan|acc|accession|order|st|im|view)[\s_.-]*\d+.*|"
+        r"(study|series|exam|examination|visit|session|scan|acc|accession|order|view)[\s_.-]*\d+.*|"
+        r"(s|se|ses|st|im)[\s_.-]*\d+([\s_.-]*[\w.-]*\d[\w.-]*)?|"
         r"\d+(\.\d+){3,}|\d+\.0+-.*",
         re.IGNORECASE,
     ),
     "patient": re.compile(
-        r"(p|pt|pat|patient|subject|subj|sub|person|case|id|individual|participant|mrn|animal)[\s_.-]*\d+.*|sub-\w+|\d{5,}|"
+        r"(patient|subject|person|individual|participant|mrn|animal)[\s_.-]*\d+.*|sub-\w+|\d{5,}|"
+        r"(p|pt|pat|subj|sub|case|id)[\s_.-]*\d+[\w.-]*|"
         r".*\^.*|[^\W\d]+, ?[^\W\d]+.*|[0-9a-f]{12,}|[0-9a-f]{8}-[0-9a-f]{4}-.*",
         re.IGNORECASE,
     ),
@@ -62,7 +85,13 @@ _PATTERNS = {
 
 def tokens(name: str) -> list[str]:
     """Words and numbers of a name in lower case: `TrainSet_01` gives train, set, 01."""
-    return [token.lower() for token in _TOKEN.findall(name)]
+    return [token.lower() for token in _TOKEN.findall(_without_accents(name))]
+
+
+def _without_accents(name: str) -> str:
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFC", re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFD", name)))
 
 
 @lru_cache(_REMEMBERED)
@@ -71,7 +100,7 @@ def split_of(name: str) -> str | None:
 
     `train_val` is train: the validation set is to be taken out of it.
     """
-    words = tokens(name)
+    words = tokens(re.sub(r"hold[\s_-]out", "holdout", name, flags=re.IGNORECASE))
     found = {split for word in words if (split := _split_of_word(word))}
     if not all(_split_of_word(word) or word in _FILLERS or word.isdigit() for word in words):
         return None
@@ -122,15 +151,40 @@ def kind_of(name: str) -> str:
 
 
 def halves(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Names that join a part of the split and a class, as `train_COVID` beside `test_COVID`: name -> (split, class)."""
+    """Names that join a part of the split and something else, as `train_COVID` beside `test_COVID`: name -> both."""
     found: dict[str, tuple[str, str]] = {}
     parts: dict[str, set[str]] = defaultdict(set)
     for name in names:
         words = re.split(r"[\s_.-]+", name)
         splits = {SPLITS[word.lower()] for word in words if word.lower() in SPLITS}
         rest = " ".join(word for word in words if word.lower() not in SPLITS)
-        if len(splits) == 1 and rest and is_finding(rest):
+        if len(splits) == 1 and rest:
             split = splits.pop()
             found[name] = (split, rest)
             parts[rest.casefold()].add(split)
     return {name: both for name, both in found.items() if len(parts[both[1].casefold()]) > 1}
+
+
+def short_splits(siblings: Iterable[str]) -> dict[str, str]:
+    """Parts of the split of folders that lie side by side, where some are written short, as `tr`, `te` and `eval`."""
+    names = set(siblings)
+    found = {name: split for name in names if (split := split_of(name))}
+    for name in sorted(names - set(found)):
+        meant = [part for part in _SHORT_SPLITS.get(name.lower(), ()) if part not in found.values()]
+        if not meant:
+            return {}
+        found[name] = meant[0]
+    return found if len(set(found.values())) > 1 else {}
+
+
+def numbered(siblings: Iterable[str]) -> set[str]:
+    """Folders that lie side by side and differ by a long number alone, as `LIDC-IDRI-0001`: patients or examinations."""
+    shapes = {name: re.sub(r"\d+", "0", name) for name in siblings if re.search(r"\d{3}", name) and not name.isdigit()}
+    alike = Counter(shapes.values())
+    return {name for name, shape in shapes.items() if alike[shape] >= _CROWD}
+
+
+def class_in(name: str) -> str:
+    """Class that a folder's name ends in, without the number of an examination before it: `study1_positive`."""
+    rest = _NUMBERED_FIRST.sub("", name)
+    return rest if is_finding(rest) else name

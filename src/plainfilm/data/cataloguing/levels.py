@@ -5,7 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plainfilm.data.cataloguing.level_names import halves, is_finding, kind_of, split_of
+from plainfilm.data.cataloguing.level_names import (
+    class_in,
+    halves,
+    is_finding,
+    kind_of,
+    numbered,
+    short_splits,
+    split_of,
+)
 from plainfilm.errors import UsageError
 
 ROLES = ("class", "split", "source", "patient", "-")
@@ -13,6 +21,8 @@ MOST_CLASSES = 50  # of folders whose names say nothing
 FEW_IMAGES = 4  # a folder: then folders are patients or examinations
 
 _MAY_BE_CLASSES = {"finding", "name", "number"}
+_INDIVIDUALS = {"patient", "examination", "date", "fold", "collection"}
+_NO_CLASSES = _INDIVIDUALS | {"plain"}
 _ROLE_OF_KIND = {"split": "split", "collection": "source", "patient": "patient"}
 Levels = dict[str, dict[int, Counter[str]]]
 
@@ -33,7 +43,7 @@ class Layout:
 
     `said` has an item a folder that holds images (its path below SOURCE, "" or ending in /). `levels` counts images by
     role, level from 1, and name. `passed_by` names the kinds of folders that were not taken for classes: patient,
-    examination, date, fold, collection.
+    examination, date, fold, collection, plain.
     """
 
     said: Mapping[str, Said]
@@ -83,10 +93,8 @@ def read_levels(folders: Mapping[str, int], *, layout: str | None = None, classe
     paths = {name: _Path(tuple(name.split("/")[:-1]), images) for name, images in folders.items()}
     if layout is not None:
         return _as_asked(paths, roles_of(layout))
-    joined = halves({part for path in paths.values() for part in path.parts})
-    for path in paths.values():
-        path.kinds = ["finding" if part in joined else kind_of(part) for part in path.parts]
     every = list(paths.values())
+    joined = _set_kinds(every)
     if classes_from is None:
         _set_individuals_apart(every)
         place_of = _guessed(every)
@@ -111,6 +119,36 @@ def roles_of(layout: str) -> tuple[str, ...]:
             f"{layout}. Name each role once."
         )
     return roles
+
+
+def _set_kinds(paths: Sequence[_Path]) -> dict[str, tuple[str, str]]:
+    """Set the kinds of all parts; give the split, and the class or "", of names that say a split among other words."""
+    beside: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for path in paths:
+        for place, part in enumerate(path.parts):
+            beside[path.parts[:place]].add(part)
+    joined = halves({part for siblings in beside.values() for part in siblings})
+    if len({rest.casefold() for _, rest in joined.values()}) == 1 and any(
+        part in joined for path in paths for part in path.parts[:-1]
+    ):
+        joined = {name: (split, "") for name, (split, _) in joined.items()}
+    for siblings in beside.values():
+        joined |= {name: (split, "") for name, split in short_splits(siblings).items() if split_of(name) is None}
+    crowds = {above: numbered(siblings) for above, siblings in beside.items()}
+    for path in paths:
+        for place, part in enumerate(path.parts):
+            is_one_of_many = part in crowds[path.parts[:place]]
+            path.kinds.append(_kind(*joined[part]) if part in joined else _kind_beside(part, is_one_of_many))
+    return joined
+
+
+def _kind(_split: str, rest: str) -> str:
+    return "finding" if is_finding(rest) else kind_of(rest) if rest else "split"
+
+
+def _kind_beside(part: str, is_one_of_many: bool) -> str:
+    kind = kind_of(part)
+    return "patient" if is_one_of_many and kind in _MAY_BE_CLASSES else kind
 
 
 def _set_individuals_apart(paths: Sequence[_Path]) -> None:
@@ -150,9 +188,11 @@ def _guessed(paths: Sequence[_Path]) -> Callable[[_Path], int | None]:
     findings = [depth for depth, names in enumerate(levels) if _are_findings(names)]
     depth = next(iter([*(depth for depth in several if depth in findings), *findings, *several]), 0)
 
+    is_around_others = not several and not findings and any(_INDIVIDUALS & set(path.kinds) for path in paths)
+
     def place_of(path: _Path) -> int | None:
         places = path.places()
-        return places[depth] if len(places) > depth else None
+        return places[depth] if len(places) > depth and not is_around_others else None
 
     return place_of
 
@@ -189,7 +229,7 @@ def _finished(
             levels[role][level][part] += path.images
         said[name] = _said(path, roles, joined)
     kinds = {kind for path in paths.values() for kind in path.kinds}
-    return Layout(said, levels, frozenset(kinds & {"patient", "examination", "date", "fold", "collection"}))
+    return Layout(said, levels, frozenset(kinds & _NO_CLASSES))
 
 
 def _said(path: _Path, roles: Sequence[str], joined: Mapping[str, tuple[str, str]]) -> Said:
@@ -197,9 +237,10 @@ def _said(path: _Path, roles: Sequence[str], joined: Mapping[str, tuple[str, str
         return [part for each, part in zip(roles, path.parts, strict=True) if each == role]
 
     label = next(iter(parts("class")), None)
-    split = next((split_of(part) for part in parts("split")), None)
-    if label is not None and label in joined:
-        split, label = joined[label]
+    named = [part for role, part in zip(roles, path.parts, strict=True) if role == "split" or part in joined]
+    split = next((joined[part][0] if part in joined else split_of(part) for part in named), None)
+    if label is not None:
+        label = (label in joined and joined[label][1]) or class_in(label)
     patient = None
     if "patient" in roles:
         at = roles.index("patient")

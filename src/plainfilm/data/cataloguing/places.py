@@ -13,7 +13,7 @@ from plainfilm.errors import CatalogError, Problem
 
 _SYSTEM_FOLDERS = {
     *("__macosx", "system volume information", "lost+found", "__pycache__", "node_modules", "recycler", "recycled"),
-    *("lost.dir", "network trash folder", "temporary items"),
+    *("lost.dir", "network trash folder", "temporary items", "thumbnails", "thumbs"),
 }
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db", "icon\r"}
 _MARKS = (".", "$", "@", "#", "~$")  # hidden; the dust-bins, thumbnails and snapshots of Windows and of network drives
