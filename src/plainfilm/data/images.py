@@ -6,7 +6,6 @@ same bytes.
 
 import hashlib
 import stat
-import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from plainfilm.data.decoding.decoded import (
     refusal,
 )
 from plainfilm.data.decoding.resizing import unfitted
+from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.errors import ImageError, UsageError
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "decode",
     "displayed",
     "fitted",
+    "kind_of",
     "read",
     "read_if_light",
     "unfitted",
@@ -52,19 +53,6 @@ LIGHT_BYTES = 4_000_000
 LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
 MAX_SIZE_PX = 4096
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"II+\x00", "TIFF"),
-    (b"MM\x00+", "TIFF"),
-    (b"BM", "BMP"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-)
-_FIRST_VRS = {b"AE", b"CS", b"DA", b"DT", b"LO", b"OB", b"SH", b"SQ", b"TM", b"UI", b"UL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +122,7 @@ def read_if_light(path: Path | str, *, size: int = 256, fit: str = "stretch") ->
     """
     check_options(size, fit)
     data = _bytes_of(Path(path))
-    kind = _format_of(data) if len(data) <= LIGHT_BYTES else None
+    kind = kind_of(data) if len(data) <= LIGHT_BYTES else None
     is_light = kind == "PNG" or (kind == "JPEG" and data.count(b"\xff\xda") <= LIGHT_SCANS)
     return decode(data, size=size, fit=fit) if is_light else None
 
@@ -246,7 +234,7 @@ _SILENCE = _Silence()
 
 
 def _decode(data: bytes, size: int, fit: str) -> DecodedImage:
-    kind = _format_of(data)
+    kind = kind_of(data)
     if kind is None:
         raise _stranger(data)
     if kind != "DICOM":
@@ -254,24 +242,6 @@ def _decode(data: bytes, size: int, fit: str) -> DecodedImage:
     from plainfilm.data.decoding import radiograph_dicom
 
     return radiograph_dicom.decode(data)
-
-
-def _format_of(data: bytes) -> str | None:
-    if data[128:132] == b"DICM":  # first, since a preamble may itself look like a TIFF (PS3.10, 7.1)
-        return "DICOM"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP"
-    by_signature = (name for signature, name in _SIGNATURES if data.startswith(signature))
-    return next(by_signature, "DICOM" if _begins_with_dicom_element(data) else None)
-
-
-def _begins_with_dicom_element(data: bytes) -> bool:
-    """Whether this is a data set without preamble: a low tag of group 0002 or 0008, then its VR or length."""
-    for order in "<>":
-        group, element, length = struct.unpack(f"{order}HHI", data[:8].ljust(8, b"\xff"))
-        if group in {0x0002, 0x0008} and element <= 0x0060:
-            return data[4:6] in _FIRST_VRS or length <= 1024
-    return False
 
 
 def _stranger(data: bytes) -> ImageError:
