@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -37,6 +37,8 @@ _ASTRAY = (
 )  # none of ours: a file took the process over
 _LOST = (OSError, EOFError, *_ASTRAY)
 
+Source = Path | str | Callable[[], bytes]
+File = Source | tuple[Source, int | None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcome = Radiograph | ImageError
@@ -44,7 +46,7 @@ Made = Callable[[dict[str, Any], NDArray[np.uint8]], Result]
 
 
 def read_many(
-    paths: Iterable[Path | str],
+    files: Iterable[File],
     *,
     size: int = 256,
     fit: str = "stretch",
@@ -53,6 +55,9 @@ def read_many(
     seconds: float = DECODING_S,
 ) -> Iterator[Outcome]:
     """Read many files in order, in `workers` processes; at most `batch` are held at any time, by default 32 a process, 256 in all.
+
+    A file is a path, or a function that gives its bytes, such as a member of an archive; its OSError makes the file `unreadable`.
+    A pair of one of these and a depth in bits is read as `images.read` does with that `depth`.
 
     A file that cannot be read gives its `ImageError` in place of a radiograph: `decoder-crashed` where it kills the
     process that decodes it, twice, the second time alone; `too-slow` where decoding it takes more than `seconds`.
@@ -67,26 +72,27 @@ def read_many(
     check_options(size, fit)
     if workers < 1 or (batch is not None and batch < 1):
         raise UsageError(f"Expected workers and batch of at least 1; received workers={workers}, batch={batch}.")
-    return _read_many(paths, size, fit, workers, batch or min(256, 32 * workers), seconds)
+    return _read_many(files, size, fit, workers, batch or min(256, 32 * workers), seconds)
 
 
 def _read_many(
-    paths: Iterable[Path | str], size: int, fit: str, workers: int, batch: int, seconds: float
+    files: Iterable[File], size: int, fit: str, workers: int, batch: int, seconds: float
 ) -> Iterator[Outcome]:
     with closing(Decoders(workers, seconds=seconds)) as decoders:
-        yield from decoders.files(paths, size=size, fit=fit, held=batch)
+        yield from decoders.files(files, size=size, fit=fit, held=batch)
         decoders.leave_one()
 
 
-def read_few(paths: Iterable[Path | str], *, size: int = 256, fit: str = "stretch") -> Iterator[Outcome]:
+def read_few(files: Iterable[File], *, size: int = 256, fit: str = "stretch") -> Iterator[Outcome]:
     """Read files one by one as `read_many` does, the light ones in this process, which is sooner done than a process starts."""
-    for path in paths:
+    for file in files:
+        source, depth = _with_depth(file)
         try:
-            light = images.read_if_light(path, size=size, fit=fit)
+            light = None if callable(source) else images.read_if_light(source, size=size, fit=fit, depth=depth)
         except ImageError as error:
             yield ImageError(error.code, str(error))  # without a traceback, which would keep the file's bytes alive
         else:
-            yield from [light] if light else read_many([path], size=size, fit=fit, workers=1)
+            yield from [light] if light else read_many([file], size=size, fit=fit, workers=1)
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -133,15 +139,15 @@ class Decoders:
         """Decode the bytes of a file as `images.displayed` does; an error is given, not raised."""
         return self._ask({"longest_px": longest_px}, data, partial(_view, longest_px=longest_px))
 
-    def files(self, paths: Iterable[Path | str], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
-        """Read files in order, as `read_many` does; paths are taken only as fast as results are taken out."""
+    def files(self, files: Iterable[File], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
+        """Read files in order, as `read_many` does; files are taken only as fast as results are taken out."""
         length = max(1, min(CHUNK, held // (2 * len(self._workers))))
         read = partial(self._read, size=size, fit=fit)
         tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         waiting: deque[Future[list[Outcome]]] = deque()
         threads = 0
         try:
-            for chunk in chunks(paths, length):
+            for chunk in chunks(files, length):
                 waiting.append(Future())
                 tasks.put(partial(_settle, waiting[-1], read, chunk))
                 if threads < len(self._workers):
@@ -186,21 +192,40 @@ class Decoders:
         except _LOST:
             return self._lost(worker)
 
-    def _read(self, paths: Sequence[Path | str], *, size: int, fit: str) -> list[Outcome]:
-        whole, outcomes = [_whole(path) for path in paths], list[Outcome]()
-        asked, made = {"size": size, "fit": fit}, partial(_radiograph, size=size)
+    def _read(self, files: Sequence[File], *, size: int, fit: str) -> list[Outcome]:
+        asked, outcomes = {"size": size, "fit": fit}, list[Outcome]()
         worker = self._free.get()
         try:
-            while rest := whole[len(outcomes) :]:
-                try:
-                    for answer in worker.ask({**asked, "paths": rest}, b"", self._seconds, answers=len(rest)):
-                        outcomes.append(_checked(*answer, made))
-                except _LOST:
-                    lost, alone = self._lost(worker), {**asked, "paths": [whole[len(outcomes)]]}
-                    outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
+            for are_given, group in groupby(map(_with_depth, files), key=lambda file: callable(file[0])):
+                each = list(group)
+                outcomes += [self._given(worker, asked, *file) for file in each] if are_given else self._paths(worker, asked, each)  # fmt: skip
         finally:
             self._free.put(worker)
         return outcomes
+
+    def _paths(self, worker: Process, asked: dict[str, Any], files: Sequence[tuple[Any, int | None]]) -> list[Outcome]:
+        whole, outcomes = [(_whole(path), depth) for path, depth in files], list[Outcome]()
+        made = partial(_radiograph, size=asked["size"])
+        while rest := whole[len(outcomes) :]:
+            try:
+                for answer in worker.ask({**asked, "paths": rest}, b"", self._seconds, answers=len(rest)):
+                    outcomes.append(_checked(*answer, made))
+            except _LOST:
+                lost, alone = self._lost(worker), {**asked, "paths": [whole[len(outcomes)]]}
+                outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
+        return outcomes
+
+    def _given(self, worker: Process, asked: dict[str, Any], source: Any, depth: int | None) -> Outcome:
+        try:
+            data = source()
+        except ImageError as error:
+            return ImageError(error.code, str(error))
+        except OSError as error:
+            return images.unreadable(error)
+        made = partial(_radiograph, size=asked["size"])
+        outcome = self._one(worker, {**asked, "depth": depth}, data, made)
+        is_lost = isinstance(outcome, ImageError) and outcome.code == "decoder-crashed"
+        return self._one(worker, {**asked, "depth": depth}, data, made) if is_lost else outcome
 
     def _lost(self, worker: Process) -> ImageError:
         worker.end()
@@ -222,6 +247,10 @@ def _settle(future: Future[Result], function: Callable[[Item], Result], item: It
 def _work(tasks: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
     while (task := tasks.get()) is not None:
         task()
+
+
+def _with_depth(file: File) -> tuple[Source, int | None]:
+    return file if isinstance(file, tuple) else (file, None)
 
 
 def _whole(path: Path | str) -> str:

@@ -9,7 +9,7 @@ from plainfilm.errors import ImageError
 
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 50_000_000
-MIN_SIDE_PX = 32
+MIN_SIDE_PX = 28  # the smallest of MedMNIST
 
 REASONS: dict[str, str] = {
     "not-found": "no file stands at this path",
@@ -25,7 +25,7 @@ REASONS: dict[str, str] = {
     "damaged": "the content contradicts its own format",
     "unsupported-encoding": "a valid file, stored in a way for which there is no decoder",
     "too-many-pixels": "more than 50 megapixels",
-    "too-small": "the shorter side is below 32 px",
+    "too-small": "the shorter side is below 28 px",
     "several-frames": "an animation, or a DICOM file of several frames",
     "several-pages": "a TIFF of several pages",
     "no-pixels": "a DICOM file without pixel data, such as a report",
@@ -43,6 +43,9 @@ REMARKS: dict[str, str] = {
     "for-processing": "the DICOM file holds raw detector values, not meant for display",
     "bad-window": "the DICOM window or VOI LUT cannot be used; the full range was used",
     "colour": "a coloured picture, not a gray radiograph",
+    "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
+    "low-contrast": "what is shown has lost nearly all contrast",
+    "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 
 Remarks = tuple[tuple[str, str], ...]
