@@ -243,7 +243,17 @@ def test_the_view_is_found_in_its_code_as_well(tmp_path: Path, meaning: str, vie
 
 
 def test_every_remark_stands_in_the_table() -> None:
-    raised = {"not-radiograph-modality", "not-chest", "lateral", "for-processing", "bad-window", "colour"}
+    raised = {
+        "not-radiograph-modality",
+        "not-chest",
+        "lateral",
+        "for-processing",
+        "bad-window",
+        "colour",
+        "clipped",
+        "low-contrast",
+        "no-end-marker",
+    }
     assert set(images.REMARKS) == raised
 
 

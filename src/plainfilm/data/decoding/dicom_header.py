@@ -9,8 +9,8 @@ from pydicom import Dataset
 from pydicom.encaps import get_frame
 from pydicom.uid import UID, ExplicitVRBigEndian, JPEGBaseline8Bit, RLELossless
 
-from plainfilm.data.decoding.codestreams import Stated, stated
 from plainfilm.data.decoding.decoded import Remarks
+from plainfilm.data.decoding.frames import Stated, stated
 
 _NUMBERS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
 _PALETTES = tuple(

@@ -21,11 +21,11 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding.codestreams import stated
 from plainfilm.data.decoding.colour import gray_of_colour
 from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
 from plainfilm.data.decoding.dicom_header import completed
+from plainfilm.data.decoding.frames import stated
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, RADIOGRAPHY, lateral_sentence
 from plainfilm.data.decoding.stored_values import stored_values
 from plainfilm.errors import ImageError

@@ -16,8 +16,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding.codestreams import JPEG_END, has_end, is_whole_without_end, stated
 from plainfilm.data.decoding.decoded import Remarks, refusal
+from plainfilm.data.decoding.frames import JPEG_END, has_end, is_whole_without_end, stated
 
 NOISE = 0.7  # of the roughness: how much smoother the picture of all bits must be to be taken for the right one
 MANY = 0.25  # share of pixels with bits beyond those stored, from which they are no overlay
@@ -94,7 +94,10 @@ def _with_end(dataset: Dataset) -> Remarks:
         )
     dataset.PixelData = encapsulate([frame + JPEG_END])
     return (
-        ("no-end", "Expected an end marker behind the compressed picture; received none, though all of it is there."),
+        (
+            "no-end-marker",
+            "Expected an end marker behind the compressed picture; received none, though all of it is there.",
+        ),
     )
 
 
