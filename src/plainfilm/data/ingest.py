@@ -21,6 +21,7 @@ from plainfilm.data import copies, decoder_pool, duplicates, split, store, store
 from plainfilm.data.catalog import Catalog, Entry, Level
 from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
+from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import patient_keys
@@ -129,7 +130,8 @@ def fill_store(
         The store, or its table of problems, cannot be written.
     """
     entries = _shuffled(catalog.entries, seed)
-    files = (entry.place.item(entry.name) for entry in entries)
+    depths, guessed = folder_depths(entries, workers=workers)
+    files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
         store_writer.create(out, size=size, expected=len(entries)) as writer,
@@ -138,6 +140,7 @@ def fill_store(
     ):
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder)
+        read.problems += guessed
         _read_all(read, writer, entries, outcomes, on_bad, advance)
         if not catalog.asked.keep_others:
             _check_radiographs(read)
