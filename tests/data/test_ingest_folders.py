@@ -143,6 +143,19 @@ def test_a_folder_of_photographs_stops_unless_told_to_go_on(tmp_path, ingest):
     assert len(ingest(tmp_path / "x", keep_non_radiographs=True)[1]) == 12
 
 
+def test_masks_are_known_by_what_they_show_whatever_they_are_called(tmp_path, ingest):
+    root = two_classes(tmp_path / "x")
+    for k in range(8):
+        mask = np.zeros((48, 48), np.uint8)
+        mask[10 : 30 + k, 8:40] = 255
+        stream = io.BytesIO()
+        Image.fromarray(mask).save(stream, "PNG")
+        put(root / "COVID" / "outlines" / f"{k}.png", stream.getvalue())
+    done, store = ingest(root)
+    assert len(store) == 16
+    assert [(problem.code, problem.fatal) for problem in done.problems] == [("mask", True)] * 8
+
+
 # Depth
 
 
@@ -156,7 +169,7 @@ def test_neighbours_of_an_unknown_depth_are_scaled_alike(tmp_path, ingest):
     done, store = ingest(tmp_path / "x")
     brightest = {
         int(Path(file).stem): int(image.max())
-        for file, image in zip(store.file, store.images(range(13)), strict=True)
+        for file, image in zip(store.file, store.images(range(len(store))), strict=True)
         if Path(file).stem.isdigit()
     }
     assert all(brightest[k] < 20 for k in (0, 4, 8))

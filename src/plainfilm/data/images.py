@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from plainfilm.data.decoding.decoded import (
     DecodedImage,
     refusal,
 )
+from plainfilm.data.decoding.masks import MASK, is_mask
 from plainfilm.data.decoding.resizing import unfitted
 from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.errors import ImageError, UsageError
@@ -180,6 +181,8 @@ def _sound(data: bytes, size: int, fit: str, depth: int | None) -> DecodedImage:
     with _SILENCE:
         picture = _decode(data, size, fit, depth)
     _refuse_blank(picture.gray)
+    if picture.provenance["format"] != "DICOM" and is_mask(picture.gray):
+        return replace(picture, remarks=(*picture.remarks, MASK))
     return picture
 
 

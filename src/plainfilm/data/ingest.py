@@ -219,6 +219,8 @@ def _read_all(
                     f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
                 )
             read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
+        elif mask := dict(outcome.remarks).get("mask"):
+            read.problems.append(Problem(entry.file, "mask", mask))
         else:
             _note(read, entry, outcome)
             waiting.append(outcome.pixels)

@@ -43,6 +43,7 @@ REMARKS: dict[str, str] = {
     "for-processing": "the DICOM file holds raw detector values, not meant for display",
     "bad-window": "the DICOM window or VOI LUT cannot be used as it stands",
     "colour": "a coloured picture, not a gray radiograph",
+    "mask": "few flat gray levels, as a segmentation has; never trained on",
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
     "missing-tags": "tags of the pixel data are missing; their usual values were taken",
