@@ -1,34 +1,26 @@
 """DICOM files, with or without preamble, in every transfer syntax of still images -> gray pictures as displayed."""
 
 import re
-import struct
 import zlib
 from io import BytesIO
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
-from pydicom.pixels import get_decoder, pixel_array
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import (
-    JPEG2000,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    RLELossless,
 )
 
 from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
+from plainfilm.data.decoding.dicom_header import is_little_endian, whole_number
+from plainfilm.data.decoding.dicom_pixels import Stored, stored
+from plainfilm.data.decoding.dicom_tables import coloured, filled_bits
 from plainfilm.errors import ImageError
 
 MAX_INFLATED_BYTES = 4 * MAX_BYTES
@@ -68,45 +60,13 @@ def decode(data: bytes) -> DecodedImage:
     try:
         dataset = _dataset(data)
         _check(dataset)
-        gray, remarks = _gray(_stored_values(dataset), dataset)
-        return DecodedImage(gray, (0.0, 0.0, *gray.size), _provenance(dataset), remarks + _remarks(dataset))
+        facts = _provenance(dataset)  # as the file has it
+        pixels = stored(dataset)
+        gray, remarks = _gray(pixels, dataset)
+        remarks = (*pixels.remarks, *remarks, *_remarks(dataset))
+        return DecodedImage(gray, (0.0, 0.0, *gray.size), facts | {"bits": pixels.bits}, remarks)
     except PYDICOM_ERRORS as error:
         raise _broken(error) from error
-
-
-def _stored_values(dataset: Dataset) -> NDArray[Any]:
-    """Decode the pixel data, by GDCM only where nothing else can (lossless JPEG, JPEG-LS, 12-bit JPEG).
-
-    On some damaged JPEG, GDCM ends the process instead of reporting an error.
-    """
-    syntax = dataset.file_meta.TransferSyntaxUID
-    eight_bits = int(dataset.BitsStored) <= 8
-    if syntax == JPEGBaseline8Bit or (syntax == JPEGExtended12Bit and eight_bits):
-        return np.asarray(pixel_array(dataset, decoding_plugin="pillow"))
-    if syntax == JPEGExtended12Bit and int(dataset.SamplesPerPixel) == 1:
-        return _twelve_bit_jpeg(dataset)
-    plugin = "pylibjpeg" if syntax in {JPEG2000, JPEG2000Lossless} else ""
-    return np.asarray(pixel_array(dataset, decoding_plugin=plugin))
-
-
-def _twelve_bit_jpeg(dataset: Dataset) -> NDArray[np.uint16]:
-    """Decode T.81 process 4, which GDCM can and pydicom 3.0 does not ask it for."""
-    import gdcm
-
-    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
-    fragment.SetByteStringValue(get_frame(dataset.PixelData, 0, number_of_frames=1))
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((int(dataset.Columns), int(dataset.Rows), 1))
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
-    image.SetDataElement(element)
-    values = np.frombuffer(image.GetBuffer().encode("utf-8", "surrogateescape"), dtype="<u2")
-    return values.reshape(int(dataset.Rows), int(dataset.Columns))
 
 
 def _broken(error: Exception) -> ImageError:
@@ -155,22 +115,12 @@ def _check(dataset: Dataset) -> None:
     """Refuse what cannot or should not be decoded, from the header alone."""
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise _without_pixels(dataset)
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
+    if (whole_number(dataset, "NumberOfFrames") or 1) > 1:
         raise refusal(
             "several-frames",
             f"Expected one image a file; received {dataset.NumberOfFrames} frames. Save one frame by itself.",
         )
     check_size(int(dataset.Columns), int(dataset.Rows))
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    try:
-        get_decoder(syntax)
-    except NotImplementedError as error:
-        raise refusal(
-            "unsupported-encoding",
-            f"Expected a still image transfer syntax; received {syntax.name}. Convert it to Explicit VR Little Endian.",
-        ) from error
-    if syntax.is_encapsulated and syntax != RLELossless:
-        _check_codestream(get_frame(dataset.PixelData, 0, number_of_frames=1), dataset)
 
 
 def _without_pixels(dataset: Dataset) -> ImageError:
@@ -185,51 +135,24 @@ def _without_pixels(dataset: Dataset) -> ImageError:
     )
 
 
-def _check_codestream(frame: bytes, dataset: Dataset) -> None:
-    """Refuse a frame whose own header states another size than the data set: it would be decoded at its own size."""
-    expected = (int(dataset.Rows), int(dataset.Columns))
-    stated = codestream_size(frame)
-    if stated is not None and stated != expected:
-        raise refusal(
-            "damaged",
-            f"Expected a compressed picture of {expected[0]} rows and {expected[1]} columns; received one of "
-            f"{stated[0]} and {stated[1]}. Send the file again.",
-        )
-    if b"\xff\xd9" not in frame[-64:]:  # end of image (T.81) and end of codestream (T.800); then padding at most
-        raise refusal(
-            "truncated", "Expected a whole compressed picture; received one that ends too early. Send the file again."
-        )
+def _gray(pixels: Stored, dataset: Dataset) -> tuple[Image.Image, Remarks]:
+    values, bits = pixels.values, pixels.bits
+    if pixels.photometric == "PALETTE COLOR":
+        values, bits = coloured(values, dataset, little=is_little_endian(dataset))
+    if values.ndim == 2:
+        shown, remarks = displayed(values, dataset)
+        return Image.fromarray(shown), remarks
+    depth = filled_bits(int(values.max()), bits)
+    tones = np.minimum(values.astype(np.float32) * (255.0 / (2**depth - 1)) + 0.5, 255.0).astype(np.uint8)
+    mode = "YCbCr" if pixels.photometric.startswith("YBR_FULL") else "RGB"
+    colour = Image.frombytes(mode, tones.shape[1::-1], tones.tobytes())
+    gray = colour.getchannel(0) if mode == "YCbCr" else colour.convert("L")
+    return gray, colour_remarks(colour) + (() if depth == bits else _other_depth(bits, depth))
 
 
-def codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns stated by a JPEG, JPEG-LS (SOFn, T.81 B.2.2) or JPEG 2000 codestream (SIZ, T.800 A.5.1)."""
-    start = frame.find(b"\xff\x4f\xff\x51")
-    if start >= 0 and not frame.startswith(b"\xff\xd8"):
-        x1, y1, x0, y0 = struct.unpack_from(">4I", frame, start + 8)
-        return y1 - y0, x1 - x0
-    at = 2
-    while frame.startswith(b"\xff\xd8") and at + 9 <= len(frame) and frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
-            rows, columns = struct.unpack_from(">2H", frame, at + 5)
-            return rows, columns
-        else:
-            at += 2 + int(struct.unpack_from(">H", frame, at + 2)[0])
-    return None
-
-
-def _gray(stored: NDArray[Any], dataset: Dataset) -> tuple[Image.Image, Remarks]:
-    bits = int(dataset.BitsStored)
-    if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
-        bits = 8 * stored.dtype.itemsize
-    if stored.ndim == 3:
-        colour = Image.fromarray((stored >> max(0, bits - 8)).astype(np.uint8))
-        return colour.convert("L"), colour_remarks(colour)
-    pixels, remarks = displayed(stored, dataset)
-    return Image.fromarray(pixels), remarks
+def _other_depth(bits: int, depth: int) -> Remarks:
+    sentence = f"Expected colours of {bits} bits; received values that fill {depth}. They were taken as such: look at the picture."
+    return (("bad-bits", sentence),)
 
 
 def _provenance(dataset: Dataset) -> dict[str, str | int | float]:
@@ -237,7 +160,6 @@ def _provenance(dataset: Dataset) -> dict[str, str | int | float]:
         "width": int(dataset.Columns),
         "height": int(dataset.Rows),
         "format": "DICOM",
-        "bits": int(dataset.BitsStored if "BitsStored" in dataset else dataset.BitsAllocated),
         "transfer_syntax": str(dataset.file_meta.TransferSyntaxUID),
     }
     facts |= {name: text for name, keyword in _TEXTS.items() if (text := _text(dataset, keyword))}
