@@ -151,7 +151,9 @@ class Folder:
         for entry in entries:
             if not _is_folder(entry):
                 if _is_special(entry):
-                    self._note(start + entry.name, "A pipe, a socket or a device, and no file; passed over.", "not-a-file")
+                    self._note(
+                        start + entry.name, "A pipe, a socket or a device, and no file; passed over.", "not-a-file"
+                    )
                 else:
                     yield start + entry.name, None
             elif is_system_folder(entry.name):

@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from plainfilm.data.decoding.decoded import Remarks
 
 END = b"\xff\xd9"  # end of image (T.81) and of codestream (T.800)
+WAVELETS, JPEG_LS = 0, 0xF7  # as processes; 0 is no SOF marker
+LOSSLESS = {0xC3, JPEG_LS}
 JPEG_2000 = b"\xff\x4f\xff\x51"
 NO_END: Remarks = (
     (
@@ -21,7 +23,6 @@ NO_END: Remarks = (
 )
 _NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4096, dtype=np.uint8))  # none of it a marker
 _MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
-Decoded = TypeVar("Decoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Frame:
     rows: int
     columns: int
     bits: int
+    samples: int
     process: int
 
     @property
@@ -39,7 +41,7 @@ class Frame:
         names = {
             0: "JPEG 2000",
             0xC3: "lossless JPEG",
-            0xF7: "JPEG-LS",
+            JPEG_LS: "JPEG-LS",
             0xC9: "arithmetic JPEG",
             0xCA: "arithmetic JPEG",
         }
@@ -51,11 +53,13 @@ def frame_of(data: bytes) -> Frame | None:
     start = data.find(JPEG_2000)
     if start >= 0 and not data.startswith(b"\xff\xd8"):
         x1, y1, x0, y0 = struct.unpack_from(">4I", data, start + 8)
-        return Frame(y1 - y0, x1 - x0, (data[start + 42] & 0x7F) + 1, 0)
+        return Frame(
+            y1 - y0, x1 - x0, (data[start + 42] & 0x7F) + 1, int.from_bytes(data[start + 40 : start + 42]), WAVELETS
+        )
     for marker, at in _segments(data):
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
-            bits, rows, columns = struct.unpack_from(">BHH", data, at + 4)
-            return Frame(rows, columns, bits, marker)
+        if marker == JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", data, at + 4)
+            return Frame(rows, columns, bits, samples, marker)
     return None
 
 
@@ -70,10 +74,11 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
         at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
 
 
-def has_end(data: bytes) -> bool:
-    """Whether the end marker is there, and behind it nothing but padding; always so for data that ends in none but whole tiles."""
-    padding = len(data) - len(data.rstrip(b"\0\xff"))
-    return END in data[-(padding + 66) :]
+def end_of(data: bytes) -> int | None:
+    """Where the picture ends, behind its end marker, whatever follows; None without an end marker behind the last scan or tile-part."""
+    last = max(data.rfind(b"\xff\xda"), data.rfind(b"\xff\x90"), 0)
+    at = data.find(END, last)
+    return None if at < 0 else at + len(END)
 
 
 def completed_2000(data: bytes) -> bytes | None:
@@ -91,25 +96,27 @@ def completed_2000(data: bytes) -> bytes | None:
     return data[:at] + END if len(found) == tiles and at <= len(data) else None
 
 
-def without_end_marker(
-    data: bytes, decode: Callable[[bytes], Decoded], pixels: Callable[[Decoded], NDArray[Any]]
-) -> Decoded | None:
-    """Decode a JPEG that lacks its end marker; None where it lacks more.
+def completed(data: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bytes | None:
+    """Put the missing end marker behind a JPEG or JPEG-LS; None where more than that is missing.
 
-    It is completed in two ways, by an end marker and by noise before one. Where the two pictures are the same, no decoder has
-    come to what was added, so that all blocks are there.
+    It is completed in two ways, by an end marker and by noise before one. Where `decode` gives the same picture for both, it has not
+    come to what was added: all blocks are there. (A decoder of JPEG-LS says itself when they are not.)
     """
     rest = data.rstrip(b"\0")
-    rest = (data[: len(rest) + 2]).removesuffix(b"\xff")
+    rest = data[: len(rest) + 2].removesuffix(b"\xff")
     if not _is_complete(rest):
         return None
-    plain, noisy = decode(rest + END), decode(rest + _NOISE + END)
-    return plain if np.array_equal(pixels(plain), pixels(noisy)) else None
+    plain = decode(rest + END)
+    frame = frame_of(rest)
+    is_whole = (frame is not None and frame.process == JPEG_LS) or np.array_equal(plain, decode(rest + _NOISE + END))
+    return rest + END if is_whole else None
 
 
 def _is_complete(data: bytes) -> bool:
-    """Whether the scans, each supposed to be whole, bring all bits of all coefficients (T.81 G.1.1.1.1)."""
+    """Whether the scans, each supposed to be whole, bring all bits of all coefficients (T.81 G.1.1.1.1); lossless ones have but one."""
     components, brought = 0, set[tuple[int, int]]()
+    if (frame := frame_of(data)) is not None and frame.process in LOSSLESS:
+        return True
     for marker, at in _segments(data):
         if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
             components = data[at + 9]

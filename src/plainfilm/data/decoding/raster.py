@@ -115,10 +115,10 @@ def _without_end(data: bytes, kind: str, least: int, fit: str, depth: int | None
         return _opened(whole, kind, least, fit, depth)
 
     with suppress(*PILLOW_ERRORS):
-        if kind == "JPEG" and not codestreams.has_end(data):
-            return codestreams.without_end_marker(data, decoded, lambda picture: np.asarray(picture.gray))
-        if kind == "JP2" and not codestreams.has_end(data) and (whole := codestreams.completed_2000(data)):
-            return decoded(whole)
+        if kind in {"JPEG", "JP2"} and codestreams.end_of(data) is None:
+            jpeg = kind == "JPEG"
+            whole = codestreams.completed(data, lambda whole: np.asarray(decoded(whole).gray)) if jpeg else codestreams.completed_2000(data)  # fmt: skip
+            return None if whole is None else decoded(whole)
     return None
 
 
@@ -133,7 +133,7 @@ def _refused(data: bytes, kind: str, error: Exception) -> ImageError:
                 "unsupported-encoding",
                 f"Expected an 8-bit baseline or progressive JPEG; received {frame.encoding}. Save it as PNG.",
             )
-    if kind == "JP2" and not codestreams.has_end(data):
+    if kind == "JP2" and codestreams.end_of(data) is None:
         return _truncated(kind)
     if isinstance(error, UnidentifiedImageError):
         return refusal(
