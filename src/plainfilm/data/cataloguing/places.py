@@ -246,4 +246,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _is_special(entry: "os.DirEntry[str]") -> bool:
     """Whether reading it might never end; a link that leads nowhere is a file that cannot be read."""
-    return not entry.is_file() and (not entry.is_symlink() or os.path.exists(entry.path))
+    try:
+        return not entry.is_file() and (not entry.is_symlink() or Path(entry.path).exists())
+    except OSError:  # a link that leads in a circle
+        return False

@@ -30,5 +30,8 @@ def _has_few_tones(counts: NDArray[np.int64], *, between: float) -> bool:
     others = counts.copy()
     others[max(0, first - 3 * NEAR) : first + 3 * NEAR + 1] = 0
     second = int(others.argmax())
-    shares = [counts[max(0, mode - NEAR) : mode + NEAR + 1].sum() / counts.sum() for mode in (first, second)]
+    shares = [
+        levels[max(0, mode - NEAR) : mode + NEAR + 1].sum() / counts.sum()
+        for levels, mode in ((counts, first), (others, second))
+    ]
     return bool(min(shares) >= LEAST and sum(shares) >= 1 - between)
