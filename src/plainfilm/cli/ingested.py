@@ -77,11 +77,17 @@ def _summary(done: Any) -> Any:
 
 
 def _listing(catalog: Any) -> Any:
+    from plainfilm.data.patients import patient_keys
     from plainfilm.data.split import NAMES
     from plainfilm.results.ingested import IngestListing
 
     labelled = Counter((entry.label, entry.split or "") for entry in catalog.entries if entry.label is not None)
     classes = sorted({label for label, _ in labelled})
+    keys, _ = patient_keys(
+        [entry.patient for entry in catalog.entries],
+        [entry.issuer for entry in catalog.entries],
+        [entry.source for entry in catalog.entries] if catalog.asked.separate_sources else None,
+    )
     parts = [part for part in ("", *NAMES) if any(part == given for _, given in labelled)]
     return IngestListing(
         images=len(catalog.entries),
@@ -89,7 +95,7 @@ def _listing(catalog: Any) -> Any:
         counts={label: {part or "not given": labelled[label, part] for part in parts} for label in classes},
         unlabelled=sum(entry.label is None for entry in catalog.entries),
         sources=tuple(sorted({entry.source for entry in catalog.entries})),
-        patients=len({(entry.patient, entry.issuer) for entry in catalog.entries if entry.patient}),
+        patients=len({*keys} - {""}),
         findings=catalog.findings,
         levels=_levels(catalog.levels),
         problem_counts=_codes(catalog.problems),

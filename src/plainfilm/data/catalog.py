@@ -13,7 +13,7 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.archives import is_archive, open_archive
 from plainfilm.data.cataloguing.asked import Asked
-from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection
+from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection, table_remarks
 from plainfilm.data.cataloguing.entry import Entry, counted, require, trimmed
 from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.cataloguing.folders import shortened
@@ -22,7 +22,7 @@ from plainfilm.data.cataloguing.levels import ROLES
 from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.places import Archived, Folder, Place
 from plainfilm.data.cataloguing.presets import Preset, read_preset
-from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
+from plainfilm.data.cataloguing.spelling import did_you_mean, listed, spelling_key
 from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.errors import CatalogError, Problem
@@ -266,7 +266,7 @@ def _lay_table_over(collections: Sequence[Collection], table: Table, asked: Aske
     if not said:
         raise _fits_nothing(collections, table, keys)
     labelling = labelling_of(table, said, asked.label_of)
-    problems = [Problem(table.path.name, "table", remark, fatal=False) for remark in table.remarks]
+    problems = table_remarks(table.path.name, table)
     problems += [_lost(table, lost)] if lost else []
     for collection in collections:
         problems += _put(collection, said, labelling)
@@ -277,13 +277,13 @@ def _fits_nothing(collections: Sequence[Collection], table: Table, keys: Sequenc
     wanted = " or ".join(table.named[key] for key in keys)
     received, advice = f"no row of {len(table.rows)} that does", "See what the headers of the files say."
     if table.is_about_files:
-        names = Names(pair for collection in collections for pair in _names_of(collection))
+        names = _names(collections)
         received, advice = names.explain(table), "Write paths below SOURCE, or bare names."
     return CatalogError(f"Expected {table.path} to name images of SOURCE by {wanted}; received {received}. {advice}")
 
 
 def _rows_of(collections: Sequence[Collection], key: str, table: Table) -> tuple[dict[str, list[TableRow]], list[str]]:
-    """Give the rows of each file that they name by one of `_KEYS`, and the names that fit none; never those of patients."""
+    """Give the rows of each file that they name by one of `_KEYS`, and what to call the rows that fit none: by the file's name, never an id."""
     find = _finder(collections, key, table)
     said: dict[str, list[TableRow]] = defaultdict(list)
     lost = []
@@ -292,7 +292,7 @@ def _rows_of(collections: Sequence[Collection], key: str, table: Table) -> tuple
         for file in files:
             said[file].append(row)
         if not files:
-            lost.append(row.get(key) if row.get(key) and key != "patient_id" else f"line {row.line}")
+            lost.append((key == "file_name" and row.get(key)) or f"line {row.line}")
     return said, lost
 
 
@@ -304,7 +304,7 @@ def _lost(table: Table, names: Sequence[str]) -> Problem:
 def _finder(collections: Sequence[Collection], key: str, table: Table) -> Callable[[TableRow], Sequence[str]]:
     """Give a function from a row to the files that it speaks of."""
     if key == "file_name":
-        names = Names(pair for collection in collections for pair in _names_of(collection))
+        names = _names(collections)
 
         def by_name(row: TableRow) -> Sequence[str]:
             written = row.get(key)
@@ -320,6 +320,16 @@ def _finder(collections: Sequence[Collection], key: str, table: Table) -> Callab
             if value:
                 having[value].append(entry.file)
     return lambda row: having.get(row.get(key), [])
+
+
+def _names(collections: Sequence[Collection]) -> Names:
+    masks = {
+        name
+        for each in collections
+        for mask in each.masks
+        for name in (mask, each.prefix + mask, f"{each.name}/{mask}")
+    }
+    return Names((pair for collection in collections for pair in _names_of(collection)), masks)
 
 
 def _names_of(collection: Collection) -> Iterable[tuple[str, str]]:
@@ -370,7 +380,7 @@ def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]
         Problem(
             chosen[key],
             "class-spelling",
-            f"{', '.join(sorted(found))} are taken as one class, {chosen[key]}; rename one if they are two.",
+            f"{listed(sorted(found))} are taken as one class, {chosen[key]}; rename one if they are two.",
             fatal=False,
         )
         for key, found in spellings.items()
@@ -389,9 +399,8 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
     by_key = {spelling_key(label): label for label in found}
     for name in classes:
         if spelling_key(name) not in by_key:
-            listed = ", ".join(sorted(found))
             raise CatalogError(
-                f"Expected classes among {listed}; received {trimmed(name)}. {did_you_mean(name, found)}Correct it."
+                f"Expected classes among {listed(sorted(found))}; received {trimmed(name)}. {did_you_mean(name, found)}Correct it."
             )
     asked = {by_key[spelling_key(name)] for name in classes}
     left_out = Counter({label: number for label, number in found.items() if label not in asked})
@@ -420,6 +429,9 @@ def _check_labelled(
 
 def _why_unlabelled(entries: Sequence[Entry], read: Sequence[Collection]) -> str:
     """What to do about images without a label, after what lies there."""
+    advice = [sentence for collection in read for sentence in collection.advice]
+    if advice:
+        return advice[0]
     tables = [table for collection in read for table in collection.more_tables]
     if tables:
         return f"A table lies there: try --labels {read[0].place.root / tables[0]}, or a preset of `plainfilm presets`."

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import math
-import re
 import secrets
 import tempfile
 from collections import Counter
@@ -20,10 +19,12 @@ from numpy.typing import NDArray
 from plainfilm.data import copies, decoder_pool, duplicates, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry, Level
 from plainfilm.data.cataloguing.findings import NOT_STATED
+from plainfilm.data.cataloguing.spelling import listed
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
+from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.data.patients import patient_keys
+from plainfilm.data.patients import names_a_person, patient_keys
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
@@ -31,10 +32,6 @@ BATCH = 32
 MEASURED = frozenset(
     {"width", "height", "format", "mode", "bits", "quality", "ppi", "photometric", "transfer_syntax"}
 )  # never a table's word
-IDENTIFYING = frozenset(
-    {"patient", "patientid", "patientname", "name", "subject", "subjectid", "mrn", "medicalrecordnumber"}
-    | {"birthdate", "dateofbirth", "dob", "patientbirthdate", "patientaddress"}
-)  # letters of columns that must not stand in a store
 _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
@@ -129,7 +126,8 @@ def fill_store(
         The store, or its table of problems, cannot be written.
     """
     entries = _shuffled(catalog.entries, seed)
-    files = (entry.place.item(entry.name) for entry in entries)
+    depths, guessed = folder_depths(entries, workers=workers)
+    files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
         store_writer.create(out, size=size, expected=len(entries)) as writer,
@@ -138,6 +136,7 @@ def fill_store(
     ):
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder)
+        read.problems += guessed
         _read_all(read, writer, entries, outcomes, on_bad, advance)
         if not catalog.asked.keep_others:
             _check_radiographs(read)
@@ -216,6 +215,8 @@ def _read_all(
                     f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
                 )
             read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
+        elif mask := dict(outcome.remarks).get("mask"):
+            read.problems.append(Problem(entry.file, "mask", mask))
         else:
             _note(read, entry, outcome)
             waiting.append(outcome.pixels)
@@ -275,7 +276,7 @@ def _told(details: Mapping[str, str]) -> dict[str, str]:
     return {
         held_name(key): value
         for key, value in details.items()
-        if value != "" and key not in MEASURED and re.sub(r"[^a-z0-9]", "", key.lower()) not in IDENTIFYING
+        if value != "" and key not in MEASURED and not names_a_person(key)
     }
 
 
@@ -283,7 +284,7 @@ def _labels(read: _Read, *, one_will_do: bool) -> tuple[tuple[str, ...], NDArray
     classes = tuple(sorted({entry.label for entry in read.entries if entry.label is not None}))
     if len(classes) < 2 and not one_will_do:
         raise CatalogError(
-            f"Expected at least two classes with radiographs that can be read; received {len(classes)}: {', '.join(classes) or 'none'}. "
+            f"Expected at least two classes with radiographs that can be read; received {len(classes)}: {listed(classes) or 'none'}. "
             "See the reasons with --on-bad fail, or add another class."
         )
     number = {name: index for index, name in enumerate(classes)}

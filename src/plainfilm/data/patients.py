@@ -4,9 +4,24 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from plainfilm.data.cataloguing.level_names import tokens
+
 _NO_PATIENT = re.compile(
     r"[\W_]*|x{2,}|(de-?identified|anonym(ous|i[sz]ed)?|anon|pseudonym(i[sz]ed)?|unknown|none|no ?id|n/?a|nan|null|patient|subject|"
     r"patient ?id|name|removed|redacted|default|test|phantom)[\s_^-]*(patient|subject|id|name)?"
+)
+_OF_A_PERSON = frozenset(  # words of columns that must not stand in a store
+    "surname lastname firstname forename dob mrn ssn address phone telephone email passport nachname "
+    "vorname familienname geburtsdatum geburtstag anschrift adresse telefon prenom naissance apellido apellidos nacimiento "
+    "direccion telefono dni sobrenome nascimento cpf cognome nascita achternaam voornaam geboortedatum 姓名 氏名 患者姓名 "
+    "출생일 생년월일 фамилия фио".split()
+)
+_NAME = "(names?|nom|nombres?|nome|naam|imie|имя|名前|이름)"
+_NUMBER = "(ids?|nr|no|num|numb?er|nummer|numero|code|identifier|initial(s|en)|address)"
+_PERSON = "(patients?|patienten|pacientes?|pazienti?|pat|subjects?|participant|person)"
+_WHOSE = "(first|last|family|given|full|middle|maiden|du|del?)"
+_IS_PERSON = re.compile(
+    rf"{_WHOSE}*({_NAME}|{_PERSON})({_WHOSE}|{_NAME}|{_NUMBER}|{_PERSON})*|{_NUMBER}{_WHOSE}*{_PERSON}|.*(dateofbirth|birthda(te|y)|medicalrecord).*"
 )
 _ENOUGH = 10  # images; fewer may well be of one patient
 
@@ -51,3 +66,9 @@ def _plain(written: str) -> str:
     if _NO_PATIENT.fullmatch(text):
         return ""
     return re.sub(r"^0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))
+
+
+def names_a_person(column: str) -> bool:
+    """Whether a table's column holds names, birthdays, addresses or numbers of people, by the words of its own name."""
+    letters = re.sub(r"[\W_]", "", "".join(tokens(column)))
+    return bool(_OF_A_PERSON.intersection([letters, *tokens(column)]) or _IS_PERSON.fullmatch(letters))

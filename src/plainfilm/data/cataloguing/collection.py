@@ -35,7 +35,8 @@ class Collection:
     """A SOURCE while a catalog is made of it; only this module and the catalog change it.
 
     `images` are entries by their path below the place; `identifiers` what DICOM headers say of some of them; `prefix`
-    stands before each `file`; `layouts` keeps the layouts met, in order; `findings` names those of the entries.
+    stands before each `file`; `layouts` keeps the layouts met, in order; `findings` names those of the entries; `masks`
+    are what was set aside; `advice` says what a table lacks to give labels.
     """
 
     place: Place
@@ -48,6 +49,8 @@ class Collection:
     layout: Layout = field(default_factory=lambda: Layout({}, {}))
     more_tables: list[str] = field(default_factory=list)
     findings: tuple[str, ...] = ()
+    masks: set[str] = field(default_factory=set)
+    advice: list[str] = field(default_factory=list)
 
     def note(self, code: str, sentence: str, *, file: str = "", fatal: bool = True) -> None:
         """Add a problem of one file, or of the whole SOURCE."""
@@ -85,7 +88,7 @@ def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") 
     collection = Collection(place, name, prefix)
     found = folders.survey(place)
     collection.problems += [replace(problem, file=prefix + printable(problem.file)) for problem in found.problems]
-    collection.more_tables = found.more_tables
+    collection.more_tables, collection.masks = found.more_tables, found.masks
     _check_contents(place, found)
     _list_images(collection, found, asked)
     _apply_tables(collection, found, asked)
@@ -208,6 +211,9 @@ def _speaks_of_files(collection: Collection, table: Table, name: str) -> bool:
         file=name,
         fatal=False,
     )
+    collection.advice.append(
+        f"{table.path.name} has no column that names files; received {table.shown_headers()}. Name it with --file-column."
+    )
     return False
 
 
@@ -252,6 +258,11 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
         )
     labelling = labelling_of(table, reading.listed, asked.label_of)
     collection.findings = labelling.names or collection.findings
+    if not labelling.speaks:
+        collection.advice.append(
+            f"{table.path.name} has no column of labels; received {table.shown_headers()}. Name it with --label-column."
+        )
+    collection.problems += table_remarks(collection.prefix + reading.where + printable(table.path.name), table)
     for name, rows in reading.listed.items():
         entry = collection.images.get(name) or _entry(collection, name, Said())
         laid = laid_over(collection, entry, rows, labelling)
@@ -270,6 +281,11 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
         collection.images.pop(name, None)
     collection.images = {name: collection.images[name] for name in sorted(collection.images, key=natural)}
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
+
+
+def table_remarks(file: str, table: Table) -> list[Problem]:
+    """What a table's reader has to say of it."""
+    return [Problem(file, "table", remark, fatal=False) for remark in table.remarks]
 
 
 def laid_over(collection: Collection, entry: Entry, rows: Sequence[TableRow], labelling: Labelling) -> Entry | None:

@@ -9,8 +9,16 @@ from itertools import islice
 from pathlib import Path
 
 from plainfilm.data.cataloguing.findings import states_findings
+from plainfilm.data.cataloguing.spelling import listed
 from plainfilm.data.cataloguing.table_grid import Grid
 from plainfilm.errors import CatalogError
+
+
+def letters(header: str) -> str:
+    """Give the letters and digits of a name, without case and accents."""
+    plain = unicodedata.normalize("NFKD", header).casefold()
+    return "".join(sign for sign in plain if sign.isalnum())
+
 
 # Ours -> what others call it, by letters and digits alone; where a table has several of them, the first one counts.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -19,6 +27,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("imageindex", "imageid", "xrayimagename", "img", "dicomid", "dicompath", "pathtoimage"),
         *("datei", "dateiname", "bild", "bildname", "bilddatei", "fichier", "nomfichier", "nomdufichier"),
         *("archivo", "nombrearchivo", "imagen", "arquivo", "ficheiro", "immagine", "bestand"),
+        *("文件名", "图片", "图像", "ファイル名", "画像", "파일명", "이미지", "файл", "имяфайла"),
     ),
     "label": (
         *("label", "labels", "class", "classname", "finding", "findings", "findinglabels", "diagnosis", "category"),
@@ -35,6 +44,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
             "diagnostic",
         ),
         *("etiquette", "categorie", "clase", "etiqueta", "diagnostico", "hallazgo", "categoria", "diagnosi"),
+        *("标签", "类别", "诊断", "ラベル", "診断", "라벨", "진단", "метка", "диагноз"),
     ),
     "patient_id": (
         *("patientid", "patient", "subject", "subjectid", "patientennummer", "patientenid", "patientnr", "idpatient"),
@@ -79,9 +89,8 @@ _WEAK = {
 }
 _SHARED = {"view", "sex", "age", "modality"}  # two columns of one such name do not endanger what is trained on
 _NO_FINDING = {"followup", "fold", "index", "id"}
-_ALL = {alias for names in (*COLUMNS.values(), *_WEAK.values()) for alias in names}
+_ALL = {letters(alias) for names in (*COLUMNS.values(), *_WEAK.values()) for alias in names}
 _SURE = {alias for column in COLUMNS for alias in COLUMNS[column] if len(alias) > 3} - {"subject", "source", "center"}
-_NAMES_SHOWN, _LETTERS_SHOWN = 20, 40
 _LOOKED_AT = 1000  # rows, before a whole column is
 _VALUES: Mapping[str, Collection[str]] = {
     "sex": {"m", "f", "male", "female", "o", "u"},
@@ -89,12 +98,6 @@ _VALUES: Mapping[str, Collection[str]] = {
     "split": {"train", "training", "val", "valid", "validation", "dev", "test", "testing"},
 }
 _COVIDX = {"positive", "negative", "normal", "pneumonia", "covid-19"}
-
-
-def letters(header: str) -> str:
-    """Give the letters and digits of a name, without case and accents."""
-    plain = unicodedata.normalize("NFKD", header).casefold()
-    return "".join(sign for sign in plain if sign.isalnum())
 
 
 def names_image(cell: str) -> bool:
@@ -149,9 +152,7 @@ def shown(headers: Iterable[str], *, sure: bool = True) -> str:
     headers = list(headers)
     if not sure:
         return f"a first line of {len(headers)} cells that names none"
-    names = [header if len(header) <= _LETTERS_SHOWN else f"{header[:_LETTERS_SHOWN]}…" for header in headers if header]
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
+    return listed([header for header in headers if header])
 
 
 def roles(grid: Grid, path: Path, asked: Mapping[str, str]) -> tuple[dict[str, int], tuple[int, ...]]:
@@ -195,7 +196,7 @@ def _by_name(grid: Grid, path: Path, found: Mapping[str, int]) -> dict[str, int]
     by_letters = _places(grid)
     named = {}
     for ours, aliases in COLUMNS.items():
-        places = next((by_letters[alias] for alias in aliases if alias in by_letters), None)
+        places = next((by_letters[alias] for alias in map(letters, aliases) if alias in by_letters), None)
         if places and ours not in found:
             named[ours] = places[0] if ours in _SHARED else _one_of(places, grid, path, ours)
     return named

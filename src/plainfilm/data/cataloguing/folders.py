@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.places import Place, is_system_file, natural
-from plainfilm.data.decoding import kinds
+from plainfilm.data.decoding import arrays, signatures
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
@@ -27,12 +27,16 @@ _NO_IMAGES = frozenset(
     "log py ipynb m r sh bat exe pdf doc docx ppt pptx rtf h5 hdf5 pkl pickle pt pth onnx npz mat nii nrrd mha mhd svg ai eps "
     "mp4 avi mov wav mp3 db sqlite lnk url torrent part tmp lock crc md5 sha256 bib tex css js plainfilm".split()
 )
-_MASK = r"(masks?|segs?|segmentations?|ground[\s_-]?truths?|label[\s_-]?maps?|annotations?|contours?)"
-_MASK_FOLDER = re.compile(rf"(.*[\s_.-])?(left|right|manual|lungs?|infection)?{_MASK}|(.*[\s_.-])?gts?")
-_MASK_STEM = re.compile(rf".*[\s_-]{_MASK}|{_MASK}[\s_-].+")
+_MASK = r"(masks?|msks?|segs?|segmentations?|ground[\s_-]?truths?|label[\s_-]?maps?|annotations?|contours?)"
+_MASK_WHOSE = r"(left|right|manual|lungs?|infection|heart)?"
+_MASK_FOLDER = re.compile(
+    rf"(.*[\s_.-])?{_MASK_WHOSE}{_MASK}|(.*[\s_.-])?gts?|labels(tr|ts|va|val)|segmentation(class|object)(raw|png)?"
+)
+_MASK_STEM = re.compile(rf".*[\s_.-]{_MASK_WHOSE}{_MASK}([\s_-]?(left|right|l|r|\d+))?|{_MASK}[\s_-].+")
+_MASK_OF = re.compile(r"(.+)[\s_.-](gt|labels?|lbl|left|right|bin(ary)?)")  # a mask where the other is there too
 _COPY_MARK = re.compile(r"[\s_-]*(\(\d+\)|[\s_-](copy|copie|kopie|copia)([\s_-]*\(?\d+\)?)?)$", re.IGNORECASE)
 _COMPARED_BYTES = 1 << 16
-_MASK_HINT = re.compile(r"mask|seg|truth|label|annot|contour")
+_MASK_HINT = re.compile(r"mask|msk|seg|truth|label|annot|contour")
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ def survey(place: Place) -> Contents:
     """List all that lies in a SOURCE.
 
     A file is a radiograph by its extension; one with another extension or none, by its first bytes, as the decoder tells
-    them (`kinds.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
+    them (`signatures.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
     at. Hidden and system files and folders are passed over, and so is a copy of the whole tree inside itself.
 
     Raises
@@ -88,6 +92,7 @@ def survey(place: Place) -> Contents:
             _sort(found, place, name, extension, is_mask_folder=is_mask_folder)
     if any(_is_dicom(place, name) for name in firsts):
         found.dicom |= {name for name in found.images if name not in found.dicom and _is_dicom(place, name)}
+    _set_partners_apart(found)
     _drop_copies(found, place)
     if place.followed:
         found.images.sort(key=natural)
@@ -109,14 +114,25 @@ def _is_mask_stem(bare: str) -> bool:
     return bool(_MASK_HINT.search(low) and _MASK_STEM.fullmatch(PurePosixPath(low).stem))
 
 
+def _set_partners_apart(found: Contents) -> None:
+    """Take `a_gt.png` and `a_label.png` for masks where `a.png` lies beside them."""
+    pairs = [(name, named) for name in found.images if (named := _MASK_OF.fullmatch(name[: name.rfind(".")].lower()))]
+    if not pairs:
+        return
+    stems = {name[: name.rfind(".")].lower() for name in found.images}
+    masks = {name for name, named in pairs if named[1] in stems}
+    found.masks |= masks
+    found.images = [name for name in found.images if name not in masks]
+
+
 def _is_dicom(place: Place, name: str) -> bool:
-    return kinds.kind_of(place.head(name)) == "DICOM"
+    return signatures.kind_of(place.head(name)) == "DICOM"
 
 
 def _sort(found: Contents, place: Place, name: str, extension: str, *, is_mask_folder: bool) -> None:
     bare = name.rpartition("/")[2].lower()
     stem, _, suffixes = bare.partition(".")
-    if suffixes in TABLE_EXTENSIONS and stem == "metadata":
+    if suffixes in TABLE_EXTENSIONS and stem in {"metadata", "_classes"}:
         found.tables.append(name)
     elif extension == "txt" and split_of(stem.replace("list", "")) and name.count("/") < 2:
         found.lists.append(name)
@@ -138,8 +154,8 @@ def _kind_by_content(place: Place, name: str, extension: str) -> str | None:
     if extension in DICOM_EXTENSIONS:
         return "DICOM"
     if extension == "img":
-        return "IMG" if place.size(name) == kinds.JSRT_BYTES else None
-    return kinds.kind_of(place.head(name))
+        return "IMG" if place.size(name) == arrays.JSRT_BYTES else None
+    return signatures.kind_of(place.head(name))
 
 
 # A copy of the tree inside itself

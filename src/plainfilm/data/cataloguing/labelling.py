@@ -14,7 +14,7 @@ from plainfilm.data.cataloguing.findings import (
     findings_of,
     list_separator,
 )
-from plainfilm.data.cataloguing.spelling import did_you_mean, spelling_key
+from plainfilm.data.cataloguing.spelling import did_you_mean, listed, spelling_key
 from plainfilm.data.cataloguing.tables import Table, TableRow
 from plainfilm.errors import CatalogError
 
@@ -97,7 +97,7 @@ def _asked_for(labelling: Labelling, several: int, images: int, asked: str | Non
         received = "columns of 0 and 1, with none or several" if labelling.columns else "several findings"
         raise CatalogError(
             f"Expected one label an image in {table.path}; received {received} for {several:,} of {counted(images, 'image')}. "
-            f"Name the finding to tell apart with --label-of, among {_listed(names)}."
+            f"Name the finding to tell apart with --label-of, among {listed(names)}."
         )
     if asked is None:
         return Labelling(table, columns=labelling.columns, separator=None)
@@ -117,7 +117,7 @@ def finding_asked_for(asked: str | None, names: Sequence[str], where: str) -> st
     if asked is None or spelling_key(asked) not in by_key:
         received = "none" if asked is None else f"{asked}. {did_you_mean(asked, names)}".strip()
         raise CatalogError(
-            f"Expected for --label-of a finding of {where}, among {_listed(names)}; received {received.rstrip('.')}. Name one."
+            f"Expected for --label-of a finding of {where}, among {listed(names)}; received {received.rstrip('.')}. Name one."
         )
     return by_key[spelling_key(asked)]
 
@@ -132,10 +132,6 @@ def findings_named(table: Table) -> tuple[str, ...]:
     for cell, times in cells.items():
         found.update(dict.fromkeys(findings_of(cell, separator), times))
     return tuple(name for name, _ in found.most_common())
-
-
-def _listed(names: Sequence[str], most: int = 20) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _one_column_each(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) -> tuple[Labelling, int]:

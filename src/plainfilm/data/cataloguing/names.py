@@ -16,6 +16,7 @@ from plainfilm.errors import CatalogError
 TRIED = "the path, its end, the bare name, another extension or none, case, Unicode form, %20, numbers with .0 or without zeros"
 
 _NEUTRAL = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?rays?|pngs?|jpe?gs?)([\s_-]?\d+)?")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z\d+.-]+://([^?#]*)")
 _DIGITS_OF_ITS_OWN = 6  # with as many, a name is no other's by chance: 00000013_005.png, but not image_01.png
 _NUMBER = re.compile(r"^0*(\d+)(\.0+)?(?=$|\.[a-z])")
 _LETTERS_SHOWN = 120
@@ -152,8 +153,13 @@ class _Index:
 
 
 def tidy(written: str) -> str:
-    """Posix form of a path as people write it in tables."""
-    return posixpath.normpath(written.strip().replace("\\", "/"))
+    """Posix form of a path as people write it in tables: of an address without server's words behind it, without quotes."""
+    text = written.strip()
+    if len(text) > 2 and text[0] == text[-1] in "'\"":
+        text = text[1:-1].strip()
+    if address := _ADDRESS.match(text):
+        text = address[1]
+    return posixpath.normpath(text.replace("\\", "/"))
 
 
 def leads_outside(name: str) -> bool:

@@ -150,7 +150,12 @@ class Folder:
             return
         for entry in entries:
             if not _is_folder(entry):
-                yield start + entry.name, None
+                if _is_special(entry):
+                    self._note(
+                        start + entry.name, "A pipe, a socket or a device, and no file; passed over.", "not-a-file"
+                    )
+                else:
+                    yield start + entry.name, None
             elif is_system_folder(entry.name):
                 self.passed_over.append(start + entry.name)
             elif entry.is_symlink():
@@ -166,8 +171,8 @@ class Folder:
         sentence = f"The folder cannot be listed ({error.strerror})."
         self.problems.append(Problem(below.rstrip("/"), "no-permission", sentence))
 
-    def _note(self, name: str, sentence: str) -> None:
-        self.problems.append(Problem(name, "linked-folder", sentence, fatal=False))
+    def _note(self, name: str, sentence: str, code: str = "linked-folder") -> None:
+        self.problems.append(Problem(name, code, sentence, fatal=False))
 
 
 class Archived:
@@ -237,3 +242,8 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads in a circle
         return False
+
+
+def _is_special(entry: "os.DirEntry[str]") -> bool:
+    """Whether reading it might never end; a link that leads nowhere is a file that cannot be read."""
+    return not entry.is_file() and (not entry.is_symlink() or os.path.exists(entry.path))

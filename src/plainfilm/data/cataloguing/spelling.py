@@ -2,10 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 _REMEMBERED = 10_000
+_LETTERS_SHOWN, _LETTERS_IN_ALL = 40, 240
 
 
 @lru_cache(_REMEMBERED)
@@ -20,3 +21,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f"Did you mean {by_lower[close[0]]}? " if close else ""
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Give the first of many names for a message, with commas, no more than it can bear."""
+    shown: list[str] = []
+    for name in names[:most]:
+        short = name if len(name) <= _LETTERS_SHOWN else f"{name[:_LETTERS_SHOWN]}…"
+        if shown and sum(map(len, shown)) + len(short) > _LETTERS_IN_ALL:
+            break
+        shown.append(short)
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")

@@ -10,6 +10,7 @@ from plainfilm.data.cataloguing.table_grid import Grid, gather
 
 _BLANKS = " "
 _LOOKED_AT = 300  # lines, or rows
+_LONGEST_TITLE = 10  # lines
 _LONGEST_CELL = 1 << 24  # characters; an outline of pixels may take hundreds of thousands
 _DIRECTIVE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -60,7 +61,7 @@ def read_text(lines: Iterable[str]) -> Grid:
     head = list(islice(stream, _LOOKED_AT))
     before, separator = _opening(head)
     if before is None:
-        separator = separator_of([line for line in head if line.strip() and not line.startswith("#")])
+        separator = separator_of(_full(head))
         before = _commented_header(head, separator)
     read = _Lines(chain(before, head[len(before) :], stream), separator)
     rows = _rows(read, separator)
@@ -71,14 +72,30 @@ def read_text(lines: Iterable[str]) -> Grid:
 
 
 def _opening(head: Sequence[str]) -> tuple[list[str] | None, str]:
-    """Lines to read instead of the first ones, and the separator, where Excel's first line names it."""
+    """Lines to read instead of the first ones, and the separator, where Excel's first line names it or is a title."""
     for i, line in enumerate(head):
         directive = _DIRECTIVE.fullmatch(line)
         if directive:
             return ["\n"] * (i + 1), directive[1]
         if line.strip():
             break
-    return None, ""
+    title = _title_lines(head)
+    return (["\n"] * title, separator_of(_full(head[title:]))) if title else (None, "")
+
+
+def _full(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _title_lines(head: Sequence[str]) -> int:
+    """How many lines stand above the names of columns: a title, or none."""
+    for i, line in enumerate(head[:_LONGEST_TITLE]):
+        cells = max((_cells(line, separator) for separator in "\t;,|"), key=len)
+        if any(map(names_image, cells)) or (i == 0 and any(map(is_known, cells))):
+            return 0
+        if sum(map(is_known, cells)) > 1:
+            return i
+    return 0
 
 
 def _commented_header(head: Sequence[str], separator: str) -> list[str]:

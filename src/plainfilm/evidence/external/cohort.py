@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from plainfilm.data.catalog import Catalog, Entry, spelling_key
+from plainfilm.data.cataloguing.spelling import listed
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints, changed
@@ -82,13 +83,13 @@ def match_labels(there: Iterable[str], classes: Sequence[str], mapping: Mapping[
     found = {name: known[key] for key, name in labels.items() if key in known}
     for label, asked in mapping.items():
         if spelling_key(label) not in labels:
-            raise UsageError(f"Expected --map to name one of the labels {', '.join(labels.values())}; received {label}. Correct it.")  # fmt: skip
+            raise UsageError(f"Expected --map to name one of the labels {listed([*labels.values()])}; received {label}. Correct it.")  # fmt: skip
         if spelling_key(asked) not in known:
-            raise UsageError(f"Expected --map to lead to one of the model's classes {', '.join(classes)}; received {asked}. Correct it.")  # fmt: skip
+            raise UsageError(f"Expected --map to lead to one of the model's classes {listed(classes)}; received {asked}. Correct it.")  # fmt: skip
         found[labels[spelling_key(label)]] = known[spelling_key(asked)]
     if not found:
-        listed = ", ".join(labels.values()) or "no label"
-        raise UsageError(f"Expected labels that are classes of the model ({', '.join(classes)}); received {listed}. Say which is which: --map LABEL={classes[0]}")  # fmt: skip
+        received = listed([*labels.values()]) or "no label"
+        raise UsageError(f"Expected labels that are classes of the model ({listed(classes)}); received {received}. Say which is which: --map LABEL={classes[0]}")  # fmt: skip
     return found
 
 
