@@ -243,9 +243,9 @@ def test_the_view_is_found_in_its_code_as_well(tmp_path: Path, meaning: str, vie
 def test_every_remark_stands_in_the_table() -> None:
     folders = [Path(images.__file__).parent / "decoding", Path(images.__file__).parent]
     sources = "".join(path.read_text("utf-8") for folder in folders for path in folder.glob("*.py"))
-    assert set(images.REMARKS) == set(re.findall(r'\(\s*"([a-z0-9-]+)",\s*(?:f?"|sentence|lateral_sentence)', sources)) & set(
-        images.REMARKS
-    )
+    assert set(images.REMARKS) == set(
+        re.findall(r'\(\s*"([a-z0-9-]+)",\s*(?:f?"|sentence|lateral_sentence)', sources)
+    ) & set(images.REMARKS)
 
 
 def refused(folder: Path, data: bytes) -> str:
