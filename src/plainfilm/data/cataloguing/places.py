@@ -151,7 +151,9 @@ class Folder:
         for entry in entries:
             if not _is_folder(entry):
                 if _is_special(entry):
-                    self._note(start + entry.name, "A pipe, a socket or a device, and no file; passed over.", "not-a-file")
+                    self._note(
+                        start + entry.name, "A pipe, a socket or a device, and no file; passed over.", "not-a-file"
+                    )
                 else:
                     yield start + entry.name, None
             elif is_system_folder(entry.name):
@@ -244,4 +246,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _is_special(entry: "os.DirEntry[str]") -> bool:
     """Whether reading it might never end; a link that leads nowhere is a file that cannot be read."""
-    return not entry.is_file() and (not entry.is_symlink() or os.path.exists(entry.path))
+    try:
+        return not entry.is_file() and (not entry.is_symlink() or Path(entry.path).exists())
+    except OSError:  # a link that leads in a circle
+        return False
