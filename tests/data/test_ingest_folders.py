@@ -267,3 +267,41 @@ def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
     assert store.classes == ("hernia", "no hernia")
     assert len(store.findings) == 14
     assert ((store.findings["hernia"] == 1) == (store.labels == 0)).all()
+
+
+# Masks, and what a table lacks
+
+
+def test_a_mask_is_known_by_its_two_gray_levels_beside_an_image_of_its_name(tmp_path, ingest):
+    root = two_classes(tmp_path / "x")
+    for k in range(8):
+        lungs = np.zeros((64, 64), np.uint8)
+        lungs[10 + k : 50, 8:28] = lungs[10 : 50 - k, 36:56] = 255
+        stream = io.BytesIO()
+        Image.fromarray(lungs).save(stream, "PNG")
+        put(root / f"COVID/lungs/{k}.png", stream.getvalue())
+    done, store = ingest(root, size=64)
+    assert (len(store), [code for code in codes(done) if code == "mask"]) == (16, ["mask"] * 8)
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [("file_name,zzz", "metadata.csv has no column of labels; received file_name, zzz. Name it with --label-column"),
+     ("qqq,age", "metadata.csv has no column that names files; received qqq, age. Name it with --file-column")],
+)  # fmt: skip
+def test_a_table_that_gives_no_labels_is_named_with_the_flag_that_helps(tmp_path, ingest, header, wanted):
+    for k in range(8):
+        put(tmp_path / f"x/{k}.png", png(k))
+    put(tmp_path / "x/metadata.csv", "\n".join([header, *(f"{k}.png,{k}0" for k in range(8))]))
+    with pytest.raises(CatalogError, match=wanted):
+        ingest(tmp_path / "x")
+
+
+def test_a_table_below_a_title_is_read_and_a_list_of_classes_is_kept_short(tmp_path, ingest):
+    for k in range(60):
+        put(tmp_path / f"x/{k}.png", png(k))
+    rows = [f"https://host/a/{k}.png?key=1,a class of a long name {k}" for k in range(60)]
+    put(tmp_path / "x/metadata.csv", "\n".join(["Our study,", ",", "file_name,label", *rows]))
+    with pytest.raises(CatalogError, match="and 5. more; received none of them") as error:
+        ingest(tmp_path / "x", classes=["none of them"])
+    assert len(str(error.value)) < 400

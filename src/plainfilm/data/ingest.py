@@ -39,6 +39,8 @@ _ONE_ID = (
     "Every image bears the same id of a patient; taken for no id at all. Give a column patient_id, or the images of one "
     "patient may stand in two parts of the split."
 )
+_MASK = "Two gray levels, and another image of the same name: a segmentation mask, which is no radiograph; left out."
+_TWO_TONED, _FEW = 0.88, 0.02  # shares of the pixels; the edges of a mask are gray once it is resized
 _NOT_RADIOGRAPHS = {"not-radiograph-modality", "not-chest", "colour"}  # remarks by which a file is no chest radiograph
 Advance = Callable[[int, int], None]
 
@@ -194,7 +196,7 @@ def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:
 def _read_all(
     read: _Read, writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance
 ) -> None:
-    waiting = list[NDArray[np.uint8]]()
+    waiting, stems = list[NDArray[np.uint8]](), set[str]()
 
     def flush() -> None:
         block = np.stack(waiting)
@@ -212,6 +214,8 @@ def _read_all(
                     f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
                 )
             read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
+        elif _is_two_toned(outcome.pixels) and _stem(entry) in (stems := stems or _stems_of_several(entries)):
+            read.problems.append(Problem(entry.file, "mask", _MASK))
         else:
             _note(read, entry, outcome)
             waiting.append(outcome.pixels)
@@ -225,6 +229,22 @@ def _read_all(
         raise CatalogError(
             f"Expected radiographs that can be read; received {len(entries)} files and none could be.{first}"
         )
+
+
+def _is_two_toned(pixels: NDArray[np.uint8]) -> bool:
+    """Whether nearly all pixels have one of two gray levels, and neither level few."""
+    low, high = int(pixels.min()), int(pixels.max())
+    near = (high - low) // 30
+    dark, bright = float((pixels <= low + near).mean()), float((pixels >= high - near).mean())
+    return high > low and dark + bright > _TWO_TONED and min(dark, bright) > _FEW
+
+
+def _stem(entry: Entry) -> str:
+    return entry.name.rpartition("/")[2].rpartition(".")[0].casefold()
+
+
+def _stems_of_several(entries: Sequence[Entry]) -> set[str]:
+    return {stem for stem, number in Counter(map(_stem, entries)).items() if number > 1}
 
 
 def _check_radiographs(read: _Read) -> None:
