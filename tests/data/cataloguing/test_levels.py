@@ -138,6 +138,7 @@ def test_eval_is_the_test_set_beside_a_validation_set():
         ({"Train Set/a": "a", "Test Set/a": "a", "Test Set/b": "b"}, "any spelling of a split"),
         ({"set1/COVID": "COVID", "set2/NORMAL": "NORMAL"}, "below portions"),
         ({"COVID": "COVID"}, "one alone"),
+        ({"sub-optimal": "sub-optimal", "optimal": "optimal"}, "a word behind sub- is no patient's"),
         ({"p53 mutant": "p53 mutant", "wild type": "wild type"}, "a number within words is no patient's"),
         ({"Case": "Case", "Control": "Control"}, "what people call a class"),
         ({"COVID": "COVID", "figures": None}, "what lies beside the classes"),
