@@ -461,7 +461,7 @@ def test_a_file_that_cannot_be_read_stops_the_ingest_only_when_asked(call, refus
     assert not (tmp_path / "x.h5").exists()
     code, out, _ = call(*words)
     assert code == 0
-    assert "Left out: unknown-format 1" in out
+    assert "Left out:\n  unknown-format 1: the content is none of the formats that plainfilm reads" in out
     assert "x.problems.csv" in out
 
 

@@ -305,3 +305,29 @@ def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
     assert store.classes == ("hernia", "no hernia")
     assert len(store.findings) == 14
     assert ((store.findings["hernia"] == 1) == (store.labels == 0)).all()
+
+
+# Masks, and what a table lacks
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [("file_name,zzz", "metadata.csv has no column of labels; received file_name, zzz. Name it with --label-column"),
+     ("qqq,age", "metadata.csv has no column that names files; received qqq, age. Name it with --file-column")],
+)  # fmt: skip
+def test_a_table_that_gives_no_labels_is_named_with_the_flag_that_helps(tmp_path, ingest, header, wanted):
+    for k in range(8):
+        put(tmp_path / f"x/{k}.png", png(k))
+    put(tmp_path / "x/metadata.csv", "\n".join([header, *(f"{k}.png,{k}0" for k in range(8))]))
+    with pytest.raises(CatalogError, match=wanted):
+        ingest(tmp_path / "x")
+
+
+def test_a_table_below_a_title_is_read_and_a_list_of_classes_is_kept_short(tmp_path, ingest):
+    for k in range(60):
+        put(tmp_path / f"x/{k}.png", png(k))
+    rows = [f"https://host/a/{k}.png?key=1,a class of a long name {k}" for k in range(60)]
+    put(tmp_path / "x/metadata.csv", "\n".join(["Our study,", ",", "file_name,label", *rows]))
+    with pytest.raises(CatalogError, match="and 5. more; received none of them") as error:
+        ingest(tmp_path / "x", classes=["none of them"])
+    assert len(str(error.value)) < 400

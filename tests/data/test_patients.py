@@ -2,7 +2,7 @@
 
 import pytest
 
-from plainfilm.data.patients import patient_keys
+from plainfilm.data.patients import names_a_person, patient_keys
 
 
 def groups(patients, issuers=None, sources=None):
@@ -42,3 +42,21 @@ def test_one_id_for_everything_is_nobodys():
     assert patient_keys(["1"] * 10, [""] * 10) == ([""] * 10, True)
     assert patient_keys(["1"] * 9, [""] * 9)[1] is False
     assert patient_keys(["1"] * 10 + [None], [""] * 11)[1] is False
+
+
+@pytest.mark.parametrize(
+    "column",
+    "paciente_nombre Nachname Vorname nom prénom geburtsdatum fecha_nacimiento PatientID patientname name Subject subject_id MRN "
+    "MedicalRecordNumber date_of_birth patient_birth_date PatientAddress first_name nom_du_patient 姓名".split(),
+)
+def test_a_column_that_names_a_person_is_known_in_several_languages(column):
+    assert names_a_person(column)
+
+
+@pytest.mark.parametrize(
+    "column",
+    "age PatientAge patient_sex hospital id image_id finding_name class_name filename temperature location study_id birth_weight "
+    "nombre_archivo patient_position".split(),
+)
+def test_other_columns_name_nobody(column):
+    assert not names_a_person(column)

@@ -1,5 +1,6 @@
 """What `plainfilm ingest` says of what it has read, or would read."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,6 +8,33 @@ from typing import Any
 from plainfilm.cli.output import print_document
 from plainfilm.errors import Problem
 
+_WORDS: Mapping[str, str] = {
+    "mask": "a segmentation mask, no radiograph",
+    "not-an-image": "a file of another kind",
+    "not-in-table": "an image that the table does not list",
+    "missing-file": "a row of the table that fits no image",
+    "no-file-name": "a row of the table without a file",
+    "outside-folder": "a row of the table that leads out of the folder",
+    "two-labels": "one image under two labels",
+    "duplicate-row": "listed twice in the table; the first row counts",
+    "other-modality": "a row of the table of another modality, such as CT",
+    "other-table": "a table that names no files; not read",
+    "second-table": "a folder has one table; this one was not read",
+    "other-list": "a text file that does not list these images; not read",
+    "table": "what was not read as it stands in a table",
+    "unlabelled": "an image without a label; kept, but not trained on",
+    "class-not-asked": "an image of a class that --classes does not name",
+    "class-spelling": "spellings of one class, taken as one",
+    "linked-folder": "a linked folder, read once",
+    "system-folder": "a hidden or system folder, not entered",
+    "not-a-file": "a pipe, a socket or a device, not read",
+    "copy-of-tree": "a copy of other folders; its images count once",
+    "no-permission": "a folder that cannot be listed",
+    "leak": "a patient, or a duplicate, in two parts of the given split",
+    "part-made": "a part that the given split lacks, taken from train",
+    "one-patient-id": "one id for all images, taken for none",
+    "repeated-member": "a name that an archive holds twice",
+}
 _ROLE_NAMES = {"class": "classes", "split": "split", "source": "sources", "patient": "patients", "-": "not used"}
 
 
@@ -49,7 +77,9 @@ def show_listed(catalog: Any, *, as_json: bool) -> None:
     terminal.say(
         terminal.class_table(listed.counts, unlabelled=listed.unlabelled),
         "",
-        f"{listed.images:,} radiographs would be read, of {listed.patients:,} known patients. Sources: {_some(listed.sources)}.",
+        f"{listed.images:,} radiographs would be read, "
+        + (f"of {listed.patients:,} known patients." if listed.patients else "of patients that nothing names."),
+        f"Sources: {_some(listed.sources)}.",
         *_level_lines(catalog.levels),
         *_problem_lines(catalog.problems),
         "",
@@ -138,10 +168,24 @@ def _some(names: Sequence[str], number: int | None = None, most: int = 4) -> str
 
 
 def _problem_lines(problems: Sequence[Problem]) -> list[str]:
-    """Count what was left out, and what was flagged, by its code."""
+    """Count what was left out, and what was flagged, by its code, and say what each code means."""
+    from plainfilm.data.decoding.decoded import REASONS, REMARKS
+
+    words = {**REMARKS, **REASONS, **_WORDS}
     lines = []
-    for is_fatal, what in ((True, "Left out"), (False, "Remarks")):
-        found = Counter(problem.code for problem in problems if problem.fatal == is_fatal)
-        if found:
-            lines.append(f"{what}: {', '.join(f'{code} {number:,}' for code, number in found.most_common())}.")
+    for is_fatal, what in ((True, "Left out:"), (False, "Remarks:")):
+        found: Counter[str] = Counter()
+        for problem in problems:
+            if problem.fatal == is_fatal:
+                found[problem.code] += _how_many(problem.sentence)
+        lines += [what] if found else []
+        lines += [
+            f"  {code} {number:,}{f': {words[code]}' if code in words else ''}" for code, number in found.most_common()
+        ]
     return lines
+
+
+def _how_many(sentence: str) -> int:
+    """How many files a problem is about: the number that its sentence begins with, else one."""
+    number = re.match(r"\d[\d,]*(?= )", sentence)
+    return int(number[0].replace(",", "")) if number else 1

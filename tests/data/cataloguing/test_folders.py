@@ -64,8 +64,10 @@ def test_dicom_under_the_name_of_another_format_is_dicom(tmp_path):
 
 def test_a_pipe_is_never_opened(tmp_path):
     put(tmp_path, "a.png")
+    put(tmp_path, "README", data=b"BM is a word")
     os.mkfifo(tmp_path / "pipe")
     assert images(tmp_path) == ["a.png"]
+    assert survey(Folder(tmp_path)).others == {"without extension": 1}
     assert told(tmp_path) == [("not-a-file", "pipe")]
 
 
@@ -93,6 +95,8 @@ def test_files_of_the_system_are_counted(tmp_path):
     [
         *("masks/1.png", "A/Lung_Masks/1.png", "Ground-truths/1.png", "A/ground truth/x/1.png", "ManualMask/leftMask/1.png"),
         *("A/1_mask.png", "A/mask_1.png", "1-seg.png", "segmentation/1.png", "annotations/1.png", "gt/1.png"),
+        *("A/1_msk.png", "A/1_mask_left.png", "A/1_lungmask.png", "A/1.seg.png", "A/1_mask_01.png", "labelsTr/1.png"),
+        "SegmentationClass/1.png",
     ],
 )  # fmt: skip
 def test_masks_are_known_by_name(name):
@@ -177,3 +181,33 @@ def test_the_order_is_that_of_the_parts_of_the_names(tmp_path):
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(CatalogError, match=r"Expected a folder that can be listed; received .*Check its permissions"):
         survey(Folder(tmp_path / "none"))
+
+
+def test_copies_beside_and_deeper_count_once(tmp_path):
+    for name in ("NORMAL/1.jpg", "COVID/1.jpg"):
+        put(tmp_path, f"data/{name}", f"data (1)/{name}", f"data/backup/old/{name}", data=JPEG + name.encode())
+    put(tmp_path, "A/1.jpg", "A - Copy/1.jpg")
+    assert images(tmp_path) == ["A/1.jpg", "data/COVID/1.jpg", "data/NORMAL/1.jpg"]
+    assert sorted(told(tmp_path)) == [
+        ("copy-of-tree", "A - Copy"), ("copy-of-tree", "data (1)"), ("copy-of-tree", "data/backup/old")
+    ]  # fmt: skip
+
+
+def test_files_of_one_length_that_differ_are_no_copies(tmp_path):
+    for folder in ("A", "A (1)"):
+        put(tmp_path, f"{folder}/1.jpg", data=JPEG + folder[-1:].encode())
+    assert images(tmp_path) == ["A/1.jpg", "A (1)/1.jpg"]
+
+
+def test_a_label_beside_its_image_is_a_mask_and_one_alone_is_none(tmp_path):
+    put(tmp_path, "1.jpg", "1_gt.jpg", "1-label.jpg", "2_label.jpg")
+    found = survey(Folder(tmp_path))
+    assert (found.images, found.masks) == (["1.jpg", "2_label.jpg"], {"1_gt.jpg", "1-label.jpg"})
+
+
+def test_a_pipe_under_any_name_is_passed_over_and_named(tmp_path):
+    put(tmp_path, "1.jpg")
+    for name in ("2.dcm", "3.jpg", "metadata.csv"):
+        os.mkfifo(tmp_path / name)
+    assert images(tmp_path) == ["1.jpg"]
+    assert told(tmp_path) == [("not-a-file", "2.dcm"), ("not-a-file", "3.jpg"), ("not-a-file", "metadata.csv")]

@@ -42,6 +42,8 @@ def test_a_name_has_words_and_numbers():
             ("holdout", "test"),
         ),
         *(("test positive", None), ("contest", None), ("latest", None), ("trained nurse", None), ("train_test", None)),
+        *(("Validierung", "validation"), ("validação", "validation"), ("entraînement", "train"), ("treino", "train")),
+        *(("测试集", "test"), ("訓練データ", "train"), ("hold-out", "test"), ("X_train", "train"), ("3_test", "test")),
         *(("COVID", None), ("Rapid test negative", None), ("val d'or hospital", None)),
     ],
 )
@@ -95,6 +97,21 @@ def test_a_split_and_a_class_may_stand_in_one_name():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "parts", [("covid_train", "covid_test"), ("rsna-train", "rsna-val"), ("tr", "te"), ("train", "eval")]
+)
+def test_a_name_that_says_no_more_than_the_split_is_no_class(parts):
+    found = said(*(f"{part}/{name}" for part in parts for name in ("COVID", "NORMAL")))
+    assert {each.label for each in found.values()} == {"COVID", "NORMAL"}
+    assert len({each.split for each in found.values()} - {None}) == 2
+
+
+def test_eval_is_the_test_set_beside_a_validation_set():
+    assert [each.split for each in said("train/a", "val/a", "eval/b").values()] == ["train", "validation", "test"]
+    assert [each.split for each in said("train/a", "eval/a", "test/b").values()] == ["train", "validation", "test"]
+    assert labels("tr", "b") == {"tr": "tr", "b": "b"}
+
+
 # Classes
 
 
@@ -121,6 +138,23 @@ def test_a_split_and_a_class_may_stand_in_one_name():
         ({"Train Set/a": "a", "Test Set/a": "a", "Test Set/b": "b"}, "any spelling of a split"),
         ({"set1/COVID": "COVID", "set2/NORMAL": "NORMAL"}, "below portions"),
         ({"COVID": "COVID"}, "one alone"),
+        ({"sub-optimal": "sub-optimal", "optimal": "optimal"}, "a word behind sub- is no patient's"),
+        ({"p53 mutant": "p53 mutant", "wild type": "wild type"}, "a number within words is no patient's"),
+        ({"Case": "Case", "Control": "Control"}, "what people call a class"),
+        ({"COVID": "COVID", "figures": None}, "what lies beside the classes"),
+        (
+            {"original/COVID": "COVID", "augmented/COVID": "COVID", "original/b": "b"},
+            "below what was done to the images",
+        ),
+        ({f"LIDC/LIDC-IDRI-{i:04d}/s1": None for i in range(6)}, "a folder around patients is no class"),
+        (
+            {f"COVID-19-AR-{i}": None for i in range(16434000, 16434006)},
+            "a crowd that differs by a long number is of patients",
+        ),
+        (
+            {"patient1/study1_positive": "positive", "patient2/study2_negative": "negative"},
+            "without the study's number",
+        ),
     ],
 )
 def test_the_classes_stand(folders, expected):

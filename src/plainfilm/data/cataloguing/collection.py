@@ -1,6 +1,5 @@
 """One SOURCE -> its radiographs, with what its folders, its `metadata` tables and DICOM headers say of them."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from plainfilm.data.cataloguing.entry import (
     trimmed,
     with_row,
 )
+from plainfilm.data.cataloguing.label_patterns import labels_in
 from plainfilm.data.cataloguing.labelling import Labelling, finding_asked_for, labelling_of
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
@@ -131,10 +131,11 @@ def _list_images(collection: Collection, found: folders.Contents, asked: Asked) 
     dicom = sorted(found.dicom)
     read = headers.read_headers(collection.place, dicom)
     collection.identifiers = dict(zip(dicom, read, strict=True))
+    in_names = labels_in(found.images, asked.label_pattern) if asked.label_pattern is not None else {}
     for name in found.images:
         entry = _entry(collection, name, said[name[: name.rfind("/") + 1]])
         if asked.label_pattern is not None:
-            entry = replace(entry, label=_label_in_name(entry.name, asked.label_pattern))
+            entry = replace(entry, label=in_names[name])
         collection.images[name] = entry
         if not found.tables:
             layout = (
@@ -163,11 +164,6 @@ def _entry(collection: Collection, name: str, said: Said) -> Entry:
         details={key: header[key] for key in _FROM_HEADER if key in header} if header else _NOTHING,
         issuer=header.get("issuer", "") if header.get("patient_id") else "",
     )
-
-
-def _label_in_name(name: str, pattern: re.Pattern[str]) -> str | None:
-    found = pattern.search(name)
-    return trimmed(found["label"] if "label" in pattern.groupindex else found[1]) or None if found else None
 
 
 # Tables

@@ -134,21 +134,25 @@ def _set_kinds(paths: Sequence[_Path]) -> dict[str, tuple[str, str]]:
         joined = {name: (split, "") for name, (split, _) in joined.items()}
     for siblings in beside.values():
         joined |= {name: (split, "") for name, split in short_splits(siblings).items() if split_of(name) is None}
-    crowds = {above: numbered(siblings) for above, siblings in beside.items()}
+    kinds = {above: _kinds_beside(siblings) for above, siblings in beside.items()}
     for path in paths:
         for place, part in enumerate(path.parts):
-            is_one_of_many = part in crowds[path.parts[:place]]
-            path.kinds.append(_kind(*joined[part]) if part in joined else _kind_beside(part, is_one_of_many))
+            path.kinds.append(_kind_of_rest(joined[part][1]) if part in joined else kinds[path.parts[:place]][part])
     return joined
 
 
-def _kind(_split: str, rest: str) -> str:
+def _kind_of_rest(rest: str) -> str:
     return "finding" if is_finding(rest) else kind_of(rest) if rest else "split"
 
 
-def _kind_beside(part: str, is_one_of_many: bool) -> str:
-    kind = kind_of(part)
-    return "patient" if is_one_of_many and kind in _MAY_BE_CLASSES else kind
+def _kinds_beside(siblings: set[str]) -> dict[str, str]:
+    """Kinds of folders that lie side by side: what lies among patients, and names no finding, is one."""
+    crowd = numbered(siblings)
+    kinds = {name: kind_of(name) for name in siblings}
+    kinds = {name: "patient" if name in crowd and kind in _MAY_BE_CLASSES else kind for name, kind in kinds.items()}
+    if 2 * sum(kind == "patient" for kind in kinds.values()) <= len(kinds):
+        return kinds
+    return {name: "patient" if kind in {"name", "number"} else kind for name, kind in kinds.items()}
 
 
 def _set_individuals_apart(paths: Sequence[_Path]) -> None:

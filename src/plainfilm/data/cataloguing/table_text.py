@@ -10,7 +10,7 @@ from plainfilm.data.cataloguing.table_grid import Grid, gather
 
 _BLANKS = " "
 _LOOKED_AT = 300  # lines, or rows
-_LONGEST_TITLE = 10  # lines
+_LONGEST_TITLE, _TITLE_LETTERS = 10, 10_000  # lines, and letters of each
 _LONGEST_CELL = 1 << 24  # characters; an outline of pixels may take hundreds of thousands
 _DIRECTIVE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -90,7 +90,7 @@ def _full(lines: Sequence[str]) -> list[str]:
 def _title_lines(head: Sequence[str]) -> int:
     """How many lines stand above the names of columns: a title, or none."""
     for i, line in enumerate(head[:_LONGEST_TITLE]):
-        cells = max((_cells(line, separator) for separator in "\t;,|"), key=len)
+        cells = max((_cells(line[:_TITLE_LETTERS], separator) for separator in "\t;,|"), key=len)
         if any(map(names_image, cells)) or (i == 0 and any(map(is_known, cells))):
             return 0
         if sum(map(is_known, cells)) > 1:
