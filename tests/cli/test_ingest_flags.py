@@ -71,7 +71,7 @@ def test_columns_by_name_and_by_number(looked, tmp_path):
         )
         assert totals(listing) == {"ill": 2, "well": 2}
         assert (listing["patients"], listing["sources"]) == (2, ["North", "South"])
-        assert "4 radiographs would be read, of 2 known patients. Sources: North, South." in text
+        assert "4 radiographs would be read, of 2 known patients.\nSources: North, South." in text
 
 
 def test_without_the_flag_the_usual_name_counts(looked, tmp_path):
@@ -140,7 +140,7 @@ def test_label_pattern(looked, refused, tmp_path):
     films(tmp_path / "films", "p1/x_0.png", "p1/y_1.png", "p2/z_1.png", "p2/other.png")
     text, listing = looked("films", "--label-pattern", r"_(\d)\.png$")
     assert (totals(listing), listing["unlabelled"]) == ({"0": 1, "1": 2}, 1)
-    assert "Remarks: unlabelled 1." in text
+    assert "unlabelled 1: an image without a label" in text
     named = looked("films", "--label-pattern", r"(?P<patient>p\d)/(?P<label>[xyz])_")[1]
     assert totals(named) == {"x": 1, "y": 1, "z": 1}
     assert "a group in brackets that is the label" in refused("films", "--label-pattern", r"_\d", code=2)
@@ -212,7 +212,7 @@ def test_a_preset(looked, tmp_path):
     made_sets.nih14(tmp_path / "nih")
     text, listing = looked("nih", "--preset", "nih14", "--label-of", "Effusion")
     assert listing["counts"] == {"Effusion": {"train": 2, "test": 1}, "no Effusion": {"train": 4, "test": 2}}
-    assert "9 radiographs would be read, of 7 known patients. Sources: NIH ChestX-ray14." in text
+    assert "9 radiographs would be read, of 7 known patients.\nSources: NIH ChestX-ray14." in text
 
 
 def test_a_preset_that_is_none_or_beside_what_it_knows(refused, tmp_path):

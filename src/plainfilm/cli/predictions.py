@@ -40,11 +40,10 @@ class Tally:
         return self.levels["unreadable"] == self.levels.total()
 
 
-def say_passed_over(kinds: Counter[str]) -> None:
-    """Say on stderr what lies in the folders and was not taken for a radiograph."""
-    if kinds:
-        listed = ", ".join(f"{kind} {number:,}" for kind, number in kinds.most_common(6))
-        print(f"plainfilm: {kinds.total():,} files passed over: {listed}.", file=sys.stderr)
+def say_passed_over(folders: Iterable[str]) -> None:
+    """Say on stderr what lies in each folder and was not taken for a radiograph."""
+    for told in folders:
+        print(f"plainfilm: passed over in {told}.", file=sys.stderr)
 
 
 def as_lines(answers: Iterable[Prediction], about: About) -> None:

@@ -197,7 +197,7 @@ def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:
 def _read_all(
     read: _Read, writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance
 ) -> None:
-    waiting, stems = list[NDArray[np.uint8]](), set[str]()
+    waiting = list[NDArray[np.uint8]]()
 
     def flush() -> None:
         block = np.stack(waiting)

@@ -95,9 +95,11 @@ def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") 
     _apply_lists(collection, found, asked)
     _apply_arrays(collection, asked)
     if found.masks:
-        collection.note("mask", f"{counted(len(found.masks), 'segmentation mask')} set aside: a mask is no radiograph.")
+        first = printable(min(found.masks))
+        collection.note("mask", f"{counted(len(found.masks), 'segmentation mask')} set aside, such as {first}.")
     if found.others:
-        collection.note("not-an-image", f"{counted(found.others.total(), 'file')} passed over: {_kinds(found.others)}.")
+        told = printable(replace(found, masks=set()).passed_over())
+        collection.note("not-an-image", f"{counted(found.others.total(), 'file')} passed over: {told}.")
     return collection
 
 

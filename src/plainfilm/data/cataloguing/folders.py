@@ -56,6 +56,22 @@ class Contents:
     more_tables: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    first_of: dict[str, str] = field(default_factory=dict)
+
+    def pass_over(self, kind: str, name: str) -> None:
+        """Count a file among `others`; the first of each kind is kept in `first_of`."""
+        self.others[kind] += 1
+        self.first_of.setdefault(kind, name)
+
+    def passed_over(self, most: int = 4) -> str:
+        """Say which kinds of files are passed over, how many, and the first of each: `.txt 3 (notes.txt, …)`."""
+        kinds = self.others + Counter({"masks": len(self.masks)})
+        first = self.first_of | ({"masks": min(self.masks)} if self.masks else {})
+        shown = [
+            f"{kind} {number:,} ({first[kind]}{', …' if number > 1 else ''})"
+            for kind, number in kinds.most_common(most)
+        ]
+        return ", ".join([*shown, *(["…"] if len(kinds) > most else [])])
 
 
 def survey(place: Place) -> Contents:
@@ -80,7 +96,7 @@ def survey(place: Place) -> Contents:
         _, dot, extension = bare.rpartition(".")
         extension = extension.lower() if dot else ""
         if is_system_file(bare):
-            found.others["system files"] += 1
+            found.pass_over("system files", name)
         elif extension in IMAGE_EXTENSIONS:
             if is_mask_folder or _is_mask_stem(bare):
                 found.masks.add(name)
@@ -137,11 +153,11 @@ def _sort(found: Contents, place: Place, name: str, extension: str, *, is_mask_f
     elif extension == "txt" and split_of(stem.replace("list", "")) and name.count("/") < 2:
         found.lists.append(name)
     elif extension in _NO_IMAGES:
-        found.others[f".{extension}"] += 1
+        found.pass_over(f".{extension}", name)
         if suffixes in TABLE_EXTENSIONS and name.count("/") < 2:
             found.more_tables.append(name)
     elif (kind := _kind_by_content(place, name, extension)) is None:
-        found.others[f".{extension}" if extension else "without extension"] += 1
+        found.pass_over(f".{extension}" if extension else "without extension", name)
     elif is_mask_folder or _is_mask_stem(bare):
         found.masks.add(name)
     else:

@@ -3,7 +3,6 @@
 Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -263,23 +262,18 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Predicto
     return Predictor(bundles.load(path, require_signature=require_signature))
 
 
-def paths(films: Iterable[str | Path]) -> tuple[list[str], Counter[str]]:
-    """Files as they are named, and of a folder the radiographs below it; with what was passed over there, by its kind."""
-    found, passed_over = list[str](), Counter[str]()
+def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
+    """Files as they are named, and of a folder the radiographs below it; and for each folder what was passed over there."""
+    found, passed_over = list[str](), list[str]()
     for film in map(Path, films):
         if not film.is_dir():
             found.append(str(film))
             continue
         contents = survey(Folder(film))
         found += [str(film / name) for name in contents.images]
-        passed_over += contents.others + Counter(
-            {
-                "masks": len(contents.masks),
-                "tables": len(contents.tables),
-                "lists": len(contents.lists),
-                **Counter(f"{problem.file} ({problem.code})" for problem in contents.problems),
-            }
-        )
+        told = [contents.passed_over()] if contents.others or contents.masks else []
+        told += [f"{problem.file} ({problem.code})" for problem in contents.problems]
+        passed_over += [f"{film}: {', '.join(told)}"] if told else []
     return found, passed_over
 
 
