@@ -3,6 +3,9 @@
 import csv
 import gzip
 import io
+import json
+import shutil
+import warnings
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -420,3 +423,180 @@ def radiography_database(root: Path) -> Path:
         book.save(top / f"{name}.metadata.xlsx")
     put(top / "README.md.txt", "COVID-19 CHEST X-RAY DATABASE\n")
     return top
+
+
+# ---- sets without a preset: each gives the folder that a command is given in
+
+
+def chexpert_plus(root: Path) -> Path:
+    """Images as PNG under the names of JPEG in the tables; the labels in JSON Lines that are called .json."""
+    films(root / "PNG", [f"train/{name[:-4]}.png" for name in CHEXPERT_TRAIN])
+    lines = [
+        json.dumps(
+            {"path_to_image": f"train/{name}"}
+            | {each: float(states[each]) if each in states else None for each in CHEXPERT_FINDINGS}
+        )
+        for name, states in CHEXPERT_TRAIN.items()
+    ]
+    put(root / "chexbert_labels/report_fixed.json", "\n".join(lines) + "\n")
+    return root
+
+
+def siim_acr(root: Path) -> Path:
+    """The PNG version of Kaggle, with its table of who has a pneumothorax."""
+    names = [f"{number}_train_{number % 2}_.png" for number in range(4)]
+    for folder in ("png_images", "png_masks"):
+        films(root / "siim-acr-pneumothorax" / folder, names)
+    rows = [(name, f"1.2.276.0.7230010.3.1.4.8323329.{place}", place % 2) for place, name in enumerate(names)]
+    put(
+        root / "siim-acr-pneumothorax/stage_1_train_images.csv",
+        as_csv(("new_filename", "ImageId", "has_pneumo"), rows),
+    )
+    return root
+
+
+SIIM_COVID = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
+
+
+def siim_fisabio(root: Path) -> Path:
+    """Labels by study, whose id in the table has an ending that the headers do not have."""
+    top = root / "siim-covid19-detection"
+    studies = ["5776db0cec75", "ff0879eb20ed", "00086460a852", "000c9c05fd14"]
+    for number, study in enumerate(studies):
+        path = top / f"train/{study}/81456c9c5423/{number:012x}.dcm"
+        path.parent.mkdir(parents=True)
+        with warnings.catch_warnings():  # the set's ids are no UIDs
+            warnings.simplefilter("ignore")
+            image = dataset(pixels(study), bits=8, PatientID=f"p{number}", Modality="DX", StudyInstanceUID=study)
+            path.write_bytes(dicom_bytes(image))
+    rows = [(f"{study}_study", *[int(place == number) for place in range(4)]) for number, study in enumerate(studies)]
+    put(top / "train_study_level.csv", as_csv(("id", *SIIM_COVID), rows))
+    return root
+
+
+def ieee8023(root: Path) -> Path:
+    top = root / "covid-chestxray-dataset"
+    rows = [
+        ("2", "M", "65", "Pneumonia/Viral/COVID-19", "PA", "X-ray", "images", "one.jpg"),
+        ("2", "M", "65", "Pneumonia/Viral/COVID-19", "Axial", "CT", "volumes", "two.nii.gz"),
+        ("3", "F", "", "Pneumonia/Bacterial/Streptococcus", "AP Supine", "X-ray", "images", "three.png"),
+        ("4", "F", "30", "No Finding", "PA", "X-ray", "images", "four.png"),
+    ]
+    films(top / "images", ["one.jpg", "three.png", "four.png"])
+    header = ("patientid", "sex", "age", "finding", "view", "modality", "folder", "filename")
+    put(top / "metadata.csv", as_csv(header, rows))
+    return root
+
+
+def chest_xray_pneumonia(root: Path) -> Path:
+    """Kaggle's copy, which holds itself again."""
+    names = ["train/NORMAL/IM-0115-0001.jpeg", "train/PNEUMONIA/person1_bacteria_1.jpeg", "val/NORMAL/NORMAL2-IM-1427-0001.jpeg",
+             "val/PNEUMONIA/person1946_bacteria_4874.jpeg", "test/NORMAL/IM-0001-0001.jpeg", "test/PNEUMONIA/person1_virus_6.jpeg"]  # fmt: skip
+    films(root / "chest_xray", names)
+    shutil.copytree(root / "chest_xray", root / "again")
+    (root / "again").rename(root / "chest_xray/chest_xray")
+    return root
+
+
+def bimcv(root: Path) -> Path:
+    """BIDS: patient, session, modality; the radiographs of one collection all positive, of the other all negative."""
+    for name, patients in {"covid19_posi": ("S03047", "S03048"), "covid19_neg": ("S04047", "S04048")}.items():
+        for patient in patients:
+            stem = f"bimcv/{name}/sub-{patient}/ses-E07985/mod-rx/sub-{patient}_ses-E07985_run-1_bp-chest_vp-ap_dx"
+            film(root / f"{stem}.png")
+            put(root / f"{stem}.json", '{"00080060": {"Value": ["DX"]}}')
+        put(root / f"bimcv/{name}/participants.tsv", "participant\tgender\nS03047\tM\n")
+    return root
+
+
+def covid_qu_ex(root: Path) -> Path:
+    top = root / "Lung Segmentation Data/Lung Segmentation Data"
+    for part in ("Train", "Val", "Test"):
+        for label in ("COVID-19", "Non-COVID", "Normal"):
+            films(top / part / label, [f"images/{part}_{label}.png", f"lung masks/{part}_{label}.png"])
+    return root
+
+
+def qata_cov19(root: Path) -> Path:
+    top = root / "QaTa-COV19/QaTa-COV19-v2"
+    for part in ("Train Set", "Test Set"):
+        films(top / part, ["Images/covid_1.png", "Ground-truths/mask_covid_1.png"])
+    return root
+
+
+def tuberculosis(root: Path) -> Path:
+    """Montgomery's and Shenzhen's: 0 and 1 at the end of the names."""
+    for label in (0, 1):
+        name = f"MCUCXR_00{label}1_{label}"
+        films(
+            root / "MontgomerySet",
+            [f"CXR_png/{name}.png", f"ManualMask/leftMask/{name}.png", f"ManualMask/rightMask/{name}.png"],
+        )
+        put(root / f"MontgomerySet/ClinicalReadings/{name}.txt", "Patient's Sex: F\n")
+        films(root / "ChinaSet_AllFiles", [f"CXR_png/CHNCXR_00{label}2_{label}.png"])
+    return root
+
+
+def tb_database(root: Path) -> Path:
+    top = root / "TB_Chest_Radiography_Database"
+    films(top, [f"{label}/{label}-{number}.png" for label in ("Normal", "Tuberculosis") for number in (1, 2)])
+    return root
+
+
+def jsrt(root: Path) -> Path:
+    """Raw pixels without a header; LN has a nodule, NN has none. The files are holes."""
+    for name in ("JPCLN001", "JPCLN002", "JPCNN001"):
+        path = root / f"JSRT/{name}.IMG"
+        path.parent.mkdir(exist_ok=True, parents=True)
+        with path.open("wb") as file:
+            file.truncate(2 * 2048 * 2048)
+    return root
+
+
+def actualmed(root: Path) -> Path:
+    top = root / "Actualmed-COVID-chestxray-dataset"
+    header = "patientid,offset,sex,age,finding,survival,temperature,pO2 saturation,view,modality,imagename,artifacts/distortion,notes"
+    rows = [
+        ("ANON196", "", "CR.1.2.840.113564.1722810170.20200313090023421700.1003000225002.png", "PA"),
+        ("ANON56", "No finding", "CR.1.2.840.113564.1722810170.20200317090830828260.1003000225002.png", "PA"),
+        ("ANON45", "COVID-19", "CR.1.2.840.113564.1722810170.20200320071047906500.1003000225002.png", "AP"),
+    ]
+    films(top / "images", [row[2] for row in rows])
+    lines = [
+        f'{who},,,,{finding},,,,{view},X-ray,{name},,"Inconclusive, date taken (YYYYMMDD): 20200313"'
+        for who, finding, name, view in rows
+    ]
+    put(top / "metadata.csv", "\n".join([header, *lines]) + "\n")
+    return root
+
+
+def figure1(root: Path) -> Path:
+    """Its files are called after the column of patients; most rows have no finding."""
+    top = root / "Figure1-COVID-chestxray-dataset"
+    header = "patientid,offset,sex,age,finding,survival,temperature,pO2 saturation,view,modality,originalfile,artifacts/distortion,notes"
+    films(top / "images", ["COVID-00001.jpg", "COVID-00002.jpg", "COVID-00003a.jpg"])
+    put(
+        top / "metadata.csv",
+        f"{header}\nCOVID-00001,13,M,33,COVID-19,,,58,AP erect,X-ray,COVID-0001.jpeg,,saturation\n"
+        "COVID-00002,,M,50+,,,,,AP erect,X-ray,COVID-0006.jpeg,,\nCOVID-00003a,8,M,28,Pneumonia,,39.1,90,AP erect,X-ray,COVID-0024.jpeg,,\n",
+    )
+    return root
+
+
+def darkcovidnet(root: Path) -> Path:
+    films(
+        root / "X-Ray Image DataSet",
+        [f"{label}/{label}_{number}.jpg" for label in ("Covid-19", "No_findings", "Pneumonia") for number in (1, 2)],
+    )
+    return root
+
+
+def medmnist(root: Path) -> Path:
+    parts = {}
+    for part in ("train", "val", "test"):
+        parts[f"{part}_images"] = np.stack([pixels(f"{part}{number}")[:84:3, :84:3] for number in range(4)])
+        parts[f"{part}_labels"] = np.array([[0], [1], [0], [1]], np.uint8)
+    np.savez(root / "pneumoniamnist.npz", **parts)
+    chest = {name: np.eye(4, 14, dtype=np.uint8) if name.endswith("labels") else array for name, array in parts.items()}
+    np.savez(root / "chestmnist.npz", **chest)
+    return root

@@ -516,3 +516,32 @@ def test_pipes_stay_small_where_a_user_may_have_no_more_large_ones(tmp_path, mon
     fcntl, paths = pytest.importorskip("fcntl"), some(tmp_path, 12)
     monkeypatch.setattr(fcntl, "fcntl", lambda *_: (_ for _ in ()).throw(PermissionError))
     assert told(read_many(paths, size=512, workers=2)) == expected(paths)
+
+
+def broken():
+    raise OSError("the archive ends here")
+
+
+def test_a_file_may_be_a_function_that_gives_its_bytes_and_have_a_depth(going_wild, tmp_path):
+    deep = encoded(Image.fromarray(film(bits=10)), "PNG")
+    path = written(tmp_path, deep, "deep.png")
+    files = [
+        path,
+        lambda: deep,
+        (path, 12),
+        (lambda: deep, 12),
+        broken,
+        (lambda: b"die"),
+        *some(tmp_path, 2),
+        lambda: deep,
+    ]
+    for found in (list(read_many(files, size=32, workers=2)), list(read_few(files, size=32))):
+        assert [each.code for each in found[4:6]] == ["unreadable", "decoder-crashed"]
+        assert [each.provenance.get("depth") for each in found[:4] + found[6:]] == [10, 10, 12, 12, None, None, 10]
+        for each, depth in zip(found[:4], (None, None, 12, 12), strict=True):
+            np.testing.assert_array_equal(each.pixels, images.read(path, size=32, depth=depth).pixels)
+
+
+def test_a_given_file_whose_process_was_ended_by_something_else_is_decoded_again(going_wild, tmp_path):
+    assert told(read_many([lambda: b"die once"], size=32, workers=1)) == ["unknown-format"]
+    assert (tmp_path / "died").exists()

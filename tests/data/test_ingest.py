@@ -591,7 +591,8 @@ from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.ingest import fill_store
 files = sorted(Path(sys.argv[1]).rglob("*.png"))
 chosen = [(str(k), files[k % 24]) for k in range(int(sys.argv[3]))]
-entries = [Entry(file.parent, file.name, name, file.parent.name, None, "", None, {}) for name, file in chosen]
+places = {file.parent: Folder(file.parent) for file in files}
+entries = [Entry(places[file.parent], file.name, name, file.parent.name, None, "", None, {}) for name, file in chosen]
 fill_store(Catalog(tuple(entries), (), "classes"), Path(sys.argv[2]), size=256)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

@@ -143,6 +143,44 @@ def test_a_folder_of_photographs_stops_unless_told_to_go_on(tmp_path, ingest):
     assert len(ingest(tmp_path / "x", keep_non_radiographs=True)[1]) == 12
 
 
+def test_masks_are_known_by_what_they_show_whatever_they_are_called(tmp_path, ingest):
+    root = two_classes(tmp_path / "x")
+    for k in range(8):
+        mask = np.zeros((48, 48), np.uint8)
+        mask[10 : 30 + k, 8:40] = 255
+        stream = io.BytesIO()
+        Image.fromarray(mask).save(stream, "PNG")
+        put(root / "COVID" / "outlines" / f"{k}.png", stream.getvalue())
+    done, store = ingest(root)
+    assert len(store) == 16
+    assert [(problem.code, problem.fatal) for problem in done.problems] == [("mask", True)] * 8
+
+
+# Depth
+
+
+def test_neighbours_of_an_unknown_depth_are_scaled_alike(tmp_path, ingest):
+    for k in range(12):
+        deep = np.asarray(picture(k, 64)).astype(np.uint16) * (16 if k % 4 else 1)  # every fourth needs 8 bits alone
+        stream = io.BytesIO()
+        Image.fromarray(deep).save(stream, "PNG")
+        put(tmp_path / f"x/{'AB'[k % 2]}/{k}.png", stream.getvalue())
+    put(tmp_path / "x/B/eight bits.png", png(99))
+    done, store = ingest(tmp_path / "x")
+    brightest = {
+        int(Path(file).stem): int(image.max())
+        for file, image in zip(store.file, store.images(range(len(store))), strict=True)
+        if Path(file).stem.isdigit()
+    }
+    assert all(brightest[k] < 20 for k in (0, 4, 8))
+    assert all(brightest[k] > 100 for k in brightest if k % 4)
+    told = [problem for problem in done.problems if problem.code == "guessed-depth"]
+    assert sorted(problem.sentence.split("; ")[1] for problem in told) == [
+        "all are scaled by 12 bits, though single ones need only 8.",
+        "all are scaled by 12 bits.",
+    ]
+
+
 # What a split lacks
 
 
@@ -270,18 +308,6 @@ def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
 
 
 # Masks, and what a table lacks
-
-
-def test_a_mask_is_known_by_its_two_gray_levels_beside_an_image_of_its_name(tmp_path, ingest):
-    root = two_classes(tmp_path / "x")
-    for k in range(8):
-        lungs = np.zeros((64, 64), np.uint8)
-        lungs[10 + k : 50, 8:28] = lungs[10 : 50 - k, 36:56] = 255
-        stream = io.BytesIO()
-        Image.fromarray(lungs).save(stream, "PNG")
-        put(root / f"COVID/lungs/{k}.png", stream.getvalue())
-    done, store = ingest(root, size=64)
-    assert (len(store), [code for code in codes(done) if code == "mask"]) == (16, ["mask"] * 8)
 
 
 @pytest.mark.parametrize(

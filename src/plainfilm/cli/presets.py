@@ -9,11 +9,18 @@ def presets() -> None:
     rows = [
         {
             "preset": preset.name,
-            "data set": preset.title,
-            "tables": ", ".join((*preset.tables, *(name for join in preset.joins for name in join.files))),
+            "images": f"{preset.images:,}",
+            "size": preset.size,
+            "licence": preset.licence,
             "--label-of": "needed" if preset.several else "",
         }
         for preset in PRESETS
     ]
-    terminal.say(terminal.rows(rows, columns=list(rows[0])))
-    terminal.say("", "Each with its licence, size and command: docs/datasets.md.")
+    terminal.say(
+        terminal.rows(rows, columns=list(rows[0])),
+        "",
+        *(f"{preset.name}: {preset.title}. {preset.note}" for preset in PRESETS),
+        "",
+        "Read one: plainfilm ingest FOLDER --preset nih14 --label-of Effusion --out nih.h5",
+        "Tables, sources, and which sets hold each other: docs/datasets.md",
+    )

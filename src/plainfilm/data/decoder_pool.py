@@ -37,10 +37,11 @@ _ASTRAY = (
 )  # none of ours: a file took the process over
 _LOST = (OSError, EOFError, *_ASTRAY)
 
+Source = Path | str | Callable[[], bytes]
+File = Source | tuple[Source, int | None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcome = Radiograph | ImageError
-File = Path | str | Callable[[], bytes]
 Made = Callable[[dict[str, Any], NDArray[np.uint8]], Result]
 
 
@@ -55,7 +56,9 @@ def read_many(
 ) -> Iterator[Outcome]:
     """Read many files in order, in `workers` processes; at most `batch` are held at any time, by default 32 a process, 256 in all.
 
-    A file is a path, or what gives its bytes, as a member of an archive: that is called in this process, several at once.
+    A file is a path, or a function that gives its bytes, such as a member of an archive; its OSError makes the file `unreadable`.
+    A pair of one of these and a depth in bits is read as `images.read` does with that `depth`.
+
     A file that cannot be read gives its `ImageError` in place of a radiograph: `decoder-crashed` where it kills the
     process that decodes it, twice, the second time alone; `too-slow` where decoding it takes more than `seconds`.
 
@@ -80,15 +83,16 @@ def _read_many(
         decoders.leave_one()
 
 
-def read_few(paths: Iterable[Path | str], *, size: int = 256, fit: str = "stretch") -> Iterator[Outcome]:
+def read_few(files: Iterable[File], *, size: int = 256, fit: str = "stretch") -> Iterator[Outcome]:
     """Read files one by one as `read_many` does, the light ones in this process, which is sooner done than a process starts."""
-    for path in paths:
+    for file in files:
+        source, depth = _with_depth(file)
         try:
-            light = images.read_if_light(path, size=size, fit=fit)
+            light = None if callable(source) else images.read_if_light(source, size=size, fit=fit, depth=depth)
         except ImageError as error:
             yield ImageError(error.code, str(error))  # without a traceback, which would keep the file's bytes alive
         else:
-            yield from [light] if light else read_many([path], size=size, fit=fit, workers=1)
+            yield from [light] if light else read_many([file], size=size, fit=fit, workers=1)
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -96,12 +100,6 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def _chunks_of_files(files: Iterable[File], size: int) -> Iterator[list[File]]:
-    """Cut files into lists of `size`, but what gives bytes into lists of one: an archive is read in order, in little memory."""
-    for is_member, run in groupby(files, callable):
-        yield from chunks(run, 1 if is_member else size)
 
 
 class DecodingError(RuntimeError):
@@ -142,14 +140,14 @@ class Decoders:
         return self._ask({"longest_px": longest_px}, data, partial(_view, longest_px=longest_px))
 
     def files(self, files: Iterable[File], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
-        """Read files in order, as `read_many` does; they are taken only as fast as results are taken out."""
+        """Read files in order, as `read_many` does; files are taken only as fast as results are taken out."""
         length = max(1, min(CHUNK, held // (2 * len(self._workers))))
         read = partial(self._read, size=size, fit=fit)
         tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         waiting: deque[Future[list[Outcome]]] = deque()
         threads = 0
         try:
-            for chunk in _chunks_of_files(files, length):
+            for chunk in chunks(files, length):
                 waiting.append(Future())
                 tasks.put(partial(_settle, waiting[-1], read, chunk))
                 if threads < len(self._workers):
@@ -195,38 +193,39 @@ class Decoders:
             return self._lost(worker)
 
     def _read(self, files: Sequence[File], *, size: int, fit: str) -> list[Outcome]:
-        if callable(files[0]):
-            return [self._member(files[0], size=size, fit=fit)]
-        whole, outcomes = [_whole(path) for path in files if not callable(path)], list[Outcome]()
-        asked, made = {"size": size, "fit": fit}, partial(_radiograph, size=size)
+        asked, outcomes = {"size": size, "fit": fit}, list[Outcome]()
         worker = self._free.get()
         try:
-            while rest := whole[len(outcomes) :]:
-                try:
-                    for answer in worker.ask({**asked, "paths": rest}, b"", self._seconds, answers=len(rest)):
-                        outcomes.append(_checked(*answer, made))
-                except _LOST:
-                    lost, alone = self._lost(worker), {**asked, "paths": [whole[len(outcomes)]]}
-                    outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
+            for are_given, group in groupby(map(_with_depth, files), key=lambda file: callable(file[0])):
+                each = list(group)
+                outcomes += [self._given(worker, asked, *file) for file in each] if are_given else self._paths(worker, asked, each)  # fmt: skip
         finally:
             self._free.put(worker)
         return outcomes
 
-    def _member(self, read: Callable[[], bytes], *, size: int, fit: str) -> Outcome:
+    def _paths(self, worker: Process, asked: dict[str, Any], files: Sequence[tuple[Any, int | None]]) -> list[Outcome]:
+        whole, outcomes = [(_whole(path), depth) for path, depth in files], list[Outcome]()
+        made = partial(_radiograph, size=asked["size"])
+        while rest := whole[len(outcomes) :]:
+            try:
+                for answer in worker.ask({**asked, "paths": rest}, b"", self._seconds, answers=len(rest)):
+                    outcomes.append(_checked(*answer, made))
+            except _LOST:
+                lost, alone = self._lost(worker), {**asked, "paths": [whole[len(outcomes)]]}
+                outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
+        return outcomes
+
+    def _given(self, worker: Process, asked: dict[str, Any], source: Any, depth: int | None) -> Outcome:
         try:
-            data = read()
+            data = source()
+        except ImageError as error:
+            return ImageError(error.code, str(error))
         except OSError as error:
-            return refusal(
-                "unreadable", f"Expected a file that can be read from its archive; received an error ({error})."
-            )
-        asked, made = {"size": size, "fit": fit}, partial(_radiograph, size=size)
-        worker = self._free.get()
-        try:
-            outcome = self._one(worker, asked, data, made)
-            is_crash = isinstance(outcome, ImageError) and outcome.code == "decoder-crashed"
-            return self._one(worker, asked, data, made) if is_crash else outcome
-        finally:
-            self._free.put(worker)
+            return images.unreadable(error)
+        made = partial(_radiograph, size=asked["size"])
+        outcome = self._one(worker, {**asked, "depth": depth}, data, made)
+        is_lost = isinstance(outcome, ImageError) and outcome.code == "decoder-crashed"
+        return self._one(worker, {**asked, "depth": depth}, data, made) if is_lost else outcome
 
     def _lost(self, worker: Process) -> ImageError:
         worker.end()
@@ -248,6 +247,10 @@ def _settle(future: Future[Result], function: Callable[[Item], Result], item: It
 def _work(tasks: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
     while (task := tasks.get()) is not None:
         task()
+
+
+def _with_depth(file: File) -> tuple[Source, int | None]:
+    return file if isinstance(file, tuple) else (file, None)
 
 
 def _whole(path: Path | str) -> str:

@@ -60,9 +60,10 @@ def _tasks(asked: dict[str, Any], data: bytes) -> Iterator[Task]:
     if "longest_px" in asked:
         yield partial(images.displayed, data, longest_px=asked["longest_px"])
     elif "paths" in asked:
-        yield from (partial(images.read, path, size=asked["size"], fit=asked["fit"]) for path in asked["paths"])
+        read = partial(images.read, size=asked["size"], fit=asked["fit"])
+        yield from (partial(read, path, depth=depth) for path, depth in asked["paths"])
     else:
-        yield partial(images.decode, data, size=asked["size"], fit=asked["fit"])
+        yield partial(images.decode, data, size=asked["size"], fit=asked["fit"], depth=asked.get("depth"))
 
 
 def _answer(task: Task) -> tuple[dict[str, Any], NDArray[np.uint8]]:

@@ -1,4 +1,4 @@
-"""One file (JPEG, PNG, TIFF, WebP, BMP, GIF, DICOM) -> square gray pixels and provenance: the only way in.
+"""One file (JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY, DICOM) -> square gray pixels and provenance: the only way in.
 
 What stands in the file decides, never its extension. The file is read once; its hash and its pixels come from the
 same bytes.
@@ -10,14 +10,14 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import raster, resizing
+from plainfilm.data.decoding import arrays, raster, resizing
 from plainfilm.data.decoding.decoded import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -27,8 +27,9 @@ from plainfilm.data.decoding.decoded import (
     DecodedImage,
     refusal,
 )
-from plainfilm.data.decoding.kinds import kind_of
+from plainfilm.data.decoding.masks import MASK, is_mask
 from plainfilm.data.decoding.resizing import unfitted
+from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.errors import ImageError, UsageError
 
 __all__ = [
@@ -43,15 +44,25 @@ __all__ = [
     "decode",
     "displayed",
     "fitted",
+    "guessed_depth",
+    "kind_of",
     "read",
     "read_if_light",
     "unfitted",
+    "unreadable",
 ]
 
+_SAMPLE_PX = 256
+_TAIL = 0.005  # of the pixels, at either end of the grays, that do not count as seen
+_LEAST_GRAYS = 24
+_MOST_EXTREME = 0.985
 LIGHT_BYTES = 4_000_000
 LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
 MAX_SIZE_PX = 4096
+_RASTER = {"JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JP2"}
+_OF_UNKNOWN_DEPTH = {"PNG", "TIFF", "NPY", "JP2", "PNM"}
+_FORMATS = "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class Radiograph:
 
     `pixels` is uint8 (size, size), gray, bones bright. `sha256` is the hash of the file's bytes, in hex. `provenance`
     holds what is known of the file: `width` and `height` in px as stored, before any turning by EXIF; `format`,
-    `mode`, `bits` a sample, `quality` (JPEG, estimated) and `ppi`; for DICOM `patient`, `sex`, `age` in years, `view`,
+    `mode`, `bits` a sample, `depth` in bits where it was guessed or given, `quality` (JPEG, estimated) and `ppi`; for DICOM `patient`, `sex`, `age` in years, `view`,
     `manufacturer`, `modality`, `body_part`, `institution`, `photometric`, `transfer_syntax` (UID). `remarks` are
     (code, sentence) pairs of a file that is kept but flagged; the codes are the keys of `REMARKS`.
     """
@@ -71,7 +82,7 @@ class Radiograph:
     remarks: tuple[tuple[str, str], ...] = ()
 
 
-def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiograph:
+def read(path: Path | str, *, size: int = 256, fit: str = "stretch", depth: int | None = None) -> Radiograph:
     """Read one file in this process.
 
     Some damaged DICOM files end the process, and some JPEG take minutes. A program that takes files from strangers reads
@@ -85,6 +96,9 @@ def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiogra
         Side of the square in px, 1 to 4096.
     fit : {"stretch", "crop", "pad"}
         Both sides to `size`; the largest centred square; or the whole picture between black bars.
+    depth : int, optional
+        Bits that gray values are scaled by where the file does not state its own depth; higher values are shown white, with a
+        remark. By default the depth is guessed from the file's highest value, as `guessed_depth` does.
 
     Raises
     ------
@@ -95,10 +109,10 @@ def read(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiogra
         `size` or `fit` cannot be meant.
     """
     check_options(size, fit)
-    return decode(_bytes_of(Path(path)), size=size, fit=fit)
+    return decode(_bytes_of(Path(path)), size=size, fit=fit, depth=depth)
 
 
-def decode(data: bytes, *, size: int = 256, fit: str = "stretch") -> Radiograph:
+def decode(data: bytes, *, size: int = 256, fit: str = "stretch", depth: int | None = None) -> Radiograph:
     """Decode the bytes of one file, as `read` does after reading them.
 
     Raises
@@ -109,12 +123,34 @@ def decode(data: bytes, *, size: int = 256, fit: str = "stretch") -> Radiograph:
     check_options(size, fit)
     _check_length(len(data))
     with _enough_memory():
-        picture = _sound(data, size, fit)
+        picture = _sound(data, size, fit, depth)
         pixels = np.array(resizing.fit(picture, size, fit))
     return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
 
 
-def read_if_light(path: Path | str, *, size: int = 256, fit: str = "stretch") -> Radiograph | None:
+def guessed_depth(data: bytes) -> int | None:
+    """Give the depth in bits that would be guessed for a file: the smallest usual one that holds its values.
+
+    Returns
+    -------
+    int or None
+        8, 10, 12, 14 or 16 for gray values of more than 8 bits whose depth nothing states; None for all other files, and for those that
+        cannot be read.
+    """
+    kind = kind_of(data)
+    if kind not in _OF_UNKNOWN_DEPTH or (kind == "PNG" and data[24:25] != b"\x10"):  # IHDR: bits a sample
+        return None
+    try:
+        with _enough_memory(), _SILENCE:
+            found = _decode(data, 1, "stretch", None).provenance.get("depth")
+    except ImageError:
+        return None
+    return None if found is None else int(found)
+
+
+def read_if_light(
+    path: Path | str, *, size: int = 256, fit: str = "stretch", depth: int | None = None
+) -> Radiograph | None:
     """Read one file in this process, as `read` does, if that can take a few seconds only, and no library known to crash; else None.
 
     A JPEG or PNG of at most `LIGHT_BYTES`, a JPEG of at most `LIGHT_SCANS`: its bytes and pixels then bound the work.
@@ -123,7 +159,7 @@ def read_if_light(path: Path | str, *, size: int = 256, fit: str = "stretch") ->
     data = _bytes_of(Path(path))
     kind = kind_of(data) if len(data) <= LIGHT_BYTES else None
     is_light = kind == "PNG" or (kind == "JPEG" and data.count(b"\xff\xda") <= LIGHT_SCANS)
-    return decode(data, size=size, fit=fit) if is_light else None
+    return decode(data, size=size, fit=fit, depth=depth) if is_light else None
 
 
 def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
@@ -138,18 +174,19 @@ def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
     """
     _check_length(len(data))
     with _enough_memory():
-        picture = _sound(data, longest_px, "pad")
+        picture = _sound(data, longest_px, "pad", None)
         left, top, right, bottom = picture.box
         shrunk = min(1.0, longest_px / max(right - left, bottom - top))
         size = (max(1, round((right - left) * shrunk)), max(1, round((bottom - top) * shrunk)))
         return np.array(resizing.resized(picture.gray, size, picture.box))
 
 
-def _sound(data: bytes, size: int, fit: str) -> DecodedImage:
+def _sound(data: bytes, size: int, fit: str, depth: int | None) -> DecodedImage:
     with _SILENCE:
-        picture = _decode(data, size, fit)
+        picture = _decode(data, size, fit, depth)
     _refuse_blank(picture.gray)
-    return picture
+    is_drawn = picture.provenance["format"] != "DICOM" and is_mask(picture.gray)
+    return replace(picture, remarks=picture.remarks + ((MASK,) if is_drawn else _contrast_remarks(picture.gray)))
 
 
 @contextmanager
@@ -181,9 +218,14 @@ def _bytes_of(path: Path) -> bytes:
             "no-permission", "Expected a readable file; received one that this user may not read. Change its rights."
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise refusal(
-            "unreadable", f"Expected a readable file; received an error from the disk ({error}). Check the disk."
-        ) from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: Exception) -> ImageError:
+    """Make the error of a file that the disk, the network or an archive did not deliver."""
+    return refusal(
+        "unreadable", f"Expected a readable file; received an error from the disk ({error}). Check the disk."
+    )
 
 
 def _checked_bytes(path: Path) -> bytes:
@@ -232,18 +274,22 @@ class _Silence:
 _SILENCE = _Silence()
 
 
-def _decode(data: bytes, size: int, fit: str) -> DecodedImage:
-    kind = kind_of(data)
-    if kind is None:
-        raise _stranger(data)
-    if kind != "DICOM":
-        return raster.decode(data, kind, least=size, fit=fit)
-    from plainfilm.data.decoding import radiograph_dicom
+def _decode(data: bytes, size: int, fit: str, depth: int | None) -> DecodedImage:
+    kind = kind_of(data) or ("JSRT" if arrays.is_jsrt(data) else None)
+    if kind == "DICOM":
+        from plainfilm.data.decoding import radiograph_dicom
 
-    return radiograph_dicom.decode(data)
+        return radiograph_dicom.decode(data)
+    if kind in {"NPY", "PNM", "JSRT"}:
+        return arrays.decode(data, kind, depth=depth)
+    if kind in _RASTER:
+        return raster.decode(data, kind, least=size, fit=fit, depth=depth)
+    raise _stranger(data, kind)
 
 
-def _stranger(data: bytes) -> ImageError:
+def _stranger(data: bytes, kind: str | None) -> ImageError:
+    if kind is not None:
+        return refusal("unsupported-encoding", f"Expected {_FORMATS}; received {kind}. Convert it to PNG.")
     head = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!--")) and b"<htm" in head:
         return refusal(
@@ -253,8 +299,7 @@ def _stranger(data: bytes) -> ImageError:
         return refusal("lfs-pointer", "Expected an image; received a Git LFS pointer. Run `git lfs pull` first.")
     return refusal(
         "unknown-format",
-        "Expected JPEG, PNG, TIFF, WebP, BMP, GIF or DICOM; received a file that begins like none of them. "
-        "Convert it to PNG.",
+        f"Expected {_FORMATS}; received a file that begins like none of them. Convert it to PNG.",
     )
 
 
@@ -262,6 +307,21 @@ def _refuse_blank(gray: Image.Image) -> None:
     low, high = gray.getextrema()
     if low == high:
         raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
+
+
+def _contrast_remarks(gray: Image.Image) -> tuple[tuple[str, str], ...]:
+    """Flag a picture of which hardly anything is seen: nearly all of it in a few neighbouring grays, or pure black and pure white."""
+    gray = gray.resize((min(_SAMPLE_PX, gray.width), min(_SAMPLE_PX, gray.height)), Image.Resampling.NEAREST)
+    counts = np.array(gray.histogram())
+    share = np.cumsum(counts) / counts.sum()
+    low, high = (int(level) for level in np.searchsorted(share, (_TAIL, 1.0 - _TAIL)))
+    extreme = (counts[0] + counts[255]) / counts.sum()
+    if high - low >= _LEAST_GRAYS and extreme <= _MOST_EXTREME:
+        return ()
+    received = f"one with {1 - 2 * _TAIL:.0%} of it" if high - low < _LEAST_GRAYS else f"one with {extreme:.0%} of it"
+    where = f"between {low} and {high}" if high - low < _LEAST_GRAYS else "black or white"
+    sentence = f"Expected a picture in grays from 0 to 255; received {received} {where}. Its window or depth is probably wrong: look at it."
+    return (("low-contrast", sentence),)
 
 
 def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") -> NDArray[np.uint8]:

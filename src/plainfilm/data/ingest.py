@@ -21,6 +21,7 @@ from plainfilm.data.catalog import Catalog, Entry, Level
 from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.cataloguing.spelling import listed
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
+from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import names_a_person, patient_keys
@@ -39,8 +40,6 @@ _ONE_ID = (
     "Every image bears the same id of a patient; taken for no id at all. Give a column patient_id, or the images of one "
     "patient may stand in two parts of the split."
 )
-_MASK = "Two gray levels, and another image of the same name: a segmentation mask, which is no radiograph; left out."
-_TWO_TONED, _FEW = 0.88, 0.02  # shares of the pixels; the edges of a mask are gray once it is resized
 _NOT_RADIOGRAPHS = {"not-radiograph-modality", "not-chest", "colour"}  # remarks by which a file is no chest radiograph
 Advance = Callable[[int, int], None]
 
@@ -127,7 +126,8 @@ def fill_store(
         The store, or its table of problems, cannot be written.
     """
     entries = _shuffled(catalog.entries, seed)
-    files = (entry.place.item(entry.name) for entry in entries)
+    depths, guessed = folder_depths(entries, workers=workers)
+    files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
         store_writer.create(out, size=size, expected=len(entries)) as writer,
@@ -136,6 +136,7 @@ def fill_store(
     ):
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder)
+        read.problems += guessed
         _read_all(read, writer, entries, outcomes, on_bad, advance)
         if not catalog.asked.keep_others:
             _check_radiographs(read)
@@ -214,8 +215,8 @@ def _read_all(
                     f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
                 )
             read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
-        elif _is_two_toned(outcome.pixels) and _stem(entry) in (stems := stems or _stems_of_several(entries)):
-            read.problems.append(Problem(entry.file, "mask", _MASK))
+        elif mask := dict(outcome.remarks).get("mask"):
+            read.problems.append(Problem(entry.file, "mask", mask))
         else:
             _note(read, entry, outcome)
             waiting.append(outcome.pixels)
@@ -229,22 +230,6 @@ def _read_all(
         raise CatalogError(
             f"Expected radiographs that can be read; received {len(entries)} files and none could be.{first}"
         )
-
-
-def _is_two_toned(pixels: NDArray[np.uint8]) -> bool:
-    """Whether nearly all pixels have one of two gray levels, and neither level few."""
-    low, high = int(pixels.min()), int(pixels.max())
-    near = (high - low) // 30
-    dark, bright = float((pixels <= low + near).mean()), float((pixels >= high - near).mean())
-    return high > low and dark + bright > _TWO_TONED and min(dark, bright) > _FEW
-
-
-def _stem(entry: Entry) -> str:
-    return entry.name.rpartition("/")[2].rpartition(".")[0].casefold()
-
-
-def _stems_of_several(entries: Sequence[Entry]) -> set[str]:
-    return {stem for stem, number in Counter(map(_stem, entries)).items() if number > 1}
 
 
 def _check_radiographs(read: _Read) -> None:

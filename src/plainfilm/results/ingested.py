@@ -15,7 +15,7 @@ class FolderLevel(Record, frozen=True, kw_only=True):
 
     source: Annotated[str, Meta(description="Name of the SOURCE.")]
     level: Annotated[Count, Meta(description="Level below it, from 1.")]
-    role: Annotated[str, Meta(description="class, split, source, patient, or - for nothing.")]
+    role: Annotated[str, Meta(description="What they were taken for: class, split, source, patient, or - for nothing.")]
     names: Annotated[tuple[str, ...], Meta(description="Names of the commonest folders; none of patients'.")]
     folders: Annotated[Count, Meta(description="Different names of folders on this level in this role.")]
     images: Annotated[Count, Meta(description="Radiographs below them.")]

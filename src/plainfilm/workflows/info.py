@@ -54,6 +54,8 @@ def _store(path: Path) -> Plain:
             "fit": store.attributes["fit"],
             "classes": count_by_split(store.labels, store.split, store.classes),
             "sources": sources,
+            "findings": {name: int((states == 1).sum()) for name, states in store.findings.items()},
+            "patients": store.attributes.get("patients", "apart by source"),
             "known_patients": len(set(store.patient.tolist()) - {""}),
             "groups": len(np.unique(store.group)),
             "exact_duplicate_pairs": store.attributes["exact_duplicates"],

@@ -23,19 +23,21 @@ def asked_of(options: ReadingOptions) -> Asked:
     Raises
     ------
     UsageError
-        A pattern that is none, or a layout that cannot be meant, or both a layout and a level of classes.
+        A pattern that is none, a layout that cannot be meant, or two options that exclude each other.
     """
     if options.layout and options.classes_from is not None:
         raise UsageError("Expected --layout or --classes-from; received both. Leave one out.")
     if options.layout:
         roles_of(options.layout)
-    if options.preset and options.labels:
-        raise UsageError("Expected --preset or --labels; received both. Leave one out.")
+    columns = {ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None}
+    if options.preset and (options.labels or columns):
+        other = "--labels" if options.labels else f"--{_COLUMNS[next(iter(columns))].replace('_', '-')}"
+        raise UsageError(
+            f"Expected --preset or {other}; received both. A preset knows its tables and columns: leave one out."
+        )
     return Asked(
         labels=Path(options.labels) if options.labels else None,
-        columns={
-            ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None
-        },
+        columns=columns,
         preset=presets.find(options.preset) if options.preset else None,
         label_of=options.label_of,
         label_pattern=_pattern(options.label_pattern),

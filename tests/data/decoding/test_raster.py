@@ -12,6 +12,7 @@ from PIL import Image
 from made_files import encoded, film, gray_film, written
 from plainfilm.data import images
 from plainfilm.data.decoding import raster
+from plainfilm.data.decoding.depth import to_eight_bits
 from plainfilm.errors import ImageError
 
 SIDE = 96
@@ -66,13 +67,13 @@ def test_float_tiff_is_taken_as_0_to_1_or_as_a_usual_depth(tmp_path: Path) -> No
 @given(arrays.arrays(np.uint16, (4, 4)))
 def test_scaling_keeps_the_order_of_gray_values(values: NDArray[np.uint16]) -> None:
     order = np.argsort(values, axis=None, kind="stable")
-    assert np.all(np.diff(raster.to_eight_bits(values).ravel()[order].astype(int)) >= 0)
+    assert np.all(np.diff(to_eight_bits(values).pixels.ravel()[order].astype(int)) >= 0)
 
 
 @pytest.mark.parametrize("values", [np.array([-1, 5]), np.array([0, 70_000]), np.array([0.0, np.nan])])
 def test_values_without_a_usual_depth_are_refused(values: NDArray[np.generic]) -> None:
     with pytest.raises(ImageError) as caught:
-        raster.to_eight_bits(values)
+        to_eight_bits(values)
     assert caught.value.code == "value-range"
 
 
@@ -196,7 +197,7 @@ def test_provenance_says_what_is_known_of_the_file(tmp_path: Path) -> None:
     known = {"width": 60, "height": 80, "format": "JPEG", "mode": "L", "bits": 8, "quality": 88, "ppi": 300.0}
     assert images.read(path).provenance == known
     path = written(tmp_path, encoded(Image.fromarray(film(80, 60)), "PNG"))
-    known = {"width": 60, "height": 80, "format": "PNG", "mode": "I;16", "bits": 16}
+    known = {"width": 60, "height": 80, "format": "PNG", "mode": "I;16", "bits": 16, "depth": 12}
     assert images.read(path).provenance == known
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from made_external import pictures, write_bundle, write_store
 from plainfilm.data.catalog import Catalog, Entry
+from plainfilm.data.cataloguing.places import Folder
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external import cohort
@@ -96,7 +97,9 @@ def test_every_match_is_of_a_label_that_is_there_and_a_class_that_the_model_has(
 
 
 def entry(name, label):
-    return Entry(root=Path(), name=name, file=name, label=label, patient=None, source="x", split="train", details={})
+    return Entry(
+        place=Folder(Path()), name=name, file=name, label=label, patient=None, source="x", split="train", details={}
+    )
 
 
 def test_entries_get_the_classes_names_and_the_others_are_counted(bundle):

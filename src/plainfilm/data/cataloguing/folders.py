@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.places import Place, is_system_file, natural
-from plainfilm.data.decoding import kinds
+from plainfilm.data.decoding import arrays, signatures
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
@@ -62,7 +62,7 @@ def survey(place: Place) -> Contents:
     """List all that lies in a SOURCE.
 
     A file is a radiograph by its extension; one with another extension or none, by its first bytes, as the decoder tells
-    them (`kinds.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
+    them (`signatures.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
     at. Hidden and system files and folders are passed over, and so is a copy of the whole tree inside itself.
 
     Raises
@@ -126,7 +126,7 @@ def _set_partners_apart(found: Contents) -> None:
 
 
 def _is_dicom(place: Place, name: str) -> bool:
-    return kinds.kind_of(place.head(name)) == "DICOM"
+    return signatures.kind_of(place.head(name)) == "DICOM"
 
 
 def _sort(found: Contents, place: Place, name: str, extension: str, *, is_mask_folder: bool) -> None:
@@ -154,8 +154,8 @@ def _kind_by_content(place: Place, name: str, extension: str) -> str | None:
     if extension in DICOM_EXTENSIONS:
         return "DICOM"
     if extension == "img":
-        return "IMG" if place.size(name) == kinds.JSRT_BYTES else None
-    return kinds.kind_of(place.head(name))
+        return "IMG" if place.size(name) == arrays.JSRT_BYTES else None
+    return signatures.kind_of(place.head(name))
 
 
 # A copy of the tree inside itself

@@ -173,6 +173,8 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
 
 def _states(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:
     """State of each finding by its key; of several readers, what more than half of them say."""
+    if "reader" not in labelling.table.named:
+        return _states_of_one(labelling, rows)
     by_reader: dict[str, list[TableRow]] = {}
     for row in rows:
         by_reader.setdefault(row.get("reader"), []).append(row)

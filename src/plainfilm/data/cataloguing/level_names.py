@@ -80,7 +80,7 @@ _PATTERNS = {
     "patient": re.compile(
         r"(patient|subject|person|individual|participant|mrn|animal)[\s_.-]*\d+.*|sub-\w*\d\w*|\d{5,}|"
         r"(p|pt|pat|subj|sub|case|id)[\s_.-]*\d+[\w.-]*|"
-        r".*\^.*|[^\W\d]+, ?[^\W\d]+.*|[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-.*",
+        r".*\^.*|[^\W\d]+, ?[^\W\d]+.*|[0-9a-f]{12,}|[0-9a-f]{8}-[0-9a-f]{4}-.*",
         re.IGNORECASE,
     ),
 }

@@ -42,10 +42,8 @@ class Preset:
         Further tables.
     several
         Whether an image has several findings, so that one must be asked for.
-    images, size, licence
-        For the list of presets.
-    note
-        What else its user should know.
+    images, size, licence, note
+        For the list of presets, "" where it is not known; the note is a sentence or two.
     """
 
     name: str
@@ -81,8 +79,8 @@ PRESETS: tuple[Preset, ...] = (
         several=True,
         images=112_120,
         size="45 GB",
-        licence="free, to be cited",
-        note="train_val_list.txt and test_list.txt give the split",
+        licence="free",
+        note="The official train_val_list.txt and test_list.txt give the split.",
     ),
     Preset(
         name="chexpert",
@@ -96,9 +94,9 @@ PRESETS: tuple[Preset, ...] = (
         columns={"file_name": "Path"},
         several=True,
         images=224_316,
-        size="439 GB, small 11 GB",
-        licence="research only",
-        note="what is uncertain (-1) gets no label, what is not stated counts as absent",
+        size="439 GB",
+        licence="research",
+        note="Also the small version, of 11 GB. What is uncertain gets no label, what is not stated is absent.",
     ),
     Preset(
         name="mimic-cxr",
@@ -113,8 +111,8 @@ PRESETS: tuple[Preset, ...] = (
         several=True,
         images=377_110,
         size="570 GB",
-        licence="credentialed (PhysioNet)",
-        note="what is uncertain (-1) gets no label, what is not stated counts as absent",
+        licence="PhysioNet",
+        note="What is uncertain gets no label, what is not stated is absent.",
     ),
     Preset(
         name="padchest",
@@ -125,8 +123,8 @@ PRESETS: tuple[Preset, ...] = (
         several=True,
         images=160_868,
         size="1 TB",
-        licence="research only",
-        note="a row whose Labels are empty gets no label",
+        licence="research",
+        note="A row whose Labels are empty gets no label.",
     ),
     Preset(
         name="vindr",
@@ -136,9 +134,9 @@ PRESETS: tuple[Preset, ...] = (
         optional={"reader": "rad_id"},
         several=True,
         images=18_000,
-        size="206 GB",
-        licence="credentialed (PhysioNet)",
-        note="a finding is present where most of its radiologists saw it; train.csv is VinBigData's of Kaggle",
+        size="200 GB",
+        licence="PhysioNet",
+        note="Also Kaggle's VinBigData. A finding is present where most radiologists saw it.",
     ),
     Preset(
         name="rsna",
@@ -148,8 +146,8 @@ PRESETS: tuple[Preset, ...] = (
         alternatives=True,
         images=29_684,
         size="4 GB",
-        licence="non-commercial",
-        note="three classes; --label-of 'Lung Opacity' makes the two of the challenge",
+        licence="free",
+        note="Three classes; --label-of 'Lung Opacity' makes the two of the challenge.",
     ),
     Preset(
         name="covidx",
@@ -158,9 +156,9 @@ PRESETS: tuple[Preset, ...] = (
         columns={"patient_id": "1", "file_name": "2", "label": "3"},
         optional={"source": "4"},
         images=84_818,
-        size="30 GB",
+        size="",
         licence="that of each source",
-        note="from the first to CXR-4, two classes or three",
+        note="All versions up to CXR-4, of two classes or three.",
     ),
     Preset(
         name="radiography-database",
@@ -170,7 +168,7 @@ PRESETS: tuple[Preset, ...] = (
         images=21_165,
         size="0.8 GB",
         licence="that of each source",
-        note="classes from the folders, sources from the tables; needs the extra `tables`",
+        note="The tables give the sources; they need the extra `tables`.",
     ),
 )
 

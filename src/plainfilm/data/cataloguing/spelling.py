@@ -3,10 +3,13 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
+_REMEMBERED = 10_000
 _LETTERS_SHOWN, _LETTERS_IN_ALL = 40, 240
 
 
+@lru_cache(_REMEMBERED)
 def spelling_key(label: str) -> str:
     """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count; `0` and `0.0` are one."""
     key = re.sub(r"[\s_-]+", " ", label).strip().casefold()

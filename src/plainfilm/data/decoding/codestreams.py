@@ -1,65 +1,129 @@
-"""Compressed frames, JPEG and JPEG 2000: what their own headers state, and whether all of them is there."""
+"""Headers and ends of JPEG, JPEG-LS and JPEG 2000 codestreams, as files and as frames of DICOM."""
 
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-JPEG_END = b"\xff\xd9"  # end of image (T.81 B.1.1.3), and end of codestream (T.800 A.4.4)
-_FILLER = bytes(range(1, 255)) * 64  # no marker in it
-_NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}
+from plainfilm.data.decoding.decoded import Remarks
+
+END = b"\xff\xd9"  # end of image (T.81) and of codestream (T.800)
+WAVELETS, JPEG_LS = 0, 0xF7  # as processes; 0 is no SOF marker
+LOSSLESS = {0xC3, JPEG_LS}
+JPEG_2000 = b"\xff\x4f\xff\x51"
+NO_END: Remarks = (
+    (
+        "no-end-marker",
+        "Expected an end marker behind the compressed picture; received none, though all of the picture is there. Nothing is lost.",
+    ),
+)
+_NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4096, dtype=np.uint8))  # none of it a marker
+_MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
-    """What a codestream says of itself: rows and columns in px, bits of a sample, samples of a pixel."""
+class Frame:
+    """What a codestream states of itself; `process` is the number of its SOF marker, 0 for JPEG 2000."""
 
     rows: int
     columns: int
     bits: int
     samples: int
+    process: int
+
+    @property
+    def encoding(self) -> str:
+        """Its name, for people."""
+        names = {
+            0: "JPEG 2000",
+            0xC3: "lossless JPEG",
+            JPEG_LS: "JPEG-LS",
+            0xC9: "arithmetic JPEG",
+            0xCA: "arithmetic JPEG",
+        }
+        return f"{self.bits}-bit {names.get(self.process, 'JPEG')}"
 
 
-def stated(frame: bytes) -> Stated | None:
-    """Read the header of a JPEG or JPEG-LS (SOFn, T.81 B.2.2) or JPEG 2000 codestream (SIZ, T.800 A.5.1); None where there is none."""
-    start = frame.find(b"\xff\x4f\xff\x51")
-    if start >= 0 and not frame.startswith(b"\xff\xd8"):
-        x1, y1, x0, y0 = struct.unpack_from(">4I", frame, start + 8)
-        samples, depth = struct.unpack_from(">HB", frame, start + 40)
-        return Stated(y1 - y0, x1 - x0, (depth & 0x7F) + 1, samples)
-    at = 2
-    while frame.startswith(b"\xff\xd8") and at + 10 <= len(frame) and frame[at] == 0xFF:
-        marker = frame[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER):
-            bits, rows, columns, samples = struct.unpack_from(">B2HB", frame, at + 4)
-            return Stated(rows, columns, bits, samples)
-        else:
-            at += 2 + int(struct.unpack_from(">H", frame, at + 2)[0])
+def frame_of(data: bytes) -> Frame | None:
+    """Read the header of a JPEG, JPEG-LS (SOFn, T.81 B.2.2) or JPEG 2000 codestream (SIZ, T.800 A.5.1); None without one."""
+    start = data.find(JPEG_2000)
+    if start >= 0 and not data.startswith(b"\xff\xd8"):
+        x1, y1, x0, y0 = struct.unpack_from(">4I", data, start + 8)
+        return Frame(
+            y1 - y0, x1 - x0, (data[start + 42] & 0x7F) + 1, int.from_bytes(data[start + 40 : start + 42]), WAVELETS
+        )
+    for marker, at in _segments(data):
+        if marker == JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", data, at + 4)
+            return Frame(rows, columns, bits, samples, marker)
     return None
 
 
-def has_end(data: bytes) -> bool:
-    """Whether the last marker of a frame is its end; what stands behind it is padding."""
-    end = data.rfind(JPEG_END)
-    return end >= 0 and _is_padding(data[end + 2 :])
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Give the segments of a JPEG: their markers, and where these stand."""
+    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while found := _MARKER.search(data, at):
+        marker, at = data[found.end() - 1], found.end() - 2
+        if marker == END[1]:
+            return
+        yield marker, at
+        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
 
 
-def _is_padding(rest: bytes) -> bool:
-    return len(rest) <= 64 or not rest.strip(b"\0") or not rest.strip(b"\xff") or not rest.strip(b" ")
+def end_of(data: bytes) -> int | None:
+    """Where the picture ends, behind its end marker, whatever follows; None without an end marker behind the last scan or tile-part."""
+    last = max(data.rfind(b"\xff\xda"), data.rfind(b"\xff\x90"), 0)
+    at = data.find(END, last)
+    return None if at < 0 else at + len(END)
 
 
-def is_whole_without_end(data: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bool:
-    """Whether nothing but the end marker is missing: then it makes no difference what stands between the data and the marker.
+def completed_2000(data: bytes) -> bytes | None:
+    """Put the end marker behind the last tile-part of JPEG 2000; None where a tile or a part of one is missing (T.800 A.4.2)."""
+    start = data.find(JPEG_2000)
+    x1, y1, _, _, width, height, left, top = struct.unpack_from(">8I", data, start + 8)
+    tiles = -(-(x1 - left) // width) * -(-(y1 - top) // height)
+    at, found = start + 2, set[int]()
+    while data[at : at + 1] == b"\xff" and data[at : at + 2] not in {b"\xff\x90", END}:
+        at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    while data[at : at + 2] == b"\xff\x90":
+        tile, length = struct.unpack_from(">HI", data, at + 4)
+        found.add(tile)
+        at = at + length if length else len(data) + 1
+    return data[:at] + END if len(found) == tiles and at <= len(data) else None
 
-    A decoder that still needs data makes a picture of whatever it finds there.
+
+def completed(data: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bytes | None:
+    """Put the missing end marker behind a JPEG or JPEG-LS; None where more than that is missing.
+
+    It is completed in two ways, by an end marker and by noise before one. Where `decode` gives the same picture for both, it has not
+    come to what was added: all blocks are there. (A decoder of JPEG-LS says itself when they are not.)
     """
-    try:
-        one, other = (decode(data + filler + JPEG_END) for filler in (b"", _FILLER))
-    except Exception:  # noqa: BLE001 - a decoder that refuses either has not got all
-        return False
-    return bool(np.array_equal(one, other))
+    rest = data.rstrip(b"\0")
+    rest = data[: len(rest) + 2].removesuffix(b"\xff")
+    if not _is_complete(rest):
+        return None
+    plain = decode(rest + END)
+    frame = frame_of(rest)
+    is_whole = (frame is not None and frame.process == JPEG_LS) or np.array_equal(plain, decode(rest + _NOISE + END))
+    return rest + END if is_whole else None
+
+
+def _is_complete(data: bytes) -> bool:
+    """Whether the scans, each supposed to be whole, bring all bits of all coefficients (T.81 G.1.1.1.1); lossless ones have but one."""
+    components, brought = 0, set[tuple[int, int]]()
+    if (frame := frame_of(data)) is not None and frame.process in LOSSLESS:
+        return True
+    for marker, at in _segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            components = data[at + 9]
+        if marker == 0xDA:
+            count = data[at + 4]
+            first, last, approximation = data[at + 5 + 2 * count : at + 8 + 2 * count]
+            if not approximation & 15:
+                chosen = data[at + 5 : at + 5 + 2 * count : 2]
+                brought |= {(component, k) for component in chosen for k in range(first, last + 1)}
+    return components > 0 and len(brought) == 64 * components

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import Image
 
 from plainfilm.errors import ImageError
 
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 50_000_000
-MIN_SIDE_PX = 28  # of MedMNIST
+MIN_SIDE_PX = 28  # the smallest of MedMNIST
 
 REASONS: dict[str, str] = {
     "not-found": "no file stands at this path",
@@ -40,20 +41,23 @@ REMARKS: dict[str, str] = {
     "not-chest": "the DICOM body part is another than the chest",
     "lateral": "the DICOM view is lateral",
     "for-processing": "the DICOM file holds raw detector values, not meant for display",
-    "bad-window": "the DICOM window or VOI LUT cannot be used as it stands",
+    "bad-window": "the DICOM window or VOI LUT cannot be used; the full range was used",
+    "bad-header": "DICOM elements that say how the pixels are stored are missing or malformed; usual values were taken",
+    "bad-bits": "the pixels of a DICOM file fill more or fewer bits than it says; those they fill were used",
+    "bad-table": "the entries of a DICOM lookup table fill more or fewer bits than it says; those they fill were used",
+    "padded-frame": "many bytes stand behind the end of a compressed DICOM picture",
     "colour": "a coloured picture, not a gray radiograph",
+    "mask": "few flat gray levels, as a segmentation has; never trained on",
+    "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
-    "missing-tags": "tags of the pixel data are missing; their usual values were taken",
-    "odd-number": "a decimal comma, or a rescale slope of 0",
-    "unused-bits": "values with bits beyond those that the header says are stored",
-    "no-end": "the end marker is missing, though all of the picture is there",
-    "turned-over": "the Presentation LUT Shape contradicts the photometric interpretation",
-    "guessed-depth": "the depth of a picture of 16 bits is not stated and was guessed over its folder",
-    "saturated": "a few pixels far above the depth of the others were cut off",
+    "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 
 Remarks = tuple[tuple[str, str], ...]
 Box = tuple[float, float, float, float]
+
+COLOURED_CHROMA = 20.0
+COLOURED_SHARE = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +117,30 @@ def check_size(width: int, height: int) -> None:
             f"Expected at least {MIN_SIDE_PX} px on the shorter side; received {width} x {height} px. "
             "Use the original image, not its thumbnail.",
         )
+
+
+def coloured_share(image: Image.Image) -> float:
+    """Share of the pixels, 0 to 1, whose chroma lies more than `COLOURED_CHROMA` (of 128) from gray.
+
+    Measured on a grid of 128 x 128 unblended pixels: coloured overlay text on a gray radiograph counts for its few pixels
+    only, and the faint overall tint of a digitised film not at all.
+    """
+    sample = image.resize((128, 128), Image.Resampling.NEAREST)
+    if sample.mode != "YCbCr":
+        sample = sample.convert("RGB").convert("YCbCr")
+    chroma = np.asarray(sample)[..., 1:].astype(np.float32) - 128.0
+    return float((np.hypot(chroma[..., 0], chroma[..., 1]) > COLOURED_CHROMA).mean())
+
+
+def colour_remarks(image: Image.Image) -> Remarks:
+    """Flag a picture that is coloured on more than `COLOURED_SHARE` of its pixels."""
+    share = coloured_share(image)
+    if share <= COLOURED_SHARE:
+        return ()
+    return (
+        (
+            "colour",
+            f"Expected a gray radiograph; received a picture with colour on {share:.0%} of its pixels. "
+            "Check that it is a radiograph and not a photograph or an overlay.",
+        ),
+    )

@@ -2,15 +2,19 @@
 
 import struct
 import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels import apply_windowing
+from scipy.special import expit
 
 from plainfilm.data.decoding.decoded import Remarks
+from plainfilm.data.decoding.dicom_header import is_little_endian, whole_number
+from plainfilm.data.decoding.dicom_tables import table_of
 
 # What pydicom and the decoders below it raise on damaged files; found by mutating files of every transfer syntax.
 PYDICOM_ERRORS = (
@@ -36,159 +40,159 @@ def displayed(stored: NDArray[Any], dataset: Dataset) -> tuple[NDArray[np.uint8]
     Integers of up to 16 bits go through a table over every value that the type can hold: the arithmetic of the
     standard is then done 65,536 times at most, not once a pixel.
     """
-    padding = _padding(dataset)
-    extent = _extent(stored, padding)
-    voi = _voi(dataset)
-    turned = _turned_over(dataset)
-    if voi != "full range":
-        try:
-            pixels = _rendered(stored, dataset, extent, voi)
-            remarks = _voi_depth(dataset)[1] if voi == "table" else ()
-        except PYDICOM_ERRORS as error:
-            return _rendered(stored, dataset, extent, "full range"), (*turned, *_bad_window(str(error)))
-        if extent[0] == extent[1] or pixels.min() < pixels.max():
-            return pixels, (*turned, *remarks)
-        return _rendered(stored, dataset, extent, "full range"), (*turned, *_bad_window("it shows every pixel alike"))
-    return _rendered(stored, dataset, extent, voi), turned
+    try:
+        display = _Display.of(stored, dataset)
+        pixels = display.rendered(stored)
+    except PYDICOM_ERRORS as error:
+        return _full_range(stored, dataset, str(error))
+    if display.voi is None or display.extent[0] == display.extent[1] or pixels.min() < pixels.max():
+        return pixels, display.remarks
+    return _full_range(stored, dataset, "it shows every pixel alike")
 
 
-def _rendered(stored: NDArray[Any], dataset: Dataset, extent: tuple[float, float], voi: str) -> NDArray[np.uint8]:
-    if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
-        return _eight_bits(stored, dataset, extent, voi)
-    codes = np.arange(2 ** (8 * stored.dtype.itemsize)).astype(f"u{stored.dtype.itemsize}")
-    table = _eight_bits(codes.view(stored.dtype.newbyteorder("=")), dataset, extent, voi)
-    native = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder("="))
-    return np.asarray(table[native.view(codes.dtype)])
+def _full_range(stored: NDArray[Any], dataset: Dataset, fault: str) -> tuple[NDArray[np.uint8], Remarks]:
+    display = _Display.of(stored, dataset, use_voi=False)
+    sentence = f"Expected a window or VOI LUT that fits the pixels; received another ({fault}). The full range was used: look at the picture."
+    return display.rendered(stored), (*display.remarks, ("bad-window", sentence))
 
 
-def _eight_bits(values: NDArray[Any], dataset: Dataset, extent: tuple[float, float], voi: str) -> NDArray[np.uint8]:
-    tones = np.nan_to_num(np.clip(_tones(values, dataset, extent, voi), 0.0, 1.0))
-    if sequence := dataset.get("PresentationLUTSequence"):
-        tones = _presented(tones, sequence[0])
-    pixels = (tones * 255.0 + 0.5).astype(np.uint8)
-    if _is_inverse(dataset):
-        pixels = 255 - pixels
-    padding = _padding(dataset)
-    if padding is not None:
-        pixels[(values >= padding[0]) & (values <= padding[1])] = 0
-    return pixels
+@dataclass(frozen=True, slots=True)
+class _Display:
+    """How stored values become gray values. `extent` are the lowest and highest stored value; `voi` is None for the full range."""
+
+    extent: tuple[float, float]
+    padding: tuple[int, int] | None
+    modality: Callable[[NDArray[Any]], NDArray[np.float64]]
+    voi: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
+    presentation: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
+    is_inverse: bool
+    remarks: Remarks
+
+    @classmethod
+    def of(cls, stored: NDArray[Any], dataset: Dataset, *, use_voi: bool = True) -> "_Display":
+        little = is_little_endian(dataset)
+        padding = _padding(dataset, stored)
+        extent = _extent(stored, padding)
+        modality = _modality(dataset, little, extent[0])
+        lowest = float(modality(np.array(extent)).min())
+        voi, remarks = _voi(dataset, little, lowest) if use_voi else (None, ())
+        photometric, shape = str(dataset.PhotometricInterpretation), str(dataset.get("PresentationLUTShape") or "")
+        is_turned = shape == "INVERSE" and photometric == "MONOCHROME2"
+        return cls(
+            extent=extent,
+            padding=padding,
+            modality=modality,
+            voi=voi,
+            presentation=_presentation(dataset, little),
+            is_inverse=photometric == "MONOCHROME1" or is_turned,
+            remarks=(*remarks, *(_TURNED if is_turned else ())),
+        )
+
+    def rendered(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
+        """Turn stored values into gray values."""
+        if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
+            return self._eight_bits(stored)
+        codes = np.arange(2 ** (8 * stored.dtype.itemsize)).astype(f"u{stored.dtype.itemsize}")
+        table = self._eight_bits(codes.view(stored.dtype.newbyteorder("=")))
+        native = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder("="))
+        return np.asarray(table[native.view(codes.dtype)])
+
+    def _eight_bits(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        tones = np.nan_to_num(np.clip(self._tones(self.modality(values)), 0.0, 1.0))
+        if self.is_inverse:
+            tones = 1.0 - tones
+        if self.presentation is not None:
+            tones = self.presentation(tones)
+        pixels = np.asarray(tones * 255.0 + 0.5).astype(np.uint8)
+        if self.padding is not None:
+            pixels[(values >= self.padding[0]) & (values <= self.padding[1])] = 0
+        return pixels
+
+    def _tones(self, measured: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give each measured value its place between 0 (lowest) and 1 (highest)."""
+        if self.voi is not None:
+            return self.voi(measured)
+        low, high = np.sort(self.modality(np.array(self.extent)))
+        return np.asarray((measured - low) / ((high - low) or 1.0))
 
 
-def _tones(values: NDArray[Any], dataset: Dataset, extent: tuple[float, float], voi: str) -> NDArray[np.float64]:
-    """Give each stored value its place between 0 (lowest) and 1 (highest)."""
-    measured = _measured(values, dataset)
-    if voi == "table":
-        return _looked_up(measured, dataset.VOILUTSequence[0]) / (2.0 ** _voi_depth(dataset)[0] - 1.0)
-    if voi == "window":
-        with np.errstate(over="ignore"):  # the exponential of a sigmoid, far from its centre
-            low, high = apply_windowing(np.array([-np.inf, np.inf]), dataset)
-            return np.asarray((apply_windowing(measured, dataset) - low) / (high - low))
-    low, high = np.sort(_measured(np.array(extent), dataset))
-    return np.asarray((measured - low) / ((high - low) or 1.0))
+_TURNED: Remarks = (
+    (
+        "bad-header",
+        "Expected Presentation LUT Shape INVERSE with MONOCHROME1 only; received it with MONOCHROME2. The picture was turned over: look at it.",
+    ),
+)
 
 
-def _measured(values: NDArray[Any], dataset: Dataset) -> NDArray[np.float64]:
-    """Apply the Modality LUT or rescale, PS3.3 C.11.1."""
+def _modality(dataset: Dataset, little: bool, lowest: float) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+    """The Modality LUT or rescale, PS3.3 C.11.1."""
     if dataset.get("ModalityLUTSequence"):
-        return _looked_up(values, dataset.ModalityLUTSequence[0])
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
-    if slope is None or intercept is None:
-        return values.astype(np.float64)
-    return values.astype(np.float64) * float(slope) + float(intercept)
+        return table_of(dataset.ModalityLUTSequence[0], little=little, lowest=lowest).of
+    slope, intercept = (dataset.get(keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    slope, intercept = 1.0 if slope in (None, "") else float(slope), float(intercept or 0.0)
+    return lambda values: values.astype(np.float64) * slope + intercept
 
 
-def _looked_up(values: NDArray[Any], item: Dataset) -> NDArray[np.float64]:
-    """Look values up in a table, PS3.3 C.11.1.1: below its first entry the first holds, beyond its last the last.
-
-    Done here because pydicom 3.0 lets indices of a table of 8-bit entries wrap at 256.
-    """
-    table = _entries(item)
-    first = int(item.LUTDescriptor[1])
-    index = np.clip(np.floor(values.astype(np.float64)) - first, 0, table.size - 1)
-    return np.asarray(table[index.astype(np.int64)])
-
-
-def _entries(item: Dataset) -> NDArray[np.float64]:
-    """Entries of a lookup table: numbers, or bytes of them, of which 8-bit ones may stand in words of their own."""
-    count, _, bits = (int(number) for number in item.LUTDescriptor)
-    data = item.LUTData
-    if isinstance(data, bytes):
-        data = np.frombuffer(data, dtype="<u2" if len(data) >= 2 * (count or 65536) else "u1")
-    table = np.asarray(data, dtype=np.float64).reshape(-1)[: count or 65536]
-    if table.size == 0 or not 1 <= bits <= 16:
-        raise ValueError(f"a lookup table of {table.size} entries of {bits} bits")
-    return table
-
-
-def _voi_depth(dataset: Dataset) -> tuple[int, Remarks]:
-    """Bits of the entries of a VOI LUT: those declared, unless the entries need more, or two fewer or still less."""
-    item = dataset.VOILUTSequence[0]
-    declared, used = int(item.LUTDescriptor[2]), max(1, int(_entries(item).max()).bit_length())
-    if declared - 2 < used <= declared:
-        return declared, ()
-    return used, (
-        (
-            "bad-window",
-            f"Expected entries of {declared} bits in the VOI LUT; received entries of {used}. They were scaled by {used} bits: "
-            "look at the picture.",
-        ),
-    )
-
-
-def _presented(tones: NDArray[np.float64], item: Dataset) -> NDArray[np.float64]:
-    """Apply a Presentation LUT (PS3.3 C.11.4) to tones from 0 to 1, which it takes as its whole range of input."""
-    table = _entries(item)
-    return np.asarray(
-        table[np.round(tones * (table.size - 1)).astype(np.int64)] / (2.0 ** int(item.LUTDescriptor[2]) - 1.0)
-    )
-
-
-def _is_inverse(dataset: Dataset) -> bool:
-    """Whether low values are bright: MONOCHROME1, which its INVERSE repeats (PS3.3 C.8.11.3.1.2), or INVERSE alone."""
-    is_monochrome1 = str(dataset.PhotometricInterpretation) == "MONOCHROME1"
-    return is_monochrome1 or dataset.get("PresentationLUTShape") == "INVERSE"
-
-
-def _turned_over(dataset: Dataset) -> Remarks:
-    if str(dataset.PhotometricInterpretation) == "MONOCHROME1" or not _is_inverse(dataset):
-        return ()
-    return (
-        (
-            "turned-over",
-            "Expected Presentation LUT Shape IDENTITY with MONOCHROME2; received INVERSE. The picture was turned over, as it says.",
-        ),
-    )
-
-
-def _voi(dataset: Dataset) -> str:
+def _voi(
+    dataset: Dataset, little: bool, lowest: float
+) -> tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]] | None, Remarks]:
+    """The first VOI LUT, or else the first window, PS3.3 C.11.2."""
     sequence = dataset.get("VOILUTSequence")
     if sequence and "LUTDescriptor" in sequence[0] and "LUTData" in sequence[0]:
-        return "table"
-    given = [dataset.get(name) not in (None, "") for name in ("WindowCenter", "WindowWidth")]
-    return "window" if all(given) else "full range"
-
-
-def _bad_window(fault: str) -> Remarks:
-    return (
-        (
-            "bad-window",
-            f"Expected a window or VOI LUT that fits the pixels; received another ({fault}). "
-            "The full range was used: look at the picture.",
-        ),
+        table = table_of(sequence[0], little=little, lowest=lowest)
+        return lambda measured: table.of(measured) / (2.0**table.depth - 1.0), table.remarks
+    given = [dataset.get(name) for name in ("WindowCenter", "WindowWidth")]
+    if None in given or "" in given:
+        return None, ()
+    centre, width = (
+        float(each[0] if isinstance(each, Sequence) and not isinstance(each, str) else each) for each in given
     )
+    return _window(centre, width, str(dataset.get("VOILUTFunction") or "LINEAR").strip().upper()), ()
 
 
-def _padding(dataset: Dataset) -> tuple[int, int] | None:
-    value = dataset.get("PixelPaddingValue")
-    if value in (None, ""):
+def _window(centre: float, width: float, function: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """A window, PS3.3 C.11.2.1.2.1 and C.11.2.1.3: 0 to 1 from its lower to its upper end."""
+    if not (width >= 1 if function == "LINEAR" else width > 0):
+        raise ValueError(f"a window of width {width:g}")
+    if function == "LINEAR" and width == 1:
+        return lambda measured: (measured > centre - 0.5).astype(np.float64)
+    if function == "LINEAR":
+        return lambda measured: (measured - (centre - 0.5)) / (width - 1) + 0.5
+    if function == "LINEAR_EXACT":
+        return lambda measured: (measured - centre) / width + 0.5
+    if function == "SIGMOID":
+        return lambda measured: expit(4 * (measured - centre) / width)
+    raise ValueError(f"the VOI LUT function {function}")
+
+
+def _presentation(dataset: Dataset, little: bool) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+    """The Presentation LUT, PS3.3 C.11.6: its entries lie over the whole range of what the VOI LUT gives."""
+    sequence = dataset.get("PresentationLUTSequence")
+    if not sequence:
         return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    ends = (int(value), int(value if limit in (None, "") else limit))
+    table = table_of(sequence[0], little=little, lowest=0.0)
+    top = len(table.entries) - 1
+    return lambda tones: table.of(np.rint(tones * top) + table.first) / (2.0**table.depth - 1.0)
+
+
+def _padding(dataset: Dataset, stored: NDArray[Any]) -> tuple[int, int] | None:
+    """Lowest and highest padding value, as the bits of a stored value read, PS3.3 C.7.5.1.1.2."""
+    value, limit = (whole_number(dataset, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    if value is None or stored.dtype.kind not in "iu":
+        return None
+    ends = [_as_stored(end, dataset, stored.dtype) for end in (value, value if limit is None else limit)]
     return min(ends), max(ends)
 
 
+def _as_stored(value: int, dataset: Dataset, dtype: np.dtype[Any]) -> int:
+    bits = int(dataset.BitsStored)
+    value &= 2**bits - 1
+    return value - 2**bits if dtype.kind == "i" and value >= 2 ** (bits - 1) else value
+
+
 def _extent(stored: NDArray[Any], padding: tuple[int, int] | None) -> tuple[float, float]:
+    seen = stored[np.isfinite(stored)] if stored.dtype.kind == "f" else stored
     if padding is not None:
         seen = stored[(stored < padding[0]) | (stored > padding[1])]
-        stored = seen if seen.size else stored
-    return float(stored.min()), float(stored.max())
+    seen = seen if seen.size else stored
+    return float(seen.min()), float(seen.max())

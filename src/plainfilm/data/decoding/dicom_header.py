@@ -1,171 +1,146 @@
-"""A DICOM header as files have it -> one that can be decoded by: missing tags, commas for points, tables in another byte order."""
+"""The elements that say how DICOM pixels are stored: what is missing or malformed is given its usual value, with a remark."""
 
-import math
 import re
-from typing import Any
+from collections.abc import Callable
+from math import isfinite
 
-import numpy as np
 from pydicom import Dataset
-from pydicom.encaps import get_frame
-from pydicom.uid import UID, ExplicitVRBigEndian, JPEGBaseline8Bit, RLELossless
+from pydicom.dataelem import RawDataElement
 
-from plainfilm.data.decoding.codestreams import Stated, stated
+from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks
 
-_NUMBERS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
-_PALETTES = tuple(
-    f"{kind}{colour}PaletteColorLookupTableData" for kind in ("", "Segmented") for colour in ("Red", "Green", "Blue")
-)
-_TABLES = ("ModalityLUTSequence", "VOILUTSequence", "PresentationLUTSequence")
+NUMBERS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
+_TEXT_VRS = {None, "DS", "IS", "LO", "SH", "UN", "UT"}
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 
 
-def completed(dataset: Dataset) -> Remarks:
-    """Make a header whole, in place, and say what was not as it should be.
-
-    Tags of the pixel data that are missing get their usual values (PS3.3 C.7.6.3), decimal commas become points, a slope
-    of 0 is taken for none, and lookup tables of big-endian files (OW follows the transfer syntax, PS3.5 7.3) get the
-    byte order that pydicom expects.
-    """
-    _swap_tables(dataset)
-    return (*_fill(dataset), *_mend_numbers(dataset))
-
-
-# Tags of the pixel data
-
-
-def _fill(dataset: Dataset) -> Remarks:
-    usual = _usual(dataset)
-    missing = [name for name in usual if not _has(dataset, name)]
-    for name in missing:
-        setattr(dataset, name, usual[name])
-    if not _has(dataset, "NumberOfFrames") or int(dataset.NumberOfFrames) < 1:
-        dataset.NumberOfFrames = 1
-    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
-    if not 1 <= stored <= allocated:
-        missing.append("BitsStored")
-        dataset.BitsStored = stored = allocated
-    if not stored - 1 <= int(dataset.HighBit) < allocated:
-        missing.append("HighBit")
-        dataset.HighBit = stored - 1
-    if not missing:
-        return ()
-    listed = ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name) for name in missing)
-    return (
-        (
-            "missing-tags",
-            f"Expected {listed} in the header; received none, or none that can be meant. Usual values were taken: look at the picture.",
-        ),
-    )
-
-
-def _has(dataset: Dataset, name: str) -> bool:
-    return dataset.get(name) not in (None, "")
-
-
-def _usual(dataset: Dataset) -> dict[str, Any]:
-    """Usual values of the tags that say how pixel data are stored, each after those that are there."""
-    if "PixelData" not in dataset or not all(_has(dataset, name) for name in ("Rows", "Columns")):
-        return {}
-    told = _told(dataset)
-    photometric = str(dataset.get("PhotometricInterpretation") or "")
-    is_colour = photometric.startswith(("RGB", "YBR")) or (told is not None and told.samples == 3)
-    pixels = int(dataset.Rows) * int(dataset.Columns)
-    bytes_a_pixel = len(dataset.PixelData) // max(1, pixels) if told is None else 0
-    samples = int(dataset.get("SamplesPerPixel") or (3 if is_colour or bytes_a_pixel in {3, 6} else 1))
-    bits = told.bits if told is not None else 8 * max(1, min(4, bytes_a_pixel // samples))
-    allocated = int(dataset.get("BitsAllocated") or -(-bits // 8) * 8)
-    stored = int(dataset.get("BitsStored") or min(bits if told is not None else allocated, allocated))
-    is_ybr = UID(dataset.file_meta.TransferSyntaxUID) == JPEGBaseline8Bit
-    usual = {
-        "SamplesPerPixel": samples,
-        "PhotometricInterpretation": "MONOCHROME2" if samples == 1 else "YBR_FULL_422" if is_ybr else "RGB",
-        "BitsAllocated": allocated,
-        "BitsStored": stored,
-        "HighBit": stored - 1,
-        "PixelRepresentation": 0,
-    }
-    return usual | ({"PlanarConfiguration": 0} if samples > 1 else {})
-
-
-def _told(dataset: Dataset) -> Stated | None:
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    if not syntax.is_compressed or syntax == RLELossless:
-        return None
-    return stated(get_frame(dataset.PixelData, 0, number_of_frames=1))
-
-
-# Numbers as people write them
-
-
-def _mend_numbers(dataset: Dataset) -> Remarks:
-    found = [
-        (
-            "odd-number",
-            f"Expected a number with a point as {name}; received one with a comma. It was read as a decimal comma.",
-        )
-        for name in _NUMBERS
-        if not _mend(dataset, name)
+def mended(dataset: Dataset, frame: Frame | None) -> Remarks:
+    """Give a data set all elements that its pixels are decoded by, in place; `frame` is what its codestream states."""
+    taken = [
+        f"{keyword} {value}"
+        for keyword, usual in _USUAL.items()
+        if (value := _filled(dataset, keyword, usual, frame)) is not None
     ]
-    slope = _number(dataset, "RescaleSlope")
-    if slope == 0.0:
-        del dataset.RescaleSlope
-        found.append(
-            (
-                "odd-number",
-                "Expected a rescale slope other than 0; received 0. The stored values are shown as they are.",
-            )
-        )
-    return tuple(dict.fromkeys(found))
+    if "NumberOfFrames" in dataset:
+        del dataset.NumberOfFrames  # it is one, or the file was refused
+    taken += [text for keyword in NUMBERS if (text := _plain_numbers(dataset, keyword))]
+    if _rescale_is_void(dataset):
+        taken.append("no rescale")
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, 0
+    if not taken:
+        return ()
+    sentence = f"Expected a complete and valid DICOM header; received one that is not. Taken instead: {', '.join(taken)}. Look at the picture."
+    return (("bad-header", sentence),)
 
 
-def _mend(dataset: Dataset, name: str) -> bool:
-    """Whether a value of numbers can be read; one with decimal commas is mended."""
+def whole_number(dataset: Dataset, keyword: str) -> int | None:
+    """Read an element of one integer; None where it is missing, empty or something else."""
     try:
-        value = dataset.get(name)
-        values = (
-            value
-            if isinstance(value, list | tuple) or (hasattr(value, "__iter__") and not isinstance(value, str))
-            else [value]
-        )
-        if all(each in (None, "") or math.isfinite(float(each)) for each in values):
-            return True
-    except (TypeError, ValueError, OverflowError):
-        pass
-    text = _raw_text(dataset, name).replace(",", ".")
-    try:
-        setattr(dataset, name, [float(each) for each in text.split("\\")])
-    except (ValueError, OverflowError):
-        return True  # no number in it: whoever needs one says so
-    return False
-
-
-def _raw_text(dataset: Dataset, name: str) -> str:
-    from pydicom.datadict import tag_for_keyword
-
-    element = dataset.get_item(tag_for_keyword(name) or 0)
-    value = getattr(element, "value", None)
-    return value.decode("latin-1").strip(" \0") if isinstance(value, bytes) else str(value)
-
-
-def _number(dataset: Dataset, name: str) -> float | None:
-    try:
-        value = dataset.get(name)
-        return None if value in (None, "") else float(value)
+        value = dataset.get(keyword)
+        return None if value in (None, "") else int(value)
     except (TypeError, ValueError):
         return None
 
 
-# Byte order
+def is_little_endian(dataset: Dataset) -> bool:
+    """Whether words in this data set stand with their low byte first."""
+    return dataset.original_encoding[1] is not False
 
 
-def _swap_tables(dataset: Dataset) -> None:
-    """Turn lookup tables of bytes in a big-endian file over, once, so that all that read them may take them for little-endian."""
-    if dataset.file_meta.TransferSyntaxUID != ExplicitVRBigEndian:
-        return
-    for item, name in [
-        *((dataset, name) for name in _PALETTES),
-        *((item, "LUTData") for sequence in _TABLES for item in dataset.get(sequence) or ()),
-    ]:
-        value = item.get(name)
-        if isinstance(value, bytes):
-            setattr(item, name, np.frombuffer(value[: len(value) // 2 * 2], "u2").byteswap().tobytes())
+def _filled(dataset: Dataset, keyword: str, usual: "_Usual", frame: Frame | None) -> int | str | None:
+    value = usual(dataset, frame)
+    if value is None:
+        return None
+    setattr(dataset, keyword, value)
+    return value
+
+
+def _samples(dataset: Dataset, frame: Frame | None) -> int | None:
+    if whole_number(dataset, "SamplesPerPixel") is not None:
+        return None
+    if frame is not None and frame.samples:
+        return frame.samples
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    return 3 if photometric.startswith(("RGB", "YBR")) else 1
+
+
+def _photometric(dataset: Dataset, frame: Frame | None) -> str | None:
+    given, samples = str(dataset.get("PhotometricInterpretation") or "").strip(), dataset.SamplesPerPixel
+    is_colour = given.startswith(("RGB", "YBR"))
+    if given and is_colour == (samples == 3):
+        return None
+    if samples == 3:
+        return "YBR_FULL_422" if frame is not None and frame.process in {0xC0, 0xC1, 0xC2} else "RGB"
+    return "PALETTE COLOR" if "RedPaletteColorLookupTableDescriptor" in dataset and not given else "MONOCHROME2"
+
+
+def _allocated(dataset: Dataset, frame: Frame | None) -> int | None:
+    if whole_number(dataset, "BitsAllocated"):
+        return None
+    if frame is not None:
+        return 8 if frame.bits <= 8 else 16
+    count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel)
+    return 8 * max(1, len(dataset.PixelData) // count)
+
+
+def _stored(dataset: Dataset, frame: Frame | None) -> int | None:
+    allocated, given = int(dataset.BitsAllocated), whole_number(dataset, "BitsStored")
+    if given is not None and 0 < given <= allocated:
+        return None
+    return min(frame.bits, allocated) if frame is not None else allocated
+
+
+def _high(dataset: Dataset, _: Frame | None) -> int | None:
+    given, stored = whole_number(dataset, "HighBit"), int(dataset.BitsStored)
+    return None if given is not None and stored - 1 <= given < int(dataset.BitsAllocated) else stored - 1
+
+
+def _sign(dataset: Dataset, _: Frame | None) -> int | None:
+    return None if whole_number(dataset, "PixelRepresentation") in {0, 1} else 0
+
+
+def _planes(dataset: Dataset, _: Frame | None) -> int | None:
+    is_known = int(dataset.SamplesPerPixel) == 1 or whole_number(dataset, "PlanarConfiguration") in {0, 1}
+    return None if is_known else 0
+
+
+_Usual = Callable[[Dataset, Frame | None], int | str | None]
+_USUAL: dict[str, _Usual] = {  # each may rest on those before it; None where the element is as it should be
+    "SamplesPerPixel": _samples,
+    "PhotometricInterpretation": _photometric,
+    "BitsAllocated": _allocated,
+    "BitsStored": _stored,
+    "HighBit": _high,
+    "PixelRepresentation": _sign,
+    "PlanarConfiguration": _planes,
+}
+
+
+def _plain_numbers(dataset: Dataset, keyword: str) -> str | None:
+    """Write numbers with a point that stand there with a comma or stray blanks; leave out a rescale that is none. Say what was done."""
+    if keyword not in dataset:
+        return None
+    raw = dataset.get_item(keyword)
+    if not isinstance(raw, RawDataElement) or raw.VR not in _TEXT_VRS or raw.value is None:
+        return None
+    texts = [text.strip(" \0") for text in raw.value.decode("ascii", "replace").split("\\")]
+    if texts == [""] or all(_is_plain(text) for text in texts):
+        return None
+    plain = ["".join(text.split()).replace(",", ".") for text in texts]
+    if not all(map(_is_plain, plain)):
+        if keyword.startswith("Window"):  # told as a window that cannot be used
+            return None
+        del dataset[keyword]
+        return f"no {keyword}"
+    setattr(dataset, keyword, plain)
+    return f"{keyword} {', '.join(plain)}"
+
+
+def _is_plain(text: str) -> bool:
+    return "," not in text and _NUMBER.fullmatch(text) is not None and isfinite(float(text))
+
+
+def _rescale_is_void(dataset: Dataset) -> bool:
+    slope = dataset.get("RescaleSlope")
+    return slope not in (None, "") and float(slope) == 0

@@ -3,31 +3,25 @@
 import re
 import zlib
 from io import BytesIO
-from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 from PIL import Image
 from pydicom import Dataset, dcmread
-from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
-from pydicom.pixels import get_decoder
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    RLELossless,
 )
 
-from plainfilm.data.decoding.codestreams import stated
-from plainfilm.data.decoding.colour import gray_of_colour
-from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, refusal
+from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
-from plainfilm.data.decoding.dicom_header import completed
+from plainfilm.data.decoding.dicom_header import is_little_endian, whole_number
+from plainfilm.data.decoding.dicom_pixels import Stored, stored
+from plainfilm.data.decoding.dicom_tables import coloured, filled_bits
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, RADIOGRAPHY, lateral_sentence
-from plainfilm.data.decoding.stored_values import stored_values
 from plainfilm.errors import ImageError
 
 MAX_INFLATED_BYTES = 4 * MAX_BYTES
@@ -64,13 +58,12 @@ def decode(data: bytes) -> DecodedImage:
     """
     try:
         dataset = _dataset(data)
-        _refuse_without_pixels(dataset)
-        completing = completed(dataset)
         _check(dataset)
-        stored, storing = stored_values(dataset)
-        gray, showing = _gray(stored, dataset)
-        remarks = (*completing, *storing, *showing, *_remarks(dataset))
-        return DecodedImage(gray, (0.0, 0.0, *gray.size), _provenance(dataset), remarks)
+        facts = _provenance(dataset)  # as the file has it
+        pixels = stored(dataset)
+        gray, remarks = _gray(pixels, dataset)
+        remarks = (*pixels.remarks, *remarks, *_remarks(dataset))
+        return DecodedImage(gray, (0.0, 0.0, *gray.size), facts | {"bits": pixels.bits}, remarks)
     except PYDICOM_ERRORS as error:
         raise _broken(error) from error
 
@@ -117,29 +110,16 @@ def _with_meta(data: bytes, file_meta_end: int) -> Dataset:
     return dcmread(BytesIO(data))
 
 
-def _refuse_without_pixels(dataset: Dataset) -> None:
-    if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise _without_pixels(dataset)
-
-
 def _check(dataset: Dataset) -> None:
     """Refuse what cannot or should not be decoded, from the header alone."""
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
+    if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
+        raise _without_pixels(dataset)
+    if (whole_number(dataset, "NumberOfFrames") or 1) > 1:
         raise refusal(
             "several-frames",
             f"Expected one image a file; received {dataset.NumberOfFrames} frames. Save one frame by itself.",
         )
     check_size(int(dataset.Columns), int(dataset.Rows))
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    try:
-        get_decoder(syntax)
-    except NotImplementedError as error:
-        raise refusal(
-            "unsupported-encoding",
-            f"Expected a still image transfer syntax; received {syntax.name}. Convert it to Explicit VR Little Endian.",
-        ) from error
-    if syntax.is_encapsulated and syntax != RLELossless:
-        _check_codestream(get_frame(dataset.PixelData, 0, number_of_frames=1), dataset)
 
 
 def _without_pixels(dataset: Dataset) -> ImageError:
@@ -154,27 +134,24 @@ def _without_pixels(dataset: Dataset) -> ImageError:
     )
 
 
-def _check_codestream(frame: bytes, dataset: Dataset) -> None:
-    """Refuse a frame whose own header states another size than the data set: it would be decoded at its own size."""
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    said = stated(frame)
-    if said is not None and (said.rows, said.columns) != (rows, columns):
-        raise refusal(
-            "damaged",
-            f"Expected a compressed picture of {rows} rows and {columns} columns; received one of {said.rows} and "
-            f"{said.columns}. Send the file again.",
-        )
+def _gray(pixels: Stored, dataset: Dataset) -> tuple[Image.Image, Remarks]:
+    values, bits = pixels.values, pixels.bits
+    if pixels.photometric == "PALETTE COLOR":
+        values, bits = coloured(values, dataset, little=is_little_endian(dataset))
+    if values.ndim == 2:
+        shown, remarks = displayed(values, dataset)
+        return Image.fromarray(shown), remarks
+    depth = filled_bits(int(values.max()), bits)
+    tones = np.minimum(values.astype(np.float32) * (255.0 / (2**depth - 1)) + 0.5, 255.0).astype(np.uint8)
+    mode = "YCbCr" if pixels.photometric.startswith("YBR_FULL") else "RGB"
+    colour = Image.frombytes(mode, tones.shape[1::-1], tones.tobytes())
+    gray = colour.getchannel(0) if mode == "YCbCr" else colour.convert("L")
+    return gray, colour_remarks(colour) + (() if depth == bits else _other_depth(bits, depth))
 
 
-def _gray(stored: NDArray[Any], dataset: Dataset) -> tuple[Image.Image, Remarks]:
-    bits = int(dataset.BitsStored) if "BitsStored" in dataset else 8
-    if str(dataset.PhotometricInterpretation) == "PALETTE COLOR":
-        stored = apply_color_lut(stored, dataset)
-        bits = 8 * stored.dtype.itemsize
-    if stored.ndim == 3:
-        return gray_of_colour(stored, 2.0**bits - 1.0)
-    pixels, remarks = displayed(stored, dataset)
-    return Image.fromarray(pixels), remarks
+def _other_depth(bits: int, depth: int) -> Remarks:
+    sentence = f"Expected colours of {bits} bits; received values that fill {depth}. They were taken as such: look at the picture."
+    return (("bad-bits", sentence),)
 
 
 def _provenance(dataset: Dataset) -> dict[str, str | int | float]:
@@ -182,7 +159,6 @@ def _provenance(dataset: Dataset) -> dict[str, str | int | float]:
         "width": int(dataset.Columns),
         "height": int(dataset.Rows),
         "format": "DICOM",
-        "bits": int(dataset.BitsStored if "BitsStored" in dataset else dataset.BitsAllocated),
         "transfer_syntax": str(dataset.file_meta.TransferSyntaxUID),
     }
     facts |= {name: text for name, keyword in _TEXTS.items() if (text := _text(dataset, keyword))}

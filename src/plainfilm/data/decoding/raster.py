@@ -1,19 +1,20 @@
-"""JPEG, PNG, TIFF, WebP, BMP and GIF files, decoded by Pillow."""
+"""JPEG, PNG, TIFF, WebP, BMP, GIF and JPEG 2000 files, decoded by Pillow; samples that it would cut to 8 bits are kept whole."""
 
 import struct
 import zlib
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from plainfilm.data.decoding.colour import colour_remarks
-from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, refusal
-
-DEPTHS_BITS = (8, 10, 12, 14, 16)
+from plainfilm.data.decoding import codestreams, tiff
+from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding.samples import Samples
+from plainfilm.errors import ImageError
 
 # Pillow promises no single type: these are what its readers have let through on damaged files.
 PILLOW_ERRORS = (
@@ -43,9 +44,12 @@ _TURNS = {
     8: (Image.Transpose.ROTATE_90, False, True),
 }
 _ORIENTATION = 0x0112
-_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262
-_MODE_BITS = {"1": 1, "I": 32, "F": 32}
-_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I", "F"}
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_X_RESOLUTION, _TIFF_UNIT = 256, 257, 282, 296
+_MODE_BITS = {"1": 1}
+_PILLOW = {"JP2": "JPEG2000"}
+_WIDE = 16  # bits a sample
+_DECODED_PROCESSES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # of JPEG, by libjpeg-turbo
+_MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 
 # ITU-T T.81, Annex K, table K.1: the luminance table that libjpeg scales by its quality setting.
 _LUMINANCE = np.array(
@@ -59,7 +63,7 @@ _LUMINANCE = np.array(
 )
 
 
-def decode(data: bytes, kind: str, *, least: int, fit: str) -> DecodedImage:
+def decode(data: bytes, kind: str, *, least: int, fit: str, depth: int | None = None) -> DecodedImage:
     """Decode the bytes of a file.
 
     Parameters
@@ -67,12 +71,14 @@ def decode(data: bytes, kind: str, *, least: int, fit: str) -> DecodedImage:
     data : bytes
         The whole file.
     kind : str
-        Pillow's name of the format: JPEG, PNG, TIFF, WEBP, BMP or GIF.
+        JPEG, PNG, TIFF, WEBP, BMP, GIF or JP2, as `signatures.kind_of` says.
     least : int
         Side in px of the square that the picture will be fitted to. JPEG is decoded at 1/2, 1/4 or 1/8 of its size
         where that still gives at least as many pixels as the fitted picture has.
     fit : str
         How it will be fitted, as in `images.FITS`.
+    depth : int or None
+        Bits to scale samples by whose depth the file does not state.
 
     Raises
     ------
@@ -80,35 +86,86 @@ def decode(data: bytes, kind: str, *, least: int, fit: str) -> DecodedImage:
         With a code of `picture.REASONS`.
     """
     try:
-        with Image.open(BytesIO(data), formats=(kind,)) as image:
-            return _decode(image, data, kind, least, fit)
+        return _opened(data, kind, least, fit, depth)
     except Image.DecompressionBombError as error:
         raise refusal(
             "too-many-pixels", "Expected at most 50 megapixels; received many more. Save a smaller copy."
         ) from error
-    except UnidentifiedImageError as error:
-        raise refusal(
+    except PILLOW_ERRORS as error:  # UnidentifiedImageError is an OSError
+        mended = _without_end(data, kind, least, fit, depth)
+        if mended is not None:
+            return replace(mended, remarks=mended.remarks + codestreams.NO_END)
+        raise _refused(data, kind, error) from error
+
+
+def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = None) -> DecodedImage:
+    page, tags = tiff.picture(data) if kind == "TIFF" else (0, None)
+    if tags is not None and tiff.is_beyond_pillow(tags):
+        return _of_samples(_wide_tiff_facts(tags), tiff.samples_of(data, tags), int(tags.get(_ORIENTATION, 1)), depth)
+    with Image.open(BytesIO(data), formats=(_PILLOW.get(kind, kind),)) as image:
+        if page:
+            image.seek(page)
+        return _decode(image, data, kind, least, fit, depth)
+
+
+def _without_end(data: bytes, kind: str, least: int, fit: str, depth: int | None) -> DecodedImage | None:
+    """Decode a JPEG or JPEG 2000 file without its end marker, if nothing else is missing."""
+
+    def decoded(whole: bytes) -> DecodedImage:
+        return _opened(whole, kind, least, fit, depth)
+
+    with suppress(*PILLOW_ERRORS):
+        if kind in {"JPEG", "JP2"} and codestreams.end_of(data) is None:
+            jpeg = kind == "JPEG"
+            whole = codestreams.completed(data, lambda whole: np.asarray(decoded(whole).gray)) if jpeg else codestreams.completed_2000(data)  # fmt: skip
+            return None if whole is None else decoded(whole)
+    return None
+
+
+def _refused(data: bytes, kind: str, error: Exception) -> ImageError:
+    """Say whether a file is cut short, damaged, or sound and of a kind that there is no decoder for."""
+    with suppress(*PILLOW_ERRORS):
+        if kind == "TIFF" and (unsupported := tiff.unsupported(tiff.picture(data)[1])):
+            return unsupported
+        frame = codestreams.frame_of(data) if kind == "JPEG" else None
+        if frame is not None and (frame.bits != 8 or frame.process not in _DECODED_PROCESSES):
+            return refusal(
+                "unsupported-encoding",
+                f"Expected an 8-bit baseline or progressive JPEG; received {frame.encoding}. Save it as PNG.",
+            )
+    if kind == "JP2" and codestreams.end_of(data) is None:
+        return _truncated(kind)
+    if isinstance(error, UnidentifiedImageError):
+        return refusal(
             "damaged",
             f"Expected a whole {kind} file; received its first bytes and then something else. Get the file again.",
-        ) from error
-    except PILLOW_ERRORS as error:
-        raise _broken(kind, error) from error
-
-
-def _broken(kind: str, error: Exception) -> Exception:
-    if "truncated" in str(error).lower():
-        return refusal(
-            "truncated", f"Expected a whole {kind} file; received one that ends too early. Copy or download it again."
         )
+    return _broken(kind, error)
+
+
+def _truncated(kind: str) -> ImageError:
+    return refusal(
+        "truncated", f"Expected a whole {kind} file; received one that ends too early. Copy or download it again."
+    )
+
+
+def _broken(kind: str, error: Exception) -> ImageError:
+    if "truncated" in str(error).lower() or isinstance(error, EOFError):
+        return _truncated(kind)
     detail = " ".join(str(error).split()) or type(error).__name__
     return refusal("damaged", f"Expected a whole {kind} file; received one with a fault ({detail}). Get it again.")
 
 
-def _decode(image: Image.Image, data: bytes, kind: str, least: int, fit: str) -> DecodedImage:
+def _decode(
+    image: ImageFile.ImageFile, data: bytes, kind: str, least: int, fit: str, depth: int | None
+) -> DecodedImage:
     width, height = _stored_size(image)
     check_size(width, height)
     _refuse_several(image, kind)
     provenance = _provenance(image, data, kind)
+    samples = _samples(image, data, kind)
+    if samples is not None:
+        return _of_samples(provenance, samples, _orientation(image), depth)
     drafted = None
     if kind == "JPEG":
         drafted = image.draft(_draft_mode(image), _draft_size(width, height, least, fit))
@@ -117,6 +174,64 @@ def _decode(image: Image.Image, data: bytes, kind: str, least: int, fit: str) ->
     covered = (0.0, 0.0, *gray.size) if drafted is None else drafted[1]
     gray, box = _upright(gray, covered, _orientation(image))
     return DecodedImage(gray, box, provenance, remarks)
+
+
+def _of_samples(
+    provenance: dict[str, str | int | float], samples: Samples, orientation: int, depth: int | None
+) -> DecodedImage:
+    gray, found, remarks = samples.gray(depth)
+    gray, box = _upright(gray, (0.0, 0.0, *gray.size), orientation)
+    return DecodedImage(gray, box, provenance | ({"depth": found} if found else {}), remarks)
+
+
+def _samples(image: ImageFile.ImageFile, data: bytes, kind: str) -> Samples | None:
+    """Decode a picture of more than 8 bits a sample at its full depth; None for any other."""
+    if kind == "PNG" and data[24] == _WIDE:
+        values = _wide_png(image, data)
+        return Samples(values, _stated_by_png(data, int(values.max())))
+    if kind == "JP2" and (frame := codestreams.frame_of(data)) and frame.bits > 8:
+        from openjpeg.utils import decode as decode_2000
+
+        values = decode_2000(data)
+        return Samples(values, frame.bits if frame.bits < _WIDE else None)
+    return None
+
+
+def _wide_png(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint16]:
+    """Decode a PNG of 16 bits: of all but gray Pillow gives the upper bytes, and the lower ones where told that they are the upper."""
+    if image.mode.startswith("I"):
+        return np.asarray(image, dtype=np.uint16)
+    whole, (tile,) = image.tile[0].args, image.tile
+    if str(whole).startswith("LA"):  # four bytes a pixel, as 8-bit RGBA
+        image.tile = [tile._replace(args="RGBA")]
+        return np.ascontiguousarray(np.asarray(image)).view(">u2").astype(np.uint16)
+    with Image.open(BytesIO(data), formats=("PNG",)) as again:
+        again.tile = [tile._replace(args=str(whole).replace("16B", "16L"))]
+        return np.asarray(np.asarray(image, dtype=np.uint16) << 8 | np.asarray(again))
+
+
+def _stated_by_png(data: bytes, high: int) -> int | None:
+    """Depth by the sBIT chunk (PNG 11.3.2.6), whether values were spread over 16 bits, as it demands, or left as they are."""
+    at = 8
+    while data[at + 4 : at + 8] not in {b"IDAT", b""}:
+        length = int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] == b"sBIT" and 1 <= length <= 4:
+            bits = max(data[at + 8 : at + 8 + length])
+            return bits if 8 <= bits < _WIDE and high < 2**bits else _WIDE
+        at += 12 + length
+    return None
+
+
+def _wide_tiff_facts(tags: tiff.Tags) -> dict[str, str | int | float]:
+    facts: dict[str, str | int | float] = {
+        "width": int(tags[_TIFF_WIDTH]),
+        "height": int(tags[_TIFF_HEIGHT]),
+        "format": "TIFF",
+        "bits": tiff.bits_of(tags),
+    }
+    per_inch = {2: 1.0, 3: 2.54}.get(int(tags.get(_TIFF_UNIT, 2)), 0.0)
+    ppi = _plausible_ppi(float(tags.get(_TIFF_X_RESOLUTION, 0)) * per_inch)
+    return facts if ppi is None else facts | {"ppi": ppi}
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
@@ -128,15 +243,11 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _refuse_several(image: Image.Image, kind: str) -> None:
-    if kind == "JPEG" or not getattr(image, "is_animated", False):  # phone JPEGs carry previews behind the picture
-        return
-    if kind == "TIFF":
+    """Refuse an animation; phone JPEGs carry previews behind the picture, and the pages of a TIFF were looked at before."""
+    if kind not in {"JPEG", "TIFF"} and getattr(image, "is_animated", False):
         raise refusal(
-            "several-pages", "Expected one image a file; received a TIFF of several pages. Save each page by itself."
+            "several-frames", f"Expected one image a file; received an animated {kind}. Save one frame by itself."
         )
-    raise refusal(
-        "several-frames", f"Expected one image a file; received an animated {kind}. Save one frame by itself."
-    )
 
 
 def _draft_mode(image: Image.Image) -> str | None:
@@ -155,8 +266,6 @@ def _draft_size(width: int, height: int, least: int, fit: str) -> tuple[int, int
 
 def _gray(image: Image.Image) -> tuple[Image.Image, Remarks]:
     mode = image.mode
-    if mode.startswith("I;16") or mode in {"I", "F"}:
-        return Image.fromarray(_eight_bits_of(image)), ()
     if mode not in _MODES:
         raise refusal(
             "unsupported-encoding",
@@ -176,51 +285,6 @@ def _over_black(image: Image.Image) -> tuple[Image.Image, Remarks]:
     layer = image.convert("RGBA")
     colour = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer).convert("RGB")
     return colour.convert("L"), colour_remarks(colour)
-
-
-def _eight_bits_of(image: Image.Image) -> NDArray[np.uint8]:
-    pixels = to_eight_bits(np.asarray(image))
-    tags = getattr(image, "tag_v2", None)
-    white_is_zero = tags is not None and tags.get(_TIFF_PHOTOMETRIC) == 0  # Pillow turns over 8 bits, but not 16
-    return np.asarray(255 - pixels) if white_is_zero else pixels
-
-
-def to_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale gray values to 8 bits by the smallest usual depth that holds their maximum.
-
-    Parameters
-    ----------
-    values : integer or float array, any shape
-        Integers 0 to 65535, or floats 0 to 1, or floats 0 to 65535.
-
-    Returns
-    -------
-    uint8 array of the same shape
-        The depth is one of `DEPTHS_BITS`, so that two images of one detector are scaled alike, and never stretched
-        to their own minimum and maximum. Floats of at most 1 are taken as 0 to 1.
-
-    Raises
-    ------
-    ImageError
-        `value-range` for values that are negative, not finite or above 65535.
-    """
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0.0 and high < 2.0 ** DEPTHS_BITS[-1]):
-        raise refusal(
-            "value-range",
-            f"Expected gray values from 0 to 65535, or 0 to 1 as floats; received {low:g} to {high:g}. "
-            "Save the image with 8 or 16 bits.",
-        )
-    if np.issubdtype(values.dtype, np.floating):
-        top = 1.0 if high <= 1.0 else _top_of_depth(high)
-        return np.asarray(values * (255.0 / top) + 0.5).astype(np.uint8)
-    top = _top_of_depth(high)
-    table = (np.arange(int(top) + 1) * (255.0 / top) + 0.5).astype(np.uint8)
-    return np.asarray(table[values])
-
-
-def _top_of_depth(high: float) -> float:
-    return next(2.0**bits - 1.0 for bits in DEPTHS_BITS if high <= 2.0**bits - 1.0)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -262,15 +326,20 @@ def _bits(image: Image.Image, data: bytes, kind: str) -> int:
     if kind == "PNG":
         return data[24]  # IHDR: bit depth stands behind width and height
     if kind == "TIFF":
-        return int(image.tag_v2.get(_TIFF_BITS, (1,))[0])  # type: ignore[attr-defined]
+        return tiff.bits_of(image.tag_v2)  # type: ignore[attr-defined]
+    if kind == "JP2" and (frame := codestreams.frame_of(data)):
+        return frame.bits
     return _MODE_BITS.get(image.mode, 8)
 
 
 def _pixels_per_inch(image: Image.Image) -> float | None:
     try:
-        ppi = float(image.info["dpi"][0])
+        return _plausible_ppi(float(image.info["dpi"][0]))
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
         return None
+
+
+def _plausible_ppi(ppi: float) -> float | None:
     return round(ppi, 2) if 1.0 <= ppi <= 20_000.0 else None
 
 

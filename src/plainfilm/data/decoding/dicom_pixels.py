@@ -1,0 +1,259 @@
+"""DICOM pixel data in every transfer syntax of still images -> stored values, with their unused bits taken out.
+
+Where the sample lies in its cell (Bits Stored, High Bit) and what else lies there (overlays, garbage, more bits of the picture) is dealt
+with here, once for native and encapsulated data (PS3.5 8.1.1); so is the end of an encapsulated frame.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.encaps import encapsulate, generate_fragments
+from pydicom.pixels import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
+
+from plainfilm.data.decoding import codestreams, dicom_header
+from plainfilm.data.decoding.codestreams import Frame
+from plainfilm.data.decoding.decoded import Remarks, refusal
+from plainfilm.data.decoding.depth import DEPTHS_BITS
+from plainfilm.errors import ImageError
+
+ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
+_WAVELETS = {JPEG2000, JPEG2000Lossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL}
+_BY_PILLOW = {JPEGBaseline8Bit, JPEGExtended12Bit}
+_SYNTAXES = {  # process of a codestream -> the transfer syntax to decode it by, and others that it may truly bear
+    codestreams.WAVELETS: (JPEG2000, *_WAVELETS),
+    0xC0: (JPEGBaseline8Bit, JPEGExtended12Bit),
+    0xC1: (JPEGExtended12Bit, JPEGBaseline8Bit),
+    0xC2: (JPEGBaseline8Bit, JPEGExtended12Bit),
+    0xC3: (JPEGLosslessSV1, JPEGLossless),
+    codestreams.JPEG_LS: (JPEGLSLossless, JPEGLSNearLossless),
+}
+_ITEM = b"\xfe\xff\x00\xe0"
+_PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+_ALLOCATED = {1, 8, 16, 32, 64}
+_PADDING_BYTES = 64  # behind a frame, that are not worth a word
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`values` (h, w) or (h, w, 3), of `bits` bits; `photometric` is the interpretation of these, which a decoder may have changed."""
+
+    values: NDArray[Any]
+    bits: int
+    photometric: str
+    remarks: Remarks
+
+
+def stored(dataset: Dataset) -> Stored:
+    """Decode the pixel data of a data set; elements about it that are missing or malformed are mended in place.
+
+    Raises
+    ------
+    ImageError
+        `unsupported-encoding`, `truncated` or `damaged`.
+    """
+    data = _frame(dataset)
+    frame = None if data is None else codestreams.frame_of(data)
+    remarks = _name_syntax(dataset, frame) + dicom_header.mended(dataset, frame)
+    _refuse_unknown(dataset, frame)
+    if data is not None:
+        _check_size(frame, dataset)
+        data, ended = _ended(data, frame, dataset)
+        remarks += ended
+    values, photometric = _decoded(dataset, data, frame)
+    if values.dtype.kind == "f" or int(dataset.BitsAllocated) == 1:
+        return Stored(values, 8 * values.dtype.itemsize, photometric, remarks)
+    precision = 8 * values.dtype.itemsize if frame is None else frame.bits
+    found, bits, more = _samples(values, dataset, precision)
+    return Stored(found, bits, photometric, remarks + more)
+
+
+def _frame(dataset: Dataset) -> bytes | None:
+    """Join the fragments of the one frame, whatever the offset table before them says; None for native data."""
+    if not dataset.get("PixelData"):
+        return None
+    element = dataset["PixelData"]
+    if not (element.is_undefined_length or element.value[:4] == _ITEM):
+        return None
+    table, *fragments = generate_fragments(element.value)
+    has_table = not table.startswith((b"\xff\xd8", codestreams.JPEG_2000))
+    return b"".join(fragments if has_table else [table, *fragments])
+
+
+def _name_syntax(dataset: Dataset, frame: Frame | None) -> Remarks:
+    """Let the codestream say how it is to be decoded, where the transfer syntax says otherwise or is unknown."""
+    if frame is None:
+        return ()
+    stated, (usual, *others) = dataset.file_meta.TransferSyntaxUID, _SYNTAXES.get(frame.process, (None,))
+    if usual is None or stated in {usual, *others}:
+        return ()
+    dataset.file_meta.TransferSyntaxUID = usual
+    sentence = (
+        f"Expected pixels in {stated.name}; received {frame.encoding}. They were decoded as such: look at the picture."
+    )
+    return (("bad-header", sentence),)
+
+
+def _refuse_unknown(dataset: Dataset, frame: Frame | None) -> None:
+    syntax, photometric = dataset.file_meta.TransferSyntaxUID, str(dataset.PhotometricInterpretation)
+    try:
+        is_known = get_decoder(syntax).is_available
+    except NotImplementedError:
+        is_known = syntax == ENCAPSULATED_UNCOMPRESSED
+    if not is_known:
+        raise _unsupported(f"the transfer syntax {syntax.name}")
+    if photometric not in _PHOTOMETRIC:
+        raise _unsupported(f"the photometric interpretation {photometric}")
+    if int(dataset.BitsAllocated) not in _ALLOCATED:
+        raise _unsupported(f"{dataset.BitsAllocated} bits allocated")
+    if int(dataset.SamplesPerPixel) not in {1, 3}:
+        raise _unsupported(f"{dataset.SamplesPerPixel} samples per pixel")
+    if frame is not None and syntax in _BY_PILLOW and frame.bits > 8 and frame.samples > 1:
+        raise _unsupported(f"{frame.encoding} in colour")
+
+
+def _unsupported(received: str) -> ImageError:
+    return refusal(
+        "unsupported-encoding",
+        f"Expected a still image, gray or RGB, in a transfer syntax that is decoded; received {received}. "
+        "Convert it to Explicit VR Little Endian.",
+    )
+
+
+def _check_size(frame: Frame | None, dataset: Dataset) -> None:
+    """Refuse a frame whose own header states another size than the data set: it would be decoded at its own size."""
+    if frame is not None and (frame.rows, frame.columns) != (int(dataset.Rows), int(dataset.Columns)):
+        raise refusal(
+            "damaged",
+            f"Expected a compressed picture of {dataset.Rows} rows and {dataset.Columns} columns; received one of "
+            f"{frame.rows} and {frame.columns}. Send the file again.",
+        )
+
+
+def _ended(data: bytes, frame: Frame | None, dataset: Dataset) -> tuple[bytes, Remarks]:
+    """Cut off what stands behind the end of a frame, and put its end marker there where it alone is missing."""
+    if frame is None:
+        return data, ()
+    end = codestreams.end_of(data)
+    if end is not None:
+        sentence = f"Expected a frame that ends with its picture; received {len(data) - end} bytes behind it. They were passed over."
+        return data[:end], (("padded-frame", sentence),) if len(data) - end > _PADDING_BYTES else ()
+    if frame.process == codestreams.WAVELETS:
+        whole = codestreams.completed_2000(data)
+    else:
+        whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
+    if whole is None:
+        raise refusal(
+            "truncated", "Expected a whole compressed picture; received one that ends too early. Send the file again."
+        )
+    return whole, codestreams.NO_END
+
+
+def _decoded(dataset: Dataset, data: bytes | None, frame: Frame | None) -> tuple[NDArray[Any], str]:
+    """Decode, by GDCM only where nothing else can (lossless JPEG, JPEG-LS, 12-bit JPEG): on some damaged JPEG it ends the process."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == ENCAPSULATED_UNCOMPRESSED:
+        dataset.PixelData = data
+        syntax = ExplicitVRLittleEndian
+    elif data is not None:
+        dataset.PixelData = encapsulate([data])
+    plugin = "pylibjpeg" if syntax in _WAVELETS else ""
+    if frame is not None and data is not None and syntax in _BY_PILLOW:
+        if frame.bits > 8:
+            return _twelve_bit_jpeg(dataset, data), str(dataset.PhotometricInterpretation)
+        syntax = dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        plugin, dataset.BitsAllocated = "pillow", 8
+        dataset.BitsStored = min(8, int(dataset.BitsStored))
+        dataset.HighBit = dataset.BitsStored - 1
+    values, properties = get_decoder(syntax).as_array(
+        dataset,
+        raw=True,
+        decoding_plugin=plugin,
+        correct_unused_bits=False,
+        apply_j2k_sign_correction=False,
+        apply_jls_sign_correction=False,
+    )
+    return values, str(properties["photometric_interpretation"])
+
+
+def _twelve_bit_jpeg(dataset: Dataset, data: bytes) -> NDArray[np.uint16]:
+    """Decode T.81 process 4, which GDCM can and pydicom 3.0 does not ask it for."""
+    import gdcm
+
+    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
+    fragment.SetByteStringValue(data)
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((int(dataset.Columns), int(dataset.Rows), 1))
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
+    image.SetDataElement(element)
+    values = np.frombuffer(image.GetBuffer().encode("utf-8", "surrogateescape"), dtype="<u2")
+    return values.reshape(int(dataset.Rows), int(dataset.Columns))
+
+
+def _samples(values: NDArray[Any], dataset: Dataset, precision: int) -> tuple[NDArray[Any], int, Remarks]:
+    """Take the samples out of their cells, of which `precision` bits were coded; give them, their bits, and remarks."""
+    stored, is_signed = int(dataset.BitsStored), int(dataset.PixelRepresentation) == 1
+    cells = values.astype(values.dtype.newbyteorder("="), copy=False).view(f"u{values.dtype.itemsize}")
+    cells = cells & _outside_overlays(dataset, 8 * cells.dtype.itemsize)
+    shift = int(dataset.HighBit) + 1 - stored
+    if shift and (stored + shift > precision or _lies_low(cells, stored, shift)):
+        shift = 0
+    plain = _cut(cells >> shift, stored, is_signed)
+    whole = _cut(cells >> shift, max(precision - shift, stored), is_signed)
+    if np.array_equal(plain, whole) or _roughness(whole) >= _roughness(plain):
+        return plain, stored, ()
+    bits = next(
+        depth
+        for depth in (*DEPTHS_BITS, 32, 64)
+        if int(np.abs(whole.astype(np.int64)).max()) < 2 ** (depth - is_signed)
+    )
+    sentence = f"Expected values of {stored} bits, as Bits Stored says; received a picture that needs {bits}. All bits were used: look at the picture."
+    return whole, bits, (("bad-bits", sentence),)
+
+
+def _outside_overlays(dataset: Dataset, cell_bits: int) -> int:
+    """Mask out the bits that overlays without data of their own lie in (PS3.3 C.9.2, as of 2004)."""
+    bits = 0
+    for group in range(0x6000, 0x6020, 2):
+        if (group, 0x0102) in dataset and (group, 0x3000) not in dataset:
+            bits |= 1 << int(dataset[group, 0x0102].value)
+    return ~bits & (1 << cell_bits) - 1
+
+
+def _lies_low(cells: NDArray[Any], stored: int, shift: int) -> bool:
+    """Whether High Bit cannot be true: the bits above Bits Stored are empty and those below the sample are not."""
+    return int(cells.max()) < 1 << stored and bool((cells & (1 << shift) - 1).any())
+
+
+def _cut(cells: NDArray[Any], bits: int, is_signed: bool) -> NDArray[Any]:
+    """Give the number in the lowest bits, with its sign."""
+    above = 8 * cells.dtype.itemsize - bits
+    return (cells << above).view(f"{'i' if is_signed else 'u'}{cells.dtype.itemsize}") >> above
+
+
+def _roughness(values: NDArray[Any]) -> float:
+    """Mean step from pixel to pixel. A picture whose highest bits are cut off jumps; one with an overlay in them jumps while they are there."""
+    return float(np.abs(np.diff(values.astype(np.float64), axis=1)).mean())
