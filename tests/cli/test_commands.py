@@ -723,3 +723,14 @@ def test_predict_says_in_one_line_what_cannot_be_meant(refused, run, folder):
     refused("predict", bundle, film, "--explain", "x", "--explain-by", "magic", match="gradcam, occlusion", code=2)
     refused("predict", "gone.plainfilm", film, match="does not exist", code=1)
     refused("predict", folder / "s.h5", film, match="Expected a whole plainfilm bundle", code=1)
+
+
+def test_names_of_folders_cannot_steer_the_terminal(call, refused, tmp_path):
+    for name in ("\x1b[31mCOVID\x1b[0m", "\u202eNORMAL"):
+        (tmp_path / "odd" / name).mkdir(parents=True)
+        (tmp_path / "odd" / name / "1.jpg").write_bytes(b"\xff\xd8\xff")
+    _, out, _ = call("ingest", "odd", "--dry-run")
+    assert "?[31mCOVID?[0m" in out
+    assert "?NORMAL" in out
+    assert not {"\x1b", "\u202e"} & set(out)
+    refused("ingest", "odd", "--dry-run", "--classes", "x", match=r"\?\[31mCOVID", code=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from plainfilm import NOTICE
+from plainfilm.cli.harmless import harmless
 
 if TYPE_CHECKING:
     from plainfilm.results.documents import Record
@@ -75,5 +76,5 @@ def show_run(run: "Run[RunMetrics]", *, as_json: bool, recipe: str = "") -> None
 
 def fail(message: str, hint: str, code: int) -> None:
     """End with one line and an exit code."""
-    print(f"plainfilm: {message} {hint}".strip(), file=sys.stderr)
+    print(harmless(f"plainfilm: {message} {hint}".strip()), file=sys.stderr)
     sys.exit(code)

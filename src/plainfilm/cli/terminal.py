@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 from rich.text import Text
 
+from plainfilm.cli.harmless import harmless
 from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
@@ -101,7 +102,10 @@ def say(*lines: object) -> None:
     """Print to stdout, wrapped to a terminal, unbroken into a pipe; a path with brackets or colons stays as it is."""
     console = Console(highlight=False, markup=False, emoji=False)
     for line in lines:
-        console.print(line, soft_wrap=not (console.is_terminal or isinstance(line, Table)))
+        console.print(
+            harmless(line) if isinstance(line, str) else line,
+            soft_wrap=not (console.is_terminal or isinstance(line, Table)),
+        )
 
 
 def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Table:
@@ -258,7 +262,7 @@ def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> 
     for name in columns:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in table_rows:
-        table.add_row(*(Text(str(row[name])) for name in columns))
+        table.add_row(*(Text(harmless(str(row[name]))) for name in columns))
     return table
 
 

@@ -38,6 +38,9 @@ _FILLERS = frozenset(
     "jpg new of part png pngs ray rays radiograph radiographs sample samples set sets stage subset the v version x xray "
     "xrays daten datos donnees dados dati 集 数据 数据集 图像 图片 データ セット 데이터 세트 выборка набор".split()
 )
+_SPLIT_AND_FILLER = re.compile(  # trainset, imgstest
+    rf"(?P<before>{'|'.join(SPLITS)})({'|'.join(_FILLERS)})|({'|'.join(_FILLERS)})(?P<behind>{'|'.join(SPLITS)})"
+)
 _PLAIN = _FILLERS | frozenset(
     "all ap assets augmented base default docs extracted figures frontal input inputs lat lateral lung lungs main original "
     "originals output outputs pa plots preprocessed processed public raw release resized results split thorax unannotated "
@@ -109,17 +112,9 @@ def split_of(name: str) -> str | None:
 
 @lru_cache(_REMEMBERED)
 def _split_of_word(word: str) -> str | None:
-    if word in SPLITS:
-        return SPLITS[word]
-    return next(
-        (
-            split
-            for known, split in SPLITS.items()
-            if (word.startswith(known) and word[len(known) :] in _FILLERS)
-            or (word.endswith(known) and word[: -len(known)] in _FILLERS)
-        ),
-        None,
-    )
+    if word in SPLITS or not (joined := _SPLIT_AND_FILLER.fullmatch(word)):
+        return SPLITS.get(word)
+    return SPLITS[joined["before"] or joined["behind"]]
 
 
 @lru_cache(_REMEMBERED)
