@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
@@ -174,23 +175,39 @@ def _decoded(dataset: Dataset, data: bytes | None, frame: Frame | None) -> tuple
         syntax = ExplicitVRLittleEndian
     elif data is not None:
         dataset.PixelData = encapsulate([data])
+    elif syntax == ExplicitVRBigEndian and "PixelData" in dataset:
+        dataset.PixelData = _little_endian(dataset["PixelData"], int(dataset.BitsAllocated))
+        syntax = dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     plugin = "pylibjpeg" if syntax in _WAVELETS else ""
     if frame is not None and data is not None and syntax in _BY_PILLOW:
         if frame.bits > 8:
             return _twelve_bit_jpeg(dataset, data), str(dataset.PhotometricInterpretation)
         syntax = dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
         plugin, dataset.BitsAllocated = "pillow", 8
-        dataset.BitsStored = min(8, int(dataset.BitsStored))
-        dataset.HighBit = dataset.BitsStored - 1
-    values, properties = get_decoder(syntax).as_array(
-        dataset,
-        raw=True,
-        decoding_plugin=plugin,
-        correct_unused_bits=False,
-        apply_j2k_sign_correction=False,
-        apply_jls_sign_correction=False,
-    )
+    kept = {keyword: int(dataset[keyword].value) for keyword in ("BitsStored", "HighBit")}
+    if frame is not None:  # GDCM masks by Bits Stored what lies elsewhere in the cell
+        dataset.BitsStored, dataset.HighBit = frame.bits, frame.bits - 1
+    try:
+        values, properties = get_decoder(syntax).as_array(
+            dataset,
+            raw=True,
+            decoding_plugin=plugin,
+            correct_unused_bits=False,
+            apply_j2k_sign_correction=False,
+            apply_jls_sign_correction=False,
+        )
+    finally:
+        for keyword, value in kept.items():
+            setattr(dataset, keyword, value)
     return values, str(properties["photometric_interpretation"])
+
+
+def _little_endian(element: DataElement, allocated: int) -> bytes:
+    """Swap 16-bit words, whatever the cells that lie in them (PS3.5 7.3 and 8.1.1); pydicom 3.0 swaps whole cells of 32 bits."""
+    data = bytes(element.value)
+    if element.VR == "OB" and allocated <= 8:
+        return data
+    return np.frombuffer(data + bytes(len(data) % 2), ">u2").astype("<u2").tobytes()
 
 
 def _twelve_bit_jpeg(dataset: Dataset, data: bytes) -> NDArray[np.uint16]:
