@@ -4,6 +4,7 @@ Where the sample lies in its cell (Bits Stored, High Bit) and what else lies the
 with here, once for native and encapsulated data (PS3.5 8.1.1); so is the end of an encapsulated frame.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -27,12 +29,14 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from plainfilm.data.decoding import codestreams, dicom_header
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks, refusal
 from plainfilm.data.decoding.depth import DEPTHS_BITS
+from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
 from plainfilm.errors import ImageError
 
 ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
@@ -46,6 +50,7 @@ _SYNTAXES = {  # process of a codestream -> the transfer syntax to decode it by,
     0xC3: (JPEGLosslessSV1, JPEGLossless),
     codestreams.JPEG_LS: (JPEGLSLossless, JPEGLSNearLossless),
 }
+_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
 _ITEM = b"\xfe\xff\x00\xe0"
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 _ALLOCATED = {1, 8, 16, 32, 64}
@@ -72,7 +77,7 @@ def stored(dataset: Dataset) -> Stored:
     """
     data = _frame(dataset)
     frame = None if data is None else codestreams.frame_of(data)
-    remarks = _name_syntax(dataset, frame) + dicom_header.mended(dataset, frame)
+    remarks = (() if data is None else _name_syntax(dataset, frame)) + dicom_header.mended(dataset, frame)
     _refuse_unknown(dataset, frame)
     if data is not None:
         _check_size(frame, dataset)
@@ -100,15 +105,13 @@ def _frame(dataset: Dataset) -> bytes | None:
 
 def _name_syntax(dataset: Dataset, frame: Frame | None) -> Remarks:
     """Let the codestream say how it is to be decoded, where the transfer syntax says otherwise or is unknown."""
-    if frame is None:
-        return ()
-    stated, (usual, *others) = dataset.file_meta.TransferSyntaxUID, _SYNTAXES.get(frame.process, (None,))
-    if usual is None or stated in {usual, *others}:
+    stated = dataset.file_meta.TransferSyntaxUID
+    usual, *others = _SYNTAXES.get(frame.process, (None,)) if frame else (RLELossless,)
+    if usual is None or stated in {usual, *others} or (frame is None and stated not in _NATIVE):
         return ()
     dataset.file_meta.TransferSyntaxUID = usual
-    sentence = (
-        f"Expected pixels in {stated.name}; received {frame.encoding}. They were decoded as such: look at the picture."
-    )
+    received = frame.encoding if frame else "compressed ones"
+    sentence = f"Expected pixels in {stated.name}; received {received}. They were decoded as {usual.name}: look at the picture."
     return (("bad-header", sentence),)
 
 
@@ -156,10 +159,12 @@ def _ended(data: bytes, frame: Frame | None, dataset: Dataset) -> tuple[bytes, R
     if end is not None:
         sentence = f"Expected a frame that ends with its picture; received {len(data) - end} bytes behind it. They were passed over."
         return data[:end], (("padded-frame", sentence),) if len(data) - end > _PADDING_BYTES else ()
-    if frame.process == codestreams.WAVELETS:
-        whole = codestreams.completed_2000(data)
-    else:
-        whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
+    whole = None
+    with suppress(*PYDICOM_ERRORS):  # of a decoder that comes to the end too early
+        if frame.process == codestreams.WAVELETS:
+            whole = codestreams.completed_2000(data)
+        else:
+            whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
     if whole is None:
         raise refusal(
             "truncated", "Expected a whole compressed picture; received one that ends too early. Send the file again."
