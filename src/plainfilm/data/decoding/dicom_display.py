@@ -76,16 +76,18 @@ class _Display:
         modality = _modality(dataset, little, extent[0])
         lowest = float(modality(np.array(extent)).min())
         voi, remarks = _voi(dataset, little, lowest) if use_voi else (None, ())
-        photometric, shape = str(dataset.PhotometricInterpretation), str(dataset.get("PresentationLUTShape") or "")
-        is_turned = shape == "INVERSE" and photometric == "MONOCHROME2"
+        photometric, shape = (
+            str(dataset.PhotometricInterpretation),
+            str(dataset.get("PresentationLUTShape") or "").strip().upper(),
+        )
         return cls(
             extent=extent,
             padding=padding,
             modality=modality,
             voi=voi,
             presentation=_presentation(dataset, little),
-            is_inverse=photometric == "MONOCHROME1" or is_turned,
-            remarks=(*remarks, *(_TURNED if is_turned else ())),
+            is_inverse=photometric == "MONOCHROME1" or shape == "INVERSE",
+            remarks=(*remarks, *_shape_remarks(photometric, shape)),
         )
 
     def rendered(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
@@ -116,12 +118,12 @@ class _Display:
         return np.asarray((measured - low) / ((high - low) or 1.0))
 
 
-_TURNED: Remarks = (
-    (
-        "bad-header",
-        "Expected Presentation LUT Shape INVERSE with MONOCHROME1 only; received it with MONOCHROME2. The picture was turned over: look at it.",
-    ),
-)
+def _shape_remarks(photometric: str, shape: str) -> Remarks:
+    """Flag a Presentation LUT Shape that PS3.3 C.8.11.3 does not allow with the photometric interpretation; viewers differ there."""
+    if shape != {"MONOCHROME1": "IDENTITY", "MONOCHROME2": "INVERSE"}.get(photometric):
+        return ()
+    sentence = f"Expected Presentation LUT Shape INVERSE with MONOCHROME1, IDENTITY with MONOCHROME2; received {shape} with {photometric}. The picture was turned over: look at it."
+    return (("bad-header", sentence),)
 
 
 def _modality(dataset: Dataset, little: bool, lowest: float) -> Callable[[NDArray[Any]], NDArray[np.float64]]:

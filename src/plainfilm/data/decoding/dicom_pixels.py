@@ -4,21 +4,24 @@ Where the sample lies in its cell (Bits Stored, High Bit) and what else lies the
 with here, once for native and encapsulated data (PS3.5 8.1.1); so is the end of an encapsulated frame.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -26,12 +29,14 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    RLELossless,
 )
 
 from plainfilm.data.decoding import codestreams, dicom_header
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks, refusal
 from plainfilm.data.decoding.depth import DEPTHS_BITS
+from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
 from plainfilm.errors import ImageError
 
 ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
@@ -45,6 +50,7 @@ _SYNTAXES = {  # process of a codestream -> the transfer syntax to decode it by,
     0xC3: (JPEGLosslessSV1, JPEGLossless),
     codestreams.JPEG_LS: (JPEGLSLossless, JPEGLSNearLossless),
 }
+_NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
 _ITEM = b"\xfe\xff\x00\xe0"
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 _ALLOCATED = {1, 8, 16, 32, 64}
@@ -71,7 +77,7 @@ def stored(dataset: Dataset) -> Stored:
     """
     data = _frame(dataset)
     frame = None if data is None else codestreams.frame_of(data)
-    remarks = _name_syntax(dataset, frame) + dicom_header.mended(dataset, frame)
+    remarks = (() if data is None else _name_syntax(dataset, frame)) + dicom_header.mended(dataset, frame)
     _refuse_unknown(dataset, frame)
     if data is not None:
         _check_size(frame, dataset)
@@ -99,15 +105,13 @@ def _frame(dataset: Dataset) -> bytes | None:
 
 def _name_syntax(dataset: Dataset, frame: Frame | None) -> Remarks:
     """Let the codestream say how it is to be decoded, where the transfer syntax says otherwise or is unknown."""
-    if frame is None:
-        return ()
-    stated, (usual, *others) = dataset.file_meta.TransferSyntaxUID, _SYNTAXES.get(frame.process, (None,))
-    if usual is None or stated in {usual, *others}:
+    stated = dataset.file_meta.TransferSyntaxUID
+    usual, *others = _SYNTAXES.get(frame.process, (None,)) if frame else (RLELossless,)
+    if usual is None or stated in {usual, *others} or (frame is None and stated not in _NATIVE):
         return ()
     dataset.file_meta.TransferSyntaxUID = usual
-    sentence = (
-        f"Expected pixels in {stated.name}; received {frame.encoding}. They were decoded as such: look at the picture."
-    )
+    received = frame.encoding if frame else "compressed ones"
+    sentence = f"Expected pixels in {stated.name}; received {received}. They were decoded as {usual.name}: look at the picture."
     return (("bad-header", sentence),)
 
 
@@ -155,10 +159,12 @@ def _ended(data: bytes, frame: Frame | None, dataset: Dataset) -> tuple[bytes, R
     if end is not None:
         sentence = f"Expected a frame that ends with its picture; received {len(data) - end} bytes behind it. They were passed over."
         return data[:end], (("padded-frame", sentence),) if len(data) - end > _PADDING_BYTES else ()
-    if frame.process == codestreams.WAVELETS:
-        whole = codestreams.completed_2000(data)
-    else:
-        whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
+    whole = None
+    with suppress(*PYDICOM_ERRORS):  # of a decoder that comes to the end too early
+        if frame.process == codestreams.WAVELETS:
+            whole = codestreams.completed_2000(data)
+        else:
+            whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
     if whole is None:
         raise refusal(
             "truncated", "Expected a whole compressed picture; received one that ends too early. Send the file again."
@@ -174,23 +180,39 @@ def _decoded(dataset: Dataset, data: bytes | None, frame: Frame | None) -> tuple
         syntax = ExplicitVRLittleEndian
     elif data is not None:
         dataset.PixelData = encapsulate([data])
+    elif syntax == ExplicitVRBigEndian and "PixelData" in dataset:
+        dataset.PixelData = _little_endian(dataset["PixelData"], int(dataset.BitsAllocated))
+        syntax = dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     plugin = "pylibjpeg" if syntax in _WAVELETS else ""
     if frame is not None and data is not None and syntax in _BY_PILLOW:
         if frame.bits > 8:
             return _twelve_bit_jpeg(dataset, data), str(dataset.PhotometricInterpretation)
         syntax = dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
         plugin, dataset.BitsAllocated = "pillow", 8
-        dataset.BitsStored = min(8, int(dataset.BitsStored))
-        dataset.HighBit = dataset.BitsStored - 1
-    values, properties = get_decoder(syntax).as_array(
-        dataset,
-        raw=True,
-        decoding_plugin=plugin,
-        correct_unused_bits=False,
-        apply_j2k_sign_correction=False,
-        apply_jls_sign_correction=False,
-    )
+    kept = {keyword: int(dataset[keyword].value) for keyword in ("BitsStored", "HighBit")}
+    if frame is not None:  # GDCM masks by Bits Stored what lies elsewhere in the cell
+        dataset.BitsStored, dataset.HighBit = frame.bits, frame.bits - 1
+    try:
+        values, properties = get_decoder(syntax).as_array(
+            dataset,
+            raw=True,
+            decoding_plugin=plugin,
+            correct_unused_bits=False,
+            apply_j2k_sign_correction=False,
+            apply_jls_sign_correction=False,
+        )
+    finally:
+        for keyword, value in kept.items():
+            setattr(dataset, keyword, value)
     return values, str(properties["photometric_interpretation"])
+
+
+def _little_endian(element: DataElement, allocated: int) -> bytes:
+    """Swap 16-bit words, whatever the cells that lie in them (PS3.5 7.3 and 8.1.1); pydicom 3.0 swaps whole cells of 32 bits."""
+    data = bytes(element.value)
+    if element.VR == "OB" and allocated <= 8:
+        return data
+    return np.frombuffer(data + bytes(len(data) % 2), ">u2").astype("<u2").tobytes()
 
 
 def _twelve_bit_jpeg(dataset: Dataset, data: bytes) -> NDArray[np.uint16]:
