@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import arrays, raster, resizing
+from plainfilm.data.decoding import arrays, raster, resizing, tones
 from plainfilm.data.decoding.decoded import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -27,7 +27,6 @@ from plainfilm.data.decoding.decoded import (
     DecodedImage,
     refusal,
 )
-from plainfilm.data.decoding.masks import MASK, is_mask
 from plainfilm.data.decoding.resizing import unfitted
 from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.errors import ImageError, UsageError
@@ -52,10 +51,6 @@ __all__ = [
     "unreadable",
 ]
 
-_SAMPLE_PX = 256
-_TAIL = 0.005  # of the pixels, at either end of the grays, that do not count as seen
-_LEAST_GRAYS = 24
-_MOST_EXTREME = 0.985
 LIGHT_BYTES = 4_000_000
 LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
@@ -185,8 +180,8 @@ def _sound(data: bytes, size: int, fit: str, depth: int | None) -> DecodedImage:
     with _SILENCE:
         picture = _decode(data, size, fit, depth)
     _refuse_blank(picture.gray)
-    is_drawn = picture.provenance["format"] != "DICOM" and is_mask(picture.gray)
-    return replace(picture, remarks=picture.remarks + ((MASK,) if is_drawn else _contrast_remarks(picture.gray)))
+    found = tones.remarks(picture.gray, may_be_mask=picture.provenance["format"] != "DICOM")
+    return replace(picture, remarks=picture.remarks + found) if found else picture
 
 
 @contextmanager
@@ -307,21 +302,6 @@ def _refuse_blank(gray: Image.Image) -> None:
     low, high = gray.getextrema()
     if low == high:
         raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
-
-
-def _contrast_remarks(gray: Image.Image) -> tuple[tuple[str, str], ...]:
-    """Flag a picture of which hardly anything is seen: nearly all of it in a few neighbouring grays, or pure black and pure white."""
-    gray = gray.resize((min(_SAMPLE_PX, gray.width), min(_SAMPLE_PX, gray.height)), Image.Resampling.NEAREST)
-    counts = np.array(gray.histogram())
-    share = np.cumsum(counts) / counts.sum()
-    low, high = (int(level) for level in np.searchsorted(share, (_TAIL, 1.0 - _TAIL)))
-    extreme = (counts[0] + counts[255]) / counts.sum()
-    if high - low >= _LEAST_GRAYS and extreme <= _MOST_EXTREME:
-        return ()
-    received = f"one with {1 - 2 * _TAIL:.0%} of it" if high - low < _LEAST_GRAYS else f"one with {extreme:.0%} of it"
-    where = f"between {low} and {high}" if high - low < _LEAST_GRAYS else "black or white"
-    sentence = f"Expected a picture in grays from 0 to 255; received {received} {where}. Its window or depth is probably wrong: look at it."
-    return (("low-contrast", sentence),)
 
 
 def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from plainfilm.data import images
-from plainfilm.data.decoding.masks import is_mask
+from plainfilm.data.decoding.tones import is_mask
 from plainfilm.data.phantom import plan, render
 
 
