@@ -8,9 +8,11 @@ import hashlib
 import stat
 import threading
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +53,7 @@ __all__ = [
     "unreadable",
 ]
 
-_SAMPLE_PX = 256
+_SAMPLE_PX = 64
 _TAIL = 0.005  # of the pixels, at either end of the grays, that do not count as seen
 _LEAST_GRAYS = 24
 _MOST_EXTREME = 0.985
@@ -183,7 +185,6 @@ def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
 def _sound(data: bytes, size: int, fit: str, depth: int | None) -> DecodedImage:
     with _SILENCE:
         picture = _decode(data, size, fit, depth)
-    _refuse_blank(picture.gray)
     return replace(picture, remarks=picture.remarks + _contrast_remarks(picture.gray))
 
 
@@ -301,25 +302,33 @@ def _stranger(data: bytes, kind: str | None) -> ImageError:
     )
 
 
+def _contrast_remarks(gray: Image.Image) -> tuple[tuple[str, str], ...]:
+    """Refuse a blank picture; flag one of which hardly anything is seen: nearly all of it neighbouring grays, or pure black and white.
+
+    A grid of at most `_SAMPLE_PX` a side is looked at, and the whole picture only where that is blank.
+    """
+    sides = (min(_SAMPLE_PX, gray.width), min(_SAMPLE_PX, gray.height))
+    counts = gray.resize(sides, Image.Resampling.NEAREST).histogram()
+    below = list(accumulate(counts))
+    total = below[-1]
+    if max(counts) == total:
+        _refuse_blank(gray)
+    low, high = (bisect_left(below, share * total) for share in (_TAIL, 1.0 - _TAIL))
+    extreme = (counts[0] + counts[255]) / total
+    if high - low < _LEAST_GRAYS:
+        received = f"{1 - 2 * _TAIL:.0%} of it between {low} and {high}"
+    elif extreme > _MOST_EXTREME:
+        received = f"{extreme:.0%} of it black or white"
+    else:
+        return ()
+    sentence = f"Expected a picture in grays from 0 to 255; received {received}. Its window or depth is probably wrong: look at it."
+    return (("low-contrast", sentence),)
+
+
 def _refuse_blank(gray: Image.Image) -> None:
     low, high = gray.getextrema()
     if low == high:
         raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
-
-
-def _contrast_remarks(gray: Image.Image) -> tuple[tuple[str, str], ...]:
-    """Flag a picture of which hardly anything is seen: nearly all of it in a few neighbouring grays, or pure black and pure white."""
-    gray = gray.resize((min(_SAMPLE_PX, gray.width), min(_SAMPLE_PX, gray.height)), Image.Resampling.NEAREST)
-    counts = np.array(gray.histogram())
-    share = np.cumsum(counts) / counts.sum()
-    low, high = (int(level) for level in np.searchsorted(share, (_TAIL, 1.0 - _TAIL)))
-    extreme = (counts[0] + counts[255]) / counts.sum()
-    if high - low >= _LEAST_GRAYS and extreme <= _MOST_EXTREME:
-        return ()
-    received = f"one with {1 - 2 * _TAIL:.0%} of it" if high - low < _LEAST_GRAYS else f"one with {extreme:.0%} of it"
-    where = f"between {low} and {high}" if high - low < _LEAST_GRAYS else "black or white"
-    sentence = f"Expected a picture in grays from 0 to 255; received {received} {where}. Its window or depth is probably wrong: look at it."
-    return (("low-contrast", sentence),)
 
 
 def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") -> NDArray[np.uint8]:
