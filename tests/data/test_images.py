@@ -345,3 +345,65 @@ def test_a_film_is_shown_upright_and_bones_bright() -> None:
 def test_a_small_film_is_shown_as_it_is() -> None:
     gray = gray_film(90, 60)
     assert np.array_equal(images.displayed(encoded(Image.fromarray(gray), "PNG"), longest_px=1024), gray)
+
+
+def test_the_depth_that_would_be_guessed_is_told_for_wide_files_only() -> None:
+    wide = film(bits=12)
+    assert images.guessed_depth(encoded(Image.fromarray(wide), "PNG")) == 12
+    assert images.guessed_depth(encoded(Image.fromarray(wide), "TIFF")) == 12
+    for data in (
+        encoded(Image.fromarray(gray_film()), "PNG"),
+        jpeg(),
+        dicom_bytes(dataset(wide)),
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+    ):
+        assert images.guessed_depth(data) is None
+
+
+def test_no_8_bit_file_is_decoded_to_guess_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "_decode", None)
+    for kind in ("PNG", "JPEG", "BMP"):
+        assert images.guessed_depth(encoded(Image.fromarray(gray_film()), kind)) is None
+
+
+def test_a_given_depth_scales_files_alike(tmp_path: Path) -> None:
+    dark, bright = film(bits=12) // 5, film(bits=12)
+    for values in (dark, bright):
+        path = written(tmp_path, encoded(Image.fromarray(values), "PNG"))
+        read = images.read(path, size=32, depth=12)
+        assert read.provenance["depth"] == 12
+        whole = images.fitted(np.floor(values / 4095 * 255 + 0.5).astype(np.uint8), size=32)
+        assert np.abs(read.pixels.astype(int) - whole).max() <= 1
+    assert images.read(path, depth=12).remarks == ()
+
+
+def codes(data: bytes) -> list[str]:
+    return [code for code, _ in images.decode(data, size=64).remarks]
+
+
+def test_a_picture_of_which_hardly_anything_is_seen_is_flagged() -> None:
+    film_of_12_bits = film(200, 150)
+    saturating = {"WindowCenter": 4, "WindowWidth": 2}
+    assert codes(dicom_bytes(dataset(film_of_12_bits, **saturating))) == ["low-contrast"]
+    dark = film_of_12_bits.copy()
+    dark[0, :40] = 60_000
+    assert codes(encoded(Image.fromarray(dark), "PNG")) == ["low-contrast"]
+    assert codes(encoded(Image.fromarray((gray_film(200, 150) > 100).astype(np.uint8) * np.uint8(255)), "PNG")) == [
+        "low-contrast"
+    ]
+
+
+def test_a_dark_a_bright_and_a_padded_film_are_not_flagged() -> None:
+    gray = gray_film(200, 150)
+    padded = np.zeros((600, 600), np.uint8)
+    padded[:200, :150] = gray
+    for values in (gray // 4, 255 - gray // 4, padded):
+        assert codes(encoded(Image.fromarray(values), "PNG")) == []
+
+
+@pytest.mark.parametrize("kind", ["heic", "avif", "mif1"])
+def test_a_format_without_a_decoder_is_named(kind: str) -> None:
+    with pytest.raises(ImageError, match="HEIC|AVIF") as caught:
+        images.decode(b"\0\0\0\x18ftyp" + kind.encode() + bytes(100))
+    assert caught.value.code == "unsupported-encoding"

@@ -179,7 +179,6 @@ def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
 def _sound(data: bytes, size: int, fit: str, depth: int | None) -> DecodedImage:
     with _SILENCE:
         picture = _decode(data, size, fit, depth)
-    _refuse_blank(picture.gray)
     found = tones.remarks(picture.gray, may_be_mask=picture.provenance["format"] != "DICOM")
     return replace(picture, remarks=picture.remarks + found) if found else picture
 
@@ -296,12 +295,6 @@ def _stranger(data: bytes, kind: str | None) -> ImageError:
         "unknown-format",
         f"Expected {_FORMATS}; received a file that begins like none of them. Convert it to PNG.",
     )
-
-
-def _refuse_blank(gray: Image.Image) -> None:
-    low, high = gray.getextrema()
-    if low == high:
-        raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
 
 
 def fitted(gray: NDArray[np.uint8], *, size: int = 256, fit: str = "stretch") -> NDArray[np.uint8]:

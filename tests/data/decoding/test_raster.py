@@ -1,6 +1,9 @@
 import itertools
+import struct
+import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -229,3 +232,45 @@ def test_every_jpeg_cut_short_is_refused(tmp_path: Path) -> None:
 def test_damaged_exif_beside_a_sound_picture_is_passed_over(tmp_path: Path) -> None:
     data = encoded(Image.fromarray(gray_film()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
     assert images.read(written(tmp_path, data)).pixels.shape == (256, 256)
+
+
+def wide(values: NDArray[np.uint16]) -> bytes:
+    return imagecodecs.png_encode(values)
+
+
+def with_sbit(png: bytes, bits: int) -> bytes:
+    """The same PNG with an sBIT chunk behind its IHDR."""
+    body = b"sBIT" + bytes([bits])
+    return png[:33] + struct.pack(">I", 1) + body + struct.pack(">I", zlib.crc32(body)) + png[33:]
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_16_bit_png_in_colour_is_read_at_its_full_depth(tmp_path: Path, bits: int) -> None:
+    values, opaque = square(bits), np.full((SIDE, SIDE), 65535, np.uint16)
+    expected = np.floor(values / (2**bits - 1) * 255 + 0.5)
+    for channels in ([values] * 3, [*[values] * 3, opaque], [values, opaque]):
+        assert np.array_equal(pixels_of(tmp_path, wide(np.dstack(channels))), expected)
+
+
+def test_the_depth_that_a_png_states_is_used() -> None:
+    raw, spread = square(10), (square(12) << 4 | square(12) >> 8) // 2
+    for bits, values, top in ((12, raw, 4095), (12, spread, 65535), (16, raw, 65535)):
+        data = with_sbit(encoded(Image.fromarray(values), "PNG"), bits)
+        assert images.guessed_depth(data) is None
+        assert np.abs(images.decode(data, size=SIDE, depth=14).pixels - values / top * 255).max() <= 1
+
+
+def test_jpeg_2000_files_are_read_at_their_full_depth(tmp_path: Path) -> None:
+    for bits in (8, 12, 16):
+        values = square(bits).astype(np.uint8 if bits == 8 else np.uint16)
+        expected = np.floor(values / (2**bits - 1) * 255 + 0.5)
+        for options in ({"no_jp2": True}, {}):
+            assert np.array_equal(
+                pixels_of(tmp_path, encoded(Image.fromarray(values), "JPEG2000", **options)), expected
+            )
+    data = encoded(Image.fromarray(square(12)), "JPEG2000")
+    assert images.decode(data).provenance["format"] == "JP2"
+    cut = data[: len(data) // 2]
+    with pytest.raises(ImageError) as caught:
+        images.decode(cut)
+    assert caught.value.code == "truncated"

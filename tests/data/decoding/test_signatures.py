@@ -116,3 +116,8 @@ def test_bytes_by_chance_are_hardly_ever_an_image() -> None:
     assert sum(kind_of(head) is not None for head in heads) == 0
     small = [np.array([8, *(chance.randrange(64) for _ in range(255))], "<u2").tobytes() for _ in range(20_000)]
     assert sum(kind_of(head) is not None for head in small) <= 2
+
+
+def test_a_long_gap_in_a_header_is_passed_in_no_time() -> None:
+    assert kind_of(b"P5" + 400 * b" " + b"x") is None
+    assert kind_of(b"P5" + 50 * b" #\n" + b"30 40 255\n") == "PNM"

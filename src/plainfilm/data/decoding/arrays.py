@@ -13,7 +13,7 @@ from plainfilm.data.decoding.samples import Samples
 
 JSRT_SIDE_PX, JSRT_TOP = 2048, 4095
 JSRT_BYTES = 2 * JSRT_SIDE_PX**2
-_PNM = re.compile(rb"P([2356])" + 3 * rb"(?:\s+|#[^\r\n]*[\r\n])+(\d{1,5})" + rb"(?:\s*#[^\r\n]*[\r\n])*\s")
+_PNM = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,5})" + rb"\s")
 
 
 def decode(data: bytes, kind: str, *, depth: int | None) -> DecodedImage:
@@ -91,7 +91,7 @@ def _pnm(data: bytes) -> Samples:
     kind = np.dtype("=u4" if head[1] in b"23" else (">u2" if top > 255 else "u1"))
     body = data[head.end() :]
     if head[1] in b"23":
-        body = np.fromstring(body, kind, sep=" ").tobytes()
+        body = _numbers(body, kind)
     values = _values(body, kind, width * height * channels).reshape(height, width, channels)
     depth = top.bit_length()
     if top == 2**16 - 1:
@@ -99,6 +99,15 @@ def _pnm(data: bytes) -> Samples:
     if top == 2**depth - 1 and depth >= 8:
         return Samples(np.minimum(values, top).astype(np.uint16), depth)
     return Samples(np.minimum(values, top) / np.float32(top))
+
+
+def _numbers(text: bytes, dtype: np.dtype[Any]) -> bytes:
+    try:
+        return np.fromstring(text, dtype, sep=" ").tobytes()
+    except ValueError as error:
+        raise refusal(
+            "damaged", f"Expected numbers in a plain PNM file; received others ({error}). Save it again."
+        ) from error
 
 
 def _values(body: bytes, dtype: np.dtype[Any], count: int) -> NDArray[Any]:

@@ -51,7 +51,7 @@ def to_eight_bits(values: NDArray[Any], *, stated: int | None = None, given: int
         return Scaled((values * 255.0 + 0.5).astype(np.uint8))
     depth = stated or given or _guessed(values, high)
     top = 2**depth - 1
-    pixels = _scaled(values, top)
+    pixels = _scaled(values, high, top)
     return Scaled(pixels, None if stated else depth, _clipped(values, depth) if high > top else ())
 
 
@@ -63,10 +63,10 @@ def _guessed(values: NDArray[Any], high: float) -> int:
     return next(bits for bits in DEPTHS_BITS if high <= 2.0**bits - 1.0)
 
 
-def _scaled(values: NDArray[Any], top: int) -> NDArray[np.uint8]:
+def _scaled(values: NDArray[Any], high: float, top: int) -> NDArray[np.uint8]:
     if values.dtype.kind == "f":
         return np.asarray(np.minimum(values * (255.0 / top), 255.0) + 0.5).astype(np.uint8)
-    tones = np.minimum(np.arange(2 ** DEPTHS_BITS[-1]) * (255.0 / top), 255.0)
+    tones = np.minimum(np.arange(int(high) + 1) * (255.0 / top), 255.0)
     return np.asarray((tones + 0.5).astype(np.uint8)[values])
 
 

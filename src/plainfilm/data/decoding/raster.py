@@ -188,7 +188,7 @@ def _samples(image: ImageFile.ImageFile, data: bytes, kind: str) -> Samples | No
     """Decode a picture of more than 8 bits a sample at its full depth; None for any other."""
     if kind == "PNG" and data[24] == _WIDE:
         values = _wide_png(image, data)
-        return Samples(values, _stated_by_png(data, int(values.max())))
+        return Samples(values, _stated_by_png(data, values))
     if kind == "JP2" and (frame := codestreams.frame_of(data)) and frame.bits > 8:
         from openjpeg.utils import decode as decode_2000
 
@@ -210,14 +210,14 @@ def _wide_png(image: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint16]:
         return np.asarray(np.asarray(image, dtype=np.uint16) << 8 | np.asarray(again))
 
 
-def _stated_by_png(data: bytes, high: int) -> int | None:
+def _stated_by_png(data: bytes, values: NDArray[np.uint16]) -> int | None:
     """Depth by the sBIT chunk (PNG 11.3.2.6), whether values were spread over 16 bits, as it demands, or left as they are."""
     at = 8
     while data[at + 4 : at + 8] not in {b"IDAT", b""}:
         length = int.from_bytes(data[at : at + 4])
         if data[at + 4 : at + 8] == b"sBIT" and 1 <= length <= 4:
             bits = max(data[at + 8 : at + 8 + length])
-            return bits if 8 <= bits < _WIDE and high < 2**bits else _WIDE
+            return bits if 8 <= bits < _WIDE and values.max() < 2**bits else _WIDE
         at += 12 + length
     return None
 

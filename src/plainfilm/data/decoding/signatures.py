@@ -14,10 +14,7 @@ _SIGNATURES = (
     (rb"BM.{8}..\0\0(\x0c|\x28|\x34|\x38|\x40|\x6c|\x7c)\0\0\0", "BMP"),
     (rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51\0", "JP2"),
     (rb"\x93NUMPY[\x01-\x03]\0", "NPY"),
-    (
-        rb"P[2356](\s+|\s*#[^\r\n]*[\r\n])+\d{1,5}(\s+(#[^\r\n]*[\r\n]\s*)*)\d{1,5}\s+(#[^\r\n]*[\r\n]\s*)*\d{1,5}\s",
-        "PNM",
-    ),
+    (rb"P[2356]" + 3 * rb"(\s|#[^\r\n]*[\r\n])+\d{1,5}" + rb"\s", "PNM"),
     (rb"....ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", "HEIC"),
     (rb"....ftypavi[fs]", "AVIF"),
     (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a[\x00-\xff]{14}", "JPEG XL"),

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding.decoded import Remarks
+from plainfilm.data.decoding.decoded import Remarks, refusal
 
 FEW_LEVELS = 6
 MOST_LEVELS = 128  # of a mask, in a part of its pixels
@@ -18,18 +18,31 @@ _LOOK_PX = 128
 
 
 def remarks(gray: Image.Image, *, may_be_mask: bool = True) -> Remarks:
-    """Flag a mask, or a picture of which hardly anything is seen: nearly all in a few neighbouring grays, or pure black and white.
+    """Refuse a blank picture; flag a mask, or a picture of which hardly anything is seen: nearly all in a few neighbouring grays, or pure black and white.
 
-    Judged on 128 x 128 of its pixels; that it is a mask, also on all.
+    Judged on 128 x 128 of its pixels; that it is blank or a mask, on all.
+
+    Raises
+    ------
+    ImageError
+        `blank`: one value everywhere.
     """
     look = gray.resize((_LOOK_PX, _LOOK_PX), Image.Resampling.NEAREST)
     counts = np.bincount(np.asarray(look).ravel(), minlength=256)
+    if counts.max() == counts.sum():
+        _refuse_blank(gray)
     has_many = np.count_nonzero(counts) > MOST_LEVELS
     if may_be_mask and not has_many and _has_few_tones(counts, between=2 * BETWEEN) and is_mask(gray):
         return (
             ("mask", "Expected a radiograph; received few flat gray levels, as a segmentation mask has. Leave it out."),
         )
     return _contrast(counts)
+
+
+def _refuse_blank(gray: Image.Image) -> None:
+    low, high = gray.getextrema()
+    if low == high:
+        raise refusal("blank", f"Expected a picture; received one with the value {low} everywhere. Leave it out.")
 
 
 def is_mask(gray: Image.Image) -> bool:
