@@ -19,7 +19,7 @@ SURVEY = """
 import sys
 from pathlib import Path
 from plainfilm.data.cataloguing.folders import survey
-from plainfilm.data.cataloguing.places import Folder
+from plainfilm.data.places.place import Folder
 number = len(survey(Folder(Path(sys.argv[1]))).images)
 """
 CATALOG = """

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from plainfilm.data.cataloguing.names import Names
-from plainfilm.data.cataloguing.tables import read_table
+from plainfilm.data.tables.reading import read_table
 
 _HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,Width,Height,x,y\n"

@@ -14,7 +14,8 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 from plainfilm.data.catalog import Asked, Catalog
 from plainfilm.data.catalog import read_catalog as read_asked
-from plainfilm.data.cataloguing import folders, tables
+from plainfilm.data.cataloguing import folders
+from plainfilm.data.tables import reading as tables
 from plainfilm.errors import CatalogError
 
 

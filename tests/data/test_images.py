@@ -389,7 +389,9 @@ def test_a_picture_of_which_hardly_anything_is_seen_is_flagged() -> None:
     dark = film_of_12_bits.copy()
     dark[0, :40] = 60_000
     assert codes(encoded(Image.fromarray(dark), "PNG")) == ["low-contrast"]
-    assert codes(encoded(Image.fromarray((gray_film(200, 150) > 100).astype(np.uint8) * np.uint8(255)), "PNG")) == ["mask"]
+    assert codes(encoded(Image.fromarray((gray_film(200, 150) > 100).astype(np.uint8) * np.uint8(255)), "PNG")) == [
+        "mask"
+    ]
 
 
 def test_a_dark_a_bright_and_a_padded_film_are_not_flagged() -> None:

@@ -23,9 +23,9 @@ import plainfilm
 from made_files import dataset, dicom_bytes, endless_jpeg
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.catalog import Catalog, Entry, read_catalog
-from plainfilm.data.cataloguing.places import Folder
 from plainfilm.data.ingest import Ingested, fill_store, problems_path
 from plainfilm.data.phantom import write_phantoms
+from plainfilm.data.places.place import Folder
 from plainfilm.data.store import Store
 from plainfilm.errors import CatalogError, PlainfilmError, SplitError, StoreError
 
@@ -586,7 +586,7 @@ def test_progress_goes_up_by_one_to_the_number_of_files(tmp_path, out):
 PEAK = """
 import sys
 from pathlib import Path
-from plainfilm.data.cataloguing.places import Folder
+from plainfilm.data.places.place import Folder
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.ingest import fill_store
 files = sorted(Path(sys.argv[1]).rglob("*.png"))

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from plainfilm.data.cataloguing.archives import is_archive, open_archive
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, laid_over, read_collection, table_remarks
 from plainfilm.data.cataloguing.entry import Entry, counted, require, trimmed
-from plainfilm.data.cataloguing.findings import NOT_STATED
 from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, findings_named, labelling_of
 from plainfilm.data.cataloguing.levels import ROLES
 from plainfilm.data.cataloguing.names import Names, tidy
-from plainfilm.data.cataloguing.places import Archived, Folder, Place
 from plainfilm.data.cataloguing.presets import Preset, read_preset
-from plainfilm.data.cataloguing.spelling import did_you_mean, listed, spelling_key
-from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.data.decoding.modalities import is_radiography
+from plainfilm.data.places.archives import is_archive, open_archive
+from plainfilm.data.places.place import Archived, Folder, Place
+from plainfilm.data.spelling import did_you_mean, listed, spelling_key
+from plainfilm.data.tables.findings import NOT_STATED
+from plainfilm.data.tables.reading import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
 __all__ = ["Asked", "Catalog", "Entry", "Level", "read_catalog", "spelling_key"]

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from plainfilm.data import copies, decoder_pool, duplicates, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry, Level
-from plainfilm.data.cataloguing.findings import NOT_STATED
-from plainfilm.data.cataloguing.spelling import listed
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import names_a_person, patient_keys
+from plainfilm.data.spelling import listed
 from plainfilm.data.store_writer import StoreWriter, held_name
+from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 
 BATCH = 32

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.cataloguing.columns import COLUMNS
 from plainfilm.data.store import Store
+from plainfilm.data.tables.columns import COLUMNS
 
 Texts = NDArray[np.str_]
 

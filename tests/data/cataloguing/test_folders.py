@@ -9,7 +9,7 @@ from PIL import Image
 
 from made_files import dataset, dicom_bytes, film
 from plainfilm.data.cataloguing.folders import is_mask, survey
-from plainfilm.data.cataloguing.places import Folder
+from plainfilm.data.places.place import Folder
 from plainfilm.errors import CatalogError
 
 JPEG = b"\xff\xd8\xff and so on"

@@ -5,7 +5,7 @@ from collections import defaultdict
 import pytest
 
 from plainfilm.data.cataloguing.labelling import labelling_of
-from plainfilm.data.cataloguing.tables import read_table
+from plainfilm.data.tables.reading import read_table
 from plainfilm.errors import CatalogError
 
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
-from plainfilm.data.cataloguing.tables import Table, read_table
+from plainfilm.data.tables.reading import Table, read_table
 from plainfilm.errors import CatalogError
 
 

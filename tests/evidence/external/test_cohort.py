@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from made_external import pictures, write_bundle, write_store
 from plainfilm.data.catalog import Catalog, Entry
-from plainfilm.data.cataloguing.places import Folder
+from plainfilm.data.places.place import Folder
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external import cohort

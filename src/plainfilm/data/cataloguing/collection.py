@@ -21,9 +21,9 @@ from plainfilm.data.cataloguing.labelling import Labelling, finding_asked_for, l
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
 from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
-from plainfilm.data.cataloguing.places import Archived, Place, natural
-from plainfilm.data.cataloguing.tables import Table, TableRow, read_table
 from plainfilm.data.decoding.modalities import is_radiography
+from plainfilm.data.places.place import Archived, Place, natural
+from plainfilm.data.tables.reading import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
 _FROM_HEADER = ("view", "sex", "age", "manufacturer", "modality")

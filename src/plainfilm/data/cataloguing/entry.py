@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from plainfilm.data.cataloguing.columns import FLAGS
 from plainfilm.data.cataloguing.level_names import split_of
-from plainfilm.data.cataloguing.places import Place
-from plainfilm.data.cataloguing.tables import Table, TableRow
+from plainfilm.data.places.place import Place
+from plainfilm.data.tables.columns import FLAGS
+from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError
 
 

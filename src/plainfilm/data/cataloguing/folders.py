@@ -9,8 +9,8 @@ from itertools import islice, takewhile
 from pathlib import PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
-from plainfilm.data.cataloguing.places import Place, is_system_file, natural
 from plainfilm.data.decoding import arrays, signatures
+from plainfilm.data.places.place import Place, is_system_file, natural
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from plainfilm.data.cataloguing.places import Place
+from plainfilm.data.places.place import Place
 
 KEYWORDS: dict[str, str] = {
     "patient_id": "PatientID",

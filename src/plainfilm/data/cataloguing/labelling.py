@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from plainfilm.data.cataloguing.entry import counted, is_ieee8023, trimmed
-from plainfilm.data.cataloguing.findings import (
+from plainfilm.data.spelling import did_you_mean, listed, spelling_key
+from plainfilm.data.tables.findings import (
     ABSENT,
     NOT_STATED,
     PRESENT,
@@ -14,8 +15,7 @@ from plainfilm.data.cataloguing.findings import (
     findings_of,
     list_separator,
 )
-from plainfilm.data.cataloguing.spelling import did_you_mean, listed, spelling_key
-from plainfilm.data.cataloguing.tables import Table, TableRow
+from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError
 
 MOST_FINDINGS = 500

@@ -7,10 +7,10 @@ import unicodedata
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from urllib.parse import unquote
 
-from plainfilm.data.cataloguing.columns import without_extension
 from plainfilm.data.cataloguing.folders import is_mask
 from plainfilm.data.cataloguing.level_names import split_of
-from plainfilm.data.cataloguing.tables import Table, TableRow
+from plainfilm.data.tables.columns import without_extension
+from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError
 
 TRIED = "the path, its end, the bare name, another extension or none, case, Unicode form, %20, numbers with .0 or without zeros"

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from plainfilm.data.cataloguing.places import Archived, Place
-from plainfilm.data.cataloguing.spelling import did_you_mean
-from plainfilm.data.cataloguing.tables import Table, read_table
+from plainfilm.data.places.place import Archived, Place
+from plainfilm.data.spelling import did_you_mean
+from plainfilm.data.tables.reading import Table, read_table
 from plainfilm.errors import CatalogError, UsageError
 
 _MOST_FOLDERS = 1000  # looked into for tables, of one kind

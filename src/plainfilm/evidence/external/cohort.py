@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from plainfilm.data.catalog import Catalog, Entry, spelling_key
-from plainfilm.data.cataloguing.spelling import listed
+from plainfilm.data.spelling import listed
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints, changed

@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
-from plainfilm.data.cataloguing.places import Folder
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
+from plainfilm.data.places.place import Folder
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import detector, judging
 from plainfilm.model import bundle as bundles

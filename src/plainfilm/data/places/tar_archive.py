@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
-from plainfilm.data.cataloguing.archive_members import Archive, InOrder, Members
+from plainfilm.data.places.archive_members import Archive, InOrder, Members
 
 HEAD_BYTES = 512
 MOST_HEADS = 128_000  # of a compressed tar, kept from its listing: 70 MB

@@ -6,8 +6,8 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from plainfilm.data.cataloguing.columns import is_known, names_image
-from plainfilm.data.cataloguing.table_grid import Grid, Trimmed
+from plainfilm.data.tables.columns import is_known, names_image
+from plainfilm.data.tables.grid import Grid, Trimmed
 
 Record = Mapping[str, Any]
 

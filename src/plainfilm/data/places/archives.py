@@ -16,9 +16,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from plainfilm.data.cataloguing.archive_members import DAMAGE, Archive, Members
-from plainfilm.data.cataloguing.medmnist import MedMNIST, is_npz
-from plainfilm.data.cataloguing.tar_archive import TarArchive
+from plainfilm.data.places.archive_members import DAMAGE, Archive, Members
+from plainfilm.data.places.medmnist import MedMNIST, is_npz
+from plainfilm.data.places.tar_archive import TarArchive
 from plainfilm.errors import CatalogError
 
 __all__ = ["Archive", "is_archive", "open_archive"]

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.cataloguing.archive_members import Archive, InOrder, Members
 from plainfilm.data.decoding import decoded
+from plainfilm.data.places.archive_members import Archive, InOrder, Members
 from plainfilm.errors import CatalogError
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}

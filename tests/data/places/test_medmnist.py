@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from made_archives import medmnist_arrays, zipped
-from plainfilm.data.cataloguing.archives import is_archive, open_archive
-from plainfilm.data.cataloguing.medmnist import CLASSES
+from plainfilm.data.places.archives import is_archive, open_archive
+from plainfilm.data.places.medmnist import CLASSES
 from plainfilm.errors import CatalogError
 
 

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from made_archives import TAR_MODES, changed, forged, medmnist_arrays, tarred, zip_link, zipped
-from plainfilm.data.cataloguing import archive_members
-from plainfilm.data.cataloguing.archives import is_archive, open_archive
 from plainfilm.data.decoding import decoded
+from plainfilm.data.places import archive_members
+from plainfilm.data.places.archives import is_archive, open_archive
 from plainfilm.errors import CatalogError
 
 MEMBERS = {

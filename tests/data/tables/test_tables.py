@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plainfilm.data.cataloguing.columns import COLUMNS
 from plainfilm.data.cataloguing.entry import require
-from plainfilm.data.cataloguing.findings import NO_VALUE, finding_state, findings_of, list_separator
-from plainfilm.data.cataloguing.tables import Table, read_table
+from plainfilm.data.tables.columns import COLUMNS
+from plainfilm.data.tables.findings import NO_VALUE, finding_state, findings_of, list_separator
+from plainfilm.data.tables.reading import Table, read_table
 from plainfilm.errors import CatalogError, MissingExtraError
 
 ROWS = [("a.png", "COVID", "p1"), ("b.png", "Normal", "p2"), ("c.png", "COVID", "p3"), ("d.png", "Normal", "p4")]

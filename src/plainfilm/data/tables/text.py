@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-from plainfilm.data.cataloguing.columns import is_header, is_known, names_image
-from plainfilm.data.cataloguing.table_grid import Grid, gather
+from plainfilm.data.tables.columns import is_header, is_known, names_image
+from plainfilm.data.tables.grid import Grid, gather
 
 _BLANKS = " "
 _LOOKED_AT = 300  # lines, or rows

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data.cataloguing.columns import is_sure_header, letters, roles, shown
-from plainfilm.data.cataloguing.findings import NO_VALUE
-from plainfilm.data.cataloguing.table_files import read_grid
-from plainfilm.data.cataloguing.table_grid import Grid
+from plainfilm.data.tables.columns import is_sure_header, letters, roles, shown
+from plainfilm.data.tables.files import read_grid
+from plainfilm.data.tables.findings import NO_VALUE
+from plainfilm.data.tables.grid import Grid
 from plainfilm.errors import CatalogError
 
 _NUMBERS = {

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import extras
-from plainfilm.data.cataloguing.columns import is_header, is_known
-from plainfilm.data.cataloguing.table_grid import Grid, Trimmed, gather
+from plainfilm.data.tables.columns import is_header, is_known
+from plainfilm.data.tables.grid import Grid, Trimmed, gather
 
 _LINES_ABOVE = 20  # rows of a sheet among which the names of its columns are sought
 

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from plainfilm.data.cataloguing.findings import states_findings
-from plainfilm.data.cataloguing.spelling import listed
-from plainfilm.data.cataloguing.table_grid import Grid
+from plainfilm.data.spelling import listed
+from plainfilm.data.tables.findings import states_findings
+from plainfilm.data.tables.grid import Grid
 from plainfilm.errors import CatalogError
 
 

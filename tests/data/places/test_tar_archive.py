@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from made_archives import TAR_MODES, tar_header, tarred
-from plainfilm.data.cataloguing import archive_members, archives, tar_archive
-from plainfilm.data.cataloguing.archives import is_archive, open_archive
+from plainfilm.data.places import archive_members, archives, tar_archive
+from plainfilm.data.places.archives import is_archive, open_archive
 from plainfilm.errors import CatalogError
 
 BLOCK = 512

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from plainfilm.data.cataloguing.archives import Archive
+from plainfilm.data.places.archives import Archive
 from plainfilm.errors import CatalogError, Problem
 
 _SYSTEM_FOLDERS = {

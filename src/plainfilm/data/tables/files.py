@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from plainfilm.data.cataloguing.table_grid import Grid
-from plainfilm.data.cataloguing.table_json import read_json
-from plainfilm.data.cataloguing.table_sheets import is_workbook, read_parquet, read_sheet
-from plainfilm.data.cataloguing.table_text import read_text
+from plainfilm.data.tables.grid import Grid
+from plainfilm.data.tables.json_tables import read_json
+from plainfilm.data.tables.sheets import is_workbook, read_parquet, read_sheet
+from plainfilm.data.tables.text import read_text
 from plainfilm.errors import CatalogError
 
 _CHUNK = 1 << 20

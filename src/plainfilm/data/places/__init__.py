@@ -1,0 +1,1 @@
+"""Where the files of a SOURCE lie: folders, archives, MedMNIST's arrays."""

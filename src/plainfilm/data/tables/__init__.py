@@ -1,0 +1,1 @@
+"""Tables about images, in any form that people have them: a file in, rows of text out; knows nothing of folders or images."""
