@@ -9,6 +9,7 @@ dcmtk is asked for its picture, which may be 2 off, since it cuts where others r
 import argparse
 import multiprocessing
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections import Counter
@@ -23,10 +24,12 @@ from pydicom import dcmread
 from pydicom.pixels import pixel_array
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
-from made_dicom_matrix import Case, all_cases
 from measuring import finish
 from plainfilm.data import images
 from plainfilm.errors import ImageError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from made_dicom_matrix import Case, all_cases
 
 PROGRAMS = {JPEGLSLossless: "dcml2pnm", JPEGLosslessSV1: "dcmj2pnm"}
 FORK = multiprocessing.get_context("fork")

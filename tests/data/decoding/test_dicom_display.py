@@ -183,3 +183,35 @@ def test_a_window_that_cannot_be_used_is_flagged_and_the_full_range_used(element
 
 def test_an_empty_window_is_no_window() -> None:
     assert np.array_equal(shown(film(), WindowCenter="", WindowWidth=""), shown(film()))
+
+
+def test_a_presentation_lut_lies_over_what_the_window_gives() -> None:
+    stored = film()
+    entries = np.rint(65535 * np.linspace(0, 1, 256) ** 2).astype(int)
+    found = shown(stored, WindowCenter=2048, WindowWidth=4096, PresentationLUTSequence=table(entries, 0, 16))
+    assert np.abs(found - 255 * (stored / 4095) ** 2).max() <= 2
+
+
+@pytest.mark.parametrize("value", [63_536, -2000])
+def test_the_padding_of_signed_pixels_may_stand_there_as_unsigned(value: int) -> None:
+    stored = film().astype(np.int16) - 1000
+    stored[:10] = -2000
+    made = dataset(stored, bits=16)
+    made.add_new("PixelPaddingValue", "US" if value > 0 else "SS", value)
+    pixels, _ = displayed(stored, made)
+    assert not pixels[:10].any()
+    assert np.array_equal(pixels[10:], shown(stored[10:]))
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1, [0, 0, 255, 255]), (2, [0, 0, 255, 255])])
+def test_the_narrowest_windows_are_a_threshold(width: int, expected: list[int]) -> None:
+    assert shown(np.array([[0, 9, 10, 20]], np.uint16), WindowCenter=10, WindowWidth=width).tolist() == [expected]
+
+
+@given(arrays.arrays(np.uint8, st.integers(0, 40)), st.binary(max_size=40))
+def test_any_table_gives_a_picture_or_a_remark(entries: NDArray[np.uint8], descriptor: bytes) -> None:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "OW", descriptor)
+    item.add_new("LUTData", "OW", entries.tobytes())
+    pixels, _ = displayed(film(), dataset(film(), VOILUTSequence=[item]))
+    assert pixels.shape == film().shape

@@ -10,6 +10,8 @@ from pydicom.dataelem import RawDataElement
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks
 
+_COLOURS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_COLOURS}
 NUMBERS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth")
 _TEXT_VRS = {None, "DS", "IS", "LO", "SH", "UN", "UT"}
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
@@ -17,11 +19,9 @@ _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 
 def mended(dataset: Dataset, frame: Frame | None) -> Remarks:
     """Give a data set all elements that its pixels are decoded by, in place; `frame` is what its codestream states."""
-    taken = [
-        f"{keyword} {value}"
-        for keyword, usual in _USUAL.items()
-        if (value := _filled(dataset, keyword, usual, frame)) is not None
-    ]
+    needed = {name: usual for name, usual in _USUAL.items() if "PixelData" in dataset or name not in _OF_INTEGERS}
+    filled = {name: _filled(dataset, name, usual, frame) for name, usual in needed.items()}
+    taken = [f"{name} {value}" for name, value in filled.items() if value is not None]
     if "NumberOfFrames" in dataset:
         del dataset.NumberOfFrames  # it is one, or the file was refused
     taken += [text for keyword in NUMBERS if (text := _plain_numbers(dataset, keyword))]
@@ -61,18 +61,19 @@ def _samples(dataset: Dataset, frame: Frame | None) -> int | None:
         return None
     if frame is not None and frame.samples:
         return frame.samples
-    photometric = str(dataset.get("PhotometricInterpretation") or "")
-    return 3 if photometric.startswith(("RGB", "YBR")) else 1
+    is_colour = str(dataset.get("PhotometricInterpretation") or "").strip() in _COLOURS
+    one = int(dataset.Rows) * int(dataset.Columns) * ((whole_number(dataset, "BitsAllocated") or 8) // 8)
+    fills_three = frame is None and 0 < 3 * one <= len(dataset.get("PixelData") or b"")
+    return 3 if is_colour or fills_three else 1
 
 
 def _photometric(dataset: Dataset, frame: Frame | None) -> str | None:
-    given, samples = str(dataset.get("PhotometricInterpretation") or "").strip(), dataset.SamplesPerPixel
-    is_colour = given.startswith(("RGB", "YBR"))
-    if given and is_colour == (samples == 3):
-        return None
+    given, samples = str(dataset.get("PhotometricInterpretation") or "").strip(), int(dataset.SamplesPerPixel)
+    if given and (given.upper() not in PHOTOMETRIC or (given.upper() in _COLOURS) == (samples == 3)):
+        return None if given == given.upper() or given.upper() not in PHOTOMETRIC else given.upper()
     if samples == 3:
         return "YBR_FULL_422" if frame is not None and frame.process in {0xC0, 0xC1, 0xC2} else "RGB"
-    return "PALETTE COLOR" if "RedPaletteColorLookupTableDescriptor" in dataset and not given else "MONOCHROME2"
+    return "PALETTE COLOR" if "RedPaletteColorLookupTableDescriptor" in dataset else "MONOCHROME2"
 
 
 def _allocated(dataset: Dataset, frame: Frame | None) -> int | None:
@@ -115,6 +116,8 @@ _USUAL: dict[str, _Usual] = {  # each may rest on those before it; None where th
     "PixelRepresentation": _sign,
     "PlanarConfiguration": _planes,
 }
+
+_OF_INTEGERS = {"BitsStored", "HighBit", "PixelRepresentation"}
 
 
 def _plain_numbers(dataset: Dataset, keyword: str) -> str | None:

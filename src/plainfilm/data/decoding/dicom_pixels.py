@@ -52,7 +52,6 @@ _SYNTAXES = {  # process of a codestream -> the transfer syntax to decode it by,
 }
 _NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
 _ITEM = b"\xfe\xff\x00\xe0"
-_PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 _ALLOCATED = {1, 8, 16, 32, 64}
 _PADDING_BYTES = 64  # behind a frame, that are not worth a word
 
@@ -123,7 +122,7 @@ def _refuse_unknown(dataset: Dataset, frame: Frame | None) -> None:
         is_known = syntax == ENCAPSULATED_UNCOMPRESSED
     if not is_known:
         raise _unsupported(f"the transfer syntax {syntax.name}")
-    if photometric not in _PHOTOMETRIC:
+    if photometric not in dicom_header.PHOTOMETRIC:
         raise _unsupported(f"the photometric interpretation {photometric}")
     if int(dataset.BitsAllocated) not in _ALLOCATED:
         raise _unsupported(f"{dataset.BitsAllocated} bits allocated")
@@ -177,7 +176,7 @@ def _decoded(dataset: Dataset, data: bytes | None, frame: Frame | None) -> tuple
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == ENCAPSULATED_UNCOMPRESSED:
         dataset.PixelData = data
-        syntax = ExplicitVRLittleEndian
+        syntax = dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     elif data is not None:
         dataset.PixelData = encapsulate([data])
     elif syntax == ExplicitVRBigEndian and "PixelData" in dataset:
@@ -189,12 +188,13 @@ def _decoded(dataset: Dataset, data: bytes | None, frame: Frame | None) -> tuple
             return _twelve_bit_jpeg(dataset, data), str(dataset.PhotometricInterpretation)
         syntax = dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
         plugin, dataset.BitsAllocated = "pillow", 8
-    kept = {keyword: int(dataset[keyword].value) for keyword in ("BitsStored", "HighBit")}
+    kept = {keyword: int(dataset[keyword].value) for keyword in ("BitsStored", "HighBit") if keyword in dataset}
     if frame is not None:  # GDCM masks by Bits Stored what lies elsewhere in the cell
         dataset.BitsStored, dataset.HighBit = frame.bits, frame.bits - 1
     try:
         values, properties = get_decoder(syntax).as_array(
             dataset,
+            index=0,
             raw=True,
             decoding_plugin=plugin,
             correct_unused_bits=False,
@@ -237,7 +237,7 @@ def _twelve_bit_jpeg(dataset: Dataset, data: bytes) -> NDArray[np.uint16]:
 
 def _samples(values: NDArray[Any], dataset: Dataset, precision: int) -> tuple[NDArray[Any], int, Remarks]:
     """Take the samples out of their cells, of which `precision` bits were coded; give them, their bits, and remarks."""
-    stored, is_signed = int(dataset.BitsStored), int(dataset.PixelRepresentation) == 1
+    stored, is_signed = min(int(dataset.BitsStored), 8 * values.dtype.itemsize), int(dataset.PixelRepresentation) == 1
     cells = values.astype(values.dtype.newbyteorder("="), copy=False).view(f"u{values.dtype.itemsize}")
     cells = cells & _outside_overlays(dataset, 8 * cells.dtype.itemsize)
     shift = int(dataset.HighBit) + 1 - stored

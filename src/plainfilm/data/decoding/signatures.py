@@ -18,6 +18,8 @@ _SIGNATURES = (
     (rb"....ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", "HEIC"),
     (rb"....ftypavi[fs]", "AVIF"),
     (rb"\0\0\0\x0cJXL \r\n\x87\n|\xff\x0a[\x00-\xff]{14}", "JPEG XL"),
+    (rb"P7\nWIDTH ", "PAM"),
+    (rb"P[fF]\s\d{1,5}\s\d{1,5}\s-?\d", "PFM"),
     (rb"II\xbc\x01", "JPEG XR"),
     (rb"8BPS\0[\x01\x02]\0{6}", "PSD"),
     (rb"v/1\x01", "OpenEXR"),
