@@ -1,0 +1,85 @@
+"""SOURCES as the user names them -> collections: each a folder or an archive that is there, none inside another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from plainfilm.data.cataloguing.asked import Asked
+from plainfilm.data.cataloguing.collection import Collection, read_collection
+from plainfilm.data.places.archives import is_archive, open_archive
+from plainfilm.data.places.place import Archived, Folder, Place
+from plainfilm.data.spelling import did_you_mean
+from plainfilm.errors import CatalogError
+
+
+def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
+    """List the radiographs of each SOURCE.
+
+    Raises
+    ------
+    CatalogError
+        There is none, one is not there or is no folder and no archive, or two share images.
+    """
+    if not sources:
+        raise CatalogError("Expected at least one SOURCE folder; received none. Name the folder of your radiographs.")
+    for source in sources:
+        _check_source(source)
+    real = [source.resolve() for source in sources]
+    for i, one in enumerate(real):
+        for other in real[:i]:
+            if one == other or one in other.parents or other in one.parents:
+                raise CatalogError(
+                    f"Expected separate SOURCE folders; received {other} and {one}, which share images. Name one."
+                )
+    return [
+        read_collection(
+            _place(source),
+            asked,
+            name=asked.preset.title if asked.preset else _name_of(path),
+            prefix=f"{name}/" if len(real) > 1 else "",
+        )
+        for source, path, name in zip(sources, real, _unique_names(real), strict=True)
+    ]
+
+
+def _name_of(path: Path) -> str:
+    return (path.name if path.is_dir() else path.stem.removesuffix(".tar")) or "images"
+
+
+def _place(source: Path) -> Place:
+    return Folder(source) if source.is_dir() else Archived(open_archive(source), source)
+
+
+def _check_source(source: Path) -> None:
+    try:
+        if source.is_dir() or is_archive(source):
+            return
+        is_there = source.exists()
+    except OSError as error:
+        raise CatalogError(
+            f"Expected a folder of radiographs; received {source} ({error.strerror}). Check its name and permissions."
+        ) from error
+    if is_there:
+        raise CatalogError(
+            f"Expected a folder of radiographs, or a zip or tar of one; received the file {source}. Name the folder that holds it."
+        )
+    meant = did_you_mean(source.name, _beside(source))
+    raise CatalogError(
+        f"Expected a folder of radiographs; received {source}, which does not exist. {meant}Check the path."
+    )
+
+
+def _beside(path: Path) -> list[str]:
+    try:
+        return [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return []
+
+
+def _unique_names(paths: Sequence[Path]) -> list[str]:
+    """Shortest ends of the paths, all of the same depth, no two alike."""
+    names: list[str] = []
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-depth:]).strip("/") for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
