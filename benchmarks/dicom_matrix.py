@@ -9,6 +9,7 @@ dcmtk is asked for its picture, which may be 2 off, since it cuts where others r
 import argparse
 import multiprocessing
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections import Counter
@@ -22,6 +23,8 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.pixels import pixel_array
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from made_dicom_matrix import Case, all_cases
 from measuring import finish
