@@ -131,3 +131,7 @@ def test_a_raw_image_of_the_jsrt_database_is_known_by_its_length_and_turned_over
     assert np.abs(found - (255 - values / 4095 * 255)).max() <= 1
     assert refused(values.astype("<u2").tobytes()) == "unknown-format"
     assert refused(values.astype(">u2").tobytes() + b"\0") == "unknown-format"
+
+
+def test_a_header_that_is_no_python_is_damaged() -> None:
+    assert refused(b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<u2', 'shape': (64L, 64".ljust(117) + b"\n") == "damaged"

@@ -2,6 +2,7 @@
 
 import re
 from io import BytesIO
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def _npy(data: bytes) -> Samples:
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, is_fortran, dtype = read(stream)
-    except (ValueError, SyntaxError, TypeError, UnicodeError) as error:
+    except (ValueError, SyntaxError, TypeError, TokenError) as error:
         raise refusal(
             "damaged", f"Expected a sound NPY file; received one with a fault ({error}). Save it again."
         ) from error

@@ -125,8 +125,12 @@ def _without_end(data: bytes, kind: str, least: int, fit: str, depth: int | None
 def _refused(data: bytes, kind: str, error: Exception) -> ImageError:
     """Say whether a file is cut short, damaged, or sound and of a kind that there is no decoder for."""
     with suppress(*PILLOW_ERRORS):
-        if kind == "TIFF" and (unsupported := tiff.unsupported(tiff.picture(data)[1])):
-            return unsupported
+        if kind == "TIFF":
+            tags = tiff.picture(data)[1]
+            if tiff.is_cut_short(data, tags):
+                return _truncated(kind)
+            if unsupported := tiff.unsupported(tags):
+                return unsupported
         frame = codestreams.frame_of(data) if kind == "JPEG" else None
         if frame is not None and (frame.bits != 8 or frame.process not in _DECODED_PROCESSES):
             return refusal(

@@ -34,7 +34,7 @@ def picture(data: bytes) -> tuple[int, Tags]:
     Raises
     ------
     ImageError
-        `several-pages` where several are, `truncated` where a part of the page lies beyond the end of the file.
+        `several-pages` where several are; as `check_size`.
     """
     pages = _directories(data)
     main = [number for number, tags in enumerate(pages) if not _is_side_page(tags)]
@@ -45,11 +45,6 @@ def picture(data: bytes) -> tuple[int, Tags]:
     number = main[0] if main else 0
     tags = pages[number]
     check_size(int(tags[_WIDTH]), int(tags[_HEIGHT]))
-    starts, lengths = _parts(tags)
-    if any(start + length > len(data) for start, length in zip(starts, lengths, strict=False)):
-        raise refusal(
-            "truncated", "Expected a whole TIFF file; received one that ends too early. Copy or download it again."
-        )
     return number, tags
 
 
@@ -75,7 +70,13 @@ def _is_side_page(tags: Tags) -> bool:
 def _parts(tags: Tags) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Where the strips or tiles stand, and their bytes."""
     offsets, lengths = (_TILE_OFFSETS, _TILE_BYTES) if _TILE_OFFSETS in tags else (_STRIP_OFFSETS, _STRIP_BYTES)
-    return tuple(tags[offsets]), tuple(tags.get(lengths, ()))
+    return tuple(tags.get(offsets, ())), tuple(tags.get(lengths, ()))
+
+
+def is_cut_short(data: bytes, tags: Tags) -> bool:
+    """Whether a strip or tile of the page lies beyond the end of the file; the last one's length may overstate it."""
+    starts, lengths = _parts(tags)
+    return any(start + length > len(data) for start, length in zip(starts, lengths, strict=False))
 
 
 def bits_of(tags: Tags) -> int:
