@@ -8,33 +8,6 @@ from typing import Any
 from plainfilm.cli.output import print_document
 from plainfilm.errors import Problem
 
-_WORDS: Mapping[str, str] = {
-    "mask": "a segmentation mask, no radiograph",
-    "not-an-image": "a file of another kind",
-    "not-in-table": "an image that the table does not list",
-    "missing-file": "a row of the table that fits no image",
-    "no-file-name": "a row of the table without a file",
-    "outside-folder": "a row of the table that leads out of the folder",
-    "two-labels": "one image under two labels",
-    "duplicate-row": "listed twice in the table; the first row counts",
-    "other-modality": "a row of the table of another modality, such as CT",
-    "other-table": "a table that names no files; not read",
-    "second-table": "a folder has one table; this one was not read",
-    "other-list": "a text file that does not list these images; not read",
-    "table": "what was not read as it stands in a table",
-    "unlabelled": "an image without a label; kept, but not trained on",
-    "class-not-asked": "an image of a class that --classes does not name",
-    "class-spelling": "spellings of one class, taken as one",
-    "linked-folder": "a linked folder, read once",
-    "system-folder": "a hidden or system folder, not entered",
-    "not-a-file": "a pipe, a socket or a device, not read",
-    "copy-of-tree": "a copy of other folders; its images count once",
-    "no-permission": "a folder that cannot be listed",
-    "leak": "a patient, or a duplicate, in two parts of the given split",
-    "part-made": "a part that the given split lacks, taken from train",
-    "one-patient-id": "one id for all images, taken for none",
-    "repeated-member": "a name that an archive holds twice",
-}
 _ROLE_NAMES = {"class": "classes", "split": "split", "source": "sources", "patient": "patients", "-": "not used"}
 
 
@@ -169,9 +142,8 @@ def _some(names: Sequence[str], number: int | None = None, most: int = 4) -> str
 
 def _problem_lines(problems: Sequence[Problem]) -> list[str]:
     """Count what was left out, and what was flagged, by its code, and say what each code means."""
-    from plainfilm.data.decoding.decoded import REASONS, REMARKS
+    from plainfilm.data.problem_words import meaning
 
-    words = {**REMARKS, **REASONS, **_WORDS}
     lines = []
     for is_fatal, what in ((True, "Left out:"), (False, "Remarks:")):
         found: Counter[str] = Counter()
@@ -179,9 +151,7 @@ def _problem_lines(problems: Sequence[Problem]) -> list[str]:
             if problem.fatal == is_fatal:
                 found[problem.code] += _how_many(problem.sentence)
         lines += [what] if found else []
-        lines += [
-            f"  {code} {number:,}{f': {words[code]}' if code in words else ''}" for code, number in found.most_common()
-        ]
+        lines += [f"  {code} {number:,}: {meaning(code)}".removesuffix(": ") for code, number in found.most_common()]
     return lines
 
 

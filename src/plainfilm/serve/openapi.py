@@ -90,7 +90,11 @@ _REFUSALS: dict[int | str, Json] = {
     415: _refused("Another content type.", "not-multipart", "Expected multipart/form-data with a boundary."),
     503: _later(_refused("No room now, or too late.", "busy", "Expected room for this request; send it again later.")),
 }
-_FILE = {"type": "string", "format": "binary", "description": "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM."}
+_FILE = {
+    "type": "string",
+    "format": "binary",
+    "description": "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM.",
+}
 _PREVALENCE = {
     "type": "number",
     "exclusiveMinimum": 0,

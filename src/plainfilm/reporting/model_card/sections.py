@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from plainfilm.data.problem_words import meaning
 from plainfilm.reporting.checklists import data_answers, model_answers
 from plainfilm.reporting.formatting import count, date, decimal, percent, seconds
 from plainfilm.reporting.model_card.markdown import bullets, fenced, name, table, text
@@ -68,7 +69,7 @@ def data(known: Known) -> str:
         ),
         "Fingerprint": text(known.about.data_fingerprint),
     }
-    reasons = [f"{text(group.code)} ({group.count:,}): {text(group.sentence)}" for group in card.problems or ()]
+    reasons = [f"{text(group.code)} ({group.count:,}): {meaning(group.code)}" for group in card.problems or ()]
     twins = card.duplicates
     parts = [_facts(facts), *tables, f"Duplicates: {count_of(twins.exact, 'exact pair')}, {count_of(twins.near, 'near pair')}; {count_of(twins.conflicts, 'image')} left out for two labels on one image."]  # fmt: skip
     if reasons:

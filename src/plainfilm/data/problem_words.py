@@ -1,0 +1,37 @@
+"""What each code of a problem means, in words that name no file: for the terminal, and for the card that travels with a model."""
+
+from plainfilm.data.decoding.decoded import REASONS, REMARKS
+
+_OF_A_CATALOG: dict[str, str] = {
+    "mask": "a segmentation mask, no radiograph",
+    "not-an-image": "a file of another kind",
+    "not-in-table": "an image that the table does not list",
+    "missing-file": "a row of the table that fits no image",
+    "no-file-name": "a row of the table without a file",
+    "outside-folder": "a row of the table that leads out of the folder",
+    "two-labels": "one image under two labels",
+    "duplicate-row": "listed twice in the table; the first row counts",
+    "other-modality": "a row of the table of another modality, such as CT",
+    "other-table": "a table that names no files; not read",
+    "second-table": "a folder has one table; this one was not read",
+    "other-list": "a text file that does not list these images; not read",
+    "table": "what was not read as it stands in a table",
+    "unlabelled": "an image without a label; kept, but not trained on",
+    "class-not-asked": "an image of a class that --classes does not name",
+    "class-spelling": "spellings of one class, taken as one",
+    "linked-folder": "a linked folder, read once",
+    "system-folder": "a hidden or system folder, not entered",
+    "not-a-file": "a pipe, a socket or a device, not read",
+    "copy-of-tree": "a copy of other folders; its images count once",
+    "no-permission": "a folder that cannot be listed",
+    "leak": "a patient, or a duplicate, in two parts of the given split",
+    "part-made": "a part that the given split lacks, taken from train",
+    "one-patient-id": "one id for all images, taken for none",
+    "repeated-member": "a name that an archive holds twice",
+    "guessed-depth": "a folder of pictures of more than 8 bits that do not state their depth",
+}
+
+
+def meaning(code: str) -> str:
+    """Give the meaning of a reason code, "" for one that is not known, as of another version."""
+    return (_OF_A_CATALOG | REASONS | REMARKS).get(code, "")
