@@ -171,7 +171,7 @@ def test_layout(looked, refused, tmp_path):
     ]
     assert "Folders, level 3: classes (x, y)" in text
     other = looked("films", "--layout", "class/patient")[1]
-    assert (totals(other), other["patients"], other["sources"]) == ({"A": 4, "B": 4}, 4, ["films"])
+    assert (totals(other), other["patients"], other["sources"]) == ({"A": 4, "B": 4}, 2, ["films"])
     assert "received class/klass. Name each role once." in refused("films", "--layout", "class/klass", code=2)
     assert "the split of --layout; received one. Correct --layout." in refused(
         "films", "--layout", "class/split", code=2

@@ -175,10 +175,26 @@ def test_neighbours_of_an_unknown_depth_are_scaled_alike(tmp_path, ingest):
     assert all(brightest[k] < 20 for k in (0, 4, 8))
     assert all(brightest[k] > 100 for k in brightest if k % 4)
     told = [problem for problem in done.problems if problem.code == "guessed-depth"]
-    assert sorted(problem.sentence.split("; ")[1] for problem in told) == [
-        "all are scaled by 12 bits, though single ones need only 8.",
-        "all are scaled by 12 bits.",
+    assert [problem.sentence.split("; ")[1] for problem in told] == [
+        "all are scaled by 12 bits, though single ones need only 8."
     ]
+
+
+def test_two_sources_have_a_depth_each_and_two_classes_of_one_have_the_same(tmp_path, ingest):
+    rows = ["file_name,label,source"]
+    for k in range(16):
+        bits = 4 if k < 8 and k != 2 else 8  # of Agnes one film alone needs 16 bits
+        stream = io.BytesIO()
+        Image.fromarray(np.asarray(picture(k, 64)).astype(np.uint16) * 2**bits).save(stream, "PNG")
+        put(tmp_path / f"x/{k}.png", stream.getvalue())
+        rows.append(f"{k}.png,{'AB'[k % 2]},{'Agnes' if k < 8 else 'Harbour'}")
+    put(tmp_path / "x/metadata.csv", "\n".join(rows))
+    _, store = ingest(tmp_path / "x")
+    brightest = {
+        int(Path(file).stem): int(image.max()) for file, image in zip(store.file, store.images(range(16)), strict=True)
+    }
+    assert max(brightest[k] for k in range(8) if k != 2) < 20
+    assert min(brightest[k] for k in range(8, 16)) > 100
 
 
 # What a split lacks
@@ -331,3 +347,82 @@ def test_a_table_below_a_title_is_read_and_a_list_of_classes_is_kept_short(tmp_p
     with pytest.raises(CatalogError, match="and 5. more; received none of them") as error:
         ingest(tmp_path / "x", classes=["none of them"])
     assert len(str(error.value)) < 400
+
+
+# What folders, headers and tables say of one patient, and of one image
+
+
+def test_a_header_a_folder_and_a_table_that_name_one_patient_mean_one(tmp_path, ingest):
+    rows = ["file_name,label,patient_id"]
+    for k in range(8):
+        folder = f"patient{k:05d}"
+        put(tmp_path / f"x/{folder}/a.dcm", dicom(10 * k, PatientID=f"H{k}"))
+        put(tmp_path / f"x/{folder}/b.png", png(10 * k + 1))
+        put(tmp_path / f"x/{folder}/c.dcm", dicom(10 * k + 2, PatientID=f"H{k}"))
+        label = "AB"[k % 2]
+        rows += [f"{folder}/a.dcm,{label},T{k}", f"{folder}/b.png,{label},", f"{folder}/c.dcm,{label},"]
+    put(tmp_path / "labels.csv", "\n".join(rows))
+    _, store = ingest(tmp_path / "x", labels=tmp_path / "labels.csv")
+    assert len(set(store.patient)) == 8
+    assert {len(set(store.split[store.patient == patient])) for patient in set(store.patient)} == {1}
+
+
+def test_a_patient_folder_of_one_name_in_two_parts_is_a_leak(tmp_path, ingest):
+    root = two_classes(tmp_path / "x", parts=("train", "test"), n=6)
+    put(root / "train/COVID/patient012/a.png", png(901))
+    put(root / "test/COVID/patient012/b.png", png(902))
+    done, _ = ingest(root)
+    assert sorted(problem.file for problem in done.problems if problem.code == "leak") == [
+        "test/COVID/patient012/b.png",
+        "train/COVID/patient012/a.png",
+    ]
+
+
+def test_an_image_in_two_lists_is_kept_out_of_training_and_told(tmp_path, ingest):
+    root = two_classes(tmp_path / "x", n=10)
+    names = [f"{c}/{k}.png" for k in range(10) for c in ("COVID", "NORMAL")]
+    put(root / "train_list.txt", "\n".join([*names[:14], "none.png"]))
+    put(root / "test_list.txt", "\n".join([*names[14:], names[0]]))
+    done, store = ingest(root)
+    assert store.split[store.file == names[0]] == ["test"]
+    assert {problem.code: problem.file for problem in done.problems} == {
+        "two-splits": "COVID/0.png",
+        "missing-file": "train_list.txt",
+        "part-made": next(problem.file for problem in done.problems if problem.code == "part-made"),
+    }
+
+
+@pytest.mark.parametrize("column", ["group", "status", "portable,fixed", "intubated"])
+def test_folders_stay_classes_beside_columns_that_may_mean_something_else(tmp_path, ingest, column):
+    root = two_classes(tmp_path / "x")
+    cells = {"group": "AB", "status": ["alive", "dead"], "portable,fixed": ["1,0", "0,1"], "intubated": "01"}[column]
+    rows = [f"{c}/{k}.png,{cells[k % 2]}" for c in ("COVID", "NORMAL") for k in range(8)]
+    put(root / "metadata.csv", "\n".join([f"file_name,{column}", *rows]))
+    done, store = ingest(root)
+    assert (store.classes, codes(done)) == (("COVID", "NORMAL"), ["labels-of-folders"])
+    asked = {"label_of": "intubated"} if column == "intubated" else {"label_column": column.split(",")[0]}
+    assert ingest(root, "t.h5", **asked)[1].classes != ("COVID", "NORMAL")
+
+
+@pytest.mark.parametrize("asked", [{"label_of": "Edema"}, {"label_column": "x"}, {"patient_column": "y"}])
+def test_an_option_about_tables_without_a_table_is_one_line(tmp_path, ingest, asked):
+    with pytest.raises(CatalogError, match="Expected a table for --.*; received none"):
+        ingest(two_classes(tmp_path / "x"), **asked)
+
+
+def test_a_patient_in_a_table_is_found_whatever_the_zeros(tmp_path, ingest):
+    for k in range(8):
+        put(tmp_path / f"x/{k}.dcm", dicom(k, PatientID=f"{k:04d}"))
+    put(tmp_path / "labels.csv", "\n".join(["patient_id,label", *(f"{k},{'AB'[k % 2]}" for k in range(8))]))
+    _, store = ingest(tmp_path / "x", labels=tmp_path / "labels.csv")
+    assert (store.labels >= 0).all()
+
+
+def test_findings_whose_names_a_store_cannot_tell_apart_are_both_kept(tmp_path, ingest):
+    rows = ["file_name,Lung/Opacity,Lung_Opacity"]
+    for k in range(12):
+        put(tmp_path / f"x/{k}.png", png(k))
+        rows.append(f"{k}.png,{k % 2},{k % 3 % 2}")
+    put(tmp_path / "x/metadata.csv", "\n".join(rows))
+    _, store = ingest(tmp_path / "x", label_of="Lung/Opacity")
+    assert sorted(store.findings) == ["Lung_Opacity", "Lung_Opacity_"]

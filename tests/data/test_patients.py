@@ -2,11 +2,19 @@
 
 import pytest
 
-from plainfilm.data.patients import names_a_person, patient_keys
+from plainfilm.data.patients import Named, names_a_person, patient_keys
 
 
 def groups(patients, issuers=None, sources=None):
-    keys, _ = patient_keys(patients, issuers or [""] * len(patients), sources)
+    issuers, apart = issuers or [""] * len(patients), sources is not None
+    images = zip(patients, issuers, sources or [""] * len(patients), strict=True)
+    return numbered(
+        [Named(id=name or "", issuer=issuer, source=source) for name, issuer, source in images], apart=apart
+    )
+
+
+def numbered(images, *, apart=False):
+    keys, _ = patient_keys(images, apart=apart)
     return [keys.index(key) if key else None for key in keys]
 
 
@@ -39,9 +47,29 @@ def test_a_placeholder_is_nobody(name):
 
 
 def test_one_id_for_everything_is_nobodys():
-    assert patient_keys(["1"] * 10, [""] * 10) == ([""] * 10, True)
-    assert patient_keys(["1"] * 9, [""] * 9)[1] is False
-    assert patient_keys(["1"] * 10 + [None], [""] * 11)[1] is False
+    assert patient_keys([Named("1")] * 10) == ([""] * 10, True)
+    assert patient_keys([Named("1")] * 9)[1] is False
+    assert patient_keys([Named("1")] * 10 + [Named()])[1] is False
+
+
+def test_all_ids_of_one_image_are_one_patient():
+    assert numbered([Named("A"), Named("B"), Named("C", others=("A", "B"))]) == [0, 0, 0]
+    assert numbered([Named("A", "Agnes"), Named("A", "Harbour"), Named("T", others=("A",))]) == [0, 0, 0]
+
+
+def test_a_folder_of_a_patient_is_the_one_id_that_is_found_in_it():
+    assert numbered([Named("77", folder="patient1"), Named(folder="patient1"), Named(folder="patient2")]) == [0, 0, 2]
+
+
+def test_a_folder_with_two_ids_joins_nobody():
+    images = [Named("1", folder="ward"), Named("2", folder="ward"), Named(folder="ward")]
+    assert numbered(images) == [0, 1, 2]
+
+
+def test_a_folder_of_one_name_is_one_patient_wherever_it_lies_unless_sources_are_apart():
+    assert numbered([Named(folder="patient012", source="A"), Named(folder="patient012", source="B")]) == [0, 0]
+    images = [Named(folder="patient012", source="A"), Named(folder="patient012", source="B")]
+    assert numbered(images, apart=True) == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -80,17 +80,13 @@ def _summary(done: Any) -> Any:
 
 
 def _listing(catalog: Any) -> Any:
-    from plainfilm.data.patients import patient_keys
+    from plainfilm.data.patients import named_by, patient_keys
     from plainfilm.data.split import NAMES
     from plainfilm.results.ingested import IngestListing
 
     labelled = Counter((entry.label, entry.split or "") for entry in catalog.entries if entry.label is not None)
     classes = sorted({label for label, _ in labelled})
-    keys, _ = patient_keys(
-        [entry.patient for entry in catalog.entries],
-        [entry.issuer for entry in catalog.entries],
-        [entry.source for entry in catalog.entries] if catalog.asked.separate_sources else None,
-    )
+    keys, _ = patient_keys(list(map(named_by, catalog.entries)), apart=catalog.asked.separate_sources)
     parts = [part for part in ("", *NAMES) if any(part == given for _, given in labelled)]
     return IngestListing(
         images=len(catalog.entries),

@@ -19,6 +19,7 @@ from plainfilm.data.cataloguing.sources import read_sources
 from plainfilm.data.cataloguing.unlabelled import check_labelled
 from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.data.spelling import did_you_mean, listed, spelling_key
+from plainfilm.data.tables.columns import FLAGS
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.data.tables.reading import read_table
 from plainfilm.errors import CatalogError, Problem
@@ -100,6 +101,7 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
         problems += lay_preset_over(read, asked.preset, asked)
     findings = _join_findings(read)
     entries = [entry for collection in read for entry in collection.images.values()]
+    _check_used(asked, read)
     check_labelled(entries, sources, problems, read)
     problems += _check_modalities(entries, asked)
     entries, spelling = _one_spelling(entries)
@@ -114,6 +116,22 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
         findings=findings,
         asked=asked,
     )
+
+
+def _check_used(asked: Asked, read: Sequence[Collection]) -> None:
+    """Refuse options about tables where no table was read, rather than pass over them."""
+    if (
+        any(collection.layouts.keys() & {"table", "ieee8023", "arrays"} for collection in read)
+        or asked.labels
+        or asked.preset
+    ):
+        return
+    given = ["--label-of"] if asked.label_of else []
+    given += [FLAGS[column] for column in asked.columns]
+    if given:
+        raise CatalogError(
+            f"Expected a table for {' and '.join(given)}; received none: there is no `metadata` table in the folders. Name one with --labels."
+        )
 
 
 def _levels(collection: Collection) -> Iterable[Level]:

@@ -22,7 +22,7 @@ from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.data.patients import names_a_person, patient_keys
+from plainfilm.data.patients import named_by, names_a_person, patient_keys
 from plainfilm.data.spelling import listed
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
@@ -373,7 +373,13 @@ def _findings(kept: Sequence[Entry], names: Sequence[str]) -> dict[str, NDArray[
     states = np.frombuffer(b"".join(entry.findings or nothing for entry in kept), np.int8).reshape(
         len(kept), len(names)
     )
-    return {name: states[:, place].copy() for place, name in enumerate(names)}
+    held: dict[str, NDArray[np.int8]] = {}
+    for place, name in enumerate(names):
+        own = held_name(name)
+        while own in held:
+            own += "_"
+        held[own] = states[:, place].copy()
+    return held
 
 
 def _patients(read: _Read, *, apart: bool) -> list[str]:
@@ -381,11 +387,8 @@ def _patients(read: _Read, *, apart: bool) -> list[str]:
     salt = secrets.token_bytes(16)
     of_files = [str(value or "") for value in read.provenance.pop("patient", [])]
     of_files += [""] * (len(read.entries) - len(of_files))
-    keys, is_nobody = patient_keys(
-        [entry.patient or of_file for entry, of_file in zip(read.entries, of_files, strict=True)],
-        [entry.issuer for entry in read.entries],
-        [entry.source for entry in read.entries] if apart else None,
-    )
+    named = [named_by(entry, of_file) for entry, of_file in zip(read.entries, of_files, strict=True)]
+    keys, is_nobody = patient_keys(named, apart=apart)
     if is_nobody:
         read.problems.append(Problem(read.entries[0].file, "one-patient-id", _ONE_ID, fatal=False))
     return [key and hashlib.sha256(salt + key.encode(errors="surrogatepass")).hexdigest()[:24] for key in keys]

@@ -6,10 +6,12 @@ _OF_A_CATALOG: dict[str, str] = {
     "mask": "a segmentation mask, no radiograph",
     "not-an-image": "a file of another kind",
     "not-in-table": "an image that the table does not list",
-    "missing-file": "a row of the table that fits no image",
+    "missing-file": "a row of a table or list that fits no image",
     "no-file-name": "a row of the table without a file",
     "outside-folder": "a row of the table that leads out of the folder",
     "two-labels": "one image under two labels",
+    "two-splits": "one image in two parts of the given split; test counts before validation and train",
+    "labels-of-folders": "a table has columns that may be labels; the folders' classes were kept",
     "duplicate-row": "listed twice in the table; the first row counts",
     "other-modality": "a row of the table of another modality, such as CT",
     "other-table": "a table that names no files; not read",
@@ -28,7 +30,7 @@ _OF_A_CATALOG: dict[str, str] = {
     "part-made": "a part that the given split lacks, taken from train",
     "one-patient-id": "one id for all images, taken for none",
     "repeated-member": "a name that an archive holds twice",
-    "guessed-depth": "a folder of pictures of more than 8 bits that do not state their depth",
+    "guessed-depth": "a source of pictures of more than 8 bits that do not state their depth",
 }
 
 

@@ -9,6 +9,12 @@ _REMEMBERED = 10_000
 _LETTERS_SHOWN, _LETTERS_IN_ALL = 40, 240
 
 
+_NO_PATIENT = re.compile(
+    r"[\W_]*|x{2,}|(de-?identified|anonym(ous|i[sz]ed)?|anon|pseudonym(i[sz]ed)?|unknown|none|no ?id|n/?a|nan|null|patient|subject|"
+    r"patient ?id|name|removed|redacted|default|test|phantom)[\s_^-]*(patient|subject|id|name)?"
+)
+
+
 @lru_cache(_REMEMBERED)
 def spelling_key(label: str) -> str:
     """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count; `0` and `0.0` are one."""
@@ -33,3 +39,11 @@ def listed(names: Sequence[str], most: int = 20) -> str:
         shown.append(short)
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def plain_id(written: str) -> str:
+    """Give what all spellings of a patient's id share, "" for a placeholder such as `Anonymous`."""
+    text = " ".join(written.split()).casefold()
+    if _NO_PATIENT.fullmatch(text):
+        return ""
+    return re.sub(r"^0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))

@@ -88,7 +88,7 @@ class StoreWriter:
         for name, values in columns.provenance.items():
             _write_column(self._file, f"provenance/{name}", values)
         for name, states in columns.findings.items():
-            _write_column(self._file, f"findings/{held_name(name)}", states)
+            _write_column(self._file, f"findings/{name}", states)
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         self._file.attrs.update(
             {"format": FORMAT, "version": VERSION, "classes": _as_text(columns.classes), "size": self._images.shape[1],

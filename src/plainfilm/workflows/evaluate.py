@@ -1,10 +1,9 @@
 """`plainfilm evaluate`: external validation of a classifier on another hospital's radiographs."""
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plainfilm.data.catalog import Catalog, read_catalog
@@ -25,7 +24,7 @@ from plainfilm.workflows.checks import check_out
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
-from plainfilm.workflows.reading import asked_of
+from plainfilm.workflows.reading import asked_of, given_of
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -55,14 +54,15 @@ def plan(options: EvaluateOptions) -> Plan:
     if options.recalibrate:
         external.check_recalibration(opened.classifier.decision)
     if not is_store(source):
-        catalog = read_catalog([source], asked_of(options), one_class_will_do=True)
+        asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
+        catalog = read_catalog([source], asked, one_class_will_do=True)
         entries, known = cohort.map_catalog(catalog, opened, mapping)
         if options.recalibrate:
             external.check_recalibration(opened.classifier.decision, [str(entry.label) for entry in entries])
-        catalog = dataclasses.replace(catalog, entries=entries)
+        catalog = replace(catalog, entries=entries)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
-    if options.labels is not None:
-        raise UsageError("Expected --labels with a folder; received a store, which has its labels. Leave it out.")
+    if given := given_of(options):
+        raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
     store = Store(source)
     known = cohort.map_store(store, opened, mapping)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)

@@ -1,6 +1,7 @@
 """What a user says of the files and tables of a SOURCE, checked: for `ingest` and `evaluate`."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from plainfilm.data.catalog import Asked
@@ -44,6 +45,12 @@ def asked_of(options: ReadingOptions) -> Asked:
         layout=options.layout,
         classes_from=options.classes_from,
     )
+
+
+def given_of(options: ReadingOptions) -> str:
+    """Flags of the options about files and tables that are given, "" for none."""
+    names = [each.name for each in fields(ReadingOptions) if getattr(options, each.name) is not None]
+    return " and ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

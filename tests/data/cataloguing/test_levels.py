@@ -200,10 +200,9 @@ def test_collections_are_sources_at_any_depth():
     ]
 
 
-def test_a_numbered_patient_is_counted_anew_in_each_folder_but_an_id_is_not():
+def test_a_folder_names_its_patient():
     found = said("COVID/p1", "NORMAL/p1", "train/COVID/patient00101", "test/NORMAL/patient00101")
-    patients = [each.patient for each in found.values()]
-    assert patients == ["COVID/p1", "NORMAL/p1", "patient00101", "patient00101"]
+    assert [each.patient for each in found.values()] == ["p1", "p1", "patient00101", "patient00101"]
 
 
 # As asked
@@ -222,8 +221,8 @@ def test_a_level_may_be_named():
 def test_every_level_may_be_named():
     found = said("north/test/ill/p1/deep", "south/train/well/p2", layout="source/split/class/patient")
     assert [(e.source, e.split, e.label, e.patient) for e in found.values()] == [
-        ("north", "test", "ill", "north/test/ill/p1"),
-        ("south", "train", "well", "south/train/well/p2"),
+        ("north", "test", "ill", "p1"),
+        ("south", "train", "well", "p2"),
     ]
     assert labels("x/A", "x/B", layout="-/class") == {"x/A": "A", "x/B": "B"}
 

@@ -1,7 +1,7 @@
 """One SOURCE -> its radiographs, with what its folders, its `metadata` tables and DICOM headers say of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -165,6 +165,7 @@ def _entry(collection: Collection, name: str, said: Said) -> Entry:
         split=said.split,
         details={key: header[key] for key in _FROM_HEADER if key in header} if header else _NOTHING,
         issuer=header.get("issuer", "") if header.get("patient_id") else "",
+        of_folder=said.patient,
     )
 
 
@@ -254,7 +255,10 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
             f"Expected the files that {table.path} lists below its folder; received {reading.names.explain(table)}. "
             "Write file_name relative to that folder."
         )
-    labelling = labelling_of(table, reading.listed, asked.label_of)
+    if _leaves_labels(collection, reading, asked):
+        labelling = Labelling(table, speaks=False)
+    else:
+        labelling = labelling_of(table, reading.listed, asked.label_of)
     collection.findings = labelling.names or collection.findings
     if not labelling.speaks:
         collection.advice.append(
@@ -281,6 +285,25 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
 
 
+def _leaves_labels(collection: Collection, reading: _Reading, asked: Asked) -> bool:
+    """Whether folders keep their labels, since nothing but columns that may mean something else speaks of labels."""
+    table = reading.table
+    is_sure = "label" in table.named and (
+        "label" not in getattr(table, "weak", frozenset()) or "label" in asked.columns
+    )
+    may_be = [table.named["label"]] if "label" in table.named else list(table.finding_columns)
+    have_labels = any(collection.images[name].label for name in reading.own)
+    if is_sure or asked.label_of is not None or not may_be or not have_labels:
+        return False
+    collection.note(
+        "labels-of-folders",
+        f"The classes are those of the folders; {table.path.name} has {folders.shortened(may_be)} too. To take labels from there, "
+        "name the column with --label-column, or a finding with --label-of.",
+        fatal=False,
+    )
+    return True
+
+
 def table_remarks(file: str, table: Table) -> list[Problem]:
     """What a table's reader has to say of it."""
     return [Problem(file, "table", remark, fatal=False) for remark in table.remarks]
@@ -298,13 +321,30 @@ def laid_over(collection: Collection, entry: Entry, rows: Sequence[TableRow], la
     if len(rows) > 1 and not labelling.names:
         sentence = f"Listed twice, in lines {lines} of {table.path.name}; the first counts."
         collection.problems.append(Problem(entry.file, "duplicate-row", sentence, fatal=False))
-    laid = with_row(entry, table, rows[0])
+    laid = _of_all_rows(collection, with_row(entry, table, rows[0]), rows)
     if labelling.columns and labelling.names:
         kept = {name: text for name, text in laid.details.items() if name not in table.finding_columns}
         laid = replace(laid, details=kept)
     if not labelling.speaks:
         return laid
     return replace(laid, label=next(iter(labels), None), findings=labelling.findings(rows))
+
+
+def _of_all_rows(collection: Collection, entry: Entry, rows: Sequence[TableRow]) -> Entry:
+    """Add what further rows of an image say of its patient, and the part that keeps it out of training where they differ."""
+    ids = {row.get("patient_id") for row in rows[1:]} - {"", entry.patient}
+    parts = {split_of(row.get("split")) for row in rows if row.get("split")} - {None}
+    if len(parts) > 1:
+        entry = replace(entry, split=_safest(collection, entry, parts))
+    return replace(entry, other_ids=(*entry.other_ids, *sorted(ids))) if ids else entry
+
+
+def _safest(collection: Collection, entry: Entry, parts: Iterable[str | None]) -> str:
+    """Of several parts that an image is given, test before validation before train."""
+    chosen = min((part for part in parts if part), key=("test", "validation", "train").index)
+    sentence = f"Stands in several parts of the given split; taken for {chosen}."
+    collection.problems.append(Problem(entry.file, "two-splits", sentence, fatal=False))
+    return chosen
 
 
 # What an archive itself says of its images
@@ -342,6 +382,7 @@ def _apply_lists(collection: Collection, found: folders.Contents, asked: Asked) 
     for name in collection.images:
         by_name[PurePosixPath(name).name].append(name)
         by_name[PurePosixPath(name).stem].append(name)
+    said: dict[str, set[str | None]] = defaultdict(set)
     for listed in lists:
         split = split_of(listed.rpartition("/")[2].removesuffix(".txt").replace("list", ""))
         lines = [line.strip() for line in collection.place.text(listed).splitlines() if line.strip()]
@@ -351,9 +392,16 @@ def _apply_lists(collection: Collection, found: folders.Contents, asked: Asked) 
                 "other-list", "Does not list the images of SOURCE; it was not read.", file=listed, fatal=False
             )
             continue
+        if lost := len(lines) - len(hits):
+            sentence = f"{counted(lost, 'line')} of {len(lines):,} fit no image."
+            collection.note("missing-file", sentence, file=listed, fatal=False)
         for name in hits:
-            collection.images[name] = replace(collection.images[name], split=split)
+            said[name].add(split)
         collection.layouts["lists"] = None
+    for name, parts in said.items():
+        entry = collection.images[name]
+        split = next(iter(parts)) if len(parts) == 1 else _safest(collection, entry, parts)
+        collection.images[name] = replace(entry, split=split)
 
 
 def _listed(line: str, by_name: Mapping[str, Sequence[str]]) -> Sequence[str]:

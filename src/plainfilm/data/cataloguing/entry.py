@@ -18,7 +18,8 @@ class Entry:
     `name` is its path below `place`, a SOURCE. `file` is the same as text that can be written anywhere, after the SOURCE's
     name where there are several. `label` and `patient` are None where unknown, `issuer` is DICOM's of the patient's id or
     "". `split` is train, validation, test or None. `details` holds `view`, `sex`, `age`, `manufacturer` and the other
-    columns of a table, as text, where they are known; `findings` one int8 a finding of the catalog's.
+    columns of a table, as text, where they are known; `findings` one int8 a finding of the catalog's. `other_ids` are more
+    ids of the same patient, as where a table and a header differ; `of_folder` is the patient whom a folder names.
     """
 
     place: Place
@@ -31,6 +32,8 @@ class Entry:
     details: Mapping[str, str]
     issuer: str = ""
     findings: bytes = b""
+    other_ids: tuple[str, ...] = ()
+    of_folder: str | None = None
 
     @property
     def path(self) -> Path:
@@ -91,7 +94,13 @@ def with_row(entry: Entry, table: Table, row: TableRow) -> Entry:
         entry,
         patient=patient or entry.patient,
         issuer="" if patient else entry.issuer,
+        other_ids=_more_ids(entry, patient),
         source=row.get("source") or entry.source,
         split=split,
         details={**entry.details, **row.details, **given},
     )
+
+
+def _more_ids(entry: Entry, patient: str) -> tuple[str, ...]:
+    is_new = patient and entry.patient not in {None, patient, entry.of_folder}
+    return (*entry.other_ids, str(entry.patient)) if is_new else entry.other_ids

@@ -11,7 +11,7 @@ from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, findings_named, labelling_of
 from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.presets import Preset, read_preset
-from plainfilm.data.spelling import spelling_key
+from plainfilm.data.spelling import plain_id, spelling_key
 from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError, Problem
 
@@ -99,9 +99,13 @@ def _finder(collections: Sequence[Collection], key: str, table: Table) -> Callab
     for collection in collections:
         for name, entry in collection.images.items():
             value = collection.identifiers.get(name, {}).get(key) or (entry.patient if key == "patient_id" else None)
-            if value:
-                having[value].append(entry.file)
-    return lambda row: having.get(row.get(key), [])
+            if value and (own := _plain(key, value)):
+                having[own].append(entry.file)
+    return lambda row: having.get(_plain(key, row.get(key)), [])
+
+
+def _plain(key: str, value: str) -> str:
+    return plain_id(value) if key == "patient_id" else value
 
 
 def _names(collections: Sequence[Collection]) -> Names:

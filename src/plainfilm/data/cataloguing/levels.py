@@ -1,6 +1,5 @@
 """What the folders above an image say: its class, its part of the split, its source, its patient. Names alone; looks at no disk."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -245,12 +244,7 @@ def _said(path: _Path, roles: Sequence[str], joined: Mapping[str, tuple[str, str
     split = next((joined[part][0] if part in joined else split_of(part) for part in named), None)
     if label is not None:
         label = (label in joined and joined[label][1]) or class_in(label)
-    patient = None
-    if "patient" in roles:
-        at = roles.index("patient")
-        is_number = re.search(r"\d{4}|\^", path.parts[at])
-        patient = path.parts[at] if is_number else "/".join(path.parts[: at + 1])  # else counted anew in each folder
-    return Said(label, split, " ".join(parts("source")) or None, patient)
+    return Said(label, split, " ".join(parts("source")) or None, next(iter(parts("patient")), None))
 
 
 def _sources(paths: Sequence[_Path], place_of: Callable[[_Path], int | None]) -> set[int]:

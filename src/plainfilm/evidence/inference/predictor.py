@@ -295,4 +295,6 @@ def _quality(film: Radiograph, input_size: int) -> Iterator[str]:
     width, height = film.provenance.get("width"), film.provenance.get("height")
     if isinstance(width, int | float) and isinstance(height, int | float) and min(width, height) < input_size:
         yield f"low resolution: {width} × {height} px, the network looks at {input_size}"
+    if "depth" in film.provenance:
+        yield f"its depth is not stated and was taken as {film.provenance['depth']} bits"
     yield from (code.replace("-", " ") for code, _ in film.remarks)
