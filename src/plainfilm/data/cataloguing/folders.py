@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.decoding import arrays, signatures
-from plainfilm.data.places.place import Place, is_system_file, natural
+from plainfilm.data.places.place import Place, is_system_file
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
@@ -111,7 +111,7 @@ def survey(place: Place) -> Contents:
     _set_partners_apart(found)
     _drop_copies(found, place)
     if place.followed:
-        found.images.sort(key=natural)
+        found.images.sort(key=place.order)
         _note(found, "linked-folder", place.followed, "linked folders followed")
     if place.passed_over:
         _note(found, "system-folder", place.passed_over, "hidden or system folders passed over")

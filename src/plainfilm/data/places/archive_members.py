@@ -136,6 +136,10 @@ class Archive(ABC):
         self.findings: Mapping[str, Mapping[str, int]] = MappingProxyType({})
         self._at, self._sizes, self._resources = members.at, members.sizes, ExitStack()
 
+    def position(self, name: str) -> int:
+        """Give the number of a member, ascending in the archive's order."""
+        return self._at[name]
+
     def size(self, name: str) -> int:
         """Give the bytes of a member."""
         return self._sizes[self._at[name]]
