@@ -359,7 +359,7 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["train", "s.h5", "--out", "r", "--set", "nonsense"], "KEY=VALUE"),
         (["train", "s.h5", "--out", "r", "--set", "=3"], "KEY=VALUE"),
         (["compare", "s.h5", "--out", "r"], "--recipes"),
-        (["ingest", "--out", "x.h5"], "folder of radiographs; received none"),
+        (["ingest", "--out", "x.h5"], "folder or archive of radiographs; received none"),
         (["ingest", "films"], "--out"),
         (["ingest", "films", "--out", "x.h5", "--size", "big"], "big"),
         (["weights", "fetch"], "NAME|name"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from made_archives import zipped
 from plainfilm.data.catalog import Asked, Catalog
 from plainfilm.data.catalog import read_catalog as read_asked
 from plainfilm.data.cataloguing import folders
@@ -191,6 +192,21 @@ def test_a_source_inside_another_is_refused(source, second):
     put(source, "A/1.jpg", "B/2.jpg")
     with pytest.raises(CatalogError, match="share images"):
         read_catalog([source, source / second])
+
+
+def test_a_folder_and_an_archive_in_it_are_two_sources(source):
+    put(source, "A/1.jpg", "B/2.jpg")
+    zipped(source / "more.zip", {"A/3.jpg": (source / "A/1.jpg").read_bytes()})
+    names = {Path(file).name for file in labels_of(read_catalog([source, source / "more.zip"]))}
+    assert names == {"1.jpg", "2.jpg", "3.jpg"}
+
+
+@pytest.mark.parametrize("twice", [("more.zip", "more.zip"), ("more.zip", "A/../more.zip")])
+def test_an_archive_named_twice_is_refused(source, twice):
+    put(source, "A/1.jpg")
+    zipped(source / "more.zip", {"A/3.jpg": b""})
+    with pytest.raises(CatalogError, match="share images"):
+        read_catalog([source / each for each in twice])
 
 
 # Tables

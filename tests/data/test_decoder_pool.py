@@ -545,3 +545,18 @@ def test_a_file_may_be_a_function_that_gives_its_bytes_and_have_a_depth(going_wi
 def test_a_given_file_whose_process_was_ended_by_something_else_is_decoded_again(going_wild, tmp_path):
     assert told(read_many([lambda: b"die once"], size=32, workers=1)) == ["unknown-format"]
     assert (tmp_path / "died").exists()
+
+
+def test_functions_are_called_in_order_one_at_a_time():
+    data, asked_for, inside = encoded(Image.fromarray(gray_film()), "PNG"), list[int](), threading.Lock()
+
+    def member(number: int) -> bytes:
+        assert inside.acquire(blocking=False)
+        asked_for.append(number)
+        time.sleep(0.001)
+        inside.release()
+        return data
+
+    taken = list(read_many([partial(member, k) for k in range(60)], **FITTED, workers=4))
+    assert all(isinstance(outcome, Radiograph) for outcome in taken)
+    assert asked_for == list(range(60))

@@ -10,8 +10,12 @@ import pytest
 from PIL import Image
 
 import plainfilm
+from made_archives import tarred
 from made_files import dataset, dicom_bytes
-from plainfilm.data.ingest import Ingested
+from plainfilm.data.catalog import Asked, Catalog, read_catalog
+from plainfilm.data.depths import folder_depths
+from plainfilm.data.ingest import Ingested, fill_store
+from plainfilm.data.places import archive_members, tar_archive
 from plainfilm.data.store import Store
 from plainfilm.errors import CatalogError, SplitError, UsageError
 
@@ -426,3 +430,58 @@ def test_findings_whose_names_a_store_cannot_tell_apart_are_both_kept(tmp_path, 
     put(tmp_path / "x/metadata.csv", "\n".join(rows))
     _, store = ingest(tmp_path / "x", label_of="Lung/Opacity")
     assert sorted(store.findings) == ["Lung_Opacity", "Lung_Opacity_"]
+
+
+# Archives that can only be read in order
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The members asked for where a pass over a compressed tar begins; what waits holds fewer than 8 of them."""
+    begun: list[int] = []
+    plain = tar_archive.TarArchive._all
+    monkeypatch.setattr(archive_members, "BUFFER_BYTES", 20_000)
+    monkeypatch.setattr(
+        tar_archive.TarArchive, "_all", lambda self, number: begun.append(number) or plain(self, number)
+    )
+    return begun
+
+
+def packed(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    names = [list(files)[index] for index in np.random.default_rng(0).permutation(len(files))]
+    return tarred(tmp_path / "set.tar.gz", {name: files[name] for name in names}, "w:gz")
+
+
+def filled(catalog: Catalog, out: Path) -> Ingested:
+    return fill_store(
+        catalog, out, size=32, fit="stretch", on_bad="skip", workers=4, seed=0, resplit=False, advance=lambda *_: None
+    )
+
+
+def test_a_compressed_tar_of_dicom_is_read_once_for_headers_and_once_to_decode(tmp_path, passes):
+    files = {f"{'AB'[k % 2]}/{k}.dcm": dicom(k, PatientID=f"P{k}") for k in range(40)}
+    assert min(map(len, files.values())) * 8 > archive_members.BUFFER_BYTES
+    catalog = read_catalog([packed(tmp_path, files)], Asked())
+    assert (len(catalog.entries), len(passes)) == (40, 1)
+    assert filled(catalog, tmp_path / "s.h5").images == 40
+    assert len(passes) == 2
+
+
+def test_a_table_in_a_compressed_tar_leaves_its_order(tmp_path, passes):
+    files = {f"{k}.png": png(k) + bytes(3000) for k in range(40)}
+    table = "file_name,label\n" + "".join(f"{k}.png,{'AB'[k % 2]}\n" for k in range(40))
+    catalog = read_catalog([packed(tmp_path, files | {"metadata.csv": table.encode()})], Asked())
+    passes.clear()
+    assert filled(catalog, tmp_path / "s.h5").images == 40
+    assert len(passes) == 1
+
+
+def test_depths_of_a_compressed_tar_are_looked_at_in_its_order(tmp_path, passes):
+    stream = io.BytesIO()
+    Image.fromarray(np.linspace(0, 4095, 48 * 48).astype(np.uint16).reshape(48, 48)).save(stream, "PNG")
+    files = {f"{'AB'[k % 2]}/{k}.png": stream.getvalue() + bytes(3000) for k in range(40)}
+    catalog = read_catalog([packed(tmp_path, files)], Asked())
+    passes.clear()
+    depths, _ = folder_depths(catalog.entries, workers=4)
+    assert set(depths.values()) == {12}
+    assert len(passes) == 1

@@ -16,7 +16,7 @@ from plainfilm.workflows.options import IngestOptions
 @places_first
 @dataclass(frozen=True, slots=True)
 class Options(IngestOptions):
-    """As in Python; `--out` is named, and any number of folders stands before it."""
+    """As in Python; `--out` is named, and any number of folders and archives stands before it."""
 
     sources: Annotated[Sequence[Path], Parameter(metavar="FOLDER", show_default=False)] = ()
     out: Annotated[str | Path, Parameter(metavar="PATH", show_default=False)] = field(default="", kw_only=True)
@@ -36,7 +36,7 @@ def ingest(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read folders of radiographs into one HDF5 store."""
+    """Read folders or archives of radiographs into one HDF5 store."""
     from plainfilm.cli import terminal
     from plainfilm.workflows import ingest as verb
 

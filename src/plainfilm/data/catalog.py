@@ -102,7 +102,7 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     findings = _join_findings(read)
     entries = [entry for collection in read for entry in collection.images.values()]
     _check_used(asked, read)
-    check_labelled(entries, sources, problems, read)
+    check_labelled(entries, sources, problems, read, asked.label_pattern)
     problems += _check_modalities(entries, asked)
     entries, spelling = _one_spelling(entries)
     entries, others = _asked_only(entries, asked.classes)

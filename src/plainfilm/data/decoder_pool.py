@@ -42,6 +42,8 @@ File = Source | tuple[Source, int | None]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcome = Radiograph | ImageError
+_Files = Sequence[tuple[Any, int | None]]
+_Tasks = queue.SimpleQueue[tuple[Future[list[Outcome]], _Files] | None]
 Made = Callable[[dict[str, Any], NDArray[np.uint8]], Result]
 
 
@@ -57,7 +59,7 @@ def read_many(
     """Read many files in order, in `workers` processes; at most `batch` are held at any time, by default 32 a process, 256 in all.
 
     A file is a path, or a function that gives its bytes, such as a member of an archive; its OSError makes the file `unreadable`.
-    A pair of one of these and a depth in bits is read as `images.read` does with that `depth`.
+    Functions are called in the order of `files`, one at a time. A pair of one of these and a depth in bits is read as `images.read` does with that `depth`.
 
     A file that cannot be read gives its `ImageError` in place of a radiograph: `decoder-crashed` where it kills the
     process that decodes it, twice, the second time alone; `too-slow` where decoding it takes more than `seconds`.
@@ -142,19 +144,21 @@ class Decoders:
     def files(self, files: Iterable[File], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
         """Read files in order, as `read_many` does; files are taken only as fast as results are taken out."""
         length = max(1, min(CHUNK, held // (2 * len(self._workers))))
-        read = partial(self._read, size=size, fit=fit)
-        tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        tasks = _Tasks()
+        work = partial(self._work, tasks, threading.Lock(), {"size": size, "fit": fit})
         waiting: deque[Future[list[Outcome]]] = deque()
-        threads = 0
+        threads = ahead = 0
         try:
-            for chunk in chunks(files, length):
+            for chunk in _cut(files, length):
                 waiting.append(Future())
-                tasks.put(partial(_settle, waiting[-1], read, chunk))
+                tasks.put((waiting[-1], chunk))
+                ahead += len(chunk)
                 if threads < len(self._workers):
-                    threading.Thread(target=_work, args=(tasks,), name="decoding", daemon=True).start()
+                    threading.Thread(target=work, name="decoding", daemon=True).start()
                     threads += 1
-                if len(waiting) == max(1, held // length):
-                    yield from waiting.popleft().result()
+                while waiting and ahead + length > held:
+                    ahead -= len(outcomes := waiting.popleft().result())
+                    yield from outcomes
             while waiting:
                 yield from waiting.popleft().result()
         finally:
@@ -192,18 +196,27 @@ class Decoders:
         except _LOST:
             return self._lost(worker)
 
-    def _read(self, files: Sequence[File], *, size: int, fit: str) -> list[Outcome]:
-        asked, outcomes = {"size": size, "fit": fit}, list[Outcome]()
+    def _work(self, tasks: _Tasks, turn: threading.Lock, asked: dict[str, Any]) -> None:
+        while True:
+            with turn:  # an archive that can only be read in order is read in order
+                if (task := tasks.get()) is None:
+                    return
+                outcomes, files = task
+                fetched = Future[bytes | ImageError]()
+                if callable(files[0][0]):
+                    _settle(fetched, partial(_fetch, files[0][0]))
+            _settle(outcomes, partial(self._read, asked, files, fetched))
+
+    def _read(self, asked: dict[str, Any], files: _Files, fetched: "Future[bytes | ImageError]") -> list[Outcome]:
         worker = self._free.get()
         try:
-            for are_given, group in groupby(map(_with_depth, files), key=lambda file: callable(file[0])):
-                each = list(group)
-                outcomes += [self._given(worker, asked, *file) for file in each] if are_given else self._paths(worker, asked, each)  # fmt: skip
+            if callable(files[0][0]):
+                return [self._given(worker, asked, fetched.result(), files[0][1])]
+            return self._paths(worker, asked, files)
         finally:
             self._free.put(worker)
-        return outcomes
 
-    def _paths(self, worker: Process, asked: dict[str, Any], files: Sequence[tuple[Any, int | None]]) -> list[Outcome]:
+    def _paths(self, worker: Process, asked: dict[str, Any], files: _Files) -> list[Outcome]:
         whole, outcomes = [(_whole(path), depth) for path, depth in files], list[Outcome]()
         made = partial(_radiograph, size=asked["size"])
         while rest := whole[len(outcomes) :]:
@@ -215,13 +228,9 @@ class Decoders:
                 outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
         return outcomes
 
-    def _given(self, worker: Process, asked: dict[str, Any], source: Any, depth: int | None) -> Outcome:
-        try:
-            data = source()
-        except ImageError as error:
-            return ImageError(error.code, str(error))
-        except OSError as error:
-            return images.unreadable(error)
+    def _given(self, worker: Process, asked: dict[str, Any], data: bytes | ImageError, depth: int | None) -> Outcome:
+        if isinstance(data, ImageError):
+            return data
         made = partial(_radiograph, size=asked["size"])
         outcome = self._one(worker, {**asked, "depth": depth}, data, made)
         is_lost = isinstance(outcome, ImageError) and outcome.code == "decoder-crashed"
@@ -237,16 +246,26 @@ class Decoders:
                 worker.end_if_late()
 
 
-def _settle(future: Future[Result], function: Callable[[Item], Result], item: Item) -> None:
+def _settle(future: Future[Result], function: Callable[[], Result]) -> None:
     try:
-        future.set_result(function(item))
+        future.set_result(function())
     except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
         future.set_exception(error)
 
 
-def _work(tasks: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
-    while (task := tasks.get()) is not None:
-        task()
+def _cut(files: Iterable[File], length: int) -> Iterator[_Files]:
+    """Cut files into lists of at most `length` paths, or of one function, so that few bytes wait for a process."""
+    for are_given, group in groupby(map(_with_depth, files), key=lambda file: callable(file[0])):
+        yield from chunks(group, 1 if are_given else length)
+
+
+def _fetch(source: Callable[[], bytes]) -> bytes | ImageError:
+    try:
+        return source()
+    except ImageError as error:
+        return ImageError(error.code, str(error))
+    except OSError as error:
+        return images.unreadable(error)
 
 
 def _with_depth(file: File) -> tuple[Source, int | None]:

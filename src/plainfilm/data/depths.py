@@ -37,16 +37,16 @@ def folder_depths(entries: Sequence[Entry], *, workers: int) -> tuple[Mapping[in
     for place, entry in enumerate(entries):
         if entry.name.rpartition(".")[2].lower() not in _NEVER_DEEP and _is_deep(entry):
             sources[id(entry.place), entry.source].append(place)
-    looked_at = [
-        (key, place)
+    looked_at = sorted(  # as entries follow one another: an archive may have to be read in order
+        (place, key)
         for key, places in sources.items()
         for place in sorted(places, key=lambda place: entries[place].name)[:: len(places) // MOST_LOOKED_AT + 1]
-    ]
+    )
     if not looked_at:
         return {}, []
-    files = (entries[place].place.item(entries[place].name) for _, place in looked_at)
+    files = (entries[place].place.item(entries[place].name) for place, _ in looked_at)
     found: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for (key, _), outcome in zip(looked_at, decoder_pool.read_many(files, size=32, workers=workers), strict=True):
+    for (_, key), outcome in zip(looked_at, decoder_pool.read_many(files, size=32, workers=workers), strict=True):
         depth = outcome.provenance.get("depth") if isinstance(outcome, Radiograph) else None
         if depth is not None:
             found[key].append(int(depth))

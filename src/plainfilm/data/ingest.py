@@ -6,7 +6,7 @@ import json
 import math
 import secrets
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -22,8 +22,8 @@ from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.data.patients import named_by, names_a_person, patient_keys
-from plainfilm.data.spelling import listed
+from plainfilm.data.patients import Named, named_by, names_a_person, patient_keys
+from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
@@ -39,6 +39,10 @@ _LEAK = (
 _ONE_ID = (
     "Every image bears the same id of a patient; taken for no id at all. Give a column patient_id, or the images of one "
     "patient may stand in two parts of the split."
+)
+_JOINED = (
+    "{} ids of patients occur in several sources, and each was taken for one patient. If they are not, as where every hospital counts "
+    "from 1, keep them apart with --separate-sources."
 )
 _NOT_RADIOGRAPHS = {"not-radiograph-modality", "not-chest", "colour"}  # remarks by which a file is no chest radiograph
 Advance = Callable[[int, int], None]
@@ -389,9 +393,18 @@ def _patients(read: _Read, *, apart: bool) -> list[str]:
     of_files += [""] * (len(read.entries) - len(of_files))
     named = [named_by(entry, of_file) for entry, of_file in zip(read.entries, of_files, strict=True)]
     keys, is_nobody = patient_keys(named, apart=apart)
+    if not apart and (shared := _ids_of_several_sources(named)):
+        read.problems.append(Problem(read.entries[0].file, "joined-patients", _JOINED.format(shared), fatal=False))
     if is_nobody:
         read.problems.append(Problem(read.entries[0].file, "one-patient-id", _ONE_ID, fatal=False))
     return [key and hashlib.sha256(salt + key.encode(errors="surrogatepass")).hexdigest()[:24] for key in keys]
+
+
+def _ids_of_several_sources(named: Sequence[Named]) -> int:
+    sources: dict[str, set[str]] = defaultdict(set)
+    for image in named:
+        sources[plain_id(image.id)].add(image.source)
+    return sum(len(where) > 1 for name, where in sources.items() if name)
 
 
 def _as_columns(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

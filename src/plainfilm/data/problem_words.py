@@ -28,6 +28,7 @@ _OF_A_CATALOG: dict[str, str] = {
     "no-permission": "a folder that cannot be listed",
     "leak": "a patient, or a duplicate, in two parts of the given split",
     "part-made": "a part that the given split lacks, taken from train",
+    "joined-patients": "ids of patients in several sources, each taken for one patient",
     "one-patient-id": "one id for all images, taken for none",
     "repeated-member": "a name that an archive holds twice",
     "guessed-depth": "a source of pictures of more than 8 bits that do not state their depth",

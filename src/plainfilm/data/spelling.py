@@ -17,9 +17,10 @@ _NO_PATIENT = re.compile(
 
 @lru_cache(_REMEMBERED)
 def spelling_key(label: str) -> str:
-    """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count; `0` and `0.0` are one."""
-    key = re.sub(r"[\s_-]+", " ", label).strip().casefold()
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", key)
+    """Give what all spellings of a class share: case, spaces, hyphens and underscores do not count; `0` and `0.0` are one, `1` and `-1` are not."""
+    if number := re.fullmatch(r"\s*(-?\d+)(\.0*)?\s*", label):
+        return number[1]
+    return re.sub(r"[\s_-]+", " ", label).strip().casefold()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""`plainfilm ingest`: folders of radiographs become a store."""
+"""`plainfilm ingest`: folders or archives of radiographs become a store."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def plan(options: IngestOptions) -> Plan:
     Raises
     ------
     UsageError, CatalogError
-        An option out of its range, or folders that name no labelled radiographs.
+        An option out of its range, or folders or archives that name no labelled radiographs.
     """
     out = Path(options.out)
     if options.on_bad not in {"skip", "fail"}:
@@ -52,7 +52,7 @@ def listed(options: IngestOptions) -> Catalog:
     folders = [Path(each) for each in ([given] if isinstance(given, str | Path) else given)]
     if not folders:
         raise UsageError(
-            "Expected a folder of radiographs; received none. Write: plainfilm ingest FOLDER --out NAME.h5"
+            "Expected a folder or archive of radiographs; received none. Write: plainfilm ingest FOLDER --out NAME.h5"
         )
     asked = replace(
         asked_of(options),

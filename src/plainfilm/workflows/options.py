@@ -67,12 +67,12 @@ class ReadingOptions:
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions(ReadingOptions):
-    r"""Read folders of radiographs into one HDF5 store.
+    r"""Read folders or archives of radiographs into one HDF5 store.
 
     Parameters
     ----------
     sources
-        Folders: CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; zip, tar or MedMNIST's npz; see docs/data.md.
+        Folders or archives (zip, tar, MedMNIST's npz): CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
     out
         The store to write, NAME.h5; NAME.problems.csv is written beside it. An old store is replaced when the new one is whole.
     classes

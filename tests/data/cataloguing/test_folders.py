@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from made_archives import tarred
 from made_files import dataset, dicom_bytes, film
+from plainfilm.data.cataloguing import folders
 from plainfilm.data.cataloguing.folders import is_mask, survey
-from plainfilm.data.places.place import Folder
+from plainfilm.data.places import archive_members, tar_archive
+from plainfilm.data.places.archives import open_archive
+from plainfilm.data.places.place import Archived, Folder
 from plainfilm.errors import CatalogError
 
 JPEG = b"\xff\xd8\xff and so on"
@@ -197,6 +201,57 @@ def test_files_of_one_length_that_differ_are_no_copies(tmp_path):
     for folder in ("A", "A (1)"):
         put(tmp_path, f"{folder}/1.jpg", data=JPEG + folder[-1:].encode())
     assert images(tmp_path) == ["A/1.jpg", "A (1)/1.jpg"]
+
+
+def test_every_copy_is_compared_and_what_differs_is_read(tmp_path):
+    put(tmp_path, *(f"{folder}/{k:02}.bmp" for folder in ("data", "data (1)") for k in range(16)))
+    for k in range(6, 16):
+        put(tmp_path, f"data (1)/{k:02}.bmp", data=JPEG[:-1] + bytes([k]))
+    found = survey(Folder(tmp_path))
+    assert found.images == [f"data/{k:02}.bmp" for k in range(16)] + [f"data (1)/{k:02}.bmp" for k in range(6, 16)]
+    (problem,) = found.problems
+    assert (problem.code, problem.file) == ("copy-of-tree", "data (1)")
+    assert problem.sentence == (
+        "Holds 6 images of data once more, under the same names; they count once; 10 more that differ are read."
+    )
+
+
+def test_a_copy_with_images_and_a_table_of_its_own_is_read_as_it_is(tmp_path):
+    put(tmp_path, "A/1.jpg", "A/2.jpg", "A (1)/1.jpg", "A (1)/metadata.csv")
+    put(tmp_path, "A (1)/2.jpg", data=JPEG + b"x")
+    found = survey(Folder(tmp_path))
+    assert found.images == ["A/1.jpg", "A/2.jpg", "A (1)/1.jpg", "A (1)/2.jpg"]
+    assert (found.tables, found.problems) == (["A (1)/metadata.csv"], [])
+
+
+def test_copies_in_a_compressed_tar_are_compared_in_its_order(tmp_path, monkeypatch):
+    names = [f"{folder}/{k}.jpg" for folder in ("data", "data (1)") for k in range(20)]
+    begun, plain = list[int](), tar_archive.TarArchive._all
+    monkeypatch.setattr(archive_members, "BUFFER_BYTES", 1000)
+    monkeypatch.setattr(
+        tar_archive.TarArchive, "_all", lambda self, number: begun.append(number) or plain(self, number)
+    )
+    archive = tarred(tmp_path / "set.tar.gz", {name: JPEG + bytes(900) for name in names}, "w:gz")
+    with open_archive(archive) as opened:
+        assert survey(Archived(opened, archive)).images == names[:20]
+    assert len(begun) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        *(("A (1)", "A"), ("A(2)", "A"), ("A - Copy", "A"), ("A - Copy (2)", "A"), ("A_copy3", "A"), ("A -- Kopie 2", "A")),
+        *(("Acopy", "Acopy"), ("A (x)", "A (x)"), ("A copy b", "A copy b"), ("A - ", "A - ")),
+    ],
+)  # fmt: skip
+def test_marks_of_copies(name, whole):
+    assert folders._COPY_MARK.sub("", name) == whole
+
+
+def test_left_and_right_beside_an_image_are_views(tmp_path):
+    put(tmp_path, "p0.png", "p0_left.png", "p0_right.png", "p0_mask_left.png")
+    found = survey(Folder(tmp_path))
+    assert (found.images, found.masks) == (["p0.png", "p0_left.png", "p0_right.png"], {"p0_mask_left.png"})
 
 
 def test_a_label_beside_its_image_is_a_mask_and_one_alone_is_none(tmp_path):

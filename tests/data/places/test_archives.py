@@ -1,12 +1,15 @@
+import gc
 import gzip
 import os
 import re
 import struct
 import threading
 import tracemalloc
+import warnings
 import zipfile
 import zlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -338,3 +341,21 @@ def test_image_files_that_are_npy_are_members_like_others(tmp_path):
     with open_archive(zipped(tmp_path / "a.zip", {"a.npy": b"a", "b.npy": b"b"})) as archive:
         assert archive.names == ("a.npy", "b.npy")
         assert not archive.in_order
+
+
+@pytest.mark.parametrize("kind", ["zip", "npz", *TAR_MODES])
+def test_an_archive_that_nobody_has_any_more_is_closed(tmp_path, kind):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        path = tmp_path / f"x.{kind}"
+        if kind == "npz":
+            np.savez_compressed(path, **medmnist_arrays())
+        else:
+            made(path, kind)
+        archive = open_archive(path)
+        read = partial(archive.read, archive.names[0])
+        del archive
+        assert read()
+        del read
+        gc.collect()
+    assert not told

@@ -22,7 +22,7 @@ from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
 from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
 from plainfilm.data.decoding.modalities import is_radiography
-from plainfilm.data.places.place import Archived, Place, natural
+from plainfilm.data.places.place import Archived, Place
 from plainfilm.data.tables.reading import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
@@ -130,7 +130,7 @@ def _list_images(collection: Collection, found: folders.Contents, asked: Asked) 
     counts = Counter(name[: name.rfind("/") + 1] for name in found.images)
     collection.layout = read_levels(counts, layout=asked.layout, classes_from=asked.classes_from)
     said = {folder: _of_collection(collection, each) for folder, each in collection.layout.said.items()}
-    dicom = sorted(found.dicom)
+    dicom = sorted(found.dicom, key=collection.place.order)
     read = headers.read_headers(collection.place, dicom)
     collection.identifiers = dict(zip(dicom, read, strict=True))
     in_names = labels_in(found.images, asked.label_pattern) if asked.label_pattern is not None else {}
@@ -281,7 +281,9 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
         collection.note("other-modality", sentence)
     for name in {*unlisted, *reading.left_out}:
         collection.images.pop(name, None)
-    collection.images = {name: collection.images[name] for name in sorted(collection.images, key=natural)}
+    collection.images = {
+        name: collection.images[name] for name in sorted(collection.images, key=collection.place.order)
+    }
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
 
 

@@ -1,16 +1,17 @@
 """What lies in a SOURCE: radiographs, tables, masks and the rest, each file looked at in one way."""
 
+import hashlib
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
-from pathlib import PurePosixPath
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.decoding import arrays, signatures
-from plainfilm.data.places.place import Place, is_system_file, natural
+from plainfilm.data.places.place import Place, is_system_file
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
@@ -33,9 +34,10 @@ _MASK_FOLDER = re.compile(
     rf"(.*[\s_.-])?{_MASK_WHOSE}{_MASK}|(.*[\s_.-])?gts?|labels(tr|ts|va|val)|segmentation(class|object)(raw|png)?"
 )
 _MASK_STEM = re.compile(rf".*[\s_.-]{_MASK_WHOSE}{_MASK}([\s_-]?(left|right|l|r|\d+))?|{_MASK}[\s_-].+")
-_MASK_OF = re.compile(r"(.+)[\s_.-](gt|labels?|lbl|left|right|bin(ary)?)")  # a mask where the other is there too
-_COPY_MARK = re.compile(r"[\s_-]*(\(\d+\)|[\s_-](copy|copie|kopie|copia)([\s_-]*\(?\d+\)?)?)$", re.IGNORECASE)
-_COMPARED_BYTES = 1 << 16
+_MASK_OF = re.compile(r"(.+)[\s_.-](gt|labels?|lbl|bin(ary)?)")  # a mask where the other is there too
+_COPY_MARK = re.compile(
+    r"(?<![\s_-])[\s_-]*(\(\d+\)|[\s_-](copy|copie|kopie|copia)([\s_-]*\(?\d+\)?)?)$", re.IGNORECASE
+)
 _MASK_HINT = re.compile(r"mask|msk|seg|truth|label|annot|contour")
 
 
@@ -111,7 +113,7 @@ def survey(place: Place) -> Contents:
     _set_partners_apart(found)
     _drop_copies(found, place)
     if place.followed:
-        found.images.sort(key=natural)
+        found.images.sort(key=place.order)
         _note(found, "linked-folder", place.followed, "linked folders followed")
     if place.passed_over:
         _note(found, "system-folder", place.passed_over, "hidden or system folders passed over")
@@ -223,25 +225,36 @@ def _around(folder: str) -> Iterator[str]:
 def _drop_copy(found: Contents, place: Place, tree: _Tree, inner: str, of: str) -> None:
     names = tree.below(inner)
     twins = {name: of + name[len(inner) :] for name in names if of + name[len(inner) :] in tree.present}
-    if 2 * len(twins) < len(names) or not names or not _begin_alike(place, twins):
+    if 2 * len(twins) < len(names) or not (copies := _same(place, twins)):
         return
-    copies = {name for name, twin in twins.items() if place.size(name) == place.size(twin)}
-    if 2 * len(copies) < len(names):
+    others = len(names) - len(copies)
+    if others and any(name.startswith(inner) for name in found.tables):  # it speaks of both
         return
     tree.present.difference_update(copies)
     found.dicom -= copies
-    found.masks = {name for name in found.masks if not name.startswith(inner)}
-    found.tables = [name for name in found.tables if not name.startswith(inner)]
+    if not others:
+        found.masks = {name for name in found.masks if not name.startswith(inner)}
+        found.tables = [name for name in found.tables if not name.startswith(inner)]
+    rest = f"; {others:,} more that differ are read" if others else ""
     where = of.rstrip("/") or "the folder around it"
-    sentence = f"Holds {len(copies):,} images of {where} once more, under the same names; they count once."
+    sentence = f"Holds {len(copies):,} images of {where} once more, under the same names; they count once{rest}."
     found.problems.append(Problem(inner.rstrip("/"), "copy-of-tree", sentence, fatal=False))
 
 
-def _begin_alike(place: Place, twins: Mapping[str, str]) -> bool:
-    return all(
-        place.head(name, _COMPARED_BYTES) == place.head(twin, _COMPARED_BYTES)
-        for name, twin in islice(twins.items(), 3)
-    )
+def _same(place: Place, twins: Mapping[str, str]) -> set[str]:
+    """Names whose twin has the same bytes."""
+    alike = {name: twin for name, twin in twins.items() if place.size(name) == place.size(twin)}
+    digests = {name: _digest(place, name) for name in sorted({*alike, *alike.values()}, key=place.order)}
+    return {name for name, twin in alike.items() if digests[name] and digests[name] == digests[twin]}
+
+
+def _digest(place: Place, name: str) -> bytes:
+    """SHA-256 of a file, nothing where it cannot be read."""
+    item = place.item(name)
+    try:
+        return hashlib.sha256(item.read_bytes() if isinstance(item, Path) else item()).digest()
+    except OSError:
+        return b""
 
 
 def _note(found: Contents, code: str, names: Sequence[str], what: str) -> None:

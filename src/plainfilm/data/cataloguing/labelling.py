@@ -29,7 +29,7 @@ class Labelling:
 
     `names` are the findings that a store will keep, sorted, () where each image has one label. `columns` says that they
     are columns of 0 and 1, else names in the column of labels, apart by `separator`; `asked` is the one that is the
-    label. `speaks` is False where the table says nothing of labels.
+    label. `has_uncertain` says that labels are 0 and 1 with -1 for uncertain. `speaks` is False where the table says nothing of labels.
     """
 
     table: Table
@@ -38,6 +38,7 @@ class Labelling:
     separator: str | None = None
     names: tuple[str, ...] = ()
     asked: str | None = None
+    has_uncertain: bool = False
 
     def labels(self, rows: Sequence[TableRow]) -> set[str]:
         """Give the classes that the rows of one image name: none, one, or more where they contradict each other."""
@@ -46,7 +47,8 @@ class Labelling:
             return self._has(states[spelling_key(self.asked)]) if set(states.values()) != {NOT_STATED} else set()
         if self.columns:
             return {name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1}
-        return {label for row in rows if (label := trimmed(_text(self.table, row)))}
+        labels = {label for row in rows if (label := trimmed(_text(self.table, row)))}
+        return labels - {"-1"} if self.has_uncertain else labels
 
     def findings(self, rows: Sequence[TableRow]) -> bytes:
         """Give the state of each of `names`, one int8 each."""
@@ -100,9 +102,17 @@ def _asked_for(labelling: Labelling, several: int, images: int, asked: str | Non
             f"Name the finding to tell apart with --label-of, among {listed(names)}."
         )
     if asked is None:
-        return Labelling(table, columns=labelling.columns, separator=None)
+        return Labelling(
+            table, columns=labelling.columns, has_uncertain=not labelling.columns and _has_uncertain(table)
+        )
     finding = finding_asked_for(asked, names, str(table.path))
     return Labelling(table, True, labelling.columns, labelling.separator, names, finding)
+
+
+def _has_uncertain(table: Table) -> bool:
+    """Whether the labels of a table are 0, 1 and -1: an image of -1 then has no label."""
+    found = set(table.column("label")) - {""}
+    return "-1" in found and found <= {"0", "1", "-1"}
 
 
 def finding_asked_for(asked: str | None, names: Sequence[str], where: str) -> str:
@@ -115,9 +125,9 @@ def finding_asked_for(asked: str | None, names: Sequence[str], where: str) -> st
     """
     by_key = {spelling_key(name): name for name in names}
     if asked is None or spelling_key(asked) not in by_key:
-        received = "none" if asked is None else f"{asked}. {did_you_mean(asked, names)}".strip()
+        meant = "" if asked is None else did_you_mean(asked, names)
         raise CatalogError(
-            f"Expected for --label-of a finding of {where}, among {listed(names)}; received {received.rstrip('.')}. Name one."
+            f"Expected for --label-of a finding of {where}, among {listed(names)}; received {asked or 'none'}. {meant}Name one."
         )
     return by_key[spelling_key(asked)]
 

@@ -44,6 +44,8 @@ def lay_preset_over(collections: Sequence[Collection], preset: Preset, asked: As
 def _lay_table_over(collections: Sequence[Collection], table: Table, asked: Asked) -> list[Problem]:
     require(table, *_KEYS)
     keys = [column for column in _KEYS if column in table.named]
+    if "file_name" in asked.columns:
+        keys = ["file_name"]
     said, lost = next((found for key in keys if (found := _rows_of(collections, key, table))[0]), ({}, []))
     if not said:
         raise _fits_nothing(collections, table, keys)

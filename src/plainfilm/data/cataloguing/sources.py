@@ -1,4 +1,4 @@
-"""SOURCES as the user names them -> collections: each a folder or an archive that is there, none inside another."""
+"""SOURCES as the user names them -> collections: each a folder or an archive that is there, no folder inside another."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +20,17 @@ def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
         There is none, one is not there or is no folder and no archive, or two share images.
     """
     if not sources:
-        raise CatalogError("Expected at least one SOURCE folder; received none. Name the folder of your radiographs.")
+        raise CatalogError(
+            "Expected at least one SOURCE; received none. Name the folder or archive of your radiographs."
+        )
     for source in sources:
         _check_source(source)
     real = [source.resolve() for source in sources]
     for i, one in enumerate(real):
         for other in real[:i]:
-            if one == other or one in other.parents or other in one.parents:
+            if one == other or _lies_in(one, other) or _lies_in(other, one):
                 raise CatalogError(
-                    f"Expected separate SOURCE folders; received {other} and {one}, which share images. Name one."
+                    f"Expected separate SOURCES; received {other} and {one}, which share images. Name one."
                 )
     return [
         read_collection(
@@ -39,6 +41,11 @@ def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
         )
         for source, path, name in zip(sources, real, _unique_names(real), strict=True)
     ]
+
+
+def _lies_in(one: Path, other: Path) -> bool:
+    """Whether one is a folder in another; archives in a folder are passed over when it is listed."""
+    return other in one.parents and one.is_dir()
 
 
 def _name_of(path: Path) -> str:
@@ -56,7 +63,7 @@ def _check_source(source: Path) -> None:
         is_there = source.exists()
     except OSError as error:
         raise CatalogError(
-            f"Expected a folder of radiographs; received {source} ({error.strerror}). Check its name and permissions."
+            f"Expected a folder or archive of radiographs; received {source} ({error.strerror}). Check its name and permissions."
         ) from error
     if is_there:
         raise CatalogError(
@@ -64,7 +71,7 @@ def _check_source(source: Path) -> None:
         )
     meant = did_you_mean(source.name, _beside(source))
     raise CatalogError(
-        f"Expected a folder of radiographs; received {source}, which does not exist. {meant}Check the path."
+        f"Expected a folder or archive of radiographs; received {source}, which does not exist. {meant}Check the path."
     )
 
 

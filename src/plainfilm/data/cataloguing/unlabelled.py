@@ -18,7 +18,11 @@ _KINDS = {"plain": "views or portions"}
 
 
 def check_labelled(
-    entries: Sequence[Entry], sources: Sequence[Path], problems: Sequence[Problem], read: Sequence[Collection]
+    entries: Sequence[Entry],
+    sources: Sequence[Path],
+    problems: Sequence[Problem],
+    read: Sequence[Collection],
+    pattern: re.Pattern[str] | None = None,
 ) -> None:
     """Raise CatalogError, with what to do, where no entry has a label."""
     if any(entry.label is not None for entry in entries):
@@ -27,6 +31,11 @@ def check_labelled(
     if not entries:
         why = next((f" ({problem.file}: {problem.sentence})" for problem in problems if problem.fatal), "")
         raise CatalogError(f"Expected radiographs in {where}; received none that may be used{why}. Correct the table.")
+    if pattern is not None:
+        raise CatalogError(
+            f"Expected a --label-pattern that fits the names of files; received {pattern.pattern}, which fits none of {len(entries):,}, "
+            f"such as {entries[0].name.rpartition('/')[2]}. Correct it."
+        )
     raise CatalogError(
         f"Expected images as {_LAYOUTS}; received {counted(len(entries), 'image')} without a label in {where}. "
         f"{_why_unlabelled(entries, read)}"

@@ -6,6 +6,7 @@ import struct
 import sys
 import tarfile
 import threading
+import weakref
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -111,7 +112,7 @@ def _too_large(size: int) -> str:
 
 
 class Archive(ABC):
-    """An opened archive, read where it lies, from several threads if need be; as a context manager it closes itself.
+    """An opened archive, read where it lies, from several threads if need be; as a context manager, or with its last reference, it closes itself.
 
     Attributes
     ----------
@@ -134,7 +135,11 @@ class Archive(ABC):
         self.labels: Mapping[str, str] = MappingProxyType({})
         self.splits: Mapping[str, str] = MappingProxyType({})
         self.findings: Mapping[str, Mapping[str, int]] = MappingProxyType({})
-        self._at, self._sizes, self._resources = members.at, members.sizes, ExitStack()
+        self._at, self._sizes = members.at, members.sizes
+
+    def position(self, name: str) -> int:
+        """Give the number of a member, ascending in the archive's order."""
+        return self._at[name]
 
     def size(self, name: str) -> int:
         """Give the bytes of a member."""
@@ -169,11 +174,11 @@ class Archive(ABC):
 
     def hold(self, resources: ExitStack) -> None:
         """Take what is open for the archive, to close it with it."""
-        self._resources = resources
+        self._closed = weakref.finalize(self, resources.close)
 
     def close(self) -> None:
         """Close the file."""
-        self._resources.close()
+        self._closed()
 
     def __enter__(self) -> Self:
         return self

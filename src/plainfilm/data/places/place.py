@@ -34,6 +34,9 @@ class Place(Protocol):
     def files(self) -> Iterator[str]:
         """Names of all files, in the order of their parts."""
 
+    def order(self, name: str) -> tuple[str | int, ...]:
+        """Sort key of a file that `files` gives: that order, but for files of linked folders, which lie among the others."""
+
     def head(self, name: str, length: int = 512) -> bytes:
         """First bytes of a file; none where it cannot be read."""
 
@@ -91,6 +94,10 @@ class Folder:
             else:
                 self.followed.append(name)
                 yield from self._walk(f"{name}/", target, seen)
+
+    def order(self, name: str) -> tuple[str | int, ...]:
+        """Sort key that puts the files of a folder together, in the order of their names."""
+        return _natural(name)
 
     def head(self, name: str, length: int = 512) -> bytes:
         """First bytes of a file; none where it cannot be read."""
@@ -188,7 +195,7 @@ class Archived:
     def files(self) -> Iterator[str]:
         """Names of all files, in the order of their parts; of an archive that is read in order, in its own."""
         passed_over: dict[str, None] = {}
-        for name in self.archive.names if self.in_order else sorted(self.archive.names, key=natural):
+        for name in sorted(self.archive.names, key=self.order):
             above = name.split("/")[:-1]
             system = next((depth for depth, part in enumerate(above, 1) if is_system_folder(part)), 0)
             if system:
@@ -196,6 +203,10 @@ class Archived:
             else:
                 yield name
         self.passed_over = list(passed_over)
+
+    def order(self, name: str) -> tuple[str | int, ...]:
+        """Sort key of a member, in the order of `files`."""
+        return (self.archive.position(name),) if self.in_order else _natural(name)
 
     def head(self, name: str, length: int = 512) -> bytes:
         """First bytes of a member; none where it cannot be read."""
@@ -228,8 +239,7 @@ class Archived:
             yield path
 
 
-def natural(name: str) -> tuple[str, ...]:
-    """Sort key that puts the files of a folder together, in the order of their names."""
+def _natural(name: str) -> tuple[str, ...]:
     return tuple(name.split("/"))
 
 

@@ -61,7 +61,7 @@ def examine(
                 )
             )
         if not left:
-            not_run.append(NotRun(check="Leave one source out", reason="Each class comes from one source: nothing is left to learn from when it is left out. Add images of each class from a second hospital."))  # fmt: skip
+            not_run.append(NotRun(check="Leave one source out", reason="No two sources hold enough of each class outside the test set to learn from one and be tested on the other. Add images of each class from a second hospital."))  # fmt: skip
     made = Sources(
         names=tuple(map(str, names)),
         classes=classes,
