@@ -290,9 +290,7 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
 def _leaves_labels(collection: Collection, reading: _Reading, asked: Asked) -> bool:
     """Whether folders keep their labels, since nothing but columns that may mean something else speaks of labels."""
     table = reading.table
-    is_sure = "label" in table.named and (
-        "label" not in getattr(table, "weak", frozenset()) or "label" in asked.columns
-    )
+    is_sure = "label" in table.named and ("label" not in table.weak or "label" in asked.columns)
     may_be = [table.named["label"]] if "label" in table.named else list(table.finding_columns)
     have_labels = any(collection.images[name].label for name in reading.own)
     if is_sure or asked.label_of is not None or not may_be or not have_labels:

@@ -113,6 +113,11 @@ def without_extension(name: str) -> str:
     return without_extension(stem)
 
 
+def is_weak(ours: str, header: str) -> bool:
+    """Whether a name is taken for one of ours only where nothing else is: `group` may be a label, or a ward."""
+    return letters(header) in _WEAK.get(ours, ())
+
+
 def is_known(header: str) -> bool:
     """Whether a name is one that tables of images use."""
     return letters(header) in _ALL

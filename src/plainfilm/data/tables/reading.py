@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data.tables.columns import is_sure_header, letters, roles, shown
+from plainfilm.data.tables.columns import is_sure_header, is_weak, letters, roles, shown
 from plainfilm.data.tables.files import read_grid
 from plainfilm.data.tables.findings import NO_VALUE
 from plainfilm.data.tables.grid import Grid
@@ -104,6 +104,11 @@ class Table:
     def is_about_files(self) -> bool:
         """Whether it names files; a list of series or of patients does not."""
         return "file_name" in self.named
+
+    @property
+    def weak(self) -> frozenset[str]:
+        """Our names whose columns may well mean something else (`columns.is_weak`)."""
+        return frozenset(ours for ours, header in self.named.items() if is_weak(ours, header))
 
     def column(self, ours: str) -> list[str]:
         """Cells under one of our names, which `named` must have."""
