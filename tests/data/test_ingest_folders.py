@@ -485,3 +485,33 @@ def test_depths_of_a_compressed_tar_are_looked_at_in_its_order(tmp_path, passes)
     depths, _ = folder_depths(catalog.entries, workers=4)
     assert set(depths.values()) == {12}
     assert len(passes) == 1
+
+
+def test_ids_that_occur_in_two_sources_are_joined_and_told(tmp_path, ingest):
+    rows = ["file_name,label,patient_id,source"]
+    for k in range(16):
+        put(tmp_path / f"x/{k}.png", png(k))
+        rows.append(f"{k}.png,{'AB'[k % 2]},{k % 8},H{k // 8}")
+    put(tmp_path / "x/metadata.csv", "\n".join(rows))
+    done, store = ingest(tmp_path / "x")
+    assert (len(set(store.patient)), codes(done)) == (8, ["joined-patients"])
+    assert "8 ids of patients occur in several sources" in done.problems[0].sentence
+    done, store = ingest(tmp_path / "x", "t.h5", separate_sources=True)
+    assert (len(set(store.patient)), codes(done)) == (16, [])
+
+
+def test_a_pattern_that_fits_no_file_is_said(tmp_path, ingest):
+    with pytest.raises(CatalogError, match=r"received XX\(\.\), which fits none of 16, such as 0.png"):
+        ingest(two_classes(tmp_path / "x"), label_pattern="XX(.)")
+
+
+def test_a_column_of_files_that_is_named_counts_before_all_others(tmp_path, ingest):
+    for k in range(8):
+        put(tmp_path / f"x/{k}.dcm", dicom(k, AccessionNumber=f"A{k}"))
+    put(
+        tmp_path / "labels.csv",
+        "\n".join(["accession_number,scan,label", *(f"A{k},{k}.dcm,{'AB'[k % 2]}" for k in range(8))]),
+    )
+    assert len(ingest(tmp_path / "x", labels=tmp_path / "labels.csv", file_column="scan")[1]) == 8
+    with pytest.raises(CatalogError, match="received none of 8"):
+        ingest(tmp_path / "x", labels=tmp_path / "labels.csv", file_column="label")

@@ -266,3 +266,10 @@ def test_a_pipe_under_any_name_is_passed_over_and_named(tmp_path):
         os.mkfifo(tmp_path / name)
     assert images(tmp_path) == ["1.jpg"]
     assert told(tmp_path) == [("not-a-file", "2.dcm"), ("not-a-file", "3.jpg"), ("not-a-file", "metadata.csv")]
+
+
+def test_a_folder_around_everything_that_is_named_like_masks_is_no_mask_folder(tmp_path):
+    put(tmp_path, "masks/images/1.png", "masks/images/2.png", "masks/lung_masks/1.png")
+    found = survey(Folder(tmp_path))
+    assert found.images == ["masks/images/1.png", "masks/images/2.png"]
+    assert found.masks == {"masks/lung_masks/1.png"}

@@ -138,3 +138,10 @@ def test_a_reader_who_names_a_finding_twice_is_one_voice(read):
     text = "file_name,rad_id,class_name\n" + "".join(f"{name}.png,{reader},{label}\n" for name, reader, label in rows)
     labels, _, _ = read(text, "Mass", reader="rad_id")
     assert labels == {"a.png": {"no Mass"}, "b.png": {"Mass"}}
+
+
+def test_minus_one_among_labels_of_0_and_1_is_uncertain_and_no_label(read):
+    labels, _, _ = read("file_name,label\n1.png,1.0\n2.png,-1.0\n3.png,0\n4.png,\n")
+    assert labels == {"1.png": {"1"}, "2.png": set(), "3.png": {"0"}, "4.png": set()}
+    labels, _, _ = read("file_name,label\n1.png,1\n2.png,-1\n3.png,2\n")
+    assert labels["2.png"] == {"-1"}

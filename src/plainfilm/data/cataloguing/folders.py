@@ -1,6 +1,7 @@
 """What lies in a SOURCE: radiographs, tables, masks and the rest, each file looked at in one way."""
 
 import hashlib
+import posixpath
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -110,6 +111,7 @@ def survey(place: Place) -> Contents:
             _sort(found, place, name, extension, is_mask_folder=is_mask_folder)
     if any(_is_dicom(place, name) for name in firsts):
         found.dicom |= {name for name in found.images if name not in found.dicom and _is_dicom(place, name)}
+    _take_wrapped(found, place)
     _set_partners_apart(found)
     _drop_copies(found, place)
     if place.followed:
@@ -141,6 +143,17 @@ def _set_partners_apart(found: Contents) -> None:
     masks = {name for name, named in pairs if named[1] in stems}
     found.masks |= masks
     found.images = [name for name in found.images if name not in masks]
+
+
+def _take_wrapped(found: Contents, place: Place) -> None:
+    """Where all lies in folders named like those of masks, as a download called `masks` does, let the names below them speak."""
+    if found.images or not found.masks:
+        return
+    around = posixpath.commonpath([name.rpartition("/")[0] for name in found.masks])
+    inner = {name for name in found.masks if around and not is_mask(name[len(around) + 1 :])}
+    found.masks -= inner
+    found.images = sorted(inner, key=place.order)
+    found.dicom = {name for name in inner if _is_dicom(place, name)}
 
 
 def _is_dicom(place: Place, name: str) -> bool:

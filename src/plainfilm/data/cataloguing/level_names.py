@@ -73,7 +73,7 @@ _PATTERNS = {
     ),
     "examination": re.compile(
         r"(study|series|exam|examination|visit|session|scan|acc|accession|order|view)[\s_.-]*\d+.*|"
-        r"(s|se|ses|st|im)[\s_.-]*\d+([\s_.-]*[\w.-]*\d[\w.-]*)?|"
+        r"(s|se|ses|st|stu|sty|im)[\s_.-]*\d+([\s_.-]*[\w.-]*\d[\w.-]*)?|"
         r"\d+(\.\d+){3,}|\d+\.0+-.*",
         re.IGNORECASE,
     ),
