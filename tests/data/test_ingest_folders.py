@@ -515,3 +515,14 @@ def test_a_column_of_files_that_is_named_counts_before_all_others(tmp_path, inge
     assert len(ingest(tmp_path / "x", labels=tmp_path / "labels.csv", file_column="scan")[1]) == 8
     with pytest.raises(CatalogError, match="received none of 8"):
         ingest(tmp_path / "x", labels=tmp_path / "labels.csv", file_column="label")
+
+
+@pytest.mark.parametrize("name", ["IM-0001-0001", "20200101", "CR000001", "1-001"])
+def test_a_row_never_labels_the_file_of_another_folder(tmp_path, ingest, name):
+    for k in range(8):
+        put(tmp_path / f"x/pat{k}/{k} {name}.png", png(k))
+    put(tmp_path / f"x/pat0/{name}.png", png(99))
+    rows = [f"pat{k}/{k} {name}.png,{'AB'[k % 2]}" for k in range(8)]
+    put(tmp_path / "labels.csv", "\n".join(["file_name,label", *rows, f"pat1/{name}.png,B"]))
+    _, store = ingest(tmp_path / "x", labels=tmp_path / "labels.csv")
+    assert store.labels[store.file == f"pat0/{name}.png"] == [-1]

@@ -145,3 +145,38 @@ def test_minus_one_among_labels_of_0_and_1_is_uncertain_and_no_label(read):
     assert labels == {"1.png": {"1"}, "2.png": set(), "3.png": {"0"}, "4.png": set()}
     labels, _, _ = read("file_name,label\n1.png,1\n2.png,-1\n3.png,2\n")
     assert labels["2.png"] == {"-1"}
+
+
+NAMES = ["Edema", "Effusion", "Fibrosis", "Hernia", "Mass", "Nodule"]
+PAIRS = [f"{a};{b}" for k, a in enumerate(NAMES) for b in NAMES[k + 1 :]]
+
+
+@pytest.mark.parametrize("separator", [";", ", "])
+def test_lists_are_lists_though_some_of_their_parts_are_rare(read, separator):
+    cells = [
+        cell.replace(";", separator) for cell in (*PAIRS, *NAMES, "Mass;Rare one", "Mass;Rare two", "Mass;Rare three")
+    ]
+    text = "file_name,label\n" + "".join(f'{k}.png,"{cell}"\n' for k, cell in enumerate(cells))
+    labels, _, _ = read(text, "Effusion")
+    assert {name for name, label in labels.items() if label == {"Effusion"}} == {
+        f"{k}.png" for k, cell in enumerate(cells) if "Effusion" in cell
+    }
+    with pytest.raises(CatalogError, match="several findings for 18 of 24 images"):
+        read(text)
+
+
+def test_brackets_hold_lists(read):
+    labels, _, _ = read('file_name,label\n1.png,"[Effusion, Mass]"\n2.png,[Effusion]\n3.png,[Mass]\n', "Effusion")
+    assert labels == {"1.png": {"Effusion"}, "2.png": {"Effusion"}, "3.png": {"no Effusion"}}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["Pneumonia, viral", "Pneumonia, bacterial", "Normal"],
+        ["Kyphosis, mild", "Kyphosis, severe", "Scoliosis, mild", "Scoliosis, severe"],
+    ],
+)
+def test_classes_with_a_comma_stay_classes(read, cells):
+    labels, names, _ = read("file_name,label\n" + "".join(f'{k}.png,"{cell}"\n' for k, cell in enumerate(cells)))
+    assert (labels, names) == ({f"{k}.png": {cell} for k, cell in enumerate(cells)}, ())

@@ -150,7 +150,11 @@ def _take_wrapped(found: Contents, place: Place) -> None:
     if found.images or not found.masks:
         return
     around = posixpath.commonpath([name.rpartition("/")[0] for name in found.masks])
-    inner = {name for name in found.masks if around and not is_mask(name[len(around) + 1 :])}
+    inner = {
+        name
+        for name in found.masks
+        if around and "/" in name[len(around) + 1 :] and not is_mask(name[len(around) + 1 :])
+    }
     found.masks -= inner
     found.images = sorted(inner, key=place.order)
     found.dicom = {name for name in inner if _is_dicom(place, name)}

@@ -81,7 +81,7 @@ def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked:
         Images have several findings and none is asked for, or the one asked for is not there.
     """
     if "label" in table.named:
-        labelling, several = _in_one_column(table, rows_of)
+        labelling, several = _in_one_column(table, rows_of, asked)
     elif table.finding_columns:
         labelling, several = _one_column_each(table, rows_of)
     elif asked is not None:
@@ -151,9 +151,9 @@ def _one_column_each(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) ->
     return labelling, sum(number != 1 for number in each)
 
 
-def _in_one_column(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) -> tuple[Labelling, int]:
+def _in_one_column(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked: str | None) -> tuple[Labelling, int]:
     texts = {image: [_text(table, row) for row in rows] for image, rows in rows_of.items()}
-    separator = list_separator([cell for cells in texts.values() for cell in cells])
+    separator = list_separator([cell for cells in texts.values() for cell in cells], asked)
     found = {
         image: {spelling_key(name): name for cell in cells for name in findings_of(cell, separator)}
         for image, cells in texts.items()

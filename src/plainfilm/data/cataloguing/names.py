@@ -17,7 +17,9 @@ TRIED = "the path, its end, the bare name, another extension or none, case, Unic
 
 _NEUTRAL = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?rays?|pngs?|jpe?gs?)([\s_-]?\d+)?")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z\d+.-]+://([^?#]*)")
-_DIGITS_OF_ITS_OWN = 6  # with as many, a name is no other's by chance: 00000013_005.png, but not image_01.png
+_NUMBER_OF_ITS_OWN = re.compile(
+    r"(?<!\d)(?!(19|20)\d{6}(?!\d))\d{8,}|[0-9a-f]{16,}"
+)  # no other's by chance: 00000013_005.png, but not a date nor IM-0001-0001
 _NUMBER = re.compile(r"^0*(\d+)(\.0+)?(?=$|\.[a-z])")
 _LETTERS_SHOWN = 120
 _MOST_ALIKE = 64  # files of one bare name that are compared one by one, as long as there are no more
@@ -126,7 +128,7 @@ class Names:
         return [name for name in names if not elsewhere.issuperset(self._of(name))]
 
     def _is_one_by_its_digits(self, written: str, names: Sequence[str]) -> bool:
-        return sum(sign.isdigit() for sign in _bare(written)) >= _DIGITS_OF_ITS_OWN and self._are_one(names)
+        return bool(_NUMBER_OF_ITS_OWN.search(_bare(written).lower())) and self._are_one(names)
 
     def _are_one(self, names: Iterable[str]) -> bool:
         return len({file for name in names for file in self._of(name)}) == 1

@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from plainfilm.data.spelling import spelling_key
+
 PRESENT, ABSENT, UNCERTAIN, NOT_STATED = 1, 0, -1, -2
 NO_VALUE = frozenset({"", "nan", "null", "n/a", "na", "#n/a", "<na>", "-"})
 
@@ -15,7 +17,7 @@ _STATES = {
     **dict.fromkeys((*NO_VALUE, "none"), NOT_STATED),
 }
 _QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""")
-_RECUR = 0.8  # share of the parts that must recur for their separator to be one
+_RECUR = 0.8  # share of what stands in lists that must recur for its separator to be one
 
 
 def finding_state(cell: str) -> int:
@@ -31,32 +33,41 @@ def states_findings(cells: Collection[str]) -> bool:
     return found not in ({NOT_STATED}, {PRESENT})
 
 
-def list_separator(cells: Iterable[str]) -> str | None:
+def list_separator(cells: Iterable[str], asked: str | None = None) -> str | None:
     """Separator of the findings in a column of labels, None where each cell names one.
 
-    `|` always is one. `;`, `,` and, within brackets, a blank are where the parts stand alone in other cells, or with
-    others: `Effusion, Mass` beside `Mass`. So `Pneumonia, viral` stays one class.
+    `|` always is one. Within brackets so are `;` and `,`, else a blank where its parts recur. Elsewhere `;` and `,` are where
+    a finding that is `asked` for is a part of a cell, or where most parts stand in other cells too, of `,` some of them
+    first and elsewhere later: `Effusion, Mass` beside `Mass`. So `Pneumonia, viral` stays one class.
     """
     distinct = {cell for cell in set(cells) if cell}
     if any("|" in cell for cell in distinct):
         return "|"
-    bare = {_without_brackets(cell) for cell in distinct if not _QUOTED.search(cell)}
-    bracketed = {_without_brackets(cell) for cell in distinct if _is_bracketed(cell) and not _QUOTED.search(cell)}
+    plain = [cell for cell in distinct if not _QUOTED.search(cell)]
+    bare = {_without_brackets(cell) for cell in plain}
+    bracketed = {_without_brackets(cell) for cell in plain if _is_bracketed(cell)}
     for separator in (";", ","):
-        if _separates(separator, bare):
+        is_meant = any(separator in cell for cell in bracketed) and 2 * len(bracketed) > len(bare)
+        if is_meant or _holds(separator, bare, asked) or _separates(separator, bare):
             return separator
     return " " if _separates(" ", bracketed) else None
 
 
+def _holds(separator: str, cells: Collection[str], asked: str | None) -> bool:
+    """Whether a finding is one of several parts of some cell."""
+    if asked is None:
+        return False
+    lists = (parts for cell in cells if len(parts := _split(cell, separator)) > 1)
+    return any(spelling_key(part) == spelling_key(asked) for parts in lists for part in parts)
+
+
 def _separates(separator: str, cells: Collection[str]) -> bool:
-    stands_in: Counter[str] = Counter()
-    parts_of_lists: dict[str, None] = {}
-    for parts in {frozenset(_split(cell, separator)) for cell in cells}:
-        stands_in.update(parts)
-        if len(parts) > 1:
-            parts_of_lists |= dict.fromkeys(parts)
-    recurring = sum(stands_in[part] > 1 for part in parts_of_lists)
-    return bool(parts_of_lists) and recurring >= _RECUR * len(parts_of_lists)
+    lists = {tuple(_split(cell, separator)) for cell in cells}
+    stands_in = Counter(part for parts in {frozenset(parts) for parts in lists} for part in parts)
+    in_lists = [part for parts in lists if len(parts) > 1 for part in parts]
+    first, later = {parts[0] for parts in lists if parts}, {part for parts in lists for part in parts[1:]}
+    is_free = separator != "," or bool(first & later)  # an adjective stands behind its noun alone
+    return is_free and sum(stands_in[part] > 1 for part in in_lists) >= max(1, _RECUR * len(in_lists))
 
 
 def findings_of(cell: str, separator: str | None = None) -> tuple[str, ...]:
