@@ -236,3 +236,7 @@ def test_a_layout_that_cannot_be_meant_is_one_line(layout):
 def test_a_split_level_must_name_splits():
     with pytest.raises(UsageError, match="on level 1, the split of --layout; received COVID"):
         labels("COVID/x", layout="split/class")
+
+
+def test_names_of_any_length_have_a_kind():
+    assert kind_of("s" + "1" * 60_000 + "!") in {"examination", "name"}

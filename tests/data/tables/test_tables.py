@@ -515,3 +515,26 @@ def test_a_finding_that_is_called_like_a_label_is_one_among_several_and_else_the
     assert read(tmp_path, "image_id,COVID,Normal\na,1,0\nb,0,1\n").finding_columns == ("COVID", "Normal")
     assert read(tmp_path, "image_id,COVID\na,1\nb,0\n").named == {"file_name": "image_id", "label": "COVID"}
     assert read(tmp_path, "image_id,target,male\na,1,0\nb,0,1\n").named["label"] == "target"
+
+
+# Hostile tables
+
+
+def test_a_sheet_with_cells_at_the_ends_of_the_world_is_one_line(tmp_path):
+    path = tmp_path / "far.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+        cells = '<c r="A1"><v>1</v></c><c r="XFD1048576"><v>1</v></c>'
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f"<worksheet><sheetData><row>{cells}</row></sheetData></worksheet>"
+        )
+    with pytest.raises(CatalogError, match="cells lie in 1,048,576 rows and 16,384 columns"):
+        read_table(path)
+
+
+def test_a_table_that_inflates_without_end_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("plainfilm.data.tables.files.ALWAYS_INFLATED_BYTES", 1000)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"file_name,label\n" + b"a" * 10_000_000))
+    with pytest.raises(CatalogError, match="inflates to more than 200 times its size"):
+        read_table(path)

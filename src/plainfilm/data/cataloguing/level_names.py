@@ -27,6 +27,7 @@ _SHORT_SPLITS = {  # what they mean hangs on the folders beside them
     **dict.fromkeys(("te", "ts"), ("test",)),
 }
 
+MOST_LETTERS = 100  # of a name that are looked at: members of archives may have 65,535
 _REMEMBERED = 100_000
 _CROWD = 5  # folders
 _NUMBERED_FIRST = re.compile(
@@ -129,7 +130,7 @@ def is_finding(name: str) -> bool:
 @lru_cache(_REMEMBERED)
 def kind_of(name: str) -> str:
     """Kind of a folder's name: split, plain, fold, date, examination, patient, finding, collection, number or name."""
-    name = name.strip()
+    name = name.strip()[:MOST_LETTERS]
     if split_of(name):
         return "split"
     words = tokens(name)

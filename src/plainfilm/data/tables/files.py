@@ -15,6 +15,8 @@ from plainfilm.data.tables.sheets import is_workbook, read_parquet, read_sheet
 from plainfilm.data.tables.text import read_text
 from plainfilm.errors import CatalogError
 
+MOST_INFLATED = 200  # times the size of a gzip file; tables of numbers shrink to a tenth
+ALWAYS_INFLATED_BYTES = 64_000_000
 _CHUNK = 1 << 20
 _MOST_BYTES = 8 << 30  # of text, unpacked
 _BINARY = {  # how a file begins -> what it is
@@ -69,8 +71,19 @@ def _read(path: Path, head: bytes) -> Grid:
     return _read_text(path)
 
 
+def _check_inflated(path: Path) -> None:
+    """Refuse a gzip file that inflates too far, before its text is in memory."""
+    most, length = ALWAYS_INFLATED_BYTES + MOST_INFLATED * path.stat().st_size, 0
+    with _unpacked(path) as file:
+        while chunk := file.read(_CHUNK):
+            length += len(chunk)
+            if length > most:
+                raise ValueError(f"a gzip file that inflates to more than {MOST_INFLATED} times its size")
+
+
 def _read_text(path: Path) -> Grid:
     try:
+        _check_inflated(path)
         with _unpacked(path) as file:
             head = file.read(4096)
         _check_text(head)

@@ -1,8 +1,9 @@
 """Tables as spreadsheets (xlsx, xls, ods) and as parquet, with what the extra `tables` installs."""
 
+import re
 import zipfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from plainfilm import extras
 from plainfilm.data.tables.columns import is_header, is_known
 from plainfilm.data.tables.grid import Grid, Trimmed, gather
 
+MOST_CELLS = 50_000_000  # in the rectangle around all cells of a sheet
+_CHUNK = 1 << 20
+_CELL = re.compile(rb' r="([A-Z]{1,3})([0-9]{1,7})"')
 _LINES_ABOVE = 20  # rows of a sheet among which the names of its columns are sought
 
 
@@ -25,10 +29,32 @@ def is_workbook(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-            is_open_document = "mimetype" in names and b"opendocument.spreadsheet" in archive.read("mimetype")[:100]
+            is_open_document = "mimetype" in names and b"opendocument.spreadsheet" in archive.open("mimetype").read(100)
+            _check_extent(archive, names)
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise ValueError("a spreadsheet or zip archive that is damaged") from error
     return is_open_document or any(name.startswith("xl/") for name in names)
+
+
+def _check_extent(archive: zipfile.ZipFile, names: Iterable[str]) -> None:
+    """Refuse a sheet of Excel's with cells so far apart that the rectangle between them fills the memory of its reader."""
+    for name in (name for name in names if name.startswith("xl/worksheets/") and name.endswith(".xml")):
+        rows = columns = 0
+        with archive.open(name) as sheet:
+            rest = b""
+            while chunk := sheet.read(_CHUNK):
+                for letters, number in _CELL.findall(rest + chunk):
+                    rows, columns = max(rows, int(number)), max(columns, _column_number(letters))
+                rest = chunk[-32:]
+                if rows * columns > MOST_CELLS:
+                    raise ValueError(f"a spreadsheet whose cells lie in {rows:,} rows and {columns:,} columns")
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - ord("A") + 1
+    return number
 
 
 def read_sheet(path: Path) -> Grid:
