@@ -17,9 +17,6 @@ TRIED = "the path, its end, the bare name, another extension or none, case, Unic
 
 _NEUTRAL = re.compile(r"(images?|imgs?|files?|data|dicoms?|dcm|radiographs?|x-?rays?|pngs?|jpe?gs?)([\s_-]?\d+)?")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z\d+.-]+://([^?#]*)")
-_NUMBER_OF_ITS_OWN = re.compile(
-    r"(?<!\d)(?!(19|20)\d{6}(?!\d))\d{8,}|[0-9a-f]{16,}"
-)  # no other's by chance: 00000013_005.png, but not a date nor IM-0001-0001
 _NUMBER = re.compile(r"^0*(\d+)(\.0+)?(?=$|\.[a-z])")
 _LETTERS_SHOWN = 120
 _MOST_ALIKE = 64  # files of one bare name that are compared one by one, as long as there are no more
@@ -102,7 +99,7 @@ class Names:
             ends = (self._by_path.get(end) for end in _ends(_loosest_path(written)))
             alike = next((names for names in ends if names), [])
         alike = self._not_elsewhere(written, alike)
-        return self._nearest_form(written, alike) or (alike if self._is_one_by_its_digits(written, alike) else [])
+        return self._nearest_form(written, alike)
 
     def _nearest_form(self, written: str, alike: Sequence[str]) -> list[str]:
         if len(alike) == 1 and _bare(alike[0]) == written:
@@ -126,9 +123,6 @@ class Names:
         below = [name for name in names if split and not name.startswith("/")]
         elsewhere = {file for name in below if _split(name) not in {None, split} for file in self._of(name)}
         return [name for name in names if not elsewhere.issuperset(self._of(name))]
-
-    def _is_one_by_its_digits(self, written: str, names: Sequence[str]) -> bool:
-        return bool(_NUMBER_OF_ITS_OWN.search(_bare(written).lower())) and self._are_one(names)
 
     def _are_one(self, names: Iterable[str]) -> bool:
         return len({file for name in names for file in self._of(name)}) == 1
