@@ -1,0 +1,1 @@
+"""The parts of the siege, one module each: `run(told) -> Row`."""
