@@ -4,9 +4,10 @@
 #     -v "$PWD/run/model.plainfilm:/model.plainfilm:ro" plainfilm
 FROM python:3.12-slim AS built
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+RUN python -m venv /opt/plainfilm && /opt/plainfilm/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY src src
-RUN python -m venv /opt/plainfilm && /opt/plainfilm/bin/pip install --no-cache-dir '.[serve,dicom]'
+RUN /opt/plainfilm/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
 COPY --from=built /opt/plainfilm /opt/plainfilm

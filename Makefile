@@ -1,6 +1,9 @@
 # make demo   sets up and goes the whole way on made radiographs
 # make test   sets up and runs every test
 # make check  the gate: format, lint, types, layers, docs, quick tests
+# make nightly  the siege: damage, load, strangers and kills, an hour or two
+# make lock   writes the versions and hashes that CI and the container install
+# make release  builds, audits and lists what dist/ is made of
 # make mutants  changes 300 lines of modules that must not fail silently, and counts how often the tests notice
 
 PYTHON ?= python3
@@ -12,7 +15,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # The quickest installation compiles no Python: each module then is at its first import, which must be kept.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check mutants fix clean
+# On a machine that tests for others, the versions and hashes of the lock; elsewhere the newest that fit.
+RELEASE := $(VENV)/release
+LOCK := $(RELEASE)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet \
+  --custom-compile-command 'make lock'
+
+.PHONY: help demo test check nightly lock release mutants fix clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -27,10 +35,20 @@ $(VENV)/installed: $(VENV)/python pyproject.toml
 	@$(BIN)/python scripts/pip_install.py --no-compile --editable '.[train]'
 	@touch $@
 
-$(VENV)/developed: $(VENV)/python pyproject.toml
+$(VENV)/developed: $(VENV)/python pyproject.toml requirements-dev.lock
 	@echo "Installing all that tests and the gate need, TensorFlow among it, into $(VENV): 0.7 GB to fetch, 3 GB of disk, a minute or two."
+ifdef CI
+	@$(BIN)/python scripts/pip_install.py --require-hashes -r requirements-dev.lock
+	@$(BIN)/python scripts/pip_install.py --no-deps --no-build-isolation --editable .
+else
 	@$(BIN)/python scripts/pip_install.py --editable '.[dev]'
+endif
 	@touch $(VENV)/installed $@
+
+$(RELEASE)/installed: $(VENV)/python
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python scripts/pip_install.py build cyclonedx-bom pip-audit twine uv
+	@touch $@
 
 demo: $(VENV)/installed
 	$(BIN)/plainfilm demo --overwrite
@@ -45,6 +63,20 @@ check: $(VENV)/developed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -m 'not slow'
+
+nightly: $(VENV)/developed
+	$(BIN)/python benchmarks/siege.py
+
+lock: $(RELEASE)/installed
+	$(LOCK) --extra serve --extra dicom --extra sign --output-file requirements.lock
+	$(LOCK) --extra dev --output-file requirements-dev.lock
+
+release: $(RELEASE)/installed
+	rm -rf dist
+	$(RELEASE)/bin/python -m build
+	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock
+	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-file dist/plainfilm.cdx.json
 
 mutants: $(VENV)/developed
 	$(BIN)/python scripts/mutants.py --seed 13 --count 300
