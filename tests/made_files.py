@@ -13,6 +13,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
+from plainfilm.data import images
+from plainfilm.errors import ImageError
+
 
 def film(rows: int = 64, columns: int = 48, bits: int = 12) -> NDArray[np.uint16]:
     """A smooth, unsymmetrical picture that uses its whole depth."""
@@ -24,6 +27,14 @@ def film(rows: int = 64, columns: int = 48, bits: int = 12) -> NDArray[np.uint16
 
 def gray_film(rows: int = 64, columns: int = 48) -> NDArray[np.uint8]:
     return film(rows, columns, bits=8).astype(np.uint8)
+
+
+def guessed_depth(data: bytes) -> int | None:
+    """Depth in bits that is guessed for a file; None where it needs no guess, or cannot be read."""
+    try:
+        return images.decode(data, size=8).provenance.get("depth")
+    except ImageError:
+        return None
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom.uid import MPEG2MPML, ComprehensiveSRStorage
 
-from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, written
+from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film, guessed_depth, written
 from plainfilm.data import images
 from plainfilm.data.decoding import raster
 from plainfilm.errors import ImageError, UsageError
@@ -349,8 +349,8 @@ def test_a_small_film_is_shown_as_it_is() -> None:
 
 def test_the_depth_that_would_be_guessed_is_told_for_wide_files_only() -> None:
     wide = film(bits=12)
-    assert images.guessed_depth(encoded(Image.fromarray(wide), "PNG")) == 12
-    assert images.guessed_depth(encoded(Image.fromarray(wide), "TIFF")) == 12
+    assert guessed_depth(encoded(Image.fromarray(wide), "PNG")) == 12
+    assert guessed_depth(encoded(Image.fromarray(wide), "TIFF")) == 12
     for data in (
         encoded(Image.fromarray(gray_film()), "PNG"),
         jpeg(),
@@ -358,13 +358,7 @@ def test_the_depth_that_would_be_guessed_is_told_for_wide_files_only() -> None:
         b"",
         b"\x89PNG\r\n\x1a\n",
     ):
-        assert images.guessed_depth(data) is None
-
-
-def test_no_8_bit_file_is_decoded_to_guess_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_decode", None)
-    for kind in ("PNG", "JPEG", "BMP"):
-        assert images.guessed_depth(encoded(Image.fromarray(gray_film()), kind)) is None
+        assert guessed_depth(data) is None
 
 
 def test_a_given_depth_scales_files_alike(tmp_path: Path) -> None:

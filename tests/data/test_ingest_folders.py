@@ -298,27 +298,25 @@ def test_an_archive_is_read_as_the_folder_that_it_holds(tmp_path, ingest):
         assert (store.classes, set(store.source)) == (("covid", "normal"), {"films"})
 
 
-def test_an_npz_of_medmnist_is_read(tmp_path, ingest):
-    rng = np.random.default_rng(0)
-    arrays = {}
+def medmnist(findings=1):
+    """Arrays as MedMNIST publishes them: images of three parts, and a column of labels a finding."""
+    rng, arrays = np.random.default_rng(0), {}
     for split, n in (("train", 20), ("val", 8), ("test", 8)):
         small = rng.integers(0, 255, (n, 5, 5), dtype=np.uint8)
         arrays[f"{split}_images"] = np.stack([np.asarray(Image.fromarray(each).resize((28, 28))) for each in small])
-        arrays[f"{split}_labels"] = np.arange(n).reshape(n, 1) % 2
-    np.savez_compressed(tmp_path / "pneumoniamnist.npz", **arrays)
+        arrays[f"{split}_labels"] = np.tile(np.arange(n).reshape(n, 1) % 2, (1, findings))
+    return arrays
+
+
+def test_an_npz_of_medmnist_is_read(tmp_path, ingest):
+    np.savez_compressed(tmp_path / "pneumoniamnist.npz", **medmnist())
     _, store = ingest(tmp_path / "pneumoniamnist.npz", fit="stretch", size=32)
     assert store.classes == ("normal", "pneumonia")
     assert {name: int((store.split == name).sum()) for name in ("train", "validation", "test")} == {"train": 20, "validation": 8, "test": 8}  # fmt: skip
 
 
 def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
-    arrays = {}
-    rng = np.random.default_rng(0)
-    for split, n in (("train", 20), ("val", 8), ("test", 8)):
-        small = rng.integers(0, 255, (n, 5, 5), dtype=np.uint8)
-        arrays[f"{split}_images"] = np.stack([np.asarray(Image.fromarray(each).resize((28, 28))) for each in small])
-        arrays[f"{split}_labels"] = np.tile(np.arange(n).reshape(n, 1) % 2, (1, 14))
-    np.savez_compressed(tmp_path / "chestmnist.npz", **arrays)
+    np.savez_compressed(tmp_path / "chestmnist.npz", **medmnist(findings=14))
     with pytest.raises(CatalogError, match="--label-of a finding of .*among atelectasis"):
         ingest(tmp_path / "chestmnist.npz")
     _, store = ingest(tmp_path / "chestmnist.npz", label_of="Hernia")
@@ -485,6 +483,18 @@ def test_depths_of_a_compressed_tar_are_looked_at_in_its_order(tmp_path, passes)
     depths, _ = folder_depths(catalog.entries, workers=4)
     assert set(depths.values()) == {12}
     assert len(passes) == 1
+
+
+def test_no_8_bit_file_is_decoded_to_guess_its_depth(tmp_path, monkeypatch):
+    for kind in ("PNG", "JPEG", "BMP"):
+        stream = io.BytesIO()
+        Image.fromarray(np.arange(48 * 48, dtype=np.uint16).astype(np.uint8).reshape(48, 48)).save(stream, kind)
+        for label in "AB":
+            put(tmp_path / f"{label}/film.{kind.lower()}", stream.getvalue())
+    catalog = read_catalog([tmp_path], Asked())
+    assert len(catalog.entries) == 6
+    monkeypatch.setattr("plainfilm.data.decoder_pool.read_many", lambda *_, **__: pytest.fail("decoded"))
+    assert folder_depths(catalog.entries, workers=1) == ({}, [])
 
 
 def test_ids_that_occur_in_two_sources_are_joined_and_told(tmp_path, ingest):

@@ -75,7 +75,7 @@ def _summary(done: Any) -> Any:
         label_conflicts=done.conflicts,
         leaking_images=done.leakage.images if done.leakage else 0,
         problem_counts=_codes(done.problems),
-        levels=_levels(done.levels),
+        levels=done.levels,
     )
 
 
@@ -96,24 +96,8 @@ def _listing(catalog: Any) -> Any:
         sources=tuple(sorted({entry.source for entry in catalog.entries})),
         patients=len({*keys} - {""}),
         findings=catalog.findings,
-        levels=_levels(catalog.levels),
+        levels=catalog.levels,
         problem_counts=_codes(catalog.problems),
-    )
-
-
-def _levels(levels: Iterable[Any]) -> Any:
-    from plainfilm.results.ingested import FolderLevel
-
-    return tuple(
-        FolderLevel(
-            source=each.source,
-            level=each.level,
-            role=each.role,
-            names=each.names,
-            folders=each.folders,
-            images=each.images,
-        )
-        for each in levels
     )
 
 

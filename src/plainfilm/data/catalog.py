@@ -23,25 +23,11 @@ from plainfilm.data.tables.columns import FLAGS
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.data.tables.reading import read_table
 from plainfilm.errors import CatalogError, Problem
+from plainfilm.results.ingested import FolderLevel
 
-__all__ = ["Asked", "Catalog", "Entry", "Level", "read_catalog", "spelling_key"]
+__all__ = ["Asked", "Catalog", "Entry", "read_catalog", "spelling_key"]
 
 _NAMES_SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What the folders on one level, from 1, below a SOURCE were taken for: `role` is one of `levels.ROLES`.
-
-    `names` are the first of them, and none of patients'; `folders` counts them, `images` the images below.
-    """
-
-    source: str
-    level: int
-    role: str
-    names: tuple[str, ...]
-    folders: int
-    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +41,7 @@ class Catalog:
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     layout: str
-    levels: tuple[Level, ...] = ()
+    levels: tuple[FolderLevel, ...] = ()
     findings: tuple[str, ...] = ()
     asked: Asked = field(default_factory=Asked)
 
@@ -71,7 +57,7 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     Parameters
     ----------
     sources
-        Folders, in any layout that `collection` knows. None may lie in another.
+        Folders in any layout that `collection` knows, or archives. No folder may lie in another.
     asked
         What the user says of the files and tables. A table of labels has one of `file_name` (a path below a SOURCE, or a
         name that occurs once), `SOPInstanceUID`, `StudyInstanceUID`, `accession_number` or `patient_id`; other columns
@@ -103,7 +89,7 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     entries = [entry for collection in read for entry in collection.images.values()]
     _check_used(asked, read)
     check_labelled(entries, sources, problems, read, asked.label_pattern)
-    problems += _check_modalities(entries, asked)
+    _check_modalities(entries, asked)
     entries, spelling = _one_spelling(entries)
     entries, others = _asked_only(entries, asked.classes)
     if not one_class_will_do:
@@ -134,11 +120,18 @@ def _check_used(asked: Asked, read: Sequence[Collection]) -> None:
         )
 
 
-def _levels(collection: Collection) -> Iterable[Level]:
+def _levels(collection: Collection) -> Iterable[FolderLevel]:
     for role in ROLES:
         for level, names in sorted(collection.layout.levels.get(role, {}).items()):
             shown = () if role == "patient" else tuple(name for name, _ in names.most_common(_NAMES_SHOWN))
-            yield Level(collection.name, level, role, tuple(sorted(shown)), len(names), names.total())
+            yield FolderLevel(
+                source=collection.name,
+                level=level,
+                role=role,
+                names=tuple(sorted(shown)),
+                folders=len(names),
+                images=names.total(),
+            )
 
 
 def _join_findings(collections: Sequence[Collection]) -> tuple[str, ...]:
@@ -158,12 +151,12 @@ def _join_findings(collections: Sequence[Collection]) -> tuple[str, ...]:
     return names
 
 
-def _check_modalities(entries: Sequence[Entry], asked: Asked) -> list[Problem]:
+def _check_modalities(entries: Sequence[Entry], asked: Asked) -> None:
     """Stop where the headers of most files name another modality than projection radiography."""
     found = Counter(modality for entry in entries if (modality := entry.details.get("modality", "")))
     others = Counter({name: number for name, number in found.items() if not is_radiography(name)})
     if 2 * others.total() <= len(entries) or asked.keep_others:
-        return []
+        return
     kinds = ", ".join(f"{name} {number:,}" for name, number in others.most_common(3))
     raise CatalogError(
         f"Expected radiographs (CR, DX, DR, RG); received {others.total():,} of {counted(len(entries), 'file')} of another "

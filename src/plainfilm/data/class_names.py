@@ -3,6 +3,7 @@
 import re
 
 from plainfilm.data.cataloguing.level_names import is_finding, tokens
+from plainfilm.data.spelling import spelling_key
 
 _NEGATIVE = frozenset(
     "normal normals negative negatives neg healthy control controls no none clear benign false absent unremarkable 0 - "
@@ -26,7 +27,7 @@ def positive_of(first: str, second: str) -> str | None:
 
 
 def _is_negative(name: str, _other: str) -> bool:
-    return _letters(re.sub(r"^(\d+)\.0+$", r"\1", name.strip())) in _NEGATIVE or name.strip() in _NEGATIVE
+    return _letters(spelling_key(name)) in _NEGATIVE or name.strip() in _NEGATIVE
 
 
 def _has_denial(name: str, other: str) -> bool:

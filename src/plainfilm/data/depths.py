@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from plainfilm.data import decoder_pool
 from plainfilm.data.catalog import Entry
 from plainfilm.data.cataloguing.entry import counted
+from plainfilm.data.cataloguing.folders import DICOM_EXTENSIONS
 from plainfilm.data.decoding import signatures
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import Problem
 
 MOST_LOOKED_AT = 500  # files a source, evenly spread
-_NEVER_DEEP = frozenset({"jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "dcm", "dicom", "dic", "ima", "img"})
+_NEVER_DEEP = DICOM_EXTENSIONS | {"jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "gif", "img"}
 
 
 def folder_depths(entries: Sequence[Entry], *, workers: int) -> tuple[Mapping[int, int], list[Problem]]:

@@ -43,7 +43,6 @@ __all__ = [
     "decode",
     "displayed",
     "fitted",
-    "guessed_depth",
     "kind_of",
     "read",
     "read_if_light",
@@ -56,7 +55,6 @@ LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
 MAX_SIZE_PX = 4096
 _RASTER = {"JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JP2"}
-_OF_UNKNOWN_DEPTH = {"PNG", "TIFF", "NPY", "JP2", "PNM"}
 _FORMATS = "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM"
 
 
@@ -93,7 +91,7 @@ def read(path: Path | str, *, size: int = 256, fit: str = "stretch", depth: int 
         Both sides to `size`; the largest centred square; or the whole picture between black bars.
     depth : int, optional
         Bits that gray values are scaled by where the file does not state its own depth; higher values are shown white, with a
-        remark. By default the depth is guessed from the file's highest value, as `guessed_depth` does.
+        remark. By default the depth is guessed: the smallest usual one that holds the file's values.
 
     Raises
     ------
@@ -121,26 +119,6 @@ def decode(data: bytes, *, size: int = 256, fit: str = "stretch", depth: int | N
         picture = _sound(data, size, fit, depth)
         pixels = np.array(resizing.fit(picture, size, fit))
     return Radiograph(pixels, hashlib.sha256(data).hexdigest(), picture.provenance, picture.remarks)
-
-
-def guessed_depth(data: bytes) -> int | None:
-    """Give the depth in bits that would be guessed for a file: the smallest usual one that holds its values.
-
-    Returns
-    -------
-    int or None
-        8, 10, 12, 14 or 16 for gray values of more than 8 bits whose depth nothing states; None for all other files, and for those that
-        cannot be read.
-    """
-    kind = kind_of(data)
-    if kind not in _OF_UNKNOWN_DEPTH or (kind == "PNG" and data[24:25] != b"\x10"):  # IHDR: bits a sample
-        return None
-    try:
-        with _enough_memory(), _SILENCE:
-            found = _decode(data, 1, "stretch", None).provenance.get("depth")
-    except ImageError:
-        return None
-    return None if found is None else int(found)
 
 
 def read_if_light(

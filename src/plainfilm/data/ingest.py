@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import copies, decoder_pool, duplicates, split, store, store_writer
-from plainfilm.data.catalog import Catalog, Entry, Level
+from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
@@ -27,6 +27,7 @@ from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
+from plainfilm.results.ingested import FolderLevel
 
 BATCH = 32
 MEASURED = frozenset(
@@ -62,7 +63,7 @@ class Ingested:
     conflicts: int  # images left out because they stand under two labels
     leakage: split.Leakage | None  # of a given split
     sources: tuple[str, ...]
-    levels: tuple[Level, ...] = ()
+    levels: tuple[FolderLevel, ...] = ()
 
 
 @dataclass(slots=True)
@@ -238,12 +239,12 @@ def _read_all(
 
 def _check_radiographs(read: _Read) -> None:
     """Stop where most files that were read are no chest radiographs by their own word or their colours."""
-    flagged = {problem.file for problem in read.problems if problem.code in _NOT_RADIOGRAPHS}
+    found = [problem for problem in read.problems if problem.code in _NOT_RADIOGRAPHS]
+    flagged = {problem.file for problem in found}
     if 2 * len(flagged) <= len(read.entries):
         return
-    found = Counter(problem.code for problem in read.problems if problem.code in _NOT_RADIOGRAPHS)
-    code = found.most_common(1)[0][0]
-    first = next(problem.sentence for problem in read.problems if problem.code == code)
+    code = Counter(problem.code for problem in found).most_common(1)[0][0]
+    first = next(problem.sentence for problem in found if problem.code == code)
     raise CatalogError(
         f"Expected chest radiographs; received {len(flagged):,} files of {len(read.entries):,} that are not ({code}: {first}) "
         "Name the folder of radiographs, or go on with --keep-non-radiographs."

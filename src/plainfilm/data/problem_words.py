@@ -35,6 +35,9 @@ _OF_A_CATALOG: dict[str, str] = {
 }
 
 
+_MEANINGS = _OF_A_CATALOG | REASONS | REMARKS
+
+
 def meaning(code: str) -> str:
     """Give the meaning of a reason code, "" for one that is not known, as of another version."""
-    return (_OF_A_CATALOG | REASONS | REMARKS).get(code, "")
+    return _MEANINGS.get(code, "")

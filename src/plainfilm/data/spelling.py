@@ -42,6 +42,11 @@ def listed(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
+def shortened(names: Sequence[str], most: int = 3) -> str:
+    """Give the first names of many, with commas."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 def plain_id(written: str) -> str:
     """Give what all spellings of a patient's id share, "" for a placeholder such as `Anonymous`."""
     text = " ".join(written.split()).casefold()

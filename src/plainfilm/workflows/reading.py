@@ -7,15 +7,9 @@ from pathlib import Path
 from plainfilm.data.catalog import Asked
 from plainfilm.data.cataloguing import presets
 from plainfilm.data.cataloguing.levels import roles_of
+from plainfilm.data.tables.columns import FLAGS
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import ReadingOptions
-
-_COLUMNS = {
-    "file_name": "file_column",
-    "label": "label_column",
-    "patient_id": "patient_column",
-    "source": "source_column",
-}
 
 
 def asked_of(options: ReadingOptions) -> Asked:
@@ -30,9 +24,10 @@ def asked_of(options: ReadingOptions) -> Asked:
         raise UsageError("Expected --layout or --classes-from; received both. Leave one out.")
     if options.layout:
         roles_of(options.layout)
-    columns = {ours: str(column) for ours, name in _COLUMNS.items() if (column := getattr(options, name)) is not None}
+    given = {ours: getattr(options, flag.removeprefix("--").replace("-", "_")) for ours, flag in FLAGS.items()}
+    columns = {ours: str(column) for ours, column in given.items() if column is not None}
     if options.preset and (options.labels or columns):
-        other = "--labels" if options.labels else f"--{_COLUMNS[next(iter(columns))].replace('_', '-')}"
+        other = "--labels" if options.labels else FLAGS[next(iter(columns))]
         raise UsageError(
             f"Expected --preset or {other}; received both. A preset knows its tables and columns: leave one out."
         )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from made_files import film, gray_film
+from made_files import film, gray_film, guessed_depth
 from plainfilm.data import images
 from plainfilm.data.decoding import arrays
 from plainfilm.errors import ImageError
@@ -66,7 +66,7 @@ def test_an_array_is_read_in_every_type_and_order(values: NDArray[Any]) -> None:
 
 def test_8_bit_arrays_are_read_as_they_are() -> None:
     assert np.array_equal(shown(npy(GRAY)), GRAY)
-    assert images.guessed_depth(npy(GRAY)) is None
+    assert guessed_depth(npy(GRAY)) is None
     assert np.array_equal(shown(npy(GRAY > 100)), 255 * (GRAY > 100))
 
 
@@ -109,8 +109,8 @@ def test_pnm_is_scaled_by_the_highest_value_that_it_states(magic: str, comment: 
     assert np.array_equal(shown(pnm(magic, 255, GRAY, comment)), GRAY)
     assert np.array_equal(shown(pnm(magic, 4095, VALUES // 2, comment)), np.floor((VALUES // 2) / 4095 * 255 + 0.5))
     assert np.abs(shown(pnm(magic, 1000, VALUES // 5, comment)) - (VALUES // 5) / 1000 * 255).max() <= 1
-    assert images.guessed_depth(pnm(magic, 4095, VALUES)) is None
-    assert images.guessed_depth(pnm(magic, 65535, VALUES)) == 12
+    assert guessed_depth(pnm(magic, 4095, VALUES)) is None
+    assert guessed_depth(pnm(magic, 65535, VALUES)) == 12
 
 
 @pytest.mark.parametrize("magic", ["P3", "P6"])

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from made_files import encoded, film, gray_film, written
+from made_files import encoded, film, gray_film, guessed_depth, written
 from plainfilm.data import images
 from plainfilm.data.decoding import raster
 from plainfilm.data.decoding.depth import to_eight_bits
@@ -256,7 +256,7 @@ def test_the_depth_that_a_png_states_is_used() -> None:
     raw, spread = square(10), (square(12) << 4 | square(12) >> 8) // 2
     for bits, values, top in ((12, raw, 4095), (12, spread, 65535), (16, raw, 65535)):
         data = with_sbit(encoded(Image.fromarray(values), "PNG"), bits)
-        assert images.guessed_depth(data) is None
+        assert guessed_depth(data) is None
         assert np.abs(images.decode(data, size=SIDE, depth=14).pixels - values / top * 255).max() <= 1
 
 

@@ -7,7 +7,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from made_files import encoded, film, gray_film
+from made_files import encoded, film, gray_film, guessed_depth
 from plainfilm.data import images
 from plainfilm.errors import ImageError
 
@@ -76,7 +76,7 @@ def test_packed_samples_of_12_bits_are_read_and_their_depth_is_stated() -> None:
     data = tiff(VALUES // 2, bitspersample=12, photometric="minisblack")
     assert np.array_equal(shown(data), np.floor((VALUES // 2) / 4095 * 255 + 0.5))
     assert images.decode(data).provenance["bits"] == 12
-    assert images.guessed_depth(data) is None
+    assert guessed_depth(data) is None
 
 
 def test_16_bits_of_which_white_is_zero_are_turned_over() -> None:

@@ -1,1 +1,1 @@
-"""What `catalog.py` lists with: folders, tables, DICOM headers."""
+"""What `catalog.py` lists with: folders, archives, tables, DICOM headers."""

@@ -23,6 +23,8 @@ from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
 from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
 from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.data.places.place import Archived, Place
+from plainfilm.data.spelling import shortened
+from plainfilm.data.tables.findings import class_by
 from plainfilm.data.tables.reading import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
 
@@ -297,7 +299,7 @@ def _leaves_labels(collection: Collection, reading: _Reading, asked: Asked) -> b
         return False
     collection.note(
         "labels-of-folders",
-        f"The classes are those of the folders; {table.path.name} has {folders.shortened(may_be)} too. To take labels from there, "
+        f"The classes are those of the folders; {table.path.name} has {shortened(may_be)} too. To take labels from there, "
         "name the column with --label-column, or a finding with --label-of.",
         fatal=False,
     )
@@ -355,12 +357,12 @@ def _apply_arrays(collection: Collection, asked: Asked) -> None:
     archive = collection.place.archive if isinstance(collection.place, Archived) else None
     if archive is None or not archive.splits:
         return
-    names = tuple(dict.fromkeys(finding for states in list(archive.findings.values())[:1] for finding in states))
+    names = tuple(next(iter(archive.findings.values()), {}))
     finding = finding_asked_for(asked.label_of, names, str(collection.place.root)) if names else None
     collection.findings = tuple(sorted(names))
     for name, entry in collection.images.items():
         states = archive.findings.get(name, {})
-        label = archive.labels.get(name) if finding is None else finding if states[finding] else f"no {finding}"
+        label = archive.labels.get(name) if finding is None else class_by(finding, states[finding])
         collection.images[name] = replace(
             entry,
             label=label,

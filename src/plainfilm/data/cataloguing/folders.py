@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.decoding import arrays, signatures
 from plainfilm.data.places.place import Place, is_system_file
+from plainfilm.data.spelling import shortened
 from plainfilm.errors import Problem
 
 IMAGE_EXTENSIONS = frozenset({
@@ -277,8 +278,3 @@ def _digest(place: Place, name: str) -> bytes:
 def _note(found: Contents, code: str, names: Sequence[str], what: str) -> None:
     sentence = f"{len(names):,} {what}: {shortened(names)}."
     found.problems.append(Problem(names[0], code, sentence, fatal=False))
-
-
-def shortened(names: Sequence[str], most: int = 3) -> str:
-    """Give the first names of many, with commas."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

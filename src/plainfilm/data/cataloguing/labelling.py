@@ -11,6 +11,7 @@ from plainfilm.data.tables.findings import (
     NOT_STATED,
     PRESENT,
     UNCERTAIN,
+    class_by,
     finding_state,
     findings_of,
     list_separator,
@@ -44,7 +45,8 @@ class Labelling:
         """Give the classes that the rows of one image name: none, one, or more where they contradict each other."""
         if self.asked is not None:
             states = _states(self, rows)
-            return self._has(states[spelling_key(self.asked)]) if set(states.values()) != {NOT_STATED} else set()
+            label = class_by(self.asked, states[spelling_key(self.asked)])
+            return set() if label is None or set(states.values()) == {NOT_STATED} else {label}
         if self.columns:
             return {name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1}
         labels = {label for row in rows if (label := trimmed(_text(self.table, row)))}
@@ -56,11 +58,6 @@ class Labelling:
             return b""
         states = _states(self, rows)
         return bytes(states[spelling_key(name)] & 0xFF for name in self.names)
-
-    def _has(self, state: int) -> set[str]:
-        if state == UNCERTAIN:
-            return set()
-        return {str(self.asked)} if state == PRESENT else {f"no {self.asked}"}
 
 
 def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked: str | None) -> Labelling:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, laid_over, table_remarks
 from plainfilm.data.cataloguing.entry import counted, require
-from plainfilm.data.cataloguing.folders import shortened
 from plainfilm.data.cataloguing.labelling import Labelling, findings_named, labelling_of
 from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.presets import Preset, read_preset
-from plainfilm.data.spelling import plain_id, spelling_key
+from plainfilm.data.spelling import plain_id, shortened, spelling_key
 from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError, Problem
 

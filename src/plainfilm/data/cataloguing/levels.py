@@ -219,20 +219,33 @@ def _finished(
     place_of: Callable[[_Path], int | None],
     joined: Mapping[str, tuple[str, str]],
 ) -> Layout:
-    levels: Levels = defaultdict(lambda: defaultdict(Counter))
     above = _sources(list(paths.values()), place_of)
-    said = {}
-    for name, path in paths.items():
+
+    def roles_of_path(path: _Path) -> list[str]:
         at = place_of(path)
-        roles = [
+        return [
             "class" if place == at else "source" if place in above else _ROLE_OF_KIND.get(kind, "-")
             for place, kind in enumerate(path.kinds)
         ]
+
+    kinds = {kind for path in paths.values() for kind in path.kinds}
+    return _laid_out(paths, roles_of_path, joined, frozenset(kinds & _NO_CLASSES))
+
+
+def _laid_out(
+    paths: Mapping[str, _Path],
+    roles_of_path: Callable[[_Path], Sequence[str]],
+    joined: Mapping[str, tuple[str, str]],
+    no_classes: frozenset[str] = frozenset(),
+) -> Layout:
+    levels: Levels = defaultdict(lambda: defaultdict(Counter))
+    said = {}
+    for name, path in paths.items():
+        roles = roles_of_path(path)
         for level, (role, part) in enumerate(zip(roles, path.parts, strict=True), 1):
             levels[role][level][part] += path.images
         said[name] = _said(path, roles, joined)
-    kinds = {kind for path in paths.values() for kind in path.kinds}
-    return Layout(said, levels, frozenset(kinds & _NO_CLASSES))
+    return Layout(said, levels, no_classes)
 
 
 def _said(path: _Path, roles: Sequence[str], joined: Mapping[str, tuple[str, str]]) -> Said:
@@ -263,16 +276,14 @@ def _sources(paths: Sequence[_Path], place_of: Callable[[_Path], int | None]) ->
 
 
 def _as_asked(paths: Mapping[str, _Path], asked: Sequence[str]) -> Layout:
-    levels: Levels = defaultdict(lambda: defaultdict(Counter))
-    said = {}
-    for name, path in paths.items():
+    def roles_of_path(path: _Path) -> list[str]:
         roles = [*asked, *["-"] * len(path.parts)][: len(path.parts)]
         for level, (role, part) in enumerate(zip(roles, path.parts, strict=True), 1):
-            levels[role][level][part] += path.images
             if role == "split" and split_of(part) is None:
                 raise UsageError(
                     f"Expected folders such as train, val and test on level {level}, the split of --layout; received {part}. "
                     "Correct --layout."
                 )
-        said[name] = _said(path, roles, {})
-    return Layout(said, levels)
+        return roles
+
+    return _laid_out(paths, roles_of_path, {})

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, read_collection
-from plainfilm.data.places.archives import is_archive, open_archive
 from plainfilm.data.places.place import Archived, Folder, Place
 from plainfilm.data.spelling import did_you_mean
 from plainfilm.errors import CatalogError
@@ -53,12 +52,16 @@ def _name_of(path: Path) -> str:
 
 
 def _place(source: Path) -> Place:
-    return Folder(source) if source.is_dir() else Archived(open_archive(source), source)
+    if source.is_dir():
+        return Folder(source)
+    from plainfilm.data.places.archives import open_archive
+
+    return Archived(open_archive(source), source)
 
 
 def _check_source(source: Path) -> None:
     try:
-        if source.is_dir() or is_archive(source):
+        if source.is_dir() or _is_archive(source):
             return
         is_there = source.exists()
     except OSError as error:
@@ -73,6 +76,12 @@ def _check_source(source: Path) -> None:
     raise CatalogError(
         f"Expected a folder or archive of radiographs; received {source}, which does not exist. {meant}Check the path."
     )
+
+
+def _is_archive(source: Path) -> bool:
+    from plainfilm.data.places.archives import is_archive
+
+    return is_archive(source)
 
 
 def _beside(path: Path) -> list[str]:

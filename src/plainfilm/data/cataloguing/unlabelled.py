@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plainfilm.data.cataloguing.collection import Collection
 from plainfilm.data.cataloguing.entry import Entry, counted
-from plainfilm.data.cataloguing.folders import shortened
+from plainfilm.data.spelling import shortened
 from plainfilm.errors import CatalogError, Problem
 
 _LAYOUTS = (

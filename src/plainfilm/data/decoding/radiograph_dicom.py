@@ -54,7 +54,7 @@ def decode(data: bytes) -> DecodedImage:
     Raises
     ------
     ImageError
-        With a code of `picture.REASONS`.
+        With a code of `decoded.REASONS`.
     """
     try:
         dataset = _dataset(data)

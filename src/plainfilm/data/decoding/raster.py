@@ -83,7 +83,7 @@ def decode(data: bytes, kind: str, *, least: int, fit: str, depth: int | None = 
     Raises
     ------
     ImageError
-        With a code of `picture.REASONS`.
+        With a code of `decoded.REASONS`.
     """
     try:
         return _opened(data, kind, least, fit, depth)

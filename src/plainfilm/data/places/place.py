@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from plainfilm.data.places.archives import Archive
 from plainfilm.errors import CatalogError, Problem
+
+if TYPE_CHECKING:
+    from plainfilm.data.places.archive_members import Archive
 
 _SYSTEM_FOLDERS = {
     *("__macosx", "system volume information", "lost+found", "__pycache__", "node_modules", "recycler", "recycled"),
@@ -185,7 +187,7 @@ class Folder:
 class Archived:
     """The files of an archive that is read where it lies."""
 
-    def __init__(self, archive: Archive, root: Path) -> None:
+    def __init__(self, archive: "Archive", root: Path) -> None:
         self.archive, self.root = archive, root
         self.problems: list[Problem] = list(archive.problems)
         self.passed_over: list[str] = []

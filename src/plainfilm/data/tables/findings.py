@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from plainfilm.data.spelling import spelling_key
 
@@ -23,6 +24,11 @@ _RECUR = 0.8  # share of what stands in lists that must recur for its separator 
 def finding_state(cell: str) -> int:
     """Give 1 present, 0 absent, -1 uncertain or -2 not stated (also for what is no such value)."""
     return _STATES.get(cell.strip().lower(), NOT_STATED)
+
+
+def class_by(finding: str, state: int) -> str | None:
+    """Give the class of an image by the state of one finding: `FINDING`, `no FINDING`, or None where it is uncertain."""
+    return None if state == UNCERTAIN else finding if state == PRESENT else f"no {finding}"
 
 
 def states_findings(cells: Collection[str]) -> bool:
@@ -70,6 +76,7 @@ def _separates(separator: str, cells: Collection[str]) -> bool:
     return is_free and sum(stands_in[part] > 1 for part in in_lists) >= max(1, _RECUR * len(in_lists))
 
 
+@lru_cache(10_000)
 def findings_of(cell: str, separator: str | None = None) -> tuple[str, ...]:
     """Names of the findings in a cell, each once, sorted: `A|B` and `B|A` are one.
 
