@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from plainfilm import NOTICE
-from plainfilm.cli.harmless import harmless
+from plainfilm.harmless import harmless
 
 if TYPE_CHECKING:
     from plainfilm.results.documents import Record

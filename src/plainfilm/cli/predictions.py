@@ -1,9 +1,8 @@
 """How `plainfilm predict` prints its answers, one at a time: lines for people, CSV, JSON."""
 
-import csv
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -12,6 +11,7 @@ from rich.text import Text
 from plainfilm import NOTICE
 from plainfilm.cli.terminal import say, styled, worth
 from plainfilm.evidence.inference.context import About
+from plainfilm.harmless import harmless, write_csv
 from plainfilm.results import documents
 from plainfilm.results.predictions import Prediction, PredictionDocument
 
@@ -43,7 +43,7 @@ class Tally:
 def say_passed_over(folders: Iterable[str]) -> None:
     """Say on stderr what lies in each folder and was not taken for a radiograph."""
     for told in folders:
-        print(f"plainfilm: passed over in {told}.", file=sys.stderr)
+        print(harmless(f"plainfilm: passed over in {told}."), file=sys.stderr)
 
 
 def as_lines(answers: Iterable[Prediction], about: About) -> None:
@@ -71,7 +71,7 @@ def _line(answer: Prediction, about: About, wide: int) -> Text:
     return Text.assemble(
         numbers,
         (f"{said:<{wide}}", _STYLES[answer.level]),
-        f"  {answer.file}",
+        f"  {harmless(answer.file)}",
         (f"  {remarks}" if remarks else "", "dim"),
     )
 
@@ -111,25 +111,26 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
 
 def as_csv(answers: Iterable[Prediction], about: About) -> None:
     """Write one row an answer to stdout."""
+    write_csv(sys.stdout, _table(answers, about), line_end="\n")
+
+
+def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str]]:
     names = [f"probability {name}" for name in about.classes] if about.positive is None else ["probability"]
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "class", "level", *names, "at_prevalence", "reasons", "notes", "attribution_in_lungs"])
+    yield ["file", "class", "level", *names, "at_prevalence", "reasons", "notes", "attribution_in_lungs"]
     asked = about.classes if about.positive is None else (about.positive,)
     for answer in answers:
         chances = [f"{answer.probabilities[name]:.6f}" if name in answer.probabilities else "" for name in asked]
         moved, inside = ("" if value is None else f"{value:.6f}" for value in (answer.at_prevalence, answer.in_lungs))
-        writer.writerow(
-            [
-                answer.file,
-                answer.label or "",
-                answer.level,
-                *chances,
-                moved,
-                "; ".join(answer.reasons),
-                "; ".join(answer.notes),
-                inside,
-            ]
-        )
+        yield [
+            answer.file,
+            answer.label or "",
+            answer.level,
+            *chances,
+            moved,
+            "; ".join(answer.reasons),
+            "; ".join(answer.notes),
+            inside,
+        ]
 
 
 def as_json(answers: Iterable[Prediction], about: About) -> None:

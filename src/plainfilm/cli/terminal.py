@@ -6,14 +6,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from plainfilm.cli.harmless import harmless
 from plainfilm.evidence.inference import context
+from plainfilm.harmless import harmless
 from plainfilm.reporting import formatting
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.results import documents
@@ -28,6 +29,14 @@ from plainfilm.results.severity import Level
 
 Item = TypeVar("Item")
 _STYLES: dict[Level, str] = {"none": "green", "caution": "yellow", "warning": "bold red"}
+
+
+class _HarmlessConsole(Console):
+    """A console that no name of a file, class or column can steer."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else harmless(text, keep="\n"), style, control)
 
 
 class _Rate(ProgressColumn):
@@ -57,7 +66,7 @@ class Shown:
             TimeRemainingColumn(elapsed_when_finished=True),
             note,
         )
-        self._progress = Progress(*steps, console=Console(stderr=True), disable=quiet, expand=True)
+        self._progress = Progress(*steps, console=_HarmlessConsole(stderr=True), disable=quiet, expand=True)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Shown":
@@ -100,10 +109,10 @@ def muted_native_logs() -> Iterator[None]:
 
 def say(*lines: object) -> None:
     """Print to stdout, wrapped to a terminal, unbroken into a pipe; a path with brackets or colons stays as it is."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = _HarmlessConsole(highlight=False, markup=False, emoji=False)
     for line in lines:
         console.print(
-            harmless(line) if isinstance(line, str) else line,
+            line,
             soft_wrap=not (console.is_terminal or isinstance(line, Table)),
         )
 

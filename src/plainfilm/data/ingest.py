@@ -1,6 +1,5 @@
 """A catalog becomes a store: decode, find duplicates and conflicts, split, write."""
 
-import csv
 import hashlib
 import json
 import math
@@ -27,6 +26,7 @@ from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
+from plainfilm.harmless import write_csv
 from plainfilm.results.ingested import FolderLevel
 
 BATCH = 32
@@ -464,7 +464,7 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
             written_whole(path) as partial,
             partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
         ):
-            csv.writer(file).writerows([("file", "reason", "sentence", "left_out"), *rows])
+            write_csv(file, [("file", "reason", "sentence", "left_out"), *rows])
     except OSError as error:
         raise StoreError(
             f"Expected to write {path}; received: {error.strerror}. The store itself is whole; free space and ingest again for this table."

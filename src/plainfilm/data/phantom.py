@@ -3,7 +3,6 @@
 `plan` draws who is filmed where, `render` makes one radiograph of it, `write_phantoms` a folder that ingest can read.
 """
 
-import csv
 import io
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from plainfilm.data.rendering.anatomy import make_anatomy
 from plainfilm.data.rendering.exposure import Disease, Posture, expose
 from plainfilm.data.rendering.hospitals import HOSPITALS, SHORTCUTS, Hospital, develop
 from plainfilm.errors import CatalogError, UsageError
+from plainfilm.harmless import write_csv
 
 __all__ = ["HOSPITALS", "SHORTCUTS", "Hospital", "Phantom", "Visit", "encode", "plan", "render", "write_phantoms"]
 
@@ -283,7 +283,5 @@ def _write_films(part: Path, visits: tuple[Visit, ...], workers: int, progress: 
 
 def _write_table(path: Path, visits: Iterable[Visit]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for v in visits:
-            writer.writerow([f"{v.label}/{v.name}.jpg", v.label, v.hospital.name, v.patient, v.sex, v.age, v.view])
+        rows = ((f"{v.label}/{v.name}.jpg", v.label, v.hospital.name, v.patient, v.sex, v.age, v.view) for v in visits)
+        write_csv(file, [COLUMNS, *rows])

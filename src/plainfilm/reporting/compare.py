@@ -1,12 +1,12 @@
 """The folder of a comparison: comparison.html, .json and .csv, figures/."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import plainfilm
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
+from plainfilm.harmless import write_csv
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.figures import evaluation
 from plainfilm.reporting.formatting import number
@@ -87,9 +87,12 @@ def write_page(shown: ComparisonPage, out: Path) -> None:
 
 def _write_table(path: Path, seeds: Sequence[SeedResult]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["recipe", "seed", "accuracy", "auroc", "validation_accuracy", "validation_auroc", "seconds"])
-        for each in seeds:
-            measured = (each.test.accuracy, each.test.auroc, each.validation.accuracy, each.validation.auroc)
-            values = [number(estimate.value) for estimate in measured]  # None leaves a field empty
-            writer.writerow([each.recipe, each.seed, *values, f"{each.seconds:.2f}"])
+        write_csv(file, _rows(seeds))
+
+
+def _rows(seeds: Sequence[SeedResult]) -> Iterator[Sequence[object]]:
+    yield ["recipe", "seed", "accuracy", "auroc", "validation_accuracy", "validation_auroc", "seconds"]
+    for each in seeds:
+        measured = (each.test.accuracy, each.test.auroc, each.validation.accuracy, each.validation.auroc)
+        values = [number(estimate.value) for estimate in measured]  # None leaves a field empty
+        yield [each.recipe, each.seed, *values, f"{each.seconds:.2f}"]

@@ -1,11 +1,11 @@
 """The folder of an external validation: report.html, metrics.json, predictions.csv, overlap.csv, figures/, a second bundle."""
 
-import csv
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
+from plainfilm.harmless import write_csv
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.reporting import environment, evaluate_page
@@ -39,7 +39,7 @@ def _write_bundle(path: Path, made: Bundle) -> None:
 
 def _write_table(path: Path, rows: Iterable[CsvRow]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        write_csv(file, rows)
 
 
 def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:

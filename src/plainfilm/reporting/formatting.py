@@ -3,6 +3,7 @@
 import math
 from datetime import datetime
 
+from plainfilm.harmless import harmless
 from plainfilm.results.estimate import Estimate
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -84,5 +85,6 @@ def date(iso: str) -> str:
 
 def isolated(name: str) -> str:
     """Put a user's name into a sentence: short, and its writing direction kept to itself."""
-    short = name if len(name) <= 40 else f"{name[:39]}…"
+    shown = harmless(name)
+    short = shown if len(shown) <= 40 else f"{shown[:39]}…"
     return f"\N{FIRST STRONG ISOLATE}{short}\N{POP DIRECTIONAL ISOLATE}"

@@ -19,6 +19,7 @@ from PIL import Image
 
 from plainfilm import NOTICE
 from plainfilm.data.files import written_whole
+from plainfilm.harmless import harmless
 from plainfilm.reporting import formatting
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.tables import metrics
@@ -43,6 +44,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATES, encoding="utf-8"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -66,6 +68,10 @@ def render(template: str, values: Mapping[str, object]) -> str:
     return environment.get_template(template).render(values)
 
 
+def _visible(value: object) -> object:
+    return harmless(value, keep="\n\t\u2068\u2069") if type(value) is str else value
+
+
 def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
     """Make a small image of gray `pixels` uint8 (h, w); as JPEG, since grain makes a PNG five times as large."""
     image = Image.fromarray(np.ascontiguousarray(pixels if pixels.size else np.zeros((1, 1), np.uint8)))
@@ -82,8 +88,7 @@ def write(out: Path, name: str, text: str, pngs: Mapping[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for figure, png in pngs.items():
         _put(folder / f"{figure}.png", png)
-    # A file name may hold bytes that are no text; such a character becomes "?" and never stops the report.
-    _put(out / name, text.encode("utf-8", errors="replace"))
+    _put(out / name, text.encode("utf-8"))
 
 
 def _put(path: Path, content: bytes) -> None:

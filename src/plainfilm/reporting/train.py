@@ -1,6 +1,5 @@
 """The folder of a run: metrics.json, history.csv, predictions.csv, recipe.toml, model.plainfilm, report.html, figures/."""
 
-import csv
 import dataclasses
 import shlex
 import time
@@ -14,6 +13,7 @@ from msgspec import structs
 import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.evidence.run import MeasuredClassifier, MeasuredRun
+from plainfilm.harmless import write_csv
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
@@ -123,7 +123,7 @@ def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
 
 def _write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+        write_csv(file, rows)
 
 
 def _predictions(run: Finished) -> Iterator[Sequence[str]]:

@@ -1,10 +1,11 @@
 """The folder of a search: trials.csv, tuning.json, tuning.html, best.toml, figures/, written from the trials so far."""
 
-import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plainfilm.data.files import written_whole
 from plainfilm.evidence.tuning.summary import SearchSummary
+from plainfilm.harmless import write_csv
 from plainfilm.reporting import tune_page
 from plainfilm.results import documents
 from plainfilm.results.search import TrialResult
@@ -24,14 +25,17 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _write_table(summary: SearchSummary, path: Path) -> None:
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        write_csv(file, _trials(summary))
+
+
+def _trials(summary: SearchSummary) -> Iterator[Sequence[object]]:
     columns = [name for name in TrialResult.__struct_encode_fields__ if name != "chosen"]
     names = [name for name in summary.space.names() if any(name in each.chosen for each in summary.trials)]
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*columns, *names])
-        for each in summary.trials:
-            values = documents.plain(each)
-            writer.writerow([*(values[name] for name in columns), *(each.chosen.get(name) for name in names)])
+    yield [*columns, *names]
+    for each in summary.trials:
+        values = documents.plain(each)
+        yield [*(values[name] for name in columns), *(each.chosen.get(name) for name in names)]
 
 
 def _best(summary: SearchSummary) -> str:

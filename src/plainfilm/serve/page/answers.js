@@ -80,10 +80,19 @@ export function summary(entries) {
   return parts.length ? `${total}: ${parts.join(", ")}${tail}.` : `${total}.`;
 }
 
+/** What `plainfilm.harmless.write_csv` writes: what cannot be seen is escaped, and no spreadsheet takes it for a formula. */
 function cell(value) {
-  // A spreadsheet takes text that begins like this for a formula.
-  const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(value)) return value;
+  const shown = value.replace(/(?<![\u0300-\u{10ffff}](?=[\u200c\u200d]))[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, escaped);
+  const text = shown.replace(/(^|[;"])(?=[=+@\-\uff1d\uff0b\uff20\uff0d])/g, "$1'");
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function escaped(sign) {
+  const code = sign.codePointAt(0);
+  const short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
+  const wide = code > 0xffff ? ["U", 8] : code > 0xff ? ["u", 4] : ["x", 2];
+  return short ?? `\\${wide[0]}${code.toString(16).padStart(wide[1], "0")}`;
 }
 
 /** The columns of `plainfilm predict --csv`, a row an entry; files without an answer have the level "not answered". */

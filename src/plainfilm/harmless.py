@@ -1,0 +1,41 @@
+"""Names and texts of others, as a terminal, a page and a spreadsheet may show them."""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction or no width, halves of pairs, breaks
+_JOINERS = "\u200c\u200d"  # Persian, the scripts of India and emoji are spelt with them
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_FORMULA = re.compile('(^|[;"])(?=[=+@\\-\uff1d\uff0b\uff20\uff0d])')  # and their full-width forms
+
+
+def harmless(text: str, *, keep: str = "") -> str:
+    r"""Write each sign that steers a terminal or cannot be seen as its escape, such as ``\x1b``, but those of `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign.encode("unicode_escape").decode() if _is_unseen(sign, before) and sign not in keep else sign
+        for sign, before in zip(text, " " + text, strict=False)
+    )
+
+
+def _is_unseen(sign: str, before: str) -> bool:
+    return unicodedata.category(sign) in _UNSEEN and not (sign in _JOINERS and before > "\u02ff")
+
+
+def write_csv(file: TextIO, rows: Iterable[Sequence[object]], *, line_end: str = "\r\n") -> None:
+    """Write rows as CSV (RFC 4180) that a spreadsheet takes for text and numbers, never for a formula.
+
+    A text that begins like one (or goes on like one behind a semicolon or quotation mark, which may part cells too) gets an apostrophe in
+    front; a number stays as it is, also where it is negative. See OWASP, "CSV Injection".
+    """
+    csv.writer(file, lineterminator=line_end).writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return value
+    return _FORMULA.sub(r"\1'", harmless(value))
