@@ -68,6 +68,10 @@ class MissingExtraError(PlainfilmError):
     """An optional dependency that is not installed; names the extra that installs it."""
 
 
+class FlawError(ValueError):
+    """What is wrong inside a file, in a few words of ours for the middle of a sentence; whoever knows the file's name says the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A file that was left out or flagged: its path, a reason code and a sentence.

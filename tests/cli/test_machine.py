@@ -36,13 +36,13 @@ def test_a_library_that_is_missing_is_named_with_what_it_is_for(monkeypatch):
 
     def without_gdcm(name):
         if name == "gdcm":
-            raise ImportError("No module named 'gdcm'")
+            raise ImportError("No module named 'gdcm'", name="gdcm")
         return load(name)
 
     monkeypatch.setattr(importlib, "import_module", without_gdcm)
     found = findings()["GDCM"]
     assert not found.ok
-    assert "No module named 'gdcm'" in found.found
+    assert "missing (Python finds no gdcm)" in found.found
     assert "read JPEG, JPEG-LS and RLE in DICOM" in found.advice
 
 

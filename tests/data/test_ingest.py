@@ -622,7 +622,7 @@ source, out, moment, workers = sys.argv[1:]
 if moment == "finish":
     store_writer.StoreWriter._compact = die
 elif moment == "problems":
-    ingest.csv.writer = die
+    ingest.write_csv = die
 elif moment == "rename":
     Path.replace = die
 at = int(moment) if moment.isdigit() else 0

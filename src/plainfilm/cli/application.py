@@ -5,13 +5,18 @@ import gc
 import os
 import shlex
 import sys
+import traceback
 
 import cyclopts
 
 from plainfilm import NOTICE, __version__, extras
+from plainfilm.cli import streams
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
 from plainfilm.model.cpus import processors
+from plainfilm.reasons import reason_of
+
+_REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 
 app = cyclopts.App(
     name="plainfilm",
@@ -61,25 +66,52 @@ def main() -> None:
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
         os.environ.setdefault(threads, str(processors()))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
+    streams.prepare()
     atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
     if not {*_COMMANDS} & {*sys.argv[1:2]}:
         _load_all()
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
-    except cyclopts.CycloptsError as error:
-        fail(_usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2)
-    except PlainfilmError as error:
-        fail(str(error), "", error.exit_code)
-    except ModuleNotFoundError as error:
-        missing = extras.missing(str(error.name).partition(".")[0], "this command")
-        fail(str(missing), "", missing.exit_code)
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        fail(f"Expected to read and write files; received: {error}.", "Check the disk and its permissions.", 1)
     except KeyboardInterrupt:
         fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
+    except Exception as error:
+        if streams.is_debugging() and not isinstance(error, PlainfilmError):
+            raise
+        fail(*_told(error))
+
+
+def _told(error: Exception) -> tuple[str, str, int]:
+    """Give what to say of an error, what to do about it, and the exit code."""
+    match error:
+        case cyclopts.CycloptsError():
+            return _usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2
+        case PlainfilmError():
+            return str(error), "", error.exit_code
+        case ModuleNotFoundError():
+            missing = extras.missing(str(error.name).partition(".")[0], "this command")
+            return str(missing), "", missing.exit_code
+        case OSError():
+            where = f" {error.filename}" if error.filename else ""
+            received = f"Expected to read and write files; received{where}: {reason_of(error)}."
+            return received, "Check the disk and its permissions.", 1
+        case MemoryError():
+            return (
+                "Expected memory for this; received none that is left.",
+                "End other programs, or use a larger machine.",
+                1,
+            )
+        case _:
+            return f"Expected to end well; received a fault of plainfilm's own in {_place(error)}.", _REPORT, 1
+
+
+def _place(error: BaseException) -> str:
+    """Name the line of ours where an error came up."""
+    places = [(str(frame.f_globals.get("__name__")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    module, line = [place for place in places if place[0].startswith("plainfilm")][-1]
+    return f"{module}, line {line}"
 
 
 def _usage(error: cyclopts.CycloptsError) -> str:

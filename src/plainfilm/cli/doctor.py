@@ -12,8 +12,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     from plainfilm.cli.machine import examine
     from plainfilm.results.inspection import Findings
 
-    with terminal.muted_native_logs():
-        findings = tuple(examine())
+    findings = tuple(examine())
     if as_json:
         print_document(Findings(checks=findings))
     else:

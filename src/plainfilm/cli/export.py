@@ -39,8 +39,7 @@ def export(
     opened = bundles.load(bundle, require_signature=require_signature)
     with terminal.Shown(quiet=quiet) as progress:
         progress("Exporting", 0, 1, "")
-        with terminal.muted_native_logs():
-            done = exporting.export(opened, to, out, overwrite=overwrite)
+        done = exporting.export(opened, to, out, overwrite=overwrite)
         progress("Exporting", 1, 1, "")
     if as_json:
         print_document(done)

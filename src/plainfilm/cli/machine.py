@@ -14,6 +14,7 @@ from plainfilm.extras import EXTRAS, find
 from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.cpus import processors
+from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import Finding
 
 _LEAST_FREE_GB = 2.0
@@ -58,7 +59,7 @@ def _library(name: str, module: str, purpose: str) -> Finding:
         return Finding(
             name=name,
             ok=False,
-            found=f"missing ({error})",
+            found=f"missing ({reason_of(error)})",
             advice=f"It is needed to {purpose}. Install plainfilm again.",
         )
     return Finding(name=name, ok=True, found=str(getattr(found, "__version__", "installed")))
@@ -92,7 +93,7 @@ def _onnx_runtime(builds: Sequence[str]) -> Finding:
 
         providers = ", ".join(name.removesuffix("ExecutionProvider") for name in ort.get_available_providers())
     except (ImportError, AttributeError) as error:  # AttributeError: uninstalling one build took files of another
-        return finding(ok=False, found=f"missing ({error})")
+        return finding(ok=False, found=f"missing ({reason_of(error)})")
     return finding(
         ok=True, found=f"{_said(builds) or ort.__version__}; execution providers {providers}, of which CPU is used"
     )
@@ -142,7 +143,7 @@ def _cache() -> Finding:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        return Finding(name="Cache", ok=False, found=f"{folder}: {error.strerror}", advice=advice)
+        return Finding(name="Cache", ok=False, found=f"{folder}: {reason_of(error)}", advice=advice)
     free_gb = shutil.disk_usage(folder).free / 1e9
     used_mb = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
     return Finding(

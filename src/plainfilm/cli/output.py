@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 def load_keras(progress: Any, *, finetunes: bool = False) -> None:
     """Import Keras, which takes seconds, in sight of who waits; say what fine-tuning costs where it is slow."""
-    from plainfilm.cli import terminal
     from plainfilm.model import keras_backend
 
     progress("Loading Keras", 0, 1, "")
-    with terminal.muted_native_logs(), _importing_less():
+    with _importing_less():
         keras_backend.load(finetunes=finetunes)
     progress("Loading Keras", 1, 1, f"on {keras_backend.choose()}")
     if finetunes and keras_backend.is_slow_to_finetune():

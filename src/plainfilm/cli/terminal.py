@@ -1,8 +1,5 @@
 """What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
 
-import contextlib
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -91,20 +88,6 @@ def counted(items: Iterable[Item], progress: Shown, stage: str, every: int) -> I
     for done, item in enumerate(items, 1):
         yield item
         progress(stage, done, every, "")
-
-
-@contextlib.contextmanager
-def muted_native_logs() -> Iterator[None]:
-    """Keep what native libraries write to stderr while they load off the terminal; Python's own errors are raised all the same."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def say(*lines: object) -> None:

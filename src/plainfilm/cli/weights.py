@@ -28,11 +28,9 @@ def weights_fetch(name: str, *, as_json: AsJson = False) -> None:
     name
         A backbone.
     """
-    from plainfilm.cli import terminal
     from plainfilm.model import weights
 
-    with terminal.muted_native_logs():
-        found = weights.fetch(name)
+    found = weights.fetch(name)
     _say_weights(name, found, as_json=as_json)
 
 
@@ -46,11 +44,9 @@ def weights_import(name: str, file: Path, *, as_json: AsJson = False) -> None:
     file
         .h5 of Keras; for efficientnet_lite0 also .pth or .safetensors.
     """
-    from plainfilm.cli import terminal
     from plainfilm.model import weights
 
-    with terminal.muted_native_logs():
-        found = weights.import_file(name, file)
+    found = weights.import_file(name, file)
     _say_weights(name, found, as_json=as_json)
 
 

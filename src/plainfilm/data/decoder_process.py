@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from plainfilm.data.decoder_worker import ANSWER, BUFFER_BYTES, ENDING, QUESTION, READY
 from plainfilm.data.images import MAX_SIZE_PX
 from plainfilm.errors import PlainfilmError
+from plainfilm.reasons import reason_of
 
 LOOK_S = 0.25  # how often a watch looks for a process that takes too long
 MOST_TOLD_BYTES = 1 << 20
@@ -129,7 +130,7 @@ def _started() -> "subprocess.Popen[bytes]":
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
     except OSError as error:
-        raise _not_started(f"an error ({error})") from error
+        raise _not_started(f"an error ({reason_of(error)})") from error
     for pipe in (process.stdin, process.stdout):
         with suppress(ImportError, AttributeError, OSError):  # not Linux, or this user has as many as allowed
             import fcntl

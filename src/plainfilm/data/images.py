@@ -30,6 +30,7 @@ from plainfilm.data.decoding.decoded import (
 from plainfilm.data.decoding.resizing import unfitted
 from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.errors import ImageError, UsageError
+from plainfilm.reasons import reason_of
 
 __all__ = [
     "FITS",
@@ -196,7 +197,7 @@ def _bytes_of(path: Path) -> bytes:
 def unreadable(error: Exception) -> ImageError:
     """Make the error of a file that the disk, the network or an archive did not deliver."""
     return refusal(
-        "unreadable", f"Expected a readable file; received an error from the disk ({error}). Check the disk."
+        "unreadable", f"Expected a readable file; received an error from the disk ({reason_of(error)}). Check the disk."
     )
 
 

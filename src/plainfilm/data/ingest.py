@@ -27,6 +27,7 @@ from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 from plainfilm.harmless import write_csv
+from plainfilm.reasons import reason_of
 from plainfilm.results.ingested import FolderLevel
 
 BATCH = 32
@@ -467,5 +468,5 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
             write_csv(file, [("file", "reason", "sentence", "left_out"), *rows])
     except OSError as error:
         raise StoreError(
-            f"Expected to write {path}; received: {error.strerror}. The store itself is whole; free space and ingest again for this table."
+            f"Expected to write {path}; received: {reason_of(error)}. The store itself is whole; free space and ingest again for this table."
         ) from error

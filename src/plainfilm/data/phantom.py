@@ -19,6 +19,7 @@ from plainfilm.data.rendering.exposure import Disease, Posture, expose
 from plainfilm.data.rendering.hospitals import HOSPITALS, SHORTCUTS, Hospital, develop
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.harmless import write_csv
+from plainfilm.reasons import reason_of
 
 __all__ = ["HOSPITALS", "SHORTCUTS", "Hospital", "Phantom", "Visit", "encode", "plan", "render", "write_phantoms"]
 
@@ -267,7 +268,7 @@ def write_phantoms(
             _write_table(part / "metadata.csv", visits)
     except OSError as error:
         raise CatalogError(
-            f"Expected a folder that can be written; received {folder} ({error.strerror or error}). Name another."
+            f"Expected a folder that can be written; received {folder} ({reason_of(error)}). Name another."
         ) from error
     return folder
 

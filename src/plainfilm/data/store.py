@@ -7,7 +7,6 @@ import contextlib
 import copy
 import datetime as dt
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import openings
-from plainfilm.errors import StoreError, UsageError
+from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
+from plainfilm.reasons import reason_of
 
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -49,12 +49,6 @@ class Columns:
     group: NDArray[np.int64]
     provenance: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     findings: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
-
-
-def reason_of(error: Exception) -> str:
-    """What went wrong, in a few words: HDF5 tells the time, the buffer's address and more, in two lines."""
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else " ".join(str(error).split())
 
 
 class Store:
@@ -100,12 +94,12 @@ class Store:
         self.provenance = {name: _read_column(data) for name, data in self._file.get("provenance", {}).items()}
         self.findings = {name: _read_column(data) for name, data in self._file.get("findings", {}).items()}
         if self._images.dtype != np.uint8 or self._images.shape[1:] != (self.size, self.size):
-            raise ValueError(f"its images are not of {self.size} × {self.size} bytes")
+            raise FlawError(f"its images are not of {self.size} × {self.size} bytes")
         every = (*columns.values(), *self.provenance.values(), *self.findings.values())
         if any(column.shape != self._images.shape[:1] for column in every):
-            raise ValueError("its columns are not of one length")
+            raise FlawError("its columns are not of one length")
         if not np.isin(self.labels, np.arange(UNLABELLED, len(self.classes))).all():
-            raise ValueError("its labels are not numbers of its classes")
+            raise FlawError("its labels are not numbers of its classes")
 
     def __enter__(self) -> Self:
         return self

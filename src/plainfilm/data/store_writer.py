@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
-from plainfilm.data.store import COLUMNS, FORMAT, VERSION, Columns, is_store, reason_of
+from plainfilm.data.store import COLUMNS, FORMAT, VERSION, Columns, is_store
 from plainfilm.errors import StoreError
+from plainfilm.reasons import reason_of
 
 _TEXT = h5py.string_dtype()
 _DIGEST_BYTES = hashlib.sha256().digest_size

@@ -21,6 +21,7 @@ from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.reasons import reason_of
 from plainfilm.results import documents
 from plainfilm.results.manifest import Manifest, Member, Provenance
 from plainfilm.results.metrics import RunMetrics
@@ -68,7 +69,7 @@ class _Opened(Classifier):
             session = super()._prepare()
             received = session.run(["logits"], {"images": golden.from_npy(self._shown, np.dtype("u1"), 3)})[0]
         except Exception as error:  # ONNX Runtime's errors have no class of their own
-            raise _not_one(self._path, _first_line(error)) from error
+            raise _not_one(self._path, reason_of(error)) from error
         if not golden.agree(received, golden.from_npy(self._answers, np.dtype("<f4"), 2)):
             raise _not_one(self._path, "its network gives other answers here than where it was made")
         return session
@@ -158,7 +159,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
     except (Damaged, NetworkRefused) as error:
         raise _not_one(path, _reason(error)) from error
     except (OSError, ValueError) as error:  # ValueError: a path that cannot be one
-        raise _not_one(path, _first_line(error)) from error
+        raise _not_one(path, reason_of(error)) from error
 
 
 def _open(path: Path, key: Path | None) -> Bundle:
@@ -192,7 +193,7 @@ def _check_network(told: Manifest, contents: Mapping[str, bytes], decision: Deci
     except Damaged:
         raise
     except Exception as error:  # ONNX Runtime's errors have no class of their own
-        raise Damaged(_first_line(error)) from error
+        raise Damaged(reason_of(error)) from error
 
 
 def _check_signature(path: Path, first: bytes, signature: bytes | None, key: Path) -> None:
@@ -218,15 +219,10 @@ def _text(data: bytes) -> str:
 
 
 def _reason(error: Damaged | NetworkRefused) -> str:
-    return f"its network {error}" if isinstance(error, NetworkRefused) else _first_line(error)
+    return f"its network {error}" if isinstance(error, NetworkRefused) else reason_of(error)
 
 
 def _not_one(path: Path, reason: str) -> BundleError:
     return BundleError(
         f"Expected a whole plainfilm bundle; received {path} ({reason}). Get the file again from where it was made."
     )
-
-
-def _first_line(error: BaseException) -> str:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-    return "".join(each if each.isprintable() else "?" for each in line)

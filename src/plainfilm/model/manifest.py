@@ -11,6 +11,7 @@ import msgspec
 
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Decision
+from plainfilm.reasons import reason_of
 from plainfilm.results.documents import Document
 from plainfilm.results.manifest import Manifest
 from plainfilm.results.metrics import RunMetrics
@@ -124,7 +125,7 @@ def _typed(values: Mapping[str, object], kind: type[D], said: str) -> D:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise Damaged(f"its {said}: {error}") from error
+        raise Damaged(f"its {said}: {reason_of(error)}") from error
 
 
 def _check_classes(manifest: Manifest) -> None:

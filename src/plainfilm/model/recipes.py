@@ -10,6 +10,7 @@ from typing import Any
 
 from plainfilm.errors import RecipeError
 from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe, parse_blocks
+from plainfilm.reasons import reason_of
 
 
 def names() -> list[str]:
@@ -67,11 +68,11 @@ def _parse_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(
-            f"Expected a recipe file; received {path}: {error.strerror}. Give the path of a TOML file."
+            f"Expected a recipe file; received {path}: {reason_of(error)}. Give the path of a TOML file."
         ) from error
     except (ValueError, RecursionError) as error:  # TOML that is none, bytes that are no text, a number of 5,000 digits
         raise RecipeError(
-            f"Expected a recipe in TOML; received {path}, which is none ({error}). Correct that line."
+            f"Expected a recipe in TOML; received {path}, which is none ({reason_of(error)}). Correct that line."
         ) from error
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from plainfilm.errors import UsageError
 from plainfilm.extras import require
+from plainfilm.reasons import reason_of
 
 BYTES = 64  # of a signature
 
@@ -75,7 +76,7 @@ def _pem(key: Path, kind: str) -> bytes:
         return key.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"Expected a file with a {kind} key; received {key} ({error.strerror}). Check the path."
+            f"Expected a file with a {kind} key; received {key} ({reason_of(error)}). Check the path."
         ) from error
 
 

@@ -16,6 +16,7 @@ from plainfilm.errors import UsageError
 from plainfilm.model import search_space
 from plainfilm.model.search_space import SearchSpace, Trial
 from plainfilm.model.trials import Diverged, Scored, StoppedEarly
+from plainfilm.reasons import reason_of
 from plainfilm.results.search import Choice, Importance, State, TrialResult
 
 if TYPE_CHECKING:
@@ -192,9 +193,8 @@ def _opened(path: Path) -> "Iterator[optuna.Study]":
         try:
             yield optuna.create_study(storage=url, study_name=_NAME, load_if_exists=True)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
-            reason = str(error).strip().splitlines()[0][:160]
             raise UsageError(
-                f"Expected the trials of a search; received {path}, which cannot be read ({reason}). Name another --out."
+                f"Expected the trials of a search; received {path}, which cannot be read ({reason_of(error)}). Name another --out."
             ) from error
 
 

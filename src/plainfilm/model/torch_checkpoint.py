@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.errors import WeightsError
+from plainfilm.errors import FlawError, WeightsError
+from plainfilm.reasons import reason_of
 
 _STORAGES = {
     "FloatStorage": np.dtype("<f4"),
@@ -55,7 +56,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         tensors, storages = read(data)
         return {name: _materialise(lazy, storages) for name, lazy in tensors.items() if isinstance(lazy, _Lazy)}
     except OSError as error:
-        raise WeightsError(f"Expected a readable weights file; received {path}: {error.strerror}.") from error
+        raise WeightsError(f"Expected a readable weights file; received {path}: {reason_of(error)}.") from error
     except (
         pickle.UnpicklingError,
         EOFError,
@@ -67,7 +68,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         zipfile.BadZipFile,
     ) as error:
         raise WeightsError(
-            f"Expected a PyTorch state dict that holds tensors only; received {path}, which cannot be read as one ({error})."
+            f"Expected a PyTorch state dict that holds tensors only; received {path}, which cannot be read as one ({reason_of(error)})."
         ) from error
 
 
@@ -85,12 +86,12 @@ class _TensorsOnly(pickle.Unpickler):
             return _rebuild
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not a tensor")
+        raise FlawError(f"it asks for {module}.{name}, which is not a tensor")
 
     def persistent_load(self, saved: Any) -> _Storage:
         kind, dtype, key = saved[:3]
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise pickle.UnpicklingError("it refers to something that is not a tensor's storage")
+            raise FlawError("it refers to something that is not a tensor's storage")
         self._storages[str(key)] = dtype
         return _Storage(str(key), dtype)
 
@@ -104,7 +105,7 @@ def _read_stream(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     dtypes: dict[str, np.dtype[Any]] = {}
     load: Callable[[], Any] = lambda: _TensorsOnly(file, dtypes).load()  # noqa: E731 - five reads of one stream
     if load() != _OLD_MAGIC:
-        raise pickle.UnpicklingError("it does not begin as one")
+        raise FlawError("it does not begin as one")
     load(), load()  # protocol version and system information
     tensors, keys = load(), load()
     arrays = {}
@@ -128,7 +129,7 @@ def _read_zip(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 
 def _checked(count: int) -> int:
     if not 0 <= count <= _MAX_ELEMENTS:
-        raise ValueError(f"a tensor of {count} elements")
+        raise FlawError(f"a tensor of {count} elements")
     return count
 
 
@@ -137,6 +138,6 @@ def _materialise(lazy: _Lazy, storages: dict[str, NDArray[Any]]) -> NDArray[Any]
     _checked(int(np.prod(lazy.shape)))
     reach = sum((size - 1) * stride for size, stride in zip(lazy.shape, lazy.strides, strict=True))
     if min((lazy.offset, *lazy.shape, *lazy.strides)) < 0 or lazy.offset + reach >= flat.size:
-        raise ValueError("a tensor that reaches beyond its storage")
+        raise FlawError("a tensor that reaches beyond its storage")
     strides = [stride * flat.itemsize for stride in lazy.strides]
     return np.lib.stride_tricks.as_strided(flat[lazy.offset :], lazy.shape, strides, writeable=False).copy()

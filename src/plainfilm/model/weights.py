@@ -13,6 +13,7 @@ from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
+from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import BackboneWeights
 
 
@@ -143,12 +144,8 @@ def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
     except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
         raise WeightsError(
             f"Expected weights of {backbone.name} without its top, as an .h5 file; received {weights.path}, which does not fit "
-            f"({_first_line(error)}). Give a file of this network, or name another --backbone."
+            f"({reason_of(error)}). Give a file of this network, or name another --backbone."
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:
@@ -160,7 +157,7 @@ def _read_tensors(path: Path) -> dict[str, Any]:
     try:
         return dict(safetensors.numpy.load_file(path))
     except (safetensors.SafetensorError, OSError) as error:
-        raise WeightsError(f"Expected a safetensors file; received {path} ({_first_line(error)}).") from error
+        raise WeightsError(f"Expected a safetensors file; received {path} ({reason_of(error)}).") from error
 
 
 def fetch(name: str) -> WeightsFile:

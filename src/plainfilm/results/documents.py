@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from plainfilm.errors import DocumentError
+from plainfilm.reasons import reason_of
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -55,8 +56,10 @@ def decode(data: bytes | str, kind: type[D], where: object) -> D:
     """
     try:
         told = msgspec.json.decode(data, type=_Told)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise DocumentError(f"Expected {_article(kind)} in JSON; received {where}, which is none ({error}).") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise DocumentError(
+            f"Expected {_article(kind)} in JSON; received {where}, which is none ({reason_of(error)})."
+        ) from error
     if told.format not in {"", kind.FORMAT}:
         raise DocumentError(f"Expected {_article(kind)}; received {where}, which is {told.format!r}.")
     if told.version > kind.VERSION:
@@ -66,9 +69,9 @@ def decode(data: bytes | str, kind: type[D], where: object) -> D:
         )
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise DocumentError(
-            f"Expected {_article(kind)}; received {where}, which is altered or of another tool ({error})."
+            f"Expected {_article(kind)}; received {where}, which is altered or of another tool ({reason_of(error)})."
         ) from error
 
 

@@ -21,6 +21,7 @@ from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference import predictor as prediction
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.model.cpus import processors
+from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry
 from plainfilm.serve.admission import Admission
 from plainfilm.serve.batching import Judge
@@ -190,7 +191,7 @@ def _token(file: Path | None) -> str | None:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"Expected a readable file with a token; received {file} ({error}). Check --token-file."
+            f"Expected a readable file with a token; received {file} ({reason_of(error)}). Check --token-file."
         ) from None
 
 
@@ -220,7 +221,7 @@ def _check_pair(certificate: Path, key: Path | None) -> None:
         )  # asked for, an empty one
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"Expected a certificate and its key as PEM, without a passphrase; received {certificate} and {key} ({error}). "
+            f"Expected a certificate and its key as PEM, without a passphrase; received {certificate} and {key} ({reason_of(error)}). "
             "Check --certificate and --key."
         ) from None
 
@@ -250,7 +251,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listening = socket.create_server((bare, port), family=socket.AF_INET6 if ":" in bare else socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise PlainfilmError(
-            f"Expected a free port of this machine; received {host}:{port} ({error}). Choose another with --port, or 0 for any."
+            f"Expected a free port of this machine; received {host}:{port} ({reason_of(error)}). Choose another with --port, or 0 for any."
         ) from None
     with listening:
         yield listening

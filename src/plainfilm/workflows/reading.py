@@ -9,6 +9,7 @@ from plainfilm.data.cataloguing import presets
 from plainfilm.data.cataloguing.levels import roles_of
 from plainfilm.data.tables.columns import FLAGS
 from plainfilm.errors import UsageError
+from plainfilm.reasons import reason_of
 from plainfilm.workflows.options import ReadingOptions
 
 
@@ -55,7 +56,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
         pattern = re.compile(text)
     except re.error as error:
         raise UsageError(
-            f"Expected a regular expression for --label-pattern; received {text} ({error}). Correct it."
+            f"Expected a regular expression for --label-pattern; received {text} ({reason_of(error)}). Correct it."
         ) from error
     if not pattern.groups:
         raise UsageError(

@@ -8,6 +8,7 @@ from plainfilm.data.cataloguing.collection import Collection, read_collection
 from plainfilm.data.places.place import Archived, Folder, Place
 from plainfilm.data.spelling import did_you_mean
 from plainfilm.errors import CatalogError
+from plainfilm.reasons import reason_of
 
 
 def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
@@ -66,7 +67,7 @@ def _check_source(source: Path) -> None:
         is_there = source.exists()
     except OSError as error:
         raise CatalogError(
-            f"Expected a folder or archive of radiographs; received {source} ({error.strerror}). Check its name and permissions."
+            f"Expected a folder or archive of radiographs; received {source} ({reason_of(error)}). Check its name and permissions."
         ) from error
     if is_there:
         raise CatalogError(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data.decoding.decoded import DecodedImage, check_size, refusal
 from plainfilm.data.decoding.samples import Samples
+from plainfilm.reasons import reason_of
 
 JSRT_SIDE_PX, JSRT_TOP = 2048, 4095
 JSRT_BYTES = 2 * JSRT_SIDE_PX**2
@@ -51,7 +52,7 @@ def _npy(data: bytes) -> Samples:
         shape, is_fortran, dtype = read(stream)
     except (ValueError, SyntaxError, TypeError, TokenError) as error:
         raise refusal(
-            "damaged", f"Expected a sound NPY file; received one with a fault ({error}). Save it again."
+            "damaged", f"Expected a sound NPY file; received one with a fault ({reason_of(error)}). Save it again."
         ) from error
     height, width, *channels = _picture(shape, dtype)
     check_size(width, height)
@@ -107,7 +108,7 @@ def _numbers(text: bytes, dtype: np.dtype[Any]) -> bytes:
         return np.fromstring(text, dtype, sep=" ").tobytes()
     except ValueError as error:
         raise refusal(
-            "damaged", f"Expected numbers in a plain PNM file; received others ({error}). Save it again."
+            "damaged", f"Expected numbers in a plain PNM file; received others ({reason_of(error)}). Save it again."
         ) from error
 
 

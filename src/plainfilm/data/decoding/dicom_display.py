@@ -15,6 +15,8 @@ from scipy.special import expit
 from plainfilm.data.decoding.decoded import Remarks
 from plainfilm.data.decoding.dicom_header import is_little_endian, whole_number
 from plainfilm.data.decoding.dicom_tables import table_of
+from plainfilm.errors import FlawError
+from plainfilm.reasons import reason_of
 
 # What pydicom and the decoders below it raise on damaged files; found by mutating files of every transfer syntax.
 PYDICOM_ERRORS = (
@@ -44,7 +46,7 @@ def displayed(stored: NDArray[Any], dataset: Dataset) -> tuple[NDArray[np.uint8]
         display = _Display.of(stored, dataset)
         pixels = display.rendered(stored)
     except PYDICOM_ERRORS as error:
-        return _full_range(stored, dataset, str(error))
+        return _full_range(stored, dataset, reason_of(error))
     if display.voi is None or display.extent[0] == display.extent[1] or pixels.min() < pixels.max():
         return pixels, display.remarks
     return _full_range(stored, dataset, "it shows every pixel alike")
@@ -155,7 +157,7 @@ def _voi(
 def _window(centre: float, width: float, function: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """A window, PS3.3 C.11.2.1.2.1 and C.11.2.1.3: 0 to 1 from its lower to its upper end."""
     if not (width >= 1 if function == "LINEAR" else width > 0):
-        raise ValueError(f"a window of width {width:g}")
+        raise FlawError(f"a window of width {width:g}")
     if function == "LINEAR" and width == 1:
         return lambda measured: (measured > centre - 0.5).astype(np.float64)
     if function == "LINEAR":
@@ -164,7 +166,7 @@ def _window(centre: float, width: float, function: str) -> Callable[[NDArray[np.
         return lambda measured: (measured - centre) / width + 0.5
     if function == "SIGMOID":
         return lambda measured: expit(4 * (measured - centre) / width)
-    raise ValueError(f"the VOI LUT function {function}")
+    raise FlawError(f"the VOI LUT function {function}")
 
 
 def _presentation(dataset: Dataset, little: bool) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:

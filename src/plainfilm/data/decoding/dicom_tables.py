@@ -9,6 +9,7 @@ from pydicom import Dataset
 
 from plainfilm.data.decoding.decoded import Remarks
 from plainfilm.data.decoding.depth import DEPTHS_BITS
+from plainfilm.errors import FlawError
 
 _COLOURS = ("Red", "Green", "Blue")
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
@@ -60,7 +61,7 @@ def table_of(item: Dataset, *, little: bool, lowest: float) -> Table:
     data = _bytes(item["LUTData"], little)
     table = Table(_entries(data, count), first - 65536 if first > 32767 and lowest < 0 else first, bits)
     if table.entries.size == 0 or not 1 <= bits <= 16:
-        raise ValueError(f"a lookup table of {table.entries.size} entries of {bits} bits")
+        raise FlawError(f"a lookup table of {table.entries.size} entries of {bits} bits")
     return table
 
 
@@ -122,7 +123,7 @@ def _expanded(words: NDArray[np.int64], size: int, at: int = 0, segments: int = 
             found.append(_expanded(words, size, offset // size, length, last))
             at += 2 + 4 // size
         else:
-            raise ValueError(f"a segment of kind {kind} in a palette")
+            raise FlawError(f"a segment of kind {kind} in a palette")
         last = int(found[-1][-1]) if found[-1].size else last
         segments -= 1
     return np.concatenate(found or [np.empty(0, np.int64)])

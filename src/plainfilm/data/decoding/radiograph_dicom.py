@@ -23,6 +23,7 @@ from plainfilm.data.decoding.dicom_pixels import Stored, stored
 from plainfilm.data.decoding.dicom_tables import coloured, filled_bits
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, RADIOGRAPHY, lateral_sentence
 from plainfilm.errors import ImageError
+from plainfilm.reasons import reason_of
 
 MAX_INFLATED_BYTES = 4 * MAX_BYTES
 
@@ -73,8 +74,9 @@ def _broken(error: Exception) -> ImageError:
         return refusal(
             "truncated", "Expected a whole DICOM file; received one that ends too early. Copy or send it again."
         )
-    detail = " ".join(str(error).split())[:200] or type(error).__name__
-    return refusal("damaged", f"Expected a sound DICOM file; received one with a fault ({detail}). Send it again.")
+    return refusal(
+        "damaged", f"Expected a sound DICOM file; received one with a fault ({reason_of(error)}). Send it again."
+    )
 
 
 def _dataset(data: bytes) -> Dataset:

@@ -15,6 +15,7 @@ from plainfilm.data.decoding import codestreams, tiff
 from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.samples import Samples
 from plainfilm.errors import ImageError
+from plainfilm.reasons import reason_of
 
 # Pillow promises no single type: these are what its readers have let through on damaged files.
 PILLOW_ERRORS = (
@@ -156,8 +157,9 @@ def _truncated(kind: str) -> ImageError:
 def _broken(kind: str, error: Exception) -> ImageError:
     if "truncated" in str(error).lower() or isinstance(error, EOFError):
         return _truncated(kind)
-    detail = " ".join(str(error).split()) or type(error).__name__
-    return refusal("damaged", f"Expected a whole {kind} file; received one with a fault ({detail}). Get it again.")
+    return refusal(
+        "damaged", f"Expected a whole {kind} file; received one with a fault ({reason_of(error)}). Get it again."
+    )
 
 
 def _decode(

@@ -20,6 +20,7 @@ from plainfilm.data.places.archive_members import DAMAGE, Archive, Members
 from plainfilm.data.places.medmnist import MedMNIST, is_npz
 from plainfilm.data.places.tar_archive import TarArchive
 from plainfilm.errors import CatalogError
+from plainfilm.reasons import reason_of
 
 __all__ = ["Archive", "is_archive", "open_archive"]
 
@@ -71,7 +72,7 @@ def open_archive(path: Path) -> Archive:
             if error.strerror is None:
                 raise _damaged(path) from error
             raise CatalogError(
-                f"Expected an archive that can be read; received {path} ({error.strerror}). Check its permissions."
+                f"Expected an archive that can be read; received {path} ({reason_of(error)}). Check its permissions."
             ) from error
         lost = [problem for problem in archive.problems if problem.fatal]
         if lost and not archive.names:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from plainfilm.errors import CatalogError, Problem
+from plainfilm.reasons import reason_of
 
 if TYPE_CHECKING:
     from plainfilm.data.places.archive_members import Archive
@@ -175,9 +176,9 @@ class Folder:
     def _refuse(self, below: str, error: OSError) -> None:
         if not below:
             raise CatalogError(
-                f"Expected a folder that can be listed; received {self.root} ({error.strerror}). Check its permissions."
+                f"Expected a folder that can be listed; received {self.root} ({reason_of(error)}). Check its permissions."
             ) from error
-        sentence = f"The folder cannot be listed ({error.strerror})."
+        sentence = f"The folder cannot be listed ({reason_of(error)})."
         self.problems.append(Problem(below.rstrip("/"), "no-permission", sentence))
 
     def _note(self, name: str, sentence: str, code: str = "linked-folder") -> None:

@@ -13,7 +13,8 @@ from plainfilm.data.tables.grid import Grid
 from plainfilm.data.tables.json_tables import read_json
 from plainfilm.data.tables.sheets import is_workbook, read_parquet, read_sheet
 from plainfilm.data.tables.text import read_text
-from plainfilm.errors import CatalogError
+from plainfilm.errors import CatalogError, FlawError
+from plainfilm.reasons import reason_of
 
 MOST_INFLATED = 200  # times the size of a gzip file; tables of numbers shrink to a tenth
 ALWAYS_INFLATED_BYTES = 64_000_000
@@ -57,13 +58,13 @@ def read_grid(path: Path) -> Grid:
         return _read(path, head)
     except OSError as error:
         raise CatalogError(
-            f"Expected a table that can be read; received {path} ({error.strerror or error}). Check its name and permissions."
+            f"Expected a table that can be read; received {path} ({reason_of(error)}). Check its name and permissions."
         ) from error
 
 
 def _read(path: Path, head: bytes) -> Grid:
     if head.startswith(b"PK") and not is_workbook(path):
-        raise ValueError("a zip archive; unpack it")
+        raise FlawError("a zip archive; unpack it")
     if head.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
         return read_sheet(path)
     if head.startswith(b"PAR1"):
@@ -78,7 +79,7 @@ def _check_inflated(path: Path) -> None:
         while chunk := file.read(_CHUNK):
             length += len(chunk)
             if length > most:
-                raise ValueError(f"a gzip file that inflates to more than {MOST_INFLATED} times its size")
+                raise FlawError(f"a gzip file that inflates to more than {MOST_INFLATED} times its size")
 
 
 def _read_text(path: Path) -> Grid:
@@ -94,9 +95,9 @@ def _read_text(path: Path) -> Grid:
             _check_page(start)
             return read_json(text.read(), lines=is_lines) if is_lines or start[:1] in {"{", "["} else read_text(text)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"a gzip file that is damaged ({error})") from error
+        raise FlawError(f"a gzip file that is damaged ({reason_of(error)})") from error
     except RecursionError as error:
-        raise ValueError("JSON that is nested too deeply") from error
+        raise FlawError("JSON that is nested too deeply") from error
 
 
 @contextmanager
@@ -120,14 +121,14 @@ def _check_text(head: bytes) -> None:
     if not kind and head[257:262] == b"ustar":
         kind = "a tar archive"
     if kind:
-        raise ValueError(f"{kind}, no table")
+        raise FlawError(f"{kind}, no table")
 
 
 def _check_page(start: str) -> None:
     if start.lower().startswith(_PAGES):
-        raise ValueError("a web page, as a download leaves that failed or asked for a login; download the table itself")
+        raise FlawError("a web page, as a download leaves that failed or asked for a login; download the table itself")
     if start.startswith(_POINTERS):
-        raise ValueError(
+        raise FlawError(
             "a pointer of Git LFS or git-annex, without the file; fetch it with `git lfs pull` or `git annex get`"
         )
 
@@ -153,9 +154,9 @@ def _encoding(path: Path, head: bytes) -> str:
         while chunk := file.read(_CHUNK):
             size += len(chunk)
             if size > _MOST_BYTES:
-                raise ValueError(f"more than {_MOST_BYTES >> 30} GiB of text")
+                raise FlawError(f"more than {_MOST_BYTES >> 30} GiB of text")
             if b"\x00" in chunk:
-                raise ValueError("a file that holds binary data, no table")
+                raise FlawError("a file that holds binary data, no table")
             if encoding != "cp1252":
                 try:
                     decoder.decode(chunk)

@@ -8,6 +8,7 @@ from typing import Any
 
 from plainfilm.data.tables.columns import is_known, names_image
 from plainfilm.data.tables.grid import Grid, Trimmed
+from plainfilm.errors import FlawError
 
 Record = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ def read_json(text: str, *, lines: bool = False) -> Grid:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"line {error.lineno}, which is not JSON ({error.msg})") from error
+        raise FlawError(f"line {error.lineno}, which is not JSON") from error
     return _grid(enumerate(_records(document), 1))
 
 
@@ -56,7 +57,7 @@ def _by_line(text: str) -> Iterator[tuple[int, Record]]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"line {number}, which is not JSON ({error.msg})") from error
+            raise FlawError(f"line {number}, which is not JSON") from error
         yield number, _object(record, f"line {number}")
 
 
@@ -72,13 +73,13 @@ def _listed(text: str, place: int) -> Iterator[tuple[int, Record]]:
         try:
             record, place = decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
-            raise ValueError(f"row {number}, in line {error.lineno}, which is not JSON ({error.msg})") from error
+            raise FlawError(f"row {number}, in line {error.lineno}, which is not JSON") from error
         yield number, _object(record, f"row {number}")
 
 
 def _object(record: object, where: str) -> Record:
     if not isinstance(record, dict):
-        raise ValueError(f"{where}, which is not a JSON object")  # noqa: TRY004 (a fault of the file)
+        raise FlawError(f"{where}, which is not a JSON object")
     return record
 
 
@@ -125,9 +126,9 @@ def _grid(records: Iterable[tuple[int, Record]]) -> Grid:
             column.append(trimmed[name][_text(record.get(name))])
         lines.append(line)
         if len(columns) > _MOST_COLUMNS:
-            raise ValueError(f"more than {_MOST_COLUMNS:,} columns")
+            raise FlawError(f"more than {_MOST_COLUMNS:,} columns")
     if not columns:
-        raise ValueError("an empty file")
+        raise FlawError("an empty file")
     return Grid(tuple(columns), list(columns.values()), lines)
 
 

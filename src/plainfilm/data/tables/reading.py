@@ -13,7 +13,8 @@ from plainfilm.data.tables.columns import is_sure_header, is_weak, letters, role
 from plainfilm.data.tables.files import read_grid
 from plainfilm.data.tables.findings import NO_VALUE
 from plainfilm.data.tables.grid import Grid
-from plainfilm.errors import CatalogError
+from plainfilm.errors import CatalogError, FlawError
+from plainfilm.reasons import reason_of
 
 _NUMBERS = {
     "label",
@@ -121,6 +122,10 @@ class Table:
         return shown(self.headers, sure=is_sure_header(self.headers, list(self.cells.values())))
 
 
+def _flaw(error: ValueError) -> str:
+    return str(error) if isinstance(error, FlawError) else f"one that is damaged ({reason_of(error)})"
+
+
 def read_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Table:
     """Read a table: CSV with any usual separator (also in gzip), JSON, JSON Lines, a spreadsheet or parquet.
 
@@ -146,7 +151,7 @@ def read_table(path: Path, *, columns: Mapping[str, str] | None = None) -> Table
     try:
         grid = read_grid(path)
     except ValueError as error:
-        raise CatalogError(f"Expected a table in {path}; received {error}. Correct the file.") from error
+        raise CatalogError(f"Expected a table in {path}; received {_flaw(error)}. Correct the file.") from error
     found, findings = roles(grid, path, columns or {})
     kept = _kept(grid, set(found.values()))
     for ours, place in found.items():

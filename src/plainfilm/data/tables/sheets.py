@@ -11,6 +11,8 @@ from typing import Any
 from plainfilm import extras
 from plainfilm.data.tables.columns import is_header, is_known
 from plainfilm.data.tables.grid import Grid, Trimmed, gather
+from plainfilm.errors import FlawError
+from plainfilm.reasons import reason_of
 
 MOST_CELLS = 50_000_000  # in the rectangle around all cells of a sheet
 _CHUNK = 1 << 20
@@ -32,7 +34,7 @@ def is_workbook(path: Path) -> bool:
             is_open_document = "mimetype" in names and b"opendocument.spreadsheet" in archive.open("mimetype").read(100)
             _check_extent(archive, names)
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        raise ValueError("a spreadsheet or zip archive that is damaged") from error
+        raise FlawError("a spreadsheet or zip archive that is damaged") from error
     return is_open_document or any(name.startswith("xl/") for name in names)
 
 
@@ -47,7 +49,7 @@ def _check_extent(archive: zipfile.ZipFile, names: Iterable[str]) -> None:
                     rows, columns = max(rows, int(number)), max(columns, _column_number(letters))
                 rest = chunk[-32:]
                 if rows * columns > MOST_CELLS:
-                    raise ValueError(f"a spreadsheet whose cells lie in {rows:,} rows and {columns:,} columns")
+                    raise FlawError(f"a spreadsheet whose cells lie in {rows:,} rows and {columns:,} columns")
 
 
 def _column_number(letters: bytes) -> int:
@@ -74,13 +76,13 @@ def read_sheet(path: Path) -> Grid:
         with CalamineWorkbook.from_path(path) as workbook:
             return _first_table({name: workbook.get_sheet_by_name(name) for name in workbook.sheet_names})
     except (CalamineError, OSError) as error:
-        raise ValueError(f"a spreadsheet that cannot be opened ({' '.join(str(error).split())})") from error
+        raise FlawError(f"a spreadsheet that cannot be opened ({reason_of(error)})") from error
 
 
 def _first_table(sheets: dict[str, Any]) -> Grid:
     filled = {name: sheet for name, sheet in sheets.items() if sheet.start is not None}
     if not filled:
-        raise ValueError("an empty file")
+        raise FlawError("an empty file")
     heads = {name: [row for _, row in islice(_rows(sheet), _LINES_ABOVE)] for name, sheet in filled.items()}
     chosen = next((name for name, head in heads.items() if _header_row(head) is not None), next(iter(filled)))
     above = _header_row(heads[chosen]) or 0
@@ -148,9 +150,9 @@ def read_parquet(path: Path) -> Grid:
                 for column, known, name in zip(columns, trimmed, wanted, strict=True):
                     column.extend(known[_plain(value)] for value in batch.column(name).to_pylist())
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"a parquet file that cannot be read ({str(error).splitlines()[0]})") from error
+        raise FlawError(f"a parquet file that cannot be read ({reason_of(error)})") from error
     if not wanted:
-        raise ValueError("a parquet file without a column of text or numbers")
+        raise FlawError("a parquet file without a column of text or numbers")
     remarks = [f"Columns of binary data are not read: {', '.join(left_out[:5])}."] if left_out else []
     return Grid(tuple(wanted), columns, array("L", range(1, len(columns[0]) + 1)), remarks=remarks)
 

@@ -7,6 +7,8 @@ from itertools import chain, islice
 
 from plainfilm.data.tables.columns import is_header, is_known, names_image
 from plainfilm.data.tables.grid import Grid, gather
+from plainfilm.errors import FlawError
+from plainfilm.reasons import reason_of
 
 _BLANKS = " "
 _LOOKED_AT = 300  # lines, or rows
@@ -67,7 +69,7 @@ def read_text(lines: Iterable[str]) -> Grid:
     rows = _rows(read, separator)
     first = list(islice(rows, _LOOKED_AT))
     if not first:
-        raise ValueError("an empty file")
+        raise FlawError("an empty file")
     return _grid(first, rows)
 
 
@@ -154,7 +156,7 @@ class _Body:
 
     def _check(self, line: int, cells: Sequence[str]) -> None:
         if any(map(str.strip, cells[self._width :])):
-            raise ValueError(
+            raise FlawError(
                 f"{len(cells)} cells in line {line} under {self._width} column names; "
                 "quote a cell that holds the separator"
             )
@@ -179,7 +181,7 @@ def _rows(lines: _Lines, separator: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise ValueError(f"{error} in the row that begins in line {lines.first}") from error
+            raise FlawError(f"{reason_of(error)} in the row that begins in line {lines.first}") from error
         if any(map(str.strip, cells)):
             lines.width = lines.width or len(cells)
             yield lines.first, cells

@@ -18,6 +18,7 @@ from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, W
 from plainfilm.evidence.outliers.learning import describe, limit, regress
 from plainfilm.model import manifest
 from plainfilm.model.bundle_zip import Damaged
+from plainfilm.reasons import reason_of
 from plainfilm.results import documents
 from plainfilm.results.documents import Record
 
@@ -177,7 +178,7 @@ class Detector:
             return _read(data[start:])
         except (Damaged, ValidationError, ValueError, OverflowError) as error:
             raise ValueError(
-                f"Expected a whole detector of outliers; received bytes that do not fit ({error})."
+                f"Expected a whole detector of outliers; received bytes that do not fit ({reason_of(error)})."
             ) from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from plainfilm.errors import PlainfilmError
+from plainfilm.reasons import reason_of
 
 
 def write(path: Path, parts: Iterable[bytes], *, is_new: bool = True) -> None:
@@ -32,7 +33,7 @@ def locked(folder: Path) -> int:
         handle = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise PlainfilmError(
-            f"Expected a folder to spool in; received {folder} ({error}). Choose another with --spool."
+            f"Expected a folder to spool in; received {folder} ({reason_of(error)}). Choose another with --spool."
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

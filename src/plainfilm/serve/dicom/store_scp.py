@@ -7,6 +7,7 @@ from typing import Any
 from pynetdicom import AE, _config, evt
 
 from plainfilm.errors import PlainfilmError
+from plainfilm.reasons import reason_of
 from plainfilm.serve.dicom import header
 from plainfilm.serve.dicom.bounded_association import PDU_BYTES, BoundedServer, Handler
 from plainfilm.serve.dicom.header import HeaderError
@@ -62,7 +63,7 @@ class Reception:
             )
         except OSError as error:
             raise PlainfilmError(
-                f"Expected a free port for the DICOM node; received {host}:{port} ({error}). Choose another with --dicom-port."
+                f"Expected a free port for the DICOM node; received {host}:{port} ({reason_of(error)}). Choose another with --dicom-port."
             ) from None
 
         entity._servers.append(self._server)  # as AE.start_server does, which takes no server class of ours

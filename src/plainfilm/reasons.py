@@ -1,0 +1,93 @@
+"""Why something failed, in our own words: those of Python and of libraries are for who writes programs."""
+
+import json
+import lzma
+import os
+import re
+import socket
+import ssl
+import struct
+import tarfile
+import zipfile
+import zlib
+
+from plainfilm.harmless import harmless
+
+_MOST_LETTERS = 160
+_WRITTEN_FOR_PEOPLE = frozenset(
+    {"plainfilm", "msgspec", "tomllib", "re", "_csv"}
+)  # they name the line or key of a fault
+_HDF5_NUMBER = re.compile(r"errno = (\d+)")
+_COMPRESSED = "its compressed data are damaged"
+_MISSING = "a part of it is missing"
+_KINDS: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits counts
+    (RecursionError, "it is nested too deeply"),
+    (MemoryError, "it needs more memory than there is"),
+    (EOFError, "it ends too early"),
+    (zipfile.BadZipFile, "it is no whole ZIP archive"),
+    (tarfile.TarError, "it is no whole tar archive"),
+    (zlib.error, _COMPRESSED),
+    (lzma.LZMAError, _COMPRESSED),
+    (struct.error, "it ends too early, or a length in it is wrong"),
+    (ssl.SSLError, "they are none, or do not belong together"),
+    (socket.gaierror, "no address is known for that name"),
+    (TimeoutError, "no answer in time"),
+    (ConnectionError, "the connection broke"),
+    (OSError, "its data are damaged"),
+    (UnicodeEncodeError, "a character that cannot be written"),
+    (OverflowError, "a number in it is too large"),
+    (ArithmeticError, "a number in it makes no sense"),
+    (ImportError, "it cannot be imported"),
+    (LookupError, _MISSING),
+    (AttributeError, _MISSING),
+    (TypeError, "a value in it is of another type"),
+    (SyntaxError, "its structure is broken"),
+    (NotImplementedError, "it has a form that is not supported"),
+    (ValueError, "a value in it cannot be read"),
+    (AssertionError, "parts of it do not fit together"),
+)
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in a few words, for the middle of a sentence, why something failed.
+
+    The words of an exception are kept where they are ours, the system's, or of a parser that names the place of the
+    fault; of any other its kind is told.
+    """
+    line = harmless(" ".join(_said(error).split()))
+    return line if len(line) <= _MOST_LETTERS else f"{line[: _MOST_LETTERS - 1]}…"
+
+
+def _said(error: BaseException) -> str:
+    package = type(error).__module__.partition(".")[0]
+    if package in _WRITTEN_FOR_PEOPLE:
+        return str(error)
+    return _system(error) or _named(error) or _kind(error) or f"{package} cannot read it"
+
+
+def _system(error: BaseException) -> str:
+    """Say what the system says, without Python's frame around it; HDF5 hides the number in two lines."""
+    if not isinstance(error, OSError) or isinstance(error, ssl.SSLError | socket.gaierror):
+        return ""
+    written = _HDF5_NUMBER.search(str(error))
+    number = int(written[1]) if written else error.errno
+    return os.strerror(number) if number else ""
+
+
+def _named(error: BaseException) -> str:
+    """Name what is missing or where the fault lies, where the exception knows."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"no JSON in line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"no {error.encoding.upper()} at byte {error.start + 1}"
+    if isinstance(error, ImportError):
+        library = re.match(r"\S+\.(so|dylib)\S*(?=: cannot open)", str(error))
+        return f"the system has no {library[0]}" if library else f"Python finds no {error.name}" if error.name else ""
+    missing = error.name if isinstance(error, AttributeError) else error.args[0] if isinstance(error, KeyError) else ""
+    is_name = isinstance(missing, str) and re.fullmatch(r"[A-Za-z][\w .-]{0,39}", missing)
+    is_part = is_name and (isinstance(error, KeyError) or re.fullmatch(r"[A-Z][A-Za-z]+", str(missing)))
+    return f"it has no {missing}" if is_part else ""  # DICOM's keywords, keys of JSON; not Python's attributes
+
+
+def _kind(error: BaseException) -> str:
+    return next((words for kind, words in _KINDS if isinstance(error, kind)), "")
