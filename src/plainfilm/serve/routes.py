@@ -44,8 +44,8 @@ class RestService:
     """All that answers: what `application` makes routes of.
 
     `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come.
-    `is_ready` says whether requests would be answered now. `stow` puts DICOM files into the spool of the node, if there is one
-    (`dicom.stow.received`).
+    `is_ready` says whether requests would be answered now, `trouble` why the DICOM node's work does not move. `stow` puts DICOM files
+    into the spool of the node, if there is one (`dicom.stow.received`).
     """
 
     predictor: Predictor
@@ -55,6 +55,7 @@ class RestService:
     telemetry: Telemetry
     limits: Limits
     is_ready: Callable[[], bool]
+    trouble: Callable[[], str] = lambda: ""
     stow: Callable[..., tuple[int, Mapping[str, object]]] | None = None
     answer_s: float = 30.0
     body_s: float = 60.0
@@ -154,11 +155,12 @@ class _Routes:
         return Response(b'{"status": "ok"}', media_type="application/json")
 
     async def ready(self) -> Response:
-        """Say whether requests are answered now."""
-        if not self._service.is_ready():
-            raise Refused(
-                503, "not-ready", "Expected to be ready; something has stopped. See the log.", retry_after_s=5
-            )
+        """Say whether requests are answered and work moves now."""
+        trouble = await asyncio.to_thread(self._service.trouble) or (
+            "" if self._service.is_ready() else "something has stopped"
+        )
+        if trouble:
+            raise Refused(503, "not-ready", f"Expected to be ready; {trouble}. See the log.", retry_after_s=5)
         return Response(b'{"status": "ready"}', media_type="application/json")
 
     async def metrics(self) -> Response:

@@ -55,6 +55,9 @@ class BackgroundNode(Protocol):
 
     spool: Any
 
+    def trouble(self) -> str:
+        """Why its work does not move; nothing where it does."""
+
     def counts(self) -> Mapping[str, int]:
         """How many were received, judged, delivered, wait, and failed."""
 
@@ -149,6 +152,7 @@ def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) ->
         telemetry=telemetry.Telemetry(gauges),
         limits=LIMITS,
         is_ready=lambda: judge.is_alive and (node is None or node.is_alive),
+        trouble=node.trouble if node else lambda: "",
         stow=stow,
     )
     stack.callback(service.details.shutdown, cancel_futures=True)

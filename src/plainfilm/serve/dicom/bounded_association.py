@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import Counter
 from typing import Any, NoReturn
 
 from pynetdicom.fsm import StateMachine
@@ -32,7 +33,9 @@ class BoundedSocket(AssociationSocket):
         self.received = 0
         self.messages = 0
         self.is_over = False
-        self._began = time.monotonic()
+        self.address = client_socket.getpeername()[0]
+        self._began = self._moved = time.monotonic()
+        self._requestor = assoc.requestor
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read a whole number of bytes, in time.
@@ -54,17 +57,23 @@ class BoundedSocket(AssociationSocket):
                 self._end("too slow")
             count = self._received_into(memoryview(data)[got:], left)
             if not count:
-                self.is_over = True
+                self._over()
                 return data[:got]
             got += count
+        self._moved = time.monotonic()
         return data
 
     def send(self, bytestream: bytes) -> None:
         """Send an answer, which ends what was received before."""
         self.received = self.messages = 0
+        self._moved = time.monotonic()
         if self.socket is not None:
             self.socket.settimeout(_PDU_S)
         super().send(bytestream)
+
+    def idle_s(self) -> float:
+        """Seconds for which the peer has neither finished a PDU nor waited for an answer of ours."""
+        return 0.0 if self.messages or self.is_over else time.monotonic() - self._moved
 
     def message_came(self) -> None:
         """Count a message. One at a time: no asynchronous operations are agreed on (PS3.7 D.3.3.3)."""
@@ -99,7 +108,7 @@ class BoundedSocket(AssociationSocket):
         """Send an A-ABORT, if the peer is still there, and close."""
         if not self.is_over:
             told("dicom.aborted", reason=reason)
-        self.is_over = True
+        self._over()
         if self.socket is not None:
             try:
                 self.socket.settimeout(1.0)
@@ -107,6 +116,12 @@ class BoundedSocket(AssociationSocket):
                 self.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # it is gone already
+
+    def _over(self) -> None:
+        """End; a thread that still waits for a request for an association must not outlive it."""
+        self.is_over = True
+        if self._requestor.primitive is None:
+            self.assoc.dul.to_user_queue.put(None)
 
 
 class _Turns(StateMachine):
@@ -140,13 +155,31 @@ class BoundedServer(AssociationServer):
 
     request_queue_size = 64
     most_connections = 32
-    most_threads = 256  # pynetdicom's outlive a connection by the time that a request for an association may take
+    idle_s = 2.0  # after which a connection that says nothing gives way, if there are too many
+    most_threads = 256  # pynetdicom's outlive a connection by a moment
 
-    def verify_request(self, *_: Any) -> bool:
-        """Take no more connections than a bound."""
-        there = self.active_associations
-        is_open = [not getattr(each.dul.socket, "is_over", True) for each in there]
-        return len(there) < self.most_threads and sum(is_open) < self.most_connections
+    def verify_request(self, _: Any, client_address: Any) -> bool:
+        """Take no more connections than a bound, nor all from one address; some more while `service_actions` ends idle ones."""
+        links = self._links()
+        own = sum(link.address == client_address[0] for link in links)
+        is_room = len(links) < self.most_connections * 3 // 2 and own < self._share() + self.most_connections // 4
+        return is_room and len(self.active_associations) < self.most_threads
+
+    def service_actions(self) -> None:
+        """End the connection that has been idle longest, of the address that has most: where that has more than its share, or all are taken."""
+        links = self._links()
+        (address, count), *_ = Counter(link.address for link in links).most_common(1) or [("", 0)]
+        if count > self._share() or len(links) > self.most_connections:
+            link = max((each for each in links if each.address == address), key=BoundedSocket.idle_s)
+            if link.idle_s() > self.idle_s:
+                link.abort("idle while others wait")
+
+    def _links(self) -> list[Any]:
+        return [link for each in self.active_associations if not getattr(link := each.dul.socket, "is_over", True)]
+
+    def _share(self) -> int:
+        """Connections that one address may have: an eighth is for others."""
+        return self.most_connections - self.most_connections // 8
 
     def held_bytes(self) -> int:
         """Bytes that came on all connections since their last answers."""

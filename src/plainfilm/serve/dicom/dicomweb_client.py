@@ -18,7 +18,7 @@ from plainfilm.serve.dicom.header import DicomJson
 
 _TIMEOUT_S = 30.0
 _WHOLE_S = 300.0
-_MOST_JSON = 64 << 20
+_MOST_JSON = 16 << 20
 _PAGE, _MOST_FOUND = 200, 10_000
 _BLOCK = 1 << 18
 _JSON = "application/dicom+json"
@@ -26,11 +26,14 @@ _BROKEN = (OSError, ValueError, EOFError, http.client.HTTPException)  # the last
 
 
 class ServiceError(Exception):
-    """A service that cannot be reached, or that answers otherwise than the standard has it. `status` 0: no answer at all."""
+    """A service that cannot be reached, or that answers otherwise than the standard has it.
 
-    def __init__(self, sentence: str, *, status: int = 0, body: bytes = b"") -> None:
+    `status` 0: no answer, or none that ends; `is_away`: not even a connection.
+    """
+
+    def __init__(self, sentence: str, *, status: int = 0, body: bytes = b"", is_away: bool = False) -> None:
         super().__init__(sentence)
-        self.status, self.body = status, body
+        self.status, self.body, self.is_away = status, body, is_away
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -69,13 +72,17 @@ class DicomWebService:
         ServiceError
             No answer, or not one of the standard.
         """
+        before: list[DicomJson] = []
         for offset in range(0, _MOST_FOUND, _PAGE):
             query = urlencode({**filters, "limit": _PAGE, "offset": offset})
             reply = self._call("GET", f"{path}?{query}", accept=_JSON, most=_MOST_JSON)
             found = _listed(reply)
-            yield from found
+            if found == before:  # a service that does not know `offset` gives one page for ever
+                return
+            yield from found[:_MOST_FOUND]
             if len(found) < _PAGE:
                 return
+            before = found
 
     def fetch(self, study: str, series: str, instance: str) -> bytes:
         """Fetch an instance (WADO-RS, PS3.18 10.4) as a DICOM file, encoded as it is stored there.
@@ -116,7 +123,11 @@ class DicomWebService:
             with error:
                 raise ServiceError(f"HTTP status {error.code}", status=error.code, body=_read(error, 1 << 20)) from None
         except _BROKEN as error:
-            raise ServiceError(f"no answer ({type(error).__name__})") from None
+            reason = getattr(error, "reason", None)  # of a URLError: it could not connect, or not send all
+            is_away = isinstance(error, urllib.error.URLError) and not isinstance(
+                reason, ConnectionResetError | BrokenPipeError
+            )
+            raise ServiceError(f"no answer ({type(error).__name__})", is_away=is_away) from None
 
 
 def _read(answer: Any, most: int) -> bytes:
@@ -141,9 +152,10 @@ def _listed(reply: _Reply) -> list[DicomJson]:
         found = json.loads(reply.body)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+    whole = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    if not isinstance(found, list) or (found and not whole):
         raise ServiceError("no list in DICOM JSON", status=reply.status)
-    return found
+    return whole
 
 
 def said(body: bytes) -> DicomJson:
@@ -176,8 +188,8 @@ def failure(answer: DicomJson) -> int | None:
     except (KeyError, IndexError, TypeError):
         return None
     try:
-        return int(failed["00081197"]["Value"][0])
-    except (KeyError, IndexError, TypeError, ValueError):
+        return int(failed["00081197"]["Value"][0]) & 0xFFFF
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return 0xC000
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from plainfilm.serve.dicom.disk import sync, write
 
 KEPT = 100_000
+_LINE_BYTES = 65
 _LINE = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -21,7 +22,8 @@ class Journal:
         self._path, self._kept, self._guard = path, kept, threading.Lock()
         self._keys: dict[bytes, None] = {}
         self._lines = 0
-        for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        self._is_torn = False  # whether the last line may have been written in part, onto a full disk
+        for line in _last(path, kept).split(b"\n"):
             if _LINE.fullmatch(line):  # a shorter one was being written when the node was killed
                 self._remember(bytes.fromhex(line.decode("ascii")))
         self._rewrite()
@@ -37,10 +39,12 @@ class Journal:
             if self._lines >= 2 * self._kept:
                 self._rewrite()
                 return
+            whole, self._is_torn = not self._is_torn, True
             with self._path.open("ab") as file:
-                file.write(f"{key}\n".encode())
+                file.write(f"{'' if whole else chr(10)}{key}\n".encode())
                 file.flush()
                 os.fsync(file.fileno())
+            self._is_torn = False
             self._lines += 1
 
     def _remember(self, key: bytes) -> None:
@@ -54,4 +58,13 @@ class Journal:
         write(partial, (f"{key.hex()}\n".encode() for key in self._keys), is_new=False)
         partial.rename(self._path)
         sync(self._path.parent)
-        self._lines = len(self._keys)
+        self._lines, self._is_torn = len(self._keys), False
+
+
+def _last(path: Path, kept: int) -> bytes:
+    """Read the end of a journal: more lines than are ever kept in it, whatever its length."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - (2 * kept + 2) * _LINE_BYTES))
+        return file.read()

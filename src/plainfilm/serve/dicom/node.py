@@ -11,12 +11,15 @@ from pathlib import Path
 from plainfilm.errors import UsageError
 from plainfilm.serve.dicom import peers, store_scp
 from plainfilm.serve.dicom.background_task import Task
-from plainfilm.serve.dicom.delivery import Courier
-from plainfilm.serve.dicom.dicomweb_poller import EVERY_S, Poller
+from plainfilm.serve.dicom.delivery import Courier, Retrier
+from plainfilm.serve.dicom.dicomweb_poller import EVERY_S, Poller, Spared
 from plainfilm.serve.dicom.log import told
+from plainfilm.serve.dicom.set_aside import FIRST_S
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
 from plainfilm.serve.dicom.store_scp import Reception
 from plainfilm.serve.dicom.worker import Examines, Worker
+
+_LOOK_S = 2.0
 
 
 class DicomNode:
@@ -43,7 +46,7 @@ class DicomNode:
     limits
         Of the spool.
     pause_s
-        Before the second try to reach a peer that is away.
+        Before the second try to reach a peer that is away; 60 times as long before that of what was set aside.
 
     Raises
     ------
@@ -72,9 +75,10 @@ class DicomNode:
         title = _checked(ae_title)
         self._peers = _known(peers, answer_to, poll)
         self._answer_to, self._is_stopped = answer_to, False
+        self._looked, self._found = -_LOOK_S, ""
         model = examiner.identity.sha256
         _silence()
-        self.spool = Spool(spool, model=model, limits=limits)
+        self.spool = Spool(spool, model=model, limits=limits, again_s=FIRST_S * pause_s)
         try:
             self._reception = Reception(self.spool, host=host, port=port, ae_title=title, callers=self._peers)
         except BaseException:
@@ -82,10 +86,16 @@ class DicomNode:
             raise
         self._listening = threading.Thread(target=self._reception.listen, name="listen-dicom", daemon=True)
         self._worker = Worker(self.spool, examiner, addressed=self._addressee)
-        self._couriers = [Courier(self.spool, peer, ae_title=title, pause_s=pause_s) for peer in self._peers.values()]
-        self._tasks: list[Task] = [*self._couriers, self._worker]
+        self._senders = [
+            kind(self.spool, peer, ae_title=title, pause_s=pause_s)
+            for peer in self._peers.values()
+            for kind in (Courier, Retrier)
+        ]
+        self._tasks: list[Task] = [*self._senders, self._worker]
+        self._spared = Spared()
         if poll:
-            self._tasks += [Poller(self.spool, self._peers[poll], model=model, every_s=poll_every_s, since=poll_since)]
+            poller = Poller(self.spool, self._peers[poll], model=model, every_s=poll_every_s, since=poll_since)
+            self._tasks, self._spared = [*self._tasks, poller], poller.spared
 
     @property
     def port(self) -> int:
@@ -121,12 +131,26 @@ class DicomNode:
         """Whether it listens, judges, delivers and polls."""
         return self._listening.is_alive() and all(task.is_alive for task in self._tasks)
 
+    def trouble(self) -> str:
+        """Why work does not move, or nothing more can be taken, in a sentence that names no patient; nothing where all is well."""
+        if not self._listening.is_alive():
+            return "listen-dicom has ended"
+        return next(filter(None, (task.trouble() for task in self._tasks)), "") or self._spool_trouble()
+
+    def _spool_trouble(self) -> str:
+        """What stands against the spool, looked for once in `_LOOK_S`: anybody may ask whether we are ready."""
+        if time.monotonic() - self._looked > _LOOK_S:
+            self._looked, self._found = time.monotonic(), self.spool.trouble()
+        return self._found
+
     def counts(self) -> dict[str, int]:
-        """Since the start: instances `received` and `judged`, answers `delivered`; now: `waiting`, `undelivered`, `failed`."""
+        """Since the start: instances `received` and `judged`, answers `delivered`, new tries (`retried`); now: `waiting`, `undelivered`, `failed`."""
         return {
             **self.spool.counts(),
+            "retried": self.spool.retried,
+            "not_fetched": len(self._spared),
             "judged": self._worker.judged,
-            "delivered": sum(courier.delivered for courier in self._couriers),
+            "delivered": sum(sender.delivered for sender in self._senders),
         }
 
     def _addressee(self, sender: str) -> str:

@@ -6,21 +6,32 @@ twice. Files are named by hashes; of what is done, the hashes of the last instan
 
 import hashlib
 import itertools
+import logging
 import os
 import re
 import shutil
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError
-from plainfilm.serve.dicom.disk import locked, sync, write
+from plainfilm.serve.dicom.disk import erase, is_of_the_disk, kind, locked, named, read, sync, write
 from plainfilm.serve.dicom.journal import Journal
+from plainfilm.serve.dicom.log import told
+from plainfilm.serve.dicom.set_aside import FIRST_S, Aside, SetAside
 
-_FOLDERS = ("received", "outbox", "failed", "partial")
+_FOLDERS = ("received", "outbox", "failed", "again", "partial")
 _KEY = re.compile("[0-9a-f]{64}")
+_PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9]+|probe")
+_MOST_BYTES = MAX_BYTES + (1 << 20)  # of a file in the spool: an image and its head
+_MOST_TITLE = 64
+_INSTANCE = "-instance"
+_LOOK_S = 5.0  # between two looks at what is due again, at most
+_PROBE = bytes(1 << 16)
 
 
 class SpoolFullError(PlainfilmError):
@@ -56,6 +67,13 @@ class Spool:
         SHA-256 of the bundle: another model judges an instance anew.
     limits
         What may lie in it.
+    again_s
+        Until the first new try of what is set aside.
+
+    Attributes
+    ----------
+    retried : int
+        New tries of what was set aside, since the start.
 
     Raises
     ------
@@ -63,21 +81,47 @@ class Spool:
         Another node has it, or it cannot be written.
     """
 
-    def __init__(self, folder: Path, *, model: str, limits: SpoolLimits | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, model: str, limits: SpoolLimits | None = None, again_s: float = FIRST_S
+    ) -> None:
         self._folder, self._model, self._limits = folder, model, limits or SpoolLimits()
         self._lock = locked(folder)
         self._changed = threading.Condition()
         self._numbers = itertools.count()
         self._waiting: deque[str] = deque()
         self._outbox: dict[str, str] = {}  # key -> peer, in order of answering
+        self._left: set[Path] = set()  # what can be neither erased nor moved: passed over until the next start
         self._is_ending = False
-        self._stored = 0
+        self._stored = self.retried = 0
         self._begun = ("", 0)
         self._sizes: dict[str, int] = {}  # bytes of what is on its way, by key
+        self._look_s, self._looked = min(_LOOK_S, again_s / 4), 0.0
+        try:
+            self._open(again_s)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise PlainfilmError(
+                    f"Expected a spool that can be read and written; received {folder} ({error}). Mend it, or choose another with --spool."
+                ) from None
+            raise
+
+    def _open(self, again_s: float) -> None:
         for name in _FOLDERS:
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
-        self._journal = Journal(folder / "journal")
+            (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+        self._aside = SetAside(self._folder, first_s=again_s)
+        for name in ("journal", "judging"):
+            path = self._folder / name
+            if os.path.lexists(path) and kind(path) != "file":
+                self._put_odd(path, f"a {kind(path)} with the name of a file of ours")
+        self._journal = Journal(self._folder / "journal")
         self._go_on()
+
+    def close(self) -> None:
+        """Leave the spool to another node."""
+        handle, self._lock = self._lock, -1
+        if handle >= 0:
+            os.close(handle)
 
     # --- received -----------------------------------------------------------------------------------------------------
 
@@ -126,6 +170,30 @@ class Spool:
             self._changed.wait_for(lambda: self._waiting or self._is_ending, timeout_s)
             return (self._waiting[0], self._received(self._waiting[0])) if self._waiting else None
 
+    def content(self, file: Path) -> bytes:
+        """Read a file of the spool.
+
+        Raises
+        ------
+        OSError
+            It cannot be read, is no regular file, or is larger than any image.
+        """
+        return read(file, most=_MOST_BYTES)
+
+    def readmit(self) -> None:
+        """Let the instance that was set aside and is due be judged again: one at a time, behind those that wait."""
+        if time.monotonic() - self._looked < self._look_s:
+            return
+        aside = self._aside.due(suffix=_INSTANCE)
+        if aside is None:
+            self._looked = time.monotonic()
+            return
+        self._aside.back(aside, self._received(aside.key))
+        with self._changed:
+            self._sizes[aside.key] = self._received(aside.key).lstat().st_size
+            self._waiting.append(aside.key)
+            self.retried += 1
+
     def begun(self, key: str) -> int:
         """Note that an instance is being judged; give how many processes have begun that, this one included.
 
@@ -134,7 +202,7 @@ class Spool:
         if self._begun[0] == key:
             return self._begun[1]
         file = self._folder / "judging"
-        before = file.read_text(encoding="ascii", errors="replace").split() if file.exists() else []
+        before = read(file, most=_MOST_TITLE + 64).decode("ascii", "replace").split() if file.exists() else []
         times = 1 + (int(before[1]) if len(before) == 2 and before[0] == key and before[1].isdigit() else 0)
         write(file, [f"{key} {times}\n".encode()], is_new=False)
         self._begun = (key, times)
@@ -161,17 +229,23 @@ class Spool:
             sync(self._folder / "outbox")
         finally:
             shutil.rmtree(entry, ignore_errors=True)
-        self._received(key).unlink()
         with self._changed:
             self._waiting.remove(key)
             self._outbox[key] = to
             self._sizes[key] = sum(map(len, answers.values()))
             self._changed.notify_all()
+        self._erase(self._received(key))
+        self._aside.forget(f"{key}{_INSTANCE}")
 
     def give_up(self, key: str, reason: str) -> None:
-        """Keep an instance that no answer can be made for, with the reason, among the failed."""
-        self._fail(key, "instance", self._received(key), reason)
-        self._journal.add(key)
+        """Set an instance aside that no answer can be made for now, with the reason; it is tried again.
+
+        Raises
+        ------
+        OSError
+            The disk failed; the instance still waits.
+        """
+        self._put_aside(f"{key}{_INSTANCE}", self._received(key), reason)
         with self._changed:
             self._waiting.remove(key)
             del self._sizes[key]
@@ -183,7 +257,11 @@ class Spool:
         with self._changed:
             self._changed.wait_for(lambda: self._is_ending or to in self._outbox.values(), timeout_s)
             keys = list(itertools.islice((key for key, peer in self._outbox.items() if peer == to), at_most))
-        return [Parcel(key, to, self._files(key)) for key in keys]
+        parcels = [Parcel(key, to, self._files(key)) for key in keys]
+        for parcel in parcels:
+            if not parcel.files:  # somebody took them away
+                self._finish(parcel.key)
+        return [parcel for parcel in parcels if parcel.files]
 
     def wake(self) -> None:
         """End all waiting in `next` and `parcels`, now and from now on."""
@@ -193,71 +271,159 @@ class Spool:
 
     def delivered(self, key: str, file: Path) -> None:
         """Erase an answer that its peer has; with the last one, the entry."""
-        file.unlink(missing_ok=True)
+        self._erase(file)
         if not self._files(key):
             self._finish(key)
 
     def refused(self, key: str, file: Path, reason: str) -> None:
-        """Keep an answer that its peer refused for good, with the reason, among the failed."""
-        self._fail(key, file.stem, file, reason)
+        """Set an answer aside that its peer did not take, with the reason; it is tried again.
+
+        Raises
+        ------
+        OSError
+            The disk failed; the answer still waits.
+        """
+        self._put_aside(f"{key}-{file.stem}", file, reason, to=self._outbox.get(key, ""))
         if not self._files(key):
             self._finish(key)
 
+    # --- set aside ----------------------------------------------------------------------------------------------------
+
+    def due(self, to: str) -> Aside | None:
+        """Give an answer that was set aside and shall be tried again now."""
+        return self._aside.due(to)
+
+    def taken(self, aside: Aside) -> None:
+        """Erase an answer that its peer has taken after all."""
+        self._tried()
+        self._aside.forget(aside.name)
+
+    def put_off(self, aside: Aside, reason: str) -> None:
+        """Note that another try failed: the next comes later."""
+        self._tried()
+        self._aside.put_off(aside, reason)
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
     def counts(self) -> dict[str, int]:
-        """Instances stored since the start, waiting for a judgement, with undelivered answers; and files that have failed."""
+        """Since the start: instances stored; now: those that wait for a judgement, those with undelivered answers, and things set aside."""
+        failed = len(self._aside.sizes())
         with self._changed:
             return {
                 "received": self._stored,
                 "waiting": len(self._waiting),
                 "undelivered": len(self._outbox),
-                "failed": len(self._failed()),
+                "failed": failed + len(self._left),
             }
 
     def addressees(self) -> set[str]:
         """Names of the peers that answers wait for."""
         with self._changed:
-            return set(self._outbox.values())
+            return set(self._outbox.values()) | self._aside.addressees()
 
-    def close(self) -> None:
-        """Leave the spool to another node."""
-        handle, self._lock = self._lock, -1
-        if handle >= 0:
-            os.close(handle)
+    def trouble(self) -> str:
+        """Why nothing more can be stored now; nothing where it can."""
+        try:
+            self._make_room(0)
+        except SpoolFullError:
+            return "the spool or its disk is full"
+        return self._unwritable()
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
         """Find what an earlier node left, whatever ended it, and end each step that it had begun."""
-        for left in (self._folder / "partial").iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        for entry in self._ours("outbox"):
-            key = entry.name
-            if key in self._journal or not self._files(key):
-                self._finish(key)
-                continue
-            self._outbox[key] = (entry / "to").read_text(encoding="utf-8")
-            self._sizes[key] = sum(file.stat().st_size for file in self._files(key))
-        for file in self._ours("received"):
-            if file.stem in self._journal or file.stem in self._outbox:
-                file.unlink()
-                continue
-            self._waiting.append(file.stem)
-            self._sizes[file.stem] = file.stat().st_size
+        for name, go_on in (("partial", self._swept), ("outbox", self._entered), ("received", self._awaited)):
+            for path in sorted((self._folder / name).iterdir(), key=_age):
+                try:
+                    go_on(path)
+                except OSError as error:
+                    if is_of_the_disk(error):
+                        raise
+                    self._pass_over(path, error)
 
-    def _ours(self, name: str) -> list[Path]:
-        """Entries of a folder in the order of their coming, without what others may have put there."""
-        return sorted((path for path in (self._folder / name).iterdir() if _KEY.fullmatch(path.stem)), key=_age)
+    def _swept(self, path: Path) -> None:
+        if _PARTIAL.fullmatch(path.name) and kind(path) in {"file", "folder"}:
+            erase(path)
+        else:
+            self._put_odd(path, f"a {kind(path)} in partial that is none of ours")
+
+    def _entered(self, path: Path) -> None:
+        key = path.name
+        if key in self._journal if _KEY.fullmatch(key) else False:
+            self._finish(key)
+        elif problem := _entry_problem(path):
+            self._put_odd(path, problem)
+        elif not self._files(key):
+            self._finish(key)
+        else:
+            self._outbox[key] = _title(path / "to")
+            self._sizes[key] = sum(file.lstat().st_size for file in self._files(key))
+
+    def _awaited(self, path: Path) -> None:
+        if path.suffix != ".dcm" or not _KEY.fullmatch(path.stem) or kind(path) != "file":
+            self._put_odd(path, f"a {kind(path)} in received that is no instance")
+        elif path.stem in self._journal or path.stem in self._outbox:
+            path.unlink()
+        else:
+            self._waiting.append(path.stem)
+            self._sizes[path.stem] = path.lstat().st_size
+
+    def _put_odd(self, path: Path, problem: str) -> None:
+        """Set aside what somebody else put into the spool, by the hash in its name or else that of its name."""
+        found = _KEY.match(path.name)
+        key = found[0] if found else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+        told("dicom.set-aside", key=key, level=logging.WARNING, reason=problem)
+        self._aside.put_odd(key, path, f"{problem}: {path.name!a}")
+
+    def _put_aside(self, name: str, path: Path, reason: str, *, to: str = "") -> None:
+        """Set a thing aside; where the disk is sound and lets only this thing not be moved, it is passed over."""
+        try:
+            self._aside.put(name, path, reason, to=to)
+        except OSError as error:
+            if not os.path.lexists(path):
+                self._aside.forget(name)  # somebody took it away
+            elif is_of_the_disk(error) or self._unwritable():
+                raise
+            else:
+                self._pass_over(path, error)
+        else:
+            told("dicom.set-aside", key=name, level=logging.WARNING, kind=name.partition("-")[2], reason=reason)
+
+    def _erase(self, path: Path) -> None:
+        """Erase what is done; where that fails, it must not come again before the next start."""
+        try:
+            erase(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._pass_over(path, error)
+
+    def _pass_over(self, path: Path, error: OSError) -> None:
+        found = _KEY.search(str(path.relative_to(self._folder)))
+        told("dicom.passed-over", key=found[0] if found else "", level=logging.ERROR, reason=named(error))
+        self._left.add(path)
+
+    def _tried(self) -> None:
+        with self._changed:
+            self.retried += 1
+
+    def _unwritable(self) -> str:
+        probe = self._folder / "partial" / "probe"
+        try:
+            write(probe, [_PROBE], is_new=False)
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            return f"the spool cannot be written ({named(error)})"
+        return ""
 
     def _is_known(self, key: str) -> bool:
-        return key in self._sizes or key in self._journal
-
-    def _failed(self) -> list[int]:
-        """Bytes of each file that has failed; on disk alone, for people empty that folder."""
-        return [file.stat().st_size for file in (self._folder / "failed").glob("*.dcm")]
+        return key in self._sizes or key in self._journal or self._aside.has(f"{key}{_INSTANCE}")
 
     def _make_room(self, size: int) -> None:
+        aside = self._aside.sizes()
         with self._changed:
-            sizes = [*self._sizes.values(), *self._failed()]
+            sizes = [*self._sizes.values(), *aside]
         count, held = len(sizes), sum(sizes)
         free = shutil.disk_usage(self._folder).free
         limits = self._limits
@@ -269,19 +435,13 @@ class Spool:
 
     def _finish(self, key: str) -> None:
         self._journal.add(key)
-        shutil.rmtree(self._entry(key))
+        self._erase(self._entry(key))
         with self._changed:
             self._outbox.pop(key, None)
             self._sizes.pop(key, None)
 
-    def _fail(self, key: str, kind: str, file: Path, reason: str) -> None:
-        name = f"{key}-{kind}"
-        write(self._folder / "failed" / f"{name}.txt", [f"{reason}\n".encode(errors="replace")], is_new=False)
-        file.rename(self._folder / "failed" / f"{name}.dcm")
-        sync(self._folder / "failed")
-
     def _files(self, key: str) -> tuple[Path, ...]:
-        return tuple(sorted(self._entry(key).glob("*.dcm")))
+        return tuple(file for file in sorted(self._entry(key).glob("*.dcm")) if file not in self._left)
 
     def _received(self, key: str) -> Path:
         return self._folder / "received" / f"{key}.dcm"
@@ -291,4 +451,24 @@ class Spool:
 
 
 def _age(path: Path) -> int:
-    return path.stat().st_mtime_ns
+    try:
+        return path.lstat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _entry_problem(entry: Path) -> str:
+    """Say what is wrong with an entry of the outbox: it holds answers, and the name of the peer that they are for."""
+    if not _KEY.fullmatch(entry.name) or kind(entry) != "folder":
+        return f"a {kind(entry)} in outbox that is no entry"
+    inside = [path for path in entry.iterdir() if not path.name.startswith(".")]
+    if any((path.name != "to" and path.suffix != ".dcm") or kind(path) != "file" for path in inside):
+        return "an entry that holds more than answers, or was made by another version"
+    return "" if _title(entry / "to") else "an entry that names no peer"
+
+
+def _title(path: Path) -> str:
+    try:
+        return read(path, most=_MOST_TITLE).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -11,6 +11,7 @@ from plainfilm.evidence.inference.context import About
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
 from plainfilm.serve.dicom.background_task import Task
+from plainfilm.serve.dicom.disk import is_of_the_disk, named
 from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.narrative import DicomAnswer
@@ -47,14 +48,20 @@ class Worker(Task):
         self.judged = 0
 
     def step(self) -> None:
-        """Answer one instance."""
+        """Answer one instance; one that cannot be read or answered is set aside."""
+        self._spool.readmit()
         found = self._spool.next(1.0)
         if found is not None and not self.is_ending:
-            self._answer(*found)
+            try:
+                self._answer(*found)
+            except OSError as error:
+                if is_of_the_disk(error):
+                    raise
+                self._spool.give_up(found[0], named(error))
 
     def _answer(self, key: str, file: Path) -> None:
         times = self._spool.begun(key)
-        data = file.read_bytes()
+        data = self._spool.content(file)
         try:
             read = header.opened(data)
             source = header.source(data, syntax=read.syntax, start=read.start)
