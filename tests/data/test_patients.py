@@ -2,7 +2,7 @@
 
 import pytest
 
-from plainfilm.data.patients import Named, names_a_person, patient_keys
+from plainfilm.data.patients import Named, patient_keys
 
 
 def groups(patients, issuers=None, sources=None):
@@ -70,21 +70,3 @@ def test_a_folder_of_one_name_is_one_patient_wherever_it_lies_unless_sources_are
     assert numbered([Named(folder="patient012", source="A"), Named(folder="patient012", source="B")]) == [0, 0]
     images = [Named(folder="patient012", source="A"), Named(folder="patient012", source="B")]
     assert numbered(images, apart=True) == [0, 1]
-
-
-@pytest.mark.parametrize(
-    "column",
-    "paciente_nombre Nachname Vorname nom prénom geburtsdatum fecha_nacimiento PatientID patientname name Subject subject_id MRN "
-    "MedicalRecordNumber date_of_birth patient_birth_date PatientAddress first_name nom_du_patient 姓名".split(),
-)
-def test_a_column_that_names_a_person_is_known_in_several_languages(column):
-    assert names_a_person(column)
-
-
-@pytest.mark.parametrize(
-    "column",
-    "age PatientAge patient_sex hospital id image_id finding_name class_name filename temperature location study_id birth_weight "
-    "nombre_archivo patient_position".split(),
-)
-def test_other_columns_name_nobody(column):
-    assert not names_a_person(column)

@@ -33,6 +33,7 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
         terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
     if len(done.sources) == 1:
         terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
+    terminal.say(*_column_lines(done))
     terminal.say(
         *_problem_lines(done.problems), *([f"Each is listed in {problems_path(done.path)}"] if done.problems else [])
     )
@@ -76,6 +77,8 @@ def _summary(done: Any) -> Any:
         leaking_images=done.leakage.images if done.leakage else 0,
         problem_counts=_codes(done.problems),
         levels=done.levels,
+        left_out_columns=done.left_out_columns,
+        kept_columns=done.kept_columns,
     )
 
 
@@ -113,6 +116,22 @@ def _level_lines(levels: Sequence[Any]) -> list[str]:
         + (f" ({_some(level.names, level.folders)})" if level.names else f" ({level.folders:,})")
         for level in sorted(levels, key=lambda level: (level.source, level.level, level.role))
     ]
+
+
+def _column_lines(done: Any) -> list[str]:
+    """Say which columns the store lacks, and which it has since they were asked for."""
+    whole = [each.column for each in done.left_out_columns if not each.kept]
+    part = [f"{each.values:,} of {each.column}" for each in done.left_out_columns if each.kept]
+    lines = [f"Columns kept as they are, as was asked: {_some(done.kept_columns)}."] if done.kept_columns else []
+    if whole:
+        lines.append(f"Columns left out, since they may tell who somebody is: {_some(whole)}.")
+    if part:
+        lines.append(f"Values left out, since they may tell who somebody is: {_some(part)}.")
+    return (
+        [*lines, "Keep one with --keep COLUMN; why, and what else a store tells: docs/privacy.md."]
+        if whole or part
+        else lines
+    )
 
 
 def _some(names: Sequence[str], number: int | None = None, most: int = 4) -> str:

@@ -18,8 +18,9 @@ from plainfilm.data.cataloguing.levels import ROLES
 from plainfilm.data.cataloguing.sources import read_sources
 from plainfilm.data.cataloguing.unlabelled import check_labelled
 from plainfilm.data.decoding.modalities import is_radiography
+from plainfilm.data.kept_columns import is_told_by_files
 from plainfilm.data.spelling import did_you_mean, listed, spelling_key
-from plainfilm.data.tables.columns import FLAGS
+from plainfilm.data.tables.columns import FLAGS, letters
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.data.tables.reading import read_table
 from plainfilm.errors import CatalogError, Problem
@@ -94,6 +95,7 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     entries, others = _asked_only(entries, asked.classes)
     if not one_class_will_do:
         _check_classes(entries, sources)
+    _check_kept(entries, asked.keep)
     return Catalog(
         entries=tuple(entries),
         problems=(*problems, *spelling, *others, *_unlabelled(entries)),
@@ -162,6 +164,18 @@ def _check_modalities(entries: Sequence[Entry], asked: Asked) -> None:
         f"Expected radiographs (CR, DX, DR, RG); received {others.total():,} of {counted(len(entries), 'file')} of another "
         f"modality ({kinds}). Name the folder of radiographs, or go on with --keep-non-radiographs."
     )
+
+
+def _check_kept(entries: Sequence[Entry], keep: Sequence[str]) -> None:
+    """Refuse columns to keep that nothing has."""
+    names = {name for entry in entries for name in entry.details} if keep else set()
+    known = {letters(name) for name in names}
+    for name in keep:
+        if letters(name) not in known and not is_told_by_files(name):
+            raise CatalogError(
+                f"Expected --keep to name a column of a table that has values and is read for nothing else (label, patient, source); "
+                f"received {name}. {did_you_mean(name, names)}Correct it."
+            )
 
 
 # Classes

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import secrets
 import tempfile
 from collections import Counter, defaultdict
@@ -12,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,13 +21,15 @@ from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import written_whole
 from plainfilm.data.images import Radiograph
-from plainfilm.data.patients import Named, named_by, names_a_person, patient_keys
+from plainfilm.data.patients import Named, named_by, patient_keys
+from plainfilm.data.provenance import Provenance, sorted_out
 from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
 from plainfilm.harmless import write_csv
 from plainfilm.reasons import reason_of
+from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.ingested import FolderLevel
 
 BATCH = 32
@@ -65,6 +67,8 @@ class Ingested:
     leakage: split.Leakage | None  # of a given split
     sources: tuple[str, ...]
     levels: tuple[FolderLevel, ...] = ()
+    left_out_columns: tuple[LeftOutColumn, ...] = ()
+    kept_columns: tuple[str, ...] = ()  # since they were asked for
 
 
 @dataclass(slots=True)
@@ -150,7 +154,7 @@ def fill_store(
         found = _duplicates(read)
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
-        columns, leakage = _columns(read, catalog, classes, labels, found, ~conflict, seed, resplit, only_test)
+        columns, told, leakage = _columns(read, catalog, classes, labels, found, ~conflict, seed, resplit, only_test)
         done = Ingested(
             path=out,
             images=int((~conflict).sum()),
@@ -163,6 +167,8 @@ def fill_store(
             leakage=leakage,
             sources=tuple(np.unique(columns.source).tolist()),
             levels=catalog.levels,
+            left_out_columns=told.left_out,
+            kept_columns=told.kept,
         )
         writer.finish(
             columns,
@@ -197,6 +203,8 @@ def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:
         "label_conflicts": done.conflicts,
         "leaking_images": done.leakage.images if done.leakage else 0,
         "problems": json.dumps(_problem_summary(done.problems)),
+        "left_out_columns": msgspec.json.encode(done.left_out_columns).decode(),
+        "kept_columns": json.dumps(done.kept_columns),
     }
 
 
@@ -278,12 +286,8 @@ def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
 
 
 def _told(details: Mapping[str, str]) -> dict[str, str]:
-    """What a table says, under names that HDF5 can hold; not what the file tells better, nor who the patient is."""
-    return {
-        held_name(key): value
-        for key, value in details.items()
-        if value != "" and key not in MEASURED and not names_a_person(key)
-    }
+    """What a table says, under names that HDF5 can hold; not what the file tells better."""
+    return {held_name(key): value for key, value in details.items() if value != "" and key not in MEASURED}
 
 
 def _labels(read: _Read, *, one_will_do: bool) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -326,7 +330,7 @@ def _columns(
     seed: int,
     resplit: bool,
     only_test: bool,
-) -> tuple[store.Columns, split.Leakage | None]:
+) -> tuple[store.Columns, Provenance, split.Leakage | None]:
     patients = _patients(read, apart=catalog.asked.separate_sources)
     group = duplicates.join_groups(len(labels), found.pairs, patients)[keep]
     kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
@@ -341,6 +345,7 @@ def _columns(
     else:
         parts = split.complete(given, labels, group, classes, seed=seed)
         read.problems += _made_parts(kept, given, parts, labels)
+    told = sorted_out(_cut(read.provenance, keep), labels=labels, group=group, keep=catalog.asked.keep)
     columns = store.Columns(
         classes=classes,
         labels=labels,
@@ -350,10 +355,10 @@ def _columns(
         file=np.array([entry.file for entry in kept]),
         sha256=np.array(read.sha256)[keep],
         group=group,
-        provenance=_as_columns(read.provenance, keep),
+        provenance=told.columns,
         findings=_findings(kept, catalog.findings),
     )
-    return columns, leakage
+    return columns, told, leakage
 
 
 def _made_parts(
@@ -409,31 +414,13 @@ def _ids_of_several_sources(named: Sequence[Named]) -> int:
     return sum(len(where) > 1 for name, where in sources.items() if name)
 
 
-def _as_columns(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """One array a name over the rows kept; no array where none of them has a value."""
+def _cut(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[str, list[Any]]:
+    """Give the values of each column in the rows kept; no column where none of them has a value."""
     kept = {
         name: [value for value, is_kept in zip_longest(values, keep) if is_kept]
         for name, values in sorted(columns.items())
     }
-    return {name: _as_column(values) for name, values in kept.items() if any(value is not None for value in values)}
-
-
-def _as_column(values: Sequence[Any]) -> NDArray[Any]:
-    """Float64 where every value is a finite number (NaN for none), else text ("" for none)."""
-    values = ["" if value is None else value for value in values]
-    numbers = [_number(value) for value in values]
-    is_number = all(number is not None for number in numbers) and any(value != "" for value in values)
-    return np.array(numbers, np.float64) if is_number else np.array([str(value) for value in values])
-
-
-def _number(value: Any) -> float | None:
-    if value == "":
-        return math.nan
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) and "_" not in str(value) else None  # 1_2 is a name
+    return {name: values for name, values in kept.items() if any(value is not None for value in values)}
 
 
 def _problem_summary(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:

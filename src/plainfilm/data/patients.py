@@ -1,27 +1,12 @@
 """Whose image is whose: one key a patient over all sources of a command, since joining two patients is safer than parting one."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plainfilm.data.cataloguing.entry import Entry
-from plainfilm.data.cataloguing.level_names import tokens
 from plainfilm.data.spelling import plain_id
 
-_OF_A_PERSON = frozenset(  # words of columns that must not stand in a store
-    "surname lastname firstname forename dob mrn ssn address phone telephone email passport nachname "
-    "vorname familienname geburtsdatum geburtstag anschrift adresse telefon prenom naissance apellido apellidos nacimiento "
-    "direccion telefono dni sobrenome nascimento cpf cognome nascita achternaam voornaam geboortedatum 姓名 氏名 患者姓名 "
-    "출생일 생년월일 фамилия фио".split()
-)
-_NAME = "(names?|nom|nombres?|nome|naam|imie|имя|名前|이름)"
-_NUMBER = "(ids?|nr|no|num|numb?er|nummer|numero|code|identifier|initial(s|en)|address)"
-_PERSON = "(patients?|patienten|pacientes?|pazienti?|pat|subjects?|participant|person)"
-_WHOSE = "(first|last|family|given|full|middle|maiden|du|del?)"
-_IS_PERSON = re.compile(
-    rf"{_WHOSE}*({_NAME}|{_PERSON})({_WHOSE}|{_NAME}|{_NUMBER}|{_PERSON})*|{_NUMBER}{_WHOSE}*{_PERSON}|.*(dateofbirth|birthda(te|y)|medicalrecord).*"
-)
 _ENOUGH = 10  # images; fewer may well be of one patient
 
 
@@ -108,9 +93,3 @@ class _Joined:
     def join(self, *keys: str) -> None:
         first, *others = sorted({self.first(key) for key in keys if key}) or [""]
         self._above |= dict.fromkeys(others, first)
-
-
-def names_a_person(column: str) -> bool:
-    """Whether a table's column holds names, birthdays, addresses or numbers of people, by the words of its own name."""
-    letters = re.sub(r"[\W_]", "", "".join(tokens(column)))
-    return bool(_OF_A_PERSON.intersection([letters, *tokens(column)]) or _IS_PERSON.fullmatch(letters))

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.ages import years
 from plainfilm.data.store import Store
-from plainfilm.data.tables.columns import COLUMNS
+from plainfilm.data.tables.columns import COLUMNS, letters
 
 Texts = NDArray[np.str_]
 
 CHILD = "under 18"
 BANDS = ((18.0, CHILD), (40.0, "18-39"), (65.0, "40-64"), (float("inf"), "65+"))  # years below which a band ends
-OLDEST = 120.0  # years; above it an age is a mistake in the table
 PATIENT = ("age", "sex", "view")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "sex": COLUMNS["sex"],
@@ -40,8 +40,6 @@ _VIEWS = {
     **dict.fromkeys(("anteroposterior", "antero posterior"), "AP"),
     **dict.fromkeys(("l", "ll", "rl", "lat", "llat", "rlat", "left lateral", "right lateral"), "lateral"),
 }
-_YEARS = {"d": 1 / 365.25, "w": 7 / 365.25, "m": 1 / 12, "y": 1.0, "": 1.0}
-_UNITS = re.compile(r"[<>=~]*\s*(\d+(?:[.,]\d+)?)\s*(|d|days?|w|weeks?|m|months?|mo|y|yrs?|years?)\.?\s*(?:old|\+)?")
 
 
 def patient(store: Store, rows: NDArray[np.int64]) -> dict[str, NDArray[Any] | None]:
@@ -71,17 +69,10 @@ def source_names(source: Texts) -> Texts:
     return _mapped(source, lambda text: "" if _tidy(text) in _NOT_KNOWN else text)
 
 
-def age(text: str) -> float:
-    """Give the years of an age as tables and DICOM write it: 45, 45.0, 045Y, 6 months, >89, 90+; not-a-number where it is none."""
-    match = _UNITS.fullmatch(text.strip().lower())
-    years = float(match[1].replace(",", ".")) * _YEARS[match[2][:1]] if match else np.nan
-    return years if years <= OLDEST else np.nan
-
-
 def age_band(text: str) -> str:
-    """Give the band of an age as `age` reads it; "" where it is none."""
-    years = age(text)
-    return next((name for end, name in BANDS if years < end), "")
+    """Give the band of an age as `ages.years` reads it; "" where it is none."""
+    age = years(text)
+    return next((name for end, name in BANDS if age < end), "")
 
 
 def sex(text: str) -> str:
@@ -108,8 +99,8 @@ def _is_told(column: NDArray[Any]) -> bool:
 
 def _told(store: Store, kind: str, read: Callable[[NDArray[Any]], Texts]) -> Texts | None:
     """Join the columns that say the kind, row by row the first that knows; None where there is no such column."""
-    letters = {name: re.sub(r"[^a-z0-9]", "", name.lower()) for name in store.provenance}
-    columns = [name for alias in NAMES[kind] for name, own in letters.items() if own == alias]
+    own = {name: letters(name) for name in store.provenance}
+    columns = [name for alias in map(letters, NAMES[kind]) for name, its in own.items() if its == alias]
     known: Texts | None = None
     for name in columns:
         more = read(store.provenance[name])
@@ -123,7 +114,7 @@ def _mapped(column: NDArray[Any], read: Callable[[str], str]) -> Texts:
 
 
 def _years(text: str) -> str:
-    return "" if np.isnan(age(text)) else f"{age(text):.4g}"
+    return "" if np.isnan(years(text)) else f"{years(text):.4g}"
 
 
 def _text(value: Any) -> str:

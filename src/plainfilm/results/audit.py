@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEstimate
 from plainfilm.results.severity import SEVERITY, Level, Verdict
@@ -188,6 +189,10 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
         Mapping[str, ForeignObject],
         Meta(description="Foreign objects inside the lungs, by kind; none where not looked for."),
     ] = {}
+    left_out_columns: Annotated[
+        tuple[LeftOutColumn, ...],
+        Meta(description="Columns that the store lacks, measured over its labelled images when it was made."),
+    ] = ()
     data: Annotated[StoreIdentity | None, Meta(description="The store, in audit.json alone.")] = None
 
     @property

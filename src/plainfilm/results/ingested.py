@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
+from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count
 
@@ -54,3 +55,7 @@ class IngestSummary(Document, frozen=True, kw_only=True):
     leaking_images: Annotated[Count, Meta(description="Radiographs of a given split that stand in two sets.")]
     problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")] = {}
     levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")] = ()
+    left_out_columns: Annotated[
+        tuple[LeftOutColumn, ...], Meta(description="Columns whose values, all or some, are not in the store.")
+    ] = ()
+    kept_columns: Annotated[tuple[str, ...], Meta(description="Columns that `--keep` named.")] = ()

@@ -51,6 +51,11 @@ class ReadingOptions:
         The folder level whose names are the classes: 1 for the first, -1 for the folder of the file.
     preset
         How a public data set is read; see plainfilm presets.
+    keep
+        A column of a table or a DICOM header that stays in the store as it is; again for more. By default columns that may tell
+        who somebody is are left out: docs/privacy.md.
+    pseudonyms
+        Numbers take the place of the names of files and sources; what they mean is written to NAME.pseudonyms.csv beside what is made.
     """
 
     labels: Place | None = None
@@ -63,6 +68,8 @@ class ReadingOptions:
     layout: str | None = None
     classes_from: Annotated[int | None, Parameter(metavar="LEVEL")] = None
     preset: Annotated[str | None, Parameter(metavar="NAME")] = None
+    keep: Annotated[Sequence[str] | None, Parameter(metavar="COLUMN"), texts] = None
+    pseudonyms: Flag = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,14 @@ def asked_of(options: ReadingOptions) -> Asked:
         label_pattern=_pattern(options.label_pattern),
         layout=options.layout,
         classes_from=options.classes_from,
+        keep=tuple(options.keep or ()),
+        pseudonyms=options.pseudonyms,
     )
 
 
 def given_of(options: ReadingOptions) -> str:
     """Flags of the options about files and tables that are given, "" for none."""
-    names = [each.name for each in fields(ReadingOptions) if getattr(options, each.name) is not None]
+    names = [each.name for each in fields(ReadingOptions) if getattr(options, each.name) not in (None, False)]
     return " and ".join(f"--{name.replace('_', '-')}" for name in names)
 
 

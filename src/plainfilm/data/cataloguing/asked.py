@@ -32,6 +32,10 @@ class Asked:
         Equal ids of patients in different sources are different patients.
     keep_others
         Go on where most files are no radiographs.
+    keep
+        Columns that stay in the store as they are.
+    pseudonyms
+        Numbers take the place of the names of files and sources.
     """
 
     labels: Path | None = None
@@ -44,3 +48,5 @@ class Asked:
     classes_from: int | None = None
     separate_sources: bool = False
     keep_others: bool = False
+    keep: Sequence[str] = ()
+    pseudonyms: bool = False

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from plainfilm.data.copies import Copies
+from plainfilm.data.provenance import left_out_columns
 from plainfilm.data.split import leakage
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit import copies, data_issues, judging, probes, sources, verdict
@@ -68,7 +69,8 @@ def audit(
     compared = _compared_with(model, probed)
     leak = leakage(store.split, store.group)
     across = len(np.unique(twins.pairs[data_issues.in_two_parts(store, twins)]))
-    found = verdict.reasons(probed.probes, compared, by_source.left_out, leak, len(store), across)
+    lacking = left_out_columns(store.attributes)
+    found = verdict.reasons(probed.probes, compared, by_source.left_out, leak, len(store), across, lacking)
     if not probed.probes:
         found.append(verdict.unexamined(probed.not_run[0].reason))
     missing = (*probed.not_run, *not_run, *unknown)
@@ -89,6 +91,7 @@ def audit(
         seconds={**probed.seconds, "total": time.perf_counter() - start},
         power=power,
         objects=probed.objects,
+        left_out_columns=lacking,
     )
     return AuditFindings(
         result=result,

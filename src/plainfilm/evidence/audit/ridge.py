@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.association import RARE, levels
 from plainfilm.evidence.statistics.discrimination import area_under_roc
 from plainfilm.evidence.statistics.intervals import (
     FloatArray,
@@ -21,8 +22,6 @@ FOLDS = 5
 _PENALTIES = np.append(
     np.inf, np.geomspace(1e2, 1e-3, 11)
 )  # against a kernel of mean diagonal 1; the first learns nothing
-_LEVELS = 10  # bins of a number
-_RARE = 5  # rows of a word that gets a column of its own
 
 
 def folds(labels: IntArray, group: IntArray, seed: int = 0) -> IntArray:
@@ -136,14 +135,6 @@ def as_indicators(columns: Mapping[str, NDArray[Any]]) -> FloatArray:
 
 
 def _indicators(column: NDArray[Any]) -> FloatArray:
-    if column.dtype.kind == "f":
-        known = np.isfinite(column)
-        edges: NDArray[Any] = (
-            np.unique(np.quantile(column[known], np.linspace(0, 1, _LEVELS + 1)[1:-1])) if known.any() else np.empty(0)
-        )
-        values = np.where(known, np.searchsorted(edges, column, side="right"), -1)
-    else:
-        values = np.unique(column, return_inverse=True)[1]
-    names, code, count = np.unique(values, return_inverse=True, return_counts=True)
-    kept = np.flatnonzero(count >= _RARE)
+    names, code, count = np.unique(levels(column), return_inverse=True, return_counts=True)
+    kept = np.flatnonzero(count >= RARE)
     return np.asarray(code[:, None] == kept, np.float64) if len(names) > 1 else np.zeros((len(column), 0))

@@ -13,12 +13,14 @@ from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit.findings import ProbeFinding
 from plainfilm.evidence.audit.judging import FALSE, NOTABLE, speaks
 from plainfilm.results.audit import ComparedWith, LeftOut, LeftOutClass, ProbedClass, Reason
+from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.severity import VERDICTS, Verdict
 
 STRONG = 0.75  # AUROC that a probe must surely reach to say "not to be believed"
 SHARE = 0.8  # of the distance from chance that the model surely has
 LEAKING = 0.01  # share of images
+TOLD = 0.5  # Cramér's V of a column that the store lacks
 LOST = 0.05  # AUROC that is lost on a source left out, to be worth a word
 SAME = 0.9  # of the strongest probe's distance from chance: the cue explains it
 BLIND = frozenset({"no lungs", "no image", "objects"})
@@ -73,6 +75,7 @@ def reasons(
     leak: Leakage | None,
     images: int,
     copies: int = 0,
+    left_out_columns: Sequence[LeftOutColumn] = (),
 ) -> list[Reason]:
     """Give what the rules say, the strongest first.
 
@@ -88,12 +91,16 @@ def reasons(
         Of a given split, and how many images it splits.
     copies
         Images of which a changed copy stands in another part of the split.
+    left_out_columns
+        Columns that the store lacks.
     """
     found = _grouped(_blind(probes, yours))
     found += [reason for one in left_out if (reason := _does_not_travel(one, yours))]
     if leak is not None and leak.images:
         found.append(_leak(leak, images))
     if reason := copied(copies, images):
+        found.append(reason)
+    if reason := _told_by_columns(left_out_columns):
         found.append(reason)
     return sorted(found, key=lambda reason: -VERDICTS.index(reason.verdict))  # stable: probes without lungs stay first
 
@@ -243,6 +250,24 @@ def _lost(one: LeftOut, own: LeftOutClass, mine: Estimate, of_class: str) -> str
     return (
         f"Trained without {' and '.join(one.sources)}, it reaches AUC {own.auroc.value:.2f}{of_class} there (at most {own.auroc.high:.2f}); "
         f"trained on as many images with some from there {own.with_sources.value:.2f}, with every source {mine.value:.2f}. It does not travel."
+    )
+
+
+def _told_by_columns(columns: Sequence[LeftOutColumn]) -> Reason | None:
+    """Speak of columns of the making of an image that the store lacks, and that surely go with the class."""
+    found = [each for each in columns if each.of_the_making and each.cramers_v.low >= TOLD]
+    if not found:
+        return None
+    first, *others = sorted(found, key=lambda each: -each.cramers_v.low)
+    also = ", ".join(f"{each.column} {each.cramers_v.value:.2f}" for each in others)
+    return Reason(
+        rule="left-out-column",
+        verdict="shortcut possible",
+        sentence=f"The column {first.column}, which is of the making of the images and whose values are not in the store, goes with the class "
+        f"(Cramér's V {first.cramers_v.value:.2f}, at least {first.cramers_v.low:.2f}). Part of what you measured may not be disease.",
+        also=f"Others of the kind: {also}." if also else None,
+        advice=f"Add images of each class with the same {first.column}, and audit again.",
+        cue=None,
     )
 
 

@@ -138,6 +138,9 @@ class AuditShown:
     objects: Sequence[ObjectRow]
     with_objects: Strip | None
     power: str  # what could have been seen; nothing where it is not known
+    left_out_columns: Sequence[
+        tuple[str, int, Spot]
+    ]  # name, images, Cramér's V; the surest first, none that is not known
 
 
 def show(found: AuditFindings) -> AuditShown:
@@ -153,7 +156,14 @@ def show(found: AuditFindings) -> AuditShown:
         objects=[_object_row(name, each) for name, each in audit.objects.items()],
         with_objects=found.with_objects,
         power="" if audit.power is None else audit.power.sentence,
+        left_out_columns=_left_out_columns(audit),
     )
+
+
+def _left_out_columns(audit: Audit) -> list[tuple[str, int, Spot]]:
+    known = [each for each in audit.left_out_columns if each.cramers_v.is_known]
+    known.sort(key=lambda each: (-each.cramers_v.low, -each.cramers_v.value))
+    return [(each.column, each.n, spot(each.cramers_v, _FROM_ZERO)) for each in known[:LEFT_OUT_ROWS]]
 
 
 def _object_row(kind: str, found: ForeignObject) -> ObjectRow:
