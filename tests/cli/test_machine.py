@@ -5,6 +5,7 @@ from importlib import metadata
 import pytest
 
 from plainfilm.cli import machine
+from plainfilm.data import confinement
 from plainfilm.extras import EXTRAS
 from plainfilm.model import keras_backend
 from plainfilm.model.backbones import BACKBONES
@@ -144,3 +145,19 @@ def test_an_old_python_is_found(monkeypatch):
     found = findings()["Python"]
     assert (found.ok, found.found) == (False, "3.10.4")
     assert "3.11 to 3.14" in found.advice
+
+
+@pytest.mark.parametrize(("bounded", "said"), [((), "confined: nothing; NOT"), (confinement.ALL, "confined: files, TCP, other processes, system calls, memory")])  # fmt: skip
+def test_what_decoders_are_not_kept_from_is_said(monkeypatch, bounded, said):
+    monkeypatch.setattr(machine.Decoders, "bounded", lambda _: bounded)
+    found = machine._decoders()
+    assert found.ok
+    assert found.found.startswith(said)
+    assert all((each in found.found) for each in confinement.ALL)
+
+
+def test_a_decoder_that_does_not_start_is_found(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    found = machine._decoders()
+    assert not found.ok
+    assert "/nowhere/python" in found.advice

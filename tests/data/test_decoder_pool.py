@@ -16,7 +16,7 @@ from PIL import Image
 from made_files import dataset, dicom_bytes, encoded, endless_jpeg, film, gray_film, written
 from made_requests import descendants
 from plainfilm.data import decoder_pool, decoder_process, images
-from plainfilm.data.decoder_pool import Decoders, DecodingError, read_few, read_many
+from plainfilm.data.decoder_pool import Decoders, DecodingError, read_few, read_headers, read_many
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError, PlainfilmError, UsageError
 from waiting import WAIT_S, until
@@ -24,17 +24,21 @@ from waiting import WAIT_S, until
 FITTED = {"size": 64, "fit": "pad"}
 WILD = """
 import os, sys, time
-sys.path[:] = sys.argv[1:]
+sys.path[:] = sys.argv[2:]
 from plainfilm.data import images
 from plainfilm.data import decoder_worker as here
+is_first = not os.path.exists("started")
+os.makedirs("started" if is_first else "again", exist_ok=True)  # later it may not
 plain = images.decode
+def header(file):
+    return decode(file) if file in (b"die", b"hang") else {"patient_id": "P1"}
+images.header = header
 def decode(data, **options):
     if data == b"die": os.abort()
     if data == b"raise": raise ZeroDivisionError(data)
     if data == b"hang": time.sleep(60)
     if data == b"slow": time.sleep(0.2)
-    if data == b"die once" and not os.path.exists("died"):
-        os.mkdir("died"); os.abort()
+    if data == b"die once" and is_first: os.abort()
     if data == b"print": os.write(1, b"noise"); os.write(2, b"noise")
     if data == b"write":
         with open("left-behind", "wb", 0) as file: file.write(b"x")
@@ -82,8 +86,8 @@ def going_wild(monkeypatch, tmp_path):
     plain = subprocess.Popen
 
     def started(command, **options):
-        assert command == [sys.executable, "-c", decoder_process._PROGRAM, *sys.path]
-        return plain([sys.executable, "-c", WILD, *sys.path], cwd=tmp_path, **options)
+        assert command[:3] == [sys.executable, "-c", decoder_process._PROGRAM]
+        return plain([*command[:2], WILD, *command[3:]], cwd=tmp_path, **options)
 
     monkeypatch.setattr(decoder_process.subprocess, "Popen", started)
 
@@ -146,7 +150,7 @@ def test_a_file_that_kills_its_process_is_lost_alone(wild, deadly):
 
 def test_a_process_cannot_write_to_the_disk(wild, tmp_path):
     wild.radiograph(b"write", **FITTED)
-    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir() if path.is_file()) == 0
 
 
 def test_a_file_that_takes_too_long_is_lost_alone(wild):
@@ -297,7 +301,7 @@ def test_only_the_deadly_files_are_lost(going_wild, tmp_path, workers, deadly):
 def test_a_file_whose_process_was_ended_by_something_else_is_read_again(going_wild, tmp_path):
     paths = [*some(tmp_path, 3), written(tmp_path, b"die once", "last")]
     assert told(read_many(paths, size=32, workers=1)) == [*expected(paths[:3]), "unknown-format"]
-    assert (tmp_path / "died").exists()
+    assert (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize("lie", [b"no json", b"short", b"huge", b"deep inside"])
@@ -473,7 +477,7 @@ def test_a_process_ends_in_the_midst_of_a_file_when_its_parent_is_killed(tmp_pat
     path = written(tmp_path, endless_jpeg(), "endless.jpg")
     program = (
         "import sys; from plainfilm.data.decoder_pool import Decoders\n"
-        "decoders = Decoders(1, seconds=600); decoders.start(); print(decoders._workers[0]._process.pid, flush=True)\n"
+        "decoders = Decoders(1, seconds=600, reads_files=True); decoders.start(); print(decoders._workers[0]._process.pid, flush=True)\n"
         "list(decoders.files(sys.argv[1:], size=32, fit='pad', held=1))"
     )
     job = subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True)
@@ -544,7 +548,7 @@ def test_a_file_may_be_a_function_that_gives_its_bytes_and_have_a_depth(going_wi
 
 def test_a_given_file_whose_process_was_ended_by_something_else_is_decoded_again(going_wild, tmp_path):
     assert told(read_many([lambda: b"die once"], size=32, workers=1)) == ["unknown-format"]
-    assert (tmp_path / "died").exists()
+    assert (tmp_path / "again").exists()
 
 
 def test_functions_are_called_in_order_one_at_a_time():
@@ -560,3 +564,29 @@ def test_functions_are_called_in_order_one_at_a_time():
     taken = list(read_many([partial(member, k) for k in range(60)], **FITTED, workers=4))
     assert all(isinstance(outcome, Radiograph) for outcome in taken)
     assert asked_for == list(range(60))
+
+
+# ---- headers
+
+
+def test_headers_are_read_in_order_by_the_process_that_then_decodes(tmp_path):
+    before = own()
+    paths = [
+        written(tmp_path, dicom_bytes(dataset(film(90, 70), PatientID=f"P{number}")), f"{number}.dcm")
+        for number in range(20)
+    ]
+    given = [path if number % 3 else path.read_bytes for number, path in enumerate(paths)]
+    found = list(read_headers([*given, tmp_path / "none", tmp_path]))
+    assert [header["patient_id"] for header in found[:20]] == [f"P{number}" for number in range(20)]
+    assert [error.code for error in found[20:]] == ["not-found", "not-a-file"]
+    left = own() - before
+    assert len(left) == 1
+    assert told(read_many(paths, size=32, workers=1)) == expected(paths)
+    assert own() - before == left
+
+
+@pytest.mark.parametrize(("bytes_", "code"), [(b"die", "decoder-crashed"), (b"hang", "too-slow")])
+def test_a_header_that_kills_or_holds_up_its_process_is_lost_alone(going_wild, bytes_, code):
+    sound = [lambda: b"sound"] * 3
+    found = list(read_headers([*sound, lambda: bytes_, *sound], seconds=1.0))
+    assert [each.code if isinstance(each, ImageError) else each for each in found] == [*[{"patient_id": "P1"}] * 3, code, *[{"patient_id": "P1"}] * 3]  # fmt: skip

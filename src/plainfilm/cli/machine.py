@@ -6,10 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from plainfilm.data import confinement
+from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.files import cache_folder
+from plainfilm.errors import PlainfilmError
 from plainfilm.extras import EXTRAS, find
 from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import BACKBONES
@@ -48,6 +52,7 @@ def examine() -> Iterator[Finding]:
     yield _backend()
     yield Finding(name="Processors", ok=processors() >= 1, found=f"{processors()} may be used")
     yield _memory()
+    yield _decoders()
     yield _cache()
     yield from _weights()
 
@@ -132,6 +137,19 @@ def _memory() -> Finding:
     return Finding(
         name="Memory", ok=size_gb >= _LEAST_FREE_GB, found=f"{size_gb:.0f} GB", advice="Training needs about 1.5 GB."
     )
+
+
+def _decoders() -> Finding:
+    """Start a process that decodes, and say what it is kept from; that a system knows no way is no fault."""
+    name = "Processes that decode"
+    try:
+        with closing(Decoders(1)) as decoders:
+            bounded = decoders.bounded()
+    except PlainfilmError as error:
+        return Finding(name=name, ok=False, found="none", advice=str(error))
+    free = ", ".join(each for each in confinement.ALL if each not in bounded)
+    found = f"confined: {', '.join(bounded) or 'nothing'}"
+    return Finding(name=name, ok=True, found=f"{found}; NOT confined on this system: {free}" if free else found)
 
 
 def _cache() -> Finding:

@@ -43,7 +43,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Outcome = Radiograph | ImageError
 _Files = Sequence[tuple[Any, int | None]]
-_Tasks = queue.SimpleQueue[tuple[Future[list[Outcome]], _Files] | None]
+_Tasks = queue.SimpleQueue[tuple[Future[list[Any]], _Files] | None]
 Made = Callable[[dict[str, Any], NDArray[np.uint8]], Result]
 
 
@@ -80,8 +80,23 @@ def read_many(
 def _read_many(
     files: Iterable[File], size: int, fit: str, workers: int, batch: int, seconds: float
 ) -> Iterator[Outcome]:
-    with closing(Decoders(workers, seconds=seconds)) as decoders:
+    with closing(Decoders(workers, seconds=seconds, reads_files=True)) as decoders:
         yield from decoders.files(files, size=size, fit=fit, held=batch)
+        decoders.leave_one()
+
+
+def read_headers(files: Iterable[Source], *, seconds: float = DECODING_S) -> Iterator[dict[str, str] | ImageError]:
+    """Read what DICOM files say of patient, study, hospital and view, in order, as `images.header` does, in one process.
+
+    A file that cannot be read gives its `ImageError`, as in `read_many`.
+
+    Raises
+    ------
+    PlainfilmError
+        No process can be started.
+    """
+    with closing(Decoders(1, seconds=seconds, reads_files=True)) as decoders:
+        yield from decoders.headers(files)
         decoders.leave_one()
 
 
@@ -117,11 +132,14 @@ class Decoders:
         How many; a call waits until one of them is free.
     seconds
         A process that takes longer for one file is ended.
+    reads_files
+        Whether they are to read files themselves; else they are given bytes, and may open nothing but libraries.
     """
 
-    def __init__(self, processes: int, *, seconds: float = DECODING_S) -> None:
+    def __init__(self, processes: int, *, seconds: float = DECODING_S, reads_files: bool = False) -> None:
         self._seconds, self._closed = seconds, threading.Event()
-        self._workers = [Process() for _ in range(processes - 1)] + [_spare() or Process()]
+        first = (_spare() if reads_files else None) or Process(reads_files=reads_files)
+        self._workers = [first, *(Process(reads_files=reads_files) for _ in range(processes - 1))]
         self._free: queue.LifoQueue[Process] = queue.LifoQueue()
         for worker in self._workers:
             self._free.put(worker)
@@ -133,6 +151,15 @@ class Decoders:
         for worker in self._workers:
             worker.start()
 
+    def bounded(self) -> tuple[str, ...]:
+        """Say what of `confinement.ALL` is bounded in the processes, once one has started."""
+        worker = self._free.get()
+        try:
+            worker.wait()
+            return worker.bounded
+        finally:
+            self._free.put(worker)
+
     def radiograph(self, data: bytes | bytearray, *, size: int, fit: str) -> Outcome:
         """Decode the bytes of a file as `images.decode` does; an error is given, not raised."""
         return self._ask({"size": size, "fit": fit}, data, partial(_radiograph, size=size))
@@ -143,10 +170,19 @@ class Decoders:
 
     def files(self, files: Iterable[File], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
         """Read files in order, as `read_many` does; files are taken only as fast as results are taken out."""
+        return self._each(files, {"size": size, "fit": fit}, partial(_radiograph, size=size), held)
+
+    def headers(self, files: Iterable[Source]) -> Iterator[dict[str, str] | ImageError]:
+        """Read headers in order, as `read_headers` does."""
+        return self._each(files, {"header": True}, _header, 4 * CHUNK * len(self._workers))
+
+    def _each(
+        self, files: Iterable[File], asked: Mapping[str, Any], made: Made[Result], held: int
+    ) -> Iterator[Result | ImageError]:
         length = max(1, min(CHUNK, held // (2 * len(self._workers))))
         tasks = _Tasks()
-        work = partial(self._work, tasks, threading.Lock(), {"size": size, "fit": fit})
-        waiting: deque[Future[list[Outcome]]] = deque()
+        work = partial(self._work, tasks, threading.Lock(), asked, made)
+        waiting: deque[Future[list[Result | ImageError]]] = deque()
         threads = ahead = 0
         try:
             for chunk in _cut(files, length):
@@ -196,7 +232,7 @@ class Decoders:
         except _LOST:
             return self._lost(worker)
 
-    def _work(self, tasks: _Tasks, turn: threading.Lock, asked: dict[str, Any]) -> None:
+    def _work(self, tasks: _Tasks, turn: threading.Lock, asked: Mapping[str, Any], made: Made[Any]) -> None:
         while True:
             with turn:  # an archive that can only be read in order is read in order
                 if (task := tasks.get()) is None:
@@ -205,20 +241,23 @@ class Decoders:
                 fetched = Future[bytes | ImageError]()
                 if callable(files[0][0]):
                     _settle(fetched, partial(_fetch, files[0][0]))
-            _settle(outcomes, partial(self._read, asked, files, fetched))
+            _settle(outcomes, partial(self._read, asked, made, files, fetched))
 
-    def _read(self, asked: dict[str, Any], files: _Files, fetched: "Future[bytes | ImageError]") -> list[Outcome]:
+    def _read(
+        self, asked: Mapping[str, Any], made: Made[Result], files: _Files, fetched: "Future[bytes | ImageError]"
+    ) -> list[Result | ImageError]:
         worker = self._free.get()
         try:
             if callable(files[0][0]):
-                return [self._given(worker, asked, fetched.result(), files[0][1])]
-            return self._paths(worker, asked, files)
+                return [self._given(worker, {**asked, "depth": files[0][1]}, fetched.result(), made)]
+            return self._paths(worker, asked, files, made)
         finally:
             self._free.put(worker)
 
-    def _paths(self, worker: Process, asked: dict[str, Any], files: _Files) -> list[Outcome]:
-        whole, outcomes = [(_whole(path), depth) for path, depth in files], list[Outcome]()
-        made = partial(_radiograph, size=asked["size"])
+    def _paths(
+        self, worker: Process, asked: Mapping[str, Any], files: _Files, made: Made[Result]
+    ) -> list[Result | ImageError]:
+        whole, outcomes = [(_whole(path), depth) for path, depth in files], list[Result | ImageError]()
         while rest := whole[len(outcomes) :]:
             try:
                 for answer in worker.ask({**asked, "paths": rest}, b"", self._seconds, answers=len(rest)):
@@ -228,13 +267,14 @@ class Decoders:
                 outcomes.append(lost if worker.was_late else self._one(worker, alone, b"", made))
         return outcomes
 
-    def _given(self, worker: Process, asked: dict[str, Any], data: bytes | ImageError, depth: int | None) -> Outcome:
+    def _given(
+        self, worker: Process, asked: Mapping[str, Any], data: bytes | ImageError, made: Made[Result]
+    ) -> Result | ImageError:
         if isinstance(data, ImageError):
             return data
-        made = partial(_radiograph, size=asked["size"])
-        outcome = self._one(worker, {**asked, "depth": depth}, data, made)
+        outcome = self._one(worker, asked, data, made)
         is_lost = isinstance(outcome, ImageError) and outcome.code == "decoder-crashed"
-        return self._one(worker, {**asked, "depth": depth}, data, made) if is_lost else outcome
+        return self._one(worker, asked, data, made) if is_lost else outcome
 
     def _lost(self, worker: Process) -> ImageError:
         worker.end()
@@ -291,6 +331,10 @@ def _radiograph(told: dict[str, Any], pixels: NDArray[np.uint8], *, size: int) -
     if not all(isinstance(value, str | int | float) for value in provenance.values()):
         raise TypeError(provenance)
     return Radiograph(pixels.reshape(size, size), str(told["sha256"]), provenance, remarks)
+
+
+def _header(told: dict[str, Any], _: NDArray[np.uint8]) -> dict[str, str]:
+    return {str(name): str(text) for name, text in told["header"].items()}
 
 
 def _view(told: dict[str, Any], pixels: NDArray[np.uint8], *, longest_px: int) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.confinement import KEPT
 from plainfilm.data.decoder_worker import ANSWER, BUFFER_BYTES, ENDING, QUESTION, READY
 from plainfilm.data.images import MAX_SIZE_PX
 from plainfilm.errors import PlainfilmError
@@ -23,17 +24,22 @@ MOST_TOLD_BYTES = 1 << 20
 PIPE_BYTES = 1 << 20  # where the system lets us: a usual radiograph and its answer then pass in one piece each
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _START_S = 60.0
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from plainfilm.data.decoder_worker import main; main()"
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from plainfilm.data.decoder_worker import main; main(reads_files=sys.argv[1] == 'files')"
 
 DecoderAnswer = tuple[dict[str, Any], NDArray[np.uint8]]
 
 
 class Process:
-    """One process, started when it is needed, and again when it has died."""
+    """One process, started when it is needed, and again when it has died.
 
-    def __init__(self) -> None:
-        self.owner = os.getpid()
+    `reads_files` lets it read what its user may; else it is given bytes alone. `bounded` says, once it was asked or waited
+    for, what of `confinement.ALL` is bounded.
+    """
+
+    def __init__(self, *, reads_files: bool = True) -> None:
+        self.owner, self.reads_files = os.getpid(), reads_files
         self.was_late = False
+        self.bounded: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = self._is_closed = False
         self._left_s = float("inf")
@@ -45,7 +51,7 @@ class Process:
             if self._is_closed:
                 raise EOFError
             if self._process is None:
-                self._process, self._is_ready = _started(), False
+                self._process, self._is_ready = _started(self.reads_files), False
             return self._process
 
     def ask(
@@ -53,7 +59,7 @@ class Process:
     ) -> Iterator[DecoderAnswer]:
         """Send a question and give its answers, each within `seconds`. EOFError or OSError where the process died."""
         try:
-            process = self._running()
+            process = self.wait()
             self._allow(seconds)
             _send(process, asked, data)
             for _ in range(answers):
@@ -92,7 +98,8 @@ class Process:
             process.kill()
             process.communicate()  # closes the pipes too
 
-    def _running(self) -> "subprocess.Popen[bytes]":
+    def wait(self) -> "subprocess.Popen[bytes]":
+        """Start the process, if none runs, and wait until it is ready and confined."""
         self.was_late = False
         if self._process is not None and self._process.poll() is not None:
             self.end()
@@ -102,6 +109,7 @@ class Process:
             if process.stdout is None or process.stdout.read(len(READY)) != READY:
                 self.end()
                 raise _not_started(f"one that ended with code {process.returncode}")
+            self.bounded = tuple(_received(process)[0]["bounded"])
             self._is_ready = True
         return process
 
@@ -117,16 +125,16 @@ def _not_started(received: str) -> PlainfilmError:
     )
 
 
-def _started() -> "subprocess.Popen[bytes]":
+def _started(reads_files: bool) -> "subprocess.Popen[bytes]":
     try:
         with held_back(*ENDING):
             process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, *map(str, sys.path)],
+                [sys.executable, "-c", _PROGRAM, "files" if reads_files else "bytes", *map(str, sys.path)],
                 bufsize=BUFFER_BYTES,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD},
+                env={name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
     except OSError as error:

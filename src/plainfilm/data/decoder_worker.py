@@ -3,7 +3,6 @@
 Answers are JSON and raw pixels, never pickles: a decoder that a file has taken over cannot reach its parent through them.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -18,27 +17,28 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import images
+from plainfilm.data import confinement, images
 from plainfilm.errors import ImageError
 
 QUESTION = struct.Struct(">IQ")  # bytes of the JSON that says what to do, bytes of the file
 ANSWER = struct.Struct(">IQ")  # bytes of the JSON, bytes of the pixels
-Task = Callable[[], images.Radiograph | NDArray[np.uint8]]
+Task = Callable[[], images.Radiograph | NDArray[np.uint8] | dict[str, str]]
 READY = b"ready"
 ENDING = (signal.SIGINT, signal.SIGTERM)  # the terminal and systemd tell all processes; the parent decides
 BUFFER_BYTES = 1 << 18
-_MEMORY_BYTES = 4 << 30  # 50 megapixels of 16 bits in double precision, and what they were compressed from
+_HEADER_BYTES = 256 << 20  # of memory, for a file of which a megabyte is looked at
 _FOLLOW_S = 1.0
 
 
-def main() -> None:
-    """Answer until stdin ends, which it does when the parent is gone."""
+def main(*, reads_files: bool = True) -> None:
+    """Answer until stdin ends, which it does when the parent is gone. What is bounded is told first."""
     for kind in ENDING:
         signal.signal(kind, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
-    _confine()
     questions, answers = os.fdopen(0, "rb", BUFFER_BYTES), _only_answers()
-    answers.write(READY)
+    bounded = confinement.confine(reads_files=reads_files)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    first = json.dumps({"bounded": bounded}).encode()
+    answers.write(READY + ANSWER.pack(len(first), 0) + first)
     answers.flush()
     while head := questions.read(QUESTION.size):
         asked, length = QUESTION.unpack(head)
@@ -59,11 +59,20 @@ def _follow(parent: int) -> None:
 def _tasks(asked: dict[str, Any], data: bytes) -> Iterator[Task]:
     if "longest_px" in asked:
         yield partial(images.displayed, data, longest_px=asked["longest_px"])
+    elif "header" in asked:
+        yield from (
+            partial(_header, file) for file in ([path for path, _ in asked["paths"]] if "paths" in asked else [data])
+        )
     elif "paths" in asked:
         read = partial(images.read, size=asked["size"], fit=asked["fit"])
         yield from (partial(read, path, depth=depth) for path, depth in asked["paths"])
     else:
         yield partial(images.decode, data, size=asked["size"], fit=asked["fit"], depth=asked.get("depth"))
+
+
+def _header(file: str | bytes) -> dict[str, str]:
+    with confinement.memory_within(_HEADER_BYTES):
+        return images.header(file)
 
 
 def _answer(task: Task) -> tuple[dict[str, Any], NDArray[np.uint8]]:
@@ -73,6 +82,8 @@ def _answer(task: Task) -> tuple[dict[str, Any], NDArray[np.uint8]]:
         return {"code": error.code, "sentence": str(error)}, np.empty(0, np.uint8)
     except Exception:  # noqa: BLE001 - a fault of ours, for the parent to raise
         return {"fault": traceback.format_exc()}, np.empty(0, np.uint8)
+    if isinstance(made, dict):
+        return {"header": made}, np.empty(0, np.uint8)
     if isinstance(made, np.ndarray):
         return {"shape": made.shape}, np.ascontiguousarray(made)
     told = {"provenance": made.provenance, "remarks": made.remarks, "sha256": made.sha256}
@@ -86,18 +97,6 @@ def _only_answers() -> BinaryIO:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     return answers
-
-
-def _confine() -> None:
-    """Bound memory, write no file and no core dump: where the system knows how, and has not set narrower bounds itself."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    most = {resource.RLIMIT_AS: _MEMORY_BYTES, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
-    for kind, value in most.items():
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(kind, (value, value))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,7 @@ __all__ = [
     "decode",
     "displayed",
     "fitted",
+    "header",
     "kind_of",
     "read",
     "read_if_light",
@@ -136,6 +139,30 @@ def read_if_light(
     return decode(data, size=size, fit=fit, depth=depth) if is_light else None
 
 
+def header(file: str | bytes) -> dict[str, str]:
+    """Read what a DICOM file, a path or its bytes, says of patient, study, hospital and view, without its pixels.
+
+    Returns
+    -------
+    dict of str to str
+        By the names of `dicom_reading.KEYWORDS`; only what is there. `age` is in years.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read, or not within bounds of bytes, elements and memory.
+    """
+    from plainfilm.data.decoding import radiograph_dicom
+
+    with (
+        _enough_memory(),
+        _SILENCE,
+        _disk_errors(),
+        BytesIO(file) if isinstance(file, bytes) else _opened(Path(file)) as opened,
+    ):
+        return radiograph_dicom.names(opened)
+
+
 def displayed(data: bytes, *, longest_px: int) -> NDArray[np.uint8]:
     """Decode the bytes of one file for people to look at: gray uint8 (h, w), upright, bones bright, in its proportions.
 
@@ -182,8 +209,14 @@ def check_options(size: int, fit: str) -> None:
 
 
 def _bytes_of(path: Path) -> bytes:
+    with _disk_errors(), _opened(path) as file:
+        return file.read(MAX_BYTES)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
     try:
-        return _checked_bytes(path)
+        yield
     except (FileNotFoundError, NotADirectoryError) as error:
         raise refusal("not-found", "Expected a file; received a path with none. Check the name.") from error
     except PermissionError as error:
@@ -201,14 +234,13 @@ def unreadable(error: Exception) -> ImageError:
     )
 
 
-def _checked_bytes(path: Path) -> bytes:
+def _opened(path: Path) -> BinaryIO:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe, socket or device"
         raise refusal("not-a-file", f"Expected an image file; received a {kind}. Name the files themselves.")
     _check_length(status.st_size)
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES)
+    return path.open("rb")
 
 
 def _check_length(length: int) -> None:

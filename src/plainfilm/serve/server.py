@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import uvicorn
 
+from plainfilm.data import confinement
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError, UsageError
@@ -129,6 +130,8 @@ def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) ->
     judge = Judge(predictor, decoders, abreast=abreast)
     stack.callback(judge.close)
     predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
+    if unbounded := sorted(set(confinement.ALL) - set(decoders.bounded())):
+        telemetry.LOG.warning("decoders not confined", extra={"event": {"unbounded": unbounded}})
     examiner = Examiner(predictor, decoders, Identity.of(predictor, settings.bundle))
     node = settings.node(examiner) if settings.node else None
     stow = None

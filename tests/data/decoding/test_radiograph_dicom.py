@@ -275,13 +275,6 @@ def test_a_codestream_larger_than_its_header_says_is_never_decoded(tmp_path: Pat
     assert refused(tmp_path, dicom_bytes(made)) == "damaged"
 
 
-def test_a_deflate_bomb_is_not_inflated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(radiograph_dicom, "MAX_INFLATED_BYTES", 5_000)
-    stored = np.zeros((SIDE, SIDE), dtype=np.uint16)
-    stored[0, 0] = 1
-    assert refused(tmp_path, native(dataset(stored), DeflatedExplicitVRLittleEndian)) == "too-many-bytes"
-
-
 def test_text_beyond_ascii_and_control_characters_is_kept_printable(tmp_path: Path) -> None:
     made = dataset(film(), SpecificCharacterSet="ISO_IR 192", InstitutionName="Kliník\tB")
     assert images.read(written(tmp_path, dicom_bytes(made))).provenance["institution"] == "Kliník B"

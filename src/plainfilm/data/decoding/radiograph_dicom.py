@@ -1,22 +1,15 @@
 """DICOM files, with or without preamble, in every transfer syntax of still images -> gray pictures as displayed."""
 
 import re
-import zlib
-from io import BytesIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
-from pydicom import Dataset, dcmread
-from pydicom.filereader import read_dataset
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom import Dataset
+from pydicom.uid import UID
 
-from plainfilm.data.decoding.decoded import MAX_BYTES, DecodedImage, Remarks, check_size, colour_remarks, refusal
+from plainfilm.data.decoding import dicom_reading
+from plainfilm.data.decoding.decoded import DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
 from plainfilm.data.decoding.dicom_header import is_little_endian, whole_number
 from plainfilm.data.decoding.dicom_pixels import Stored, stored
@@ -24,8 +17,6 @@ from plainfilm.data.decoding.dicom_tables import coloured, filled_bits
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, RADIOGRAPHY, lateral_sentence
 from plainfilm.errors import ImageError
 from plainfilm.reasons import reason_of
-
-MAX_INFLATED_BYTES = 4 * MAX_BYTES
 
 _CHEST = re.compile(r"CHEST|THORA|TORA[XC]|LUNG|PULM|RIB|BRUST|TRUNK|WHOLE ?BODY")
 _OTHER_PART = re.compile(  # words of PS3.16 annex L that no chest radiograph bears
@@ -58,7 +49,7 @@ def decode(data: bytes) -> DecodedImage:
         With a code of `decoded.REASONS`.
     """
     try:
-        dataset = _dataset(data)
+        dataset = dicom_reading.read(data)
         _check(dataset)
         facts = _provenance(dataset)  # as the file has it
         pixels = stored(dataset)
@@ -69,6 +60,24 @@ def decode(data: bytes) -> DecodedImage:
         raise _broken(error) from error
 
 
+def names(file: BinaryIO) -> dict[str, str]:
+    """Read what a DICOM file says of patient, study, hospital and view, without its pixels, by `dicom_reading.KEYWORDS`; `age` in years.
+
+    Raises
+    ------
+    ImageError
+        As `decode`.
+    """
+    try:
+        found = dicom_reading.names(file)
+    except PYDICOM_ERRORS as error:
+        raise _broken(error) from error
+    years = age_in_years(found.get("age", ""))
+    return {name: text for name, text in found.items() if name != "age"} | (
+        {} if years is None else {"age": f"{years:g}"}
+    )
+
+
 def _broken(error: Exception) -> ImageError:
     if "less than expected" in str(error) or "truncated" in str(error):
         return refusal(
@@ -77,39 +86,6 @@ def _broken(error: Exception) -> ImageError:
     return refusal(
         "damaged", f"Expected a sound DICOM file; received one with a fault ({reason_of(error)}). Send it again."
     )
-
-
-def _dataset(data: bytes) -> Dataset:
-    file_meta_end = _end_of_file_meta(data)
-    dataset = dcmread(BytesIO(data), force=True) if file_meta_end is None else _with_meta(data, file_meta_end)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        native = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else native
-    return dataset
-
-
-def _end_of_file_meta(data: bytes) -> int | None:
-    if data[128:132] != b"DICM":
-        return None
-    stream = BytesIO(data)
-    stream.seek(132)
-    read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
-    return stream.tell()
-
-
-def _with_meta(data: bytes, file_meta_end: int) -> Dataset:
-    """Parse a file with preamble; a deflated one only after its inflated length is known to be bearable."""
-    deflated = DeflatedExplicitVRLittleEndian.encode() in data[132:file_meta_end]
-    if deflated:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        if len(inflater.decompress(data[file_meta_end:], MAX_INFLATED_BYTES)) == MAX_INFLATED_BYTES:
-            raise refusal(
-                "too-many-bytes",
-                f"Expected at most {MAX_INFLATED_BYTES // 1_000_000} MB once inflated; received more. "
-                "Save a smaller copy.",
-            )
-    return dcmread(BytesIO(data))
 
 
 def _check(dataset: Dataset) -> None:
