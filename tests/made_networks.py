@@ -1,13 +1,15 @@
 """Tiny networks for tests, whose answers can be told by hand: they look for bright squares on dark films."""
 
 import numpy as np
-from onnx import TensorProto, helper
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 from plainfilm.model import classifier, encoder, weights
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
 
 SIZE, CELL = 64, 8  # pixels of a film and of a cell of the maps
+OWN_SIDE = 16  # pixels that a user's own backbone takes
 
 
 def encoder_file(path, kernels, offsets):
@@ -64,3 +66,30 @@ def films(n, *, seed=0, squares=True):
 def keras_encoder(row, prepare, weights_file=None):
     """What `encoder.open_encoder` exports, as a Keras model."""
     return encoder.to_keras(weights.network(row, prepare.input_size, weights.locate(row, weights_file)), prepare)
+
+
+def own_value(name, shape, kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def own_backbone(path, nodes, weights=(), outputs=3):
+    """A file that maps (n, 3, OWN_SIDE, OWN_SIDE) "x" to "y", of which `nodes` make what they like."""
+    graph = helper.make_graph(nodes, "own", [own_value("x", ["n", 3, OWN_SIDE, OWN_SIDE])], [own_value("y", ["n", outputs])], [numpy_helper.from_array(np.asarray(each), name) for name, each in weights])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def own_mean(result="y"):
+    return helper.make_node("ReduceMean", ["x"], [result], axes=[2, 3], keepdims=0)
+
+
+def endless_loop(path):
+    """Goes round for ever, and gives the mean it began with."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Identity", ["a"], ["b"])],
+        "body",
+        [own_value("i", [], TensorProto.INT64), own_value("go", [], TensorProto.BOOL), own_value("a", ["n", 3])],
+        [own_value("goes", [], TensorProto.BOOL), own_value("b", ["n", 3])],
+    )
+    nodes = [own_mean("m"), helper.make_node("Loop", ["", "yes", "m"], ["y"], body=body)]
+    return own_backbone(path, nodes, [("yes", np.array(True))])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import plainfilm
+from made_networks import OWN_SIDE, endless_loop
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
-from plainfilm.errors import CatalogError, RecipeError, UsageError
-from plainfilm.model import bundle, recipes
+from plainfilm.errors import CatalogError, RecipeError, UsageError, WeightsError
+from plainfilm.model import bundle, keras_backend, recipes
 from plainfilm.workflows import fit
 
 QUICK = {"backbone.input_size": 64, "backbone.depth": 6, "training.epochs": 2}
@@ -194,6 +195,18 @@ def fitting_network(folder):
         settings = dataclasses.asdict(recipes.load("default", QUICK))
         assert settings["finetuning"]["blocks"] == "none"
         return fit.fit(store, recipes.load("default", QUICK), positive="COVID").classifier().network
+
+
+@pytest.mark.parametrize("verb", ["train", "compare"])
+def test_an_onnx_file_that_never_ends_is_refused_before_the_training(folder, tmp_path, monkeypatch, verb):
+    monkeypatch.setattr(keras_backend, "load", lambda **_: pytest.fail("the training began"))
+    file, options = (
+        endless_loop(tmp_path / "mine.onnx"),
+        {"recipe_names": ["default", "default"]} if verb == "compare" else {},
+    )
+    settings = {"backbone.name": str(file), "backbone.scaling": "0..1", "backbone.input_size": OWN_SIDE}
+    with pytest.raises(WeightsError, match=r"^Expected[^\n]*a graph inside a node[^\n]*$"):
+        getattr(plainfilm, verb)(folder / "s.h5", folder / "never", settings=settings, **options)
 
 
 def test_an_onnx_file_cannot_be_fine_tuned_and_that_is_said_first(folder, tmp_path):

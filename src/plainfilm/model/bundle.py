@@ -31,7 +31,7 @@ _MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEE
 _SIGNATURE = "signature.ed25519"  # the only member that may be missing
 _LIMITS = {
     _MANIFEST: 1 << 20,
-    _NETWORK: 1 << 30,
+    _NETWORK: check.MOST_BYTES,
     _METRICS: 1 << 21,
     _RECIPE: 1 << 20,
     _IMAGES: 1 << 24,

@@ -139,7 +139,7 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     """
     found = weights.locate(backbone, weights_file)
     depth = f" depth {backbone.depth}" if backbone.depth else ""
-    about = f"{_EXPORT_VERSION} {backbone.builder}{depth} {found.sha256} {prepare.digest()}"
+    about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
     if not path.is_file():

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm.errors import RecipeError
+from plainfilm.model import backbones, encoder
+from plainfilm.model.backbones import Backbone
 from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe, parse_blocks
 from plainfilm.reasons import reason_of
+from plainfilm.results.manifest import Preprocessing
 
 
 def names() -> list[str]:
@@ -143,6 +146,26 @@ def _coerced(key: str, value: Any, kind: Any) -> Any:
 def finetunes(recipe: Recipe) -> bool:
     """Whether the backbone's own weights are trained, of any member."""
     return any(parse_blocks(member.finetuning.blocks) != 0 for member in members(recipe))
+
+
+def prepared(recipe: Recipe, image_size: int) -> tuple[Backbone, Preprocessing]:
+    """Give the backbone of one classifier's recipe, and how images of a size in px are prepared for it.
+
+    Raises
+    ------
+    RecipeError
+        The backbone or its scaling is not known.
+    """
+    asked = recipe.backbone
+    backbone = backbones.find(asked.name, asked.depth)
+    return backbone, encoder.preprocessing(
+        backbone,
+        image_size=image_size,
+        input_size=asked.input_size,
+        scaling=asked.scaling,
+        crop=asked.crop,
+        intensities=asked.intensities,
+    )
 
 
 def members(recipe: Recipe) -> list[Recipe]:

@@ -56,6 +56,12 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
     return weights
 
 
+def bytes_here(backbone: Backbone, given: Path | None = None) -> int:
+    """Give the bytes of a backbone's weights where they are on this machine; 0 where they are not yet."""
+    found = _here(backbone, given)
+    return found[0].stat().st_size if found else 0
+
+
 def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
     if given is not None:
         if not given.is_file():

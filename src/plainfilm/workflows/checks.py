@@ -7,9 +7,11 @@ from pathlib import Path
 from plainfilm.data import class_names
 from plainfilm.errors import RecipeError, UsageError
 from plainfilm.extras import require
-from plainfilm.model import backbones
+from plainfilm.model import backbones, encoder, recipes, weights
+from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 
+_OF_WEIGHTS = 0.7  # of a file of weights is the network at least; the rest may be its classifier
 _OURS = ("metrics.json", "comparison.json", "audit.json")
 
 
@@ -67,6 +69,32 @@ def check_recipe(recipe: Recipe) -> None:
         raise RecipeError(
             f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, an ONNX file, "
             "which runs but does not learn. Set finetuning.blocks=none."
+        )
+
+
+def check_networks(members: Sequence[Recipe], *, image_size: int, folds: int = 0) -> None:
+    """Find out before a training whether a bundle can hold what it trains, and check the user's own ONNX files.
+
+    Raises
+    ------
+    WeightsError
+        A user's file is no network from images to features, or may not be run.
+    RecipeError
+        The networks are too large together.
+    """
+    held: dict[object, float] = {}
+    for number, member in enumerate(members):
+        backbone, prepare = recipes.prepared(member, image_size)
+        is_file, is_tuned = backbone.weights.kind == "file", parse_blocks(member.finetuning.blocks) != 0
+        if is_file:
+            encoder.open_encoder(backbone, prepare).rest()
+        size = weights.bytes_here(backbone, Path(member.backbone.weights) if member.backbone.weights else None)
+        share = 1.0 if is_file else 0.0 if backbone.depth else _OF_WEIGHTS
+        held[number if is_tuned else member.backbone] = size * share * (max(1, folds) if is_tuned else 1)
+    if sum(held.values()) > MOST_BYTES:
+        raise RecipeError(
+            f"Expected networks of at most {MOST_BYTES / 1e6:,.0f} MB together, which a bundle can hold; received "
+            f"{sum(held.values()) / 1e6:,.0f} MB. Set fewer ensemble.members or folds, or a smaller backbone."
         )
 
 

@@ -62,6 +62,8 @@ def plan(options: CompareOptions) -> Plan:
         for member in recipes.members(own[0]):
             checks.check_recipe(member)
     store = Store(options.store)
+    for own in chosen:
+        checks.check_networks(recipes.members(own[0]), image_size=store.size)
     positive = checks.positive_class(store.classes, options.positive)
     return Plan(options=options, store=store, recipes=chosen, positive=positive, folder=folder)
 

@@ -17,7 +17,7 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Fold
 from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.scaling import fit_scaling
-from plainfilm.model import backbones, classifier, encoder, ensembling, finetuning, recipes, training
+from plainfilm.model import classifier, encoder, ensembling, finetuning, recipes, training
 from plainfilm.model.augmentation import Altered, alter
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.classifier import Decision, Trained
@@ -180,11 +180,8 @@ class _Base:
 
     @classmethod
     def of(cls, store: Store, recipe: Recipe) -> Self:
-        asked = recipe.backbone
-        backbone = backbones.find(asked.name, asked.depth)
-        prepare = encoder.preprocessing(backbone, image_size=store.size, input_size=asked.input_size, scaling=asked.scaling,
-                                        crop=asked.crop, intensities=asked.intensities)  # fmt: skip
-        return cls(backbone, prepare, Path(asked.weights) if asked.weights else None)
+        backbone, prepare = recipes.prepared(recipe, store.size)
+        return cls(backbone, prepare, Path(recipe.backbone.weights) if recipe.backbone.weights else None)
 
     def open(self, progress: Progress) -> Encoder:
         progress("Preparing the backbone", 0, 1, self.backbone.name)

@@ -69,6 +69,7 @@ def plan(options: TrainOptions) -> Plan:
         signing.sign(b"", Path(options.sign))
     store = Store(options.store)
     positive = checks.positive_class(store.classes, options.positive)
+    checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
     planned = Plan(options=options, store=store, recipe=recipe, positive=positive, folder=folder)
     if planned.epochs.is_dir() and not (options.resume or options.overwrite):
         raise UsageError(

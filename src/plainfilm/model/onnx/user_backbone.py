@@ -9,8 +9,11 @@ from onnx import helper
 
 from plainfilm.errors import WeightsError
 from plainfilm.model.onnx.from_keras import Graph
+from plainfilm.model.onnx_safety import check
+from plainfilm.model.onnx_safety.reading import NetworkRefused
 
 _LEAST_OPSET = 13
+_MOST_BYTES = check.MOST_BYTES - (32 << 20)  # the head and its preprocessing stand in the same bundle
 _PREFIX = "backbone_"
 
 
@@ -33,7 +36,8 @@ def with_prelude(
     Raises
     ------
     WeightsError
-        The file is no such network.
+        The file is no such network, or one that no bundle may hold: too large, or with operators, loops, memory or work
+        that `onnx_safety.check` refuses. Nothing of it has run.
     """
     model = _load(path)
     channels_last = _is_channels_last(model.graph.input, model.graph.initializer, path, input_size)
@@ -56,10 +60,28 @@ def with_prelude(
     ]
     output = helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["n", width])
     joined = helper.make_graph(nodes, "plainfilm", [images], [output], [*graph.weights, *inner.initializer])
-    return helper.make_model(joined, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    whole = helper.make_model(joined, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    _check(whole.SerializeToString(), path)
+    return whole
+
+
+def _check(network: bytes, path: Path) -> None:
+    try:
+        check.check(network, outputs=("features",))
+    except NetworkRefused as error:
+        raise WeightsError(
+            f"Expected an ONNX network that a bundle can hold; received {path}, which {error}. "
+            "Export it without that, or set a smaller backbone.input_size."
+        ) from error
 
 
 def _load(path: Path) -> onnx.ModelProto:
+    size = path.stat().st_size
+    if size > _MOST_BYTES:
+        raise WeightsError(
+            f"Expected an ONNX file of at most {_MOST_BYTES / 1e6:,.0f} MB, which a bundle can hold; "
+            f"received {path} with {size / 1e6:,.0f} MB. Take a smaller network."
+        )
     try:
         model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)

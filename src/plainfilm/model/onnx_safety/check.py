@@ -27,6 +27,7 @@ WORK = 200_000_000_000  # multiplications an image, with the same allowance; Res
 IN_ALL = 32  # times as much may all tensors of an image together take: other orders keep more of them alive at a time
 BATCH = 8  # images, to see what grows faster than their number
 MOST_NODES = 4000
+MOST_BYTES = 1 << 30  # of the file
 BESIDE_WEIGHTS = 8 << 20  # bytes of the file that are no weights
 _SMALL = 1024  # bytes of a weight that stays in the graph
 _FOLDED = 1 << 20  # bytes that expressions of constants may come to, beside as many as the weights have
@@ -78,6 +79,8 @@ def check(network: bytes, *, outputs: Collection[str] = ("features", "logits")) 
         NaN or infinite weights, shapes that do not fit their bytes, other inputs or outputs, or more memory or work
         than its size and its images justify.
     """
+    if len(network) > MOST_BYTES:
+        raise NetworkRefused(f"has {len(network) / 1e6:,.0f} MB, more than {MOST_BYTES / 1e6:,.0f} MB")
     graph = read(network)
     _check_versions(graph)
     weights = {name: weight.values for name, weight in graph.weights.items()}

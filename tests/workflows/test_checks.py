@@ -1,0 +1,28 @@
+import pytest
+
+from plainfilm.errors import RecipeError
+from plainfilm.model import recipes, weights
+from plainfilm.workflows import checks
+
+TUNED = {"finetuning.blocks": "all"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "folds", "mb", "fits"),
+    [
+        ({}, 0, 900, True),
+        ({}, 10, 900, True),
+        (TUNED, 5, 300, True),
+        (TUNED, 6, 300, False),
+        ({"ensemble.members": ["seed=1", "seed=2"]}, 0, 900, True),
+        ({"ensemble.members": ["seed=1", "seed=2"], **TUNED}, 0, 900, False),
+    ],
+)
+def test_networks_that_no_bundle_can_hold_are_found_before_the_training(monkeypatch, settings, folds, mb, fits):
+    monkeypatch.setattr(weights, "bytes_here", lambda *_: mb * 1_000_000)
+    members = recipes.members(recipes.load("default", settings))
+    if fits:
+        checks.check_networks(members, image_size=64, folds=folds)
+        return
+    with pytest.raises(RecipeError, match=r"^Expected networks of at most 1,074 MB together[^\n]*$"):
+        checks.check_networks(members, image_size=64, folds=folds)
