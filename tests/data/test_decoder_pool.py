@@ -2,10 +2,13 @@ import hashlib
 import itertools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -257,7 +260,35 @@ def test_a_light_file_is_read_here_and_a_heavy_one_is_not(tmp_path):
     large = written(tmp_path, jpeg() + bytes(images.LIGHT_BYTES), "large.jpg")
     endless = written(tmp_path, endless_jpeg(), "endless.jpg")
     dicom = written(tmp_path, dicom_bytes(dataset(film(90, 70))), "film.dcm")
-    assert [images.read_if_light(each, size=32) for each in (large, endless, dicom)] == [None] * 3
+    wide = written(tmp_path, png_head(4001, 4000, 8, 0), "wide.png")
+    deep = written(tmp_path, png_head(2600, 2600, 16, 6), "deep.png")
+    twice = written(tmp_path, png_head(64, 64, 8, 0) + png_head(9000, 9000, 8, 0)[8:], "twice.png")
+    cut = written(tmp_path, jpeg()[:20], "cut.jpg")
+    heavy = (large, endless, dicom, wide, deep, twice, cut)
+    assert [images.read_if_light(each, size=32) for each in heavy] == [None] * len(heavy)
+
+
+def png_head(width, height, bits, colour):
+    """The beginning of a PNG, as far as its size and depth."""
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", width, height, bits, colour, 0, 0, 0) + bytes(4)
+    )
+
+
+def test_what_swells_in_the_chunks_of_a_light_png_is_bounded(tmp_path):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    plain = encoded(Image.fromarray(gray_film()), "PNG")
+    swollen = zlib.compress(bytes(200 << 20), 9)
+    chunks = [chunk(b"iCCP", b"p\0\0" + swollen), *[chunk(b"zTXt", b"k\0\0" + swollen)] * 4]
+    path = written(tmp_path, plain[:33] + b"".join(chunks) + plain[33:], "film.png")
+    tracemalloc.start()
+    (found,) = read_few([path], size=32)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(found, Radiograph | ImageError)
+    assert peak < 20 << 20
 
 
 def told(outcomes):

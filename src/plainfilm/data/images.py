@@ -5,7 +5,9 @@ same bytes.
 """
 
 import hashlib
+import os
 import stat
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import arrays, raster, resizing, tones
+from plainfilm.data.decoding import arrays, codestreams, raster, resizing, tones
 from plainfilm.data.decoding.decoded import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -55,9 +57,13 @@ __all__ = [
 ]
 
 LIGHT_BYTES = 4_000_000
+LIGHT_PIXELS = 16_000_000
+LIGHT_SAMPLES_BYTES = 3 * LIGHT_PIXELS  # of all pixels, as the file declares them
 LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
 MAX_SIZE_PX = 4096
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2}  # by colour type; 4 of type 6
+_HUFFMAN = {0xC0, 0xC1, 0xC2}  # SOF markers of T.81: baseline, extended, progressive
 _RASTER = {"JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JP2"}
 _FORMATS = "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM"
 
@@ -130,13 +136,31 @@ def read_if_light(
 ) -> Radiograph | None:
     """Read one file in this process, as `read` does, if that can take a few seconds only, and no library known to crash; else None.
 
-    A JPEG or PNG of at most `LIGHT_BYTES`, a JPEG of at most `LIGHT_SCANS`: its bytes and pixels then bound the work.
+    Light is a JPEG or PNG of at most `LIGHT_BYTES`, `LIGHT_PIXELS` and `LIGHT_SAMPLES_BYTES`, a JPEG of at most `LIGHT_SCANS`
+    by Huffman's codes: that bounds its memory and its time. Texts and profiles in a PNG Pillow inflates to 1 MB each.
     """
     check_options(size, fit)
     data = _bytes_of(Path(path))
-    kind = kind_of(data) if len(data) <= LIGHT_BYTES else None
-    is_light = kind == "PNG" or (kind == "JPEG" and data.count(b"\xff\xda") <= LIGHT_SCANS)
-    return decode(data, size=size, fit=fit, depth=depth) if is_light else None
+    return decode(data, size=size, fit=fit, depth=depth) if len(data) <= LIGHT_BYTES and _is_light(data) else None
+
+
+def _is_light(data: bytes) -> bool:
+    kind = kind_of(data)
+    if kind == "PNG" and data.count(b"IHDR") == 1:
+        width, height, bits, colour = struct.unpack_from(">IIBB", data.ljust(26, b"\xff"), 16)
+        samples = _PNG_SAMPLES.get(colour, 4)
+    elif kind == "JPEG" and data.count(b"\xff\xda") <= LIGHT_SCANS:
+        try:
+            frame = codestreams.frame_of(data)
+        except struct.error:
+            return False
+        if frame is None or frame.process not in _HUFFMAN:
+            return False
+        width, height, bits, samples = frame.columns, frame.rows, frame.bits, frame.samples
+    else:
+        return False
+    pixels = width * height
+    return bool(pixels <= LIGHT_PIXELS and pixels * samples * max(8, bits) <= 8 * LIGHT_SAMPLES_BYTES)
 
 
 def header(file: str | bytes) -> dict[str, str]:
@@ -210,7 +234,7 @@ def check_options(size: int, fit: str) -> None:
 
 def _bytes_of(path: Path) -> bytes:
     with _disk_errors(), _opened(path) as file:
-        return file.read(MAX_BYTES)
+        return file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size))
 
 
 @contextmanager
