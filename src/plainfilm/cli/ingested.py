@@ -31,6 +31,8 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
         terminal.say(f"Pairs of duplicates: {done.exact:,} the same, {done.near:,} nearly the same.{kept}")
     if done.leakage and done.leakage.images:
         terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
+    if written_on := _codes(done.problems).get("text", 0):
+        terminal.say(terminal.styled(f"Text, maybe names, is burned into {written_on:,} of {done.looked_for_text:,} radiographs that were looked at. The store holds it; pictures in reports cover it.", "yellow"))  # fmt: skip
     if len(done.sources) == 1:
         terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
     terminal.say(*_column_lines(done))
@@ -79,6 +81,7 @@ def _summary(done: Any) -> Any:
         levels=done.levels,
         left_out_columns=done.left_out_columns,
         kept_columns=done.kept_columns,
+        looked_for_text=done.looked_for_text,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import AsJson, Quiet, Signed
+from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed
 from plainfilm.errors import UsageError
 
 
@@ -16,6 +16,7 @@ def predict(
     prevalence: float | None = None,
     explain: Path | None = None,
     explain_by: str = "gradcam",
+    show_text: ShowText = False,
     require_signature: Signed = None,
     workers: int = 0,
     quiet: Quiet = False,
@@ -55,7 +56,10 @@ def predict(
     with terminal.Shown(quiet=quiet or is_watched) as progress:
         answers = tally.watch(
             predictor.stream(
-                paths, prevalence=prevalence, workers=workers, explain=_overlays(predictor, explain, explain_by)
+                paths,
+                prevalence=prevalence,
+                workers=workers,
+                explain=_overlays(predictor, explain, explain_by, shows_text=show_text),
             )
         )
         write = predictions.as_json if as_json else predictions.as_csv if as_csv else predictions.as_lines
@@ -66,9 +70,9 @@ def predict(
         sys.exit(1)
 
 
-def _overlays(predictor: Any, folder: Path | None, method: str) -> Any:
+def _overlays(predictor: Any, folder: Path | None, method: str, *, shows_text: bool) -> Any:
     if folder is None:
         return None
     from plainfilm.evidence.inference.overlays import Overlays
 
-    return Overlays(folder, predictor, method=method)
+    return Overlays(folder, predictor, method=method, shows_text=shows_text)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from plainfilm import NOTICE
-from plainfilm.cli.options import AsJson, Signed
+from plainfilm.cli.options import AsJson, ShowText, Signed
 from plainfilm.cli.output import print_document
 from plainfilm.errors import UsageError
 from plainfilm.extras import EXTRAS, require
@@ -30,6 +30,7 @@ def serve(
     peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     answer_to: str | None = None,
     poll: str | None = None,
+    show_text: ShowText = False,
     quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,6 +93,7 @@ def serve(
         token_file=token_file,
         certificate=certificate,
         key=key,
+        shows_text=show_text,
         node=_node(host, dicom_port, ae_title, spool=spool, peers=peer, answer_to=answer_to, poll=poll),
     )
     server.serve(settings, quiet=quiet, started=started)

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import openings
+from plainfilm.data import burned_text, openings
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.reasons import reason_of
@@ -61,6 +61,8 @@ class Store:
         Height and width of the images in pixels.
     labels, split, patient, source, file, sha256, group, provenance, findings
         As in `Columns`.
+    shows_text : bool
+        Whether `pictures` leaves burned-in text, such as names, as it is.
     fingerprint : str
         SHA-256 over the pixels of all images.
     attributes : dict
@@ -72,8 +74,8 @@ class Store:
         No such file, not a store, a truncated one, or one of a newer version.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, shows_text: bool = False) -> None:
+        self.path, self.shows_text = Path(path), shows_text
         self._file = _open(self.path)
         try:
             with _whole(self.path, *_DAMAGE):
@@ -139,6 +141,11 @@ class Store:
             for place, row in enumerate(rows):
                 self._images.read_direct(out, np.s_[int(row)], np.s_[place])
         return out
+
+    def pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read images for people to look at, as `images` does: lines of text are covered unless `shows_text`."""
+        images = self.images(rows)
+        return images if self.shows_text or not len(images) else np.stack([burned_text.covered(one) for one in images])
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Give all images in the store's order, uint8 (up to `size`, s, s) at a time."""

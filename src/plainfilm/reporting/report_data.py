@@ -84,7 +84,7 @@ def samples(store: Store) -> dict[str, list[Picture]]:
         rows = rows[store.labels[rows] == number][:SAMPLES]
         shown[name] = [
             Picture(pixels=image, caption=str(store.file[row]))
-            for row, image in zip(rows, store.images(rows), strict=True)
+            for row, image in zip(rows, store.pictures(rows), strict=True)
         ]
     return shown
 
@@ -97,7 +97,7 @@ def altered(store: Store, recipe: Recipe) -> list[Picture]:
         rows = store.rows("train")
         rows = np.repeat(rows[store.labels[rows] == number][:1], views + 1)
         numbers = np.arange(len(rows))
-        pixels = alter(store.images(rows), rows, numbers, recipe.augmentation, seed=recipe.seed)
+        pixels = alter(store.pictures(rows), rows, numbers, recipe.augmentation, seed=recipe.seed)
         captions = ["as it is", *(f"view {view}" for view in numbers[1:])]
         shown += [Picture(pixels=image, caption=text) for image, text in zip(pixels, captions, strict=True)]
     return shown
@@ -164,7 +164,7 @@ def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
             predicted=decision.classes[called[at]],
             probability=float(surety[at]),
         )
-        for at, image in zip(wrong, store.images(scores.rows[wrong]), strict=True)
+        for at, image in zip(wrong, store.pictures(scores.rows[wrong]), strict=True)
     ]
 
 

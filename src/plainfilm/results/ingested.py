@@ -54,6 +54,12 @@ class IngestSummary(Document, frozen=True, kw_only=True):
     label_conflicts: Annotated[Count, Meta(description="Radiographs left out, since two labels are given for one.")]
     leaking_images: Annotated[Count, Meta(description="Radiographs of a given split that stand in two sets.")]
     problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")] = {}
+    looked_for_text: Annotated[
+        Count,
+        Meta(
+            description="Radiographs, drawn at random, on which burned-in text was looked for; `text` of `problem_counts` is on how many it was seen."
+        ),
+    ] = 0
     levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")] = ()
     left_out_columns: Annotated[
         tuple[LeftOutColumn, ...], Meta(description="Columns whose values, all or some, are not in the store.")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import __version__
+from plainfilm.data.burned_text import covered
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph, unfitted
 from plainfilm.errors import ImageError
@@ -54,12 +55,15 @@ class Examined:
         From 0 to 1, over `view`: what spoke for `explained`; None where there is no answer.
     explained : str or None
         The class that the attribution speaks for.
+    text_covered : bool
+        Whether a plain box lies over lines of text in `view`.
     """
 
     prediction: Prediction
     view: NDArray[np.uint8] | None
     attribution: NDArray[np.float32] | None
     explained: str | None
+    text_covered: bool = False
 
 
 class Examiner:
@@ -73,11 +77,13 @@ class Examiner:
         How it explains: "gradcam", or "occlusion" for networks without maps.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, identity: Identity) -> None:
+    def __init__(
+        self, predictor: Predictor, decoders: Decoders, identity: Identity, *, shows_text: bool = False
+    ) -> None:
         self.identity, self.about = identity, About.of(predictor)
         self.method = "gradcam" if predictor.bundle.classifier.looks_at_maps else "occlusion"
         self._predictor, self._decoders = predictor, decoders
-        self._prepare = predictor.preprocessing
+        self._prepare, self._shows_text = predictor.preprocessing, shows_text
 
     def examine(self, data: bytes | bytearray, *, name: str, prevalence: float | None = None) -> Examined:
         """Decode, judge and explain one file; a bad file gives an answer of level "unreadable".
@@ -93,11 +99,13 @@ class Examiner:
         shown = self._decoders.displayed(data, longest_px=VIEW_PX) if isinstance(film, Radiograph) else film
         if isinstance(shown, ImageError):
             return Examined(prediction=answer, view=None, attribution=None, explained=None)
+        view = shown if self._shows_text else covered(shown)
+        is_covered = not np.array_equal(view, shown)
         if answer.label is None or not maps:
-            return Examined(prediction=answer, view=shown, attribution=None, explained=None)
+            return Examined(prediction=answer, view=view, attribution=None, explained=None, text_covered=is_covered)
         height, width = shown.shape
         laid = unfitted(maps[0], height=height, width=width, fit=self._prepare.fit)
-        return Examined(prediction=answer, view=shown, attribution=laid, explained=answer.label)
+        return Examined(prediction=answer, view=view, attribution=laid, explained=answer.label, text_covered=is_covered)
 
     def _watcher(self, maps: list[NDArray[np.float32]]) -> Callable[[str, NDArray[np.uint8], int], float | None]:
         def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:

@@ -69,7 +69,7 @@ class ServerSettings:
 
     `bundle` a model.plainfilm, signed for `require_signature` if that is given; `host` and `port` to bind to, port 0 for any
     that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with the access token,
-    else the variable PLAINFILM_TOKEN; `certificate` and `key` PEM files for TLS; `node` makes the DICOM node, if there is one.
+    else the variable PLAINFILM_TOKEN; `certificate` and `key` PEM files for TLS; `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one.
     """
 
     bundle: Path
@@ -80,6 +80,7 @@ class ServerSettings:
     token_file: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    shows_text: bool = False
     node: Callable[[Examiner], BackgroundNode] | None = None
 
 
@@ -132,7 +133,7 @@ def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) ->
     predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
     if unbounded := sorted(set(confinement.ALL) - set(decoders.bounded())):
         telemetry.LOG.warning("decoders not confined", extra={"event": {"unbounded": unbounded}})
-    examiner = Examiner(predictor, decoders, Identity.of(predictor, settings.bundle))
+    examiner = Examiner(predictor, decoders, Identity.of(predictor, settings.bundle), shows_text=settings.shows_text)
     node = settings.node(examiner) if settings.node else None
     stow = None
     if node:

@@ -36,7 +36,7 @@ def plan(options: AuditOptions) -> Plan:
     folder = Path(options.out)
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
-    store = Store(options.store)
+    store = Store(options.store, shows_text=options.show_text)
     model = compared_model(store, Path(options.model) if options.model else None)
     return Plan(options=options, store=store, model=model, folder=folder)
 

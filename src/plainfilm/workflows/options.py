@@ -144,6 +144,8 @@ class TrainOptions:
         Run the probes and put their verdict beside the accuracy.
     sign
         A private key (PEM, Ed25519): sign model.plainfilm with it.
+    show_text
+        Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     overwrite
         Replace a folder that an earlier run wrote.
     command
@@ -162,6 +164,7 @@ class TrainOptions:
     resume: Flag = False
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None
+    show_text: Flag = False
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
@@ -181,6 +184,8 @@ class AuditOptions:
         A model.plainfilm whose encoder and accuracy are audited; without one the default backbone looks at the data alone.
     seed
         Random seed of the sample that the probes see, and of the cross-validation.
+    show_text
+        Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     overwrite
         Replace a folder that an earlier run wrote.
     command, progress
@@ -192,6 +197,7 @@ class AuditOptions:
     _: KW_ONLY
     model: Place | None = None
     seed: int = 0
+    show_text: Flag = False
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent

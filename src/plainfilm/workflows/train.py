@@ -67,7 +67,7 @@ def plan(options: TrainOptions) -> Plan:
         checks.check_recipe(member)
     if options.sign is not None:
         signing.sign(b"", Path(options.sign))
-    store = Store(options.store)
+    store = Store(options.store, shows_text=options.show_text)
     positive = checks.positive_class(store.classes, options.positive)
     checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
     planned = Plan(options=options, store=store, recipe=recipe, positive=positive, folder=folder)

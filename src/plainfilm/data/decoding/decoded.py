@@ -50,6 +50,7 @@ REMARKS: dict[str, str] = {
     "mask": "few flat gray levels, as a segmentation has; never trained on",
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
+    "text": "lines of text are burned into the picture, maybe a name",
     "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 

@@ -113,4 +113,4 @@ def _found(code: str, title: str, count: int, sentence: str, strips: list[Strip]
 
 def _strip(store: Store, rows: IntArray, sentence: str) -> Strip:
     captions = tuple(f"{store.file[r]}, {store.classes[store.labels[r]]}, {store.split[r]}" for r in rows)
-    return Strip(images=store.images(rows), captions=captions, sentence=sentence)
+    return Strip(images=store.pictures(rows), captions=captions, sentence=sentence)

@@ -67,7 +67,7 @@ def probe(
     features = looks.whole(store, sample.rows, encoder) if features is None else features
     encode_s = time.perf_counter() - start - lungs_s
     places = shown(sample, EXAMPLES)
-    images = store.images(sample.rows[places])
+    images = store.pictures(sample.rows[places])
     scores = _scores(sample, features)
     whole = _judge(sample, scores, "whole_image", "Whole image", "everything", "what your model may use", seen=images)
     objects = looks.objects(store, sample.rows, hidden)
@@ -102,7 +102,7 @@ def _with_objects(store: Store, sample: Sample, objects: FloatArray) -> Strip | 
         return None
     captions = tuple(f"{store.file[row]}, {store.classes[store.labels[row]]}" for row in rows)
     return Strip(
-        images=store.images(np.sort(rows))[np.argsort(np.argsort(rows))],
+        images=store.pictures(np.sort(rows))[np.argsort(np.argsort(rows))],
         captions=captions,
         sentence="Where it is surest:",
     )

@@ -94,14 +94,15 @@ def look(
     masks = LungFinder().find(images).masks
     shares, area = attribution.share_in_lungs(maps, masks), attribution.lung_area(masks)
     area[np.isnan(shares)] = np.nan
+    pictures = store.pictures(rows[chosen])
     films = [
         Film(
             file=str(store.file[rows[at]]),
             truth=store.classes[store.labels[rows[at]]],
             answer=store.classes[answers[at]],
             probability=float(probabilities[at, answers[at]]),
-            pixels=images[place],
-            overlay=attribution.overlay(images[place], maps[place]),
+            pixels=pictures[place],
+            overlay=attribution.overlay(pictures[place], maps[place]),
             in_lungs=float(shares[place]),
             lungs_take=float(area[place]),
             empty=not maps[place].any(),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.burned_text import covered
 from plainfilm.errors import UsageError
 from plainfilm.evidence.explanation import attribution as explain
 from plainfilm.evidence.inference.predictor import Predictor
@@ -34,10 +35,13 @@ def looked(
 class Overlays:
     """Writes one PNG a radiograph into a folder; called as `Predictor.stream(explain=)` asks.
 
-    `method` is "gradcam" (one pass of the network) or "occlusion" (slower, some hundred passes, needs no gradient).
+    `method` is "gradcam" (one pass of the network) or "occlusion" (slower, some hundred passes, needs no gradient). Lines of
+    text are covered unless `shows_text`.
     """
 
-    def __init__(self, folder: Path, predictor: Predictor, *, method: str = "gradcam") -> None:
+    def __init__(
+        self, folder: Path, predictor: Predictor, *, method: str = "gradcam", shows_text: bool = False
+    ) -> None:
         if method not in METHODS:
             raise UsageError(f"Expected a method of {', '.join(METHODS)}; received {method}.")
         if method == "gradcam" and not predictor.bundle.classifier.looks_at_maps:
@@ -46,12 +50,14 @@ class Overlays:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._predictor, self._method = folder, predictor, method
+        self._shows_text = shows_text
         self._taken: set[str] = set()
 
     def __call__(self, file: str, pixels: NDArray[np.uint8], label: int) -> float | None:
         """Write the overlay and return the share of the attribution inside the lungs, None where no lungs are found."""
         attribution, share = looked(self._predictor, pixels, label, method=self._method)
-        explain.save_overlay(self._folder / self._name(file), pixels, attribution)
+        shown = pixels if self._shows_text else covered(pixels)
+        explain.save_overlay(self._folder / self._name(file), shown, attribution)
         return share
 
     def _name(self, file: str) -> str:

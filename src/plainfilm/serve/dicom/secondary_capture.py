@@ -85,6 +85,7 @@ def _words(answer: DicomAnswer, width: int) -> Image.Image:
         (answer.headline, round(1.35 * size), (255, 255, 255)),
         (NOTICE, size, yellow),
         (colours, size, gray),
+        ("Text in the film is covered." if answer.examined.text_covered else "", size, gray),
         (" ".join(answer.reasons), size, gray),
         (answer.warning, size, yellow),
         (f"plainfilm {answer.identity.version}: {answer.identity.name}", size, gray),
