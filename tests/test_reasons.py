@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import tomllib
+import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,6 +34,7 @@ def raised(call):
     [
         (lambda: pydicom.Dataset().Columns, "it has no Columns"),
         (lambda: importlib.import_module("no_such"), "Python finds no no_such"),
+        (lambda: urllib.request.urlopen("http://127.0.0.1:9/"), "Connection refused"),
         (lambda: {}["classes"], "it has no classes"),
         (lambda: None.shape, "a part of it is missing"),
         (lambda: [][0], "a part of it is missing"),

@@ -3,6 +3,7 @@
 import json
 import lzma
 import os
+import pickle
 import re
 import socket
 import ssl
@@ -28,6 +29,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits c
     (tarfile.TarError, "it is no whole tar archive"),
     (zlib.error, _COMPRESSED),
     (lzma.LZMAError, _COMPRESSED),
+    (pickle.PickleError, "its structure is broken"),
     (struct.error, "it ends too early, or a length in it is wrong"),
     (ssl.SSLError, "they are none, or do not belong together"),
     (socket.gaierror, "no address is known for that name"),
@@ -59,10 +61,13 @@ def reason_of(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
+    inner = getattr(error, "reason", None)  # of urllib's, which wraps the system's
+    if isinstance(inner, OSError):
+        return _said(inner)
     package = type(error).__module__.partition(".")[0]
     if package in _WRITTEN_FOR_PEOPLE:
         return str(error)
-    return _system(error) or _named(error) or _kind(error) or f"{package} cannot read it"
+    return _system(error) or _named(error) or _kind(error) or f"{package.strip('_')} cannot read it"
 
 
 def _system(error: BaseException) -> str:

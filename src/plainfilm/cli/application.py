@@ -16,6 +16,18 @@ from plainfilm.errors import PlainfilmError
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
 
+_HELPLESS = {
+    UnicodeEncodeError: (
+        "Expected names that this system can write; received half a character.",
+        "Name it in other letters.",
+        2,
+    ),
+    MemoryError: (
+        "Expected memory for this; received none that is left.",
+        "End other programs, or use a larger machine.",
+        1,
+    ),
+}
 _REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 
 app = cyclopts.App(
@@ -97,12 +109,8 @@ def _told(error: Exception) -> tuple[str, str, int]:
             where = f" {error.filename}" if error.filename else ""
             received = f"Expected to read and write files; received{where}: {reason_of(error)}."
             return received, "Check the disk and its permissions.", 1
-        case MemoryError():
-            return (
-                "Expected memory for this; received none that is left.",
-                "End other programs, or use a larger machine.",
-                1,
-            )
+        case UnicodeEncodeError() | MemoryError():
+            return next(said for kind, said in _HELPLESS.items() if isinstance(error, kind))
         case _:
             return f"Expected to end well; received a fault of plainfilm's own in {_place(error)}.", _REPORT, 1
 

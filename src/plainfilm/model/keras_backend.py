@@ -150,7 +150,7 @@ def _configured() -> str:
         named = json.loads((settings_folder() / "keras.json").read_text(encoding="utf-8")).get("backend")
     except (OSError, ValueError, AttributeError, RuntimeError):
         return ""
-    return named if named in {"jax", "torch"} else ""
+    return named if isinstance(named, str) and named in {"jax", "torch"} else ""
 
 
 def _keep_what_is_compiled() -> None:

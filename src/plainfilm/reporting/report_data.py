@@ -8,12 +8,14 @@ import numpy as np
 from plainfilm.data.provenance import left_out_columns
 from plainfilm.data.spelling import listed
 from plainfilm.data.store import SPLITS, Store, count_by_split
+from plainfilm.errors import StoreError
 from plainfilm.evidence.evaluation import source_baseline
 from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.statistics.curves import Curves
 from plainfilm.model.augmentation import alter
 from plainfilm.model.classifier import Decision
 from plainfilm.model.recipe_schema import AugmentationSettings, Recipe
+from plainfilm.reasons import reason_of
 from plainfilm.reporting.report import Curve, Reliability
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.metrics import Metrics
@@ -131,7 +133,13 @@ class _Noted(msgspec.Struct):
 
 def problems(store: Store) -> list[ProblemGroup]:
     """What ingest left out or flagged, the commonest reason first."""
-    noted = msgspec.json.decode(str(store.attributes.get("problems", "{}")), type=dict[str, _Noted])
+    try:
+        noted = msgspec.json.decode(str(store.attributes.get("problems", "{}")), type=dict[str, _Noted])
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise StoreError(
+            f"Expected a whole plainfilm store; received {store.path}, whose list of problems is damaged ({reason_of(error)}). "
+            "Ingest it again."
+        ) from error
     made = [
         ProblemGroup(code=code, sentence=own.sentence, count=own.count, examples=own.files)
         for code, own in noted.items()

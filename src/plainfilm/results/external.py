@@ -216,6 +216,6 @@ def is_external(data: bytes | str) -> bool:
     """Whether a `metrics.json` is of an external validation and not of a training; those of 0.1 name no format."""
     try:
         head = msgspec.json.decode(data, type=_Head)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
     return head.format == ExternalMetrics.FORMAT if head.format else "external" in head.splits

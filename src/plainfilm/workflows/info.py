@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
-from plainfilm.errors import UsageError
+from plainfilm.errors import StoreError, UsageError
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, is_external
 from plainfilm.results.metrics import RunMetrics
@@ -51,22 +51,28 @@ def _store(path: Path) -> Plain:
             "format": FORMAT,
             "radiographs": len(store),
             "size_px": store.size,
-            "fit": store.attributes["fit"],
+            "fit": _stated(store, "fit"),
             "classes": count_by_split(store.labels, store.split, store.classes),
             "sources": sources,
             "findings": {name: int((states == 1).sum()) for name, states in store.findings.items()},
             "patients": store.attributes.get("patients", "apart by source"),
             "known_patients": len(set(store.patient.tolist()) - {""}),
             "groups": len(np.unique(store.group)),
-            "exact_duplicate_pairs": store.attributes["exact_duplicates"],
-            "near_duplicate_pairs": store.attributes["near_duplicates"],
-            "left_out": store.attributes["left_out"],
+            "exact_duplicate_pairs": _stated(store, "exact_duplicates"),
+            "near_duplicate_pairs": _stated(store, "near_duplicates"),
+            "left_out": _stated(store, "left_out"),
             "test_openings": store.test_openings(),
-            "created": store.attributes["created"],
-            "seed": store.attributes["seed"],
-            "version": store.attributes["version"],
+            "created": _stated(store, "created"),
+            "seed": _stated(store, "seed"),
+            "version": _stated(store, "version"),
             "fingerprint": store.fingerprint,
         }
+
+
+def _stated(store: Store, name: str) -> object:
+    if name not in store.attributes:
+        raise StoreError(f"Expected a whole plainfilm store; {store.path} does not state its {name}. Ingest it again.")
+    return store.attributes[name]
 
 
 def _bundle(path: Path, require_signature: Path | None) -> Plain:

@@ -56,7 +56,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
         return None
     try:
         pattern = re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(
             f"Expected a regular expression for --label-pattern; received {text} ({reason_of(error)}). Correct it."
         ) from error

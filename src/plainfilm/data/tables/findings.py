@@ -98,7 +98,7 @@ def findings_of(cell: str, separator: str | None = None) -> tuple[str, ...]:
 def _quoted(cell: str, inner: str) -> list[str]:
     try:
         return [str(name) for name in json.loads(cell)]
-    except ValueError:
+    except (ValueError, RecursionError):
         return [re.sub(r"\\(.)", r"\1", double or single) for double, single in _QUOTED.findall(inner)]
 
 

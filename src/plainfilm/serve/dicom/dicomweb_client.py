@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from plainfilm.data.images import MAX_BYTES
+from plainfilm.reasons import reason_of
 from plainfilm.serve.dicom.header import DicomJson
 
 _TIMEOUT_S = 30.0
@@ -127,7 +128,7 @@ class DicomWebService:
             is_away = isinstance(error, urllib.error.URLError) and not isinstance(
                 reason, ConnectionResetError | BrokenPipeError
             )
-            raise ServiceError(f"no answer ({type(error).__name__})", is_away=is_away) from None
+            raise ServiceError(f"no answer ({reason_of(error)})", is_away=is_away) from None
 
 
 def _read(answer: Any, most: int) -> bytes:
@@ -141,7 +142,7 @@ def _read(answer: Any, most: int) -> bytes:
             if time.monotonic() > until:
                 raise ServiceError(f"no end within {_WHOLE_S:.0f} s")
     except _BROKEN as error:
-        raise ServiceError(f"a broken answer ({type(error).__name__})") from None
+        raise ServiceError(f"a broken answer ({reason_of(error)})") from None
     return bytes(data)
 
 
