@@ -17,6 +17,7 @@ from plainfilm.data.association import categories, cramers_v, first_of_each
 from plainfilm.data.kept_columns import cells_of, is_of_the_making, looks_personal
 from plainfilm.data.tables.columns import letters
 from plainfilm.errors import StoreError
+from plainfilm.reasons import reason_of
 from plainfilm.results.columns import LeftOutColumn
 
 _READ = tuple[LeftOutColumn, ...]
@@ -84,7 +85,7 @@ def left_out_columns(attributes: Mapping[str, Any]) -> tuple[LeftOutColumn, ...]
         return msgspec.json.decode(str(attributes.get("left_out_columns", "[]")), type=_READ)
     except msgspec.MsgspecError as error:
         raise StoreError(
-            f"Expected a store that tells which columns it lacks; received one that is damaged ({error}). Ingest it again."
+            f"Expected a store that tells which columns it lacks; received one that is damaged ({reason_of(error)}). Ingest it again."
         ) from error
 
 

@@ -63,7 +63,7 @@ def is_of_the_disk(error: OSError) -> bool:
 
 def named(error: OSError) -> str:
     """Say what an error is without the path in it."""
-    return error.strerror or type(error).__name__
+    return reason_of(error)
 
 
 def locked(folder: Path) -> int:

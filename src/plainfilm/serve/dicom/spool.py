@@ -19,6 +19,7 @@ from pathlib import Path
 
 from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError
+from plainfilm.reasons import reason_of
 from plainfilm.serve.dicom.disk import erase, is_of_the_disk, kind, locked, named, read, sync, write
 from plainfilm.serve.dicom.journal import Journal
 from plainfilm.serve.dicom.log import told
@@ -102,7 +103,7 @@ class Spool:
             self.close()
             if isinstance(error, OSError):
                 raise PlainfilmError(
-                    f"Expected a spool that can be read and written; received {folder} ({error}). Mend it, or choose another with --spool."
+                    f"Expected a spool that can be read and written; received {folder} ({reason_of(error)}). Mend it, or choose another with --spool."
                 ) from None
             raise
 
