@@ -7,6 +7,7 @@ among them damaged ones and ones that a node must refuse. The peer is an archive
 import hashlib
 import os
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -140,7 +141,7 @@ class _Choosy(Archive):
         if kind == "silent":
             time.sleep(_SILENCE_S)
         if kind == "hung-up":
-            event.assoc.abort()
+            event.assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
         statuses = {"refused": 0xC123, "full": 0xA700, "failing": 0x0110, "hung-up": 0xA700, "silent": 0xA700}
         return statuses[kind] if kind else super()._keep(event)
 
