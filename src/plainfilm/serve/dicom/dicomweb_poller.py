@@ -51,8 +51,12 @@ class Spared:
                 raise error
 
     def worked(self, key: str) -> None:
-        """Note that it went well."""
+        """Note that it was given, whole: the PACS gives."""
         self._in_a_row = 0
+        self.forget(key)
+
+    def forget(self, key: str) -> None:
+        """Leave it alone no longer."""
         self._until.pop(key, None)
 
 
@@ -122,7 +126,7 @@ def _of_series(
     except ServiceError as error:
         spared.failed(spool.key(names[1]), error)
     else:
-        spared.worked(spool.key(names[1]))
+        spared.forget(spool.key(names[1]))
     return new
 
 
