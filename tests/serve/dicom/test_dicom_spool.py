@@ -12,7 +12,7 @@ import pytest
 
 from made_dicom import MODEL, files_below
 from plainfilm.errors import PlainfilmError
-from plainfilm.serve.dicom import disk, journal, set_aside, spool
+from plainfilm.serve.dicom import disk, journal, set_aside, spool, spool_room
 from plainfilm.serve.dicom.journal import Journal
 from plainfilm.serve.dicom.spool import Spool, SpoolFullError, SpoolLimits
 from waiting import WAIT_S, until
@@ -381,7 +381,7 @@ def test_a_full_disk_is_no_object_s_fault(opened, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(spool, "write", full)
+        patch.setattr(spool_room, "write", full)
         patch.setattr(set_aside, "write", full)
         with pytest.raises(OSError, match="No space"):
             own.give_up(key, "x")

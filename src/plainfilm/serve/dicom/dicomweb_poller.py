@@ -13,7 +13,8 @@ from plainfilm.serve.dicom.dicomweb_client import DicomWebService, ServiceError,
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.set_aside import interval_s
-from plainfilm.serve.dicom.spool import Spool, SpoolFullError
+from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.spool_room import SpoolFullError
 
 EVERY_S = 30.0
 _CLASS, _INSTANCE, _STUDY, _SERIES = "00080016", "00080018", "0020000D", "0020000E"
