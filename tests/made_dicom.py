@@ -161,10 +161,10 @@ def sent(port: int, *datasets: Dataset, calling: str = "PACS", called: str = "PL
         association.release()
 
 
-def echoed(port: int, *, calling: str = "PACS", called: str = "PLAINFILM") -> int | None:
+def echoed(port: int, *, calling: str = "PACS", called: str = "PLAINFILM", source: str = "127.0.0.1") -> int | None:
     entity = AE(calling)
     entity.add_requested_context("1.2.840.10008.1.1")
-    association = entity.associate("127.0.0.1", port, ae_title=called)
+    association = entity.associate("127.0.0.1", port, ae_title=called, bind_address=(source, 0))
     if not association.is_established:
         return None
     try:

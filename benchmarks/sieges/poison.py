@@ -7,6 +7,7 @@ among them damaged ones and ones that a node must refuse. The peer is an archive
 import hashlib
 import os
 import re
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydicom import Dataset
 from pydicom.uid import CTImageStorage, RLELossless
 
 import plainfilm
@@ -114,11 +116,9 @@ def _sent(port: int, sound: int, at_peer: list[str], *, seed: int) -> int:
 
 
 def _bomb(name: str) -> Any:
-    """Make an object whose header has 20,000 elements before the pixels."""
+    """Make an object whose header has a sequence of 40,000 items, which would take a hundred times its bytes to parse."""
     made = instance(name)
-    for number in range(20_000):
-        made.add_new((0x0009 + 2 * (number // 0xE000), 0x1000 + number % 0xE000), "LO", "x")
-    made.add_new((0x0009, 0x0010), "LO", "bomb")
+    made.ProcedureCodeSequence = [Dataset()] * 40_000
     return made
 
 
@@ -140,7 +140,7 @@ class _Choosy(Archive):
         if kind == "silent":
             time.sleep(_SILENCE_S)
         if kind == "hung-up":
-            event.assoc.abort()
+            event.assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
         statuses = {"refused": 0xC123, "full": 0xA700, "failing": 0x0110, "hung-up": 0xA700, "silent": 0xA700}
         return statuses[kind] if kind else super()._keep(event)
 

@@ -245,3 +245,19 @@ def test_deeply_nested_sequences_are_refused():
 )
 def test_probabilities_are_said_without_false_certainty(probability, said):
     assert percent(probability) == said
+
+
+ITEM = b"\xfe\xff\x00\xe0"
+ITEMS = {"empty": ITEM + bytes(4), "with an element": ITEM + b"\x08\0\0\0" + b"\x08\0\x60\0CS\0\0"}
+
+
+@pytest.mark.parametrize("items", ITEMS)
+@pytest.mark.parametrize("sequence", [b"\x08\0\x40\x11SQ", b"\x09\0\x40\x11SQ", b"\x09\0\x40\x11UN"])
+def test_a_sequence_of_half_a_million_items_is_not_read_to_its_end(items, sequence, monkeypatch):
+    item, reads = ITEMS[items], []
+    read = header._Bounded.read
+    monkeypatch.setattr(header._Bounded, "read", lambda stream, size: reads.append(size) or read(stream, size))
+    bomb = sequence + b"\0\0" + b"\xff" * 4 + item * ((4 << 20) // len(item))
+    with pytest.raises(header.HeaderError, match="cannot be parsed"):
+        header.source(bomb, syntax=header.TRANSFER_SYNTAXES[0])
+    assert 40_000 < len(reads) < 40_100

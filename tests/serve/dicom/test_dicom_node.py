@@ -1,5 +1,6 @@
 """The node over loopback: in by C-STORE, out by C-STORE, whatever the peer and the sender do."""
 
+import os
 import socket
 import stat
 import threading
@@ -8,6 +9,7 @@ import time
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import AE
 from pynetdicom.dsutils import encode
 
 from made_dicom import (
@@ -24,7 +26,8 @@ from made_dicom import (
     uid,
 )
 from plainfilm.errors import PlainfilmError, UsageError
-from plainfilm.serve.dicom import bounded_association, delivery
+from plainfilm.serve.dicom import background_task, bounded_association, delivery
+from plainfilm.serve.dicom import node as node_module
 from plainfilm.serve.dicom.node import DicomNode
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
 from waiting import WAIT_S, until
@@ -383,6 +386,135 @@ class TestHostileConnections:
             for each in held:
                 each.close()
         until(lambda: echoed(node.port) == 0)
+
+
+class TestShares:
+    """Associations that say nothing must not keep others out; of 8 places one address has 7, and 2 more for a moment."""
+
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch):
+        monkeypatch.setattr(bounded_association.BoundedServer, "most_connections", 8)
+
+    def _idle(self, node, count):
+        entity = AE("PACS")
+        entity.add_requested_context("1.2.840.10008.1.1")
+        return [entity.associate("127.0.0.1", node.port, ae_title="PLAINFILM") for _ in range(count)]
+
+    def test_idle_associations_of_one_address_leave_room_for_itself_and_others(self, start, monkeypatch):
+        monkeypatch.setattr(bounded_association.BoundedServer, "idle_s", WAIT_S)
+        node = start()
+        held = self._idle(node, 8)
+        assert all(each.is_established for each in held)
+        assert echoed(node.port) == 0
+        held += self._idle(node, 4)
+        assert sum(each.is_established for each in held) == 9
+        assert echoed(node.port) is None
+        assert echoed(node.port, source="127.0.0.2") == 0
+        for each in held:
+            each.abort()
+
+    def test_the_idlest_associations_end_while_there_are_too_many_and_no_more(self, start, monkeypatch):
+        monkeypatch.setattr(bounded_association.BoundedServer, "idle_s", 0.3)
+        node = start()
+        held = self._idle(node, 9)
+        until(lambda: sum(each.is_established for each in held) == 7)
+        time.sleep(1.0)
+        assert sum(each.is_established for each in held) == 7
+        assert echoed(node.port) == 0
+        for each in held:
+            each.abort()
+
+    def test_an_association_whose_instance_is_being_stored_is_not_idle(self, start, monkeypatch):
+        monkeypatch.setattr(bounded_association.BoundedServer, "idle_s", 0.2)
+        node = start()
+        gate, store = threading.Event(), node.spool.store
+        monkeypatch.setattr(node.spool, "store", lambda *of: (gate.wait(WAIT_S), store(*of))[1])
+        statuses = []
+        sending = threading.Thread(target=lambda: statuses.extend(sent(node.port, instance())))
+        sending.start()
+        held = self._idle(node, 8)
+        until(lambda: sum(each.is_established for each in held) == 6)
+        gate.set()
+        sending.join()
+        assert statuses == [0]
+        for each in held:
+            each.abort()
+
+    def test_threads_of_connections_that_came_and_went_end_at_once(self, start, monkeypatch):
+        monkeypatch.setattr(bounded_association.BoundedServer, "most_threads", 20)
+        node = start()
+        node._reception._server.ae.acse_timeout = WAIT_S  # for which pynetdicom's would wait
+        for _ in range(60):
+            socket.create_connection(("127.0.0.1", node.port)).close()
+        until(lambda: echoed(node.port) == 0)
+
+
+class TestTrouble:
+    """Ready means that work moves; what is set aside does not count."""
+
+    def test_a_thread_that_died_is_named(self, start):
+        node = start()
+        assert node.trouble() == ""
+        node._worker.stop()
+        node.spool.wake()
+        node._worker.join(WAIT_S)
+        assert node.trouble() == "judge-dicom has ended"
+
+    def test_work_that_does_not_move_is_named_and_moves_again(self, start, monkeypatch):
+        examiner = FakeExaminer(seconds=WAIT_S)
+        node = start(examiner)
+        sent(node.port, instance())
+        until(lambda: examiner.asked)
+        monkeypatch.setattr(node._worker, "longest_s", 0.0)
+        assert node.trouble() == "judge-dicom has not moved for 0 s"
+        monkeypatch.setattr(node._worker, "longest_s", WAIT_S)
+        assert node.trouble() == ""
+
+    def test_errors_that_go_on_are_no_work_that_moves(self, start, monkeypatch):
+        monkeypatch.setattr(background_task, "_PAUSE_S", 0.01)
+        node = start()
+        monkeypatch.setattr(node.spool, "next", lambda _: [][1])
+        monkeypatch.setattr(node._worker, "longest_s", 3.0)
+        until(lambda: node.trouble() == "judge-dicom has not moved for 3 s")
+        monkeypatch.undo()
+        until(lambda: node.trouble() == "")
+
+    def test_a_spool_that_is_full_or_cannot_be_written_is_named(self, start, tmp_path, archive, monkeypatch):
+        monkeypatch.setattr(node_module, "_LOOK_S", 0.0)
+        archive.status = 0xA700
+        node = start(limits=SpoolLimits(instances=1, free_bytes=0))
+        assert node.trouble() == ""
+        sent(node.port, instance())
+        assert node.trouble() == "the spool or its disk is full"
+        archive.status = 0
+        until(lambda: node.trouble() == "")
+        (tmp_path / "spool" / "partial").rename(tmp_path / "spool" / "moved")
+        assert node.trouble() == "the spool cannot be written (No such file or directory)"
+        assert sent(node.port, instance("two")) == [0xA700]
+        (tmp_path / "spool" / "moved").rename(tmp_path / "spool" / "partial")
+        assert sent(node.port, instance("two")) == [0]
+
+    def test_a_peer_that_is_away_and_things_set_aside_are_none(self, start, tmp_path):
+        node = start(peers=[f"PACS=127.0.0.1:{free_port()}"])
+        (tmp_path / "spool" / "failed" / "x-odd").mkdir()
+        sent(node.port, instance())
+        until(lambda: node.counts()["undelivered"] == 1)
+        assert node.counts()["failed"] == 1
+        assert node.trouble() == ""
+
+
+@pytest.mark.parametrize("left", ["removed", "pipe", "folder"])
+def test_an_instance_that_went_bad_while_it_waited_stops_no_other(start, tmp_path, archive, left):
+    examiner = FakeExaminer(seconds=WAIT_S)
+    node = start(examiner)
+    sent(node.port, instance("first"), instance("bad"), instance("last"))
+    until(lambda: examiner.asked)
+    file = tmp_path / "spool" / "received" / f"{node.spool.key(uid('bad'))}.dcm"
+    file.unlink()
+    {"removed": lambda: None, "pipe": lambda: os.mkfifo(file), "folder": file.mkdir}[left]()
+    examiner.gate.set()
+    until(lambda: len(archive.reports()) == 2 and node.counts()["waiting"] == 0)
+    assert node.counts()["failed"] == (0 if left == "removed" else 1)
 
 
 def _received(connected: socket.socket) -> bytes:

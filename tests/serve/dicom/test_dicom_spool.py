@@ -1,6 +1,7 @@
 """The spool: nothing lost, nothing answered twice, whenever the node is killed; and its bounds."""
 
 import contextlib
+import errno
 import os
 import shutil
 import threading
@@ -11,10 +12,10 @@ import pytest
 
 from made_dicom import MODEL, files_below
 from plainfilm.errors import PlainfilmError
-from plainfilm.serve.dicom import journal, spool
+from plainfilm.serve.dicom import disk, journal, set_aside, spool, spool_room
 from plainfilm.serve.dicom.journal import Journal
 from plainfilm.serve.dicom.spool import Spool, SpoolFullError, SpoolLimits
-from waiting import WAIT_S
+from waiting import WAIT_S, until
 
 UIDS = ("1.2.3", "1.2.4", "1.2.5")
 ANSWERS = {"1-report": b"report", "2-capture": b"capture"}
@@ -236,11 +237,191 @@ def test_begun_counts_processes_not_tries(opened):
     assert again.begun("b" * 64) == 1
 
 
-def test_foreign_files_are_left_alone(opened, tmp_path):
+K = "a" * 64
+
+
+def _entry(folder, **files):
+    """An entry of the outbox; a file of None is a folder."""
+    (folder / "outbox" / K).mkdir()
+    for name, data in files.items():
+        path = folder / "outbox" / K / name.replace("_", ".")
+        path.mkdir() if data is None else path.write_bytes(data)
+
+
+BROKEN = {
+    "text in received": lambda at: (at / "received" / "readme.txt").write_text("mine"),
+    "text in outbox": lambda at: (at / "outbox" / "readme.txt").write_text("mine"),
+    "folder in received": lambda at: (at / "received" / f"{K}.dcm").mkdir(),
+    "dangling link in received": lambda at: (at / "received" / f"{K}.dcm").symlink_to("/nowhere"),
+    "link in received": lambda at: (at / "received" / f"{K}.dcm").symlink_to(at / "lock"),
+    "link to itself in received": lambda at: (at / "received" / f"{K}.dcm").symlink_to(f"{K}.dcm"),
+    "pipe in received": lambda at: os.mkfifo(at / "received" / f"{K}.dcm"),
+    "other suffix in received": lambda at: (at / "received" / f"{K}.tmp").write_bytes(b"x"),
+    "no UTF-8 in received": lambda at: (at / "received" / os.fsdecode(b"Muster^\xff.dcm")).touch(),
+    "newline in received": lambda at: (at / "received" / "a\nb").touch(),
+    "file in outbox": lambda at: (at / "outbox" / K).write_bytes(b"x"),
+    "link in outbox": lambda at: (at / "outbox" / K).symlink_to("/etc"),
+    "empty entry": _entry,
+    "entry for nobody": lambda at: _entry(at, r_dcm=b"x"),
+    "entry for an empty name": lambda at: _entry(at, r_dcm=b"x", to=b""),
+    "entry for no text": lambda at: _entry(at, r_dcm=b"x", to=b"\xff\xfe"),
+    "entry for a long text": lambda at: _entry(at, r_dcm=b"x", to=bytes(5000)),
+    "entry for a folder": lambda at: _entry(at, r_dcm=b"x", to=None),
+    "report that is a folder": lambda at: _entry(at, r_dcm=None, to=b"PACS"),
+    "entry of another version": lambda at: _entry(at, r_dcm=b"x", to=b"PACS", state_json=b"{}"),
+    "link in partial": lambda at: (at / "partial" / "x").symlink_to("/etc"),
+    "link with a name of ours in partial": lambda at: (at / "partial" / f"{K}.7").symlink_to("/etc"),
+    "folder in partial": lambda at: (at / "partial" / "mine").mkdir(),
+    "pipe in partial": lambda at: os.mkfifo(at / "partial" / "pipe"),
+    "folder for the journal": lambda at: [(at / "journal").unlink(), (at / "journal").mkdir()],
+    "link for the journal": lambda at: [(at / "journal").unlink(), (at / "journal").symlink_to("/etc/passwd")],
+    "folder for judging": lambda at: (at / "judging").mkdir(),
+    "link for judging": lambda at: (at / "judging").symlink_to(at / "elsewhere"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_broken_or_foreign_is_set_aside_and_the_rest_goes_on(opened, tmp_path, kind, caplog):
+    own, folder = opened(), tmp_path / "spool"
+    for uid in UIDS[:2]:
+        own.store(uid, [uid.encode()])
+    own.answer(own.key(UIDS[0]), ANSWERS, to="PACS")
+    own.close()
+    BROKEN[kind](folder)
+    again = opened()
+    assert again.counts() == {"received": 0, "waiting": 1, "undelivered": 1, "failed": 1}
+    (parcel,) = again.parcels("PACS", at_most=9, timeout_s=0)
+    for file in parcel.files:
+        again.delivered(parcel.key, file)
+    key, _ = again.next(0)
+    again.begun(key)
+    again.answer(key, ANSWERS, to="PACS")
+    assert again.store(UIDS[2], [b"x"])
+    assert again.trouble() == ""
+    (odd,) = [path for path in (folder / "failed").iterdir() if not path.name.endswith(".txt")]
+    assert odd.with_name(f"{odd.name}.txt").read_text()
+    assert "Muster" not in odd.name + caplog.text
+    assert not (folder / "elsewhere").exists()
+    again.close()
+    assert opened().counts()["failed"] == 1
+
+
+def test_what_was_half_written_is_erased_and_no_link_in_it_followed(opened, tmp_path):
     opened().close()
-    (tmp_path / "spool" / "received" / "readme.txt").write_text("mine")
-    (tmp_path / "spool" / "outbox" / "readme.txt").write_text("mine")
-    assert opened().next(0) is None
+    kept = tmp_path / "kept"
+    kept.write_text("mine")
+    partial = tmp_path / "spool" / "partial"
+    (partial / f"{K}.1").write_bytes(b"half")
+    (partial / f"{K}.2").mkdir()
+    (partial / f"{K}.2" / "1-report.dcm").symlink_to(kept)
+    assert opened().counts()["failed"] == 0
+    assert list(partial.iterdir()) == []
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["received", "outbox", "failed", "again", "partial"])
+def test_a_file_in_place_of_a_folder_is_a_clear_error_that_leaves_the_spool_free(tmp_path, name):
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / name).write_text("")
+    for _ in range(2):
+        with pytest.raises(PlainfilmError, match="Expected a spool that can be read and written"):
+            Spool(tmp_path / "spool", model=MODEL)
+
+
+def test_a_disk_whose_files_cannot_be_locked_is_told_from_a_spool_of_another(tmp_path, monkeypatch):
+    def unlockable(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(disk.fcntl, "flock", unlockable)
+    with pytest.raises(PlainfilmError, match="Expected a disk whose files can be locked"):
+        Spool(tmp_path / "spool", model=MODEL)
+
+
+def test_an_instance_that_is_set_aside_is_judged_again_once_it_is_due(opened, tmp_path):
+    own = opened(again_s=0)
+    own.store("1.2.3", [b"x"])
+    key, file = own.next(0)
+    own.give_up(key, "Permission denied")
+    assert not own.store("1.2.3", [b"x"])
+    until(lambda: own.readmit() or own.next(0))
+    assert own.next(0) == (key, file)
+    assert file.read_bytes() == b"x"
+    own.answer(key, ANSWERS, to="PACS")
+    assert own.counts() == {"received": 1, "waiting": 0, "undelivered": 1, "failed": 0}
+    assert [name for name in files_below(tmp_path / "spool") if name.startswith(("failed", "again"))] == []
+
+
+def test_what_can_be_neither_erased_nor_moved_is_passed_over(opened, monkeypatch):
+    """As on a file that is immutable: the peer has it, and must not get it again and again."""
+    own = opened()
+    own.store("1.2.3", [b"x"])
+    key, _ = own.next(0)
+    own.answer(key, ANSWERS, to="PACS")
+
+    def held(*_, **__):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    (parcel,) = own.parcels("PACS", at_most=9, timeout_s=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "erase", held)
+        patch.setattr(Path, "rename", held)
+        own.delivered(key, parcel.files[0])
+        own.refused(key, parcel.files[1], "status C123")
+    assert own.parcels("PACS", at_most=9, timeout_s=0) == []
+    assert own.counts()["failed"] == 3  # two files and their folder
+    assert own.counts()["undelivered"] == 0
+
+
+def test_a_full_disk_is_no_object_s_fault(opened, monkeypatch):
+    own = opened()
+    own.store("1.2.3", [b"x"])
+    key, _ = own.next(0)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_room, "write", full)
+        patch.setattr(set_aside, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            own.give_up(key, "x")
+        assert own.trouble() == "the spool cannot be written (No space left on device)"
+    assert own.next(0)[0] == key
+    assert own.trouble() == ""
+
+
+def test_a_spool_at_its_limit_is_in_trouble(opened):
+    own = opened(limits=SpoolLimits(instances=1, free_bytes=0))
+    assert own.trouble() == ""
+    own.store("1.2.3", [b"x"])
+    assert own.trouble() == "the spool or its disk is full"
+
+
+def test_a_journal_on_a_disk_that_was_full_loses_no_line(tmp_path, monkeypatch):
+    path, keys = tmp_path / "journal", [f"{n:064x}" for n in range(3)]
+    own = Journal(path)
+    own.add(keys[0])
+
+    def full(_):
+        with path.open("ab") as file:
+            file.write(b"0" * 30)
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.os, "fsync", full)
+        with pytest.raises(OSError, match="full"):
+            own.add(keys[1])
+    own.add(keys[2])
+    assert keys[0] in Journal(path)
+    assert keys[2] in Journal(path)
+
+
+def test_a_journal_of_any_length_is_read_from_its_end(tmp_path):
+    keys = [f"{n:064x}" for n in range(90)]
+    (tmp_path / "journal").write_text("garbage" * 99 + "\n" + "".join(f"{key}\n" for key in keys))
+    own = Journal(tmp_path / "journal", kept=10)
+    assert all(key in own for key in keys[-10:])
+    assert keys[-11] not in own
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):

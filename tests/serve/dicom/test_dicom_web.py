@@ -5,14 +5,15 @@ import http.server
 import json
 import socket
 import threading
+import time
 
 import pytest
 from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
 from made_dicom import MODEL, FakeExaminer, free_port, instance, instance_bytes, uid
-from plainfilm.serve.dicom import dicomweb_client, header, stow_rs, structured_report
+from plainfilm.serve.dicom import dicomweb_client, dicomweb_poller, header, stow_rs, structured_report
 from plainfilm.serve.dicom.dicomweb_client import DicomWebService, ServiceError
-from plainfilm.serve.dicom.dicomweb_poller import polled
+from plainfilm.serve.dicom.dicomweb_poller import Spared, polled
 from plainfilm.serve.dicom.node import DicomNode
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.spool import Spool, SpoolLimits
@@ -30,13 +31,17 @@ def spool(tmp_path):
 
 @pytest.fixture
 def service():
-    """A web server that answers as its `replies` say: path without query -> (status, kind, body)."""
+    """A web server that answers as its `replies` say: path without query -> (status, kind, body), none, or what gives them for a body."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             length = int(self.headers.get("Content-Length", 0))
             self.server.asked.append((self.path, dict(self.headers), self.rfile.read(length)))
-            status, kind, body = self.server.replies.get(self.path.partition("?")[0], (404, "text/plain", b""))
+            reply = self.server.replies.get(self.path.partition("?")[0], (404, "text/plain", b""))
+            reply = reply(self.server.asked[-1][2]) if callable(reply) else reply
+            if reply is None:
+                return
+            status, kind, body = reply
             self.send_response(status)
             self.send_header("Location" if 300 <= status < 400 else "Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -142,6 +147,128 @@ def test_polling_fetches_what_has_no_report_yet(spool, service):
     assert polled(spool, peer, model=MODEL, since=TODAY) == 0
     assert header.opened(spool.next(0)[1].read_bytes()).sender == "PACS"
     assert "StudyDate=20261125-" in service.asked[0][0]
+
+
+def _pacs(service, names, **replies):
+    """A PACS with one instance of each name, in a series of its own, and other replies to fetching some."""
+    cr = str(instance().SOPClassUID)
+    service.replies = {
+        "/series": listed(*({"0020000D": uid(f"study {n}"), "0020000E": uid(f"series {n}")} for n in names))
+    }
+    for name in names:
+        series = f"/studies/{uid(f'study {name}')}/series/{uid(f'series {name}')}"
+        service.replies[f"{series}/instances"] = listed({"00080016": cr, "00080018": uid(name)})
+        service.replies[f"{series}/instances/{uid(name)}"] = replies.get(name, multipart(instance_bytes(name)))
+    return Peer.parse(f"PACS={service.url}")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        multipart(b"junk"),
+        multipart(instance_bytes("bad", StudyInstanceUID="")),
+        multipart(instance_bytes("bad", SOPClassUID=CTImageStorage)),
+        (200, "multipart/related; boundary=xx", b"--xx"),
+        (404, "text/plain", b""),
+        (500, "text/plain", b"no"),
+        (302, "/studies", b""),
+        None,  # no answer, and the connection is closed
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_an_instance_that_is_never_given_whole_stops_no_other_and_is_left_alone(spool, service, poison):
+    peer, spared = _pacs(service, ["bad", "one", "two"], bad=poison), Spared()
+    assert polled(spool, peer, model=MODEL, since=TODAY, spared=spared) == 2
+    assert len(spared) == 1
+    first = len(_fetches(service, "bad"))
+    assert polled(spool, peer, model=MODEL, since=TODAY, spared=spared) == 0
+    assert len(_fetches(service, "bad")) == first == 1
+
+
+def _fetches(service, name):
+    return [path for path, *_ in service.asked if path.endswith(f"/instances/{uid(name)}")]
+
+
+def test_an_instance_is_fetched_once_its_time_has_come_and_it_is_whole(spool, service, monkeypatch):
+    peer, spared = _pacs(service, ["bad"], bad=(500, "text/plain", b"")), Spared()
+    assert polled(spool, peer, model=MODEL, since=TODAY, spared=spared) == 0
+    peer = _pacs(service, ["bad"])
+    now = time.monotonic()
+    monkeypatch.setattr(dicomweb_poller.time, "monotonic", lambda: now + 76)
+    assert polled(spool, peer, model=MODEL, since=TODAY, spared=spared) == 1
+    assert len(spared) == 0
+
+
+def test_a_series_that_cannot_be_listed_stops_no_other(spool, service):
+    peer = _pacs(service, ["bad", "one"])
+    service.replies[f"/studies/{uid('study bad')}/series/{uid('series bad')}/instances"] = (200, "x", b"{}")
+    assert polled(spool, peer, model=MODEL, since=TODAY) == 1
+
+
+def test_a_pacs_that_gives_nothing_is_asked_for_a_few_alone(spool, service):
+    names = [str(number) for number in range(20)]
+    peer = _pacs(service, names, **dict.fromkeys(names, (500, "text/plain", b"")))
+    with pytest.raises(ServiceError, match="500"):
+        polled(spool, peer, model=MODEL, since=TODAY)
+    assert sum(len(_fetches(service, name)) for name in names) <= 8
+
+
+def test_a_pacs_that_is_away_is_no_object_s_fault(spool):
+    spared = Spared()
+    with pytest.raises(ServiceError) as raised:
+        polled(spool, Peer.parse(f"PACS=http://127.0.0.1:{free_port()}"), model=MODEL, since=TODAY, spared=spared)
+    assert raised.value.is_away
+    assert len(spared) == 0
+
+
+def test_one_broken_entry_of_a_list_is_passed_over(spool, service):
+    peer = _pacs(service, ["one"])
+    status, kind, body = service.replies["/series"]
+    odd = b'[null, 3, [], {}, {"0020000D": 1}, {"0020000D": {"Value": {"a": [[[]]]}}}, '
+    service.replies["/series"] = status, kind, odd + body[1:]
+    assert polled(spool, peer, model=MODEL, since=TODAY) == 1
+
+
+def test_a_service_that_gives_one_page_for_ever_is_asked_twice(service):
+    service.replies = {"/series": listed(*({"0020000D": str(n)} for n in range(200)))}
+    assert len(list(DicomWebService(service.url).search("/series", {}))) == 200
+    assert len(service.asked) == 2
+
+
+def test_an_answer_that_is_huge_is_not_read_to_its_end(service, monkeypatch):
+    monkeypatch.setattr(dicomweb_client, "_MOST_JSON", 1000)
+    service.replies = {"/series": (200, "application/json", b"[" + b"{}," * 100_000 + b"{}]")}
+    with pytest.raises(ServiceError, match="more than 1000 bytes"):
+        list(DicomWebService(service.url).search("/series", {}))
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [(0xA900, 0xA900), ("x", 0xC000), (float("inf"), 0xC000), (None, 0xC000), (10**30, 0x0000), ([], 0xC000)],
+)
+def test_any_failure_reason_is_read_as_a_status(reason, expected):
+    answer = {"00081198": {"Value": [{"00081197": {"Value": [reason]}}]}}
+    assert dicomweb_client.failure(answer) == expected
+
+
+@pytest.mark.parametrize("poison", [400, 403, 404, 409, 413, 500, 503, 302, None])
+def test_an_answer_that_a_service_never_takes_stops_no_other(tmp_path, service, poison):
+    bad = instance_bytes("bad")
+    service.replies = {
+        "/studies": lambda body: (
+            (poison and (poison, "text/plain", b"")) if uid("study bad").encode() in body else (200, "x", b"")
+        )
+    }
+    peers = [f"PACS={service.url}"]
+    node = DicomNode(FakeExaminer(), port=0, ae_title="X", spool=tmp_path / "s", peers=peers, pause_s=0.02)
+    node.start()
+    try:
+        for data in (bad, instance_bytes("one"), instance_bytes("two")):
+            stow_rs.put(node.spool, data, sender="PACS")
+        until(lambda: node.counts()["delivered"] == 4 and node.counts()["undelivered"] == 0)
+        until(lambda: node.counts()["failed"] == 2)
+    finally:
+        node.stop(WAIT_S)
 
 
 def test_names_that_a_service_gives_are_not_trusted(spool, service):

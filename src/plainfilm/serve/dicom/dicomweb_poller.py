@@ -13,7 +13,8 @@ from plainfilm.serve.dicom.dicomweb_client import DicomWebService, ServiceError,
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.set_aside import interval_s
-from plainfilm.serve.dicom.spool import Spool, SpoolFullError
+from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.spool_room import SpoolFullError
 
 EVERY_S = 30.0
 _CLASS, _INSTANCE, _STUDY, _SERIES = "00080016", "00080018", "0020000D", "0020000E"
@@ -51,8 +52,12 @@ class Spared:
                 raise error
 
     def worked(self, key: str) -> None:
-        """Note that it went well."""
+        """Note that it was given, whole: the PACS gives."""
         self._in_a_row = 0
+        self.forget(key)
+
+    def forget(self, key: str) -> None:
+        """Leave it alone no longer."""
         self._until.pop(key, None)
 
 
@@ -122,7 +127,7 @@ def _of_series(
     except ServiceError as error:
         spared.failed(spool.key(names[1]), error)
     else:
-        spared.worked(spool.key(names[1]))
+        spared.forget(spool.key(names[1]))
     return new
 
 

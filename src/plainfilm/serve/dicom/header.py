@@ -58,7 +58,7 @@ TRANSFER_SYNTAXES = (
     RLELossless,
 )
 _HEAD_BYTES = 4 << 20
-_MOST_ELEMENTS = 10_000
+_MOST_READS = 40_000  # for 10,000 elements
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 # What the answers take over from the image, with the most letters of each (PS3.5 6.2) or the form it must have.
 _TEXTS = {
@@ -103,6 +103,21 @@ class File:
     start: int
 
 
+class _Bounded(BytesIO):
+    """Bytes that are read in so many pieces at most: pydicom reads each element and each item of a sequence in a few."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as BytesIO does. Raises ValueError beyond the bound."""
+        self._reads += 1
+        if self._reads > _MOST_READS:
+            raise ValueError("too many elements")
+        return super().read(size)
+
+
 def prefix(source: Dataset, *, syntax: UID, sender: str) -> bytes:
     """What stands before a data set in a file: preamble and file meta information (PS3.10 7.1), with the sender's AE title."""
     meta = FileMetaDataset()
@@ -126,7 +141,7 @@ def opened(data: bytes) -> File:
     """
     if data[128:132] != b"DICM":
         raise HeaderError(0xC000, "no DICOM file")
-    stream = BytesIO(data[132 : 132 + (1 << 16)])
+    stream = _Bounded(data[132 : 132 + (1 << 16)])
     meta = _parsed(stream, False, True, lambda tag, *_: tag.group != 2, None)
     syntax = UID(_first(meta, "TransferSyntaxUID"))
     if syntax not in TRANSFER_SYNTAXES:
@@ -137,7 +152,7 @@ def opened(data: bytes) -> File:
 def source(data: bytes, *, syntax: UID, start: int = 0) -> Dataset:
     """Read what answers take over from an image, cleaned: only well-formed values, cut to their length, in Unicode.
 
-    Reads at most 4 MB and 10,000 elements, and nothing from group 0028 on.
+    Reads at most 4 MB and some 10,000 elements, those in sequences too, and nothing from group 0028 on.
 
     Parameters
     ----------
@@ -151,17 +166,8 @@ def source(data: bytes, *, syntax: UID, start: int = 0) -> Dataset:
     HeaderError
         It cannot be parsed, or has no SOP class, instance or study.
     """
-    seen = 0
-
-    def enough(tag: BaseTag, *_: object) -> bool:
-        nonlocal seen
-        seen += 1
-        if seen > _MOST_ELEMENTS:
-            raise ValueError("too many elements")
-        return bool(tag >= _END)
-
-    stream = BytesIO(data[start : start + _HEAD_BYTES])
-    raw = _parsed(stream, syntax.is_implicit_VR, syntax.is_little_endian, enough, _TAGS)
+    stream = _Bounded(data[start : start + _HEAD_BYTES])
+    raw = _parsed(stream, syntax.is_implicit_VR, syntax.is_little_endian, lambda tag, *_: tag >= _END, _TAGS)
     clean = Dataset()
     for keyword in _UIDS:
         value = _first(raw, keyword)

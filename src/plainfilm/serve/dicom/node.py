@@ -15,7 +15,8 @@ from plainfilm.serve.dicom.delivery import Courier, Retrier
 from plainfilm.serve.dicom.dicomweb_poller import EVERY_S, Poller, Spared
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.set_aside import FIRST_S
-from plainfilm.serve.dicom.spool import Spool, SpoolLimits
+from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.spool_room import SpoolLimits
 from plainfilm.serve.dicom.store_scp import Reception
 from plainfilm.serve.dicom.worker import Examines, Worker
 

@@ -91,10 +91,12 @@ class _Association:
         try:
             status = self._open.send_c_store(dataset).get("Status")
         except RuntimeError:  # the association is gone
+            self._open = None
             raise DoubtError("association lost") from None
         except Exception as error:  # noqa: BLE001 - whatever pydicom finds in it that cannot be encoded
             raise RefusedError(f"cannot be encoded ({type(error).__name__})") from None
         if status is None:
+            self._open = None  # it may call itself established for a while yet
             self._patience_s = min(2 * self._patience_s, _LONGEST_ANSWER_S)
             raise DoubtError("no answer, or association lost")
         self._longest_s = max(self._longest_s, time.monotonic() - began)

@@ -24,28 +24,15 @@ from plainfilm.serve.dicom.disk import erase, is_of_the_disk, kind, locked, name
 from plainfilm.serve.dicom.journal import Journal
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.set_aside import FIRST_S, Aside, SetAside
+from plainfilm.serve.dicom.spool_entries import KEY, age, entry_problem, title
+from plainfilm.serve.dicom.spool_room import SpoolFullError, SpoolLimits, unwritable
 
 _FOLDERS = ("received", "outbox", "failed", "again", "partial")
-_KEY = re.compile("[0-9a-f]{64}")
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9]+|probe")
 _MOST_BYTES = MAX_BYTES + (1 << 20)  # of a file in the spool: an image and its head
 _MOST_TITLE = 64
 _INSTANCE = "-instance"
 _LOOK_S = 5.0  # between two looks at what is due again, at most
-_PROBE = bytes(1 << 16)
-
-
-class SpoolFullError(PlainfilmError):
-    """No room for another instance."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolLimits:
-    """How much may lie in a spool, answers that peers refused included: instances, bytes, and bytes left free on its disk."""
-
-    instances: int = 10_000
-    held_bytes: int = 50_000_000_000
-    free_bytes: int = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,14 +315,14 @@ class Spool:
             self._make_room(0)
         except SpoolFullError:
             return "the spool or its disk is full"
-        return self._unwritable()
+        return unwritable(self._folder)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
         """Find what an earlier node left, whatever ended it, and end each step that it had begun."""
         for name, go_on in (("partial", self._swept), ("outbox", self._entered), ("received", self._awaited)):
-            for path in sorted((self._folder / name).iterdir(), key=_age):
+            for path in sorted((self._folder / name).iterdir(), key=age):
                 try:
                     go_on(path)
                 except OSError as error:
@@ -351,18 +338,18 @@ class Spool:
 
     def _entered(self, path: Path) -> None:
         key = path.name
-        if key in self._journal if _KEY.fullmatch(key) else False:
+        if key in self._journal if KEY.fullmatch(key) else False:
             self._finish(key)
-        elif problem := _entry_problem(path):
+        elif problem := entry_problem(path):
             self._put_odd(path, problem)
         elif not self._files(key):
             self._finish(key)
         else:
-            self._outbox[key] = _title(path / "to")
+            self._outbox[key] = title(path / "to")
             self._sizes[key] = sum(file.lstat().st_size for file in self._files(key))
 
     def _awaited(self, path: Path) -> None:
-        if path.suffix != ".dcm" or not _KEY.fullmatch(path.stem) or kind(path) != "file":
+        if path.suffix != ".dcm" or not KEY.fullmatch(path.stem) or kind(path) != "file":
             self._put_odd(path, f"a {kind(path)} in received that is no instance")
         elif path.stem in self._journal or path.stem in self._outbox:
             path.unlink()
@@ -372,7 +359,7 @@ class Spool:
 
     def _put_odd(self, path: Path, problem: str) -> None:
         """Set aside what somebody else put into the spool, by the hash in its name or else that of its name."""
-        found = _KEY.match(path.name)
+        found = KEY.match(path.name)
         key = found[0] if found else hashlib.sha256(os.fsencode(path.name)).hexdigest()
         told("dicom.set-aside", key=key, level=logging.WARNING, reason=problem)
         self._aside.put_odd(key, path, f"{problem}: {path.name!a}")
@@ -384,7 +371,7 @@ class Spool:
         except OSError as error:
             if not os.path.lexists(path):
                 self._aside.forget(name)  # somebody took it away
-            elif is_of_the_disk(error) or self._unwritable():
+            elif is_of_the_disk(error) or unwritable(self._folder):
                 raise
             else:
                 self._pass_over(path, error)
@@ -401,22 +388,13 @@ class Spool:
             self._pass_over(path, error)
 
     def _pass_over(self, path: Path, error: OSError) -> None:
-        found = _KEY.search(str(path.relative_to(self._folder)))
+        found = KEY.search(str(path.relative_to(self._folder)))
         told("dicom.passed-over", key=found[0] if found else "", level=logging.ERROR, reason=named(error))
         self._left.add(path)
 
     def _tried(self) -> None:
         with self._changed:
             self.retried += 1
-
-    def _unwritable(self) -> str:
-        probe = self._folder / "partial" / "probe"
-        try:
-            write(probe, [_PROBE], is_new=False)
-            probe.unlink(missing_ok=True)
-        except OSError as error:
-            return f"the spool cannot be written ({named(error)})"
-        return ""
 
     def _is_known(self, key: str) -> bool:
         return key in self._sizes or key in self._journal or self._aside.has(f"{key}{_INSTANCE}")
@@ -425,14 +403,7 @@ class Spool:
         aside = self._aside.sizes()
         with self._changed:
             sizes = [*self._sizes.values(), *aside]
-        count, held = len(sizes), sum(sizes)
-        free = shutil.disk_usage(self._folder).free
-        limits = self._limits
-        if count >= limits.instances or held + size > limits.held_bytes or free - size < limits.free_bytes:
-            raise SpoolFullError(
-                f"Expected room for {size} bytes; received a spool of {count} entries, {held} bytes and {free} bytes free on its disk. "
-                "See whether the peers take their answers, and empty its folder failed."
-            )
+        self._limits.check(self._folder, sizes, size)
 
     def _finish(self, key: str) -> None:
         self._journal.add(key)
@@ -449,27 +420,3 @@ class Spool:
 
     def _entry(self, key: str) -> Path:
         return self._folder / "outbox" / key
-
-
-def _age(path: Path) -> int:
-    try:
-        return path.lstat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
-
-
-def _entry_problem(entry: Path) -> str:
-    """Say what is wrong with an entry of the outbox: it holds answers, and the name of the peer that they are for."""
-    if not _KEY.fullmatch(entry.name) or kind(entry) != "folder":
-        return f"a {kind(entry)} in outbox that is no entry"
-    inside = [path for path in entry.iterdir() if not path.name.startswith(".")]
-    if any((path.name != "to" and path.suffix != ".dcm") or kind(path) != "file" for path in inside):
-        return "an entry that holds more than answers, or was made by another version"
-    return "" if _title(entry / "to") else "an entry that names no peer"
-
-
-def _title(path: Path) -> str:
-    try:
-        return read(path, most=_MOST_TITLE).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -12,7 +12,8 @@ from plainfilm.serve.dicom import header
 from plainfilm.serve.dicom.bounded_association import PDU_BYTES, BoundedServer, Handler
 from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
-from plainfilm.serve.dicom.spool import Spool, SpoolFullError
+from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.spool_room import SpoolFullError
 
 _VERIFICATION = "1.2.840.10008.1.1"  # C-ECHO
 _SUCCESS, _OUT_OF_RESOURCES, _MISMATCH = 0x0000, 0xA700, 0xA900

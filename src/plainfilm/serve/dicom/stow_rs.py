@@ -6,7 +6,8 @@ from typing import Any
 from plainfilm.serve.dicom import header
 from plainfilm.serve.dicom.header import DicomJson, HeaderError
 from plainfilm.serve.dicom.log import told
-from plainfilm.serve.dicom.spool import Spool, SpoolFullError
+from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.spool_room import SpoolFullError
 
 _MISMATCH, _CLASS_NOT_SUPPORTED, _OUT_OF_RESOURCES = 0xA900, 0x0122, 0xA700
 
