@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import openings
+from plainfilm.data import files, openings
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.reasons import reason_of
@@ -74,6 +74,7 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        files.settle(self.path)
         self._file = _open(self.path)
         try:
             with _whole(self.path, *_DAMAGE):
