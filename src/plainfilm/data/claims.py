@@ -29,8 +29,8 @@ _LEFT_S, _LEFT_ELSEWHERE_S = (
 )  # since the last renewal; then what it left is removed: here, of another host
 _LOOKED_EVERY_S = 0.2
 _LONGEST = 160  # bytes of a name that a claim's may begin with; file systems allow 255 in all
-_TOKEN = r"[A-Za-z0-9-]{1,24}\.[0-9a-f]{8}\.[0-9]+\.[0-9a-f]{16}"
-_LEFT = re.compile(rf"\.(?P<name>.+)\.(?P<token>{_TOKEN})\.(?P<kind>claim|partial|old|stale)", re.DOTALL)
+TOKEN = r"[A-Za-z0-9-]{1,24}\.[0-9a-f]{8}\.[0-9]+\.[0-9a-f]{16}"
+_LEFT = re.compile(rf"\.(?P<name>.+)\.(?P<token>{TOKEN})\.(?P<kind>claim|partial|old|stale)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,12 @@ class _Seen:
 
 def beside(path: Path, kind: str) -> Path:
     """Give the hidden name beside a path for what is known of it."""
+    if path.name in {"", ".."}:
+        path = path.resolve()
     name = path.name
     if len(os.fsencode(name)) > _LONGEST:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
-    return path.with_name(f".{name}.{kind}")
+    return path.parent / f".{name}.{kind}"
 
 
 @contextlib.contextmanager
@@ -141,6 +143,15 @@ def check_free(path: Path) -> None:
         raise _busy(path, seen)
 
 
+def is_used(folder: Path) -> bool:
+    """Whether any process has a claim in a folder, or may have one."""
+    if not folder.is_dir():
+        return False
+    with claimed(folder / "look") as own:
+        sweep(own)
+        return any(file.suffix == ".claim" and file != own.file for file in folder.iterdir())
+
+
 def _owner(path: Path) -> _Seen | None:
     place = beside(path, "claim")
     if not place.exists():
@@ -172,12 +183,12 @@ def _waiting(hidden: Sequence[Path]) -> Iterator[str]:
     for file in hidden:
         if file.suffix == ".ready":
             with contextlib.suppress(OSError):
-                yield from re.findall(_TOKEN, file.read_text(encoding="utf-8", errors="replace"))
+                yield from re.findall(TOKEN, file.read_text(encoding="utf-8", errors="replace"))
 
 
 def _sweep_turn(place: Path, own: Claim, now: float) -> None:
     seen = _look(place, now)
-    if seen is not None and re.fullmatch(_TOKEN, seen.token) and seen.is_gone:
+    if seen is not None and re.fullmatch(TOKEN, seen.token) and seen.is_gone:
         _take_away(place, own)
 
 
@@ -211,6 +222,7 @@ def _kernel() -> str:
 def _locked(file: Path, token: str) -> Iterator[None]:
     """Make a claim's file, with the token in it once the lock is held: then whoever gets the lock knows that the owner is dead."""
     handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    number = os.fstat(handle).st_ino
     try:
         is_locked = bool(_kernel()) and _lock(handle, for_good=True)
         os.write(handle, f"{token}\n{'locked' if is_locked else ''}\n".encode())
@@ -219,7 +231,7 @@ def _locked(file: Path, token: str) -> Iterator[None]:
             handle = -1
         yield
     finally:
-        _give_back(file, token)
+        _give_back(file, number)
         if handle >= 0:
             os.close(handle)
 
@@ -282,7 +294,7 @@ def _opened(file: Path) -> int:
 
 def _said(handle: int) -> tuple[str, bool]:
     token, _, rest = os.read(handle, 200).decode(errors="replace").partition("\n")
-    return (token, rest.strip() == "locked") if re.fullmatch(_TOKEN, token) else ("", False)
+    return (token, rest.strip() == "locked") if re.fullmatch(TOKEN, token) else ("", False)
 
 
 def _take(place: Path, own: Claim, held: contextlib.ExitStack) -> bool:
@@ -293,7 +305,7 @@ def _take(place: Path, own: Claim, held: contextlib.ExitStack) -> bool:
         return False
     except OSError:  # a file system without second names
         return _take_apart(place, own, held)
-    held.callback(_give_back, place, own.token)
+    held.callback(_give_back, place, own.file.stat().st_ino)
     return True
 
 
@@ -306,10 +318,10 @@ def _take_apart(place: Path, own: Claim, held: contextlib.ExitStack) -> bool:
     return True
 
 
-def _give_back(place: Path, token: str) -> None:
-    """Remove a claim's name, unless another has taken it meanwhile."""
+def _give_back(place: Path, number: int) -> None:
+    """Remove a claim's name, by the file's number, unless another has taken the name meanwhile."""
     with contextlib.suppress(OSError):
-        if place.read_text(encoding="utf-8", errors="replace").startswith(token):
+        if place.stat().st_ino == number:
             place.unlink()
 
 

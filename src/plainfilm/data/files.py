@@ -168,7 +168,7 @@ def _noted(ready: Path, place: Path) -> tuple[list[tuple[Path, Path, Path]], boo
     """Read what is ready: each path between its partial and its old name, and whether they must not be mixed."""
     try:
         told = json.loads(ready.read_bytes())
-        owner, names = Claim(place, told["token"]), told["names"]
+        owner, names = Claim(place, re.fullmatch(claims.TOKEN, told["token"])[0]), told["names"]  # type: ignore[index]
         paths = [(place.with_name(partial), place.with_name(name)) for partial, name in names]
         return [(partial, path, owner.beside(path, "old")) for partial, path in paths], bool(told["apart"])
     except (ValueError, KeyError, TypeError):  # damaged: the old stays, or what of the new is there
