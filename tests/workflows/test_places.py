@@ -86,7 +86,7 @@ def half_replaced(folder: Path) -> None:
         "export run/model.plainfilm --to onnx --out m.onnx",
         "audit store.h5 --out run",
         "train store.h5 --out run",
-        "train store.h5 --out other --recipe run/recipe.toml --epochs 0",
+        "train store.h5 --out other --recipe run/recipe.toml --set no.key=1",
     ],
 )
 def test_any_command_that_looks_there_completes_a_replacement_that_was_killed(here, call, words):
