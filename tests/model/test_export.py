@@ -1,6 +1,7 @@
 import dataclasses
 import functools
 import inspect
+import itertools
 import json
 import re
 import shutil
@@ -465,18 +466,29 @@ def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(there, to, tmp_p
     )
 
 
-def test_a_stopped_replacement_leaves_no_graph_beside_weights_of_another(tmp_path, monkeypatch):
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_stopped_replacement_leaves_no_graph_beside_weights_of_another(tmp_path, monkeypatch, at):
     export.export(tiny_bundle(), "openvino", tmp_path / "m.xml")
-    place = Path.replace
+    place, calls = Path.replace, itertools.count(1)
 
     def killed(self, target):
         place(self, target)
-        raise KeyboardInterrupt
+        if next(calls) == at:
+            raise KeyboardInterrupt
 
+    old = (tmp_path / "m.bin").read_bytes()
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         export.export(tiny_bundle(0.03), "openvino", tmp_path / "m.xml", overwrite=True)
-    assert names(tmp_path) == ["m.bin"]
+    is_new = (tmp_path / "m.bin").read_bytes() != old
+    assert (is_new, (tmp_path / "m.xml").exists()) == [(False, True), (True, False), (True, True)][at - 1]
+    export.check("openvino", tmp_path / "m.xml", overwrite=True)  # any command that looks there completes it
+    assert names(tmp_path) == ["m.bin", "m.xml"]
+    np.testing.assert_allclose(
+        run("openvino", tmp_path / "m.xml", noise(2, 32)),
+        tiny_bundle(0.03).classifier.predict_proba(noise(2, 32)),
+        atol=1e-6,
+    )
 
 
 def test_without_openvino_the_error_names_the_extra(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.data import files, store_writer
+from plainfilm.data import claims, store_writer
 from plainfilm.data.store import Columns, Store
 from plainfilm.errors import MissingExtraError, UsageError, WeightsError
 from plainfilm.model import encoder, recipes, trials, weights
@@ -233,10 +233,23 @@ def test_overwrite_replaces_no_folder_that_is_not_a_search(folder, store):
         tune.plan(TuneOptions(store, folder / "thesis", overwrite=True, **QUICK))
 
 
-def test_two_searches_do_not_run_in_one_folder(folder, store):
+class WaitedError(Exception):
+    pass
+
+
+def test_two_searches_do_not_run_in_one_folder_the_second_waits(folder, store):
     (folder / "busy").mkdir()
-    with files.locked(folder / "busy"), pytest.raises(UsageError, match=r"busy, where one is running\. Wait for it"):
-        tune.run(tune.plan(TuneOptions(store, folder / "busy", **QUICK)))
+
+    def progress(stage, *_):
+        assert stage == "Waiting for the search that runs there"
+        raise WaitedError
+
+    with claims.turn(folder / "busy"):
+        plan = tune.plan(TuneOptions(store, folder / "busy", progress=progress, **QUICK))
+        with pytest.raises(WaitedError):
+            tune.run(plan)
+        with pytest.raises(UsageError, match=r"busy, where one is running .*\. Wait for it"):
+            tune.plan(TuneOptions(store, folder / "busy", overwrite=True, **QUICK))
     assert not list((folder / "busy").iterdir())
 
 

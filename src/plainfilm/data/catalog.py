@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from plainfilm.data import files
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection
 from plainfilm.data.cataloguing.entry import Entry, counted, trimmed
@@ -80,6 +81,8 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
         A layout or a level of classes that cannot be meant.
     """
     asked = asked or Asked()
+    for source in sources:
+        files.settle(source)
     read = read_sources(sources, asked)
     problems = [problem for collection in read for problem in collection.problems]
     if asked.labels is not None:

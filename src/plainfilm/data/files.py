@@ -1,14 +1,24 @@
-"""Files that are there whole or not at all: written beside their name, flushed, synced, renamed; folders for one process, and the cache."""
+"""Files and folders that are there whole or not at all, whatever they replace; and the cache.
+
+Each is written beside its name under a claim, flushed, synced and put in its place in one step. Where that takes several, a note
+of what is ready is left first, by which the next command that looks there completes them.
+"""
 
 import contextlib
+import ctypes
+import errno
+import json
 import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from plainfilm.errors import UsageError
+from plainfilm.data import claims
+from plainfilm.data.claims import Claim
+
+_WEEK_S = 604_800.0
+_AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_SWAP of renamex_np(2) on macOS
 
 
 def cache_folder() -> Path:
@@ -22,76 +32,176 @@ def cache_folder() -> Path:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write a file or a folder to; on success it takes the place of `path`.
 
-    A run that is killed leaves `path` as it was; what it left beside it is removed by the next run. A folder takes the
-    place of an empty one or of none, never of a full one.
+    A run that is killed leaves `path` as it was; what it left beside it is removed by the next run in the same folder. A
+    folder takes the place of an empty one or of none, never of a full one. Two runs may write the same path: the last one
+    counts, whole.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    _sweep(path)
-    try:
+    with claims.claimed(path) as own, _partials(own, [path]) as (partial,):
         yield partial
         _sync(partial)
         partial.replace(path)
-    finally:
-        _remove(partial)
+        _sync_folder(path.parent)
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a folder from other runs that ask for it too; a kill frees it. Does nothing on Windows.
+def reserved(*paths: Path, overwrite: bool = False, apart: bool = False) -> Iterator[tuple[Path, ...]]:
+    """As `written_whole`, for paths in one folder that belong together, kept from other runs from the start.
+
+    Parameters
+    ----------
+    paths
+        The last one is what others look for; each run that writes it names all of them. The others may be left unwritten.
+    overwrite
+        A folder takes the place of a full one too: the old one is there until the new one is.
+    apart
+        The last path must never stand beside the others of another run: a kill may leave it missing until the next
+        command completes it.
 
     Raises
     ------
     UsageError
-        Another run has it.
+        Another run has reserved the last path.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
+    last = paths[-1]
+    last.parent.mkdir(parents=True, exist_ok=True)
+    with claims.turn(last, waits=False) as own:
+        _complete(last)
+        with _partials(own, paths) as partials:
+            yield tuple(partials)
+            written = [each for each in zip(partials, paths, strict=True) if each[0].exists() or each[1] == last]
+            _publish(own, written, overwrite=overwrite, apart=apart)
 
-    handle = os.open(folder, os.O_RDONLY)
+
+def replace_folder(own: Claim, new: Path, folder: Path) -> None:
+    """Put a whole folder, new or not, in the place of the one beside it that `own` is a turn for; the old one is removed."""
+    _publish(own, [(new, folder)], overwrite=True, apart=False)
+    claims.remove(new)
+
+
+def settle(path: Path) -> None:
+    """Complete what a kill has stopped while `path`, or the folder that it is in, was replaced; one look where nothing was."""
+    for place in (path.absolute().parent, path.absolute()):
+        with contextlib.suppress(OSError):  # where it cannot be written, it stays as it is
+            if place.name and claims.beside(place, "ready").exists():
+                with claims.turn(place) as own:
+                    _complete(place)
+                    claims.sweep(own)
+
+
+@contextlib.contextmanager
+def _partials(own: Claim, paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give a name to write each path to; what is left of them is removed, unless it waits for the next command."""
+    claims.sweep(own)
+    _sweep_old_names(paths, own)
+    partials = [own.beside(path, "partial") for path in paths]
     try:
-        with contextlib.suppress(OSError):  # some network file systems have no locks
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"Expected a folder that no other run writes to; received {folder}, where one is running. "
-                    "Wait for it, or name another --out."
-                ) from None
-        yield
+        yield partials
     finally:
-        os.close(handle)
+        if not claims.beside(own.path, "ready").exists():
+            for partial in partials:
+                claims.remove(partial)
 
 
-def _sync(path: Path) -> None:
-    for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
-        if file.is_file():
-            with file.open("rb+") as handle:
-                os.fsync(handle.fileno())
+def _publish(own: Claim, written: Sequence[tuple[Path, Path]], *, overwrite: bool, apart: bool) -> None:
+    for partial, path in written:
+        if path.is_dir() and not partial.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        _sync(partial)
+    new, last = written[-1]
+    if len(written) > 1 or not _put(new, last, overwrite=overwrite):
+        names = [(partial.name, path.name) for partial, path in written]
+        told = {"token": own.token, "names": names, "apart": apart}
+        note = own.beside(last, "stale")
+        note.write_text(json.dumps(told), encoding="utf-8")
+        _sync(note)
+        note.replace(claims.beside(last, "ready"))
+        _sync_folder(last.parent)
+        _complete(last)
+    _sync_folder(last.parent)
 
 
-def _sweep(path: Path) -> None:
-    for file in path.parent.iterdir():
-        owner = re.fullmatch(rf"\.{re.escape(path.name)}\.([0-9]+)\.partial", file.name)
-        # Our own number stands for an earlier process: containers count from 1 each time.
-        if owner and (int(owner[1]) == os.getpid() or not _is_running(int(owner[1]))):
-            _remove(file)
-
-
-def _is_running(pid: int) -> bool:
+def _put(partial: Path, path: Path, *, overwrite: bool) -> bool:
+    """Put one file or folder in its place; False where that takes more than one step."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's process
-        return True
+        partial.replace(path)
+    except OSError:
+        is_full = path.is_dir() and any(path.iterdir())
+        if not (partial.is_dir() and path.is_dir()) or (is_full and not overwrite):
+            raise
+        return _exchange(partial, path)
     return True
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where the system or the file system cannot."""
+    if sys.platform not in {"linux", "darwin"}:
+        return False
+    name = "renameat2" if sys.platform == "linux" else "renamex_np"
+    swap, first, second = getattr(ctypes.CDLL(None), name, None), os.fsencode(one), os.fsencode(other)
+    if swap is None:
+        return False
+    told = (_AT_FDCWD, first, _AT_FDCWD, second, _SWAP) if sys.platform == "linux" else (first, second, _SWAP)
+    return bool(swap(*told) == 0)
+
+
+def _complete(place: Path) -> None:
+    """Do what is left of the steps by which a path, and those beside it, are replaced. Only whoever has the turn may."""
+    ready = claims.beside(place, "ready")
+    if not ready.exists():
+        return
+    steps, is_apart = _noted(ready, place)
+    if is_apart and steps[-1][0].exists():
+        place.unlink(missing_ok=True)
+    for partial, path, old in steps:
+        if partial.exists():
+            if partial.is_dir() and path.is_dir():
+                path.rename(old)
+            partial.replace(path)
+    _sync_folder(place.parent)
+    ready.unlink()
+    for _, _, old in steps:
+        claims.remove(old)
+
+
+def _noted(ready: Path, place: Path) -> tuple[list[tuple[Path, Path, Path]], bool]:
+    """Read what is ready: each path between its partial and its old name, and whether they must not be mixed."""
+    try:
+        told = json.loads(ready.read_bytes())
+        owner, names = Claim(place, re.fullmatch(claims.TOKEN, told["token"])[0]), told["names"]  # type: ignore[index]
+        paths = [(place.with_name(partial), place.with_name(name)) for partial, name in names]
+        return [(partial, path, owner.beside(path, "old")) for partial, path in paths], bool(told["apart"])
+    except (ValueError, KeyError, TypeError):  # damaged: the old stays, or what of the new is there
+        return [], False
+
+
+def _sync(path: Path) -> None:
+    """Let a file, or a folder with all that is in it, reach the disk: before it gets its name, or the name could outlive it."""
+    inside = sorted(path.rglob("*"), reverse=True) if path.is_dir() else []
+    for each in (*inside, path):
+        if each.is_dir():
+            _sync_folder(each)
+        elif each.is_file():
+            with each.open("rb+") as handle:
+                os.fsync(handle.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows opens no folder, and some file systems sync none
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sweep_old_names(paths: Sequence[Path], own: Claim) -> None:
+    """Remove what 0.1 left beside a path: its names tell of no host, so that only their age counts."""
+    now = own.now()
+    for path in paths:
+        mine = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.partial")
+        for entry in os.scandir(path.parent):
+            if entry.name.startswith(".") and mine.fullmatch(entry.name):
+                with contextlib.suppress(OSError):
+                    if now - entry.stat(follow_symlinks=False).st_mtime > _WEEK_S:
+                        claims.remove(path.parent / entry.name)

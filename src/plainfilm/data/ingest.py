@@ -1,11 +1,14 @@
 """A catalog becomes a store: decode, find duplicates and conflicts, split, write."""
 
+import contextlib
+import errno
 import hashlib
 import json
+import os
 import secrets
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -15,11 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, copies, decoder_pool, duplicates, split, store, store_writer
+from plainfilm.data import burned_text, claims, copies, decoder_pool, duplicates, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import reserved
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
@@ -148,7 +151,8 @@ def fill_store(
     files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
-        store_writer.create(out, size=size, expected=len(entries)) as writer,
+        _place(out) as (table, partial),
+        store_writer.create(out, size=size, expected=len(entries), at=partial) as writer,
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
     ):
@@ -189,13 +193,28 @@ def fill_store(
                 **_attributes(done, apart=catalog.asked.separate_sources),
             },
         )
-    write_problems(problems_path(out), done.problems)
+        failed = _write_problems(table, problems_path(out), done.problems)
+    if failed:
+        raise StoreError(
+            f"Expected to write {problems_path(out)}; received: {reason_of(failed)}. The store itself is whole; free space and ingest again for this table."
+        )
     return done
 
 
 def _looked_every(files: int) -> int:
     """Draw the films that are looked at for text: all of up to 127, then fewer of more; looking takes half as long as decoding a small JPEG."""
     return max(1, min(files // 64, 16), -(-files // _MOST_LOOKED))
+
+
+@contextlib.contextmanager
+def _place(out: Path) -> Iterator[tuple[Path, ...]]:
+    """Keep a store's name from other commands from the start; table and store take their places together."""
+    store_writer.check_place(out)
+    try:
+        with reserved(problems_path(out), out) as partials:
+            yield partials
+    except OSError as error:
+        raise store_writer.cannot_write(out, error) from error
 
 
 def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
@@ -457,22 +476,15 @@ def problems_path(out: Path) -> Path:
     return out.with_suffix(".problems.csv")
 
 
-def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """Write the table of problems: path, reason code, sentence, and whether the file was left out.
-
-    Raises
-    ------
-    StoreError
-        The table cannot be written.
-    """
+def _write_problems(path: Path, name: Path, problems: Sequence[Problem]) -> OSError | None:
+    """Write the table of problems, to be named so: path, reason code, sentence, and whether the file was left out."""
     rows = [(p.file, p.code, p.sentence, "yes" if p.fatal else "no") for p in problems]
+    if name.is_dir():
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     try:
-        with (
-            written_whole(path) as partial,
-            partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-        ):
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             write_csv(file, [("file", "reason", "sentence", "left_out"), *rows])
     except OSError as error:
-        raise StoreError(
-            f"Expected to write {path}; received: {reason_of(error)}. The store itself is whole; free space and ingest again for this table."
-        ) from error
+        claims.remove(path)
+        return error
+    return None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import reserved
 from plainfilm.data.rendering.anatomy import make_anatomy
 from plainfilm.data.rendering.exposure import Disease, Posture, expose
 from plainfilm.data.rendering.hospitals import HOSPITALS, SHORTCUTS, Hospital, develop
@@ -239,6 +239,7 @@ def write_phantoms(
     strength: float = 1.0,
     duplicates: int | None = None,
     workers: int = 1,
+    overwrite: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Path:
     """Write `CLASS/*.jpg` and `metadata.csv`, as `plan` draws them.
@@ -249,6 +250,7 @@ def write_phantoms(
     ----------
     folder : a new folder, or an empty one
     workers : threads
+    overwrite : replace what is in the folder
     progress : called with done and all after each radiograph
 
     Raises
@@ -258,10 +260,10 @@ def write_phantoms(
     """
     visits = plan(n, seed=seed, shortcut=shortcut, strength=strength, duplicates=duplicates)
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not overwrite)):
         raise CatalogError(f"Expected a new or empty folder for phantoms; received {folder}. Name another.")
     try:
-        with written_whole(folder) as part:
+        with reserved(folder, overwrite=overwrite) as (part,):
             for name in CLASSES:
                 (part / name).mkdir(parents=True)
             _write_films(part, visits, workers, progress)

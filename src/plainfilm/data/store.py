@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, openings
+from plainfilm.data import burned_text, files, openings
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.reasons import reason_of
@@ -76,6 +76,7 @@ class Store:
 
     def __init__(self, path: str | Path, *, shows_text: bool = False) -> None:
         self.path, self.shows_text = Path(path), shows_text
+        files.settle(self.path)
         self._file = _open(self.path)
         try:
             with _whole(self.path, *_DAMAGE):

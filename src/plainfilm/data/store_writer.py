@@ -104,31 +104,43 @@ class StoreWriter:
         self._images.resize(len(kept), axis=0)
 
 
-@contextlib.contextmanager
-def create(path: Path, *, size: int, expected: int) -> Iterator[StoreWriter]:
-    """Open a new store for writing; it appears under its name when all went well.
-
-    Raises
-    ------
-    StoreError
-        The folder cannot be written, or the disk is full; the old file is left as it was.
-    """
+def check_place(path: Path) -> None:
+    """Raise StoreError where no store can be made: a folder is there, or another kind of file."""
     if path.is_dir():
         raise StoreError(f"Expected a file to write; received {path}, a folder. Choose another --out.")
     if path.is_file() and not is_store(path):
         raise StoreError(
             f"Expected a new name or an old store; received {path}, another kind of file. Choose another --out."
         )
+
+
+@contextlib.contextmanager
+def create(path: Path, *, size: int, expected: int, at: Path | None = None) -> Iterator[StoreWriter]:
+    """Open a new store for writing; it appears under its name when all went well.
+
+    Written to `at` it stays there, and whoever named that puts it in its place.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written, or the disk is full; the old file is left as it was.
+    """
+    check_place(path)
     try:
-        with written_whole(path) as partial, _Disk(partial, "w+") as disk:
+        with contextlib.nullcontext(at) if at else written_whole(path) as partial, _Disk(partial, "w+") as disk:
             with h5py.File(disk, "w") as file:
                 _limit_index(file)
                 yield StoreWriter(file, disk, size, expected)
             disk.check()
     except (OSError, RuntimeError) as error:  # HDF5 reports trouble as either
-        raise StoreError(
-            f"Expected to write {path}; received: {reason_of(error)}. Free space, or choose another --out. Nothing was changed."
-        ) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: Exception) -> StoreError:
+    """Say in one line that a store cannot be written."""
+    return StoreError(
+        f"Expected to write {path}; received: {reason_of(error)}. Free space, or choose another --out. Nothing was changed."
+    )
 
 
 def _limit_index(file: h5py.File) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from plainfilm.data import files
 from plainfilm.data.files import written_whole
 from plainfilm.errors import BundleError
 from plainfilm.model import bundle_zip, golden, manifest, signing
@@ -146,6 +147,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
         otherwise here, or one that does not bear the signature asked for.
     """
     path = Path(path)
+    files.settle(path)
     try:
         return _open(path, require_signature)
     except FileNotFoundError as error:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data import phantom
-from plainfilm.data.files import written_whole
+from plainfilm.data import claims, files, phantom
+from plainfilm.data.files import reserved
 from plainfilm.errors import ExportError, UsageError
 from plainfilm.extras import require
 from plainfilm.model.bundle import Bundle, load
@@ -56,7 +56,7 @@ def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: 
     out = Path(out)
     check(to, out, overwrite=overwrite)
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
-    with tempfile.TemporaryDirectory() as folder:
+    with reserved(*_files(out), apart=True) as partials, tempfile.TemporaryDirectory() as folder:
         made = Path(folder, f"model{out.suffix}")
         FORMATS[to].write(bundle, made)
         differences = _differences(bundle.classifier, FORMATS[to].open(made))
@@ -66,14 +66,16 @@ def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: 
                 f"logarithm; the largest differences over {IMAGES} images were {differences[0]:.1e} and {differences[1]:.1e}, so "
                 "nothing was written. Use another format, or the bundle itself."
             )
-        written = _place(made, out)
+        shutil.copyfile(made, partials[-1])
+        if len(partials) > 1:
+            shutil.copyfile(made.with_suffix(".bin"), partials[0])
     return Exported(
         path=out,
         to=to,
         images=IMAGES,
         largest_difference=differences[0],
         largest_log_difference=differences[1],
-        bytes=written,
+        bytes=sum(file.stat().st_size for file in _files(out)),
     )
 
 
@@ -92,6 +94,8 @@ def check(to: str, out: Path, *, overwrite: bool = False) -> None:
         raise UsageError(
             f"Expected a file that ends in {suffix} for {to}; received {out}. Write for example {out.stem or 'model'}{suffix}"
         )
+    files.settle(out)
+    claims.check_free(out)
     for file in _files(out):
         if file.exists() and not overwrite:
             raise UsageError(f"Expected a new file; {file} is there already. Name another, or add --overwrite.")
@@ -125,17 +129,3 @@ def radiographs(size: int) -> NDArray[np.uint8]:
         noise = rng.normal(0, _NOISE * number / (IMAGES - 1), (size, size))
         films[number] = (np.asarray(film.resize((size, size), Image.Resampling.BILINEAR)) + noise).clip(0, 255)
     return films
-
-
-def _place(made: Path, out: Path) -> int:
-    """Put what was made in its place and give its size in bytes."""
-    if out.suffix != ".xml":
-        with written_whole(out) as partial:
-            shutil.copyfile(made, partial)
-        return out.stat().st_size
-    weights = out.with_suffix(".bin")
-    with written_whole(out) as new_graph, written_whole(weights) as new_weights:
-        shutil.copyfile(made, new_graph)
-        shutil.copyfile(made.with_suffix(".bin"), new_weights)
-        out.unlink(missing_ok=True)  # a kill in between must never leave a graph beside another's weights
-    return out.stat().st_size + weights.stat().st_size

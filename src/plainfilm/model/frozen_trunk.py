@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import claims
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import encoder, keras_backend
@@ -22,6 +23,7 @@ from plainfilm.results.manifest import Preprocessing
 
 _SEGMENT = 512  # images a file: what a kill may cost
 _HALF_UP_TO = 1000.0  # largest value of the first maps under which float16, which ends at 65,504, is safe
+_FORGOTTEN_S = 604_800.0
 _ROOM = 0.5  # share of the free disk that maps may take
 Progress = Callable[[int, int], None]
 Read = Callable[[NDArray[np.int64]], NDArray[Any]]
@@ -92,9 +94,9 @@ def mapped(
     if is_bare or not maps.fits():
         yield _through(running, train), _through(running, validation)
         return
-    maps.fill(progress)
-    yield dataclasses.replace(train, read=maps.read), dataclasses.replace(validation, read=maps.read)
-    maps.remove()
+    with maps.kept():
+        maps.fill(progress)
+        yield dataclasses.replace(train, read=maps.read), dataclasses.replace(validation, read=maps.read)
 
 
 def _through(trunk: "Trunk", part: Part) -> Part:
@@ -191,6 +193,29 @@ class Maps:
     def _segment(self, at: int) -> Path:
         return self.folder / f"{at // _SEGMENT}.bin"
 
-    def remove(self) -> None:
-        """Remove the maps."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the maps while they are used here; the last who uses them removes them, unless it was stopped.
+
+        Those that a stopped training left are kept for `_FORGOTTEN_S`, since it may be gone on with.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as use:
+            with claims.turn(self.folder) as own:
+                claims.sweep(own)
+                self.folder.mkdir(exist_ok=True)
+                use.enter_context(claims.claimed(self.folder / "use"))
+            yield
+        now = self._remove_unused(self.folder)
+        for folder in self.folder.parent.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if folder.is_dir() and now - folder.stat().st_mtime > _FORGOTTEN_S:
+                    self._remove_unused(folder)
+
+    @staticmethod
+    def _remove_unused(folder: Path) -> float:
+        """Remove maps that nobody uses, and tell the time."""
+        with claims.turn(folder) as own:
+            if not claims.is_used(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            return own.now()

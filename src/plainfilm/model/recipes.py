@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from plainfilm.data import files
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, encoder
 from plainfilm.model.backbones import Backbone
@@ -67,6 +68,7 @@ def _read(name: str) -> str:
 
 
 def _parse_file(path: Path) -> dict[str, Any]:
+    files.settle(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

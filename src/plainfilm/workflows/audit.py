@@ -44,7 +44,7 @@ def plan(options: AuditOptions) -> Plan:
 def run(plan: Plan) -> Run[Audit]:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model
-    with plan.store as store:
+    with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
         found = examine(
             store,
             model.encoder or default_encoder(store),
@@ -53,8 +53,7 @@ def run(plan: Plan) -> Run[Audit]:
             advance=lambda done, every: options.progress("Auditing", done, every, ""),
         )
         found = complete(found, store, model)
-        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
+        report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
     return Run(plan.folder, found.result)
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from plainfilm.data import class_names
+from plainfilm.data import claims, class_names, files
 from plainfilm.errors import RecipeError, UsageError
 from plainfilm.extras import require
 from plainfilm.model import backbones, encoder, recipes, weights
@@ -26,7 +26,8 @@ def check_out(folder: Path, *, overwrite: bool) -> None:
     Raises
     ------
     UsageError
-        It is a file, the folder one is in, not writable, or has files in it that may not be replaced.
+        It is a file, the folder one is in, not writable, being written by another run, or has files in it that may not be
+        replaced.
     """
     if folder.is_file():
         raise UsageError(f"Expected --out to be a folder to make; received the file {folder}. Name another.")
@@ -36,6 +37,8 @@ def check_out(folder: Path, *, overwrite: bool) -> None:
     if not above.is_dir() or not os.access(above, os.W_OK):
         why = f"no permission to write in {above}" if above.is_dir() else f"{above} is a file"
         raise UsageError(f"Expected --out to be a folder that can be made; received {folder}: {why}. Name another.")
+    files.settle(folder)
+    claims.check_free(folder)
     if folder.is_dir() and any(folder.iterdir()):
         is_ours = any((folder / name).is_file() for name in _OURS)
         if not (overwrite and is_ours):

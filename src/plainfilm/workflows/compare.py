@@ -72,15 +72,14 @@ def run(plan: Plan) -> Run[Comparison]:
     """Train every recipe with every seed, test all of them and write the folder."""
     options, name = plan.options, plan.folder.name
     keras_backend.load(finetunes=plan.finetunes)
-    with plan.store as store:
+    with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
         trained = [_fit_seeds(plan, own) for own in plan.recipes]
         openings = store.log_test_opening(
             *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
         )
         compared = comparison.compare(store, trained, openings=openings)
         store_name, images = store.path.name, len(store.rows("test"))
-        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
+        report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
     return Run(plan.folder, compared.result)
 
 

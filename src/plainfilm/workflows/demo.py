@@ -1,10 +1,9 @@
 """`plainfilm demo`: the whole way on synthetic radiographs."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data import phantom
+from plainfilm.data import claims, phantom
 from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_can_train, check_out, check_seed
@@ -31,6 +30,7 @@ def plan(options: DemoOptions) -> Plan:
     """
     check_can_train()
     check_seed(options.seed)
+    claims.check_free(Path(options.out))
     check_out(Path(options.out) / "run", overwrite=options.overwrite)
     return Plan(options)
 
@@ -38,8 +38,12 @@ def plan(options: DemoOptions) -> Plan:
 def run(plan: Plan) -> Run[RunMetrics]:
     """Make radiographs, read them, train and audit."""
     options, folder = plan.options, Path(plan.options.out)
-    if options.overwrite and _is_synthetic(folder / "radiographs"):
-        shutil.rmtree(folder / "radiographs")
+    folder.mkdir(parents=True, exist_ok=True)
+    with claims.turn(folder, waits=False):
+        return _run(options, folder)
+
+
+def _run(options: DemoOptions, folder: Path) -> Run[RunMetrics]:
     options.progress("Making radiographs", 0, options.images, "")
     phantom.write_phantoms(
         folder / "radiographs",
@@ -47,6 +51,7 @@ def run(plan: Plan) -> Run[RunMetrics]:
         seed=options.seed,
         shortcut=options.shortcut,
         workers=processors(),
+        overwrite=options.overwrite and _is_synthetic(folder / "radiographs"),
         progress=lambda done, every: options.progress("Making radiographs", done, every, ""),
     )
     ingest(folder / "radiographs", folder / "demo.h5", seed=options.seed, progress=options.progress)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from plainfilm.data import files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.store import Store, is_store
@@ -50,6 +51,7 @@ def plan(options: EvaluateOptions) -> Plan:
     """
     folder, source, mapping = Path(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
+    files.settle(source)
     opened = bundles.load(options.bundle, require_signature=options.require_signature)
     if options.recalibrate:
         external.check_recalibration(opened.classifier.decision)

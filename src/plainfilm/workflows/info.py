@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from plainfilm.data import files
 from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.results import documents
@@ -24,6 +25,7 @@ def describe(path: str | Path, *, require_signature: Path | None = None) -> Plai
         The path is none of the three.
     """
     path = Path(path)
+    files.settle(path)
     if path.is_dir():
         return _run(path)
     if not path.exists():

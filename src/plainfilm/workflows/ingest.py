@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import Ingested, fill_store
 from plainfilm.errors import UsageError
@@ -37,6 +38,8 @@ def plan(options: IngestOptions) -> Plan:
     check_seed(options.seed)
     if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
         raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
+    files.settle(out)
+    claims.check_free(out)
     return Plan(options, listed(options))
 
 

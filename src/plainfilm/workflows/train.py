@@ -83,10 +83,10 @@ def plan(options: TrainOptions) -> Plan:
 def run(plan: Plan) -> Run[RunMetrics]:
     """Train, test, audit and write the run folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
-    if not options.resume:
-        shutil.rmtree(plan.epochs, ignore_errors=True)
     keras_backend.load(finetunes=plan.finetunes)
-    with plan.store as store:
+    with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+        if not options.resume:
+            shutil.rmtree(plan.epochs, ignore_errors=True)
         trained, judged, openings, folds = _trained_and_judged(plan)
         audited = _audit(plan, trained, judged) if options.audit else None
         joined = trained.classifier()
@@ -103,10 +103,9 @@ def run(plan: Plan) -> Run[RunMetrics]:
             audit=audited,
             explanation=explained,
         )
-        with new_folder(plan.folder, overwrite=options.overwrite) as partial:
-            sign = Path(options.sign) if options.sign else None
-            finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
-            metrics = report.write(partial, finished, started=started)
+        sign = Path(options.sign) if options.sign else None
+        finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
+        metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
     return Run(plan.folder, metrics)

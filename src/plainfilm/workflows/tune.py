@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import class_names
-from plainfilm.data.files import locked
+from plainfilm.data import claims, class_names, files
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.evidence.tuning import scoring
@@ -33,7 +33,16 @@ from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.verb import Run, verb
 
 STUDY = "trials.db"
-_FILES = (STUDY, f"{STUDY}-journal", "trials.csv", "tuning.json", "tuning.html", "best.toml")  # and figures/
+_UNFINISHED = "unfinished"  # beside the trials of a search that is to replace another
+_FILES = (
+    _UNFINISHED,
+    STUDY,
+    f"{STUDY}-journal",
+    "trials.csv",
+    "tuning.json",
+    "tuning.html",
+    "best.toml",
+)  # and figures/
 _MOST = 100_000
 T = TypeVar("T")
 
@@ -81,22 +90,22 @@ def plan(options: TuneOptions) -> Plan:
     require("trials", "optuna")
     checks.check_can_train()
     _check_ranges(options)
-    is_there = (folder / STUDY).is_file()
-    if not is_there:
+    files.settle(folder)
+    is_busy = claims.is_taken(folder)
+    if options.overwrite:
+        claims.check_free(folder)
+    if not (folder / STUDY).is_file() and not is_busy:
         _check_new(folder)
         checks.check_out(folder, overwrite=False)
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
     space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
-    goes_on = is_there and not options.overwrite
-    if goes_on:
-        space = replace(space, form=study.form_of(folder / STUDY))
     planned = Plan(
         options=options, store=Store(options.store), space=space, hashes=here, folder=folder, started=started
     )
     _inner_folds(planned)
-    if goes_on:
-        study.open_study(folder / STUDY, space, planned.about)
+    if (_place(planned) / STUDY).is_file() and not options.overwrite and not is_busy:
+        _begin(planned)
     return planned
 
 
@@ -119,16 +128,20 @@ def run(plan: Plan) -> Run[Search]:
     Raises
     ------
     UsageError
-        Another search is running in the folder.
+        Another search is running in the folder, and `overwrite` would end it. Without, it is waited for.
     RecipeError
         All trials diverged.
     """
     options, progress = plan.options, plan.options.progress
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    with plan.store as store, locked(plan.folder):
-        if options.overwrite:
-            _remove_search(plan.folder)
-        begun = study.open_study(plan.folder / STUDY, plan.space, plan.about)
+    plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    turn = claims.turn(
+        plan.folder,
+        waits=not options.overwrite,
+        waiting=lambda: progress("Waiting for the search that runs there", 0, 1, ""),
+    )
+    with plan.store as store, turn as own:
+        place = _prepared(plan)
+        plan, begun = _begin(plan)
         material = _material(plan)
         interrupted = _search(begun, plan, material)
         progress("Writing the page", 0, 1, "")
@@ -142,15 +155,57 @@ def run(plan: Plan) -> Run[Search]:
             scored=ScoredRows(radiographs=sum(len(fold.validation) for fold in material.folds), folds=options.folds),
             interrupted=interrupted,
         )
-        report.write(plan.folder, summary, command=options.command)
+        report.write(place, summary, command=options.command)
+        if place != plan.folder:
+            _keep_others(plan.folder, place)
+            files.replace_folder(own, place, plan.folder)
+            (plan.folder / _UNFINISHED).unlink()
     progress("Writing the page", 1, 1, "")
     return Run(plan.folder, summary.result)
 
 
-def _remove_search(folder: Path) -> None:
-    for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "figures", ignore_errors=True)
+def _place(plan: Plan) -> Path:
+    """Where trials are kept: in the folder; or beside it, while an older search is there that they are to replace."""
+    beside = claims.beside(plan.folder, "search")
+    replaces = plan.options.overwrite and (plan.folder / STUDY).is_file()
+    return beside if replaces or (beside / _UNFINISHED).is_file() else plan.folder
+
+
+def _prepared(plan: Plan) -> Path:
+    """Make the place for the trials; what lies beside the folder and is not gone on with is removed."""
+    place, beside = _place(plan), claims.beside(plan.folder, "search")
+    if plan.options.overwrite or place == plan.folder:
+        claims.remove(beside)
+    place.mkdir(exist_ok=True)
+    if place == beside:
+        (place / _UNFINISHED).touch()
+    else:
+        (place / _UNFINISHED).unlink(missing_ok=True)
+    return place
+
+
+def _begin(plan: Plan) -> tuple[Plan, study.Study]:
+    """Open the search, or begin one; one that goes on does so in the form that it has."""
+    path = _place(plan) / STUDY
+    if path.is_file():
+        plan = replace(plan, space=replace(plan.space, form=study.form_of(path)))
+    return plan, study.open_study(path, plan.space, plan.about)
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Take along what else lies in the folder of a search."""
+
+    def ignored(folder: str, _names: list[str]) -> set[str]:
+        return {*_FILES, "figures"} if Path(folder) == old else set()
+
+    shutil.copytree(old, new, symlinks=True, ignore=ignored, copy_function=_linked, dirs_exist_ok=True)
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _check_new(folder: Path) -> None:
