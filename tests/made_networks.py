@@ -48,7 +48,7 @@ def square_finder(folder, *, outputs=1):
     matrix = np.array([[1000.0], [-4.0]])
     both = (matrix, [0.0]) if outputs == 1 else (np.hstack([-matrix / 2, matrix / 2]), [0.0, 0.0])
     decision = Decision(classes=("empty", "square"), positive="square")
-    return Classifier(classifier.join(path, head(both)), decision)
+    return Classifier(classifier.join(path.read_bytes(), head(both)), decision)
 
 
 def films(n, *, seed=0, squares=True):

@@ -40,6 +40,10 @@ class StoreError(PlainfilmError):
     """A file that is not a whole plainfilm store of a known version, or that cannot be written."""
 
 
+class CacheError(PlainfilmError):
+    """Entries of the cache that were not what was written to it."""
+
+
 class SplitError(PlainfilmError):
     """A train / validation / test split that cannot be made, or that leaks."""
 

@@ -146,7 +146,7 @@ def test_the_joined_network_answers_as_keras_does_from_pixels_to_probabilities(c
 
     exported = classifier.export_head(head)
     made = Classifier(
-        classifier.join(opened.path, exported), Decision(classes=tuple("ABC"[:classes]), positive=positive)
+        classifier.join(opened.network(), exported), Decision(classes=tuple("ABC"[:classes]), positive=positive)
     )
     received = made.predict_proba(images)
     if positive is None:

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 
 import made_bundles
 from made_files import Pictures
+from plainfilm.data import cache
 from plainfilm.errors import ExportError, RecipeError
 from plainfilm.model import backbones, bundle, classifier, encoder, ensembling, export
 from plainfilm.model.classifier import Classifier, Decision, head_logits
@@ -25,7 +26,7 @@ PREPARE = Preprocessing(image_size=SIZE, input_size=SIZE, scaling="0..1", scale=
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
+def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAINFILM_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -65,7 +66,7 @@ def made(tmp_path_factory):
 
     def part(name="a", seed=0, *, width=6, outputs=3, head_seed=0, linear=False, **how):
         path = folder / f"{name}{seed}{width}{how}.onnx"
-        path.write_bytes(network(width, seed, **how).SerializeToString())
+        cache.write(path, network(width, seed, **how).SerializeToString())
         opened = encoder.Encoder(path, key=path.name, name=name, preprocessing=PREPARE, weights_sha256="0" * 64)
         features = encoder.encode_store(opened, STORE)
         return EncoderHead(encoder=opened, head=head(width, outputs, head_seed, linear=linear), features=features)
@@ -75,7 +76,7 @@ def made(tmp_path_factory):
 
 def joined(part, outputs=3):
     classes, positive = (("A", "B"), "B") if outputs < 3 else (("A", "B", "C"), None)
-    return Classifier(classifier.join(part.encoder.path, part.head), Decision(classes=classes, positive=positive))
+    return Classifier(classifier.join(part.encoder.network(), part.head), Decision(classes=classes, positive=positive))
 
 
 def logits(part, rows=ROWS):
@@ -121,7 +122,7 @@ def test_distinct_encoders_stand_in_the_file_once_and_their_features_are_not_enc
     whole = ensembling.combine(parts, *mixed(parts)[:2])
     assert STORE.asked == before
     assert whole.encoder.width == whole.features.width == 10
-    convolutions = [each.op_type for each in onnx.load(whole.encoder.path).graph.node].count("Conv")
+    convolutions = [each.op_type for each in onnx.load_from_string(whole.encoder.network()).graph.node].count("Conv")
     assert convolutions == 2
     some = np.array([4, 0, 4])
     np.testing.assert_allclose(whole.features.read(some), whole.encoder.encode(IMAGES[some]), atol=1e-6)
@@ -161,7 +162,7 @@ def test_operators_of_different_versions_are_brought_to_the_newest(made):
     parts = [made("old", opset=13), made("new", 1)]
     weights, bias, expected = mixed(parts)
     whole = ensembling.combine(parts, weights, bias)
-    assert onnx.load(whole.encoder.path).opset_import[0].version == from_keras.OPSET
+    assert onnx.load_from_string(whole.encoder.network()).opset_import[0].version == from_keras.OPSET
     np.testing.assert_allclose(joined(whole).logits(IMAGES), expected, atol=1e-5)
 
 

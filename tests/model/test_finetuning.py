@@ -413,7 +413,7 @@ def test_the_exported_network_answers_as_the_tuned_one_in_keras_and_may_go_into_
     found = tune(made, {"finetuning.blocks": "all", "finetuning.precision": precision})
     network, images = watched[0], pictures(20, seed=1)[0]
     assert {weight.dtype for weight in network.weights} == {"float32"}
-    joined = classifier.join(found.encoder.path, classifier.export_head(found.fitted.model))
+    joined = classifier.join(found.encoder.network(), classifier.export_head(found.fitted.model))
     received = classifier.Classifier(joined, classifier.Decision(classes=("a", "b"), positive="b")).logits(images)
     plain = backbones.build(TINY, SIZE)
     plain.set_weights(network.get_weights())

@@ -185,7 +185,7 @@ def test_opening_a_real_network_takes_no_more_than_twice_its_size(tmp_path, monk
     lite = BACKBONES["efficientnet_lite0"]
     opened = encoder.open_encoder(lite, encoder.preprocessing(lite, image_size=256))
     head = classifier.export_head(heads.build_head(opened.width, 2, HeadSettings(), seed=0))
-    made = Classifier(classifier.join(opened.path, head), Decision(classes=("A", "B"), positive="A"))
+    made = Classifier(classifier.join(opened.network(), head), Decision(classes=("A", "B"), positive="A"))
     bundle.write(
         tmp_path / "m",
         made,

@@ -254,7 +254,7 @@ def test_recalibration_is_refused_before_any_answer_where_a_class_has_too_few_pa
 def test_with_more_than_two_classes_recalibration_is_refused_first(tmp_path):
     decision = Decision(classes=("a", "b", "c"), positive=None)
     path = encoder_file(tmp_path / "three.onnx", [np.full((8, 8), 1 / 64)] * 2, [0.0, 0.0])
-    network = classifier.join(path, head((np.eye(2, 3), [0.0, 0.0, 0.0])))
+    network = classifier.join(path.read_bytes(), head((np.eye(2, 3), [0.0, 0.0, 0.0])))
     write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics=own_run(own_metrics(("a", "b", "c"), None)))  # fmt: skip
     with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
         plainfilm.evaluate(tmp_path / "three.plainfilm", tmp_path / "no folder", tmp_path / "x", recalibrate=True)

@@ -6,7 +6,9 @@ Once written it is never opened for writing again; openings of its test set are 
 import contextlib
 import copy
 import datetime as dt
+import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, files, openings
+from plainfilm.data import burned_text, files, hdf5, openings
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.reasons import reason_of
@@ -26,7 +28,20 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VERSION = 1
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
+_READ_AT_ONCE = 64
+DIGESTS, SEAL = "images_sha256", "contents_sha256"  # a dataset and an attribute, both or, in a store of 0.1, neither
 COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
+_NUMBERS = (
+    "size",
+    "version",
+    "seed",
+    "exact_duplicates",
+    "near_duplicates",
+    "label_conflicts",
+    "leaking_images",
+    "left_out",
+)
+_TEXTS = ("format", "fingerprint", "created", "fit", "tool", "layout", "split", "patients", "problems")
 _DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)  # what h5py makes of other contents
 
 
@@ -86,9 +101,11 @@ class Store:
             raise
 
     def _load(self) -> None:
-        self.attributes = _read_attributes(self._file, self.path)
-        self.classes: tuple[str, ...] = self.attributes.pop("classes")
-        self.size, self.fingerprint = int(self.attributes["size"]), str(self.attributes["fingerprint"])
+        attributes = read_attributes(self._file)
+        _check_kind(attributes, self.path)
+        self.attributes = {name: value for name, value in attributes.items() if name not in {"classes", SEAL}}
+        self.classes: tuple[str, ...] = tuple(attributes["classes"])
+        self.size, self.fingerprint = attributes["size"], attributes["fingerprint"]
         self._images = self._file["images"]
         columns = {name: _read_column(self._file[name]) for name in COLUMNS}
         self.labels, self.group = columns["labels"], columns["group"]
@@ -96,13 +113,41 @@ class Store:
         self.file, self.sha256 = columns["file"], columns["sha256"]
         self.provenance = {name: _read_column(data) for name, data in self._file.get("provenance", {}).items()}
         self.findings = {name: _read_column(data) for name, data in self._file.get("findings", {}).items()}
+        self._check_columns(columns)
+        self._digests = self._read_digests(attributes)
+
+    def _check_columns(self, columns: Mapping[str, NDArray[Any]]) -> None:
         if self._images.dtype != np.uint8 or self._images.shape[1:] != (self.size, self.size):
             raise FlawError(f"its images are not of {self.size} × {self.size} bytes")
         every = (*columns.values(), *self.provenance.values(), *self.findings.values())
         if any(column.shape != self._images.shape[:1] for column in every):
             raise FlawError("its columns are not of one length")
+        kinds = {name: column.dtype.kind for name, column in columns.items()}
+        kinds |= {f"findings/{name}": column.dtype.kind for name, column in self.findings.items()}
+        for name, kind in kinds.items():
+            if (kind == "U") == (name in {"labels", "group"} or name.startswith("findings/")) or kind not in "Uiu":
+                raise FlawError(f"its column {name} has values of another kind")
         if not np.isin(self.labels, np.arange(UNLABELLED, len(self.classes))).all():
             raise FlawError("its labels are not numbers of its classes")
+
+    def _read_digests(self, attributes: Mapping[str, Any]) -> NDArray[np.uint8] | None:
+        """Read the SHA-256 of each image, uint8 (n, 32), and hold fingerprint, columns and attributes against theirs."""
+        if DIGESTS not in self._file and SEAL not in attributes:
+            return None
+        digests = np.asarray(self._file[DIGESTS][:])
+        if digests.dtype != np.uint8 or digests.shape != (len(self), hashlib.sha256().digest_size):
+            raise FlawError("its checksums are not one an image")
+        if hashlib.sha256(digests.tobytes()).hexdigest() != self.fingerprint:
+            raise FlawError("its checksums are not those that were written")
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        if seal_of(attributes, columns, self.provenance, self.findings) != attributes[SEAL]:
+            raise FlawError("its columns or attributes are not those that were written")
+        return digests
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether it carries checksums, by which all that is read is checked; stores of 0.1 do not."""
+        return self._digests is not None
 
     def __enter__(self) -> Self:
         return self
@@ -136,11 +181,19 @@ class Store:
         return other
 
     def images(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Read images, uint8 (len(rows), size, size), in the order asked for."""
+        """Read images, uint8 (len(rows), size, size), in the order asked for.
+
+        Raises
+        ------
+        StoreError
+            One of them is not what was written, or cannot be read.
+        """
         out = np.empty((len(rows), self.size, self.size), np.uint8)
-        with _whole(self.path, OSError):
+        with _whole(self.path, OSError, ValueError):
             for place, row in enumerate(rows):
                 self._images.read_direct(out, np.s_[int(row)], np.s_[place])
+                if self._digests is not None and _digest(out[place]) != self._digests[row].tobytes():
+                    raise FlawError(f"image {int(row)} is not the one that was written")
         return out
 
     def pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -149,9 +202,36 @@ class Store:
         return images if self.shows_text or not len(images) else np.stack([burned_text.covered(one) for one in images])
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Give all images in the store's order, uint8 (up to `size`, s, s) at a time."""
+        """Give all images in the store's order, uint8 (up to `size`, s, s) at a time.
+
+        Raises
+        ------
+        StoreError
+            One of them is not what was written; of a store without checksums, at the end.
+        """
+        total = hashlib.sha256()
         for at in range(0, len(self), size):
-            yield self.images(range(at, min(at + size, len(self))))
+            images = self.images(range(at, min(at + size, len(self))))
+            if not self.is_checked:
+                total.update(b"".join(map(_digest, images)))
+            yield images
+        with _whole(self.path, ValueError):
+            if not self.is_checked and total.hexdigest() != self.fingerprint:
+                raise FlawError("its images are not those that were written")
+
+    def verify(self) -> str:
+        """Read all images, and say what was held against checksums.
+
+        Raises
+        ------
+        StoreError
+            Something is not what was written.
+        """
+        for _ in self.batches(_READ_AT_ONCE):
+            pass
+        if self.is_checked:
+            return "every image, column and attribute, by their SHA-256"
+        return "every image, by the fingerprint; columns and attributes carry no checksum in a store of this age"
 
     def arrays(self, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read a whole split into memory: images uint8 (n, s, s) and labels int64 (n)."""
@@ -256,7 +336,7 @@ class Store:
             The log cannot be read.
         """
         logged = self._logged()
-        return max(len(logged), len(openings.known(self.sha256) | set(logged)))
+        return max(len(logged), len(openings.known(self.sha256) | openings.names_of(logged)))
 
     def _logged(self) -> list[str]:
         try:
@@ -290,42 +370,106 @@ def count_by_split(
 
 
 def _open(path: Path) -> h5py.File:
-    try:
+    with _whole(path, OSError, RuntimeError, ValueError):
         if not path.is_file():
             received = "a folder" if path.is_dir() else "no such file"
             raise StoreError(
                 f"Expected a plainfilm store; received {path} ({received}). Make one with: plainfilm ingest FOLDER --out {path.stem}.h5"
             )
-        return h5py.File(path, "r")
-    except PermissionError as error:
-        raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
-    except (OSError, RuntimeError) as error:
-        reason = "it is truncated" if "truncated" in str(error) else "it is not an HDF5 file"
-        raise StoreError(f"Expected a plainfilm store; received {path} ({reason}). Ingest it again.") from error
+        looked = hdf5.look_through(path)
+        if looked.reason:
+            raise _refused(path, looked)
+        if looked.format != FORMAT:
+            raise _of_another_kind(path)
+        file = h5py.File(path, "r")
+        if hdf5.state_of(os.fstat(file.id.get_vfd_handle())) != looked.state:
+            file.close()
+            raise StoreError(f"Expected a store that stays as it is; {path} changed while it was opened. Try again.")
+        return file
+
+
+def _refused(path: Path, looked: hdf5.Looked) -> StoreError:
+    if looked.fault == "unopened":
+        return StoreError(f"Expected a plainfilm store; received {path} ({looked.reason}). Ingest it again.")
+    if looked.fault == "damaged":
+        return StoreError(f"Expected a whole plainfilm store; {path} is damaged ({looked.reason}). Ingest it again.")
+    return StoreError(
+        f"Expected a plainfilm store, which holds its data in itself; received {path}, which {looked.reason}. Ingest it again."
+    )
+
+
+def _of_another_kind(path: Path) -> StoreError:
+    return StoreError(
+        f"Expected a plainfilm store; received {path}, an HDF5 file of another kind. Make one with: plainfilm ingest"
+    )
 
 
 @contextlib.contextmanager
 def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
     try:
         yield
+    except PermissionError as error:
+        raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
     except damage as error:
         raise StoreError(
             f"Expected a whole plainfilm store; {path} is damaged ({reason_of(error)}). Ingest it again."
         ) from error
 
 
-def _read_attributes(file: h5py.File, path: Path) -> dict[str, Any]:
-    found = {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
-    if found.get("format") != FORMAT:
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """Read the root attributes of an open file: text, numbers, and lists of them."""
+    found = {
+        name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+        for name, value in file.attrs.items()
+    }
+    json.dumps(found, ensure_ascii=False).encode()  # text that is none is damage
+    return found
+
+
+def _check_kind(attributes: Mapping[str, Any], path: Path) -> None:
+    if attributes.get("format") != FORMAT:
+        raise _of_another_kind(path)
+    if attributes["version"] > VERSION:
         raise StoreError(
-            f"Expected a plainfilm store; received {path}, an HDF5 file of another kind. Make one with: plainfilm ingest"
+            f"Expected a store of version {VERSION} or older; {path} has version {attributes['version']}. Update plainfilm, or ingest again."
         )
-    if found["version"] > VERSION:
-        raise StoreError(
-            f"Expected a store of version {VERSION} or older; {path} has version {found['version']}. Update plainfilm, or ingest again."
-        )
-    return found | {"classes": tuple(str(name) for name in found["classes"])}
+    kinds: dict[str, type] = dict.fromkeys(_NUMBERS, int) | dict.fromkeys(_TEXTS, str)
+    strange = [name for name, kind in kinds.items() if not isinstance(attributes.get(name, kind()), kind)]
+    classes = attributes["classes"]
+    if strange or isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise FlawError(f"its attribute {', '.join(strange) or 'classes'} is of another kind")
 
 
 def _read_column(data: h5py.Dataset) -> NDArray[Any]:
-    return np.asarray(data.asstr()[:], dtype=np.str_) if data.dtype.kind == "O" else np.asarray(data[:])
+    is_text = h5py.check_string_dtype(data.dtype) is not None
+    column = np.asarray(data.asstr()[:], dtype=np.str_) if is_text else np.asarray(data[:])
+    if column.dtype.kind not in "Uiufb":
+        raise FlawError("a column has values that are neither numbers nor text")
+    return column
+
+
+def seal_of(
+    attributes: Mapping[str, Any],
+    columns: Mapping[str, NDArray[Any]],
+    provenance: Mapping[str, NDArray[Any]],
+    findings: Mapping[str, NDArray[Any]],
+) -> str:
+    """SHA-256, in hex, over the root attributes, the seal aside, and all columns with their names."""
+    named = {**columns, **{f"provenance/{name}": values for name, values in provenance.items()}}
+    named |= {f"findings/{name}": values for name, values in findings.items()}
+    told = {name: value for name, value in attributes.items() if name != SEAL}
+    digests = {name: _column_digest(values) for name, values in named.items()}
+    return hashlib.sha256(json.dumps([told, digests], sort_keys=True).encode()).hexdigest()
+
+
+def _column_digest(values: NDArray[Any]) -> str:
+    if values.dtype.kind in "UO":
+        content = json.dumps(values.tolist()).encode()
+    else:
+        content = f"{values.dtype.kind}{values.dtype.itemsize} ".encode()
+        content += values.astype(values.dtype.newbyteorder("<")).tobytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(image.data).digest()

@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import hdf5
 from plainfilm.data.files import written_whole
-from plainfilm.data.store import COLUMNS, FORMAT, VERSION, Columns, is_store
+from plainfilm.data.store import COLUMNS, DIGESTS, FORMAT, SEAL, VERSION, Columns, is_store, read_attributes, seal_of
 from plainfilm.errors import StoreError
 from plainfilm.reasons import reason_of
 
@@ -82,19 +83,25 @@ class StoreWriter:
     def finish(self, columns: Columns, *, keep: NDArray[np.bool_], attributes: Mapping[str, str | int]) -> None:
         """Drop the rows that are not kept, add the columns (of kept rows) and the root attributes."""
         self._compact(keep)
-        digests = np.frombuffer(self._digests, np.uint8).reshape(-1, _DIGEST_BYTES)
-        fingerprint = hashlib.sha256(digests[keep].tobytes()).hexdigest()
-        for name in COLUMNS:
-            _write_column(self._file, name, getattr(columns, name))
-        for name, values in columns.provenance.items():
-            _write_column(self._file, f"provenance/{name}", values)
-        for name, states in columns.findings.items():
-            _write_column(self._file, f"findings/{name}", states)
+        digests = np.frombuffer(self._digests, np.uint8).reshape(-1, _DIGEST_BYTES)[keep]
+        self._file.create_dataset(DIGESTS, data=digests)
+        held = {name: self._write_column(name, getattr(columns, name)) for name in COLUMNS}
+        provenance = {name: self._write_column(f"provenance/{name}", of) for name, of in columns.provenance.items()}
+        findings = {name: self._write_column(f"findings/{name}", of) for name, of in columns.findings.items()}
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        told = {name: _text(value) if isinstance(value, str) else value for name, value in attributes.items()}
         self._file.attrs.update(
             {"format": FORMAT, "version": VERSION, "classes": _as_text(columns.classes), "size": self._images.shape[1],
-             "fingerprint": fingerprint, "created": created, **attributes}
+             "fingerprint": hashlib.sha256(digests.tobytes()).hexdigest(), "created": created, **told}
         )  # fmt: skip
+        self._file.attrs[SEAL] = seal_of(read_attributes(self._file), held, provenance, findings)
+
+    def _write_column(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Write a column, and give it as it is held."""
+        is_text = values.dtype.kind in "UO"
+        held = _as_text(values) if is_text else values
+        self._file.create_dataset(name, data=held, dtype=_TEXT if is_text else values.dtype)
+        return held
 
     def _compact(self, keep: NDArray[np.bool_]) -> None:
         kept = np.flatnonzero(keep)
@@ -132,6 +139,8 @@ def create(path: Path, *, size: int, expected: int, at: Path | None = None) -> I
                 _limit_index(file)
                 yield StoreWriter(file, disk, size, expected)
             disk.check()
+        if not at:
+            hdf5.remember(path, FORMAT)
     except (OSError, RuntimeError) as error:  # HDF5 reports trouble as either
         raise cannot_write(path, error) from error
 
@@ -151,11 +160,6 @@ def _limit_index(file: h5py.File) -> None:
     file.id.set_mdc_config(config)
 
 
-def _write_column(file: h5py.File, name: str, values: NDArray[Any]) -> None:
-    is_text = values.dtype.kind in "UO"
-    file.create_dataset(name, data=_as_text(values) if is_text else values, dtype=_TEXT if is_text else values.dtype)
-
-
 def held_name(name: str) -> str:
     """Give a name that HDF5 can hold for a column."""
     return re.sub(r"^\.$|[/\0\ud800-\udfff]", "_", name)
@@ -163,5 +167,8 @@ def held_name(name: str) -> str:
 
 def _as_text(values: Iterable[str]) -> NDArray[np.object_]:
     """Text that HDF5 can hold: file names need not be Unicode (PEP 383), and nothing after a NUL would be read."""
-    texts = [value.replace("\0", "").encode(errors="backslashreplace").decode() for value in values]
-    return np.array(texts, object)
+    return np.array([_text(value) for value in values], object)
+
+
+def _text(value: str) -> str:
+    return value.replace("\0", "").encode(errors="backslashreplace").decode()

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +107,7 @@ class Trained:
 
     def classifier(self) -> Classifier:
         """Join encoder, head and decision to what runs without Keras."""
-        return Classifier(join(self.encoder.path, self.head), self.decision)
+        return Classifier(join(self.encoder.network(), self.head), self.decision)
 
 
 class Classifier:
@@ -208,8 +207,8 @@ def export_head(head: Any) -> bytes:
     )
 
 
-def join(encoder: Path, head: bytes) -> bytes:
-    """Join an encoder's ONNX file and a head to one network: "images" to "features" and "logits".
+def join(encoder: bytes, head: bytes) -> bytes:
+    """Join an encoder and a head, both in ONNX, to one network: "images" to "features" and "logits".
 
     Where the encoder ends in a global average, the network also gives "maps" and "slopes" (`slopes.add_outputs`); not where
     it sees a box around the lungs, in whose frame its maps would lie.
@@ -218,7 +217,7 @@ def join(encoder: Path, head: bytes) -> bytes:
 
     from plainfilm.model.onnx import gradients, preprocessing
 
-    body, top = onnx.load(encoder), onnx.load_from_string(head)
+    body, top = onnx.load_from_string(encoder), onnx.load_from_string(head)
     top.opset_import[0].version, top.ir_version = body.opset_import[0].version, body.ir_version
     top.graph.name = "head"
     joined = onnx.compose.merge_models(body, onnx.compose.add_prefix(top, "head_", rename_inputs=False, rename_outputs=False),

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import extras
-from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.data import cache
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import SCALINGS, Backbone
@@ -54,7 +55,8 @@ class Features:
         """
         out = np.empty((len(rows), self.width), np.float32)
         with self.path.open("rb", buffering=0) as file:
-            start = self.path.stat().st_size - self.rows * self.width * 4
+            file.seek(8)
+            start = 10 + int.from_bytes(file.read(2), "little")  # NPY format 1.0: the length of the rest of its header
             for place, row in enumerate(rows):
                 file.seek(start + int(row) * self.width * 4)
                 file.readinto(out[place].data)
@@ -77,9 +79,24 @@ class Encoder:
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
         self.width = int(self._session.get_outputs()[0].shape[-1])
 
+    def network(self) -> bytes:
+        """Read the ONNX network from the cache.
+
+        Raises
+        ------
+        WeightsError
+            It was damaged or removed since the encoder was opened.
+        """
+        content = cache.read(self.path)
+        if content is None:
+            raise WeightsError(
+                f"Expected the encoder {self.path}; it was damaged or removed meanwhile. Run again: it is made anew."
+            )
+        return content
+
     @cached_property
     def _session(self) -> Any:
-        return open_network(self.path)
+        return open_network(self.network())
 
     def rest(self) -> None:
         """Let go the memory that building and encoding took, some 170 MB, until images are encoded again."""
@@ -142,7 +159,7 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
-    if not path.is_file():
+    if not cache.has(path):
         extras.require(
             f"building the encoder of {backbone.name}", "onnx", *(["keras"] * (backbone.weights.kind != "file"))
         )
@@ -151,8 +168,7 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
             if backbone.weights.kind == "file"
             else _from_keras(backbone, prepare, found)
         )
-        with written_whole(path) as partial:
-            partial.write_bytes(model.SerializeToString())
+        cache.write(path, model.SerializeToString())
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)
 
 
@@ -247,11 +263,10 @@ def encode_store(
     """
     key = hashlib.sha256(f"{encoder.key} {store.fingerprint}".encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
-    size = len(store) * encoder.width * 4
-    if path.is_file() and path.stat().st_size >= size:
+    if cache.has(path):
         return Features(path, len(store), encoder.width, 0.0, cached=True)
     start = time.perf_counter()
-    with written_whole(path) as partial, partial.open("wb") as file:
+    with cache.written(path) as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(store), encoder.width)}
         np.lib.format.write_array_header_1_0(file, header)
         done = 0
@@ -283,10 +298,8 @@ def remembered(
         Gives the arrays.
     """
     path = cache_folder() / folder / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npz"
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            return {name: kept[name] for name in kept.files}, True
+    if (kept := cache.read_arrays(path)) is not None:
+        return kept, True
     found = dict(compute())
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **found)
+    cache.write_arrays(path, found)
     return found, False

@@ -5,13 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.data import cache
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError
 from plainfilm.model.encoder import Encoder, Features, ImageSource, encode_store
 from plainfilm.model.onnx_safety import check
@@ -111,7 +111,7 @@ def _side_by_side(encoders: Sequence[Encoder]) -> Encoder:
     return _written(
         "joined",
         " ".join(encoder.key for encoder in encoders),
-        lambda: ensemble.side_by_side([_opened(encoder.path) for encoder in encoders]),
+        lambda: ensemble.side_by_side([_opened(encoder) for encoder in encoders]),
         name=_joint_name([encoder.name for encoder in encoders]),
         first=encoders[0],
         weights_sha256=_sha256(" ".join(encoder.weights_sha256 for encoder in encoders)),
@@ -167,7 +167,7 @@ def with_views(
     encoder = _written(
         "views",
         f"{inner.key} {boxes}",
-        lambda: ensemble.over_views(_opened(inner.path), boxes),
+        lambda: ensemble.over_views(_opened(inner), boxes),
         name=f"{inner.name} in {views} views",
         first=inner,
         weights_sha256=inner.weights_sha256,
@@ -181,11 +181,10 @@ def _written(
     """Open an encoder made of others; the first time, build it. `about` names all that it is made of."""
     key = _sha256(f"{kind} {_VERSION} {about}")[:32]
     path = cache_folder() / "encoders" / f"{kind}-{key}.onnx"
-    if not path.is_file():
+    if not cache.has(path):
         network = build().SerializeToString()
         _check(network, name)
-        with written_whole(path) as partial:
-            partial.write_bytes(network)
+        cache.write(path, network)
     return Encoder(path, key=key, name=name, preprocessing=first.preprocessing, weights_sha256=weights_sha256)
 
 
@@ -199,10 +198,10 @@ def _check(network: bytes, name: str) -> None:
         ) from error
 
 
-def _opened(path: Path) -> Any:
+def _opened(encoder: Encoder) -> Any:
     import onnx
 
-    return onnx.load(path)
+    return onnx.load_from_string(encoder.network())
 
 
 def _sha256(text: str) -> str:

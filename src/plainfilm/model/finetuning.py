@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.data import cache
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, checkpoints, encoder, heads, keras_backend, training, weights
 from plainfilm.model.backbones import Backbone
@@ -222,6 +223,6 @@ def _export(network: Any, backbone: Backbone, prepare: Preprocessing, sha256: st
     content = encoder.to_onnx(network, prepare).SerializeToString()
     key = hashlib.sha256(content).hexdigest()[:32]
     path = cache_folder() / "encoders" / f"{backbone.name}-tuned-{key}.onnx"
-    with written_whole(path) as partial:
-        partial.write_bytes(content)
+    if not cache.has(path):
+        cache.write(path, content)
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=sha256)

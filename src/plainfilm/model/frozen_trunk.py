@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import claims
-from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.data import cache, claims
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import encoder, keras_backend
 from plainfilm.model.backbone_blocks import block_names, gate
@@ -163,13 +163,13 @@ class Maps:
         """Run the trunk over all images; what an earlier run that was killed has left is kept."""
         for at in range(0, len(self._numbers), _SEGMENT):
             path = self._segment(at)
-            if not path.is_file():
+            if not cache.has(path):
                 self._write(path, at, progress)
         progress(len(self._numbers), len(self._numbers))
 
     def _write(self, path: Path, start: int, progress: Progress) -> None:
         end = min(start + _SEGMENT, len(self._numbers))
-        with written_whole(path) as partial, partial.open("wb") as file:
+        with cache.written(path) as file:
             for at in range(start, end, 4 * BATCH):
                 progress(at, len(self._numbers))
                 maps = self._trunk.run(self._read(self._numbers[at : min(at + 4 * BATCH, end)])).astype(self.dtype)

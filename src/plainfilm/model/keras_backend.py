@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import extras
+from plainfilm.data import cache
 from plainfilm.data.files import cache_folder
 from plainfilm.results.metrics import KerasBackend
 
@@ -159,9 +160,35 @@ def _keep_what_is_compiled() -> None:
 
     if jax.config.jax_compilation_cache_dir is not None:
         return
+    _seal_what_is_compiled()
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _seal_what_is_compiled() -> None:
+    """Let JAX keep its entries as ours are: its own are neither written at once nor made anew where they are damaged.
+
+    It has no public way to say so; a release without these names keeps them its own way.
+    """
+    try:
+        from jax._src import compilation_cache
+        from jax._src.compilation_cache_interface import CacheInterface
+    except ImportError:
+        return
+
+    class Sealed(CacheInterface):  # type: ignore[misc]  # JAX's types are not followed
+        def __init__(self, folder: str) -> None:
+            self._path = Path(folder)  # a name that the interface asks for
+
+        def get(self, key: str) -> bytes | None:
+            return cache.read(self._path / f"{key}-cache")
+
+        def put(self, key: str, value: bytes) -> None:
+            if not cache.has(self._path / f"{key}-cache"):
+                cache.write(self._path / f"{key}-cache", value)
+
+    compilation_cache.get_file_cache = lambda folder: (Sealed(folder), folder)
 
 
 @contextlib.contextmanager

@@ -1,20 +1,25 @@
 """Where the weights of a backbone come from: the wheel, Keras' cache or download, or a file; each known by its hash."""
 
+import contextlib
 import hashlib
-import shutil
+import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plainfilm import extras
+from plainfilm.data import hdf5
 from plainfilm.data.files import cache_folder, written_whole
-from plainfilm.errors import UsageError, WeightsError
+from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
 from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import BackboneWeights
+
+_KERAS_MEMBER, _MOST_PACKED = "model.weights.h5", 4  # of a `.keras` archive, which stores weights as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,9 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
         found = (_download(backbone), "downloaded by Keras")
     path, origin = found
     weights = WeightsFile(path, file_sha256(path), origin)
-    if origin not in {"file", "imported"}:
+    if origin == "imported":
+        _check_imported(backbone, weights)
+    elif origin != "file":
         _check_digest(backbone, weights)
     return weights
 
@@ -60,6 +67,15 @@ def bytes_here(backbone: Backbone, given: Path | None = None) -> int:
     """Give the bytes of a backbone's weights where they are on this machine; 0 where they are not yet."""
     found = _here(backbone, given)
     return found[0].stat().st_size if found else 0
+
+
+def _check_imported(backbone: Backbone, weights: WeightsFile) -> None:
+    stated = weights.path.suffixes[0].removeprefix(".")
+    if len(weights.path.suffixes) > 1 and stated != weights.sha256:  # 0.1 stated none
+        raise WeightsError(
+            f"Expected {weights.path} as it was imported, with SHA-256 {stated}; received {weights.sha256}: it is damaged. "
+            f"Import it again with: plainfilm weights import {backbone.name} FILE"
+        )
 
 
 def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
@@ -71,16 +87,19 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
         return given, "file"
     if backbone.weights.kind == "file":
         return Path(backbone.weights.file), "file"
-    places = [
-        (path, "imported")
-        for path in sorted((cache_folder() / "weights").glob(f"{backbone.name}.*"))
-        if path.suffix != ".partial"
-    ]
+    places = [(path, "imported") for path in _imported(backbone)]
     if backbone.weights.kind == "wheel":
         places += [(path, "wheel") for path in _in_wheel(backbone)]
     else:
         places.append(((keras_backend.settings_folder() / "models") / backbone.weights.file, "Keras' cache"))
     return next(((path, origin) for path, origin in places if path.is_file()), None)
+
+
+def _imported(backbone: Backbone) -> list[Path]:
+    """List what was imported for a backbone, the latest first: `NAME.SHA256.h5`, of 0.1 `NAME.h5`."""
+    found = (cache_folder() / "weights").glob(f"{backbone.name}.*")
+    kept = [path for path in found if path.suffix != ".partial"]
+    return sorted(kept, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def _in_wheel(backbone: Backbone) -> list[Path]:
@@ -144,14 +163,36 @@ def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
         efficientnet_lite.assign(model, _read_tensors(weights.path))
         return
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _as_hdf5(weights.path) as file:
             warnings.simplefilter("error", UserWarning)  # Keras only warns where it leaves a layer as it was
-            model.load_weights(weights.path)
-    except (ValueError, OSError, KeyError, TypeError, UserWarning) as error:
+            _look_through(file)
+            model.load_weights(file)
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile, UserWarning) as error:
         raise WeightsError(
             f"Expected weights of {backbone.name} without its top, as an .h5 file; received {weights.path}, which does not fit "
             f"({reason_of(error)}). Give a file of this network, or name another --backbone."
         ) from error
+
+
+def _look_through(path: Path) -> None:
+    looked = hdf5.look_through(path)
+    if looked.reason:
+        raise FlawError(f"it {looked.reason}" if looked.fault == "refused" else looked.reason)
+
+
+@contextlib.contextmanager
+def _as_hdf5(path: Path) -> Iterator[Path]:
+    """Give a file of weights, or those in a `.keras` archive: Keras itself would unpack all of it."""
+    if path.suffix == ".h5":
+        yield path
+        return
+    if path.suffix != ".keras":
+        raise FlawError("it ends in neither .h5 nor .keras")
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        member = archive.getinfo(_KERAS_MEMBER)
+        if member.file_size > path.stat().st_size * _MOST_PACKED:
+            raise FlawError(f"its {_KERAS_MEMBER} declares {member.file_size} bytes")
+        yield Path(archive.extract(member, folder))
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:
@@ -187,15 +228,19 @@ def import_file(name: str, file: Path) -> WeightsFile:
     weights = locate(row, file)
     network(row, row.input_size, weights)
     suffix = ".safetensors" if row.weights.kind == "wheel" and file.suffix != ".h5" else ".h5"
-    target = cache_folder() / "weights" / f"{name}{suffix}"
-    with written_whole(target) as partial:
-        if suffix == ".safetensors" and file.suffix != ".safetensors":
-            import safetensors.numpy
+    content = file.read_bytes()
+    if suffix == ".safetensors" and file.suffix != ".safetensors":
+        import safetensors.numpy
 
-            safetensors.numpy.save_file(torch_checkpoint.read_tensors(file), partial)
-        else:
-            shutil.copyfile(file, partial)
-    return WeightsFile(target, file_sha256(target), "imported")
+        content = safetensors.numpy.save(torch_checkpoint.read_tensors(file))
+    sha256, earlier = hashlib.sha256(content).hexdigest(), _imported(row)
+    target = cache_folder() / "weights" / f"{name}.{sha256}{suffix}"
+    with written_whole(target) as partial:
+        partial.write_bytes(content)
+    for path in earlier:
+        if path != target:
+            path.unlink(missing_ok=True)
+    return WeightsFile(target, sha256, "imported")
 
 
 def _row(name: str) -> Backbone:

@@ -1,33 +1,39 @@
-"""What a store, a bundle or a run holds, as plain values for `plainfilm info`."""
+"""What a store, a bundle, a run or the cache holds, as plain values for `plainfilm info`."""
 
 from pathlib import Path
 
 import numpy as np
 
-from plainfilm.data import files
+from plainfilm.data import cache, files
 from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
-from plainfilm.errors import StoreError, UsageError
+from plainfilm.errors import CacheError, StoreError, UsageError
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, is_external
 from plainfilm.results.metrics import RunMetrics
 
 Plain = dict[str, object]
+_MEMBERS = "every member, by its SHA-256, and the answers of its network"
 
 
-def describe(path: str | Path, *, require_signature: Path | None = None) -> Plain:
-    """Describe a store (.h5), a bundle (model.plainfilm) or a run folder; told apart by what they are, not by their names.
+def describe(path: str | Path, *, require_signature: Path | None = None, verify: bool = False) -> Plain:
+    """Describe a store (.h5), a bundle (model.plainfilm), a run folder or the cache; told apart by what they are, not by their names.
 
     "format" and "version" are those of what is described. `require_signature` is a public key (PEM, Ed25519) that a bundle must be signed for.
+    With `verify` all of it is read and held against its checksums; "verified" says what carries one.
 
     Raises
     ------
     UsageError
-        The path is none of the three.
+        The path is none of the four.
+    StoreError, BundleError, CacheError
+        What it holds is not what was written.
     """
     path = Path(path)
     files.settle(path)
+    if path.is_dir() and path.resolve() == files.cache_folder().resolve():
+        return _cache(path, verify=verify)
     if path.is_dir():
-        return _run(path)
+        return _run(path, verify=verify)
     if not path.exists():
         raise UsageError(
             f"Expected a store, a bundle or a run folder; received {path}, which does not exist. Give the path of one."
@@ -35,17 +41,17 @@ def describe(path: str | Path, *, require_signature: Path | None = None) -> Plai
     with path.open("rb") as file:
         start = file.read(8)
     if start == HDF5_SIGNATURE:
-        return _store(path)
+        return _store(path, verify=verify)
     if start.startswith(b"PK"):
-        return _bundle(path, require_signature)
+        return _bundle(path, require_signature) | ({"verified": _MEMBERS} if verify else {})
     raise UsageError(
         f"Expected a store (.h5), a bundle (.plainfilm) or a run folder; received {path}, which is none of them."
     )
 
 
-def _store(path: Path) -> Plain:
-
+def _store(path: Path, *, verify: bool) -> Plain:
     with Store(path) as store:
+        verified = {"verified": store.verify()} if verify else {}
         sources = {str(name): int(n) for name, n in zip(*np.unique(store.source, return_counts=True), strict=True)}
         return {
             "kind": "store",
@@ -68,6 +74,7 @@ def _store(path: Path) -> Plain:
             "seed": _stated(store, "seed"),
             "version": _stated(store, "version"),
             "fingerprint": store.fingerprint,
+            **verified,
         }
 
 
@@ -75,6 +82,25 @@ def _stated(store: Store, name: str) -> object:
     if name not in store.attributes:
         raise StoreError(f"Expected a whole plainfilm store; {store.path} does not state its {name}. Ingest it again.")
     return store.attributes[name]
+
+
+def _cache(path: Path, *, verify: bool) -> Plain:
+    entries = cache.entries(path)
+    told: Plain = {
+        "kind": "cache",
+        "path": str(path),
+        "entries": len(entries),
+        "bytes": sum(entry.stat().st_size for entry in entries),
+    }
+    if not verify:
+        return told
+    damaged = [entry for entry in entries if not cache.has(entry)]
+    if damaged:
+        raise CacheError(
+            f"Expected {len(entries)} whole entries in {path}; received {len(damaged)} that do not fit their SHA-256, the first "
+            f"{damaged[0].relative_to(path)}. They are taken away, and made anew when they are needed."
+        )
+    return told | {"verified": "every entry, by its SHA-256"}
 
 
 def _bundle(path: Path, require_signature: Path | None) -> Plain:
@@ -96,16 +122,29 @@ def _bundle(path: Path, require_signature: Path | None) -> Plain:
     }
 
 
-def _run(path: Path) -> Plain:
+def _run(path: Path, *, verify: bool) -> Plain:
     file = path / "metrics.json"
     if not file.is_file():
         raise UsageError(
             f"Expected a run folder with a metrics.json; received the folder {path} without one. Name a run, a store or a bundle."
         )
     data = file.read_bytes()
+    verified = {"verified": _verify_run(path)} if verify else {}
     if is_external(data):
-        return _external(path, documents.decode(data, ExternalMetrics, file))
-    return _trained(path, documents.decode(data, RunMetrics, file))
+        return _external(path, documents.decode(data, ExternalMetrics, file)) | verified
+    return _trained(path, documents.decode(data, RunMetrics, file)) | verified
+
+
+def _verify_run(folder: Path) -> str:
+    from plainfilm.model import bundle
+
+    bundles = sorted(folder.glob("*.plainfilm"))
+    for each in bundles:
+        bundle.load(each)
+    if not bundles:
+        return "metrics.json can be read; no file here carries a checksum"
+    names = ", ".join(each.name for each in bundles)
+    return f"{names}: {_MEMBERS}; metrics.json can be read; other files carry no checksum"
 
 
 def _trained(path: Path, metrics: RunMetrics) -> Plain:

@@ -120,7 +120,7 @@ def test_the_map_follows_the_model_and_not_the_film(tmp_path):
 
     def network(kernels, matrix):
         path = made_networks.encoder_file(tmp_path / "encoder.onnx", kernels, np.zeros(12))
-        return Classifier(classifier.join(path, made_networks.head((matrix, [0.0]))), decision)
+        return Classifier(classifier.join(path.read_bytes(), made_networks.head((matrix, [0.0]))), decision)
 
     def alike(one, other):
         pairs = zip(one, other, strict=True)
@@ -157,7 +157,7 @@ def test_occlusion_is_the_mean_fall_of_the_log_odds_under_each_square(tmp_path):
     """Three classes and squares that do not divide the side: done by hand, square by square."""
     rng = np.random.default_rng(0)
     path = made_networks.encoder_file(tmp_path / "e.onnx", rng.normal(0, 0.3, (4, CELL, CELL)), np.zeros(4))
-    network = classifier.join(path, made_networks.head((rng.normal(0, 3, (4, 3)), np.zeros(3))))
+    network = classifier.join(path.read_bytes(), made_networks.head((rng.normal(0, 3, (4, 3)), np.zeros(3))))
     made = Classifier(network, Decision(classes=("a", "b", "c"), positive=None, temperature=3.0))
     image = rng.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
 

@@ -272,7 +272,7 @@ def test_with_three_classes_everything_but_recalibration_is_told(folder):
     flat = np.full((8, 8), 1 / 64)
     path = encoder_file(folder / "three.onnx", [flat, -flat], [-0.75, 0.75])
     matrix = np.array([[800.0, -400.0, -400.0], [-4.0, 2.0, 2.1]])
-    made = Classifier(classifier.join(path, head((matrix, [0.0, 0.0, 0.0]))), decision)
+    made = Classifier(classifier.join(path.read_bytes(), head((matrix, [0.0, 0.0, 0.0]))), decision)
     three = write_bundle(folder / "three.plainfilm", folder, classifier=made, metrics=own_run(own_metrics(("a", "b", "c"), None)))  # fmt: skip
     truth = np.arange(90) % 3
     with Store(

@@ -58,7 +58,7 @@ def keras_slopes(head, pooled, before=lambda x: x):
 @pytest.mark.parametrize(("output", "classes"), [("auto", 2), ("softmax", 2), ("auto", 3)])
 def test_slopes_are_the_gradients_that_jax_finds_for_every_head(activation, output, classes, tmp_path):
     head = made_head(activation=activation, output=output, classes=classes)
-    made = two(classifier.join(encoder_file(tmp_path / "e.onnx"), classifier.export_head(head)))
+    made = two(classifier.join(encoder_file(tmp_path / "e.onnx").read_bytes(), classifier.export_head(head)))
     maps, received = made.run(IMAGES, "maps", "slopes")
     expected = keras_slopes(head, maps.mean(axis=(2, 3)))
     assert maps.shape == (5, CHANNELS, 5, 5)
@@ -71,7 +71,7 @@ def test_a_head_that_standardises_is_gone_through(tmp_path):
     head = made_head(layers=("standardise", "dense 7"))
     rng = np.random.default_rng(1)
     head.get_layer(heads.STANDARDISE).set_weights([rng.normal(size=CHANNELS), rng.uniform(0.1, 2, CHANNELS)])
-    made = two(classifier.join(encoder_file(tmp_path / "e.onnx"), classifier.export_head(head)))
+    made = two(classifier.join(encoder_file(tmp_path / "e.onnx").read_bytes(), classifier.export_head(head)))
     maps, received = made.run(IMAGES, "maps", "slopes")
     np.testing.assert_allclose(received, keras_slopes(head, maps.mean(axis=(2, 3))), rtol=1e-4, atol=1e-5)
 
@@ -86,7 +86,7 @@ def test_a_layer_normalisation_after_the_average_is_gone_through(activation, tmp
     layer.set_weights([rng.normal(1, 0.5, each.shape) for each in layer.get_weights()])
     head = made_head(activation=activation, classes=3)
     path = encoder_file(tmp_path / "e.onnx", normalisation=layer)
-    made = two(classifier.join(path, classifier.export_head(head)))
+    made = two(classifier.join(path.read_bytes(), classifier.export_head(head)))
     maps, received = made.run(IMAGES, "maps", "slopes")
     expected = keras_slopes(head, maps.mean(axis=(2, 3)), layer)
     np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
@@ -94,20 +94,20 @@ def test_a_layer_normalisation_after_the_average_is_gone_through(activation, tmp
 
 def test_a_head_without_hidden_layers_has_the_same_slopes_for_all_images(tmp_path):
     head = made_head(layers=())
-    made = two(classifier.join(encoder_file(tmp_path / "e.onnx"), classifier.export_head(head)))
+    made = two(classifier.join(encoder_file(tmp_path / "e.onnx").read_bytes(), classifier.export_head(head)))
     (received,) = made.run(IMAGES, "slopes")
     np.testing.assert_allclose(received, np.repeat(head.get_weights()[0].T[None], 5, axis=0), rtol=1e-5)
 
 
 def test_plain_answers_stay_as_they_were(tmp_path, monkeypatch):
     path, head = encoder_file(tmp_path / "e.onnx"), classifier.export_head(made_head(activation="silu"))
-    made = two(classifier.join(path, head))
+    made = two(classifier.join(path.read_bytes(), head))
 
     def refuse(_model):
         raise gradients.Unsloped
 
     monkeypatch.setattr(gradients, "add_outputs", refuse)
-    plain = two(classifier.join(path, head))
+    plain = two(classifier.join(path.read_bytes(), head))
     assert made.looks_at_maps
     assert not plain.looks_at_maps
     np.testing.assert_allclose(made.logits(IMAGES), plain.logits(IMAGES), atol=1e-6)
@@ -115,7 +115,7 @@ def test_plain_answers_stay_as_they_were(tmp_path, monkeypatch):
 
 
 def test_no_images_give_no_maps(tmp_path):
-    made = two(classifier.join(encoder_file(tmp_path / "e.onnx"), classifier.export_head(made_head())))
+    made = two(classifier.join(encoder_file(tmp_path / "e.onnx").read_bytes(), classifier.export_head(made_head())))
     maps, received = made.run(IMAGES[:0], "maps", "slopes")
     assert (maps.shape, received.shape) == ((0, CHANNELS, 5, 5), (0, 1, CHANNELS))
 
@@ -247,7 +247,7 @@ def test_every_backbone_has_maps_whose_average_its_features_are(name, tmp_path, 
     backbones.build(row, 64).save_weights(weights)
     opened = encoder.open_encoder(row, encoder.preprocessing(row, image_size=64, input_size=64), weights_file=weights)
     head = heads.build_head(opened.width, 3, HeadSettings(layers=("dense 8",), activation="elu"), seed=0)
-    made = two(classifier.join(opened.path, classifier.export_head(head)))
+    made = two(classifier.join(opened.network(), classifier.export_head(head)))
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64), dtype=np.uint8)
     maps, received, features = made.run(images, "maps", "slopes", "features")
     assert maps.shape[:2] == (2, row.width)

@@ -153,7 +153,7 @@ def networks(tmp_path_factory):
         prepare = encoder.preprocessing(LITE0, image_size=64, input_size=32, crop=crop, intensities=intensities)
         path = tmp_path_factory.mktemp("encoders") / "encoder.onnx"
         onnx.save(encoder.to_onnx(network, prepare), path)
-        made[crop, intensities] = classifier.join(path, head)
+        made[crop, intensities] = classifier.join(path.read_bytes(), head)
     return made
 
 

@@ -240,7 +240,7 @@ def test_a_users_onnx_file_can_be_kept_in_a_bundle(channels_last, version, tmp_p
     own = backbones.find(str(tmp_path / "own.onnx"))
     opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=64, input_size=SIDE, scaling="0..1"))
     head = classifier.export_head(heads.build_head(8, 2, HeadSettings(layers=("dense 4",)), seed=0))
-    made = Classifier(classifier.join(opened.path, head), TWO)
+    made = Classifier(classifier.join(opened.network(), head), TWO)
     bundle.write(
         tmp_path / "m",
         made,
@@ -262,7 +262,7 @@ def test_every_backbone_is_allowed_up_to_512_px_and_at_the_size_of_its_images(na
         prepare = encoder.preprocessing(row, image_size=image_size, input_size=input_size)
         path = tmp_path / "encoder.onnx"
         path.write_bytes(encoder.to_onnx(backbones.build(row, input_size), prepare).SerializeToString())
-        checked = check.check(classifier.join(path, head))
+        checked = check.check(classifier.join(path.read_bytes(), head))
         assert checked.image_size == image_size
         assert checked.widths == {"features": row.width, "logits": 1, "maps": row.width, "slopes": 1}
 

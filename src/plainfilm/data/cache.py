@@ -1,0 +1,137 @@
+"""Entries of the cache: each written once, whole, with its SHA-256 behind it; one that does not fit it is taken away and made anew.
+
+The SHA-256 is over the entry's name too, so that neither other contents nor another entry's pass. Nothing in the cache is needed.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.files import written_whole
+
+MARK = b"plainfilm entry\n"
+TAIL_BYTES = len(MARK) + hashlib.sha256().digest_size
+UNSEALED = ("openings", "weights")  # folders: what their entries are stands in the names
+_BLOCK_BYTES = 1 << 20
+_MOST_REMEMBERED = 4096
+_Identity = tuple[str, int, int, int, int]
+_whole: dict[_Identity, None] = {}  # found whole in this process: an entry is read through once a run
+
+
+class SealedFile(io.RawIOBase):
+    """A file to write an entry to, from its start to its end; what passes is hashed."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._digest = file, _digest_of(path)
+
+    def writable(self) -> bool:
+        """Say that it can be written to."""
+        return True
+
+    def write(self, data: Any, /) -> int:
+        """Write bytes."""
+        self._digest.update(data)
+        return self._file.write(data)
+
+    def seal(self) -> None:
+        """Put mark and SHA-256 behind all that was written."""
+        self._file.write(MARK + self._digest.digest())
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[SealedFile]:
+    """Give a file to write an entry to; it is there under its name when all went well."""
+    with written_whole(path) as partial, partial.open("wb") as file:
+        sealed = SealedFile(file, path)
+        yield sealed
+        sealed.seal()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write an entry."""
+    with written(path) as file:
+        file.write(content)
+
+
+def read(path: Path) -> bytes | None:
+    """Read an entry; None where there is none, or none that is whole."""
+    try:
+        held = path.read_bytes()
+    except OSError:
+        return None
+    content, tail = held[:-TAIL_BYTES], held[-TAIL_BYTES:]
+    digest = _digest_of(path)
+    digest.update(content)
+    if tail == MARK + digest.digest():
+        return content
+    _take_away(path)
+    return None
+
+
+def has(path: Path) -> bool:
+    """Whether there is an entry that is whole; it is read through once a run."""
+    try:
+        with path.open("rb") as file:
+            identity = _identity(path, os.fstat(file.fileno()))
+            if identity not in _whole and not _fits(file, path, identity[3]):
+                _take_away(path)
+                return False
+    except OSError:
+        return False
+    if len(_whole) >= _MOST_REMEMBERED:
+        _whole.clear()
+    _whole[identity] = None
+    return True
+
+
+def entries(folder: Path) -> list[Path]:
+    """List what lies in the cache with a SHA-256 behind it, whole or not."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] not in UNSEALED and not path.name.startswith(".")
+    )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write named arrays as an entry."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    write(path, content.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    """Read what `write_arrays` wrote; None where there is no such entry that is whole."""
+    content = read(path)
+    if content is None:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+        return {name: kept[name] for name in kept.files}
+
+
+def _digest_of(path: Path) -> Any:
+    return hashlib.sha256(f"{path.parent.name}/{path.name}\n".encode())
+
+
+def _identity(path: Path, status: os.stat_result) -> _Identity:
+    return str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _fits(file: BinaryIO, path: Path, size: int) -> bool:
+    digest, left = _digest_of(path), size - TAIL_BYTES
+    while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
+        digest.update(block)
+        left -= len(block)
+    return file.read() == MARK + bytes(digest.digest())
+
+
+def _take_away(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
