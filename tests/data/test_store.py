@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.data import openings, store, store_writer
+from plainfilm.data import hdf5, hdf5_worker, openings, store, store_writer
 from plainfilm.data.store import COLUMNS, Columns, Store
 from plainfilm.errors import StoreError, UsageError
 
@@ -57,6 +57,17 @@ def written(path: Path, images: np.ndarray, told: Columns | None = None, **attri
         writer.append(images)
         writer.finish(told or columns(len(images)), keep=np.ones(len(images), bool), attributes=attributes)
     return path
+
+
+IN_A_PROCESS = hdf5._asked
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _looked_through_here():
+    """None of these files harms a process, and each would start one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5, "_asked", lambda path, _seconds: hdf5._judged(hdf5_worker.answers(str(path))))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -511,6 +522,146 @@ def test_a_folder_that_may_not_be_written_is_one_line(open_folder):
     ):
         pass
     assert names(open_folder) == []
+
+
+# Damage, and what is not data
+
+
+def unsealed(path: Path, folder: Path) -> Path:
+    """A store as 0.1 wrote it, without checksums."""
+
+    def strip(file: h5py.File) -> None:
+        del file["images_sha256"], file.attrs["contents_sha256"]
+
+    return altered(path, folder, strip)
+
+
+def test_every_image_with_a_changed_bit_is_noticed_as_it_is_read_and_no_other(path, tmp_path):
+    with h5py.File(path) as file:
+        places = [file["images"].id.get_chunk_info(row).byte_offset for row in range(40)]
+    whole = path.read_bytes()
+    for row in (0, 17, 39):
+        data = bytearray(whole)
+        data[places[row] + 25 * row] ^= 4
+        (tmp_path / "s.h5").write_bytes(data)
+        with Store(tmp_path / "s.h5") as opened:
+            assert len(opened.images([k for k in range(40) if k != row])) == 39
+            with pytest.raises(StoreError, match=rf"is damaged \(image {row} is not the one that was written\)"):
+                opened.images([row])
+            with pytest.raises(StoreError, match="Ingest it again"):
+                opened.verify()
+
+
+def test_any_other_changed_bit_changes_nothing_or_is_one_line(path, tmp_path, images, monkeypatch):
+    monkeypatch.setattr(hdf5, "_asked", IN_A_PROCESS)  # some would end this one
+    whole = path.read_bytes()
+    with Store(path) as opened:
+        expected = opened.attributes, {name: getattr(opened, name).tolist() for name in COLUMNS}
+    for at in np.random.default_rng(0).integers(0, len(whole), 12).tolist():
+        data = bytearray(whole)
+        data[at] ^= 1 << at % 8
+        (tmp_path / "s.h5").write_bytes(data)
+        with contextlib.suppress(StoreError), Store(tmp_path / "s.h5") as opened:
+            np.testing.assert_array_equal(opened.images(range(40)), images)
+            assert (opened.attributes, {name: getattr(opened, name).tolist() for name in COLUMNS}) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file["labels"].__setitem__(3, 1 - file["labels"][3]),
+        lambda file: file["group"].__setitem__(0, 99),
+        lambda file: file["split"].__setitem__(0, "test"),
+        lambda file: file["provenance/width"].__setitem__(0, 1e6),
+        lambda file: file["provenance/view"].__setitem__(1, "AP"),
+        lambda file: file.move("provenance/view", "provenance/other"),
+        lambda file: file.attrs.update(seed=4),
+        lambda file: file.attrs.update(classes=["NORMAL", "COVID"]),
+        lambda file: file.attrs.update(more=1),
+        lambda file: file.create_dataset("provenance/more", data=np.zeros(40)),
+        lambda file: file["images_sha256"].__setitem__(0, file["images_sha256"][1]),
+        lambda file: file.__delitem__("images_sha256"),
+        lambda file: file.attrs.pop("contents_sha256"),
+    ],
+)
+def test_columns_attributes_and_checksums_are_those_that_were_written(path, tmp_path, change):
+    assert "is damaged" in message(altered(path, tmp_path, change))
+
+
+def test_a_store_of_0_1_without_checksums_opens_and_is_held_against_its_fingerprint(path, tmp_path, images):
+    old = unsealed(path, tmp_path)
+    with Store(old) as opened:
+        assert not opened.is_checked
+        np.testing.assert_array_equal(np.concatenate(list(opened.batches(7))), images)
+        assert opened.verify().startswith("every image, by the fingerprint")
+        at = opened._images.id.get_chunk_info(20).byte_offset
+    data = bytearray(old.read_bytes())
+    data[at : at + 50] = bytes(50)
+    old.write_bytes(data)
+    with Store(old) as opened:
+        assert len(opened.images([20])) == 1
+        for read in (lambda: list(opened.batches(7)), opened.verify):
+            with pytest.raises(StoreError, match="its images are not those that were written"):
+                read()
+
+
+def test_a_whole_store_says_what_it_was_held_against(path):
+    with Store(path) as opened:
+        assert opened.is_checked
+        assert opened.verify() == "every image, column and attribute, by their SHA-256"
+
+
+@pytest.mark.parametrize("name", ["labels", "file", "images", "provenance/width", "provenance"])
+def test_a_store_that_takes_from_another_file_is_refused(path, tmp_path, name):
+    secret = tmp_path / "secret.txt"
+    secret.write_bytes(b"not to be told" * 10_000)
+
+    def linked(file: h5py.File) -> None:
+        del file[name]
+        file[name] = h5py.ExternalLink(str(path), f"/{name}")
+
+    def outside(file: h5py.File) -> None:
+        del file[name]
+        file.create_dataset(name, (40,), np.int64, external=[(str(secret), 0, 320)])
+
+    assert f"has a link in place of /{name}" in message(altered(path, tmp_path, linked))
+    assert f"keeps /{name} in another file" in message(altered(path, tmp_path, outside))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace_dataset("labels", np.zeros(40)),
+        replace_dataset("split", np.zeros(40)),
+        replace_dataset("sha256", np.arange(40)),
+        replace_dataset("provenance/width", np.zeros(40, complex)),
+        lambda file: file.attrs.update(size=float(SIZE)),
+        lambda file: file.attrs.update(fit=3),
+        lambda file: file.attrs.update(classes="COVID"),
+        lambda file: file.attrs.update(classes=[1, 2]),
+        lambda file: file.attrs.update(problems=[1, 2]),
+    ],
+)
+def test_columns_and_attributes_of_another_kind_are_one_line(path, tmp_path, change):
+    assert "Ingest it again" in message(altered(unsealed(path, tmp_path), tmp_path, change))
+
+
+def test_a_store_just_written_is_not_looked_through_again(tmp_path, images, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    target = written(tmp_path / "s.h5", images)
+    monkeypatch.setattr(hdf5, "_asked", lambda *_: pytest.fail("looked through again"))
+    with Store(target) as opened:
+        assert len(opened) == 40
+
+
+def test_a_store_that_changes_while_it_is_opened_is_one_line(path, tmp_path, monkeypatch):
+    copy = tmp_path / "s.h5"
+    copy.write_bytes(path.read_bytes())
+    looked = hdf5.look_through(copy)
+    monkeypatch.setattr(hdf5, "look_through", lambda _: looked)
+    copy.write_bytes(path.read_bytes())
+    os.utime(copy, ns=(0, 1))
+    assert "changed while it was opened" in message(copy)
 
 
 # The log of test openings

@@ -76,6 +76,56 @@ def test_an_encoding_that_is_cut_off_leaves_no_features(monkeypatch):
     assert not encoder.encode_store(opened, pictures(130)).cached
 
 
+def damaged(path, at=None):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if at is None else at] ^= 1
+    path.write_bytes(data)
+
+
+def test_damaged_features_are_encoded_anew(tmp_path):
+    own_network(tmp_path / "own.onnx")
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+    images = pictures(50, 32)
+    first = encoder.encode_store(opened, images)
+    whole = first.path.read_bytes()
+    for length in (len(whole), 100):
+        damaged(first.path)
+        first.path.write_bytes(first.path.read_bytes()[:length])
+        assert not encoder.encode_store(opened, images).cached
+        assert first.path.read_bytes() == whole
+    assert encoder.encode_store(opened, images).cached
+
+
+def test_a_damaged_encoder_is_built_anew(tmp_path):
+    own_network(tmp_path / "own.onnx")
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    prepare = encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1")
+    opened = encoder.open_encoder(own, prepare)
+    whole = opened.network()
+    opened.rest()
+    damaged(opened.path)
+    with pytest.raises(WeightsError, match="it was damaged or removed meanwhile. Run again"):
+        opened.encode(pictures(1, 32).pixels)
+    assert encoder.open_encoder(own, prepare).network() == whole
+
+
+def test_damaged_measures_are_taken_anew():
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"a": np.arange(9.0)}
+
+    for known in (False, True):
+        found, was_known = encoder.remembered("probes", "made", compute)
+        assert was_known is known
+    (path,) = (files.cache_folder() / "probes").iterdir()
+    damaged(path)
+    found, was_known = encoder.remembered("probes", "made", compute)
+    assert (found["a"].tolist(), was_known, len(calls)) == (list(range(9)), False, 2)
+
+
 def test_the_exported_encoder_is_kept(monkeypatch):
     prepare = encoder.preprocessing(LITE0, image_size=64, input_size=32)
     encoder.open_encoder(LITE0, prepare)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hidden import HIDING
+from plainfilm.data import cache
 
 REPORT = """
 import json, os
@@ -125,6 +126,18 @@ print(os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"], jax.config.jax_compilation_ca
     done = run(code, tmp_path)
     assert done.stdout.split() == ["false", str(tmp_path / "compiled")]
     assert any((tmp_path / "compiled").iterdir())
+
+
+def test_a_damaged_compiled_pass_is_compiled_anew_without_a_word(tmp_path):
+    code = "from plainfilm.model import keras_backend; keras_backend.load(); import jax; print(jax.jit(lambda x: x * 3)(2.0))"
+    for _ in range(2):
+        done = run(code, tmp_path, KERAS_BACKEND="jax")
+        assert (done.stdout, done.stderr) == ("6.0\n", "")
+        paths = sorted((tmp_path / "compiled").iterdir())
+        assert paths
+        assert all(cache.has(path) for path in paths)
+        for path in paths:
+            path.write_bytes(path.read_bytes()[:-100])
 
 
 def test_a_cache_that_the_caller_gave_jax_is_left_to_it(tmp_path):

@@ -1,6 +1,9 @@
 import hashlib
+import zipfile
 
+import h5py
 import keras
+import numpy as np
 import pytest
 
 from plainfilm.errors import UsageError, WeightsError
@@ -76,6 +79,64 @@ def test_an_imported_file_is_kept_and_found_first(tmp_path):
         kept.path, hashlib.sha256(kept.path.read_bytes()).hexdigest(), "imported"
     )
     weights.load_into(backbones.build(LITE0, 224), LITE0, kept)
+
+
+def test_imported_weights_that_were_damaged_are_one_line(tmp_path):
+    kept = weights.import_file("efficientnet_lite0", weights.locate(LITE0).path)
+    data = bytearray(kept.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    kept.path.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"it is damaged. Import it again with: plainfilm weights import efficient"):
+        weights.locate(LITE0)
+
+
+def test_what_is_imported_later_takes_the_place_of_what_was(tmp_path):
+    folder = tmp_path / "cache" / "weights"
+    folder.mkdir(parents=True)
+    (folder / "efficientnet_lite0.h5").write_bytes(b"as 0.1 kept it")
+    assert weights.locate(LITE0).origin == "imported"
+    kept = weights.import_file("efficientnet_lite0", weights._in_wheel(LITE0)[0])
+    assert list(folder.iterdir()) == [kept.path]
+
+
+@pytest.mark.parametrize("change", ["external storage", "external link"])
+def test_weights_that_take_from_another_file_are_refused(tmp_path, change):
+    path = tmp_path / "own.weights.h5"
+    with h5py.File(path, "w") as file:
+        if change == "external link":
+            file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
+        else:
+            file.create_dataset("layers/0", (4,), "i1", external=[("/etc/passwd", 0, 4)])
+    with pytest.raises(WeightsError, match=r"does not fit \(it (has a link in place of|keeps) /layers"):
+        weights.load_into(keras.Sequential(), MOBILENET, weights.locate(MOBILENET, path))
+
+
+def small(value=0.0):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.set_weights([np.full((3, 2), value), np.full(2, value)])
+    return model
+
+
+@pytest.mark.parametrize("name", ["own.weights.h5", "own.keras", "own.h5"])
+def test_keras_own_files_are_read(tmp_path, name):
+    kept, found = small(3.0), small()
+    (kept.save_weights if ".weights" in name else kept.save)(tmp_path / name)
+    weights.load_into(found, MOBILENET, weights.locate(MOBILENET, tmp_path / name))
+    assert {float(value) for each in found.get_weights() for value in each.ravel()} == {3.0}
+
+
+@pytest.mark.parametrize("name", ["own.json", "own.pkl", "own"])
+def test_weights_of_another_form_are_refused(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(WeightsError, match="ends in neither"):
+        weights.load_into(small(), MOBILENET, weights.locate(MOBILENET, tmp_path / name))
+
+
+def test_an_archive_whose_weights_declare_too_much_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "own.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(1 << 20))
+    with pytest.raises(WeightsError, match="declares 1048576 bytes"):
+        weights.load_into(small(), MOBILENET, weights.locate(MOBILENET, tmp_path / "own.keras"))
 
 
 def test_a_file_cannot_be_imported_for_an_onnx_backbone(tmp_path):

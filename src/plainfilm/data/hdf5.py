@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -86,12 +87,16 @@ def _asked(path: Path, seconds: int) -> Looked:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Looked("the HDF5 library does not come to its end", fault="damaged")
+        return Looked("the HDF5 library does not come to its end on it", fault="damaged")
     try:
         told = json.loads(done.stdout)
     except ValueError:
         ended = "does not come to its end" if _ran_out_of_time(done.returncode) else "crashes"
         return Looked(f"the HDF5 library {ended} on it", fault="damaged")
+    return _judged(told)
+
+
+def _judged(told: Mapping[str, str]) -> Looked:
     fault = next((name for name in ("refused", "damaged", "unopened") if name in told), "")
     return Looked(told.get(fault, ""), fault, told.get("format", ""))
 

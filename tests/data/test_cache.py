@@ -1,0 +1,114 @@
+"""Entries of the cache: whole or not there, whatever happened to the file."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plainfilm.data import cache
+
+
+@pytest.fixture
+def path(tmp_path):
+    cache.write(tmp_path / "kind" / "name.bin", b"content" * 50)
+    cache._whole.clear()
+    return tmp_path / "kind" / "name.bin"
+
+
+def test_an_entry_is_read_as_it_was_written(path):
+    assert cache.read(path) == b"content" * 50
+    assert cache.has(path)
+
+
+def test_an_entry_that_is_not_there_is_none(tmp_path):
+    assert cache.read(tmp_path / "kind" / "none") is None
+    assert not cache.has(tmp_path / "kind" / "none")
+    assert cache.read_arrays(tmp_path / "kind" / "none") is None
+
+
+def test_an_entry_written_in_pieces_is_that_written_at_once(path, tmp_path):
+    with cache.written(tmp_path / "other" / "kind" / "name.bin") as file:
+        for _ in range(50):
+            file.write(b"content")
+    assert (tmp_path / "other" / "kind" / "name.bin").read_bytes() == path.read_bytes()
+
+
+@given(at=st.integers(0, 397), bit=st.integers(0, 7))
+def test_a_single_bit_is_noticed_and_the_entry_taken_away(at, bit, tmp_path_factory):
+    for found in (cache.read, cache.has):
+        path = tmp_path_factory.mktemp("flips") / "name.bin"
+        cache.write(path, b"content" * 50)
+        held = bytearray(path.read_bytes())
+        assert len(held) == 350 + cache.TAIL_BYTES == 398
+        held[at] ^= 1 << bit
+        path.write_bytes(held)
+        assert not found(path)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("length", [0, 1, 47, 48, 49, 350, 397])
+def test_an_entry_that_is_cut_short_is_noticed(path, length):
+    for found in (cache.read, cache.has):
+        cache.write(path, b"content" * 50)
+        path.write_bytes(path.read_bytes()[:length])
+        assert not found(path)
+
+
+def test_an_entry_with_more_behind_it_is_noticed(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert not cache.has(path)
+
+
+@pytest.mark.parametrize("folder", ["kind", "other"])
+def test_an_entry_does_not_pass_under_the_name_of_another(path, tmp_path, folder):
+    other = tmp_path / folder / ("other.bin" if folder == "kind" else path.name)
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes(path.read_bytes())
+    assert not cache.has(other)
+    assert cache.has(path)
+
+
+def test_an_entry_of_0_1_which_has_no_checksum_is_taken_away(tmp_path):
+    np.save(tmp_path / "old.npy", np.zeros((3, 4), np.float32))
+    assert not cache.has(tmp_path / "old.npy")
+    assert not (tmp_path / "old.npy").exists()
+
+
+def test_an_entry_is_read_through_once_a_run_unless_it_changes(path, monkeypatch):
+    assert cache.has(path)
+    monkeypatch.setattr(cache, "_fits", lambda *_: pytest.fail("read again"))
+    assert cache.has(path)
+    monkeypatch.undo()
+    path.write_bytes(b"damage" + path.read_bytes()[6:])
+    os.utime(path, ns=(0, 1))
+    assert not cache.has(path)
+
+
+def test_a_failure_while_writing_leaves_no_entry(tmp_path):
+    def fail_halfway():
+        with cache.written(tmp_path / "kind" / "name") as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_halfway()
+    assert not list((tmp_path / "kind").iterdir())
+
+
+def test_arrays_come_back_with_their_names_shapes_and_types(tmp_path):
+    made = {"a": np.arange(6).reshape(2, 3), "b": np.array([0.5], np.float32), "c": np.array(["x", "yz"])}
+    cache.write_arrays(tmp_path / "made.npz", made)
+    found = cache.read_arrays(tmp_path / "made.npz")
+    assert found.keys() == made.keys()
+    for name, values in made.items():
+        np.testing.assert_array_equal(found[name], values)
+        assert found[name].dtype == values.dtype
+
+
+def test_entries_are_all_files_but_those_whose_names_say_what_they_are(tmp_path):
+    for name in ("features/a.npy", "compiled/b", "openings/films/line", "weights/net.h5", "features/.c.1.partial"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert cache.entries(tmp_path) == [tmp_path / "compiled/b", tmp_path / "features/a.npy"]
