@@ -86,7 +86,7 @@ def test_a_run_without_a_bundle_says_that_nothing_is_checked(call, tmp_path):
 def test_the_cache_is_counted_and_verified_and_heals(call, tmp_path):
     for name in ("a", "b"):
         cache.write(tmp_path / "cache" / "features" / name, b"content")
-    code, out, _ = call("info", tmp_path / "cache", "--json")
+    _, out, _ = call("info", tmp_path / "cache", "--json")
     assert json.loads(out) == {"kind": "cache", "path": str(tmp_path / "cache"), "entries": 2, "bytes": 2 * (7 + cache.TAIL_BYTES)}  # fmt: skip
     assert verified(call, tmp_path / "cache") == "every entry, by its SHA-256"
     damage(tmp_path / "cache/features/b", 3)
