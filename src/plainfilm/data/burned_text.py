@@ -19,9 +19,25 @@ _LEAST_ROWS, _MOST_ROWS = 3, 18  # of such rows one above another: lower is nois
 _LEAST_SIDE = 48
 
 
+def is_seen(image: Pixels) -> bool:
+    """Whether a line of text is on a gray image uint8 (h, w)."""
+    return next(_boxes(image), None) is not None
+
+
 def seen(image: Pixels) -> Mask:
     """Mark the lines of text on a gray image uint8 (h, w): bool (h, w)."""
     found = np.zeros(image.shape, bool)
+    for box in _boxes(image):
+        found[box] = True
+    return found
+
+
+def covered(image: Pixels) -> Pixels:
+    """Give a copy of a gray image uint8 (h, w) in which a plain box lies over each line of text."""
+    return np.where(seen(image), _BOX, image)
+
+
+def _boxes(image: Pixels) -> Iterator[tuple[slice, slice]]:
     small, times = image, 1
     while min(small.shape) >= _LEAST_SIDE:
         for picture in (small, ~small):
@@ -31,14 +47,8 @@ def seen(image: Pixels) -> Mask:
                     bottom - top,
                 )  # accents, bars of letters; the letter that ends a line
                 rows = slice(max(0, top - over) * times, (bottom + over) * times)
-                found[rows, max(0, left - beside) * times : (right + beside) * times] = True
+                yield rows, slice(max(0, left - beside) * times, (right + beside) * times)
         small, times = _halved(small), 2 * times
-    return found
-
-
-def covered(image: Pixels) -> Pixels:
-    """Give a copy of a gray image uint8 (h, w) in which a plain box lies over each line of text."""
-    return np.where(seen(image), _BOX, image)
 
 
 def _lines(image: Pixels) -> Iterator[tuple[int, int, int, int]]:

@@ -43,7 +43,7 @@ _TEXT = (
     "Expected a picture without text; lines of text are seen in this one, maybe a name. Cover them in the file; pictures in reports "
     "cover them, the store does not."
 )
-_MOST_LOOKED = 256
+_MOST_LOOKED = 128
 _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
@@ -203,7 +203,7 @@ def fill_store(
 
 def _looked_every(files: int) -> int:
     """Draw the films that are looked at for text: all of up to 127, then fewer of more; looking takes half as long as decoding a small JPEG."""
-    return max(1, min(files // 64, 16), -(-files // _MOST_LOOKED))
+    return max(1, min(files // 64, 32), -(-files // _MOST_LOOKED))
 
 
 @contextlib.contextmanager
@@ -312,7 +312,7 @@ def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
         column.append(value if isinstance(value, float) else read.values.setdefault(value, value))  # 1 == 1.0
     if len(read.entries) % read.looked_every == 0:
         read.looked += 1
-        if burned_text.seen(outcome.pixels).any():
+        if burned_text.is_seen(outcome.pixels):
             read.problems.append(Problem(entry.file, "text", _TEXT, fatal=False))
     read.entries.append(entry)
     read.sha256.append(outcome.sha256)
