@@ -119,6 +119,7 @@ def _bomb(name: str) -> Any:
     """Make an object whose header has a sequence of 40,000 items, which would take a hundred times its bytes to parse."""
     made = instance(name)
     made.ProcedureCodeSequence = [Dataset()] * 40_000
+    made["ProcedureCodeSequence"].is_undefined_length = True  # or it would be passed over
     return made
 
 
