@@ -402,6 +402,14 @@ def test_ready_says_so_and_says_so_when_it_is_not(service, port):
         assert asked(other, head("GET", f"{API}/health")).json == {"status": "ok"}
 
 
+def test_ready_says_why_the_node_s_work_does_not_move(service):
+    with opened(service, trouble=lambda: "the spool or its disk is full") as other:
+        answer = asked(other, head("GET", f"{API}/ready"))
+        assert refused(answer) == (503, "not-ready")
+        assert "the spool or its disk is full" in answer.json["error"]["message"]
+        assert asked(other, head("GET", f"{API}/health")).json == {"status": "ok"}
+
+
 def test_metrics_count_by_route_and_no_label_is_made_of_what_a_client_wrote(service):
     with opened(service) as port:
         asked(port, post(PREDICT, form([("a", b"x"), ("b", b"y")])))

@@ -390,6 +390,23 @@ def test_a_full_disk_is_no_object_s_fault(opened, monkeypatch):
     assert own.trouble() == ""
 
 
+@pytest.mark.parametrize("name", ["received", "outbox"])
+def test_a_folder_that_somebody_erased_is_the_spool_s_trouble_not_an_instance_s(opened, tmp_path, name):
+    own = opened()
+    (tmp_path / "spool" / name).rmdir()
+    assert own.trouble() == f"the spool has lost its folder {name}"
+    assert own.is_at_fault(FileNotFoundError(errno.ENOENT, "x"))
+    (tmp_path / "spool" / name).mkdir()
+    assert not own.is_at_fault(FileNotFoundError(errno.ENOENT, "x"))
+
+
+def test_what_takes_the_place_of_judging_is_set_aside_while_the_node_runs(opened, tmp_path):
+    own = opened()
+    (tmp_path / "spool" / "judging").mkdir()
+    assert own.begun(K) == 1
+    assert own.counts()["failed"] == 1
+
+
 def test_a_spool_at_its_limit_is_in_trouble(opened):
     own = opened(limits=SpoolLimits(instances=1, free_bytes=0))
     assert own.trouble() == ""

@@ -99,9 +99,7 @@ class Spool:
             (self._folder / name).mkdir(mode=0o700, exist_ok=True)
         self._aside = SetAside(self._folder, first_s=again_s)
         for name in ("journal", "judging"):
-            path = self._folder / name
-            if os.path.lexists(path) and kind(path) != "file":
-                self._put_odd(path, f"a {kind(path)} with the name of a file of ours")
+            self._cleared(self._folder / name)
         self._journal = Journal(self._folder / "journal")
         self._go_on()
 
@@ -190,6 +188,7 @@ class Spool:
         if self._begun[0] == key:
             return self._begun[1]
         file = self._folder / "judging"
+        self._cleared(file)
         before = read(file, most=_MOST_TITLE + 64).decode("ascii", "replace").split() if file.exists() else []
         times = 1 + (int(before[1]) if len(before) == 2 and before[0] == key and before[1].isdigit() else 0)
         write(file, [f"{key} {times}\n".encode()], is_new=False)
@@ -291,6 +290,10 @@ class Spool:
         self._tried()
         self._aside.put_off(aside, reason)
 
+    def is_at_fault(self, error: OSError) -> bool:
+        """Whether an error is the whole spool's, full or out of order, and not of the one thing that it came with."""
+        return is_of_the_disk(error) or bool(unwritable(self._folder))
+
     # --- state --------------------------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
@@ -326,9 +329,13 @@ class Spool:
                 try:
                     go_on(path)
                 except OSError as error:
-                    if is_of_the_disk(error):
+                    if self.is_at_fault(error):
                         raise
                     self._pass_over(path, error)
+
+    def _cleared(self, path: Path) -> None:
+        if os.path.lexists(path) and kind(path) != "file":
+            self._put_odd(path, f"a {kind(path)} with the name of a file of ours")
 
     def _swept(self, path: Path) -> None:
         if _PARTIAL.fullmatch(path.name) and kind(path) in {"file", "folder"}:
@@ -371,7 +378,7 @@ class Spool:
         except OSError as error:
             if not os.path.lexists(path):
                 self._aside.forget(name)  # somebody took it away
-            elif is_of_the_disk(error) or unwritable(self._folder):
+            elif self.is_at_fault(error):
                 raise
             else:
                 self._pass_over(path, error)

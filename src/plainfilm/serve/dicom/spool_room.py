@@ -37,6 +37,8 @@ class SpoolLimits:
 def unwritable(spool: Path) -> str:
     """Say why nothing can be written; nothing where a file of 64 kB just could be."""
     probe = spool / "partial" / "probe"
+    if lost := [name for name in ("received", "outbox") if not (spool / name).is_dir()]:
+        return f"the spool has lost its folder {lost[0]}"
     try:
         write(probe, [_PROBE], is_new=False)
         probe.unlink(missing_ok=True)

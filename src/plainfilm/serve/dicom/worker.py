@@ -11,7 +11,7 @@ from plainfilm.evidence.inference.context import About
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
 from plainfilm.serve.dicom.background_task import Task
-from plainfilm.serve.dicom.disk import is_of_the_disk, named
+from plainfilm.serve.dicom.disk import named
 from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.narrative import DicomAnswer
@@ -55,7 +55,7 @@ class Worker(Task):
             try:
                 self._answer(*found)
             except OSError as error:
-                if is_of_the_disk(error):
+                if self._spool.is_at_fault(error):
                     raise
                 self._spool.give_up(found[0], named(error))
 
