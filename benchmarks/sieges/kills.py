@@ -104,6 +104,7 @@ class Siege:
             if path.name not in self._inputs:
                 _copy(path, self.old / case.name / path.name)
         self._whole[case.name] = int(calls.read_text()), seconds, _names(self.here / case.out)
+        print(case.name, self._whole[case.name][:2], flush=True)
 
     def kill(self, case: Case, draw: random.Random, *, at_call: bool, again: bool) -> tuple[str, str]:
         """Kill a command; give what stands there then, and what is wrong with that, or with what comes after."""
@@ -122,11 +123,11 @@ class Siege:
             faults.append("neither old nor new before anyone looked")
         faults += [self._after(lambda: self._look(case, before), "looking")]
         found = "ended" if status == 0 else "old" if _digest(self.here / case.out) == before else "new"
-        faults += [self._after(lambda: self._next(), "the next command")]
+        faults += [self._after(self._next, "the next command")]
         if again:
             faults += [self._after(lambda: _prepared(case, self.here), "the same command")] if case.overwrites else []
         _age(self.here)
-        faults += [self._after(lambda: self._next(), "the command after that"), self._left()]
+        faults += [self._after(self._write, "the command after that"), self._left()]
         return found, next(filter(None, faults), "")
 
     def _reset(self, case: Case | None = None) -> None:
@@ -192,6 +193,12 @@ class Siege:
         from plainfilm.workflows import ingest
 
         ingest.ingest(self.here / "others", self.here / "next.h5", size=SIZE, workers=1)
+
+    def _write(self) -> None:
+        from plainfilm.data.files import written_whole
+
+        with written_whole(self.here / "note") as partial:
+            partial.touch()
 
     def _left(self) -> str:
         goes_on = {".out.epochs", ".out.search"}
