@@ -62,8 +62,9 @@ def post(path: str, body: bytes, headers: Mapping[str, object] = {}) -> bytes:
 
 
 @contextmanager
-def connected(port: int, *, seconds: float = WAIT_S) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as link:
+def connected(port: int, *, seconds: float = WAIT_S, source: str = "127.0.0.1") -> Iterator[socket.socket]:
+    """Connect to this machine from one of its addresses: on Linux all of 127.0.0.0/8 are."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds, source_address=(source, 0)) as link:
         yield link
 
 
@@ -91,9 +92,9 @@ def received(link: socket.socket, *, is_head: bool = False) -> Answer:
     return Answer(int(first.split()[1]), headers, body[:length])
 
 
-def asked(port: int, request: bytes, *, is_head: bool = False) -> Answer:
+def asked(port: int, request: bytes, *, is_head: bool = False, source: str = "127.0.0.1") -> Answer:
     """Send a request on a connection of its own and give the answer, which may come before all was sent."""
-    with connected(port) as link:
+    with connected(port, source=source) as link:
         with suppress(BrokenPipeError, ConnectionResetError):
             link.sendall(request)
         return received(link, is_head=is_head)
@@ -178,7 +179,7 @@ class InThread:
 
         from plainfilm.serve import http_limits
 
-        options = {**http_limits.options(), "timeout_graceful_shutdown": 1}
+        options = {**http_limits.options(http_limits.Connections()), "timeout_graceful_shutdown": 1}
         self._server = uvicorn.Server(
             uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False, **options)
         )

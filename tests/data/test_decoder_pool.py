@@ -164,6 +164,14 @@ def test_a_file_that_takes_too_long_is_lost_alone(wild):
     assert wild.radiograph(b"die", **FITTED).code == "decoder-crashed", "the reason of the file before"
 
 
+def test_a_file_that_nobody_wants_any_more_is_given_up(wild):
+    wanted = [True, True]
+    wild._seconds = 60.0  # as long as it hangs
+    found = wild.radiograph(b"hang", **FITTED, is_wanted=lambda: bool(wanted) and wanted.pop())
+    assert (found.code, wanted) == ("too-slow", [])
+    assert isinstance(wild.radiograph(jpeg(), **FITTED), Radiograph), "the next one is wanted"
+
+
 def test_memory_of_a_process_is_bounded(wild):
     assert wild.radiograph(b"grow", **FITTED).code in {"decoder-crashed", "out-of-memory"}
     assert isinstance(wild.radiograph(jpeg(), **FITTED), Radiograph)

@@ -11,6 +11,7 @@ from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError, UsageError
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.batching import BATCH, Judge
+from plainfilm.serve.turns import Turn, Turns
 from waiting import WAIT_S, until
 
 PREPARE = SimpleNamespace(image_size=8, fit="pad")
@@ -23,9 +24,9 @@ class Decoding:
         self.gate, self.seen = threading.Event(), []
         self.gate.set()
 
-    def radiograph(self, data, *, size, fit):
+    def radiograph(self, data, *, size, fit, is_wanted):
         assert (size, fit) == (8, "pad")
-        self.gate.wait(WAIT_S)
+        until(lambda: self.gate.is_set() or not is_wanted())
         self.seen.append(bytes(data))
         if data == b"fault":
             raise ZeroDivisionError("a fault of ours")
@@ -56,9 +57,21 @@ class Predicting:
             yield Prediction(file=name, label=None, probabilities={}, level=level, at_prevalence=prevalence)
 
 
+class Asking(Judge):
+    """Asks for one client in one turn, where a test is not about that."""
+
+    def ask(self, name, data, turn=None, **more):
+        self.turn = turn or getattr(self, "turn", Turn("a"))
+        return super().ask(name, data, self.turn, **more)
+
+    def close(self):
+        self._turns.close()
+        super().close()
+
+
 @pytest.fixture
 def judge():
-    made = Judge(Predicting(), Decoding(), abreast=2)
+    made = Asking(Predicting(), Decoding(), Turns(3))
     yield made
     made._predictor.gate.set()
     made._decoders.gate.set()
@@ -75,7 +88,7 @@ def held_up(judge, asked):
     first = judge.ask("first", b"x")
     assert judge._predictor.is_asked.wait(WAIT_S)
     futures = [judge.ask(name, data, prevalence=prevalence) for name, data, prevalence in asked]
-    until(lambda: judge._decoded.qsize() == len(asked))
+    until(lambda: len(judge._decoded) == len(asked))
     judge._predictor.gate.set()
     first.result(WAIT_S)
     return futures
@@ -130,14 +143,31 @@ def test_what_is_cancelled_is_neither_decoded_nor_judged(judge):
         assert future.cancel()
     judge._decoders.gate.set()
     assert names([judge.ask("after", b"y")]) == ["after"]
-    assert len(judge._decoders.seen) <= 3, "two were under way"
+    assert len(judge._decoders.seen) <= 3, "two were under way, and are given up"
     assert sum(n for n, _ in judge._predictor.batches) == 1
     with pytest.raises(CancelledError):
         futures[0].result(WAIT_S)
 
 
+def test_of_what_waits_a_client_with_more_left_is_judged_first(judge):
+    greedy, modest = Turn("greedy"), Turn("modest")
+    judge._turns.charge(greedy, 4.0)
+    judge._predictor.gate.clear()
+    first = judge.ask("first", b"x", greedy)
+    assert judge._predictor.is_asked.wait(WAIT_S)
+    ended = []
+    for number in range(2 * BATCH):
+        judge.ask(f"greedy {number}", b"x", greedy).add_done_callback(lambda _: ended.append("greedy"))
+    judge.ask("modest", b"x", modest).add_done_callback(lambda _: ended.append("modest"))
+    until(lambda: len(judge._decoded) == 2 * BATCH + 1)
+    judge._predictor.gate.set()
+    first.result(WAIT_S)
+    until(lambda: len(ended) == 2 * BATCH + 1)
+    assert ended[0] == "modest"
+
+
 def test_closing_answers_what_was_asked_before():
-    made = Judge(Predicting(), Decoding(), abreast=2)
+    made = Asking(Predicting(), Decoding(), Turns(3))
     futures = [made.ask(str(number), b"x") for number in range(30)]
     made.close()
     assert not made.is_alive
@@ -147,8 +177,8 @@ def test_closing_answers_what_was_asked_before():
 
 @pytest.mark.slow
 def test_the_real_judge_answers_as_the_predictor_does(small_predictor, small_films, tmp_path):
-    decoders = Decoders(2)
-    judge = Judge(small_predictor, decoders, abreast=2)
+    decoders = Decoders(3)
+    judge = Asking(small_predictor, decoders, Turns(3))
     broken = tmp_path / "broken.png"
     broken.write_bytes(small_films[-1].read_bytes()[:200])
     paths = [*small_films[:12], broken, small_films[-1]]

@@ -37,9 +37,12 @@ def ask(*headers, path="/", method="GET", app=fine, token=None):
     async def send(message):
         sent.append(message)
 
+    async def receive():
+        return {"type": "http.disconnect"}
+
     scope = {"type": "http", "method": method, "path": path, "headers": [(a.encode(), b.encode()) for a, b in headers]}
     telemetry = Recorded()
-    asyncio.run(Guard(app, Door(hosts=HOSTS, token=token), telemetry)(scope, None, send))
+    asyncio.run(Guard(app, Door(hosts=HOSTS, token=token), telemetry)(scope, receive, send))
     starts = [message for message in sent if message["type"] == "http.response.start"]
     assert len(starts) == 1, "one answer, never two"
     got = [(name.decode(), value.decode()) for name, value in starts[0]["headers"]]

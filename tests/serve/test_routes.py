@@ -3,7 +3,7 @@ import io
 import json
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ from plainfilm.data.decoder_pool import Decoders
 from plainfilm.evidence.inference.context import About
 from plainfilm.results import documents
 from plainfilm.serve import http_limits
-from plainfilm.serve.admission import Admission
+from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
 from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.middleware import API, CSP, Door, Guard
@@ -27,6 +27,7 @@ from plainfilm.serve.multipart import Limits
 from plainfilm.serve.routes import RestService, application
 from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
+from plainfilm.serve.turns import Turns
 from waiting import WAIT_S, until
 
 pytestmark = pytest.mark.slow
@@ -37,18 +38,20 @@ DICOM = dicom_bytes(dataset(film(200, 180), PatientName="Doe^Jane"))
 
 @pytest.fixture(scope="module")
 def service(small_bundle, small_predictor):
-    decoders = Decoders(2)
-    judge = Judge(small_predictor, decoders, abreast=2)
-    admission = Admission(files=12, held_bytes=4_000_000)
+    decoders, turns = Decoders(3), Turns(3)
+    judge = Judge(small_predictor, decoders, turns)
+    admission = Admission(Amount(uploads=8, files=24, held=8_000_000))
     yield RestService(
         predictor=small_predictor,
         examiner=Examiner(small_predictor, decoders, Identity.of(small_predictor, small_bundle)),
         judge=judge,
+        turns=turns,
         admission=admission,
-        telemetry=Telemetry(lambda: {"files_under_way": admission.under_way}),
+        telemetry=Telemetry(lambda: {"files_under_way": admission.under_way.files}),
         limits=LIMITS,
         is_ready=lambda: judge.is_alive,
     )
+    turns.close()
     judge.close()
     decoders.close()
 
@@ -70,7 +73,8 @@ def port(service):
 @pytest.fixture(autouse=True)
 def nothing_is_left_under_way(service):
     yield
-    until(lambda: (service.admission.under_way, service.admission.held) == (0, 0))
+    until(lambda: service.admission.under_way == Amount())
+    until(lambda: not service.turns._running)
 
 
 def refused(answer):
@@ -248,9 +252,9 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_holds_nothing(service, p
 
 
 def test_without_room_a_request_is_told_to_come_again(service, port):
-    for files, held in ((12, 0), (0, 4_000_000)):
-        with service.admission.room() as room:
-            room.take(files=files, held=held)
+    for more in (Amount(files=12), Amount(held=4_000_000), Amount(uploads=4)):
+        with service.admission.room("127.0.0.1") as room:
+            room.take(more)
             for request in (post(PREDICT, form([("a", b"x")])), post(EXPLAIN, form([("a", b"x")]))):
                 answer = asked(port, request)
                 assert refused(answer) == (503, "busy")
@@ -258,17 +262,65 @@ def test_without_room_a_request_is_told_to_come_again(service, port):
 
 
 def test_room_that_runs_out_in_the_middle_of_a_request_is_no_fault(service, port):
-    for files, held in ((11, 0), (0, 3_900_000)):
-        with service.admission.room() as room:
-            room.take(files=files, held=held)
+    for more in (Amount(files=11), Amount(held=3_900_000)):
+        with service.admission.room("127.0.0.1") as room:
+            room.take(more)
             assert refused(asked(port, post(PREDICT, form([("a", bytes(150_000))] * 2)))) == (503, "busy")
 
 
 def test_a_full_server_does_not_wait_for_a_slow_body(service, port):
-    with service.admission.room() as room, connected(port) as link:
-        room.take(files=12)
+    with service.admission.room("127.0.0.1") as room, connected(port) as link:
+        room.take(Amount(uploads=4))
         link.sendall(post(PREDICT, form([("a", bytes(1000))]))[:-500])
         assert refused(received(link)) == (503, "busy")
+
+
+def test_a_body_that_comes_too_slowly_is_refused_before_its_time(service):
+    with opened(service, grace_s=0.2, least_rate=1e6) as port, connected(port) as link:
+        link.sendall(post(PREDICT, form([("a.png", bytes(9000))]))[:-5000])
+        assert refused(received(link)) == (408, "slow-body")
+    with opened(service, grace_s=0.2, least_rate=100.0) as port, connected(port) as link:
+        whole = post(PREDICT, form([("a.png", bytes(9000))]))
+        link.sendall(whole[:-5000])
+        time.sleep(0.5)
+        link.sendall(whole[-5000:])
+        assert received(link).status == 200
+
+
+def test_what_cannot_fit_is_refused_before_its_body_is_asked_for(service, port):
+    """Also where a client waits to be told to send."""
+    for more in (Amount(uploads=4), Amount(held=3_999_000)):
+        with service.admission.room("127.0.0.1") as room, connected(port) as link:
+            room.take(more)
+            told = {
+                "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+                "Content-Length": 1_000_000,
+                "Expect": "100-continue",
+            }
+            link.sendall(head("POST", PREDICT, told))
+            assert refused(received(link)) == (503, "busy")
+
+
+def test_what_one_client_holds_is_not_held_against_another(service, port, small_films):
+    body = post(PREDICT, form([("a", small_films[0].read_bytes())]))
+    with service.admission.room("127.0.0.1") as room:
+        room.take(Amount(files=12, held=4_000_000, uploads=4))
+        assert refused(asked(port, body)) == (503, "busy")
+        assert asked(port, body, source="127.0.0.2").status == 200
+
+
+def test_a_compressed_body_is_refused(port):
+    answer = asked(port, post(PREDICT, form([("a", b"x")]), {"Content-Encoding": "gzip"}))
+    assert refused(answer) == (415, "encoded")
+
+
+def test_a_refusal_does_not_wait_for_the_rest_of_a_body(service, port):
+    with service.admission.room("127.0.0.1") as room, connected(port) as link:
+        room.take(Amount(uploads=4))
+        link.sendall(post(PREDICT, form([("a", bytes(300_000))]))[:-1000])
+        assert refused(received(link)) == (503, "busy")
+        link.sendall(bytes(900))  # what still comes is passed over, so that the answer is not lost to a reset
+        assert closes(link)
 
 
 @pytest.fixture
@@ -301,11 +353,47 @@ def test_a_refused_prevalence_leaves_no_files_behind_it(service, slow):
     with opened(service) as port:
         answer = asked(port, post(PREDICT, form([(str(n), b"x") for n in range(12)], prevalence="7")))
         assert refused(answer) == (400, "prevalence")
-        assert service.admission.under_way == 0
+        assert service.admission.under_way.files == 0
         assert asked(port, head("GET", f"{API}/health")).status == 200  # so the server has come to drop them
         slow.let(1000)
         assert asked(port, post(PREDICT, form([("a", b"y")]))).status == 200
     assert slow.seen.count(b"x") <= 3, "files went on that nobody counts any more"
+
+
+def test_what_nobody_waits_for_any_more_is_not_decoded(service, slow):
+    with opened(service) as port:
+        with connected(port) as link:
+            link.sendall(post(PREDICT, form([(str(n), b"x") for n in range(12)])))
+            until(lambda: len(slow.seen) == 2)
+        until(lambda: service.admission.under_way == Amount())
+        slow.let(1000)
+        assert asked(port, post(PREDICT, form([("a", b"y")]))).status == 200
+    assert slow.seen.count(b"x") == 2
+
+
+def test_costly_files_of_one_client_do_not_keep_another_waiting(service, slow, small_films):
+    light = small_films[0].read_bytes()
+    with opened(service) as port, ExitStack() as stack:
+        for number in range(2, 8):
+            link = stack.enter_context(connected(port, source=f"127.0.0.{number}"))
+            link.sendall(post(PREDICT, form([("a", b"x")])))
+        until(lambda: len(slow.seen) == 2)
+        stack.enter_context(connected(port)).sendall(post(PREDICT, form([("a", light)])))
+        until(lambda: light[-1:] in slow.seen)  # though six wait, of whom two are decoded and never end
+        assert slow.seen == [b"x", b"x", light[-1:]]
+        page = asked(port, head("GET", f"{API}/metrics")).body.decode()
+    assert "plainfilm_turned_away_total" in page
+
+
+def test_who_waits_behind_others_costly_files_is_told_so_soon(service, slow):
+    with opened(service) as port, ExitStack() as stack:
+        for number in (2, 3):
+            link = stack.enter_context(connected(port, source=f"127.0.0.{number}"))
+            link.sendall(post(PREDICT, form([("a", b"x")])))
+        until(lambda: len(slow.seen) == 2)
+        assert refused(asked(port, post(PREDICT, form([("a", b"y")])))) == (503, "busy")
+        page = asked(port, head("GET", f"{API}/metrics")).body.decode()
+    assert 'plainfilm_turned_away_total{wanting="turns"} 1.0' in page
 
 
 def test_a_late_explanation_is_told_to_come_again(service, monkeypatch, small_films):
@@ -539,6 +627,18 @@ def test_what_is_no_body_is_bounded(port, made):
     assert asked(port, head("GET", f"{API}/health")).status == 200
 
 
+@pytest.mark.parametrize(("length", "status"), [(60_000, 200), (66_000, 431), (100_000, 431), (300_000, 431)])
+def test_a_head_may_be_as_large_as_is_documented_and_no_larger(port, length, status):
+    for lines in ({"X": "y" * length}, {f"X-{number:03}": "y" * (length // 50 - 9) for number in range(50)}):
+        with connected(port) as link:
+            link.sendall(head("GET", f"{API}/health", lines))
+            answer = received(link)
+            assert answer.status == status
+            if status == 431:
+                assert answer.code == "head-too-large"
+                assert closes(link)
+
+
 def test_a_body_in_one_byte_chunks_is_taken(port):
     body = form([("a", b"x" * 500)])
     with connected(port) as link:
@@ -568,18 +668,43 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(port, wild):
         assert closes(link)
 
 
-def test_more_connections_than_the_most_are_turned_away(service, monkeypatch):
-    monkeypatch.setattr(http_limits, "MOST", 3)
-    with opened(service) as port, connected(port) as one, connected(port) as two, connected(port) as three:
-        for link in (one, two, three):
-            link.sendall(head("GET", f"{API}/health"))
-            assert received(link).status == 200
-        with connected(port) as fourth:
-            answer = received(fourth)
-            assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "connections", "1")
-            assert closes(fourth)
+def uploading(port, stack, *, source="127.0.0.1"):
+    """A connection on which a body is coming."""
+    link = stack.enter_context(connected(port, source=source))
+    link.sendall(post(PREDICT, form([("a", bytes(5000))]))[:-100])
+    return link
+
+
+def test_more_connections_than_a_clients_share_are_turned_away_and_others_are_not(service, monkeypatch):
+    monkeypatch.setattr(http_limits, "MOST", 6)
+    with opened(service) as port, ExitStack() as stack:
+        one, *_ = [uploading(port, stack) for _ in range(3)]
+        until(lambda: service.admission.under_way.uploads == 3)
+        answer = received(fourth := stack.enter_context(connected(port)))
+        assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "connections", "1")
+        assert closes(fourth)
+        assert asked(port, head("GET", f"{API}/health"), source="127.0.0.2").status == 200
         one.close()
         until(lambda: serves(port))
+
+
+def test_a_connection_with_nothing_under_way_makes_room_for_the_next_of_its_client(service, monkeypatch):
+    monkeypatch.setattr(http_limits, "MOST", 6)
+    with opened(service) as port, ExitStack() as stack:
+        other = stack.enter_context(connected(port, source="127.0.0.2"))
+        idle = [stack.enter_context(connected(port)) for _ in range(2)]
+        for link in (other, *idle):
+            link.sendall(head("GET", f"{API}/health"))
+            assert received(link).status == 200
+        busy = uploading(port, stack)
+        until(lambda: service.admission.under_way.uploads == 1)
+        for _ in idle:
+            assert asked(port, head("GET", f"{API}/health")).status == 200
+        assert closes(idle[0])
+        other.sendall(head("GET", f"{API}/health"))
+        assert received(other).status == 200
+        busy.sendall(post(PREDICT, form([("a", bytes(5000))]))[-100:])
+        assert received(busy).status == 200
 
 
 def serves(port):

@@ -1,3 +1,4 @@
+import asyncio
 import datetime
 import ipaddress
 import json
@@ -18,6 +19,8 @@ from made_files import dataset, dicom_bytes, film
 from made_requests import asked, connected, descendants, form, head, own_places, part, post, received, started
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve import server as running
+from plainfilm.serve.clients import client_of
+from plainfilm.serve.http_limits import Connections
 from plainfilm.serve.middleware import API, CSP
 from plainfilm.serve.server import ServerSettings
 from waiting import WAIT_S, until
@@ -78,6 +81,8 @@ def test_a_certificate_that_is_none_is_said_before_anything_is_opened(tmp_path):
     [
         ({}, {"127.0.0.1", "localhost", "[::1]"}),
         ({"allow_hosts": ["Films.Example"]}, {"127.0.0.1", "localhost", "[::1]", "films.example"}),
+        ({"host": "127.0.0.2"}, {"127.0.0.1", "localhost", "[::1]", "127.0.0.2"}),
+        ({"host": "0:0:0:0:0:0:0:1"}, {"127.0.0.1", "localhost", "[::1]"}),
     ],
 )
 def test_the_names_that_it_answers_to_are_its_own(settings, names):
@@ -88,6 +93,38 @@ def test_bound_to_all_addresses_it_answers_to_no_wildcard():
     names = running._names(ServerSettings(bundle="b", host="0.0.0.0"))
     assert socket.gethostname().lower() in names
     assert "0.0.0.0" not in names
+
+
+@pytest.mark.parametrize(
+    ("caller", "forwarded", "client"),
+    [
+        ("192.0.2.1", "203.0.113.9", "203.0.113.9"),
+        ("192.0.2.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("203.0.113.5", "198.51.100.1", "203.0.113.5"),
+    ],
+)
+def test_a_proxy_that_was_named_says_who_the_client_is_and_nobody_else_does(caller, forwarded, client):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(client_of(scope["client"]))
+
+    settings = ServerSettings(bundle="b", proxies=["192.0.2.1"])
+    config = running._config(app, settings, Connections(settings.proxies))
+    config.load()
+    scope = {"type": "http", "client": (caller, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
+    asyncio.run(config.loaded_app(scope, None, None))
+    assert seen == [client]
+
+
+def test_without_a_named_proxy_nobody_says_who_the_client_is():
+    config = running._config(None, ServerSettings(bundle="b"), Connections())
+    assert config.proxy_headers is False
+
+
+@pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.0/8", ""])
+def test_a_proxy_is_an_address(proxy):
+    assert "--proxy" in str(refused(proxies=[proxy]))
 
 
 # The command in a process
@@ -187,6 +224,15 @@ def test_the_server_answers_only_at_its_own_address(kept):
         pytest.skip("needs a second address of this machine")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((other, server.port), timeout=WAIT_S).close()
+
+
+@pytest.mark.slow
+def test_at_another_address_of_this_machine_it_answers_to_that(small_bundle, tmp_path):
+    with started(small_bundle, tmp_path / "log", "--host", "127.0.0.2") as server:
+        assert server.address.startswith("http://127.0.0.2:")
+        with socket.create_connection(("127.0.0.2", server.port), timeout=WAIT_S) as link:
+            link.sendall(head("GET", f"{API}/health", {"Host": f"127.0.0.2:{server.port}"}))
+            assert received(link).status == 200
 
 
 @pytest.mark.slow

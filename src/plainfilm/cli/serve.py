@@ -21,6 +21,7 @@ def serve(
     port: int = 8000,
     allow_host: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     token_file: Annotated[Path | None, Parameter(negative="")] = None,
+    proxy: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     certificate: Annotated[Path | None, Parameter(negative="")] = None,
     key: Annotated[Path | None, Parameter(negative="")] = None,
     require_signature: Signed = None,
@@ -48,6 +49,8 @@ def serve(
         A further name by which the server may be called, such as a proxy's; again for more.
     token_file
         A file with the token that the API asks for.
+    proxy
+        Address of a proxy before the server, whose X-Forwarded-For says who the client is; again for more.
     certificate
         PEM file, to serve HTTPS.
     key
@@ -91,6 +94,7 @@ def serve(
         port=port,
         allow_hosts=allow_host,
         token_file=token_file,
+        proxies=proxy,
         certificate=certificate,
         key=key,
         shows_text=show_text,

@@ -160,13 +160,20 @@ class Decoders:
         finally:
             self._free.put(worker)
 
-    def radiograph(self, data: bytes | bytearray, *, size: int, fit: str) -> Outcome:
-        """Decode the bytes of a file as `images.decode` does; an error is given, not raised."""
-        return self._ask({"size": size, "fit": fit}, data, partial(_radiograph, size=size))
+    def radiograph(
+        self, data: bytes | bytearray, *, size: int, fit: str, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Outcome:
+        """Decode the bytes of a file as `images.decode` does; an error is given, not raised.
 
-    def displayed(self, data: bytes | bytearray, *, longest_px: int) -> NDArray[np.uint8] | ImageError:
-        """Decode the bytes of a file as `images.displayed` does; an error is given, not raised."""
-        return self._ask({"longest_px": longest_px}, data, partial(_view, longest_px=longest_px))
+        What is not wanted any more is given up, as if it had taken too long.
+        """
+        return self._ask({"size": size, "fit": fit}, data, partial(_radiograph, size=size), is_wanted)
+
+    def displayed(
+        self, data: bytes | bytearray, *, longest_px: int, is_wanted: Callable[[], bool] = lambda: True
+    ) -> NDArray[np.uint8] | ImageError:
+        """Decode the bytes of a file as `images.displayed` does; otherwise as `radiograph`."""
+        return self._ask({"longest_px": longest_px}, data, partial(_view, longest_px=longest_px), is_wanted)
 
     def files(self, files: Iterable[File], *, size: int, fit: str, held: int) -> Iterator[Outcome]:
         """Read files in order, as `read_many` does; files are taken only as fast as results are taken out."""
@@ -214,10 +221,13 @@ class Decoders:
         for worker in self._workers:
             worker.close()
 
-    def _ask(self, asked: Mapping[str, Any], data: bytes | bytearray, made: Made[Result]) -> Result | ImageError:
+    def _ask(
+        self, asked: Mapping[str, Any], data: bytes | bytearray, made: Made[Result], is_wanted: Callable[[], bool]
+    ) -> Result | ImageError:
         worker = self._free.get()
         try:
-            return self._one(worker, asked, data, made)
+            with worker.while_wanted(is_wanted):
+                return self._one(worker, asked, data, made)
         except (PlainfilmError, DecodingError):
             return crashed()
         finally:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -43,6 +43,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = self._is_closed = False
         self._left_s = float("inf")
+        self._is_wanted: Callable[[], bool] | None = None
         self._lock = threading.Lock()  # between its caller, who may go on with a new process, and the watch
 
     def start(self) -> "subprocess.Popen[bytes]":
@@ -72,14 +73,25 @@ class Process:
         finally:
             self._allow(float("inf"))
 
+    @contextmanager
+    def while_wanted(self, is_wanted: Callable[[], bool]) -> Iterator[None]:
+        """Take what is asked meanwhile for late as soon as it is not wanted any more."""
+        self._is_wanted = is_wanted
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._is_wanted = None
+
     def end_if_late(self) -> None:
-        """End the process if it has worked on a file for too long.
+        """End the process if it has worked on a file for too long, or for nobody.
 
         Looks are counted, not the clock: what passes while everything stands still, as after Ctrl-Z, is not the file's.
         """
         with self._lock:
             self._left_s -= LOOK_S
-            if self._left_s < 0 and self._process is not None:  # its caller may end it meanwhile
+            is_late = self._left_s < 0 or (self._is_wanted is not None and not self._is_wanted())
+            if is_late and self._process is not None:  # its caller may end it meanwhile
                 self.was_late = True
                 self._process.kill()
 

@@ -1,10 +1,10 @@
 """The way of one file through the server: decoded in a process, then judged, in small batches, by one thread."""
 
-import queue
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from plainfilm.data.decoder_pool import Decoders
@@ -12,36 +12,39 @@ from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results.predictions import Prediction
+from plainfilm.serve.costs import is_light
+from plainfilm.serve.turns import Turn, Turns
 
 BATCH = 8  # of one network run: more save nothing on a processor, and make the first wait for the last
 _STOP_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     name: str
     film: Radiograph | ImageError
     prevalence: float | None
     answer: "Future[Prediction]"
+    turn: Turn
 
 
 class Judge:
-    """Answers for files as bytes. Thread-safe; how much may wait is for `admission.Admission` to say.
+    """Answers for files as bytes. Thread-safe; how much may wait is for `admission.Admission` and `turns.Turns` to say.
 
     Parameters
     ----------
     predictor
         The opened bundle.
     decoders
-        Processes that decode.
-    abreast
-        How many files are decoded at one time.
+        Processes that decode, as many as `turns` has places.
+    turns
+        Whose file is decoded and judged next.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, *, abreast: int) -> None:
-        self._predictor, self._decoders = predictor, decoders
-        self._threads = ThreadPoolExecutor(abreast, "decode")
-        self._decoded: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+    def __init__(self, predictor: Predictor, decoders: Decoders, turns: Turns) -> None:
+        self._predictor, self._decoders, self._turns = predictor, decoders, turns
+        self._decoded: list[_Waiting] = []
+        self._changed, self._is_closing = threading.Condition(), False
         self._judging = threading.Thread(target=self._judge, name="judge", daemon=True)
         self._judging.start()
 
@@ -50,50 +53,60 @@ class Judge:
         """Whether anything would still be answered."""
         return self._judging.is_alive()
 
-    def ask(self, name: str, data: bytes | bytearray, *, prevalence: float | None = None) -> "Future[Prediction]":
-        """Decode and judge one file. A future that is cancelled costs nothing more."""
-        answer: Future[Prediction] = Future()
-        self._threads.submit(self._decode, name, data, prevalence, answer)
-        return answer
+    def ask(
+        self, name: str, data: bytes | bytearray, turn: Turn, *, prevalence: float | None = None
+    ) -> "Future[Prediction]":
+        """Decode and judge one file. A future that is cancelled costs nothing more: its decoding is ended."""
+        decode = partial(self._decode, name, data, turn, prevalence)
+        return self._turns.submit(turn, decode, is_light=is_light(data))
 
     def close(self) -> None:
-        """Answer what was asked, then stop."""
-        self._threads.shutdown(wait=True)
-        self._decoded.put(None)
+        """Answer what was asked, when `turns` is closed, then stop."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
         self._judging.join(_STOP_S)
 
     def _decode(
-        self, name: str, data: bytes | bytearray, prevalence: float | None, answer: "Future[Prediction]"
+        self, name: str, data: bytes | bytearray, turn: Turn, prevalence: float | None, answer: "Future[Prediction]"
     ) -> None:
-        if answer.cancelled():
-            return
         try:
             film = self._decoders.radiograph(
-                data, size=self._predictor.preprocessing.image_size, fit=self._predictor.preprocessing.fit
+                data,
+                size=self._predictor.preprocessing.image_size,
+                fit=self._predictor.preprocessing.fit,
+                is_wanted=lambda: not answer.cancelled(),
             )
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
             if answer.set_running_or_notify_cancel():
                 answer.set_exception(error)
             return
-        self._decoded.put(_Waiting(name, film, prevalence, answer))
+        with self._changed:
+            self._decoded.append(_Waiting(name, film, prevalence, answer, turn))
+            self._changed.notify()
 
     def _judge(self) -> None:
-        while (first := self._decoded.get()) is not None:
-            wanted = (each for each in self._batch(first) if each.answer.set_running_or_notify_cancel())
+        while batch := self._batch():
+            wanted = (each for each in batch if each.answer.set_running_or_notify_cancel())
             for prevalence, same in groupby(wanted, key=lambda each: each.prevalence):
-                self._answer(list(same), prevalence)
+                self._timed(list(same), prevalence)
 
-    def _batch(self, first: _Waiting) -> Iterator[_Waiting]:
-        """Give the first and what else is decoded by now."""
-        yield first
-        for _ in range(BATCH - 1):
-            if self._decoded.empty():
-                return
-            following = self._decoded.get()
-            if following is None:
-                self._decoded.put(None)  # stop after this batch
-                return
-            yield following
+    def _batch(self) -> list[_Waiting]:
+        """Wait for what is decoded, and give the most urgent of it; nothing at the end."""
+        with self._changed:
+            while not self._decoded and not self._is_closing:
+                self._changed.wait()
+            if len(self._decoded) > BATCH:
+                order = self._turns.urgent([each.turn for each in self._decoded])
+                self._decoded = [self._decoded[at] for at in order]
+            batch, self._decoded = self._decoded[:BATCH], self._decoded[BATCH:]
+            return batch
+
+    def _timed(self, batch: list[_Waiting], prevalence: float | None) -> None:
+        begun = time.monotonic()
+        self._answer(batch, prevalence)
+        for each in batch:
+            self._turns.charge(each.turn, (time.monotonic() - begun) / len(batch))
 
     def _answer(self, batch: list[_Waiting], prevalence: float | None) -> None:
         try:

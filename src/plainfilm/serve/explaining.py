@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from plainfilm.evidence.inference.context import About
 from plainfilm.evidence.inference.overlays import looked
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results.predictions import Prediction
+from plainfilm.serve.turns import Turn, Turns, settle
 
 VIEW_PX = 1024
 
@@ -85,18 +87,33 @@ class Examiner:
         self._predictor, self._decoders = predictor, decoders
         self._prepare, self._shows_text = predictor.preprocessing, shows_text
 
-    def examine(self, data: bytes | bytearray, *, name: str, prevalence: float | None = None) -> Examined:
+    def examine(
+        self,
+        data: bytes | bytearray,
+        *,
+        name: str,
+        prevalence: float | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Examined:
         """Decode, judge and explain one file; a bad file gives an answer of level "unreadable".
+
+        Decoding ends once `is_wanted` says no.
 
         Raises
         ------
         UsageError
             A prevalence that cannot be meant.
         """
-        film = self._decoders.radiograph(data, size=self._prepare.image_size, fit=self._prepare.fit)
+        film = self._decoders.radiograph(
+            data, size=self._prepare.image_size, fit=self._prepare.fit, is_wanted=is_wanted
+        )
         maps: list[NDArray[np.float32]] = []
         (answer,) = self._predictor.answer([(name, film)], prevalence=prevalence, explain=self._watcher(maps))
-        shown = self._decoders.displayed(data, longest_px=VIEW_PX) if isinstance(film, Radiograph) else film
+        shown: NDArray[np.uint8] | ImageError = (
+            self._decoders.displayed(data, longest_px=VIEW_PX, is_wanted=is_wanted)
+            if isinstance(film, Radiograph)
+            else film
+        )
         if isinstance(shown, ImageError):
             return Examined(prediction=answer, view=None, attribution=None, explained=None)
         view = shown if self._shows_text else covered(shown)
@@ -114,3 +131,20 @@ class Examiner:
             return share
 
         return watch
+
+
+class OrderlyExaminer:
+    """An examiner each of whose examinations waits for its turn, as one client's: what the node has."""
+
+    def __init__(self, examiner: Examiner, turns: Turns, client: str) -> None:
+        self.identity, self.about = examiner.identity, examiner.about
+        self._examiner, self._turns, self._client = examiner, turns, client
+
+    def examine(self, data: bytes, *, name: str) -> Examined:
+        """Examine one file, however long that is waited for."""
+
+        def work(answer: "Future[Examined]") -> None:
+            settle(answer, lambda: self._examiner.examine(data, name=name))
+
+        examined: Examined = self._turns.submit(Turn(self._client), work, is_light=False).result()
+        return examined

@@ -27,9 +27,14 @@ class Refused(Exception):  # noqa: N818 - not a fault of the server
             headers["allow"] = self.allow
         if self.status == 401:
             headers["www-authenticate"] = 'Bearer realm="plainfilm"'
-        if scope["method"] not in {"GET", "HEAD"} and not scope.get("read_whole"):
+        if may_have_body(scope):
             headers["connection"] = "close"
         return Response(json.dumps(body), self.status, headers, "application/json")
+
+
+def may_have_body(scope: Scope) -> bool:
+    """Whether a body may still come, or was not read to its end."""
+    return scope["method"] not in {"GET", "HEAD"} and not scope.get("read_whole")
 
 
 def failed() -> Refused:
@@ -37,13 +42,13 @@ def failed() -> Refused:
     return Refused(500, "failed", "Expected to answer; met a fault of the server. Its log names the place.")
 
 
-def busy() -> Refused:
+def busy(retry_after_s: int = 1) -> Refused:
     """Make the refusal of a request for which there is no room now."""
     return Refused(
         503,
         "busy",
         "Expected room for this request; received more than can be judged now. Send it again later.",
-        retry_after_s=1,
+        retry_after_s=retry_after_s,
     )
 
 

@@ -2,15 +2,23 @@
 
 import json
 from asyncio import TimerHandle, Transport
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from plainfilm.serve.admission import fits
+from plainfilm.serve.clients import client_of
 
 MOST = 512
 HEAD_S = 10.0
 TAKE_S = 60.0
 HEAD_BYTES = 1 << 16
 PIPELINED = 100
+_AROUND_A_HEADER = len(": \r\n")
 
 
 def _answer(status: str, code: str, sentence: str) -> bytes:
@@ -24,6 +32,11 @@ def _answer(status: str, code: str, sentence: str) -> bytes:
     return head.encode() + body
 
 
+_LARGE = _answer(
+    "431 Request Header Fields Too Large",
+    "head-too-large",
+    f"Expected at most {HEAD_BYTES // 1024} kB in the head of a request; received more. Send fewer or shorter headers.",
+)
 _FULL = _answer(
     "503 Service Unavailable\r\nretry-after: 1",
     "connections",
@@ -32,27 +45,69 @@ _FULL = _answer(
 _BROKEN = _answer("400 Bad Request", "no-http", "Expected an HTTP/1.1 request; received none. Check the client.")
 
 
-class _TooManyError(Exception):
-    """More requests on one connection than may wait; it ends httptools' parsing."""
+class _TooMuchError(Exception):
+    """A head that is too large, or more requests on one connection than may wait; it ends httptools' parsing."""
+
+
+@dataclass(slots=True)
+class Connections:
+    """All connections by client, and how many were turned away. `proxies` speak for many clients: theirs are bounded only together."""
+
+    proxies: Collection[str] = ()
+    turned_away: int = 0
+    _of: dict[str, dict["Connection", None]] = field(default_factory=lambda: defaultdict(dict))
+    _together: int = 0
+
+    def take(self, connection: "Connection", client: str) -> bool:
+        """Count one more; whether there is room for it, if need be in place of the client's oldest that has nothing under way."""
+        own = self._of[client]
+        has_room = self._together < MOST if client in self.proxies else fits(len(own), self._together, 1, MOST)
+        if not has_room and (idle := next((each for each in own if each.is_idle), None)):
+            self.give(idle, client)
+            idle.transport.close()
+            has_room = True
+        self._of[client][connection] = None
+        self._together += 1
+        self.turned_away += not has_room
+        return has_room
+
+    def give(self, connection: "Connection", client: str) -> None:
+        """Count one less, if it is counted still."""
+        own = self._of[client]
+        if connection in own:
+            del own[connection]
+            self._together -= 1
+        if not own:
+            del self._of[client]
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, bounded in number, in bytes that are no body, and in time.
 
-    A head must be whole in `HEAD_S` seconds. `HEAD_BYTES` bound a head, and whatever else comes without a byte of a body, such as
-    trailers. A client that does not take an answer for `TAKE_S` seconds is left, and so is one that has more than `PIPELINED`
-    requests wait behind the one that is answered.
+    A client may have as many as it leaves free of `MOST`. A head must be whole in `HEAD_S` seconds. `HEAD_BYTES` bound a head, and
+    whatever else comes without a byte of a body, such as trailers. A client that does not take an answer for `TAKE_S` seconds is
+    left, and so is one that has more than `PIPELINED` requests wait behind the one that is answered.
     """
+
+    def __init__(self, *told: Any, among: Connections, **named: Any) -> None:
+        super().__init__(*told, **named)
+        self._among = among
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Take a connection, or turn it away where there are too many."""
         super().connection_made(transport)
-        self._idle_bytes, self._head_whole = 0, False
+        self._idle_bytes, self._head_bytes, self._head_whole = 0, 0, False
         self._taking: TimerHandle | None = None
         self._due: TimerHandle | None = self.loop.call_later(HEAD_S, transport.close)
-        if len(self.connections) > MOST:
+        self._owner = client_of(self.client)
+        if not self._among.take(self, self._owner):
             transport.write(_FULL)
             transport.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way whose head was whole."""
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes; a head that grows without end closes the connection."""
@@ -65,13 +120,33 @@ class Connection(HttpToolsProtocol):
         if self._idle_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("")
 
+    def on_message_begin(self) -> None:
+        """Take a further head."""
+        super().on_message_begin()
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of a request's path."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer."""
+        self._count(len(name) + len(value) + _AROUND_A_HEADER)
+        super().on_header(name, value)
+
+    def _count(self, length: int) -> None:
+        self._head_bytes += length
+        if self._head_bytes > HEAD_BYTES:
+            raise _TooMuchError
+
     def on_headers_complete(self) -> None:
         """Begin to answer."""
         self._idle_bytes, self._head_whole = 0, True
         self._stop_timers()
         super().on_headers_complete()
         if len(self.pipeline) > PIPELINED:
-            raise _TooManyError
+            raise _TooMuchError
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, whose length the application bounds."""
@@ -98,13 +173,15 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - said in our words
         """End a connection that brought what is no request; say so, unless it would be taken for an earlier one's answer."""
         if not self.pipeline and (self.cycle is None or self.cycle.more_body or self.cycle.response_complete):
-            self.transport.write(_BROKEN)
+            is_large = max(self._head_bytes, 0 if self._head_whole else self._idle_bytes) > HEAD_BYTES
+            self.transport.write(_LARGE if is_large else _BROKEN)
         self.transport.close()
         self._see_that_it_is_taken()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timers."""
         self._stop_timers()
+        self._among.give(self, self._owner)
         super().connection_lost(exc)
 
     def _see_that_it_is_taken(self) -> None:
@@ -127,6 +204,6 @@ def _cancel(timer: TimerHandle | None) -> None:
         timer.cancel()
 
 
-def options() -> dict[str, Any]:
+def options(among: Connections) -> dict[str, Any]:
     """Give what uvicorn is told of connections."""
-    return {"http": Connection, "ws": "none", "timeout_keep_alive": 15, "backlog": 1024}
+    return {"http": partial(Connection, among=among), "ws": "none", "timeout_keep_alive": 15, "backlog": 1024}

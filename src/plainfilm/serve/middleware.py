@@ -1,12 +1,15 @@
 """The door of the web server: who may come in (Host, Origin, token), and what every answer bears."""
 
+import asyncio
 import hmac
 import re
 import secrets
 import time
 from collections.abc import Collection
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plainfilm.serve import http_errors
@@ -39,6 +42,10 @@ _HEADERS = {
 _EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 _OPEN = frozenset({f"{API}/health", f"{API}/ready", f"{API}/card"})  # of the API; the page itself is open too
 _PROTECTED = (f"{API}/", "/dicom-web/")
+AT_ONCE_S = 0.02  # what has come by then was sent with the request
+LINGER_S = 2.0
+_LINGER_BYTES = 1 << 25
+_SOON_TAKEN_BYTES = 1 << 16  # as uvicorn's mark for what waits to be written
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
@@ -98,18 +105,20 @@ class Guard:
                 **scope,
                 "method": "GET",
             }  # answered alike; the server, which has its own scope, leaves the body out
-        answer = _Answer(scope, send)
-        try:
-            self._door.check(scope)
-            await self._app(scope, receive, answer.send)
-        except Refused as refused:
-            await refused.answer(scope)(scope, receive, answer.send)
-        except Exception:  # noqa: BLE001 - logged, and told to the client as a fault of ours
-            LOG.exception("failed", extra={"event": {"request": answer.request_id}})
-            if not answer.status:
-                await http_errors.failed().answer(scope)(scope, receive, answer.send)
-        finally:
-            self._note(scope, answer)
+        with ExitStack() as held:
+            scope["held"] = held
+            answer = _Answer(scope, receive, send)
+            try:
+                self._door.check(scope)
+                await self._app(scope, receive, answer.send)
+            except Refused as refused:
+                await (await answered(refused, scope, receive))(scope, receive, answer.send)
+            except Exception:  # noqa: BLE001 - logged, and told to the client as a fault of ours
+                LOG.exception("failed", extra={"event": {"request": answer.request_id}})
+                if not answer.status:
+                    await http_errors.failed().answer(scope)(scope, receive, answer.send)
+            finally:
+                self._note(scope, answer)
 
     def _note(self, scope: Scope, answer: "_Answer") -> None:
         seconds, route = time.perf_counter() - answer.began, getattr(scope.get("route"), "path", "other")
@@ -118,11 +127,23 @@ class Guard:
         LOG.info("request", extra={"event": {**event, "ms": round(1000 * seconds, 1), **scope.get("noted", {})}})
 
 
-class _Answer:
-    """One answer on its way out."""
+async def answered(refused: Refused, scope: Scope, receive: Receive) -> Response:
+    """Make the answer of a refusal, after the rest of a body that is there already: then the connection need not end.
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.began, self.status, self._send = time.perf_counter(), 0, send
+    What the request held is given back before.
+    """
+    scope["held"].close()
+    if http_errors.may_have_body(scope) and not _only(scope, b"expect"):
+        await _read_on(scope, receive, AT_ONCE_S)
+    return refused.answer(scope)
+
+
+class _Answer:
+    """One answer on its way out. `scope["held"]` is held until the client has taken it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.began, self.status = time.perf_counter(), 0
+        self._scope, self._receive, self._send = scope, receive, send
         given = _only(scope, b"x-request-id").encode()
         self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["request_id"] = self.request_id
@@ -135,7 +156,32 @@ class _Answer:
                 *_EVERY_ANSWER,
                 (b"x-request-id", self.request_id.encode()),
             ]
+        elif not message.get("more_body"):
+            await self._end(message)
+            return
         await self._send(message)
+
+    async def _end(self, message: Message) -> None:
+        """Send the last of an answer; the connection of a client that still sends ends only when it can have read it."""
+        is_refused_early = self.status >= 400 and http_errors.may_have_body(self._scope)
+        if is_refused_early or len(message.get("body", b"")) > _SOON_TAKEN_BYTES:
+            await self._send({**message, "more_body": True})
+            message = {"type": "http.response.body"}
+        if is_refused_early:
+            await _read_on(self._scope, self._receive, LINGER_S)
+        await self._send(message)  # once what was sent before is on its way
+
+
+async def _read_on(scope: Scope, receive: Receive, seconds: float) -> None:
+    """Pass over what is left of a body, for a time; a connection that is closed before is reset, and its answer may be lost."""
+    left = _LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while left > 0 and (message := await receive())["type"] == "http.request":
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    scope["read_whole"] = True
+                    return
 
 
 def _only(scope: Scope, name: bytes) -> str:

@@ -4,9 +4,8 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -27,23 +26,25 @@ from plainfilm.results.documents import Record
 from plainfilm.results.predictions import Prediction
 from plainfilm.results.served import ExplainAnswer, ModelName, PredictAnswer, ServedPrediction
 from plainfilm.serve import http_errors, openapi
-from plainfilm.serve.admission import Admission, Full, Room
+from plainfilm.serve.admission import Admission, Amount, Full, Room
 from plainfilm.serve.batching import Judge
+from plainfilm.serve.clients import client_of
+from plainfilm.serve.costs import is_light
 from plainfilm.serve.explaining import Examined, Examiner
 from plainfilm.serve.http_errors import Refused
-from plainfilm.serve.middleware import API
+from plainfilm.serve.middleware import API, answered
 from plainfilm.serve.multipart import Form, Limits, Related, Upload
 from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
-
-DRAIN_BYTES = 1 << 20  # a body of this size is read to its end before it is refused, so that the client hears why
+from plainfilm.serve.turns import Turn, Turns, settle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestService:
     """All that answers: what `application` makes routes of.
 
-    `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come.
+    `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come, and
+    after `grace_s` never slower than `least_rate` bytes a second. `turns` are those of `judge`.
     `is_ready` says whether requests would be answered now, `trouble` why the DICOM node's work does not move. `stow` puts DICOM files
     into the spool of the node, if there is one (`dicom.stow.received`).
     """
@@ -51,6 +52,7 @@ class RestService:
     predictor: Predictor
     examiner: Examiner
     judge: Judge
+    turns: Turns
     admission: Admission
     telemetry: Telemetry
     limits: Limits
@@ -59,7 +61,8 @@ class RestService:
     stow: Callable[..., tuple[int, Mapping[str, object]]] | None = None
     answer_s: float = 30.0
     body_s: float = 60.0
-    details: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "details"))
+    grace_s: float = 5.0
+    least_rate: float = 10_000.0
 
 
 def application(service: RestService, pages: Pages) -> FastAPI:
@@ -67,6 +70,7 @@ def application(service: RestService, pages: Pages) -> FastAPI:
     app = FastAPI(
         title="plainfilm", version=__version__, description=NOTICE, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json"
     )  # fmt: skip
+    app.state.telemetry = service.telemetry
     for kind in (Refused, Full, HTTPException, Exception):
         app.add_exception_handler(kind, _refused)
     routes = _Routes(service)
@@ -94,12 +98,12 @@ class _Routes:
 
     async def predict(self, request: Request) -> Response:
         """Answer for radiographs: class, calibrated probability, and what stands against believing it."""
-        service = self._service
-        with service.admission.room() as room:
-            form = await _form(request, service, room)
-            prevalence = _prevalence(form)
-            about = _stated(service, prevalence)
-            answers = await _within(service.answer_s, _judged(service.judge, form.files, prevalence))
+        service, room = self._service, self._room(request)
+        form = await _form(request, service, room)
+        prevalence = _prevalence(form)
+        about = _stated(service, prevalence)
+        turn = service.turns.turn(room.client, is_light=all(is_light(file.data) for file in form.files))
+        answers = await _within(service, request, turn, _judged(service.judge, form.files, turn, prevalence))
         service.telemetry.files(answer.level for answer in answers)
         request.scope["noted"] = {"files": len(answers)}
         return _json(
@@ -109,21 +113,20 @@ class _Routes:
                 **structs.asdict(about.context),
                 notice=NOTICE,
                 predictions=tuple(_served(answer, about) for answer in answers),
-            )
+            ),
+            room,
         )
 
     async def explain(self, request: Request) -> Response:
         """Answer for one radiograph, with the radiograph and what spoke for the answer, as pictures."""
-        service = self._service
-        with service.admission.room() as room:
-            form = await _form(request, service, room)
-            if len(form.files) != 1:
-                raise Refused(400, "one-file", f"Expected one file; received {len(form.files)}. Send them one by one.")
-            upload, prevalence = form.files[0], _prevalence(form)
-            examine = asyncio.get_running_loop().run_in_executor(
-                service.details, _details, service.examiner, upload, prevalence
-            )
-            found, picture, heat = await _within(service.answer_s, examine)
+        service, room = self._service, self._room(request)
+        form = await _form(request, service, room)
+        if len(form.files) != 1:
+            raise Refused(400, "one-file", f"Expected one file; received {len(form.files)}. Send them one by one.")
+        prevalence = _prevalence(form)
+        turn = service.turns.turn(room.client, is_light=False)
+        asked = _explained(service, form.files[0], turn, prevalence)
+        found, picture, heat = await _within(service, request, turn, asyncio.wrap_future(asked))
         return _json(
             ExplainAnswer(
                 request_id=request.scope["request_id"],
@@ -132,7 +135,8 @@ class _Routes:
                 method=service.examiner.method,
                 picture=picture,
                 heatmap=heat,
-            )
+            ),
+            room,
         )
 
     async def stow(self, request: Request) -> Response:
@@ -140,10 +144,9 @@ class _Routes:
         service = self._service
         if service.stow is None:
             raise Refused(404, "not-found", "Expected a server with a DICOM node. Start it with --dicom-port.")
-        with service.admission.room() as room:
-            form = await _form(request, service, room, Related)
-            parts = [bytes(file.data) for file in form.files]
-            status, told = await asyncio.to_thread(service.stow, parts, study=request.path_params.get("study"))
+        form = await _form(request, service, self._room(request), Related)
+        parts = [bytes(file.data) for file in form.files]
+        status, told = await asyncio.to_thread(service.stow, parts, study=request.path_params.get("study"))
         return Response(json.dumps(told), status, media_type="application/dicom+json")
 
     async def model(self) -> Response:
@@ -167,41 +170,50 @@ class _Routes:
         """Give counts and times in the text format of Prometheus."""
         return Response(self._service.telemetry.page(), media_type="text/plain; version=0.0.4")
 
+    def _room(self, request: Request) -> Room:
+        """Room for a request until its answer has been taken."""
+        room: Room = request.scope["held"].enter_context(
+            self._service.admission.room(client_of(request.scope.get("client")))
+        )
+        return room
+
 
 async def _form(request: Request, service: RestService, room: Room, kind: type[Form] = Form) -> Form:
-    """Read a body into memory, by its time and within its limits."""
-    if service.admission.is_full:
-        await _drain(request)
-        raise http_errors.busy()
-    form = kind(request.headers.get("content-type", ""), service.limits, lambda length: room.take(held=length))
-    try:
-        async with asyncio.timeout(service.body_s):
-            async for piece in request.stream():
-                form.write(piece)
-    except TimeoutError as error:
-        raise Refused(408, "slow-body", f"Expected the whole body within {service.body_s:g} s; received a part. Send less at once.") from error  # fmt: skip
-    except ClientDisconnect as error:
-        raise Refused(400, "gone", "Expected the whole body; the connection ended before.") from error
-    request.scope["read_whole"] = True
+    """Read a body into memory, by its time and within its limits; what cannot fit is refused before it is read."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "encoded", "Expected a body that is not compressed; received one with a Content-Encoding. Send it as it is.")  # fmt: skip
+    form = kind(request.headers.get("content-type", ""), service.limits, lambda length: room.take(Amount(held=length)))
+    declared = request.headers.get("content-length", "")
+    service.admission.check(room.client, Amount(held=min(int(declared or 0), service.limits.request_bytes)))
+    room.take(coming := Amount(uploads=1))
+    await _read(request, service, form)
+    room.give(coming)
     form.finish()
     if not form.files:
         raise Refused(400, "no-files", "Expected files in the field `files`; received none. Write for example: curl -F files=@film.png")  # fmt: skip
-    room.take(files=len(form.files))
+    room.take(Amount(files=len(form.files)))
     return form
 
 
-async def _drain(request: Request) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) <= DRAIN_BYTES:
-        with suppress(TimeoutError, ClientDisconnect):
-            async with asyncio.timeout(1.0):
-                async for _ in request.stream():
-                    pass
-            request.scope["read_whole"] = True
+async def _read(request: Request, service: RestService, form: Form) -> None:
+    """Read a body to its end, by its time and no slower than it may come."""
+    loop, received = asyncio.get_running_loop(), 0
+    begun = loop.time()
+    try:
+        async with asyncio.timeout(min(service.body_s, service.grace_s)) as limit:
+            async for piece in request.stream():
+                form.write(piece)
+                received += len(piece)
+                limit.reschedule(begun + min(service.body_s, service.grace_s + received / service.least_rate))
+    except TimeoutError as error:
+        raise Refused(408, "slow-body", f"Expected the whole body within {service.body_s:g} s, {service.least_rate / 1000:g} kB a second or more; received a part. Send less at once.") from error  # fmt: skip
+    except ClientDisconnect as error:
+        raise Refused(400, "gone", "Expected the whole body; the connection ended before.") from error
+    request.scope["read_whole"] = True
 
 
-async def _judged(judge: Judge, files: list[Upload], prevalence: float | None) -> list[Prediction]:
-    asked = [asyncio.wrap_future(judge.ask(file.name, file.data, prevalence=prevalence)) for file in files]
+async def _judged(judge: Judge, files: list[Upload], turn: Turn, prevalence: float | None) -> list[Prediction]:
+    asked = [asyncio.wrap_future(judge.ask(file.name, file.data, turn, prevalence=prevalence)) for file in files]
     try:
         return await asyncio.gather(*asked)
     finally:
@@ -209,15 +221,30 @@ async def _judged(judge: Judge, files: list[Upload], prevalence: float | None) -
             each.cancel()  # where one failed, nobody waits for the others
 
 
-async def _within(seconds: float, work: Awaitable[Any]) -> Any:
-    """Wait for work; cancelled, what has not begun is not done."""
+async def _within(service: RestService, request: Request, turn: Turn, work: Awaitable[Any]) -> Any:
+    """Wait for work, less long for its first turn, and only while its client is there; then what is left of it is not done."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    first_s = min(turn.waits_s, service.answer_s)
     try:
-        async with asyncio.timeout(seconds):
-            return await work
-    except TimeoutError as error:
-        raise http_errors.late(seconds) from error
+        await asyncio.wait({task, gone}, timeout=first_s, return_when=asyncio.FIRST_COMPLETED)
+        if turn.begun and not (task.done() or gone.done()):
+            left_s = service.answer_s - first_s
+            await asyncio.wait({task, gone}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if gone.done():
+            raise Refused(400, "gone", "Expected to be waited for; the connection ended before.")
+        raise http_errors.late(service.answer_s) if turn.begun else Full("turns")
     except UsageError as error:
         raise Refused(400, "prevalence", str(error)) from error
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _prevalence(form: Form) -> float | None:
@@ -243,8 +270,19 @@ def _served(answer: Prediction, about: About) -> ServedPrediction:
     return ServedPrediction(**structs.asdict(answer), meaning=about.meaning(answer))
 
 
-def _details(examiner: Examiner, upload: Upload, prevalence: float | None) -> tuple[Examined, str | None, str | None]:
-    found = examiner.examine(upload.data, name=upload.name, prevalence=prevalence)
+def _explained(
+    service: RestService, upload: Upload, turn: Turn, prevalence: float | None
+) -> "Future[tuple[Examined, str | None, str | None]]":
+    def work(answer: "Future[Any]") -> None:
+        settle(answer, lambda: _details(service.examiner, upload, prevalence, lambda: not answer.cancelled()))
+
+    return service.turns.submit(turn, work, is_light=False)
+
+
+def _details(
+    examiner: Examiner, upload: Upload, prevalence: float | None, is_wanted: Callable[[], bool]
+) -> tuple[Examined, str | None, str | None]:
+    found = examiner.examine(upload.data, name=upload.name, prevalence=prevalence, is_wanted=is_wanted)
     heat = None if found.attribution is None else np.rint(255 * found.attribution).astype(np.uint8)
     return found, _png(found.view), _png(heat)
 
@@ -257,20 +295,26 @@ def _png(gray: NDArray[np.uint8] | None) -> str | None:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _json(answer: Record) -> Response:
-    return Response(documents.encode(answer), media_type="application/json")
+def _json(answer: Record, room: Room) -> Response:
+    """Make an answer, which is held in place of the request that it answers."""
+    body = documents.encode(answer)
+    room.give(room.holds)
+    room.take(Amount(held=len(body)), must_fit=False)
+    return Response(body, media_type="application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     """Answer a refusal of ours, or the framework's own (no such path, another method) in our words."""
-    return _ours(error).answer(request.scope)
+    if isinstance(error, Full):
+        request.app.state.telemetry.turned_away(error.what)
+    return await answered(_ours(error), request.scope, request.receive)
 
 
 def _ours(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, Full):
-        return http_errors.busy()
+        return http_errors.busy(error.retry_after_s)
     if isinstance(error, HTTPException) and error.status_code == 404:
         return Refused(404, "not-found", f"Expected a path of this server; received another. See {API}/openapi.json.")
     if isinstance(error, HTTPException) and error.status_code == 405:

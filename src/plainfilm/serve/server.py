@@ -24,19 +24,20 @@ from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry
-from plainfilm.serve.admission import Admission
+from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
-from plainfilm.serve.explaining import Examiner, Identity
+from plainfilm.serve.explaining import Examiner, Identity, OrderlyExaminer
+from plainfilm.serve.http_limits import Connections
 from plainfilm.serve.middleware import Door, Guard
 from plainfilm.serve.multipart import Limits
 from plainfilm.serve.routes import RestService, application
 from plainfilm.serve.static_pages import Pages
+from plainfilm.serve.turns import Turns
 
 TOKEN_VARIABLE = "PLAINFILM_TOKEN"
 FEWEST_TOKEN_LETTERS = 16
 LIMITS = Limits(files=64, file_bytes=MAX_BYTES, request_bytes=256_000_000)
-WAITING_FILES = 64
-HELD_BYTES = 1 << 30
+MOST = Amount(uploads=128, files=128, held=1 << 30)  # of all clients; one alone may hold half of it
 STOP_S = 20
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -69,7 +70,8 @@ class ServerSettings:
 
     `bundle` a model.plainfilm, signed for `require_signature` if that is given; `host` and `port` to bind to, port 0 for any
     that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with the access token,
-    else the variable PLAINFILM_TOKEN; `certificate` and `key` PEM files for TLS; `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one.
+    else the variable PLAINFILM_TOKEN; `proxies` addresses whose X-Forwarded-For names the client; `certificate` and `key` PEM files for TLS;
+    `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one.
     """
 
     bundle: Path
@@ -78,10 +80,11 @@ class ServerSettings:
     port: int = 8000
     allow_hosts: Sequence[str] = ()
     token_file: Path | None = None
+    proxies: Sequence[str] = ()
     certificate: Path | None = None
     key: Path | None = None
     shows_text: bool = False
-    node: Callable[[Examiner], BackgroundNode] | None = None
+    node: Callable[[OrderlyExaminer], BackgroundNode] | None = None
 
 
 def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[str, Examiner], None]) -> None:
@@ -111,10 +114,11 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))
-        service, examiner = _opened(settings, predictor, stack)
+        connections = Connections(settings.proxies)
+        service, examiner = _opened(settings, predictor, stack, connections)
         door = Door(hosts=_names(settings), token=token)
         app = Guard(application(service, Pages.of(predictor.bundle.card)), door, service.telemetry)
-        server = _Server(_config(app, settings))
+        server = _Server(_config(app, settings, connections))
         address = (
             f"{'https' if settings.certificate else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
         )
@@ -122,19 +126,22 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
         server.run(sockets=[listening])
 
 
-def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) -> tuple[RestService, Examiner]:
+def _opened(
+    settings: ServerSettings, predictor: Predictor, stack: ExitStack, connections: Connections
+) -> tuple[RestService, Examiner]:
     """Start the processes, the judge and the node; the stack stops them, the node first."""
-    abreast = max(2, processors())
-    decoders = Decoders(abreast)
+    turns = Turns(max(2, processors()) + 1)  # one is kept for light work
+    decoders = Decoders(turns.places)
     stack.callback(decoders.close)
     decoders.start()
-    judge = Judge(predictor, decoders, abreast=abreast)
+    judge = Judge(predictor, decoders, turns)
     stack.callback(judge.close)
+    stack.callback(turns.close)
     predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
     if unbounded := sorted(set(confinement.ALL) - set(decoders.bounded())):
         telemetry.LOG.warning("decoders not confined", extra={"event": {"unbounded": unbounded}})
     examiner = Examiner(predictor, decoders, Identity.of(predictor, settings.bundle), shows_text=settings.shows_text)
-    node = settings.node(examiner) if settings.node else None
+    node = settings.node(OrderlyExaminer(examiner, turns, "dicom")) if settings.node else None
     stow = None
     if node:
         from plainfilm.serve.dicom import stow_rs as storing
@@ -142,16 +149,25 @@ def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) ->
         node.start()
         stack.callback(node.stop, STOP_S)
         stow = partial(storing.received, node.spool)
-    admission = Admission(files=WAITING_FILES, held_bytes=HELD_BYTES)
+    admission = Admission(MOST)
 
     def gauges() -> Mapping[str, float]:
-        own = {"files_under_way": admission.under_way, "held_bytes": admission.held}
+        now = admission.under_way
+        held = {
+            "connections_turned_away": connections.turned_away,
+            "files_under_way": now.files,
+            "held_bytes": now.held,
+            "uploads": now.uploads,
+            "clients": admission.clients,
+        }
+        own = {**held, **turns.figures()}
         return {**own, **{f"dicom_{name}": count for name, count in node.counts().items()}} if node else own
 
     service = RestService(
         predictor=predictor,
         examiner=examiner,
         judge=judge,
+        turns=turns,
         admission=admission,
         telemetry=telemetry.Telemetry(gauges),
         limits=LIMITS,
@@ -159,7 +175,6 @@ def _opened(settings: ServerSettings, predictor: Predictor, stack: ExitStack) ->
         trouble=node.trouble if node else lambda: "",
         stow=stow,
     )
-    stack.callback(service.details.shutdown, cancel_futures=True)
     return service, examiner
 
 
@@ -177,18 +192,19 @@ class _Server(uvicorn.Server):
                 signal.signal(kind, handler)
 
 
-def _config(app: Guard, settings: ServerSettings) -> uvicorn.Config:
+def _config(app: Guard, settings: ServerSettings, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
         timeout_graceful_shutdown=STOP_S,
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
-        **http_limits.options(),
+        **http_limits.options(connections),
     )
 
 
@@ -213,6 +229,10 @@ def _check(settings: ServerSettings, token: str | None) -> None:
         raise UsageError(
             f"Expected a token of at least {FEWEST_TOKEN_LETTERS} printable ASCII letters; received another. Make one with: openssl rand -hex 32"
         )
+    if wrong := [each for each in settings.proxies if not _is_address(each)]:
+        raise UsageError(
+            f"Expected --proxy to be an IP address; received {wrong[0]}. Give the one that the proxy calls from."
+        )
     if (settings.certificate is None) != (settings.key is None):
         raise UsageError("Expected --certificate and --key together; received one. Give both, or none.")
     for file in (settings.certificate, settings.key):
@@ -234,6 +254,14 @@ def _check_pair(certificate: Path, key: Path | None) -> None:
         ) from None
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -243,13 +271,19 @@ def _is_loopback(host: str) -> bool:
 
 def _names(settings: ServerSettings) -> frozenset[str]:
     """Names by which this server may be called."""
-    own = {_shown(settings.host), socket.gethostname(), socket.getfqdn()} - {"0.0.0.0", "[::]"}
-    known = own if not _is_loopback(settings.host) else set()
-    return _LOOPBACK_NAMES | {name.lower() for name in (*known, *settings.allow_hosts)}
+    own = {_shown(settings.host)} - {"0.0.0.0", "[::]", ""}
+    if not _is_loopback(settings.host):
+        own |= {socket.gethostname(), socket.getfqdn()}
+    return _LOOPBACK_NAMES | {name.lower() for name in (*own, *settings.allow_hosts)}
 
 
 def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+    """Write a host as it stands in a URL, an IPv6 address as browsers write it (RFC 5952)."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 @contextmanager

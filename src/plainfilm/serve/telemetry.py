@@ -36,6 +36,9 @@ class Telemetry:
             registry=self._registry,
         )
         self._files = Counter("plainfilm_files", "Files answered for.", ("level",), registry=self._registry)
+        self._turned_away = Counter(
+            "plainfilm_turned_away", "Requests told 503, by what was wanting.", ("wanting",), registry=self._registry
+        )
         self._registry.register(_Now(gauges))
 
     def answered(self, *, route: str, status: int, seconds: float) -> None:
@@ -47,6 +50,10 @@ class Telemetry:
         """Count answers by level."""
         for level in levels:
             self._files.labels(level).inc()
+
+    def turned_away(self, wanting: str) -> None:
+        """Count a request for which there was no room."""
+        self._turned_away.labels(wanting).inc()
 
     def page(self) -> bytes:
         """Give all of it in the text format of Prometheus."""
