@@ -26,6 +26,7 @@ from plainfilm.data.files import reserved
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
+from plainfilm.data.pseudonyms import Key, pseudonymized
 from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
@@ -78,6 +79,7 @@ class Ingested:
     left_out_columns: tuple[LeftOutColumn, ...] = ()
     kept_columns: tuple[str, ...] = ()  # since they were asked for
     looked_for_text: int = 0  # images, drawn at random
+    key: Key | None = None  # what the numbers stand for, to be written by who made them
 
 
 @dataclass(slots=True)
@@ -146,6 +148,7 @@ def fill_store(
     StoreError
         The store, or its table of problems, cannot be written.
     """
+    catalog, key = pseudonymized(catalog) if catalog.asked.pseudonyms else (catalog, None)
     entries = _shuffled(catalog.entries, seed)
     depths, guessed = folder_depths(entries, workers=workers)
     files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
@@ -172,7 +175,7 @@ def fill_store(
             images=int((~conflict).sum()),
             classes=classes,
             counts=store.count_by_split(columns.labels, columns.split, classes),
-            problems=(*catalog.problems, *read.problems),
+            problems=_told_problems((*catalog.problems, *read.problems), key),
             exact=int(found.exact.sum()),
             near=int((~found.exact).sum()),
             conflicts=int(conflict.sum()),
@@ -182,6 +185,7 @@ def fill_store(
             left_out_columns=told.left_out,
             kept_columns=told.kept,
             looked_for_text=read.looked,
+            key=key,
         )
         writer.finish(
             columns,
@@ -215,6 +219,10 @@ def _place(out: Path) -> Iterator[tuple[Path, ...]]:
             yield partials
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error
+
+
+def _told_problems(problems: tuple[Problem, ...], key: Key | None) -> tuple[Problem, ...]:
+    return problems if key is None else tuple(map(key.problem, problems))
 
 
 def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
@@ -260,7 +268,7 @@ def _read_all(
         if isinstance(outcome, ImageError):
             if on_bad == "fail":
                 raise CatalogError(
-                    f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
+                    f"{entry.file if entry.file.endswith(entry.name) else entry.name} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
                 )
             read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
         elif mask := dict(outcome.remarks).get("mask"):

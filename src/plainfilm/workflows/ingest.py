@@ -6,6 +6,7 @@ from pathlib import Path
 from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import Ingested, fill_store
+from plainfilm.data.pseudonyms import key_path, write_key
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
@@ -69,7 +70,7 @@ def listed(options: IngestOptions) -> Catalog:
 def run(plan: Plan) -> Ingested:
     """Decode every file once and write the store."""
     options = plan.options
-    return fill_store(
+    done = fill_store(
         plan.catalog,
         Path(options.out),
         size=options.size,
@@ -80,6 +81,9 @@ def run(plan: Plan) -> Ingested:
         resplit=options.resplit,
         advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
     )
+    if done.key is not None:
+        write_key(key_path(done.path), done.key)
+    return done
 
 
 ingest = verb(IngestOptions, plan, run)
