@@ -26,7 +26,7 @@ from plainfilm.data.files import reserved
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
-from plainfilm.data.pseudonyms import Key, pseudonymized
+from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
 from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
@@ -79,7 +79,7 @@ class Ingested:
     left_out_columns: tuple[LeftOutColumn, ...] = ()
     kept_columns: tuple[str, ...] = ()  # since they were asked for
     looked_for_text: int = 0  # images, drawn at random
-    key: Key | None = None  # what the numbers stand for, to be written by who made them
+    key: Key | None = None  # what the numbers stand for
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ def fill_store(
     only_test: bool = False,
     advance: Advance = lambda _done, _all: None,
 ) -> Ingested:
-    """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it.
+    """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it, and with pseudonyms `NAME.pseudonyms.csv`.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def fill_store(
     files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
-        _place(out) as (table, partial),
+        _place(out) as (key_file, table, partial),
         store_writer.create(out, size=size, expected=len(entries), at=partial) as writer,
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
@@ -197,6 +197,8 @@ def fill_store(
                 **_attributes(done, apart=catalog.asked.separate_sources),
             },
         )
+        if key is not None:
+            write_key(key_file, key)
         failed = _write_problems(table, problems_path(out), done.problems)
     if failed:
         raise StoreError(
@@ -212,10 +214,10 @@ def _looked_every(files: int) -> int:
 
 @contextlib.contextmanager
 def _place(out: Path) -> Iterator[tuple[Path, ...]]:
-    """Keep a store's name from other commands from the start; table and store take their places together."""
+    """Keep a store's name from other commands from the start; key, table and store take their places together."""
     store_writer.check_place(out)
     try:
-        with reserved(problems_path(out), out) as partials:
+        with reserved(key_path(out), problems_path(out), out) as partials:
             yield partials
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error

@@ -91,8 +91,14 @@ def key_path(made: Path) -> Path:
     )
 
 
-def write_key(path: Path, key: Key) -> None:
-    """Write the key, for its owner's eyes alone.
+def write_key(partial: Path, key: Key) -> None:
+    """Write the key, for its owner's eyes alone, to a file that is not there yet."""
+    with open(partial, "w", newline="", encoding="utf-8", errors="backslashreplace", opener=_private) as file:
+        write_csv(file, [_HEAD, *key.rows()])
+
+
+def put_key(path: Path, key: Key) -> None:
+    """Put the key in its place, whole.
 
     Raises
     ------
@@ -100,11 +106,8 @@ def write_key(path: Path, key: Key) -> None:
         It cannot be written.
     """
     try:
-        with (
-            written_whole(path) as partial,
-            open(partial, "w", newline="", encoding="utf-8", errors="backslashreplace", opener=_private) as file,
-        ):
-            write_csv(file, [_HEAD, *key.rows()])
+        with written_whole(path) as partial:
+            write_key(partial, key)
     except OSError as error:
         raise StoreError(
             f"Expected to write {path}, which tells what the numbers stand for; received: {reason_of(error)}. Free space and do it again."

@@ -10,7 +10,7 @@ from pathlib import Path
 from plainfilm.data import files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import fill_store, problems_path
-from plainfilm.data.pseudonyms import Key, key_path, write_key
+from plainfilm.data.pseudonyms import Key, key_path, put_key
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.external import cohort
@@ -98,7 +98,7 @@ def run(plan: Plan) -> Run[ExternalMetrics]:
         )
         result = reporting.write(partial, report, started=started)
     if key is not None:
-        write_key(key_path(plan.folder), key)
+        put_key(key_path(plan.folder), key)
     progress("Writing the report", 1, 1, "")
     return Run(plan.folder, result)
 
@@ -124,6 +124,7 @@ def _opened(plan: Plan, partial: Path) -> Iterator[tuple[Store, Key | None]]:
         with Store(temporary) as store:
             yield store, done.key
         temporary.unlink()
+        key_path(temporary).unlink(missing_ok=True)
         problems_path(temporary).replace(partial / "problems.csv")
 
 

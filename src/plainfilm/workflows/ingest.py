@@ -6,7 +6,6 @@ from pathlib import Path
 from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import Ingested, fill_store
-from plainfilm.data.pseudonyms import key_path, write_key
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
@@ -70,7 +69,7 @@ def listed(options: IngestOptions) -> Catalog:
 def run(plan: Plan) -> Ingested:
     """Decode every file once and write the store."""
     options = plan.options
-    done = fill_store(
+    return fill_store(
         plan.catalog,
         Path(options.out),
         size=options.size,
@@ -81,9 +80,6 @@ def run(plan: Plan) -> Ingested:
         resplit=options.resplit,
         advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
     )
-    if done.key is not None:
-        write_key(key_path(done.path), done.key)
-    return done
 
 
 ingest = verb(IngestOptions, plan, run)
