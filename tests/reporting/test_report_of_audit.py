@@ -19,6 +19,7 @@ from plainfilm.reporting.report import (
     write_report,
 )
 from plainfilm.results.audit import ForeignObject, NotRun
+from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.severity import Level, Verdict, Worth
@@ -298,3 +299,18 @@ def test_foreign_objects_are_shown_by_class_with_what_the_detector_misses(tmp_pa
 def test_where_objects_were_not_looked_for_the_page_says_that_they_stay_in_view(page):
     assert "<h3>Foreign objects" not in page
     assert "electrodes and tubes stay in view" in page
+
+
+def test_columns_that_the_store_lacks_are_named_with_what_they_tell(tmp_path: Path) -> None:
+    told = LeftOutColumn(column="ward <b>", values=90, n=87, cramers_v=Estimate(0.91, 0.8, 0.99))
+    columns = (
+        LeftOutColumn(column="notes", values=90),
+        LeftOutColumn(column="room", values=9, n=87, cramers_v=Estimate(0.1, 0, 0.2)),
+        told,
+    )
+    page = audit_page(tmp_path, changed(FOUND, left_out_columns=columns))
+    section = page.partition("Columns that are not in the store")[2].partition("</ul>")[0]
+    assert "ward &lt;b&gt;</bdi></b> Cramér’s V 0.910, 95 % interval 0.800–0.990" in section
+    assert section.index("ward") < section.index("room")
+    assert "notes" not in section
+    assert "Columns that are not in the store" not in audit_page(tmp_path, FOUND)

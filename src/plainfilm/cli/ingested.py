@@ -1,6 +1,5 @@
 """What `plainfilm ingest` says of what it has read, or would read."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
     """Say what an ingest has made, and what to do next."""
     from plainfilm.cli import terminal
     from plainfilm.data.ingest import problems_path
+    from plainfilm.data.pseudonyms import key_path
 
     if as_json:
         print_document(_summary(done))
@@ -36,6 +36,10 @@ def show_ingested(done: Any, *, as_json: bool) -> None:
     if len(done.sources) == 1:
         terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
     terminal.say(*_column_lines(done))
+    if done.key is not None:
+        terminal.say(
+            f"Numbers stand for the names of files and sources; what they mean is in {key_path(done.path)}: keep it apart."
+        )
     terminal.say(
         *_problem_lines(done.problems), *([f"Each is listed in {problems_path(done.path)}"] if done.problems else [])
     )
@@ -64,6 +68,7 @@ def show_listed(catalog: Any, *, as_json: bool) -> None:
 
 
 def _summary(done: Any) -> Any:
+    from plainfilm.data.pseudonyms import key_path
     from plainfilm.results.ingested import IngestSummary
 
     return IngestSummary(
@@ -82,6 +87,7 @@ def _summary(done: Any) -> Any:
         left_out_columns=done.left_out_columns,
         kept_columns=done.kept_columns,
         looked_for_text=done.looked_for_text,
+        pseudonyms=key_path(done.path) if done.key is not None else None,
     )
 
 
@@ -144,20 +150,14 @@ def _some(names: Sequence[str], number: int | None = None, most: int = 4) -> str
 
 def _problem_lines(problems: Sequence[Problem]) -> list[str]:
     """Count what was left out, and what was flagged, by its code, and say what each code means."""
-    from plainfilm.data.problem_words import meaning
+    from plainfilm.data.problem_words import how_many, meaning
 
     lines = []
     for is_fatal, what in ((True, "Left out:"), (False, "Remarks:")):
         found: Counter[str] = Counter()
         for problem in problems:
             if problem.fatal == is_fatal:
-                found[problem.code] += _how_many(problem.sentence)
+                found[problem.code] += how_many(problem.sentence)
         lines += [what] if found else []
         lines += [f"  {code} {number:,}: {meaning(code)}".removesuffix(": ") for code, number in found.most_common()]
     return lines
-
-
-def _how_many(sentence: str) -> int:
-    """How many files a problem is about: the number that its sentence begins with, else one."""
-    number = re.match(r"\d[\d,]*(?= )", sentence)
-    return int(number[0].replace(",", "")) if number else 1

@@ -16,6 +16,7 @@ from plainfilm.results.estimate import UNDEFINED, Estimate
 RARE = 5  # images of a category that counts by itself
 _LEVELS = 10  # bins of a number
 _FEWEST = 20  # patients or unrelated images
+_LOOKED_AT = 100  # values that tell whether all are dates
 _RECUR = 0.5  # share of the images whose value recurs, for values to be categories
 _FORM_LETTERS = 16
 _DATES = ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y年%m月%d日")
@@ -60,10 +61,15 @@ def _days(column: NDArray[Any]) -> NDArray[np.float64] | None:
     """Give dates as days, None where they are none."""
     filled = [text for text in column.tolist() if text]
     for form in _DATES:
+        if not _fit(filled[:_LOOKED_AT], form):
+            continue
         days = {text: _day(text, form) for text in set(filled)}
-        if filled and sum(not math.isnan(days[text]) for text in filled) >= 0.9 * len(filled):
-            return np.array([days.get(text, math.nan) for text in column.tolist()])
+        return np.array([days.get(text, math.nan) for text in column.tolist()])
     return None
+
+
+def _fit(texts: Sequence[str], form: str) -> bool:
+    return sum(not math.isnan(_day(text, form)) for text in texts) >= 0.9 * max(1, len(texts))
 
 
 def _day(text: str, form: str) -> float:

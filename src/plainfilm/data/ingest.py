@@ -26,6 +26,7 @@ from plainfilm.data.files import reserved
 from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
+from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
 from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
@@ -78,6 +79,7 @@ class Ingested:
     left_out_columns: tuple[LeftOutColumn, ...] = ()
     kept_columns: tuple[str, ...] = ()  # since they were asked for
     looked_for_text: int = 0  # images, drawn at random
+    key: Key | None = None  # what the numbers stand for
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ def fill_store(
     only_test: bool = False,
     advance: Advance = lambda _done, _all: None,
 ) -> Ingested:
-    """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it.
+    """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it, and with pseudonyms `NAME.pseudonyms.csv`.
 
     Parameters
     ----------
@@ -146,12 +148,13 @@ def fill_store(
     StoreError
         The store, or its table of problems, cannot be written.
     """
+    catalog, key = pseudonymized(catalog) if catalog.asked.pseudonyms else (catalog, None)
     entries = _shuffled(catalog.entries, seed)
     depths, guessed = folder_depths(entries, workers=workers)
     files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
     outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
     with (
-        _place(out) as (table, partial),
+        _place(out) as (key_file, table, partial),
         store_writer.create(out, size=size, expected=len(entries), at=partial) as writer,
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
@@ -172,7 +175,7 @@ def fill_store(
             images=int((~conflict).sum()),
             classes=classes,
             counts=store.count_by_split(columns.labels, columns.split, classes),
-            problems=(*catalog.problems, *read.problems),
+            problems=_told_problems((*catalog.problems, *read.problems), key),
             exact=int(found.exact.sum()),
             near=int((~found.exact).sum()),
             conflicts=int(conflict.sum()),
@@ -182,6 +185,7 @@ def fill_store(
             left_out_columns=told.left_out,
             kept_columns=told.kept,
             looked_for_text=read.looked,
+            key=key,
         )
         writer.finish(
             columns,
@@ -193,6 +197,8 @@ def fill_store(
                 **_attributes(done, apart=catalog.asked.separate_sources),
             },
         )
+        if key is not None:
+            write_key(key_file, key)
         failed = _write_problems(table, problems_path(out), done.problems)
     if failed:
         raise StoreError(
@@ -208,13 +214,17 @@ def _looked_every(files: int) -> int:
 
 @contextlib.contextmanager
 def _place(out: Path) -> Iterator[tuple[Path, ...]]:
-    """Keep a store's name from other commands from the start; table and store take their places together."""
+    """Keep a store's name from other commands from the start; key, table and store take their places together."""
     store_writer.check_place(out)
     try:
-        with reserved(problems_path(out), out) as partials:
+        with reserved(key_path(out), problems_path(out), out) as partials:
             yield partials
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error
+
+
+def _told_problems(problems: tuple[Problem, ...], key: Key | None) -> tuple[Problem, ...]:
+    return problems if key is None else tuple(map(key.problem, problems))
 
 
 def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
@@ -260,7 +270,7 @@ def _read_all(
         if isinstance(outcome, ImageError):
             if on_bad == "fail":
                 raise CatalogError(
-                    f"{entry.file} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
+                    f"{entry.file if entry.file.endswith(entry.name) else entry.name} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
                 )
             read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
         elif mask := dict(outcome.remarks).get("mask"):

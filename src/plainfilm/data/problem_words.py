@@ -1,6 +1,9 @@
 """What each code of a problem means, in words that name no file: for the terminal, and for the card that travels with a model."""
 
+import re
+
 from plainfilm.data.decoding.decoded import REASONS, REMARKS
+from plainfilm.errors import Problem
 
 _OF_A_CATALOG: dict[str, str] = {
     "mask": "a segmentation mask, no radiograph",
@@ -36,6 +39,19 @@ _OF_A_CATALOG: dict[str, str] = {
 
 
 _MEANINGS = _OF_A_CATALOG | REASONS | REMARKS
+
+
+def told_plainly(problem: Problem) -> str:
+    """Tell a problem in words that name no file, table or value; the number of files that its sentence begins with stays."""
+    number = how_many(problem.sentence)
+    said = meaning(problem.code) or problem.code
+    return f"{number:,} files: {said}." if number > 1 else f"{said[0].upper()}{said[1:]}."
+
+
+def how_many(sentence: str) -> int:
+    """How many files a problem is about: the number that its sentence begins with, else one."""
+    number = re.match(r"\d[\d,]*(?= )", sentence)
+    return int(number[0].replace(",", "")) if number else 1
 
 
 def meaning(code: str) -> str:

@@ -65,3 +65,7 @@ class IngestSummary(Document, frozen=True, kw_only=True):
         tuple[LeftOutColumn, ...], Meta(description="Columns whose values, all or some, are not in the store.")
     ] = ()
     kept_columns: Annotated[tuple[str, ...], Meta(description="Columns that `--keep` named.")] = ()
+    pseudonyms: Annotated[
+        Path | None,
+        Meta(description="What the numbers of files and sources stand for; null where names are as they were."),
+    ] = None

@@ -1,6 +1,7 @@
 """`plainfilm evaluate`: external validation of a classifier on another hospital's radiographs."""
 
 import contextlib
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from plainfilm.data import files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import fill_store, problems_path
+from plainfilm.data.pseudonyms import Key, key_path, put_key
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.external import cohort
@@ -73,7 +75,7 @@ def plan(options: EvaluateOptions) -> Plan:
 def run(plan: Plan) -> Run[ExternalMetrics]:
     """Leave out what the model was made from, let it answer, and write the folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
-    with new_folder(plan.folder, overwrite=options.overwrite) as partial, _opened(plan, partial) as store:
+    with new_folder(plan.folder, overwrite=options.overwrite) as partial, _opened(plan, partial) as (store, key):
         progress("Looking for overlap", 0, 1, "")
         selected, decision = cohort.select(store, plan.bundle, plan.labels), plan.bundle.classifier.decision
         if options.recalibrate:
@@ -89,26 +91,28 @@ def run(plan: Plan) -> Run[ExternalMetrics]:
         report = ExternalReport(
             evaluation=found,
             model=Path(options.bundle).name,
-            data=Path(options.source).resolve().name,
+            data=_named(Path(options.source).resolve().name, key),
             folder=plan.folder.name,
-            command=options.command,
+            command=_command(options, key),
             recalibrated=recalibrate(plan.bundle, found, fitted, created=environment.now()) if fitted else None,
         )
         result = reporting.write(partial, report, started=started)
+    if key is not None:
+        put_key(key_path(plan.folder), key)
     progress("Writing the report", 1, 1, "")
     return Run(plan.folder, result)
 
 
 @contextlib.contextmanager
-def _opened(plan: Plan, partial: Path) -> Iterator[Store]:
-    """Give the store, noting that its test set is opened; or read the files into one that is removed afterwards."""
+def _opened(plan: Plan, partial: Path) -> Iterator[tuple[Store, Key | None]]:
+    """Give the store, noting that its test set is opened; or read the files into one that is removed afterwards, with its key."""
     if plan.store is not None:
         with plan.store as store:
             store.log_test_opening(f"evaluate, network {plan.bundle.classifier.key}")
-            yield store
+            yield store, None
     elif plan.catalog is not None:
         options, temporary = plan.options, partial / "others.h5"
-        fill_store(
+        done = fill_store(
             plan.catalog,
             temporary,
             size=plan.bundle.classifier.image_size,
@@ -118,9 +122,23 @@ def _opened(plan: Plan, partial: Path) -> Iterator[Store]:
             advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
         )
         with Store(temporary) as store:
-            yield store
+            yield store, done.key
         temporary.unlink()
+        key_path(temporary).unlink(missing_ok=True)
         problems_path(temporary).replace(partial / "problems.csv")
+
+
+def _named(data: str, key: Key | None) -> str:
+    return data if key is None else key.source(data)
+
+
+def _command(options: EvaluateOptions, key: Key | None) -> str:
+    """Give what was typed, without the paths of the data where they have numbers."""
+    if key is None:
+        return options.command
+    hidden = {Path(each).resolve() for each in (options.source, options.labels) if each}
+    words = shlex.split(options.command)
+    return shlex.join("DATA" if Path(word.rpartition("=")[2]).resolve() in hidden else word for word in words)
 
 
 evaluate = verb(EvaluateOptions, plan, run)

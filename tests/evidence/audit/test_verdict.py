@@ -4,6 +4,7 @@ from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import verdict
 from plainfilm.evidence.audit.findings import ProbeFinding
 from plainfilm.results.audit import ComparedWith, LeftOut, LeftOutClass, Probe, ProbedClass, Reason
+from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.estimate import Estimate
 
 YOURS = Estimate(0.99, 0.97, 1.0)
@@ -297,3 +298,23 @@ def test_foreign_objects_speak_by_name_but_never_say_more_than_possible():
 def test_foreign_objects_are_not_named_beside_what_is_certain():
     objects = _probe("objects", 0.9, sees="objects", cue="foreign objects")
     assert _cues(_probe("brightness", 0.9, cue="brightness"), objects) == ("brightness",)
+
+
+def _column(name, low, *, of_the_making=True):
+    v = Estimate(min(low + 0.1, 1), low, 1)
+    return LeftOutColumn(column=name, values=90, n=90, cramers_v=v, of_the_making=of_the_making)
+
+
+@pytest.mark.parametrize(("low", "expected"), [(0.49, "no shortcut found"), (0.5, "shortcut possible")])
+def test_a_left_out_column_of_the_making_speaks_by_the_lower_end_of_its_interval(low, expected):
+    found = verdict.reasons([], _yours(YOURS), [], None, 1000, 0, [_column("station", low), _column("room", 0.2)])
+    assert verdict.decide(found) == expected
+    assert [reason.also for reason in found] == [None] * len(found)
+
+
+def test_the_column_that_tells_most_is_named_and_the_others_behind_it():
+    columns = [_column("room", 0.6), _column("station", 0.8), _column("diagnosis text", 0.95, of_the_making=False)]
+    (reason,) = verdict.reasons([], _yours(YOURS), [], None, 1000, 0, columns)
+    assert reason.sentence.startswith("The column station, which is of the making of the images")
+    assert "(Cramér's V 0.90, at least 0.80)" in reason.sentence
+    assert reason.also == "Others of the kind: room 0.70."

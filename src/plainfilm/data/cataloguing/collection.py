@@ -21,7 +21,7 @@ from plainfilm.data.cataloguing.labelling import Labelling, finding_asked_for, l
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.cataloguing.levels import Layout, Said, read_levels
 from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
-from plainfilm.data.decoding.modalities import is_radiography
+from plainfilm.data.decoding.modalities import is_radiography, named_modality
 from plainfilm.data.places.place import Archived, Place
 from plainfilm.data.spelling import shortened
 from plainfilm.data.tables.findings import class_by
@@ -224,7 +224,7 @@ def _read_row(collection: Collection, reading: _Reading, row: TableRow, *, skip:
         return
     modality = row.get("modality")
     if modality and not is_radiography(modality):
-        reading.modalities[modality] += 1
+        reading.modalities[named_modality(modality)] += 1
         reading.left_out.add(name)
         return
     if name not in reading.own and collection.place.size(name) < 0:

@@ -14,6 +14,11 @@ def is_radiography(modality: str) -> bool:
     return re.sub(r"[^A-Z]", "", modality.upper()) in _IN_TABLES
 
 
+def named_modality(modality: str) -> str:
+    """Give a modality that is written as codes are, for a message; what is longer may be anything that somebody wrote there."""
+    return modality if re.fullmatch(r"[A-Za-z]{2,4}", modality) else "another"
+
+
 def lateral_sentence(view: str) -> str:
     """What to say of a lateral view."""
     return f"Expected a frontal view; received {view}. Leave lateral views out or keep them all."

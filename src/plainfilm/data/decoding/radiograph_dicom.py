@@ -14,7 +14,7 @@ from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
 from plainfilm.data.decoding.dicom_header import is_little_endian, whole_number
 from plainfilm.data.decoding.dicom_pixels import Stored, stored
 from plainfilm.data.decoding.dicom_tables import coloured, filled_bits
-from plainfilm.data.decoding.modalities import LATERAL_VIEWS, RADIOGRAPHY, lateral_sentence
+from plainfilm.data.decoding.modalities import LATERAL_VIEWS, RADIOGRAPHY, lateral_sentence, named_modality
 from plainfilm.errors import ImageError
 from plainfilm.reasons import reason_of
 
@@ -177,10 +177,13 @@ def _remarks(dataset: Dataset) -> Remarks:
     found = []
     if modality and modality not in RADIOGRAPHY:
         found.append(
-            ("not-radiograph-modality", f"Expected modality CR, DX, DR or RG; received {modality}. Check the image.")
+            (
+                "not-radiograph-modality",
+                f"Expected modality CR, DX, DR or RG; received {named_modality(modality)}. Check the image.",
+            )
         )
-    if _OTHER_PART.search(part) and not _CHEST.search(part):
-        found.append(("not-chest", f"Expected a chest; received body part {part}. Check the image."))
+    if (other := _OTHER_PART.search(part)) and not _CHEST.search(part):  # the rest of what was written may be anything
+        found.append(("not-chest", f"Expected a chest; received body part {other[0]}. Check the image."))
     if view in LATERAL_VIEWS:
         found.append(("lateral", lateral_sentence(view)))
     if _text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
