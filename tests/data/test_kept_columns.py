@@ -76,7 +76,7 @@ def test_a_column_of_as_many_words_as_patients_is_a_column_of_names():
 
 @pytest.mark.parametrize(
     "cell",
-    ["Anna Schmidt", "Mustermann^Max", "Mustermann, Max", "Dr. Weber", "Frau Weber", "03.05.1960", "1960-05-03", "3 May 1960", "05/1960", "1960年5月3日",
+    ["Anna Schmidt", "Schmidt Anna", "Max Mustermann", "Mustermann^Max", "Mustermann, Max", "Dr. Weber", "Frau Weber", "03.05.1960", "1960-05-03", "3 May 1960", "05/1960", "1960年5月3日",
      "SN 48213-77", "0171 234 567", "a@b.org", "https://a.b/c", "1.2.840.113619.2.55", "was seen by a colleague and sent home again", "王伟"],
 )  # fmt: skip
 def test_what_looks_like_somebodys_is_known(cell):

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 import plainfilm
-from plainfilm.data.provenance import left_out_columns, sorted_out
+from plainfilm.data.provenance import kept_columns, left_out_columns, sorted_out
 from plainfilm.data.store import Store
 from plainfilm.errors import CatalogError, StoreError
+from plainfilm.reporting import report_data
 
 LABELS = np.arange(40) % 2
 WARDS = [f"Ward {('North', 'South')[k % 2]}" for k in range(40)]
@@ -57,6 +58,8 @@ def test_a_store_of_before_lacks_nothing_and_a_damaged_one_is_refused():
     assert left_out_columns({}) == ()
     with pytest.raises(StoreError, match="damaged"):
         left_out_columns({"left_out_columns": '[{"column": 3}]'})
+    with pytest.raises(StoreError, match="damaged"):
+        kept_columns({"kept_columns": "{"})
 
 
 @pytest.fixture
@@ -84,6 +87,9 @@ def test_the_command_says_what_it_left_out_and_how_to_keep_it(call, films, tmp_p
     with Store(tmp_path / "s.h5") as store:
         assert store.provenance["ward"][0].startswith("Ward")
         assert "surname" not in store.provenance
+        told = dict(report_data.facts(store))
+    assert told["Columns left out of the store"] == "surname"
+    assert told["Columns kept as they are, as was asked"] == "ward"
     assert b"Quast" not in (tmp_path / "s.h5").read_bytes()
 
 

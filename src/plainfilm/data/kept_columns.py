@@ -79,7 +79,7 @@ _FIRST_NAMES = frozenset(
     "horst ines ingrid irene isabel isabelle ivan jack jacques james jan jana jane javier jean jennifer jessica joao joachim john johann johannes "
     "jonas jorge jose joseph juan julia julie jurgen karin karl katharina katrin kevin klaus kurt lara laura laurent lea lena leon linda lisa "
     "louis louise luca lucas lucia ludwig luis luisa lukas manfred manuel marc marco margarida maria mariana marie mario mark markus marta martin "
-    "martina mary matthias max maximilian mehmet michael michel michelle miguel mohamed mohammed monica monika muhammad natalia nicolas nicole "
+    "martina mary matthias maximilian mehmet michael michel michelle miguel mohamed mohammed monica monika muhammad natalia nicolas nicole "
     "nina olga olivier oscar otto pablo patricia patrick paul paula paulo pedro peter petra philippe pierre rafael rainer renate ricardo richard "
     "robert roberto rosa ruth sabine samuel sandra sara sarah sebastian sergio silvia simon sofia sophie stefan stefanie steffen stephanie susan "
     "susanne sven sylvie teresa thomas tim tobias ulrich ursula uwe valentina victor wang werner wilhelm william wolfgang yusuf zhang 张 王 李 刘 陈".split()
@@ -89,7 +89,7 @@ _OF_THE_MAKING = frozenset(  # words of the names of columns
     "operators technician technologist radiographer radiologist physician performing referring protocol software date time study acquisition series "
     "accession klinik krankenhaus abteilung zimmer gerat seriennummer stationsname untersucher arzt datum uhrzeit aufnahmedatum zuweiser "
     "untersuchungsdatum hopital etablissement service salle appareil operateur medecin heure hospitales centro servicio sala equipo operador "
-    "medico fecha hora ospedale reparto data ora tecnico 医院 机构 科室 设备 医生 技师 日期 时间 序列号".split()
+    "medico fecha hora ospedale reparto tecnico 医院 机构 科室 设备 医生 技师 日期 时间 序列号".split()
 )
 _DATE = re.compile(
     r"(?<!\d)\d{1,4}([-./ ])\d{1,2}\1\d{1,4}(?!\d)|(?<!\d)(19|20)\d\d[-./ ](0?[1-9]|1[0-2])(?!\d)|(?<!\d)(0?[1-9]|1[0-2])[-./](19|20)\d\d(?!\d)|\d{4}年|(?<!\d)(18|19|20)\d{6}(?!\d)|"
@@ -183,7 +183,7 @@ def _words(cells: Cells, groups: Groups) -> list[str]:
     shared = Counter(cell for cell, _ in {(cell, group) for cell, group in zip(cells, groups, strict=True) if cell})
     known = {cell for cell in shared if _is_known(cell)}
     others = {cell for cell, count in shared.items() if cell not in known and count > 1 and not looks_personal(cell)}
-    if len(others) > max(_FEW, 2 * math.sqrt(len(set(groups)))):
+    if len(others) > max(_FEW, math.sqrt(len(set(groups)))):
         others = set()
     kept = known | others
     return [cell if cell in kept else "" for cell in cells]
@@ -203,8 +203,8 @@ def looks_personal(cell: str) -> bool:
         return True
     if re.search(r"\d{5,}|\d+(\.\d+){3,}", cell) or sum(sign.isdigit() for sign in cell) > _MOST_DIGITS:
         return True
-    begins = bool(words) and (words[0] in _FIRST_NAMES or words[0][:1] in _FIRST_NAMES) and not re.search(r"\d", cell)
-    return begins or bool(_TITLED.search(plain)) or bool(_DATE.search(plain))
+    named = bool(words) and not re.search(r"\d", cell) and bool(_FIRST_NAMES & {words[0], words[0][:1], words[-1]})
+    return named or plain.startswith("max ") or bool(_TITLED.search(plain)) or bool(_DATE.search(plain))
 
 
 def _plain(cell: str) -> str:

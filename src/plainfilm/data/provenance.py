@@ -6,7 +6,7 @@ A column that is left out is measured against the class, so that an audit can st
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from plainfilm.errors import StoreError
 from plainfilm.reasons import reason_of
 from plainfilm.results.columns import LeftOutColumn
 
+_T = TypeVar("_T")
 _READ = tuple[LeftOutColumn, ...]
 _MOST_LETTERS, _MOST_WORDS = 40, 6  # of a column's name that is shown
 
@@ -81,11 +82,20 @@ def left_out_columns(attributes: Mapping[str, Any]) -> tuple[LeftOutColumn, ...]
     StoreError
         They cannot be read.
     """
+    return _noted(attributes, "left_out_columns", _READ)
+
+
+def kept_columns(attributes: Mapping[str, Any]) -> list[str]:
+    """Read from the attributes of a store which columns it has since `--keep` named them; raises as `left_out_columns`."""
+    return _noted(attributes, "kept_columns", list[str])
+
+
+def _noted(attributes: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(str(attributes.get("left_out_columns", "[]")), type=_READ)
+        return msgspec.json.decode(str(attributes.get(name, "[]")), type=kind)
     except msgspec.MsgspecError as error:
         raise StoreError(
-            f"Expected a store that tells which columns it lacks; received one that is damaged ({reason_of(error)}). Ingest it again."
+            f"Expected a store that tells which columns it has; received one that is damaged ({reason_of(error)}). Ingest it again."
         ) from error
 
 

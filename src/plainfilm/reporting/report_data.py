@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from plainfilm.data.provenance import left_out_columns
+from plainfilm.data.provenance import kept_columns, left_out_columns
 from plainfilm.data.spelling import listed
 from plainfilm.data.store import SPLITS, Store, count_by_split
 from plainfilm.errors import StoreError
@@ -68,7 +68,7 @@ def facts(store: Store) -> list[tuple[str, str]]:
 def _columns(store: Store) -> list[tuple[str, str]]:
     """Say which columns of tables and headers the store lacks, and which it has since `--keep` named them."""
     left_out = [each.column for each in left_out_columns(store.attributes) if not each.kept]
-    kept = msgspec.json.decode(str(store.attributes.get("kept_columns", "[]")), type=list[str])
+    kept = kept_columns(store.attributes)
     told = (("Columns left out of the store", left_out), ("Columns kept as they are, as was asked", kept))
     return [(what, listed(names)) for what, names in told if names]
 
