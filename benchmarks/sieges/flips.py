@@ -28,8 +28,8 @@ from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.frozen_trunk import Maps
 from sieges.row import Row, Told
 
-CASES = 300
-_COMMANDS, _TRAININGS = 12, 6  # cases of a kind that starts a process; each damages all of the cache
+CASES = 40
+_COMMANDS, _TRAININGS = 12, 4  # cases of a kind that starts a process; each damages all of the cache
 _OLD = Path(__file__).resolve().parents[2] / "tests" / "written_by_0_1_0"
 _TRAIN = ("train", "store.h5", "--backbone", "backbone.onnx", "--set", "backbone.scaling=0..255", "--epochs", "2", "--quiet")  # fmt: skip
 _COMPILES = """

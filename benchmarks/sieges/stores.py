@@ -1,7 +1,7 @@
 """Altered stores, opened and read to their end: bytes changed anywhere, and whatever HDF5 can say that a store does not.
 
 Both steps of an opening run in processes that are kept, and started again when they end: what looks a file through may die of
-it, as it does in `plainfilm`; what opens it afterwards may not. What killed or held up the first, and every hundredth case,
+it, as it does in `plainfilm`; what opens it afterwards may not. What killed or held up the first, and one case in 250,
 goes through the command as well.
 """
 
@@ -112,7 +112,7 @@ def run(told: Told) -> Row:
             found = _outcome(opens, path, kind) if not dies and "format" in told_of else "refused"
             if found.startswith("read "):
                 found = "read" if found == whole_content or not is_sealed else "read, and it is another content"
-            if dies or number % 100 == 0:
+            if dies or number % 250 == 0:
                 found = _through_the_command(path) or found
             counts["its process ended" if dies else found] += 1
             if found not in {"refused", "read"}:
@@ -177,7 +177,8 @@ def _store(folder: Path, n: int = 60, size: int = 32) -> Path:
 def _altered(whole: Path, secret: Path, told: Told) -> Iterator[tuple[str, Path, bool]]:
     rng, data = np.random.default_rng(told.seed), whole.read_bytes()
     unsealed = _unsealed(whole, told.scratch / "unsealed.h5").read_bytes()
-    edits = list(_edits(secret).items())
+    named = _edits(secret)
+    edits = [(name, named[name]) for name in rng.permutation(list(named)).tolist()]
     path = told.scratch / "altered.h5"
     for number in range(told.cases or CASES):
         path.unlink(missing_ok=True)

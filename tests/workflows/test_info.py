@@ -24,9 +24,10 @@ def store(tmp_path):
     """The store of 0.1, written anew with checksums."""
     with Store(OLD / "store.h5") as old:
         columns = {name: getattr(old, name) for name in COLUMNS}
+        told = {name: value for name, value in old.attributes.items() if name not in {"size", "fingerprint"}}
         with store_writer.create(tmp_path / "new.h5", size=old.size, expected=len(old)) as writer:
             writer.append(old.images(range(len(old))))
-            writer.finish(Columns(classes=old.classes, **columns), keep=np.ones(len(old), bool), attributes={"seed": 0})
+            writer.finish(Columns(classes=old.classes, **columns), keep=np.ones(len(old), bool), attributes=told)
     return tmp_path / "new.h5"
 
 

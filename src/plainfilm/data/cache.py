@@ -48,7 +48,7 @@ class SealedFile(io.RawIOBase):
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[SealedFile]:
     """Give a file to write an entry to; it is there under its name when all went well."""
-    with written_whole(path) as partial, partial.open("wb") as file:
+    with written_whole(path, durable=False) as partial, partial.open("wb") as file:
         sealed = SealedFile(file, path)
         yield sealed
         sealed.seal()

@@ -29,19 +29,21 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a name beside `path` to write a file or a folder to; on success it takes the place of `path`.
 
     A run that is killed leaves `path` as it was; what it left beside it is removed by the next run in the same folder. A
     folder takes the place of an empty one or of none, never of a full one. Two runs may write the same path: the last one
-    counts, whole.
+    counts, whole. What is not `durable` may be gone or cut short after a failure of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with claims.claimed(path) as own, _partials(own, [path]) as (partial,):
         yield partial
-        _sync(partial)
+        if durable:
+            _sync(partial)
         partial.replace(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
 
 
 @contextlib.contextmanager

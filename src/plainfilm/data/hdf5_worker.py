@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5o, h5s, h5t, h5z
 
-_MEMORY_BYTES = 4 << 30
+from plainfilm.data import confinement
+
 _MOST_OBJECTS, _MOST_DEPTH = 100_000, 32
 _MOST_ATTRIBUTES, _MOST_VALUES = 4096, 1 << 16  # of an object; of an attribute
 _MOST_RATIO = 1032  # of DEFLATE
@@ -203,22 +204,16 @@ def answers(path: str) -> dict[str, str]:
 def main() -> None:
     """Answer for the file and the seconds of processor time that stdin names, with one line of JSON."""
     told = json.load(sys.stdin)
-    _confine(told["seconds"])
+    _bound_time(told["seconds"])
+    confinement.confine(reads_files=True)
     print(json.dumps(answers(told["path"])), flush=True)  # noqa: T201 - the answer
     os._exit(0)  # nothing of the file is left to be closed
 
 
-def _confine(seconds: int) -> None:
+def _bound_time(seconds: int) -> None:
     try:
         import resource
     except ImportError:  # Windows
         return
-    most = {
-        resource.RLIMIT_AS: _MEMORY_BYTES,
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, value in most.items():
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(kind, (value, value))
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, claims, copies, decoder_pool, duplicates, split, store, store_writer
+from plainfilm.data import burned_text, claims, copies, decoder_pool, duplicates, hdf5, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
@@ -219,6 +219,7 @@ def _place(out: Path) -> Iterator[tuple[Path, ...]]:
     try:
         with reserved(key_path(out), problems_path(out), out) as partials:
             yield partials
+        hdf5.remember(out, store.FORMAT)
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.files import written_whole
-from plainfilm.errors import UsageError
+from plainfilm.errors import FlawError, UsageError
 from plainfilm.model.training import Course
 from plainfilm.reasons import reason_of
 
@@ -87,6 +87,7 @@ def _variables(model: Any) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
+        _check_room(path)
         with np.load(path, allow_pickle=False) as kept:
             return {name: kept[name] for name in kept.files}
     except (
@@ -94,12 +95,20 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         ValueError,
         EOFError,
         LookupError,
+        MemoryError,
         SyntaxError,
         NotImplementedError,
         RuntimeError,
         *_DAMAGE,
     ) as error:
         raise _damaged(path, error) from error
+
+
+def _check_room(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        declared = sum(member.file_size for member in archive.infolist())
+    if declared > path.stat().st_size:  # `write` packs nothing
+        raise FlawError("it declares more than it holds")
 
 
 def _damaged(path: Path, error: Exception) -> UsageError:
