@@ -62,7 +62,7 @@ def run(told: Told) -> Row:
             wrong[f"{case.name}: {fault}"] += 1
             print(f"    case {number}, {case.name}: {fault}", flush=True)
         if number % 50 == 49:
-            print(f"    {number + 1} of {cases}", flush=True)
+            print(f"    {number + 1} of {cases}: {dict(ended)}, {wrong.total()} wrong", flush=True)
     shares = ", ".join(f"{count} {name}" for name, count in sorted(ended.items()))
     return Row(
         tried=f"kills over {len(kinds)} commands, three in four at a chosen call, forked from one process",

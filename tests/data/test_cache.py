@@ -1,6 +1,8 @@
 """Entries of the cache: whole or not there, whatever happened to the file."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -112,3 +114,54 @@ def test_entries_are_all_files_but_those_whose_names_say_what_they_are(tmp_path)
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert cache.entries(tmp_path) == [tmp_path / "compiled/b", tmp_path / "features/a.npy"]
+
+
+MAKE = """
+import sys
+from pathlib import Path
+from plainfilm.data import cache
+with cache.missing(Path(sys.argv[1])) as is_missing:
+    print("makes" if is_missing else "finds", flush=True)
+    if is_missing:
+        sys.stdin.readline()
+        cache.write(Path(sys.argv[1]), sys.argv[2].encode())
+"""
+
+
+def making(path, content):
+    command = [sys.executable, "-c", MAKE, str(path), content]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_an_entry_is_made_by_whoever_is_first_and_the_second_waits_for_it(tmp_path):
+    path = tmp_path / "kind" / "name"
+    first = making(path, "first")
+    assert first.stdout.readline() == "makes\n"
+    second = making(path, "second")
+    first.communicate("\n")
+    assert second.stdout.readline() == "finds\n"
+    second.communicate()
+    assert cache.read(path) == b"first"
+    assert [each.name for each in path.parent.iterdir()] == ["name"]
+
+
+def test_an_entry_whose_maker_was_killed_is_made_by_the_second(tmp_path):
+    path = tmp_path / "kind" / "name"
+    first = making(path, "first")
+    assert first.stdout.readline() == "makes\n"
+    second = making(path, "second")
+    first.kill()
+    first.communicate()
+    assert second.stdout.readline() == "makes\n"
+    second.communicate("\n")
+    assert cache.read(path) == b"second"
+    assert [each.name for each in path.parent.iterdir()] == ["name"]
+
+
+def test_a_damaged_entry_that_another_has_made_anew_meanwhile_is_not_removed(tmp_path):
+    path = tmp_path / "kind" / "name"
+    cache.write(path, b"content")
+    number = path.stat().st_ino
+    cache.write(path, b"content")
+    cache._take_away(path, number)
+    assert cache.read(path) == b"content"

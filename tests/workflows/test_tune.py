@@ -226,6 +226,27 @@ def test_overwrite_begins_anew_and_removes_nothing_but_the_search(folder, store)
     assert (out / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
+def test_overwrite_keeps_the_older_search_until_the_new_one_has_its_page(folder, store):
+    out, beside = folder / "kept", folder / ".kept.search"
+    plainfilm.tune(store, out, trials=2, **QUICK)
+    before = {file.name: file.read_bytes() for file in out.glob("*.*")}
+
+    def dies(stage, done, *_):
+        if stage == "Searching" and done == 1:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        plainfilm.tune(store, out, trials=2, overwrite=True, progress=dies, **{**QUICK, "seed": 5})
+    assert {file.name: file.read_bytes() for file in out.glob("*.*")} == before
+    goes_on = plainfilm.tune(store, out, trials=2, **{**QUICK, "seed": 5}).metrics
+    assert goes_on["trials"]["in_all"] == 2
+    assert not beside.exists()
+    assert sorted(file.name for file in out.glob("*.*")) == sorted(before)
+    with pytest.raises(UsageError, match="Expected to go on with the search"):
+        plainfilm.tune(store, out, trials=2, **QUICK)
+
+
 def test_overwrite_replaces_no_folder_that_is_not_a_search(folder, store):
     (folder / "thesis").mkdir()
     (folder / "thesis" / "metrics.json").write_text("{}")

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import claims
 from plainfilm.data.files import written_whole
 
 MARK = b"plainfilm entry\n"
@@ -63,7 +64,8 @@ def write(path: Path, content: bytes) -> None:
 def read(path: Path) -> bytes | None:
     """Read an entry; None where there is none, or none that is whole."""
     try:
-        held = path.read_bytes()
+        with path.open("rb") as file:
+            held, number = file.read(), os.fstat(file.fileno()).st_ino
     except OSError:
         return None
     content, tail = held[:-TAIL_BYTES], held[-TAIL_BYTES:]
@@ -71,7 +73,7 @@ def read(path: Path) -> bytes | None:
     digest.update(content)
     if tail == MARK + digest.digest():
         return content
-    _take_away(path)
+    _take_away(path, number)
     return None
 
 
@@ -81,7 +83,7 @@ def has(path: Path) -> bool:
         with path.open("rb") as file:
             identity = _identity(path, os.fstat(file.fileno()))
             if identity not in _whole and not _fits(file, path, identity[3]):
-                _take_away(path)
+                _take_away(path, identity[2])
                 return False
     except OSError:
         return False
@@ -89,6 +91,17 @@ def has(path: Path) -> bool:
         _whole.clear()
     _whole[identity] = None
     return True
+
+
+@contextlib.contextmanager
+def missing(path: Path) -> Iterator[bool]:
+    """Say whether an entry is to be made here; one that another process is making, on whatever host, is waited for."""
+    if has(path):
+        yield False
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with claims.turn(path, insists=False):
+        yield not has(path)
 
 
 def entries(folder: Path) -> list[Path]:
@@ -132,6 +145,8 @@ def _fits(file: BinaryIO, path: Path, size: int) -> bool:
     return file.read() == MARK + bytes(digest.digest())
 
 
-def _take_away(path: Path) -> None:
+def _take_away(path: Path, number: int) -> None:
+    """Remove an entry, unless another process has put a new one in its place."""
     with contextlib.suppress(OSError):
-        path.unlink()
+        if path.stat().st_ino == number:
+            path.unlink()

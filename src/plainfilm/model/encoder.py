@@ -159,17 +159,16 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
-    if not cache.has(path):
-        extras.require(
-            f"building the encoder of {backbone.name}", "onnx", *(["keras"] * (backbone.weights.kind != "file"))
-        )
-        model = (
-            _around_onnx(found.path, prepare)
-            if backbone.weights.kind == "file"
-            else _from_keras(backbone, prepare, found)
-        )
-        cache.write(path, model.SerializeToString())
+    with cache.missing(path) as is_missing:
+        if is_missing:
+            cache.write(path, _built(backbone, prepare, found).SerializeToString())
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)
+
+
+def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
+    is_file = backbone.weights.kind == "file"
+    extras.require(f"building the encoder of {backbone.name}", "onnx", *([] if is_file else ["keras"]))
+    return _around_onnx(found.path, prepare) if is_file else _from_keras(backbone, prepare, found)
 
 
 def to_keras(network: Any, prepare: Preprocessing) -> Any:
@@ -263,9 +262,16 @@ def encode_store(
     """
     key = hashlib.sha256(f"{encoder.key} {store.fingerprint}".encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
-    if cache.has(path):
-        return Features(path, len(store), encoder.width, 0.0, cached=True)
     start = time.perf_counter()
+    with cache.missing(path) as is_missing:
+        if not is_missing:
+            return Features(path, len(store), encoder.width, 0.0, cached=True)
+        _write_features(path, encoder, store, progress)
+    encoder.rest()
+    return Features(path, len(store), encoder.width, time.perf_counter() - start, cached=False)
+
+
+def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: Callable[[int, int], None]) -> None:
     with cache.written(path) as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(store), encoder.width)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -279,8 +285,6 @@ def encode_store(
             file.write(features.tobytes())
             done += len(images)
             progress(done, len(store))
-    encoder.rest()
-    return Features(path, len(store), encoder.width, time.perf_counter() - start, cached=False)
 
 
 def remembered(
@@ -298,8 +302,9 @@ def remembered(
         Gives the arrays.
     """
     path = cache_folder() / folder / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npz"
-    if (kept := cache.read_arrays(path)) is not None:
-        return kept, True
-    found = dict(compute())
-    cache.write_arrays(path, found)
+    with cache.missing(path) as is_missing:
+        if not is_missing and (kept := cache.read_arrays(path)) is not None:
+            return kept, True
+        found = dict(compute())
+        cache.write_arrays(path, found)
     return found, False

@@ -181,10 +181,11 @@ def _written(
     """Open an encoder made of others; the first time, build it. `about` names all that it is made of."""
     key = _sha256(f"{kind} {_VERSION} {about}")[:32]
     path = cache_folder() / "encoders" / f"{kind}-{key}.onnx"
-    if not cache.has(path):
-        network = build().SerializeToString()
-        _check(network, name)
-        cache.write(path, network)
+    with cache.missing(path) as is_missing:
+        if is_missing:
+            network = build().SerializeToString()
+            _check(network, name)
+            cache.write(path, network)
     return Encoder(path, key=key, name=name, preprocessing=first.preprocessing, weights_sha256=weights_sha256)
 
 

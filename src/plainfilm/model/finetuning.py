@@ -223,6 +223,7 @@ def _export(network: Any, backbone: Backbone, prepare: Preprocessing, sha256: st
     content = encoder.to_onnx(network, prepare).SerializeToString()
     key = hashlib.sha256(content).hexdigest()[:32]
     path = cache_folder() / "encoders" / f"{backbone.name}-tuned-{key}.onnx"
-    if not cache.has(path):
-        cache.write(path, content)
+    with cache.missing(path) as is_missing:
+        if is_missing:
+            cache.write(path, content)
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=sha256)

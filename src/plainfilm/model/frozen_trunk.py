@@ -163,8 +163,9 @@ class Maps:
         """Run the trunk over all images; what an earlier run that was killed has left is kept."""
         for at in range(0, len(self._numbers), _SEGMENT):
             path = self._segment(at)
-            if not cache.has(path):
-                self._write(path, at, progress)
+            with cache.missing(path) as is_missing:
+                if is_missing:
+                    self._write(path, at, progress)
         progress(len(self._numbers), len(self._numbers))
 
     def _write(self, path: Path, start: int, progress: Progress) -> None:

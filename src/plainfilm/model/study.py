@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
@@ -75,6 +75,13 @@ class Study:
     def results(self) -> list[TrialResult]:
         """Give the trials that ended, in their order."""
         return [_result(number, trial) for number, trial in enumerate(_finished(self._study), 1)]
+
+    def close(self) -> None:
+        """Close the file: Windows moves no folder in which one is open. Optuna has no public way."""
+        storage = self._kept._storage
+        backend: Any = getattr(storage, "_backend", storage)
+        backend.remove_session()
+        backend.engine.dispose()
 
     def run(
         self,

@@ -157,6 +157,7 @@ def run(plan: Plan) -> Run[Search]:
         )
         report.write(place, summary, command=options.command)
         if place != plan.folder:
+            begun.close()
             _keep_others(plan.folder, place)
             files.replace_folder(own, place, plan.folder)
             (plan.folder / _UNFINISHED).unlink()
