@@ -51,6 +51,7 @@ REMARKS: dict[str, str] = {
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
     "text": "lines of text are burned into the picture, maybe a name",
+    "seam": "the picture jumps in brightness along its compressed blocks, as a damaged one does",
     "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 

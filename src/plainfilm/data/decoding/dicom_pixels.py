@@ -158,12 +158,16 @@ def _ended(data: bytes, frame: Frame | None, dataset: Dataset) -> tuple[bytes, R
     if end is not None:
         sentence = f"Expected a frame that ends with its picture; received {len(data) - end} bytes behind it. They were passed over."
         return data[:end], (("padded-frame", sentence),) if len(data) - end > _PADDING_BYTES else ()
+
+    def decode(tried: bytes) -> NDArray[Any]:
+        return _decoded(dataset, tried, frame)[0]
+
     whole = None
     with suppress(*PYDICOM_ERRORS):  # of a decoder that comes to the end too early
         if frame.process == codestreams.WAVELETS:
             whole = codestreams.completed_2000(data)
         else:
-            whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
+            whole = codestreams.completed(data, lambda rest: codestreams.is_enough(rest, decode))
     if whole is None:
         raise refusal(
             "truncated", "Expected a whole compressed picture; received one that ends too early. Send the file again."
