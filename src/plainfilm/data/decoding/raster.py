@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from plainfilm.data.decoding import codestreams, jpeg, seams, tiff
+from plainfilm.data.decoding import codestreams, containers, jpeg, seams, tiff, tiff_parts
 from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.samples import Samples
 from plainfilm.errors import ImageError
@@ -48,6 +48,7 @@ _ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_X_RESOLUTION, _TIFF_UNIT = 256, 257, 282, 296
 _MODE_BITS = {"1": 1}
 _PILLOW = {"JP2": "JPEG2000"}
+_FAULTS = {"PNG": containers.png_fault, "WEBP": containers.webp_fault, "GIF": containers.gif_fault}
 _WIDE = 16  # bits a sample
 _SCAN = b"\xff\xda"
 _LEAST_SCALE = 0.5  # at which seams are told from edges
@@ -103,6 +104,16 @@ def decode(data: bytes, kind: str, *, least: int, fit: str, depth: int | None = 
 
 def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = None) -> DecodedImage:
     page, tags = tiff.picture(data) if kind == "TIFF" else (0, None)
+    found = _decoded(data, kind, page, tags, least, fit, depth)
+    fault = tiff_parts.fault(data, tags) if tags is not None else _FAULTS[kind](data) if kind in _FAULTS else None
+    if fault is not None:
+        raise _damaged(kind, fault)
+    return found
+
+
+def _decoded(
+    data: bytes, kind: str, page: int, tags: tiff.Tags | None, least: int, fit: str, depth: int | None
+) -> DecodedImage:
     if tags is not None and tiff.is_beyond_pillow(tags):
         return _of_samples(_wide_tiff_facts(tags), tiff.samples_of(data, tags), int(tags.get(_ORIENTATION, 1)), depth)
     with Image.open(BytesIO(data), formats=(_PILLOW.get(kind, kind),)) as image:
@@ -171,9 +182,11 @@ def _truncated(kind: str) -> ImageError:
 def _broken(kind: str, error: Exception) -> ImageError:
     if "truncated" in str(error).lower() or isinstance(error, EOFError):
         return _truncated(kind)
-    return refusal(
-        "damaged", f"Expected a whole {kind} file; received one with a fault ({reason_of(error)}). Get it again."
-    )
+    return _damaged(kind, reason_of(error))
+
+
+def _damaged(kind: str, fault: str) -> ImageError:
+    return refusal("damaged", f"Expected a whole {kind} file; received one with a fault ({fault}). Get it again.")
 
 
 def _decode(
@@ -205,7 +218,7 @@ def _jpeg_gray(image: ImageFile.ImageFile, data: bytes, scale: float) -> tuple[I
     if found == jpeg.NO_END:
         raise EOFError(found)
     if found is not None:
-        raise refusal("damaged", f"Expected a whole JPEG; received one with a fault ({found}). Get the file again.")
+        raise _damaged("JPEG", found)
     return gray, remarks + _seam_remarks(image, pixels, scale, jumps) if len(jumps) else remarks
 
 
