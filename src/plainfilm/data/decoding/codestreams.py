@@ -22,8 +22,14 @@ NO_END: Remarks = (
         "Expected an end marker behind the compressed picture; received none, though all of the picture is there. Nothing is lost.",
     ),
 )
+HOLE: Remarks = (
+    (
+        "hole",
+        "Expected compressed data without gaps; received a long run of zeros among them. Part of the picture is probably wrong: look at it.",
+    ),
+)
 _NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4096, dtype=np.uint8))  # none of it a marker
-_LAST_BYTES = 16
+_LAST_BYTES, _LAST_ROWS, _HOLE_BYTES = 16, 16, 128
 _MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
@@ -116,9 +122,24 @@ def is_enough(rest: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bool:
     return np.array_equal(plain, decode(rest + _NOISE + END))
 
 
-def is_needed(rest: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bool:
-    """Whether a decoder needs these data to their end: it then gives another picture with noise in place of the last bytes."""
-    return not np.array_equal(decode(rest + END), decode(rest[:-_LAST_BYTES] + _NOISE + END))
+def ends_with_picture(whole: bytes, plain: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]) -> bool:
+    """Whether a decoder that gave `plain` (h, w, ...) came to the end of these data with the end of the picture.
+
+    Noise in place of the last bytes then changes the last rows, and those alone. JPEG-LS codes many equal rows by few bits, and says itself where
+    it needs more.
+    """
+    rest = whole.removesuffix(END)
+    changed = np.flatnonzero((plain != decode(rest[:-_LAST_BYTES] + _NOISE + END)).reshape(len(plain), -1).any(axis=1))
+    frame = frame_of(whole)
+    is_late = (frame is not None and frame.process == JPEG_LS) or changed[:1] >= len(plain) - max(
+        _LAST_ROWS, len(plain) // 20
+    )
+    return bool(len(changed) and is_late)
+
+
+def has_hole(data: bytes) -> bool:
+    """Whether a run of zeros stands in the tiles of JPEG 2000, longer than arithmetic codes and empty packets give (T.800 B.9)."""
+    return data.find(bytes(_HOLE_BYTES), max(0, data.find(b"\xff\x90"))) >= 0
 
 
 def brings_all(data: bytes) -> bool:

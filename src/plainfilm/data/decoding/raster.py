@@ -108,6 +108,8 @@ def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = No
     fault = tiff_parts.fault(data, tags) if tags is not None else _FAULTS[kind](data) if kind in _FAULTS else None
     if fault is not None:
         raise _damaged(kind, fault)
+    if kind == "JP2" and codestreams.has_hole(data):
+        return replace(found, remarks=found.remarks + codestreams.HOLE)
     return found
 
 
@@ -139,7 +141,8 @@ def _jpeg_fault(data: bytes) -> str | None:
     if found != jpeg.CANNOT_TELL:
         return found
     rest = data[: codestreams.end_of(data)].removesuffix(codestreams.END)
-    is_whole = codestreams.is_enough(rest, _pixels_of) and codestreams.is_needed(rest, _pixels_of)
+    whole = rest + codestreams.END
+    is_whole = codestreams.ends_with_picture(whole, _pixels_of(whole), _pixels_of)
     return None if is_whole else "another amount of data than the picture needs"
 
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable
 
-from plainfilm.data.decoding import codestreams, jpeg, lzw, tiff
+from plainfilm.data.decoding import jpeg, lzw, packbits, tiff
 from plainfilm.data.decoding.codestreams import END
 
 _AMOUNT = "another amount of data in a strip or tile than it needs"
@@ -19,12 +19,7 @@ def fault(data: bytes, tags: tiff.Tags) -> str | None:
     length = _LENGTHS.get(compression)
     if length is None or int(tags.get(tiff.PHOTOMETRIC, 1)) == _YCBCR:
         return None
-    return next((_AMOUNT for part, needed in tiff.parts_of(data, tags) if not _is_enough(length(part), needed)), None)
-
-
-def _is_enough(length: int | None, needed: tuple[int, int]) -> bool:
-    """Whether this is the length of a part, or of one filled up to the others' length."""
-    return length in needed
+    return next((_AMOUNT for part, needed in tiff.parts_of(data, tags) if length(part) not in needed), None)
 
 
 def _jpeg_fault(tables: bytes, part: bytes) -> str | None:
@@ -38,25 +33,11 @@ def _inflated(part: bytes) -> int | None:
     return length if inflater.eof else None
 
 
-def _unpacked(part: bytes) -> int | None:
-    """Count the bytes of PackBits (TIFF 6.0, section 9)."""
-    at, length = 0, 0
-    while at < len(part):
-        run = part[at]
-        if run < 128:
-            length += run + 1
-            at += run + 2
-        else:
-            length += 257 - run if run > 128 else 0
-            at += 2 if run > 128 else 1
-    return length if at == len(part) else None
-
-
 def _of_codes(part: bytes) -> int | None:
     return None if part[:1] == b"\0" else lzw.length(part, 9, is_tiff=True)
 
 
 _JPEG, _TABLES = 7, 347
 _LENGTHS: dict[int, Callable[[bytes], int | None]] = {
-    1: len, 5: _of_codes, 8: _inflated, 32946: _inflated, 32773: _unpacked,
+    1: len, 5: _of_codes, 8: _inflated, 32946: _inflated, 32773: packbits.length,
 }  # fmt: skip
