@@ -16,6 +16,7 @@ WAVELETS, JPEG_LS = 0, 0xF7  # as processes; 0 is no SOF marker
 LOSSLESS = {0xC3, JPEG_LS}
 _PROGRESSIVE = {0xC2, 0xCA}
 JPEG_2000 = b"\xff\x4f\xff\x51"
+_BOX = b"\0\0\0\x0cjP  "
 NO_END: Remarks = (
     (
         "no-end-marker",
@@ -58,8 +59,8 @@ class Frame:
 
 def frame_of(data: bytes) -> Frame | None:
     """Read the header of a JPEG, JPEG-LS (SOFn, T.81 B.2.2) or JPEG 2000 codestream (SIZ, T.800 A.5.1); None without one."""
-    start = data.find(JPEG_2000)
-    if start >= 0 and not data.startswith(b"\xff\xd8"):
+    start = data.find(JPEG_2000) if data.startswith((JPEG_2000, _BOX)) else -1  # RLE may hold these bytes too
+    if start >= 0:
         x1, y1, x0, y0 = struct.unpack_from(">4I", data, start + 8)
         return Frame(
             y1 - y0, x1 - x0, (data[start + 42] & 0x7F) + 1, int.from_bytes(data[start + 40 : start + 42]), WAVELETS

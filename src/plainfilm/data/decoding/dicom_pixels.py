@@ -83,9 +83,11 @@ def stored(dataset: Dataset) -> Stored:
         _check_size(frame, dataset)
         data, ended = _ended(data, frame, dataset)
         remarks += ended
+        if frame is None and not _fills(data, dataset):
+            raise _faulty()
     native = _native_length(dataset) if data is None else None
     values, photometric = _decoded(dataset, data, frame)
-    if data is not None:
+    if data is not None and frame is not None:
         remarks += _checked(dataset, data, frame, values)
     elif native is not None and native - values.nbytes > _PADDING_BYTES:
         remarks += _padded(native - values.nbytes)
@@ -191,22 +193,23 @@ def _native_length(dataset: Dataset) -> int | None:
     return len(dataset.PixelData) if is_whole and dataset.PhotometricInterpretation != "YBR_FULL_422" else None
 
 
-def _checked(dataset: Dataset, data: bytes, frame: Frame | None, values: NDArray[Any]) -> Remarks:
+def _checked(dataset: Dataset, data: bytes, frame: Frame, values: NDArray[Any]) -> Remarks:
     """Refuse a compressed picture that does not end where its data do, and what libjpeg-turbo warns of."""
-    if frame is None:
-        is_whole = dataset.file_meta.TransferSyntaxUID != RLELossless or _fills(data, values)
-    elif frame.process == codestreams.WAVELETS:
+    if frame.process == codestreams.WAVELETS:
         return codestreams.HOLE if codestreams.has_hole(data) else ()
-    elif frame.bits == 8 and frame.process not in codestreams.LOSSLESS:
+    if frame.bits == 8 and frame.process not in codestreams.LOSSLESS:
         is_whole = jpeg.fault(data) in {None, jpeg.CANNOT_TELL}
     else:
         is_whole = codestreams.ends_with_picture(data, values, lambda tried: _tried(dataset, tried, frame, values))
     if not is_whole:
-        raise refusal(
-            "damaged",
-            "Expected a whole compressed picture; received one with a fault in its data. Send the file again.",
-        )
+        raise _faulty()
     return ()
+
+
+def _faulty() -> ImageError:
+    return refusal(
+        "damaged", "Expected a whole compressed picture; received one with a fault in its data. Send the file again."
+    )
 
 
 def _tried(dataset: Dataset, data: bytes, frame: Frame, plain: NDArray[Any]) -> NDArray[Any]:
@@ -218,11 +221,13 @@ def _tried(dataset: Dataset, data: bytes, frame: Frame, plain: NDArray[Any]) -> 
     return changed
 
 
-def _fills(data: bytes, values: NDArray[Any]) -> bool:
-    """Whether each segment of RLE holds one byte of each sample, and hardly more (PS3.5 G)."""
+def _fills(data: bytes, dataset: Dataset) -> bool:
+    """Whether each segment of RLE holds one byte of each pixel, and hardly more (PS3.5 G); on others GDCM ends the process."""
+    if dataset.file_meta.TransferSyntaxUID != RLELossless:
+        return True
     count, *starts = struct.unpack_from("<16I", data)
     ends = [*starts[1:count], len(data)]
-    needed = values.size * values.itemsize // count
+    needed = int(dataset.Rows) * int(dataset.Columns)
     return all(
         0 <= end - start - packbits.used(data[start:end], needed) <= _PADDING_BYTES
         for start, end in zip(starts[:count], ends, strict=True)
