@@ -200,7 +200,13 @@ def _checked(dataset: Dataset, data: bytes, frame: Frame, values: NDArray[Any]) 
     if frame.bits == 8 and frame.process not in codestreams.LOSSLESS:
         is_whole = jpeg.fault(data) in {None, jpeg.CANNOT_TELL}
     else:
-        is_whole = codestreams.ends_with_picture(data, values, lambda tried: _tried(dataset, tried, frame, values))
+
+        def decode(tried: bytes) -> NDArray[Any]:
+            return _tried(dataset, tried, frame, values)
+
+        is_whole = codestreams.ends_with_picture(data, values, decode)
+        if frame.process == 0xC3:  # a value too many or too few shifts all behind it
+            is_whole = is_whole and codestreams.is_enough(data.removesuffix(codestreams.END), decode)
     if not is_whole:
         raise _faulty()
     return ()
