@@ -14,14 +14,23 @@ from plainfilm.data.decoding.decoded import Remarks
 END = b"\xff\xd9"  # end of image (T.81) and of codestream (T.800)
 WAVELETS, JPEG_LS = 0, 0xF7  # as processes; 0 is no SOF marker
 LOSSLESS = {0xC3, JPEG_LS}
+_PROGRESSIVE = {0xC2, 0xCA}
 JPEG_2000 = b"\xff\x4f\xff\x51"
+_BOX = b"\0\0\0\x0cjP  "
 NO_END: Remarks = (
     (
         "no-end-marker",
         "Expected an end marker behind the compressed picture; received none, though all of the picture is there. Nothing is lost.",
     ),
 )
+HOLE: Remarks = (
+    (
+        "hole",
+        "Expected compressed data without gaps; received a long run of zeros among them. Part of the picture is probably wrong: look at it.",
+    ),
+)
 _NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4096, dtype=np.uint8))  # none of it a marker
+_LAST_BYTES, _LAST_ROWS, _HOLE_BYTES = 16, 16, 128
 _MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
@@ -50,20 +59,20 @@ class Frame:
 
 def frame_of(data: bytes) -> Frame | None:
     """Read the header of a JPEG, JPEG-LS (SOFn, T.81 B.2.2) or JPEG 2000 codestream (SIZ, T.800 A.5.1); None without one."""
-    start = data.find(JPEG_2000)
-    if start >= 0 and not data.startswith(b"\xff\xd8"):
+    start = data.find(JPEG_2000) if data.startswith((JPEG_2000, _BOX)) else -1  # RLE may hold these bytes too
+    if start >= 0:
         x1, y1, x0, y0 = struct.unpack_from(">4I", data, start + 8)
         return Frame(
             y1 - y0, x1 - x0, (data[start + 42] & 0x7F) + 1, int.from_bytes(data[start + 40 : start + 42]), WAVELETS
         )
-    for marker, at in _segments(data):
+    for marker, at in segments(data):
         if marker == JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
             bits, rows, columns, samples = struct.unpack_from(">BHHB", data, at + 4)
             return Frame(rows, columns, bits, samples, marker)
     return None
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Give the segments of a JPEG: their markers, and where these stand."""
     at = 2 if data.startswith(b"\xff\xd8") else len(data)
     while found := _MARKER.search(data, at):
@@ -96,34 +105,59 @@ def completed_2000(data: bytes) -> bytes | None:
     return data[:at] + END if len(found) == tiles and at <= len(data) else None
 
 
-def completed(data: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bytes | None:
-    """Put the missing end marker behind a JPEG or JPEG-LS; None where more than that is missing.
-
-    It is completed in two ways, by an end marker and by noise before one. Where `decode` gives the same picture for both, it has not
-    come to what was added: all blocks are there. (A decoder of JPEG-LS says itself when they are not.)
-    """
+def completed(data: bytes, is_whole: Callable[[bytes], bool]) -> bytes | None:
+    """Put the missing end marker behind a JPEG or JPEG-LS; None where more than that is missing, as `is_whole` says of it without the marker."""
     rest = data.rstrip(b"\0")
     rest = data[: len(rest) + 2].removesuffix(b"\xff")
-    if not _is_complete(rest):
-        return None
-    plain = decode(rest + END)
-    frame = frame_of(rest)
-    is_whole = (frame is not None and frame.process == JPEG_LS) or np.array_equal(plain, decode(rest + _NOISE + END))
-    return rest + END if is_whole else None
+    return rest + END if brings_all(rest) and is_whole(rest) else None
 
 
-def _is_complete(data: bytes) -> bool:
-    """Whether the scans, each supposed to be whole, bring all bits of all coefficients (T.81 G.1.1.1.1); lossless ones have but one."""
-    components, brought = 0, set[tuple[int, int]]()
-    if (frame := frame_of(data)) is not None and frame.process in LOSSLESS:
+def is_enough(rest: bytes, decode: Callable[[bytes], NDArray[Any]]) -> bool:
+    """Whether a decoder needs nothing behind these data: it then gives the same picture with an end marker there, and with noise before one.
+
+    A decoder of JPEG-LS says itself where it needs more.
+    """
+    plain, frame = decode(rest + END), frame_of(rest)
+    if frame is not None and frame.process == JPEG_LS:
         return True
-    for marker, at in _segments(data):
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            components = data[at + 9]
+    return np.array_equal(plain, decode(rest + _NOISE + END))
+
+
+def ends_with_picture(whole: bytes, plain: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]) -> bool:
+    """Whether a decoder that gave `plain` (h, w, ...) came to the end of these data with the end of the picture.
+
+    Noise in place of the last bytes then changes the last rows, and those alone. JPEG-LS codes many equal rows by few bits, and says itself where
+    it needs more.
+    """
+    rest = whole.removesuffix(END)
+    changed = np.flatnonzero((plain != decode(rest[:-_LAST_BYTES] + _NOISE + END)).reshape(len(plain), -1).any(axis=1))
+    frame = frame_of(whole)
+    is_late = (frame is not None and frame.process == JPEG_LS) or changed[:1] >= len(plain) - max(
+        _LAST_ROWS, len(plain) // 20
+    )
+    return bool(len(changed) and is_late)
+
+
+def has_hole(data: bytes) -> bool:
+    """Whether a run of zeros stands in the tiles of JPEG 2000, longer than arithmetic codes and empty packets give (T.800 B.9)."""
+    return data.find(bytes(_HOLE_BYTES), max(0, data.find(b"\xff\x90"))) >= 0
+
+
+def brings_all(data: bytes) -> bool:
+    """Whether the scans, each supposed to be whole, bring all bits of all coefficients (T.81 G.1.1.1.1); lossless ones have but one."""
+    frame = frame_of(data)
+    if frame is None or frame.process in LOSSLESS:
+        return frame is not None
+    if frame.process not in _PROGRESSIVE and data.count(b"\xff\xda") == 1 and frame.samples == 1:
+        return True
+    brought = set[tuple[int, int]]()
+    for marker, at in segments(data):
         if marker == 0xDA:
             count = data[at + 4]
             first, last, approximation = data[at + 5 + 2 * count : at + 8 + 2 * count]
+            if frame.process not in _PROGRESSIVE:  # some write other bounds, which mean nothing
+                first, last, approximation = 0, 63, 0
             if not approximation & 15:
                 chosen = data[at + 5 : at + 5 + 2 * count : 2]
                 brought |= {(component, k) for component in chosen for k in range(first, last + 1)}
-    return components > 0 and len(brought) == 64 * components
+    return len(brought) == 64 * frame.samples > 0

@@ -45,12 +45,14 @@ REMARKS: dict[str, str] = {
     "bad-header": "DICOM elements that say how the pixels are stored are missing or malformed; usual values were taken",
     "bad-bits": "the pixels of a DICOM file fill more or fewer bits than it says; those they fill were used",
     "bad-table": "the entries of a DICOM lookup table fill more or fewer bits than it says; those they fill were used",
-    "padded-frame": "many bytes stand behind the end of a compressed DICOM picture",
+    "padded-frame": "many bytes stand behind the end of a DICOM picture",
     "colour": "a coloured picture, not a gray radiograph",
     "mask": "few flat gray levels, as a segmentation has; never trained on",
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
     "text": "lines of text are burned into the picture, maybe a name",
+    "seam": "the picture jumps in brightness along its compressed blocks, as a damaged one does",
+    "hole": "a long run of zeros stands in the compressed picture, where none can be",
     "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 

@@ -4,6 +4,7 @@ Where the sample lies in its cell (Bits Stored, High Bit) and what else lies the
 with here, once for native and encapsulated data (PS3.5 8.1.1); so is the end of an encapsulated frame.
 """
 
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding import codestreams, dicom_header
+from plainfilm.data.decoding import codestreams, dicom_header, jpeg, packbits
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks, refusal
 from plainfilm.data.decoding.depth import DEPTHS_BITS
@@ -82,7 +83,14 @@ def stored(dataset: Dataset) -> Stored:
         _check_size(frame, dataset)
         data, ended = _ended(data, frame, dataset)
         remarks += ended
+        if frame is None and not _fills(data, dataset):
+            raise _faulty()
+    native = _native_length(dataset) if data is None else None
     values, photometric = _decoded(dataset, data, frame)
+    if data is not None and frame is not None:
+        remarks += _checked(dataset, data, frame, values)
+    elif native is not None and native - values.nbytes > _PADDING_BYTES:
+        remarks += _padded(native - values.nbytes)
     if values.dtype.kind == "f" or int(dataset.BitsAllocated) == 1:
         return Stored(values, 8 * values.dtype.itemsize, photometric, remarks)
     precision = 8 * values.dtype.itemsize if frame is None else frame.bits
@@ -156,19 +164,80 @@ def _ended(data: bytes, frame: Frame | None, dataset: Dataset) -> tuple[bytes, R
         return data, ()
     end = codestreams.end_of(data)
     if end is not None:
-        sentence = f"Expected a frame that ends with its picture; received {len(data) - end} bytes behind it. They were passed over."
-        return data[:end], (("padded-frame", sentence),) if len(data) - end > _PADDING_BYTES else ()
+        return data[:end], _padded(len(data) - end) if len(data) - end > _PADDING_BYTES else ()
+
+    def decode(tried: bytes) -> NDArray[Any]:
+        return _decoded(dataset, tried, frame)[0]
+
     whole = None
     with suppress(*PYDICOM_ERRORS):  # of a decoder that comes to the end too early
         if frame.process == codestreams.WAVELETS:
             whole = codestreams.completed_2000(data)
         else:
-            whole = codestreams.completed(data, lambda tried: _decoded(dataset, tried, frame)[0])
+            whole = codestreams.completed(data, lambda rest: codestreams.is_enough(rest, decode))
     if whole is None:
         raise refusal(
             "truncated", "Expected a whole compressed picture; received one that ends too early. Send the file again."
         )
     return whole, codestreams.NO_END
+
+
+def _padded(count: int) -> Remarks:
+    sentence = f"Expected a frame that ends with its picture; received {count} bytes behind it. They were passed over."
+    return (("padded-frame", sentence),)
+
+
+def _native_length(dataset: Dataset) -> int | None:
+    """Bytes of native pixel data whose length follows from the size of the picture (PS3.5 8.1.1)."""
+    is_whole = "PixelData" in dataset and int(dataset.BitsAllocated) >= 8
+    return len(dataset.PixelData) if is_whole and dataset.PhotometricInterpretation != "YBR_FULL_422" else None
+
+
+def _checked(dataset: Dataset, data: bytes, frame: Frame, values: NDArray[Any]) -> Remarks:
+    """Refuse a compressed picture that does not end where its data do, and what libjpeg-turbo warns of."""
+    if frame.process == codestreams.WAVELETS:
+        return codestreams.HOLE if codestreams.has_hole(data) else ()
+    if frame.bits == 8 and frame.process not in codestreams.LOSSLESS:
+        is_whole = jpeg.fault(data) in {None, jpeg.CANNOT_TELL}
+    else:
+
+        def decode(tried: bytes) -> NDArray[Any]:
+            return _tried(dataset, tried, frame, values)
+
+        is_whole = codestreams.ends_with_picture(data, values, decode)
+        if frame.process == 0xC3:  # a value too many or too few shifts all behind it
+            is_whole = is_whole and codestreams.is_enough(data.removesuffix(codestreams.END), decode)
+    if not is_whole:
+        raise _faulty()
+    return ()
+
+
+def _faulty() -> ImageError:
+    return refusal(
+        "damaged", "Expected a whole compressed picture; received one with a fault in its data. Send the file again."
+    )
+
+
+def _tried(dataset: Dataset, data: bytes, frame: Frame, plain: NDArray[Any]) -> NDArray[Any]:
+    """Decode changed data; where the decoder notices, all of the picture counts as it was but its last value."""
+    with suppress(*PYDICOM_ERRORS):
+        return _decoded(dataset, data, frame)[0]
+    changed = plain.copy()
+    changed.flat[-1] ^= 1
+    return changed
+
+
+def _fills(data: bytes, dataset: Dataset) -> bool:
+    """Whether each segment of RLE holds one byte of each pixel, and hardly more (PS3.5 G); on others GDCM ends the process."""
+    if dataset.file_meta.TransferSyntaxUID != RLELossless:
+        return True
+    count, *starts = struct.unpack_from("<16I", data)
+    ends = [*starts[1:count], len(data)]
+    needed = int(dataset.Rows) * int(dataset.Columns)
+    return all(
+        0 <= end - start - packbits.used(data[start:end], needed) <= _PADDING_BYTES
+        for start, end in zip(starts[:count], ends, strict=True)
+    )
 
 
 def _decoded(dataset: Dataset, data: bytes | None, frame: Frame | None) -> tuple[NDArray[Any], str]:

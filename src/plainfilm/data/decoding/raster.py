@@ -4,14 +4,14 @@ import struct
 import zlib
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from plainfilm.data.decoding import codestreams, tiff
+from plainfilm.data.decoding import codestreams, containers, jpeg, seams, tiff, tiff_parts
 from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.samples import Samples
 from plainfilm.errors import ImageError
@@ -48,7 +48,10 @@ _ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_X_RESOLUTION, _TIFF_UNIT = 256, 257, 282, 296
 _MODE_BITS = {"1": 1}
 _PILLOW = {"JP2": "JPEG2000"}
+_FAULTS = {"PNG": containers.png_fault, "WEBP": containers.webp_fault, "GIF": containers.gif_fault}
 _WIDE = 16  # bits a sample
+_SCAN = b"\xff\xda"
+_LEAST_SCALE = 0.5  # at which seams are told from edges
 _DECODED_PROCESSES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # of JPEG, by libjpeg-turbo
 _MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 
@@ -101,6 +104,18 @@ def decode(data: bytes, kind: str, *, least: int, fit: str, depth: int | None = 
 
 def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = None) -> DecodedImage:
     page, tags = tiff.picture(data) if kind == "TIFF" else (0, None)
+    found = _decoded(data, kind, page, tags, least, fit, depth)
+    fault = tiff_parts.fault(data, tags) if tags is not None else _FAULTS[kind](data) if kind in _FAULTS else None
+    if fault is not None:
+        raise _damaged(kind, fault)
+    if kind == "JP2" and codestreams.has_hole(data):
+        return replace(found, remarks=found.remarks + codestreams.HOLE)
+    return found
+
+
+def _decoded(
+    data: bytes, kind: str, page: int, tags: tiff.Tags | None, least: int, fit: str, depth: int | None
+) -> DecodedImage:
     if tags is not None and tiff.is_beyond_pillow(tags):
         return _of_samples(_wide_tiff_facts(tags), tiff.samples_of(data, tags), int(tags.get(_ORIENTATION, 1)), depth)
     with Image.open(BytesIO(data), formats=(_PILLOW.get(kind, kind),)) as image:
@@ -111,16 +126,29 @@ def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = No
 
 def _without_end(data: bytes, kind: str, least: int, fit: str, depth: int | None) -> DecodedImage | None:
     """Decode a JPEG or JPEG 2000 file without its end marker, if nothing else is missing."""
-
-    def decoded(whole: bytes) -> DecodedImage:
-        return _opened(whole, kind, least, fit, depth)
-
     with suppress(*PILLOW_ERRORS):
-        if kind in {"JPEG", "JP2"} and codestreams.end_of(data) is None:
-            jpeg = kind == "JPEG"
-            whole = codestreams.completed(data, lambda whole: np.asarray(decoded(whole).gray)) if jpeg else codestreams.completed_2000(data)  # fmt: skip
-            return None if whole is None else decoded(whole)
+        whole = None
+        if kind == "JPEG" and codestreams.end_of(data) is None:
+            whole = codestreams.completed(data, lambda rest: _jpeg_fault(rest + codestreams.END) is None)
+        elif kind == "JP2" and codestreams.end_of(data) is None:
+            whole = codestreams.completed_2000(data)
+        return None if whole is None else _opened(whole, kind, least, fit, depth)
     return None
+
+
+def _jpeg_fault(data: bytes) -> str | None:
+    found = jpeg.fault(data)
+    if found != jpeg.CANNOT_TELL:
+        return found
+    rest = data[: codestreams.end_of(data)].removesuffix(codestreams.END)
+    whole = rest + codestreams.END
+    is_whole = codestreams.ends_with_picture(whole, _pixels_of(whole), _pixels_of)
+    return None if is_whole else "another amount of data than the picture needs"
+
+
+def _pixels_of(data: bytes) -> NDArray[np.uint8]:
+    with Image.open(BytesIO(data), formats=("JPEG",)) as image:
+        return np.asarray(image)
 
 
 def _refused(data: bytes, kind: str, error: Exception) -> ImageError:
@@ -157,9 +185,11 @@ def _truncated(kind: str) -> ImageError:
 def _broken(kind: str, error: Exception) -> ImageError:
     if "truncated" in str(error).lower() or isinstance(error, EOFError):
         return _truncated(kind)
-    return refusal(
-        "damaged", f"Expected a whole {kind} file; received one with a fault ({reason_of(error)}). Get it again."
-    )
+    return _damaged(kind, reason_of(error))
+
+
+def _damaged(kind: str, fault: str) -> ImageError:
+    return refusal("damaged", f"Expected a whole {kind} file; received one with a fault ({fault}). Get it again.")
 
 
 def _decode(
@@ -175,11 +205,36 @@ def _decode(
     drafted = None
     if kind == "JPEG":
         drafted = image.draft(_draft_mode(image), _draft_size(width, height, least, fit))
-    image.load()
-    gray, remarks = _gray(image)
+    gray, remarks = _jpeg_gray(image, data, image.width / width) if kind == "JPEG" else _gray(image)
     covered = (0.0, 0.0, *gray.size) if drafted is None else drafted[1]
     gray, box = _upright(gray, covered, _orientation(image))
     return DecodedImage(gray, box, provenance, remarks)
+
+
+def _jpeg_gray(image: ImageFile.ImageFile, data: bytes, scale: float) -> tuple[Image.Image, Remarks]:
+    """Decode a JPEG whose blocks are `scale` of their size, and refuse it or flag it where it is not whole."""
+    values = jpeg.gray(data, *image.size) if image.mode == "L" else None
+    gray, remarks = _gray(image) if values is None else (Image.fromarray(values), ())
+    pixels, is_plain = np.asarray(gray), "progressive" not in image.info and data.count(_SCAN) == 1
+    jumps = seams.jumps(pixels, max(1, round(8 * scale)))
+    found = None if values is not None and is_plain and not len(jumps) else _jpeg_fault(data)
+    if found == jpeg.NO_END:
+        raise EOFError(found)
+    if found is not None:
+        raise _damaged("JPEG", found)
+    return gray, remarks + _seam_remarks(image, pixels, scale, jumps) if len(jumps) else remarks
+
+
+def _seam_remarks(image: Image.Image, pixels: NDArray[np.uint8], scale: float, jumps: NDArray[np.intp]) -> Remarks:
+    layers = getattr(image, "layer", [])
+    wide, high = (8 * max(layer[at] for layer in layers) if len(layers) > 1 else 8 for at in (1, 2))
+    if (
+        scale < _LEAST_SCALE
+        or seams.seam(pixels, round(high * scale), round(wide * scale), jumps * 8 // high) < seams.STEP
+    ):
+        return ()
+    sentence = "Expected a picture without seams; received one that jumps in brightness along its compressed blocks, as a damaged one does. Look at it."
+    return (("seam", sentence),)
 
 
 def _of_samples(
@@ -323,7 +378,7 @@ def _provenance(image: Image.Image, data: bytes, kind: str) -> dict[str, str | i
     }
     tables = getattr(image, "quantization", None)
     if kind == "JPEG" and tables and 0 in tables:
-        facts["quality"] = jpeg_quality(tables[0])
+        facts["quality"] = jpeg_quality(tuple(tables[0]))
     ppi = _pixels_per_inch(image)
     return facts if ppi is None else facts | {"ppi": ppi}
 
@@ -356,7 +411,8 @@ def _quality_tables() -> NDArray[np.int64]:
     return np.asarray(np.clip((_LUMINANCE * scale[:, None] + 50) // 100, 1, 255))
 
 
-def jpeg_quality(luminance: list[int]) -> int:
+@lru_cache
+def jpeg_quality(luminance: tuple[int, ...]) -> int:
     """Estimate the quality setting of libjpeg, 1 to 100, that comes nearest to a luminance quantisation table (64)."""
     distance = np.abs(_quality_tables() - np.asarray(luminance, dtype=np.int64)).sum(axis=1)
     return int(distance.argmin()) + 1

@@ -5,6 +5,7 @@ predictor and the meaning of the samples are dealt with here.
 """
 
 import struct
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -18,7 +19,7 @@ from plainfilm.errors import ImageError
 
 MAX_PAGES = 64
 (
-    _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _STRIP_OFFSETS, _SAMPLES, _STRIP_ROWS,
+    _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS, COMPRESSION, PHOTOMETRIC, _FILL_ORDER, _STRIP_OFFSETS, _SAMPLES, _STRIP_ROWS,
     _STRIP_BYTES, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _EXTRA, _FORMAT,
 ) = (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 338, 339)  # fmt: skip
 _REDUCED, _MASK = 1, 4
@@ -73,6 +74,18 @@ def _parts(tags: Tags) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(tags.get(offsets, ())), tuple(tags.get(lengths, ()))
 
 
+def parts_of(data: bytes, tags: Tags) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """Give each strip or tile of a page as it stands in the file, and the bytes that it holds once decompressed: its own, and those of a full one."""
+    width, height, samples = int(tags[_WIDTH]), int(tags[_HEIGHT]), int(tags.get(_SAMPLES, 1))
+    planes = samples if int(tags.get(_PLANAR, 1)) == 2 else 1
+    rows = int(tags.get(_TILE_HEIGHT, min(int(tags.get(_STRIP_ROWS, height)), height)))
+    row_bytes = -(-int(tags.get(_TILE_WIDTH, width)) * (samples // planes) * bits_of(tags) // 8)
+    down = -(-height // rows)
+    for number, (start, length) in enumerate(zip(*_parts(tags), strict=False)):
+        left = rows if _TILE_WIDTH in tags else min(rows, height - number % down * rows)
+        yield data[start : start + length], (row_bytes * left, row_bytes * rows)
+
+
 def is_cut_short(data: bytes, tags: Tags) -> bool:
     """Whether a strip or tile of the page lies beyond the end of the file; the last one's length may overstate it."""
     starts, lengths = _parts(tags)
@@ -91,12 +104,12 @@ def is_beyond_pillow(tags: Tags) -> bool:
 
 def unsupported(tags: Tags) -> ImageError | None:
     """Say what of a sound page there is no decoder for, if that may be why it could not be read."""
-    compression = int(tags.get(_COMPRESSION, 1))
+    compression = int(tags.get(COMPRESSION, 1))
     name = TiffImagePlugin.COMPRESSION_INFO.get(compression, f"number {compression}")
     if compression not in _SAFE:
         return _unsupported(f"the compression {name}")
     if _key_of(tags) not in {key[1:] for key in TiffImagePlugin.OPEN_INFO}:
-        return _unsupported(f"{bits_of(tags)} bits a sample and photometric interpretation {tags.get(_PHOTOMETRIC)}")
+        return _unsupported(f"{bits_of(tags)} bits a sample and photometric interpretation {tags.get(PHOTOMETRIC)}")
     return None
 
 
@@ -104,7 +117,7 @@ def _key_of(tags: Tags) -> tuple[Any, ...]:
     bits = tags.get(_BITS, (1,))
     samples = int(tags.get(_SAMPLES, 1))
     bits = bits * samples if len(bits) == 1 else bits
-    return tags.get(_PHOTOMETRIC, 0), tags.get(_FORMAT, (1,))[:1], tags.get(_FILL_ORDER, 1), bits, tags.get(_EXTRA, ())
+    return tags.get(PHOTOMETRIC, 0), tags.get(_FORMAT, (1,))[:1], tags.get(_FILL_ORDER, 1), bits, tags.get(_EXTRA, ())
 
 
 def _unsupported(received: str) -> ImageError:
@@ -123,7 +136,7 @@ def samples_of(data: bytes, tags: Tags) -> Samples:
         `unsupported-encoding` where the samples are neither whole bytes nor packed integers, gray or RGB.
     """
     bits, count = set(tags.get(_BITS, (1,))), int(tags.get(_SAMPLES, 1))
-    formats, photometric = set(tags.get(_FORMAT, (1,))), int(tags.get(_PHOTOMETRIC, 1))
+    formats, photometric = set(tags.get(_FORMAT, (1,))), int(tags.get(PHOTOMETRIC, 1))
     (width_bits,), kind = bits if len(bits) == 1 else (0,), _KINDS.get(next(iter(formats)), "")
     whole = width_bits in ({16, 32, 64} if kind == "f" else {8, 16, 32, 64})
     if (
@@ -135,7 +148,7 @@ def samples_of(data: bytes, tags: Tags) -> Samples:
         raise _unsupported(
             f"{width_bits or sorted(bits)} bits a sample, sample format {sorted(formats)}, photometric interpretation {photometric}"
         )
-    compression = int(tags.get(_COMPRESSION, 1))
+    compression = int(tags.get(COMPRESSION, 1))
     if compression not in _BYTEWISE:
         raise _unsupported(f"{width_bits} bits a sample under the compression number {compression}")
     channels = 3 if photometric == 2 else 1
@@ -174,8 +187,8 @@ def _bytes_of(data: bytes, tags: Tags, plane: int, planes: int, row_bits: int) -
         _WIDTH: width,
         _HEIGHT: height,
         _BITS: 8,
-        _COMPRESSION: int(tags.get(_COMPRESSION, 1)),
-        _PHOTOMETRIC: 1,
+        COMPRESSION: int(tags.get(COMPRESSION, 1)),
+        PHOTOMETRIC: 1,
         _SAMPLES: 1,
     }
     entries |= {_FILL_ORDER: int(tags.get(_FILL_ORDER, 1))}
