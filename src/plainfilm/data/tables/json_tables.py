@@ -122,11 +122,11 @@ def _grid(records: Iterable[tuple[int, Record]]) -> Grid:
         for name in record:
             if name not in columns:
                 columns[name], trimmed[name] = [""] * len(lines), Trimmed()
+                if len(columns) > _MOST_COLUMNS:
+                    raise FlawError(f"more than {_MOST_COLUMNS:,} columns")
         for name, column in columns.items():
             column.append(trimmed[name][_text(record.get(name))])
         lines.append(line)
-        if len(columns) > _MOST_COLUMNS:
-            raise FlawError(f"more than {_MOST_COLUMNS:,} columns")
     if not columns:
         raise FlawError("an empty file")
     return Grid(tuple(columns), list(columns.values()), lines)
