@@ -45,7 +45,7 @@ def _boxes(image: Pixels) -> Iterator[tuple[slice, slice]]:
                 over, beside = (
                     (bottom - top) // 2 + 1,
                     bottom - top,
-                )  # accents, bars of letters; the letter that ends a line
+                )  # accents, bars of letters; the letters that end a line
                 rows = slice(max(0, top - over) * times, (bottom + over) * times)
                 yield rows, slice(max(0, left - beside) * times, (right + beside) * times)
         small, times = _halved(small), 2 * times
