@@ -46,10 +46,10 @@ def read(path: Path, *, most: int) -> bytes:
 
 
 def kind(path: Path) -> str:
-    """Say what a name stands for, without following it: "file", "folder", "link" or "other"."""
+    """Say what a name stands for, without following it: "file", "folder", "link" or "special file"."""
     mode = path.lstat().st_mode
     kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "link"))
-    return next((name for is_one, name in kinds if is_one(mode)), "other")
+    return next((name for is_one, name in kinds if is_one(mode)), "special file")
 
 
 def erase(path: Path) -> None:
