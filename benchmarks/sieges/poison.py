@@ -213,7 +213,7 @@ def _settled(archive: _Choosy, node: Started, sound: int) -> None:
     while time.monotonic() - since < STALLED_S:
         counts = _metrics(node)
         now = (len(archive.got), {name: counts.get(name) for name in ("waiting", "undelivered", "failed")})
-        if now[0] >= 2 * sound - UNREADABLE and not counts.get("waiting") and not counts.get("undelivered"):
+        if counts.get("delivered", 0) >= 2 * sound - UNREADABLE and not counts["waiting"] + counts["undelivered"]:
             return
         if now != before:
             before, since = now, time.monotonic()

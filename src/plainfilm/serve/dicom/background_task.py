@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from plainfilm.serve.dicom.disk import named
+from plainfilm.reasons import reason_of
 from plainfilm.serve.dicom.log import told
 
 _PAUSE_S = 5.0
@@ -74,7 +74,7 @@ class Task:
                 self.step()
                 self.moved()
             except OSError as error:  # of the disk, which may be full for a while
-                told("dicom.disk-failed", level=logging.ERROR, reason=named(error))
+                told("dicom.disk-failed", level=logging.ERROR, reason=reason_of(error))
                 self.pause(_PAUSE_S)
             except Exception as error:  # noqa: BLE001 - the node must go on
                 told("dicom.failed", level=logging.ERROR, error=type(error).__name__)

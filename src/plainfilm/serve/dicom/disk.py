@@ -14,6 +14,10 @@ from plainfilm.reasons import reason_of
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
+class OddError(OSError):
+    """Something else than a file of ours."""
+
+
 def write(path: Path, parts: Iterable[bytes], *, is_new: bool = True) -> None:
     """Write a file for its owner alone, down to the disk; never through a link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_EXCL if is_new else os.O_TRUNC)
@@ -35,17 +39,17 @@ def read(path: Path, *, most: int) -> bytes:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
+            raise OddError("no regular file")
         if found.st_size > most:
-            raise OSError(errno.EFBIG, "larger than any image")
+            raise OddError("larger than any image")
         return file.read(most)
 
 
 def kind(path: Path) -> str:
-    """Say what a name stands for, without following it: "file", "folder", "link" or "other"."""
+    """Say what a name stands for, without following it: "file", "folder", "link" or "special file"."""
     mode = path.lstat().st_mode
     kinds = ((stat.S_ISREG, "file"), (stat.S_ISDIR, "folder"), (stat.S_ISLNK, "link"))
-    return next((name for is_one, name in kinds if is_one(mode)), "other")
+    return next((name for is_one, name in kinds if is_one(mode)), "special file")
 
 
 def erase(path: Path) -> None:
@@ -59,11 +63,6 @@ def erase(path: Path) -> None:
 def is_of_the_disk(error: OSError) -> bool:
     """Whether an error speaks of the whole disk, which is full or read only, rather than of one file."""
     return error.errno in _OF_THE_DISK
-
-
-def named(error: OSError) -> str:
-    """Say what an error is without the path in it."""
-    return reason_of(error)
 
 
 def locked(folder: Path) -> int:
@@ -92,7 +91,7 @@ def locked(folder: Path) -> int:
     except OSError as error:
         os.close(handle)
         raise PlainfilmError(
-            f"Expected a disk whose files can be locked; received {folder} ({named(error)}). Choose another with --spool."
+            f"Expected a disk whose files can be locked; received {folder} ({reason_of(error)}). Choose another with --spool."
         ) from None
     return handle
 

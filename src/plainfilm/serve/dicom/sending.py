@@ -22,7 +22,7 @@ from plainfilm.serve.dicom.peers import Peer
 
 _CLASSES = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 _PROCESSING_FAILURE = 0x0110
-_LONGEST_ANSWER_S, _SHORTEST_ANSWER_S = 60.0, 10.0  # that a peer may take for an answer
+_LONGEST_ANSWER_S, _SHORTEST_ANSWER_S = 60.0, 30.0  # that a peer may take for an answer
 _PATIENCE = 10  # times the longest answer that it has given
 
 

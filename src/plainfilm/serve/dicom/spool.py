@@ -20,7 +20,7 @@ from pathlib import Path
 from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError
 from plainfilm.reasons import reason_of
-from plainfilm.serve.dicom.disk import erase, is_of_the_disk, kind, locked, named, read, sync, write
+from plainfilm.serve.dicom.disk import erase, is_of_the_disk, kind, locked, read, sync, write
 from plainfilm.serve.dicom.journal import Journal
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.set_aside import FIRST_S, Aside, SetAside
@@ -396,7 +396,7 @@ class Spool:
 
     def _pass_over(self, path: Path, error: OSError) -> None:
         found = KEY.search(str(path.relative_to(self._folder)))
-        told("dicom.passed-over", key=found[0] if found else "", level=logging.ERROR, reason=named(error))
+        told("dicom.passed-over", key=found[0] if found else "", level=logging.ERROR, reason=reason_of(error))
         self._left.add(path)
 
     def _tried(self) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plainfilm.errors import PlainfilmError
-from plainfilm.serve.dicom.disk import named, write
+from plainfilm.reasons import reason_of
+from plainfilm.serve.dicom.disk import write
 
 _PROBE = bytes(1 << 16)
 
@@ -43,5 +44,5 @@ def unwritable(spool: Path) -> str:
         write(probe, [_PROBE], is_new=False)
         probe.unlink(missing_ok=True)
     except OSError as error:
-        return f"the spool cannot be written ({named(error)})"
+        return f"the spool cannot be written ({reason_of(error)})"
     return ""

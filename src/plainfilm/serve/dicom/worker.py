@@ -8,10 +8,10 @@ from typing import Protocol
 from pydicom import Dataset
 
 from plainfilm.evidence.inference.context import About
+from plainfilm.reasons import reason_of
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
 from plainfilm.serve.dicom.background_task import Task
-from plainfilm.serve.dicom.disk import named
 from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.narrative import DicomAnswer
@@ -57,7 +57,7 @@ class Worker(Task):
             except OSError as error:
                 if self._spool.is_at_fault(error):
                     raise
-                self._spool.give_up(found[0], named(error))
+                self._spool.give_up(found[0], reason_of(error))
 
     def _answer(self, key: str, file: Path) -> None:
         times = self._spool.begun(key)
