@@ -29,7 +29,7 @@ from sieges.row import Row, Told
 CASES, HOSTILE, LINES = (
     200,
     6,
-    4,
+    2,
 )  # requests of the honest client; hostile clients; connections on which each sends files
 PATIENCE_S, AT_ONCE_S, ANSWER_S = 1.0, 0.1, 60.0
 _BEFORE_S = 3.0  # that the hostile ones are at work before the honest one comes

@@ -4,7 +4,8 @@ from PIL import Image
 
 import made_outliers
 from plainfilm.data import phantom
-from plainfilm.model.view import NETWORK, ViewFinder, find_views
+from plainfilm.model.onnx_session import open_network, shrunk
+from plainfilm.model.view import NETWORK, SIDE, ViewFinder, find_views
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,12 @@ def phantoms():
 @pytest.fixture(scope="module")
 def drawn():
     return np.stack([square(made_outliers.draw("lateral", seed)) for seed in range(20)])
+
+
+def test_unpacking_the_weights_once_changes_no_score(finder, phantoms, drawn):
+    small = np.stack([shrunk(image, SIDE) for image in (*phantoms, *drawn)])
+    kept = open_network(NETWORK).run(["scores"], {"images": small})[0]
+    np.testing.assert_allclose(finder._session.run(["scores"], {"images": small})[0], kept, atol=1e-4)
 
 
 def test_tells_frontal_from_lateral_mirrored_or_not(finder, phantoms, drawn):

@@ -12,13 +12,18 @@ from plainfilm.model.cpus import processors
 BATCH = 8  # images at a time; larger batches leave the processor's cache: measured 5 to 10 % slower at 32
 
 
-def open_network(network: bytes | Path, *, threads: int | None = None) -> Any:
-    """Open an ONNX network, given whole or as a file, as an `InferenceSession`; what goes wrong is raised, not logged as well."""
+def open_network(network: bytes | Path, *, threads: int | None = None, has_packed_weights: bool = False) -> Any:
+    """Open an ONNX network, given whole or as a file, as an `InferenceSession`; what goes wrong is raised, not logged as well.
+
+    Weights that are kept in 8 bits, of a network that computes in 32, are unpacked once if it says so, and not at each run.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or processors()
     options.log_severity_level = 4
+    if has_packed_weights:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 

@@ -34,7 +34,7 @@ class ViewFinder:
     """The network in ONNX Runtime."""
 
     def __init__(self) -> None:
-        self._session = open_network(NETWORK)
+        self._session = open_network(NETWORK, has_packed_weights=True)
 
     def find(self, images: NDArray[np.uint8]) -> Views:
         """Tell the views of gray images uint8 (n, h, w)."""
