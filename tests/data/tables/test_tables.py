@@ -538,3 +538,17 @@ def test_a_table_that_inflates_without_end_is_one_line(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(b"file_name,label\n" + b"a" * 10_000_000))
     with pytest.raises(CatalogError, match="inflates to more than 200 times its size"):
         read_table(path)
+
+
+@pytest.mark.parametrize("declares", [None, 1000])
+def test_a_workbook_that_inflates_to_gigabytes_is_refused_whatever_it_declares(tmp_path, declares):
+    path = workbook(tmp_path / "t.xlsx", Films=[["file_name", "label"], ["a.png", "COVID"]])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet9.xml", bytes(100_000_000))
+    whole = bytearray(path.read_bytes())
+    if declares:
+        for at in (whole.rindex(b"xl/worksheets/sheet9.xml") - 22, whole.index(b"xl/worksheets/sheet9.xml") - 8):
+            whole[at : at + 4] = declares.to_bytes(4, "little")
+        path.write_bytes(whole)
+    with pytest.raises(CatalogError, match="inflates to more than|is damaged"):
+        read_table(path)

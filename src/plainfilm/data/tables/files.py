@@ -11,13 +11,11 @@ from typing import BinaryIO, cast
 
 from plainfilm.data.tables.grid import Grid
 from plainfilm.data.tables.json_tables import read_json
-from plainfilm.data.tables.sheets import is_workbook, read_parquet, read_sheet
+from plainfilm.data.tables.sheets import ALWAYS_INFLATED_BYTES, MOST_INFLATED, is_workbook, read_parquet, read_sheet
 from plainfilm.data.tables.text import read_text
 from plainfilm.errors import CatalogError, FlawError
 from plainfilm.reasons import reason_of
 
-MOST_INFLATED = 200  # times the size of a gzip file; tables of numbers shrink to a tenth
-ALWAYS_INFLATED_BYTES = 64_000_000
 _CHUNK = 1 << 20
 _MOST_BYTES = 8 << 30  # of text, unpacked
 _BINARY = {  # how a file begins -> what it is

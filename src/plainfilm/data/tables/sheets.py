@@ -4,6 +4,7 @@ import re
 import zipfile
 from array import array
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from plainfilm.data.tables.grid import Grid, Trimmed, gather
 from plainfilm.errors import FlawError
 from plainfilm.reasons import reason_of
 
+MOST_INFLATED = 200  # times the size of a gzip file or a workbook; tables of numbers shrink to a tenth
+ALWAYS_INFLATED_BYTES = 64_000_000
 MOST_CELLS = 50_000_000  # in the rectangle around all cells of a sheet
 _CHUNK = 1 << 20
 _CELL = re.compile(rb' r="([A-Z]{1,3})([0-9]{1,7})"')
@@ -32,10 +35,23 @@ def is_workbook(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             is_open_document = "mimetype" in names and b"opendocument.spreadsheet" in archive.open("mimetype").read(100)
+            _check_inflated(archive, ALWAYS_INFLATED_BYTES + MOST_INFLATED * path.stat().st_size)
             _check_extent(archive, names)
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise FlawError("a spreadsheet or zip archive that is damaged") from error
     return is_open_document or any(name.startswith("xl/") for name in names)
+
+
+def _check_inflated(archive: zipfile.ZipFile, most: int) -> None:
+    """Refuse a workbook that inflates too far, whatever it declares."""
+    length = 0
+    for info in map(copy, archive.infolist()):
+        info.file_size = most + 1  # or zipfile would read no more than what is declared
+        with archive.open(info) as member:
+            while chunk := member.read(_CHUNK):
+                length += len(chunk)
+                if length > most:
+                    raise FlawError(f"a spreadsheet that inflates to more than {MOST_INFLATED} times its size")
 
 
 def _check_extent(archive: zipfile.ZipFile, names: Iterable[str]) -> None:
