@@ -141,6 +141,17 @@ def test_what_has_run_long_is_not_waited_for(places):
     assert places.turns.turn("other", is_light=True)
 
 
+def test_light_work_is_waited_for_however_long_it_has_run_and_all_places_are_taken(places):
+    places.begin("a", "one")
+    places.begin("b", "two")
+    places.begin("c", "light", is_light=True)
+    places.has_begun("one", "two", "light")
+    places.time.now += 5 * OTHERS_S
+    assert places.turns.turn("other", is_light=True).waits_s == OWN_S
+    with pytest.raises(Full):
+        places.turns.turn("other", is_light=False)
+
+
 def test_behind_its_own_files_a_client_may_wait_longer(places):
     places.begin("a", "one")
     places.begin("a", "two")

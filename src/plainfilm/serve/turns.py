@@ -141,8 +141,10 @@ class Turns:
         own = sum(job.turn.client == client for job in before)
         others = {job.turn.client for job in before} - {client}
         ahead = own + sum(self._left_s(other) > left for other in others)
-        # what has run long is expected to run as long again
-        freed = min((self._clock() - job.started_s for job in blocking), default=0.0)
+        # what has run long is expected to run as long again, but for light work, which is bounded
+        now, usual_s = self._clock(), self._mean_s[True]
+        ran = [(now - job.started_s, job.is_light) for job in blocking]
+        freed = min((min(seconds, usual_s) if light else seconds for seconds, light in ran), default=0.0)
         expected = freed + ahead * self._mean_s[is_light] / self.places
         is_own = not others and all(job.turn.client == client for job in blocking)
         if expected > (may_wait := OWN_S if is_own else OTHERS_S):
