@@ -34,6 +34,7 @@ _OF_A_CATALOG: dict[str, str] = {
     "joined-patients": "ids of patients in several sources, each taken for one patient",
     "one-patient-id": "one id for all images, taken for none",
     "repeated-member": "a name that an archive holds twice",
+    "text": "lines of text are burned into the picture, maybe a name",
     "guessed-depth": "a source of pictures of more than 8 bits that do not state their depth",
 }
 

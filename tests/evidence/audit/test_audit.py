@@ -110,7 +110,12 @@ def test_lateral_views_are_counted_and_shown():
     pixels = np.stack([np.asarray(Image.fromarray(each).resize((96, 96))) for each in (*films, *drawn)])
     names = np.array([f"{row}.png" for row in range(20)])
     store = SimpleNamespace(
-        images=lambda rows: pixels[rows], file=names, classes=("A",), labels=np.zeros(20, int), split=names
+        pictures=lambda rows: pixels[rows],
+        images=lambda rows: pixels[rows],
+        file=names,
+        classes=("A",),
+        labels=np.zeros(20, int),
+        split=names,
     )
     found = data_issues.laterals(store, np.arange(20))
     assert found.result.count == 8

@@ -28,6 +28,9 @@ class Films:
     def images(self, rows):
         return self.pixels[rows]
 
+    def pictures(self, rows):
+        return self.pixels[rows]
+
 
 @pytest.fixture(scope="module")
 def finder(tmp_path_factory):

@@ -50,7 +50,6 @@ REMARKS: dict[str, str] = {
     "mask": "few flat gray levels, as a segmentation has; never trained on",
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
-    "text": "lines of text are burned into the picture, maybe a name",
     "seam": "the picture jumps in brightness along its compressed blocks, as a damaged one does",
     "hole": "a long run of zeros stands in the compressed picture, where none can be",
     "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
