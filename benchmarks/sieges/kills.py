@@ -61,7 +61,7 @@ def run(told: Told) -> Row:
         if fault:
             wrong[f"{case.name}: {fault}"] += 1
             print(f"    case {number}, {case.name}: {fault}", flush=True)
-        if number % 50 == 49:
+        if number % 10 == 9:
             print(f"    {number + 1} of {cases}: {dict(ended)}, {wrong.total()} wrong", flush=True)
     shares = ", ".join(f"{count} {name}" for name, count in sorted(ended.items()))
     return Row(
@@ -325,9 +325,15 @@ def _fork(act: Callable[[], object], log: Path) -> int:
 
 def _wait(child: int, kill_after_s: float | None = None) -> int:
     """Wait for a child, or kill it after some seconds; its exit code, or less than 0 the signal."""
-    if kill_after_s is not None:
-        time.sleep(kill_after_s)
-        os.kill(child, signal.SIGKILL)
+    ends = time.monotonic() + kill_after_s if kill_after_s is not None else None
+    while ends is not None:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= ends:
+            os.kill(child, signal.SIGKILL)
+            break
+        time.sleep(0.001)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
