@@ -1,6 +1,5 @@
 """Names and texts of others, as a terminal, a page and a spreadsheet may show them."""
 
-import csv
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -32,6 +31,8 @@ def write_csv(file: TextIO, rows: Iterable[Sequence[object]], *, line_end: str =
     A text that begins like one (or goes on like one behind a semicolon or quotation mark, which may part cells too) gets an apostrophe in
     front; a number stays as it is, also where it is negative. See OWASP, "CSV Injection".
     """
+    import csv
+
     csv.writer(file, lineterminator=line_end).writerows([_cell(value) for value in row] for row in rows)
 
 

@@ -1,16 +1,8 @@
 """Why something failed, in our own words: those of Python and of libraries are for who writes programs."""
 
-import json
-import lzma
 import os
-import pickle
 import re
-import socket
-import ssl
-import struct
-import tarfile
-import zipfile
-import zlib
+from functools import cache
 
 from plainfilm.harmless import harmless
 
@@ -21,33 +13,6 @@ _WRITTEN_FOR_PEOPLE = frozenset(
 _HDF5_NUMBER = re.compile(r"errno = (\d+)")
 _COMPRESSED = "its compressed data are damaged"
 _MISSING = "a part of it is missing"
-_KINDS: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits counts
-    (RecursionError, "it is nested too deeply"),
-    (MemoryError, "it needs more memory than there is"),
-    (EOFError, "it ends too early"),
-    (zipfile.BadZipFile, "it is no whole ZIP archive"),
-    (tarfile.TarError, "it is no whole tar archive"),
-    (zlib.error, _COMPRESSED),
-    (lzma.LZMAError, _COMPRESSED),
-    (pickle.PickleError, "its structure is broken"),
-    (struct.error, "it ends too early, or a length in it is wrong"),
-    (ssl.SSLError, "they are none, or do not belong together"),
-    (socket.gaierror, "no address is known for that name"),
-    (TimeoutError, "no answer in time"),
-    (ConnectionError, "the connection broke"),
-    (OSError, "its data are damaged"),
-    (UnicodeEncodeError, "a character that cannot be written"),
-    (OverflowError, "a number in it is too large"),
-    (ArithmeticError, "a number in it makes no sense"),
-    (ImportError, "it cannot be imported"),
-    (LookupError, _MISSING),
-    (AttributeError, _MISSING),
-    (TypeError, "a value in it is of another type"),
-    (SyntaxError, "its structure is broken"),
-    (NotImplementedError, "it has a form that is not supported"),
-    (ValueError, "a value in it cannot be read"),
-    (AssertionError, "parts of it do not fit together"),
-)
 
 
 def reason_of(error: BaseException) -> str:
@@ -72,7 +37,7 @@ def _said(error: BaseException) -> str:
 
 def _system(error: BaseException) -> str:
     """Say what the system says, without Python's frame around it; HDF5 hides the number in two lines."""
-    if not isinstance(error, OSError) or isinstance(error, ssl.SSLError | socket.gaierror):
+    if not isinstance(error, OSError) or type(error).__module__ in {"ssl", "socket"}:
         return ""
     written = _HDF5_NUMBER.search(str(error))
     number = int(written[1]) if written else error.errno
@@ -81,6 +46,8 @@ def _system(error: BaseException) -> str:
 
 def _named(error: BaseException) -> str:
     """Name what is missing or where the fault lies, where the exception knows."""
+    import json
+
     if isinstance(error, json.JSONDecodeError):
         return f"no JSON in line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
@@ -95,4 +62,45 @@ def _named(error: BaseException) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    return next((words for kind, words in _KINDS if isinstance(error, kind)), "")
+    return next((words for kind, words in _kinds() if isinstance(error, kind)), "")
+
+
+@cache
+def _kinds() -> tuple[tuple[type[BaseException], str], ...]:
+    """Give kinds of exceptions and what to say of each, the first that fits; these modules would cost each start 30 ms."""
+    import lzma
+    import pickle
+    import socket
+    import ssl
+    import struct
+    import tarfile
+    import zipfile
+    import zlib
+
+    return (
+        (RecursionError, "it is nested too deeply"),
+        (MemoryError, "it needs more memory than there is"),
+        (EOFError, "it ends too early"),
+        (zipfile.BadZipFile, "it is no whole ZIP archive"),
+        (tarfile.TarError, "it is no whole tar archive"),
+        (zlib.error, _COMPRESSED),
+        (lzma.LZMAError, _COMPRESSED),
+        (pickle.PickleError, "its structure is broken"),
+        (struct.error, "it ends too early, or a length in it is wrong"),
+        (ssl.SSLError, "they are none, or do not belong together"),
+        (socket.gaierror, "no address is known for that name"),
+        (TimeoutError, "no answer in time"),
+        (ConnectionError, "the connection broke"),
+        (OSError, "its data are damaged"),
+        (UnicodeEncodeError, "a character that cannot be written"),
+        (OverflowError, "a number in it is too large"),
+        (ArithmeticError, "a number in it makes no sense"),
+        (ImportError, "it cannot be imported"),
+        (LookupError, _MISSING),
+        (AttributeError, _MISSING),
+        (TypeError, "a value in it is of another type"),
+        (SyntaxError, "its structure is broken"),
+        (NotImplementedError, "it has a form that is not supported"),
+        (ValueError, "a value in it cannot be read"),
+        (AssertionError, "parts of it do not fit together"),
+    )

@@ -5,7 +5,6 @@ import gc
 import os
 import shlex
 import sys
-import traceback
 
 import cyclopts
 
@@ -117,6 +116,8 @@ def _told(error: Exception) -> tuple[str, str, int]:
 
 def _place(error: BaseException) -> str:
     """Name the line of ours where an error came up."""
+    import traceback
+
     places = [(str(frame.f_globals.get("__name__")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
     module, line = [place for place in places if place[0].startswith("plainfilm")][-1]
     return f"{module}, line {line}"
