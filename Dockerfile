@@ -17,6 +17,6 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 EXPOSE 8000 11112
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["/opt/plainfilm/bin/python", "-c", \
-  "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/api/v1/ready', timeout=4)"]
+  "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/api/v1/health', timeout=4)"]
 ENTRYPOINT ["/opt/plainfilm/bin/plainfilm", "serve"]
 CMD ["/model.plainfilm", "--host", "0.0.0.0"]

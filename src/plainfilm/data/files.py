@@ -198,7 +198,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sweep_old_names(paths: Sequence[Path], own: Claim) -> None:
-    """Remove what 0.1 left beside a path: its names tell of no host, so that only their age counts."""
+    """Remove what 0.2 and before left beside a path: its names tell of no host, so that only their age counts."""
     now = own.now()
     for path in paths:
         mine = re.compile(rf"\.{re.escape(path.name)}\.[0-9]+\.partial")

@@ -1,7 +1,7 @@
 """Looks through an HDF5 file, in a process of its own: whether it is data alone, as large as it says, and readable to its end.
 
 The HDF5 library crashes and hangs on altered files, and follows them to other files. What this has looked through, the library
-reads without any of that. Imports h5py alone.
+reads without any of that. Imports h5py and NumPy, and of plainfilm what confines it.
 """
 
 import contextlib

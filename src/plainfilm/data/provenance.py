@@ -75,7 +75,7 @@ def sorted_out(
 
 
 def left_out_columns(attributes: Mapping[str, Any]) -> tuple[LeftOutColumn, ...]:
-    """Read from the attributes of a store which columns it lacks; none of a store of 0.1.
+    """Read from the attributes of a store which columns it lacks; none of a store of 0.2 and before.
 
     Raises
     ------

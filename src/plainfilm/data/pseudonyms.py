@@ -9,12 +9,10 @@ from pathlib import Path
 import msgspec
 
 from plainfilm.data.catalog import Catalog
-from plainfilm.data.files import written_whole
 from plainfilm.data.problem_words import told_plainly
 from plainfilm.data.spelling import plain_id
-from plainfilm.errors import Problem, StoreError
+from plainfilm.errors import Problem
 from plainfilm.harmless import write_csv
-from plainfilm.reasons import reason_of
 from plainfilm.results.ingested import FolderLevel
 
 _HEAD = ("number", "kind", "name", "sentence")
@@ -95,23 +93,6 @@ def write_key(partial: Path, key: Key) -> None:
     """Write the key, for its owner's eyes alone, to a file that is not there yet."""
     with open(partial, "w", newline="", encoding="utf-8", errors="backslashreplace", opener=_private) as file:
         write_csv(file, [_HEAD, *key.rows()])
-
-
-def put_key(path: Path, key: Key) -> None:
-    """Put the key in its place, whole.
-
-    Raises
-    ------
-    StoreError
-        It cannot be written.
-    """
-    try:
-        with written_whole(path) as partial:
-            write_key(partial, key)
-    except OSError as error:
-        raise StoreError(
-            f"Expected to write {path}, which tells what the numbers stand for; received: {reason_of(error)}. Free space and do it again."
-        ) from error
 
 
 def _private(path: str, flags: int) -> int:

@@ -29,7 +29,10 @@ VERSION = 1
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
-DIGESTS, SEAL = "images_sha256", "contents_sha256"  # a dataset and an attribute, both or, in a store of 0.1, neither
+DIGESTS, SEAL = (
+    "images_sha256",
+    "contents_sha256",
+)  # a dataset and an attribute, both or, in a store of 0.2 and before, neither
 COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
 _NUMBERS = (
     "size",
@@ -146,7 +149,7 @@ class Store:
 
     @property
     def is_checked(self) -> bool:
-        """Whether it carries checksums, by which all that is read is checked; stores of 0.1 do not."""
+        """Whether it carries checksums, by which all that is read is checked; stores of 0.2 and before do not."""
         return self._digests is not None
 
     def __enter__(self) -> Self:

@@ -71,7 +71,7 @@ def bytes_here(backbone: Backbone, given: Path | None = None) -> int:
 
 def _check_imported(backbone: Backbone, weights: WeightsFile) -> None:
     stated = weights.path.suffixes[0].removeprefix(".")
-    if len(weights.path.suffixes) > 1 and stated != weights.sha256:  # 0.1 stated none
+    if len(weights.path.suffixes) > 1 and stated != weights.sha256:  # 0.2 stated none
         raise WeightsError(
             f"Expected {weights.path} as it was imported, with SHA-256 {stated}; received {weights.sha256}: it is damaged. "
             f"Import it again with: plainfilm weights import {backbone.name} FILE"
@@ -96,7 +96,7 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
 
 
 def _imported(backbone: Backbone) -> list[Path]:
-    """List what was imported for a backbone, the latest first: `NAME.SHA256.h5`, of 0.1 `NAME.h5`."""
+    """List what was imported for a backbone, the latest first: `NAME.SHA256.h5`, of 0.2 and before `NAME.h5`."""
     found = (cache_folder() / "weights").glob(f"{backbone.name}.*")
     kept = [path for path in found if path.suffix != ".partial"]
     return sorted(kept, key=lambda path: path.stat().st_mtime_ns, reverse=True)

@@ -46,7 +46,7 @@ class RestService:
     `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come, and
     after `grace_s` never slower than `least_rate` bytes a second. `turns` are those of `judge`.
     `is_ready` says whether requests would be answered now, `trouble` why the DICOM node's work does not move. `stow` puts DICOM files
-    into the spool of the node, if there is one (`dicom.stow.received`).
+    into the spool of the node, if there is one (`dicom.stow_rs.received`).
     """
 
     predictor: Predictor

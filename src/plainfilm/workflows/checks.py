@@ -7,7 +7,7 @@ from pathlib import Path
 from plainfilm.data import claims, class_names, files
 from plainfilm.errors import RecipeError, UsageError
 from plainfilm.extras import require
-from plainfilm.model import backbones, recipes, weights
+from plainfilm.model import backbones
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 
@@ -85,13 +85,13 @@ def check_networks(members: Sequence[Recipe], *, image_size: int, folds: int = 0
     RecipeError
         The networks are too large together.
     """
+    from plainfilm.model import encoder, recipes, weights  # not needed where nothing is trained
+
     held: dict[object, float] = {}
     for number, member in enumerate(members):
         backbone, prepare = recipes.prepared(member, image_size)
         is_file, is_tuned = backbone.weights.kind == "file", parse_blocks(member.finetuning.blocks) != 0
         if is_file:
-            from plainfilm.model import encoder
-
             encoder.open_encoder(backbone, prepare).rest()
         size = weights.bytes_here(backbone, Path(member.backbone.weights) if member.backbone.weights else None)
         share = 1.0 if is_file else 0.0 if backbone.depth else _OF_WEIGHTS

@@ -10,7 +10,7 @@ from pathlib import Path
 from plainfilm.data import files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.ingest import fill_store, problems_path
-from plainfilm.data.pseudonyms import Key, key_path, put_key
+from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.external import cohort
@@ -24,7 +24,6 @@ from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import ExternalReport
 from plainfilm.results.external import ExternalMetrics
 from plainfilm.workflows.checks import check_out
-from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
 from plainfilm.workflows.reading import asked_of, given_of
@@ -75,7 +74,7 @@ def plan(options: EvaluateOptions) -> Plan:
 def run(plan: Plan) -> Run[ExternalMetrics]:
     """Leave out what the model was made from, let it answer, and write the folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
-    with new_folder(plan.folder, overwrite=options.overwrite) as partial, _opened(plan, partial) as (store, key):
+    with _places(plan) as (key_partial, partial), _opened(plan, partial) as (store, key):
         progress("Looking for overlap", 0, 1, "")
         selected, decision = cohort.select(store, plan.bundle, plan.labels), plan.bundle.classifier.decision
         if options.recalibrate:
@@ -97,10 +96,18 @@ def run(plan: Plan) -> Run[ExternalMetrics]:
             recalibrated=recalibrate(plan.bundle, found, fitted, created=environment.now()) if fitted else None,
         )
         result = reporting.write(partial, report, started=started)
-    if key is not None:
-        put_key(key_path(plan.folder), key)
+        if key is not None:
+            write_key(key_partial, key)
     progress("Writing the report", 1, 1, "")
     return Run(plan.folder, result)
+
+
+@contextlib.contextmanager
+def _places(plan: Plan) -> Iterator[tuple[Path, Path]]:
+    """Give names for the key of pseudonyms, if there will be one, and for the folder: they take their places together."""
+    with files.reserved(key_path(plan.folder), plan.folder, overwrite=plan.options.overwrite) as (key, folder):
+        folder.mkdir()
+        yield key, folder
 
 
 @contextlib.contextmanager

@@ -93,8 +93,8 @@ class _Association:
         except RuntimeError:  # the association is gone
             self._open = None
             raise DoubtError("association lost") from None
-        except Exception as error:  # noqa: BLE001 - whatever pydicom finds in it that cannot be encoded
-            raise RefusedError(f"cannot be encoded ({type(error).__name__})") from None
+        except Exception:  # noqa: BLE001 - whatever pydicom finds in it that cannot be encoded
+            raise RefusedError("cannot be encoded") from None
         if status is None:
             self._open = None  # it may call itself established for a while yet
             self._patience_s = min(2 * self._patience_s, _LONGEST_ANSWER_S)

@@ -95,7 +95,7 @@ class Reception:
             told("dicom.full", level=logging.WARNING)
             return _OUT_OF_RESOURCES
         except OSError as error:
-            told("dicom.disk-failed", level=logging.ERROR, reason=error.strerror or type(error).__name__)
+            told("dicom.disk-failed", level=logging.ERROR, reason=reason_of(error))
             return _OUT_OF_RESOURCES
 
     def _put(self, event: Any) -> int:

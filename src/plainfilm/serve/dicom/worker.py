@@ -22,7 +22,7 @@ _MOST_TIMES = 3  # that judging one instance may end the process, before it is a
 
 
 class Examines(Protocol):
-    """What judges: `examining.Examiner`."""
+    """What judges: `explaining.Examiner`."""
 
     @property
     def identity(self) -> Identity:
@@ -74,7 +74,7 @@ class Worker(Task):
             answers = _made(source, answer)
         except Exception as error:  # noqa: BLE001 - whatever a hostile tag may do, this ends here
             told("dicom.no-answer", key=key, level=logging.ERROR, error=type(error).__name__)
-            self._spool.give_up(key, f"no report can be made of it ({type(error).__name__})")
+            self._spool.give_up(key, "no report can be made of it")
             return
         self._spool.answer(key, answers, to=self._addressed(read.sender))
         self.judged += 1
@@ -85,7 +85,7 @@ class Worker(Task):
             return self._examiner.examine(data, name="instance")
         except Exception as error:  # noqa: BLE001 - one instance must not stop those behind it
             told("dicom.examining-failed", level=logging.ERROR, error=type(error).__name__)
-            return _unreadable(f"examining it failed ({type(error).__name__})")
+            return _unreadable("plainfilm failed on it")
 
 
 def _made(source: Dataset, answer: DicomAnswer) -> dict[str, bytes]:
