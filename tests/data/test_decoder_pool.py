@@ -93,6 +93,15 @@ def going_wild(monkeypatch, tmp_path):
         return plain([*command[:2], WILD, *command[3:]], cwd=tmp_path, **options)
 
     monkeypatch.setattr(decoder_process.subprocess, "Popen", started)
+    end_spare()
+    yield
+    end_spare()
+
+
+def end_spare():
+    """End the process that waits for who decodes next."""
+    while decoder_pool._SPARE:
+        decoder_pool._SPARE.pop().close()
 
 
 @pytest.fixture

@@ -70,7 +70,9 @@ def test_a_training_opens_the_store_and_loads_the_recipe_once(tmp_path, monkeypa
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     opened, loaded = [], []
     opens, loads = Store.__init__, recipes.load
-    monkeypatch.setattr(Store, "__init__", lambda self, path: [opened.append(path), opens(self, path)][1])
+    monkeypatch.setattr(
+        Store, "__init__", lambda self, path, **given: [opened.append(path), opens(self, path, **given)][1]
+    )
     monkeypatch.setattr(recipes, "load", lambda *given: [loaded.append(given), loads(*given)][1])
     store = shutil.copy(OLD / "store.h5", tmp_path)
     told = options.TrainOptions(

@@ -6,15 +6,16 @@ import importlib.resources
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plainfilm.data import files
 from plainfilm.errors import RecipeError
-from plainfilm.model import backbones, encoder
-from plainfilm.model.backbones import Backbone
 from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe, parse_blocks
 from plainfilm.reasons import reason_of
-from plainfilm.results.manifest import Preprocessing
+
+if TYPE_CHECKING:
+    from plainfilm.model.backbones import Backbone
+    from plainfilm.results.manifest import Preprocessing
 
 
 def names() -> list[str]:
@@ -150,7 +151,7 @@ def finetunes(recipe: Recipe) -> bool:
     return any(parse_blocks(member.finetuning.blocks) != 0 for member in members(recipe))
 
 
-def prepared(recipe: Recipe, image_size: int) -> tuple[Backbone, Preprocessing]:
+def prepared(recipe: Recipe, image_size: int) -> "tuple[Backbone, Preprocessing]":
     """Give the backbone of one classifier's recipe, and how images of a size in px are prepared for it.
 
     Raises
@@ -158,6 +159,8 @@ def prepared(recipe: Recipe, image_size: int) -> tuple[Backbone, Preprocessing]:
     RecipeError
         The backbone or its scaling is not known.
     """
+    from plainfilm.model import backbones, encoder  # with NumPy, which a flag is checked without
+
     asked = recipe.backbone
     backbone = backbones.find(asked.name, asked.depth)
     return backbone, encoder.preprocessing(

@@ -1,7 +1,5 @@
 """What a user reads of parts of the test set."""
 
-import time
-
 import msgspec
 import numpy as np
 import pytest
@@ -246,13 +244,3 @@ def test_shapes_that_do_not_fit_are_refused():
         measured({}, labels, chances, group=np.arange(39))
     with pytest.raises(ValueError, match="finite probabilities"):
         measured({}, labels, chances * np.nan)
-
-
-def test_it_is_fast():
-    labels, chances = answers(3000)
-    random = np.random.default_rng(0)
-    known = {kind: random.choice(list("abcdefgh"), 3000) for kind in ("sex", "age", "view", "source", "manufacturer")}
-    measured(known, labels, chances)
-    started = time.process_time()
-    measured(known, labels, chances)
-    assert time.process_time() - started < 0.3
