@@ -51,7 +51,7 @@ REMARKS: dict[str, str] = {
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
     "seam": "the picture jumps in brightness, as a damaged one does",
-    "hole": "a long run of zeros stands in the compressed picture, where none can be",
+    "hole": "a long run of zeros, or of one value, stands in the picture, where none can be",
     "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 

@@ -33,7 +33,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding import codestreams, dicom_header, jpeg, packbits, seams
+from plainfilm.data.decoding import codestreams, dicom_header, holes, jpeg, packbits, seams
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks, refusal
 from plainfilm.data.decoding.depth import DEPTHS_BITS
@@ -89,8 +89,9 @@ def stored(dataset: Dataset) -> Stored:
     values, photometric = _decoded(dataset, data, frame)
     if data is not None and frame is not None:
         remarks += _checked(dataset, data, frame, values)
-    elif native is not None and native - values.nbytes > _PADDING_BYTES:
-        remarks += _padded(native - values.nbytes)
+    elif native is not None:
+        remarks += _padded(native - values.nbytes) if native - values.nbytes > _PADDING_BYTES else ()
+        remarks += holes.remarks(values)
     if values.dtype.kind == "f" or int(dataset.BitsAllocated) == 1:
         return Stored(values, 8 * values.dtype.itemsize, photometric, remarks)
     precision = 8 * values.dtype.itemsize if frame is None else frame.bits
