@@ -160,9 +160,9 @@ def kinds() -> list[Damage]:
         "TIFF LZW": (tiff(compression="lzw", predictor=True), (zeroed, flipped), b""),
         "TIFF PackBits": (tiff(compression="packbits", rowsperstrip=32), (zeroed, replaced), b""),
         "TIFF JPEG": (tiff(compression="jpeg", rowsperstrip=64), (zeroed, flipped), b""),
-        "BMP": (pillow("BMP"), (removed, cut), b""),
-        "PGM": (pillow("PPM"), (removed, cut), b""),
-        "JPEG 2000": (pillow("JPEG2000"), (zeroed, removed, cut), b"\xff\x93"),
+        "BMP": (pillow("BMP"), (removed, cut, zeroed), b""),
+        "PGM": (pillow("PPM"), (removed, cut, zeroed), b""),
+        "JPEG 2000": (pillow("JPEG2000"), (zeroed, removed, cut, flipped, replaced), b"\xff\x93"),
     }
     syntaxes = {"baseline JPEG": JPEGBaseline8Bit, "lossless JPEG": JPEGLosslessSV1, "JPEG-LS": JPEGLSLossless}
     syntaxes |= {"RLE": RLELossless, "JPEG 2000": JPEG2000Lossless}

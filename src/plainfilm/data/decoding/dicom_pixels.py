@@ -33,7 +33,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding import codestreams, dicom_header, holes, jpeg, packbits, seams
+from plainfilm.data.decoding import codestreams, dicom_header, holes, jpeg, packbits, seams, wavelets
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks, refusal
 from plainfilm.data.decoding.depth import DEPTHS_BITS
@@ -197,7 +197,7 @@ def _native_length(dataset: Dataset) -> int | None:
 def _checked(dataset: Dataset, data: bytes, frame: Frame, values: NDArray[Any]) -> Remarks:
     """Refuse a compressed picture that does not end where its data do, and what libjpeg-turbo warns of."""
     if frame.process == codestreams.WAVELETS:
-        return codestreams.HOLE if codestreams.has_hole(data) else ()
+        return codestreams.HOLE if codestreams.has_hole(data) else wavelets.remarks(data, frame)
     if frame.bits == 8 and frame.process not in codestreams.LOSSLESS:
         is_whole = jpeg.fault(data) in {None, jpeg.CANNOT_TELL}
     else:

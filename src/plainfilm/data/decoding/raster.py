@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from plainfilm.data.decoding import codestreams, containers, holes, jpeg, seams, tiff, tiff_parts
+from plainfilm.data.decoding import codestreams, containers, holes, jpeg, seams, tiff, tiff_parts, wavelets
 from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.samples import Samples
 from plainfilm.errors import ImageError
@@ -114,8 +114,9 @@ def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = No
 
 def _told(gray: NDArray[np.uint8], data: bytes, kind: str, tags: tiff.Tags | None) -> Remarks:
     """Flag damage that no length tells."""
-    if kind == "JP2" and codestreams.has_hole(data):
-        return codestreams.HOLE
+    if kind == "JP2":
+        frame = codestreams.frame_of(data)
+        return codestreams.HOLE if codestreams.has_hole(data) else wavelets.remarks(data, frame) if frame else ()
     if kind == "WEBP" and containers.is_lossless_webp(data) and seams.wrapped(gray, 8) > seams.WRAPPED:
         return seams.SEAM
     if kind == "BMP":  # its last row stands first
