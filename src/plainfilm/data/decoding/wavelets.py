@@ -1,4 +1,4 @@
-"""JPEG 2000 with the reversible transformation: whether its samples stay in their range, which wrong coefficients leave far behind."""
+"""JPEG 2000: whether samples stay in their range, which wrong coefficients leave far behind."""
 
 from contextlib import suppress
 
@@ -12,44 +12,58 @@ BEYOND: Remarks = (
         "Expected samples in the range of JPEG 2000 data; received some far beyond it, as damaged ones have. Look at the picture.",
     ),
 )
-_SIZ, _COD, _SOT = 0x51, 0x52, 0x90
+_SIZ, _COD, _QCD, _QCC, _SOT = 0x51, 0x52, 0x5C, 0x5D, 0x90
+_SIGNED = 0x80
 _MORE_BITS = 4
 _REVERSIBLE = 1
-_FINE = 8  # times smaller than plain samples, at most
-_OVERSHOOT_FINE, _OVERSHOOT = (
-    0.1,
-    0.25,
-)  # of the range, that coefficients of a sound picture may give where they are fine or coarse
+_OVERSHOOTS = (
+    (8, 0.1),
+    (50, 0.25),
+)  # times that data are smaller than plain samples -> share of the range that sound ones may go beyond it
 
 
 def remarks(data: bytes, frame: Frame) -> Remarks:
-    """Decode with samples declared wider (SIZ, T.800 A.5.1), so that none is cut to its range, and flag what lies far beyond it."""
+    """Decode so that no sample is cut to its range, and flag what lies far beyond it."""
     from openjpeg.utils import decode
 
-    wider = _widened(data)
-    if wider is None:
+    found = _with_headroom(data)
+    if found is None:
         return ()
+    changed, more_bits, shrunk = found
     with suppress(RuntimeError):  # of a decoder that takes no more bits
-        values, span = decode(wider), float(1 << frame.bits)
-        middle = span / 2 * (1 << _MORE_BITS)
-        reach = max(middle - float(values.min()), float(values.max()) - middle) / span - 0.5
-        is_fine = len(data) >= frame.rows * frame.columns * frame.bits / 8 / _FINE
-        return BEYOND if reach > (_OVERSHOOT_FINE if is_fine else _OVERSHOOT) else ()
+        values, span = decode(changed), float(1 << frame.bits)
+        middle = span / 2 * (1 << more_bits)
+        reach = max(middle - float(values.min()), float(values.max()) - middle) * (1 << shrunk) / span - 0.5
+        ratio = frame.rows * frame.columns * frame.bits / 8 / len(data)
+        return BEYOND if reach > next((most for least, most in _OVERSHOOTS if ratio <= least), reach) else ()
     return ()
 
 
-def _widened(data: bytes) -> bytes | None:
-    """Declare more bits a sample; None with the irreversible transformation, whose steps follow from the bits, and for signed samples."""
-    start = data.find(codestreams.JPEG_2000)
-    changed, at, is_reversible = bytearray(data[start:]), 2, False
+def _with_headroom(data: bytes) -> tuple[bytes, int, int] | None:
+    """Make room above and below the range of samples; give the bits that they have more, and those by which they are smaller.
+
+    With the reversible transformation, samples are declared wider (SIZ, T.800 A.5.1). With the other, whose steps follow from the bits of samples,
+    guard bits go over to the exponents of the steps (QCD, A.6.4): as many planes of bits, in smaller steps. None for signed samples, and where a
+    component has steps of its own.
+    """
+    changed = bytearray(data[data.find(codestreams.JPEG_2000) :])
+    found, at = dict[int, int](), 2
     while changed[at] == 0xFF and changed[at + 1] != _SOT:
-        if changed[at + 1] == _SIZ:
-            count = int.from_bytes(changed[at + 38 : at + 40])
-            if any(changed[at + 40 + 3 * k] & 0x80 for k in range(count)):
-                return None
-            for k in range(count):
-                changed[at + 40 + 3 * k] += _MORE_BITS
-        elif changed[at + 1] == _COD:
-            is_reversible = changed[at + 13] == _REVERSIBLE
+        found[changed[at + 1]] = at
         at += 2 + int.from_bytes(changed[at + 2 : at + 4])
-    return bytes(changed) if is_reversible else None
+    first, steps = found[_SIZ] + 40, found[_QCD]
+    depths = range(first, first + 3 * int.from_bytes(changed[first - 2 : first]), 3)
+    if _QCC in found or any(changed[depth] & _SIGNED for depth in depths):
+        return None
+    if changed[found[_COD] + 13] == _REVERSIBLE:
+        for depth in depths:
+            changed[depth] += _MORE_BITS
+        return bytes(changed), _MORE_BITS, 0
+    guards = changed[steps + 4] >> 5
+    changed[steps + 4] &= 0x1F
+    exponents = range(steps + 5, steps + 2 + int.from_bytes(changed[steps + 2 : steps + 4]), 2)
+    if not guards or any((changed[each] >> 3) + guards > 0x1F for each in exponents):
+        return None
+    for each in exponents:
+        changed[each] += guards << 3
+    return bytes(changed), 0, guards
