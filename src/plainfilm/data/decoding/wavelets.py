@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 
+import numpy as np
+
 from plainfilm.data.decoding import codestreams
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks
@@ -16,10 +18,9 @@ _SIZ, _COD, _QCD, _QCC, _SOT = 0x51, 0x52, 0x5C, 0x5D, 0x90
 _SIGNED = 0x80
 _MORE_BITS = 4
 _REVERSIBLE = 1
-_OVERSHOOTS = (
-    (8, 0.1),
-    (50, 0.25),
-)  # times that data are smaller than plain samples -> share of the range that sound ones may go beyond it
+# times that data are smaller than plain samples -> share of the range that most samples of a sound picture go beyond it
+_OVERSHOOTS = (25, 0.06), (50, 0.12)
+_MOST = 3e-4  # share of the samples that may go further
 
 
 def remarks(data: bytes, frame: Frame) -> Remarks:
@@ -30,12 +31,14 @@ def remarks(data: bytes, frame: Frame) -> Remarks:
     if found is None:
         return ()
     changed, more_bits, shrunk = found
+    ratio = frame.rows * frame.columns * frame.bits / 8 / len(data)
+    most = next((most for least, most in _OVERSHOOTS if ratio <= least), None)
+    if most is None:
+        return ()
     with suppress(RuntimeError):  # of a decoder that takes no more bits
-        values, span = decode(changed), float(1 << frame.bits)
-        middle = span / 2 * (1 << more_bits)
-        reach = max(middle - float(values.min()), float(values.max()) - middle) * (1 << shrunk) / span - 0.5
-        ratio = frame.rows * frame.columns * frame.bits / 8 / len(data)
-        return BEYOND if reach > next((most for least, most in _OVERSHOOTS if ratio <= least), reach) else ()
+        span = float(1 << frame.bits)
+        away = np.abs(decode(changed).astype(np.float32) - span / 2 * (1 << more_bits)) * (1 << shrunk)
+        return BEYOND if (away > (0.5 + most) * span).mean() > _MOST else ()
     return ()
 
 
