@@ -54,6 +54,9 @@ def pillow(kind: str, **options: Any) -> Callable[[Gray], bytes]:
     return encode
 
 
+LOSSY_2000 = pillow("JPEG2000", irreversible=True, quality_mode="rates", quality_layers=[20])
+
+
 def tiff(**options: Any) -> Callable[[Gray], bytes]:
     def encode(gray: Gray) -> bytes:
         stream = io.BytesIO()
@@ -160,9 +163,10 @@ def kinds() -> list[Damage]:
         "TIFF LZW": (tiff(compression="lzw", predictor=True), (zeroed, flipped), b""),
         "TIFF PackBits": (tiff(compression="packbits", rowsperstrip=32), (zeroed, replaced), b""),
         "TIFF JPEG": (tiff(compression="jpeg", rowsperstrip=64), (zeroed, flipped), b""),
-        "BMP": (pillow("BMP"), (removed, cut), b""),
-        "PGM": (pillow("PPM"), (removed, cut), b""),
-        "JPEG 2000": (pillow("JPEG2000"), (zeroed, removed, cut), b"\xff\x93"),
+        "BMP": (pillow("BMP"), (removed, cut, zeroed), b""),
+        "PGM": (pillow("PPM"), (removed, cut, zeroed), b""),
+        "lossy JPEG 2000": (LOSSY_2000, (flipped, replaced, zeroed), b"\xff\x93"),
+        "JPEG 2000": (pillow("JPEG2000"), (zeroed, removed, cut, flipped, replaced), b"\xff\x93"),
     }
     syntaxes = {"baseline JPEG": JPEGBaseline8Bit, "lossless JPEG": JPEGLosslessSV1, "JPEG-LS": JPEGLSLossless}
     syntaxes |= {"RLE": RLELossless, "JPEG 2000": JPEG2000Lossless}
@@ -230,7 +234,8 @@ def encodings() -> list[Callable[[Gray], bytes]]:
     ]
     tiffs = [tiff(compression=name) for name in ("none", "zlib", "lzw", "packbits", "jpeg")]
     others = [pillow(kind) for kind in ("PNG", "BMP", "GIF", "PPM", "WEBP", "JPEG2000")] + [
-        pillow("WEBP", lossless=True)
+        pillow("WEBP", lossless=True),
+        LOSSY_2000,
     ]
     syntaxes = (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless, JPEG2000Lossless)
     plain = [*jpegs, *tiffs, *others, *map(dicom, syntaxes), lambda gray: imagecodecs.jpeg8_encode(gray, level=85)]

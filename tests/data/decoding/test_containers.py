@@ -96,3 +96,35 @@ def test_the_length_of_lzw_and_packbits_is_that_of_what_was_coded(count: int) ->
         assert packbits.length(packed) == count
         assert packbits.used(packed + b"\0", count) == len(packed)
         assert packbits.length(packed[:-1]) != count
+
+
+def test_a_lossless_webp_with_more_data_than_its_picture_needs_is_refused() -> None:
+    data = encoded(Image.fromarray(GRAINY), "WEBP", lossless=True)
+    length = int.from_bytes(data[16:20], "little")
+    body = data[20 : 20 + length] + b"\x11" * 6
+    longer = data[8:16] + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+    assert refused(data[:4] + struct.pack("<I", len(longer)) + longer) == "damaged"
+
+
+def test_a_lossless_webp_whose_values_wrap_round_is_flagged() -> None:
+    beyond = Image.fromarray((GRAINY.astype(int) + 120).astype(np.uint8))
+    assert [code for code, _ in images.decode(encoded(beyond, "WEBP", lossless=True)).remarks] == ["seam"]
+    assert images.decode(encoded(beyond, "PNG")).remarks == ()
+
+
+@pytest.mark.parametrize("height", [33, 64, 65, 66, 150])
+def test_a_sound_lossless_webp_is_passed_whatever_its_last_rows_show(height: int) -> None:
+    drawn = GRAINY[:height].copy()
+    for last in (np.uint8(0), np.uint8(255), np.arange(130, dtype=np.uint8), drawn[-20:] & 0xF0):
+        drawn[-20:] = last
+        data = encoded(Image.fromarray(drawn), "WEBP", lossless=True)
+        assert images.decode(data).remarks == ()
+
+
+def test_a_webp_of_a_single_frame_of_an_animation_is_passed() -> None:
+    data = encoded(Image.fromarray(GRAINY), "WEBP")
+    head = struct.pack("<II", 0, 0)[:6] + (129).to_bytes(3, "little") + (149).to_bytes(3, "little") + bytes(4)
+    frame = head + data[12:]
+    extended = b"VP8X" + struct.pack("<II", 10, 2) + head[6:12]
+    parts = extended + b"ANIM" + struct.pack("<I", 6) + bytes(6) + b"ANMF" + struct.pack("<I", len(frame)) + frame
+    assert images.decode(b"RIFF" + struct.pack("<I", len(parts) + 4) + b"WEBP" + parts).remarks == ()

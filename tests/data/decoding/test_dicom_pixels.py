@@ -1,5 +1,7 @@
 import io
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import imagecodecs
@@ -21,7 +23,7 @@ from pydicom.uid import (
 
 from made_dicom_matrix import compressed
 from made_files import dataset, dicom_bytes, encapsulated, encoded, film, gray_film
-from plainfilm.data import images
+from plainfilm.data import images, phantom
 from plainfilm.errors import ImageError
 
 VALUES = np.clip(film(80, 60) + np.random.default_rng(0).integers(0, 30, (80, 60)), 0, 4095).astype(np.uint16)
@@ -199,3 +201,27 @@ def test_missing_elements_of_a_colour_picture_are_found_by_its_length() -> None:
     pixels, codes = shown(dicom_bytes(file))
     assert codes == ["bad-header"]
     assert np.array_equal(pixels, gray_film(80, 60))
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_flipped_bits_in_a_lossless_jpeg_are_not_silent(bits: int) -> None:
+    gray = np.asarray(phantom.render(phantom.plan(8, seed=1)[3]).pixels)
+    values = gray if bits == 8 else gray.astype(np.uint16) << bits - 8
+    coded = imagecodecs.ljpeg_encode(values, bitspersample=bits)
+    plain = images.decode(encapsulated(dataset(values, bits=bits), JPEGLosslessSV1, coded))
+    assert plain.remarks == ()
+    for seed in range(30):
+        changed, rng = bytearray(coded), random.Random(seed)
+        for _ in range(6):
+            changed[rng.randrange(200, len(coded) - 2)] ^= 1 << rng.randrange(8)
+        with suppress(ImageError):
+            found = images.decode(encapsulated(dataset(values, bits=bits), JPEGLosslessSV1, bytes(changed)))
+            is_wrong = (np.abs(found.pixels.astype(int) - plain.pixels) > 16).mean() > 0.05
+            assert found.remarks or not is_wrong, seed
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_sound_lossless_jpeg_has_no_remark(signed: bool) -> None:
+    for bits in (12, 16):
+        made = compressed(dataset(VALUES.astype(np.int16) - 2048 if signed else VALUES, bits=bits), JPEGLosslessSV1)
+        assert images.decode(dicom_bytes(made)).remarks == ()

@@ -40,3 +40,12 @@ def test_a_film_has_no_seams_and_an_edge_across_it_is_none() -> None:
 @pytest.mark.parametrize("block", [1, 2, 4])
 def test_jumps_are_seen_in_pictures_that_were_made_smaller(block: int) -> None:
     assert len(seams.jumps(shifted(60, 60 // block, 20, block), block))
+
+
+def test_values_that_wrap_round_are_told_from_edges_of_drawings() -> None:
+    drawn = FILM.copy()
+    drawn[:60, :90], drawn[20:40:2, 10:80] = 0, 255
+    assert seams.wrapped(FILM, 8) == seams.wrapped(drawn, 8) == 0
+    beyond = (FILM.astype(int) + 120).astype(np.uint8)
+    assert seams.wrapped(beyond, 8) > seams.WRAPPED
+    assert seams.wrapped(beyond.astype(np.uint16) * 16 + 3, 12) > seams.WRAPPED

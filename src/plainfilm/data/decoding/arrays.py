@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from plainfilm.data.decoding import holes
 from plainfilm.data.decoding.decoded import DecodedImage, check_size, refusal
 from plainfilm.data.decoding.samples import Samples
 from plainfilm.reasons import reason_of
@@ -31,6 +32,7 @@ def decode(data: bytes, kind: str, *, depth: int | None) -> DecodedImage:
     gray, found, remarks = samples.gray(depth)
     bits = samples.stated or 8 * samples.values.dtype.itemsize
     facts: dict[str, str | int | float] = {"width": width, "height": height, "format": kind, "bits": bits}
+    remarks += holes.remarks(samples.values)
     return DecodedImage(gray, (0.0, 0.0, *gray.size), facts | ({"depth": found} if found else {}), remarks)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from plainfilm.data.decoding.decoded import Remarks
 
 END = b"\xff\xd9"  # end of image (T.81) and of codestream (T.800)
-WAVELETS, JPEG_LS = 0, 0xF7  # as processes; 0 is no SOF marker
-LOSSLESS = {0xC3, JPEG_LS}
+WAVELETS, LOSSLESS_JPEG, JPEG_LS = 0, 0xC3, 0xF7  # as processes; 0 is no SOF marker
+LOSSLESS = {LOSSLESS_JPEG, JPEG_LS}
 _PROGRESSIVE = {0xC2, 0xCA}
 JPEG_2000 = b"\xff\x4f\xff\x51"
 _BOX = b"\0\0\0\x0cjP  "
@@ -31,6 +31,8 @@ HOLE: Remarks = (
 )
 _NOISE = bytes(np.random.default_rng(0).integers(1, 255, 4096, dtype=np.uint8))  # none of it a marker
 _LAST_BYTES, _LAST_ROWS, _HOLE_BYTES = 16, 16, 128
+_LAST_BYTES_LOSSLESS = 3  # Huffman's codes are read bit by bit, up to the last byte
+WIDEST = 16  # bits of a sample (T.81 B.2.2)
 _MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 
@@ -49,7 +51,7 @@ class Frame:
         """Its name, for people."""
         names = {
             0: "JPEG 2000",
-            0xC3: "lossless JPEG",
+            LOSSLESS_JPEG: "lossless JPEG",
             JPEG_LS: "JPEG-LS",
             0xC9: "arithmetic JPEG",
             0xCA: "arithmetic JPEG",
@@ -129,13 +131,27 @@ def ends_with_picture(whole: bytes, plain: NDArray[Any], decode: Callable[[bytes
     Noise in place of the last bytes then changes the last rows, and those alone. JPEG-LS codes many equal rows by few bits, and says itself where
     it needs more.
     """
-    rest = whole.removesuffix(END)
-    changed = np.flatnonzero((plain != decode(rest[:-_LAST_BYTES] + _NOISE + END)).reshape(len(plain), -1).any(axis=1))
     frame = frame_of(whole)
+    is_lossless = frame is not None and frame.process == LOSSLESS_JPEG
+    rest = whole.removesuffix(END).rstrip(b"\xff")
+    rest = rest[: -_LAST_BYTES_LOSSLESS if is_lossless else -_LAST_BYTES].rstrip(b"\xff")
+    changed = np.flatnonzero((plain != decode(rest + _NOISE + END)).reshape(len(plain), -1).any(axis=1))
     is_late = (frame is not None and frame.process == JPEG_LS) or changed[:1] >= len(plain) - max(
         _LAST_ROWS, len(plain) // 20
     )
     return bool(len(changed) and is_late)
+
+
+def widened(data: bytes) -> bytes:
+    """Declare samples of 16 bits in a lossless JPEG; none is then cut to its own range."""
+    at = next(at for marker, at in segments(data) if marker == LOSSLESS_JPEG) + 4
+    return data[:at] + bytes([WIDEST]) + data[at + 1 :]
+
+
+def is_within_range(widened: NDArray[Any], bits: int) -> bool:
+    """Whether all samples of a lossless JPEG that was `widened` lie in the range of its own `bits` (T.81 H.1.2.1): wrong differences add up and leave it."""
+    values = widened.view("u2").astype(np.int32) - (1 << WIDEST - 1) + (1 << bits - 1)
+    return bool(values.min() >= 0 and values.max() < 1 << bits)
 
 
 def has_hole(data: bytes) -> bool:

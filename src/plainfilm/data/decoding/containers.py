@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
 
@@ -20,7 +20,9 @@ _PASSES = (
     (1, 0, 2, 2),
     (0, 1, 1, 2),
 )  # Adam7 (8.1)
-_LAST_BYTES = 16
+_LAST_BYTES, _LAST_BYTES_LOSSLESS = 16, 3
+_MORE = b"\x5a\xc3" * 16
+_Decoder = Callable[[bytes], bytes | None]
 _INFLATED_AT_ONCE = 1 << 20
 
 
@@ -67,13 +69,31 @@ def webp_fault(data: bytes) -> str | None:
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data) or any(at + length > end for _, at, length in chunks):
         return "it is cut short"
-    for kind, at, length in chunks:
-        if kind in {b"VP8 ", b"VP8L"}:
-            body = data[at : at + length]
-            shorter = [body[:-_LAST_BYTES]] + ([_without_modes(body)] if kind == b"VP8 " else [])
-            if any(_decodes(_replaced(data, at, length, part)) for part in shorter):
-                return "another amount of data than its picture needs"
-    return None
+    found = next((chunk for chunk in chunks if chunk[0] in {b"VP8 ", b"VP8L"}), None)
+    if found is None:  # a single frame of an animation
+        return None
+    kind, at, length = found
+
+    def picture(part: bytes) -> bytes | None:
+        return _picture(_replaced(data, at, length, part))
+
+    is_other = _is_other_lossless if kind == b"VP8L" else _needs_less
+    return "another amount of data than its picture needs" if is_other(data[at : at + length], picture) else None
+
+
+def _needs_less(body: bytes, picture: _Decoder) -> bool:
+    return any(picture(part) is not None for part in (body[:-_LAST_BYTES], _without_modes(body)))
+
+
+def _is_other_lossless(body: bytes, picture: _Decoder) -> bool:
+    """Whether other last bits make the same picture, or more bits another: libwebp makes the last row from what it has, and says nothing."""
+    at, whole = len(body) - _LAST_BYTES_LOSSLESS, picture(body)
+    return whole == picture(body[:at] + bytes(each ^ 0xFF for each in body[at:])) or whole != picture(body + _MORE)
+
+
+def is_lossless_webp(data: bytes) -> bool:
+    """Whether the picture of a WebP is coded without loss (RFC 9649, 2.6)."""
+    return any(kind == b"VP8L" for kind, _, _ in _riff(data))
 
 
 def _riff(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -99,11 +119,10 @@ def _replaced(data: bytes, at: int, length: int, part: bytes) -> bytes:
     return data[:4] + struct.pack("<I", len(whole)) + whole
 
 
-def _decodes(data: bytes) -> bool:
+def _picture(data: bytes) -> bytes | None:
     with suppress(OSError, ValueError, SyntaxError, EOFError), Image.open(BytesIO(data), formats=("WEBP",)) as image:
-        image.load()
-        return True
-    return False
+        return image.tobytes()
+    return None
 
 
 def gif_fault(data: bytes) -> str | None:

@@ -50,8 +50,8 @@ REMARKS: dict[str, str] = {
     "mask": "few flat gray levels, as a segmentation has; never trained on",
     "clipped": "a few values, such as a marker, lie above the depth of the picture; they are shown white",
     "low-contrast": "what is shown has lost nearly all contrast",
-    "seam": "the picture jumps in brightness along its compressed blocks, as a damaged one does",
-    "hole": "a long run of zeros stands in the compressed picture, where none can be",
+    "seam": "the picture jumps in brightness, as a damaged one does",
+    "hole": "a long run of zeros, or of one value, stands in the picture, where none can be",
     "no-end-marker": "the compressed picture lacks its end marker, but nothing else",
 }
 

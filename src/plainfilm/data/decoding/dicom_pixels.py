@@ -6,7 +6,7 @@ with here, once for native and encapsulated data (PS3.5 8.1.1); so is the end of
 
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from plainfilm.data.decoding import codestreams, dicom_header, jpeg, packbits
+from plainfilm.data.decoding import codestreams, dicom_header, holes, jpeg, packbits, seams, wavelets
 from plainfilm.data.decoding.codestreams import Frame
 from plainfilm.data.decoding.decoded import Remarks, refusal
 from plainfilm.data.decoding.depth import DEPTHS_BITS
@@ -48,7 +48,7 @@ _SYNTAXES = {  # process of a codestream -> the transfer syntax to decode it by,
     0xC0: (JPEGBaseline8Bit, JPEGExtended12Bit),
     0xC1: (JPEGExtended12Bit, JPEGBaseline8Bit),
     0xC2: (JPEGBaseline8Bit, JPEGExtended12Bit),
-    0xC3: (JPEGLosslessSV1, JPEGLossless),
+    codestreams.LOSSLESS_JPEG: (JPEGLosslessSV1, JPEGLossless),
     codestreams.JPEG_LS: (JPEGLSLossless, JPEGLSNearLossless),
 }
 _NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
@@ -89,13 +89,14 @@ def stored(dataset: Dataset) -> Stored:
     values, photometric = _decoded(dataset, data, frame)
     if data is not None and frame is not None:
         remarks += _checked(dataset, data, frame, values)
-    elif native is not None and native - values.nbytes > _PADDING_BYTES:
-        remarks += _padded(native - values.nbytes)
+    elif native is not None:
+        remarks += _padded(native - values.nbytes) if native - values.nbytes > _PADDING_BYTES else ()
+        remarks += holes.remarks(values)
     if values.dtype.kind == "f" or int(dataset.BitsAllocated) == 1:
         return Stored(values, 8 * values.dtype.itemsize, photometric, remarks)
     precision = 8 * values.dtype.itemsize if frame is None else frame.bits
     found, bits, more = _samples(values, dataset, precision)
-    return Stored(found, bits, photometric, remarks + more)
+    return Stored(found, bits, photometric, remarks + more + _wrapped(found, bits, frame))
 
 
 def _frame(dataset: Dataset) -> bytes | None:
@@ -196,7 +197,7 @@ def _native_length(dataset: Dataset) -> int | None:
 def _checked(dataset: Dataset, data: bytes, frame: Frame, values: NDArray[Any]) -> Remarks:
     """Refuse a compressed picture that does not end where its data do, and what libjpeg-turbo warns of."""
     if frame.process == codestreams.WAVELETS:
-        return codestreams.HOLE if codestreams.has_hole(data) else ()
+        return codestreams.HOLE if codestreams.has_hole(data) else wavelets.remarks(data, frame)
     if frame.bits == 8 and frame.process not in codestreams.LOSSLESS:
         is_whole = jpeg.fault(data) in {None, jpeg.CANNOT_TELL}
     else:
@@ -205,11 +206,31 @@ def _checked(dataset: Dataset, data: bytes, frame: Frame, values: NDArray[Any]) 
             return _tried(dataset, tried, frame, values)
 
         is_whole = codestreams.ends_with_picture(data, values, decode)
-        if frame.process == 0xC3:  # a value too many or too few shifts all behind it
+        if frame.process == codestreams.LOSSLESS_JPEG:  # a value too many or too few shifts all behind it
             is_whole = is_whole and codestreams.is_enough(data.removesuffix(codestreams.END), decode)
+            is_whole = is_whole and _is_within_range(dataset, data, frame)
     if not is_whole:
         raise _faulty()
     return ()
+
+
+def _is_within_range(dataset: Dataset, data: bytes, frame: Frame) -> bool:
+    """Whether no sample of a lossless JPEG lies beyond its range; of 16 bits none can."""
+    if frame.bits >= codestreams.WIDEST:
+        return True
+    allocated = dataset.BitsAllocated
+    dataset.BitsAllocated = codestreams.WIDEST
+    values, _ = _decoded(dataset, codestreams.widened(data), replace(frame, bits=codestreams.WIDEST))
+    dataset.BitsAllocated = allocated
+    return codestreams.is_within_range(values, frame.bits)
+
+
+def _wrapped(values: NDArray[Any], bits: int, frame: Frame | None) -> Remarks:
+    """Flag a lossless JPEG whose samples wrap round, as those of 16 bits do where a difference is wrong."""
+    if frame is None or frame.process != codestreams.LOSSLESS_JPEG or values.ndim > 2:
+        return ()
+    lowest = -(1 << bits - 1) if values.dtype.kind == "i" else 0
+    return seams.SEAM if seams.wrapped(values.astype(np.int32) - lowest, bits) > seams.WRAPPED else ()
 
 
 def _faulty() -> ImageError:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from plainfilm.data.decoding import codestreams, containers, jpeg, seams, tiff, tiff_parts
+from plainfilm.data.decoding import codestreams, containers, holes, jpeg, seams, tiff, tiff_parts, wavelets
 from plainfilm.data.decoding.decoded import Box, DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.samples import Samples
 from plainfilm.errors import ImageError
@@ -108,9 +108,21 @@ def _opened(data: bytes, kind: str, least: int, fit: str, depth: int | None = No
     fault = tiff_parts.fault(data, tags) if tags is not None else _FAULTS[kind](data) if kind in _FAULTS else None
     if fault is not None:
         raise _damaged(kind, fault)
-    if kind == "JP2" and codestreams.has_hole(data):
-        return replace(found, remarks=found.remarks + codestreams.HOLE)
-    return found
+    more = _told(np.asarray(found.gray), data, kind, tags)
+    return replace(found, remarks=found.remarks + more) if more else found
+
+
+def _told(gray: NDArray[np.uint8], data: bytes, kind: str, tags: tiff.Tags | None) -> Remarks:
+    """Flag damage that no length tells."""
+    if kind == "JP2":
+        frame = codestreams.frame_of(data)
+        return codestreams.HOLE if codestreams.has_hole(data) else wavelets.remarks(data, frame) if frame else ()
+    if kind == "WEBP" and containers.is_lossless_webp(data) and seams.wrapped(gray, 8) > seams.WRAPPED:
+        return seams.SEAM
+    if kind == "BMP":  # its last row stands first
+        return holes.remarks(gray[::-1])
+    is_plain = tags is not None and int(tags.get(tiff.COMPRESSION, 1)) == int(tags.get(_ORIENTATION, 1)) == 1
+    return holes.remarks(gray) if is_plain else ()
 
 
 def _decoded(
@@ -233,8 +245,7 @@ def _seam_remarks(image: Image.Image, pixels: NDArray[np.uint8], scale: float, j
         or seams.seam(pixels, round(high * scale), round(wide * scale), jumps * 8 // high) < seams.STEP
     ):
         return ()
-    sentence = "Expected a picture without seams; received one that jumps in brightness along its compressed blocks, as a damaged one does. Look at it."
-    return (("seam", sentence),)
+    return seams.SEAM
 
 
 def _of_samples(

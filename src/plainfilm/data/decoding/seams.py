@@ -4,15 +4,28 @@ Such a seam runs along the lower edge of a row of blocks, steps up by one row wh
 of what is pictured are straight, or bear no relation to the blocks.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.decoding.decoded import Remarks
+
 JUMP = 4.0  # gray levels by which the brightness of rows jumps, at least, where there is a seam; 6 where blocks have less than 8 px
 STEP = 12.0  # gray levels that a seam has, at least, on four fifths of its length
+SEAM: Remarks = (
+    (
+        "seam",
+        "Expected a picture without seams; received one that jumps in brightness, as a damaged one does. Look at it.",
+    ),
+)
 _MARGIN = 0.1  # share of the width, at either side, where a step would look like an edge
 _CLEAR = 0.4  # share of a seam, at least, that is neither black nor white
 _TRIED, _TRIED_HERE = 3, 4
 _COLUMNS = 3  # every third is enough for a quick look
+
+WRAPPED = 0.001  # share of the pixels, at least, behind which values wrap round in a damaged picture; twice what is found in sound ones
+_WRAP = 0.875  # of the range: a jump that is a small one modulo the range
 
 _Floats = NDArray[np.float32]
 
@@ -30,6 +43,21 @@ def jumps(gray: NDArray[np.uint8], block: int) -> NDArray[np.intp]:
     least = (JUMP if block >= 8 else 1.5 * JUMP) * some.shape[1]
     order = np.argsort(-found)
     return np.asarray(order[found[order] > least])
+
+
+def wrapped(values: NDArray[np.integer[Any]], bits: int) -> float:
+    """Share of the pixels of a picture (h, w), from 0 on, of `bits` bits, 0 to 2, from which its values wrap round to the next, along a row or a column.
+
+    Wrong differences add up modulo their range. Edges of what was drawn into a picture go from pure black to pure white, and do not count.
+    """
+    whole, top = values.astype(np.int32), (1 << bits) - 1
+    pairs = (whole[1:], whole[:-1]), (whole[:, 1:], whole[:, :-1])
+    return sum(
+        float(
+            ((np.abs(one - other) >= _WRAP * top) & (np.minimum(one, other) > 0) & (np.maximum(one, other) < top)).sum()
+        )
+        for one, other in pairs
+    ) / max(1, whole.size)
 
 
 def seam(gray: NDArray[np.uint8], high: int, wide: int, rows: NDArray[np.intp]) -> float:
