@@ -32,7 +32,12 @@ def _said(error: BaseException) -> str:
     package = type(error).__module__.partition(".")[0]
     if package in _WRITTEN_FOR_PEOPLE:
         return str(error)
-    return _system(error) or _named(error) or _kind(error) or f"{package.strip('_')} cannot read it"
+    return (
+        _system(error)
+        or _named(error)
+        or _kind(error)
+        or ("it cannot be done" if package == "builtins" else f"{package.strip('_')} cannot read it")
+    )
 
 
 def _system(error: BaseException) -> str:
@@ -87,7 +92,8 @@ def _kinds() -> tuple[tuple[type[BaseException], str], ...]:
         (lzma.LZMAError, _COMPRESSED),
         (pickle.PickleError, "its structure is broken"),
         (struct.error, "it ends too early, or a length in it is wrong"),
-        (ssl.SSLError, "they are none, or do not belong together"),
+        (ssl.SSLCertVerificationError, "its certificate is not trusted here"),
+        (ssl.SSLError, "no TLS could be agreed on, or a certificate and its key do not belong together"),
         (socket.gaierror, "no address is known for that name"),
         (TimeoutError, "no answer in time"),
         (ConnectionError, "the connection broke"),

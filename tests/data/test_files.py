@@ -364,3 +364,44 @@ def test_looking_writes_nothing_where_nothing_was_stopped(tmp_path, monkeypatch)
     monkeypatch.setattr(claims, "claimed", None)
     settle(tmp_path / "run" / "metrics.json")
     settle(tmp_path / ("n" * 5000))
+
+
+def test_where_the_last_of_two_cannot_be_replaced_nothing_changes_and_nothing_is_left_to_do(tmp_path, monkeypatch):
+    write_two(tmp_path, "old", apart=False)
+    replaces = Path.replace
+
+    def refused(self, target):
+        if Path(target).name == "m.xml":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(target))
+        return replaces(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refused)
+        with pytest.raises(PermissionError):
+            write_two(tmp_path, "new", apart=False)
+    settle(tmp_path / "m.xml")
+    assert contents(tmp_path) == {"m.bin": "old", "m.xml": "old"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="tells users apart by numbers, which Windows has not")
+def test_a_note_of_another_user_moves_nothing(tmp_path, monkeypatch):
+    write_run(tmp_path / "run", "old")
+    token = claims.Claim(tmp_path / "run", f"{OWN}.1.0123456789abcdef").token
+    (tmp_path / ".run.ready").write_text(f'{{"token": "{token}", "names": [["mine", "thesis.txt"]], "apart": false}}')
+    (tmp_path / "mine").write_text("theirs")
+    (tmp_path / "thesis.txt").write_text("ours")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    settle(tmp_path / "run")
+    assert (tmp_path / "thesis.txt").read_text() == "ours"
+    monkeypatch.undo()
+    settle(tmp_path / "run")  # nor does a note move a file of any other name than a run's own
+    assert (tmp_path / "thesis.txt").read_text() == "ours"
+
+
+def test_a_run_that_holds_files_which_may_not_be_written_is_put_in_its_place(tmp_path):
+    with written_whole(tmp_path / "run") as partial:
+        partial.mkdir()
+        (partial / "note").write_text("read only")
+        (partial / "note").chmod(0o444)
+        (partial / "link").symlink_to(tmp_path / "nowhere")
+    assert (tmp_path / "run" / "note").read_text() == "read only"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from plainfilm.data import hdf5, hdf5_worker
+from plainfilm.errors import PlainfilmError
 
 ROWS = np.arange(12)
 
@@ -163,3 +164,12 @@ def test_a_process_that_never_answers_is_ended(path, monkeypatch):
 def test_stores_that_crashed_or_held_up_a_command_are_refused(shared: Path, name, monkeypatch):
     monkeypatch.setattr(hdf5, "_LEAST_S", 2)
     assert hdf5.look_through(shared / "repro" / "damaged_stores" / name).reason
+
+
+def test_a_process_that_cannot_start_is_no_damage_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["a"] = 1
+    monkeypatch.setattr(hdf5.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(BlockingIOError(11, "busy")))
+    with pytest.raises(PlainfilmError, match="Expected a process that looks through .* Check that this Python runs"):
+        hdf5.look_through(tmp_path / "s.h5")

@@ -120,7 +120,10 @@ def turn(
         while not _take(place, own, held):
             seen = _look(place, own.now())
             if seen is None or not seen.may_live:
-                _take_away(place, own)
+                if not _take_away(place, own):
+                    if insists:
+                        raise _anothers(place)
+                    break
                 sweep(own)
             elif not waits:
                 raise _busy(path, seen)
@@ -325,16 +328,28 @@ def _give_back(place: Path, number: int) -> None:
             place.unlink()
 
 
-def _take_away(place: Path, own: Claim) -> None:
-    """Take a dead owner's place away; one that was taken anew in between is given back."""
+def _take_away(place: Path, own: Claim) -> bool:
+    """Take a dead owner's place away; one that was taken anew in between is given back. False where another user's may not be moved."""
     aside = own.beside(own.path, "stale")
-    with contextlib.suppress(FileNotFoundError):
+    try:
         place.rename(aside)
         seen = _look(aside, own.now())
         if seen is not None and seen.may_live:
             with contextlib.suppress(OSError):
                 os.link(aside, place)
         aside.unlink()
+    except FileNotFoundError:
+        pass
+    except PermissionError:
+        return False
+    return True
+
+
+def _anothers(place: Path) -> UsageError:
+    return UsageError(
+        f"Expected a folder that one user writes to; received {place.parent}, where another user's run was killed. Remove {place.name}, or name "
+        "another --out."
+    )
 
 
 def _busy(path: Path, seen: _Seen) -> UsageError:

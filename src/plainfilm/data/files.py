@@ -16,6 +16,7 @@ from pathlib import Path
 
 from plainfilm.data import claims
 from plainfilm.data.claims import Claim
+from plainfilm.errors import UsageError
 
 _WEEK_S = 604_800.0
 _AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_SWAP of renamex_np(2) on macOS
@@ -23,9 +24,14 @@ _AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_S
 
 def cache_folder() -> Path:
     """Give the folder for weights, encoders, features and compiled passes: `PLAINFILM_CACHE`, or plainfilm's in the user's cache."""
-    own = os.environ.get("PLAINFILM_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(base) / "plainfilm"
+    if own := os.environ.get("PLAINFILM_CACHE"):
+        return Path(own)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plainfilm"
+    except RuntimeError:
+        raise UsageError(
+            "Expected a home folder for the cache; received a user without one. Set PLAINFILM_CACHE."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -119,7 +125,12 @@ def _publish(own: Claim, written: Sequence[tuple[Path, Path]], *, overwrite: boo
         _sync(note)
         note.replace(claims.beside(last, "ready"))
         _sync_folder(last.parent)
-        _complete(last)
+        try:
+            _complete(last)
+        except OSError:
+            if all(partial.exists() for partial, _ in written):  # not a step was taken, so that no command shall go on
+                claims.beside(last, "ready").unlink(missing_ok=True)
+            raise
     _sync_folder(last.parent)
 
 
@@ -150,12 +161,12 @@ def _exchange(one: Path, other: Path) -> bool:
 def _complete(place: Path) -> None:
     """Do what is left of the steps by which a path, and those beside it, are replaced. Only whoever has the turn may."""
     ready = claims.beside(place, "ready")
-    if not ready.exists():
+    if not ready.exists() or not _is_ours(ready):
         return
     steps, is_apart = _noted(ready, place)
     if is_apart and steps[-1][0].exists():
         place.unlink(missing_ok=True)
-    for partial, path, old in steps:
+    for partial, path, old in steps if is_apart else reversed(steps):  # where the last one fails, nothing has changed
         if partial.exists():
             if partial.is_dir() and path.is_dir():
                 path.rename(old)
@@ -171,10 +182,17 @@ def _noted(ready: Path, place: Path) -> tuple[list[tuple[Path, Path, Path]], boo
     try:
         told = json.loads(ready.read_bytes())
         owner, names = Claim(place, re.fullmatch(claims.TOKEN, told["token"])[0]), told["names"]  # type: ignore[index]
-        paths = [(place.with_name(partial), place.with_name(name)) for partial, name in names]
-        return [(partial, path, owner.beside(path, "old")) for partial, path in paths], bool(told["apart"])
+        paths = [place.with_name(name) for _, name in names]
+        steps = [(owner.beside(path, "partial"), path, owner.beside(path, "old")) for path in paths]
+        are_ours = all(_is_ours(partial) for partial, _, _ in steps if partial.exists())
+        return (steps, bool(told["apart"])) if are_ours else ([], False)
     except (ValueError, KeyError, TypeError):  # damaged: the old stays, or what of the new is there
         return [], False
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this user made it: in a folder that many write to, nobody else's note moves our files."""
+    return not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()
 
 
 def _sync(path: Path) -> None:
@@ -183,8 +201,8 @@ def _sync(path: Path) -> None:
     for each in (*inside, path):
         if each.is_dir():
             _sync_folder(each)
-        elif each.is_file():
-            with each.open("rb+") as handle:
+        elif each.is_file() and not each.is_symlink():
+            with contextlib.suppress(PermissionError), each.open("rb+" if sys.platform == "win32" else "rb") as handle:
                 os.fsync(handle.fileno())
 
 

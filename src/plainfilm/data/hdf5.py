@@ -17,6 +17,8 @@ from pathlib import Path
 from plainfilm.data import cache
 from plainfilm.data.confinement import KEPT
 from plainfilm.data.files import cache_folder
+from plainfilm.errors import PlainfilmError
+from plainfilm.reasons import reason_of
 
 _VERSION = 1  # of what is looked for
 _LEAST_S, _BYTES_A_S, _MOST_S = 5, 10_000_000, 600  # of processor time; of the clock ten times that, for slow disks
@@ -88,6 +90,11 @@ def _asked(path: Path, seconds: int) -> Looked:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             check=False,
         )
+    except OSError as error:
+        raise PlainfilmError(
+            f"Expected a process that looks through {path}, started as {sys.executable}; received an error ({reason_of(error)}). "
+            "Check that this Python runs, and that processes and open files are left."
+        ) from error
     except subprocess.TimeoutExpired:
         return Looked("the HDF5 library does not come to its end on it", fault="damaged")
     try:

@@ -174,7 +174,14 @@ class Spool:
         if aside is None:
             self._looked = time.monotonic()
             return
-        self._aside.back(aside, self._received(aside.key))
+        try:
+            self._aside.back(aside, self._received(aside.key))
+        except OSError as error:
+            self._looked = time.monotonic()
+            if self.is_at_fault(error):
+                raise
+            self._aside.put_off(aside, reason_of(error))
+            return
         with self._changed:
             self._sizes[aside.key] = self._received(aside.key).lstat().st_size
             self._waiting.append(aside.key)
