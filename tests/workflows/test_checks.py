@@ -1,6 +1,9 @@
+import os
+from pathlib import Path
+
 import pytest
 
-from plainfilm.errors import RecipeError
+from plainfilm.errors import RecipeError, UsageError
 from plainfilm.model import recipes, weights
 from plainfilm.workflows import checks
 
@@ -26,3 +29,10 @@ def test_networks_that_no_bundle_can_hold_are_found_before_the_training(monkeypa
         return
     with pytest.raises(RecipeError, match=r"^Expected networks of at most 1,074 MB together[^\n]*$"):
         checks.check_networks(members, image_size=64, folds=folds)
+
+
+def test_a_folder_where_a_disk_is_mounted_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path / "disk")
+    with pytest.raises(UsageError, match="where a disk is mounted"):
+        checks.check_out(tmp_path / "disk", overwrite=False)
+    checks.check_out(tmp_path / "disk" / "run", overwrite=False)

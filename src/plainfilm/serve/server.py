@@ -26,6 +26,7 @@ from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry
 from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
+from plainfilm.serve.clients import client_of
 from plainfilm.serve.explaining import Examiner, Identity, OrderlyExaminer
 from plainfilm.serve.http_limits import Connections
 from plainfilm.serve.middleware import Door, Guard
@@ -114,7 +115,7 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))
-        connections = Connections(settings.proxies)
+        connections = Connections({client_of((each,)) for each in settings.proxies})
         service, examiner = _opened(settings, predictor, stack, connections)
         door = Door(hosts=_names(settings), token=token)
         app = Guard(application(service, Pages.of(predictor.bundle.card)), door, service.telemetry)

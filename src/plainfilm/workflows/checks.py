@@ -33,6 +33,10 @@ def check_out(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"Expected --out to be a folder to make; received the file {folder}. Name another.")
     if folder.resolve() == Path.cwd():
         raise UsageError(f"Expected --out to be a folder to make; received {folder}, the one you are in. Name another.")
+    if os.path.ismount(folder):
+        raise UsageError(
+            f"Expected --out to be a folder to make; received {folder}, where a disk is mounted. Name a folder in it."
+        )
     above = next(parent for parent in folder.absolute().parents if parent.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         why = f"no permission to write in {above}" if above.is_dir() else f"{above} is a file"
