@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TextIO
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction or no width, halves of pairs, breaks
@@ -34,6 +35,12 @@ def write_csv(file: TextIO, rows: Iterable[Sequence[object]], *, line_end: str =
     import csv
 
     csv.writer(file, lineterminator=line_end).writerows([_cell(value) for value in row] for row in rows)
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows to a new file, in UTF-8, as `write_csv` does."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        write_csv(file, rows)
 
 
 def _cell(value: object) -> object:

@@ -142,7 +142,7 @@ def test_files_are_read_by_those_alone_that_were_started_to_read_them(taken_over
 
 @pytest.mark.parametrize("reads_files", [True, False])
 def test_no_secret_is_in_the_environment_and_no_file_open(taken_over, reads_files):
-    here = f"answer = repr((set(os.environ) - {{*{confinement.KEPT!r}, *{tuple(decoder_process.ONE_THREAD)!r}, 'ORT_DISABLE_TELEMETRY'}}, 'secret' in str(os.environ)))"
+    here = f"answer = repr((set(os.environ) - {{*{confinement.KEPT!r}, *{tuple(confinement.ONE_THREAD)!r}, 'ORT_DISABLE_TELEMETRY'}}, 'secret' in str(os.environ)))"
     assert answer(taken_over[reads_files], here) == "(set(), False)"
     assert os.environ.get("PLAINFILM_TOKEN") != "secret"
     if sys.platform == "linux":

@@ -22,6 +22,7 @@ KEPT = (  # of the environment: what Python, its libraries and the loader need; 
     *("PYTHONHOME", "PYTHONPATH", "PYTHONUTF8", "PYTHONHASHSEED", "PYTHONMALLOC", "PYTHONNOUSERSITE"),
     *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _MEMORY_BYTES = 4 << 30  # 50 megapixels of 16 bits in double precision, and what they were compressed from
 _SYSTEM = (  # what loaders, C libraries and codecs read
     *("/usr", "/lib", "/lib64", "/nix/store", "/gnu/store", "/etc/ld.so.cache", "/etc/localtime"),
@@ -84,6 +85,11 @@ def confine(*, reads_files: bool) -> tuple[str, ...]:
         return bounded
     _drop_capabilities(libc)
     return (*_restrict(libc, ["/"] if reads_files else _needed()), *_filter_calls(libc), *bounded)
+
+
+def environment(*more: str) -> dict[str, str]:
+    """Give what a process that parses what strangers made is started with: of the environment `KEPT` and `more`, and one thread."""
+    return {name: os.environ[name] for name in (*KEPT, *more) if name in os.environ} | ONE_THREAD
 
 
 @contextmanager

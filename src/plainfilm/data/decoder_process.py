@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.confinement import KEPT
+from plainfilm.data.confinement import environment
 from plainfilm.data.decoder_worker import ANSWER, BUFFER_BYTES, ENDING, QUESTION, READY
 from plainfilm.data.images import MAX_SIZE_PX
 from plainfilm.errors import PlainfilmError
@@ -22,7 +22,6 @@ from plainfilm.reasons import reason_of
 LOOK_S = 0.25  # how often a watch looks for a process that takes too long
 MOST_TOLD_BYTES = 1 << 20
 PIPE_BYTES = 1 << 20  # where the system lets us: a usual radiograph and its answer then pass in one piece each
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _START_S = 60.0
 _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from plainfilm.data.decoder_worker import main; main(reads_files=sys.argv[1] == 'files')"
 
@@ -146,7 +145,7 @@ def _started(reads_files: bool) -> "subprocess.Popen[bytes]":
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in KEPT if name in os.environ} | ONE_THREAD,
+                env=environment(),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
     except OSError as error:

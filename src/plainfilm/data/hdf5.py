@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from plainfilm.data import cache
-from plainfilm.data.confinement import KEPT
+from plainfilm.data.confinement import environment
 from plainfilm.data.files import cache_folder
 from plainfilm.errors import PlainfilmError
 from plainfilm.reasons import reason_of
@@ -24,7 +24,6 @@ _VERSION = 1  # of what is looked for
 _LEAST_S, _BYTES_A_S, _MOST_S = 5, 10_000_000, 600  # of processor time; of the clock ten times that, for slow disks
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from plainfilm.data.hdf5_worker import main; main()"
 _LOCKING = "HDF5_USE_FILE_LOCKING"  # what some network file systems need
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def _asked(path: Path, seconds: int) -> Looked:
             input=asked.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in (*KEPT, _LOCKING) if name in os.environ} | _ONE_THREAD,
+            env=environment(_LOCKING),
             timeout=10 * seconds,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             check=False,

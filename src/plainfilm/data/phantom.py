@@ -18,7 +18,7 @@ from plainfilm.data.rendering.anatomy import make_anatomy
 from plainfilm.data.rendering.exposure import Disease, Posture, expose
 from plainfilm.data.rendering.hospitals import HOSPITALS, SHORTCUTS, Hospital, develop
 from plainfilm.errors import CatalogError, UsageError
-from plainfilm.harmless import write_csv
+from plainfilm.harmless import write_table
 from plainfilm.reasons import reason_of
 
 __all__ = ["HOSPITALS", "SHORTCUTS", "Hospital", "Phantom", "Visit", "encode", "plan", "render", "write_phantoms"]
@@ -285,6 +285,5 @@ def _write_films(part: Path, visits: tuple[Visit, ...], workers: int, progress: 
 
 
 def _write_table(path: Path, visits: Iterable[Visit]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = ((f"{v.label}/{v.name}.jpg", v.label, v.hospital.name, v.patient, v.sex, v.age, v.view) for v in visits)
-        write_csv(file, [COLUMNS, *rows])
+    rows = ((f"{v.label}/{v.name}.jpg", v.label, v.hospital.name, v.patient, v.sex, v.age, v.view) for v in visits)
+    write_table(path, [COLUMNS, *rows])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import plainfilm
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
-from plainfilm.harmless import write_csv
+from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.figures import evaluation
 from plainfilm.reporting.formatting import number
@@ -59,7 +59,7 @@ def write(folder: Path, compared: ComparedRecipes, *, store: str, images: int, n
         repeat=[command] if command else [],
     )
     write_page(shown, folder)
-    _write_table(folder / "comparison.csv", compared.seeds)
+    write_table(folder / "comparison.csv", _rows(compared.seeds))
     (folder / "comparison.json").write_bytes(documents.encode(compared.result, indent=1))
 
 
@@ -83,11 +83,6 @@ def write_page(shown: ComparisonPage, out: Path) -> None:
     }
     png = evaluation.strips([each.recipe for each in recipes], known, "test accuracy")
     page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
-
-
-def _write_table(path: Path, seeds: Sequence[SeedResult]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_csv(file, _rows(seeds))
 
 
 def _rows(seeds: Sequence[SeedResult]) -> Iterator[Sequence[object]]:

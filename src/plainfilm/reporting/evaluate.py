@@ -1,11 +1,11 @@
 """The folder of an external validation: report.html, metrics.json, predictions.csv, overlap.csv, figures/, a second bundle."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
-from plainfilm.harmless import write_csv
+from plainfilm.harmless import write_table
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.reporting import environment, evaluate_page
@@ -22,9 +22,9 @@ def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMe
     evaluation, versions = report.evaluation, environment.versions()
     if report.recalibrated:
         _write_bundle(folder / RECALIBRATED, report.recalibrated)
-    _write_table(folder / "predictions.csv", _predictions(evaluation))
+    write_table(folder / "predictions.csv", _predictions(evaluation))
     if not evaluation.cohort.overlap.not_searched:
-        _write_table(folder / "overlap.csv", _overlap(evaluation))
+        write_table(folder / "overlap.csv", _overlap(evaluation))
     evaluate_page.write(folder, report, versions)
     seconds = time.perf_counter() - started
     metrics = evaluation.result(model=report.model, data=report.data, versions=versions, seconds=seconds)
@@ -35,11 +35,6 @@ def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMe
 def _write_bundle(path: Path, made: Bundle) -> None:
     bundle.write(path, made.classifier, about=made.manifest, metrics=made.metrics, recipe=made.recipe, card=made.card,
                  outliers=made.outliers, seen=made.seen)  # fmt: skip
-
-
-def _write_table(path: Path, rows: Iterable[CsvRow]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_csv(file, rows)
 
 
 def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:

@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from msgspec import structs
 import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.evidence.run import MeasuredClassifier, MeasuredRun
-from plainfilm.harmless import write_csv
+from plainfilm.harmless import write_table
 from plainfilm.model import bundle
 from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
@@ -53,8 +53,8 @@ def write(folder: Path, run: Finished, *, started: float) -> RunMetrics:
     """
     recipe, history = run.trained.recipe.to_toml(), run.trained.fitted.history
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
-    _write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
-    _write_table(folder / "predictions.csv", _predictions(run))
+    write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
+    write_table(folder / "predictions.csv", _predictions(run))
     _write_bundle(folder, run, run.measured.whole)
     for number, fold in enumerate(run.measured.folds, 1):
         own = folder / "folds" / str(number)
@@ -119,11 +119,6 @@ def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
     labels, classes = made.judged.scores["validation"].labels, made.result.classes
     shares = np.bincount(labels, minlength=len(classes)) / len(labels)
     return dict(zip(classes, shares.tolist(), strict=True))
-
-
-def _write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_csv(file, rows)
 
 
 def _predictions(run: Finished) -> Iterator[Sequence[str]]:

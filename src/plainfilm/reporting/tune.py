@@ -5,7 +5,7 @@ from pathlib import Path
 
 from plainfilm.data.files import written_whole
 from plainfilm.evidence.tuning.summary import SearchSummary
-from plainfilm.harmless import write_csv
+from plainfilm.harmless import write_table
 from plainfilm.reporting import tune_page
 from plainfilm.results import documents
 from plainfilm.results.search import TrialResult
@@ -25,8 +25,8 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _write_table(summary: SearchSummary, path: Path) -> None:
-    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        write_csv(file, _trials(summary))
+    with written_whole(path) as partial:
+        write_table(partial, _trials(summary))
 
 
 def _trials(summary: SearchSummary) -> Iterator[Sequence[object]]:

@@ -13,7 +13,7 @@ from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.costs import is_light
-from plainfilm.serve.turns import Turn, Turns
+from plainfilm.serve.turns import Turn, Turns, fail
 
 BATCH = 8  # of one network run: more save nothing on a processor, and make the first wait for the last
 _STOP_S = 5.0
@@ -78,8 +78,7 @@ class Judge:
                 is_wanted=lambda: not answer.cancelled(),
             )
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
-            if answer.set_running_or_notify_cancel():
-                answer.set_exception(error)
+            fail(answer, error)
             return
         with self._changed:
             self._decoded.append(_Waiting(name, film, prevalence, answer, turn))

@@ -228,11 +228,16 @@ def settle(answer: "Future[Any]", make: Callable[[], Any]) -> None:
     try:
         made = make()
     except Exception as error:  # noqa: BLE001 - whoever asked gets it
-        if answer.set_running_or_notify_cancel():
-            answer.set_exception(error)
+        fail(answer, error)
         return
     if answer.set_running_or_notify_cancel():
         answer.set_result(made)
+
+
+def fail(answer: "Future[Any]", error: Exception) -> None:
+    """Set an error as the answer, if anybody still waits for it."""
+    if answer.set_running_or_notify_cancel():
+        answer.set_exception(error)
 
 
 def _later(seconds: float) -> int:

@@ -30,7 +30,7 @@ from plainfilm.serve.dicom.spool_room import SpoolFullError, SpoolLimits, unwrit
 _FOLDERS = ("received", "outbox", "failed", "again", "partial")
 _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9]+|probe")
 _MOST_BYTES = MAX_BYTES + (1 << 20)  # of a file in the spool: an image and its head
-_MOST_TITLE = 64
+_MOST_JUDGING = 128  # of the file that counts: a key and a number
 _INSTANCE = "-instance"
 _LOOK_S = 5.0  # between two looks at what is due again, at most
 
@@ -196,7 +196,7 @@ class Spool:
             return self._begun[1]
         file = self._folder / "judging"
         self._cleared(file)
-        before = read(file, most=_MOST_TITLE + 64).decode("ascii", "replace").split() if file.exists() else []
+        before = read(file, most=_MOST_JUDGING).decode("ascii", "replace").split() if file.exists() else []
         times = 1 + (int(before[1]) if len(before) == 2 and before[0] == key and before[1].isdigit() else 0)
         write(file, [f"{key} {times}\n".encode()], is_new=False)
         self._begun = (key, times)
