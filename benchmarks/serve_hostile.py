@@ -23,7 +23,7 @@ from made_requests import asked, head, own_places, started
 from unharmed import harm, harm_at_the_end, prediction
 
 GROWTH_MB = 400.0  # of the server with its decoding processes, from before to after
-ALLOWED = {100, *range(200, 300), 400, 401, 403, 404, 405, 408, 411, 413, 415, 501, 503, 505}
+ALLOWED = {100, *range(200, 300), 400, 401, 403, 404, 405, 408, 411, 413, 415, 431, 501, 503, 505}
 
 
 def attack(port: int, seed: int, n: int, *, abreast: int, with_heavy: bool) -> tuple[dict[str, Counter[int]], list[str], float]:  # fmt: skip

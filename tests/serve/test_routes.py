@@ -348,6 +348,25 @@ def test_what_is_late_is_told_to_come_again_and_its_rest_is_dropped(service, slo
     assert slow.seen.count(b"x") == 2, "the rest was decoded though nobody waited"
 
 
+@pytest.mark.parametrize("behind", [b"", head("GET", f"{API}/health") * 2], ids=["alone", "more behind it"])
+def test_a_client_that_leaves_is_no_longer_worked_for(service, slow, behind):
+    with opened(service, answer_s=2 * WAIT_S) as port:
+        with connected(port) as link:
+            link.sendall(post(PREDICT, form([(str(n), b"x") for n in range(12)])) + behind)
+            until(lambda: len(slow.seen) == 2)
+        until(lambda: service.admission.under_way == Amount())
+        slow.let(1000)
+        assert asked(port, post(PREDICT, form([("a", b"y")]))).status == 200
+    assert slow.seen.count(b"x") == 2, "the rest was decoded though nobody waited"
+
+
+def test_a_fault_of_ours_is_answered_and_logged_by_its_name(service, monkeypatch, caplog):
+    monkeypatch.setattr(Telemetry, "page", lambda _: 1 / 0)
+    with opened(service) as port:
+        assert refused(asked(port, head("GET", f"{API}/metrics"))) == (500, "failed")
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+
+
 def test_a_refused_prevalence_leaves_no_files_behind_it(service, slow):
     slow.let(1)
     with opened(service) as port:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from plainfilm.serve.admission import fits
 from plainfilm.serve.clients import client_of
@@ -97,6 +97,7 @@ class Connection(HttpToolsProtocol):
         """Take a connection, or turn it away where there are too many."""
         super().connection_made(transport)
         self._idle_bytes, self._head_bytes, self._head_whole = 0, 0, False
+        self._under_way: list[RequestResponseCycle] = []
         self._taking: TimerHandle | None = None
         self._due: TimerHandle | None = self.loop.call_later(HEAD_S, transport.close)
         self._owner = client_of(self.client)
@@ -145,6 +146,8 @@ class Connection(HttpToolsProtocol):
         self._idle_bytes, self._head_whole = 0, True
         self._stop_timers()
         super().on_headers_complete()
+        if self.cycle is not None:
+            self._under_way = [each for each in self._under_way if not each.response_complete] + [self.cycle]
         if len(self.pipeline) > PIPELINED:
             raise _TooMuchError
 
@@ -179,8 +182,11 @@ class Connection(HttpToolsProtocol):
         self._see_that_it_is_taken()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timers."""
+        """Let go of the timers, and tell each request that its client is gone: uvicorn tells the last alone."""
         self._stop_timers()
+        for each in self._under_way:
+            each.disconnected = not each.response_complete
+            each.message_event.set()
         self._among.give(self, self._owner)
         super().connection_lost(exc)
 

@@ -71,8 +71,9 @@ def application(service: RestService, pages: Pages) -> FastAPI:
         title="plainfilm", version=__version__, description=NOTICE, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json"
     )  # fmt: skip
     app.state.telemetry = service.telemetry
-    for kind in (Refused, Full, HTTPException, Exception):
+    for kind in (Refused, Full, HTTPException):
         app.add_exception_handler(kind, _refused)
+    app.add_exception_handler(Exception, _failed)
     routes = _Routes(service)
     app.post(f"{API}/predict", **openapi.PREDICT)(routes.predict)
     app.post(f"{API}/explain", **openapi.EXPLAIN)(routes.explain)
@@ -308,6 +309,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Full):
         request.app.state.telemetry.turned_away(error.what)
     return await answered(_ours(error), request.scope, request.receive)
+
+
+async def _failed(request: Request, _: Exception) -> Response:
+    """Answer a fault of ours, which the guard logs; Starlette gives this request no body to read."""
+    return http_errors.failed().answer(request.scope)
 
 
 def _ours(error: Exception) -> Refused:

@@ -85,12 +85,13 @@ class _JsonLines(logging.Formatter):
 
 
 def _where(error: BaseException) -> str:
-    """Name an error's kind and place; its text might hold what a file or a sender wrote."""
+    """Name an error's kind and place, and those of its cause; its text might hold what a file or a sender wrote."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
     place = "" if at is None else f" at {at.tb_frame.f_globals.get('__name__')}:{at.tb_lineno}"
-    return f"{type(error).__name__}{place}"
+    cause = "" if error.__cause__ is None else f", for {_where(error.__cause__)}"
+    return f"{type(error).__name__}{place}{cause}"
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
