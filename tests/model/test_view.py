@@ -35,7 +35,7 @@ def drawn():
 def test_unpacking_the_weights_once_changes_no_score(finder, phantoms, drawn):
     small = np.stack([shrunk(image, SIDE) for image in (*phantoms, *drawn)])
     kept = open_network(NETWORK).run(["scores"], {"images": small})[0]
-    np.testing.assert_allclose(finder._session.run(["scores"], {"images": small})[0], kept, atol=1e-4)
+    np.testing.assert_allclose(finder._network.session.run(["scores"], {"images": small})[0], kept, atol=1e-4)
 
 
 def test_tells_frontal_from_lateral_mirrored_or_not(finder, phantoms, drawn):

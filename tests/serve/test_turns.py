@@ -92,6 +92,16 @@ def test_who_has_most_left_is_next_and_of_one_client_the_request_that_has_had_le
         assert places.began[3:] == ["modest", "of another request", "more"][: number + 1]
 
 
+def test_a_request_that_has_had_much_is_not_passed_over_for_ever(places):
+    early = places.turns.turn("busy", is_light=True)
+    early.spent_s = 1.0
+    places.time.now += 0.9
+    soon = places.turns.turn("busy", is_light=True)
+    places.time.now += 0.2
+    late = places.turns.turn("busy", is_light=True)
+    assert places.turns.urgent([late, early, soon]) == [2, 1, 0]
+
+
 def test_a_budget_pays_for_places_and_fills_with_its_share_of_them(places):
     future = places.begin("greedy", "costly")
     places.has_begun("costly")

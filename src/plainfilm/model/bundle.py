@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.model.onnx_session import ImageNetwork
 from plainfilm.reasons import reason_of
 from plainfilm.results import documents
 from plainfilm.results.manifest import Manifest, Member, Provenance
@@ -65,15 +65,15 @@ class _Opened(Classifier):
         super().__init__(network, decision)
         self._path, self._shown, self._answers = path, shown, answers
 
-    def _prepare(self) -> Any:
+    def _prepare(self) -> ImageNetwork:
         try:
-            session = super()._prepare()
-            received = session.run(["logits"], {"images": golden.from_npy(self._shown, np.dtype("u1"), 3)})[0]
+            prepared = super()._prepare()
+            received = prepared.run(golden.from_npy(self._shown, np.dtype("u1"), 3), "logits")[0]
         except Exception as error:  # ONNX Runtime's errors have no class of their own
             raise _not_one(self._path, reason_of(error)) from error
         if not golden.agree(received, golden.from_npy(self._answers, np.dtype("<f4"), 2)):
             raise _not_one(self._path, "its network gives other answers here than where it was made")
-        return session
+        return prepared
 
 
 def write(

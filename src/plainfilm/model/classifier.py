@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.onnx_session import ImageNetwork, open_network
 from plainfilm.model.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -128,24 +128,20 @@ class Classifier:
         self.decision, self.classes_, self.network = decision, decision.classes, network
 
     @cached_property
-    def _session(self) -> Any:
+    def _prepared(self) -> ImageNetwork:
         return self._prepare()
 
-    def _prepare(self) -> Any:
+    def _prepare(self) -> ImageNetwork:
         """Let ONNX Runtime prepare the network for speed, at first use: that takes several times its size in memory."""
-        return open_network(self.network)
+        return ImageNetwork(self.network)
 
     @cached_property
     def image_size(self) -> int:  # noqa: D102 - an attribute
-        return int(self._session.get_inputs()[0].shape[1])
+        return int(self._prepared.session.get_inputs()[0].shape[1])
 
     @cached_property
     def looks_at_maps(self) -> bool:  # noqa: D102 - an attribute
-        return {"maps", "slopes"} <= set(self._shapes)
-
-    @cached_property
-    def _shapes(self) -> dict[str, list[Any]]:
-        return {each.name: each.shape[1:] for each in self._session.get_outputs()}
+        return {"maps", "slopes"} <= {each.name for each in self._prepared.session.get_outputs()}
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits float32 (n, 1) or (n, classes) of gray uint8 images (n, s, s).
@@ -162,7 +158,7 @@ class Classifier:
         return self.run(images, "features")[0]
 
     def run(self, images: NDArray[np.uint8], *names: str) -> list[NDArray[np.float32]]:
-        """Outputs of the network by name for gray uint8 images (n, s, s), `BATCH` at a time, from one pass.
+        """Outputs of the network by name for gray uint8 images (n, s, s), from one pass.
 
         Raises
         ------
@@ -173,11 +169,7 @@ class Classifier:
         size = self.image_size
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (size, size):
             raise ValueError(f"Expected gray uint8 images (n, {size}, {size}); received {images.dtype} {images.shape}.")
-        starts = range(0, len(images), BATCH)
-        parts = [self._session.run(list(names), {"images": images[at : at + BATCH]}) for at in starts]
-        if not parts:
-            return [np.empty((0, *self._shapes[name]), np.float32) for name in names]
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return self._prepared.run(images, *names)
 
     @property
     def key(self) -> str:

@@ -21,7 +21,7 @@ from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import keras_backend, weights
 from plainfilm.model.backbones import SCALINGS, Backbone
 from plainfilm.model.memory import trim
-from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.onnx_session import BATCH, ImageNetwork
 from plainfilm.results.manifest import Preprocessing
 
 _EXPORT_VERSION = 2
@@ -77,7 +77,7 @@ class Encoder:
     ) -> None:
         self.path, self.key, self.name = path, key, name
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
-        self.width = int(self._session.get_outputs()[0].shape[-1])
+        self.width = int(self._network.session.get_outputs()[0].shape[-1])
 
     def network(self) -> bytes:
         """Read the ONNX network from the cache.
@@ -95,18 +95,17 @@ class Encoder:
         return content
 
     @cached_property
-    def _session(self) -> Any:
-        return open_network(self.network())
+    def _network(self) -> ImageNetwork:
+        return ImageNetwork(self.network())
 
     def rest(self) -> None:
         """Let go the memory that building and encoding took, some 170 MB, until images are encoded again."""
-        self.__dict__.pop("_session", None)
+        self.__dict__.pop("_network", None)
         trim()
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Encode gray uint8 images (n, s, s) to float32 features (n, width), `BATCH` at a time."""
-        parts = [self._session.run(None, {"images": images[at : at + BATCH]})[0] for at in range(0, len(images), BATCH)]
-        return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
+        """Encode gray uint8 images (n, s, s) to float32 features (n, width)."""
+        return self._network.run(images)[0]
 
 
 def preprocessing(
@@ -158,11 +157,17 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     depth = f" depth {backbone.depth}" if backbone.depth else ""
     about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
-    path = cache_folder() / "encoders" / f"{backbone.name}-{key}.onnx"
+    path = cached(f"{backbone.name}-{key}", lambda: _built(backbone, prepare, found).SerializeToString())
+    return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)
+
+
+def cached(name: str, build: Callable[[], bytes]) -> Path:
+    """Find a network in the cache, or build it. plainfilm 0.1, which knows no SHA-256 behind an entry, looks for another ending."""
+    path = cache_folder() / "encoders" / f"{name}.network"
     with cache.missing(path) as is_missing:
         if is_missing:
-            cache.write(path, _built(backbone, prepare, found).SerializeToString())
-    return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)
+            cache.write(path, build())
+    return path
 
 
 def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:

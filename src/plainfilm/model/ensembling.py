@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import cache
-from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError
-from plainfilm.model.encoder import Encoder, Features, ImageSource, encode_store
+from plainfilm.model.encoder import Encoder, Features, ImageSource, cached, encode_store
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
 from plainfilm.model.scaling import Scaling
@@ -180,12 +178,13 @@ def _written(
 ) -> Encoder:
     """Open an encoder made of others; the first time, build it. `about` names all that it is made of."""
     key = _sha256(f"{kind} {_VERSION} {about}")[:32]
-    path = cache_folder() / "encoders" / f"{kind}-{key}.onnx"
-    with cache.missing(path) as is_missing:
-        if is_missing:
-            network = build().SerializeToString()
-            _check(network, name)
-            cache.write(path, network)
+
+    def built() -> bytes:
+        network: bytes = build().SerializeToString()
+        _check(network, name)
+        return network
+
+    path = cached(f"{kind}-{key}", built)
     return Encoder(path, key=key, name=name, preprocessing=first.preprocessing, weights_sha256=weights_sha256)
 
 

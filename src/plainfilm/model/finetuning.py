@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.data import cache
-from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, checkpoints, encoder, heads, keras_backend, training, weights
 from plainfilm.model.backbones import Backbone
@@ -222,8 +220,5 @@ def _digest(
 def _export(network: Any, backbone: Backbone, prepare: Preprocessing, sha256: str) -> Encoder:
     content = encoder.to_onnx(network, prepare).SerializeToString()
     key = hashlib.sha256(content).hexdigest()[:32]
-    path = cache_folder() / "encoders" / f"{backbone.name}-tuned-{key}.onnx"
-    with cache.missing(path) as is_missing:
-        if is_missing:
-            cache.write(path, content)
+    path = encoder.cached(f"{backbone.name}-tuned-{key}", lambda: content)
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=sha256)

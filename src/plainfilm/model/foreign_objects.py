@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_session import open_network, small_answers
+from plainfilm.model.onnx_session import ImageNetwork
 
 SIDE = 192  # height and width of what the network sees
 CELLS = 24  # of its maps
@@ -48,12 +48,11 @@ class ObjectFinder:
     """The network that finds foreign objects in ONNX Runtime."""
 
     def __init__(self) -> None:
-        self._session = open_network(NETWORK)
+        self._network = ImageNetwork(NETWORK)
 
     def find(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Answer for gray images uint8 (n, h, w) with responses float32 (n, kinds, CELLS, CELLS) over the whole image."""
-        answers = map(responses, small_answers(self._session, images, SIDE))
-        return np.concatenate([np.empty((0, len(KINDS), CELLS, CELLS), np.float32), *answers])
+        return responses(self._network.run(images, side=SIDE)[0])
 
 
 def responses(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import encoder, keras_backend
 from plainfilm.model.backbone_blocks import block_names, gate
 from plainfilm.model.backbones import Backbone
-from plainfilm.model.onnx_session import BATCH, open_network
+from plainfilm.model.onnx_session import BATCH, ImageNetwork
 from plainfilm.model.training import Part
 from plainfilm.results.manifest import Preprocessing
 
@@ -116,13 +116,12 @@ class Trunk:
 
     def __init__(self, trunk: Any, prepare: Preprocessing, *, threads: int | None = None) -> None:
         content = _to_onnx(trunk, prepare).SerializeToString()
-        self._session = open_network(content, threads=threads)
+        self._network = ImageNetwork(content, threads=threads)
         self.key, self.shape = hashlib.sha256(content).hexdigest(), tuple(trunk.outputs[0].shape[1:])
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give the maps float32 (n, h, w, c) of gray uint8 images (n, s, s), `BATCH` at a time."""
-        starts = range(0, len(images), BATCH)
-        return np.concatenate([self._session.run(None, {"images": images[at : at + BATCH]})[0] for at in starts])
+        """Give the maps float32 (n, h, w, c) of gray uint8 images (n, s, s)."""
+        return self._network.run(images)[0]
 
 
 def _to_onnx(trunk: Any, prepare: Preprocessing) -> Any:

@@ -4,13 +4,12 @@
 """
 
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_session import open_network, small_answers
+from plainfilm.model.onnx_session import ImageNetwork
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
@@ -35,14 +34,13 @@ class LungFinder:
     """The lung-field network in ONNX Runtime."""
 
     def __init__(self) -> None:
-        self._session = open_network(NETWORK)
+        self._network = ImageNetwork(NETWORK)
 
     def find(self, images: NDArray[np.uint8]) -> LungFields:
         """Find the lung fields of gray images uint8 (n, h, w)."""
         masks = np.zeros((len(images), SIDE, SIDE), bool)
         found = np.zeros(len(images), bool)
-        answers = chain.from_iterable(small_answers(self._session, images, SIDE))
-        for row, logits in enumerate(answers):
+        for row, logits in enumerate(self._network.run(images, side=SIDE)[0]):
             field = _largest(logits > 0)
             found[row] = _are_lungs(field, logits)
             masks[row] = field & found[row]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model.onnx_session import open_network, small_answers
+from plainfilm.model.onnx_session import ImageNetwork
 
 if TYPE_CHECKING:
     from plainfilm.data.store import Store
@@ -29,18 +29,21 @@ class Views:
     lateral: NDArray[np.bool_]
     frontal: NDArray[np.bool_]
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether it is one of the two, bool (n)."""
+        return self.lateral | self.frontal
+
 
 class ViewFinder:
     """The network in ONNX Runtime."""
 
     def __init__(self) -> None:
-        self._session = open_network(NETWORK, has_packed_weights=True)
+        self._network = ImageNetwork(NETWORK, has_packed_weights=True)
 
     def find(self, images: NDArray[np.uint8]) -> Views:
         """Tell the views of gray images uint8 (n, h, w)."""
-        answers = small_answers(self._session, images, SIDE, "scores")
-        scores = np.concatenate([np.empty((0, 2), np.float32), *answers])
-        lateral, unlike = scores.T > 0
+        lateral, unlike = self._network.run(images, "scores", side=SIDE)[0].T > 0
         return Views(lateral, ~lateral & ~unlike)
 
 

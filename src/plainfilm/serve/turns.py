@@ -25,12 +25,18 @@ _LOOK_S = 0.25  # how often a budget is looked at, where work waits for it alone
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """One request's way: `waits_s`, how long it may wait for its first place, `spent_s` in places, and whether it has `begun`."""
+    """One request's way: when it came, `waits_s`, how long it may wait for its first place, `spent_s` in places, and whether it has `begun`."""
 
     client: str
+    came_s: float = 0.0
     waits_s: float = OWN_S
     spent_s: float = 0.0
     begun: bool = False
+
+    @property
+    def due_s(self) -> float:
+        """Its place among its client's: what a request has had counts as if it had come so much later, so that none waits for ever."""
+        return self.came_s + self.spent_s
 
 
 Work = Callable[["Future[Any]"], None]
@@ -88,7 +94,7 @@ class Turns:
             It would wait too long, or its client has used its budget up and no place is free.
         """
         with self._changed:
-            return Turn(client, self._wait_s(client, is_light))
+            return Turn(client, self._clock(), self._wait_s(client, is_light))
 
     def submit(self, turn: Turn, work: Work, *, is_light: bool) -> "Future[Any]":
         """Run work when its turn comes. It is given the future, which it settles; one that was cancelled before costs nothing."""
@@ -105,10 +111,10 @@ class Turns:
             turn.spent_s += seconds
 
     def urgent(self, turns: Sequence[Turn]) -> list[int]:
-        """Order turns, the most urgent first: who has most left, and of one client what has had least; by their places in the list."""
+        """Order turns, the most urgent first: who has most left, and of one client what is due first; by their places in the list."""
         with self._changed:
             left = {client: self._left_s(client) for client in {turn.client for turn in turns}}
-        return sorted(range(len(turns)), key=lambda at: (-left[turns[at].client], turns[at].spent_s))
+        return sorted(range(len(turns)), key=lambda at: (-left[turns[at].client], turns[at].due_s))
 
     def figures(self) -> dict[str, float]:
         """Say how it stands, for `telemetry`."""
@@ -187,7 +193,7 @@ class Turns:
     def _first(self) -> _Job | None:
         left = {client: self._left_s(client) for client in {job.turn.client for job in self._waiting}}
         may = [job for job in self._waiting if self._may_start(left[job.turn.client], job.is_light)]
-        job = min(may, key=lambda each: (-left[each.turn.client], each.turn.spent_s), default=None)
+        job = min(may, key=lambda each: (-left[each.turn.client], each.turn.due_s), default=None)
         if job is not None:
             job.may_take_last = job.is_light and left[job.turn.client] >= 0
         return job

@@ -35,13 +35,13 @@ def not_a_number(path):
 )  # fmt: skip
 def test_what_a_bundle_may_not_hold_is_refused_before_it_runs(tmp_path, monkeypatch, make, reason):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(encoder, "open_network", lambda _: pytest.fail("the network was opened"))
+    monkeypatch.setattr(encoder, "ImageNetwork", lambda _: pytest.fail("the network was opened"))
     own = backbones.find(str(make(tmp_path / "own.onnx")))
     with pytest.raises(WeightsError, match=rf"^Expected [^\n]*own\.onnx[^\n]*{reason}[^\n]*$"):
         encoder.open_encoder(
             own, encoder.preprocessing(own, image_size=OWN_SIDE * 2, scaling="0..1", input_size=OWN_SIDE)
         )
-    assert not list((tmp_path / "cache").rglob("*.onnx"))
+    assert not list((tmp_path / "cache").rglob("*.network"))
 
 
 def test_a_file_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):

@@ -436,8 +436,8 @@ def test_a_network_that_answers_otherwise_once_it_is_prepared_for_speed_is_refus
     opened = bundle.load(tmp_path / "m").classifier
 
     class Other:
-        def run(self, _names, inputs):
-            return [np.ones((len(inputs["images"]), 1), np.float32)]
+        def run(self, images, *_names):
+            return [np.ones((len(images), 1), np.float32)]
 
     monkeypatch.setattr(Classifier, "_prepare", lambda _: Other())
     for _ in range(2):

@@ -223,9 +223,11 @@ class Predictor:
         pixels = np.stack([film.pixels for film in films])
         logits, features = self.bundle.classifier.run(pixels, "logits", "features")
         chances = self._decision.probabilities(logits)
-        judged = judging.judge(self._detector, features, views=self._views.find(pixels), pixels=pixels)
+        views = self._views.find(pixels)
+        judged = judging.judge(self._detector, features, views=views, pixels=pixels)
         levels, why = judged.level, judged.reason
-        odd = np.flatnonzero(levels != "ok") if self._detector is not None else np.arange(len(films))
+        doubtful = (levels == "refused") | ((levels != "ok") & ~views.known)
+        odd = np.flatnonzero(doubtful) if self._detector is not None else np.arange(len(films))
         without = set(odd[~self._find_lungs(pixels[odd])].tolist())
         for row, film in enumerate(films):
             notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self.preprocessing.input_size))
