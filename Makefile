@@ -53,8 +53,9 @@ $(RELEASE)/installed: $(VENV)/python
 demo: $(VENV)/installed
 	$(BIN)/plainfilm demo --overwrite
 
+# LEFT=1 leaves out the quick tests that `make check` has just run.
 test: $(VENV)/developed
-	$(PYTEST)
+	$(PYTEST) $(if $(LEFT),-m slow)
 	KERAS_BACKEND=tensorflow $(PYTEST) -m trains
 
 check: $(VENV)/developed
