@@ -26,7 +26,6 @@ from sieges.row import Row, Told
 
 DEFAULT = 200
 SIZE = 32
-_MARK = "unfinished"  # of a whole search that has just taken another's place; the next `tune` takes it away
 QUICK = {"backbone.input_size": SIZE, "training.epochs": 1}
 _EVENTS = frozenset("open os.rename os.remove os.mkdir os.rmdir os.link os.utime os.truncate fcntl.flock".split())
 
@@ -42,6 +41,7 @@ class Case:
     overwrites: bool = True
     steps: bool = False  # as on a system that cannot exchange two names
     grows: bool = False  # kept as it comes, and gone on with: not whole before its end
+    mark: str = ""  # that may lie in a new whole one until the next command of its kind takes it away
     partner: bool = False  # a second process does the same with an --out of its own and the same, empty cache
 
 
@@ -170,7 +170,7 @@ class Siege:
         now = _digest(self.here / case.out)
         if now == before or case.grows:
             return True
-        return bool(now) and _names(self.here / case.out) - {_MARK} == self._whole[case.name][2]
+        return bool(now) and _names(self.here / case.out) - {case.mark} == self._whole[case.name][2]
 
     def _look(self, case: Case, before: str) -> None:
         """Open what is there, with every check that reading has."""
@@ -256,7 +256,7 @@ def _kinds() -> list[Case]:
         Case("audit, shared cache", "out", lambda here: audit.audit(here / "s.h5", here / "out"), 6, overwrites=False, partner=True),
         Case("evaluate", "out", lambda here: evaluate.evaluate(here / bundle, here / "others", here / "out", workers=1, overwrite=True), 7),
         Case("compare", "out", lambda here: compare.compare(here / "s.h5", here / "out", recipe_names=["default"], seeds=1, settings=QUICK, overwrite=True), 7),
-        Case("tune", "out", lambda here: tuned(here, overwrite=True), 5),
+        Case("tune", "out", lambda here: tuned(here, overwrite=True), 5, mark=tune._UNFINISHED),
         Case("tune, new", "out", tuned, 3, overwrites=False, grows=True),
         Case("export", "out.onnx", lambda here: export.export(here / bundle, "onnx", here / "out.onnx", overwrite=True), 5),
         Case("export of two files", "out.xml", lambda here: export.export(here / bundle, "openvino", here / "out.xml", overwrite=True), 5, steps=True),
