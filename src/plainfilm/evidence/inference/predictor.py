@@ -6,7 +6,7 @@ Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +47,11 @@ class Predictions(Sequence[Prediction]):
     def __len__(self) -> int:
         return len(self._answers)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Prediction]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | list[Prediction]:
         return self._answers[index]
 
     def __repr__(self) -> str:
