@@ -1,15 +1,23 @@
 """Every error a user can meet, and the record of a file that was left out.
 
-Imports nothing of ours. The library raises; only the command line turns an error into one line and an exit code.
+The library raises; only the command line turns an error into one line and an exit code.
 """
 
 from dataclasses import dataclass
 
+from plainfilm import wording
+
 
 class PlainfilmError(Exception):
-    """What was expected, what came, and what to do, in one line. Exit code 1."""
+    """What was expected, what came, and what to do, in one line. Exit code 1.
+
+    Its options are named as the caller knows them: flags to who typed a command, arguments to who wrote Python.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return wording.told(super().__str__())
 
 
 class UsageError(PlainfilmError):
@@ -29,7 +37,7 @@ class ImageError(PlainfilmError):
         self.code = code
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
-        return type(self), (self.code, str(self))
+        return type(self), (self.code, *self.args)
 
 
 class CatalogError(PlainfilmError):
@@ -66,6 +74,10 @@ class DocumentError(UsageError):
 
 class ExportError(PlainfilmError):
     """A bundle that another format cannot hold, or whose copy there answers otherwise."""
+
+
+class VerdictError(PlainfilmError):
+    """An audit whose verdict is one that its caller asked to fail on."""
 
 
 class MissingExtraError(PlainfilmError):

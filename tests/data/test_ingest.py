@@ -280,7 +280,7 @@ def test_on_bad_fail_ends_with_the_file_and_its_reason_and_keeps_the_old_store(t
     ingest(source, out)
     before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
     root = put(made(tmp_path / "bad", n=4), COVID__broken=b"nothing")
-    with pytest.raises(CatalogError, match=r"^COVID/broken\.png \(unknown-format\): .* Use --on-bad skip [^\n]*$"):
+    with pytest.raises(CatalogError, match=r"^COVID/broken\.png \(unknown-format\): .* Use on_bad=.skip. [^\n]*$"):
         ingest(root, out, on_bad="fail")
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
 

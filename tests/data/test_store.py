@@ -517,7 +517,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(open_folder):
     open_folder.chmod(0o555)
     with (
         nobody(),
-        pytest.raises(StoreError, match=r"received: Permission denied\. Free space, or choose another --out"),
+        pytest.raises(StoreError, match=r"received: Permission denied\. Free space, or choose another `out`"),
         store_writer.create(open_folder / "s.h5", size=SIZE, expected=1),
     ):
         pass

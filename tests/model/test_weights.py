@@ -34,7 +34,7 @@ def test_the_default_backbones_weights_need_no_network(no_network):
 
 
 def test_without_weights_or_network_the_error_says_how_to_get_them(no_network):
-    with pytest.raises(WeightsError, match=r"--weights FILE.*efficientnet_lite0"):
+    with pytest.raises(WeightsError, match=r'weights="FILE".*efficientnet_lite0'):
         weights.locate(BACKBONES["resnet50"])
 
 

@@ -8,7 +8,7 @@ import sys
 
 import cyclopts
 
-from plainfilm import NOTICE, __version__, extras
+from plainfilm import NOTICE, __version__, extras, wording
 from plainfilm.cli import streams
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
@@ -71,6 +71,7 @@ def _load_all() -> None:
             parent[name]
 
 
+@wording.flags()
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

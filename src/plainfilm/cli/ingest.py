@@ -25,14 +25,6 @@ class Options(IngestOptions):
 def ingest(
     options: Annotated[Options, FLAT] = Options(),
     *,
-    dry_run: Annotated[
-        bool,
-        Parameter(
-            help="Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.",
-            negative="",
-            show_default=False,
-        ),
-    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +32,7 @@ def ingest(
     from plainfilm.cli import terminal
     from plainfilm.workflows import ingest as verb
 
-    if dry_run:
+    if options.dry_run:
         show_listed(verb.listed(options), as_json=as_json)
         return
     if not options.out:

@@ -93,23 +93,21 @@ def _summary(done: Any) -> Any:
 
 def _listing(catalog: Any) -> Any:
     from plainfilm.data.patients import named_by, patient_keys
-    from plainfilm.data.split import NAMES
     from plainfilm.results.ingested import IngestListing
+    from plainfilm.workflows.ingest import as_listed
 
-    labelled = Counter((entry.label, entry.split or "") for entry in catalog.entries if entry.label is not None)
-    classes = sorted({label for label, _ in labelled})
+    listed = as_listed(catalog)
     keys, _ = patient_keys(list(map(named_by, catalog.entries)), apart=catalog.asked.separate_sources)
-    parts = [part for part in ("", *NAMES) if any(part == given for _, given in labelled)]
     return IngestListing(
-        images=len(catalog.entries),
-        classes=tuple(classes),
-        counts={label: {part or "not given": labelled[label, part] for part in parts} for label in classes},
+        images=listed.images,
+        classes=listed.classes,
+        counts=listed.counts,
         unlabelled=sum(entry.label is None for entry in catalog.entries),
-        sources=tuple(sorted({entry.source for entry in catalog.entries})),
+        sources=listed.sources,
         patients=len({*keys} - {""}),
         findings=catalog.findings,
-        levels=catalog.levels,
-        problem_counts=_codes(catalog.problems),
+        levels=listed.levels,
+        problem_counts=_codes(listed.problems),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plainfilm.data.store import Store
+from plainfilm.errors import UsageError, VerdictError
 from plainfilm.evidence.audit.audit import audit as examine
 from plainfilm.model import backbones, encoder, recipes
 from plainfilm.reporting import audit as report
@@ -13,6 +14,8 @@ from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
 from plainfilm.workflows.verb import Run, verb
+
+_WORST = {None: (), "possible": ("caution", "warning"), "not-to-be-believed": ("warning",)}  # levels at which to fail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ def plan(options: AuditOptions) -> Plan:
         One line: what was expected, what came, what to do.
     """
     folder = Path(options.out)
+    if options.fail_on not in _WORST:
+        raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
     store = Store(options.store, shows_text=options.show_text)
@@ -57,10 +62,25 @@ def run(plan: Plan) -> Run[Audit]:
     return Run(plan.folder, found.result)
 
 
+def is_failed(plan: Plan, found: Audit) -> bool:
+    """Whether the verdict is one to fail on, as was asked."""
+    return found.level in _WORST[plan.options.fail_on]
+
+
+def run_or_fail(plan: Plan) -> Run[Audit]:
+    """Run, and raise VerdictError at a verdict to fail on; the folder is whole then."""
+    done = run(plan)
+    if is_failed(plan, done.result):
+        raise VerdictError(
+            f"Expected no verdict of {plan.options.fail_on} or worse; received: {done.result.verdict}. Read {done.folder / 'audit.html'}"
+        )
+    return done
+
+
 def default_encoder(store: Store) -> encoder.Encoder:
     """Open the backbone of the default recipe at the size of a store's images."""
     backbone = backbones.find(recipes.load("default").backbone.name)
     return encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size))
 
 
-audit = verb(AuditOptions, plan, run)
+audit = verb(AuditOptions, plan, run_or_fail)

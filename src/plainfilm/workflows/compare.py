@@ -56,7 +56,7 @@ def plan(options: CompareOptions) -> Plan:
     checks.check_out(folder, overwrite=options.overwrite)
     chosen = [
         [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)]
-        for name in options.recipe_names
+        for name in _names(options.recipes)
     ]
     for own in chosen:
         for member in recipes.members(own[0]):
@@ -94,4 +94,9 @@ def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
     return runs
 
 
-compare = verb(CompareOptions, plan, run)
+def _names(given: Sequence[str] | str) -> list[str]:
+    """Read names with commas between; a sequence stays as it is."""
+    return [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
+
+
+compare = verb(CompareOptions, plan, run, renamed={"recipe_names": "recipes"})

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from plainfilm.workflows.parsing import comma_separated, texts, whole_numbers
+from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
+from plainfilm.workflows.parsing import comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
 HIDDEN = Parameter(parse=False)  # for Python alone
@@ -21,7 +22,9 @@ RECIPE = Group(
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 RecipeSettings = Annotated[
-    Sequence[str] | Mapping[str, Any] | None, Parameter(name="--set", metavar="KEY=VALUE", group=RECIPE), texts
+    Sequence[str] | Mapping[str, Any] | None,
+    Parameter(name=("--set", "--settings"), metavar="KEY=VALUE", group=RECIPE),
+    texts,
 ]
 
 
@@ -100,6 +103,8 @@ class IngestOptions(ReadingOptions):
         Keep patients of equal id apart where their sources differ; by default they are one patient.
     keep_non_radiographs
         Go on where most of the files are no chest radiographs.
+    dry_run
+        Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.
     progress
         Called with stage, steps done, all steps and a note.
     """
@@ -116,11 +121,60 @@ class IngestOptions(ReadingOptions):
     resplit: Flag = False
     separate_sources: Flag = False
     keep_non_radiographs: Flag = False
+    dry_run: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 
 
+def _flag(name: str) -> Parameter:
+    """Describe the flag of a key of the recipe; type, range, default and text come from the schema."""
+    key = FLAGGED[name]
+    return Parameter(help=_help(key), converter=of_recipe(key.key), metavar=_metavar(key), group=RECIPE)
+
+
+def _metavar(key: RecipeKey) -> str:
+    return "CHOICE" if key.choices else {int: "INT", float: "FLOAT"}.get(key.kind, "STR")
+
+
+def _help(key: RecipeKey) -> str:
+    default = f"default {key.shown_default}" if key.shown_default else ""
+    about = "; ".join(filter(None, (key.allowed, default)))
+    return f"{key.meaning} [{': '.join(filter(None, (key.key, about)))}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeOptions:
+    """Keys of the recipe that are set often; what is None is as the recipe has it."""
+
+    backbone: Annotated[str | None, _flag("backbone")] = None
+    weights: Annotated[str | Path | None, _flag("weights")] = None
+    input_size: Annotated[int | None, _flag("input_size")] = None
+    epochs: Annotated[int | None, _flag("epochs")] = None
+    batch_size: Annotated[int | None, _flag("batch_size")] = None
+    optimizer: Annotated[str | None, _flag("optimizer")] = None
+    learning_rate: Annotated[float | None, _flag("learning_rate")] = None
+    loss: Annotated[str | None, _flag("loss")] = None
+    class_weight: Annotated[str | None, _flag("class_weight")] = None
+    augment: Annotated[int | None, _flag("augment")] = None
+    finetune: Annotated[str | None, _flag("finetune")] = None
+    threshold: Annotated[str | None, _flag("threshold")] = None
+    seed: Annotated[int | None, _flag("seed")] = None
+
+    def of_recipe(self) -> dict[str, Any]:
+        """Give what is not None as settings of a recipe, by its keys."""
+        chosen = {key.key: getattr(self, name) for name, key in FLAGGED.items()}
+        return {
+            key: str(value) if isinstance(value, Path) else value for key, value in chosen.items() if value is not None
+        }
+
+
+RecipeOptions.__doc__ = "\n".join(
+    [f"{RecipeOptions.__doc__}\n\nParameters\n----------"]
+    + [f"{name}\n    {_help(key)}" for name, key in FLAGGED.items()]
+)
+
+
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
+class TrainOptions(RecipeOptions):
     """Train a classifier on a store, test it, and write a run folder with its report.
 
     Parameters
@@ -184,6 +238,8 @@ class AuditOptions:
         A model.plainfilm whose encoder and accuracy are audited; without one the default backbone looks at the data alone.
     seed
         Random seed of the sample that the probes see, and of the cross-validation.
+    fail_on
+        possible or not-to-be-believed: at that verdict or a worse one exit with 1, in Python raise VerdictError, once all is written.
     show_text
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     overwrite
@@ -197,6 +253,7 @@ class AuditOptions:
     _: KW_ONLY
     model: Place | None = None
     seed: int = 0
+    fail_on: str | None = None
     show_text: Flag = False
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
@@ -236,7 +293,7 @@ class EvaluateOptions(ReadingOptions):
     out: Place
     _: KW_ONLY
     mapping: Annotated[
-        Sequence[str] | Mapping[str, str] | None, Parameter(name="--map", metavar="LABEL=CLASS"), texts
+        Sequence[str] | Mapping[str, str] | None, Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS"), texts
     ] = None
     recalibrate: Flag = False
     workers: int = 0
@@ -256,7 +313,7 @@ class CompareOptions:
         A store of `plainfilm ingest`.
     out
         The folder to make: comparison.html, comparison.json, comparison.csv.
-    recipe_names
+    recipes
         Names of recipes or TOML files, with commas between: paper-mobilenet,default.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
@@ -273,7 +330,7 @@ class CompareOptions:
     store: Place
     out: Place
     _: KW_ONLY
-    recipe_names: Annotated[Sequence[str], Parameter(name="--recipes"), comma_separated]
+    recipes: Annotated[Sequence[str] | str, comma_separated]
     seeds: int = 5
     settings: RecipeSettings = None
     positive: str | None = None

@@ -62,7 +62,7 @@ def plan(options: TrainOptions) -> Plan:
     checks.check_out(folder, overwrite=options.overwrite)
     if options.folds != 0 and not 2 <= options.folds <= 100:
         raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")
-    recipe = recipes.load(options.recipe, settings_of(options.settings))
+    recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
     for member in recipes.members(recipe):
         checks.check_recipe(member)
     if options.sign is not None:

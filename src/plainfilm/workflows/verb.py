@@ -1,9 +1,11 @@
 """A verb of Python, made of its options, of what plans it and of what runs it."""
 
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from plainfilm.results import documents
@@ -34,11 +36,21 @@ class Run(Generic[R]):
 
 
 def verb(
-    options: Callable[P, Options], plan: Callable[[Options], Plan], run: Callable[[Plan], Result]
+    options: Callable[P, Options],
+    plan: Callable[[Options], Plan],
+    run: Callable[[Plan], Result],
+    *,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[P, Result]:
-    """Give a function that takes the fields of `options` as its arguments, is described by it, plans and runs."""
+    """Give a function that takes the fields of `options` as its arguments, is described by it, plans and runs.
+
+    `renamed` has earlier names of arguments, which are taken with a DeprecationWarning.
+    """
 
     def called(*args: P.args, **kwargs: P.kwargs) -> Result:
+        for old in renamed.keys() & kwargs.keys():
+            warnings.warn(f"{old} is now called {renamed[old]}.", DeprecationWarning, stacklevel=2)
+            kwargs[renamed[old]] = kwargs.pop(old)
         return run(plan(options(*args, **kwargs)))
 
     called.__doc__ = f"{_described(options)}\n\n{_RAISES}"

@@ -348,7 +348,7 @@ def test_a_set_of_several_findings_asks_for_one_and_names_the_commonest(tmp_path
         if label_of is None:
             continue
         message = refused(make(tmp_path / preset), preset)
-        assert message.startswith(f"Expected --preset {preset} with --label-of and a finding, since ")
+        assert message.startswith(f"Expected `preset` {preset} with `label_of` and a finding, since ")
         assert re.search(label_of, message, re.IGNORECASE), message
     assert "such as Cardiomegaly, Effusion, No Finding, " in refused(tmp_path / "nih14", "nih14")
 

@@ -411,7 +411,9 @@ def test_rows_that_no_header_can_be_told_from_are_never_shown(tmp_path, line):
     assert not table.has_header
     assert table.named == {}
     assert table.shown_headers() == "3 columns and no header"
-    with pytest.raises(CatalogError, match="3 columns and no header. Add a header, .*--file-column 1 --label-column 2"):
+    with pytest.raises(
+        CatalogError, match='3 columns and no header. Add a header, .*file_column="1", label_column="2"'
+    ):
         require(table, "label")
     assert read_table(table.path, columns={"label": "3"}).named == {"label": "3"}
 
