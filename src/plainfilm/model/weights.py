@@ -166,8 +166,11 @@ def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
         with warnings.catch_warnings(), _as_hdf5(weights.path) as file:
             warnings.simplefilter("error", UserWarning)  # Keras only warns where it leaves a layer as it was
             _look_through(file)
-            model.load_weights(file)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile, UserWarning) as error:
+            try:
+                model.load_weights(file)
+            except (ValueError, KeyError, TypeError, UserWarning) as error:
+                raise FlawError("its layers are not those of the network") from error
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"Expected weights of {backbone.name} without its top, as an .h5 file; received {weights.path}, which does not fit "
             f"({reason_of(error)}). Give a file of this network, or name another --backbone."
