@@ -29,10 +29,8 @@ VERSION = 1
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
-DIGESTS, SEAL = (
-    "images_sha256",
-    "contents_sha256",
-)  # a dataset and an attribute, both or, in a store of 0.2 and before, neither
+DIGESTS = "images_sha256"  # a dataset
+SEAL = "contents_sha256"  # an attribute; both or, in a store of 0.2 and before, neither
 COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
 _NUMBERS = (
     "size",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import extras
-from plainfilm.data import hdf5
+from plainfilm.data import cache, hdf5
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
@@ -238,7 +238,7 @@ def import_file(name: str, file: Path) -> WeightsFile:
         content = safetensors.numpy.save(torch_checkpoint.read_tensors(file))
     sha256, earlier = hashlib.sha256(content).hexdigest(), _imported(row)
     target = cache_folder() / "weights" / f"{name}.{sha256}{suffix}"
-    with written_whole(target) as partial:
+    with cache.writing(), written_whole(target) as partial:
         partial.write_bytes(content)
     for path in earlier:
         if path != target:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.evidence.audit.audit import audit as examine
 from plainfilm.model import backbones, encoder, recipes
@@ -33,7 +34,7 @@ def plan(options: AuditOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder = Path(options.out)
+    folder = followed(options.out)
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
     store = Store(options.store, shows_text=options.show_text)
