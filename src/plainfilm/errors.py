@@ -52,6 +52,10 @@ class CacheError(PlainfilmError):
     """Entries of the cache that were not what was written to it."""
 
 
+class CacheNotWrittenError(CacheError, OSError):
+    """A cache that cannot be written: read-only, full, or of another user."""
+
+
 class SplitError(PlainfilmError):
     """A train / validation / test split that cannot be made, or that leaks."""
 

@@ -1,5 +1,7 @@
 """Only plainfilm speaks on the terminal: warnings and logs of libraries are for those who write programs."""
 
+import contextlib
+import faulthandler
 import io
 import logging
 import os
@@ -17,8 +19,13 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if is_debugging():
-        return
+    if not is_debugging():
+        _silence_libraries()
+    with contextlib.suppress(AttributeError, RuntimeError, ValueError):  # none, or one that is no file
+        faulthandler.enable(file=sys.stderr)  # or a crash of a native library would say nothing
+
+
+def _silence_libraries() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     logging.lastResort = logging.NullHandler()

@@ -18,7 +18,6 @@ from plainfilm.data import claims
 from plainfilm.data.claims import Claim
 from plainfilm.errors import UsageError
 
-_WEEK_S = 604_800.0
 _AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_SWAP of renamex_np(2) on macOS
 
 
@@ -34,6 +33,23 @@ def cache_folder() -> Path:
         ) from None
 
 
+def followed(path: str | Path) -> Path:
+    """Give a path, or where it points if it is a symbolic link, there or not: what is written takes the place of that, not of the link.
+
+    Raises
+    ------
+    UsageError
+        The link leads to itself.
+    """
+    path = Path(path)
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):
+        raise UsageError(
+            f"Expected a place to write; received {path}, a link that leads to itself. Remove it."
+        ) from None
+
+
 @contextlib.contextmanager
 def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a name beside `path` to write a file or a folder to; on success it takes the place of `path`.
@@ -42,6 +58,7 @@ def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
     folder takes the place of an empty one or of none, never of a full one. Two runs may write the same path: the last one
     counts, whole. What is not `durable` may be gone or cut short after a failure of power.
     """
+    path = followed(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with claims.claimed(path) as own, _partials(own, [path]) as (partial,):
         yield partial
@@ -71,6 +88,7 @@ def reserved(*paths: Path, overwrite: bool = False, apart: bool = False) -> Iter
     UsageError
         Another run has reserved the last path.
     """
+    paths = tuple(map(followed, paths))
     last = paths[-1]
     last.parent.mkdir(parents=True, exist_ok=True)
     with claims.turn(last, waits=False) as own:
@@ -223,5 +241,5 @@ def _sweep_old_names(paths: Sequence[Path], own: Claim) -> None:
         for entry in os.scandir(path.parent):
             if entry.name.startswith(".") and mine.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
-                    if now - entry.stat(follow_symlinks=False).st_mtime > _WEEK_S:
+                    if now - entry.stat(follow_symlinks=False).st_mtime > claims.WEEK_S:
                         claims.remove(path.parent / entry.name)

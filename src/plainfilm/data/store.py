@@ -29,10 +29,8 @@ VERSION = 1
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
-DIGESTS, SEAL = (
-    "images_sha256",
-    "contents_sha256",
-)  # a dataset and an attribute, both or, in a store of 0.2 and before, neither
+DIGESTS = "images_sha256"  # a dataset
+SEAL = "contents_sha256"  # an attribute; both or, in a store of 0.2 and before, neither
 COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
 _NUMBERS = (
     "size",
@@ -394,11 +392,17 @@ def _open(path: Path) -> h5py.File:
 def _refused(path: Path, looked: hdf5.Looked) -> StoreError:
     if looked.fault == "unopened":
         return StoreError(f"Expected a plainfilm store; received {path} ({looked.reason}). Ingest it again.")
+    if looked.fault == "busy":
+        return _busy(path, looked.reason)
     if looked.fault == "damaged":
         return StoreError(f"Expected a whole plainfilm store; {path} is damaged ({looked.reason}). Ingest it again.")
     return StoreError(
         f"Expected a plainfilm store, which holds its data in itself; received {path}, which {looked.reason}. Ingest it again."
     )
+
+
+def _busy(path: Path, reason: str) -> StoreError:
+    return StoreError(f"Expected a plainfilm store that can be locked for reading; received {path}: {reason}.")
 
 
 def _of_another_kind(path: Path) -> StoreError:
@@ -413,6 +417,8 @@ def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
+    except BlockingIOError as error:
+        raise _busy(path, reason_of(error)) from error
     except damage as error:
         raise StoreError(
             f"Expected a whole plainfilm store; {path} is damaged ({reason_of(error)}). Ingest it again."

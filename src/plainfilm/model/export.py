@@ -62,7 +62,7 @@ def export(
     MissingExtraError
         A package that the format needs is not installed.
     """
-    out = Path(out)
+    out = files.followed(out)
     check(to, out, overwrite=overwrite)
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, require_signature=require_signature)
     with reserved(*_files(out), apart=True) as partials, tempfile.TemporaryDirectory() as folder:
@@ -103,6 +103,7 @@ def check(to: str, out: Path, *, overwrite: bool = False) -> None:
         raise UsageError(
             f"Expected a file that ends in {suffix} for {to}; received {out}. Write for example {out.stem or 'model'}{suffix}"
         )
+    out = files.followed(out)
     files.settle(out)
     claims.check_free(out)
     for file in _files(out):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import extras
-from plainfilm.data import hdf5
+from plainfilm.data import cache, hdf5
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
@@ -166,8 +166,11 @@ def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
         with warnings.catch_warnings(), _as_hdf5(weights.path) as file:
             warnings.simplefilter("error", UserWarning)  # Keras only warns where it leaves a layer as it was
             _look_through(file)
-            model.load_weights(file)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile, UserWarning) as error:
+            try:
+                model.load_weights(file)
+            except (ValueError, KeyError, TypeError, UserWarning) as error:
+                raise FlawError("its layers are not those of the network") from error
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"Expected weights of {backbone.name} without its top, as an .h5 file; received {weights.path}, which does not fit "
             f"({reason_of(error)}). Give a file of this network, or name another --backbone."
@@ -235,7 +238,7 @@ def import_file(name: str, file: Path) -> WeightsFile:
         content = safetensors.numpy.save(torch_checkpoint.read_tensors(file))
     sha256, earlier = hashlib.sha256(content).hexdigest(), _imported(row)
     target = cache_folder() / "weights" / f"{name}.{sha256}{suffix}"
-    with written_whole(target) as partial:
+    with cache.writing(), written_whole(target) as partial:
         partial.write_bytes(content)
     for path in earlier:
         if path != target:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, VerdictError
 from plainfilm.evidence.audit.audit import audit as examine
@@ -36,7 +37,7 @@ def plan(options: AuditOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder = Path(options.out)
+    folder = followed(options.out)
     if options.fail_on not in _WORST:
         raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)

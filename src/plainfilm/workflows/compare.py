@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.evaluation import comparison
@@ -45,7 +46,7 @@ def plan(options: CompareOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder, settings = Path(options.out), settings_of(options.settings)
+    folder, settings = followed(options.out), settings_of(options.settings)
     checks.check_can_train()
     if not 1 <= options.seeds <= 100:
         raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plainfilm.data import claims, phantom
+from plainfilm.data.files import followed
 from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_can_train, check_out, check_seed
@@ -30,14 +31,14 @@ def plan(options: DemoOptions) -> Plan:
     """
     check_can_train()
     check_seed(options.seed)
-    claims.check_free(Path(options.out))
-    check_out(Path(options.out) / "run", overwrite=options.overwrite)
+    claims.check_free(followed(options.out))
+    check_out(followed(options.out) / "run", overwrite=options.overwrite)
     return Plan(options)
 
 
 def run(plan: Plan) -> Run[RunMetrics]:
     """Make radiographs, read them, train and audit."""
-    options, folder = plan.options, Path(plan.options.out)
+    options, folder = plan.options, followed(plan.options.out)
     folder.mkdir(parents=True, exist_ok=True)
     with claims.turn(folder, waits=False):
         return _run(options, folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from plainfilm.data import files
 from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.files import followed
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.store import Store, is_store
@@ -50,7 +51,7 @@ def plan(options: EvaluateOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder, source, mapping = Path(options.out), Path(options.source), mapping_of(options.mapping)
+    folder, source, mapping = followed(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
     files.settle(source)
     opened = bundles.load(options.bundle, require_signature=options.require_signature)

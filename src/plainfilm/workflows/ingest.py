@@ -6,6 +6,7 @@ from pathlib import Path
 
 from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, fill_store
 from plainfilm.data.split import NAMES
 from plainfilm.errors import UsageError
@@ -32,7 +33,7 @@ def plan(options: IngestOptions) -> Plan:
     UsageError, CatalogError
         An option out of its range, or folders or archives that name no labelled radiographs.
     """
-    out = Path(options.out)
+    out = followed(options.out)
     if options.on_bad not in {"skip", "fail"}:
         raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
     if not 32 <= options.size <= 2048:
@@ -75,7 +76,7 @@ def run(plan: Plan) -> Ingested:
         return as_listed(plan.catalog, Path(options.out))
     return fill_store(
         plan.catalog,
-        Path(options.out),
+        followed(options.out),
         size=options.size,
         fit=options.fit,
         on_bad=options.on_bad,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data import split
+from plainfilm.data import claims, split
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.audit.audit import audit
@@ -41,7 +42,7 @@ class Plan:
     @property
     def epochs(self) -> Path:
         """Where a fine-tuning keeps its epochs until the run folder is whole."""
-        return self.folder.with_name(f".{self.folder.name}.epochs")
+        return claims.beside(self.folder, "epochs")
 
     @property
     def finetunes(self) -> bool:
@@ -57,7 +58,7 @@ def plan(options: TrainOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder = Path(options.out)
+    folder = followed(options.out)
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
     if options.folds != 0 and not 2 <= options.folds <= 100:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import claims, class_names, files
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError
 from plainfilm.evidence.tuning import scoring
@@ -86,7 +87,7 @@ def plan(options: TuneOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    started, folder = time.monotonic(), Path(options.out)
+    started, folder = time.monotonic(), followed(options.out)
     require("trials", "optuna")
     checks.check_can_train()
     _check_ranges(options)

@@ -104,11 +104,8 @@ def check(file: BinaryIO, start: int, *, stop: int) -> None:
         More than `MOST_ELEMENTS` elements, sequences more than `MOST_DEPTH` deep, or a value of more than `MOST_VALUE_BYTES` among
         those that describe the picture.
     """
-    at, little, inside = (
-        start,
-        True,
-        list[tuple[float, bool]](),
-    )  # where what we are in ends, and whether its items are fragments
+    at, little = start, True
+    inside: list[tuple[float, bool]] = []  # where what we are in ends, and whether its items are fragments
     for count in range(MOST_ELEMENTS + 1):
         while inside and at >= inside[-1][0]:
             at = int(inside.pop()[0])
