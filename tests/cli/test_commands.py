@@ -542,7 +542,7 @@ def test_every_command_writes_through_a_link_and_leaves_it(call, store, run, tmp
     )
     plans = [
         training.plan(TrainOptions(store=store, out=tmp_path / "run")),
-        compare.plan(CompareOptions(store=store, out=tmp_path / "run", recipe_names=["default"])),
+        compare.plan(CompareOptions(store=store, out=tmp_path / "run", recipes=["default"])),
         tune.plan(TuneOptions(store=store, out=tmp_path / "run")),
     ]
     for plan in plans:
