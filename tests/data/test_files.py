@@ -428,3 +428,19 @@ def test_a_link_that_leads_to_itself_is_one_line(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(UsageError, match="a link that leads to itself"), written_whole(tmp_path / "loop"):
         pass
+
+
+def test_what_a_kill_leaves_in_the_temporary_folder_is_removed_by_the_next(tmp_path, monkeypatch):
+    program = "import time; from plainfilm.data.files import scratch\nwith scratch() as folder:\n (folder / 'a').write_text('a'); print(folder, flush=True); time.sleep(3600)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as other:
+        left = Path(other.stdout.readline().strip())
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with files.scratch() as folder:
+            assert left.parent == folder.parent == tmp_path
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert (left / "a").exists(), "its owner lives"
+        other.kill()
+    with files.scratch():
+        assert not left.exists()
+    assert not names(tmp_path)

@@ -295,7 +295,7 @@ def _opened(file: Path) -> int:
     try:
         return os.open(file, os.O_RDWR)
     except PermissionError:
-        return os.open(file, os.O_RDONLY)
+        return os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe of another user would be waited for
 
 
 def _said(handle: int) -> tuple[str, bool]:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
         partial.replace(path)
         if durable:
             _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder in the system's temporary folder until the block ends; one that a kill leaves there is removed by the next that asks."""
+    place = Path(tempfile.gettempdir()) / "plainfilm"
+    with claims.claimed(place) as own, _partials(own, [place]) as (folder,):
+        folder.mkdir(mode=0o700)
+        yield folder
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +64,8 @@ def export(
     out = files.followed(out)
     check(to, out, overwrite=overwrite)
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, require_signature=require_signature)
-    with reserved(*_files(out), apart=True) as partials, tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, f"model{out.suffix}")
+    with reserved(*_files(out), apart=True) as partials, files.scratch() as folder:
+        made = folder / f"model{out.suffix}"
         FORMATS[to].write(bundle, made)
         differences = _differences(bundle.classifier, FORMATS[to].open(made))
         if not (differences[0] <= TOLERANCE and differences[1] <= LOG_TOLERANCE):  # NaN is no match either

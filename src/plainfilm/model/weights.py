@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 from plainfilm import extras
 from plainfilm.data import cache, hdf5
-from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.data.files import cache_folder, scratch, written_whole
 from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
@@ -191,7 +190,7 @@ def _as_hdf5(path: Path) -> Iterator[Path]:
         return
     if path.suffix != ".keras":
         raise FlawError("it ends in neither .h5 nor .keras")
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+    with zipfile.ZipFile(path) as archive, scratch() as folder:
         member = archive.getinfo(_KERAS_MEMBER)
         if member.file_size > path.stat().st_size * _MOST_PACKED:
             raise FlawError(f"its {_KERAS_MEMBER} declares {member.file_size} bytes")
