@@ -41,7 +41,7 @@ TRIED = {
     "weights fetch": ("train", "weights fetch efficientnet_lite0"),
     "train": ("train", "train store.h5 --out run --epochs 2"),
     "train --sign": ("train sign", "train store.h5 --out signed --epochs 2 --sign private.pem"),
-    "compare": ("train", "compare store.h5 --out both --recipes default,paper-mobilenet --backbone efficientnet_lite0 --seeds 1"),
+    "compare": ("train", "compare store.h5 --out both --recipes default --seeds 2"),
     "audit": ("train", "audit store.h5 --out alone"),
     "demo": ("train", "demo --images 48"),
     "tune": ("train tune", "tune store.h5 --out tuned --trials 1 --epochs 1"),
