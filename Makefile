@@ -3,7 +3,7 @@
 # make check  the gate: format, lint, types, layers, docs, quick tests
 # make nightly  the siege: damage, load, strangers and kills, an hour or two
 # make lock   writes the versions and hashes that CI and the container install
-# make release  builds, audits and lists what dist/ is made of
+# make release  builds, checks, audits, lists and (SIGNING_KEY=key.pem) signs what a release is made of
 # make mutants  changes 300 lines of modules that must not fail silently, and counts how often the tests notice
 
 PYTHON ?= python3
@@ -76,8 +76,15 @@ release: $(RELEASE)/installed
 	rm -rf dist
 	$(RELEASE)/bin/python -m build
 	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/python scripts/check_distributions.py dist
 	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock
 	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-file dist/plainfilm.cdx.json
+	cd dist && sha256sum *.whl *.tar.gz *.json > SHA256SUMS
+ifdef SIGNING_KEY
+	openssl pkeyutl -sign -rawin -inkey "$(SIGNING_KEY)" -in dist/SHA256SUMS -out dist/SHA256SUMS.sig
+else
+	@echo "Not signed: make release SIGNING_KEY=key.pem signs dist/SHA256SUMS (Ed25519, openssl genpkey -algorithm ed25519)."
+endif
 
 mutants: $(VENV)/developed
 	$(BIN)/python scripts/mutants.py --seed 13 --count 300

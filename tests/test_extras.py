@@ -60,7 +60,7 @@ def test_an_extra_brings_what_the_error_says_it_brings():
             assert stated(extra) & distributions(package), (extra, package)
         known = {name for package in packages for name in distributions(package)}
         others = {"plainfilm", "uvloop", "tensorflow", "tensorflow-cpu"}  # uvloop only quickens
-        also = {"onnx"} if extra == "openvino" else set()
+        also = {"openvino": {"onnx"}, "serve": {"cryptography"}}.get(extra, set())
         assert stated(extra) - known <= others | also, extra
 
 

@@ -3,6 +3,8 @@
 The library raises; only the command line turns an error into one line and an exit code.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from plainfilm import wording
@@ -103,3 +105,14 @@ class Problem:
     code: str
     sentence: str
     fatal: bool = True
+
+
+@contextmanager
+def telling(what_stays: Callable[[], str]) -> Iterator[None]:
+    """Let a Ctrl-C within the block say what it leaves behind and how to go on, as a note of its KeyboardInterrupt."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if told := what_stays():
+            stop.add_note(told)
+        raise

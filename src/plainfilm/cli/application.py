@@ -32,6 +32,7 @@ _REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 app = cyclopts.App(
     name="plainfilm",
     version=__version__,
+    version_flags=["--version", "-V"],
     help=f"From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n{NOTICE}",
     suppress_keyboard_interrupt=False,
     default_parameter=cyclopts.Parameter(negative=""),
@@ -43,6 +44,9 @@ weights_app = cyclopts.App(
     help_epilogue="",
 )
 app.command(weights_app)
+app.register_install_completion_command(
+    help="Let this shell complete commands and flags: bash, zsh, fish or PowerShell.", help_epilogue=""
+)
 _COMMANDS = (
     "demo",
     "ingest",
@@ -62,6 +66,18 @@ for _name in _COMMANDS:  # by name, so that the command that is typed is importe
     app.command(f"plainfilm.cli.{_name}:{_name}", name=_name, help_epilogue="")
 for _name in ("list", "fetch", "import"):
     weights_app.command(f"plainfilm.cli.weights:weights_{_name}", name=_name)
+
+
+@app.command(name="help", help_epilogue="")
+def _help(*command: str) -> None:
+    """Show what plainfilm can do, or everything about one command: the same as COMMAND --help.
+
+    Parameters
+    ----------
+    command
+        A command, such as train, or weights fetch.
+    """
+    app([*command, "--help"], exit_on_error=False, print_error=False)
 
 
 def _load_all() -> None:
@@ -87,12 +103,25 @@ def main() -> None:
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
+    except KeyboardInterrupt as stop:
+        fail(_left(stop), "", 130)
     except Exception as error:
         if streams.is_debugging() and not isinstance(error, PlainfilmError):
             raise
         fail(*_told(error))
+
+
+def _left(stop: KeyboardInterrupt) -> str:
+    """Say what Ctrl-C has left: what whoever was stopped told of it, or what holds where nobody did."""
+    if isinstance(stop.__context__, KeyboardInterrupt):
+        return (
+            "Stopped twice, the second time while it cleared up. A hidden file or folder that ends in .partial may be left beside "
+            "what was to be written; the next command that writes there removes it."
+        )
+    told = getattr(stop, "__notes__", ()) or [
+        "What was unfinished is removed, what was there before is as it was. Run the same command to begin again."
+    ]
+    return " ".join(["Stopped.", *told])
 
 
 def _told(error: Exception) -> tuple[str, str, int]:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed
-from plainfilm.errors import UsageError
+from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed, matching
+from plainfilm.errors import UsageError, telling
 
 
 def predict(
@@ -51,9 +51,12 @@ def predict(
     predictor = prediction.load(bundle, require_signature=require_signature)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
     is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
-    paths, passed_over = prediction.paths(files)
+    paths, passed_over = prediction.paths(matching(files))
     predictions.say_passed_over(passed_over)
-    with terminal.Shown(quiet=quiet or is_watched) as progress:
+    stopped = telling(
+        lambda: f"{tally.levels.total():,} of {len(paths):,} files are answered; run the same command to begin again."
+    )
+    with stopped, terminal.Shown(quiet=quiet or is_watched) as progress:
         answers = tally.watch(
             predictor.stream(
                 paths,

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -137,6 +138,17 @@ def as_json(answers: Iterable[Prediction], about: About) -> None:
     """Write one JSON object to stdout, an answer at a time, so that thousands take no memory."""
     head = documents.encode(PredictionDocument(**structs.asdict(about.context), predictions=()))
     sys.stdout.write(head.decode().removesuffix("]}"))
-    for number, answer in enumerate(answers):
-        sys.stdout.write(("," if number else "") + "\n" + documents.encode(answer).decode())
-    sys.stdout.write("\n]}\n")
+    with _closed("\n]}\n"):
+        for number, answer in enumerate(answers):
+            sys.stdout.write(("," if number else "") + "\n" + documents.encode(answer).decode())
+
+
+@contextmanager
+def _closed(bracket: str) -> Iterator[None]:
+    """Write the closing bracket at the end, and after Ctrl-C too: what was answered can be read; after an error it cannot."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stdout.write(bracket)
+        raise
+    sys.stdout.write(bracket)

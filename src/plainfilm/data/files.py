@@ -17,7 +17,7 @@ from pathlib import Path
 
 from plainfilm.data import claims
 from plainfilm.data.claims import Claim
-from plainfilm.errors import UsageError
+from plainfilm.errors import UsageError, telling
 
 _AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_SWAP of renamex_np(2) on macOS
 
@@ -106,7 +106,16 @@ def reserved(*paths: Path, overwrite: bool = False, apart: bool = False) -> Iter
         with _partials(own, paths) as partials:
             yield tuple(partials)
             written = [each for each in zip(partials, paths, strict=True) if each[0].exists() or each[1] == last]
-            _publish(own, written, overwrite=overwrite, apart=apart)
+            new = written[-1][0].stat().st_ino
+            with telling(lambda: _whole(last, new)):
+                _publish(own, written, overwrite=overwrite, apart=apart)
+
+
+def _whole(path: Path, new: int) -> str:
+    """Say of a path, whose new content has this inode, that it is written in full, if it is."""
+    if claims.beside(path, "ready").exists():
+        return f"{path} is written in full; the next command that looks there puts it in its place."
+    return f"{path} is written and whole." if path.exists() and path.stat().st_ino == new else ""
 
 
 def replace_folder(own: Claim, new: Path, folder: Path) -> None:

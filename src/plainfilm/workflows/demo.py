@@ -5,6 +5,7 @@ from pathlib import Path
 
 from plainfilm.data import claims, phantom
 from plainfilm.data.files import followed
+from plainfilm.errors import telling
 from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_can_train, check_out, check_seed
@@ -40,7 +41,7 @@ def run(plan: Plan) -> Run[RunMetrics]:
     """Make radiographs, read them, train and audit."""
     options, folder = plan.options, followed(plan.options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    with claims.turn(folder, waits=False):
+    with claims.turn(folder, waits=False), telling(lambda: _kept(folder)):
         return _run(options, folder)
 
 
@@ -64,6 +65,14 @@ def _run(options: DemoOptions, folder: Path) -> Run[RunMetrics]:
         command=options.command,
         progress=options.progress,
     )
+
+
+def _kept(folder: Path) -> str:
+    """What a demo that is stopped leaves."""
+    whole = [str(folder / name) for name in ("radiographs", "demo.h5", "run") if (folder / name).exists()]
+    if not whole:
+        return ""
+    return f"Whole and kept: {', '.join(whole)}. Run the same command with --overwrite to begin again."
 
 
 def _is_synthetic(radiographs: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from plainfilm.data import claims, split
 from plainfilm.data.files import followed
 from plainfilm.data.store import Store
-from plainfilm.errors import UsageError
+from plainfilm.errors import UsageError, telling
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
@@ -85,7 +85,8 @@ def run(plan: Plan) -> Run[RunMetrics]:
     """Train, test, audit and write the run folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     keras_backend.load(finetunes=plan.finetunes)
-    with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+    kept = telling(lambda: _kept(plan.epochs))
+    with kept, plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
         if not options.resume:
             shutil.rmtree(plan.epochs, ignore_errors=True)
         trained, judged, openings, folds = _trained_and_judged(plan)
@@ -110,6 +111,13 @@ def run(plan: Plan) -> Run[RunMetrics]:
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
     return Run(plan.folder, metrics)
+
+
+def _kept(epochs: Path) -> str:
+    """What a fine-tuning that is stopped leaves."""
+    if not epochs.is_dir():
+        return ""
+    return "Its whole epochs are kept: run the same command with --resume to go on, or with --overwrite to begin again."
 
 
 def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold]]:

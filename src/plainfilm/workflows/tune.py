@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from plainfilm.data import claims, class_names, files
 from plainfilm.data.files import followed
 from plainfilm.data.store import Store
-from plainfilm.errors import UsageError, WeightsError
+from plainfilm.errors import UsageError, WeightsError, telling
 from plainfilm.evidence.tuning import scoring
 from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.extras import require
@@ -135,12 +135,13 @@ def run(plan: Plan) -> Run[Search]:
     """
     options, progress = plan.options, plan.options.progress
     plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    again = f"run the same command{' without --overwrite' if options.overwrite else ''}"
     turn = claims.turn(
         plan.folder,
         waits=not options.overwrite,
         waiting=lambda: progress("Waiting for the search that runs there", 0, 1, ""),
     )
-    with plan.store as store, turn as own:
+    with telling(lambda: f"What was tried is kept; {again} to go on."), plan.store as store, turn as own:
         place = _prepared(plan)
         plan, begun = _begin(plan)
         material = _material(plan)
