@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from plainfilm.errors import UsageError
-from plainfilm.model import keras_backend
 
 _CALLED = ("on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end")
 _NOT_CALLED = (
@@ -65,6 +64,8 @@ class Following:
         self._model, self._logs = model, dict[str, float]()
         self._list = None
         if callbacks:
+            from plainfilm.model import keras_backend  # brings NumPy, which options and their help do without
+
             model.stop_training = False
             made = keras_backend.load().callbacks.CallbackList
             self._list = made(list(callbacks), model=model, epochs=epochs, verbose=0)
