@@ -22,6 +22,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "dicom": ("highdicom", "pynetdicom"),
         "tune": ("optuna",),
+        "mlflow": ("mlflow", "sqlalchemy", "alembic"),
         "openvino": ("openvino",),
         "sign": ("cryptography",),
         "dask": ("distributed",),

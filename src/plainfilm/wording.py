@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SWITCHES = frozenset(
-    "dry-run keep-non-radiographs overwrite pseudonyms recalibrate resplit resume separate-sources show-text verify".split()
+    "dry-run keep-non-radiographs mlflow overwrite pseudonyms recalibrate resplit resume separate-sources show-text verify".split()
 )
 LISTS = {"map": "mapping", "set": "settings"}  # of NAME=VALUE
 _VERBS = "ingest|train|audit|evaluate|compare|tune|demo"
 _FLAG = re.compile(
     r"""(?P<tick>`)?(?<![\w-])--(?P<name>[a-z][a-z-]*)
-    (?:[ ](?P<value>'[^']*'|[\w./-]+=[\w./-]*\w|[\d.]*\d\b|[\w./-]+[.]\w+|[\w.-]*/[^\s',]*\w|\w+_\w+|[A-Z]+\b|skip|fail|stretch|crop|pad|occlusion))?
+    (?:[ ](?P<value>'[^']*'|[\w./-]+=[\w./-]*\w|[\d.]*\d\b|[\w./-]+[.]\w+|[\w.-]*/[^\s',]*\w|\w+_\w+|[A-Z]+\b|(?:skip|fail|stretch|crop|pad|occlusion)\b|(?<=preset[ ])(?!or\b)[\w-]+))?
     (?P<next>[ ](?=--))?""",
     re.VERBOSE,
 )

@@ -410,7 +410,7 @@ def test_folders_stay_classes_beside_columns_that_may_mean_something_else(tmp_pa
 
 @pytest.mark.parametrize("asked", [{"label_of": "Edema"}, {"label_column": "x"}, {"patient_column": "y"}])
 def test_an_option_about_tables_without_a_table_is_one_line(tmp_path, ingest, asked):
-    with pytest.raises(CatalogError, match="Expected a table for --.*; received none"):
+    with pytest.raises(CatalogError, match="Expected a table for `.*`; received none"):
         ingest(two_classes(tmp_path / "x"), **asked)
 
 

@@ -410,7 +410,7 @@ def test_a_file_that_its_writer_never_closed_is_said_so(tmp_path):
 
 def test_a_missing_store_is_one_line_with_the_command_that_makes_it(tmp_path):
     assert "no such file" in message(tmp_path / "a.h5")
-    assert "plainfilm ingest FOLDER --out a.h5" in message(tmp_path / "a.h5")
+    assert 'plainfilm.ingest("FOLDER", out="a.h5")' in message(tmp_path / "a.h5")
 
 
 def test_a_folder_is_no_store(tmp_path):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
 from plainfilm.workflows.parsing import comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
@@ -200,8 +201,13 @@ class TrainOptions(RecipeOptions):
         A private key (PEM, Ed25519): sign model.plainfilm with it.
     show_text
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
+    mlflow
+        Log recipe, metrics, verdict and artefacts to MLflow: at this URI, such as sqlite:///mlflow.db, or where MLFLOW_TRACKING_URI says.
     overwrite
         Replace a folder that an earlier run wrote.
+    callbacks
+        Callbacks of Keras, called at the begin and end of each training and of its epochs, with the model and loss, accuracy, val_loss and
+        val_accuracy; `model.stop_training` ends a training. One that waits for batches is refused.
     command
         What the user typed, for the report.
     progress
@@ -219,7 +225,9 @@ class TrainOptions(RecipeOptions):
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None
     show_text: Flag = False
+    mlflow: Annotated[bool | str, Parameter(negative="", show_default=False, metavar="[URI]")] = False
     overwrite: Flag = False
+    callbacks: Annotated[Sequence[Callback], HIDDEN] = ()
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 

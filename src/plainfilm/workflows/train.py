@@ -15,17 +15,18 @@ from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import ExplanationFindings, look
 from plainfilm.evidence.run import measure
-from plainfilm.model import keras_backend, recipes, signing
+from plainfilm.model import callbacks, keras_backend, recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
 from plainfilm.results.metrics import RunMetrics
-from plainfilm.workflows import checks
+from plainfilm.workflows import checks, tracking
 from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import TrainOptions
 from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.tracking import Tracking
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -38,6 +39,7 @@ class Plan:
     recipe: Recipe
     positive: str | None
     folder: Path
+    tracking: Tracking | None
 
     @property
     def epochs(self) -> Path:
@@ -61,6 +63,7 @@ def plan(options: TrainOptions) -> Plan:
     folder = followed(options.out)
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
+    callbacks.check(options.callbacks)
     if options.folds != 0 and not 2 <= options.folds <= 100:
         raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")
     recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
@@ -71,7 +74,14 @@ def plan(options: TrainOptions) -> Plan:
     store = Store(options.store, shows_text=options.show_text)
     positive = checks.positive_class(store.classes, options.positive)
     checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
-    planned = Plan(options=options, store=store, recipe=recipe, positive=positive, folder=folder)
+    planned = Plan(
+        options=options,
+        store=store,
+        recipe=recipe,
+        positive=positive,
+        folder=folder,
+        tracking=tracking.opened(options.mlflow),
+    )
     if planned.epochs.is_dir() and not (options.resume or options.overwrite):
         raise UsageError(
             f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
@@ -110,6 +120,8 @@ def run(plan: Plan) -> Run[RunMetrics]:
         metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
+    if plan.tracking is not None:
+        tracking.log(plan.tracking, plan.folder, metrics, plan.recipe, trained.fitted.history)
     return Run(plan.folder, metrics)
 
 
@@ -127,13 +139,26 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
     if options.folds:
         openings = store.log_test_opening(f"{what}, {options.folds} folds")
         found = cross_validate(
-            store, plan.recipe, options.folds, positive=plan.positive, checkpoints=plan.epochs, progress=progress
+            store,
+            plan.recipe,
+            options.folds,
+            positive=plan.positive,
+            checkpoints=plan.epochs,
+            callbacks=options.callbacks,
+            progress=progress,
         )
         progress("Testing", 0, 1, "")
         judged = judge_folds(store, found.trained, found.folds)
         progress("Testing", 1, 1, "")
         return found.trained, judged, openings, found.folds
-    trained = fit(store, plan.recipe, positive=plan.positive, checkpoints=plan.epochs, progress=progress)
+    trained = fit(
+        store,
+        plan.recipe,
+        positive=plan.positive,
+        checkpoints=plan.epochs,
+        callbacks=options.callbacks,
+        progress=progress,
+    )
     progress("Testing", 0, 1, "")
     openings = store.log_test_opening(what)
     judged = judge(store, trained)

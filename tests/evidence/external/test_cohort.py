@@ -75,7 +75,7 @@ def test_a_mapping_goes_before_names_and_several_labels_may_stand_for_one_class(
         (
             ["sick", "well"],
             {},
-            r"classes of the model \(COVID, NORMAL\); received sick, well. Say which is which: --map",
+            r"classes of the model \(COVID, NORMAL\); received sick, well. Say which is which: mapping=",
         ),
         ([], {}, "received no label"),
     ],
