@@ -12,6 +12,7 @@ from plainfilm.cli.progress import Shown as Shown
 from plainfilm.cli.tables import Rows
 from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
+from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
@@ -62,13 +63,6 @@ def decision(run: RunMetrics) -> str:
 def styled(text: str, style: str) -> Text:
     """A line in a style of rich's."""
     return Text(text, style=style)
-
-
-def percent(metric: Estimate) -> str:
-    """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if not metric.is_known:
-        return "not defined"
-    return f"{100 * metric.value:.1f} % ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
 def number(metric: Estimate) -> str:
