@@ -62,6 +62,20 @@ def test_steps_that_say_nothing_are_a_line_now_and_then(told):
     assert [line.split()[1] for line in lines(told)] == ["0", "200", "400", "600", "800", "1,000"]
 
 
+def test_a_default_training_however_slow_is_few_lines(told):
+    now = Clock()
+    log = Lines(told, now)
+    for stage, steps, note in [
+        ("Encoding", 5000, ""), ("Training", 20, "validation: loss 0.123, accuracy 0.987"), ("Auditing", 1000, "")
+    ]:  # fmt: skip
+        log.show(stage, 0, 1 if stage == "Auditing" else steps, "")
+        for done in range(1, steps + 1):
+            now.now += 15
+            log.show(stage, done, steps, note)
+    assert len(lines(told)) == 6 + 11 + 6
+    assert len(told.getvalue()) < 1100
+
+
 def test_a_training_that_ends_early_says_where(told):
     log = Lines(told)
     for epoch in range(18):

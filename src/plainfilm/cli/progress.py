@@ -16,8 +16,9 @@ from plainfilm.cli.console import HarmlessConsole, moves
 from plainfilm.harmless import harmless
 
 _ROOMY = 100  # columns from which a note leaves room for the time
-_TENTHS = 10  # lines that a stage of many steps leaves in a log
-_PATIENCE_S = 10.0  # between lines of steps that say nothing but their number
+_EPOCHS = 10  # lines that the epochs of a stage leave in a log
+_STEPS = 5  # that steps leave which say nothing but their number, and
+_PATIENCE_S = 10.0  # between two of these
 
 
 class _Display(Protocol):
@@ -126,7 +127,7 @@ class _Last:
 
 
 class Lines:
-    """A line when a stage begins, at each tenth of its epochs, when it is done, and now and then between."""
+    """A line when a stage begins, at each tenth of its epochs, at each fifth of other steps if they take long, and when it is done."""
 
     def __init__(self, file: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._file, self._now, self._last = file, now, _Last()
@@ -134,14 +135,14 @@ class Lines:
     def show(self, stage: str, done: int, every: int, note: str) -> None:
         """Write a line if the news is worth one."""
         last, now = self._last, self._now()
-        is_new = stage != last.stage or every != last.every or done < last.done
+        is_new = stage != last.stage or done < last.done or (every != last.every and (last.every > 1 or bool(note)))
         if is_new:
             self._end_early()
         if is_new or self._is_worth_a_line(done, every, note, now):
             self._write(stage, done, every, note)
             self._last = _Last(stage, every, done, done, note, now)
         else:
-            last.done, last.note = done, note
+            last.done, last.every, last.note = done, every, note
 
     def close(self, *, whole: bool) -> None:
         """Say where the last stage ended."""
@@ -154,8 +155,9 @@ class Lines:
             return False
         if every <= 1:
             return bool(note) and note != last.note
-        passed_a_tenth = done * _TENTHS // every > last.shown * _TENTHS // every
-        return done == every or (passed_a_tenth and (bool(note) or now - last.at >= _PATIENCE_S))
+        parts = _EPOCHS if note else _STEPS
+        has_passed = done * parts // every > last.shown * parts // every
+        return done == every or (has_passed and (bool(note) or now - last.at >= _PATIENCE_S))
 
     def _end_early(self) -> None:
         last = self._last
