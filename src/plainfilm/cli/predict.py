@@ -41,6 +41,7 @@ def predict(
         Processes that decode; 0 for one a processor where there are many files.
     """
     from plainfilm.cli import predictions, terminal
+    from plainfilm.cli.console import is_terminal
     from plainfilm.evidence.inference import predictor as prediction
     from plainfilm.evidence.inference.context import About
 
@@ -50,7 +51,7 @@ def predict(
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
     predictor = prediction.load(bundle, require_signature=require_signature)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
-    is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
+    is_watched = is_terminal(sys.stdout) and not (as_csv or as_json)  # then the lines themselves show how far it is
     paths, passed_over = prediction.paths(matching(files))
     predictions.say_passed_over(passed_over)
     stopped = telling(

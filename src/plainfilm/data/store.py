@@ -17,10 +17,13 @@ from typing import Any, Self
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from plainfilm.data import burned_text, files, hdf5, openings
+from plainfilm.data.contact_sheet import contact_sheet
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
+from plainfilm.harmless import as_html
 from plainfilm.reasons import reason_of
 
 FORMAT = "plainfilm-store"
@@ -201,6 +204,37 @@ class Store:
         """Read images for people to look at, as `images` does: lines of text are covered unless `shows_text`."""
         images = self.images(rows)
         return images if self.shows_text or not len(images) else np.stack([burned_text.covered(one) for one in images])
+
+    def show(self, n: int = 8, *, seed: int = 0) -> Image.Image:
+        """Draw `n` radiographs at random, each class as often as the others, with the names of their classes: a picture of Pillow's.
+
+        Lines of text are covered unless `shows_text`; a notebook shows the picture by itself.
+
+        Raises
+        ------
+        UsageError
+            `n` is less than one.
+        """
+        if n < 1:
+            raise UsageError(f"Expected one radiograph or more to show; received {n}.")
+        order = np.random.default_rng(seed).permutation(len(self))
+        turn = np.zeros(len(order), np.int64)  # how many of its class come before a row
+        for label in np.unique(self.labels):
+            own = self.labels[order] == label
+            turn[own] = np.arange(own.sum())
+        rows = order[np.argsort(turn, kind="stable")[:n]]
+        names = [self.classes[label] if label >= 0 else "no label" for label in self.labels[rows]]
+        return contact_sheet(self.pictures(rows), names)
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        told = ", ".join(f"{name} {count:,}" for name, count in zip(self.classes, counts, strict=True))
+        return f"<Store {self.path.name}: {len(self):,} radiographs of {self.size} px; {told}>"
+
+    def _repr_html_(self) -> str:
+        counts = count_by_split(self.labels, self.split, self.classes)
+        rows = [[name, *parts.values()] for name, parts in counts.items()]
+        return as_html(rows, [f"{self.path.name}, {self.size} px", *SPLITS])
 
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Give all images in the store's order, uint8 (up to `size`, s, s) at a time.

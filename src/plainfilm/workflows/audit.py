@@ -14,6 +14,7 @@ from plainfilm.workflows.audited_model import ComparedModel, compared_model, com
 from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
+from plainfilm.workflows.progress import stage
 from plainfilm.workflows.verb import Run, verb
 
 _WORST = {None: (), "possible": ("caution", "warning"), "not-to-be-believed": ("warning",)}  # levels at which to fail
@@ -51,14 +52,10 @@ def run(plan: Plan) -> Run[Audit]:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model
     with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
-        found = examine(
-            store,
-            model.encoder or default_encoder(store),
-            model=model.metrics,
-            seed=options.seed,
-            advance=lambda done, every: options.progress("Auditing", done, every, ""),
-        )
-        found = complete(found, store, model)
+        own = model.encoder or default_encoder(store)
+        with stage(options.progress, "Auditing") as advance:
+            found = examine(store, own, model=model.metrics, seed=options.seed, advance=advance)
+            found = complete(found, store, model)
         report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
     return Run(plan.folder, found.result)
 

@@ -162,7 +162,7 @@ def _under(progress: Progress, name: str) -> Progress:
     """Report the stages of one of several trainings under its name."""
 
     def tell(stage: str, done: int, every: int, note: str = "", /) -> None:
-        progress(name, done, every, f"{stage.lower()} {note}".strip())
+        progress(name, done, every, note or stage.lower())
 
     return tell
 

@@ -26,6 +26,7 @@ from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import TrainOptions
 from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.progress import stage
 from plainfilm.workflows.tracking import Tracking
 from plainfilm.workflows.verb import Run, verb
 
@@ -167,14 +168,15 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
 
 
 def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
-    return audit(
-        plan.store,
-        trained.encoder,
-        features=trained.features,
-        model=judged.metrics[judged.tested],
-        seed=plan.recipe.seed,
-        advance=lambda done, every: plan.options.progress("Auditing", done, every, ""),
-    )
+    with stage(plan.options.progress, "Auditing") as advance:
+        return audit(
+            plan.store,
+            trained.encoder,
+            features=trained.features,
+            model=judged.metrics[judged.tested],
+            seed=plan.recipe.seed,
+            advance=advance,
+        )
 
 
 def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:

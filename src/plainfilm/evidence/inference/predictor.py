@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,8 @@ from plainfilm.data.places.place import Folder
 from plainfilm.data.spelling import listed
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import detector, judging
+from plainfilm.extras import frames
+from plainfilm.harmless import as_html
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
@@ -27,10 +29,14 @@ from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import Prediction
 
+if TYPE_CHECKING:
+    from plainfilm.evidence.inference.overlays import Explanation
+
 BLOCK = 32  # radiographs a step
 FEW = 16  # files that are not worth starting several processes for
 _PLAIN = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
 _UNREADABLE = "unreadable"
+_SHOWN = 20  # answers that a cell shows
 
 Film = str | Path | NDArray[np.uint8]
 Watcher = Callable[[str, NDArray[np.uint8], int], float | None]
@@ -59,7 +65,7 @@ class Predictions(Sequence[Prediction]):
     def __init__(
         self, answers: Sequence[Prediction], classes: Sequence[str], called: Sequence[str | None] = ()
     ) -> None:
-        self._answers, self._called = list(answers), called
+        self._answers, self._called, self._classes = list(answers), called, tuple(classes)
         self.labels = [answer.label for answer in self._answers]
         self.probabilities = np.array(
             [[answer.probabilities.get(name, np.nan) for name in classes] for answer in self._answers], np.float64
@@ -88,6 +94,33 @@ class Predictions(Sequence[Prediction]):
     def __repr__(self) -> str:
         said = (f"{a.file}: {a.label or a.level}" for a in self._answers[:5])
         return f"<{len(self)} predictions: {', '.join(said)}{', …' if len(self) > 5 else ''}>"
+
+    def _repr_html_(self) -> str:
+        shown = [*self._rows()][:_SHOWN]
+        more = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
+        return as_html([list(row.values()) for row in shown], list(shown[0]) if shown else ()) + more
+
+    def to_frame(self) -> Any:
+        """Give a pandas DataFrame, a row an answer: file, class, level, a probability a class, at_prevalence, reasons, notes.
+
+        Raises
+        ------
+        MissingExtraError
+            pandas is not installed.
+        """
+        columns = ["file", "class", "level", *map(_column, self._classes), "at_prevalence", "reasons", "notes"]
+        return frames("answers").DataFrame.from_records([*self._rows()], columns=columns)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for answer in self._answers:
+            chances = {_column(name): answer.probabilities.get(name, np.nan) for name in self._classes}
+            told = {"reasons": "; ".join(answer.reasons), "notes": "; ".join(answer.notes)}
+            named = {"file": answer.file, "class": answer.label, "level": answer.level}
+            yield named | chances | {"at_prevalence": answer.at_prevalence} | told
+
+
+def _column(name: str) -> str:
+    return f"probability {name}"
 
 
 class Predictor:
@@ -350,6 +383,30 @@ class Predictor:
         for row, film in enumerate(films):
             notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self.preprocessing.input_size))
             yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
+
+    def explain(self, film: Film, *, method: str | None = None) -> "Explanation":
+        """Answer for one radiograph, and say where in it what spoke for the answer lies.
+
+        Parameters
+        ----------
+        film
+            A path, or a gray uint8 array (h, w), bones bright.
+        method
+            "gradcam", or "occlusion", which is slower; by default Grad-CAM, where the network has maps.
+
+        Raises
+        ------
+        ImageError
+            A file that cannot be read.
+        UsageError
+            Another method, or one that this network has not; a folder or several arrays.
+        """
+        from plainfilm.evidence.inference import overlays
+
+        return overlays.explain_one(self, film, method=method)
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}>"
 
     @cached_property
     def lungs(self) -> LungFinder:
