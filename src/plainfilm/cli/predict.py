@@ -51,7 +51,7 @@ def predict(
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
     predictor = prediction.load(bundle, require_signature=require_signature)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
-    is_watched = is_terminal(sys.stdout) and not (as_csv or as_json)  # then the lines themselves show how far it is
+    is_watched = is_terminal(sys.stdout)  # then the answers themselves show how far it is
     paths, passed_over = prediction.paths(matching(files))
     predictions.say_passed_over(passed_over)
     stopped = telling(
