@@ -22,6 +22,7 @@ ELSEWHERE = {
     **{f"src/plainfilm/model/{name}.md": f"card-{name}.md" for name in ("lungs", "objects", "view")},
     "CITATION.cff": "CITATION.cff",
 }
+_ADDRESS = re.compile(r"https://(?:github.com/plainfilm/plainfilm/blob|raw.githubusercontent.com/plainfilm/plainfilm)/main/")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
@@ -54,6 +55,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """Point links as they stand in the repository to pages of the site."""
     sources = {target: source for source, target in ELSEWHERE.items()}
     at = posixpath.dirname(sources.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
+    if page.file.src_uri == "index.md":  # README's links are absolute, so that they hold on a package index
+        markdown = _ADDRESS.sub("", markdown)
     return _LINK.sub(lambda found: f"]({_page_of(posixpath.normpath(posixpath.join(at, found[1])))}", markdown)
 
 
