@@ -22,7 +22,10 @@ ELSEWHERE = {
     **{f"src/plainfilm/model/{name}.md": f"card-{name}.md" for name in ("lungs", "objects", "view")},
     "CITATION.cff": "CITATION.cff",
 }
-_ADDRESS = re.compile(r"https://(?:github.com/plainfilm/plainfilm/blob|raw.githubusercontent.com/plainfilm/plainfilm)/main/")
+REPOSITORY = "https://github.com/plainfilm/plainfilm/blob/main/"
+_ADDRESS = re.compile(
+    r"https://(?:github.com/plainfilm/plainfilm/blob|raw.githubusercontent.com/plainfilm/plainfilm)/main/"
+)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 
@@ -61,6 +64,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def _page_of(path: str) -> str:
+    if path.startswith("notebooks/"):
+        return REPOSITORY + path
     return ELSEWHERE.get(path, path.removeprefix("docs/"))
 
 
