@@ -16,7 +16,7 @@ from plainfilm.cli.console import HarmlessConsole, moves
 from plainfilm.harmless import harmless
 
 _ROOMY = 100  # columns from which a note leaves room for the time
-_EPOCHS = 10  # lines that the epochs of a stage leave in a log
+_EPOCHS = 7  # lines that the epochs of a stage leave in a log
 _STEPS = 5  # that steps leave which say nothing but their number, and
 _PATIENCE_S = 10.0  # between two of these
 
@@ -127,7 +127,7 @@ class _Last:
 
 
 class Lines:
-    """A line when a stage begins, at each tenth of its epochs, at each fifth of other steps if they take long, and when it is done."""
+    """A line when a stage begins, at each seventh of its epochs, at each fifth of other steps if they take long, and when it is done."""
 
     def __init__(self, file: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._file, self._now, self._last = file, now, _Last()
