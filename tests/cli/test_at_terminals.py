@@ -71,6 +71,16 @@ def test_signs_that_a_code_page_lacks_are_replaced(tmp_path, encoding):
     assert r"\u2013" not in out
 
 
+def test_names_in_csv_are_never_replaced_by_others():
+    ended = subprocess.run(
+        [sys.executable, "-m", "plainfilm", "predict", BUNDLE, "a–b.png", "--csv", "--quiet"],
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="ascii"),
+        check=False,
+    )
+    assert rb"a\u2013b.png" in ended.stdout
+
+
 def test_our_signs_become_those_that_look_like_them():
     said = "“a” – 3 × 4 ≥ 5…\N{NARROW NO-BREAK SPACE}%".encode("ascii", errors="plainfilm.legible").decode()
     assert said == '"a" - 3 x 4 >= 5... %'

@@ -1,5 +1,6 @@
 """How `plainfilm predict` prints its answers, one at a time: lines for people, CSV, JSON."""
 
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -112,6 +113,8 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
 
 def as_csv(answers: Iterable[Prediction], about: About) -> None:
     """Write one row an answer to stdout."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name stays the one it is
     write_csv(sys.stdout, _table(answers, about), line_end="\n")
 
 
