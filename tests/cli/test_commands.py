@@ -189,7 +189,17 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
     assert out.strip().endswith("Next: plainfilm train own.h5 --out run")
     assert "Reading radiographs" in err
     code, out, err = call(
-        "ingest", store.parent / "films", "--out", "own.h5", "--size", 64, "--workers", 1, "--json", "--quiet"
+        "ingest",
+        store.parent / "films",
+        "--out",
+        "own.h5",
+        "--size",
+        64,
+        "--workers",
+        1,
+        "--json",
+        "--quiet",
+        "--overwrite",
     )
     assert (code, err) == (0, "")
     told = json.loads(out)
@@ -332,8 +342,8 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
     assert code == 0
     assert "says nothing about patients" in out
     last = [line.strip() for line in out.strip().splitlines()[-2:]]
-    assert last[0].startswith("plainfilm ingest YOUR_FOLDER --out my.h5")
-    assert last[1].startswith("plainfilm train my.h5 --out my-run")
+    assert last[0].startswith("plainfilm YOUR_FOLDER")
+    assert last[1].startswith("plainfilm train YOUR_FOLDER --out my-run")
     assert (tmp_path / "demo" / "run" / "report.html").is_file()
     assert sorted(path.name for path in (tmp_path / "demo").iterdir() if path.suffix != ".log") == [
         "demo.h5", "demo.problems.csv", "radiographs", "run"
@@ -353,7 +363,6 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["frobnicate"], "frobnicate"),
         (["trian"], "trian"),
         (["train"], "store"),
-        (["train", "s.h5"], "--out"),
         (["train", "s.h5", "--out"], "--out"),
         (["train", "s.h5", "extra", "--out", "r"], "extra"),
         (["train", "s.h5", "--out", "r", "--epochs", "abc"], "abc"),

@@ -79,7 +79,7 @@ def table(root: Path, rows: Sequence[dict[str, object]]) -> None:
 
 
 def ingest(root: Path, out: Path, **options: object) -> Ingested:
-    return plainfilm.ingest(root, out, **{"size": 32, "workers": 1, **options})
+    return plainfilm.ingest(root, out, **{"size": 32, "workers": 1, "overwrite": True, **options})
 
 
 def problems(out: Path) -> list[dict[str, str]]:
@@ -627,7 +627,7 @@ elif moment == "rename":
     Path.replace = die
 at = int(moment) if moment.isdigit() else 0
 print("ready", flush=True)
-plainfilm.ingest(source, out, size=32, workers=int(workers), seed=5, progress=lambda _, done, *__: at == done and die())
+plainfilm.ingest(source, out, size=32, workers=int(workers), seed=5, overwrite=True, progress=lambda _, done, *__: at == done and die())
 """
 
 

@@ -3,12 +3,12 @@
 import atexit
 import gc
 import os
-import shlex
 import sys
+from pathlib import Path
 
 import cyclopts
 
-from plainfilm import NOTICE, __version__, extras, wording
+from plainfilm import NOTICE, __version__, extras, shell, wording
 from plainfilm.cli import streams
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
@@ -27,6 +27,7 @@ _HELPLESS = {
         1,
     ),
 }
+_SUFFIXES = {".h5", ".hdf5", ".plainfilm"}
 _REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 
 app = cyclopts.App(
@@ -36,7 +37,7 @@ app = cyclopts.App(
     help=f"From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n{NOTICE}",
     suppress_keyboard_interrupt=False,
     default_parameter=cyclopts.Parameter(negative=""),
-    help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
+    help_epilogue="First steps: `plainfilm demo`, then `plainfilm train FOLDER --out run`. `plainfilm FOLDER` says what is seen in it.",
 )
 weights_app = cyclopts.App(
     name="weights",
@@ -57,6 +58,8 @@ _COMMANDS = (
     "predict",
     "evaluate",
     "presets",
+    "recipes",
+    "look",
     "export",
     "serve",
     "info",
@@ -96,10 +99,11 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
     streams.prepare()
     atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
-    if not {*_COMMANDS} & {*sys.argv[1:2]}:
+    words = ["look", *sys.argv[1:]] if _is_path(*sys.argv[1:2]) else sys.argv[1:]
+    if not {*_COMMANDS} & {*words[:1]}:
         _load_all()
     try:
-        app(sys.argv[1:], exit_on_error=False, print_error=False)
+        app(words, exit_on_error=False, print_error=False)
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -124,11 +128,18 @@ def _left(stop: KeyboardInterrupt) -> str:
     return " ".join(["Stopped.", *told])
 
 
+def _is_path(word: str = "") -> bool:
+    """Whether the first word is a path, and no command."""
+    if word in {*_COMMANDS, "weights", "help"} or word.startswith("-"):
+        return False
+    return "/" in word or os.sep in word or Path(word).suffix in _SUFFIXES or (word != "" and Path(word).exists())
+
+
 def _told(error: Exception) -> tuple[str, str, int]:
     """Give what to say of an error, what to do about it, and the exit code."""
     match error:
         case cyclopts.CycloptsError():
-            return _usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2
+            return _usage(error), f"See {shell.joined(['plainfilm', *(error.command_chain or ())])} --help.", 2
         case PlainfilmError():
             return str(error), "", error.exit_code
         case ModuleNotFoundError():

@@ -2,18 +2,22 @@
 
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated
 
-from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
+from plainfilm.cli.ingested import planned
+from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, Sources, places_first
 from plainfilm.cli.output import print_document, typed
 from plainfilm.workflows.options import AuditOptions
 
 
+@places_first
 @dataclass(frozen=True, slots=True)
 class Options(AuditOptions):
-    """As in Python; `--out` is named."""
+    """As in Python; `--out` is named, and any number of folders and archives, or one store, stands before it."""
 
-    out: Out = field(kw_only=True)
+    store: Sources
+    out: Out = field(default=Path("audit"), kw_only=True)
 
 
 def audit(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
@@ -21,9 +25,9 @@ def audit(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: A
     from plainfilm.cli import terminal
     from plainfilm.workflows import audit as verb
 
+    plan = planned(verb.plan, replace(options, command=typed()), quiet=quiet, as_json=as_json)
     with terminal.Shown(quiet=quiet) as progress:
-        plan = verb.plan(replace(options, command=typed(), progress=progress))
-        run = verb.run(plan)
+        run = verb.run(replace(plan, options=replace(plan.options, progress=progress)))
     if as_json:
         print_document(run.result)
     else:

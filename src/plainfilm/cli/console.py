@@ -22,10 +22,10 @@ class HarmlessConsole(Console):
             yield Segment(text if control else harmless(text, keep="\n"), style, control)
 
 
-def results() -> Console:
-    """Give the console of stdout: as wide as its terminal or as COLUMNS says, else without an end."""
-    wide = None if is_terminal(sys.stdout) or os.environ.get("COLUMNS") else UNBROKEN
-    return HarmlessConsole(highlight=False, markup=False, emoji=False, width=wide)
+def results(*, stderr: bool = False) -> Console:
+    """Give the console of stdout, or of stderr: as wide as its terminal or as COLUMNS says, else without an end."""
+    wide = None if is_terminal(sys.stderr if stderr else sys.stdout) or os.environ.get("COLUMNS") else UNBROKEN
+    return HarmlessConsole(highlight=False, markup=False, emoji=False, width=wide, stderr=stderr)
 
 
 def is_terminal(stream: object) -> bool:

@@ -34,7 +34,7 @@ def ingest(
 
     options = replace(options, sources=[*matching(options.sources)])
     if options.dry_run:
-        show_listed(verb.listed(options), as_json=as_json)
+        show_listed(verb.listed(options), "Nothing was read or written: leave out --dry-run.", as_json=as_json)
         return
     if not options.out:
         raise UsageError(

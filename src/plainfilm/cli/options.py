@@ -2,7 +2,7 @@
 
 import glob
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -17,6 +17,7 @@ Signed = Annotated[Path | None, Parameter(help="A public key (PEM): go on only i
 ShowText = Annotated[
     bool, Parameter(help="Leave text in pictures of radiographs, such as a burned-in name, uncovered.", negative="")
 ]
+Sources = Annotated[Sequence[Path], Parameter(metavar="STORE|FOLDER")]
 Out = Annotated[Path, Parameter(metavar="PATH")]
 
 

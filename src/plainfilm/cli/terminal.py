@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from plainfilm import shell
 from plainfilm.cli import console, tables
 from plainfilm.cli.progress import Shown as Shown
 from plainfilm.cli.tables import Rows
@@ -35,11 +37,21 @@ def counted(items: Iterable[Item], progress: Shown, stage: str, every: int) -> I
         progress(stage, done, every, "")
 
 
-def say(*lines: object) -> None:
+def say(*lines: object, stderr: bool = False) -> None:
     """Print to stdout, wrapped to a terminal, unbroken into a pipe; a path with brackets or colons stays as it is."""
-    stdout, is_wrapped = console.results(), console.is_terminal(sys.stdout)
+    written = console.results(stderr=stderr)
+    is_wrapped = console.is_terminal(sys.stderr if stderr else sys.stdout)
     for line in lines:
-        stdout.print(line, soft_wrap=not (is_wrapped or isinstance(line, Rows)))
+        written.print(line, soft_wrap=isinstance(line, Typed) or not (is_wrapped or isinstance(line, Rows)))
+
+
+class Typed(Text):
+    """A line with a command to copy: a terminal may break it, we do not."""
+
+
+def following(*words: str | Path) -> Typed:
+    """The line that names the command to type next."""
+    return Typed(f"Next: {shell.command(*words)}")
 
 
 def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Rows:

@@ -1,9 +1,11 @@
 """`plainfilm train`."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated
 
-from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, places_first
+from plainfilm.cli.ingested import planned
+from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, Sources, places_first
 from plainfilm.cli.output import load_keras, show_run, typed
 from plainfilm.workflows.options import TrainOptions
 
@@ -11,9 +13,10 @@ from plainfilm.workflows.options import TrainOptions
 @places_first
 @dataclass(frozen=True, slots=True)
 class Options(TrainOptions):
-    """As in Python; `--out` is named."""
+    """As in Python; `--out` is named, and any number of folders and archives, or one store, stands before it."""
 
-    out: Out = field(kw_only=True)
+    store: Sources
+    out: Out = field(default=Path("run"), kw_only=True)
 
 
 def train(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
@@ -21,8 +24,8 @@ def train(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: A
     from plainfilm.cli import terminal
     from plainfilm.workflows import train as verb
 
+    plan = planned(verb.plan, replace(options, command=typed()), quiet=quiet, as_json=as_json)
     with terminal.Shown(quiet=quiet) as progress:
-        plan = verb.plan(replace(options, command=typed(), progress=progress))
         load_keras(progress, finetunes=plan.finetunes)
-        run = verb.run(plan)
+        run = verb.run(replace(plan, options=replace(plan.options, progress=progress)))
     show_run(run, as_json=as_json, recipe=plan.recipe.name)

@@ -21,7 +21,11 @@ from plainfilm.reasons import reason_of
 
 MARK = b"plainfilm entry\n"
 TAIL_BYTES = len(MARK) + hashlib.sha256().digest_size
-UNSEALED = ("openings", "weights")  # folders: what their entries are stands in the names
+UNSEALED = (
+    "openings",
+    "stores",
+    "weights",
+)  # folders: what their entries are stands in the names, or they carry checksums of their own
 _BLOCK_BYTES = 1 << 20
 _MOST_REMEMBERED = 4096
 _Identity = tuple[str, int, int, int, int]

@@ -29,6 +29,7 @@ from plainfilm.reasons import reason_of
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VERSION = 1
+KEPT = "stores"  # the cache's folder of stores that folders were read into
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
@@ -330,6 +331,16 @@ class Store:
         dataset = tf.data.Dataset.from_generator(batches, output_signature=shapes)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(-(-len(rows) // batch_size)))
         return dataset.map(to_rgb, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    @property
+    def kept_at(self) -> str | None:
+        """Where it lies, if that is in the cache, where folders are read to without anybody naming a place."""
+        return str(self.path) if self.path.parent == files.cache_folder() / KEPT else None
+
+    @property
+    def shown(self) -> str:
+        """What a page calls it: its file name; its path where nobody has named it."""
+        return self.kept_at or self.path.name
 
     @property
     def log_path(self) -> Path:

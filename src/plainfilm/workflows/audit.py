@@ -15,6 +15,7 @@ from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
 from plainfilm.workflows.progress import stage
+from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
 
 _WORST = {None: (), "possible": ("caution", "warning"), "not-to-be-believed": ("warning",)}  # levels at which to fail
@@ -26,6 +27,7 @@ class Plan:
 
     options: AuditOptions
     store: Store
+    read: Reading | None
     model: ComparedModel
     folder: Path
 
@@ -43,9 +45,9 @@ def plan(options: AuditOptions) -> Plan:
         raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
-    store = Store(options.store, shows_text=options.show_text)
+    store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
     model = compared_model(store, Path(options.model) if options.model else None)
-    return Plan(options=options, store=store, model=model, folder=folder)
+    return Plan(options=options, store=store, read=read, model=model, folder=folder)
 
 
 def run(plan: Plan) -> Run[Audit]:
@@ -56,8 +58,9 @@ def run(plan: Plan) -> Run[Audit]:
         with stage(options.progress, "Auditing") as advance:
             found = examine(store, own, model=model.metrics, seed=options.seed, advance=advance)
             found = complete(found, store, model)
-        report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
-    return Run(plan.folder, found.result)
+        command = command_of(options.command, options.store, options)
+        report.write(partial, found, store=store.shown, name=plan.folder.name, command=command)
+    return Run(plan.folder, found.result, store.path)
 
 
 def is_failed(plan: Plan, found: Audit) -> bool:

@@ -19,6 +19,7 @@ from plainfilm.workflows.fit import fit
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import CompareOptions
 from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -28,6 +29,7 @@ class Plan:
 
     options: CompareOptions
     store: Store
+    read: Reading | None
     recipes: Sequence[Sequence[Recipe]]
     positive: str | None
     folder: Path
@@ -62,11 +64,11 @@ def plan(options: CompareOptions) -> Plan:
     for own in chosen:
         for member in recipes.members(own[0]):
             checks.check_recipe(member)
-    store = Store(options.store)
+    store, read = open_store(options.store, options, options.progress)
     for own in chosen:
         checks.check_networks(recipes.members(own[0]), image_size=store.size)
     positive = checks.positive_class(store.classes, options.positive)
-    return Plan(options=options, store=store, recipes=chosen, positive=positive, folder=folder)
+    return Plan(options=options, store=store, read=read, recipes=chosen, positive=positive, folder=folder)
 
 
 def run(plan: Plan) -> Run[Comparison]:
@@ -79,9 +81,9 @@ def run(plan: Plan) -> Run[Comparison]:
             *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
         )
         compared = comparison.compare(store, trained, openings=openings)
-        store_name, images = store.path.name, len(store.rows("test"))
-        report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
-    return Run(plan.folder, compared.result)
+        images, command = len(store.rows("test")), command_of(options.command, options.store, options)
+        report.write(partial, compared, store=store.shown, images=images, name=name, command=command)
+    return Run(plan.folder, compared.result, store.path)
 
 
 def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:

@@ -9,7 +9,7 @@ from plainfilm.errors import telling
 from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_can_train, check_out, check_seed
-from plainfilm.workflows.ingest import ingest
+from plainfilm.workflows.ingest import check_new, ingest
 from plainfilm.workflows.options import DemoOptions
 from plainfilm.workflows.train import train
 from plainfilm.workflows.verb import Run, verb
@@ -34,6 +34,7 @@ def plan(options: DemoOptions) -> Plan:
     check_seed(options.seed)
     claims.check_free(followed(options.out))
     check_out(followed(options.out) / "run", overwrite=options.overwrite)
+    check_new(followed(options.out) / "demo.h5", overwrite=options.overwrite)
     return Plan(options)
 
 
@@ -56,7 +57,13 @@ def _run(options: DemoOptions, folder: Path) -> Run[RunMetrics]:
         overwrite=options.overwrite and _is_synthetic(folder / "radiographs"),
         progress=lambda done, every: options.progress("Making radiographs", done, every, ""),
     )
-    ingest(folder / "radiographs", folder / "demo.h5", seed=options.seed, progress=options.progress)
+    ingest(
+        folder / "radiographs",
+        folder / "demo.h5",
+        seed=options.seed,
+        overwrite=options.overwrite,
+        progress=options.progress,
+    )
     return train(
         folder / "demo.h5",
         folder / "run",

@@ -9,6 +9,7 @@ from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, fill_store
 from plainfilm.data.split import NAMES
+from plainfilm.data.store import is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
@@ -41,9 +42,18 @@ def plan(options: IngestOptions) -> Plan:
     check_seed(options.seed)
     if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
         raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
+    check_new(out, overwrite=options.overwrite)
+    return Plan(options, listed(options))
+
+
+def check_new(out: Path, *, overwrite: bool) -> None:
+    """Raise UsageError where a store is being written, or is there and may not be replaced."""
     files.settle(out)
     claims.check_free(out)
-    return Plan(options, listed(options))
+    if is_store(out) and not overwrite:
+        raise UsageError(
+            f"Expected --out to be a new store; received {out}, which is there. Name another, or pass --overwrite to replace it."
+        )
 
 
 def listed(options: IngestOptions) -> Catalog:

@@ -6,7 +6,7 @@ Imports nothing heavy: `plainfilm train --help` reads these classes.
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from cyclopts import Group, Parameter
 
@@ -20,6 +20,8 @@ RECIPE = Group(
     "Recipe",
     help="Each flag sets the key in brackets; its default holds where the recipe gives no value. All keys: docs/recipes.md.",
 )
+_ABOUT_READING = "What a folder or an archive holds and how it is read. A store has been read already."
+READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 RecipeSettings = Annotated[
@@ -27,6 +29,17 @@ RecipeSettings = Annotated[
     Parameter(name=("--set", "--settings"), metavar="KEY=VALUE", group=RECIPE),
     texts,
 ]
+
+
+class Stored(Protocol):
+    """What knows where a store lies: an open `Store`, or what `ingest` returned."""
+
+    @property
+    def path(self) -> Path:
+        """The store."""
+
+
+Source = Place | Stored | Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,30 +75,26 @@ class ReadingOptions:
         Numbers take the place of the names of files and sources; what they mean is written to NAME.pseudonyms.csv beside what is made.
     """
 
-    labels: Place | None = None
-    label_column: str | None = None
-    file_column: str | None = None
-    patient_column: str | None = None
-    source_column: str | None = None
-    label_of: Annotated[str | None, Parameter(metavar="FINDING")] = None
-    label_pattern: Annotated[str | None, Parameter(metavar="REGEX")] = None
-    layout: str | None = None
-    classes_from: Annotated[int | None, Parameter(metavar="LEVEL")] = None
-    preset: Annotated[str | None, Parameter(metavar="NAME")] = None
-    keep: Annotated[Sequence[str] | None, Parameter(metavar="COLUMN"), texts] = None
-    pseudonyms: Flag = False
+    labels: Annotated[Place | None, READ] = None
+    label_column: Annotated[str | None, READ] = None
+    file_column: Annotated[str | None, READ] = None
+    patient_column: Annotated[str | None, READ] = None
+    source_column: Annotated[str | None, READ] = None
+    label_of: Annotated[str | None, Parameter(metavar="FINDING"), READ] = None
+    label_pattern: Annotated[str | None, Parameter(metavar="REGEX"), READ] = None
+    layout: Annotated[str | None, READ] = None
+    classes_from: Annotated[int | None, Parameter(metavar="LEVEL"), READ] = None
+    preset: Annotated[str | None, Parameter(metavar="NAME"), READ] = None
+    keep: Annotated[Sequence[str] | None, Parameter(metavar="COLUMN"), texts, READ] = None
+    pseudonyms: Annotated[Flag, READ] = False
 
 
-@dataclass(frozen=True, slots=True)
-class IngestOptions(ReadingOptions):
-    r"""Read folders or archives of radiographs into one HDF5 store.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoringOptions(ReadingOptions):
+    r"""How the radiographs of a SOURCE become a store.
 
     Parameters
     ----------
-    sources
-        Folders or archives (zip, tar, MedMNIST's npz): CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
-    out
-        The store to write, NAME.h5; NAME.problems.csv is written beside it. An old store is replaced when the new one is whole.
     classes
         Keep these classes only: COVID,NORMAL.
     size
@@ -96,14 +105,51 @@ class IngestOptions(ReadingOptions):
         skip: list files that cannot be read and go on; fail: stop at the first.
     workers
         Processes that decode; 0 for one per processor.
-    seed
-        Random seed of the row order and of the split.
     resplit
         Make a new split even where folders or a table give one.
     separate_sources
         Keep patients of equal id apart where their sources differ; by default they are one patient.
     keep_non_radiographs
         Go on where most of the files are no chest radiographs.
+    """
+
+    classes: Annotated[Sequence[str] | None, comma_separated, READ] = None
+    size: Annotated[int, READ] = 256
+    fit: Annotated[str, READ] = "stretch"
+    on_bad: Annotated[str, READ] = "skip"
+    workers: Annotated[int, READ] = 0
+    resplit: Annotated[Flag, READ] = False
+    separate_sources: Annotated[Flag, READ] = False
+    keep_non_radiographs: Annotated[Flag, READ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(StoringOptions):
+    r"""What a verb that takes a store does with a SOURCE: it is read into a store in the cache, and found there the next time.
+
+    Parameters
+    ----------
+    split_seed
+        Random seed of the split and of the order of the rows, where a folder is read.
+    """
+
+    split_seed: Annotated[int, READ] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions(StoringOptions):
+    r"""Read folders or archives of radiographs into one HDF5 store.
+
+    Parameters
+    ----------
+    sources
+        Folders or archives (zip, tar, MedMNIST's npz): CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
+    out
+        The store to write, NAME.h5; NAME.problems.csv is written beside it.
+    seed
+        Random seed of the row order and of the split.
+    overwrite
+        Replace a store of that name; the old one stays until the new one is whole.
     dry_run
         Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.
     progress
@@ -113,15 +159,8 @@ class IngestOptions(ReadingOptions):
     sources: Annotated[Sequence[str | Path] | str | Path, Parameter(metavar="FOLDER")]
     out: Place
     _: KW_ONLY
-    classes: Annotated[Sequence[str] | None, comma_separated] = None
-    size: int = 256
-    fit: str = "stretch"
-    on_bad: str = "skip"
-    workers: int = 0
     seed: int = 0
-    resplit: Flag = False
-    separate_sources: Flag = False
-    keep_non_radiographs: Flag = False
+    overwrite: Flag = False
     dry_run: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 
@@ -143,7 +182,7 @@ def _help(key: RecipeKey) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeOptions:
+class RecipeOptions(SourceOptions):
     """Keys of the recipe that are set often; what is None is as the recipe has it."""
 
     backbone: Annotated[str | None, _flag("backbone")] = None
@@ -181,7 +220,8 @@ class TrainOptions(RecipeOptions):
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make: report.html, metrics.json, model.plainfilm, history.csv, predictions.csv, recipe.toml, figures/.
     recipe
@@ -214,8 +254,8 @@ class TrainOptions(RecipeOptions):
         Called with stage, steps done, all steps and a note.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "run"
     _: KW_ONLY
     recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default"
     settings: RecipeSettings = None
@@ -233,13 +273,14 @@ class TrainOptions(RecipeOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class AuditOptions:
+class AuditOptions(SourceOptions):
     """Say what an accuracy on these data is worth: classifiers that never see the lungs, sources, leaks, a verdict.
 
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make: audit.html, audit.json, figures/.
     model
@@ -256,8 +297,8 @@ class AuditOptions:
         As for `train`.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "audit"
     _: KW_ONLY
     model: Place | None = None
     seed: int = 0
@@ -312,13 +353,14 @@ class EvaluateOptions(ReadingOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class CompareOptions:
+class CompareOptions(SourceOptions):
     """Train several recipes with several random seeds each on one store, and set them side by side.
 
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make: comparison.html, comparison.json, comparison.csv.
     recipes
@@ -335,8 +377,8 @@ class CompareOptions:
         As for `train`.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "comparison"
     _: KW_ONLY
     recipes: Annotated[Sequence[str] | str, comma_separated]
     seeds: int = 5
@@ -348,7 +390,7 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class TuneOptions:
+class TuneOptions(SourceOptions):
     """Search for a recipe: try heads and trainings on cached features; the test set is never looked at.
 
     The same command on the same folder goes on with the search.
@@ -356,7 +398,8 @@ class TuneOptions:
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make, or to go on in: tuning.html, tuning.json, trials.csv, best.toml, trials.db, figures/.
     trials
@@ -381,8 +424,8 @@ class TuneOptions:
         As for `train`.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "tuning"
     _: KW_ONLY
     trials: int = 100
     timeout: float | None = None

@@ -27,6 +27,7 @@ from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import TrainOptions
 from plainfilm.workflows.parsing import settings_of
 from plainfilm.workflows.progress import stage
+from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.tracking import Tracking
 from plainfilm.workflows.verb import Run, verb
 
@@ -37,6 +38,7 @@ class Plan:
 
     options: TrainOptions
     store: Store
+    read: Reading | None
     recipe: Recipe
     positive: str | None
     folder: Path
@@ -45,7 +47,7 @@ class Plan:
     @property
     def epochs(self) -> Path:
         """Where a fine-tuning keeps its epochs until the run folder is whole."""
-        return claims.beside(self.folder, "epochs")
+        return _epochs(self.folder)
 
     @property
     def finetunes(self) -> bool:
@@ -72,24 +74,28 @@ def plan(options: TrainOptions) -> Plan:
         checks.check_recipe(member)
     if options.sign is not None:
         signing.sign(b"", Path(options.sign))
-    store = Store(options.store, shows_text=options.show_text)
+    if _epochs(folder).is_dir() and not (options.resume or options.overwrite):
+        raise UsageError(
+            f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
+        )
+    store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
     positive = checks.positive_class(store.classes, options.positive)
     checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
-    planned = Plan(
+    if options.folds:
+        split.folds(store.labels, store.group, store.classes, count=options.folds)
+    return Plan(
         options=options,
         store=store,
+        read=read,
         recipe=recipe,
         positive=positive,
         folder=folder,
         tracking=tracking.opened(options.mlflow),
     )
-    if planned.epochs.is_dir() and not (options.resume or options.overwrite):
-        raise UsageError(
-            f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
-        )
-    if options.folds:
-        split.folds(store.labels, store.group, store.classes, count=options.folds)
-    return planned
+
+
+def _epochs(folder: Path) -> Path:
+    return claims.beside(folder, "epochs")
 
 
 def run(plan: Plan) -> Run[RunMetrics]:
@@ -117,13 +123,14 @@ def run(plan: Plan) -> Run[RunMetrics]:
             explanation=explained,
         )
         sign = Path(options.sign) if options.sign else None
-        finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
+        command = command_of(options.command, options.store, options)
+        finished = report.Finished(measured=measured, name=plan.folder.name, command=command, sign=sign)
         metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
     if plan.tracking is not None:
         tracking.log(plan.tracking, plan.folder, metrics, plan.recipe, trained.fitted.history)
-    return Run(plan.folder, metrics)
+    return Run(plan.folder, metrics, store.path)
 
 
 def _kept(epochs: Path) -> str:

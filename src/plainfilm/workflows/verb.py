@@ -29,10 +29,11 @@ PlainfilmError
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Run(Generic[R]):
-    """A finished verb: the folder that it wrote, and the result in it."""
+    """A finished verb: the folder that it wrote, the result in it, and the store that it worked on."""
 
     folder: Path
     result: R
+    store: Path | None = None
 
     @property
     def metrics(self) -> dict[str, Any]:
