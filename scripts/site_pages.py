@@ -3,6 +3,7 @@
 Files that live elsewhere in the repository (README, CHANGELOG, cards of networks) become pages; links between them hold in both places.
 """
 
+import inspect
 import posixpath
 import re
 from pathlib import Path
@@ -41,8 +42,11 @@ def api() -> str:
 
 
 def _described(value: Any) -> str:
-    # Verbs are made by `verb`, so that only a running Python knows their arguments.
-    return f"::: {value.__module__}.{value.__name__}\n    options: {{force_inspection: {str(not isinstance(value, type)).lower()}}}"
+    if isinstance(value, type):
+        return f"::: {value.__module__}.{value.__name__}"
+    # Verbs are made by `verb`: only a running Python knows their arguments, which mkdocstrings does not see.
+    arguments = ", ".join(inspect.signature(value).parameters)
+    return f"```python\n{value.__name__}({arguments})\n```\n\n```text\n{inspect.getdoc(value)}\n```"
 
 
 def on_files(files: Files, config: Any) -> Files:
