@@ -259,7 +259,7 @@ def _kinds() -> list[Case]:
         Case("tune", "out", lambda here: tuned(here, overwrite=True), 5),
         Case("tune, new", "out", tuned, 3, overwrites=False, grows=True),
         Case("export", "out.onnx", lambda here: export.export(here / bundle, "onnx", here / "out.onnx", overwrite=True), 5),
-        Case("export of two files", "out.xml", lambda here: export.export(here / bundle, "openvino", here / "out.xml", overwrite=True), 5),
+        Case("export of two files", "out.xml", lambda here: export.export(here / bundle, "openvino", here / "out.xml", overwrite=True), 5, steps=True),
         Case("predict with pictures", "out", answered, 3, grows=True),
     ]  # fmt: skip
 
