@@ -36,7 +36,6 @@ def test_each_opens_in_colab_and_installs_what_it_needs_there_alone(path):
 
 
 @pytest.mark.slow
-@pytest.mark.trains
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_runs_from_the_first_cell_to_the_last(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))

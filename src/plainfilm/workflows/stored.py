@@ -90,7 +90,6 @@ def _kept(places: Sequence[Path], options: SourceOptions, progress: Progress) ->
         return found, Reading(store=path)
     shared = {each.name: getattr(options, each.name) for each in fields(StoringOptions)}
     asked = IngestOptions(places, path, **shared, seed=options.split_seed, overwrite=True, progress=progress)
-    planned = ingest.plan(asked)  # what is wrong with the folders is said before anything is made
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with claims.turn(
@@ -99,6 +98,7 @@ def _kept(places: Sequence[Path], options: SourceOptions, progress: Progress) ->
         ):
             if found := _whole(path):
                 return found, Reading(store=path)
+            planned = ingest.plan(asked)  # what is wrong with the folders is said before anything is read
             path.unlink(missing_ok=True)
             done = ingest.run(planned)
     except OSError as error:
