@@ -1,9 +1,10 @@
 # make demo   sets up and goes the whole way on made radiographs
 # make test   sets up and runs every test
 # make check  the gate: format, lint, types, layers, docs, quick tests
+# make docs   builds the site of docs/ into site/; a link that leads nowhere is an error
 # make nightly  the siege: damage, load, strangers and kills, an hour or two
 # make lock   writes the versions and hashes that CI and the container install
-# make release  builds, audits and lists what dist/ is made of
+# make release  builds, checks, audits, lists and (SIGNING_KEY=key.pem) signs what a release is made of
 # make mutants  changes 300 lines of modules that must not fail silently, and counts how often the tests notice
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ RELEASE := $(VENV)/release
 LOCK := $(RELEASE)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet \
   --custom-compile-command 'make lock'
 
-.PHONY: help demo test check nightly lock release mutants fix clean
+.PHONY: help demo test check docs nightly lock release mutants fix clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -65,6 +66,9 @@ check: $(VENV)/developed
 	$(BIN)/lint-imports
 	$(PYTEST) -m 'not slow'
 
+docs: $(VENV)/developed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 nightly: $(VENV)/developed
 	$(BIN)/python benchmarks/siege.py
 
@@ -76,8 +80,15 @@ release: $(RELEASE)/installed
 	rm -rf dist
 	$(RELEASE)/bin/python -m build
 	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/python scripts/check_distributions.py dist
 	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock
 	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-file dist/plainfilm.cdx.json
+	cd dist && sha256sum *.whl *.tar.gz *.json > SHA256SUMS
+ifdef SIGNING_KEY
+	openssl pkeyutl -sign -rawin -inkey "$(SIGNING_KEY)" -in dist/SHA256SUMS -out dist/SHA256SUMS.sig
+else
+	@echo "Not signed: make release SIGNING_KEY=key.pem signs dist/SHA256SUMS (Ed25519, openssl genpkey -algorithm ed25519)."
+endif
 
 mutants: $(VENV)/developed
 	$(BIN)/python scripts/mutants.py --seed 13 --count 300
@@ -88,4 +99,4 @@ fix: $(VENV)/developed
 	$(BIN)/python scripts/write_docs.py
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo build site dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,16 +1,22 @@
 """What an installation weighs and how long it takes; and whether a TensorFlow that is there stays as it is.
 
     python benchmarks/installing.py --before ../plainfilm-0.2.0 --out installing.json
+    python benchmarks/installing.py --alone --out alone.json     each extra alone, every command; half an hour
 
 Needs a package index, up to 6 GB of disk below TMPDIR, and half an hour. Packages are fetched once before they are timed, so
 that the seconds are those of pip, not of the line.
 """
 
 import argparse
+import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +26,33 @@ from measuring import finish, run, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_MB = {"plainfilm[train]": 1000, "plainfilm[serve]": 650}
+OLD = ROOT / "tests" / "written_by_0_1_0"
+BUNDLE, FILMS = OLD / "run" / "model.plainfilm", OLD / "films"
+SIGNED = "from pathlib import Path; from plainfilm.model import signing; print(signing.is_signed_by(b'', bytes(64), Path('public.pem')))"
+# What is typed, and the extras that it needs.
+TRIED = {
+    "help": ("", "help"),
+    "doctor": ("", "doctor"),
+    "info": ("", f"info {BUNDLE}"),
+    "predict": ("", f"predict {BUNDLE} {FILMS}"),
+    "presets": ("", "presets"),
+    "weights list": ("", "weights list"),
+    "audit --model": ("", f"audit store.h5 --model {BUNDLE} --out audited"),
+    "weights fetch": ("train", "weights fetch efficientnet_lite0"),
+    "train": ("train", "train store.h5 --out run --epochs 2"),
+    "train --sign": ("train sign", "train store.h5 --out signed --epochs 2 --sign private.pem"),
+    "compare": ("train", "compare store.h5 --out both --recipes default --seeds 2"),
+    "audit": ("train", "audit store.h5 --out alone"),
+    "demo": ("train", "demo --images 48"),
+    "tune": ("train tune", "tune store.h5 --out tuned --trials 1 --epochs 1"),
+    "export --to onnx": ("train", f"export {BUNDLE} --to onnx --out m.onnx"),
+    "export --to keras": ("train", f"export {BUNDLE} --to keras --out m.keras"),
+    "export --to openvino": ("openvino", f"export {BUNDLE} --to openvino --out m.xml"),
+    "export --to tflite": ("train tensorflow", f"export {BUNDLE} --to tflite --out m.tflite"),
+    "serve": ("serve", f"serve {BUNDLE} --port 0 --json"),
+    "serve --dicom-port": ("serve dicom", f"serve {BUNDLE} --port 0 --json --dicom-port 11199 --peer A=127.0.0.1:11198 --spool spool"),
+}  # fmt: skip
+BRINGS = {"tune": {"train", "tune"}, "tensorflow": {"train", "tensorflow"}}
 WORKS = """
 import tempfile
 import numpy as np
@@ -39,7 +72,8 @@ class Environment:
 
     def __init__(self, folder: Path) -> None:
         run([sys.executable, "-m", "venv", str(folder)])
-        self._python = str(folder / "bin" / "python")
+        self.binaries = folder / "bin"
+        self._python = str(self.binaries / "python")
         self._packages = next(folder.glob("lib/python*/site-packages"))
         self._empty_mb = disk_mb(self._packages)
 
@@ -66,6 +100,59 @@ class Environment:
         """What lies in the folder of packages, the largest first, in MB."""
         sizes = {path.name: round(disk_mb(path)) for path in self._packages.iterdir()}
         return dict(sorted(sizes.items(), key=lambda row: -row[1])[:count])
+
+
+def tried(binaries: Path, extra: str) -> dict[str, str]:
+    """Type every command where one extra is alone: "works", "names EXTRA", or what is wrong."""
+    here = BRINGS.get(extra, {extra})
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(OLD / "store.h5", folder)
+        private, public = f"{folder}/private.pem", f"{folder}/public.pem"
+        run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private])
+        run(["openssl", "pkey", "-in", private, "-pubout", "-out", public])
+        told = {name: typed(binaries, words, folder, {*needs.split()}, here) for name, (needs, words) in TRIED.items()}
+        told["--require-signature"] = _knows_signatures(binaries, folder, here)
+    return told
+
+
+def typed(binaries: Path, words: str, folder: str, needs: set[str], here: set[str]) -> str:
+    """Type one command: whether it works where it should, and names what it needs where not."""
+    started = subprocess.Popen(
+        [binaries / "plainfilm", *words.split()],
+        cwd=folder,
+        env=os.environ | {"PLAINFILM_CACHE": f"{folder}/cache", "KERAS_HOME": f"{folder}/keras"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if words.startswith("serve") and needs <= here:
+        assert started.stdout is not None
+        address = json.loads(started.stdout.readline() or "{}").get("address", "")
+        healthy = bool(address) and urllib.request.urlopen(f"{address}/api/v1/health").status == 200
+        started.send_signal(signal.SIGINT)
+        return "works" if healthy and started.wait() == 0 else f"WRONG: {started.communicate()[1][-200:]}"
+    _, said = started.communicate()
+    if needs <= here:
+        return "works" if started.returncode == 0 else f"WRONG: {said[-200:]}"
+    missing = re.search(r"pip install 'plainfilm\[(\w+)\]'$", said.strip())
+    is_right = started.returncode == 1 and said.count("\n") == 1 and missing and missing[1] in needs
+    return f"names {missing[1]}" if is_right and missing else f"WRONG: {said[-200:]}"
+
+
+def _knows_signatures(binaries: Path, folder: str, here: set[str]) -> str:
+    seen = subprocess.run([binaries / "python", "-c", SIGNED], cwd=folder, capture_output=True, text=True, check=False)
+    knows = "works" if seen.stdout == "False\n" else "names sign" if "plainfilm[sign]" in seen.stderr else seen.stderr
+    return knows if (knows == "works") is bool(here & {"serve", "sign"}) else f"WRONG: {knows[-200:]}"
+
+
+def alone(wheel: Path) -> dict[str, dict[str, str]]:
+    """Install a wheel with each extra alone in an empty environment, and type every command there."""
+    found = {}
+    for extra in ("", "serve", "dicom", "train", "tune", "tensorflow", "openvino", "sign", "tables", "dask"):
+        with empty() as environment:
+            environment.pip("install", f"plainfilm{f'[{extra}]' if extra else ''} @ {wheel.resolve().as_uri()}")
+            found[extra or "none"] = tried(environment.binaries, extra)
+    return found
 
 
 def disk_mb(path: Path) -> float:
@@ -131,7 +218,13 @@ def main() -> None:
     )
     parser.add_argument("--beside", nargs="*", default=["tensorflow==2.19.*", "tensorflow"])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--alone", action="store_true", help="each extra alone, every command, and nothing else")
     args = parser.parse_args()
+    if args.alone:
+        with tempfile.TemporaryDirectory() as folder:
+            run([sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, str(ROOT)])
+            finish(alone(next(Path(folder).glob("*.whl"))), args.out)
+        return
     before = args.before and args.before.resolve()
     wanted = {"before": str(before)} if before else {}
     wanted |= {f"plainfilm[{extra}]".removesuffix("[]"): f"{ROOT}[{extra}]".removesuffix("[]") for extra in args.extras}

@@ -36,28 +36,30 @@ def run(command: Sequence[str], **environment: str) -> Measured:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
-    watch = _Watch(process.pid)
-    stdout, stderr = process.communicate()
-    seconds = time.perf_counter() - start
-    watch.stop()
+    with Watch(process.pid) as watch:
+        stdout, stderr = process.communicate()
+        seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{stderr[-2000:]}")
     return Measured(seconds, watch.peak_mb, stdout)
 
 
-class _Watch:
-    """Samples the memory of a process and its descendants, twice a second: reading it oftener slows what is measured."""
+class Watch:
+    """The peak memory of a process and its descendants, in MB; it is read twice a second, since reading it oftener slows what is measured."""
 
-    def __init__(self, pid: int) -> None:
-        self.peak_mb, self._pid, self._stopped = 0.0, pid, threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
+    def __init__(self, pid: int, every_s: float = 0.5) -> None:
+        self.peak_mb, self._pid, self._every_s, self._stopped = 0.0, pid, every_s, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def _sample(self) -> None:
-        while not self._stopped.wait(0.5):
+    def _look(self) -> None:
+        while not self._stopped.wait(self._every_s):
             self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
 
-    def stop(self) -> None:
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join()
 

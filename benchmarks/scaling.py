@@ -26,7 +26,7 @@ def one(store: Path, out: Path, recipe: str, scaling: str, loss: str, rate: floa
         "training.loss": loss,
         "training.learning_rate": rate,
     }
-    row = plainfilm.compare(store, out, recipe_names=[recipe], seeds=seeds, settings=settings).metrics["recipes"][0]
+    row = plainfilm.compare(store, out, recipes=[recipe], seeds=seeds, settings=settings).metrics["recipes"][0]
     return {
         "recipe": recipe,
         "scaling": scaling,

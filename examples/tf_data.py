@@ -23,7 +23,7 @@ def main(path: str, epochs: int = 2) -> None:
     backbone.trainable = False
     scaling = backbones.SCALINGS[row.scaling]
     inputs = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Rescaling(scaling.scale, scaling.offset)(inputs)
+    x = keras.layers.Rescaling(scaling.scale, scaling.offset)(inputs)  # pyright: ignore[reportArgumentType] - one a channel
     x = keras.layers.Dense(64, "relu")(backbone(x, training=False))
     x = keras.layers.Dropout(0.5)(x)
     model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(x))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from browsing import ARGUMENTS, CHROMIUM
 from plainfilm import cli
 from plainfilm.data import openings
 
@@ -66,3 +67,13 @@ def call(monkeypatch, capsys, tmp_path):
         return code, said.out, said.err
 
     return called
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One browser for all pages that a worker tests."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright to drive a browser")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield opened
+        opened.close()

@@ -15,6 +15,10 @@ PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+OURS = (
+    "https://github.com/plainfilm/plainfilm/blob/main/",
+    "https://raw.githubusercontent.com/plainfilm/plainfilm/main/",
+)
 COMMANDS = {name for name in app if not name.startswith("-")}
 
 
@@ -23,6 +27,8 @@ def test_links_lead_to_files_that_exist(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), target
+        elif target.startswith(OURS):
+            assert (ROOT / target.removeprefix(OURS[0]).removeprefix(OURS[1])).exists(), target
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md"])

@@ -54,13 +54,13 @@ def test_what_is_installed_by_default_trains_nothing():
 
 
 def test_an_extra_brings_what_the_error_says_it_brings():
-    assert set(PROJECT["optional-dependencies"]) == {*extras.EXTRAS, "all", "dev", "jax"}
+    assert set(PROJECT["optional-dependencies"]) == {*extras.EXTRAS, "all", "dev", "docs", "jax"}
     for extra, packages in extras.EXTRAS.items():
         for package in packages:
             assert stated(extra) & distributions(package), (extra, package)
         known = {name for package in packages for name in distributions(package)}
         others = {"plainfilm", "uvloop", "tensorflow", "tensorflow-cpu"}  # uvloop only quickens
-        also = {"onnx"} if extra == "openvino" else set()
+        also = {"openvino": {"onnx"}, "serve": {"cryptography"}}.get(extra, set())
         assert stated(extra) - known <= others | also, extra
 
 

@@ -2,10 +2,13 @@
 
 import builtins
 import errno
+import http.client
 import importlib
 import json
 import re
+import sqlite3
 import tomllib
+import urllib.error
 import urllib.request
 import zipfile
 import zlib
@@ -14,8 +17,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnxruntime
+import optuna
 import pydicom
 import pytest
+import sqlalchemy.exc
 
 from plainfilm.errors import StoreError
 from plainfilm.reasons import reason_of
@@ -57,6 +62,31 @@ def raised(call):
 )
 def test_a_reason_is_said_in_words_for_people(call, said):
     assert reason_of(raised(call)) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (sqlite3.OperationalError("database is locked"), "another process is writing it: wait for that, or end it"),
+        (sqlite3.OperationalError("database or disk is full"), "no space is left for it"),
+        (sqlite3.DatabaseError("database disk image is malformed"), "it is damaged"),
+        (sqlite3.OperationalError("no such table: x"), "it is damaged, or of another program"),
+        (urllib.error.URLError(OSError("Tunnel connection failed: 403 Forbidden")), "the proxy refuses the connection with 403"),
+        (urllib.error.HTTPError("http://127.0.0.1/", 404, "Not Found", None, None), "the server answers 404"),
+        (http.client.BadStatusLine("x"), "its answer is broken"),
+        (OSError("Unable to open (unable to lock file, errno = 11, error message = 'x')"), "another process is writing it: wait for that, or end it"),
+        (OSError("Unable to open (unable to lock file, errno = 37, error message = 'x')"), "its disk locks no files: set HDF5_USE_FILE_LOCKING=FALSE"),
+    ],
+)  # fmt: skip
+def test_what_libraries_say_in_text_alone_is_said_in_words_for_people(error, said):
+    assert reason_of(error) == said
+
+
+def test_the_error_of_a_database_is_found_below_those_of_who_asks_it():
+    wrapped = sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("database or disk is full"))
+    asked = optuna.exceptions.StorageInternalError("x")
+    asked.__cause__ = wrapped
+    assert reason_of(wrapped) == reason_of(asked) == "no space is left for it"
 
 
 def test_the_systems_words_are_kept_without_pythons_frame():

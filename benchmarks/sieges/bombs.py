@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import made_bombs
 import plainfilm
 from made_dicom import free_port
 from made_requests import asked, form, own_places, post, started
-from measuring import resident_mb
+from measuring import Watch
 from plainfilm.data import phantom
 from sieges.row import Row, Told
 
@@ -82,31 +81,11 @@ def _trained(folder: Path, seed: int) -> Path:
     return plainfilm.train(folder / "s.h5", folder / "run", settings=quick, audit=False).folder / "model.plainfilm"
 
 
-class _Watched:
-    """The peak memory of a process and its descendants, in MB, while one looks."""
-
-    def __init__(self, pid: int) -> None:
-        self.peak_mb, self._pid, self._stopped = 0.0, pid, threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def _look(self) -> None:
-        while not self._stopped.wait(LOOK_S):
-            self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
-
-    def __enter__(self) -> "_Watched":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-
 def _told(*words: str | Path) -> tuple[subprocess.CompletedProcess[str], float]:
     process = subprocess.Popen(
         [sys.executable, "-m", "plainfilm", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    with _Watched(process.pid) as watched:
+    with Watch(process.pid, LOOK_S) as watched:
         out, err = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err), watched.peak_mb
 
@@ -151,7 +130,7 @@ def _served(folder: Path, model: Path, bombs: Sequence[Path]) -> dict[str, tuple
     faults = dict[str, list[str]](REST=[], STOW=[])
     with (
         started(model, folder / "log", *words, **own_places(folder / "places")) as server,
-        _Watched(server.process.pid) as watched,
+        Watch(server.process.pid, LOOK_S) as watched,
     ):
         for bomb in bombs:
             data = bomb.read_bytes()

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
+from measuring import SHARED
 from plainfilm.data import decoder_pool, images, phantom
 from plainfilm.errors import ImageError
 from sieges.row import Row, Told
@@ -30,7 +31,6 @@ from sieges.row import Row, Told
 CASES, SOUND = 2000, 10_000
 WRONG_LEVELS, WRONG_SHARE, MOST = 16, 0.05, 0.005
 END = b"\xff\xd9"
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 Gray = NDArray[np.uint8]
 
 
@@ -183,7 +183,7 @@ def kinds() -> list[Damage]:
 
 @cache
 def films(seed: int) -> tuple[Path, ...] | None:
-    paths = sorted(SHARED.glob("*/*/*.jpg"))
+    paths = sorted((SHARED / "data").glob("*/*/*.jpg"))
     return tuple(random.Random(seed).sample(paths, len(paths))) or None
 
 

@@ -255,7 +255,7 @@ def _kinds() -> list[Case]:
         Case("audit, in steps", "out", lambda here: audit.audit(here / "s.h5", here / "out", overwrite=True), 8, steps=True),
         Case("audit, shared cache", "out", lambda here: audit.audit(here / "s.h5", here / "out"), 6, overwrites=False, partner=True),
         Case("evaluate", "out", lambda here: evaluate.evaluate(here / bundle, here / "others", here / "out", workers=1, overwrite=True), 7),
-        Case("compare", "out", lambda here: compare.compare(here / "s.h5", here / "out", recipe_names=["default"], seeds=1, settings=QUICK, overwrite=True), 7),
+        Case("compare", "out", lambda here: compare.compare(here / "s.h5", here / "out", recipes=["default"], seeds=1, settings=QUICK, overwrite=True), 7),
         Case("tune", "out", lambda here: tuned(here, overwrite=True), 5, mark=tune._UNFINISHED),
         Case("tune, new", "out", tuned, 3, overwrites=False, grows=True),
         Case("export", "out.onnx", lambda here: export.export(here / bundle, "onnx", here / "out.onnx", overwrite=True), 5),

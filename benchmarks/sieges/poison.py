@@ -20,11 +20,9 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, RLELossless
 
-import plainfilm
 from made_dicom import Archive, free_port, instance, sent, uid
 from made_requests import Started, own_places, started
-from plainfilm.data import phantom
-from sieges.row import Row, Told
+from sieges.row import Row, Told, small_bundle
 
 CASES, SHARE = 1000, 50  # one in 50 is poisoned
 STALLED_S = 300.0
@@ -38,7 +36,7 @@ def run(told: Told) -> Row:
     """Send 98 % sound objects beside 2 % poisoned ones; count what the archive got, and what was set aside."""
     cases = told.cases or CASES
     poisons = [(_AT_PEER + _IN_SPOOL)[number % 20] for number in range(max(1, cases // SHARE))]
-    bundle = _bundle(told.scratch)
+    bundle = small_bundle(told.scratch)
     archive = _Choosy({uid(f"study {_name(n)}"): kind for n, kind in enumerate(poisons) if kind in _AT_PEER})
     _prepare(told.scratch / "spool", bundle, [(n, kind) for n, kind in enumerate(poisons) if kind not in _AT_PEER])
     port, log = free_port(), told.scratch / "log"
@@ -88,15 +86,6 @@ def _row(
 
 def _name(number: int) -> str:
     return f"poison {number}"
-
-
-def _bundle(folder: Path) -> Path:
-    """Train on 90 synthetic radiographs, without an audit: which model answers does not matter here."""
-    phantom.write_phantoms(folder / "films", n=90, seed=4)
-    os.environ["PLAINFILM_CACHE"] = str(folder / "cache")
-    plainfilm.ingest(folder / "films", folder / "s.h5", size=96, fit="pad", workers=1)
-    settings = {"backbone.input_size": 96, "training.epochs": 3}
-    return plainfilm.train(folder / "s.h5", folder / "run", settings=settings, audit=False).folder / "model.plainfilm"
 
 
 def _sent(port: int, sound: int, at_peer: list[str], *, seed: int) -> int:

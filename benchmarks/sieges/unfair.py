@@ -19,12 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import plainfilm
 from hostile_requests import PREDICT, WORST
 from made_files import encoded, gray_film
 from made_requests import connected, form, head, own_places, post, received, started
-from plainfilm.data import phantom
-from sieges.row import Row, Told
+from sieges.row import Row, Told, small_bundle
 
 CASES, HOSTILE, LINES = (
     200,
@@ -58,7 +56,7 @@ class Seen:
 
 def run(told: Told) -> Row:
     """Ask for small radiographs beside hostile clients, with an address a client and with one for all."""
-    cases, bundle, files = told.cases or CASES, _bundle(told.scratch), _costly()
+    cases, bundle, files = told.cases or CASES, small_bundle(told.scratch), _costly()
     apart = _beside(bundle, told.scratch / "apart", files, cases, told.seed, lambda number: f"127.0.0.{2 + number}")
     alike = _beside(bundle, told.scratch / "alike", files, cases, told.seed, lambda _: "127.0.0.1")
     honest = apart[0]
@@ -102,13 +100,6 @@ def _beside(
         for thread in threads:
             thread.join()
     return honest, hostile
-
-
-def _bundle(scratch: Path) -> Path:
-    phantom.write_phantoms(scratch / "films", n=90, seed=4)
-    plainfilm.ingest(scratch / "films", scratch / "s.h5", size=96, fit="pad", workers=1)
-    settings = {"backbone.input_size": 96, "training.epochs": 3}
-    return plainfilm.train(scratch / "s.h5", scratch / "run", settings=settings, audit=False).folder / "model.plainfilm"
 
 
 def _costly() -> list[bytes]:

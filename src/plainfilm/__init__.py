@@ -2,7 +2,21 @@
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what __getattr__ hides from editors and from checkers of types
+    from plainfilm.data.store import Store as Store
+    from plainfilm.errors import PlainfilmError as PlainfilmError
+    from plainfilm.evidence.inference.predictor import load as load
+    from plainfilm.model.export import export as export
+    from plainfilm.workflows.audit import audit as audit
+    from plainfilm.workflows.compare import compare as compare
+    from plainfilm.workflows.demo import demo as demo
+    from plainfilm.workflows.evaluate import evaluate as evaluate
+    from plainfilm.workflows.info import describe as describe
+    from plainfilm.workflows.ingest import ingest as ingest
+    from plainfilm.workflows.train import train as train
+    from plainfilm.workflows.tune import tune as tune
 
 # ONNX Runtime from 1.32 on tells its maker of every session, and keeps a device's number below HOME, unless it finds this set.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -27,11 +41,13 @@ _WHERE = {
 __all__ = [*sorted(_WHERE), "__version__"]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used: importing plainfilm alone stays quick."""
-    if name not in _WHERE:
-        raise AttributeError(f"module 'plainfilm' has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHERE[name]), name)
+if not TYPE_CHECKING:  # or every name that is not there would be Any to them
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name when it is first used: importing plainfilm alone stays quick."""
+        if name not in _WHERE:
+            raise AttributeError(f"module 'plainfilm' has no attribute {name!r}")
+        return getattr(importlib.import_module(_WHERE[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,15 +1,25 @@
 """Every error a user can meet, and the record of a file that was left out.
 
-Imports nothing of ours. The library raises; only the command line turns an error into one line and an exit code.
+The library raises; only the command line turns an error into one line and an exit code.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from plainfilm import wording
 
 
 class PlainfilmError(Exception):
-    """What was expected, what came, and what to do, in one line. Exit code 1."""
+    """What was expected, what came, and what to do, in one line. Exit code 1.
+
+    Its options are named as the caller knows them: flags to who typed a command, arguments to who wrote Python.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return wording.told(super().__str__())
 
 
 class UsageError(PlainfilmError):
@@ -29,7 +39,7 @@ class ImageError(PlainfilmError):
         self.code = code
 
     def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
-        return type(self), (self.code, str(self))
+        return type(self), (self.code, *self.args)
 
 
 class CatalogError(PlainfilmError):
@@ -42,6 +52,10 @@ class StoreError(PlainfilmError):
 
 class CacheError(PlainfilmError):
     """Entries of the cache that were not what was written to it."""
+
+
+class CacheNotWrittenError(CacheError, OSError):
+    """A cache that cannot be written: read-only, full, or of another user."""
 
 
 class SplitError(PlainfilmError):
@@ -68,6 +82,10 @@ class ExportError(PlainfilmError):
     """A bundle that another format cannot hold, or whose copy there answers otherwise."""
 
 
+class VerdictError(PlainfilmError):
+    """An audit whose verdict is one that its caller asked to fail on."""
+
+
 class MissingExtraError(PlainfilmError):
     """An optional dependency that is not installed; names the extra that installs it."""
 
@@ -87,3 +105,14 @@ class Problem:
     code: str
     sentence: str
     fatal: bool = True
+
+
+@contextmanager
+def telling(what_stays: Callable[[], str]) -> Iterator[None]:
+    """Let a Ctrl-C within the block say what it leaves behind and how to go on, as a note of its KeyboardInterrupt."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if told := what_stays():
+            stop.add_note(told)
+        raise

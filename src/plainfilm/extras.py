@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib import util
 from importlib.machinery import ModuleSpec
 from types import MappingProxyType
+from typing import Any
 
 from plainfilm.errors import MissingExtraError
 
@@ -22,9 +23,11 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "dicom": ("highdicom", "pynetdicom"),
         "tune": ("optuna",),
+        "mlflow": ("mlflow", "sqlalchemy", "alembic"),
         "openvino": ("openvino",),
         "sign": ("cryptography",),
         "dask": ("distributed",),
+        "notebook": ("IPython", "pandas"),
         "tables": ("python_calamine", "pyarrow"),
     }
 )
@@ -57,3 +60,17 @@ def require(purpose: str, *packages: str) -> None:
     for package in packages:
         if find(package) is None:
             raise missing(package, purpose)
+
+
+def frames(what: str) -> Any:
+    """Import pandas, for a table of `what`.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed; the line names its extra.
+    """
+    require(f"a table of {what}", "pandas")
+    import pandas
+
+    return pandas

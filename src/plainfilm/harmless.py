@@ -1,10 +1,12 @@
 """Names and texts of others, as a terminal, a page and a spreadsheet may show them."""
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import quote
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction or no width, halves of pairs, breaks
 _JOINERS = "\u200c\u200d"  # Persian, the scripts of India and emoji are spelt with them
@@ -41,6 +43,24 @@ def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
     """Write rows to a new file, in UTF-8, as `write_csv` does."""
     with path.open("w", newline="", encoding="utf-8") as file:
         write_csv(file, rows)
+
+
+def as_html(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
+    """Write rows as an HTML table for a notebook's cell, in which no name is markup."""
+    head = "".join(f'<th style="text-align:left">{_escaped(name)}</th>' for name in headings)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align:left">{_escaped(cell)}</td>' for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+
+
+def linked(path: Path) -> str:
+    """Write a link to a file as a notebook's page follows it: by the path that was given."""
+    return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank" rel="noopener">{_escaped(path)}</a>'
+
+
+def _escaped(value: object) -> str:
+    return html.escape(harmless(str(value)))
 
 
 def _cell(value: object) -> object:

@@ -11,6 +11,22 @@ _WRITTEN_FOR_PEOPLE = frozenset(
     {"plainfilm", "msgspec", "tomllib", "re", "_csv"}
 )  # they name the line or key of a fault
 _HDF5_NUMBER = re.compile(r"errno = (\d+)")
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d+)")
+_WRITES = "another process is writing it: wait for that, or end it"
+_FULL = "no space is left for it"
+_MARKS = {
+    "unable to lock file, errno = 11,": _WRITES,
+    "unable to lock file, errno = 35,": _WRITES,  # macOS'
+    "unable to lock file, errno = 13,": _WRITES,
+    "unable to lock file": "its disk locks no files: set HDF5_USE_FILE_LOCKING=FALSE",
+    "is locked": _WRITES,
+    "disk is full": _FULL,
+    "readonly database": "it may not be written",
+    "unable to open database file": "it cannot be opened or made there",
+    "disk I/O error": "the disk reports an error",
+    "is malformed": "it is damaged",
+    "is not a database": "it is no database",
+}  # what h5py and sqlite3 say
 _COMPRESSED = "its compressed data are damaged"
 _MISSING = "a part of it is missing"
 
@@ -26,18 +42,36 @@ def reason_of(error: BaseException) -> str:
 
 
 def _said(error: BaseException) -> str:
-    inner = getattr(error, "reason", None)  # of urllib's, which wraps the system's
-    if isinstance(inner, OSError):
-        return _said(inner)
     package = type(error).__module__.partition(".")[0]
+    if inner := _wrapped(error, package):
+        return _said(inner)
     if package in _WRITTEN_FOR_PEOPLE:
         return str(error)
     return (
-        _system(error)
+        _marked(error)
+        or _system(error)
         or _named(error)
         or _kind(error)
         or ("it cannot be done" if package == "builtins" else f"{package.strip('_')} cannot read it")
     )
+
+
+def _wrapped(error: BaseException, package: str) -> BaseException | None:
+    """Give the error that urllib, SQLAlchemy or Optuna wraps, if it does."""
+    inner = getattr(error, "reason", None) or getattr(error, "orig", None)
+    inner = error.__cause__ if package == "optuna" else inner
+    return inner if isinstance(inner, Exception) else None
+
+
+def _marked(error: BaseException) -> str:
+    """Know what the system, a proxy, HDF5 or SQLite says without a number or a kind of its own."""
+    if isinstance(error, OSError) and isinstance(status := getattr(error, "code", None), int):
+        return f"the server answers {status}"
+    if isinstance(error, OSError) and (refused := _TUNNEL.search(str(error))):
+        return f"the proxy refuses the connection with {refused[1]}"
+    if type(error).__module__ == "sqlite3" or (isinstance(error, OSError) and error.filename is None):
+        return next((words for mark, words in _MARKS.items() if mark in str(error)), "")
+    return ""
 
 
 def _system(error: BaseException) -> str:
@@ -73,12 +107,15 @@ def _kind(error: BaseException) -> str:
 @cache
 def _kinds() -> tuple[tuple[type[BaseException], str], ...]:
     """Give kinds of exceptions and what to say of each, the first that fits; these modules would cost each start 30 ms."""
+    import http.client
     import lzma
     import pickle
     import socket
+    import sqlite3
     import ssl
     import struct
     import tarfile
+    import urllib.error
     import zipfile
     import zlib
 
@@ -97,6 +134,10 @@ def _kinds() -> tuple[tuple[type[BaseException], str], ...]:
         (socket.gaierror, "no address is known for that name"),
         (TimeoutError, "no answer in time"),
         (ConnectionError, "the connection broke"),
+        (http.client.HTTPException, "its answer is broken"),
+        (urllib.error.ContentTooShortError, "it ends too early"),
+        (urllib.error.URLError, "its address cannot be used"),
+        (sqlite3.Error, "it is damaged, or of another program"),
         (OSError, "its data are damaged"),
         (UnicodeEncodeError, "a character that cannot be written"),
         (OverflowError, "a number in it is too large"),

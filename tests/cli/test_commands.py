@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from PIL import Image
 import plainfilm
 from plainfilm.data import phantom
 from plainfilm.reporting import train
+from plainfilm.workflows.options import CompareOptions, TrainOptions, TuneOptions
 from waiting import WAIT_S, until
 
 QUICK = ("--input-size", "96", "--epochs", "1")
@@ -187,7 +189,17 @@ def test_ingest_says_what_it_found_and_what_to_do_next(call, store, tmp_path):
     assert out.strip().endswith("Next: plainfilm train own.h5 --out run")
     assert "Reading radiographs" in err
     code, out, err = call(
-        "ingest", store.parent / "films", "--out", "own.h5", "--size", 64, "--workers", 1, "--json", "--quiet"
+        "ingest",
+        store.parent / "films",
+        "--out",
+        "own.h5",
+        "--size",
+        64,
+        "--workers",
+        1,
+        "--json",
+        "--quiet",
+        "--overwrite",
     )
     assert (code, err) == (0, "")
     told = json.loads(out)
@@ -330,8 +342,8 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
     assert code == 0
     assert "says nothing about patients" in out
     last = [line.strip() for line in out.strip().splitlines()[-2:]]
-    assert last[0].startswith("plainfilm ingest YOUR_FOLDER --out my.h5")
-    assert last[1].startswith("plainfilm train my.h5 --out my-run")
+    assert last[0].startswith("plainfilm YOUR_FOLDER")
+    assert last[1].startswith("plainfilm train YOUR_FOLDER --out my-run")
     assert (tmp_path / "demo" / "run" / "report.html").is_file()
     assert sorted(path.name for path in (tmp_path / "demo").iterdir() if path.suffix != ".log") == [
         "demo.h5", "demo.problems.csv", "radiographs", "run"
@@ -351,7 +363,6 @@ def test_the_demo_goes_the_whole_way_and_ends_with_what_to_do_next(call, tmp_pat
         (["frobnicate"], "frobnicate"),
         (["trian"], "trian"),
         (["train"], "store"),
-        (["train", "s.h5"], "--out"),
         (["train", "s.h5", "--out"], "--out"),
         (["train", "s.h5", "extra", "--out", "r"], "extra"),
         (["train", "s.h5", "--out", "r", "--epochs", "abc"], "abc"),
@@ -515,6 +526,45 @@ def test_an_output_that_cannot_be_made_is_refused_before_anything_is_done(refuse
         refused(*words, "--out", "file", match="received the file", code=2)
         refused(*words, "--out", "file/run", match="is a file", code=2)
     assert (tmp_path / "full" / "letter.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_every_command_writes_through_a_link_and_leaves_it(call, store, run, tmp_path):
+    """Those that train are checked in their plans: what writes is the same."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    films = tmp_path / "films"
+    phantom.write_phantoms(films, n=24, seed=2)
+    for name, words in {
+        "audit": ("audit", store),
+        "a.h5": ("ingest", films, "--size", "96"),
+        "m.onnx": ("export", run / "model.plainfilm", "--to", "onnx"),
+        "external": ("evaluate", run / "model.plainfilm", store),
+    }.items():
+        (tmp_path / name).symlink_to(disk / name)
+        code, _, err = call(*words, "--out", name, "--quiet")
+        assert code == 0, err
+        assert (tmp_path / name).is_symlink()
+        assert (disk / name).exists()
+    (tmp_path / "run").symlink_to(disk / "run")
+    training, compare, tune = (
+        importlib.import_module(f"plainfilm.workflows.{name}") for name in ("train", "compare", "tune")
+    )
+    plans = [
+        training.plan(TrainOptions(store=store, out=tmp_path / "run")),
+        compare.plan(CompareOptions(store=store, out=tmp_path / "run", recipes=["default"])),
+        tune.plan(TuneOptions(store=store, out=tmp_path / "run")),
+    ]
+    for plan in plans:
+        plan.store.close()
+        assert plan.folder == disk / "run"
+
+
+def test_a_crash_of_a_native_library_names_the_line_it_was_called_from():
+    program = "from plainfilm.cli import streams; streams.prepare(); import faulthandler; faulthandler._sigsegv()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode not in {0, 1}
+    assert "Segmentation fault" in ended.stderr
+    assert 'File "<string>", line 1' in ended.stderr
 
 
 def test_the_folder_one_is_in_is_not_replaced(refused, store):

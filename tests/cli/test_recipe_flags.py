@@ -2,14 +2,16 @@ import dataclasses
 import re
 import subprocess
 import sys
+import typing
+from pathlib import Path
 
 import pytest
 
 from plainfilm.cli import app
-from plainfilm.cli.recipe_flags import NO_FLAGS, RecipeFlags, recipe_settings
 from plainfilm.errors import UsageError
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import KEYS
+from plainfilm.workflows.options import RecipeOptions
 from plainfilm.workflows.parsing import settings_of
 
 FLAGGED = {key.flag: key for key in KEYS.values() if key.flag}
@@ -33,8 +35,8 @@ VALUES = {  # for each flag, as typed, and as a recipe holds it
 def parsed(*words):
     """Flags and texts of --set, as `train` gets them."""
     bound = app.parse_args(["train", "s.h5", "--out", "r", *words], exit_on_error=False, print_error=False)[1]
-    given = settings_of(bound.arguments["options"].settings)
-    return given | recipe_settings(bound.arguments.get("flags", NO_FLAGS))
+    options = bound.arguments["options"]
+    return settings_of(options.settings) | options.of_recipe()
 
 
 @pytest.fixture
@@ -48,7 +50,14 @@ def shown(call):
 def test_flags_of_the_schema_are_those_of_the_command():
     assert set(VALUES) == set(FLAGGED)
     names = [flag.removeprefix("--").replace("-", "_") for flag in FLAGGED]
-    assert {field.name for field in dataclasses.fields(RecipeFlags)} == set(names)
+    assert {field.name for field in dataclasses.fields(RecipeOptions)} == set(names)
+
+
+@pytest.mark.parametrize("name", typing.get_type_hints(RecipeOptions))
+def test_an_option_of_python_has_the_type_of_its_key(name):
+    key = FLAGGED["--" + name.replace("_", "-")]
+    taken = {*typing.get_args(typing.get_type_hints(RecipeOptions)[name])} - {Path}
+    assert taken == {key.kind, type(None)}
 
 
 @pytest.mark.parametrize("flag", VALUES)
@@ -68,7 +77,7 @@ def test_nothing_given_sets_nothing_and_a_flag_wins_over_set():
     }
     assert parsed("--set", "training.epochs=3", "--epochs", "5") == {"training.epochs": 5}
     assert parsed("--seed", "0", "--augment", "0") == {"seed": 0, "augmentation.views": 0}
-    with pytest.raises(UsageError, match="KEY=VALUE"):
+    with pytest.raises(UsageError, match="Expected settings="):
         settings_of(["epochs"])
 
 

@@ -1,5 +1,6 @@
 """Entries of the cache: whole or not there, whatever happened to the file."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plainfilm.data import cache
+from plainfilm.data import cache, claims
+from plainfilm.errors import CacheError
 
 
 @pytest.fixture
@@ -35,6 +37,39 @@ def test_an_entry_written_in_pieces_is_that_written_at_once(path, tmp_path):
         for _ in range(50):
             file.write(b"content")
     assert (tmp_path / "other" / "kind" / "name.bin").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["folder", "disk", "file"])
+def test_a_cache_that_cannot_be_written_is_said_so_and_no_hidden_file_is_named(how, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    if how == "file":
+        (tmp_path / "cache").write_text("mine")
+    elif how == "folder":
+        monkeypatch.setattr(claims.os, "open", lambda *_, **__: raise_(OSError(errno.EROFS, "x", ".claim")))
+    else:
+        monkeypatch.setattr(cache.SealedFile, "seal", lambda _: raise_(OSError(errno.ENOSPC, "x")))
+    reason = {"folder": "Read-only file system", "disk": "No space left on device", "file": "File exists"}[how]
+    path = tmp_path / "cache" / "name.bin"
+    with pytest.raises(CacheError) as raised:
+        cache.write(path, b"content")
+    assert str(raised.value) == (
+        f"Expected a cache that can be written; received {tmp_path / 'cache'} ({reason}). "
+        "Free space there, or set PLAINFILM_CACHE to another folder."
+    )
+    if how != "disk":
+        with pytest.raises(CacheError, match=reason), cache.missing(path):
+            pass
+
+
+def raise_(error):
+    """Raise, in an expression."""
+    raise error
+
+
+def test_an_error_of_what_makes_an_entry_is_not_the_caches(tmp_path):
+    with pytest.raises(OSError, match="the store's") as raised, cache.missing(tmp_path / "kind" / "name.bin"):
+        raise OSError("the store's")
+    assert not isinstance(raised.value, CacheError)
 
 
 @given(at=st.integers(0, 397), bit=st.integers(0, 7))

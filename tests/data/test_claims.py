@@ -186,7 +186,7 @@ def test_the_second_is_refused_in_one_line_until_the_first_is_killed(tmp_path, h
             ask()
         said = str(refused.value)
         assert f"{path}, where one is running (process {holder.process.pid} on " in said
-        assert said.endswith("Wait for it, or name another --out.")
+        assert said.endswith("Wait for it, or name another `out`.")
     holder.kill()
     check_free(path)
     with turn(path, waits=False):

@@ -15,6 +15,7 @@ import pytest
 from faults import contents, every_kill, killed
 from plainfilm.data import claims, files
 from plainfilm.data.files import reserved, settle, written_whole
+from plainfilm.errors import UsageError
 
 OWN = f"{claims._host()}.{claims._kernel()}"  # how what this machine makes begins
 WRITE_HALF_AND_WAIT = """
@@ -405,3 +406,41 @@ def test_a_run_that_holds_files_which_may_not_be_written_is_put_in_its_place(tmp
         (partial / "note").chmod(0o444)
         (partial / "link").symlink_to(tmp_path / "nowhere")
     assert (tmp_path / "run" / "note").read_text() == "read only"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("write", [written_whole, lambda path: reserved(path, overwrite=True)])
+def test_what_is_written_to_a_link_lies_where_it_points_and_the_link_stays(write, is_there, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "disk" / "run").mkdir(parents=True) if is_there else None
+    link = tmp_path / "here" / "run"
+    link.symlink_to(tmp_path / "disk" / "run")
+    with write(link) as made:
+        partial = made if isinstance(made, Path) else made[0]
+        partial.mkdir()
+        (partial / "new").write_text("new")
+    assert link.is_symlink()
+    assert (tmp_path / "disk" / "run" / "new").read_text() == "new"
+    assert names(tmp_path / "here") == {"run"} == names(tmp_path / "disk")
+
+
+def test_a_link_that_leads_to_itself_is_one_line(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UsageError, match="a link that leads to itself"), written_whole(tmp_path / "loop"):
+        pass
+
+
+def test_what_a_kill_leaves_in_the_temporary_folder_is_removed_by_the_next(tmp_path, monkeypatch):
+    program = "import time; from plainfilm.data.files import scratch\nwith scratch() as folder:\n (folder / 'a').write_text('a'); print(folder, flush=True); time.sleep(3600)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as other:
+        left = Path(other.stdout.readline().strip())
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with files.scratch() as folder:
+            assert left.parent == folder.parent == tmp_path
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert (left / "a").exists(), "its owner lives"
+        other.kill()
+    with files.scratch():
+        assert not left.exists()
+    assert not names(tmp_path)

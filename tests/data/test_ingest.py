@@ -79,7 +79,7 @@ def table(root: Path, rows: Sequence[dict[str, object]]) -> None:
 
 
 def ingest(root: Path, out: Path, **options: object) -> Ingested:
-    return plainfilm.ingest(root, out, **{"size": 32, "workers": 1, **options})
+    return plainfilm.ingest(root, out, **{"size": 32, "workers": 1, "overwrite": True, **options})
 
 
 def problems(out: Path) -> list[dict[str, str]]:
@@ -280,7 +280,7 @@ def test_on_bad_fail_ends_with_the_file_and_its_reason_and_keeps_the_old_store(t
     ingest(source, out)
     before = {path.name: path.read_bytes() for path in out.parent.iterdir()}
     root = put(made(tmp_path / "bad", n=4), COVID__broken=b"nothing")
-    with pytest.raises(CatalogError, match=r"^COVID/broken\.png \(unknown-format\): .* Use --on-bad skip [^\n]*$"):
+    with pytest.raises(CatalogError, match=r"^COVID/broken\.png \(unknown-format\): .* Use on_bad=.skip. [^\n]*$"):
         ingest(root, out, on_bad="fail")
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
 
@@ -627,7 +627,7 @@ elif moment == "rename":
     Path.replace = die
 at = int(moment) if moment.isdigit() else 0
 print("ready", flush=True)
-plainfilm.ingest(source, out, size=32, workers=int(workers), seed=5, progress=lambda _, done, *__: at == done and die())
+plainfilm.ingest(source, out, size=32, workers=int(workers), seed=5, overwrite=True, progress=lambda _, done, *__: at == done and die())
 """
 
 

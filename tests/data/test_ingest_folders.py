@@ -126,7 +126,7 @@ def test_a_folder_of_ct_stops_before_a_pixel_is_read_unless_told_to_go_on(tmp_pa
     for k in range(12):
         put(tmp_path / f"x/{'AB'[k % 2]}/{k}.dcm", dicom(k, Modality="CT"))
     with pytest.raises(
-        CatalogError, match=r"received 12 of 12 files of another modality \(CT 12\).* --keep-non-radiographs"
+        CatalogError, match=r"received 12 of 12 files of another modality \(CT 12\).* keep_non_radiographs=True"
     ):
         ingest(tmp_path / "x")
     assert not (tmp_path / "s.h5").exists()
@@ -141,7 +141,9 @@ def test_a_folder_of_photographs_stops_unless_told_to_go_on(tmp_path, ingest):
         colours = Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8))
         colours.resize((48, 48), Image.Resampling.BICUBIC).save(stream, "PNG")
         put(tmp_path / f"x/{'AB'[k % 2]}/{k}.png", stream.getvalue())
-    with pytest.raises(CatalogError, match=r"received 12 files of 12 that are not \(colour: .* --keep-non-radiographs"):
+    with pytest.raises(
+        CatalogError, match=r"received 12 files of 12 that are not \(colour: .* keep_non_radiographs=True"
+    ):
         ingest(tmp_path / "x")
     assert not (tmp_path / "s.h5").exists()
     assert len(ingest(tmp_path / "x", keep_non_radiographs=True)[1]) == 12
@@ -218,7 +220,7 @@ def test_a_part_that_a_given_split_lacks_is_taken_from_train(tmp_path, ingest, p
 
 
 def test_without_a_training_set_a_given_split_is_one_line(tmp_path, ingest):
-    with pytest.raises(SplitError, match=r"train has none of COVID.* --resplit"):
+    with pytest.raises(SplitError, match=r"train has none of COVID.* resplit=True"):
         ingest(two_classes(tmp_path / "x", parts=("val", "test")))
 
 
@@ -242,7 +244,7 @@ def test_a_store_keeps_the_state_of_every_finding(tmp_path, ingest):
         put(tmp_path / f"x/{k}.png", png(k))
         rows.append(f"{k}.png,{k % 2},{['1.0', '', '-1.0', '0'][k % 4]}")
     put(tmp_path / "x/metadata.csv", "\n".join(rows))
-    with pytest.raises(CatalogError, match="--label-of, among Edema, Pleural Effusion/left"):
+    with pytest.raises(CatalogError, match="`label_of`, among Edema, Pleural Effusion/left"):
         ingest(tmp_path / "x")
     _, store = ingest(tmp_path / "x", label_of="edema")
     assert store.classes == ("Edema", "no Edema")
@@ -259,7 +261,7 @@ def test_a_store_keeps_the_state_of_every_finding(tmp_path, ingest):
 def test_labels_may_stand_in_the_names(tmp_path, ingest):
     for k in range(12):
         put(tmp_path / f"x/CHNCXR_{k:04d}_{k % 2}.png", png(k))
-    with pytest.raises(CatalogError, match=r"\(0, 1\) with --label-pattern '_\(\[\^_\]\+\)\\\.'"):
+    with pytest.raises(CatalogError, match=r"\(0, 1\) with label_pattern='_\(\[\^_\]\+\)\\\.'"):
         ingest(tmp_path / "x")
     _, store = ingest(tmp_path / "x", label_pattern=r"_(\d)\.png$")
     assert (store.classes, np.bincount(store.labels).tolist()) == (("0", "1"), [6, 6])
@@ -317,7 +319,7 @@ def test_an_npz_of_medmnist_is_read(tmp_path, ingest):
 
 def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
     np.savez_compressed(tmp_path / "chestmnist.npz", **medmnist(findings=14))
-    with pytest.raises(CatalogError, match="--label-of a finding of .*among atelectasis"):
+    with pytest.raises(CatalogError, match="`label_of` a finding of .*among atelectasis"):
         ingest(tmp_path / "chestmnist.npz")
     _, store = ingest(tmp_path / "chestmnist.npz", label_of="Hernia")
     assert store.classes == ("hernia", "no hernia")
@@ -330,8 +332,8 @@ def test_an_npz_of_several_findings_needs_one(tmp_path, ingest):
 
 @pytest.mark.parametrize(
     ("header", "wanted"),
-    [("file_name,zzz", "metadata.csv has no column of labels; received file_name, zzz. Name it with --label-column"),
-     ("qqq,age", "metadata.csv has no column that names files; received qqq, age. Name it with --file-column")],
+    [("file_name,zzz", "metadata.csv has no column of labels; received file_name, zzz. Name it with `label_column`"),
+     ("qqq,age", "metadata.csv has no column that names files; received qqq, age. Name it with `file_column`")],
 )  # fmt: skip
 def test_a_table_that_gives_no_labels_is_named_with_the_flag_that_helps(tmp_path, ingest, header, wanted):
     for k in range(8):
@@ -408,7 +410,7 @@ def test_folders_stay_classes_beside_columns_that_may_mean_something_else(tmp_pa
 
 @pytest.mark.parametrize("asked", [{"label_of": "Edema"}, {"label_column": "x"}, {"patient_column": "y"}])
 def test_an_option_about_tables_without_a_table_is_one_line(tmp_path, ingest, asked):
-    with pytest.raises(CatalogError, match="Expected a table for --.*; received none"):
+    with pytest.raises(CatalogError, match="Expected a table for `.*`; received none"):
         ingest(two_classes(tmp_path / "x"), **asked)
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plainfilm.data import sexes
 from plainfilm.data.ages import years
 from plainfilm.data.kept_columns import cells_of, looks_personal
 
@@ -96,3 +97,10 @@ def test_devices_do_not_look_so(cell):
 def test_a_transfer_syntax_is_no_uid_of_an_image():
     cells = ["1.2.840.10008.1.2.1", "1.2.840.113619.2.55.3"]
     assert kept("transfer_syntax", *cells) == [cells[0], ""]
+
+
+def test_every_word_for_a_sex_that_is_kept_is_read_in_the_audit_too():
+    words = ["weiblich", "Männlich", "女", "男性", "женский", "Frau", "varón", "X", "unknown"]
+    assert kept("Geschlecht", *words) == words
+    assert {sexes.sex(word) for word in words} == {"F", "M", "other", ""}
+    assert kept("sex", "Anna", "Schmidt") is None

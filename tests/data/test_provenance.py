@@ -94,7 +94,7 @@ def test_the_command_says_what_it_left_out_and_how_to_keep_it(call, films, tmp_p
 
 
 def test_a_column_to_keep_that_nothing_has_is_refused_before_anything_is_read(films, tmp_path):
-    with pytest.raises(CatalogError, match=r"--keep .* received wrd\. Did you mean ward\?"):
+    with pytest.raises(CatalogError, match=r"`keep` .* received wrd\. Did you mean ward\?"):
         plainfilm.ingest(films, tmp_path / "s.h5", keep=["wrd"])
     with pytest.raises(CatalogError, match="received label"):
         plainfilm.ingest(films, tmp_path / "s.h5", keep=["label"])

@@ -33,7 +33,9 @@ def films(tmp_path):
 
 
 def ingest(films, **more):
-    return plainfilm.ingest(films, films.parent / "s.h5", size=32, workers=1, layout="source/class", **more)
+    return plainfilm.ingest(
+        films, films.parent / "s.h5", size=32, workers=1, overwrite=True, layout="source/class", **more
+    )
 
 
 def rows(path):

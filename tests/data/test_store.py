@@ -389,9 +389,28 @@ def test_a_file_that_is_no_hdf5_is_one_line(tmp_path):
     assert "it is not an HDF5 file" in message(tmp_path / "a.h5")
 
 
+def test_a_store_that_another_process_writes_is_said_so_whether_it_was_looked_through_before_or_not(path, tmp_path):
+    Store(path).close()
+    other = shutil.copyfile(path, tmp_path / "b.h5")
+    program = "import h5py, sys; files = [h5py.File(name, 'r+') for name in sys.argv[1:]]; print(); input()"
+    told = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program, path, other], **told) as writer:
+        writer.stdout.readline()
+        said = [message(each) for each in (path, other)]
+        writer.communicate(b"\n")
+    assert all("another process is writing it: wait for that, or end it" in line for line in said)
+    Store(other).close()
+
+
+def test_a_file_that_its_writer_never_closed_is_said_so(tmp_path):
+    program = "import h5py, os, sys; file = h5py.File(sys.argv[1], 'w', libver='latest'); file.flush(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", program, tmp_path / "a.h5"], check=True)
+    assert "ended before it closed it" in message(tmp_path / "a.h5")
+
+
 def test_a_missing_store_is_one_line_with_the_command_that_makes_it(tmp_path):
     assert "no such file" in message(tmp_path / "a.h5")
-    assert "plainfilm ingest FOLDER --out a.h5" in message(tmp_path / "a.h5")
+    assert 'plainfilm.ingest("FOLDER", out="a.h5")' in message(tmp_path / "a.h5")
 
 
 def test_a_folder_is_no_store(tmp_path):
@@ -517,7 +536,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(open_folder):
     open_folder.chmod(0o555)
     with (
         nobody(),
-        pytest.raises(StoreError, match=r"received: Permission denied\. Free space, or choose another --out"),
+        pytest.raises(StoreError, match=r"received: Permission denied\. Free space, or choose another `out`"),
         store_writer.create(open_folder / "s.h5", size=SIZE, expected=1),
     ):
         pass

@@ -45,17 +45,32 @@ def test_an_age_falls_into_its_band(written, band):
 @given(st.integers(0, 999), st.sampled_from("DWMY"))
 def test_a_dicom_age_is_read_as_the_decoder_reads_it(number, unit):
     years = age_in_years(f"{number:03d}{unit}")
-    expected = next(name for end, name in BANDS if years < end) if years <= 120 else ""
-    near_an_edge = any(abs(years - edge) < 0.006 for edge in (18, 40, 65, 120))  # the decoder rounds to two decimals
+    expected = "" if years is None else next(name for end, name in BANDS if years < end)
+    near_an_edge = years is not None and any(
+        abs(years - edge) < 0.006 for edge in (18, 40, 65, 120)
+    )  # the decoder rounds to two decimals
     assert near_an_edge or age_band(f"{number:03d}{unit}") == expected
 
 
 @pytest.mark.parametrize(
     ("written", "read"),
-    [("F", "F"), ("female", "F"), (" Female ", "F"), ("m", "M"), ("MALE", "M"), ("O", "other"), ("U", ""), ("unknown", ""), ("1", "1"), ("", "")],
+    [("F", "F"), ("female", "F"), (" Female ", "F"), ("m", "M"), ("MALE", "M"), ("O", "other"), ("U", ""), ("unknown", ""), ("1", "1"), ("", ""),
+     ("weiblich", "F"), ("Männlich", "M"), ("W", "F"), ("d", "other"), ("Femme", "F"), ("女", "F"), ("男", "M"), ("여성", "F"), ("женский", "F"), ("V", "V")],
 )  # fmt: skip
 def test_a_sex_is_one_letter(written, read):
     assert sex(written) == read
+
+
+@pytest.mark.parametrize(
+    ("column", "read"),
+    [
+        (["H", "M", "m"], ["M", "F", "F"]),  # hombre, mujer
+        (["H", "F", "M"], ["M", "F", "M"]),
+        (["F", "M", "weiblich"], ["F", "M", "F"]),
+    ],
+)
+def test_what_a_letter_means_is_told_by_those_beside_it(column, read):
+    assert known(store(sex=column), "sex") == read
 
 
 @pytest.mark.parametrize(

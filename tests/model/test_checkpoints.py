@@ -98,7 +98,7 @@ def test_a_broken_checkpoint_is_one_line(kept, broken):
     kept.write_bytes(made)
     with pytest.raises(UsageError, match="Expected a checkpoint; received .* which is damaged") as caught:
         checkpoints.read(kept, *fresh(), digest="d")
-    assert "Leave out --resume" in str(caught.value)
+    assert "Leave out resume=True" in str(caught.value)
     assert not PYTHONS_WORDS.search(str(caught.value))
     assert "\n" not in str(caught.value)
 

@@ -456,7 +456,7 @@ def test_an_unknown_format_is_refused(tmp_path):
 def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(there, to, tmp_path):
     (tmp_path / there).write_bytes(b"old")
     out = tmp_path / f"m{SUFFIXES[to]}"
-    with pytest.raises(UsageError, match=rf"{there} is there already.*--overwrite"):
+    with pytest.raises(UsageError, match=rf"{there} is there already.*overwrite=True"):
         export.export(tiny_bundle(), to, out)
     assert (tmp_path / there).read_bytes() == b"old"
     export.export(tiny_bundle(), to, out, overwrite=True)

@@ -5,10 +5,18 @@ from pathlib import Path
 import pytest
 
 import plainfilm
+from plainfilm import wording
 from plainfilm.data import phantom
 
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 _QUICK = {"backbone.input_size": 96, "training.epochs": 3}
+
+
+@pytest.fixture(autouse=True)
+def _started_by_a_command():
+    """A server has no other beginning: its messages name flags."""
+    with wording.flags():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plainfilm.serve import middleware
-from plainfilm.serve.http_errors import Refused
-from plainfilm.serve.middleware import API, CSP, Door, Guard
+from plainfilm.serve.http_errors import CSP, Refused
+from plainfilm.serve.middleware import API, Door, Guard
 from plainfilm.serve.telemetry import Telemetry
 
 HOSTS = {"127.0.0.1", "localhost", "[::1]"}

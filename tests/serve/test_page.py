@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browsing import needs_chromium
 from made_requests import started
 from plainfilm import NOTICE
 from plainfilm.cli.predictions import as_csv
@@ -23,15 +24,10 @@ expect = sync_api.expect
 expect.set_options(timeout=1000 * WAIT_S)
 
 TOKEN = "a-token-for-the-tests"
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 DESKTOP, PHONE = {"width": 1400, "height": 900}, {"width": 360, "height": 640}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs a browser at {CHROMIUM}"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +46,6 @@ def films(small_films):
 @pytest.fixture
 def predictor(small_predictor):
     return small_predictor
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @dataclass

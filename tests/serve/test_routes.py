@@ -18,11 +18,12 @@ from plainfilm import NOTICE
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.evidence.inference.context import About
 from plainfilm.results import documents
-from plainfilm.serve import http_limits
+from plainfilm.serve import http_errors, http_limits
 from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
 from plainfilm.serve.explaining import Examiner, Identity
-from plainfilm.serve.middleware import API, CSP, Door, Guard
+from plainfilm.serve.http_errors import CSP
+from plainfilm.serve.middleware import API, Door, Guard
 from plainfilm.serve.multipart import Limits
 from plainfilm.serve.routes import RestService, application
 from plainfilm.serve.static_pages import Pages
@@ -682,8 +683,10 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(port, wild):
         answer = received(link)
         assert 400 <= answer.status < 500
         assert answer.headers["content-type"] == "application/json"
-        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert http_errors.HEADERS.items() <= answer.headers.items()
+        assert set(json.loads(answer.body)) == {"error", "request_id"}
         assert json.loads(answer.body)["error"]["code"]
+        assert json.loads(answer.body)["request_id"] == answer.headers["x-request-id"]
         assert closes(link)
 
 

@@ -256,12 +256,12 @@ def test_with_more_than_two_classes_recalibration_is_refused_first(tmp_path):
     path = encoder_file(tmp_path / "three.onnx", [np.full((8, 8), 1 / 64)] * 2, [0.0, 0.0])
     network = classifier.join(path.read_bytes(), head((np.eye(2, 3), [0.0, 0.0, 0.0])))
     write_bundle(tmp_path / "three.plainfilm", tmp_path, classifier=Classifier(network, decision), metrics=own_run(own_metrics(("a", "b", "c"), None)))  # fmt: skip
-    with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+    with pytest.raises(UsageError, match="two classes for recalibrate=True; the model has 3"):
         plainfilm.evaluate(tmp_path / "three.plainfilm", tmp_path / "no folder", tmp_path / "x", recalibrate=True)
 
 
 def test_what_cannot_be_meant_is_refused_before_anything_is_read(folder, model, mountain, tmp_path):
-    with pytest.raises(UsageError, match="--labels with a folder"):
+    with pytest.raises(UsageError, match="`labels` with a folder"):
         plainfilm.evaluate(model, folder / "films.h5", tmp_path / "a", labels=mountain)
     with pytest.raises(BundleError, match="does not exist"):
         plainfilm.evaluate(folder / "no.plainfilm", mountain, tmp_path / "b")
@@ -298,7 +298,7 @@ def test_info_tells_of_the_test(tested, call):
 def test_an_earlier_test_is_replaced_when_asked(folder, model, mountain, tmp_path):
     given = {"mapping": {"COVID-19": "COVID", "well": "NORMAL"}, "workers": 1}
     plainfilm.evaluate(model, mountain, tmp_path / "x", **given)
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite=True"):
         plainfilm.evaluate(model, mountain, tmp_path / "x", **given)
     again = plainfilm.evaluate(model, mountain, tmp_path / "x", overwrite=True, **given)
     assert sorted(path.name for path in again.folder.iterdir()) == FILES

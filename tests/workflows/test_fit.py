@@ -172,7 +172,7 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
     with pytest.raises(KeyboardInterrupt):
         plainfilm.train(folder / "s.h5", folder / "stopped", settings=TUNED, audit=False, progress=stop)
     assert not (folder / "stopped").exists()
-    with pytest.raises(UsageError, match="--resume to go on with the interrupted training"):
+    with pytest.raises(UsageError, match="resume=True to go on with the interrupted training"):
         plainfilm.train(folder / "s.h5", folder / "stopped", settings=TUNED, audit=False)
     epochs = []
 
@@ -202,7 +202,7 @@ def test_an_onnx_file_that_never_ends_is_refused_before_the_training(folder, tmp
     monkeypatch.setattr(keras_backend, "load", lambda **_: pytest.fail("the training began"))
     file, options = (
         endless_loop(tmp_path / "mine.onnx"),
-        {"recipe_names": ["default", "default"]} if verb == "compare" else {},
+        {"recipes": ["default", "default"]} if verb == "compare" else {},
     )
     settings = {"backbone.name": str(file), "backbone.scaling": "0..1", "backbone.input_size": OWN_SIDE}
     with pytest.raises(WeightsError, match=r"^Expected[^\n]*a graph inside a node[^\n]*$"):

@@ -4,15 +4,17 @@ import dataclasses
 import inspect
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import plainfilm
 from plainfilm.data.store import Store
-from plainfilm.errors import UsageError
+from plainfilm.errors import UsageError, VerdictError
 from plainfilm.model import recipes
-from plainfilm.workflows import options, train
+from plainfilm.workflows import audit, options, train
 from plainfilm.workflows.parsing import mapping_of, settings_of
+from plainfilm.workflows.verb import Run
 
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
 EVERY = {"overwrite": False, "command": ""}
@@ -55,7 +57,11 @@ def test_a_verb_takes_what_it_took(verb):
 
 
 @pytest.mark.parametrize(
-    "name", sorted({name for name in vars(options) if name.endswith("Options")} - {"ReadingOptions"})
+    "name",
+    sorted(
+        {each for each in vars(options) if each.endswith("Options")}
+        - {"ReadingOptions", "RecipeOptions", "StoringOptions", "SourceOptions"}
+    ),
 )
 def test_every_option_is_explained(name):
     kind = getattr(options, name)
@@ -84,10 +90,61 @@ def test_a_training_opens_the_store_and_loads_the_recipe_once(tmp_path, monkeypa
     assert (len(opened), len(loaded)) == (1, 1)
 
 
+def test_recipes_are_taken_under_their_earlier_name_too_with_a_note(tmp_path):
+    for asked in ({"recipes": "default,none.toml"}, {"recipes": ["default", "none.toml"]}):
+        with pytest.raises(UsageError, match=r"none\.toml"):
+            plainfilm.compare(OLD / "store.h5", tmp_path / "compared", **asked)
+    note = pytest.warns(DeprecationWarning, match="recipe_names is now called recipes")
+    with note as noted, pytest.raises(UsageError, match=r"none\.toml"):
+        plainfilm.compare(OLD / "store.h5", tmp_path / "compared", recipe_names=["none.toml"])
+    assert noted[0].filename == __file__
+
+
+def test_keys_of_the_recipe_are_arguments_that_win_over_settings(tmp_path):
+    store = shutil.copy(OLD / "store.h5", tmp_path)
+    asked = options.TrainOptions(
+        store,
+        tmp_path / "run",
+        settings={"training.epochs": 9, "head.activation": "tanh"},
+        backbone=str(OLD / "backbone.onnx"),
+        epochs=3,
+        seed=7,
+    )
+    recipe = recipes.load("default", settings_of(asked.settings) | asked.of_recipe())
+    assert (recipe.training.epochs, recipe.seed, recipe.head.activation) == (3, 7, "tanh")
+    assert recipe.backbone.name == str(OLD / "backbone.onnx")
+    with pytest.raises(UsageError, match="training.epochs from 1 to 10,000; received 0"):
+        plainfilm.train(store, tmp_path / "run", epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "level", "fails"),
+    [(None, "warning", False), ("possible", "caution", True), ("not-to-be-believed", "caution", False), ("possible", "none", False)],
+)  # fmt: skip
+def test_an_audit_to_fail_on_raises_once_its_folder_is_whole(asked, level, fails, monkeypatch, tmp_path):
+    done = Run(tmp_path, SimpleNamespace(level=level, verdict="shortcut possible"))
+    monkeypatch.setattr(audit, "run", lambda _: done)
+    plan = SimpleNamespace(options=SimpleNamespace(fail_on=asked))
+    if not fails:
+        assert audit.run_or_fail(plan) is done
+        return
+    with pytest.raises(VerdictError, match=r"received: shortcut possible\. Read .*audit\.html"):
+        audit.run_or_fail(plan)
+
+
+def test_a_dry_run_says_what_would_be_read_and_writes_nothing(tmp_path):
+    for name, label in (("a", "X"), ("b", "X"), ("c", "Y")):
+        (tmp_path / "films" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "films" / label / f"{name}.png").write_bytes(b"never read")
+    done = plainfilm.ingest(tmp_path / "films", tmp_path / "s.h5", dry_run=True)
+    assert (done.images, done.classes, done.counts["X"]) == (3, ("X", "Y"), {"not given": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["films"]
+
+
 def test_settings_and_labels_are_read_from_texts_or_mappings():
     assert settings_of(["a.b=1", "c = x=y"]) == {"a.b": "1", "c": "x=y"}
     assert settings_of({"a": 1}) == {"a": 1}
     assert mapping_of(["A=B, C=D", "E=F"]) == {"A": "B", "C": "D", "E": "F"}
     assert mapping_of(None) == {}
-    with pytest.raises(UsageError, match="--map LABEL=CLASS; received A"):
+    with pytest.raises(UsageError, match='mapping={"LABEL": "CLASS"}; received A'):
         mapping_of(["A"])

@@ -249,7 +249,7 @@ def test_an_old_run_is_replaced_only_when_asked_and_whole(folder, store, monkeyp
     out = folder / "replaced"
     plainfilm.train(store, out, settings=QUICK)
     before = metrics_of(out)
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(UsageError, match="overwrite=True"):
         plainfilm.train(store, out, settings=QUICK)
 
     def full(*_):
@@ -273,7 +273,7 @@ def test_a_folder_of_others_is_never_replaced(store, tmp_path):
         with pytest.raises(UsageError, match="has files in it. Name another"):
             plainfilm.train(store, tmp_path / "mine", overwrite=overwrite)
         with pytest.raises(UsageError, match="has files in it. Name another"):
-            plainfilm.compare(store, tmp_path / "mine", recipe_names=["default"], overwrite=overwrite)
+            plainfilm.compare(store, tmp_path / "mine", recipes=["default"], overwrite=overwrite)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
@@ -291,7 +291,7 @@ def test_recipes_are_compared_over_seeds(folder, store):
     own.write_text('[head]\nlayers = []\n[training]\nkeep = "last"\n')
     with Store(store) as opened:
         openings = opened.test_openings()
-    made = plainfilm.compare(store, folder / "compared", recipe_names=["default", str(own)], seeds=2, settings=QUICK)
+    made = plainfilm.compare(store, folder / "compared", recipes=["default", str(own)], seeds=2, settings=QUICK)
     assert sorted(path.name for path in made.folder.iterdir()) == [
         "comparison.csv",
         "comparison.html",
@@ -367,7 +367,7 @@ def test_the_positive_class_can_be_named_where_there_are_two():
     with pytest.raises(UsageError, match="Expected two classes"):
         checks.positive_class(["A", "B", "C"], "A")
     with pytest.raises(
-        UsageError, match="one of A and B to be named as negative.* Name the positive class with --positive"
+        UsageError, match="one of A and B to be named as negative.* Name the positive class with `positive`"
     ):
         checks.positive_class(["A", "B"])
     assert checks.positive_class(["A", "B"], "A") == "A"

@@ -218,7 +218,7 @@ def test_overwrite_begins_anew_and_removes_nothing_but_the_search(folder, store)
     out = folder / "anew"
     plainfilm.tune(store, out, trials=3, **QUICK)
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="pass --overwrite to begin anew"):
+    with pytest.raises(UsageError, match="pass overwrite=True to begin anew"):
         plainfilm.tune(store, out, trials=2, **{**QUICK, "epochs": 2})
     found = plainfilm.tune(store, out, trials=2, overwrite=True, **{**QUICK, "epochs": 2}).metrics
     assert found["trials"]["in_all"] == 2

@@ -3,12 +3,12 @@
 import atexit
 import gc
 import os
-import shlex
 import sys
+from pathlib import Path
 
 import cyclopts
 
-from plainfilm import NOTICE, __version__, extras
+from plainfilm import NOTICE, __version__, extras, shell, wording
 from plainfilm.cli import streams
 from plainfilm.cli.output import fail
 from plainfilm.errors import PlainfilmError
@@ -27,15 +27,17 @@ _HELPLESS = {
         1,
     ),
 }
+_SUFFIXES = {".h5", ".hdf5", ".plainfilm"}
 _REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 
 app = cyclopts.App(
     name="plainfilm",
     version=__version__,
+    version_flags=["--version", "-V"],
     help=f"From a folder of chest X-rays to a classifier, and plain words about what its accuracy is worth.\n\n{NOTICE}",
     suppress_keyboard_interrupt=False,
     default_parameter=cyclopts.Parameter(negative=""),
-    help_epilogue="First steps: `plainfilm demo`, then `plainfilm ingest FOLDER --out my.h5` and `plainfilm train my.h5 --out run`.",
+    help_epilogue="First steps: `plainfilm demo`, then `plainfilm train FOLDER --out run`. `plainfilm FOLDER` says what is seen in it.",
 )
 weights_app = cyclopts.App(
     name="weights",
@@ -43,6 +45,9 @@ weights_app = cyclopts.App(
     help_epilogue="",
 )
 app.command(weights_app)
+app.register_install_completion_command(
+    help="Let this shell complete commands and flags: bash, zsh, fish or PowerShell.", help_epilogue=""
+)
 _COMMANDS = (
     "demo",
     "ingest",
@@ -53,6 +58,8 @@ _COMMANDS = (
     "predict",
     "evaluate",
     "presets",
+    "recipes",
+    "look",
     "export",
     "serve",
     "info",
@@ -64,6 +71,18 @@ for _name in ("list", "fetch", "import"):
     weights_app.command(f"plainfilm.cli.weights:weights_{_name}", name=_name)
 
 
+@app.command(name="help", help_epilogue="")
+def _help(*command: str) -> None:
+    """Show what plainfilm can do, or everything about one command: the same as COMMAND --help.
+
+    Parameters
+    ----------
+    command
+        A command, such as train, or weights fetch.
+    """
+    app([*command, "--help"], exit_on_error=False, print_error=False)
+
+
 def _load_all() -> None:
     """Import every command: the help of all says a sentence of each."""
     for parent, names in ((app, _COMMANDS), (weights_app, tuple(weights_app))):
@@ -71,6 +90,7 @@ def _load_all() -> None:
             parent[name]
 
 
+@wording.flags()
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -79,26 +99,47 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
     streams.prepare()
     atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
-    if not {*_COMMANDS} & {*sys.argv[1:2]}:
+    words = ["look", *sys.argv[1:]] if _is_path(*sys.argv[1:2]) else sys.argv[1:]
+    if not {*_COMMANDS} & {*words[:1]}:
         _load_all()
     try:
-        app(sys.argv[1:], exit_on_error=False, print_error=False)
+        app(words, exit_on_error=False, print_error=False)
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        fail("Stopped. Nothing was half-written; run the same command to start again.", "", 130)
+    except KeyboardInterrupt as stop:
+        fail(_left(stop), "", 130)
     except Exception as error:
         if streams.is_debugging() and not isinstance(error, PlainfilmError):
             raise
         fail(*_told(error))
 
 
+def _left(stop: KeyboardInterrupt) -> str:
+    """Say what Ctrl-C has left: what whoever was stopped told of it, or what holds where nobody did."""
+    if isinstance(stop.__context__, KeyboardInterrupt):
+        return (
+            "Stopped twice, the second time while it cleared up. A hidden file or folder that ends in .partial may be left beside "
+            "what was to be written; the next command that writes there removes it."
+        )
+    told = getattr(stop, "__notes__", ()) or [
+        "What was unfinished is removed, what was there before is as it was. Run the same command to begin again."
+    ]
+    return " ".join(["Stopped.", *told])
+
+
+def _is_path(word: str = "") -> bool:
+    """Whether the first word is a path, and no command."""
+    if word in {*_COMMANDS, "weights", "help"} or word.startswith("-"):
+        return False
+    return "/" in word or os.sep in word or Path(word).suffix in _SUFFIXES or (word != "" and Path(word).exists())
+
+
 def _told(error: Exception) -> tuple[str, str, int]:
     """Give what to say of an error, what to do about it, and the exit code."""
     match error:
         case cyclopts.CycloptsError():
-            return _usage(error), f"See {shlex.join(['plainfilm', *(error.command_chain or ())])} --help.", 2
+            return _usage(error), f"See {shell.joined(['plainfilm', *(error.command_chain or ())])} --help.", 2
         case PlainfilmError():
             return str(error), "", error.exit_code
         case ModuleNotFoundError():

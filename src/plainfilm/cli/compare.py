@@ -1,18 +1,22 @@
 """`plainfilm compare`."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated
 
-from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
+from plainfilm.cli.ingested import planned
+from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, Sources, places_first
 from plainfilm.cli.output import load_keras, print_document, typed
 from plainfilm.workflows.options import CompareOptions
 
 
+@places_first
 @dataclass(frozen=True, slots=True)
 class Options(CompareOptions):
-    """As in Python; `--out` is named."""
+    """As in Python; `--out` is named, and any number of folders and archives, or one store, stands before it."""
 
-    out: Out = field(kw_only=True)
+    store: Sources
+    out: Out = field(default=Path("comparison"), kw_only=True)
 
 
 def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
@@ -20,10 +24,10 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
     from plainfilm.cli import terminal
     from plainfilm.workflows import compare as verb
 
+    plan = planned(verb.plan, replace(options, command=typed()), quiet=quiet, as_json=as_json)
     with terminal.Shown(quiet=quiet) as progress:
-        plan = verb.plan(replace(options, command=typed(), progress=progress))
         load_keras(progress, finetunes=plan.finetunes)
-        run = verb.run(plan)
+        run = verb.run(replace(plan, options=replace(plan.options, progress=progress)))
     if as_json:
         print_document(run.result)
         return

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
+from plainfilm import shell
 from plainfilm.cli.options import FLAT, AsJson, Out, Quiet
 from plainfilm.cli.output import load_keras, show_run, typed
 from plainfilm.workflows.options import DemoOptions
@@ -29,11 +30,13 @@ def demo(options: Annotated[Options, FLAT] = Options(), *, quiet: Quiet = False,
     if not as_json:
         terminal.say(
             "",
-            f"On a page of its own, with the extra `serve`: plainfilm serve {run.folder / 'model.plainfilm'}",
+            terminal.Typed(
+                f"On a page of its own, with the extra `serve`: {shell.command('serve', run.folder / 'model.plainfilm')}"
+            ),
             "",
             "A program made these radiographs; their accuracy says nothing about patients.",
             "Now your own: a folder with one folder a class, or with a metadata.csv.",
             "",
-            "  plainfilm ingest YOUR_FOLDER --out my.h5",
-            "  plainfilm train my.h5 --out my-run          then open my-run/report.html",
+            "  plainfilm YOUR_FOLDER                       says what is seen in it",
+            "  plainfilm train YOUR_FOLDER --out my-run    then open my-run/report.html",
         )

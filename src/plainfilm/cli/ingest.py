@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from plainfilm.cli.ingested import show_ingested, show_listed
-from plainfilm.cli.options import FLAT, AsJson, Quiet, places_first
+from plainfilm.cli.options import FLAT, AsJson, Quiet, matching, places_first
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import IngestOptions
 
@@ -25,14 +25,6 @@ class Options(IngestOptions):
 def ingest(
     options: Annotated[Options, FLAT] = Options(),
     *,
-    dry_run: Annotated[
-        bool,
-        Parameter(
-            help="Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.",
-            negative="",
-            show_default=False,
-        ),
-    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -40,8 +32,9 @@ def ingest(
     from plainfilm.cli import terminal
     from plainfilm.workflows import ingest as verb
 
-    if dry_run:
-        show_listed(verb.listed(options), as_json=as_json)
+    options = replace(options, sources=[*matching(options.sources)])
+    if options.dry_run:
+        show_listed(verb.listed(options), "Nothing was read or written: leave out --dry-run.", as_json=as_json)
         return
     if not options.out:
         raise UsageError(

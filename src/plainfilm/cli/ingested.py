@@ -1,53 +1,91 @@
 """What `plainfilm ingest` says of what it has read, or would read."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 from plainfilm.cli.output import print_document
 from plainfilm.errors import Problem
 
+Options = TypeVar("Options")
+Plan = TypeVar("Plan", bound=Any)
 _ROLE_NAMES = {"class": "classes", "split": "split", "source": "sources", "patient": "patients", "-": "not used"}
 
 
 def show_ingested(done: Any, *, as_json: bool) -> None:
     """Say what an ingest has made, and what to do next."""
     from plainfilm.cli import terminal
-    from plainfilm.data.ingest import problems_path
-    from plainfilm.data.pseudonyms import key_path
 
     if as_json:
         print_document(_summary(done))
         return
+    terminal.say(*_ingested(done), "", terminal.following("train", done.path, "--out", free_name("run")))
+
+
+def planned(plan: Callable[[Options], Plan], options: Options, *, quiet: bool, as_json: bool) -> Plan:
+    """Plan in sight of who waits, and say what was read for it: beside JSON, to stderr."""
+    from plainfilm.cli import terminal
+
+    with terminal.Shown(quiet=quiet) as progress:
+        made = plan(replace(options, progress=progress))  # type: ignore[type-var]
+    if made.read is not None and not (as_json and quiet):
+        lines = _found_again(made) if made.read.done is None else _ingested(made.read.done)
+        terminal.say(*lines, "", stderr=as_json)
+    return made
+
+
+def free_name(name: str) -> str:
+    """Give a name for a folder that is not there yet, such as run-2."""
+    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+    return next((each for each in names if not Path(each).exists()), name)
+
+
+def _found_again(plan: Any) -> Iterator[Any]:
+    from plainfilm.cli import terminal
+    from plainfilm.data.problem_words import meaning
+    from plainfilm.data.store import count_by_split
+
+    store = plan.store
+    counts = count_by_split(store.labels, store.split, store.classes)
+    yield terminal.class_table(counts, unlabelled=int((store.labels < 0).sum()))
+    yield ""
+    yield f"{len(store):,} radiographs in {store.path}, as they were read before ({store.attributes['created']})"
+    for code, group in json.loads(store.attributes.get("problems", "{}")).items():
+        yield f"  {code} {group['count']:,}: {meaning(code)}".removesuffix(": ")
+
+
+def _ingested(done: Any) -> Iterator[Any]:
+    from plainfilm.cli import terminal
+    from plainfilm.data.ingest import problems_path
+    from plainfilm.data.pseudonyms import key_path
+
     unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
-    terminal.say(
-        terminal.class_table(done.counts, unlabelled=unlabelled),
-        "",
-        f"{done.images:,} radiographs in {done.path}",
-        *_level_lines(done.levels),
-    )
+    yield terminal.class_table(done.counts, unlabelled=unlabelled)
+    yield ""
+    yield f"{done.images:,} radiographs in {done.path}"
+    yield from _level_lines(done.levels)
     if done.exact or done.near:
         kept = "" if done.leakage else " Each group stays in one part of the split."
-        terminal.say(f"Pairs of duplicates: {done.exact:,} the same, {done.near:,} nearly the same.{kept}")
+        yield f"Pairs of duplicates: {done.exact:,} the same, {done.near:,} nearly the same.{kept}"
     if done.leakage and done.leakage.images:
-        terminal.say(terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red"))  # fmt: skip
+        yield terminal.styled(f"Leak: the given split has {done.leakage.images:,} images of {done.leakage.groups:,} patients or duplicates in more than one part. Make a new one with --resplit.", "bold red")  # fmt: skip
     if written_on := _codes(done.problems).get("text", 0):
-        terminal.say(terminal.styled(f"Text, maybe names, is burned into {written_on:,} of {done.looked_for_text:,} radiographs that were looked at. The store holds it; pictures in reports cover it.", "yellow"))  # fmt: skip
+        yield terminal.styled(f"Text, maybe names, is burned into {written_on:,} of {done.looked_for_text:,} radiographs that were looked at. The store holds it; pictures in reports cover it.", "yellow")  # fmt: skip
     if len(done.sources) == 1:
-        terminal.say(terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow"))  # fmt: skip
-    terminal.say(*_column_lines(done))
+        yield terminal.styled(f"Only one source is known ({done.sources[0]}), so nobody can tell the disease from the hospital. Name the sources: a column `source` in a metadata.csv, or one folder a hospital.", "yellow")  # fmt: skip
+    yield from _column_lines(done)
     if done.key is not None:
-        terminal.say(
-            f"Numbers stand for the names of files and sources; what they mean is in {key_path(done.path)}: keep it apart."
-        )
-    terminal.say(
-        *_problem_lines(done.problems), *([f"Each is listed in {problems_path(done.path)}"] if done.problems else [])
-    )
-    terminal.say("", f"Next: plainfilm train {done.path} --out run")
+        yield f"Numbers stand for the names of files and sources; what they mean is in {key_path(done.path)}: keep it apart."
+    yield from _problem_lines(done.problems)
+    if done.problems:
+        yield f"Each is listed in {problems_path(done.path)}"
 
 
-def show_listed(catalog: Any, *, as_json: bool) -> None:
-    """Say what would be read: classes, splits, sources, and what was passed over."""
+def show_listed(catalog: Any, last: object, *, as_json: bool) -> None:
+    """Say what would be read: classes, splits, sources, and what was passed over; and `last`."""
     from plainfilm.cli import terminal
 
     listed = _listing(catalog)
@@ -63,7 +101,7 @@ def show_listed(catalog: Any, *, as_json: bool) -> None:
         *_level_lines(catalog.levels),
         *_problem_lines(catalog.problems),
         "",
-        "Nothing was read or written: leave out --dry-run.",
+        last,
     )
 
 
@@ -93,23 +131,21 @@ def _summary(done: Any) -> Any:
 
 def _listing(catalog: Any) -> Any:
     from plainfilm.data.patients import named_by, patient_keys
-    from plainfilm.data.split import NAMES
     from plainfilm.results.ingested import IngestListing
+    from plainfilm.workflows.ingest import as_listed
 
-    labelled = Counter((entry.label, entry.split or "") for entry in catalog.entries if entry.label is not None)
-    classes = sorted({label for label, _ in labelled})
+    listed = as_listed(catalog)
     keys, _ = patient_keys(list(map(named_by, catalog.entries)), apart=catalog.asked.separate_sources)
-    parts = [part for part in ("", *NAMES) if any(part == given for _, given in labelled)]
     return IngestListing(
-        images=len(catalog.entries),
-        classes=tuple(classes),
-        counts={label: {part or "not given": labelled[label, part] for part in parts} for label in classes},
+        images=listed.images,
+        classes=listed.classes,
+        counts=listed.counts,
         unlabelled=sum(entry.label is None for entry in catalog.entries),
-        sources=tuple(sorted({entry.source for entry in catalog.entries})),
+        sources=listed.sources,
         patients=len({*keys} - {""}),
         findings=catalog.findings,
-        levels=catalog.levels,
-        problem_counts=_codes(catalog.problems),
+        levels=listed.levels,
+        problem_counts=_codes(listed.problems),
     )
 
 

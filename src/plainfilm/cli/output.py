@@ -2,12 +2,11 @@
 
 import contextlib
 import gc
-import shlex
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from plainfilm import NOTICE
+from plainfilm import NOTICE, shell
 from plainfilm.harmless import harmless
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def print_document(answer: "Record") -> None:
 
 def typed() -> str:
     """Give the command as it was typed."""
-    return shlex.join(["plainfilm", *sys.argv[1:]])
+    return shell.joined(["plainfilm", *sys.argv[1:]])
 
 
 def show_run(run: "Run[RunMetrics]", *, as_json: bool, recipe: str = "") -> None:

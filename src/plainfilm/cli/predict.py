@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed
-from plainfilm.errors import UsageError
+from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed, matching
+from plainfilm.errors import UsageError, telling
 
 
 def predict(
@@ -41,6 +41,7 @@ def predict(
         Processes that decode; 0 for one a processor where there are many files.
     """
     from plainfilm.cli import predictions, terminal
+    from plainfilm.cli.console import is_terminal
     from plainfilm.evidence.inference import predictor as prediction
     from plainfilm.evidence.inference.context import About
 
@@ -50,10 +51,13 @@ def predict(
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
     predictor = prediction.load(bundle, require_signature=require_signature)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
-    is_watched = sys.stdout.isatty() and not (as_csv or as_json)  # then the lines themselves show how far it is
-    paths, passed_over = prediction.paths(files)
+    is_watched = is_terminal(sys.stdout)  # then the answers themselves show how far it is
+    paths, passed_over = prediction.paths(matching(files))
     predictions.say_passed_over(passed_over)
-    with terminal.Shown(quiet=quiet or is_watched) as progress:
+    stopped = telling(
+        lambda: f"{tally.levels.total():,} of {len(paths):,} files are answered; run the same command to begin again."
+    )
+    with stopped, terminal.Shown(quiet=quiet or is_watched) as progress:
         answers = tally.watch(
             predictor.stream(
                 paths,

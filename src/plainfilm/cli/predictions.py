@@ -1,8 +1,10 @@
 """How `plainfilm predict` prints its answers, one at a time: lines for people, CSV, JSON."""
 
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -111,6 +113,8 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
 
 def as_csv(answers: Iterable[Prediction], about: About) -> None:
     """Write one row an answer to stdout."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name stays the one it is
     write_csv(sys.stdout, _table(answers, about), line_end="\n")
 
 
@@ -137,6 +141,17 @@ def as_json(answers: Iterable[Prediction], about: About) -> None:
     """Write one JSON object to stdout, an answer at a time, so that thousands take no memory."""
     head = documents.encode(PredictionDocument(**structs.asdict(about.context), predictions=()))
     sys.stdout.write(head.decode().removesuffix("]}"))
-    for number, answer in enumerate(answers):
-        sys.stdout.write(("," if number else "") + "\n" + documents.encode(answer).decode())
-    sys.stdout.write("\n]}\n")
+    with _closed("\n]}\n"):
+        for number, answer in enumerate(answers):
+            sys.stdout.write(("," if number else "") + "\n" + documents.encode(answer).decode())
+
+
+@contextmanager
+def _closed(bracket: str) -> Iterator[None]:
+    """Write the closing bracket at the end, and after Ctrl-C too: what was answered can be read; after an error it cannot."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stdout.write(bracket)
+        raise
+    sys.stdout.write(bracket)

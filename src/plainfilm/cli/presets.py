@@ -3,7 +3,7 @@
 
 def presets() -> None:
     """List the public data sets that `plainfilm ingest --preset` knows."""
-    from plainfilm.cli import terminal
+    from plainfilm.cli import tables, terminal
     from plainfilm.data.cataloguing.presets import PRESETS
 
     rows = [
@@ -17,7 +17,7 @@ def presets() -> None:
         for preset in PRESETS
     ]
     terminal.say(
-        terminal.rows(rows, columns=list(rows[0])),
+        tables.of(rows, columns=list(rows[0])),
         "",
         *(f"{preset.name}: {preset.title}. {preset.note}" for preset in PRESETS),
         "",

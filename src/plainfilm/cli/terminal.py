@@ -1,18 +1,20 @@
-"""What people see in a terminal: progress with rate and time left on stderr, results on stdout."""
+"""What people see in a terminal when a command is done: results, on stdout."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
-from rich.segment import Segment
-from rich.table import Column, Table
+from rich.console import RenderableType
 from rich.text import Text
 
+from plainfilm import shell
+from plainfilm.cli import console, tables
+from plainfilm.cli.progress import Shown as Shown
+from plainfilm.cli.tables import Rows
 from plainfilm.evidence.inference import context
-from plainfilm.harmless import harmless
 from plainfilm.reporting import formatting
+from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
@@ -28,61 +30,6 @@ Item = TypeVar("Item")
 _STYLES: dict[Level, str] = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
-class _HarmlessConsole(Console):
-    """A console that no name of a file, class or column can steer."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else harmless(text, keep="\n"), style, control)
-
-
-class _Rate(ProgressColumn):
-    """Steps a second, once there have been a few."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(
-            f"{speed:>6,.0f}/s" if speed and speed >= 1 and task.total and task.total > 1 else " " * 8, style="dim"
-        )
-
-
-def _fixed(text: str, width: int) -> TextColumn:
-    return TextColumn(text, table_column=Column(no_wrap=True, min_width=width))
-
-
-class Shown:
-    """Progress as `progress.Progress` reports it, one bar a stage."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        note = TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis"))
-        steps = (
-            _fixed("{task.description}", 22),
-            BarColumn(10),
-            _fixed("{task.fields[count]:>14}", 14),
-            _Rate(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            note,
-        )
-        self._progress = Progress(*steps, console=_HarmlessConsole(stderr=True), disable=quiet, expand=True)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "Shown":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._tasks:
-            self._progress.stop()
-
-    def __call__(self, stage: str, done: int, every: int, note: str = "") -> None:
-        """Show that `done` of `every` steps of a stage are done."""
-        if not self._tasks:
-            self._progress.start()
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(escape(stage), total=every, count="", note=escape(note))
-        count = f"{done:,} of {every:,}" if every > 1 else ""
-        self._progress.update(self._tasks[stage], completed=done, total=every, count=count, note=escape(note))
-
-
 def counted(items: Iterable[Item], progress: Shown, stage: str, every: int) -> Iterator[Item]:
     """Show how many items have passed."""
     for done, item in enumerate(items, 1):
@@ -90,17 +37,24 @@ def counted(items: Iterable[Item], progress: Shown, stage: str, every: int) -> I
         progress(stage, done, every, "")
 
 
-def say(*lines: object) -> None:
+def say(*lines: object, stderr: bool = False) -> None:
     """Print to stdout, wrapped to a terminal, unbroken into a pipe; a path with brackets or colons stays as it is."""
-    console = _HarmlessConsole(highlight=False, markup=False, emoji=False)
+    written = console.results(stderr=stderr)
+    is_wrapped = console.is_terminal(sys.stderr if stderr else sys.stdout)
     for line in lines:
-        console.print(
-            line,
-            soft_wrap=not (console.is_terminal or isinstance(line, Table)),
-        )
+        written.print(line, soft_wrap=isinstance(line, Typed) or not (is_wrapped or isinstance(line, Rows)))
 
 
-def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Table:
+class Typed(Text):
+    """A line with a command to copy: a terminal may break it, we do not."""
+
+
+def following(*words: str | Path) -> Typed:
+    """The line that names the command to type next."""
+    return Typed(f"Next: {shell.command(*words)}")
+
+
+def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Rows:
     """Images by class and split; those without a label in a row of their own."""
     table: list[dict[str, Any]] = [
         {"class": name, **parts, "all": sum(parts.values())} for name, parts in counts.items()
@@ -108,7 +62,7 @@ def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> 
     columns = list(table[0])
     if unlabelled:
         table.append({**dict.fromkeys(columns, ""), "class": "(no label)", "all": unlabelled})
-    return rows(table, columns=columns)
+    return tables.of(table, columns=columns)
 
 
 def decision(run: RunMetrics) -> str:
@@ -121,13 +75,6 @@ def decision(run: RunMetrics) -> str:
 def styled(text: str, style: str) -> Text:
     """A line in a style of rich's."""
     return Text(text, style=style)
-
-
-def percent(metric: Estimate) -> str:
-    """A share with its interval: "97.3 % (95.1 to 98.6)"."""
-    if not metric.is_known:
-        return "not defined"
-    return f"{100 * metric.value:.1f} % ({100 * metric.low:.1f} to {100 * metric.high:.1f})"
 
 
 def number(metric: Estimate) -> str:
@@ -150,13 +97,13 @@ def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:
         yield Text.assemble((" " * len(heading) if number else heading, f"bold {style}"), (said.sentence, style))
 
 
-def audited(found: Audit) -> Iterator[Text | Table | str]:
+def audited(found: Audit) -> Iterator[Text | Rows | str]:
     """The verdict of an audit, its reasons, its probes and what could not run."""
     yield Text.assemble(("Verdict   ", "bold"), (found.verdict, f"bold {_STYLES[found.level]}"))
     yield Text(found.sentence)
     yield ""
     yield (
-        rows(
+        tables.of(
             [
                 {
                     "probe": each.title,
@@ -181,14 +128,13 @@ def audited(found: Audit) -> Iterator[Text | Table | str]:
 
 def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
     """What an external validation came to: metrics beside the model's own, what was left out, and the sentence."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in ("", "here (95 % interval)", "own test set", "lower here by"):
-        table.add_column(heading)
+    table = []
     for name, label in LABELS.items():
         shown = percent if name in PERCENT else number
         here, own = (shown(part.estimates[name]) for part in (found.external, found.internal))
-        table.add_row(label, here, own, _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT))
-    yield table
+        lower = _lower(found.drop.estimates.get(name, UNDEFINED), in_percent=name in PERCENT)
+        table.append([label, here, own, lower])
+    yield Rows(["", "here (95 % interval)", "own test set", "lower here by"], table)
     yield ""
     yield confusion(found.external.confusion_matrix, found.classes)
     yield ""
@@ -226,39 +172,23 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
         yield Text(f"Missing here: {', '.join(found.missing_classes)}.", style="yellow")
 
 
-def metric_table(run: RunMetrics) -> Table:
+def metric_table(run: RunMetrics) -> Rows:
     """All metrics of what was kept for testing beside the validation set's."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for heading in ("", f"{WHERE[run.tested]} (95 % interval)", "validation"):
-        table.add_column(heading)
-    for name, label in LABELS.items():
-        shown = percent if name in PERCENT else number
-        table.add_row(label, *(shown(part.estimates[name]) for part in (run.test, run.splits["validation"])))
-    return table
+    shown = {name: percent if name in PERCENT else number for name in LABELS}
+    parts = (run.test, run.splits["validation"])
+    return Rows(
+        ["", f"{WHERE[run.tested]} (95 % interval)", "validation"],
+        [[LABELS[name], *(form(part.estimates[name]) for part in parts)] for name, form in shown.items()],
+    )
 
 
-def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Table:
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Rows:
     """The confusion matrix; rows are the truth."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column("truth \\ called")
-    for name in classes:
-        table.add_column(Text(name), justify="right")
-    for name, row in zip(classes, matrix, strict=True):
-        table.add_row(Text(name), *(f"{count:,}" for count in row))
-    return table
+    counted = [[name, *(f"{count:,}" for count in row)] for name, row in zip(classes, matrix, strict=True)]
+    return Rows(["truth \\ called", *classes], counted, right=True)
 
 
-def rows(table_rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str]) -> Table:
-    """Print dictionaries as a plain table."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for name in columns:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in table_rows:
-        table.add_row(*(Text(harmless(str(row[name]))) for name in columns))
-    return table
-
-
-def compared(found: Comparison) -> Table:
+def compared(found: Comparison) -> Rows:
     """Recipes side by side."""
     table = [
         {
@@ -271,7 +201,7 @@ def compared(found: Comparison) -> Table:
         }
         for each in found.recipes
     ]
-    return rows(table, columns=list(table[0]))
+    return tables.of(table, columns=list(table[0]))
 
 
 def tuned(found: Search) -> Iterator[Any]:
@@ -279,7 +209,7 @@ def tuned(found: Search) -> Iterator[Any]:
     best = found.best
     shown: dict[str, TrialResult] = {f"best, trial {best.number}{best.recipe and ': '}{best.recipe}": best}
     shown |= {each.recipe: each for each in found.starts if each.number != best.number}
-    yield rows(
+    yield tables.of(
         [
             {
                 "on validation": name,
@@ -339,9 +269,11 @@ def finding(one: Finding) -> Text:
     )
 
 
-def weights_table(listed: Sequence[BackboneWeights]) -> Iterator[Table | Text]:
+def weights_table(listed: Sequence[BackboneWeights]) -> Iterator[Rows | Text]:
     """Backbones in a table, then where the weights come from and their hashes."""
-    yield rows([documents.plain(row) for row in listed], columns=["name", "features", "scaling", "licence", "present"])
+    yield tables.of(
+        [documents.plain(row) for row in listed], columns=["name", "features", "scaling", "licence", "present"]
+    )
     for row in listed:
         yield Text.assemble("\n", (row.name, "bold"))
         yield Text(f"  from     {row.source}")

@@ -42,10 +42,8 @@ def _boxes(image: Pixels) -> Iterator[tuple[slice, slice]]:
     while min(small.shape) >= _LEAST_SIDE:
         for picture in (small, ~small):
             for top, bottom, left, right in _lines(picture):
-                over, beside = (
-                    (bottom - top) // 2 + 1,
-                    bottom - top,
-                )  # accents, bars of letters; the letters that end a line
+                over = (bottom - top) // 2 + 1  # accents, bars of letters
+                beside = bottom - top  # the letters that end a line
                 rows = slice(max(0, top - over) * times, (bottom + over) * times)
                 yield rows, slice(max(0, left - beside) * times, (right + beside) * times)
         small, times = _halved(small), 2 * times

@@ -15,11 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import claims
-from plainfilm.data.files import written_whole
+from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.errors import CacheNotWrittenError
+from plainfilm.reasons import reason_of
 
 MARK = b"plainfilm entry\n"
 TAIL_BYTES = len(MARK) + hashlib.sha256().digest_size
-UNSEALED = ("openings", "weights")  # folders: what their entries are stands in the names
+UNSEALED = (
+    "openings",
+    "stores",
+    "weights",
+)  # folders: what their entries are stands in the names, or they carry checksums of their own
 _BLOCK_BYTES = 1 << 20
 _MOST_REMEMBERED = 4096
 _Identity = tuple[str, int, int, int, int]
@@ -39,7 +45,8 @@ class SealedFile(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         """Write bytes."""
         self._digest.update(data)
-        return self._file.write(data)
+        with writing():
+            return self._file.write(data)
 
     def seal(self) -> None:
         """Put mark and SHA-256 behind all that was written."""
@@ -49,10 +56,27 @@ class SealedFile(io.RawIOBase):
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[SealedFile]:
     """Give a file to write an entry to; it is there under its name when all went well."""
-    with written_whole(path, durable=False) as partial, partial.open("wb") as file:
+    with contextlib.ExitStack() as held:
+        with writing():
+            partial = held.enter_context(written_whole(path, durable=False))
+            file = held.enter_context(partial.open("wb"))
         sealed = SealedFile(file, path)
         yield sealed
-        sealed.seal()
+        with writing():
+            sealed.seal()
+            file.flush()
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Say that it is the cache which cannot be written, whatever hidden file the system names."""
+    try:
+        yield
+    except OSError as error:
+        raise CacheNotWrittenError(
+            f"Expected a cache that can be written; received {cache_folder()} ({reason_of(error)}). "
+            "Free space there, or set PLAINFILM_CACHE to another folder."
+        ) from error
 
 
 def write(path: Path, content: bytes) -> None:
@@ -99,8 +123,10 @@ def missing(path: Path) -> Iterator[bool]:
     if has(path):
         yield False
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with claims.turn(path, insists=False):
+    with contextlib.ExitStack() as held:
+        with writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(claims.turn(path, insists=False))
         yield not has(path)
 
 

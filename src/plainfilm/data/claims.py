@@ -23,10 +23,9 @@ from plainfilm.errors import UsageError
 
 LEASE_S = 60.0  # an owner that has not renewed its claim for so long is waited for no longer
 _RENEWED_EVERY_S = LEASE_S / 6
-_LEFT_S, _LEFT_ELSEWHERE_S = (
-    900.0,
-    604_800.0,
-)  # since the last renewal; then what it left is removed: here, of another host
+WEEK_S = 604_800.0
+_LEFT_S = 900.0  # since the last renewal; then what an owner on this host left is removed
+_LEFT_ELSEWHERE_S = WEEK_S  # of another host
 _LOOKED_EVERY_S = 0.2
 _LONGEST = 160  # bytes of a name that a claim's may begin with; file systems allow 255 in all
 TOKEN = r"[A-Za-z0-9-]{1,24}\.[0-9a-f]{8}\.[0-9]+\.[0-9a-f]{16}"
@@ -224,7 +223,11 @@ def _kernel() -> str:
 @contextlib.contextmanager
 def _locked(file: Path, token: str) -> Iterator[None]:
     """Make a claim's file, with the token in it once the lock is held: then whoever gets the lock knows that the owner is dead."""
-    handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    try:
+        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    except OSError as error:
+        error.filename = os.fspath(file.parent)  # which cannot be written, not a hidden name in it
+        raise
     number = os.fstat(handle).st_ino
     try:
         is_locked = bool(_kernel()) and _lock(handle, for_good=True)
@@ -292,7 +295,7 @@ def _opened(file: Path) -> int:
     try:
         return os.open(file, os.O_RDWR)
     except PermissionError:
-        return os.open(file, os.O_RDONLY)
+        return os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe of another user would be waited for
 
 
 def _said(handle: int) -> tuple[str, bool]:

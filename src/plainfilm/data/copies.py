@@ -37,10 +37,8 @@ _WHOLE = (-1, 1, -1, 1)
 _LEAST_CONTENT = 0.3  # of a side; a frame that leaves less is none
 _CELLS_AT_ONCE = 1 << 18
 _PAIRS_AT_ONCE = 32
-_COARSE, _FINE = (
-    (1.0, 4.0, 8),
-    (0.45, 1.0, 6),
-)  # px of the two blurs whose difference is the texture, and Gauss-Newton steps
+_COARSE = (1.0, 4.0, 8)  # px of the two blurs whose difference is the texture, and Gauss-Newton steps
+_FINE = (0.45, 1.0, 6)
 _COARSELY = 0.6  # agreement of coarse texture without which the fine one is not looked at
 _STIFFNESS = 0.02
 _GRAIN = 2.0  # gray levels of local contrast below which texture fades out

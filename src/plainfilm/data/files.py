@@ -11,14 +11,14 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plainfilm.data import claims
 from plainfilm.data.claims import Claim
-from plainfilm.errors import UsageError
+from plainfilm.errors import UsageError, telling
 
-_WEEK_S = 604_800.0
 _AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_SWAP of renamex_np(2) on macOS
 
 
@@ -34,6 +34,23 @@ def cache_folder() -> Path:
         ) from None
 
 
+def followed(path: str | Path) -> Path:
+    """Give a path, or where it points if it is a symbolic link, there or not: what is written takes the place of that, not of the link.
+
+    Raises
+    ------
+    UsageError
+        The link leads to itself.
+    """
+    path = Path(path)
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):
+        raise UsageError(
+            f"Expected a place to write; received {path}, a link that leads to itself. Remove it."
+        ) from None
+
+
 @contextlib.contextmanager
 def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a name beside `path` to write a file or a folder to; on success it takes the place of `path`.
@@ -42,6 +59,7 @@ def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
     folder takes the place of an empty one or of none, never of a full one. Two runs may write the same path: the last one
     counts, whole. What is not `durable` may be gone or cut short after a failure of power.
     """
+    path = followed(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with claims.claimed(path) as own, _partials(own, [path]) as (partial,):
         yield partial
@@ -50,6 +68,15 @@ def written_whole(path: Path, *, durable: bool = True) -> Iterator[Path]:
         partial.replace(path)
         if durable:
             _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give a folder in the system's temporary folder until the block ends; one that a kill leaves there is removed by the next that asks."""
+    place = Path(tempfile.gettempdir()) / "plainfilm"
+    with claims.claimed(place) as own, _partials(own, [place]) as (folder,):
+        folder.mkdir(mode=0o700)
+        yield folder
 
 
 @contextlib.contextmanager
@@ -71,6 +98,7 @@ def reserved(*paths: Path, overwrite: bool = False, apart: bool = False) -> Iter
     UsageError
         Another run has reserved the last path.
     """
+    paths = tuple(map(followed, paths))
     last = paths[-1]
     last.parent.mkdir(parents=True, exist_ok=True)
     with claims.turn(last, waits=False) as own:
@@ -78,7 +106,16 @@ def reserved(*paths: Path, overwrite: bool = False, apart: bool = False) -> Iter
         with _partials(own, paths) as partials:
             yield tuple(partials)
             written = [each for each in zip(partials, paths, strict=True) if each[0].exists() or each[1] == last]
-            _publish(own, written, overwrite=overwrite, apart=apart)
+            new = written[-1][0].stat().st_ino
+            with telling(lambda: _whole(last, new)):
+                _publish(own, written, overwrite=overwrite, apart=apart)
+
+
+def _whole(path: Path, new: int) -> str:
+    """Say of a path, whose new content has this inode, that it is written in full, if it is."""
+    if claims.beside(path, "ready").exists():
+        return f"{path} is written in full; the next command that looks there puts it in its place."
+    return f"{path} is written and whole." if path.exists() and path.stat().st_ino == new else ""
 
 
 def replace_folder(own: Claim, new: Path, folder: Path) -> None:
@@ -223,5 +260,5 @@ def _sweep_old_names(paths: Sequence[Path], own: Claim) -> None:
         for entry in os.scandir(path.parent):
             if entry.name.startswith(".") and mine.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
-                    if now - entry.stat(follow_symlinks=False).st_mtime > _WEEK_S:
+                    if now - entry.stat(follow_symlinks=False).st_mtime > claims.WEEK_S:
                         claims.remove(path.parent / entry.name)

@@ -31,7 +31,9 @@ class Looked:
     """What came of looking through a file: a reason why it may not be opened, or "", and its attribute `format`, or ""."""
 
     reason: str
-    fault: str = ""  # "refused", "damaged", or "unopened" where it does not even begin as HDF5
+    fault: str = (
+        ""  # "refused", "busy" where it cannot be locked, "damaged", or "unopened" where it does not even begin as HDF5
+    )
     format: str = ""
     state: str = ""  # of the file that was looked through
 
@@ -105,7 +107,7 @@ def _asked(path: Path, seconds: int) -> Looked:
 
 
 def _judged(told: Mapping[str, str]) -> Looked:
-    fault = next((name for name in ("refused", "damaged", "unopened") if name in told), "")
+    fault = next((name for name in ("refused", "busy", "damaged", "unopened") if name in told), "")
     return Looked(told.get(fault, ""), fault, told.get("format", ""))
 
 

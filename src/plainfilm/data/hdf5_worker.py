@@ -19,13 +19,12 @@ from h5py import h5a, h5d, h5o, h5s, h5t, h5z
 from plainfilm.data import confinement
 
 _MOST_OBJECTS, _MOST_DEPTH = 100_000, 32
-_MOST_ATTRIBUTES, _MOST_VALUES = 4096, 1 << 16  # of an object; of an attribute
+_MOST_ATTRIBUTES = 4096  # of an object
+_MOST_VALUES = 1 << 16  # of an attribute
 _MOST_RATIO = 1032  # of DEFLATE
 _ROWS = 256  # strings read at a time
-_ROOM_BYTES, _UNPACKED = (
-    16 << 20,
-    4,
-)  # text as NumPy holds it, four bytes a character of the longest: free, and times the file
+_ROOM_BYTES = 16 << 20  # of text as NumPy holds it, four bytes a character of the longest: as much is free
+_UNPACKED = 4  # beyond that, as many times the file
 _FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
 _CHECKSUM_BYTES = 4
 _LAYOUTS = {h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED}
@@ -186,7 +185,7 @@ def _shown(name: str) -> str:
 
 
 def answers(path: str) -> dict[str, str]:
-    """Say in JSON's words what came of looking through a file: `format`, or a fault: `refused`, `damaged`, `unopened`."""
+    """Say in JSON's words what came of looking through a file: `format`, or a fault: `refused`, `busy`, `damaged`, `unopened`."""
     try:
         return {"format": look_through(path)}
     except Refused as refused:
@@ -194,11 +193,20 @@ def answers(path: str) -> dict[str, str]:
     except MemoryError:
         return {"refused": "declares more than fits into memory"}
     except Exception as error:  # noqa: BLE001 - h5py raises anything for a damaged file
-        from plainfilm.reasons import reason_of  # not needed for a file that is whole
+        return _fault(error)
 
-        if "open file" in str(error):
-            return {"unopened": "it is truncated" if "truncated" in str(error) else "it is not an HDF5 file"}
+
+def _fault(error: Exception) -> dict[str, str]:
+    from plainfilm.reasons import reason_of  # not needed for a file that is whole
+
+    said = str(error)
+    if "open file" not in said:
         return {"damaged": reason_of(error)}
+    if "lock file" in said:
+        return {"busy": reason_of(error)}
+    if "consistency flags" in said:
+        return {"unopened": "the program that wrote it ended before it closed it"}
+    return {"unopened": "it is truncated" if "truncated" in said else "it is not an HDF5 file"}
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ same bytes.
 import hashlib
 import os
 import stat
-import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.data.decoding import arrays, codestreams, raster, resizing, tones
+from plainfilm.data.decoding import arrays, raster, resizing, tones
+from plainfilm.data.decoding.declared import declared
 from plainfilm.data.decoding.decoded import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -62,8 +62,6 @@ LIGHT_SAMPLES_BYTES = 3 * LIGHT_PIXELS  # of all pixels, as the file declares th
 LIGHT_SCANS = 20  # of a JPEG; progressive ones have 6 to 18
 FITS = ("stretch", "crop", "pad")
 MAX_SIZE_PX = 4096
-_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2}  # by colour type; 4 of type 6
-_HUFFMAN = {0xC0, 0xC1, 0xC2}  # SOF markers of T.81: baseline, extended, progressive
 _RASTER = {"JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JP2"}
 _FORMATS = "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM"
 
@@ -145,22 +143,13 @@ def read_if_light(
 
 
 def _is_light(data: bytes) -> bool:
-    kind = kind_of(data)
-    if kind == "PNG" and data.count(b"IHDR") == 1:
-        width, height, bits, colour = struct.unpack_from(">IIBB", data.ljust(26, b"\xff"), 16)
-        samples = _PNG_SAMPLES.get(colour, 4)
-    elif kind == "JPEG" and data.count(b"\xff\xda") <= LIGHT_SCANS:
-        try:
-            frame = codestreams.frame_of(data)
-        except struct.error:
-            return False
-        if frame is None or frame.process not in _HUFFMAN:
-            return False
-        width, height, bits, samples = frame.columns, frame.rows, frame.bits, frame.samples
-    else:
-        return False
-    pixels = width * height
-    return bool(pixels <= LIGHT_PIXELS and pixels * samples * max(8, bits) <= 8 * LIGHT_SAMPLES_BYTES)
+    found = declared(data)
+    return (
+        found is not None
+        and found.pixels <= LIGHT_PIXELS
+        and found.samples_bytes <= LIGHT_SAMPLES_BYTES
+        and found.scans <= LIGHT_SCANS
+    )
 
 
 def header(file: str | bytes) -> dict[str, str]:

@@ -31,7 +31,7 @@ from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
-from plainfilm.harmless import write_csv
+from plainfilm.harmless import as_html, write_csv
 from plainfilm.reasons import reason_of
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.ingested import FolderLevel
@@ -80,6 +80,14 @@ class Ingested:
     kept_columns: tuple[str, ...] = ()  # since they were asked for
     looked_for_text: int = 0  # images, drawn at random
     key: Key | None = None  # what the numbers stand for
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {sum(parts.values()):,}" for name, parts in self.counts.items())
+        return f"Ingested({str(self.path)!r}, {self.images:,} radiographs: {told}; {len(self.problems):,} problems)"
+
+    def _repr_html_(self) -> str:
+        parts = list(next(iter(self.counts.values()), {}))
+        return as_html([[name, *own.values()] for name, own in self.counts.items()], [str(self.path), *parts])
 
 
 @dataclass(slots=True)

@@ -6,13 +6,14 @@ hold the name of a person. Ages are coarsened as 45 CFR 164.514(b)(2)(i)(C) asks
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from plainfilm.data.ages import years
 from plainfilm.data.cataloguing.level_names import tokens
+from plainfilm.data.sexes import is_sex
+from plainfilm.data.spelling import plain
 from plainfilm.data.tables.columns import COLUMNS, letters
 
 Cells = Sequence[str]
@@ -61,11 +62,6 @@ _KNOWN_WORDS = frozenset(  # of values that may stand alone, since they are no n
     "ct mr xa portrait landscape monochrome1 monochrome2 rgb ybr full palette color colour gray grey png jpeg jpg tif tiff dicom webp bmp gif "
     "seitlich frontale liegend stehend sitzend face profil debout couche assis lateral frente perfil pie acostado sentado deitado posterior anterior "
     "posteriore anteriore laterale yes no none unknown other both and view position true false 0 1 recumbent child adult ped adu neonate 正位 侧位 后前位 前后位 卧位 立位 胸部".split()
-)
-_SEXES = frozenset(
-    "f m o u x d w h v 0 1 2 3 9 female male woman man girl boy other unknown diverse nonbinary n/a na weiblich mannlich maennlich divers frau mann "
-    "femme homme feminin masculin femenino masculino mujer hombre hembra varon feminino mulher homem femmina maschio donna uomo vrouw man 男 女 男性 女性 "
-    "男孩 女孩 여 남 여성 남성 ж м женский мужской".split()
 )
 _TITLED = re.compile(
     r"\b(dr|prof|mr|mrs|ms|herr|frau|mme|mlle|monsieur|madame|senor|senora|senhor|senhora|sig|signora|md|phd)\b\.? [^\W\d]{3,}"
@@ -175,7 +171,7 @@ def _bands(cells: Cells, _groups: Groups) -> list[str]:
 
 
 def _sexes(cells: Cells, _groups: Groups) -> list[str]:
-    return _each(cells, lambda cell: cell if _plain(cell) in _SEXES else "")
+    return _each(cells, lambda cell: cell if is_sex(cell) else "")
 
 
 def _words(cells: Cells, groups: Groups) -> list[str]:
@@ -196,21 +192,15 @@ def _is_known(cell: str) -> bool:
 
 def looks_personal(cell: str) -> bool:
     """Whether a value looks like a name, a date, a number of somebody or something, an address, or free text."""
-    plain = _plain(cell)
-    words = re.findall(r"[^\W_]+", plain)
+    bare = plain(cell)
+    words = re.findall(r"[^\W_]+", bare)
     cell = re.sub(r",? (inc|ltd|co|corp|gmbh|ag|llc|bv|sa|spa)\b\.?", "", cell, flags=re.IGNORECASE)
     if len(cell) > _MOST_LETTERS or len(words) > _MOST_WORDS or any(sign in cell for sign in "^@,?!") or "://" in cell:
         return True
     if re.search(r"\d{5,}|\d+(\.\d+){3,}", cell) or sum(sign.isdigit() for sign in cell) > _MOST_DIGITS:
         return True
     named = bool(words) and not re.search(r"\d", cell) and bool(_FIRST_NAMES & {words[0], words[0][:1], words[-1]})
-    return named or plain.startswith("max ") or bool(_TITLED.search(plain)) or bool(_DATE.search(plain))
-
-
-def _plain(cell: str) -> str:
-    """Give a value without case and accents, its blanks single."""
-    bare = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", cell))
-    return " ".join(unicodedata.normalize("NFC", bare).casefold().split())
+    return named or bare.startswith("max ") or bool(_TITLED.search(bare)) or bool(_DATE.search(bare))
 
 
 def _each(cells: Cells, keep: Callable[[str], str]) -> list[str]:

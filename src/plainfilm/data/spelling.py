@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -21,6 +22,18 @@ def spelling_key(label: str) -> str:
     if number := re.fullmatch(r"\s*(-?\d+)(\.0*)?\s*", label):
         return number[1]
     return re.sub(r"[\s_-]+", " ", label).strip().casefold()
+
+
+def without_accents(text: str) -> str:
+    """Give a text without accents and other signs over its letters."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", text)))
+
+
+def plain(text: str) -> str:
+    """Give a text without case and accents, its blanks single."""
+    return " ".join(without_accents(text).casefold().split())
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -17,22 +17,24 @@ from typing import Any, Self
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from plainfilm.data import burned_text, files, hdf5, openings
+from plainfilm.data.contact_sheet import contact_sheet
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
+from plainfilm.harmless import as_html
 from plainfilm.reasons import reason_of
 
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VERSION = 1
+KEPT = "stores"  # the cache's folder of stores that folders were read into
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
-DIGESTS, SEAL = (
-    "images_sha256",
-    "contents_sha256",
-)  # a dataset and an attribute, both or, in a store of 0.2 and before, neither
+DIGESTS = "images_sha256"  # a dataset
+SEAL = "contents_sha256"  # an attribute; both or, in a store of 0.2 and before, neither
 COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
 _NUMBERS = (
     "size",
@@ -204,6 +206,37 @@ class Store:
         images = self.images(rows)
         return images if self.shows_text or not len(images) else np.stack([burned_text.covered(one) for one in images])
 
+    def show(self, n: int = 8, *, seed: int = 0) -> Image.Image:
+        """Draw `n` radiographs at random, each class as often as the others, with the names of their classes: a picture of Pillow's.
+
+        Lines of text are covered unless `shows_text`; a notebook shows the picture by itself.
+
+        Raises
+        ------
+        UsageError
+            `n` is less than one.
+        """
+        if n < 1:
+            raise UsageError(f"Expected one radiograph or more to show; received {n}.")
+        order = np.random.default_rng(seed).permutation(len(self))
+        turn = np.zeros(len(order), np.int64)  # how many of its class come before a row
+        for label in np.unique(self.labels):
+            own = self.labels[order] == label
+            turn[own] = np.arange(own.sum())
+        rows = order[np.argsort(turn, kind="stable")[:n]]
+        names = [self.classes[label] if label >= 0 else "no label" for label in self.labels[rows]]
+        return contact_sheet(self.pictures(rows), names)
+
+    def __repr__(self) -> str:
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        told = ", ".join(f"{name} {count:,}" for name, count in zip(self.classes, counts, strict=True))
+        return f"<Store {self.path.name}: {len(self):,} radiographs of {self.size} px; {told}>"
+
+    def _repr_html_(self) -> str:
+        counts = count_by_split(self.labels, self.split, self.classes)
+        rows = [[name, *parts.values()] for name, parts in counts.items()]
+        return as_html(rows, [f"{self.path.name}, {self.size} px", *SPLITS])
+
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Give all images in the store's order, uint8 (up to `size`, s, s) at a time.
 
@@ -300,6 +333,16 @@ class Store:
         return dataset.map(to_rgb, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     @property
+    def kept_at(self) -> str | None:
+        """Where it lies, if that is in the cache, where folders are read to without anybody naming a place."""
+        return str(self.path) if self.path.parent == files.cache_folder() / KEPT else None
+
+    @property
+    def shown(self) -> str:
+        """What a page calls it: its file name; its path where nobody has named it."""
+        return self.kept_at or self.path.name
+
+    @property
     def log_path(self) -> Path:
         """The file beside the store that counts the openings of its test set."""
         return self.path.with_name(self.path.name + ".log")
@@ -394,11 +437,17 @@ def _open(path: Path) -> h5py.File:
 def _refused(path: Path, looked: hdf5.Looked) -> StoreError:
     if looked.fault == "unopened":
         return StoreError(f"Expected a plainfilm store; received {path} ({looked.reason}). Ingest it again.")
+    if looked.fault == "busy":
+        return _busy(path, looked.reason)
     if looked.fault == "damaged":
         return StoreError(f"Expected a whole plainfilm store; {path} is damaged ({looked.reason}). Ingest it again.")
     return StoreError(
         f"Expected a plainfilm store, which holds its data in itself; received {path}, which {looked.reason}. Ingest it again."
     )
+
+
+def _busy(path: Path, reason: str) -> StoreError:
+    return StoreError(f"Expected a plainfilm store that can be locked for reading; received {path}: {reason}.")
 
 
 def _of_another_kind(path: Path) -> StoreError:
@@ -413,6 +462,8 @@ def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise StoreError(f"Expected a plainfilm store; {path} may not be read. Change its permissions.") from error
+    except BlockingIOError as error:
+        raise _busy(path, reason_of(error)) from error
     except damage as error:
         raise StoreError(
             f"Expected a whole plainfilm store; {path} is damaged ({reason_of(error)}). Ingest it again."

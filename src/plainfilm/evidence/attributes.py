@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import sexes
 from plainfilm.data.ages import years
 from plainfilm.data.store import Store
 from plainfilm.data.tables.columns import COLUMNS, letters
@@ -29,12 +30,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 _NOT_KNOWN = frozenset(
     {"", "-", "?", "na", "n/a", "nan", "none", "null", "unk", "unknown", "not known", "unspecified", "missing"}
 )
-_SEXES = {
-    **dict.fromkeys(("f", "female", "woman", "girl"), "F"),
-    **dict.fromkeys(("m", "male", "man", "boy"), "M"),
-    **dict.fromkeys(("o", "other"), "other"),
-    "u": "",
-}
 _VIEWS = {
     **dict.fromkeys(("posteroanterior", "postero anterior"), "PA"),
     **dict.fromkeys(("anteroposterior", "antero posterior"), "AP"),
@@ -75,10 +70,10 @@ def age_band(text: str) -> str:
     return next((name for end, name in BANDS if age < end), "")
 
 
-def sex(text: str) -> str:
+def sex(text: str, read: Callable[[str], str] = sexes.sex) -> str:
     """Give F, M or other; a code of another kind as it was written; "" where it is not known."""
     tidy = _tidy(text)
-    return "" if tidy in _NOT_KNOWN else _SEXES.get(tidy, text.strip())
+    return "" if tidy in _NOT_KNOWN else read(text)
 
 
 def view(text: str) -> str:
@@ -127,6 +122,11 @@ def _tidy(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def _sexes(column: NDArray[Any]) -> Texts:
+    read = sexes.reader_of(map(_text, np.unique(column)))
+    return _mapped(column, lambda text: sex(text, read))
+
+
 def _makers(column: NDArray[Any]) -> Texts:
     """Give names that differ by case or spaces only in their commonest spelling."""
     names, place, counts = np.unique(
@@ -140,7 +140,7 @@ def _makers(column: NDArray[Any]) -> Texts:
 
 
 _READ: Mapping[str, Callable[[NDArray[Any]], Texts]] = {
-    "sex": lambda column: _mapped(column, sex),
+    "sex": _sexes,
     "age": lambda column: _mapped(column, age_band),
     "view": lambda column: _mapped(column, view),
     "manufacturer": _makers,

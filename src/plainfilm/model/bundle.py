@@ -27,6 +27,7 @@ from plainfilm.results import documents
 from plainfilm.results.manifest import Manifest, Member, Provenance
 from plainfilm.results.metrics import RunMetrics
 
+NAME = "model.plainfilm"  # of the bundle in a run folder
 BESIDE = 128 << 20  # bytes that opening takes at most beside twice the file's size, for images of up to 512 px
 _MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEEN = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin", "seen.bin"  # fmt: skip
 _SIGNATURE = "signature.ed25519"  # the only member that may be missing
@@ -130,13 +131,34 @@ def _check_written(path: Path) -> None:
         ) from error
 
 
+def place_of(named: str | Path) -> Path:
+    """Give the path of a bundle; of a run folder that of the model.plainfilm in it, or of the only bundle.
+
+    Raises
+    ------
+    BundleError
+        A folder without a bundle.
+    """
+    path = Path(named)
+    files.settle(path)
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.plainfilm"))
+    if (path / NAME).is_file() or len(found) == 1:
+        return path / NAME if (path / NAME).is_file() else found[0]
+    received = f"{len(found)}: {', '.join(each.name for each in found)}" if found else "none"
+    raise BundleError(
+        f"Expected a run folder with a {NAME} in it; received {path} ({received}). Give the path of a {NAME}."
+    )
+
+
 def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
     """Open a bundle, after everything in it has been checked.
 
     Parameters
     ----------
     path
-        A model.plainfilm.
+        A model.plainfilm, or the run folder that it is in.
     require_signature
         A public key (PEM, Ed25519) that the bundle must be signed for.
 
@@ -146,8 +168,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
         No such file, not a bundle, an altered, truncated or newer one, one whose network may not be run or answers
         otherwise here, or one that does not bear the signature asked for.
     """
-    path = Path(path)
-    files.settle(path)
+    path = place_of(path)
     try:
         return _open(path, require_signature)
     except FileNotFoundError as error:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,14 @@ _LEAST_WIDTH = 64  # pixels; a smaller radiograph has no room for its letters
 _NOISE = 40.0  # gray levels, standard deviation on the last image; none on the first
 
 
-def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: bool = False) -> Exported:
+def export(
+    bundle: Bundle | str | Path,
+    to: str,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    require_signature: Path | None = None,
+) -> Exported:
     """Write a bundle in another format, run the file in its own runtime, and keep it only if it answers the same.
 
     The file takes gray uint8 images (n, s, s) and gives calibrated probabilities float32 (n, classes); preprocessing,
@@ -43,6 +49,8 @@ def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: 
         The file to write; ends in .onnx, .xml, .keras or .tflite.
     overwrite
         Replace a file that is there.
+    require_signature
+        A public key (PEM, Ed25519): go on only if the bundle is signed for it. Of an opened bundle `plainfilm.load` asks it.
 
     Raises
     ------
@@ -53,11 +61,11 @@ def export(bundle: Bundle | str | Path, to: str, out: str | Path, *, overwrite: 
     MissingExtraError
         A package that the format needs is not installed.
     """
-    out = Path(out)
+    out = files.followed(out)
     check(to, out, overwrite=overwrite)
-    bundle = bundle if isinstance(bundle, Bundle) else load(bundle)
-    with reserved(*_files(out), apart=True) as partials, tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, f"model{out.suffix}")
+    bundle = bundle if isinstance(bundle, Bundle) else load(bundle, require_signature=require_signature)
+    with reserved(*_files(out), apart=True) as partials, files.scratch() as folder:
+        made = folder / f"model{out.suffix}"
         FORMATS[to].write(bundle, made)
         differences = _differences(bundle.classifier, FORMATS[to].open(made))
         if not (differences[0] <= TOLERANCE and differences[1] <= LOG_TOLERANCE):  # NaN is no match either
@@ -94,6 +102,7 @@ def check(to: str, out: Path, *, overwrite: bool = False) -> None:
         raise UsageError(
             f"Expected a file that ends in {suffix} for {to}; received {out}. Write for example {out.stem or 'model'}{suffix}"
         )
+    out = files.followed(out)
     files.settle(out)
     claims.check_free(out)
     for file in _files(out):

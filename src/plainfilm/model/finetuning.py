@@ -8,8 +8,9 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from plainfilm.errors import RecipeError
 from plainfilm.model import backbones, checkpoints, encoder, heads, keras_backend, training, weights
 from plainfilm.model.backbones import Backbone
+from plainfilm.model.callbacks import Callback, Following
 from plainfilm.model.encoder import Encoder
 from plainfilm.model.frozen_trunk import divide, mapped
 from plainfilm.model.passes import Stretch
@@ -51,6 +53,7 @@ def finetune(
     weights_file: Path | None = None,
     checkpoint: Path | None = None,
     on_epoch: training.EpochCallback = lambda _n, _m: None,
+    callbacks: Sequence[Callback] = (),
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Finetuned:
     """Train the last blocks of a backbone, or all, together with its head.
@@ -72,6 +75,8 @@ def finetune(
         if it had never stopped. It stays when the training ends.
     on_epoch
         Called after each epoch with its number (from 1) and its metrics.
+    callbacks
+        Callbacks of Keras that passed `callbacks.check`; a training that goes on tells them of its own epochs alone.
     progress
         Called with done and all while the trunk runs over the images.
 
@@ -98,7 +103,7 @@ def finetune(
     about = f"{fingerprint} {recipe.augmentation} {recipe.seed}"
     with mapped(trunk, prepare, train, validation, about=about, progress=progress) as parts:
         course = _course(model, classes, positive, *parts, recipe)
-        _train(model, course, recipe, digest, checkpoint, on_epoch)
+        _train(model, course, recipe, digest, checkpoint, on_epoch, callbacks)
     kept = course.settle("finetuning.learning_rate")
     backend = keras_backend.used("gpu" if keras_backend.has_gpu() else "cpu")
     fitted = Fitted(tuned_head, course.history, kept, time.perf_counter() - start, backend)
@@ -188,16 +193,25 @@ def _read_ahead(stretches: Iterator[Stretch]) -> Iterator[Any]:
 
 
 def _train(
-    model: Any, course: Course, recipe: Recipe, digest: str, checkpoint: Path | None, on_epoch: training.EpochCallback
+    model: Any,
+    course: Course,
+    recipe: Recipe,
+    digest: str,
+    checkpoint: Path | None,
+    on_epoch: training.EpochCallback,
+    callbacks: Sequence[Callback],
 ) -> None:
     """Go on to the last epoch; what an epoch draws depends on the seed and its number alone."""
     if checkpoint:
         checkpoints.read(checkpoint, model, course, digest=digest)
-    while len(course.history) < recipe.finetuning.epochs and not course.is_over:
-        row = course.advance(np.random.default_rng([recipe.seed, len(course.history) + 1]))
+    following = Following(callbacks, model, recipe.finetuning.epochs)
+    while len(course.history) < recipe.finetuning.epochs and not (course.is_over or following.is_stopped):
+        done = len(course.history)
+        row = following.epoch(done, partial(course.advance, np.random.default_rng([recipe.seed, done + 1])))
         if checkpoint:
             checkpoints.write(checkpoint, model, course, digest=digest)
         on_epoch(len(course.history), row)
+    following.end()
 
 
 def _digest(

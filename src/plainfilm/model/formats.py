@@ -4,7 +4,6 @@ Each takes gray uint8 images (n, s, s) as the bundle does and gives calibrated p
 """
 
 import json
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import plainfilm
+from plainfilm.data.files import scratch
 from plainfilm.errors import UsageError
 from plainfilm.model import keras_backend, keras_rebuild
 from plainfilm.model.bundle import Bundle
@@ -184,9 +184,9 @@ def _write_tflite(bundle: Bundle, path: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("serving_default", lambda images: {"probabilities": model(images, training=False)}, [images])
-    with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+    with scratch() as folder:
+        archive.write_out(str(folder), verbose=False)
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert())
     _attach(path, bundle)
 
 

@@ -23,7 +23,6 @@ from plainfilm.results.manifest import Preprocessing
 
 _SEGMENT = 512  # images a file: what a kill may cost
 _HALF_UP_TO = 1000.0  # largest value of the first maps under which float16, which ends at 65,504, is safe
-_FORGOTTEN_S = 604_800.0
 _ROOM = 0.5  # share of the free disk that maps may take
 Progress = Callable[[int, int], None]
 Read = Callable[[NDArray[np.int64]], NDArray[Any]]
@@ -197,7 +196,7 @@ class Maps:
     def kept(self) -> Iterator[None]:
         """Keep the maps while they are used here; the last who uses them removes them, unless it was stopped.
 
-        Those that a stopped training left are kept for `_FORGOTTEN_S`, since it may be gone on with.
+        Those that a stopped training left are kept for a week, since it may be gone on with.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as use:
@@ -209,7 +208,7 @@ class Maps:
         now = self._remove_unused(self.folder)
         for folder in self.folder.parent.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if folder.is_dir() and now - folder.stat().st_mtime > _FORGOTTEN_S:
+                if folder.is_dir() and now - folder.stat().st_mtime > claims.WEEK_S:
                     self._remove_unused(folder)
 
     @staticmethod

@@ -4,14 +4,13 @@ So no file of weights is needed, and a backbone that was fine-tuned comes back a
 """
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.files import scratch
 from plainfilm.errors import ExportError
 from plainfilm.model import backbone_blocks, backbones, encoder, heads, keras_backend, recipes
 from plainfilm.model.bundle import Bundle
@@ -51,8 +50,8 @@ def keras_model(bundle: Bundle) -> Any:
 
 
 def _recipe(text: str) -> Recipe:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "recipe.toml")
+    with scratch() as folder:
+        file = folder / "recipe.toml"
         file.write_text(text, encoding="utf-8")
         return recipes.load(str(file))
 

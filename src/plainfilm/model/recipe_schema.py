@@ -343,3 +343,10 @@ def _keys(kind: Any, prefix: str = "") -> Iterator[RecipeKey]:
 
 
 KEYS: Mapping[str, RecipeKey] = MappingProxyType({each.key: each for each in _keys(Recipe)})
+FLAGGED: Mapping[str, RecipeKey] = MappingProxyType(
+    {
+        each.flag.removeprefix("--").replace("-", "_"): each
+        for each in sorted(KEYS.values(), key=lambda key: "." not in key.key)  # the seed last
+        if each.flag
+    }
+)

@@ -42,7 +42,7 @@ def load(name: str = "default", settings: Mapping[str, Any] | None = None) -> Re
     RecipeError
         No such recipe, an unknown key, or a value of the wrong type or out of its range.
     """
-    values = tomllib.loads(_read(name)) if not name.endswith(".toml") else _parse_file(Path(name))
+    values = tomllib.loads(shipped(name)) if not name.endswith(".toml") else _parse_file(Path(name))
     values.setdefault("name", Path(name).stem)
     for key, value in (settings or {}).items():
         _set(values, key, value)
@@ -58,7 +58,14 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
     target[last] = value
 
 
-def _read(name: str) -> str:
+def shipped(name: str) -> str:
+    """Give a recipe that comes with plainfilm as it is written, with the words above its keys.
+
+    Raises
+    ------
+    RecipeError
+        There is none of that name.
+    """
     if name not in names():
         close = difflib.get_close_matches(name, names(), 1)
         hint = f"Did you mean {close[0]}?" if close else "Name one of them."

@@ -201,7 +201,7 @@ def _opened(path: Path) -> "Iterator[optuna.Study]":
             yield optuna.create_study(storage=url, study_name=_NAME, load_if_exists=True)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
             raise UsageError(
-                f"Expected the trials of a search; received {path}, which cannot be read ({reason_of(error)}). Name another --out."
+                f"Expected the trials of a search; received {path}, which cannot be read or written ({reason_of(error)}). Name another --out."
             ) from error
 
 

@@ -1,7 +1,7 @@
 """Trains a head on cached features, in Keras; the same seed gives the same weights."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError
 from plainfilm.model import heads, keras_backend, passes
+from plainfilm.model.callbacks import Callback, Following
 from plainfilm.model.encoder import Features
 from plainfilm.model.keyboard_interrupt import held
 from plainfilm.model.memory import trim
@@ -19,7 +20,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.results.metrics import KerasBackend
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
-EpochCallback = Callable[[int, dict[str, float]], None]
+EpochCallback = Callable[[int, Mapping[str, float]], None]
 Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
 
@@ -117,6 +118,7 @@ def fit_head(
     recipe: Recipe,
     *,
     on_epoch: EpochCallback = lambda _n, _m: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Train a new head of the recipe.
 
@@ -130,6 +132,8 @@ def fit_head(
         Parts whose inputs are float32 features (b, width).
     on_epoch
         Called after each epoch with its number (from 1) and its metrics.
+    callbacks
+        Callbacks of Keras that passed `callbacks.check`.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def fit_head(
     with keras_backend.on_cpu():
         model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
         standardise(model, train)
-        return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch)
+        return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch, callbacks=callbacks)
 
 
 def standardise(head: Any, train: Part) -> None:
@@ -165,6 +169,7 @@ def fit(
     recipe: Recipe,
     *,
     on_epoch: EpochCallback = lambda _n, _m: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Train any Keras model that ends like a head of `heads.build_head`, as the recipe says."""
     settings, rng = recipe.training, np.random.default_rng(recipe.seed)
@@ -176,9 +181,11 @@ def fit(
         patience=settings.patience,
     )
     start = time.perf_counter()
-    while len(course.history) < settings.epochs and not course.is_over:
-        row = course.advance(rng)
+    following = Following(callbacks, model, settings.epochs)
+    while len(course.history) < settings.epochs and not (course.is_over or following.is_stopped):
+        row = following.epoch(len(course.history), partial(course.advance, rng))
         on_epoch(len(course.history), row)
+    following.end()
     kept = course.settle("training.learning_rate")
     trim()
     return Fitted(model, course.history, kept, time.perf_counter() - start, keras_backend.used("cpu"))

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import extras
-from plainfilm.data import hdf5
-from plainfilm.data.files import cache_folder, written_whole
+from plainfilm.data import cache, hdf5
+from plainfilm.data.files import cache_folder, scratch, written_whole
 from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, Backbone
@@ -166,8 +165,11 @@ def load_into(model: Any, backbone: Backbone, weights: WeightsFile) -> None:
         with warnings.catch_warnings(), _as_hdf5(weights.path) as file:
             warnings.simplefilter("error", UserWarning)  # Keras only warns where it leaves a layer as it was
             _look_through(file)
-            model.load_weights(file)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile, UserWarning) as error:
+            try:
+                model.load_weights(file)
+            except (ValueError, KeyError, TypeError, UserWarning) as error:
+                raise FlawError("its layers are not those of the network") from error
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"Expected weights of {backbone.name} without its top, as an .h5 file; received {weights.path}, which does not fit "
             f"({reason_of(error)}). Give a file of this network, or name another --backbone."
@@ -188,7 +190,7 @@ def _as_hdf5(path: Path) -> Iterator[Path]:
         return
     if path.suffix != ".keras":
         raise FlawError("it ends in neither .h5 nor .keras")
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+    with zipfile.ZipFile(path) as archive, scratch() as folder:
         member = archive.getinfo(_KERAS_MEMBER)
         if member.file_size > path.stat().st_size * _MOST_PACKED:
             raise FlawError(f"its {_KERAS_MEMBER} declares {member.file_size} bytes")
@@ -235,7 +237,7 @@ def import_file(name: str, file: Path) -> WeightsFile:
         content = safetensors.numpy.save(torch_checkpoint.read_tensors(file))
     sha256, earlier = hashlib.sha256(content).hexdigest(), _imported(row)
     target = cache_folder() / "weights" / f"{name}.{sha256}{suffix}"
-    with written_whole(target) as partial:
+    with cache.writing(), written_whole(target) as partial:
         partial.write_bytes(content)
     for path in earlier:
         if path != target:

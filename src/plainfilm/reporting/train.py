@@ -1,7 +1,6 @@
 """The folder of a run: metrics.json, history.csv, predictions.csv, recipe.toml, model.plainfilm, report.html, figures/."""
 
 import dataclasses
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from msgspec import structs
 
 import plainfilm
+from plainfilm import shell
 from plainfilm.data.store import Store
 from plainfilm.evidence.run import MeasuredClassifier, MeasuredRun
 from plainfilm.harmless import write_table
@@ -64,7 +64,9 @@ def write(folder: Path, run: Finished, *, started: float) -> RunMetrics:
     write_report(_report(run, started), folder)
     encoding, training, total = run.trained.features.seconds, run.trained.fitted.seconds, time.perf_counter() - started
     seconds = RunSeconds(features=encoding, training=training, total=total)
-    metrics = structs.replace(run.measured.whole.result, seconds=seconds)
+    result = run.measured.whole.result
+    data = structs.replace(result.data, kept_at=run.store.kept_at)  # not in the bundle, which is shared
+    metrics = structs.replace(result, seconds=seconds, data=data)
     _write_metrics(folder, metrics)
     return metrics
 
@@ -179,7 +181,7 @@ def _report(run: Finished, started: float) -> Report:
         images_per_second=len(store) / seconds if seconds else None,
         recipe=trained.recipe.to_toml(),
         hardware=environment.hardware(processors()),
-        repeat=_repeat(run, found.whole),
+        repeat=_repeat(run, found.whole, run.store.shown),
     )
 
 
@@ -195,7 +197,7 @@ def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
         title=_title(made.store),
         folder=run.name,
         recipe=_without_paths(made.trained.recipe),
-        repeat=_repeat(run, made),
+        repeat=_repeat(run, made, made.store.path.name),
     )
 
 
@@ -205,7 +207,7 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
     joined = [f"{folds} folds" if folds else "", f"{members} members" if members else ""]
     epochs = trained.fitted.history
     return [
-        ("Store", run.store.path.name),
+        ("Store", run.store.shown),
         ("Recipe", recipe.name),
         ("Backbone", f"{trained.encoder.name}; {_sees(run)}"),
         ("Trained on", _trained_on(recipe)),
@@ -236,11 +238,11 @@ def _trained_on(recipe: Recipe) -> str:
     return "images, all of the backbone" if blocks == "all" else f"images, the last {blocks} blocks of the backbone"
 
 
-def _repeat(run: Finished, made: MeasuredClassifier) -> list[str]:
+def _repeat(run: Finished, made: MeasuredClassifier, store: str) -> list[str]:
     positive = ["--positive", made.result.positive] if made.result.positive else []
     folds = ["--folds", str(made.result.folds)] if made.result.folds else []
-    store, recipe = made.store.path.name, f"{run.name}/recipe.toml"
+    recipe = f"{run.name}/recipe.toml"
     return [
         f"# plainfilm {plainfilm.__version__}, in the folder that holds {store} and {run.name}",
-        shlex.join(["plainfilm", "train", store, "--recipe", recipe, *positive, *folds, "--out", f"{run.name}-again"]),
+        shell.command("train", store, "--recipe", recipe, *positive, *folds, "--out", f"{run.name}-again"),
     ]

@@ -7,6 +7,7 @@ from msgspec import Meta
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Seconds, Share
 from plainfilm.results.severity import Worth
+from plainfilm.results.store import StoreIdentity
 
 
 class Spread(Record, frozen=True, kw_only=True):
@@ -39,6 +40,7 @@ class Comparison(Document, frozen=True, kw_only=True):
     recipes: Annotated[tuple[RecipeResult, ...], Meta(description="The recipes, as they were asked for.")]
     worth: Annotated[Worth, Meta(description="What the most doubtful accuracy of all training runs is worth.")]
     test_openings: Annotated[Count, Meta(description="Times the store's test set was scored so far.")]
+    data: Annotated[StoreIdentity | None, Meta(description="The store.")] = None
 
     @property
     def trainings(self) -> int:

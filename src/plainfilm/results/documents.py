@@ -11,6 +11,8 @@ import numpy as np
 from plainfilm.errors import DocumentError
 from plainfilm.reasons import reason_of
 
+_SHORT = 60  # signs of a value
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A part of a document. Field names are the JSON keys; a field that has its default is left out of the JSON."""
@@ -29,6 +31,12 @@ class Document(Record, frozen=True, kw_only=True):
     def least_version(self) -> int:
         """The version that a reader must know to read this very document."""
         return self.VERSION
+
+    def __repr__(self) -> str:
+        """Show what is short, for a document may hold thousands of numbers."""
+        shown = {name: repr(getattr(self, name)) for name in self.__struct_fields__}
+        told = [f"{name}={text if len(text) <= _SHORT else '…'}" for name, text in shown.items()]
+        return f"{type(self).__name__}({', '.join(told)})"
 
 
 D = TypeVar("D", bound=Document)

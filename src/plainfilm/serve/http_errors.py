@@ -1,9 +1,33 @@
 """What the API answers instead of a result: a status, a code for programs, a sentence for people. Imports nothing of ours."""
 
 import json
+import secrets
 
 from starlette.responses import Response
 from starlette.types import Scope
+
+CSP = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {  # of every answer
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
 
 
 class Refused(Exception):  # noqa: N818 - not a fault of the server
@@ -21,7 +45,6 @@ class Refused(Exception):  # noqa: N818 - not a fault of the server
 
     def answer(self, scope: Scope) -> Response:
         """Make the answer to the request of `scope`; where its body was not read to the end, the connection ends with it."""
-        body = {"error": {"code": self.code, "message": str(self)}, "request_id": scope["request_id"]}
         headers = {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
         if self.allow is not None:
             headers["allow"] = self.allow
@@ -29,7 +52,17 @@ class Refused(Exception):  # noqa: N818 - not a fault of the server
             headers["www-authenticate"] = 'Bearer realm="plainfilm"'
         if may_have_body(scope):
             headers["connection"] = "close"
-        return Response(json.dumps(body), self.status, headers, "application/json")
+        return Response(body_of(self.code, str(self), scope["request_id"]), self.status, headers, "application/json")
+
+
+def body_of(code: str, sentence: str, request_id: str) -> str:
+    """Write what stands in place of a result."""
+    return json.dumps({"error": {"code": code, "message": sentence}, "request_id": request_id})
+
+
+def new_id() -> str:
+    """Make the name of a request whose client gave none."""
+    return secrets.token_hex(8)
 
 
 def may_have_body(scope: Scope) -> bool:

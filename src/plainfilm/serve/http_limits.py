@@ -1,6 +1,5 @@
 """TCP connections of the web server: how many, and how long each may take to say what it wants and to take what it gets."""
 
-import json
 from asyncio import TimerHandle, Transport
 from collections import defaultdict
 from collections.abc import Collection
@@ -12,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from plainfilm.serve.admission import fits
 from plainfilm.serve.clients import client_of
+from plainfilm.serve.http_errors import HEADERS, body_of, new_id
 
 MOST = 512
 HEAD_S = 10.0
@@ -21,28 +21,38 @@ PIPELINED = 100
 _AROUND_A_HEADER = len(": \r\n")
 
 
-def _answer(status: str, code: str, sentence: str) -> bytes:
-    """Make an answer where there is no request to answer, or none that can be read."""
-    body = json.dumps({"error": {"code": code, "message": sentence}}).encode()
-    head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        "x-content-type-options: nosniff\r\ncontent-security-policy: default-src 'none'\r\ncache-control: no-store\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode() + body
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is said to a connection that has no request to answer, or none that can be read; then it ends."""
+
+    status: str
+    code: str
+    sentence: str
+
+    def __bytes__(self) -> bytes:
+        request_id = new_id()
+        body = body_of(self.code, self.sentence, request_id).encode()
+        told = {
+            "content-type": "application/json",
+            "content-length": len(body),
+            "connection": "close",
+            "x-request-id": request_id,
+        }
+        lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in (told | HEADERS).items())]
+        return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-_LARGE = _answer(
+_LARGE = _Answer(
     "431 Request Header Fields Too Large",
     "head-too-large",
     f"Expected at most {HEAD_BYTES // 1024} kB in the head of a request; received more. Send fewer or shorter headers.",
 )
-_FULL = _answer(
+_FULL = _Answer(
     "503 Service Unavailable\r\nretry-after: 1",
     "connections",
     "Expected fewer connections; received one too many. Come again later.",
 )
-_BROKEN = _answer("400 Bad Request", "no-http", "Expected an HTTP/1.1 request; received none. Check the client.")
+_BROKEN = _Answer("400 Bad Request", "no-http", "Expected an HTTP/1.1 request; received none. Check the client.")
 
 
 class _TooMuchError(Exception):
@@ -102,7 +112,7 @@ class Connection(HttpToolsProtocol):
         self._due: TimerHandle | None = self.loop.call_later(HEAD_S, transport.close)
         self._owner = client_of(self.client)
         if not self._among.take(self, self._owner):
-            transport.write(_FULL)
+            transport.write(bytes(_FULL))
             transport.close()
 
     @property
@@ -177,7 +187,7 @@ class Connection(HttpToolsProtocol):
         """End a connection that brought what is no request; say so, unless it would be taken for an earlier one's answer."""
         if not self.pipeline and (self.cycle is None or self.cycle.more_body or self.cycle.response_complete):
             is_large = max(self._head_bytes, 0 if self._head_whole else self._idle_bytes) > HEAD_BYTES
-            self.transport.write(_LARGE if is_large else _BROKEN)
+            self.transport.write(bytes(_LARGE if is_large else _BROKEN))
         self.transport.close()
         self._see_that_it_is_taken()
 

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import re
-import secrets
 import time
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
@@ -17,29 +16,7 @@ from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.telemetry import LOG, Telemetry
 
 API = "/api/v1"
-CSP = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "form-action 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ]
-)
-_HEADERS = {
-    "content-security-policy": CSP,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "cache-control": "no-store",
-}
-_EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+_EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in http_errors.HEADERS.items()]
 _OPEN = frozenset({f"{API}/health", f"{API}/ready", f"{API}/card"})  # of the API; the page itself is open too
 _PROTECTED = (f"{API}/", "/dicom-web/")
 AT_ONCE_S = 0.02  # what has come by then was sent with the request
@@ -145,7 +122,7 @@ class _Answer:
         self.began, self.status = time.perf_counter(), 0
         self._scope, self._receive, self._send = scope, receive, send
         given = _only(scope, b"x-request-id").encode()
-        self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else http_errors.new_id()
         scope["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:

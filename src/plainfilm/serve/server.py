@@ -21,6 +21,7 @@ from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference import predictor as prediction
 from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.model.bundle import place_of
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry
@@ -141,7 +142,9 @@ def _opened(
     predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
     if unbounded := sorted(set(confinement.ALL) - set(decoders.bounded())):
         telemetry.LOG.warning("decoders not confined", extra={"event": {"unbounded": unbounded}})
-    examiner = Examiner(predictor, decoders, Identity.of(predictor, settings.bundle), shows_text=settings.shows_text)
+    examiner = Examiner(
+        predictor, decoders, Identity.of(predictor, place_of(settings.bundle)), shows_text=settings.shows_text
+    )
     node = settings.node(OrderlyExaminer(examiner, turns, "dicom")) if settings.node else None
     stow = None
     if node:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
+from plainfilm.errors import UsageError, VerdictError
 from plainfilm.evidence.audit.audit import audit as examine
 from plainfilm.model import backbones, encoder, recipes
 from plainfilm.reporting import audit as report
@@ -12,7 +14,11 @@ from plainfilm.workflows.audited_model import ComparedModel, compared_model, com
 from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
+from plainfilm.workflows.progress import stage
+from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
+
+_WORST = {None: (), "possible": ("caution", "warning"), "not-to-be-believed": ("warning",)}  # levels at which to fail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +27,7 @@ class Plan:
 
     options: AuditOptions
     store: Store
+    read: Reading | None
     model: ComparedModel
     folder: Path
 
@@ -33,28 +40,42 @@ def plan(options: AuditOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder = Path(options.out)
+    folder = followed(options.out)
+    if options.fail_on not in _WORST:
+        raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
-    store = Store(options.store, shows_text=options.show_text)
+    store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
     model = compared_model(store, Path(options.model) if options.model else None)
-    return Plan(options=options, store=store, model=model, folder=folder)
+    return Plan(options=options, store=store, read=read, model=model, folder=folder)
 
 
 def run(plan: Plan) -> Run[Audit]:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model
     with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
-        found = examine(
-            store,
-            model.encoder or default_encoder(store),
-            model=model.metrics,
-            seed=options.seed,
-            advance=lambda done, every: options.progress("Auditing", done, every, ""),
+        own = model.encoder or default_encoder(store)
+        with stage(options.progress, "Auditing") as advance:
+            found = examine(store, own, model=model.metrics, seed=options.seed, advance=advance)
+            found = complete(found, store, model)
+        command = command_of(options.command, options.store, options)
+        report.write(partial, found, store=store.shown, name=plan.folder.name, command=command)
+    return Run(plan.folder, found.result, store.path)
+
+
+def is_failed(plan: Plan, found: Audit) -> bool:
+    """Whether the verdict is one to fail on, as was asked."""
+    return found.level in _WORST[plan.options.fail_on]
+
+
+def run_or_fail(plan: Plan) -> Run[Audit]:
+    """Run, and raise VerdictError at a verdict to fail on; the folder is whole then."""
+    done = run(plan)
+    if is_failed(plan, done.result):
+        raise VerdictError(
+            f"Expected no verdict of {plan.options.fail_on} or worse; received: {done.result.verdict}. Read {done.folder / 'audit.html'}"
         )
-        found = complete(found, store, model)
-        report.write(partial, found, store=store.path.name, name=plan.folder.name, command=options.command)
-    return Run(plan.folder, found.result)
+    return done
 
 
 def default_encoder(store: Store) -> encoder.Encoder:
@@ -63,4 +84,4 @@ def default_encoder(store: Store) -> encoder.Encoder:
     return encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size))
 
 
-audit = verb(AuditOptions, plan, run)
+audit = verb(AuditOptions, plan, run_or_fail)

@@ -53,7 +53,7 @@ def complete(found: AuditFindings, store: Store, compared: ComparedModel) -> Aud
     result = replace(
         found.result,
         not_run=(*found.result.not_run, *compared.not_run),
-        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint),
+        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
     )
     return dataclasses.replace(found, result=result)
 

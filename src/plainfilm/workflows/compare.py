@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.evaluation import comparison
@@ -18,6 +19,7 @@ from plainfilm.workflows.fit import fit
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import CompareOptions
 from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -27,6 +29,7 @@ class Plan:
 
     options: CompareOptions
     store: Store
+    read: Reading | None
     recipes: Sequence[Sequence[Recipe]]
     positive: str | None
     folder: Path
@@ -45,7 +48,7 @@ def plan(options: CompareOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder, settings = Path(options.out), settings_of(options.settings)
+    folder, settings = followed(options.out), settings_of(options.settings)
     checks.check_can_train()
     if not 1 <= options.seeds <= 100:
         raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
@@ -56,16 +59,16 @@ def plan(options: CompareOptions) -> Plan:
     checks.check_out(folder, overwrite=options.overwrite)
     chosen = [
         [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)]
-        for name in options.recipe_names
+        for name in _names(options.recipes)
     ]
     for own in chosen:
         for member in recipes.members(own[0]):
             checks.check_recipe(member)
-    store = Store(options.store)
+    store, read = open_store(options.store, options, options.progress)
     for own in chosen:
         checks.check_networks(recipes.members(own[0]), image_size=store.size)
     positive = checks.positive_class(store.classes, options.positive)
-    return Plan(options=options, store=store, recipes=chosen, positive=positive, folder=folder)
+    return Plan(options=options, store=store, read=read, recipes=chosen, positive=positive, folder=folder)
 
 
 def run(plan: Plan) -> Run[Comparison]:
@@ -78,9 +81,9 @@ def run(plan: Plan) -> Run[Comparison]:
             *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
         )
         compared = comparison.compare(store, trained, openings=openings)
-        store_name, images = store.path.name, len(store.rows("test"))
-        report.write(partial, compared, store=store_name, images=images, name=name, command=options.command)
-    return Run(plan.folder, compared.result)
+        images, command = len(store.rows("test")), command_of(options.command, options.store, options)
+        report.write(partial, compared, store=store.shown, images=images, name=name, command=command)
+    return Run(plan.folder, compared.result, store.path)
 
 
 def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
@@ -94,4 +97,9 @@ def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
     return runs
 
 
-compare = verb(CompareOptions, plan, run)
+def _names(given: Sequence[str] | str) -> list[str]:
+    """Read names with commas between; a sequence stays as it is."""
+    return [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
+
+
+compare = verb(CompareOptions, plan, run, renamed={"recipe_names": "recipes"})

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plainfilm.data import claims, phantom
+from plainfilm.data.files import followed
+from plainfilm.errors import telling
 from plainfilm.model.cpus import processors
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows.checks import check_can_train, check_out, check_seed
-from plainfilm.workflows.ingest import ingest
+from plainfilm.workflows.ingest import check_new, ingest
 from plainfilm.workflows.options import DemoOptions
 from plainfilm.workflows.train import train
 from plainfilm.workflows.verb import Run, verb
@@ -30,16 +32,17 @@ def plan(options: DemoOptions) -> Plan:
     """
     check_can_train()
     check_seed(options.seed)
-    claims.check_free(Path(options.out))
-    check_out(Path(options.out) / "run", overwrite=options.overwrite)
+    claims.check_free(followed(options.out))
+    check_out(followed(options.out) / "run", overwrite=options.overwrite)
+    check_new(followed(options.out) / "demo.h5", overwrite=options.overwrite)
     return Plan(options)
 
 
 def run(plan: Plan) -> Run[RunMetrics]:
     """Make radiographs, read them, train and audit."""
-    options, folder = plan.options, Path(plan.options.out)
+    options, folder = plan.options, followed(plan.options.out)
     folder.mkdir(parents=True, exist_ok=True)
-    with claims.turn(folder, waits=False):
+    with claims.turn(folder, waits=False), telling(lambda: _kept(folder)):
         return _run(options, folder)
 
 
@@ -54,7 +57,13 @@ def _run(options: DemoOptions, folder: Path) -> Run[RunMetrics]:
         overwrite=options.overwrite and _is_synthetic(folder / "radiographs"),
         progress=lambda done, every: options.progress("Making radiographs", done, every, ""),
     )
-    ingest(folder / "radiographs", folder / "demo.h5", seed=options.seed, progress=options.progress)
+    ingest(
+        folder / "radiographs",
+        folder / "demo.h5",
+        seed=options.seed,
+        overwrite=options.overwrite,
+        progress=options.progress,
+    )
     return train(
         folder / "demo.h5",
         folder / "run",
@@ -63,6 +72,14 @@ def _run(options: DemoOptions, folder: Path) -> Run[RunMetrics]:
         command=options.command,
         progress=options.progress,
     )
+
+
+def _kept(folder: Path) -> str:
+    """What a demo that is stopped leaves."""
+    whole = [str(folder / name) for name in ("radiographs", "demo.h5", "run") if (folder / name).exists()]
+    if not whole:
+        return ""
+    return f"Whole and kept: {', '.join(whole)}. Run the same command with --overwrite to begin again."
 
 
 def _is_synthetic(radiographs: Path) -> bool:

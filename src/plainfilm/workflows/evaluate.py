@@ -1,7 +1,6 @@
 """`plainfilm evaluate`: external validation of a classifier on another hospital's radiographs."""
 
 import contextlib
-import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from plainfilm.data import files
 from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.files import followed
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.store import Store, is_store
@@ -26,7 +26,7 @@ from plainfilm.results.external import ExternalMetrics
 from plainfilm.workflows.checks import check_out
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
-from plainfilm.workflows.reading import asked_of, given_of
+from plainfilm.workflows.reading import asked_of, given_of, without_paths
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -50,7 +50,7 @@ def plan(options: EvaluateOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder, source, mapping = Path(options.out), Path(options.source), mapping_of(options.mapping)
+    folder, source, mapping = followed(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
     files.settle(source)
     opened = bundles.load(options.bundle, require_signature=options.require_signature)
@@ -89,7 +89,7 @@ def run(plan: Plan) -> Run[ExternalMetrics]:
         fitted = found.recalibration if options.recalibrate else None
         report = ExternalReport(
             evaluation=found,
-            model=Path(options.bundle).name,
+            model=bundles.place_of(options.bundle).name,
             data=_named(Path(options.source).resolve().name, key),
             folder=plan.folder.name,
             command=_command(options, key),
@@ -143,9 +143,7 @@ def _command(options: EvaluateOptions, key: Key | None) -> str:
     """Give what was typed, without the paths of the data where they have numbers."""
     if key is None:
         return options.command
-    hidden = {Path(each).resolve() for each in (options.source, options.labels) if each}
-    words = shlex.split(options.command)
-    return shlex.join("DATA" if Path(word.rpartition("=")[2]).resolve() in hidden else word for word in words)
+    return without_paths(options.command, filter(None, (options.source, options.labels)))
 
 
 evaluate = verb(EvaluateOptions, plan, run)

@@ -20,6 +20,7 @@ from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model import classifier, encoder, ensembling, finetuning, recipes, training
 from plainfilm.model.augmentation import Altered, alter
 from plainfilm.model.backbones import Backbone
+from plainfilm.model.callbacks import Callback
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.model.encoder import Encoder, Features, ImageSource
 from plainfilm.model.ensembling import EncoderHead
@@ -54,6 +55,7 @@ def fit(
     *,
     positive: str | None,
     checkpoints: Path | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: Progress = silent,
 ) -> Trained:
     """Train what a recipe describes on the training set; choose calibration and threshold on the validation set.
@@ -66,13 +68,15 @@ def fit(
         The positive class; None with more than two classes.
     checkpoints
         A folder where fine-tuning keeps each epoch, and goes on from what it finds there.
+    callbacks
+        Callbacks of Keras, told of each training in turn: of every member, its head first, then its fine-tuning.
     """
     wanted = recipes.members(recipe)
     members = []
     for number, each in enumerate(wanted, 1):
         own = progress if len(wanted) == 1 else _under(progress, f"Member {number} of {len(wanted)}")
         folder = checkpoints / f"member{number}" if checkpoints else None
-        members.append(_fit_member(store, each, positive, folder, own))
+        members.append(_fit_member(store, each, positive, folder, callbacks, own))
     part = _joined(store, recipe, members, positive)
     rows, joined = store.rows("validation"), len(members) > 1
     scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else recipe)
@@ -93,6 +97,7 @@ def cross_validate(
     *,
     positive: str | None,
     checkpoints: Path | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: Progress = silent,
 ) -> CrossValidated:
     """Train a recipe once a fold, each time on the other folds, and join the classifiers to one by the mean of their log odds.
@@ -115,6 +120,7 @@ def cross_validate(
             recipe,
             positive=positive,
             checkpoints=checkpoints / f"fold{number}" if checkpoints else None,
+            callbacks=callbacks,
             progress=_under(progress, f"Fold {number} of {folds}"),
         )
         made.append(Fold(view, trained))
@@ -156,7 +162,7 @@ def _under(progress: Progress, name: str) -> Progress:
     """Report the stages of one of several trainings under its name."""
 
     def tell(stage: str, done: int, every: int, note: str = "", /) -> None:
-        progress(name, done, every, f"{stage.lower()} {note}".strip())
+        progress(name, done, every, note or stage.lower())
 
     return tell
 
@@ -191,7 +197,12 @@ class _Base:
 
 
 def _fit_member(
-    store: Store, recipe: Recipe, positive: str | None, checkpoints: Path | None, progress: Progress
+    store: Store,
+    recipe: Recipe,
+    positive: str | None,
+    checkpoints: Path | None,
+    callbacks: Sequence[Callback],
+    progress: Progress,
 ) -> _Member:
     """Encode a store, train the recipe's head on its features, and fine-tune the encoder where the recipe says so."""
     base, index = _Base.of(store, recipe), _index(store, positive)
@@ -199,9 +210,11 @@ def _fit_member(
     features = _encode(opened, store, progress)
     train, validation = _feature_parts(store, recipe, opened, features, progress)
     told = _told(progress, "Training", recipe.training.epochs)
-    fitted = training.fit_head(features.width, len(store.classes), index, train, validation, recipe, on_epoch=told)
+    fitted = training.fit_head(
+        features.width, len(store.classes), index, train, validation, recipe, on_epoch=told, callbacks=callbacks
+    )
     if parse_blocks(recipe.finetuning.blocks) != 0:
-        tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, progress)
+        tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, callbacks, progress)
         opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
         features = _encode(opened, store, progress, "Encoding, fine-tuned")
     part = EncoderHead(encoder=opened, head=classifier.export_head(fitted.model), features=features)
@@ -218,6 +231,7 @@ def _finetune(
     head: Any,
     base: _Base,
     checkpoints: Path | None,
+    callbacks: Sequence[Callback],
     progress: Progress,
 ) -> Finetuned:
     """Train the last blocks of the backbone on, with a head that was trained on its features."""
@@ -242,6 +256,7 @@ def _finetune(
         weights_file=base.weights_file,
         checkpoint=checkpoints / "epochs.npz" if checkpoints else None,
         on_epoch=_told(progress, "Fine-tuning", recipe.finetuning.epochs),
+        callbacks=callbacks,
         progress=partial(progress, "Running what stays"),
     )
 

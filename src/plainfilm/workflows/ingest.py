@@ -1,11 +1,15 @@
 """`plainfilm ingest`: folders or archives of radiographs become a store."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, fill_store
+from plainfilm.data.split import NAMES
+from plainfilm.data.store import is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
@@ -30,7 +34,7 @@ def plan(options: IngestOptions) -> Plan:
     UsageError, CatalogError
         An option out of its range, or folders or archives that name no labelled radiographs.
     """
-    out = Path(options.out)
+    out = followed(options.out)
     if options.on_bad not in {"skip", "fail"}:
         raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
     if not 32 <= options.size <= 2048:
@@ -38,9 +42,18 @@ def plan(options: IngestOptions) -> Plan:
     check_seed(options.seed)
     if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
         raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
+    check_new(out, overwrite=options.overwrite)
+    return Plan(options, listed(options))
+
+
+def check_new(out: Path, *, overwrite: bool) -> None:
+    """Raise UsageError where a store is being written, or is there and may not be replaced."""
     files.settle(out)
     claims.check_free(out)
-    return Plan(options, listed(options))
+    if is_store(out) and not overwrite:
+        raise UsageError(
+            f"Expected --out to be a new store; received {out}, which is there. Name another, or pass --overwrite to replace it."
+        )
 
 
 def listed(options: IngestOptions) -> Catalog:
@@ -67,11 +80,13 @@ def listed(options: IngestOptions) -> Catalog:
 
 
 def run(plan: Plan) -> Ingested:
-    """Decode every file once and write the store."""
+    """Decode every file once and write the store; with `dry_run` only say what was listed."""
     options = plan.options
+    if options.dry_run:
+        return as_listed(plan.catalog, Path(options.out))
     return fill_store(
         plan.catalog,
-        Path(options.out),
+        followed(options.out),
         size=options.size,
         fit=options.fit,
         on_bad=options.on_bad,
@@ -79,6 +94,27 @@ def run(plan: Plan) -> Ingested:
         seed=options.seed,
         resplit=options.resplit,
         advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+    )
+
+
+def as_listed(catalog: Catalog, path: Path = Path()) -> Ingested:
+    """Say what is known before a pixel is read: no duplicates yet, no leak."""
+    entries = catalog.entries
+    found = Counter((entry.label, entry.split or "not given") for entry in entries if entry.label is not None)
+    parts = [part for part in ("not given", *NAMES) if any(part == given for _, given in found)]
+    classes = tuple(sorted({label for label, _ in found}))
+    return Ingested(
+        path=path,
+        images=len(entries),
+        classes=classes,
+        counts={label: {part: found[label, part] for part in parts} for label in classes},
+        problems=catalog.problems,
+        exact=0,
+        near=0,
+        conflicts=0,
+        leakage=None,
+        sources=tuple(sorted({entry.source for entry in entries})),
+        levels=catalog.levels,
     )
 
 

@@ -6,11 +6,13 @@ Imports nothing heavy: `plainfilm train --help` reads these classes.
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from cyclopts import Group, Parameter
 
-from plainfilm.workflows.parsing import comma_separated, texts, whole_numbers
+from plainfilm.model.callbacks import Callback
+from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
+from plainfilm.workflows.parsing import comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
 HIDDEN = Parameter(parse=False)  # for Python alone
@@ -18,11 +20,26 @@ RECIPE = Group(
     "Recipe",
     help="Each flag sets the key in brackets; its default holds where the recipe gives no value. All keys: docs/recipes.md.",
 )
+_ABOUT_READING = "What a folder or an archive holds and how it is read. A store has been read already."
+READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 RecipeSettings = Annotated[
-    Sequence[str] | Mapping[str, Any] | None, Parameter(name="--set", metavar="KEY=VALUE", group=RECIPE), texts
+    Sequence[str] | Mapping[str, Any] | None,
+    Parameter(name=("--set", "--settings"), metavar="KEY=VALUE", group=RECIPE),
+    texts,
 ]
+
+
+class Stored(Protocol):
+    """What knows where a store lies: an open `Store`, or what `ingest` returned."""
+
+    @property
+    def path(self) -> Path:
+        """The store."""
+
+
+Source = Place | Stored | Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,30 +75,26 @@ class ReadingOptions:
         Numbers take the place of the names of files and sources; what they mean is written to NAME.pseudonyms.csv beside what is made.
     """
 
-    labels: Place | None = None
-    label_column: str | None = None
-    file_column: str | None = None
-    patient_column: str | None = None
-    source_column: str | None = None
-    label_of: Annotated[str | None, Parameter(metavar="FINDING")] = None
-    label_pattern: Annotated[str | None, Parameter(metavar="REGEX")] = None
-    layout: str | None = None
-    classes_from: Annotated[int | None, Parameter(metavar="LEVEL")] = None
-    preset: Annotated[str | None, Parameter(metavar="NAME")] = None
-    keep: Annotated[Sequence[str] | None, Parameter(metavar="COLUMN"), texts] = None
-    pseudonyms: Flag = False
+    labels: Annotated[Place | None, READ] = None
+    label_column: Annotated[str | None, READ] = None
+    file_column: Annotated[str | None, READ] = None
+    patient_column: Annotated[str | None, READ] = None
+    source_column: Annotated[str | None, READ] = None
+    label_of: Annotated[str | None, Parameter(metavar="FINDING"), READ] = None
+    label_pattern: Annotated[str | None, Parameter(metavar="REGEX"), READ] = None
+    layout: Annotated[str | None, READ] = None
+    classes_from: Annotated[int | None, Parameter(metavar="LEVEL"), READ] = None
+    preset: Annotated[str | None, Parameter(metavar="NAME"), READ] = None
+    keep: Annotated[Sequence[str] | None, Parameter(metavar="COLUMN"), texts, READ] = None
+    pseudonyms: Annotated[Flag, READ] = False
 
 
-@dataclass(frozen=True, slots=True)
-class IngestOptions(ReadingOptions):
-    r"""Read folders or archives of radiographs into one HDF5 store.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoringOptions(ReadingOptions):
+    r"""How the radiographs of a SOURCE become a store.
 
     Parameters
     ----------
-    sources
-        Folders or archives (zip, tar, MedMNIST's npz): CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
-    out
-        The store to write, NAME.h5; NAME.problems.csv is written beside it. An old store is replaced when the new one is whole.
     classes
         Keep these classes only: COVID,NORMAL.
     size
@@ -92,14 +105,53 @@ class IngestOptions(ReadingOptions):
         skip: list files that cannot be read and go on; fail: stop at the first.
     workers
         Processes that decode; 0 for one per processor.
-    seed
-        Random seed of the row order and of the split.
     resplit
         Make a new split even where folders or a table give one.
     separate_sources
         Keep patients of equal id apart where their sources differ; by default they are one patient.
     keep_non_radiographs
         Go on where most of the files are no chest radiographs.
+    """
+
+    classes: Annotated[Sequence[str] | None, comma_separated, READ] = None
+    size: Annotated[int, READ] = 256
+    fit: Annotated[str, READ] = "stretch"
+    on_bad: Annotated[str, READ] = "skip"
+    workers: Annotated[int, READ] = 0
+    resplit: Annotated[Flag, READ] = False
+    separate_sources: Annotated[Flag, READ] = False
+    keep_non_radiographs: Annotated[Flag, READ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(StoringOptions):
+    r"""What a verb that takes a store does with a SOURCE: it is read into a store in the cache, and found there the next time.
+
+    Parameters
+    ----------
+    split_seed
+        Random seed of the split and of the order of the rows, where a folder is read.
+    """
+
+    split_seed: Annotated[int, READ] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions(StoringOptions):
+    r"""Read folders or archives of radiographs into one HDF5 store.
+
+    Parameters
+    ----------
+    sources
+        Folders or archives (zip, tar, MedMNIST's npz): CLASS/\*, train|val|test/CLASS/\*, one with a metadata.csv, or DICOM files; see docs/data.md.
+    out
+        The store to write, NAME.h5; NAME.problems.csv is written beside it.
+    seed
+        Random seed of the row order and of the split.
+    overwrite
+        Replace a store of that name; the old one stays until the new one is whole.
+    dry_run
+        Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.
     progress
         Called with stage, steps done, all steps and a note.
     """
@@ -107,26 +159,69 @@ class IngestOptions(ReadingOptions):
     sources: Annotated[Sequence[str | Path] | str | Path, Parameter(metavar="FOLDER")]
     out: Place
     _: KW_ONLY
-    classes: Annotated[Sequence[str] | None, comma_separated] = None
-    size: int = 256
-    fit: str = "stretch"
-    on_bad: str = "skip"
-    workers: int = 0
     seed: int = 0
-    resplit: Flag = False
-    separate_sources: Flag = False
-    keep_non_radiographs: Flag = False
+    overwrite: Flag = False
+    dry_run: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 
 
+def _flag(name: str) -> Parameter:
+    """Describe the flag of a key of the recipe; type, range, default and text come from the schema."""
+    key = FLAGGED[name]
+    return Parameter(help=_help(key), converter=of_recipe(key.key), metavar=_metavar(key), group=RECIPE)
+
+
+def _metavar(key: RecipeKey) -> str:
+    return "CHOICE" if key.choices else {int: "INT", float: "FLOAT"}.get(key.kind, "STR")
+
+
+def _help(key: RecipeKey) -> str:
+    default = f"default {key.shown_default}" if key.shown_default else ""
+    about = "; ".join(filter(None, (key.allowed, default)))
+    return f"{key.meaning} [{': '.join(filter(None, (key.key, about)))}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeOptions(SourceOptions):
+    """Keys of the recipe that are set often; what is None is as the recipe has it."""
+
+    backbone: Annotated[str | None, _flag("backbone")] = None
+    weights: Annotated[str | Path | None, _flag("weights")] = None
+    input_size: Annotated[int | None, _flag("input_size")] = None
+    epochs: Annotated[int | None, _flag("epochs")] = None
+    batch_size: Annotated[int | None, _flag("batch_size")] = None
+    optimizer: Annotated[str | None, _flag("optimizer")] = None
+    learning_rate: Annotated[float | None, _flag("learning_rate")] = None
+    loss: Annotated[str | None, _flag("loss")] = None
+    class_weight: Annotated[str | None, _flag("class_weight")] = None
+    augment: Annotated[int | None, _flag("augment")] = None
+    finetune: Annotated[str | None, _flag("finetune")] = None
+    threshold: Annotated[str | None, _flag("threshold")] = None
+    seed: Annotated[int | None, _flag("seed")] = None
+
+    def of_recipe(self) -> dict[str, Any]:
+        """Give what is not None as settings of a recipe, by its keys."""
+        chosen = {key.key: getattr(self, name) for name, key in FLAGGED.items()}
+        return {
+            key: str(value) if isinstance(value, Path) else value for key, value in chosen.items() if value is not None
+        }
+
+
+RecipeOptions.__doc__ = "\n".join(
+    [f"{RecipeOptions.__doc__}\n\nParameters\n----------"]
+    + [f"{name}\n    {_help(key)}" for name, key in FLAGGED.items()]
+)
+
+
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
+class TrainOptions(RecipeOptions):
     """Train a classifier on a store, test it, and write a run folder with its report.
 
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make: report.html, metrics.json, model.plainfilm, history.csv, predictions.csv, recipe.toml, figures/.
     recipe
@@ -146,16 +241,21 @@ class TrainOptions:
         A private key (PEM, Ed25519): sign model.plainfilm with it.
     show_text
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
+    mlflow
+        Log recipe, metrics, verdict and artefacts to MLflow: at this URI, such as sqlite:///mlflow.db, or where MLFLOW_TRACKING_URI says.
     overwrite
         Replace a folder that an earlier run wrote.
+    callbacks
+        Callbacks of Keras, called at the begin and end of each training and of its epochs, with the model and loss, accuracy, val_loss and
+        val_accuracy; `model.stop_training` ends a training. One that waits for batches is refused.
     command
         What the user typed, for the report.
     progress
         Called with stage, steps done, all steps and a note.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "run"
     _: KW_ONLY
     recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default"
     settings: RecipeSettings = None
@@ -165,25 +265,30 @@ class TrainOptions:
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None
     show_text: Flag = False
+    mlflow: Annotated[bool | str, Parameter(negative="", show_default=False, metavar="[URI]")] = False
     overwrite: Flag = False
+    callbacks: Annotated[Sequence[Callback], HIDDEN] = ()
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
 
 
 @dataclass(frozen=True, slots=True)
-class AuditOptions:
+class AuditOptions(SourceOptions):
     """Say what an accuracy on these data is worth: classifiers that never see the lungs, sources, leaks, a verdict.
 
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make: audit.html, audit.json, figures/.
     model
         A model.plainfilm whose encoder and accuracy are audited; without one the default backbone looks at the data alone.
     seed
         Random seed of the sample that the probes see, and of the cross-validation.
+    fail_on
+        possible or not-to-be-believed: at that verdict or a worse one exit with 1, in Python raise VerdictError, once all is written.
     show_text
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     overwrite
@@ -192,11 +297,12 @@ class AuditOptions:
         As for `train`.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "audit"
     _: KW_ONLY
     model: Place | None = None
     seed: int = 0
+    fail_on: str | None = None
     show_text: Flag = False
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
@@ -236,7 +342,7 @@ class EvaluateOptions(ReadingOptions):
     out: Place
     _: KW_ONLY
     mapping: Annotated[
-        Sequence[str] | Mapping[str, str] | None, Parameter(name="--map", metavar="LABEL=CLASS"), texts
+        Sequence[str] | Mapping[str, str] | None, Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS"), texts
     ] = None
     recalibrate: Flag = False
     workers: int = 0
@@ -247,16 +353,17 @@ class EvaluateOptions(ReadingOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class CompareOptions:
+class CompareOptions(SourceOptions):
     """Train several recipes with several random seeds each on one store, and set them side by side.
 
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make: comparison.html, comparison.json, comparison.csv.
-    recipe_names
+    recipes
         Names of recipes or TOML files, with commas between: paper-mobilenet,default.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
@@ -270,10 +377,10 @@ class CompareOptions:
         As for `train`.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "comparison"
     _: KW_ONLY
-    recipe_names: Annotated[Sequence[str], Parameter(name="--recipes"), comma_separated]
+    recipes: Annotated[Sequence[str] | str, comma_separated]
     seeds: int = 5
     settings: RecipeSettings = None
     positive: str | None = None
@@ -283,7 +390,7 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class TuneOptions:
+class TuneOptions(SourceOptions):
     """Search for a recipe: try heads and trainings on cached features; the test set is never looked at.
 
     The same command on the same folder goes on with the search.
@@ -291,7 +398,8 @@ class TuneOptions:
     Parameters
     ----------
     store
-        A store of `plainfilm ingest`.
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
     out
         The folder to make, or to go on in: tuning.html, tuning.json, trials.csv, best.toml, trials.db, figures/.
     trials
@@ -316,8 +424,8 @@ class TuneOptions:
         As for `train`.
     """
 
-    store: Place
-    out: Place
+    store: Source
+    out: Place = "tuning"
     _: KW_ONLY
     trials: int = 100
     timeout: float | None = None

@@ -1,6 +1,6 @@
 """How options are read from the words of a command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cyclopts import Parameter, Token
@@ -25,6 +25,17 @@ def _numbers(_kind: Any, words: Sequence[Token]) -> list[int]:
             f"Expected {words[0].keyword} of whole numbers with commas between; received {text}. "
             f"Write for example {words[0].keyword} 224,320"
         ) from None
+
+
+def of_recipe(key: str) -> Callable[[Any, Sequence[Token]], Any]:
+    """Give what reads the value of a recipe's key, in the key's type; one that cannot be meant raises RecipeError."""
+
+    def read(_: Any, tokens: Sequence[Token]) -> Any:
+        from plainfilm.model import recipes
+
+        return recipes.checked(key, tokens[-1].value)
+
+    return read
 
 
 def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:

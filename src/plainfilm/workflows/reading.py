@@ -1,9 +1,11 @@
 """What a user says of the files and tables of a SOURCE, checked: for `ingest` and `evaluate`."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
+from plainfilm import shell
 from plainfilm.data.catalog import Asked
 from plainfilm.data.cataloguing import presets
 from plainfilm.data.cataloguing.levels import roles_of
@@ -45,10 +47,18 @@ def asked_of(options: ReadingOptions) -> Asked:
     )
 
 
-def given_of(options: ReadingOptions) -> str:
-    """Flags of the options about files and tables that are given, "" for none."""
-    names = [each.name for each in fields(ReadingOptions) if getattr(options, each.name) not in (None, False)]
+def given_of(options: ReadingOptions, kind: type[ReadingOptions] = ReadingOptions) -> str:
+    """Flags of `kind` that are given, "" for none; how many processes decode says nothing of what is read."""
+    every = [each for each in fields(kind) if each.name != "workers"]
+    names = [each.name for each in every if getattr(options, each.name) not in (None, each.default)]
     return " and ".join(f"--{name.replace('_', '-')}" for name in names)
+
+
+def without_paths(command: str, paths: Iterable[str | Path]) -> str:
+    """Give a command that was typed, with DATA in the place of paths."""
+    hidden = {Path(each).resolve() for each in paths}
+    words = shell.split(command)
+    return shell.joined(["DATA" if Path(word.rpartition("=")[2]).resolve() in hidden else word for word in words])
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

@@ -6,25 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data import split
+from plainfilm.data import claims, split
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
-from plainfilm.errors import UsageError
+from plainfilm.errors import UsageError, telling
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
 from plainfilm.evidence.explanation.summary import ExplanationFindings, look
 from plainfilm.evidence.run import measure
-from plainfilm.model import keras_backend, recipes, signing
+from plainfilm.model import callbacks, keras_backend, recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
 from plainfilm.results.metrics import RunMetrics
-from plainfilm.workflows import checks
+from plainfilm.workflows import checks, tracking
 from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import TrainOptions
 from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.progress import stage
+from plainfilm.workflows.stored import Reading, command_of, open_store
+from plainfilm.workflows.tracking import Tracking
 from plainfilm.workflows.verb import Run, verb
 
 
@@ -34,14 +38,16 @@ class Plan:
 
     options: TrainOptions
     store: Store
+    read: Reading | None
     recipe: Recipe
     positive: str | None
     folder: Path
+    tracking: Tracking | None
 
     @property
     def epochs(self) -> Path:
         """Where a fine-tuning keeps its epochs until the run folder is whole."""
-        return self.folder.with_name(f".{self.folder.name}.epochs")
+        return _epochs(self.folder)
 
     @property
     def finetunes(self) -> bool:
@@ -57,34 +63,47 @@ def plan(options: TrainOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    folder = Path(options.out)
+    folder = followed(options.out)
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
+    callbacks.check(options.callbacks)
     if options.folds != 0 and not 2 <= options.folds <= 100:
         raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")
-    recipe = recipes.load(options.recipe, settings_of(options.settings))
+    recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
     for member in recipes.members(recipe):
         checks.check_recipe(member)
     if options.sign is not None:
         signing.sign(b"", Path(options.sign))
-    store = Store(options.store, shows_text=options.show_text)
-    positive = checks.positive_class(store.classes, options.positive)
-    checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
-    planned = Plan(options=options, store=store, recipe=recipe, positive=positive, folder=folder)
-    if planned.epochs.is_dir() and not (options.resume or options.overwrite):
+    if _epochs(folder).is_dir() and not (options.resume or options.overwrite):
         raise UsageError(
             f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
         )
+    store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
+    positive = checks.positive_class(store.classes, options.positive)
+    checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
     if options.folds:
         split.folds(store.labels, store.group, store.classes, count=options.folds)
-    return planned
+    return Plan(
+        options=options,
+        store=store,
+        read=read,
+        recipe=recipe,
+        positive=positive,
+        folder=folder,
+        tracking=tracking.opened(options.mlflow),
+    )
+
+
+def _epochs(folder: Path) -> Path:
+    return claims.beside(folder, "epochs")
 
 
 def run(plan: Plan) -> Run[RunMetrics]:
     """Train, test, audit and write the run folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     keras_backend.load(finetunes=plan.finetunes)
-    with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+    kept = telling(lambda: _kept(plan.epochs))
+    with kept, plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
         if not options.resume:
             shutil.rmtree(plan.epochs, ignore_errors=True)
         trained, judged, openings, folds = _trained_and_judged(plan)
@@ -104,11 +123,21 @@ def run(plan: Plan) -> Run[RunMetrics]:
             explanation=explained,
         )
         sign = Path(options.sign) if options.sign else None
-        finished = report.Finished(measured=measured, name=plan.folder.name, command=options.command, sign=sign)
+        command = command_of(options.command, options.store, options)
+        finished = report.Finished(measured=measured, name=plan.folder.name, command=command, sign=sign)
         metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")
-    return Run(plan.folder, metrics)
+    if plan.tracking is not None:
+        tracking.log(plan.tracking, plan.folder, metrics, plan.recipe, trained.fitted.history)
+    return Run(plan.folder, metrics, store.path)
+
+
+def _kept(epochs: Path) -> str:
+    """What a fine-tuning that is stopped leaves."""
+    if not epochs.is_dir():
+        return ""
+    return "Its whole epochs are kept: run the same command with --resume to go on, or with --overwrite to begin again."
 
 
 def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold]]:
@@ -118,13 +147,26 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
     if options.folds:
         openings = store.log_test_opening(f"{what}, {options.folds} folds")
         found = cross_validate(
-            store, plan.recipe, options.folds, positive=plan.positive, checkpoints=plan.epochs, progress=progress
+            store,
+            plan.recipe,
+            options.folds,
+            positive=plan.positive,
+            checkpoints=plan.epochs,
+            callbacks=options.callbacks,
+            progress=progress,
         )
         progress("Testing", 0, 1, "")
         judged = judge_folds(store, found.trained, found.folds)
         progress("Testing", 1, 1, "")
         return found.trained, judged, openings, found.folds
-    trained = fit(store, plan.recipe, positive=plan.positive, checkpoints=plan.epochs, progress=progress)
+    trained = fit(
+        store,
+        plan.recipe,
+        positive=plan.positive,
+        checkpoints=plan.epochs,
+        callbacks=options.callbacks,
+        progress=progress,
+    )
     progress("Testing", 0, 1, "")
     openings = store.log_test_opening(what)
     judged = judge(store, trained)
@@ -133,14 +175,15 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
 
 
 def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
-    return audit(
-        plan.store,
-        trained.encoder,
-        features=trained.features,
-        model=judged.metrics[judged.tested],
-        seed=plan.recipe.seed,
-        advance=lambda done, every: plan.options.progress("Auditing", done, every, ""),
-    )
+    with stage(plan.options.progress, "Auditing") as advance:
+        return audit(
+            plan.store,
+            trained.encoder,
+            features=trained.features,
+            model=judged.metrics[judged.tested],
+            seed=plan.recipe.seed,
+            advance=advance,
+        )
 
 
 def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:

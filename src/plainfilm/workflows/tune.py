@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import claims, class_names, files
+from plainfilm.data.files import followed
 from plainfilm.data.store import Store
-from plainfilm.errors import UsageError, WeightsError
+from plainfilm.errors import UsageError, WeightsError, telling
 from plainfilm.evidence.tuning import scoring
 from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.extras import require
@@ -30,6 +31,7 @@ from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
 from plainfilm.workflows import checks
 from plainfilm.workflows.options import TuneOptions
 from plainfilm.workflows.progress import Progress
+from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
 
 STUDY = "trials.db"
@@ -53,6 +55,7 @@ class Plan:
 
     options: TuneOptions
     store: Store
+    read: Reading | None
     space: SearchSpace
     hashes: Mapping[str, str]
     folder: Path
@@ -86,7 +89,7 @@ def plan(options: TuneOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
-    started, folder = time.monotonic(), Path(options.out)
+    folder = followed(options.out)
     require("trials", "optuna")
     checks.check_can_train()
     _check_ranges(options)
@@ -100,8 +103,9 @@ def plan(options: TuneOptions) -> Plan:
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
     space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
+    store, read = open_store(options.store, options, options.progress)
     planned = Plan(
-        options=options, store=Store(options.store), space=space, hashes=here, folder=folder, started=started
+        options=options, store=store, read=read, space=space, hashes=here, folder=folder, started=time.monotonic()
     )
     _inner_folds(planned)
     if (_place(planned) / STUDY).is_file() and not options.overwrite and not is_busy:
@@ -134,12 +138,13 @@ def run(plan: Plan) -> Run[Search]:
     """
     options, progress = plan.options, plan.options.progress
     plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    again = f"run the same command{' without --overwrite' if options.overwrite else ''}"
     turn = claims.turn(
         plan.folder,
         waits=not options.overwrite,
         waiting=lambda: progress("Waiting for the search that runs there", 0, 1, ""),
     )
-    with plan.store as store, turn as own:
+    with telling(lambda: f"What was tried is kept; {again} to go on."), plan.store as store, turn as own:
         place = _prepared(plan)
         plan, begun = _begin(plan)
         material = _material(plan)
@@ -155,14 +160,14 @@ def run(plan: Plan) -> Run[Search]:
             scored=ScoredRows(radiographs=sum(len(fold.validation) for fold in material.folds), folds=options.folds),
             interrupted=interrupted,
         )
-        report.write(place, summary, command=options.command)
+        report.write(place, summary, command=command_of(options.command, options.store, options))
         if place != plan.folder:
             begun.close()
             _keep_others(plan.folder, place)
             files.replace_folder(own, place, plan.folder)
             (plan.folder / _UNFINISHED).unlink()
     progress("Writing the page", 1, 1, "")
-    return Run(plan.folder, summary.result)
+    return Run(plan.folder, summary.result, store.path)
 
 
 def _place(plan: Plan) -> Path:

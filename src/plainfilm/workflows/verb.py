@@ -1,13 +1,20 @@
 """A verb of Python, made of its options, of what plans it and of what runs it."""
 
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from plainfilm.errors import UsageError
+from plainfilm.extras import frames
+from plainfilm.reporting import cell
+from plainfilm.reporting.plots import Plots
 from plainfilm.results import documents
 from plainfilm.results.documents import Document
+from plainfilm.workflows import progress
 
 P = ParamSpec("P")
 Options = TypeVar("Options")
@@ -20,26 +27,80 @@ PlainfilmError
     One line: what was expected, what was received, what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Run(Generic[R]):
-    """A finished verb: the folder that it wrote, and the result in it."""
+    """A finished verb: the folder that it wrote, the result in it, and the store that it worked on."""
 
     folder: Path
     result: R
+    store: Path | None = None
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The result as plain values, with the keys of its JSON."""
         return documents.plain(self.result)
 
+    @property
+    def report(self) -> Path:
+        """The page of the run."""
+        return self._written(*cell.PAGES)
+
+    @property
+    def bundle(self) -> Path:
+        """The classifier, for `plainfilm.load`; of an evaluation the recalibrated one, where that was asked for."""
+        return self._written("model.plainfilm", "recalibrated.plainfilm")
+
+    @property
+    def predictions(self) -> Any:
+        """The table of predictions.csv as a pandas DataFrame: file, split, label, probabilities, predicted.
+
+        Raises
+        ------
+        UsageError
+            A run without predictions, such as an audit.
+        MissingExtraError
+            pandas is not installed.
+        """
+        path = self._written("predictions.csv")
+        texts = dict.fromkeys(("file", "split", "label", "predicted", "outlier", "reason"), str)
+        return frames("predictions").read_csv(path, dtype=texts, keep_default_na=False)
+
+    @property
+    def plot(self) -> Plots:
+        """ROC, confusion matrix, reliability and probes on matplotlib's axes."""
+        return Plots(self.folder, self.result)
+
+    def _written(self, *names: str) -> Path:
+        for name in names:
+            if (self.folder / name).is_file():
+                return self.folder / name
+        raise UsageError(f"Expected a run that wrote {' or '.join(names)}; received {self.folder}, which has none.")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {cell.short(self.result)})"
+
+    def _repr_html_(self) -> str:
+        page = next((self.folder / name for name in cell.PAGES if (self.folder / name).is_file()), None)
+        return cell.html(self.result, page)
+
 
 def verb(
-    options: Callable[P, Options], plan: Callable[[Options], Plan], run: Callable[[Plan], Result]
+    options: Callable[P, Options],
+    plan: Callable[[Options], Plan],
+    run: Callable[[Plan], Result],
+    *,
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[P, Result]:
-    """Give a function that takes the fields of `options` as its arguments, is described by it, plans and runs."""
+    """Give a function that takes the fields of `options` as its arguments, is described by it, plans and runs.
+
+    `renamed` has earlier names of arguments, which are taken with a DeprecationWarning.
+    """
 
     def called(*args: P.args, **kwargs: P.kwargs) -> Result:
-        return run(plan(options(*args, **kwargs)))
+        for old in renamed.keys() & kwargs.keys():
+            warnings.warn(f"{old} is now called {renamed[old]}.", DeprecationWarning, stacklevel=2)
+            kwargs[renamed[old]] = kwargs.pop(old)
+        return run(plan(progress.seen(options(*args, **kwargs))))
 
     called.__doc__ = f"{_described(options)}\n\n{_RAISES}"
     called.__module__ = run.__module__

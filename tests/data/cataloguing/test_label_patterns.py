@@ -17,5 +17,5 @@ def test_the_group_called_label_counts_else_the_first():
 
 def test_a_pattern_that_never_ends_on_a_name_is_one_line(monkeypatch):
     monkeypatch.setattr(label_patterns, "SECONDS_A_NAME", 0.2)
-    with pytest.raises(UsageError, match=r"--label-pattern .* takes over 0.2 s on one: \(\(a\+\)\+\)\$"):
+    with pytest.raises(UsageError, match=r"`label_pattern` .* takes over 0.2 s on one: \(\(a\+\)\+\)\$"):
         labels_in(["a.png", "a" * 60 + "!.png"], re.compile(r"((a+)+)$"))

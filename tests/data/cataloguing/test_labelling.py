@@ -42,7 +42,7 @@ def test_one_name_a_row_is_the_class(read):
 
 def test_a_table_without_labels_says_nothing_of_them(read):
     assert read("file_name,age\n1.png,44\n")[0] == {"1.png": set()}
-    with pytest.raises(CatalogError, match="Expected findings in .* for --label-of A; .* --label-column"):
+    with pytest.raises(CatalogError, match="Expected findings in .* for label_of=.A.; .* `label_column`"):
         read("file_name,age\n1.png,44\n", "A")
 
 

@@ -234,7 +234,7 @@ def test_a_layout_that_cannot_be_meant_is_one_line(layout):
 
 
 def test_a_split_level_must_name_splits():
-    with pytest.raises(UsageError, match="on level 1, the split of --layout; received COVID"):
+    with pytest.raises(UsageError, match="on level 1, the split of `layout`; received COVID"):
         labels("COVID/x", layout="split/class")
 
 

@@ -348,7 +348,7 @@ def test_a_set_of_several_findings_asks_for_one_and_names_the_commonest(tmp_path
         if label_of is None:
             continue
         message = refused(make(tmp_path / preset), preset)
-        assert message.startswith(f"Expected --preset {preset} with --label-of and a finding, since ")
+        assert message.startswith(f'Expected preset="{preset}" with `label_of` and a finding, since ')
         assert re.search(label_of, message, re.IGNORECASE), message
     assert "such as Cardiomegaly, Effusion, No Finding, " in refused(tmp_path / "nih14", "nih14")
 
@@ -365,7 +365,7 @@ def test_a_folder_that_is_not_the_set(tmp_path, preset):
     _, label_of = SETS[preset]
     message = refused(tmp_path / "films", preset, label_of)
     title = presets.find(preset).title
-    assert message.endswith(f"for --preset {preset}; received none. Name the folder of {title} as it was published.")
+    assert message.endswith(f'for preset="{preset}"; received none. Name the folder of {title} as it was published.')
 
 
 def test_a_table_of_another_set_under_the_same_name(tmp_path):

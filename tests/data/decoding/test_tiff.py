@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from made_files import encoded, film, gray_film, guessed_depth
 from plainfilm.data import images
+from plainfilm.data.decoding.inflating import inflated_length
 from plainfilm.errors import ImageError
 
 ROWS, COLUMNS = 75, 53
@@ -39,6 +42,33 @@ def refused(data: bytes) -> str:
     with pytest.raises(ImageError) as caught:
         images.decode(data)
     return caught.value.code
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_damaged_data_of_a_compression_that_is_decoded_are_damaged(compression: str, dtype: type) -> None:
+    data = bytearray(tiff(VALUES.astype(dtype), compression=compression))
+    images.decode(bytes(data))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        begins, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    data[begins + 6 : begins + length] = bytes(length - 6)  # behind the mark that it begins with
+    assert refused(bytes(data)) == "damaged"
+
+
+def test_a_strip_that_inflates_to_more_than_its_picture_is_counted_no_further() -> None:
+    whole = zlib.compress(bytes(1 << 26))
+    assert inflated_length(whole, 1 << 26) == 1 << 26
+    assert 1000 < inflated_length(whole, 1000) <= 1000 + (1 << 20)
+    assert inflated_length(whole[:-5], 1 << 26) is None
+    assert inflated_length(zlib.compress(b"a" * 10) + b"behind", 10) == 10
+    data = bytearray(tiff(np.zeros((64, 64), np.uint8), compression="zlib", rowsperstrip=64))
+    at, bomb = len(data), zlib.compress(bytes(1 << 24))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        tags = {number: file.pages[0].tags[number] for number in (273, 279)}
+    for number, value in ((273, at), (279, len(bomb))):
+        assert tags[number].dtype == tifffile.DATATYPE.LONG or value < 1 << 16
+        data[tags[number].valueoffset : tags[number].valueoffset + 2] = struct.pack("<H", value)
+    assert refused(bytes(data) + bomb) == "damaged"
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

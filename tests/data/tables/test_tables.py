@@ -333,7 +333,7 @@ def test_a_column_may_be_asked_for(tmp_path, wanted):
 def test_a_column_that_is_not_there_is_told_with_what_is(tmp_path):
     said = told(tmp_path, "file,diagnoses\na.png,A\n", label="diagnosis")
     assert "received file, diagnoses. Did you mean diagnoses?" in said
-    assert "--label-column" in said
+    assert "`label_column`" in said
     many = ",".join(f"column_{i}" for i in range(400))
     assert len(told(tmp_path, f"file,{many}\n", label="nothing")) < 700
     said = told(tmp_path, "DOE^JOHN,x\nROE^JANE,y\n", label="diagnosis")
@@ -343,7 +343,7 @@ def test_a_column_that_is_not_there_is_told_with_what_is(tmp_path):
 def test_two_columns_of_one_name_are_an_error_where_they_are_needed_and_differ(tmp_path):
     said = told(tmp_path, "file,label,label\na.png,A,B\n")
     assert "received two that differ, columns 2 and 3" in said
-    assert "--label-column" in said
+    assert "`label_column`" in said
     assert read(tmp_path, "file,label,label\na.png,A,B\n", label="3").rows[0].get("label") == "B"
     assert read(tmp_path, "file,label,label\na.png,A,A\n").remarks == (
         "Two columns are called label; column 2 is read.",
@@ -411,7 +411,9 @@ def test_rows_that_no_header_can_be_told_from_are_never_shown(tmp_path, line):
     assert not table.has_header
     assert table.named == {}
     assert table.shown_headers() == "3 columns and no header"
-    with pytest.raises(CatalogError, match="3 columns and no header. Add a header, .*--file-column 1 --label-column 2"):
+    with pytest.raises(
+        CatalogError, match='3 columns and no header. Add a header, .*file_column="1", label_column="2"'
+    ):
         require(table, "label")
     assert read_table(table.path, columns={"label": "3"}).named == {"label": "3"}
 

@@ -75,7 +75,7 @@ def test_a_mapping_goes_before_names_and_several_labels_may_stand_for_one_class(
         (
             ["sick", "well"],
             {},
-            r"classes of the model \(COVID, NORMAL\); received sick, well. Say which is which: --map",
+            r"classes of the model \(COVID, NORMAL\); received sick, well. Say which is which: mapping=",
         ),
         ([], {}, "received no label"),
     ],
@@ -131,7 +131,7 @@ def test_rows_bear_the_models_numbers_and_what_stands_for_nothing_is_left_out(fo
 def test_a_store_prepared_otherwise_is_refused(folder, bundle, size, fit):
     images = pictures(np.arange(6) % 2, seed=6)[:, :size, :size]
     path = write_store(folder / f"{size}{fit}.h5", np.ascontiguousarray(images), np.arange(6) % 2, fit=fit)
-    with pytest.raises(UsageError, match=rf"64 px, stretch.*received {size} px, {fit}.*--size 64 --fit stretch"):
+    with pytest.raises(UsageError, match=rf"64 px, stretch.*received {size} px, {fit}.*size=64, fit=.stretch."):
         selected_of(path, bundle)
 
 

@@ -280,7 +280,7 @@ def test_with_three_classes_everything_but_recalibration_is_told(folder):
     ) as store:
         found = examined(store, three)
         out, metrics = written(folder, "three", found)
-    with pytest.raises(UsageError, match="two classes for --recalibrate; the model has 3"):
+    with pytest.raises(UsageError, match="two classes for recalibrate=True; the model has 3"):
         evaluate.check_recalibration(decision)
     assert set(metrics["splits"]["external"]["per_class"]) == {"a", "b", "c"}
     assert (metrics["positive"], metrics["threshold"]) == (None, None)

@@ -1,10 +1,11 @@
 """What the name of one folder means by itself: a part of the split, a patient, a date, a collection, a finding, or nothing."""
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
+
+from plainfilm.data.spelling import without_accents
 
 SPLITS: dict[str, str] = {
     **dict.fromkeys(
@@ -89,13 +90,7 @@ _PATTERNS = {
 
 def tokens(name: str) -> list[str]:
     """Words and numbers of a name in lower case: `TrainSet_01` gives train, set, 01."""
-    return [token.lower() for token in _TOKEN.findall(_without_accents(name))]
-
-
-def _without_accents(name: str) -> str:
-    if name.isascii():
-        return name
-    return unicodedata.normalize("NFC", re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFD", name)))
+    return [token.lower() for token in _TOKEN.findall(without_accents(name))]
 
 
 @lru_cache(_REMEMBERED)

@@ -1,6 +1,6 @@
 """SOURCES as the user names them -> collections: each a folder or an archive that is there, no folder inside another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plainfilm.data.cataloguing.asked import Asked
@@ -19,6 +19,42 @@ def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
     CatalogError
         There is none, one is not there or is no folder and no archive, or two share images.
     """
+    real = _real(sources)
+    return [
+        read_collection(
+            _place(source),
+            asked,
+            name=asked.preset.title if asked.preset else _name_of(path),
+            prefix=f"{name}/" if len(real) > 1 else "",
+        )
+        for source, path, name in zip(sources, real, _unique_names(real), strict=True)
+    ]
+
+
+def listing(sources: Sequence[Path]) -> Iterator[tuple[str, str, int, int]]:
+    """Give all files of each SOURCE as they are now: the SOURCE's name, theirs below it, bytes and time of change in ns.
+
+    Of an archive itself; -1 and 0 for what cannot be looked at.
+
+    Raises
+    ------
+    CatalogError
+        As `read_sources`.
+    """
+    real = _real(sources)
+    for source, name in zip(sources, _unique_names(real), strict=True):
+        place = Folder(source) if source.is_dir() else None
+        for file in place.files() if place else ("",):
+            try:
+                status = (source / file).stat()
+            except OSError:
+                yield name, file, -1, 0
+            else:
+                yield name, file, status.st_size, status.st_mtime_ns
+
+
+def _real(sources: Sequence[Path]) -> list[Path]:
+    """Check that each SOURCE is there and shares no images with another; give where they lie."""
     if not sources:
         raise CatalogError(
             "Expected at least one SOURCE; received none. Name the folder or archive of your radiographs."
@@ -32,15 +68,7 @@ def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
                 raise CatalogError(
                     f"Expected separate SOURCES; received {other} and {one}, which share images. Name one."
                 )
-    return [
-        read_collection(
-            _place(source),
-            asked,
-            name=asked.preset.title if asked.preset else _name_of(path),
-            prefix=f"{name}/" if len(real) > 1 else "",
-        )
-        for source, path, name in zip(sources, real, _unique_names(real), strict=True)
-    ]
+    return real
 
 
 def _lies_in(one: Path, other: Path) -> bool:

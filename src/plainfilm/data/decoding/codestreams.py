@@ -59,7 +59,7 @@ class Frame:
         return f"{self.bits}-bit {names.get(self.process, 'JPEG')}"
 
 
-def frame_of(data: bytes) -> Frame | None:
+def frame_of(data: bytes | bytearray) -> Frame | None:
     """Read the header of a JPEG, JPEG-LS (SOFn, T.81 B.2.2) or JPEG 2000 codestream (SIZ, T.800 A.5.1); None without one."""
     start = data.find(JPEG_2000) if data.startswith((JPEG_2000, _BOX)) else -1  # RLE may hold these bytes too
     if start >= 0:
@@ -74,7 +74,7 @@ def frame_of(data: bytes) -> Frame | None:
     return None
 
 
-def segments(data: bytes) -> Iterator[tuple[int, int]]:
+def segments(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
     """Give the segments of a JPEG: their markers, and where these stand."""
     at = 2 if data.startswith(b"\xff\xd8") else len(data)
     while found := _MARKER.search(data, at):

@@ -9,6 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from plainfilm.data.decoding import lzw
+from plainfilm.data.decoding.inflating import inflated_length
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type of PNG (11.2.2)
 _PASSES = (
@@ -23,7 +24,6 @@ _PASSES = (
 _LAST_BYTES, _LAST_BYTES_LOSSLESS = 16, 3
 _MORE = b"\x5a\xc3" * 16
 _Decoder = Callable[[bytes], bytes | None]
-_INFLATED_AT_ONCE = 1 << 20
 
 
 def png_fault(data: bytes) -> str | None:
@@ -41,17 +41,12 @@ def png_fault(data: bytes) -> str | None:
         elif kind == b"IEND":
             break
         at += 12 + length
-    length = _inflated_length(b"".join(packed))
-    return None if length == _png_length(header) else "another amount of data than its size needs"
-
-
-def _inflated_length(packed: bytes) -> int:
-    inflater, length = zlib.decompressobj(), 0
-    while packed and not inflater.eof:
-        length += len(inflater.decompress(packed, _INFLATED_AT_ONCE))
-        packed = inflater.unconsumed_tail
-    length += len(inflater.flush())
-    return length if inflater.eof else -1
+    expected = _png_length(header)
+    return (
+        None
+        if inflated_length(b"".join(packed), expected) == expected
+        else "another amount of data than its size needs"
+    )
 
 
 def _png_length(header: bytes) -> int:

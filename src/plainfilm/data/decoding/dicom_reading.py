@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from plainfilm.data.decoding.decoded import MAX_BYTES, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS
+from plainfilm.data.decoding.inflating import inflated_length
 from plainfilm.errors import ImageError
 
 MAX_INFLATED_BYTES = 2 * MAX_BYTES  # 50 megapixels of three colours, or of 16 bits
@@ -42,7 +43,6 @@ KEYWORDS: dict[str, str] = {
 _TAGS: list[BaseTag | int] = [tag for keyword in KEYWORDS.values() if (tag := tag_for_keyword(keyword)) is not None]
 
 _HEAD_INFLATED_BYTES = 1 << 24
-_PIECE = 1 << 16
 _BEHIND_META, _BEHIND_NAMES, _OTHERS, _PIXELS = 0x00030000, 0x00280000, 0x00290000, 0x7FE00010
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED, _ENDLESS = 0xFFFFFFFF, float("inf")
@@ -104,11 +104,8 @@ def check(file: BinaryIO, start: int, *, stop: int) -> None:
         More than `MOST_ELEMENTS` elements, sequences more than `MOST_DEPTH` deep, or a value of more than `MOST_VALUE_BYTES` among
         those that describe the picture.
     """
-    at, little, inside = (
-        start,
-        True,
-        list[tuple[float, bool]](),
-    )  # where what we are in ends, and whether its items are fragments
+    at, little = start, True
+    inside: list[tuple[float, bool]] = []  # where what we are in ends, and whether its items are fragments
     for count in range(MOST_ELEMENTS + 1):
         while inside and at >= inside[-1][0]:
             at = int(inside.pop()[0])
@@ -174,20 +171,15 @@ def _is_deflated(meta: FileMetaDataset | None) -> bool:
 
 
 def _inflated(meta: FileMetaDataset | None, deflated: bytes) -> Dataset:
-    """Read a deflated data set once its inflated length is known, counted piece by piece, to be bearable."""
-    inflater, length = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    for at in range(0, len(deflated), _PIECE):
-        rest = deflated[at : at + _PIECE]
-        while rest and not inflater.eof:
-            length += len(inflater.decompress(rest, _PIECE << 4))
-            rest = inflater.unconsumed_tail
-            if length > MAX_INFLATED_BYTES:
-                raise refusal(
-                    "too-many-bytes",
-                    f"Expected at most {MAX_INFLATED_BYTES // 1_000_000} MB once inflated; received more. Save a smaller copy.",
-                )
-    if not inflater.eof:
+    """Read a deflated data set once its inflated length is known to be bearable."""
+    length = inflated_length(deflated, MAX_INFLATED_BYTES, wbits=-zlib.MAX_WBITS)
+    if length is None:
         raise zlib.error("truncated")
+    if length > MAX_INFLATED_BYTES:
+        raise refusal(
+            "too-many-bytes",
+            f"Expected at most {MAX_INFLATED_BYTES // 1_000_000} MB once inflated; received more. Save a smaller copy.",
+        )
     file = BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated))
     check(file, 0, stop=_PIXELS + 1)
     file.seek(0)

@@ -1,5 +1,6 @@
 """DICOM files, with or without preamble, in every transfer syntax of still images -> gray pictures as displayed."""
 
+import math
 import re
 from typing import BinaryIO
 
@@ -8,6 +9,7 @@ from PIL import Image
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from plainfilm.data.ages import years
 from plainfilm.data.decoding import dicom_reading
 from plainfilm.data.decoding.decoded import DecodedImage, Remarks, check_size, colour_remarks, refusal
 from plainfilm.data.decoding.dicom_display import PYDICOM_ERRORS, displayed
@@ -24,7 +26,6 @@ _OTHER_PART = re.compile(  # words of PS3.16 annex L that no chest radiograph be
     r"HIP|HUMER|JAW|KNEE|LEG|MANDIB|MAXILL|NECK|NOSE|ORBIT|PATELLA|PELVI|RADIUS|SACR|SCAPUL|SHOULDER|SINUS|SKULL|"
     r"SPINE|TEETH|THIGH|THUMB|TIBIA|TOE|ULNA|WRIST|ZYGOMA"
 )
-_YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25, "": 1.0}
 _TEXTS = {
     "patient": "PatientID",
     "sex": "PatientSex",
@@ -72,10 +73,8 @@ def names(file: BinaryIO) -> dict[str, str]:
         found = dicom_reading.names(file)
     except PYDICOM_ERRORS as error:
         raise _broken(error) from error
-    years = age_in_years(found.get("age", ""))
-    return {name: text for name, text in found.items() if name != "age"} | (
-        {} if years is None else {"age": f"{years:g}"}
-    )
+    age = age_in_years(found.get("age", ""))
+    return {name: text for name, text in found.items() if name != "age"} | ({} if age is None else {"age": f"{age:g}"})
 
 
 def _broken(error: Exception) -> ImageError:
@@ -156,8 +155,8 @@ def _text(dataset: Dataset, keyword: str) -> str:
 
 def age_in_years(text: str) -> float | None:
     """Read an Age String (PS3.5 6.2: nnnD, nnnW, nnnM, nnnY) as years; None where it is not one."""
-    match = re.fullmatch(r"(\d{1,3})([DWMY]?)", text.upper())
-    return None if match is None else round(int(match[1]) * _YEARS[match[2]], 2)
+    age = years(text)
+    return None if math.isnan(age) else round(age, 2)
 
 
 def _view(dataset: Dataset) -> str:

@@ -36,7 +36,7 @@ _FIRST_TAGS = {*range(0x00020000, 0x00020061), *range(0x00080000, 0x00080061)}
 _MOST_BYTES = 1024  # of a text at the beginning of a data set
 
 
-def kind_of(head: bytes) -> str | None:
+def kind_of(head: bytes | bytearray) -> str | None:
     """Say what a file is, from its first bytes, of which up to `HEAD_BYTES` are looked at.
 
     Returns

@@ -6,6 +6,7 @@ predictor and the meaning of the samples are dealt with here.
 
 import struct
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -26,6 +27,7 @@ _REDUCED, _MASK = 1, 4
 _BYTEWISE = {1: "no", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 _SAFE = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
+_OPTIONAL = {34925, 50000}  # which a libtiff may be built without
 Tags = TiffImagePlugin.ImageFileDirectory_v2
 
 
@@ -106,11 +108,21 @@ def unsupported(tags: Tags) -> ImageError | None:
     """Say what of a sound page there is no decoder for, if that may be why it could not be read."""
     compression = int(tags.get(COMPRESSION, 1))
     name = TiffImagePlugin.COMPRESSION_INFO.get(compression, f"number {compression}")
-    if compression not in _SAFE:
+    if compression not in _SAFE and not (compression in _OPTIONAL and _is_decoded(name)):
         return _unsupported(f"the compression {name}")
     if _key_of(tags) not in {key[1:] for key in TiffImagePlugin.OPEN_INFO}:
         return _unsupported(f"{bits_of(tags)} bits a sample and photometric interpretation {tags.get(PHOTOMETRIC)}")
     return None
+
+
+@cache
+def _is_decoded(compression: str) -> bool:
+    """Whether Pillow's libtiff was built with one of the optional compressions."""
+    try:
+        Image.new("L", (1, 1)).save(BytesIO(), "TIFF", compression=compression)
+    except (OSError, KeyError, ValueError):
+        return False
+    return True
 
 
 def _key_of(tags: Tags) -> tuple[Any, ...]:

@@ -1,10 +1,10 @@
 """Whether the strips or tiles of a TIFF page hold what their picture needs; libtiff writes its complaints to the terminal, or has none."""
 
-import zlib
 from collections.abc import Callable
 
 from plainfilm.data.decoding import jpeg, lzw, packbits, tiff
 from plainfilm.data.decoding.codestreams import END
+from plainfilm.data.decoding.inflating import inflated_length
 
 _AMOUNT = "another amount of data in a strip or tile than it needs"
 _YCBCR = 6
@@ -19,7 +19,9 @@ def fault(data: bytes, tags: tiff.Tags) -> str | None:
     length = _LENGTHS.get(compression)
     if length is None or int(tags.get(tiff.PHOTOMETRIC, 1)) == _YCBCR:
         return None
-    return next((_AMOUNT for part, needed in tiff.parts_of(data, tags) if length(part) not in needed), None)
+    return next(
+        (_AMOUNT for part, needed in tiff.parts_of(data, tags) if length(part, max(needed)) not in needed), None
+    )
 
 
 def _jpeg_fault(tables: bytes, part: bytes) -> str | None:
@@ -27,17 +29,11 @@ def _jpeg_fault(tables: bytes, part: bytes) -> str | None:
     return None if found == jpeg.CANNOT_TELL else found
 
 
-def _inflated(part: bytes) -> int | None:
-    inflater = zlib.decompressobj()
-    length = len(inflater.decompress(part)) + len(inflater.flush())
-    return length if inflater.eof else None
-
-
-def _of_codes(part: bytes) -> int | None:
+def _of_codes(part: bytes, _most: int) -> int | None:
     return None if part[:1] == b"\0" else lzw.length(part, 9, is_tiff=True)
 
 
 _JPEG, _TABLES = 7, 347
-_LENGTHS: dict[int, Callable[[bytes], int | None]] = {
-    1: len, 5: _of_codes, 8: _inflated, 32946: _inflated, 32773: packbits.length,
+_LENGTHS: dict[int, Callable[[bytes, int], int | None]] = {
+    1: lambda part, _: len(part), 5: _of_codes, 8: inflated_length, 32946: inflated_length, 32773: lambda part, _: packbits.length(part),
 }  # fmt: skip

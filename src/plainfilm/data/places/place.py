@@ -1,13 +1,13 @@
 """Where the files of a SOURCE lie, a folder or an archive: lists them, and gives the first bytes, the size or the whole of each."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
+from plainfilm.data.files import scratch
 from plainfilm.errors import CatalogError, Problem
 from plainfilm.reasons import reason_of
 
@@ -236,8 +236,8 @@ class Archived:
     @contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
         """Write a member to a temporary file: a table, never an image."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / PurePosixPath(name).name
+        with scratch() as folder:
+            path = folder / PurePosixPath(name).name
             path.write_bytes(self.archive.read(name))
             yield path
 

@@ -12,6 +12,7 @@ from plainfilm.model.classifier import Trained
 from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import LEVELS, Worth
+from plainfilm.results.store import StoreIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def compare(store: Store, runs: Sequence[Sequence[TrainingRun]], *, openings: in
         recipes=tuple(_recipe_result(own, found) for own, found in zip(runs, judged, strict=True)),
         worth=_least_worth(pairs),
         test_openings=openings,
+        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
     )
     return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in pairs])
 

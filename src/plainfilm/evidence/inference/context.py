@@ -40,7 +40,7 @@ class About:
         """Take it from an opened bundle; `prevalence` None means the one it was calibrated at."""
         decision = predictor.bundle.classifier.decision
         return cls(
-            classes=predictor.classes_,
+            classes=tuple(predictor.classes_),
             positive=decision.positive,
             threshold=decision.threshold,
             calibrated_at=predictor.prevalence,

@@ -1,15 +1,19 @@
 """Where the model looked at one radiograph, and a picture of it for each that is predicted."""
 
+import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from plainfilm.data.burned_text import covered
-from plainfilm.errors import UsageError
+from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.explanation import attribution as explain
-from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.evidence.inference.predictor import Film, Predictor
+from plainfilm.results.predictions import Prediction
 
 _METHODS = {"gradcam": explain.grad_cam, "occlusion": explain.occlusion}
 METHODS = tuple(_METHODS)
@@ -32,6 +36,82 @@ def looked(
     return maps[0], None if np.isnan(share) else share
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
+class Explanation:
+    """An answer for one radiograph, and where what spoke for it lies.
+
+    Attributes
+    ----------
+    prediction : Prediction
+    explained : str
+        The class that the attribution speaks for: the one most probable, also where the answer is refused.
+    pixels : uint8 (s, s)
+        The radiograph at the size of the classifier's store, lines of text covered.
+    attribution : float32 (s, s)
+        From 0 to 1; all 0 where nothing speaks for the class.
+    method : str
+        "gradcam" or "occlusion".
+    """
+
+    prediction: Prediction
+    explained: str
+    pixels: NDArray[np.uint8]
+    attribution: NDArray[np.float32]
+    method: str
+
+    @property
+    def in_lungs(self) -> float | None:
+        """Share of the attribution inside the lungs, 0 to 1; None where no lungs are found."""
+        return self.prediction.in_lungs
+
+    @property
+    def picture(self) -> Image.Image:
+        """The attribution over the radiograph, as a picture of Pillow's."""
+        return Image.fromarray(explain.overlay(self.pixels, self.attribution))
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.prediction.file} by {self.method}: what spoke for {self.explained}>"
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.picture.save(stream, "PNG")
+        return stream.getvalue()
+
+
+def explain_one(predictor: Predictor, film: Film, *, method: str | None = None) -> Explanation:
+    """Answer for one radiograph and explain the answer, as `Predictor.explain` says."""
+    method = _usable(predictor, method)
+    kept: list[tuple[NDArray[np.uint8], int, NDArray[np.float32]]] = []
+
+    def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
+        attribution, share = looked(predictor, pixels, label, method=method)
+        kept.append((pixels, label, attribution))
+        return share
+
+    answers = list(predictor.stream(film, explain=watch))
+    if len(answers) != 1:
+        raise UsageError(f"Expected one radiograph to explain; received {len(answers)}. Name one file.")
+    if not kept:
+        raise ImageError(answers[0].level, f"{answers[0].file}: {answers[0].reasons[0]}")
+    pixels, label, attribution = kept[0]
+    name = predictor.classes_[label]
+    return Explanation(
+        prediction=answers[0], explained=name, pixels=covered(pixels), attribution=attribution, method=method
+    )
+
+
+def _usable(predictor: Predictor, method: str | None) -> str:
+    """Choose a method, or check the one that was named."""
+    has_maps = predictor.bundle.classifier.looks_at_maps
+    if method is None:
+        return "gradcam" if has_maps else "occlusion"
+    if method not in METHODS:
+        raise UsageError(f"Expected a method of {', '.join(METHODS)}; received {method}.")
+    if method == "gradcam" and not has_maps:
+        raise UsageError("Expected a network with maps for gradcam; this bundle's has none. Use occlusion.")
+    return method
+
+
 class Overlays:
     """Writes one PNG a radiograph into a folder; called as `Predictor.stream(explain=)` asks.
 
@@ -42,14 +122,9 @@ class Overlays:
     def __init__(
         self, folder: Path, predictor: Predictor, *, method: str = "gradcam", shows_text: bool = False
     ) -> None:
-        if method not in METHODS:
-            raise UsageError(f"Expected a method of {', '.join(METHODS)}; received {method}.")
-        if method == "gradcam" and not predictor.bundle.classifier.looks_at_maps:
-            raise UsageError(
-                "Expected a network with maps for gradcam; this bundle's has none. Use --explain-by occlusion."
-            )
+        usable = _usable(predictor, method)
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._predictor, self._method = folder, predictor, method
+        self._folder, self._predictor, self._method = folder, predictor, usable
         self._shows_text = shows_text
         self._taken: set[str] = set()
 

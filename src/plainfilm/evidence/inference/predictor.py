@@ -6,7 +6,8 @@ Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +17,11 @@ from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.data.places.place import Folder
+from plainfilm.data.spelling import listed
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import detector, judging
+from plainfilm.extras import frames
+from plainfilm.harmless import as_html
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
@@ -25,20 +29,43 @@ from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import Prediction
 
+if TYPE_CHECKING:
+    from plainfilm.evidence.inference.overlays import Explanation
+
 BLOCK = 32  # radiographs a step
 FEW = 16  # files that are not worth starting several processes for
 _PLAIN = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
 _UNREADABLE = "unreadable"
+_SHOWN = 20  # answers that a cell shows
 
 Film = str | Path | NDArray[np.uint8]
 Watcher = Callable[[str, NDArray[np.uint8], int], float | None]
 
 
-class Predictions(Sequence[Prediction]):
-    """Answers in the order of the files, with columns: `labels`, `probabilities` float64 (n, classes), NaN if unreadable."""
+class ClassNames(tuple[str, ...]):
+    """Names of classes in order; compared with one name they give bool (n), as scikit-learn's `classes_` do."""
 
-    def __init__(self, answers: Sequence[Prediction], classes: Sequence[str]) -> None:
-        self._answers = list(answers)
+    __slots__ = ()
+    __hash__ = tuple.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        return np.array([name == other for name in self]) if isinstance(other, str) else tuple.__eq__(self, other)
+
+    def tolist(self) -> list[str]:
+        """Give the names as a list."""
+        return list(self)
+
+
+class Predictions(Sequence[Prediction]):
+    """Answers in the order of the files, with columns: `labels`, `probabilities` float64 (n, classes), NaN if unreadable.
+
+    As an array they are class names (n), as `Predictor.score` counts them: of refused radiographs too, by their probability.
+    """
+
+    def __init__(
+        self, answers: Sequence[Prediction], classes: Sequence[str], called: Sequence[str | None] = ()
+    ) -> None:
+        self._answers, self._called, self._classes = list(answers), called, tuple(classes)
         self.labels = [answer.label for answer in self._answers]
         self.probabilities = np.array(
             [[answer.probabilities.get(name, np.nan) for name in classes] for answer in self._answers], np.float64
@@ -47,12 +74,53 @@ class Predictions(Sequence[Prediction]):
     def __len__(self) -> int:
         return len(self._answers)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Prediction]: ...
+    def __getitem__(self, index: int | slice) -> Prediction | list[Prediction]:
         return self._answers[index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        self.check_readable()
+        return np.array(self._called or self.labels, dtype or str)
+
+    def check_readable(self) -> None:
+        """Raise ImageError if a file could not be read."""
+        for answer in self._answers:
+            if answer.level == _UNREADABLE:
+                raise ImageError(_UNREADABLE, f"{answer.file}: {answer.reasons[0]}")
 
     def __repr__(self) -> str:
         said = (f"{a.file}: {a.label or a.level}" for a in self._answers[:5])
         return f"<{len(self)} predictions: {', '.join(said)}{', …' if len(self) > 5 else ''}>"
+
+    def _repr_html_(self) -> str:
+        shown = [*self._rows()][:_SHOWN]
+        more = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
+        return as_html([list(row.values()) for row in shown], list(shown[0]) if shown else ()) + more
+
+    def to_frame(self) -> Any:
+        """Give a pandas DataFrame, a row an answer: file, class, level, a probability a class, at_prevalence, reasons, notes.
+
+        Raises
+        ------
+        MissingExtraError
+            pandas is not installed.
+        """
+        columns = ["file", "class", "level", *map(_column, self._classes), "at_prevalence", "reasons", "notes"]
+        return frames("answers").DataFrame.from_records([*self._rows()], columns=columns)
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for answer in self._answers:
+            chances = {_column(name): answer.probabilities.get(name, np.nan) for name in self._classes}
+            told = {"reasons": "; ".join(answer.reasons), "notes": "; ".join(answer.notes)}
+            named = {"file": answer.file, "class": answer.label, "level": answer.level}
+            yield named | chances | {"at_prevalence": answer.at_prevalence} | told
+
+
+def _column(name: str) -> str:
+    return f"probability {name}"
 
 
 class Predictor:
@@ -72,7 +140,7 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self.bundle, self.classes_ = bundle, bundle.classifier.classes_
+        self.bundle, self.classes_ = bundle, ClassNames(bundle.classifier.classes_)
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
         self._detector, self._views = detector.opened(bundle.outliers), ViewFinder()
         positive = self._decision.positive
@@ -84,7 +152,14 @@ class Predictor:
         self.prevalence = share if bundle.metrics.is_calibrated else None
 
     def predict(
-        self, films: Film | Iterable[Film], *, prevalence: float | None = None, workers: int = 0
+        self,
+        films: Film | Iterable[Film],
+        *,
+        prevalence: float | None = None,
+        explain: str | Path | None = None,
+        explain_by: str = "gradcam",
+        show_text: bool = False,
+        workers: int = 0,
     ) -> Predictions:
         """Answer for paths (also of folders and DICOM files), or for gray uint8 arrays (h, w) or (n, h, w), bones bright.
 
@@ -94,6 +169,12 @@ class Predictor:
             One or many. A file that cannot be read gives an answer of level "unreadable".
         prevalence
             Share of the positive class, 0 to 1, where the answers are used; by default `self.prevalence`.
+        explain
+            A folder for one picture a radiograph of where the model looked.
+        explain_by
+            "gradcam", or "occlusion", which is slower.
+        show_text
+            Leave text in these pictures, such as a burned-in name, uncovered.
         workers
             Processes that decode; 0 for one a processor where there are many files.
 
@@ -102,7 +183,21 @@ class Predictor:
         UsageError
             An array of another kind, or a prevalence that cannot be meant.
         """
-        return Predictions(list(self.stream(films, prevalence=prevalence, workers=workers)), self.classes_)
+        overlays = self._overlays(Path(explain), explain_by, shows_text=show_text) if explain else None
+        answers = list(self.stream(films, prevalence=prevalence, workers=workers, explain=overlays))
+        return Predictions(answers, self.classes_, [self._called(answer) for answer in answers])
+
+    def _overlays(self, folder: Path, method: str, *, shows_text: bool) -> Watcher:
+        from plainfilm.evidence.inference.overlays import Overlays  # it knows predictors
+
+        return Overlays(folder, self, method=method, shows_text=shows_text)
+
+    def _called(self, answer: Prediction) -> str | None:
+        """Class of an answer at the threshold, refused or not; None where it could not be read."""
+        if not answer.probabilities:
+            return None
+        chances = np.array([[answer.probabilities[name] for name in self.classes_]])
+        return self.classes_[int(self._decision.predict(chances)[0])]
 
     def stream(
         self,
@@ -133,18 +228,74 @@ class Predictor:
             A file that cannot be read.
         """
         answers = self.predict(films)
-        for answer in answers:
-            if answer.level == _UNREADABLE:
-                raise ImageError(_UNREADABLE, f"{answer.file}: {answer.reasons[0]}")
+        answers.check_readable()
         return answers.probabilities
 
-    def score(self, films: Iterable[Film], labels: ArrayLike) -> float:
-        """Accuracy at the threshold against class names (n). Refused radiographs count by their probability, like any other."""
-        chosen = self._decision.predict(self.predict_proba(films))
+    def score(self, films: Film | Iterable[Film], labels: ArrayLike) -> float:
+        """Accuracy at the threshold against class names (n). Refused radiographs count by their probability, like any other.
+
+        Raises
+        ------
+        UsageError
+            Labels that are no names of classes, or not one a radiograph.
+        ImageError
+            A file that cannot be read.
+        """
         truth = np.asarray(labels)
-        if truth.shape != chosen.shape:
-            raise UsageError(f"Expected {len(chosen)} labels, one a radiograph; received shape {truth.shape}.")
-        return float(np.mean(np.array(self.classes_)[chosen] == truth))
+        unknown = sorted({str(label) for label in truth.ravel().tolist() if label not in self.classes_.tolist()})
+        if unknown:
+            raise UsageError(
+                f"Expected labels among {', '.join(self.classes_)}; received {listed(unknown)}. Give names of classes: a store's "
+                "numbers are named by store.classes[number]."
+            )
+        called = np.asarray(self.predict(films))
+        if truth.shape != called.shape:
+            raise UsageError(f"Expected {len(called)} labels, one a radiograph; received shape {truth.shape}.")
+        return float(np.mean(called == truth))
+
+    # What scikit-learn asks of a classifier; it is not imported here.
+
+    _estimator_type = "classifier"
+
+    def fit(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: a bundle is fitted, and `plainfilm.train` makes another."""
+        raise UsageError("Expected no training of a bundle, which is trained. Train another with plainfilm.train.")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            estimator_type=self._estimator_type,
+            requires_fit=True,
+            no_validation=True,
+            non_deterministic=False,
+            array_api_support=False,
+            _skip_test=False,
+            transformer_tags=None,
+            regressor_tags=None,
+            classifier_tags=SimpleNamespace(poor_score=False, multi_class=True, multi_label=False),
+            target_tags=SimpleNamespace(
+                required=True,
+                one_d_labels=True,
+                two_d_labels=False,
+                positive_only=False,
+                multi_output=False,
+                single_output=True,
+            ),
+            input_tags=SimpleNamespace(
+                one_d_array=True,
+                two_d_array=False,
+                three_d_array=True,
+                sparse=False,
+                categorical=False,
+                string=True,
+                dict=False,
+                positive_only=False,
+                allow_nan=False,
+                pairwise=False,
+            ),
+        )
 
     def _stated(self, prevalence: float | None) -> float | None:
         if prevalence is None or self.prevalence is None:
@@ -232,6 +383,30 @@ class Predictor:
         for row, film in enumerate(films):
             notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self.preprocessing.input_size))
             yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
+
+    def explain(self, film: Film, *, method: str | None = None) -> "Explanation":
+        """Answer for one radiograph, and say where in it what spoke for the answer lies.
+
+        Parameters
+        ----------
+        film
+            A path, or a gray uint8 array (h, w), bones bright.
+        method
+            "gradcam", or "occlusion", which is slower; by default Grad-CAM, where the network has maps.
+
+        Raises
+        ------
+        ImageError
+            A file that cannot be read.
+        UsageError
+            Another method, or one that this network has not; a folder or several arrays.
+        """
+        from plainfilm.evidence.inference import overlays
+
+        return overlays.explain_one(self, film, method=method)
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}>"
 
     @cached_property
     def lungs(self) -> LungFinder:

@@ -1,13 +1,13 @@
 """What a search for a recipe came to: `tuning.json`, and the sentences on what its best trial is worth."""
 
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from plainfilm import shell
 from plainfilm.data.store import Store
 from plainfilm.errors import RecipeError
 from plainfilm.model import study
@@ -78,7 +78,7 @@ def summarise(
         worth=f"{worth} {alike_sentence}",
         interrupted=interrupted,
         seconds=sum(each.seconds for each in trials),
-        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint),
+        data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
         next_command=_next_command(store, folder),
     )
     return SearchSummary(
@@ -135,7 +135,7 @@ def _scored_on(scored: ScoredRows) -> str:
 
 def _next_command(store: Store, folder: Path) -> str:
     out = folder.with_name(f"{folder.name}-best")
-    return shlex.join(["plainfilm", "train", str(store.path), "--recipe", str(folder / "best.toml"), "--out", str(out)])
+    return shell.command("train", store.path, "--recipe", folder / "best.toml", "--out", out)
 
 
 def _number(value: float | None) -> float:

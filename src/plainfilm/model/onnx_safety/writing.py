@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 from plainfilm.model.onnx_safety.reading import SIZED, Fields, Reader, fields
 
-_GRAPH, _INITIALIZER, _INPUT = (
-    7,
-    5,
-    11,
-)  # field numbers of ModelProto.graph, GraphProto.initializer and GraphProto.input
+_GRAPH = 7  # field number of ModelProto.graph
+_INITIALIZER = 5  # of GraphProto.initializer
+_INPUT = 11  # of GraphProto.input
 
 
 def as_inputs(data: bytes, names: frozenset[str]) -> bytes:

@@ -89,12 +89,18 @@ def roc(curves: Sequence[Curve], *, point: tuple[float, float] | None = None) ->
     if not any(len(curve.x) for curve in curves):
         return None
     with canvas.style():
-        figure, axes = _square("false positive rate (1 − specificity)", "sensitivity")
-        axes.plot([0, 1], [0, 1], **_GUIDE)
-        lines = _lines(axes, curves)
-        if point is not None:
-            axes.plot(*point, "o", color=PAPER, markersize=6, markeredgecolor=INK, markeredgewidth=1.4, zorder=5)
-        return canvas.both(figure, "roc", legend=_legend(axes, lines, curves, "lower right"))
+        figure, axes = canvas.plot(3.5, 3.3)
+        return canvas.both(figure, "roc", legend=on_roc(axes, curves, point=point))
+
+
+def on_roc(axes: Any, curves: Sequence[Curve], *, point: tuple[float, float] | None = None) -> Callable[[], Any] | None:
+    """Draw the same on axes; give what makes the legend, None where one line needs none."""
+    _unit(axes, "false positive rate (1 − specificity)", "sensitivity")
+    axes.plot([0, 1], [0, 1], **_GUIDE)
+    lines = _lines(axes, curves)
+    if point is not None:
+        axes.plot(*point, "o", color=PAPER, markersize=6, markeredgecolor=INK, markeredgewidth=1.4, zorder=5)
+    return _legend(axes, lines, curves, "lower right")
 
 
 def precision_recall(curves: Sequence[Curve], *, prevalence: float | None = None) -> Drawing | None:
@@ -115,16 +121,14 @@ def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reli
     `of_answer`: the probability is that of the class answered (more than two classes), not of the positive class.
     `name` goes into the SVG's identifiers.
     """
-    filled = (np.asarray(bins.count) > 0) & np.isfinite(bins.mean_predicted) & np.isfinite(bins.observed)
+    filled = _filled(bins)
     if not filled.any():
         return None
-    x, y, n = bins.mean_predicted[filled], bins.observed[filled], np.asarray(bins.count)[filled]
-    reach = np.nan_to_num(np.clip([y - bins.low[filled], bins.high[filled] - y], 0, None))
+    x, n = bins.mean_predicted[filled], np.asarray(bins.count)[filled]
     with canvas.style():
-        figure, axes = _square("", "share answered rightly" if of_answer else "share truly positive", bottom=0.34)
-        axes.plot([0, 1], [0, 1], **_GUIDE)
-        points = axes.errorbar(x, y, yerr=reach, fmt="o", markersize=4, color=SERIES[0], elinewidth=1.2)
-        points.lines[0].set_clip_on(False)
+        figure, axes = canvas.plot(3.5, 3.3, bottom=0.34)
+        on_reliability(axes, bins, of_answer=of_answer)
+        axes.set_xlabel("")
         axes.set_xticklabels([])
         counts = figure.add_axes((0.155, 0.145, 0.815, 0.15))
         canvas.plain(counts)
@@ -132,31 +136,71 @@ def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reli
         counts.bar(first, n, width=0.9 / bins.bins, align="edge", color=MUTED, linewidth=0)
         canvas.quarters(counts.xaxis)
         counts.set(xlim=canvas.UNIT, ylim=(0, n.max()), yticks=[0, n.max()])
-        canvas.label(counts, "probability of the answer" if of_answer else "predicted probability", "n")
+        canvas.label(counts, _predicted(of_answer=of_answer), "n")
         return canvas.both(figure, name)
+
+
+def on_reliability(axes: Any, bins: Reliability, *, of_answer: bool = False) -> None:
+    """Draw the shares alone on axes."""
+    filled = _filled(bins)
+    x, y = bins.mean_predicted[filled], bins.observed[filled]
+    reach = np.nan_to_num(np.clip([y - bins.low[filled], bins.high[filled] - y], 0, None))
+    shares = "share answered rightly" if of_answer else "share truly positive"
+    _unit(axes, _predicted(of_answer=of_answer), shares)
+    axes.plot([0, 1], [0, 1], **_GUIDE)
+    points = axes.errorbar(x, y, yerr=reach, fmt="o", markersize=4, color=SERIES[0], elinewidth=1.2)
+    points.lines[0].set_clip_on(False)
+
+
+def _filled(bins: Reliability) -> NDArray[np.bool_]:
+    filled: NDArray[np.bool_] = np.isfinite(bins.mean_predicted) & np.isfinite(bins.observed)
+    return filled & (np.asarray(bins.count) > 0)
+
+
+def _predicted(*, of_answer: bool) -> str:
+    return "probability of the answer" if of_answer else "predicted probability"
 
 
 def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
     """Draw counts int (k, k), truth down, prediction across, shaded by the share of each row, as PNG."""
-    counts = np.asarray(matrix, dtype=np.float64).reshape(len(classes), len(classes))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with canvas.style():
         side = 1.7 + 0.62 * len(classes)
         figure = canvas.sheet(side + 0.4, side)
-        axes = figure.add_axes((0.3, 0.08, 0.66, 0.7))
-        axes.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto")
-        for (row, column), share in np.ndenumerate(shares):
-            text = f"{counts[row, column]:.0f}\n{100 * share:.1f} %"
-            size = 9 if len(classes) < 7 else 7
-            axes.text(column, row, text, ha="center", va="center", color=PAPER if share > 0.55 else INK, fontsize=size)
-        axes.xaxis.tick_top()
-        axes.xaxis.set_label_position("top")
-        canvas.label(axes, "predicted", "truth")
-        canvas.name_ticks(axes.xaxis, classes, rotation=0 if len(classes) < 4 else 60)
-        canvas.name_ticks(axes.yaxis, classes)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        on_confusion(figure.add_axes((0.3, 0.08, 0.66, 0.7)), matrix, classes)
         return canvas.png(figure)
+
+
+def on_confusion(axes: Any, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
+    """Draw the same on axes."""
+    counts = np.asarray(matrix, dtype=np.float64).reshape(len(classes), len(classes))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{counts[row, column]:.0f}\n{100 * share:.1f} %"
+        size = 9 if len(classes) < 7 else 7
+        axes.text(column, row, text, ha="center", va="center", color=PAPER if share > 0.55 else INK, fontsize=size)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    canvas.label(axes, "predicted", "truth")
+    canvas.name_ticks(axes.xaxis, classes, rotation=0 if len(classes) < 4 else 60)
+    canvas.name_ticks(axes.yaxis, classes)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def on_intervals(axes: Any, names: Sequence[str], values: Sequence[Estimate], *, model: Estimate, label: str) -> None:
+    """Draw a value with its interval a name, the line of chance, and the line of what all are compared with."""
+    canvas.plain(axes)
+    axes.axvline(0.5, **_GUIDE)
+    if model.is_known:
+        axes.axvline(model.value, color=INK, linewidth=1.2)
+    for row, value in enumerate(values):
+        if value.is_known:
+            axes.plot([value.low, value.high], [row, row], color=SERIES[0], linewidth=1.2)
+            axes.plot(value.value, row, "o", color=SERIES[0], markersize=5)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.yaxis.set_ticks(range(len(names)), names)
+    canvas.label(axes, label, "")
 
 
 def strips(names: Sequence[str], values: Sequence[Sequence[float]], label: str) -> bytes:
@@ -196,13 +240,19 @@ def _epochs(history: Sequence[Mapping[str, float]], axes: Any) -> NDArray[np.flo
     return epochs
 
 
-def _square(x: str, y: str, *, bottom: float | None = None) -> tuple[Any, Any]:
-    figure, axes = canvas.plot(3.5, 3.3, bottom=bottom)
+def _square(x: str, y: str) -> tuple[Any, Any]:
+    figure, axes = canvas.plot(3.5, 3.3)
+    _unit(axes, x, y)
+    return figure, axes
+
+
+def _unit(axes: Any, x: str, y: str) -> None:
+    """Prepare a plot of two shares, 0 to 1."""
+    canvas.plain(axes)
     canvas.quarters(axes.xaxis)
     canvas.quarters(axes.yaxis)
     axes.set(xlim=canvas.UNIT, ylim=canvas.UNIT)
     canvas.label(axes, x, y)
-    return figure, axes
 
 
 def _lines(axes: Any, curves: Sequence[Curve]) -> list[Any]:

@@ -9,14 +9,13 @@ from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.peers import Peer
 from plainfilm.serve.dicom.sending import AwayError, DoubtError, Line, RefusedError, line
 from plainfilm.serve.dicom.set_aside import Aside
-from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.spool import LOOK_S, Spool
 
 LONGEST_PAUSE_S = 60.0
 _LONGEST_SENDING_S = 600.0  # of one object over DICOMweb
 _TOGETHER = 256  # entries looked at in a round
 _MOST_IN_A_ROW = 8  # failures that may be the peer's, before it is left alone for a while
 _MOST_TRIES = 3  # of an object whose failure may be the peer's: then it is set aside
-_LOOK_S = 5.0  # between two looks at what is due again, at most
 
 
 class _Sender(Task):
@@ -125,7 +124,7 @@ class Retrier(_Sender):
     def _work(self) -> None:
         aside = self._spool.due(self._peer.name)
         if aside is None:
-            self.pause(min(_LOOK_S, 10 * self._shortest_s))
+            self.pause(min(LOOK_S, 10 * self._shortest_s))
             return
         try:
             self._sent(aside.key, aside.file, aside.kind)

@@ -32,7 +32,7 @@ _PARTIAL = re.compile(r"[0-9a-f]{64}\.[0-9]+|probe")
 _MOST_BYTES = MAX_BYTES + (1 << 20)  # of a file in the spool: an image and its head
 _MOST_JUDGING = 128  # of the file that counts: a key and a number
 _INSTANCE = "-instance"
-_LOOK_S = 5.0  # between two looks at what is due again, at most
+LOOK_S = 5.0  # between two looks at what is due again, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Spool:
         self._stored = self.retried = 0
         self._begun = ("", 0)
         self._sizes: dict[str, int] = {}  # bytes of what is on its way, by key
-        self._look_s, self._looked = min(_LOOK_S, again_s / 4), 0.0
+        self._look_s, self._looked = min(LOOK_S, again_s / 4), 0.0
         try:
             self._open(again_s)
         except BaseException as error:

@@ -1,0 +1,79 @@
+"""`plainfilm PATH`: what is there, and the one command to type next."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from plainfilm.cli.ingested import free_name, show_listed
+from plainfilm.cli.options import FLAT, places_first
+from plainfilm.data.files import cache_folder
+from plainfilm.workflows.options import IngestOptions, StoringOptions
+
+_PAGES = {"tuning.json": "tuning.html", "comparison.json": "comparison.html", "audit.json": "audit.html"}
+
+
+@places_first
+@dataclass(frozen=True, slots=True)
+class Options(StoringOptions):
+    r"""How folders are read, as for `ingest`; any number of them stands first.
+
+    Parameters
+    ----------
+    paths
+        Folders or archives of radiographs; or a store, a run folder, a bundle.
+    """
+
+    paths: Annotated[list[Path], Parameter(metavar="PATH")] = field(kw_only=False)
+
+
+def look(options: Annotated[Options, FLAT]) -> None:
+    """Say what a folder of radiographs, a store, a run or a bundle holds, and the one command to type next; `plainfilm PATH` is short for it."""
+    from plainfilm.cli import terminal
+    from plainfilm.workflows import info, stored
+
+    first, *others = options.paths
+    if pages := [page for name, page in _PAGES.items() if (first / name).is_file() and (first / page).is_file()]:
+        _show_pages(first, pages[0])
+    elif not others and (_is_known_folder(first) or not stored.is_to_read(first)):
+        found = info.describe(first)
+        terminal.say(*terminal.outline(found), "", _following(found, first))
+    else:
+        _show_radiographs(options)
+
+
+def _is_known_folder(path: Path) -> bool:
+    return (path / "metrics.json").is_file() or (path.is_dir() and path.resolve() == cache_folder().resolve())
+
+
+def _show_pages(folder: Path, page: str) -> None:
+    from plainfilm.cli import terminal
+
+    found = json.loads((folder / page).with_suffix(".json").read_bytes())
+    terminal.say(f"Open {folder / page}")
+    if "next" in found:
+        terminal.say("", terminal.Typed(f"Next: {found['next']}"))
+
+
+def _show_radiographs(options: Options) -> None:
+    from plainfilm.cli import terminal
+    from plainfilm.workflows import ingest
+
+    shared = {name: getattr(options, name) for name in StoringOptions.__dataclass_fields__}
+    following = terminal.following("train", *sys.argv[1:], "--out", free_name("run"))
+    show_listed(ingest.listed(IngestOptions(options.paths, "", **shared)), following, as_json=False)
+
+
+def _following(found: Mapping[str, Any], path: Path) -> Any:
+    """Give the command that comes after what was found."""
+    from plainfilm.cli import terminal
+
+    if found["kind"] == "store":
+        return terminal.following("train", path, "--out", free_name("run"))
+    if found["kind"] in {"bundle", "run"}:
+        return terminal.following("predict", path, "FILE")
+    return ""

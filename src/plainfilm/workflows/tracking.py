@@ -1,0 +1,153 @@
+"""A training in MLflow: recipe, metrics, verdict and what the run folder holds, for `train --mlflow`."""
+
+import dataclasses
+import logging
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plainfilm.errors import PlainfilmError
+from plainfilm.extras import require
+from plainfilm.model.recipe_schema import Recipe
+from plainfilm.results import documents
+from plainfilm.results.metrics import RunMetrics
+
+EXPERIMENT = "plainfilm"
+ARTEFACTS = ("report.html", "metrics.json", "model.plainfilm", "recipe.toml", "history.csv", "card.md")
+_BATCH = 500  # metrics a call; MLflow takes 1,000
+_LONGEST = 5000  # characters of a tag
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """A tracking server or a local store that answers: where a run is going to be logged."""
+
+    client: Any
+    experiment: str
+    started_ms: int
+
+
+def opened(asked: bool | str) -> Tracking | None:
+    """Find MLflow's store before the training starts; None where nothing is asked.
+
+    Parameters
+    ----------
+    asked
+        The URI of a tracking server or store; True for the one that MLFLOW_TRACKING_URI or MLflow itself names.
+
+    Raises
+    ------
+    MissingExtraError
+        MLflow is not installed.
+    PlainfilmError
+        The store does not answer.
+    """
+    if not asked:
+        return None
+    require("logging to MLflow", "mlflow")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    with _one_line("to answer", "Check its address, or leave mlflow out."):
+        client = MlflowClient(tracking_uri=None if asked is True else str(asked))
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+        known = client.get_experiment_by_name(name)
+        experiment = known.experiment_id if known else client.create_experiment(name)
+    return Tracking(client, experiment, round(time.time() * 1000))
+
+
+def log(
+    tracking: Tracking, folder: Path, metrics: RunMetrics, recipe: Recipe, history: Sequence[Mapping[str, float]]
+) -> None:
+    """Log a finished training: into the caller's active run of MLflow, or else into a new one of the folder's name.
+
+    Raises
+    ------
+    PlainfilmError
+        The store does not take it; the run folder is whole all the same.
+    """
+    with _one_line("to take the run", f"The run is whole in {folder}."):
+        client, active = tracking.client, _active()
+        run = active or client.create_run(tracking.experiment, start_time=tracking.started_ms, run_name=folder.name)
+        run_id = run.info.run_id
+        for name, value in parameters(metrics, recipe).items():
+            client.log_param(run_id, name, value)
+        for name, value in _tags(metrics).items():
+            client.set_tag(run_id, name, value[:_LONGEST])
+        _log_metrics(client, run_id, metrics, history)
+        for name in ARTEFACTS:
+            if (folder / name).is_file():
+                client.log_artifact(run_id, str(folder / name))
+        if active is None:
+            client.set_terminated(run_id)
+
+
+def parameters(metrics: RunMetrics, recipe: Recipe) -> dict[str, Any]:
+    """Give the recipe by its keys, and what it was trained on."""
+    flat = dict(_flat(dataclasses.asdict(recipe), "."))
+    asked = {"store": metrics.data.store, "positive": metrics.positive, "folds": metrics.folds}
+    return flat | {"classes": ", ".join(metrics.classes), **{name: value for name, value in asked.items() if value}}
+
+
+def _tags(metrics: RunMetrics) -> dict[str, str]:
+    found = {"plainfilm.worth": metrics.worth.sentence}
+    if metrics.audit is not None:
+        found |= {"plainfilm.verdict": metrics.audit.verdict, "plainfilm.audit": metrics.audit.sentence}
+    return found
+
+
+def _log_metrics(client: Any, run_id: str, metrics: RunMetrics, history: Sequence[Mapping[str, float]]) -> None:
+    from mlflow.entities import Metric
+
+    now = round(time.time() * 1000)
+    final = [Metric(_named(name), value, now, 0) for name, value in _numbers(documents.plain(metrics)["splits"])]
+    epochs = [
+        Metric(f"epoch/{name}", value, now, step)
+        for step, row in enumerate(history, 1)
+        for name, value in _numbers(row)
+        if name != "epoch"
+    ]
+    every = final + epochs
+    for at in range(0, len(every), _BATCH):
+        client.log_batch(run_id, metrics=every[at : at + _BATCH])
+
+
+def _named(name: str) -> str:
+    """A name that MLflow takes: a class may be called anything."""
+    return re.sub(r"[^\w\-. /]", "_", name.removesuffix("/value"))
+
+
+def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in _flat(values, "/"):
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            yield name, float(value)
+
+
+def _flat(values: Mapping[str, Any], between: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}{between}{inner}", each) for inner, each in _flat(value, between))
+        else:
+            yield name, value
+
+
+def _active() -> Any:
+    mlflow = sys.modules.get("mlflow")
+    return mlflow.active_run() if mlflow else None
+
+
+@contextmanager
+def _one_line(what: str, then: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        told = " ".join(str(error).split())[:300].rstrip(".")
+        raise PlainfilmError(f"Expected MLflow {what}; received: {told or type(error).__name__}. {then}") from error

@@ -1,0 +1,71 @@
+"""A desk with all that the docs' commands name: folders, a store, a run, every kind of report; small, and made once."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import made_dicom
+import plainfilm
+from plainfilm.data import phantom
+
+SETTINGS = {"backbone.input_size": 96, "training.epochs": 2}
+QUICKER: Mapping[str, Sequence[str]] = {
+    "train": ["--set", "backbone.input_size=96", "--set", "training.epochs=2", "--no-audit"],
+    "tune": ["--epochs", "2"],
+    "demo": ["--images", "60"],
+}
+FEWER = {"--seeds": "2", "--trials": "4", "--folds": "2"}  # a value beside the flag is replaced
+
+
+def quicker(words: Sequence[str], folder: Path) -> list[str]:
+    """A command of the docs as the tests run it: fewer epochs and trials, and what an earlier command wrote replaced."""
+    given = [FEWER.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    added = [*QUICKER.get(words[0], ())]
+    if words[0] == "tune" and "--trials" not in words:
+        added += ["--trials", "3"]
+    out = words[words.index("--out") + 1] if "--out" in words else ""
+    if words[0] in {"train", "audit", "compare", "evaluate"} and (folder / out).is_dir() and "--resume" not in words:
+        added.append("--overwrite")
+    return [*given, *added]
+
+
+def put_store_and_run(desk: Path) -> None:
+    """Radiographs of two hospitals, a store of the first, and a run on it."""
+    phantom.write_phantoms(desk / "FOLDER", n=72, shortcut="hospital")
+    phantom.write_phantoms(desk / "OTHER_HOSPITAL", n=30, seed=9)
+    plainfilm.ingest(desk / "FOLDER", desk / "my.h5", size=96, workers=1)
+    plainfilm.train(desk / "my.h5", desk / "run", settings=SETTINGS)
+
+
+def put_reports(desk: Path) -> None:
+    """What the other verbs write of the store and the run."""
+    bundle = desk / "run" / "model.plainfilm"
+    plainfilm.audit(desk / "my.h5", desk / "audit", model=bundle)
+    plainfilm.compare(desk / "my.h5", desk / "both", recipes=["default", "robust"], seeds=2, settings=SETTINGS)
+    plainfilm.tune(desk / "my.h5", desk / "search", trials=4, epochs=2)
+    plainfilm.evaluate(bundle, desk / "OTHER_HOSPITAL", desk / "elsewhere")
+
+
+def put_names(desk: Path) -> None:
+    """Films, bundles and labels under the names that the docs use."""
+    films = sorted((desk / "FOLDER").rglob("*.jpg"))
+    for name in ("film.png", "a.png", "films/1.png", "films/2.png", "folder/1.png"):
+        (desk / name).parent.mkdir(exist_ok=True)
+        shutil.copy(films[len(name) % len(films)], desk / name)
+    for name in ("b.dcm", "new/1.dcm", "new/2.dcm"):
+        (desk / name).parent.mkdir(exist_ok=True)
+        (desk / name).write_bytes(made_dicom.instance_bytes(name))
+    table = desk / "OTHER_HOSPITAL" / "metadata.csv"
+    text = table.read_text(encoding="utf-8").replace(",COVID,", ",COVID-19,")
+    table.write_text(text.replace(",NORMAL,", ",Healthy,", 5), encoding="utf-8")
+    shutil.copy(desk / "run" / "model.plainfilm", desk / "model.plainfilm")
+
+
+def names(desk: Path) -> dict[str, Any]:
+    """What the docs' Python takes as given."""
+    films = sorted((desk / "FOLDER").rglob("*.jpg"))[:4]
+    pixels = np.full((2, 96, 96), 90, np.uint8)
+    return {"films": films, "labels": [film.parent.name for film in films], "many": films, "pixels": pixels}
