@@ -465,7 +465,7 @@ def test_another_kind_of_file_is_never_replaced_by_a_store(tmp_path, source, nam
 def test_the_sources_are_told(tmp_path, source, out):
     assert len(ingest(source, out).sources) == 1
     put(source.parent / "other", COVID__a=901, NORMAL__a=902)
-    two = plainfilm.ingest([source, source.parent / "other"], out, size=32, workers=1)
+    two = plainfilm.ingest([source, source.parent / "other"], out, size=32, workers=1, overwrite=True)
     assert len(two.sources) == 2
 
 

@@ -53,7 +53,7 @@ def two_classes(root: Path, n: int = 8, parts: tuple[str, ...] = ("",)) -> Path:
 @pytest.fixture
 def ingest(tmp_path):
     def run(root: Path, name: str = "s.h5", **options: object) -> tuple[Ingested, Store]:
-        done = plainfilm.ingest(root, tmp_path / name, **{"size": 32, "workers": 1, **options})
+        done = plainfilm.ingest(root, tmp_path / name, **{"size": 32, "workers": 1, "overwrite": True, **options})
         return done, Store(tmp_path / name)
 
     return run

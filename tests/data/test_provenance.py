@@ -80,7 +80,9 @@ def test_the_command_says_what_it_left_out_and_how_to_keep_it(call, films, tmp_p
     assert (code, err.count("Columns")) == (0, 0)
     assert "Columns left out, since they may tell who somebody is: surname, ward." in out
     assert "Keep one with --keep COLUMN" in out
-    code, out, _ = call("ingest", films, "--out", "s.h5", "--size", 32, "--workers", 1, "--keep", "Ward", "--json")
+    code, out, _ = call(
+        "ingest", films, "--out", "s.h5", "--size", 32, "--workers", 1, "--keep", "Ward", "--overwrite", "--json"
+    )
     told = json.loads(out)
     assert [each["column"] for each in told["left_out_columns"]] == ["surname"]
     assert told["kept_columns"] == ["ward"]

@@ -49,7 +49,7 @@ def importance(name, share, by_chance):
 
 
 def summary(trials, *, importances=(), store="films.h5", asked=None, interrupted=False):
-    opened = SimpleNamespace(path=Path(store), fingerprint="f00d")
+    opened = SimpleNamespace(path=Path(store), fingerprint="f00d", kept_at=None)
     return summarise(
         trials, importances, SPACE, store=opened, folder=Path("out"), asked=asked or len(trials),
         scored=ScoredRows(radiographs=397, folds=1), interrupted=interrupted,

@@ -20,8 +20,9 @@ from made_requests import asked, connected, descendants, form, head, own_places,
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.serve import server as running
 from plainfilm.serve.clients import client_of
+from plainfilm.serve.http_errors import CSP
 from plainfilm.serve.http_limits import Connections
-from plainfilm.serve.middleware import API, CSP
+from plainfilm.serve.middleware import API
 from plainfilm.serve.server import ServerSettings
 from waiting import WAIT_S, until
 

@@ -189,10 +189,10 @@ def test_labels_of_the_test_part_are_not_among_what_a_search_is_of(folder, store
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"trials": 0}, "--trials from 1"),
-        ({"folds": 0}, "--folds from 1"),
-        ({"timeout": -1}, "--timeout from 0"),
-        ({"input_sizes": [7]}, "--input-sizes from 32"),
+        ({"trials": 0}, "`trials` from 1"),
+        ({"folds": 0}, "`folds` from 1"),
+        ({"timeout": -1}, "`timeout` from 0"),
+        ({"input_sizes": [7]}, "`input_sizes` from 32"),
         ({"backbones": ["mobilnet"]}, "Did you mean mobilenet"),
         ({"backbones": ["net.onnx"]}, "received the file net.onnx"),
     ],

@@ -12,19 +12,20 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from plainfilm.data import burned_text, files, hdf5, openings
-from plainfilm.data.contact_sheet import contact_sheet
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import as_html
 from plainfilm.reasons import reason_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -206,7 +207,7 @@ class Store:
         images = self.images(rows)
         return images if self.shows_text or not len(images) else np.stack([burned_text.covered(one) for one in images])
 
-    def show(self, n: int = 8, *, seed: int = 0) -> Image.Image:
+    def show(self, n: int = 8, *, seed: int = 0) -> "Image.Image":
         """Draw `n` radiographs at random, each class as often as the others, with the names of their classes: a picture of Pillow's.
 
         Lines of text are covered unless `shows_text`; a notebook shows the picture by itself.
@@ -218,6 +219,8 @@ class Store:
         """
         if n < 1:
             raise UsageError(f"Expected one radiograph or more to show; received {n}.")
+        from plainfilm.data.contact_sheet import contact_sheet
+
         order = np.random.default_rng(seed).permutation(len(self))
         turn = np.zeros(len(order), np.int64)  # how many of its class come before a row
         for label in np.unique(self.labels):

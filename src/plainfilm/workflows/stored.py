@@ -59,7 +59,9 @@ def open_store(
             f"Expected one store, or folders and archives; received the store {named[0]} and {other}. Name one of them."
         )
     if given := given_of(options, SourceOptions):
-        raise UsageError(f"Expected {given} with a folder; received a store, which has been read. Leave it out.")
+        raise UsageError(
+            f"Expected {given} with a folder; received a store, which has been read. Leave out what is about reading."
+        )
     return Store(named[0], shows_text=show_text), None
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from plainfilm.errors import UsageError
 from plainfilm.extras import frames
 from plainfilm.reporting import cell
-from plainfilm.reporting.plots import Plots
 from plainfilm.results import documents
 from plainfilm.results.documents import Document
 from plainfilm.workflows import progress
+
+if TYPE_CHECKING:
+    from plainfilm.reporting.plots import Plots
 
 P = ParamSpec("P")
 Options = TypeVar("Options")
@@ -66,8 +68,10 @@ class Run(Generic[R]):
         return frames("predictions").read_csv(path, dtype=texts, keep_default_na=False)
 
     @property
-    def plot(self) -> Plots:
+    def plot(self) -> "Plots":
         """ROC, confusion matrix, reliability and probes on matplotlib's axes."""
+        from plainfilm.reporting.plots import Plots
+
         return Plots(self.folder, self.result)
 
     def _written(self, *names: str) -> Path:

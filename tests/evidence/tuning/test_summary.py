@@ -22,7 +22,7 @@ def trial(number, log_loss, *, state="done", recipe="", error=0.01):
 
 
 def summary(trials, folds=1):
-    store = SimpleNamespace(path=Path("my films.h5"), fingerprint="f00d")
+    store = SimpleNamespace(path=Path("my films.h5"), fingerprint="f00d", kept_at=None)
     return summarise(
         trials, [], SearchSpace(backbones=("mobilenet",)), store=store, folder=Path("runs/out"), asked=9,
         scored=ScoredRows(radiographs=1397, folds=folds), interrupted=False,
