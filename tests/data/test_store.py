@@ -890,3 +890,17 @@ def test_a_tf_dataset_goes_straight_into_fit(tmp_path):
         )
         scored = model.evaluate(opened.to_tf_dataset("test", 8), verbose=0, return_dict=True)
     assert scored["accuracy"] == 1.0
+
+
+def test_images_are_read_by_a_mask_and_rows_that_cannot_be_are_refused(tmp_path):
+    shutil.copy(Path(__file__).parents[1] / "written_by_0_1_0" / "store.h5", tmp_path / "s.h5")
+    with Store(tmp_path / "s.h5") as store:
+        mask = store.labels == 1
+        np.testing.assert_array_equal(store.images(mask), store.images(np.flatnonzero(mask)))
+        assert store.images([]).shape == (0, store.size, store.size)
+        for rows in ("train", 0, [0.5], [[0, 1]], [True, False]):
+            with pytest.raises(UsageError, match="Expected rows as a list of whole numbers, or a mask of 80"):
+                store.images(rows)
+        for rows in ([80], [-81]):
+            with pytest.raises(UsageError, match="Expected rows from 0 to 79"):
+                store.images(rows)

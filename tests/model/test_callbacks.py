@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from plainfilm.errors import UsageError
+from plainfilm.errors import MissingExtraError, UsageError
 from plainfilm.model import callbacks, keras_backend, recipes, training
 
 pytestmark = pytest.mark.trains
@@ -100,7 +100,51 @@ def test_of_keras_own_those_that_need_batches_are_refused_and_others_are_not(ker
         callbacks.check([made.LambdaCallback(on_train_batch_end=lambda *_: None)])
     with pytest.raises(UsageError, match="TerminateOnNaN, which waits for"):
         callbacks.check([made.TerminateOnNaN()])
+    with pytest.raises(UsageError, match=r'ModelCheckpoint, which .*: give it save_freq="epoch" or leave it out'):
+        callbacks.check([made.ModelCheckpoint("m.keras", save_freq=3)])
     callbacks.check([made.LambdaCallback(on_epoch_end=lambda *_: None), made.ReduceLROnPlateau(), made.EarlyStopping()])
+
+
+def test_a_checkpoint_an_epoch_is_written(keras, tmp_path):
+    fit([keras.callbacks.ModelCheckpoint(tmp_path / "m{epoch}.keras")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"m{number}.keras" for number in (1, 2, 3, 4)]
+
+
+def test_tensorboard_without_its_package_is_refused_before_the_training(keras, tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks, "find", lambda _: None)
+    with pytest.raises(MissingExtraError, match="pip install tensorboard"):
+        callbacks.check([keras.callbacks.TensorBoard(tmp_path)])
+    monkeypatch.setattr(callbacks, "find", lambda _: True)
+    callbacks.check([keras.callbacks.TensorBoard(tmp_path)])
+
+
+def test_the_learning_rate_of_a_fine_tuning_stays_with_its_schedule(keras):
+    sets = keras.callbacks.LearningRateScheduler(lambda _: 0.1)
+    callbacks.check([sets])
+    with pytest.raises(UsageError, match="received LearningRateScheduler.*finetuning.learning_rate"):
+        callbacks.check([sets], finetunes=True)
+
+
+def test_what_is_set_before_the_first_epoch_ends_it_after_that_as_in_keras(keras):
+    class Stopping(keras.callbacks.Callback):
+        def on_train_begin(self, _logs=None):
+            self.model.stop_training = True
+
+    assert len(fit([Stopping()]).history) == 1
+
+
+def test_an_error_of_a_callback_is_its_own(keras):
+    class Broken(keras.callbacks.Callback):
+        def on_epoch_end(self, _epoch, _logs=None):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        fit([Broken()])
+
+
+def test_a_class_in_the_place_of_a_callback_is_refused(keras):
+    with pytest.raises(UsageError, match="received the class EarlyStopping. Give instances"):
+        callbacks.check([keras.callbacks.EarlyStopping])
 
 
 @pytest.mark.parametrize("given", [print, "EarlyStopping", None])

@@ -43,14 +43,38 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+def noting(seen):
+    """Make a callback that notes when it is called."""
+    return keras_backend.load().callbacks.LambdaCallback(
+        on_train_begin=lambda _: seen.append("begin"),
+        on_epoch_begin=lambda epoch, _: seen.append(epoch),
+        on_train_end=lambda _: seen.append("end"),
+    )
+
+
 # Cross-validation
 
 
 @pytest.fixture(scope="module")
-def validated(folder):
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def validated(folder, told):
     return plainfilm.train(
-        folder / "s.h5", folder / "folds", settings=QUICK, folds=FOLDS, audit=False, command="plainfilm train …"
+        folder / "s.h5",
+        folder / "folds",
+        settings=QUICK,
+        folds=FOLDS,
+        audit=False,
+        command="plainfilm train …",
+        callbacks=[noting(told)],
     )
+
+
+def test_callbacks_are_told_of_each_fold(validated, told):
+    assert told == ["begin", 0, 1, "end"] * FOLDS
 
 
 def test_every_radiograph_is_answered_once_by_a_classifier_that_has_not_seen_it(validated, store):
@@ -136,7 +160,9 @@ def test_altered_views_are_encoded_once_and_change_the_training(store, folder):
 def test_an_ensemble_answers_from_all_of_its_members(combine, store):
     members = ["backbone.depth=6", "backbone.depth=9; seed=3", "head.layers=dense 8"]
     recipe = recipes.load("default", QUICK | {"ensemble.members": members, "ensemble.combine": combine})
-    trained = fit.fit(store, recipe, positive="COVID")
+    told = []
+    trained = fit.fit(store, recipe, positive="COVID", callbacks=[noting(told)])
+    assert told == ["begin", 0, 1, "end"] * len(members)
     assert trained.encoder.width > fit.fit(store, recipes.load("default", QUICK), positive="COVID").encoder.width
     assert {row["member"] for row in trained.fitted.history} == {1, 2, 3}
     rows = store.rows("test")
@@ -168,7 +194,10 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
         if stage == "Fine-tuning" and done == 2:
             raise KeyboardInterrupt
 
-    whole = plainfilm.train(folder / "s.h5", folder / "whole", settings=TUNED, audit=False)
+    told = []
+    whole = plainfilm.train(folder / "s.h5", folder / "whole", settings=TUNED, audit=False, callbacks=[noting(told)])
+    assert told == ["begin", 0, 1, "end", "begin", 0, 1, 2, "end"]
+    told.clear()
     with pytest.raises(KeyboardInterrupt):
         plainfilm.train(folder / "s.h5", folder / "stopped", settings=TUNED, audit=False, progress=stop)
     assert not (folder / "stopped").exists()
@@ -180,8 +209,15 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
         epochs.append(done if stage == "Fine-tuning" else None)
 
     resumed = plainfilm.train(
-        folder / "s.h5", folder / "stopped", settings=TUNED, audit=False, resume=True, progress=note
+        folder / "s.h5",
+        folder / "stopped",
+        settings=TUNED,
+        audit=False,
+        resume=True,
+        progress=note,
+        callbacks=[noting(told)],
     )
+    assert told == ["begin", 0, 1, "end", "begin", 2, "end"]
     assert 1 not in epochs
     networks = [bundle.load(run.folder / "model.plainfilm").classifier.network for run in (whole, resumed)]
     assert networks[0] == networks[1]

@@ -8,12 +8,14 @@ from cyclopts import Parameter
 from plainfilm import NOTICE
 from plainfilm.cli.options import AsJson, Quiet, Signed
 from plainfilm.cli.output import print_document
+from plainfilm.results.exported import Target
+from plainfilm.workflows.parsing import a_choice
 
 
 def export(
     bundle: Path,
     *,
-    to: str,
+    to: Annotated[Target, a_choice],
     out: Path,
     overwrite: Annotated[bool, Parameter(help="Replace a file that is there.", negative="")] = False,
     require_signature: Signed = None,

@@ -8,6 +8,8 @@ from cyclopts import Parameter
 
 from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed, matching
 from plainfilm.errors import UsageError, telling
+from plainfilm.results.predictions import Method
+from plainfilm.workflows.parsing import a_choice
 
 
 def predict(
@@ -15,7 +17,7 @@ def predict(
     *files: Path,
     prevalence: float | None = None,
     explain: Path | None = None,
-    explain_by: str = "gradcam",
+    explain_by: Annotated[Method, a_choice] = "gradcam",
     show_text: ShowText = False,
     require_signature: Signed = None,
     workers: int = 0,
@@ -74,7 +76,7 @@ def predict(
         sys.exit(1)
 
 
-def _overlays(predictor: Any, folder: Path | None, method: str, *, shows_text: bool) -> Any:
+def _overlays(predictor: Any, folder: Path | None, method: Method, *, shows_text: bool) -> Any:
     if folder is None:
         return None
     from plainfilm.evidence.inference.overlays import Overlays

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.arguments import checked
 from plainfilm.data import burned_text, files, hdf5, openings
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
@@ -27,6 +28,7 @@ from plainfilm.reasons import reason_of
 if TYPE_CHECKING:
     from PIL import Image
 
+Rows = Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 VERSION = 1
@@ -95,6 +97,7 @@ class Store:
         No such file, not a store, a truncated one, or one of a newer version.
     """
 
+    @checked
     def __init__(self, path: str | Path, *, shows_text: bool = False) -> None:
         self.path, self.shows_text = Path(path), shows_text
         files.settle(self.path)
@@ -111,7 +114,8 @@ class Store:
         _check_kind(attributes, self.path)
         self.attributes = {name: value for name, value in attributes.items() if name not in {"classes", SEAL}}
         self.classes: tuple[str, ...] = tuple(attributes["classes"])
-        self.size, self.fingerprint = attributes["size"], attributes["fingerprint"]
+        self.size: int = attributes["size"]
+        self.fingerprint: str = attributes["fingerprint"]
         self._images = self._file["images"]
         columns = {name: _read_column(self._file[name]) for name in COLUMNS}
         self.labels, self.group = columns["labels"], columns["group"]
@@ -186,14 +190,17 @@ class Store:
         other.split = split
         return other
 
-    def images(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Read images, uint8 (len(rows), size, size), in the order asked for.
+    def images(self, rows: Rows) -> NDArray[np.uint8]:
+        """Read images, uint8 (len(rows), size, size), in the order asked for; of a mask, bool (n), those that are True.
 
         Raises
         ------
+        UsageError
+            Rows that are no whole numbers, or not in the store.
         StoreError
             One of them is not what was written, or cannot be read.
         """
+        rows = self._numbers(rows)
         out = np.empty((len(rows), self.size, self.size), np.uint8)
         with _whole(self.path, OSError, ValueError):
             for place, row in enumerate(rows):
@@ -202,11 +209,24 @@ class Store:
                     raise FlawError(f"image {int(row)} is not the one that was written")
         return out
 
-    def pictures(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _numbers(self, rows: Rows) -> NDArray[np.int64]:
+        given = np.asarray(rows)
+        if given.dtype == bool and given.shape == (len(self),):
+            return np.flatnonzero(given)
+        if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+            raise UsageError(
+                f"Expected rows as a list of whole numbers, or a mask of {len(self):,}; received {rows!r:.60}."
+            )
+        if given.size and not -len(self) <= given.min() <= given.max() < len(self):
+            raise UsageError(f"Expected rows from 0 to {len(self) - 1:,}; received {given.min()} to {given.max()}.")
+        return given.astype(np.int64)
+
+    def pictures(self, rows: Rows) -> NDArray[np.uint8]:
         """Read images for people to look at, as `images` does: lines of text are covered unless `shows_text`."""
         images = self.images(rows)
         return images if self.shows_text or not len(images) else np.stack([burned_text.covered(one) for one in images])
 
+    @checked
     def show(self, n: int = 8, *, seed: int = 0) -> "Image.Image":
         """Draw `n` radiographs at random, each class as often as the others, with the names of their classes: a picture of Pillow's.
 
@@ -240,6 +260,7 @@ class Store:
         rows = [[name, *parts.values()] for name, parts in counts.items()]
         return as_html(rows, [f"{self.path.name}, {self.size} px", *SPLITS])
 
+    @checked
     def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
         """Give all images in the store's order, uint8 (up to `size`, s, s) at a time.
 
@@ -277,6 +298,7 @@ class Store:
         rows = self.rows(split)
         return self.images(rows), self.labels[rows]
 
+    @checked
     def to_tf_dataset(
         self,
         split: str,

@@ -152,7 +152,7 @@ def place_of(named: str | Path) -> Path:
     )
 
 
-def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
+def load(path: str | Path, *, require_signature: str | Path | None = None) -> Bundle:
     """Open a bundle, after everything in it has been checked.
 
     Parameters
@@ -170,7 +170,7 @@ def load(path: str | Path, *, require_signature: Path | None = None) -> Bundle:
     """
     path = place_of(path)
     try:
-        return _open(path, require_signature)
+        return _open(path, Path(require_signature) if require_signature else None)
     except FileNotFoundError as error:
         raise BundleError(
             f"Expected a plainfilm bundle; received {path}, which does not exist. Give the path of a model.plainfilm."

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from plainfilm.arguments import checked
 from plainfilm.data import claims, files, phantom
 from plainfilm.data.files import reserved
 from plainfilm.errors import ExportError, UsageError
@@ -16,7 +17,7 @@ from plainfilm.model.bundle import Bundle, load
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.formats import FORMATS, Run
 from plainfilm.model.onnx_session import BATCH
-from plainfilm.results.exported import Exported
+from plainfilm.results.exported import Exported, Target
 
 IMAGES = 64
 TOLERANCE = 1e-4  # of a probability
@@ -26,13 +27,14 @@ _LEAST_WIDTH = 64  # pixels; a smaller radiograph has no room for its letters
 _NOISE = 40.0  # gray levels, standard deviation on the last image; none on the first
 
 
+@checked
 def export(
     bundle: Bundle | str | Path,
-    to: str,
+    to: Target,
     out: str | Path,
     *,
     overwrite: bool = False,
-    require_signature: Path | None = None,
+    require_signature: str | Path | None = None,
 ) -> Exported:
     """Write a bundle in another format, run the file in its own runtime, and keep it only if it answers the same.
 
@@ -87,7 +89,7 @@ def export(
     )
 
 
-def check(to: str, out: Path, *, overwrite: bool = False) -> None:
+def check(to: Target, out: Path, *, overwrite: bool = False) -> None:
     """Refuse what cannot be meant, before anything is computed.
 
     Raises

@@ -27,7 +27,7 @@ def _shipped() -> Iterator[Any]:
     return importlib.resources.files("plainfilm.model").joinpath("recipes").iterdir()
 
 
-def load(name: str = "default", settings: Mapping[str, Any] | None = None) -> Recipe:
+def load(name: str | Path = "default", settings: Mapping[str, Any] | None = None) -> Recipe:
     """Load a recipe by name or from a TOML file, and set single values.
 
     Parameters
@@ -42,6 +42,7 @@ def load(name: str = "default", settings: Mapping[str, Any] | None = None) -> Re
     RecipeError
         No such recipe, an unknown key, or a value of the wrong type or out of its range.
     """
+    name = str(name)
     values = tomllib.loads(shipped(name)) if not name.endswith(".toml") else _parse_file(Path(name))
     values.setdefault("name", Path(name).stem)
     for key, value in (settings or {}).items():

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -18,6 +18,18 @@ from plainfilm.results.documents import Document
 from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.metrics import Metrics, RunMetrics
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    class Drawn(Axes):
+        """Axes of a whole figure, so that checkers let `run.plot.roc().figure.savefig(…)` pass."""
+
+        @property
+        def figure(self) -> Figure:
+            """The figure."""
+
+
 _NOT_TESTED = frozenset({"train", "validation"})
 
 
@@ -28,47 +40,47 @@ class Plots:
     folder: Path
     result: Document
 
-    def roc(self, ax: Any = None) -> Any:
+    def roc(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the ROC of the tested set, of each class where there are more than two, and where the threshold stands."""
         tested, metrics = self._tested("a ROC curve"), self._metrics
         with canvas.style():
-            ax = ax or _axes(3.5, 3.3)
+            drawn_on = _axes(ax, 3.5, 3.3)
             drawn = [Curve(name=name, x=own.fpr, y=own.tpr) for name, own in tested.by_class().items()]
             point = evaluation.threshold_point(metrics, tested.positive, tested.threshold)
-            if legend := evaluation.on_roc(ax, drawn, point=point):
+            if legend := evaluation.on_roc(drawn_on, drawn, point=point):
                 legend()
-        return ax
+        return drawn_on
 
-    def reliability(self, ax: Any = None) -> Any:
+    def reliability(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the share that came true over the predicted probability; each radiograph counts as one draw."""
         tested = self._tested("a reliability diagram")
         with canvas.style():
-            ax = ax or _axes(3.5, 3.3)
-            evaluation.on_reliability(ax, bins_of(tested.reliability()), of_answer=tested.positive is None)
-        return ax
+            drawn_on = _axes(ax, 3.5, 3.3)
+            evaluation.on_reliability(drawn_on, bins_of(tested.reliability()), of_answer=tested.positive is None)
+        return drawn_on
 
-    def confusion_matrix(self, ax: Any = None) -> Any:
+    def confusion_matrix(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the counts of the tested set, truth down, prediction across."""
         result = self._classified("a confusion matrix")
         side = 1.7 + 0.62 * len(result.classes)
         with canvas.style():
-            ax = ax or _axes(side + 0.4, side)
-            evaluation.on_confusion(ax, self._metrics.confusion_matrix, result.classes)
-        return ax
+            drawn_on = _axes(ax, side + 0.4, side)
+            evaluation.on_confusion(drawn_on, self._metrics.confusion_matrix, result.classes)
+        return drawn_on
 
-    def probes(self, ax: Any = None) -> Any:
+    def probes(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the AUROC of each probe of the audit, the line of chance and the classifier's own AUROC."""
         audit = self.result if isinstance(self.result, Audit) else getattr(self.result, "audit", None)
         if audit is None or not audit.probes:
             raise UsageError("Expected a run with an audit whose probes ran; received one without.")
         names = [probe.title for probe in audit.probes.values()]
         with canvas.style():
-            ax = ax or _axes(5.2, 0.9 + 0.3 * len(names))
+            drawn_on = _axes(ax, 5.2, 0.9 + 0.3 * len(names))
             values = [probe.worst[1] for probe in audit.probes.values()]
             evaluation.on_intervals(
-                ax, names, values, model=audit.compared_with.of(audit.of_class), label="AUROC, 95 % interval"
+                drawn_on, names, values, model=audit.compared_with.of(audit.of_class), label="AUROC, 95 % interval"
             )
-        return ax
+        return drawn_on
 
     @property
     def _metrics(self) -> Metrics:
@@ -114,7 +126,7 @@ class _Tested:
         return curves(right, [max(float(row[f"probability {name}"]) for name in self.classes) for row in self.rows])
 
 
-def _axes(width_in: float, height_in: float) -> Any:
+def _axes(ax: "Axes | None", width_in: float, height_in: float) -> "Drawn":
     from matplotlib import pyplot
 
-    return pyplot.subplots(figsize=(width_in, height_in), layout="constrained")[1]
+    return cast("Drawn", ax or pyplot.subplots(figsize=(width_in, height_in), layout="constrained")[1])

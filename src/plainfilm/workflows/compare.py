@@ -58,8 +58,7 @@ def plan(options: CompareOptions) -> Plan:
         )
     checks.check_out(folder, overwrite=options.overwrite)
     chosen = [
-        [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)]
-        for name in _names(options.recipes)
+        [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)] for name in options.recipes
     ]
     for own in chosen:
         for member in recipes.members(own[0]):
@@ -95,11 +94,6 @@ def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
         runs.append(TrainingRun(trained, time.perf_counter() - start))
     progress(f"Recipe {own[0].name}", len(own), len(own), "")
     return runs
-
-
-def _names(given: Sequence[str] | str) -> list[str]:
-    """Read names with commas between; a sequence stays as it is."""
-    return [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
 
 
 compare = verb(CompareOptions, plan, run, renamed={"recipe_names": "recipes"})

@@ -1,9 +1,11 @@
 """What a store, a bundle, a run or the cache holds, as plain values for `plainfilm info`."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from plainfilm.arguments import checked
 from plainfilm.data import cache, files
 from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import CacheError, StoreError, UsageError
@@ -11,11 +13,12 @@ from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, is_external
 from plainfilm.results.metrics import RunMetrics
 
-Plain = dict[str, object]
+Plain = dict[str, Any]
 _MEMBERS = "every member, by its SHA-256, and the answers of its network"
 
 
-def describe(path: str | Path, *, require_signature: Path | None = None, verify: bool = False) -> Plain:
+@checked
+def describe(path: str | Path, *, require_signature: str | Path | None = None, verify: bool = False) -> Plain:
     """Describe a store (.h5), a bundle (model.plainfilm), a run folder or the cache; told apart by what they are, not by their names.
 
     "format" and "version" are those of what is described. `require_signature` is a public key (PEM, Ed25519) that a bundle must be signed for.
@@ -103,7 +106,7 @@ def _cache(path: Path, *, verify: bool) -> Plain:
     return told | {"verified": "every entry, by its SHA-256"}
 
 
-def _bundle(path: Path, require_signature: Path | None) -> Plain:
+def _bundle(path: Path, require_signature: str | Path | None) -> Plain:
     from plainfilm.model import bundle
 
     opened = bundle.load(path, require_signature=require_signature)

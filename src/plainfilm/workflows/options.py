@@ -6,13 +6,13 @@ Imports nothing heavy: `plainfilm train --help` reads these classes.
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from cyclopts import Group, Parameter
 
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
-from plainfilm.workflows.parsing import comma_separated, of_recipe, texts, whole_numbers
+from plainfilm.workflows.parsing import a_choice, comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
 HIDDEN = Parameter(parse=False)  # for Python alone
@@ -31,12 +31,17 @@ RecipeSettings = Annotated[
 ]
 
 
+@runtime_checkable
 class Stored(Protocol):
     """What knows where a store lies: an open `Store`, or what `ingest` returned."""
 
     @property
     def path(self) -> Path:
         """The store."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in it."""
 
 
 Source = Place | Stored | Sequence[str | Path]
@@ -115,8 +120,8 @@ class StoringOptions(ReadingOptions):
 
     classes: Annotated[Sequence[str] | None, comma_separated, READ] = None
     size: Annotated[int, READ] = 256
-    fit: Annotated[str, READ] = "stretch"
-    on_bad: Annotated[str, READ] = "skip"
+    fit: Annotated[Literal["stretch", "crop", "pad"], a_choice, READ] = "stretch"
+    on_bad: Annotated[Literal["skip", "fail"], a_choice, READ] = "skip"
     workers: Annotated[int, READ] = 0
     resplit: Annotated[Flag, READ] = False
     separate_sources: Annotated[Flag, READ] = False
@@ -168,7 +173,9 @@ class IngestOptions(StoringOptions):
 def _flag(name: str) -> Parameter:
     """Describe the flag of a key of the recipe; type, range, default and text come from the schema."""
     key = FLAGGED[name]
-    return Parameter(help=_help(key), converter=of_recipe(key.key), metavar=_metavar(key), group=RECIPE)
+    return Parameter(
+        help=_help(key), converter=of_recipe(key.key), metavar=_metavar(key), group=RECIPE, show_choices=False
+    )
 
 
 def _metavar(key: RecipeKey) -> str:
@@ -190,10 +197,10 @@ class RecipeOptions(SourceOptions):
     input_size: Annotated[int | None, _flag("input_size")] = None
     epochs: Annotated[int | None, _flag("epochs")] = None
     batch_size: Annotated[int | None, _flag("batch_size")] = None
-    optimizer: Annotated[str | None, _flag("optimizer")] = None
+    optimizer: Annotated[Literal["adam", "adamw", "sgd", "rmsprop", "nadam"] | None, _flag("optimizer")] = None
     learning_rate: Annotated[float | None, _flag("learning_rate")] = None
-    loss: Annotated[str | None, _flag("loss")] = None
-    class_weight: Annotated[str | None, _flag("class_weight")] = None
+    loss: Annotated[Literal["crossentropy", "mean_squared_error"] | None, _flag("loss")] = None
+    class_weight: Annotated[Literal["balanced", "by source", "none"] | None, _flag("class_weight")] = None
     augment: Annotated[int | None, _flag("augment")] = None
     finetune: Annotated[str | None, _flag("finetune")] = None
     threshold: Annotated[str | None, _flag("threshold")] = None
@@ -257,7 +264,7 @@ class TrainOptions(RecipeOptions):
     store: Source
     out: Place = "run"
     _: KW_ONLY
-    recipe: Annotated[str, Parameter(group=RECIPE, show_default=False)] = "default"
+    recipe: Annotated[str | Path, Parameter(metavar="STR", group=RECIPE, show_default=False)] = "default"
     settings: RecipeSettings = None
     positive: str | None = None
     folds: int = 0
@@ -302,7 +309,7 @@ class AuditOptions(SourceOptions):
     _: KW_ONLY
     model: Place | None = None
     seed: int = 0
-    fail_on: str | None = None
+    fail_on: Annotated[Literal["possible", "not-to-be-believed"] | None, a_choice] = None
     show_text: Flag = False
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
@@ -346,7 +353,7 @@ class EvaluateOptions(ReadingOptions):
     ] = None
     recalibrate: Flag = False
     workers: int = 0
-    require_signature: Annotated[Path | None, Parameter(metavar="PATH")] = None
+    require_signature: Place | None = None
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
@@ -380,7 +387,7 @@ class CompareOptions(SourceOptions):
     store: Source
     out: Place = "comparison"
     _: KW_ONLY
-    recipes: Annotated[Sequence[str] | str, comma_separated]
+    recipes: Annotated[Sequence[str | Path], comma_separated]
     seeds: int = 5
     settings: RecipeSettings = None
     positive: str | None = None

@@ -1,10 +1,11 @@
-"""How options are read from the words of a command line."""
+"""How options are read from the words of a command line, and from what Python gives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from cyclopts import Parameter, Token
 
+from plainfilm import arguments
 from plainfilm.errors import UsageError
 
 
@@ -36,6 +37,25 @@ def of_recipe(key: str) -> Callable[[Any, Sequence[Token]], Any]:
         return recipes.checked(key, tokens[-1].value)
 
     return read
+
+
+def in_python(name: str, value: Any, hint: Any) -> Any:
+    """Take an argument: a text in the place of a list as the command line reads it, what else is several as a list.
+
+    Raises
+    ------
+    UsageError
+        It is of another type.
+    """
+    if isinstance(value, str) and comma_separated in get_args(hint):
+        return [part.strip() for part in value.split(",")]
+    if isinstance(value, str) and texts in get_args(hint):
+        return [value]
+    if arguments.is_many(value) and not isinstance(value, Sequence):
+        value = list(value)
+    value = value.item() if getattr(value, "shape", None) == () else value  # a number of NumPy's
+    arguments.check(name, value, hint)
+    return value
 
 
 def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
@@ -76,6 +96,9 @@ def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, An
     return chosen
 
 
+a_choice = Parameter(
+    converter=lambda _, words: words[-1].value, show_choices=False
+)  # checked by the verb, as in Python
 comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)
 whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT", show_default=False)
 texts = Parameter(converter=_texts, n_tokens=1)

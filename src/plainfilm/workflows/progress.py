@@ -8,7 +8,7 @@ import html
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from plainfilm.harmless import harmless
 
@@ -16,6 +16,7 @@ Options = TypeVar("Options")
 _BETWEEN_S = 0.25  # updates of a cell
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Is told how far a stage is: its name, steps done, all steps, and a note."""
 

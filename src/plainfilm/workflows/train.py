@@ -66,12 +66,12 @@ def plan(options: TrainOptions) -> Plan:
     folder = followed(options.out)
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
-    callbacks.check(options.callbacks)
     if options.folds != 0 and not 2 <= options.folds <= 100:
         raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")
     recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
     for member in recipes.members(recipe):
         checks.check_recipe(member)
+    callbacks.check(options.callbacks, finetunes=recipes.finetunes(recipe))
     if options.sign is not None:
         signing.sign(b"", Path(options.sign))
     if _epochs(folder).is_dir() and not (options.resume or options.overwrite):

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hints
 
+from plainfilm import arguments
 from plainfilm.errors import UsageError
 from plainfilm.extras import frames
 from plainfilm.reporting import cell
 from plainfilm.results import documents
 from plainfilm.results.documents import Document
 from plainfilm.workflows import progress
+from plainfilm.workflows.parsing import in_python
 
 if TYPE_CHECKING:
+    import pandas
+
     from plainfilm.reporting.plots import Plots
 
 P = ParamSpec("P")
@@ -53,7 +57,7 @@ class Run(Generic[R]):
         return self._written("model.plainfilm", "recalibrated.plainfilm")
 
     @property
-    def predictions(self) -> Any:
+    def predictions(self) -> "pandas.DataFrame":
         """The table of predictions.csv as a pandas DataFrame: file, split, label, probabilities, predicted.
 
         Raises
@@ -65,7 +69,8 @@ class Run(Generic[R]):
         """
         path = self._written("predictions.csv")
         texts = dict.fromkeys(("file", "split", "label", "predicted", "outlier", "reason"), str)
-        return frames("predictions").read_csv(path, dtype=texts, keep_default_na=False)
+        table: pandas.DataFrame = frames("predictions").read_csv(path, dtype=texts, keep_default_na=False)
+        return table
 
     @property
     def plot(self) -> "Plots":
@@ -99,18 +104,22 @@ def verb(
 
     `renamed` has earlier names of arguments, which are taken with a DeprecationWarning.
     """
+    name, signature = run.__module__.rpartition(".")[2], inspect.signature(options)
+    hints = get_type_hints(options, include_extras=True)
 
     def called(*args: P.args, **kwargs: P.kwargs) -> Result:
         for old in renamed.keys() & kwargs.keys():
             warnings.warn(f"{old} is now called {renamed[old]}.", DeprecationWarning, stacklevel=2)
             kwargs[renamed[old]] = kwargs.pop(old)
-        return run(plan(progress.seen(options(*args, **kwargs))))
+        given = arguments.bound(signature, name, args, kwargs)
+        taken: dict[str, Any] = {each: in_python(each, value, hints[each]) for each, value in given.items()}
+        made: Callable[..., Options] = options
+        return run(plan(progress.seen(made(**taken))))
 
     called.__doc__ = f"{_described(options)}\n\n{_RAISES}"
-    called.__module__ = run.__module__
-    called.__name__ = called.__qualname__ = run.__module__.rpartition(".")[2]
+    called.__module__, called.__name__, called.__qualname__ = run.__module__, name, name
     returned = inspect.signature(run).return_annotation
-    called.__signature__ = inspect.signature(options).replace(return_annotation=returned)  # type: ignore[attr-defined]
+    called.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
     return called
 
 

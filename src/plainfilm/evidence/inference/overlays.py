@@ -4,6 +4,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,10 @@ from plainfilm.data.burned_text import covered
 from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.explanation import attribution as explain
 from plainfilm.evidence.inference.predictor import Film, Predictor
-from plainfilm.results.predictions import Prediction
+from plainfilm.results.predictions import Method, Prediction
 
 _METHODS = {"gradcam": explain.grad_cam, "occlusion": explain.occlusion}
-METHODS = tuple(_METHODS)
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 def looked(
@@ -78,7 +79,7 @@ class Explanation:
         return stream.getvalue()
 
 
-def explain_one(predictor: Predictor, film: Film, *, method: str | None = None) -> Explanation:
+def explain_one(predictor: Predictor, film: Film, *, method: Method | None = None) -> Explanation:
     """Answer for one radiograph and explain the answer, as `Predictor.explain` says."""
     method = _usable(predictor, method)
     kept: list[tuple[NDArray[np.uint8], int, NDArray[np.float32]]] = []
@@ -100,7 +101,7 @@ def explain_one(predictor: Predictor, film: Film, *, method: str | None = None) 
     )
 
 
-def _usable(predictor: Predictor, method: str | None) -> str:
+def _usable(predictor: Predictor, method: Method | None) -> Method:
     """Choose a method, or check the one that was named."""
     has_maps = predictor.bundle.classifier.looks_at_maps
     if method is None:
@@ -120,7 +121,7 @@ class Overlays:
     """
 
     def __init__(
-        self, folder: Path, predictor: Predictor, *, method: str = "gradcam", shows_text: bool = False
+        self, folder: Path, predictor: Predictor, *, method: Method = "gradcam", shows_text: bool = False
     ) -> None:
         usable = _usable(predictor, method)
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from plainfilm.arguments import checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
@@ -27,9 +28,11 @@ from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.view import ViewFinder
-from plainfilm.results.predictions import Prediction
+from plainfilm.results.predictions import Method, Prediction
 
 if TYPE_CHECKING:
+    import pandas
+
     from plainfilm.evidence.inference.overlays import Explanation
 
 BLOCK = 32  # radiographs a step
@@ -100,7 +103,7 @@ class Predictions(Sequence[Prediction]):
         more = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
         return as_html([list(row.values()) for row in shown], list(shown[0]) if shown else ()) + more
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "pandas.DataFrame":
         """Give a pandas DataFrame, a row an answer: file, class, level, a probability a class, at_prevalence, reasons, notes.
 
         Raises
@@ -109,7 +112,8 @@ class Predictions(Sequence[Prediction]):
             pandas is not installed.
         """
         columns = ["file", "class", "level", *map(_column, self._classes), "at_prevalence", "reasons", "notes"]
-        return frames("answers").DataFrame.from_records([*self._rows()], columns=columns)
+        table: pandas.DataFrame = frames("answers").DataFrame.from_records([*self._rows()], columns=columns)
+        return table
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         for answer in self._answers:
@@ -151,13 +155,14 @@ class Predictor:
             )
         self.prevalence = share if bundle.metrics.is_calibrated else None
 
+    @checked
     def predict(
         self,
         films: Film | Iterable[Film],
         *,
         prevalence: float | None = None,
         explain: str | Path | None = None,
-        explain_by: str = "gradcam",
+        explain_by: Method = "gradcam",
         show_text: bool = False,
         workers: int = 0,
     ) -> Predictions:
@@ -187,7 +192,7 @@ class Predictor:
         answers = list(self.stream(films, prevalence=prevalence, workers=workers, explain=overlays))
         return Predictions(answers, self.classes_, [self._called(answer) for answer in answers])
 
-    def _overlays(self, folder: Path, method: str, *, shows_text: bool) -> Watcher:
+    def _overlays(self, folder: Path, method: Method, *, shows_text: bool) -> Watcher:
         from plainfilm.evidence.inference.overlays import Overlays  # it knows predictors
 
         return Overlays(folder, self, method=method, shows_text=shows_text)
@@ -199,6 +204,7 @@ class Predictor:
         chances = np.array([[answer.probabilities[name] for name in self.classes_]])
         return self.classes_[int(self._decision.predict(chances)[0])]
 
+    @checked
     def stream(
         self,
         films: Film | Iterable[Film],
@@ -219,6 +225,7 @@ class Predictor:
             for each in self.answer(block, prevalence=prevalence, explain=explain)
         )
 
+    @checked
     def predict_proba(self, films: Film | Iterable[Film]) -> NDArray[np.float64]:
         """Calibrated probabilities float64 (n, classes); a file that cannot be read is an error here.
 
@@ -384,7 +391,8 @@ class Predictor:
             notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self.preprocessing.input_size))
             yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
 
-    def explain(self, film: Film, *, method: str | None = None) -> "Explanation":
+    @checked
+    def explain(self, film: Film, *, method: Method | None = None) -> "Explanation":
         """Answer for one radiograph, and say where in it what spoke for the answer lies.
 
         Parameters
@@ -428,7 +436,8 @@ class Predictor:
         return value * odds / (value * odds + 1 - value)
 
 
-def load(path: str | Path, *, require_signature: Path | None = None) -> Predictor:
+@checked
+def load(path: str | Path, *, require_signature: str | Path | None = None) -> Predictor:
     """Open a bundle to predict with, after everything in it has been checked.
 
     Raises
