@@ -86,6 +86,32 @@ def test_a_store_that_cannot_be_is_one_line_before_the_training(store, tmp_path)
         assert not (tmp_path / "run").exists()
 
 
+def test_a_server_that_is_not_there_is_given_up_within_seconds(store, tmp_path, monkeypatch):
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+
+    tried = []
+    monkeypatch.setattr("mlflow.MlflowClient", lambda **_: tried.append(MLFLOW_HTTP_REQUEST_MAX_RETRIES.get()) or 1 / 0)
+    with pytest.raises(PlainfilmError, match="Expected MLflow to answer"):
+        tracking.opened("http://127.0.0.1:9")
+    assert tried == [1]
+    assert MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() > 1
+
+
+def test_a_training_that_fails_is_logged_as_failed_and_one_that_is_stopped_as_killed(store, tmp_path, uri):
+    for name, error, status in (("fails", ValueError("mine"), "FAILED"), ("stops", KeyboardInterrupt(), "KILLED")):
+
+        def stop(stage, *_, error=error):
+            if stage == "Training":
+                raise error
+
+        with pytest.raises(type(error)):
+            plainfilm.train(store, tmp_path / name, settings=SETTINGS, audit=False, mlflow=uri, progress=stop)
+        _, found = logged(uri, name)
+        assert found.info.status == status
+        assert found.data.tags["plainfilm.error"] == (str(error) or "KeyboardInterrupt")
+        assert not (tmp_path / name).exists()
+
+
 def test_a_store_that_breaks_later_leaves_the_run_whole(store, tmp_path, monkeypatch, uri):
     def broken(*_, **__):
         raise OSError("disk full")

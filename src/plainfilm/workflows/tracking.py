@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from plainfilm.results.metrics import RunMetrics
 EXPERIMENT = "plainfilm"
 ARTEFACTS = ("report.html", "metrics.json", "model.plainfilm", "recipe.toml", "history.csv", "card.md")
 _BATCH = 500  # metrics a call; MLflow takes 1,000
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _LONGEST = 5000  # characters of a tag
 
 
@@ -56,7 +57,7 @@ def opened(asked: bool | str) -> Tracking | None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    with _one_line("to answer", "Check its address, or leave mlflow out."):
+    with _one_line("to answer", "Check its address, or leave mlflow out."), _few_retries():
         client = MlflowClient(tracking_uri=None if asked is True else str(asked))
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         known = client.get_experiment_by_name(name)
@@ -74,10 +75,8 @@ def log(
     PlainfilmError
         The store does not take it; the run folder is whole all the same.
     """
-    with _one_line("to take the run", f"The run is whole in {folder}."):
-        client, active = tracking.client, _active()
-        run = active or client.create_run(tracking.experiment, start_time=tracking.started_ms, run_name=folder.name)
-        run_id = run.info.run_id
+    with _one_line("to take the run", f"The run is whole in {folder}."), _run(tracking, folder.name) as run_id:
+        client = tracking.client
         for name, value in parameters(metrics, recipe).items():
             client.log_param(run_id, name, value)
         for name, value in _tags(metrics).items():
@@ -86,8 +85,48 @@ def log(
         for name in ARTEFACTS:
             if (folder / name).is_file():
                 client.log_artifact(run_id, str(folder / name))
+
+
+@contextmanager
+def noting_failure(tracking: Tracking | None, name: str) -> Iterator[None]:
+    """Log a training that fails in the block as FAILED, one that is stopped as KILLED, unless it is part of an active run."""
+    try:
+        yield
+    except BaseException as error:
+        if tracking is not None and _active() is None:
+            with suppress(Exception), _few_retries(), _run(tracking, name) as run_id:
+                tracking.client.set_tag(run_id, "plainfilm.error", (str(error) or type(error).__name__)[:_LONGEST])
+                raise
+        raise
+
+
+@contextmanager
+def _run(tracking: Tracking, name: str) -> Iterator[str]:
+    """Give the id of the caller's active run, which stays open, or of a new one, which ends with the block as the block does."""
+    client, active = tracking.client, _active()
+    run = active or client.create_run(tracking.experiment, start_time=tracking.started_ms, run_name=name)
+    try:
+        yield run.info.run_id
+    except BaseException as error:
         if active is None:
-            client.set_terminated(run_id)
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            with suppress(Exception):
+                client.set_terminated(run.info.run_id, status)
+        raise
+    if active is None:
+        client.set_terminated(run.info.run_id)
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    """Let MLflow give up within seconds on a server that does not answer; by itself it tries for minutes."""
+    before = os.environ.get(_RETRIES)
+    os.environ[_RETRIES] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_RETRIES]
 
 
 def parameters(metrics: RunMetrics, recipe: Recipe) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def run(plan: Plan) -> Run[RunMetrics]:
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     keras_backend.load(finetunes=plan.finetunes)
     kept = telling(lambda: _kept(plan.epochs))
-    with kept, plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+    failure = tracking.noting_failure(plan.tracking, plan.folder.name)
+    with failure, kept, plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
         if not options.resume:
             shutil.rmtree(plan.epochs, ignore_errors=True)
         trained, judged, openings, folds = _trained_and_judged(plan)

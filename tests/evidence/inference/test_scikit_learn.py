@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import is_classifier
+from PIL import Image
+from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibrationDisplay, calibration_curve
 from sklearn.metrics import (
     ConfusionMatrixDisplay,
@@ -17,6 +18,7 @@ from sklearn.metrics import (
     get_scorer,
     roc_auc_score,
 )
+from sklearn.model_selection import cross_val_score
 from sklearn.utils.validation import check_is_fitted
 
 import plainfilm
@@ -42,8 +44,34 @@ def tested(tmp_path_factory):
 def test_it_is_a_fitted_classifier_that_cannot_be_fitted_again(predictor):
     assert is_classifier(predictor)
     check_is_fitted(predictor)
+    assert clone(predictor) is predictor
+    assert predictor.get_params() == {}
     with pytest.raises(UsageError, match=r"plainfilm\.train"):
         predictor.fit([], [])
+
+
+def test_cross_validation_says_what_to_do(predictor, tested):
+    with pytest.raises(UsageError, match=r"Train another with plainfilm\.train"):
+        cross_val_score(predictor, *tested, cv=2, error_score="raise")
+
+
+def test_names_of_files_may_be_an_array_and_labels_may_be_weighed(predictor, tested, tmp_path):
+    pixels, truth = tested
+    files = [str(tmp_path / f"{number}.png") for number in range(len(pixels))]
+    for file, film in zip(files, pixels, strict=True):
+        Image.fromarray(film).save(file)
+    for names in (np.array(files), np.array(files, object)):
+        assert predictor.predict(names).labels == predictor.predict(files).labels
+    weights = np.arange(len(truth))
+    called = np.asarray(predictor.predict(pixels))
+    expected = accuracy_score(truth, called, sample_weight=weights)
+    assert predictor.score(pixels, truth, sample_weight=weights) == pytest.approx(expected)
+
+
+def test_what_is_no_radiograph_is_one_line(predictor):
+    for films in ([3], (each for each in [None]), {"a": 1}):
+        with pytest.raises(UsageError, match="Expected .*films"):
+            predictor.predict(films)
 
 
 @pytest.mark.parametrize("positive", ["COVID", "NORMAL"])

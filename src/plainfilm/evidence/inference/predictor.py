@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +53,11 @@ class ClassNames(tuple[str, ...]):
 
     def __eq__(self, other: object) -> Any:
         return np.array([name == other for name in self]) if isinstance(other, str) else tuple.__eq__(self, other)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Of the array that they stand for."""
+        return (len(self),)
 
     def tolist(self) -> list[str]:
         """Give the names as a list."""
@@ -218,7 +223,7 @@ class Predictor:
         `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
         """
         self._stated(prevalence)
-        given = [films] if isinstance(films, str | Path | np.ndarray) else films
+        given: Iterable[Film] = [films] if isinstance(films, str | Path) or _holds_pixels(films) else films
         return (
             each
             for block in chunks(self._read(given, workers), BLOCK)
@@ -238,8 +243,10 @@ class Predictor:
         answers.check_readable()
         return answers.probabilities
 
-    def score(self, films: Film | Iterable[Film], labels: ArrayLike) -> float:
+    def score(self, films: Film | Iterable[Film], labels: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy at the threshold against class names (n). Refused radiographs count by their probability, like any other.
+
+        `sample_weight` float (n) says how much each counts.
 
         Raises
         ------
@@ -258,7 +265,7 @@ class Predictor:
         called = np.asarray(self.predict(films))
         if truth.shape != called.shape:
             raise UsageError(f"Expected {len(called)} labels, one a radiograph; received shape {truth.shape}.")
-        return float(np.mean(called == truth))
+        return float(np.average(called == truth, weights=None if sample_weight is None else np.asarray(sample_weight)))
 
     # What scikit-learn asks of a classifier; it is not imported here.
 
@@ -270,6 +277,13 @@ class Predictor:
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
+
+    def __sklearn_clone__(self) -> "Predictor":
+        return self  # as FrozenEstimator does: there is nothing to begin anew
+
+    def get_params(self, deep: bool = True) -> dict[str, object]:  # noqa: ARG002 - its name in scikit-learn
+        """Give what a training could be set by: nothing."""
+        return {}
 
     def __sklearn_tags__(self) -> SimpleNamespace:
         return SimpleNamespace(
@@ -326,6 +340,8 @@ class Predictor:
         named: list[str] = []
         number = 0
         for film in films:
+            if not isinstance(film, str | Path | np.ndarray):
+                raise UsageError(f"Expected films that are paths or gray uint8 arrays; received {film!r:.60}.")
             if not isinstance(film, np.ndarray):
                 named += paths([film])[0]
                 continue
@@ -461,6 +477,11 @@ def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
         told += [f"{problem.file} ({problem.code})" for problem in contents.problems]
         passed_over += [f"{film}: {', '.join(told)}"] if told else []
     return found, passed_over
+
+
+def _holds_pixels(films: object) -> TypeGuard[NDArray[np.uint8]]:
+    """Whether it is an array of radiographs, not one of their names."""
+    return isinstance(films, np.ndarray) and films.dtype.kind not in "UO"
 
 
 def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
