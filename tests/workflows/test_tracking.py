@@ -75,6 +75,9 @@ def test_the_flag_alone_takes_the_store_that_the_environment_names_and_an_active
     with mlflow.start_run() as own:
         plainfilm.train(store, tmp_path / "again", settings=SETTINGS, audit=False, mlflow=True)
         assert mlflow.get_run(own.info.run_id).info.status == "RUNNING"
+        other = f"sqlite:///{tmp_path / 'other.db'}"
+        plainfilm.train(store, tmp_path / "elsewhere", settings=SETTINGS, audit=False, mlflow=other)
+        assert logged(other, "elsewhere")[1].info.status == "FINISHED"
     assert "test/accuracy" in mlflow.get_run(own.info.run_id).data.metrics
 
 
@@ -84,6 +87,13 @@ def test_a_store_that_cannot_be_is_one_line_before_the_training(store, tmp_path)
             plainfilm.train(store, tmp_path / "run", settings=SETTINGS, mlflow=uri)
         assert "\n" not in str(refused.value)
         assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_cannot_be_written_is_one_line_at_once(store, tmp_path):
+    (tmp_path / "file").touch()
+    for uri in (f"sqlite:///{tmp_path}", f"sqlite:///{tmp_path / 'file' / 'm.db'}"):
+        with pytest.raises(PlainfilmError, match="Expected a file that MLflow can write; received .*leave mlflow out"):
+            tracking.opened(uri)
 
 
 def test_a_server_that_is_not_there_is_given_up_within_seconds(store, tmp_path, monkeypatch):

@@ -33,6 +33,13 @@ class Tracking:
     client: Any
     experiment: str
     started_ms: int
+    joins_active: bool = False
+
+    @property
+    def active(self) -> Any:
+        """The caller's run of MLflow that is open, where no other store was named; None where there is none."""
+        mlflow = sys.modules.get("mlflow") if self.joins_active else None
+        return mlflow.active_run() if mlflow else None
 
 
 def opened(asked: bool | str) -> Tracking | None:
@@ -55,14 +62,27 @@ def opened(asked: bool | str) -> Tracking | None:
     require("logging to MLflow", "mlflow")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
+    from mlflow import MlflowClient, get_tracking_uri
 
+    _check_writable(get_tracking_uri() if asked is True else str(asked))
     with _one_line("to answer", "Check its address, or leave mlflow out."), _few_retries():
         client = MlflowClient(tracking_uri=None if asked is True else str(asked))
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         known = client.get_experiment_by_name(name)
         experiment = known.experiment_id if known else client.create_experiment(name)
-    return Tracking(client, experiment, round(time.time() * 1000))
+    return Tracking(client, experiment, round(time.time() * 1000), joins_active=asked is True)
+
+
+def _check_writable(uri: str) -> None:
+    """Find out at once whether a file of SQLite can be written: MLflow tries for minutes to open one that cannot."""
+    if not uri.startswith("sqlite:///") or uri == "sqlite:///":
+        return
+    file = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    above = next(each for each in (file, *file.absolute().parents) if each.exists())
+    if not os.access(above, os.W_OK) or (above == file) == above.is_dir():
+        raise PlainfilmError(
+            f"Expected a file that MLflow can write; received {file}. Name another, or leave mlflow out."
+        )
 
 
 def log(
@@ -93,7 +113,7 @@ def noting_failure(tracking: Tracking | None, name: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if tracking is not None and _active() is None:
+        if tracking is not None and tracking.active is None:
             with suppress(Exception), _few_retries(), _run(tracking, name) as run_id:
                 tracking.client.set_tag(run_id, "plainfilm.error", (str(error) or type(error).__name__)[:_LONGEST])
                 raise
@@ -103,7 +123,7 @@ def noting_failure(tracking: Tracking | None, name: str) -> Iterator[None]:
 @contextmanager
 def _run(tracking: Tracking, name: str) -> Iterator[str]:
     """Give the id of the caller's active run, which stays open, or of a new one, which ends with the block as the block does."""
-    client, active = tracking.client, _active()
+    client, active = tracking.client, tracking.active
     run = active or client.create_run(tracking.experiment, start_time=tracking.started_ms, run_name=name)
     try:
         yield run.info.run_id
@@ -176,11 +196,6 @@ def _flat(values: Mapping[str, Any], between: str) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}{between}{inner}", each) for inner, each in _flat(value, between))
         else:
             yield name, value
-
-
-def _active() -> Any:
-    mlflow = sys.modules.get("mlflow")
-    return mlflow.active_run() if mlflow else None
 
 
 @contextmanager
