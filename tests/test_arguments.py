@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import plainfilm
+from plainfilm.arguments import Method
 from plainfilm.data import images
 from plainfilm.errors import UsageError
 from plainfilm.evidence.inference import overlays
-from plainfilm.results.predictions import Method
 from plainfilm.workflows.options import CompareOptions, IngestOptions, StoringOptions
 from plainfilm.workflows.parsing import in_python
 

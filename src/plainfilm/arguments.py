@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 from plainfilm.errors import UsageError
 from plainfilm.harmless import harmless
 
+Method = Literal["gradcam", "occlusion"]  # of explaining
+Target = Literal["onnx", "openvino", "keras", "tflite"]  # of exporting
 P = ParamSpec("P")
 R = TypeVar("R")
 _SINGULAR_AND_PLURAL = {  # by the name of the type: what it is called alone, and in a list

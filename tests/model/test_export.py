@@ -23,6 +23,7 @@ import made_bundles
 import plainfilm
 from backends import needs_tensorflow
 from plainfilm import cli
+from plainfilm.arguments import Target
 from plainfilm.cli import export as command
 from plainfilm.errors import ExportError, MissingExtraError, UsageError
 from plainfilm.model import (
@@ -40,7 +41,6 @@ from plainfilm.model import (
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier, Decision, export_head, join
 from plainfilm.model.onnx import from_keras
-from plainfilm.results.exported import Target
 from plainfilm.results.manifest import BackboneUsed, Manifest
 
 pytestmark = pytest.mark.trains

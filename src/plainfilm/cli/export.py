@@ -6,9 +6,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from plainfilm import NOTICE
+from plainfilm.arguments import Target
 from plainfilm.cli.options import AsJson, Quiet, Signed
 from plainfilm.cli.output import print_document
-from plainfilm.results.exported import Target
 from plainfilm.workflows.parsing import a_choice
 
 

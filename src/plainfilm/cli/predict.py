@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from plainfilm.arguments import Method
 from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed, matching
 from plainfilm.errors import UsageError, telling
-from plainfilm.results.predictions import Method
 from plainfilm.workflows.parsing import a_choice
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from plainfilm.arguments import checked
+from plainfilm.arguments import Target, checked
 from plainfilm.data import claims, files, phantom
 from plainfilm.data.files import reserved
 from plainfilm.errors import ExportError, UsageError
@@ -17,7 +17,7 @@ from plainfilm.model.bundle import Bundle, load
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.formats import FORMATS, Run
 from plainfilm.model.onnx_session import BATCH
-from plainfilm.results.exported import Exported, Target
+from plainfilm.results.exported import Exported
 
 IMAGES = 64
 TOLERANCE = 1e-4  # of a probability

@@ -9,8 +9,6 @@ from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Count, Share
 from plainfilm.results.severity import Verdict
 
-Target = Literal["onnx", "openvino", "keras", "tflite"]
-
 
 class FileMetadata(Document, frozen=True, kw_only=True):
     """Metadata of an exported file: enough to name what it gives, and what it is not."""

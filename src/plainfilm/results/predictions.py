@@ -1,15 +1,13 @@
 """Answers for radiographs: what `plainfilm predict --json` prints and the library gives."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Share
 from plainfilm.results.severity import Verdict
-
-Method = Literal["gradcam", "occlusion"]
 
 
 class Prediction(

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from plainfilm.arguments import Method
 from plainfilm.data.burned_text import covered
 from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.explanation import attribution as explain
 from plainfilm.evidence.inference.predictor import Film, Predictor
-from plainfilm.results.predictions import Method, Prediction
+from plainfilm.results.predictions import Prediction
 
 _METHODS = {"gradcam": explain.grad_cam, "occlusion": explain.occlusion}
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plainfilm.arguments import checked
+from plainfilm.arguments import Method, checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
@@ -28,7 +28,7 @@ from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.view import ViewFinder
-from plainfilm.results.predictions import Method, Prediction
+from plainfilm.results.predictions import Prediction
 
 if TYPE_CHECKING:
     import pandas
