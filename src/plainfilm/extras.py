@@ -27,7 +27,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "openvino": ("openvino",),
         "sign": ("cryptography",),
         "dask": ("distributed",),
-        "notebook": ("IPython", "pandas"),
+        "notebook": ("pandas",),
         "tables": ("python_calamine", "pyarrow"),
     }
 )
