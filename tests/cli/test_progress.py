@@ -77,6 +77,18 @@ def test_a_default_training_however_slow_is_few_lines(told):
     assert len(told.getvalue()) < 1100
 
 
+@pytest.mark.parametrize(("seconds", "most"), [(0.1, 3 * 7 + 7 * 3), (20, 10 * 7)])
+def test_quick_folds_are_few_lines_and_slow_ones_tell_their_epochs(told, seconds, most):
+    now = Clock()
+    log = Lines(told, now)
+    for fold in range(1, 11):
+        for done, every, note in [(88, 88, "features"), *((epoch, 20, f"loss {epoch}") for epoch in range(21))]:
+            now.now += seconds
+            log.show(f"Fold {fold} of 10", done, every, note)
+    assert most - 6 <= len(lines(told)) <= most
+    assert sum("  20 of 20  loss 20" in line for line in lines(told)) == 10
+
+
 def test_a_training_that_ends_early_says_where(told):
     log = Lines(told)
     for epoch in range(18):

@@ -575,11 +575,11 @@ def test_two_workers_give_the_same_store_as_one(tmp_path, source, out):
             np.testing.assert_array_equal(values, right.provenance[name])
 
 
-def test_progress_goes_up_by_one_to_the_number_of_files(tmp_path, out):
+def test_progress_goes_up_by_one_from_none_to_the_number_of_files(tmp_path, out):
     root = put(made(tmp_path / "source"), COVID__broken=b"no image", NORMAL__broken=b"no image")
     told: list[tuple[str, int, int, str]] = []
     ingest(root, out, progress=lambda *step: told.append(step))
-    assert [step[1] for step in told] == list(range(1, 27))
+    assert [step[1] for step in told] == list(range(27))
     assert {step[2] for step in told} == {26}
 
 

@@ -15,7 +15,8 @@ from plainfilm.harmless import harmless
 Options = TypeVar("Options")
 _BETWEEN_S = 0.25  # updates of a cell
 _PARTS = 5  # lines that the epochs or steps of a stage leave in a log, and
-_PATIENCE_S = 10.0  # between two of steps that say nothing but their number
+_PATIENCE_S = 10.0  # between two of steps that say nothing but their number, or of any once there are
+_MANY = 15  # lines: folds, members
 
 
 class Progress(Protocol):
@@ -143,10 +144,10 @@ class _Last:
 
 
 class Lines:
-    """A line when a stage begins, at each fifth of its epochs, or of other steps if they take long, and when it is done."""
+    """A line when a stage begins, at each fifth of its epochs, or of what else takes long, and when it is done."""
 
     def __init__(self, file: TextIO, now: Callable[[], float] = time.monotonic) -> None:
-        self._file, self._now, self._last = file, now, _Last()
+        self._file, self._now, self._last, self._written = file, now, _Last(), 0
 
     def show(self, stage: str, done: int, every: int, note: str = "", /) -> None:
         """Write a line if the news is worth one."""
@@ -172,7 +173,8 @@ class Lines:
         if every <= 1:
             return bool(note) and note != last.note
         has_passed = done * _PARTS // every > last.shown * _PARTS // every
-        return done == every or (has_passed and (bool(note) or now - last.at >= _PATIENCE_S))
+        is_told = bool(note) and self._written < _MANY
+        return done == every or (has_passed and (is_told or now - last.at >= _PATIENCE_S))
 
     def _end_early(self) -> None:
         last = self._last
@@ -182,6 +184,7 @@ class Lines:
 
     def _write(self, stage: str, done: int, every: int, note: str) -> None:
         print(_line(stage, done, every, note), file=self._file, flush=True)
+        self._written += 1
 
 
 def _line(stage: str, done: int, every: int, note: str) -> str:
