@@ -2,8 +2,7 @@
 
     python benchmarks/cells.py --out cells.json
 
-Each runs twice: as `!plainfilm …` in a cell of a real kernel, then into a pipe. Radiographs are made; features come from the cache the
-second time.
+Each runs twice: as `!plainfilm …` in a cell of a real kernel, then into a pipe, with features from the cache. A program makes the radiographs.
 """
 
 import argparse
@@ -27,11 +26,10 @@ COMMANDS = {
     "train FOLDER": "train films --out folder-run --overwrite",
     "train, fine-tuning": "train films.h5 --out tuned --overwrite --finetune 1",
     "train, five folds": "train films.h5 --out folds --overwrite --folds 5",
-    "compare": "compare films.h5 --recipes default,paper-mobilenet --seeds 3 --out compared --overwrite",
+    "compare": "compare films.h5 --recipes default,narrow.toml --seeds 3 --out compared --overwrite",
     "audit": "audit films.h5 --out audited --overwrite",
     "tune": "tune films.h5 --trials 12 --out searched --overwrite",
     "evaluate": "evaluate run/model.plainfilm others --out evaluated --overwrite",
-    "predict": "predict run/model.plainfilm others --out answers.csv",
     "export": "export run/model.plainfilm --to onnx --out model.onnx --overwrite",
     "demo": "demo --images 120 --out demo --overwrite",
 }
@@ -70,6 +68,7 @@ def main() -> None:
         folder = Path(name)
         write_phantoms(folder / "films", n=options.images, seed=0)
         write_phantoms(folder / "others", n=60, seed=9)
+        (folder / "narrow.toml").write_text('[head]\nlayers = ["dense 16"]\n', encoding="utf-8")
         for each in options.only:
             measured[each] = {kind.__name__: kind(COMMANDS[each], folder) for kind in (in_a_cell, in_a_log)}
             print(each, measured[each], flush=True)

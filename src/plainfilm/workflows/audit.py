@@ -54,8 +54,8 @@ def run(plan: Plan) -> Run[Audit]:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model
     with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+        own = model.encoder or default_encoder(store)
         with stage(options.progress, "Auditing") as advance:
-            own = model.encoder or default_encoder(store)
             found = examine(store, own, model=model.metrics, seed=options.seed, advance=advance)
             found = complete(found, store, model)
         command = command_of(options.command, options.store, options)

@@ -88,6 +88,8 @@ def is_to_read(place: Path) -> bool:
 
 def _kept(places: Sequence[Path], options: SourceOptions, progress: Progress) -> tuple[Store, Reading]:
     path = _path(places, options)
+    if path.is_file():
+        progress("Checking the store", 0, 1, "")
     if found := _whole(path):
         return found, Reading(store=path)
     shared = {each.name: getattr(options, each.name) for each in fields(StoringOptions)}
