@@ -503,12 +503,12 @@ def test_one_class_is_one_line(tmp_path, out):
 
 
 def test_files_none_of_which_can_be_read_are_one_line_with_the_first_reason(tmp_path, out):
-    root = put(tmp_path / "source", A__1=b"no image", A__2=b"no image", B__1=b"no image", B__2=b"no image")
-    assert_error(CatalogError, "received 4 files and none could be. First: Expected JPEG", root, out)
+    root = put(tmp_path / "source", **{f"{name}__{n}": b"no image" for name in "AB" for n in range(3)})
+    assert_error(CatalogError, "received 6 files and none could be. First: Expected JPEG", root, out)
 
 
 def test_a_class_none_of_whose_files_can_be_read_is_one_line(tmp_path, out):
-    root = put(made(tmp_path / "source", n=4, classes=["COVID"]), NORMAL__1=b"no image")
+    root = put(made(tmp_path / "source", n=4, classes=["COVID"]), **{f"NORMAL__{n}": b"no image" for n in range(3)})
     assert_error(CatalogError, "at least two classes .* received 1: COVID", root, out)
 
 

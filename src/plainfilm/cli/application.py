@@ -4,13 +4,13 @@ import atexit
 import gc
 import os
 import sys
-from pathlib import Path
 
 import cyclopts
 
 from plainfilm import NOTICE, __version__, extras, shell, wording
 from plainfilm.cli import streams
 from plainfilm.cli.output import fail
+from plainfilm.cli.words import prepared
 from plainfilm.errors import PlainfilmError
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
@@ -27,7 +27,6 @@ _HELPLESS = {
         1,
     ),
 }
-_SUFFIXES = {".h5", ".hdf5", ".plainfilm"}
 _REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 
 app = cyclopts.App(
@@ -99,7 +98,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
     streams.prepare()
     atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
-    words = ["look", *sys.argv[1:]] if _is_path(*sys.argv[1:2]) else sys.argv[1:]
+    words = prepared(sys.argv[1:], {*_COMMANDS, "weights", "help"})
     if not {*_COMMANDS} & {*words[:1]}:
         _load_all()
     try:
@@ -126,13 +125,6 @@ def _left(stop: KeyboardInterrupt) -> str:
         "What was unfinished is removed, what was there before is as it was. Run the same command to begin again."
     ]
     return " ".join(["Stopped.", *told])
-
-
-def _is_path(word: str = "") -> bool:
-    """Whether the first word is a path, and no command."""
-    if word in {*_COMMANDS, "weights", "help"} or word.startswith("-"):
-        return False
-    return "/" in word or os.sep in word or Path(word).suffix in _SUFFIXES or (word != "" and Path(word).exists())
 
 
 def _told(error: Exception) -> tuple[str, str, int]:

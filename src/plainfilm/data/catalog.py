@@ -83,10 +83,13 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     asked = asked or Asked()
     for source in sources:
         files.settle(source)
+    table = (
+        read_table(asked.labels, columns=asked.columns) if asked.labels else None
+    )  # the headers of a folder take longer
     read = read_sources(sources, asked)
     problems = [problem for collection in read for problem in collection.problems]
-    if asked.labels is not None:
-        problems += lay_over(read, read_table(asked.labels, columns=asked.columns), asked)
+    if table is not None:
+        problems += lay_over(read, table, asked)
     if asked.preset is not None:
         problems += lay_preset_over(read, asked.preset, asked)
     findings = _join_findings(read)
