@@ -3,12 +3,15 @@
 import json
 import re
 import shlex
+import shutil
+from pathlib import Path
 
 import pytest
 
 from plainfilm.data import phantom
 from plainfilm.model import recipes
 
+OLD = Path(__file__).parents[1] / "written_by_0_1_0"
 QUICK = ("--epochs", "1", "--input-size", "96", "--no-audit")
 
 
@@ -44,6 +47,7 @@ def test_a_folder_alone_says_what_is_seen_and_the_command_to_type_next(call, fil
     assert next_of(out) == ["train", str(films), "--out", "run-2"]
     code, out, _ = call(films, "--classes-from", 1)
     assert next_of(out) == ["train", str(films), "--classes-from", "1", "--out", "run-2"]
+    assert call("look", films, "--classes-from", 1)[1] == out
 
 
 @pytest.mark.slow
@@ -125,3 +129,43 @@ def test_a_recipe_that_is_none_is_one_line(call):
     code, out, err = call("recipes", "defualt")
     assert (code, out) == (2, "")
     assert "Did you mean default?" in err
+
+
+@pytest.fixture
+def desk(tmp_path, films):
+    """What lies about: a folder, a run of an earlier version, its store, a table, a film, a text."""
+    shutil.copytree(films, tmp_path / "films")
+    shutil.copytree(OLD / "run", tmp_path / "run")
+    shutil.copy(OLD / "store.h5", tmp_path / "s.h5")
+    shutil.copy(next(films.glob("COVID/*")), tmp_path / "a film.jpg")
+    (tmp_path / "labels.csv").write_text("file_name,label\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ("flms", "Expected a command or a path; received flms, which is neither. Did you mean films?"),
+        ("labels.csv", "A table of labels goes with its folder: plainfilm . --labels labels.csv"),
+        ("'a film.jpg'", "a trained classifier answers for a file: plainfilm predict RUN 'a film.jpg'"),
+        ("run/report.html", "It is part of a run: plainfilm run"),
+        ("s.h5 films", "received s.h5 among others. Name it alone"),
+        ("run films", "received run, which a command of plainfilm wrote"),
+        ("train run --out x", "received run, which a command of plainfilm wrote"),
+        ("audit films run --out x", "received run, which a command of plainfilm wrote"),
+        ("ingest run --out x.h5", "received run, which a command of plainfilm wrote"),
+        ("evaluate run run --out x", "received run, which a command of plainfilm wrote"),
+        ("train run/model.plainfilm --out x", "received run/model.plainfilm, a classifier"),
+        ("train labels.csv --out x", "Expected a folder of radiographs, or a zip or tar of one; received the file labels.csv"),
+        ("train", "Expected STORE|FOLDER; received none"),
+        ("evaluate run", "Expected SOURCE; received none"),
+        ("evaluate run films", "Expected --out; received none"),
+        ("presets films 'a b'", "Expected no further words; received films 'a b'"),
+    ],
+)  # fmt: skip
+def test_what_is_in_the_wrong_place_is_one_line_that_says_where_it_belongs(words, match, call, desk):
+    code, out, err = call(*shlex.split(words))
+    assert (out, err.count("\n")) == ("", 1)
+    assert code in (1, 2)
+    assert match in err
+    assert not (desk / "x").exists()

@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import sys
+from pathlib import Path
 
 import cyclopts
 
@@ -157,6 +158,28 @@ def _place(error: BaseException) -> str:
 
 
 def _usage(error: cyclopts.CycloptsError) -> str:
+    unused = error.unused_tokens or []
     if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
-        return f"Expected {error.argument.name}; received none."
+        return f"Expected {_shown(error.argument)}; received none."
+    if isinstance(error, cyclopts.UnusedCliTokensError) and unused:
+        return f"Expected no further words; received {shell.joined(unused)}."
+    if isinstance(error, cyclopts.UnknownCommandError) and unused and (meant := _near_path(unused[0])):
+        return f"Expected a command or a path; received {unused[0]}, which is neither. Did you mean {meant}?"
     return " ".join(str(error).split())
+
+
+def _shown(argument: cyclopts.Argument) -> str:
+    """Name an argument as the help does: by place STORE|FOLDER, else its flag."""
+    if argument.index is None:
+        return argument.name
+    metavar = argument.parameter.metavar
+    return str(metavar) if metavar not in {None, "PATH"} else argument.name.lstrip("-").upper()
+
+
+def _near_path(word: str) -> str:
+    """Give the file or folder here whose name is nearer to a word than any command is, "" for none."""
+    import difflib
+
+    here = [path.name for path in Path().iterdir()]
+    near = difflib.get_close_matches(word, [*_COMMANDS, *here], n=1)
+    return near[0] if near and near[0] in here and near[0] not in _COMMANDS else ""

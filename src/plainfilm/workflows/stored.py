@@ -15,7 +15,6 @@ from plainfilm.data import claims, files
 from plainfilm.data import store as stores
 from plainfilm.data.cataloguing.sources import listing
 from plainfilm.data.ingest import Ingested
-from plainfilm.data.places.archives import is_archive
 from plainfilm.data.store import Store
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.reasons import reason_of
@@ -73,6 +72,10 @@ def open_store(
         found, reading = _kept(places, options, progress, check_size, check_rows)
         found.shows_text = show_text
         return found, reading
+    if bundle := next((place for place in places if place.suffix == _BUNDLES), None):
+        raise UsageError(
+            f"Expected a store, or folders and archives; received {bundle}, a classifier. Name its radiographs."
+        )
     if len(places) > 1:
         other = next(place for place in places if place != named[0])
         raise UsageError(
@@ -103,10 +106,8 @@ def command_of(command: str, source: Source, options: SourceOptions) -> str:
 
 
 def is_to_read(place: Path) -> bool:
-    """Whether a path is meant as a folder or an archive of radiographs, be it one or not; else as a store."""
-    if place.is_file():
-        return is_archive(place) and place.suffix != _BUNDLES
-    return place.suffix not in _STORES
+    """Whether a path is meant as a folder or an archive of radiographs, be it one or not; else as a store or a bundle."""
+    return place.is_dir() or not (place.suffix in {*_STORES, _BUNDLES} or stores.is_store(place))
 
 
 def _kept(
