@@ -90,10 +90,10 @@ from plainfilm.model import keras_backend
 
 imported = importlib.import_module
 
-def late(name, *package):
+def late(*name, **package):
     os.kill(os.getpid(), signal.SIGINT)
-    module = imported(name, *package)
-    print(name, "is whole", flush=True)
+    module = imported(*name, **package)
+    print(*name, "is whole", flush=True)
     return module
 
 importlib.import_module = late

@@ -169,11 +169,11 @@ def _usage(error: cyclopts.CycloptsError) -> str:
 
 
 def _shown(argument: cyclopts.Argument) -> str:
-    """Name an argument as the help does: by place STORE|FOLDER, else its flag."""
+    """Name an argument as it may be given: by its place, or by its flag."""
     if argument.index is None:
         return argument.name
     metavar = argument.parameter.metavar
-    return str(metavar) if metavar not in {None, "PATH"} else argument.name.lstrip("-").upper()
+    return f"{argument.name.lstrip('-').upper() if metavar in {None, 'PATH'} else metavar} (or {argument.name})"
 
 
 def _near_path(word: str) -> str:

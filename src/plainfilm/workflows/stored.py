@@ -72,7 +72,7 @@ def open_store(
         found, reading = _kept(places, options, progress, check_size, check_rows)
         found.shows_text = show_text
         return found, reading
-    if bundle := next((place for place in places if place.suffix == _BUNDLES), None):
+    if bundle := next((place for place in named if place.suffix == _BUNDLES), None):
         raise UsageError(
             f"Expected a store, or folders and archives; received {bundle}, a classifier. Name its radiographs."
         )
@@ -107,7 +107,9 @@ def command_of(command: str, source: Source, options: SourceOptions) -> str:
 
 def is_to_read(place: Path) -> bool:
     """Whether a path is meant as a folder or an archive of radiographs, be it one or not; else as a store or a bundle."""
-    return place.is_dir() or not (place.suffix in {*_STORES, _BUNDLES} or stores.is_store(place))
+    if place.is_dir():
+        return place.suffix not in _STORES
+    return not (place.suffix in {*_STORES, _BUNDLES} or stores.is_store(place))
 
 
 def _kept(
