@@ -1,5 +1,6 @@
 """From a folder to a report in one command, and what comes next."""
 
+import errno
 import json
 import re
 import shlex
@@ -169,3 +170,33 @@ def test_what_is_in_the_wrong_place_is_one_line_that_says_where_it_belongs(words
     assert code in (1, 2)
     assert match in err
     assert not (desk / "x").exists()
+
+
+def test_a_search_says_how_to_train_its_best_and_a_damaged_one_is_one_line(call, tmp_path):
+    folder = shutil.copytree(OLD / "tune", tmp_path / "tune")
+    code, _, err = call("tune")
+    assert (code, err) == (
+        2,
+        "plainfilm: Expected STORE|FOLDER (or --store); received none. See plainfilm tune --help.\n",
+    )
+    assert next_of(call("./tune")[1])[:3] == ["train", "store.h5", "--recipe"]
+    (folder / "tuning.json").write_text("{")
+    code, _, err = call("./tune")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "tune/tuning.json" in err
+
+
+@pytest.mark.parametrize("words", [["locked"], ["look", "locked"], ["train", "locked", "--out", "x"]])
+def test_a_folder_that_may_not_be_looked_into_is_one_line(words, call, tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    looked = Path.is_file
+
+    def locked(path):
+        if "locked" in path.parts[:-1]:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", locked)
+    code, out, err = call(*words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "received locked (Permission denied). Check its name and permissions." in err

@@ -1,6 +1,5 @@
 """`plainfilm PATH`: what is there, and the one command to type next."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,8 +39,9 @@ def look(options: Annotated[Options, FLAT]) -> None:
     from plainfilm.workflows import info, stored
 
     first, *others = options.paths
-    if pages := [page for name, page in _PAGES.items() if (first / name).is_file() and (first / page).is_file()]:
-        _show_pages(first, pages[0])
+    pages = [page for name, page in _PAGES.items() if _is_file(first / name) and _is_file(first / page)]
+    if pages and not others:
+        _show_page(first / pages[0])
     elif not others and first.is_file() and stored.is_to_read(first) and not is_archive(first):
         raise UsageError(_passed_by(first))
     elif not others and (_is_known_folder(first) or not stored.is_to_read(first)):
@@ -54,7 +54,7 @@ def look(options: Annotated[Options, FLAT]) -> None:
 def _passed_by(file: Path) -> str:
     """Say of a file that is neither an archive, a store nor a bundle where it belongs."""
     folder = file.parent
-    if _is_known_folder(folder) or any((folder / page).is_file() for page in _PAGES.values()):
+    if _is_known_folder(folder) or any(_is_file(folder / page) for page in _PAGES.values()):
         then = f"It is part of a run: {shell.command(folder)}"
     elif file.suffix.lower() in {".csv", ".tsv", ".json", ".jsonl", ".xlsx", ".parquet"}:
         then = f"A table of labels goes with its folder: {shell.command(folder, '--labels', file)}"
@@ -63,17 +63,28 @@ def _passed_by(file: Path) -> str:
     return f"Expected a folder or an archive of radiographs, a store (.h5), a bundle (.plainfilm) or a run folder; received the file {file}. {then}"
 
 
+def _is_file(path: Path) -> bool:
+    """Whether a file is there, as far as its folder may be looked into."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _is_known_folder(path: Path) -> bool:
-    return (path / "metrics.json").is_file() or (path.is_dir() and path.resolve() == cache_folder().resolve())
+    return _is_file(path / "metrics.json") or (path.is_dir() and path.resolve() == cache_folder().resolve())
 
 
-def _show_pages(folder: Path, page: str) -> None:
+def _show_page(page: Path) -> None:
     from plainfilm.cli import terminal
+    from plainfilm.results import documents
+    from plainfilm.results.search import Search
 
-    found = json.loads((folder / page).with_suffix(".json").read_bytes())
-    terminal.say(f"Open {folder / page}")
-    if "next" in found:
-        terminal.say("", terminal.Typed(f"Next: {found['next']}"))
+    terminal.say(f"Open {page}")
+    if page.name == _PAGES["tuning.json"]:
+        told = page.with_suffix(".json")
+        found = documents.decode(told.read_bytes(), Search, told)
+        terminal.say("", terminal.Typed(f"Next: {found.next_command}"))
 
 
 def _show_radiographs(options: Options) -> None:
