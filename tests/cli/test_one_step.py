@@ -98,7 +98,14 @@ def test_a_folder_without_a_bundle_is_one_line(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "match"),
-    [("no/such", "does not exist"), ("none.h5", "does not exist"), ("trian", 'Did you mean "train"'), ("", "Unknown")],
+    [
+        ("no/such", "does not exist"),
+        ("none.h5", "does not exist"),
+        ("trian", 'Did you mean "train"'),
+        ("", "Unknown"),
+        ("a" * 5000, "Expected|Unknown"),
+        ("b/" * 3000, "Expected|Unknown"),
+    ],
 )
 def test_what_is_neither_a_command_nor_a_path_is_one_line(word, match, call):
     code, out, err = call(word)

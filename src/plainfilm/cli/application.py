@@ -93,17 +93,8 @@ def _load_all() -> None:
 @wording.flags()
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
-        os.environ.setdefault(threads, str(processors()))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
-    streams.prepare()
-    atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
-    words = prepared(sys.argv[1:], {*_COMMANDS, "weights", "help"})
-    if not {*_COMMANDS} & {*words[:1]}:
-        _load_all()
     try:
-        app(words, exit_on_error=False, print_error=False)
+        _run()
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -113,6 +104,19 @@ def main() -> None:
         if streams.is_debugging() and not isinstance(error, PlainfilmError):
             raise
         fail(*_told(error))
+
+
+def _run() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
+        os.environ.setdefault(threads, str(processors()))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
+    streams.prepare()
+    atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
+    words = prepared(sys.argv[1:], {*_COMMANDS, "weights", "help"})
+    if not {*_COMMANDS} & {*words[:1]}:
+        _load_all()
+    app(words, exit_on_error=False, print_error=False)
 
 
 def _left(stop: KeyboardInterrupt) -> str:
