@@ -1,7 +1,8 @@
 """What an installation weighs and how long it takes; and whether a TensorFlow that is there stays as it is.
 
     python benchmarks/installing.py --before ../plainfilm-0.2.0 --out installing.json
-    python benchmarks/installing.py --alone --out alone.json     each extra alone, every command; half an hour
+    python benchmarks/installing.py --alone --out alone.json     each extra alone, every command; an hour
+    python benchmarks/installing.py --alone serve                one; exit code 1 where a command does not do as it should
 
 Needs a package index, up to 6 GB of disk below TMPDIR, and half an hour. Packages are fetched once before they are timed, so
 that the seconds are those of pip, not of the line.
@@ -161,39 +162,51 @@ def alone(wheel: Path, extras: str) -> dict[str, str]:
 
 
 def lay_out(folder: Path, binaries: Path) -> None:
-    """Put into a folder what the commands name: a store, a run, keys, a signed bundle and tables of labels."""
+    """Put into a folder what the commands name: a store, a run, keys, a signed bundle, radiographs and tables of labels."""
     shutil.copy(OLD / "store.h5", folder)
     shutil.copytree(OLD / "run", folder / "run")
     run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", f"{folder}/private.pem"])
     run(["openssl", "pkey", "-in", f"{folder}/private.pem", "-pubout", "-out", f"{folder}/public.pem"])
-    with zipfile.ZipFile(BUNDLE) as old, zipfile.ZipFile(folder / "signed.plainfilm", "w") as signed:
-        (folder / "manifest").write_bytes(old.read("manifest.json"))
-        sign = f"openssl pkeyutl -sign -rawin -inkey {folder}/private.pem -in {folder}/manifest -out {folder}/signature"
-        run(sign.split())
-        for member in old.infolist():
-            signed.writestr(zipfile.ZipInfo(member.filename), old.read(member))
-        signed.writestr(zipfile.ZipInfo("signature.ed25519"), (folder / "signature").read_bytes())
-    (folder / "made").mkdir()
+    sign(folder)
     rows = [("file_name", "label"), *((f"{n}.pgm", "COVID" if n < 4 else "NORMAL") for n in range(8))]
+    (folder / "made").mkdir()
     for seed, (film, _) in enumerate(rows[1:]):
         (folder / "made" / film).write_bytes(b"P5 96 96 255\n" + random.Random(seed).randbytes(96 * 96))
-    (folder / "labels.csv").write_text("".join(f"{','.join(row)}\n" for row in rows))
-    cells = [[f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row] for row in rows]
-    sheet_rows = "".join(f"<row>{''.join(row)}</row>" for row in cells)
-    with zipfile.ZipFile(folder / "labels.xlsx", "w") as sheet:
-        for name, text in SHEET.items():
-            sheet.writestr(name, text.replace("ROWS", sheet_rows))
+    write_labels(folder, rows)
     if _start([binaries / "python", "-c", PARQUET], folder).wait():
         (folder / "labels.parquet").write_bytes(b"PAR1")
 
 
+def sign(folder: Path) -> None:
+    """Write signed.plainfilm: the bundle of 0.1.0 with a signature of its manifest."""
+    manifest, signature = folder / "manifest", folder / "signature"
+    with zipfile.ZipFile(BUNDLE) as old, zipfile.ZipFile(folder / "signed.plainfilm", "w") as signed:
+        manifest.write_bytes(old.read("manifest.json"))
+        words = f"openssl pkeyutl -sign -rawin -inkey {folder}/private.pem -in {manifest} -out {signature}"
+        run(words.split())
+        for member in old.infolist():
+            signed.writestr(zipfile.ZipInfo(member.filename), old.read(member))
+        signed.writestr(zipfile.ZipInfo("signature.ed25519"), signature.read_bytes())
+
+
+def write_labels(folder: Path, rows: Sequence[tuple[str, str]]) -> None:
+    """Write a table as CSV and XLSX."""
+    (folder / "labels.csv").write_text("".join(f"{','.join(row)}\n" for row in rows))
+    cells = [[f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row] for row in rows]
+    with zipfile.ZipFile(folder / "labels.xlsx", "w") as sheet:
+        for name, text in SHEET.items():
+            sheet.writestr(name, text.replace("ROWS", "".join(f"<row>{''.join(row)}</row>" for row in cells)))
+
+
 def outcome(started: "subprocess.Popen[str]", needs: set[str], here: set[str], *, serves: bool = False) -> str:
-    """Wait for a command: whether it works where it should, and names what it needs where not."""
+    """Wait for a command: whether it works where it should, and names what it needs where it does not."""
     if needs <= here:
         return _served(started) if serves else _ended_well(started)
     _, said = started.communicate()
     last = said.strip().rpartition("\n")[2] if said.startswith("Traceback") else said.strip()
     missing = re.search(r"^[^\n]* pip install 'plainfilm\[(\w+)\]'$", last)
+    if started.returncode == 0 and not serves:
+        return "works"
     if started.returncode == 1 and missing and missing[1] in needs - here:
         return f"names {missing[1]}"
     return f"WRONG: {said[-400:]}"
@@ -291,8 +304,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run([sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, str(ROOT)])
             wheel = next(Path(folder).glob("*.whl"))
-            finish({extras or "none": alone(wheel, extras) for extras in args.alone or ALONE}, args.out)
-        return
+            told = {extras or "none": alone(wheel, extras) for extras in args.alone or ALONE}
+        finish(told, args.out)
+        sys.exit(any(said.startswith("WRONG") for each in told.values() for said in each.values()))
     before = args.before and args.before.resolve()
     wanted = {"before": str(before)} if before else {}
     wanted |= {f"plainfilm[{extra}]".removesuffix("[]"): f"{ROOT}[{extra}]".removesuffix("[]") for extra in args.extras}
