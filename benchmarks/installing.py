@@ -48,6 +48,7 @@ TRIED = {
     "audit --model": ("", f"audit store.h5 --model {BUNDLE} --out audited"),
     "weights fetch": ("train", "weights fetch efficientnet_lite0"),
     "train": ("train", "train store.h5 --out run --epochs 2 --overwrite"),
+    "train FOLDER": ("train", "train made --labels labels.csv --keep-non-radiographs --out mine --epochs 2"),
     "train --sign": ("train sign", "train store.h5 --out own --epochs 2 --sign private.pem"),
     "train --mlflow": ("train mlflow", "train store.h5 --out logged --epochs 2 --mlflow sqlite:///mlflow.db"),
     "compare": ("train", "compare store.h5 --out both --recipes default --seeds 2"),
@@ -70,7 +71,7 @@ CALLED = {
     "train": ("train", "plainfilm.train('store.h5', out='called', epochs=2).plot.roc()"),
 }
 BRINGS = {
-    "all": {"train", "tune", "serve", "sign", "dicom", "openvino", "tables", "mlflow", "notebook", "dask"},
+    "all": {"train", "tune", "serve", "sign", "dicom", "openvino", "tables", "mlflow", "notebook"},
     "jax": {"train"},
     "serve": {"serve", "sign"},
     "tensorflow": {"train", "tensorflow"},

@@ -97,8 +97,8 @@ def wrong_with_version(version: str) -> Iterator[str]:
         yield f"this commit is tagged {', '.join(tags)}, the wheel is {version}"
     if tags and re.search(r"^## \[Unreleased\]\s+(?!## )\S", changes, re.MULTILINE):
         yield "CHANGELOG.md has unreleased changes at a tagged commit"
-    if tags and (changed := _git("status", "--porcelain").split()[1::2]):
-        yield f"{', '.join(changed)}: not committed, and this commit is tagged"
+    if tags and (changed := _git("status", "--porcelain").splitlines()):
+        yield f"{', '.join(line[3:] for line in changed)}: not committed, and this commit is tagged"
 
 
 def wrong_with_description(text: str) -> Iterator[str]:

@@ -138,6 +138,17 @@ def test_the_version_is_that_of_the_changelog_and_of_the_citation():
     assert len([*check["wrong_with_version"]("0.0.1")]) >= 2
 
 
+def test_at_a_tag_the_version_is_the_tags_and_all_is_committed(monkeypatch):
+    said = {"tag": "v9.9.9\n", "status": " M src/plainfilm/a b.py\n?? new.py\n"}
+    wrong = check["wrong_with_version"]
+    monkeypatch.setitem(wrong.__globals__, "_git", lambda command, *_: said[command])
+    found = [*wrong(plainfilm.__version__)]
+    assert f"this commit is tagged v9.9.9, the wheel is {plainfilm.__version__}" in found
+    assert "src/plainfilm/a b.py, new.py: not committed, and this commit is tagged" in found
+    said |= {"tag": f"v{plainfilm.__version__}\n", "status": ""}
+    assert not [each for each in wrong(plainfilm.__version__) if "tagged" in each and "unreleased" not in each]
+
+
 # ---- installed
 
 
