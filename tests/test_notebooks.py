@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 MOST_CHARACTERS, MOST_LINES = 3_000, 60  # that a command may leave in a cell
 
 SOURCES = str(Path(__file__).parents[1] / "src")
@@ -36,7 +39,8 @@ def test_each_opens_in_colab_and_installs_what_it_needs_there_alone(path):
     notebook = read(path)
     nbformat.validate(notebook)
     badge, install = notebook.cells[:2]
-    assert f"colab.research.google.com/github/plainfilm/plainfilm/blob/main/notebooks/{path.name}" in badge.source
+    colab = SOURCE.replace("github.com", "colab.research.google.com/github")
+    assert f"{colab}/blob/main/notebooks/{path.name}" in badge.source
     assert 'find_spec("plainfilm") is None' in install.source
     assert "do_shutdown(restart=True)" in install.source
     assert '%pip install --quiet "plainfilm[train,notebook]"' in install.source

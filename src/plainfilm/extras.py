@@ -26,7 +26,6 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mlflow": ("mlflow", "sqlalchemy", "alembic"),
         "openvino": ("openvino",),
         "sign": ("cryptography",),
-        "dask": ("distributed",),
         "notebook": ("pandas",),
         "tables": ("python_calamine", "pyarrow"),
     }
