@@ -4,7 +4,7 @@
 # make docs   builds the site of docs/ into site/; a link that leads nowhere is an error
 # make nightly  the siege: damage, load, strangers and kills, an hour or two
 # make lock   writes the versions and hashes that CI and the container install
-# make release  builds, checks, audits, lists and (SIGNING_KEY=key.pem) signs what a release is made of
+# make release  builds, checks, audits, lists and (SIGNING_KEY=key.pem) signs what a release is made of; nothing is published
 # make mutants  changes 300 lines of modules that must not fail silently, and counts how often the tests notice
 
 PYTHON ?= python3
@@ -20,6 +20,8 @@ export PYTHONDONTWRITEBYTECODE :=
 RELEASE := $(VENV)/release
 LOCK := $(RELEASE)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --quiet \
   --custom-compile-command 'make lock'
+
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/plainfilm/__init__.py)
 
 .PHONY: help demo test check docs nightly lock release mutants fix clean
 help:
@@ -76,13 +78,23 @@ lock: $(RELEASE)/installed
 	$(LOCK) --extra serve --extra dicom --extra sign --output-file requirements.lock
 	$(LOCK) --extra dev --output-file requirements-dev.lock
 
+# UNAUDITED=1 leaves out the question for known holes, where no index answers it.
 release: $(RELEASE)/installed
+ifdef SIGNING_KEY
+	openssl pkey -in "$(SIGNING_KEY)" -noout
+endif
 	rm -rf dist
 	$(RELEASE)/bin/python -m build
 	$(RELEASE)/bin/twine check --strict dist/*
 	$(RELEASE)/bin/python scripts/check_distributions.py dist
+ifdef UNAUDITED
+	@echo "Not asked for known holes: publish nothing that was made so."
+else
 	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r requirements-dev.lock
-	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-file dist/plainfilm.cdx.json
+endif
+	sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > dist/pyproject.toml
+	$(RELEASE)/bin/cyclonedx-py requirements requirements.lock --pyproject dist/pyproject.toml --output-reproducible --output-file dist/plainfilm.cdx.json
+	rm dist/pyproject.toml
 	cd dist && sha256sum *.whl *.tar.gz *.json > SHA256SUMS
 ifdef SIGNING_KEY
 	openssl pkeyutl -sign -rawin -inkey "$(SIGNING_KEY)" -in dist/SHA256SUMS -out dist/SHA256SUMS.sig

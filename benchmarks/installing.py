@@ -1,7 +1,8 @@
 """What an installation weighs and how long it takes; and whether a TensorFlow that is there stays as it is.
 
     python benchmarks/installing.py --before ../plainfilm-0.2.0 --out installing.json
-    python benchmarks/installing.py --alone --out alone.json     each extra alone, every command; half an hour
+    python benchmarks/installing.py --alone --out alone.json     each extra alone, every command; an hour
+    python benchmarks/installing.py --alone serve                one; exit code 1 where a command does not do as it should
 
 Needs a package index, up to 6 GB of disk below TMPDIR, and half an hour. Packages are fetched once before they are timed, so
 that the seconds are those of pip, not of the line.
@@ -10,6 +11,7 @@ that the seconds are those of pip, not of the line.
 import argparse
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -17,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,31 +31,65 @@ ROOT = Path(__file__).resolve().parents[1]
 MOST_MB = {"plainfilm[train]": 1000, "plainfilm[serve]": 650}
 OLD = ROOT / "tests" / "written_by_0_1_0"
 BUNDLE, FILMS = OLD / "run" / "model.plainfilm", OLD / "films"
-SIGNED = "from pathlib import Path; from plainfilm.model import signing; print(signing.is_signed_by(b'', bytes(64), Path('public.pem')))"
 # What is typed, and the extras that it needs.
 TRIED = {
     "help": ("", "help"),
     "doctor": ("", "doctor"),
-    "info": ("", f"info {BUNDLE}"),
-    "predict": ("", f"predict {BUNDLE} {FILMS}"),
+    "recipes": ("", "recipes"),
     "presets": ("", "presets"),
     "weights list": ("", "weights list"),
+    "info": ("", f"info {BUNDLE}"),
+    "predict": ("", f"predict {BUNDLE} {FILMS}"),
+    "predict --require-signature": ("sign", f"predict signed.plainfilm {FILMS} --require-signature public.pem"),
+    "ingest": ("", "ingest made --keep-non-radiographs --labels labels.csv --out films.h5"),
+    "ingest --labels xlsx": ("tables", "ingest made --keep-non-radiographs --labels labels.xlsx --out sheet.h5"),
+    "ingest --labels parquet": ("tables", "ingest made --keep-non-radiographs --labels labels.parquet --out parquet.h5"),
+    "evaluate": ("", f"evaluate {BUNDLE} store.h5 --out evaluated"),
     "audit --model": ("", f"audit store.h5 --model {BUNDLE} --out audited"),
     "weights fetch": ("train", "weights fetch efficientnet_lite0"),
-    "train": ("train", "train store.h5 --out run --epochs 2"),
-    "train --sign": ("train sign", "train store.h5 --out signed --epochs 2 --sign private.pem"),
+    "train": ("train", "train store.h5 --out run --epochs 2 --overwrite"),
+    "train FOLDER": ("train", "train made --labels labels.csv --keep-non-radiographs --out mine --epochs 2"),
+    "train --sign": ("train sign", "train store.h5 --out own --epochs 2 --sign private.pem"),
+    "train --mlflow": ("train mlflow", "train store.h5 --out logged --epochs 2 --mlflow sqlite:///mlflow.db"),
     "compare": ("train", "compare store.h5 --out both --recipes default --seeds 2"),
     "audit": ("train", "audit store.h5 --out alone"),
     "demo": ("train", "demo --images 48"),
     "tune": ("train tune", "tune store.h5 --out tuned --trials 1 --epochs 1"),
     "export --to onnx": ("train", f"export {BUNDLE} --to onnx --out m.onnx"),
-    "export --to keras": ("train", f"export {BUNDLE} --to keras --out m.keras"),
+    "export --to keras": ("train", "export run/model.plainfilm --to keras --out m.keras"),
     "export --to openvino": ("openvino", f"export {BUNDLE} --to openvino --out m.xml"),
-    "export --to tflite": ("train tensorflow", f"export {BUNDLE} --to tflite --out m.tflite"),
+    "export --to tflite": ("train tensorflow", "export run/model.plainfilm --to tflite --out m.tflite"),
     "serve": ("serve", f"serve {BUNDLE} --port 0 --json"),
+    "serve --require-signature": ("serve", "serve signed.plainfilm --require-signature public.pem --port 0 --json"),
     "serve --dicom-port": ("serve dicom", f"serve {BUNDLE} --port 0 --json --dicom-port 11199 --peer A=127.0.0.1:11198 --spool spool"),
 }  # fmt: skip
-BRINGS = {"tune": {"train", "tune"}, "tensorflow": {"train", "tensorflow"}}
+# The same in Python.
+CALLED = {
+    "load": ("", f"plainfilm.load({str(BUNDLE)!r}).predict({str(FILMS)!r})"),
+    "predict().to_frame": ("notebook", f"plainfilm.load({str(BUNDLE)!r}).predict({str(FILMS)!r}).to_frame()"),
+    "Store.to_tf_dataset": ("train tensorflow", "next(iter(plainfilm.Store('store.h5').to_tf_dataset('train')))"),
+    "train": ("train", "plainfilm.train('store.h5', out='called', epochs=2).plot.roc()"),
+}
+BRINGS = {
+    "all": {"train", "tune", "serve", "sign", "dicom", "openvino", "tables", "mlflow", "notebook"},
+    "jax": {"train"},
+    "serve": {"serve", "sign"},
+    "tensorflow": {"train", "tensorflow"},
+    "tune": {"train", "tune"},
+}
+ALONE = ("", "serve", "dicom", "serve,dicom", "train", "tune", "tensorflow", "openvino", "sign", "train,sign", "tables")
+ALONE += ("dask", "mlflow", "train,mlflow", "notebook", "jax", "all")
+PARQUET = "from pyarrow import csv, parquet; parquet.write_table(csv.read_csv('labels.csv'), 'labels.parquet')"
+OOXML = "http://schemas.openxmlformats.org"
+DOCUMENT = f"{OOXML}/officeDocument/2006/relationships"
+LINKED = f"""<Relationships xmlns="{OOXML}/package/2006/relationships"><Relationship Id="a" Type="{DOCUMENT}/%s" Target="%s"/></Relationships>"""
+SHEET = {
+    "_rels/.rels": LINKED % ("officeDocument", "xl/workbook.xml"),
+    "xl/workbook.xml": f"""<workbook xmlns="{OOXML}/spreadsheetml/2006/main" xmlns:r="{DOCUMENT}">
+        <sheets><sheet name="A" sheetId="1" r:id="a"/></sheets></workbook>""",
+    "xl/_rels/workbook.xml.rels": LINKED % ("worksheet", "worksheets/sheet1.xml"),
+    "xl/worksheets/sheet1.xml": f"""<worksheet xmlns="{OOXML}/spreadsheetml/2006/main"><sheetData>ROWS</sheetData></worksheet>""",
+}
 WORKS = """
 import tempfile
 import numpy as np
@@ -102,57 +139,99 @@ class Environment:
         return dict(sorted(sizes.items(), key=lambda row: -row[1])[:count])
 
 
-def tried(binaries: Path, extra: str) -> dict[str, str]:
-    """Type every command where one extra is alone: "works", "names EXTRA", or what is wrong."""
-    here = BRINGS.get(extra, {extra})
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(OLD / "store.h5", folder)
-        private, public = f"{folder}/private.pem", f"{folder}/public.pem"
-        run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", private])
-        run(["openssl", "pkey", "-in", private, "-pubout", "-out", public])
-        told = {name: typed(binaries, words, folder, {*needs.split()}, here) for name, (needs, words) in TRIED.items()}
-        told["--require-signature"] = _knows_signatures(binaries, folder, here)
+def alone(wheel: Path, extras: str) -> dict[str, str]:
+    """Install a wheel with extras in an empty environment, and type every command there.
+
+    Returns
+    -------
+    dict of str to str
+        "works", "names EXTRA", or what is wrong.
+    """
+    here = set().union(*(BRINGS.get(each, {each}) for each in extras.split(",")))
+    with empty() as environment, tempfile.TemporaryDirectory() as name:
+        environment.pip("install", f"plainfilm[{extras}] @ {wheel.resolve().as_uri()}".replace("[]", ""))
+        folder = Path(name)
+        lay_out(folder, environment.binaries)
+        told = {"pip check": _ended_well(_start([environment.binaries / "python", "-m", "pip", "check"], folder))}
+        for title, (needs, words) in TRIED.items():
+            command = [environment.binaries / "plainfilm", *words.split()]
+            told[title] = outcome(_start(command, folder), {*needs.split()}, here, serves=words.startswith("serve"))
+        for title, (needs, code) in CALLED.items():
+            command = [environment.binaries / "python", "-c", f"import plainfilm; {code}"]
+            told[f"plainfilm.{title}"] = outcome(_start(command, folder), {*needs.split()}, here)
     return told
 
 
-def typed(binaries: Path, words: str, folder: str, needs: set[str], here: set[str]) -> str:
-    """Type one command: whether it works where it should, and names what it needs where not."""
-    started = subprocess.Popen(
-        [binaries / "plainfilm", *words.split()],
-        cwd=folder,
-        env=os.environ | {"PLAINFILM_CACHE": f"{folder}/cache", "KERAS_HOME": f"{folder}/keras"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if words.startswith("serve") and needs <= here:
-        assert started.stdout is not None
-        address = json.loads(started.stdout.readline() or "{}").get("address", "")
-        healthy = bool(address) and urllib.request.urlopen(f"{address}/api/v1/health").status == 200
-        started.send_signal(signal.SIGINT)
-        return "works" if healthy and started.wait() == 0 else f"WRONG: {started.communicate()[1][-200:]}"
-    _, said = started.communicate()
+def lay_out(folder: Path, binaries: Path) -> None:
+    """Put into a folder what the commands name: a store, a run, keys, a signed bundle, radiographs and tables of labels."""
+    shutil.copy(OLD / "store.h5", folder)
+    shutil.copytree(OLD / "run", folder / "run")
+    run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", f"{folder}/private.pem"])
+    run(["openssl", "pkey", "-in", f"{folder}/private.pem", "-pubout", "-out", f"{folder}/public.pem"])
+    sign(folder)
+    rows = [("file_name", "label"), *((f"{n}.pgm", "COVID" if n < 4 else "NORMAL") for n in range(8))]
+    (folder / "made").mkdir()
+    for seed, (film, _) in enumerate(rows[1:]):
+        (folder / "made" / film).write_bytes(b"P5 96 96 255\n" + random.Random(seed).randbytes(96 * 96))
+    write_labels(folder, rows)
+    if _start([binaries / "python", "-c", PARQUET], folder).wait():
+        (folder / "labels.parquet").write_bytes(b"PAR1")
+
+
+def sign(folder: Path) -> None:
+    """Write signed.plainfilm: the bundle of 0.1.0 with a signature of its manifest."""
+    manifest, signature = folder / "manifest", folder / "signature"
+    with zipfile.ZipFile(BUNDLE) as old, zipfile.ZipFile(folder / "signed.plainfilm", "w") as signed:
+        manifest.write_bytes(old.read("manifest.json"))
+        words = f"openssl pkeyutl -sign -rawin -inkey {folder}/private.pem -in {manifest} -out {signature}"
+        run(words.split())
+        for member in old.infolist():
+            signed.writestr(zipfile.ZipInfo(member.filename), old.read(member))
+        signed.writestr(zipfile.ZipInfo("signature.ed25519"), signature.read_bytes())
+
+
+def write_labels(folder: Path, rows: Sequence[tuple[str, str]]) -> None:
+    """Write a table as CSV and XLSX."""
+    (folder / "labels.csv").write_text("".join(f"{','.join(row)}\n" for row in rows))
+    cells = [[f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row] for row in rows]
+    with zipfile.ZipFile(folder / "labels.xlsx", "w") as sheet:
+        for name, text in SHEET.items():
+            sheet.writestr(name, text.replace("ROWS", "".join(f"<row>{''.join(row)}</row>" for row in cells)))
+
+
+def outcome(started: "subprocess.Popen[str]", needs: set[str], here: set[str], *, serves: bool = False) -> str:
+    """Wait for a command: whether it works where it should, and names what it needs where it does not."""
     if needs <= here:
-        return "works" if started.returncode == 0 else f"WRONG: {said[-200:]}"
-    missing = re.search(r"pip install 'plainfilm\[(\w+)\]'$", said.strip())
-    is_right = started.returncode == 1 and said.count("\n") == 1 and missing and missing[1] in needs
-    return f"names {missing[1]}" if is_right and missing else f"WRONG: {said[-200:]}"
+        return _served(started) if serves else _ended_well(started)
+    _, said = started.communicate()
+    last = said.strip().rpartition("\n")[2] if said.startswith("Traceback") else said.strip()
+    missing = re.search(r"^[^\n]* pip install 'plainfilm\[(\w+)\]'$", last)
+    if started.returncode == 0 and not serves:
+        return "works"
+    if started.returncode == 1 and missing and missing[1] in needs - here:
+        return f"names {missing[1]}"
+    return f"WRONG: {said[-400:]}"
 
 
-def _knows_signatures(binaries: Path, folder: str, here: set[str]) -> str:
-    seen = subprocess.run([binaries / "python", "-c", SIGNED], cwd=folder, capture_output=True, text=True, check=False)
-    knows = "works" if seen.stdout == "False\n" else "names sign" if "plainfilm[sign]" in seen.stderr else seen.stderr
-    return knows if (knows == "works") is bool(here & {"serve", "sign"}) else f"WRONG: {knows[-200:]}"
+def _start(command: Sequence[str | Path], folder: Path) -> "subprocess.Popen[str]":
+    own = {"PLAINFILM_CACHE": f"{folder}/cache", "KERAS_HOME": f"{folder}/keras", "HOME": str(folder)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=os.environ | own, stdout=pipe, stderr=pipe, text=True)
 
 
-def alone(wheel: Path) -> dict[str, dict[str, str]]:
-    """Install a wheel with each extra alone in an empty environment, and type every command there."""
-    found = {}
-    for extra in ("", "serve", "dicom", "train", "tune", "tensorflow", "openvino", "sign", "tables", "dask"):
-        with empty() as environment:
-            environment.pip("install", f"plainfilm{f'[{extra}]' if extra else ''} @ {wheel.resolve().as_uri()}")
-            found[extra or "none"] = tried(environment.binaries, extra)
-    return found
+def _ended_well(started: "subprocess.Popen[str]") -> str:
+    out, said = started.communicate()
+    return "works" if started.returncode == 0 else f"WRONG: {(out + said)[-400:]}"
+
+
+def _served(started: "subprocess.Popen[str]") -> str:
+    """Ask a server that has just been started for its health, and stop it."""
+    assert started.stdout is not None
+    address = json.loads(started.stdout.readline() or "{}").get("address", "")
+    healthy = bool(address) and urllib.request.urlopen(f"{address}/api/v1/health").status == 200
+    started.send_signal(signal.SIGINT)
+    told = _ended_well(started)
+    return told if healthy else f"WRONG: does not answer; {told}"
 
 
 def disk_mb(path: Path) -> float:
@@ -218,13 +297,17 @@ def main() -> None:
     )
     parser.add_argument("--beside", nargs="*", default=["tensorflow==2.19.*", "tensorflow"])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--alone", action="store_true", help="each extra alone, every command, and nothing else")
+    parser.add_argument(
+        "--alone", nargs="*", metavar="EXTRA,EXTRA", help="each extra, or these, alone: every command, and nothing else"
+    )
     args = parser.parse_args()
-    if args.alone:
+    if args.alone is not None:
         with tempfile.TemporaryDirectory() as folder:
             run([sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", folder, str(ROOT)])
-            finish(alone(next(Path(folder).glob("*.whl"))), args.out)
-        return
+            wheel = next(Path(folder).glob("*.whl"))
+            told = {extras or "none": alone(wheel, extras) for extras in args.alone or ALONE}
+        finish(told, args.out)
+        sys.exit(any(said.startswith("WRONG") for each in told.values() for said in each.values()))
     before = args.before and args.before.resolve()
     wanted = {"before": str(before)} if before else {}
     wanted |= {f"plainfilm[{extra}]".removesuffix("[]"): f"{ROOT}[{extra}]".removesuffix("[]") for extra in args.extras}

@@ -68,9 +68,8 @@ def main() -> None:
         plain, ours, peaks = [], [], []
         for _ in range(args.rounds):
             plain.append(plain_loop(sample, 256))
-            done = plainfilm(
-                "ingest", folder / "films", "--out", folder / "films.h5", "--quiet", "--json", cache=folder / "cache"
-            )
+            words = ("--out", folder / "films.h5", "--overwrite", "--quiet", "--json")
+            done = plainfilm("ingest", folder / "films", *words, cache=folder / "cache")
             ours.append(len(files) / done.seconds)
             peaks.append(done.peak_mb)
         finish(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
@@ -48,7 +49,8 @@ def tracked() -> set[str]:
 def wrong_with_wheel(wheel: Path) -> Iterator[str]:
     """Say what a wheel holds too much or too little of."""
     with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
+        held = {each.filename: each.CRC for each in archive.infolist()}
+        names = set(held)
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
         about = Parser().parsestr(archive.read(metadata).decode())
     about_files = {name for name in names if ".dist-info/" in name}
@@ -63,6 +65,9 @@ def wrong_with_wheel(wheel: Path) -> Iterator[str]:
         path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*") if path.is_file() and path.suffix != ".pyc"
     }
     yield from (f"{name} is not in the wheel" for name in sorted(wanted - code))
+    yield from (
+        f"{name} is another in the wheel" for name in sorted(wanted & code) if held[name] != crc(SOURCES / name)
+    )
     for needed in ("plainfilm/py.typed", "plainfilm/model/lungs.onnx", "plainfilm/reporting/templates/audit.html"):
         if needed not in code:
             yield f"{needed} is not in the wheel"
@@ -72,6 +77,11 @@ def wrong_with_wheel(wheel: Path) -> Iterator[str]:
         yield f"the wheel has {wheel.stat().st_size:,} bytes, more than {MOST_BYTES:,}"
     yield from wrong_with_version(about["Version"])
     yield from wrong_with_description(about.get_payload())
+
+
+def crc(path: Path) -> int:
+    """CRC-32 of a file, as a ZIP states it."""
+    return zlib.crc32(path.read_bytes())
 
 
 def wrong_with_version(version: str) -> Iterator[str]:
@@ -87,6 +97,8 @@ def wrong_with_version(version: str) -> Iterator[str]:
         yield f"this commit is tagged {', '.join(tags)}, the wheel is {version}"
     if tags and re.search(r"^## \[Unreleased\]\s+(?!## )\S", changes, re.MULTILINE):
         yield "CHANGELOG.md has unreleased changes at a tagged commit"
+    if tags and (changed := _git("status", "--porcelain").splitlines()):
+        yield f"{', '.join(line[3:] for line in changed)}: not committed, and this commit is tagged"
 
 
 def wrong_with_description(text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ Files that live elsewhere in the repository (README, CHANGELOG, cards of network
 import inspect
 import posixpath
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ ELSEWHERE = {
     **{f"src/plainfilm/model/{name}.md": f"card-{name}.md" for name in ("lungs", "objects", "view")},
     "CITATION.cff": "CITATION.cff",
 }
-REPOSITORY = "https://github.com/plainfilm/plainfilm/blob/main/"
-_ADDRESS = re.compile(
-    r"https://(?:github.com/plainfilm/plainfilm/blob|raw.githubusercontent.com/plainfilm/plainfilm)/main/"
-)
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+REPOSITORY = f"{SOURCE}/blob/main/"
+_RAW = f"{SOURCE.replace('github.com', 'raw.githubusercontent.com')}/main/"
+_ADDRESS = re.compile(f"{re.escape(REPOSITORY)}|{re.escape(_RAW)}")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -69,6 +70,8 @@ def test_what_is_wrong_with_a_wheel_is_named(dist, tmp_path):
             content = whole.read(name)
             if name.endswith("METADATA"):
                 content = content.replace(b"\nVersion: ", b"\nVersion: 9") + b"\n[a](docs/a.md)"
+            if name == "plainfilm/errors.py":
+                content += b"\n"
             if name not in {"plainfilm/py.typed"} and not name.endswith("LICENSE"):
                 spoilt.writestr(name, content)
         spoilt.writestr("tests/test_it.py", "")
@@ -77,6 +80,7 @@ def test_what_is_wrong_with_a_wheel_is_named(dist, tmp_path):
     for fault in (
         "tests/test_it.py is in the wheel",
         "plainfilm/film.dcm is in the wheel",
+        "plainfilm/errors.py is another in the wheel",
         "plainfilm/py.typed is not in the wheel",
         "the licence is not in the wheel",
         f"CHANGELOG.md names {plainfilm.__version__}, the wheel 9{plainfilm.__version__}",
@@ -109,9 +113,18 @@ def test_a_package_index_can_show_readme_and_lead_to_the_project():
         "README.md leads to docs/p.png, which a package index does not have: write the whole address"
     ]
     assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= set(PROJECT["urls"])
-    assert all(address.startswith("https://") for address in PROJECT["urls"].values())
+    assert all(address.startswith(PROJECT["urls"]["Source"]) for address in PROJECT["urls"].values())
     assert f"repository-code: {PROJECT['urls']['Source']}\n" in (ROOT / "CITATION.cff").read_text()
     assert PROJECT["keywords"]
+
+
+@pytest.mark.skipif(not check["tracked"](), reason="needs a checkout: what git tracks is looked through")
+def test_contributing_names_every_file_that_states_the_address_of_the_repository():
+    stated = re.compile(rb"github(usercontent)?(\.com)?/" + PROJECT["urls"]["Source"].split("/", 3)[3].encode())
+    step = re.search(r"stated in (.+?), which", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+    named = {path for pattern in re.findall(r"`(.+?)`", step) for path in ROOT.glob(pattern)}
+    assert len(named) == 6
+    assert {ROOT / name for name in check["tracked"]() if stated.search((ROOT / name).read_bytes())} == named
 
 
 def test_the_classifiers_name_the_versions_that_are_allowed():
@@ -123,6 +136,17 @@ def test_the_classifiers_name_the_versions_that_are_allowed():
 def test_the_version_is_that_of_the_changelog_and_of_the_citation():
     assert [*check["wrong_with_version"](plainfilm.__version__)] == []
     assert len([*check["wrong_with_version"]("0.0.1")]) >= 2
+
+
+def test_at_a_tag_the_version_is_the_tags_and_all_is_committed(monkeypatch):
+    said = {"tag": "v9.9.9\n", "status": " M src/plainfilm/a b.py\n?? new.py\n"}
+    wrong = check["wrong_with_version"]
+    monkeypatch.setitem(wrong.__globals__, "_git", lambda command, *_: said[command])
+    found = [*wrong(plainfilm.__version__)]
+    assert f"this commit is tagged v9.9.9, the wheel is {plainfilm.__version__}" in found
+    assert "src/plainfilm/a b.py, new.py: not committed, and this commit is tagged" in found
+    said |= {"tag": f"v{plainfilm.__version__}\n", "status": ""}
+    assert not [each for each in wrong(plainfilm.__version__) if "tagged" in each and "unreleased" not in each]
 
 
 # ---- installed

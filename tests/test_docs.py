@@ -1,6 +1,7 @@
 import re
 import runpy
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,8 @@ PAGES = [
     *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-OURS = (
-    "https://github.com/plainfilm/plainfilm/blob/main/",
-    "https://raw.githubusercontent.com/plainfilm/plainfilm/main/",
-)
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+OURS = (f"{SOURCE}/blob/main/", f"{SOURCE.replace('github.com', 'raw.githubusercontent.com')}/main/")
 COMMANDS = {name for name in app if not name.startswith("-")}
 
 

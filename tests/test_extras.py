@@ -54,7 +54,7 @@ def test_what_is_installed_by_default_trains_nothing():
 
 
 def test_an_extra_brings_what_the_error_says_it_brings():
-    assert set(PROJECT["optional-dependencies"]) == {*extras.EXTRAS, "all", "dev", "docs", "jax"}
+    assert set(PROJECT["optional-dependencies"]) == {*extras.EXTRAS, "all", "dask", "dev", "docs", "jax"}
     for extra, packages in extras.EXTRAS.items():
         for package in packages:
             assert stated(extra) & distributions(package), (extra, package)

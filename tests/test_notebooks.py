@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,19 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
 MOST_CHARACTERS, MOST_LINES = 3_000, 60  # that a command may leave in a cell
 
 SOURCES = str(Path(__file__).parents[1] / "src")
+
+
+def _plots(source):
+    """How many pictures a cell is to show: figures of matplotlib, or one of the store's or the predictor's."""
+    if "pyplot.subplots" in source:
+        return 1
+    return source.count(".plot.") + source.count(".show(8)") + source.count(".explain(")
 
 
 def read(path):
@@ -29,8 +39,10 @@ def test_each_opens_in_colab_and_installs_what_it_needs_there_alone(path):
     notebook = read(path)
     nbformat.validate(notebook)
     badge, install = notebook.cells[:2]
-    assert f"colab.research.google.com/github/plainfilm/plainfilm/blob/main/notebooks/{path.name}" in badge.source
+    colab = SOURCE.replace("github.com", "colab.research.google.com/github")
+    assert f"{colab}/blob/main/notebooks/{path.name}" in badge.source
     assert 'find_spec("plainfilm") is None' in install.source
+    assert "do_shutdown(restart=True)" in install.source
     assert '%pip install --quiet "plainfilm[train,notebook]"' in install.source
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
@@ -52,6 +64,9 @@ def test_each_runs_from_the_first_cell_to_the_last(path, tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     kinds = {kind for output in outputs for kind in output.get("data", ())}
     assert {"text/html", "image/png"} <= kinds
+    for cell in notebook.cells:
+        pictures = [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", ())]
+        assert len(pictures) == _plots(cell.source), cell.source
     assert any("Accuracy" in output.get("data", {}).get("text/html", "") for output in outputs)
     for cell in notebook.cells:
         said = "".join(output.text for output in cell.get("outputs", ()) if output.output_type == "stream")

@@ -1,4 +1,7 @@
+import os
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,3 +45,17 @@ def test_what_was_joined_is_split_into_the_same_words(platform, monkeypatch):
     monkeypatch.setattr(sys, "platform", platform)
     words = ["plainfilm", "evaluate", "my films", "--labels=a b.csv", "a&b", "plain"]
     assert shell.split(shell.joined(words)) == words
+
+
+ODD = ["café ü", "a\nb", "a\x1b[31mb", "正常", "a'b\\c – d", "\u202e", os.fsdecode(b"caf\xe9")]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
+@pytest.mark.parametrize("word", ODD, ids=ascii)
+def test_bash_reads_a_name_that_cannot_be_seen_or_written_from_a_command(word, encoding):
+    typed = shell.command(word, encoding=encoding)
+    assert typed.isprintable()
+    printed = subprocess.run(["bash", "-c", typed.replace("plainfilm", "printf %s", 1).encode(encoding).decode(encoding)],
+                             capture_output=True, check=True).stdout  # fmt: skip
+    assert printed == os.fsencode(word)

@@ -195,7 +195,7 @@ class Siege:
         """Write something else in the same folder."""
         from plainfilm.workflows import ingest
 
-        ingest.ingest(self.here / "others", self.here / "next.h5", size=SIZE, workers=1)
+        ingest.ingest(self.here / "others", self.here / "next.h5", size=SIZE, workers=1, overwrite=True)
 
     def _write(self) -> None:
         from plainfilm.data.files import written_whole
@@ -245,7 +245,7 @@ def _kinds() -> list[Case]:
 
     bundle = Path("run") / "model.plainfilm"
     return [
-        Case("ingest", "out.h5", lambda here: ingest.ingest(here / "films", here / "out.h5", size=SIZE, workers=1), 14),
+        Case("ingest", "out.h5", lambda here: ingest.ingest(here / "films", here / "out.h5", size=SIZE, workers=1, overwrite=True), 14),
         Case("phantom", "out", lambda here: phantom.write_phantoms(here / "out", n=8, overwrite=True), 8),
         Case("train", "out", lambda here: trained(here, overwrite=True), 10),
         Case("train, new", "out", trained, 5, overwrites=False),

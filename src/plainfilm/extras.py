@@ -26,8 +26,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mlflow": ("mlflow", "sqlalchemy", "alembic"),
         "openvino": ("openvino",),
         "sign": ("cryptography",),
-        "dask": ("distributed",),
-        "notebook": ("IPython", "pandas"),
+        "notebook": ("pandas",),
         "tables": ("python_calamine", "pyarrow"),
     }
 )

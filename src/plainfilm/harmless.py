@@ -1,6 +1,7 @@
 """Names and texts of others, as a terminal, a page and a spreadsheet may show them."""
 
 import html
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,9 @@ from urllib.parse import quote
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, marks of direction or no width, halves of pairs, breaks
 _JOINERS = "\u200c\u200d"  # Persian, the scripts of India and emoji are spelt with them
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_FORMULA = re.compile('(^|[;"])(?=[=+@\\-\uff1d\uff0b\uff20\uff0d])')  # and their full-width forms
+_START = '(^|[;"])'
+_SIGN = "(?=[=+@\\-\uff1d\uff0b\uff20\uff0d])"  # of a formula, and their full-width forms
+_FORMULA, _MARKED = re.compile(_START + _SIGN), re.compile(f"{_START}'{_SIGN}")
 
 
 def harmless(text: str, *, keep: str = "") -> str:
@@ -45,6 +48,11 @@ def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
         write_csv(file, rows)
 
 
+def as_named(cell: str) -> str:
+    """Take the apostrophes away that `write_csv` puts before what may be a formula."""
+    return _MARKED.sub(r"\1", cell)
+
+
 def as_html(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> str:
     """Write rows as an HTML table for a notebook's cell, in which no name is markup."""
     head = "".join(f'<th style="text-align:left">{_escaped(name)}</th>' for name in headings)
@@ -54,9 +62,13 @@ def as_html(rows: Iterable[Sequence[object]], headings: Sequence[str] = ()) -> s
     return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
 
 
-def linked(path: Path) -> str:
-    """Write a link to a file as a notebook's page follows it: by the path that was given."""
-    return f'<a href="{html.escape(quote(path.as_posix()))}" target="_blank" rel="noopener">{_escaped(path)}</a>'
+def linked(path: Path, start: Path) -> str:
+    """Write a link to a file as a page that lies in the folder `start` follows it."""
+    try:
+        address = quote(Path(os.path.relpath(path, start)).as_posix())
+    except ValueError:  # another drive of Windows
+        address = path.absolute().as_uri()
+    return f'<a href="{html.escape(address)}" target="_blank" rel="noopener">{_escaped(path)}</a>'
 
 
 def _escaped(value: object) -> str:

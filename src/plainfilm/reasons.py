@@ -18,6 +18,7 @@ _MARKS = {
     "unable to lock file, errno = 11,": _WRITES,
     "unable to lock file, errno = 35,": _WRITES,  # macOS'
     "unable to lock file, errno = 13,": _WRITES,
+    "requires access to a writable cache directory": "matplotlib finds no folder to write to: set MPLCONFIGDIR to one",
     "unable to lock file": "its disk locks no files: set HDF5_USE_FILE_LOCKING=FALSE",
     "is locked": _WRITES,
     "disk is full": _FULL,
@@ -26,7 +27,7 @@ _MARKS = {
     "disk I/O error": "the disk reports an error",
     "is malformed": "it is damaged",
     "is not a database": "it is no database",
-}  # what h5py and sqlite3 say
+}  # what h5py, matplotlib and sqlite3 say
 _COMPRESSED = "its compressed data are damaged"
 _MISSING = "a part of it is missing"
 
@@ -64,7 +65,7 @@ def _wrapped(error: BaseException, package: str) -> BaseException | None:
 
 
 def _marked(error: BaseException) -> str:
-    """Know what the system, a proxy, HDF5 or SQLite says without a number or a kind of its own."""
+    """Know what the system, a proxy, HDF5, matplotlib or SQLite says without a number or a kind of its own."""
     if isinstance(error, OSError) and isinstance(status := getattr(error, "code", None), int):
         return f"the server answers {status}"
     if isinstance(error, OSError) and (refused := _TUNNEL.search(str(error))):

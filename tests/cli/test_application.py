@@ -21,6 +21,25 @@ def stop(*_, **__):
     raise KeyboardInterrupt
 
 
+EARLY = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(name, *_):
+        if name == "cyclopts":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder)
+from plainfilm.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_one_line():
+    ended = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "plainfilm: Stopped. Nothing was begun.\n")
+
+
 # ---- help, version, completion
 
 

@@ -1,4 +1,6 @@
 import importlib
+import os
+import subprocess
 import sys
 from importlib import metadata
 
@@ -45,6 +47,27 @@ def test_a_library_that_is_missing_is_named_with_what_it_is_for(monkeypatch):
     assert not found.ok
     assert "missing (Python finds no gdcm)" in found.found
     assert "read JPEG, JPEG-LS and RLE in DICOM" in found.advice
+
+
+WHERE_NOTHING_IS_WRITTEN = """
+import tempfile
+
+def refuse(*_, **__):
+    raise OSError(30, "Read-only file system")
+
+tempfile.mkdtemp = refuse
+from plainfilm.cli import machine
+print(next(each for each in machine.examine() if each.name == "matplotlib"))
+"""
+
+
+def test_a_library_that_finds_nowhere_to_write_is_told_from_one_that_is_missing():
+    own = {name: value for name, value in os.environ.items() if name not in {"MPLCONFIGDIR", "XDG_CONFIG_HOME"}}
+    command = [sys.executable, "-c", WHERE_NOTHING_IS_WRITTEN]
+    done = subprocess.run(command, env=own | {"HOME": "/proc/none"}, capture_output=True, text=True, check=True)
+    assert "ok=False" in done.stdout
+    assert "matplotlib finds no folder to write to: set MPLCONFIGDIR to one" in done.stdout
+    assert "again" not in done.stdout
 
 
 def test_a_cache_that_cannot_be_written_is_found(tmp_path, monkeypatch):

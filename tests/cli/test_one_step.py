@@ -1,14 +1,18 @@
 """From a folder to a report in one command, and what comes next."""
 
+import errno
 import json
 import re
 import shlex
+import shutil
+from pathlib import Path
 
 import pytest
 
 from plainfilm.data import phantom
 from plainfilm.model import recipes
 
+OLD = Path(__file__).parents[1] / "written_by_0_1_0"
 QUICK = ("--epochs", "1", "--input-size", "96", "--no-audit")
 
 
@@ -44,6 +48,7 @@ def test_a_folder_alone_says_what_is_seen_and_the_command_to_type_next(call, fil
     assert next_of(out) == ["train", str(films), "--out", "run-2"]
     code, out, _ = call(films, "--classes-from", 1)
     assert next_of(out) == ["train", str(films), "--classes-from", "1", "--out", "run-2"]
+    assert call("look", films, "--classes-from", 1)[1] == out
 
 
 @pytest.mark.slow
@@ -93,7 +98,14 @@ def test_a_folder_without_a_bundle_is_one_line(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("word", "match"),
-    [("no/such", "does not exist"), ("none.h5", "does not exist"), ("trian", 'Did you mean "train"'), ("", "Unknown")],
+    [
+        ("no/such", "does not exist"),
+        ("none.h5", "does not exist"),
+        ("trian", 'Did you mean "train"'),
+        ("", "Unknown"),
+        ("a" * 5000, "Expected|Unknown"),
+        ("b/" * 3000, "Expected|Unknown"),
+    ],
 )
 def test_what_is_neither_a_command_nor_a_path_is_one_line(word, match, call):
     code, out, err = call(word)
@@ -125,3 +137,73 @@ def test_a_recipe_that_is_none_is_one_line(call):
     code, out, err = call("recipes", "defualt")
     assert (code, out) == (2, "")
     assert "Did you mean default?" in err
+
+
+@pytest.fixture
+def desk(tmp_path, films):
+    """What lies about: a folder, a run of an earlier version, its store, a table, a film, a text."""
+    shutil.copytree(films, tmp_path / "films")
+    shutil.copytree(OLD / "run", tmp_path / "run")
+    shutil.copy(OLD / "store.h5", tmp_path / "s.h5")
+    shutil.copy(next(films.glob("COVID/*")), tmp_path / "a film.jpg")
+    (tmp_path / "labels.csv").write_text("file_name,label\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ("flms", "Expected a command or a path; received flms, which is neither. Did you mean films?"),
+        ("labels.csv", "A table of labels goes with its folder: plainfilm . --labels labels.csv"),
+        ("'a film.jpg'", "a trained classifier answers for a file: plainfilm predict RUN 'a film.jpg'"),
+        ("run/report.html", "It is part of a run: plainfilm run"),
+        ("s.h5 films", "received s.h5 among others. Name it alone"),
+        ("run films", "received run, which a command of plainfilm wrote"),
+        ("train run --out x", "received run, which a command of plainfilm wrote"),
+        ("audit films run --out x", "received run, which a command of plainfilm wrote"),
+        ("ingest run --out x.h5", "received run, which a command of plainfilm wrote"),
+        ("evaluate run run --out x", "received run, which a command of plainfilm wrote"),
+        ("train run/model.plainfilm --out x", "received run/model.plainfilm, a classifier"),
+        ("train labels.csv --out x", "Expected a folder of radiographs, or a zip or tar of one; received the file labels.csv"),
+        ("train", "Expected STORE|FOLDER (or --store); received none"),
+        ("evaluate run", "Expected SOURCE (or --source); received none"),
+        ("evaluate run films", "Expected --out; received none"),
+        ("presets films 'a b'", "Expected no further words; received films 'a b'"),
+    ],
+)  # fmt: skip
+def test_what_is_in_the_wrong_place_is_one_line_that_says_where_it_belongs(words, match, call, desk):
+    code, out, err = call(*shlex.split(words))
+    assert (out, err.count("\n")) == ("", 1)
+    assert code in (1, 2)
+    assert match in err
+    assert not (desk / "x").exists()
+
+
+def test_a_search_says_how_to_train_its_best_and_a_damaged_one_is_one_line(call, tmp_path):
+    folder = shutil.copytree(OLD / "tune", tmp_path / "tune")
+    code, _, err = call("tune")
+    assert (code, err) == (
+        2,
+        "plainfilm: Expected STORE|FOLDER (or --store); received none. See plainfilm tune --help.\n",
+    )
+    assert next_of(call("./tune")[1])[:3] == ["train", "store.h5", "--recipe"]
+    (folder / "tuning.json").write_text("{")
+    code, _, err = call("./tune")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "tune/tuning.json" in err
+
+
+@pytest.mark.parametrize("words", [["locked"], ["look", "locked"], ["train", "locked", "--out", "x"]])
+def test_a_folder_that_may_not_be_looked_into_is_one_line(words, call, tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    looked = Path.is_file
+
+    def locked(path):
+        if "locked" in path.parts[:-1]:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", locked)
+    code, out, err = call(*words)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "received locked (Permission denied). Check its name and permissions." in err

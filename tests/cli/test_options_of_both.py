@@ -97,6 +97,9 @@ def test_switches_are_those_options_that_are_true_or_false():
                   for name, each in inspect.signature(verb).parameters.items()}  # fmt: skip
     found = {name.replace("_", "-") for name, each in parameters.items() if each.default is False}
     assert found == wording.SWITCHES
+    flags = {argument.name.removeprefix("--") for command in VERBS for argument in app[command].assemble_argument_collection()
+             if argument.hint in {bool, bool | str}}  # fmt: skip
+    assert flags - ONLY_TYPED - {"audit"} == wording.SWITCHES  # --no-audit is read as audit=False
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from plainfilm.cli import console
-from plainfilm.cli.progress import Bars, Lines, Shown, clock
+from plainfilm.cli.progress import Bars, Shown
+from plainfilm.workflows.progress import Lines, clock
 
 
 class Clock:
@@ -44,8 +45,8 @@ def test_each_stage_is_a_line_at_once(told):
     assert lines(told) == ["Loading Keras", "Loading Keras  on jax", "Testing"]
 
 
-@pytest.mark.parametrize(("epochs", "expected"), [(5, 6), (10, 8), (20, 8), (400, 8)])
-def test_epochs_are_a_line_each_or_each_seventh(told, epochs, expected):
+@pytest.mark.parametrize(("epochs", "expected"), [(5, 6), (10, 6), (20, 6), (400, 6)])
+def test_epochs_are_a_line_each_or_each_fifth(told, epochs, expected):
     log = Lines(told)
     for epoch in range(epochs + 1):
         log.show("Training", epoch, epochs, f"validation: loss {1 / (epoch + 1):.3f}" if epoch else "")
@@ -72,8 +73,20 @@ def test_a_default_training_however_slow_is_few_lines(told):
         for done in range(1, steps + 1):
             now.now += 15
             log.show(stage, done, steps, note)
-    assert len(lines(told)) == 6 + 8 + 6
+    assert len(lines(told)) == 6 + 6 + 6
     assert len(told.getvalue()) < 1100
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.1, 3 * 7 + 7 * 3), (20, 10 * 7)])
+def test_quick_folds_are_few_lines_and_slow_ones_tell_their_epochs(told, seconds, most):
+    now = Clock()
+    log = Lines(told, now)
+    for fold in range(1, 11):
+        for done, every, note in [(88, 88, "features"), *((epoch, 20, f"loss {epoch}") for epoch in range(21))]:
+            now.now += seconds
+            log.show(f"Fold {fold} of 10", done, every, note)
+    assert most - 6 <= len(lines(told)) <= most
+    assert sum("  20 of 20  loss 20" in line for line in lines(told)) == 10
 
 
 def test_a_training_that_ends_early_says_where(told):

@@ -670,3 +670,21 @@ def test_the_shared_collections_are_read_by_their_tables(shared):
 
 def test_the_shared_masks_are_never_radiographs(shared):
     assert "428 images without a label" in message(shared / "data/lungs")
+
+
+def test_where_a_class_may_not_be_listed_the_missing_class_is_explained(tmp_path, monkeypatch):
+    for name in ("COVID", "NORMAL"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()
+    listed = os.scandir
+
+    def locked(folder):
+        if str(folder).endswith("COVID"):
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(
+        CatalogError, match="received one: NORMAL. The folder COVID cannot be listed: check its permissions"
+    ):
+        read_catalog([tmp_path])

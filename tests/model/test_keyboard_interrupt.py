@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -80,3 +82,28 @@ def test_another_thread_than_the_main_one_goes_on_without():
     thread.start()
     thread.join()
     assert done == ["worked"]
+
+
+LOAD = """
+import importlib, os, signal, sys
+from plainfilm.model import keras_backend
+
+imported = importlib.import_module
+
+def late(*name, **package):
+    os.kill(os.getpid(), signal.SIGINT)
+    module = imported(*name, **package)
+    print(*name, "is whole", flush=True)
+    return module
+
+importlib.import_module = late
+keras_backend.load()
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_keras_is_imported_waits_for_its_end():
+    """One that reaches the import of jaxlib ends the process with a fault of memory."""
+    ended = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=False)
+    assert ended.stdout.endswith("\nkeras is whole\n")
+    assert ended.stderr.splitlines()[-1] == "KeyboardInterrupt"

@@ -1,16 +1,21 @@
 """What a notebook shows of runs, answers and stores, on what 0.1.0 wrote."""
 
+import html
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 import plainfilm
+from plainfilm import harmless
 from plainfilm.errors import ImageError, MissingExtraError, UsageError
 from plainfilm.evidence.inference.predictor import Predictions
+from plainfilm.reporting.plots import rows_tested
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison
@@ -19,6 +24,7 @@ from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import Prediction
 from plainfilm.results.search import Search
 from plainfilm.workflows import progress
+from plainfilm.workflows.options import AuditOptions
 from plainfilm.workflows.verb import Run
 
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
@@ -81,6 +87,25 @@ def test_links_lead_to_the_report_under_any_name(tmp_path):
     assert Run(folder, written("run").result).report == folder / "report.html"
 
 
+@pytest.mark.parametrize(
+    ("known", "address"),
+    [
+        ({}, "runs/one/report.html"),
+        ({"_dh": ["books"]}, "../runs/one/report.html"),
+        ({"_dh": ["books"], "__vsc_ipynb_file__": "books/deep/a.ipynb"}, "../../runs/one/report.html"),
+    ],
+)
+def test_links_start_where_the_notebook_lies(tmp_path, monkeypatch, known, address):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("")
+    known = {name: [str(tmp_path / "books")] if name == "_dh" else str(tmp_path / it) for name, it in known.items()}
+    shell = SimpleNamespace(user_ns=known)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert f'href="{address}"' in Run(folder, written("run").result)._repr_html_()
+
+
 def test_metrics_stay_plain_values():
     assert written("run").metrics["classes"] == ["COVID", "NORMAL"]
 
@@ -94,7 +119,80 @@ def test_predictions_of_a_run_are_a_frame_and_give_its_accuracy_again():
     assert frame.probability.between(0, 1).all()
 
 
-@pytest.mark.parametrize("ask", ["predictions", "bundle"])
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"),
+    [
+        ("run", None, ["set", "class", "metric", "value", "low", "high"]),
+        ("evaluate", None, ["set", "class", "metric", "value", "low", "high"]),
+        ("audit", lambda result: len(result.probes), ["probe", "title", "sees", "n", "value", "low", "high"]),
+        ("compare", lambda result: len(result.recipes), ["recipe", "accuracy", "accuracy_sd"]),
+    ],
+)
+def test_what_was_found_is_a_table(name, rows, columns):
+    pytest.importorskip("pandas")
+    run = written(name)
+    table = run.table
+    assert list(table.columns)[: len(columns)] == columns
+    if rows:
+        assert len(table) == rows(run.result)
+
+
+def test_the_table_of_a_training_has_the_estimates_of_its_metrics():
+    pytest.importorskip("pandas")
+    run = written("run")
+    row = run.table.query("set == 'test' and metric == 'auroc' and `class` == ''").iloc[0]
+    assert (row.value, row.low, row.high) == tuple(
+        getattr(run.result.test.auroc, end) for end in ("value", "low", "high")
+    )
+
+
+def test_names_that_spreadsheets_may_not_compute_are_names_again(tmp_path):
+    pytest.importorskip("pandas")
+    harmless.write_table(
+        tmp_path / "predictions.csv",
+        [
+            ["file", "split", "label", "probability", "predicted"],
+            ["-1.jpg", "test", "+COVID", 0.9, "+COVID"],
+            ["NA", "test", "NA", 0.2, "NA"],
+            ["b.jpg", "test", "NA", 0.7, "+COVID"],
+        ],
+    )
+    result = structs.replace(written("run").result, classes=("+COVID", "NA"), positive="+COVID", threshold=0.5)
+    run = Run(tmp_path, result)
+    assert run.predictions.label.tolist() == ["+COVID", "NA", "NA"]
+    assert run.predictions.file.tolist() == ["-1.jpg", "NA", "b.jpg"]
+    x, y = run.plot.roc().lines[1].get_data()
+    assert np.trapezoid(y, x) == 1.0
+
+
+def test_mistakes_are_the_surest_of_the_wrong_answers():
+    run = Run(OLD / "run", written("run").result, OLD / "store.h5")
+    wrong = [row for row in rows_tested(run.folder) if row["label"] != row["predicted"]]
+    assert wrong
+    assert run.mistakes(1).size == (192, 192 + 2 * 18)
+    with pytest.raises(UsageError, match="one radiograph or more"):
+        run.mistakes(0)
+    for other in (written("audit"), written("run")):
+        with pytest.raises(UsageError, match="which knows its store"):
+            other.mistakes()
+
+
+def test_mistakes_of_a_store_that_is_another_by_now_are_refused():
+    result = written("run").result
+    other = structs.replace(result, data=structs.replace(result.data, fingerprint="0" * 64))
+    with pytest.raises(UsageError, match="another by now"):
+        Run(OLD / "run", other, OLD / "store.h5").mistakes()
+
+
+def test_a_report_stands_whole_in_a_cell(tmp_path):
+    (tmp_path / "report.html").write_text('<p class="a">"quoted" & <b>bold</b></p>', encoding="utf-8")
+    shown = Run(tmp_path, written("run").result).show(height_px=300)._repr_html_()
+    assert "height:300px" in shown
+    assert shown.count('"') == 6
+    assert html.unescape(shown.split("srcdoc=")[1]).startswith('"<p class="a">"quoted" & <b>bold</b></p>"')
+
+
+@pytest.mark.parametrize("ask", ["predictions", "bundle", "history"])
 def test_what_a_run_has_not_is_refused_in_one_line(ask):
     with pytest.raises(UsageError, match=r"^Expected a run that wrote [^\n]+; received [^\n]+$"):
         getattr(written("audit"), ask)
@@ -108,7 +206,7 @@ def test_without_pandas_one_line_says_what_to_install(monkeypatch, predictor):
 
 
 @pytest.mark.parametrize("name", ["run", "evaluate"])
-@pytest.mark.parametrize("plot", ["roc", "confusion_matrix", "reliability"])
+@pytest.mark.parametrize("plot", ["roc", "precision_recall", "confusion_matrix", "reliability"])
 def test_plots_are_drawn_on_axes_given_or_made(name, plot):
     from matplotlib import pyplot
 
@@ -129,6 +227,57 @@ def test_the_roc_encloses_the_area_of_the_metrics():
     assert np.trapezoid(y, x) == pytest.approx(run.result.test.auroc.value, abs=1e-6)
 
 
+def test_precision_and_recall_are_those_of_the_reference():
+    metrics = pytest.importorskip("sklearn.metrics")
+    run = written("run")
+    tested = run.predictions.query("split == 'test'")
+    precision, recall, _ = metrics.precision_recall_curve(tested.label == run.result.positive, tested.probability)
+    x, y = run.plot.precision_recall().lines[1].get_data()
+    drawn = set(zip(x.round(6), y.round(6), strict=True))
+    assert len(drawn) > 2
+    assert drawn - {(0.0, y[0].round(6))} <= set(zip(recall.round(6), precision.round(6), strict=True))
+
+
+def test_reliability_is_that_of_the_reference():
+    calibration = pytest.importorskip("sklearn.calibration")
+    run = written("run")
+    tested = run.predictions.query("split == 'test'")
+    shares, predicted = calibration.calibration_curve(
+        tested.label == run.result.positive, tested.probability, n_bins=10
+    )
+    x, y = run.plot.reliability().containers[0].lines[0].get_data()
+    np.testing.assert_allclose(x, predicted)
+    np.testing.assert_allclose(y, shares)
+
+
+def test_learning_shows_the_epochs_of_the_history():
+    run = written("run")
+    lines = run.plot.learning(measure="accuracy").lines
+    assert [len(line.get_xdata()) for line in lines] == [len(run.history)] * 2
+    np.testing.assert_allclose(lines[1].get_ydata(), run.history.val_accuracy)
+    with pytest.raises(UsageError, match="among loss and accuracy; received auc"):
+        run.plot.learning(measure="auc")
+
+
+def test_the_first_plot_leaves_a_backend_as_interactive_as_it_made_itself(monkeypatch):
+    from matplotlib import pyplot
+
+    made = pyplot.figure
+
+    def first(**kwargs):
+        mpl.interactive(True)  # as a notebook's backend does when pyplot opens it
+        return made(**kwargs)
+
+    monkeypatch.setattr(pyplot, "figure", first)
+    before = dict(mpl.rcParams)
+    try:
+        written("run").plot.roc()
+        assert mpl.is_interactive()
+        assert {name for name, value in mpl.rcParams.items() if value != before[name]} <= {"interactive"}
+    finally:
+        mpl.interactive(before["interactive"])
+
+
 def test_the_confusion_matrix_shows_the_counts():
     run = written("run")
     drawn = [int(text.get_text().split("\n")[0]) for text in run.plot.confusion_matrix().texts]
@@ -145,7 +294,13 @@ def test_probes_stand_in_a_row_each(name):
 
 @pytest.mark.parametrize(
     ("name", "plot"),
-    [("audit", "roc"), ("compare", "confusion_matrix"), ("tune", "reliability"), ("compare", "probes")],
+    [
+        ("audit", "roc"),
+        ("compare", "confusion_matrix"),
+        ("tune", "reliability"),
+        ("compare", "probes"),
+        ("audit", "learning"),
+    ],
 )
 def test_plots_that_cannot_be_are_refused_in_one_line(name, plot):
     with pytest.raises(UsageError, match=r"^Expected a run [^\n]+; received [^\n]+$"):
@@ -162,6 +317,21 @@ def test_answers_are_a_frame_and_a_table(predictor, tmp_path):
     np.testing.assert_allclose(frame[["probability COVID", "probability NORMAL"]].to_numpy(), answers.probabilities)
     assert list(frame.level)[-1] == "unreadable"
     assert "no &lt;b&gt;.png" in answers._repr_html_()
+
+
+def test_a_cell_shows_three_decimals_and_no_empty_columns(predictor):
+    shown = predictor.predict(FILMS)._repr_html_()
+    assert f">{predictor.predict(FILMS[0]).probabilities[0, 0]:.3f}<" in shown
+    assert (
+        ">reasons<"
+        not in Predictions([Prediction(file="a", label="x", probabilities={"x": 1.0}, level="ok")], ["x"])._repr_html_()
+    )
+
+
+def test_a_predictor_says_what_its_accuracy_is_worth(predictor):
+    shown = predictor._repr_html_()
+    assert plainfilm.NOTICE in shown
+    assert predictor.bundle.metrics.audit.verdict.capitalize() in shown
 
 
 def test_a_cell_shows_the_first_of_thousands():
@@ -182,6 +352,7 @@ def test_an_explanation_is_arrays_and_a_picture(predictor):
     assert found.attribution.shape == found.pixels.shape
     assert found.attribution.dtype == np.float32
     assert 0 <= found.attribution.min() <= found.attribution.max() <= 1
+    assert f"{found.explained}: probability" in found._repr_html_()
     assert found._repr_png_().startswith(b"\x89PNG")
     assert found.picture.size == found.pixels.shape[::-1]
     assert found.explained in predictor.classes_
@@ -220,7 +391,8 @@ class Handle:
         self.lines.append(line)
 
 
-def test_a_cell_has_one_line_that_is_updated(monkeypatch):
+@pytest.fixture
+def handles(monkeypatch):
     pytest.importorskip("IPython")
     handles = []
 
@@ -230,25 +402,73 @@ def test_a_cell_has_one_line_that_is_updated(monkeypatch):
         return handles[-1]
 
     monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    return handles
+
+
+def test_a_cell_has_one_line_that_is_updated(handles):
     told = progress.Cell()
     for done in range(1001):
-        told("Encoding <b>", done, 1000, "")
-    told("Testing", 0, 1, "")
+        told.show("Encoding <b>", done, 1000, "")
+    told.show("Testing", 0, 1, "")
     assert len(handles) == 1
     lines = handles[0].lines
     assert 3 <= len(lines) < 100
     assert repr(lines[-2]) == "Encoding <b>  1,000 of 1,000"
     assert 'value="1000" max="1000"' in lines[-2]._repr_html_()
     assert "<b>" not in lines[-2]._repr_html_()
-    assert "<progress></progress>" in lines[-1]._repr_html_()
+    assert '<progress aria-label="Testing"></progress>' in lines[-1]._repr_html_()
 
 
-def test_progress_shows_by_itself_in_a_notebook_alone(monkeypatch):
-    from plainfilm.workflows.options import AuditOptions
+def asked():
+    return AuditOptions("a.h5", "out")
 
-    asked = AuditOptions("a.h5", "out")
-    assert progress.seen(asked) is asked
-    monkeypatch.setattr(progress, "in_notebook", lambda: True)
-    assert isinstance(progress.seen(asked).progress, progress.Cell)
+
+def test_a_cell_ends_without_a_bar_whatever_happened(handles):
+
+    def work(error=None):
+        with progress.shown(asked()) as options:
+            options.progress("Encoding", 3, 10, "")
+            options.progress("Encoding", 4, 10, "")
+            if error:
+                raise error
+
+    work()
+    for error in (UsageError("no"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            work(error)
+    ends = [handle.lines[-1] for handle in handles]
+    assert [repr(line) for line in ends] == ["Done in 0:00", *["Encoding  4 of 10  stopped here"] * 2]
+    assert all("<progress" not in line._repr_html_() for line in ends)
+
+
+def test_an_error_before_any_work_leaves_nothing(handles):
+    with pytest.raises(UsageError), progress.shown(asked()):
+        raise UsageError("no")
+    assert not handles
+
+
+def test_a_script_is_told_nothing_and_who_types_python_a_line_a_stage(monkeypatch, capsys):
+    monkeypatch.delattr(sys, "ps1", raising=False)
+    plain = asked()
+    with progress.shown(plain) as options:
+        assert options is plain
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with progress.shown(plain) as options:
+        options.progress("Encoding", 0, 10, "")
+        options.progress("Encoding", 10, 10, "")
+    assert capsys.readouterr().err == "Encoding  0 of 10\nEncoding  10 of 10\n"
+
+
+def test_progress_of_ones_own_stays(handles):
     own = AuditOptions("a.h5", "out", progress=print)
-    assert progress.seen(own) is own
+    with progress.shown(own) as options:
+        assert options is own
+
+
+def test_spyders_console_updates_no_line(monkeypatch):
+    shell = SimpleNamespace(kernel=None)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert progress.in_notebook()
+    monkeypatch.setitem(sys.modules, "spyder_kernels", SimpleNamespace())
+    assert not progress.in_notebook()

@@ -175,29 +175,43 @@ def test_two_at_once_read_a_folder_once(films, monkeypatch):
     assert sorted(reading.done is None for _, reading in found) == [False, True, True]
 
 
-TRAIN = """
+READ = """
 import sys
 from plainfilm.workflows.options import TrainOptions
 from plainfilm.workflows.stored import open_store
 
 def slow(stage, done, every, note=""):
-    if done == 5:
+    if done == 5 or stage.startswith("Waiting"):
         print(stage, flush=True)
-        sys.stdin.read()
+    if done == 5:
+        sys.stdin.readline()
 
-open_store(sys.argv[1], TrainOptions(sys.argv[1], "run", size=32, workers=1), slow)
+store, reading = open_store(sys.argv[1], TrainOptions(sys.argv[1], "run", size=32, workers=1), slow)
+print(store.path, store.fingerprint, reading.done is None)
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_reading_that_is_stopped_leaves_nothing_that_the_next_one_keeps(how, films, kept):
-    process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(films)],
+def reader(films):
+    """A process that reads a folder, and waits for a line when it has read five files."""
+    return subprocess.Popen(
+        [sys.executable, "-c", READ, str(films)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
+
+
+def ended(process):
+    """What a process says at its end: path of the store, its fingerprint, and whether it was found."""
+    out, _ = process.communicate("\n", WAIT_S)
+    assert process.returncode == 0
+    return out.splitlines()[-1].rsplit(" ", 2)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_reading_that_is_stopped_leaves_nothing_that_the_next_one_keeps(how, films, kept):
+    process = reader(films)
     assert process.stdout.readline().startswith("Reading")
     process.send_signal(how)
     assert process.wait(WAIT_S) != 0
@@ -206,6 +220,32 @@ def test_a_reading_that_is_stopped_leaves_nothing_that_the_next_one_keeps(how, f
         assert list(kept.iterdir()) == []
     until(lambda: opened(films)[0].path.is_file())
     assert [path.suffix for path in sorted(kept.iterdir())] == [".h5", ".csv"]
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_reads_and_the_other_waits_for_it(films, kept):
+    first, second = reader(films), reader(films)
+    reads, waits = sorted((first, second), key=lambda each: each.stdout.readline())
+    other = reader(films)
+    assert other.stdout.readline().startswith("Waiting")
+    other.send_signal(signal.SIGINT)  # who waits takes nothing away with him
+    assert other.wait(WAIT_S) != 0
+    path, fingerprint, was_there = ended(reads)
+    assert was_there == "False"
+    assert ended(waits) == [path, fingerprint, "True"]
+    assert [each.suffix for each in sorted(kept.iterdir())] == [".h5", ".csv"]
+
+
+@pytest.mark.slow
+def test_who_waits_for_a_process_that_is_killed_reads_the_folder_itself(films, kept):
+    first = reader(films)
+    assert first.stdout.readline().startswith("Reading")
+    second = reader(films)
+    assert second.stdout.readline().startswith("Waiting")
+    first.kill()
+    first.communicate()
+    assert ended(second)[2] == "False"
+    assert [each.suffix for each in sorted(kept.iterdir())] == [".h5", ".csv"]
 
 
 def test_a_folder_that_cannot_be_read_makes_nothing(tmp_path, kept):
@@ -265,3 +305,43 @@ def test_one_store_serves_every_verb_and_says_where_it_is(films, tmp_path):
     assert opened.bundle.metrics.data.kept_at is None
     assert str(tmp_path) not in opened.bundle.card
     assert plainfilm.load(trained.folder / "model.plainfilm").classes_ == opened.classes_
+
+
+UNREAD = [
+    ({"positive": "FLU"}, {}, "Expected `positive` to be one of COVID, NORMAL; received FLU"),
+    ({"folds": 30}, {}, "at least 30 patients .* for folds=30"),
+    ({"weights": "none.h5"}, {}, "none.h5"),
+    ({"recipe": "defualt"}, {}, "Did you mean default"),
+    ({"sign": "none.pem"}, {}, "none.pem"),
+    ({"labels": "none.csv"}, {}, "none.csv"),
+    ({"layout": "class/klass"}, {}, "klass"),
+    ({"size": 5}, {}, "from 32 to 2048"),
+    ({"mlflow": "nonsense://x"}, {}, "MLflow"),
+    ({"recipes": ["defualt"]}, {"verb": "compare"}, "Did you mean default"),
+    ({"recipes": ["default"], "positive": "FLU"}, {"verb": "compare"}, "one of COVID, NORMAL"),
+    ({"recipes": ["default"], "settings": {"backbone.weights": "none.h5"}}, {"verb": "compare"}, "none.h5"),
+    ({"model": "none.plainfilm"}, {"verb": "audit"}, "none.plainfilm"),
+    ({"backbones": ["mobilnet"]}, {"verb": "tune"}, "mobilnet"),
+]
+
+
+@pytest.mark.parametrize(("told", "of", "match"), UNREAD, ids=lambda each: str(each)[:40])
+def test_what_is_wrong_is_said_before_a_pixel_is_read(told, of, match, films, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ingest, "run", lambda _: pytest.fail("the folder was read first"))
+    with pytest.raises(plainfilm.PlainfilmError, match=match):
+        getattr(plainfilm, of.get("verb", "train"))(films, tmp_path / "run", **told)
+
+
+@pytest.mark.parametrize("verb", [plainfilm.train, plainfilm.ingest])
+def test_too_few_of_a_class_is_said_before_a_pixel_is_read(verb, films, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "run", lambda _: pytest.fail("the folder was read first"))
+    for film in sorted(films.glob("COVID/*"))[2:]:
+        film.unlink()
+    with pytest.raises(plainfilm.PlainfilmError, match=r"received [12] of COVID\. Add"):
+        verb(films, tmp_path / "out.h5")
+
+
+def test_a_missing_store_is_said_before_flags_that_it_has_no_use_for():
+    with pytest.raises(StoreError, match="no such file"):
+        open_store("none.h5", TrainOptions("none.h5", "run", size=96), silent)

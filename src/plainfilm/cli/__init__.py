@@ -1,5 +1,11 @@
 """The command line: parse, call, print."""
 
-from plainfilm.cli.application import app, main
+import sys
+
+try:
+    from plainfilm.cli.application import app, main
+except KeyboardInterrupt:
+    print("plainfilm: Stopped. Nothing was begun.", file=sys.stderr)
+    sys.exit(130)
 
 __all__ = ["app", "main"]

@@ -11,6 +11,7 @@ import cyclopts
 from plainfilm import NOTICE, __version__, extras, shell, wording
 from plainfilm.cli import streams
 from plainfilm.cli.output import fail
+from plainfilm.cli.words import prepared
 from plainfilm.errors import PlainfilmError
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
@@ -27,7 +28,6 @@ _HELPLESS = {
         1,
     ),
 }
-_SUFFIXES = {".h5", ".hdf5", ".plainfilm"}
 _REPORT = "Report it with the command; PLAINFILM_DEBUG=1 shows more."
 
 app = cyclopts.App(
@@ -93,17 +93,8 @@ def _load_all() -> None:
 @wording.flags()
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
-        os.environ.setdefault(threads, str(processors()))
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
-    streams.prepare()
-    atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
-    words = ["look", *sys.argv[1:]] if _is_path(*sys.argv[1:2]) else sys.argv[1:]
-    if not {*_COMMANDS} & {*words[:1]}:
-        _load_all()
     try:
-        app(words, exit_on_error=False, print_error=False)
+        _run()
     except BrokenPipeError:  # `plainfilm info … | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -113,6 +104,19 @@ def main() -> None:
         if streams.is_debugging() and not isinstance(error, PlainfilmError):
             raise
         fail(*_told(error))
+
+
+def _run() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):  # of itself it knows of no container's quota
+        os.environ.setdefault(threads, str(processors()))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
+    streams.prepare()
+    atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
+    words = prepared(sys.argv[1:], {*_COMMANDS, "weights", "help"})
+    if not {*_COMMANDS} & {*words[:1]}:
+        _load_all()
+    app(words, exit_on_error=False, print_error=False)
 
 
 def _left(stop: KeyboardInterrupt) -> str:
@@ -126,13 +130,6 @@ def _left(stop: KeyboardInterrupt) -> str:
         "What was unfinished is removed, what was there before is as it was. Run the same command to begin again."
     ]
     return " ".join(["Stopped.", *told])
-
-
-def _is_path(word: str = "") -> bool:
-    """Whether the first word is a path, and no command."""
-    if word in {*_COMMANDS, "weights", "help"} or word.startswith("-"):
-        return False
-    return "/" in word or os.sep in word or Path(word).suffix in _SUFFIXES or (word != "" and Path(word).exists())
 
 
 def _told(error: Exception) -> tuple[str, str, int]:
@@ -165,6 +162,28 @@ def _place(error: BaseException) -> str:
 
 
 def _usage(error: cyclopts.CycloptsError) -> str:
+    unused = error.unused_tokens or []
     if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
-        return f"Expected {error.argument.name}; received none."
+        return f"Expected {_shown(error.argument)}; received none."
+    if isinstance(error, cyclopts.UnusedCliTokensError) and unused:
+        return f"Expected no further words; received {shell.joined(unused)}."
+    if isinstance(error, cyclopts.UnknownCommandError) and unused and (meant := _near_path(unused[0])):
+        return f"Expected a command or a path; received {unused[0]}, which is neither. Did you mean {meant}?"
     return " ".join(str(error).split())
+
+
+def _shown(argument: cyclopts.Argument) -> str:
+    """Name an argument as it may be given: by its place, or by its flag."""
+    if argument.index is None:
+        return argument.name
+    metavar = argument.parameter.metavar
+    return f"{argument.name.lstrip('-').upper() if metavar in {None, 'PATH'} else metavar} (or {argument.name})"
+
+
+def _near_path(word: str) -> str:
+    """Give the file or folder here whose name is nearer to a word than any command is, "" for none."""
+    import difflib
+
+    here = [path.name for path in Path().iterdir()]
+    near = difflib.get_close_matches(word, [*_COMMANDS, *here], n=1)
+    return near[0] if near and near[0] in here and near[0] not in _COMMANDS else ""

@@ -23,9 +23,10 @@ class HarmlessConsole(Console):
 
 
 def results(*, stderr: bool = False) -> Console:
-    """Give the console of stdout, or of stderr: as wide as its terminal or as COLUMNS says, else without an end."""
+    """Give the console of stdout, or of stderr: as wide as its terminal or as COLUMNS says, else without an end; in a cell plain."""
     wide = None if is_terminal(sys.stderr if stderr else sys.stdout) or os.environ.get("COLUMNS") else UNBROKEN
-    return HarmlessConsole(highlight=False, markup=False, emoji=False, width=wide, stderr=stderr)
+    styled = False if in_cell() else None
+    return HarmlessConsole(highlight=False, markup=False, emoji=False, width=wide, stderr=stderr, force_terminal=styled)
 
 
 def is_terminal(stream: object) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from plainfilm import NOTICE
-from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, places_first, the_match
+from plainfilm.cli.options import FLAT, AsJson, Out, Quiet, places_first
 from plainfilm.cli.output import print_document, typed
 from plainfilm.workflows.options import EvaluateOptions
 
@@ -22,7 +22,6 @@ def evaluate(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json
     from plainfilm.cli import terminal
     from plainfilm.workflows import evaluate as verb
 
-    options = replace(options, source=the_match(options.source))
     with terminal.Shown(quiet=quiet) as progress:
         run = verb.run(verb.plan(replace(options, command=typed(), progress=progress)))
     if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from plainfilm.cli.ingested import show_ingested, show_listed
-from plainfilm.cli.options import FLAT, AsJson, Quiet, matching, places_first
+from plainfilm.cli.options import FLAT, AsJson, Quiet, places_first
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import IngestOptions
 
@@ -32,7 +32,6 @@ def ingest(
     from plainfilm.cli import terminal
     from plainfilm.workflows import ingest as verb
 
-    options = replace(options, sources=[*matching(options.sources)])
     if options.dry_run:
         show_listed(verb.listed(options), "Nothing was read or written: leave out --dry-run.", as_json=as_json)
         return

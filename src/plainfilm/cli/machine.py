@@ -61,12 +61,11 @@ def _library(name: str, module: str, purpose: str) -> Finding:
     try:
         found = importlib.import_module(module)
     except ImportError as error:
-        return Finding(
-            name=name,
-            ok=False,
-            found=f"missing ({reason_of(error)})",
-            advice=f"It is needed to {purpose}. Install plainfilm again.",
-        )
+        advice = f"It is needed to {purpose}. Install plainfilm again."
+        return Finding(name=name, ok=False, found=f"missing ({reason_of(error)})", advice=advice)
+    except OSError as error:  # matplotlib where nothing may be written
+        advice = f"It is needed to {purpose}; what only answers does without."
+        return Finding(name=name, ok=False, found=reason_of(error), advice=advice)
     return Finding(name=name, ok=True, found=str(getattr(found, "__version__", "installed")))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from plainfilm.arguments import Method
-from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed, matching
+from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed
 from plainfilm.errors import UsageError, telling
 from plainfilm.workflows.parsing import a_choice
 
@@ -54,7 +54,7 @@ def predict(
     predictor = prediction.load(bundle, require_signature=require_signature)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
     is_watched = is_terminal(sys.stdout)  # then the answers themselves show how far it is
-    paths, passed_over = prediction.paths(matching(files))
+    paths, passed_over = prediction.paths(files)
     predictions.say_passed_over(passed_over)
     stopped = telling(
         lambda: f"{tally.levels.total():,} of {len(paths):,} files are answered; run the same command to begin again."

@@ -51,7 +51,7 @@ class Typed(Text):
 
 def following(*words: str | Path) -> Typed:
     """The line that names the command to type next."""
-    return Typed(f"Next: {shell.command(*words)}")
+    return Typed(f"Next: {shell.command(*words, encoding=sys.stdout.encoding or 'utf-8')}")
 
 
 def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Rows:

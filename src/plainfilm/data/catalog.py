@@ -83,10 +83,13 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     asked = asked or Asked()
     for source in sources:
         files.settle(source)
+    table = (
+        read_table(asked.labels, columns=asked.columns) if asked.labels else None
+    )  # the headers of a folder take longer
     read = read_sources(sources, asked)
     problems = [problem for collection in read for problem in collection.problems]
-    if asked.labels is not None:
-        problems += lay_over(read, read_table(asked.labels, columns=asked.columns), asked)
+    if table is not None:
+        problems += lay_over(read, table, asked)
     if asked.preset is not None:
         problems += lay_preset_over(read, asked.preset, asked)
     findings = _join_findings(read)
@@ -97,7 +100,7 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     entries, spelling = _one_spelling(entries)
     entries, others = _asked_only(entries, asked.classes)
     if not one_class_will_do:
-        _check_classes(entries, sources)
+        _check_classes(entries, sources, problems)
     _check_kept(entries, asked.keep)
     return Catalog(
         entries=tuple(entries),
@@ -226,15 +229,17 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
     return kept, problems
 
 
-def _check_classes(entries: Sequence[Entry], sources: Sequence[Path]) -> None:
+def _check_classes(entries: Sequence[Entry], sources: Sequence[Path], problems: Sequence[Problem]) -> None:
     labels = sorted({entry.label for entry in entries if entry.label is not None})
     if len(labels) > 1:
         return
     folders = {str(entry.path.parent) for entry in entries}
     deeper = f"If the classes lie deeper, name {os.path.commonpath(folders)}." if len(folders) > 1 else ""
     where = ", ".join(str(source) for source in sources)
+    unlisted = [problem.file for problem in problems if problem.code == "no-permission"]
+    locked = f"The folder {unlisted[0]} cannot be listed: check its permissions." if unlisted else ""
     raise CatalogError(
-        f"Expected at least two classes in {where}; received one: {labels[0]}. {deeper or 'Add another.'}"
+        f"Expected at least two classes in {where}; received one: {labels[0]}. {locked or deeper or 'Add another.'}"
     )
 
 

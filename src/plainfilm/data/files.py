@@ -18,6 +18,7 @@ from pathlib import Path
 from plainfilm.data import claims
 from plainfilm.data.claims import Claim
 from plainfilm.errors import UsageError, telling
+from plainfilm.reasons import reason_of
 
 _AT_FDCWD, _SWAP = -100, 2  # RENAME_EXCHANGE of renameat2(2) on Linux, RENAME_SWAP of renamex_np(2) on macOS
 
@@ -40,12 +41,16 @@ def followed(path: str | Path) -> Path:
     Raises
     ------
     UsageError
-        The link leads to itself.
+        The link leads to itself, or the folder around may not be looked into.
     """
     path = Path(path)
     try:
         return path.resolve() if path.is_symlink() else path
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, PermissionError):
+            raise UsageError(
+                f"Expected a place to write; received {path} ({reason_of(error)}). Name another."
+            ) from None
         raise UsageError(
             f"Expected a place to write; received {path}, a link that leads to itself. Remove it."
         ) from None

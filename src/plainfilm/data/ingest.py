@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import html
 import json
 import os
 import secrets
@@ -31,7 +32,7 @@ from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store_writer import StoreWriter, held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
-from plainfilm.harmless import as_html, write_csv
+from plainfilm.harmless import as_html, harmless, write_csv
 from plainfilm.reasons import reason_of
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.ingested import FolderLevel
@@ -83,11 +84,15 @@ class Ingested:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {sum(parts.values()):,}" for name, parts in self.counts.items())
-        return f"Ingested({str(self.path)!r}, {self.images:,} radiographs: {told}; {len(self.problems):,} problems)"
+        return harmless(
+            f"Ingested({str(self.path)!r}, {self.images:,} radiographs: {told}; {len(self.problems):,} problems)"
+        )
 
     def _repr_html_(self) -> str:
         parts = list(next(iter(self.counts.values()), {}))
-        return as_html([[name, *own.values()] for name, own in self.counts.items()], [str(self.path), *parts])
+        table = as_html([[name, *own.values()] for name, own in self.counts.items()], [str(self.path), *parts])
+        listed_in = f": {problems_path(self.path).name}" if self.path.is_file() else ""
+        return f"{table}<p>{len(self.problems):,} problems{html.escape(listed_in)}</p>" if self.problems else table
 
 
 @dataclass(slots=True)
@@ -170,6 +175,7 @@ def fill_store(
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder, looked_every=_looked_every(len(entries)))
         read.problems += guessed
+        advance(0, len(entries))  # the first picture takes as long as a decoder needs to start
         _read_all(read, writer, entries, outcomes, on_bad, advance)
         if not catalog.asked.keep_others:
             _check_radiographs(read)

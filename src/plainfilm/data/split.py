@@ -106,8 +106,8 @@ def folds(
     SplitError
         A class has fewer groups than folds, or too few to stand in every part.
     """
+    check_enough_to_fold(labels, group, classes, count=count)
     rows = np.flatnonzero(labels >= 0)
-    check_enough(labels[rows], group[rows], classes, parts=max(count, _FEWEST_TO_FOLD), why=f"for --folds {count}")
     fold = assign(labels[rows], group[rows], shares=[1] * count, seed=seed)
     found = []
     for number in range(count):
@@ -171,6 +171,13 @@ def leakage(split: NDArray[np.str_], group: NDArray[np.int64]) -> Leakage:
     """Count groups with images in more than one part, and those images."""
     rows = leaking_rows(split, group)
     return Leakage(groups=len(np.unique(group[rows])), images=len(rows))
+
+
+def check_enough_to_fold(
+    labels: NDArray[np.int64], group: NDArray[np.int64], classes: Sequence[str], *, count: int
+) -> None:
+    """Raise SplitError unless each class has a group for each of `count` folds."""
+    check_enough(labels, group, classes, parts=max(count, _FEWEST_TO_FOLD), why=f"for --folds {count}")
 
 
 def check_enough(

@@ -22,7 +22,7 @@ from plainfilm.arguments import checked
 from plainfilm.data import burned_text, files, hdf5, openings
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
-from plainfilm.harmless import as_html
+from plainfilm.harmless import as_html, harmless
 from plainfilm.reasons import reason_of
 
 if TYPE_CHECKING:
@@ -247,13 +247,13 @@ class Store:
             own = self.labels[order] == label
             turn[own] = np.arange(own.sum())
         rows = order[np.argsort(turn, kind="stable")[:n]]
-        names = [self.classes[label] if label >= 0 else "no label" for label in self.labels[rows]]
+        names = [harmless(self.classes[label]) if label >= 0 else "no label" for label in self.labels[rows]]
         return contact_sheet(self.pictures(rows), names)
 
     def __repr__(self) -> str:
         counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
         told = ", ".join(f"{name} {count:,}" for name, count in zip(self.classes, counts, strict=True))
-        return f"<Store {self.path.name}: {len(self):,} radiographs of {self.size} px; {told}>"
+        return harmless(f"<Store {self.path.name}: {len(self):,} radiographs of {self.size} px; {told}>")
 
     def _repr_html_(self) -> str:
         counts = count_by_split(self.labels, self.split, self.classes)

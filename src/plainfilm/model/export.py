@@ -68,8 +68,7 @@ def export(
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, require_signature=require_signature)
     with reserved(*_files(out), apart=True) as partials, files.scratch() as folder:
         made = folder / f"model{out.suffix}"
-        FORMATS[to].write(bundle, made)
-        differences = _differences(bundle.classifier, FORMATS[to].open(made))
+        differences = _written(bundle, to, made)
         if not (differences[0] <= TOLERANCE and differences[1] <= LOG_TOLERANCE):  # NaN is no match either
             raise ExportError(
                 f"Expected {to} to answer as the bundle does, within {TOLERANCE:.0e} of a probability and {LOG_TOLERANCE:.0e} of its "
@@ -115,6 +114,17 @@ def check(to: Target, out: Path, *, overwrite: bool = False) -> None:
 
 def _files(out: Path) -> tuple[Path, ...]:
     return (out.with_suffix(".bin"), out) if out.suffix == ".xml" else (out,)
+
+
+def _written(bundle: Bundle, to: str, path: Path) -> tuple[float, float]:
+    """Write a bundle in another format, and give its differences there."""
+    try:
+        FORMATS[to].write(bundle, path)
+        return _differences(bundle.classifier, FORMATS[to].open(path))
+    except RuntimeError as error:  # OpenVINO's, of a network that it does not take
+        raise ExportError(
+            f"Expected a network that {to} takes; it refuses this one. Use another format, or the bundle itself."
+        ) from error
 
 
 def _differences(classifier: Classifier, run: Run) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from plainfilm import extras
 from plainfilm.data import cache
 from plainfilm.data.files import cache_folder
+from plainfilm.model.keyboard_interrupt import held
 from plainfilm.results.metrics import KerasBackend
 
 _DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly"), "jax": ("jax",), "torch": ("torch",)}
@@ -46,7 +47,7 @@ def load(*, finetunes: bool = False, needed: str = "") -> Any:
     name = choose(finetunes=finetunes, needed=needed)
     extras.require("training and backbones", "keras", name)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or JAX takes most of a GPU's memory
-    with _environment("KERAS_BACKEND", name):
+    with held(), _environment("KERAS_BACKEND", name):  # an import of jaxlib that Ctrl-C reaches ends the process
         keras = importlib.import_module("keras")
     if name == "tensorflow":
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each head is a graph of its own, which it warns of

@@ -1,4 +1,4 @@
-"""Ctrl-C beside TensorFlow, which makes another error of one that reaches Python inside its calls.
+"""Ctrl-C beside TensorFlow and JAX: one makes another error of what reaches Python inside its calls, the other crashes while it is imported.
 
 A signal mask would not do: another of TensorFlow's threads takes the signal, and Python raises in the main one all the same.
 """

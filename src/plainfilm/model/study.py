@@ -46,17 +46,18 @@ class _Kept(msgspec.Struct):
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Optuna's log, its notes on what is experimental off the terminal."""
-    import optuna
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without ipywidgets
+        import optuna
 
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
             warnings.filterwarnings("ignore", module="optuna")
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
 
 
 class Study:
@@ -191,12 +192,13 @@ def open_study(path: Path, space: SearchSpace, about: Mapping[str, object]) -> S
 
 @contextlib.contextmanager
 def _opened(path: Path) -> "Iterator[optuna.Study]":
-    import optuna
     from sqlalchemy.engine import URL
     from sqlalchemy.exc import SQLAlchemyError
 
     url = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
     with _quiet():
+        import optuna
+
         try:
             yield optuna.create_study(storage=url, study_name=_NAME, load_if_exists=True)
         except (SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:

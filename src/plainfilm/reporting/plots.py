@@ -1,7 +1,8 @@
 """Plots of a finished run on matplotlib's axes, for notebooks and papers: `run.plot`."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,6 +11,7 @@ import numpy as np
 
 from plainfilm.errors import UsageError
 from plainfilm.evidence.statistics.curves import Curves, curves
+from plainfilm.harmless import as_named
 from plainfilm.reporting.figures import canvas, evaluation
 from plainfilm.reporting.figures.evaluation import Curve
 from plainfilm.reporting.report_data import bins_of
@@ -43,30 +45,49 @@ class Plots:
     def roc(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the ROC of the tested set, of each class where there are more than two, and where the threshold stands."""
         tested, metrics = self._tested("a ROC curve"), self._metrics
-        with canvas.style():
-            drawn_on = _axes(ax, 3.5, 3.3)
-            drawn = [Curve(name=name, x=own.fpr, y=own.tpr) for name, own in tested.by_class().items()]
-            point = evaluation.threshold_point(metrics, tested.positive, tested.threshold)
-            if legend := evaluation.on_roc(drawn_on, drawn, point=point):
+        drawn = [Curve(name=name, x=own.fpr, y=own.tpr) for name, own in tested.by_class().items()]
+        point = evaluation.threshold_point(metrics, tested.positive, tested.threshold)
+        with _axes(ax, 3.5, 3.3) as axes:
+            if legend := evaluation.on_roc(axes, drawn, point=point):
                 legend()
-        return drawn_on
+        return axes
+
+    def precision_recall(self, ax: "Axes | None" = None) -> "Drawn":
+        """Draw precision over recall of the tested set, of each class where there are more than two."""
+        tested = self._tested("a precision-recall curve")
+        drawn = [Curve(name=name, x=own.recall, y=own.precision) for name, own in tested.by_class().items()]
+        with _axes(ax, 3.5, 3.3) as axes:
+            if legend := evaluation.on_precision_recall(axes, drawn, prevalence=tested.prevalence):
+                legend()
+        return axes
 
     def reliability(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the share that came true over the predicted probability; each radiograph counts as one draw."""
         tested = self._tested("a reliability diagram")
-        with canvas.style():
-            drawn_on = _axes(ax, 3.5, 3.3)
-            evaluation.on_reliability(drawn_on, bins_of(tested.reliability()), of_answer=tested.positive is None)
-        return drawn_on
+        with _axes(ax, 3.5, 3.3) as axes:
+            evaluation.on_reliability(axes, bins_of(tested.reliability()), of_answer=tested.positive is None)
+        return axes
 
     def confusion_matrix(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the counts of the tested set, truth down, prediction across."""
         result = self._classified("a confusion matrix")
         side = 1.7 + 0.62 * len(result.classes)
-        with canvas.style():
-            drawn_on = _axes(ax, side + 0.4, side)
-            evaluation.on_confusion(drawn_on, self._metrics.confusion_matrix, result.classes)
-        return drawn_on
+        with _axes(ax, side + 0.4, side) as axes:
+            evaluation.on_confusion(axes, self._metrics.confusion_matrix, result.classes)
+        return axes
+
+    def learning(self, ax: "Axes | None" = None, *, measure: str = "loss") -> "Drawn":
+        """Draw `measure`, "loss" or "accuracy", over the epochs, of training and validation."""
+        path = self.folder / "history.csv"
+        if not path.is_file():
+            raise UsageError("Expected a run of train or demo, which has epochs; received another.")
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        if not any(measure in row for row in rows):
+            raise UsageError(f"Expected a measure among loss and accuracy; received {measure}.")
+        with _axes(ax, 4.6, 2.7) as axes:
+            evaluation.on_learning(axes, rows, measure)()
+        return axes
 
     def probes(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the AUROC of each probe of the audit, the line of chance and the classifier's own AUROC."""
@@ -74,13 +95,12 @@ class Plots:
         if audit is None or not audit.probes:
             raise UsageError("Expected a run with an audit whose probes ran; received one without.")
         names = [probe.title for probe in audit.probes.values()]
-        with canvas.style():
-            drawn_on = _axes(ax, 5.2, 0.9 + 0.3 * len(names))
-            values = [probe.worst[1] for probe in audit.probes.values()]
+        values = [probe.worst[1] for probe in audit.probes.values()]
+        with _axes(ax, 5.2, 0.9 + 0.3 * len(names)) as axes:
             evaluation.on_intervals(
-                drawn_on, names, values, model=audit.compared_with.of(audit.of_class), label="AUROC, 95 % interval"
+                axes, names, values, model=audit.compared_with.of(audit.of_class), label="AUROC, 95 % interval"
             )
-        return drawn_on
+        return axes
 
     @property
     def _metrics(self) -> Metrics:
@@ -94,19 +114,31 @@ class Plots:
 
     def _tested(self, what: str) -> "_Tested":
         result = self._classified(what)
-        with (self.folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] not in _NOT_TESTED]
-        return _Tested(rows, result.classes, result.positive, result.threshold)
+        return _Tested(rows_tested(self.folder), result.classes, result.positive, result.threshold)
+
+
+def rows_tested(folder: Path) -> list[dict[str, str]]:
+    """Read the tested rows of predictions.csv, names as they were before they were written for spreadsheets."""
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = [{as_named(name): as_named(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if row["split"] not in _NOT_TESTED]
 
 
 @dataclass(frozen=True, slots=True)
 class _Tested:
     """The tested rows of predictions.csv."""
 
-    rows: Sequence[dict[str, str]]
+    rows: Sequence[Mapping[str, str]]
     classes: tuple[str, ...]
     positive: str | None
     threshold: float | None
+
+    @property
+    def prevalence(self) -> float | None:
+        """Share of the positive class; None with more than two classes."""
+        if self.positive is None:
+            return None
+        return float(np.mean([row["label"] == self.positive for row in self.rows]))
 
     def by_class(self) -> dict[str, Curves]:
         """Compute the curves of the positive class, or of each against the rest."""
@@ -126,7 +158,17 @@ class _Tested:
         return curves(right, [max(float(row[f"probability {name}"]) for name in self.classes) for row in self.rows])
 
 
-def _axes(ax: "Axes | None", width_in: float, height_in: float) -> "Drawn":
-    from matplotlib import pyplot
+@contextmanager
+def _axes(given: "Axes | None", width_in: float, height_in: float) -> "Iterator[Drawn]":
+    """Give axes to draw on in the report's style.
 
-    return cast("Drawn", ax or pyplot.subplots(figsize=(width_in, height_in), layout="constrained")[1])
+    The figure is made before the style is set: with its first one pyplot opens the backend, which a notebook's makes interactive; the
+    end of a style would take that back, and no later plot would show itself.
+    """
+    figure = None
+    if given is None:
+        from matplotlib import pyplot
+
+        figure = pyplot.figure(figsize=(width_in, height_in), layout="constrained")
+    with canvas.style():
+        yield cast("Drawn", figure.add_subplot() if figure else given)

@@ -7,7 +7,7 @@ from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, VerdictError
 from plainfilm.evidence.audit.audit import audit as examine
-from plainfilm.model import backbones, encoder, recipes
+from plainfilm.model import backbones, bundle, encoder, recipes
 from plainfilm.reporting import audit as report
 from plainfilm.results.audit import Audit
 from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete
@@ -45,8 +45,9 @@ def plan(options: AuditOptions) -> Plan:
         raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
+    opened = bundle.load(options.model) if options.model else None
     store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
-    model = compared_model(store, Path(options.model) if options.model else None)
+    model = compared_model(store, opened, Path(options.model or "").name)
     return Plan(options=options, store=store, read=read, model=model, folder=folder)
 
 

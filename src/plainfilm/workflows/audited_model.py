@@ -2,7 +2,6 @@
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -10,7 +9,6 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
-from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
 from plainfilm.results.audit import NotRun
@@ -29,23 +27,16 @@ class ComparedModel:
     not_run: tuple[NotRun, ...] = ()
 
 
-def compared_model(store: Store, path: Path | None) -> ComparedModel:
-    """Open the bundle that an audit is asked to compare with, and find its metrics on the store's test set.
-
-    Raises
-    ------
-    BundleError
-        Not a bundle.
-    """
-    if path is None:
+def compared_model(store: Store, opened: Bundle | None, name: str) -> ComparedModel:
+    """Find the metrics of the bundle that an audit is asked to compare with, called `name`, on the store's test set."""
+    if opened is None:
         return ComparedModel()
-    opened = bundle.load(path)
     own, classes = opened.classifier, opened.classifier.classes_
     if own.image_size != store.size:
         return _unlike(f"The model takes images of {own.image_size} px; the store has {store.size} px.", None)
     if classes != store.classes:
         return _unlike(f"The model was trained on {', '.join(classes)}; the store has {', '.join(store.classes)}.", own)
-    return ComparedModel(encoder=own, metrics=_metrics(store, opened, path.name))
+    return ComparedModel(encoder=own, metrics=_metrics(store, opened, name))
 
 
 def complete(found: AuditFindings, store: Store, compared: ComparedModel) -> AuditFindings:

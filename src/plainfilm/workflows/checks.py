@@ -79,7 +79,7 @@ def check_recipe(recipe: Recipe) -> None:
         )
 
 
-def check_networks(members: Sequence[Recipe], *, image_size: int, folds: int = 0) -> None:
+def check_networks(members: Sequence[Recipe], image_size: int, *, folds: int = 0) -> None:
     """Find out before a training whether a bundle can hold what it trains, and check the user's own ONNX files.
 
     Raises

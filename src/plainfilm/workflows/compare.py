@@ -63,9 +63,18 @@ def plan(options: CompareOptions) -> Plan:
     for own in chosen:
         for member in recipes.members(own[0]):
             checks.check_recipe(member)
-    store, read = open_store(options.store, options, options.progress)
-    for own in chosen:
-        checks.check_networks(recipes.members(own[0]), image_size=store.size)
+
+    def check_size(image_size: int) -> None:
+        for own in chosen:
+            checks.check_networks(recipes.members(own[0]), image_size)
+
+    store, read = open_store(
+        options.store,
+        options,
+        options.progress,
+        check_size=check_size,
+        check_rows=lambda rows: checks.positive_class(rows.classes, options.positive),
+    )
     positive = checks.positive_class(store.classes, options.positive)
     return Plan(options=options, store=store, read=read, recipes=chosen, positive=positive, folder=folder)
 

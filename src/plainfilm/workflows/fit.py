@@ -159,10 +159,11 @@ def _index(store: Store, positive: str | None) -> int:
 
 
 def _under(progress: Progress, name: str) -> Progress:
-    """Report the stages of one of several trainings under its name."""
+    """Report the stages of one of several trainings under its name, but those of one step."""
 
     def tell(stage: str, done: int, every: int, note: str = "", /) -> None:
-        progress(name, done, every, note or stage.lower())
+        if every > 1:
+            progress(name, done, every, note or stage.lower())
 
     return tell
 

@@ -4,11 +4,15 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from plainfilm.data import claims, files
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import claims, files, split
 from plainfilm.data.catalog import Catalog, read_catalog
+from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, fill_store
-from plainfilm.data.split import NAMES
+from plainfilm.data.patients import named_by, patient_keys
 from plainfilm.data.store import is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
@@ -16,6 +20,15 @@ from plainfilm.workflows.checks import check_seed
 from plainfilm.workflows.options import IngestOptions
 from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Rows of a store to be, as a listing knows them: classes, the label of each row, and its group; pixels may join groups."""
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    group: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +46,29 @@ def plan(options: IngestOptions) -> Plan:
     ------
     UsageError, CatalogError
         An option out of its range, or folders or archives that name no labelled radiographs.
+    SplitError
+        Too few patients of a class for a split.
     """
     out = followed(options.out)
+    check_options(options)
+    if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
+        raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
+    check_new(out, overwrite=options.overwrite)
+    catalog = listed(options)
+    if not options.dry_run and (options.resplit or not any(entry.split for entry in catalog.entries)):
+        rows = rows_of(catalog)
+        split.check_enough(rows.labels, rows.group, rows.classes, parts=len(split.NAMES))
+    return Plan(options, catalog)
+
+
+def check_options(options: IngestOptions) -> None:
+    """Raise UsageError where an option is out of its range, whatever the folders are."""
     if options.on_bad not in {"skip", "fail"}:
         raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
     if not 32 <= options.size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
     check_seed(options.seed)
-    if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
-        raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
-    check_new(out, overwrite=options.overwrite)
-    return Plan(options, listed(options))
+    asked_of(options)
 
 
 def check_new(out: Path, *, overwrite: bool) -> None:
@@ -79,6 +104,15 @@ def listed(options: IngestOptions) -> Catalog:
     return read_catalog(folders, asked)
 
 
+def rows_of(catalog: Catalog) -> Rows:
+    """Give the labelled rows of a listing; what is one patient's by name is one group."""
+    entries = [entry for entry in catalog.entries if entry.label is not None]
+    classes, labels = np.unique([str(entry.label) for entry in entries], return_inverse=True)
+    patients, _ = patient_keys(list(map(named_by, entries)), apart=catalog.asked.separate_sources)
+    group = join_groups(len(entries), np.empty((0, 2), np.int64), patients)
+    return Rows(classes=tuple(classes.tolist()), labels=labels, group=group)
+
+
 def run(plan: Plan) -> Ingested:
     """Decode every file once and write the store; with `dry_run` only say what was listed."""
     options = plan.options
@@ -101,7 +135,7 @@ def as_listed(catalog: Catalog, path: Path = Path()) -> Ingested:
     """Say what is known before a pixel is read: no duplicates yet, no leak."""
     entries = catalog.entries
     found = Counter((entry.label, entry.split or "not given") for entry in entries if entry.label is not None)
-    parts = [part for part in ("not given", *NAMES) if any(part == given for _, given in found)]
+    parts = [part for part in ("not given", *split.NAMES) if any(part == given for _, given in found)]
     classes = tuple(sorted({label for label, _ in found}))
     return Ingested(
         path=path,

@@ -6,8 +6,8 @@ It is found again by what was read and how: names, sizes and times of the files,
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from plainfilm import __version__
@@ -15,11 +15,11 @@ from plainfilm.data import claims, files
 from plainfilm.data import store as stores
 from plainfilm.data.cataloguing.sources import listing
 from plainfilm.data.ingest import Ingested
-from plainfilm.data.places.archives import is_archive
 from plainfilm.data.store import Store
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.reasons import reason_of
 from plainfilm.workflows import ingest
+from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import IngestOptions, Source, SourceOptions, StoringOptions
 from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.reading import given_of, without_paths
@@ -35,10 +35,29 @@ class Reading:
     done: Ingested | None = None
 
 
+def _any(_: object) -> None:
+    """Find nothing wrong."""
+
+
 def open_store(
-    source: Source, options: SourceOptions, progress: Progress, *, show_text: bool = False
+    source: Source,
+    options: SourceOptions,
+    progress: Progress,
+    *,
+    show_text: bool = False,
+    check_size: Callable[[int], object] = _any,
+    check_rows: Callable[[Store | Rows], object] = _any,
 ) -> tuple[Store, Reading | None]:
     """Open a store; folders and archives are first read into one, unless they were before as they are now.
+
+    Parameters
+    ----------
+    source, options, progress, show_text
+        As the verb was given them.
+    check_size
+        Called with the size of the images in pixels, before a folder is listed.
+    check_rows
+        Called with the store, or with the rows of a folder's listing before a pixel is read.
 
     Raises
     ------
@@ -50,19 +69,26 @@ def open_store(
     places = places_of(source)
     named = [place for place in places if not is_to_read(place)]
     if not named:
-        found, reading = _kept(places, options, progress)
+        found, reading = _kept(places, options, progress, check_size, check_rows)
         found.shows_text = show_text
         return found, reading
+    if bundle := next((place for place in named if place.suffix == _BUNDLES), None):
+        raise UsageError(
+            f"Expected a store, or folders and archives; received {bundle}, a classifier. Name its radiographs."
+        )
     if len(places) > 1:
         other = next(place for place in places if place != named[0])
         raise UsageError(
             f"Expected one store, or folders and archives; received the store {named[0]} and {other}. Name one of them."
         )
+    found = Store(named[0], shows_text=show_text)
     if given := given_of(options, SourceOptions):
         raise UsageError(
             f"Expected {given} with a folder; received a store, which has been read. Leave out what is about reading."
         )
-    return Store(named[0], shows_text=show_text), None
+    check_size(found.size)
+    check_rows(found)
+    return found, None
 
 
 def places_of(source: Source) -> list[Path]:
@@ -80,18 +106,29 @@ def command_of(command: str, source: Source, options: SourceOptions) -> str:
 
 
 def is_to_read(place: Path) -> bool:
-    """Whether a path is meant as a folder or an archive of radiographs, be it one or not; else as a store."""
-    if place.is_file():
-        return is_archive(place) and place.suffix != _BUNDLES
-    return place.suffix not in _STORES
+    """Whether a path is meant as a folder or an archive of radiographs, be it one or not; else as a store or a bundle."""
+    if place.is_dir():
+        return place.suffix not in _STORES
+    return not (place.suffix in {*_STORES, _BUNDLES} or stores.is_store(place))
 
 
-def _kept(places: Sequence[Path], options: SourceOptions, progress: Progress) -> tuple[Store, Reading]:
-    path = _path(places, options)
-    if found := _whole(path):
-        return found, Reading(store=path)
+def _kept(
+    places: Sequence[Path],
+    options: SourceOptions,
+    progress: Progress,
+    check_size: Callable[[int], object],
+    check_rows: Callable[[Store | Rows], object],
+) -> tuple[Store, Reading]:
     shared = {each.name: getattr(options, each.name) for each in fields(StoringOptions)}
-    asked = IngestOptions(places, path, **shared, seed=options.split_seed, overwrite=True, progress=progress)
+    asked = IngestOptions(places, "", **shared, seed=options.split_seed, overwrite=True, progress=progress)
+    ingest.check_options(asked)
+    check_size(options.size)
+    path = _path(places, options)
+    if path.is_file():
+        progress("Checking the store", 0, 1, "")
+    if found := _whole(path):
+        check_rows(found)
+        return found, Reading(store=path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with claims.turn(
@@ -100,7 +137,8 @@ def _kept(places: Sequence[Path], options: SourceOptions, progress: Progress) ->
         ):
             if found := _whole(path):
                 return found, Reading(store=path)
-            planned = ingest.plan(asked)  # what is wrong with the folders is said before anything is read
+            planned = ingest.plan(replace(asked, out=path))
+            check_rows(ingest.rows_of(planned.catalog))
             path.unlink(missing_ok=True)
             done = ingest.run(planned)
     except OSError as error:

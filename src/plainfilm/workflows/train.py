@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from plainfilm.data import claims, split
@@ -24,6 +25,7 @@ from plainfilm.results.metrics import RunMetrics
 from plainfilm.workflows import checks, tracking
 from plainfilm.workflows.fit import cross_validate, fit
 from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import TrainOptions
 from plainfilm.workflows.parsing import settings_of
 from plainfilm.workflows.progress import stage
@@ -78,9 +80,21 @@ def plan(options: TrainOptions) -> Plan:
         raise UsageError(
             f"Expected --resume to go on with the interrupted training of {folder}, or --overwrite to start it anew; received neither."
         )
-    store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
-    positive = checks.positive_class(store.classes, options.positive)
-    checks.check_networks(recipes.members(recipe), image_size=store.size, folds=options.folds)
+    tracked = tracking.opened(options.mlflow)
+
+    def check_rows(rows: Store | Rows) -> None:
+        checks.positive_class(rows.classes, options.positive)
+        if options.folds:
+            split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=options.folds)
+
+    store, read = open_store(
+        options.store,
+        options,
+        options.progress,
+        show_text=options.show_text,
+        check_size=partial(checks.check_networks, recipes.members(recipe), folds=options.folds),
+        check_rows=check_rows,
+    )
     if options.folds:
         split.folds(store.labels, store.group, store.classes, count=options.folds)
     return Plan(
@@ -88,9 +102,9 @@ def plan(options: TrainOptions) -> Plan:
         store=store,
         read=read,
         recipe=recipe,
-        positive=positive,
+        positive=checks.positive_class(store.classes, options.positive),
         folder=folder,
-        tracking=tracking.opened(options.mlflow),
+        tracking=tracked,
     )
 
 

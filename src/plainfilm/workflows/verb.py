@@ -4,6 +4,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hints
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, get_type_hin
 from plainfilm import arguments
 from plainfilm.errors import UsageError
 from plainfilm.extras import frames
-from plainfilm.reporting import cell
+from plainfilm.harmless import as_named
+from plainfilm.reporting import cell, tabulated
 from plainfilm.results import documents
 from plainfilm.results.documents import Document
 from plainfilm.workflows import progress
@@ -19,9 +21,11 @@ from plainfilm.workflows.parsing import in_python
 
 if TYPE_CHECKING:
     import pandas
+    from PIL import Image
 
     from plainfilm.reporting.plots import Plots
 
+_TEXTS = ("file", "split", "label", "predicted", "outlier", "reason", "recipe")  # of tables, where NA is a name
 P = ParamSpec("P")
 Options = TypeVar("Options")
 Plan = TypeVar("Plan")
@@ -67,14 +71,67 @@ class Run(Generic[R]):
         MissingExtraError
             pandas is not installed.
         """
-        path = self._written("predictions.csv")
-        texts = dict.fromkeys(("file", "split", "label", "predicted", "outlier", "reason"), str)
-        table: pandas.DataFrame = frames("predictions").read_csv(path, dtype=texts, keep_default_na=False)
-        return table
+        return self._frame("predictions.csv")
+
+    @property
+    def history(self) -> "pandas.DataFrame":
+        """The table of history.csv as a pandas DataFrame: loss and accuracy of training and validation, a row an epoch.
+
+        Raises
+        ------
+        UsageError
+            A run that trained nothing, or many times.
+        MissingExtraError
+            pandas is not installed.
+        """
+        return self._frame("history.csv")
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """What was found as a pandas DataFrame: a row a metric with its 95 % interval.
+
+        Of an audit a row a probe, of a comparison a row a recipe, of a search a row a trial.
+
+        Raises
+        ------
+        MissingExtraError
+            pandas is not installed.
+        """
+        if (self.folder / "trials.csv").is_file():
+            return self._frame("trials.csv")
+        made: pandas.DataFrame = frames("metrics").DataFrame.from_records(tabulated.rows(self.result))
+        return made
+
+    def _frame(self, name: str) -> "pandas.DataFrame":
+        path = self._written(name)
+        read = partial(frames(path.stem).read_csv, path, keep_default_na=False)
+        texts, numbers = dict.fromkeys(_TEXTS, str), read(nrows=0).columns.difference(_TEXTS)
+        frame: pandas.DataFrame = read(dtype=texts, na_values=dict.fromkeys(numbers, "")).rename(columns=as_named)
+        for column in frame.columns.intersection([*_TEXTS]):
+            frame[column] = frame[column].map(as_named)
+        return frame
+
+    def mistakes(self, n: int = 8) -> "Image.Image":
+        """Draw the wrong answers that were surest, truth and answer below each: a picture of Pillow's; of a training.
+
+        Lines of text are covered.
+
+        Raises
+        ------
+        UsageError
+            Another run, `n` less than one, no wrong answer, or a store that is another one by now.
+        """
+        from plainfilm.reporting.mistakes import picture
+
+        return picture(self.folder, self.result, self.store, n)
+
+    def show(self, *, height_px: int = 700) -> cell.Framed:
+        """Show the report in the cell, whole: where a link leads nowhere, as on Colab and Kaggle."""
+        return cell.Framed(self.report, height_px)
 
     @property
     def plot(self) -> "Plots":
-        """ROC, confusion matrix, reliability and probes on matplotlib's axes."""
+        """ROC, precision-recall, confusion matrix, reliability, learning and probes on matplotlib's axes."""
         from plainfilm.reporting.plots import Plots
 
         return Plots(self.folder, self.result)
@@ -90,7 +147,7 @@ class Run(Generic[R]):
 
     def _repr_html_(self) -> str:
         page = next((self.folder / name for name in cell.PAGES if (self.folder / name).is_file()), None)
-        return cell.html(self.result, page)
+        return cell.in_cell(self.result, page)
 
 
 def verb(
@@ -114,7 +171,8 @@ def verb(
         given = arguments.bound(signature, name, args, kwargs)
         taken: dict[str, Any] = {each: in_python(each, value, hints[each]) for each, value in given.items()}
         made: Callable[..., Options] = options
-        return run(plan(progress.seen(made(**taken))))
+        with progress.shown(made(**taken)) as asked:
+            return run(plan(asked))
 
     called.__doc__ = f"{_described(options)}\n\n{_RAISES}"
     called.__module__, called.__name__, called.__qualname__ = run.__module__, name, name

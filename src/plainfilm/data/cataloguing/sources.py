@@ -10,6 +10,11 @@ from plainfilm.data.spelling import did_you_mean
 from plainfilm.errors import CatalogError
 from plainfilm.reasons import reason_of
 
+_WRITTEN = {
+    "metrics.json": "report.html",
+    **{f"{name}.json": f"{name}.html" for name in ("audit", "comparison", "tuning")},
+}
+
 
 def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
     """List the radiographs of each SOURCE.
@@ -90,7 +95,10 @@ def _place(source: Path) -> Place:
 
 def _check_source(source: Path) -> None:
     try:
-        if source.is_dir() or _is_archive(source):
+        if source.is_dir():
+            _check_own(source)
+            return
+        if _is_archive(source):
             return
         is_there = source.exists()
     except OSError as error:
@@ -105,6 +113,13 @@ def _check_source(source: Path) -> None:
     raise CatalogError(
         f"Expected a folder or archive of radiographs; received {source}, which does not exist. {meant}Check the path."
     )
+
+
+def _check_own(folder: Path) -> None:
+    if any((folder / page).is_file() and (folder / told).is_file() for told, page in _WRITTEN.items()):
+        raise CatalogError(
+            f"Expected a folder of radiographs; received {folder}, which a command of plainfilm wrote. Name the radiographs or their store."
+        )
 
 
 def _is_archive(source: Path) -> bool:

@@ -1,5 +1,7 @@
 """Where the model looked at one radiograph, and a picture of it for each that is predicted."""
 
+import base64
+import html
 import io
 import re
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from plainfilm.data.burned_text import covered
 from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.explanation import attribution as explain
 from plainfilm.evidence.inference.predictor import Film, Predictor
+from plainfilm.harmless import harmless
 from plainfilm.results.predictions import Prediction
 
 _METHODS = {"gradcam": explain.grad_cam, "occlusion": explain.occlusion}
@@ -72,7 +75,17 @@ class Explanation:
         return Image.fromarray(explain.overlay(self.pixels, self.attribution))
 
     def __repr__(self) -> str:
-        return f"<Explanation of {self.prediction.file} by {self.method}: what spoke for {self.explained}>"
+        return harmless(f"<Explanation of {self.prediction.file} by {self.method}: what spoke for {self.explained}>")
+
+    def _repr_html_(self) -> str:
+        """Show the picture, and below it the answer and how much of what spoke for it lies in the lungs."""
+        answer, chance = self.prediction, self.prediction.probabilities[self.explained]
+        said = [f"{self.explained}: probability {chance:.3f}", *answer.reasons, *answer.notes]
+        if self.in_lungs is not None:
+            said.append(f"{100 * self.in_lungs:.0f} % of what spoke for it lies in the lungs")
+        picture = base64.b64encode(self._repr_png_()).decode()
+        told, name = (html.escape(harmless(text)) for text in ("; ".join(said), answer.file))
+        return f'<div><img src="data:image/png;base64,{picture}" alt="{told}"><p>{name}<br>{told}</p></div>'
 
     def _repr_png_(self) -> bytes:
         stream = io.BytesIO()

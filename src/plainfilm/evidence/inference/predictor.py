@@ -5,6 +5,7 @@ Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, overload
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from plainfilm import NOTICE
 from plainfilm.arguments import Method, checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
@@ -22,7 +24,7 @@ from plainfilm.data.spelling import listed
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import detector, judging
 from plainfilm.extras import frames
-from plainfilm.harmless import as_html
+from plainfilm.harmless import as_html, harmless
 from plainfilm.model import bundle as bundles
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
@@ -101,12 +103,13 @@ class Predictions(Sequence[Prediction]):
 
     def __repr__(self) -> str:
         said = (f"{a.file}: {a.label or a.level}" for a in self._answers[:5])
-        return f"<{len(self)} predictions: {', '.join(said)}{', …' if len(self) > 5 else ''}>"
+        return harmless(f"<{len(self):,} predictions: {', '.join(said)}{', …' if len(self) > 5 else ''}>")
 
     def _repr_html_(self) -> str:
-        shown = [*self._rows()][:_SHOWN]
+        shown = [*islice(self._rows(), _SHOWN)]
+        told = [name for name in (shown[0] if shown else ()) if any(_short(row[name]) != "" for row in shown)]
         more = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
-        return as_html([list(row.values()) for row in shown], list(shown[0]) if shown else ()) + more
+        return as_html([[_short(row[name]) for name in told] for row in shown], told) + more
 
     def to_frame(self) -> "pandas.DataFrame":
         """Give a pandas DataFrame, a row an answer: file, class, level, a probability a class, at_prevalence, reasons, notes.
@@ -126,6 +129,13 @@ class Predictions(Sequence[Prediction]):
             told = {"reasons": "; ".join(answer.reasons), "notes": "; ".join(answer.notes)}
             named = {"file": answer.file, "class": answer.label, "level": answer.level}
             yield named | chances | {"at_prevalence": answer.at_prevalence} | told
+
+
+def _short(value: object) -> object:
+    """Write a probability with three decimals, and nothing where there is none."""
+    if value is None or value != value:  # noqa: PLR0124 - not a number
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def _column(name: str) -> str:
@@ -430,7 +440,24 @@ class Predictor:
         return overlays.explain_one(self, film, method=method)
 
     def __repr__(self) -> str:
-        return f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}>"
+        return harmless(f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}>")
+
+    def _repr_html_(self) -> str:
+        from plainfilm.evidence.inference.context import About  # it knows predictors
+
+        said = About.of(self)
+        at = (
+            f"{said.positive} from a probability of {said.threshold:.3f}"
+            if said.positive
+            else "the most probable class"
+        )
+        rows = [
+            ["Classes", " or ".join(self.classes_)],
+            ["Answers", at],
+            ["Backbone", self.bundle.manifest.backbone.name],
+        ]
+        rows += [["Worth", " ".join(each.sentence for each in said.worth)], ["Use", NOTICE]]
+        return as_html(rows)
 
     @cached_property
     def lungs(self) -> LungFinder:

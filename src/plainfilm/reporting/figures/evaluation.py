@@ -49,23 +49,27 @@ class Reliability:
 
 def learning(history: Sequence[Mapping[str, float]], measure: str) -> Drawing | None:
     """Draw `measure` ("loss", "accuracy") and `val_` + measure over the epochs; None where the history has neither."""
-    keys = [key for key in (measure, f"val_{measure}") if np.isfinite(_column(history, key)).any()]
-    if not keys:
+    if not any(np.isfinite(_column(history, key)).any() for key in (measure, f"val_{measure}")):
         return None
     with canvas.style():
         figure, axes = canvas.plot(4.6, 2.7)
-        for number_, own in enumerate(trainings(history)):
-            epochs = _epochs(own, axes)
-            look = {"marker": "o" if len(own) < 4 else "", "markersize": 4}
-            for key in keys:
-                name = "training" if key == measure else "validation"
-                line = {"color": MUTED, "dashes": DASHES[1]} if key == measure else {"color": SERIES[0]}
-                axes.plot(epochs, _column(own, key), **line, **look, label="" if number_ else name)
-        if measure == "loss":
-            axes.set_ylim(bottom=0)
-        canvas.label(axes, "epoch", measure)
-        legend = partial(axes.legend, frameon=False, fontsize=8, labelcolor=INK)
-        return canvas.both(figure, f"learning-{measure}", legend=legend)
+        return canvas.both(figure, f"learning-{measure}", legend=on_learning(axes, history, measure))
+
+
+def on_learning(axes: Any, history: Sequence[Mapping[str, float]], measure: str) -> Callable[[], Any]:
+    """Draw the same on axes; give what makes the legend."""
+    canvas.plain(axes)
+    for number_, own in enumerate(trainings(history)):
+        epochs = _epochs(own, axes)
+        look = {"marker": "o" if len(own) < 4 else "", "markersize": 4}
+        for key in [key for key in (measure, f"val_{measure}") if np.isfinite(_column(history, key)).any()]:
+            name = "training" if key == measure else "validation"
+            line = {"color": MUTED, "dashes": DASHES[1]} if key == measure else {"color": SERIES[0]}
+            axes.plot(epochs, _column(own, key), **line, **look, label="" if number_ else name)
+    if measure == "loss":
+        axes.set_ylim(bottom=0)
+    canvas.label(axes, "epoch", measure)
+    return partial(axes.legend, frameon=False, fontsize=8, labelcolor=INK)
 
 
 def trainings(history: Sequence[Mapping[str, float]]) -> list[list[Mapping[str, float]]]:
@@ -108,11 +112,19 @@ def precision_recall(curves: Sequence[Curve], *, prevalence: float | None = None
     if not any(len(curve.x) for curve in curves):
         return None
     with canvas.style():
-        figure, axes = _square("recall (sensitivity)", "precision (PPV)")
-        if prevalence is not None and math.isfinite(prevalence):
-            axes.plot([0, 1], [prevalence, prevalence], **_GUIDE)
-        lines = _lines(axes, curves)
-        return canvas.both(figure, "precision-recall", legend=_legend(axes, lines, curves, "lower left"))
+        figure, axes = canvas.plot(3.5, 3.3)
+        return canvas.both(figure, "precision-recall", legend=on_precision_recall(axes, curves, prevalence=prevalence))
+
+
+def on_precision_recall(
+    axes: Any, curves: Sequence[Curve], *, prevalence: float | None = None
+) -> Callable[[], Any] | None:
+    """Draw the same on axes; give what makes the legend, None where one line needs none."""
+    _unit(axes, "recall (sensitivity)", "precision (PPV)")
+    if prevalence is not None and math.isfinite(prevalence):
+        axes.plot([0, 1], [prevalence, prevalence], **_GUIDE)
+    lines = _lines(axes, curves)
+    return _legend(axes, lines, curves, "lower left")
 
 
 def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reliability") -> Drawing | None:
@@ -182,7 +194,8 @@ def on_confusion(axes: Any, matrix: Sequence[Sequence[int]], classes: Sequence[s
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     canvas.label(axes, "predicted", "truth")
-    canvas.name_ticks(axes.xaxis, classes, rotation=0 if len(classes) < 4 else 60)
+    is_roomy = len(classes) < 4 and max(map(len, classes), default=0) < 12
+    canvas.name_ticks(axes.xaxis, classes, rotation=0 if is_roomy else 60)
     canvas.name_ticks(axes.yaxis, classes)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -238,12 +251,6 @@ def _epochs(history: Sequence[Mapping[str, float]], axes: Any) -> NDArray[np.flo
     if len(epochs) == 1:
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
     return epochs
-
-
-def _square(x: str, y: str) -> tuple[Any, Any]:
-    figure, axes = canvas.plot(3.5, 3.3)
-    _unit(axes, x, y)
-    return figure, axes
 
 
 def _unit(axes: Any, x: str, y: str) -> None:

@@ -1,0 +1,52 @@
+"""A result as plain rows, for data frames: metrics, probes, recipes or trials."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from plainfilm.results import documents
+from plainfilm.results.audit import Audit
+from plainfilm.results.comparison import Comparison, Spread
+from plainfilm.results.documents import Document
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.metrics import Metrics, RunMetrics
+
+Row = dict[str, Any]
+
+
+def rows(result: Document) -> list[Row]:
+    """Give a row a metric, a probe or a recipe, as the result has them."""
+    match result:
+        case RunMetrics():
+            return [row for name, own in result.splits.items() for row in _of_set(name, own)]
+        case ExternalMetrics():
+            inside = [{"set": "model's own test", "class": "", **row} for row in _estimates(result.internal.estimates)]
+            return [*_of_set("external", result.external), *inside]
+        case Audit():
+            return [_interval(probe.auroc, probe=name, title=probe.title, sees=probe.sees, n=probe.n)
+                    for name, probe in result.probes.items()]  # fmt: skip
+        case Comparison():
+            return [
+                {"recipe": each.recipe, **_spread("accuracy", each.accuracy), **_spread("auroc", each.auroc)}
+                | {"stability": each.stability, "seconds": each.seconds}
+                for each in result.recipes
+            ]
+    return [documents.plain(result)]
+
+
+def _of_set(name: str, metrics: Metrics) -> Iterator[Row]:
+    """Give the metrics of a set, then those of each class against the rest."""
+    for of, own in {"": metrics, **(metrics.per_class or {})}.items():
+        yield from ({"set": name, "class": of, **row} for row in _estimates(own.estimates))
+
+
+def _estimates(of: Mapping[str, Estimate]) -> list[Row]:
+    return [_interval(value, metric=name) for name, value in of.items()]
+
+
+def _interval(of: Estimate, **named: object) -> Row:
+    return {**named, "value": of.value, "low": of.low, "high": of.high}
+
+
+def _spread(name: str, of: Spread) -> Row:
+    return {name: of.mean, f"{name}_sd": of.sd, f"{name}_low": of.low, f"{name}_high": of.high}
