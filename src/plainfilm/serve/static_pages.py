@@ -61,11 +61,13 @@ def _card_page(card: str) -> bytes:
     tokens = markdown.parse(card)
     for token in tokens:
         token.attrs.pop("style", None)  # the alignment of a cell; the page allows no style inside it
+        if token.type == "table_open":
+            token.attrs["tabindex"] = "0"  # a wide one is scrolled by the keyboard, too
     body = markdown.renderer.render(tokens, markdown.options, {})
     title = html.escape(card.lstrip("# ").partition("\n")[0] or "Model card")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<title>{title}</title><link rel="icon" href="/page/icon.svg" type="image/svg+xml">'
         '<link rel="stylesheet" href="/page/page.css"></head>'
-        f'<body class="card"><p class="notice" role="note">{NOTICE}</p><main>{body}</main></body></html>'
+        f'<body class="card"><header class="notice">{NOTICE}</header><main>{body}</main></body></html>'
     ).encode()
