@@ -3,7 +3,6 @@
 Files that live elsewhere in the repository (README, CHANGELOG, cards of networks) become pages; links between them hold in both places.
 """
 
-import inspect
 import posixpath
 import re
 import tomllib
@@ -23,31 +22,28 @@ ELSEWHERE = {
     **{f"{name}.md": f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")},
     **{f"src/plainfilm/model/{name}.md": f"card-{name}.md" for name in ("lungs", "objects", "view")},
     "CITATION.cff": "CITATION.cff",
+    **{f"scripts/site/{name}": f"assets/{name}" for name in ("iframe-worker.js", "site.css", "site.js")},
 }
 SOURCE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
 REPOSITORY = f"{SOURCE}/blob/main/"
 _RAW = f"{SOURCE.replace('github.com', 'raw.githubusercontent.com')}/main/"
 _ADDRESS = re.compile(f"{re.escape(REPOSITORY)}|{re.escape(_RAW)}")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+_NO_HEADINGS = re.compile(r"<thead>\s*<tr>(?:\s*<th></th>)+\s*</tr>\s*</thead>")
+_NAMED_BY_FILE = re.compile(r"\[(?:docs/)?(\w+\.md)\](?=\()")
 
 
 def api() -> str:
     """A section a public name, and one a type that they give, which mkdocstrings fills from the docstrings."""
     public = [getattr(plainfilm, name) for name in plainfilm.__all__ if not name.startswith("_")]
     parts = ["# Python", "What `import plainfilm` gives, and below it the types that its functions give back."]
-    for value in public:
-        parts += [f"## plainfilm.{value.__name__}", _described(value)]
-    for value in (verb.Run, predictor.Predictor, predictor.Predictions):
-        parts += [f"## {value.__name__}", _described(value)]
+    parts += [_section(f"plainfilm.{value.__name__}", value) for value in public]
+    parts += [_section(value.__name__, value) for value in (verb.Run, predictor.Predictor, predictor.Predictions)]
     return "\n\n".join(parts)
 
 
-def _described(value: Any) -> str:
-    if isinstance(value, type):
-        return f"::: {value.__module__}.{value.__name__}"
-    # Verbs are made by `verb`: only a running Python knows their arguments, which mkdocstrings does not see.
-    arguments = ", ".join(inspect.signature(value).parameters)
-    return f"```python\n{value.__name__}({arguments})\n```\n\n```text\n{inspect.getdoc(value)}\n```"
+def _section(title: str, value: Any) -> str:
+    return f"::: {value.__module__}.{value.__name__}\n    options: {{heading: {title}, toc_label: {title}}}"
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -59,13 +55,31 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Point links as they stand in the repository to pages of the site."""
+def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
+    """Point links as they stand in the repository to pages of the site; one that shows a file's name shows the page's."""
+    titles = {name: title for section in config.nav for title, name in _named(section)}
     sources = {target: source for source, target in ELSEWHERE.items()}
     at = posixpath.dirname(sources.get(page.file.src_uri, f"docs/{page.file.src_uri}"))
     if page.file.src_uri == "index.md":  # README's links are absolute, so that they hold on a package index
         markdown = _ADDRESS.sub("", markdown)
+    markdown = _NAMED_BY_FILE.sub(lambda found: f"[{titles.get(found[1], found[1])}]", markdown)
     return _LINK.sub(lambda found: f"]({_page_of(posixpath.normpath(posixpath.join(at, found[1])))}", markdown)
+
+
+def _named(section: dict[str, Any]) -> list[tuple[str, str]]:
+    """Titles and pages below an entry of the navigation."""
+    return [
+        pair
+        for title, below in section.items()
+        for pair in (
+            [(title, below)] if isinstance(below, str) else [each for inner in below for each in _named(inner)]
+        )
+    ]
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """A table's corner without a text is no heading, and a row of such headings is none."""
+    return _NO_HEADINGS.sub("", html).replace("<th></th>", "<td></td>")
 
 
 def _page_of(path: str) -> str:

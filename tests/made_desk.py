@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import made_dicom
+import made_networks
 import plainfilm
 from plainfilm.data import phantom
 
-SETTINGS = {"backbone.input_size": 96, "training.epochs": 2}
+SETTINGS = {"backbone.input_size": 96, "backbone.depth": 3, "training.epochs": 2}
 QUICKER: Mapping[str, Sequence[str]] = {
-    "train": ["--set", "backbone.input_size=96", "--set", "training.epochs=2", "--no-audit"],
+    "train": [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")] + ["--no-audit"],
     "tune": ["--epochs", "2"],
-    "demo": ["--images", "60"],
+    "demo": ["--images", "40"],
 }
 FEWER = {"--seeds": "2", "--trials": "4", "--folds": "2"}  # a value beside the flag is replaced
 
@@ -23,21 +26,34 @@ FEWER = {"--seeds": "2", "--trials": "4", "--folds": "2"}  # a value beside the 
 def quicker(words: Sequence[str], folder: Path) -> list[str]:
     """A command of the docs as the tests run it: fewer epochs and trials, and what an earlier command wrote replaced."""
     given = [FEWER.get(before, word) for before, word in zip(["", *words], words, strict=False)]
-    added = [*QUICKER.get(words[0], ())]
+    has_own_network = "--backbone" in words  # of a size of its own
+    added = [] if has_own_network else [*QUICKER.get(words[0], ())]
+    if "--finetune" in words:
+        added += ["--set", "finetuning.epochs=2"]
     if words[0] == "tune" and "--trials" not in words:
         added += ["--trials", "3"]
     out = words[words.index("--out") + 1] if "--out" in words else ""
-    if words[0] in {"train", "audit", "compare", "evaluate"} and (folder / out).is_dir() and "--resume" not in words:
+    if words[0] in {"train", "audit", "compare", "evaluate"} and (folder / out).is_dir():
         added.append("--overwrite")
     return [*given, *added]
 
 
 def put_store_and_run(desk: Path) -> None:
-    """Radiographs of two hospitals, a store of the first, and a run on it."""
+    """Radiographs of two hospitals, a store of the first, and a signed run on it."""
     phantom.write_phantoms(desk / "FOLDER", n=72, shortcut="hospital")
     phantom.write_phantoms(desk / "OTHER_HOSPITAL", n=30, seed=9)
-    plainfilm.ingest(desk / "FOLDER", desk / "my.h5", size=96, workers=1)
-    plainfilm.train(desk / "my.h5", desk / "run", settings=SETTINGS)
+    plainfilm.ingest(desk / "FOLDER", desk / "my.h5", workers=1)
+    put_keys(desk)
+    plainfilm.train(desk / "my.h5", desk / "run", settings=SETTINGS, sign=desk / "hospital.pem")
+
+
+def put_keys(desk: Path) -> None:
+    """A hospital's key to sign with, and its public half."""
+    key, pem = Ed25519PrivateKey.generate(), serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (desk / "hospital.pem").write_bytes(private)
+    (desk / "hospital.pub").write_bytes(public)
 
 
 def put_reports(desk: Path) -> None:
@@ -62,6 +78,7 @@ def put_names(desk: Path) -> None:
     text = table.read_text(encoding="utf-8").replace(",COVID,", ",COVID-19,")
     table.write_text(text.replace(",NORMAL,", ",Healthy,", 5), encoding="utf-8")
     shutil.copy(desk / "run" / "model.plainfilm", desk / "model.plainfilm")
+    made_networks.own_backbone(desk / "mine.onnx", [made_networks.own_mean()], side=224)
 
 
 def names(desk: Path) -> dict[str, Any]:

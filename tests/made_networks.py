@@ -72,9 +72,9 @@ def own_value(name, shape, kind=TensorProto.FLOAT):
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def own_backbone(path, nodes, weights=(), outputs=3):
-    """A file that maps (n, 3, OWN_SIDE, OWN_SIDE) "x" to "y", of which `nodes` make what they like."""
-    graph = helper.make_graph(nodes, "own", [own_value("x", ["n", 3, OWN_SIDE, OWN_SIDE])], [own_value("y", ["n", outputs])], [numpy_helper.from_array(np.asarray(each), name) for name, each in weights])  # fmt: skip
+def own_backbone(path, nodes, weights=(), outputs=3, side=OWN_SIDE):
+    """A file that maps (n, 3, side, side) "x" to "y", of which `nodes` make what they like."""
+    graph = helper.make_graph(nodes, "own", [own_value("x", ["n", 3, side, side])], [own_value("y", ["n", outputs])], [numpy_helper.from_array(np.asarray(each), name) for name, each in weights])  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
 

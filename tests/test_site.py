@@ -1,5 +1,6 @@
 """`make docs`: the site builds strictly, says what the parser and the docstrings say, and asks nothing of a network."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -49,15 +50,20 @@ def test_no_page_loads_anything_from_elsewhere(site):
         assert [each for each in loaded if re.match(r"(https?:)?//", each)] == [], page
 
 
-def test_every_public_name_and_every_argument_of_train_stands_in_the_reference(site):
-    page = (site / "api" / "index.html").read_text(encoding="utf-8")
+def test_every_public_name_stands_in_the_reference_with_its_arguments_their_types_and_defaults(site):
+    sections = re.split(r"<h2 id=.*?>\s*", (site / "api.html").read_text(encoding="utf-8"))
+    by_name = {text.split("<", 1)[0].strip(): text for text in sections}
     for name in set(plainfilm.__all__) - {"__version__"}:
-        assert f"plainfilm.{name}</" in page or f"plainfilm.{name}<a" in page, name
-    assert "Cross-validate with 2 to 100 folds" in page
+        rows = re.findall(r"<tr class=\"doc-section-item\">(.*?)</tr>", by_name[f"plainfilm.{name}"], re.S)
+        told = {re.search(r"<code>(.*?)</code>", row)[1]: re.sub(r"<.*?>|\s+", " ", row) for row in rows}
+        if not isinstance(value := getattr(plainfilm, name), type):
+            assert set(inspect.signature(value).parameters) <= set(told), name
+        if name == "train":
+            assert re.search(r"folds +int +Cross-validate with 2 to 100 folds.* 0 +$", told["folds"]), told["folds"]
 
 
 def test_every_flag_stands_in_the_reference(site):
-    page = (site / "command-line" / "index.html").read_text(encoding="utf-8")
+    page = (site / "command-line.html").read_text(encoding="utf-8")
     for flag in ("--label-pattern", "--recalibrate", "--dicom-port", "--finetune"):
         assert flag in page
     assert page.count("<code>--") > 100
@@ -65,16 +71,34 @@ def test_every_flag_stands_in_the_reference(site):
 
 def test_the_search_finds_words_of_every_kind_of_page(site):
     entries = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
-    found = {entry["location"].partition("/")[0] for entry in entries}
+    found = {entry["location"].partition(".")[0] for entry in entries}
     assert {"tutorial", "data", "command-line", "api", "metrics", "audit", "CHANGELOG"} <= found
 
 
-@needs_chromium
-@pytest.mark.parametrize("appearance", APPEARANCES, ids="-".join)
-def test_the_tutorial_can_be_read_by_everyone(site, browser, appearance):
-    scheme, size = appearance
+@pytest.fixture(params=APPEARANCES, ids="-".join)
+def page(request, browser):
+    scheme, size = request.param
     context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
-    page = context.new_page()
-    page.goto((site / "tutorial" / "index.html").as_uri())
-    assert faults(page) == []
+    yield context.new_page()
     context.close()
+
+
+@needs_chromium
+@pytest.mark.parametrize("name", ["index", "tutorial", "recipes", "architecture"])
+def test_a_page_can_be_read_by_everyone(site, page, name):
+    page.goto((site / f"{name}.html").as_uri())
+    assert faults(page) == []
+    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1]
+
+
+@needs_chromium
+def test_a_page_that_is_opened_from_a_disk_can_be_searched(site, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "tutorial.html").as_uri())
+    page.locator(".md-search__input").press_sequentially("recalibrate")
+    page.locator(".md-search-result__item a", has_text="Python").first.wait_for()
+    assert all(url.startswith("file:") for url in asked)
+    page.close()

@@ -4,6 +4,7 @@ import pytest
 
 from browsing import APPEARANCES, SIZES, faults, needs_chromium
 from made_desk import put_reports, put_store_and_run
+from made_requests import started
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 PAGES = [
@@ -14,6 +15,7 @@ PAGES = [
     "search/tuning.html",
     "elsewhere/report.html",
 ]
+TOKEN = "a-token-for-the-tests"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,40 @@ def test_axe_finds_nothing_in_a_report(desk, page, name):
 def test_every_page_that_is_written_is_looked_at(desk):
     found = {path.relative_to(desk).as_posix() for path in desk.rglob("*.html") if "cache" not in path.parts}
     assert found == set(PAGES)
+
+
+@pytest.fixture(scope="module")
+def address(desk):
+    with started(desk / "run" / "model.plainfilm", desk / "serve.log", env={"PLAINFILM_TOKEN": TOKEN}) as server:
+        yield server.address
+
+
+def test_axe_finds_nothing_on_the_served_page_in_any_state(address, desk, page):
+    page.goto(address)
+    page.get_by_role("textbox", name="Access token").wait_for()
+    found = {"asks for a token": faults(page)}
+    page.get_by_role("textbox", name="Access token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    page.locator("#standing[aria-busy=false]").wait_for()
+    found["waits for files"] = faults(page)
+    films = sorted((desk / "OTHER_HOSPITAL").rglob("*.jpg"))[:3]
+    page.set_input_files("#choose", [*films, desk / "my.h5.log"])
+    page.locator("#running", has_text="Done.").wait_for()
+    found["has answers"] = faults(page)
+    page.locator("#rows .name", has_text=films[0].name).first.click()
+    page.locator("#invert:enabled").wait_for()
+    found["shows a film"] = faults(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Audit and test results").click()
+    page.locator("#audit").wait_for()
+    found["shows the audit"] = faults(page)
+    assert not any(found.values()), found
+
+
+def test_axe_finds_nothing_in_the_served_card(address, page):
+    page.goto(f"{address}/api/v1/card")
+    assert page.get_by_role("heading", level=1).is_visible()
+    assert faults(page) == []
 
 
 def test_axe_finds_what_is_planted(page):

@@ -21,8 +21,16 @@ _MEMBERS = "every member, by its SHA-256, and the answers of its network"
 def describe(path: str | Path, *, require_signature: str | Path | None = None, verify: bool = False) -> Plain:
     """Describe a store (.h5), a bundle (model.plainfilm), a run folder or the cache; told apart by what they are, not by their names.
 
-    "format" and "version" are those of what is described. `require_signature` is a public key (PEM, Ed25519) that a bundle must be signed for.
-    With `verify` all of it is read and held against its checksums; "verified" says what carries one.
+    "format" and "version" are those of what is described.
+
+    Parameters
+    ----------
+    path
+        What is described.
+    require_signature
+        A public key (PEM, Ed25519) that a bundle must be signed for.
+    verify
+        Read all of it and hold it against its checksums; "verified" then says what carries one.
 
     Raises
     ------

@@ -483,6 +483,13 @@ class Predictor:
 def load(path: str | Path, *, require_signature: str | Path | None = None) -> Predictor:
     """Open a bundle to predict with, after everything in it has been checked.
 
+    Parameters
+    ----------
+    path
+        A model.plainfilm.
+    require_signature
+        A public key (PEM, Ed25519): go on only if the bundle is signed for it.
+
     Raises
     ------
     BundleError
