@@ -280,6 +280,8 @@ def test_no_audit_leaves_the_verdict_out_and_an_audit_puts_it_beside_the_accurac
     ],
 )
 def test_an_audit_that_cannot_be_meant_is_refused_and_leaves_nothing(flags, match, refused, store, tmp_path):
+    import pydantic  # noqa: F401 - where it is loaded the parser asks it too
+
     refused("audit", store, "--out", "x", *flags, match=match)
     assert not (tmp_path / "x").exists()
 
@@ -430,7 +432,7 @@ def test_a_comparison_that_cannot_be_meant_is_refused(flags, match, refused, sto
 @pytest.mark.parametrize(
     ("flags", "match"),
     [
-        (["--fit", "nonsense"], "stretch, crop, pad"),
+        (["--fit", "nonsense"], "--fit to be stretch, crop or pad; received nonsense"),
         (["--size", "5"], "from 32 to 2048"),
         (["--size", "-5"], "from 32 to 2048"),
         (["--on-bad", "explode"], "skip or fail"),

@@ -96,9 +96,16 @@ def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, An
     return chosen
 
 
-a_choice = Parameter(
-    converter=lambda _, words: words[-1].value, show_choices=False
-)  # checked by the verb, as in Python
+def _chosen(kind: Any, words: Sequence[Token]) -> str:
+    """Take one of the texts of a Literal; where pydantic is loaded the parser would ask it, and say its words."""
+    known, value = get_args(kind), words[-1].value
+    if value not in known:
+        allowed = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise UsageError(f"Expected {words[-1].keyword} to be {allowed}; received {value}. Write one of them.")
+    return value
+
+
+a_choice = Parameter(converter=_chosen, show_choices=False)
 comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)
 whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT", show_default=False)
 texts = Parameter(converter=_texts, n_tokens=1)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone, is_classifier
@@ -60,8 +61,11 @@ def test_names_of_files_may_be_an_array_and_labels_may_be_weighed(predictor, tes
     files = [str(tmp_path / f"{number}.png") for number in range(len(pixels))]
     for file, film in zip(files, pixels, strict=True):
         Image.fromarray(film).save(file)
-    for names in (np.array(files), np.array(files, object)):
+    table = pd.DataFrame({"file": files, "age": 50})
+    for names in (np.array(files), np.array(files, object), table["file"], table[["file"]]):
         assert predictor.predict(names).labels == predictor.predict(files).labels
+    with pytest.raises(UsageError, match="received a table of 2 columns"):
+        predictor.predict(table)
     weights = np.arange(len(truth))
     called = np.asarray(predictor.predict(pixels))
     expected = accuracy_score(truth, called, sample_weight=weights)

@@ -233,7 +233,7 @@ class Predictor:
         `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
         """
         self._stated(prevalence)
-        given: Iterable[Film] = [films] if isinstance(films, str | Path) or _holds_pixels(films) else films
+        given: Iterable[Film] = [films] if isinstance(films, str | Path) or _holds_pixels(films) else _column_of(films)
         return (
             each
             for block in chunks(self._read(given, workers), BLOCK)
@@ -511,6 +511,18 @@ def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
         told += [f"{problem.file} ({problem.code})" for problem in contents.problems]
         passed_over += [f"{film}: {', '.join(told)}"] if told else []
     return found, passed_over
+
+
+def _column_of(films: Iterable[Film]) -> Iterable[Film]:
+    """Take a table of one column, such as a DataFrame of file names, as what stands in it, not as its heading."""
+    columns = getattr(films, "columns", None)
+    if columns is None:
+        return films
+    if len(columns) != 1:
+        raise UsageError(
+            f"Expected films as a list or one column; received a table of {len(columns)} columns. Pick the one with the files."
+        )
+    return list(films[columns[0]])  # type: ignore[index]  # only a table comes here
 
 
 def _holds_pixels(films: object) -> TypeGuard[NDArray[np.uint8]]:
