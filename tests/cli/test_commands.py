@@ -772,7 +772,7 @@ def test_predict_says_in_one_line_what_cannot_be_meant(refused, run, folder):
     refused("predict", bundle, match="Expected an image or a folder; received none", code=2)
     refused("predict", bundle, film, "--csv", "--json", match="received both", code=2)
     refused("predict", bundle, film, "--prevalence", "2", match="between 0 and 1, neither of them; received 2", code=2)
-    refused("predict", bundle, film, "--explain", "x", "--explain-by", "magic", match="gradcam, occlusion", code=2)
+    refused("predict", bundle, film, "--explain", "x", "--explain-by", "magic", match="gradcam or occlusion", code=2)
     refused("predict", "gone.plainfilm", film, match="does not exist", code=1)
     refused("predict", folder / "s.h5", film, match="Expected a whole plainfilm bundle", code=1)
 

@@ -300,7 +300,9 @@ def test_recipes_are_compared_over_seeds(folder, store):
     ]
     written = json.loads((made.folder / "comparison.json").read_text())
     assert written == made.metrics
-    assert set(written) == {"format", "version", "recipes", "worth", "test_openings"}
+    assert set(written) == {"format", "version", "data", "recipes", "worth", "test_openings"}
+    with Store(store) as opened:
+        assert written["data"]["fingerprint"] == opened.fingerprint
     assert [row["recipe"] for row in written["recipes"]] == ["default", "linear"]
     for row in written["recipes"]:
         assert set(row) == {"recipe", "accuracy", "auroc", "seconds", "stability"}
