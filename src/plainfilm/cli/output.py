@@ -64,7 +64,16 @@ def show_run(run: "Run[RunMetrics]", *, as_json: bool, recipe: str = "") -> None
         print_document(result)
         return
     table = terminal.confusion(result.test.confusion_matrix, result.classes)
-    terminal.say("", terminal.metric_table(result), "", table, "", terminal.decision(result), *terminal.verdict(result))
+    terminal.say(
+        "",
+        *terminal.left_out(result),
+        terminal.metric_table(result),
+        "",
+        table,
+        "",
+        terminal.decision(result),
+        *terminal.verdict(result),
+    )
     if (result.test_openings or 0) > 1:
         terminal.say(terminal.styled(f"The test set of this store has been opened {result.test_openings} times. The more often one looks, the more one's choices fit it by chance.", "yellow"))  # fmt: skip
     if reported := paper.beside(recipe, result.test):

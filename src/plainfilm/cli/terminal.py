@@ -16,17 +16,19 @@ from plainfilm.evidence.inference import context
 from plainfilm.reporting import formatting
 from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
+from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics
 from plainfilm.results.inspection import BackboneWeights, Finding
-from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.metrics import Metrics, RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
 from plainfilm.results.severity import Level
 
 Item = TypeVar("Item")
+_OF_SOURCES = ("auroc", "sensitivity", "specificity")
 _STYLES: dict[Level, str] = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
@@ -81,6 +83,20 @@ def number(metric: Estimate) -> str:
     """A number with its interval: "0.973 (0.951 to 0.986)"."""
     value, low, high = map(formatting.number, (metric.value, metric.low, metric.high))
     return "not defined" if value is None else f"{value:.3f} ({low or 0:.3f} to {high or 0:.3f})"
+
+
+def left_out(run: RunMetrics) -> Iterator[Rows | str]:
+    """A row a source that was left out, and what they come to."""
+    if run.left_out is None:
+        return
+    rows = [[own.name, *(_metric(name, own.metrics) for name in _OF_SOURCES)] for own in run.left_out.sources]
+    rows += [[name, number(each), "", ""] for name, each in left_out_tables.sums_of(run.left_out)]
+    yield Rows(["left out (95 % interval)", *(LABELS[name] for name in _OF_SOURCES)], rows)
+    yield ""
+
+
+def _metric(name: str, of: Metrics) -> str:
+    return (percent if name in PERCENT else number)(of.estimates[name])
 
 
 def verdict(run: RunMetrics) -> list[Text]:
@@ -174,11 +190,10 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
 
 def metric_table(run: RunMetrics) -> Rows:
     """All metrics of what was kept for testing beside the validation set's."""
-    shown = {name: percent if name in PERCENT else number for name in LABELS}
     parts = (run.test, run.splits["validation"])
     return Rows(
         ["", f"{WHERE[run.tested]} (95 % interval)", "validation"],
-        [[LABELS[name], *(form(part.estimates[name]) for part in parts)] for name, form in shown.items()],
+        [[LABELS[name], *(_metric(name, part) for part in parts)] for name in LABELS],
     )
 
 

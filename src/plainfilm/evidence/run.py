@@ -9,6 +9,7 @@ import numpy as np
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Lines, Scores, lines, score
+from plainfilm.evidence.evaluation.left_out import LeftOut
 from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
 from plainfilm.evidence.outliers.detector import Detector
@@ -68,6 +69,7 @@ def measure(
     openings: int,
     versions: Mapping[str, str],
     folds: Sequence[Fold] = (),
+    left_out: LeftOut | None = None,
     audit: AuditFindings | None = None,
     explanation: ExplanationFindings | None = None,
 ) -> MeasuredRun:
@@ -81,17 +83,17 @@ def measure(
         Times the test set was scored so far.
     versions
         Of the software, by name.
-    audit, explanation
+    left_out, audit, explanation
         None where they were not asked for.
     """
     measured = partial(_measured, openings=openings, versions=versions)
     return MeasuredRun(
-        whole=measured(store, trained, classifier, judged, audit=audit, explanation=explanation),
+        whole=measured(store, trained, classifier, judged, left_out=left_out, audit=audit, explanation=explanation),
         folds=[
             measured(fold.store, fold.trained, fold.trained.classifier(), own)
             for fold, own in zip(folds, judged.folds, strict=True)
         ],
-        predictions=_predictions(store, trained, judged),
+        predictions=_predictions(store, trained, judged, left_out),
         lines=lines(judged.scores[judged.tested], trained.decision),
         audit=audit,
         explanation=explanation,
@@ -106,6 +108,7 @@ def _measured(
     *,
     openings: int,
     versions: Mapping[str, str],
+    left_out: LeftOut | None = None,
     audit: AuditFindings | None = None,
     explanation: ExplanationFindings | None = None,
 ) -> MeasuredClassifier:
@@ -120,6 +123,7 @@ def _measured(
         calibrated=trained.recipe.evaluation.calibrate,
         splits={part: judged.metrics[part] for part in (judged.tested, "validation")},
         folds=len(judged.folds) or None,
+        left_out=left_out.result if left_out else None,
         seconds=RunSeconds(features=trained.features.seconds, training=trained.fitted.seconds),
         features_cached=trained.features.cached,
         test_openings=openings,
@@ -159,8 +163,9 @@ def _outliers(detector: Detector | None, store: Store, trained: Trained, judged:
     return refusals(detector, store, trained, judged.scores["test"])
 
 
-def _predictions(store: Store, trained: Trained, judged: Judged) -> dict[str, Scores]:
-    """Scores by set; of a cross-validation those of each fold, by the classifier that has not seen it."""
+def _predictions(store: Store, trained: Trained, judged: Judged, left_out: LeftOut | None) -> dict[str, Scores]:
+    """Scores by set; of a cross-validation those of each fold or left-out source, by the classifier that has not seen it."""
     if judged.folds:
         return {f"fold {number}": own.scores["test"] for number, own in enumerate(judged.folds, 1)}
-    return {part: judged.scores.get(part) or score(store, trained, part) for part in SPLITS}
+    own = {part: judged.scores.get(part) or score(store, trained, part) for part in SPLITS}
+    return own | {f"left out: {name}": scores for name, scores in (left_out.scores if left_out else {}).items()}

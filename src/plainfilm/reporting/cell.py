@@ -25,9 +25,11 @@ def facts(result: Document) -> dict[str, str]:
     """Name what a result came to, the most telling first."""
     match result:
         case RunMetrics():
-            return _measured(result.test, WHERE[result.tested]) | {
-                "Worth": " ".join(said.sentence for said in worth(result))
-            }
+            return (
+                _left_out(result)
+                | _measured(result.test, WHERE[result.tested])
+                | {"Worth": " ".join(said.sentence for said in worth(result))}
+            )
         case ExternalMetrics():
             return _measured(result.external, "data") | {"Verdict": result.transportability.sentence}
         case Audit():
@@ -96,6 +98,15 @@ def _spread(of: Spread) -> str:
     if of.mean is None or of.low is None or of.high is None:
         return MISSING
     return f"{of.mean:.3f} ({of.low:.3f} to {of.high:.3f})"
+
+
+def _left_out(result: RunMetrics) -> dict[str, str]:
+    if result.left_out is None:
+        return {}
+    worst = result.left_out.worst
+    return {
+        "AUROC at the worst hospital left out": f"{worst.value:.3f} ({worst.low:.3f} to {worst.high:.3f}), {harmless(worst.name)}"
+    }
 
 
 def _measured(metrics: Metrics, where: str) -> dict[str, str]:

@@ -24,10 +24,12 @@ from plainfilm.reporting.figures.evaluation import Curve, Reliability
 from plainfilm.reporting.tables import audit as audit_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import explanation as looked_tables
+from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
-from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import LeftOutSources, RunMetrics
 from plainfilm.results.severity import LEVELS, Level
 
 __all__ = [
@@ -128,6 +130,8 @@ def write_report(report: Report, out: Path) -> None:
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
     run, matrix = report.result, report.result.test.confusion_matrix
     pngs["confusion"] = evaluation.confusion(matrix, run.classes)
+    if run.left_out is not None:
+        pngs["left-out"] = evaluation.forest(_forest(run.left_out))
     if report.audit is not None:
         pngs["audit"] = audit_figures.picture(report.audit)
     trainings = evaluation.trainings(report.history)
@@ -140,6 +144,7 @@ def write_report(report: Report, out: Path) -> None:
         "last_epoch": report.history[-1] if report.history else {},
         "trainings": len(trainings),
         "epochs": max(map(len, trainings), default=0),
+        "left_out": run.left_out and left_out_tables.show(run.left_out),
         "subgroups": subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
         "looked": report.explanation and looked_tables.show(report.explanation),
@@ -173,11 +178,16 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
 
 
+def _forest(found: LeftOutSources) -> list[tuple[str, Estimate]]:
+    return [*((own.name, own.metrics.auroc) for own in found.sources), *left_out_tables.sums_of(found)]
+
+
 def _worth(of: Report) -> dict[str, object]:
     """What the box beside the number needs: the audit laid out, and how loud the box is, the louder of both."""
     shown = None if of.audit is None else audit_tables.show(of.audit)
     audited = "none" if of.audit is None else of.audit.result.level
-    return {"shown": shown, "worth_level": max(of.worth_level, audited, key=LEVELS.index)}
+    elsewhere = of.result.left_out.level if of.result.left_out else "none"
+    return {"shown": shown, "worth_level": max(of.worth_level, audited, elsewhere, key=LEVELS.index)}
 
 
 def _draw(report: Report) -> dict[str, Drawing | None]:

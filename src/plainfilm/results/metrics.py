@@ -310,6 +310,58 @@ class Subgroups(Record, frozen=True, kw_only=True):
         }
 
 
+class LeftOutSource(Record, frozen=True, kw_only=True):
+    """A source that took no part in training, calibration and threshold, and what the classifier is worth there."""
+
+    sources: Annotated[
+        tuple[str, ...], Meta(description="Its name; of a pair one source a class, or as many as there are.")
+    ]
+    companions: Annotated[tuple[str, ...], Meta(description="Sources that were left out with it, untested.")] = ()
+    classes: Annotated[Mapping[str, Count], Meta(description="Radiographs by class.")]
+    threshold: Annotated[float | None, Meta(description="Threshold, chosen without it; null with more classes.")]
+    metrics: Annotated[Metrics, Meta(description="All metrics there.")]
+    attribution_in_lungs: Annotated[
+        ShareEstimate | None, Meta(description="Share of the attribution there that lies in the lungs.")
+    ] = None
+    lungs_take: Annotated[ShareEstimate | None, Meta(description="Share of the image that the lungs take.")] = None
+
+    @property
+    def name(self) -> str:
+        """What is tested, for people."""
+        return " + ".join(self.sources)
+
+
+class LeftOutSources(Worth, frozen=True, kw_only=True):
+    """Each source left out in turn: what to expect of a hospital that was never seen."""
+
+    sources: Annotated[tuple[LeftOutSource, ...], Meta(description="Each source that was left out.")]
+    paired: Annotated[
+        bool, Meta(description="Whether each test joins sources of one class each, since none holds every class.")
+    ]
+    together: Annotated[
+        tuple[tuple[str, ...], ...], Meta(description="Sources that leave as one, since they share films or patients.")
+    ] = ()
+    not_tested: Annotated[
+        tuple[str, ...], Meta(description="Sources that were trained on and never tested: too few of a class.")
+    ] = ()
+    mean: Annotated[ShareEstimate, Meta(description="Mean AUROC of the sources; its interval is over patients.")]
+    worst: Annotated[NamedEstimate, Meta(description="The source with the lowest AUROC.")]
+    new_hospital: Annotated[
+        ShareEstimate | None,
+        Meta(description="Mean and 95 % prediction interval of the AUROC at a new hospital; null below three sources."),
+    ] = None
+    hospitals_needed: Annotated[
+        Count | None,
+        Meta(description="How many more would bring the interval above chance; null where none would, or unknown."),
+    ] = None
+    sentence: Annotated[str, Meta(description="What to expect of a new hospital, in words.")]
+
+    def __post_init__(self) -> None:
+        """Refuse none."""
+        if not self.sources:
+            raise ValueError("no source that was left out")
+
+
 class DecisionCurve(Record, frozen=True, kw_only=True):
     """Net benefit over the threshold probability (Vickers & Elkin 2006)."""
 
@@ -364,6 +416,9 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     ] = None
     splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set: test or out_of_fold, and validation.")]
     folds: Annotated[Count | None, Meta(description="Folds of a cross-validation.")] = None
+    left_out: Annotated[
+        LeftOutSources | None, Meta(description="Each source left out in turn, where that was asked for.")
+    ] = None
     seconds: Annotated[RunSeconds | None, Meta(description="Where the time went.")] = None
     features_cached: Annotated[bool | None, Meta(description="Whether features were found in the cache.")] = None
     test_openings: Annotated[Count | None, Meta(description="Times the store's test set was scored so far.")] = None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import split
+from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Fold
 from plainfilm.evidence.statistics.calibration import choose_threshold
@@ -112,19 +113,43 @@ def cross_validate(
         A class has fewer patients than folds.
     """
     splits = split.folds(store.labels, store.group, store.classes, count=folds, seed=recipe.seed)
-    made = []
-    for number, own in enumerate(splits, 1):
-        view = store.with_split(own)
-        trained = fit(
-            view,
-            recipe,
-            positive=positive,
-            checkpoints=checkpoints / f"fold{number}" if checkpoints else None,
-            callbacks=callbacks,
-            progress=_under(progress, f"Fold {number} of {folds}"),
-        )
-        made.append(Fold(view, trained))
+    named = {f"fold{number}": (f"Fold {number} of {folds}", own) for number, own in enumerate(splits, 1)}
+    made = _fit_views(store, recipe, named, positive, checkpoints, callbacks, progress)
     return CrossValidated(_join_folds(store, recipe, made, positive), made)
+
+
+def fit_without_sources(
+    store: Store,
+    recipe: Recipe,
+    folds: SourceFolds,
+    *,
+    positive: str | None,
+    checkpoints: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: Progress = silent,
+) -> list[Fold]:
+    """Train a recipe once a source that is left out, on the others; what is left out is each view's test set."""
+    named = {f"without{number}": (f"Without {own.name}", own.split) for number, own in enumerate(folds.folds, 1)}
+    return _fit_views(store, recipe, named, positive, checkpoints, callbacks, progress)
+
+
+def _fit_views(
+    store: Store,
+    recipe: Recipe,
+    splits: Mapping[str, tuple[str, NDArray[np.str_]]],
+    positive: str | None,
+    checkpoints: Path | None,
+    callbacks: Sequence[Callback],
+    progress: Progress,
+) -> list[Fold]:
+    """Train once a split; `splits` has each, with its title for people, by the name of its folder of checkpoints."""
+    made = []
+    for name, (title, own) in splits.items():
+        view, folder = store.with_split(own), checkpoints / name if checkpoints else None
+        trained = fit(view, recipe, positive=positive, checkpoints=folder, callbacks=callbacks,
+                      progress=_under(progress, title))  # fmt: skip
+        made.append(Fold(view, trained))
+    return made
 
 
 def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: str | None) -> Trained:

@@ -24,11 +24,12 @@ from plainfilm.workflows.verb import verb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Rows of a store to be, as a listing knows them: classes, the label of each row, and its group; pixels may join groups."""
+    """Rows of a store to be, as a listing knows them: classes, the label of each row, its group and source; pixels may join groups."""
 
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
     group: NDArray[np.int64]
+    source: NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def rows_of(catalog: Catalog) -> Rows:
     classes, labels = np.unique([str(entry.label) for entry in entries], return_inverse=True)
     patients, _ = patient_keys(list(map(named_by, entries)), apart=catalog.asked.separate_sources)
     group = join_groups(len(entries), np.empty((0, 2), np.int64), patients)
-    return Rows(classes=tuple(classes.tolist()), labels=labels, group=group)
+    source = np.array([entry.source for entry in entries], np.str_)
+    return Rows(classes=tuple(classes.tolist()), labels=labels, group=group, source=source)
 
 
 def run(plan: Plan) -> Ingested:

@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
-from plainfilm.workflows.parsing import a_choice, comma_separated, of_recipe, texts, whole_numbers
+from plainfilm.workflows.parsing import a_choice, a_number_of_folds, comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
 HIDDEN = Parameter(parse=False)  # for Python alone
@@ -24,6 +24,8 @@ _ABOUT_READING = "What a folder or an archive holds and how it is read. A store 
 READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
+Folds = Annotated[int | Literal["source"], a_number_of_folds]
+Together = Annotated[Sequence[str | Sequence[str]] | None, Parameter(metavar="NAME,NAME"), texts]
 RecipeSettings = Annotated[
     Sequence[str] | Mapping[str, Any] | None,
     Parameter(name=("--set", "--settings"), metavar="KEY=VALUE", group=RECIPE),
@@ -239,7 +241,11 @@ class TrainOptions(RecipeOptions):
         The positive class, which sensitivity is about; by default the one that is not called normal. Two classes only.
     folds
         Cross-validate with 2 to 100 folds: each radiograph is tested by a classifier that has not seen its patient, and
-        model.plainfilm joins the classifiers of all folds. 0: one training, tested on the test set.
+        model.plainfilm joins the classifiers of all folds. 0: one training, tested on the test set. source: after that training,
+        leave out each source in turn, and say what to expect of a hospital that was never seen.
+    together
+        Sources that hold the films or patients of one another and are left out together: NIH,RSNA; again for more. Those that share
+        5 % of their patients or films are found without it.
     resume
         Go on with an interrupted fine-tuning from its last epoch; it ends as if it had not been interrupted.
     audit
@@ -267,7 +273,8 @@ class TrainOptions(RecipeOptions):
     recipe: Annotated[str | Path, Parameter(metavar="STR", group=RECIPE, show_default=False)] = "default"
     settings: RecipeSettings = None
     positive: str | None = None
-    folds: int = 0
+    folds: Folds = 0
+    together: Together = None
     resume: Flag = False
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None

@@ -8,6 +8,8 @@ from cyclopts import Parameter, Token
 from plainfilm import arguments
 from plainfilm.errors import UsageError
 
+BY_SOURCE = "source"  # in the place of a number of folds: each source is left out in turn
+
 
 def _texts(_kind: Any, words: Sequence[Token]) -> list[str]:
     return [word.value for word in words]
@@ -105,6 +107,39 @@ def _chosen(kind: Any, words: Sequence[Token]) -> str:
     return value
 
 
+def _folds(_kind: Any, words: Sequence[Token]) -> int | str:
+    """Take a number of folds, or the word source."""
+    word = words[-1]
+    if word.value == BY_SOURCE:
+        return BY_SOURCE
+    try:
+        return int(word.value)
+    except ValueError:
+        raise UsageError(
+            f"Expected {word.keyword} to be a number of folds or {BY_SOURCE}; received {word.value}. Write for example {word.keyword} 5"
+        ) from None
+
+
+def groups_of(given: Sequence[str | Sequence[str]] | None) -> list[tuple[str, ...]]:
+    """Read A,B: names that belong together; in Python each may be a list.
+
+    Raises
+    ------
+    UsageError
+        One name alone.
+    """
+    groups = [
+        tuple(name.strip() for name in (each.split(",") if isinstance(each, str) else each)) for each in given or ()
+    ]
+    for own in groups:
+        if len(set(own) - {""}) < 2:
+            raise UsageError(
+                f"Expected --together to name two sources or more; received {', '.join(own) or 'none'}. Write for example --together NIH,RSNA"
+            )
+    return groups
+
+
+a_number_of_folds = Parameter(converter=_folds, metavar=f"INT|{BY_SOURCE}")
 a_choice = Parameter(converter=_chosen, show_choices=False)
 comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)
 whole_numbers = Parameter(converter=_numbers, n_tokens=1, metavar="INT,INT", show_default=False)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from plainfilm.data import claims, split
 from plainfilm.data.files import followed
+from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, telling
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
-from plainfilm.evidence.explanation.summary import ExplanationFindings, look
+from plainfilm.evidence.evaluation.left_out import LeftOut, judge_left_out
+from plainfilm.evidence.explanation.summary import ExplanationFindings, look, look_at_lungs
 from plainfilm.evidence.run import measure
 from plainfilm.model import callbacks, keras_backend, recipes, signing
 from plainfilm.model.classifier import Classifier, Trained
@@ -22,8 +24,8 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
 from plainfilm.results.metrics import RunMetrics
-from plainfilm.workflows import checks, tracking
-from plainfilm.workflows.fit import cross_validate, fit
+from plainfilm.workflows import checks, folding, tracking
+from plainfilm.workflows.fit import cross_validate, fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import TrainOptions
@@ -36,12 +38,17 @@ from plainfilm.workflows.verb import Run, verb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A training that can begin: the open store, the recipe, and the positive class (None with more than two)."""
+    """A training that can begin: the open store, the recipe, and the positive class (None with more than two).
+
+    `folds` are those of a cross-validation by patient, 0 for none; `sources` those of one by source.
+    """
 
     options: TrainOptions
     store: Store
     read: Reading | None
     recipe: Recipe
+    folds: int
+    sources: SourceFolds | None
     positive: str | None
     folder: Path
     tracking: Tracking | None
@@ -68,8 +75,7 @@ def plan(options: TrainOptions) -> Plan:
     folder = followed(options.out)
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
-    if options.folds != 0 and not 2 <= options.folds <= 100:
-        raise UsageError(f"Expected from 2 to 100 folds, or none; received {options.folds}.")
+    folding.check(options.folds, options.together, fewest=2, most=100)
     recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
     for member in recipes.members(recipe):
         checks.check_recipe(member)
@@ -82,26 +88,31 @@ def plan(options: TrainOptions) -> Plan:
         )
     tracked = tracking.opened(options.mlflow)
 
+    count = options.folds if isinstance(options.folds, int) else 0
+
     def check_rows(rows: Store | Rows) -> None:
         checks.positive_class(rows.classes, options.positive)
-        if options.folds:
-            split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=options.folds)
+        if count:
+            split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=count)
+        folding.by_source(options.folds, options.together, rows, seed=recipe.seed)
 
     store, read = open_store(
         options.store,
         options,
         options.progress,
         show_text=options.show_text,
-        check_size=partial(checks.check_networks, recipes.members(recipe), folds=options.folds),
+        check_size=partial(checks.check_networks, recipes.members(recipe), folds=count),
         check_rows=check_rows,
     )
-    if options.folds:
-        split.folds(store.labels, store.group, store.classes, count=options.folds)
+    if count:
+        split.folds(store.labels, store.group, store.classes, count=count)
     return Plan(
         options=options,
         store=store,
         read=read,
         recipe=recipe,
+        folds=count,
+        sources=folding.by_source(options.folds, options.together, store, seed=recipe.seed),
         positive=checks.positive_class(store.classes, options.positive),
         folder=folder,
         tracking=tracked,
@@ -125,6 +136,7 @@ def run(plan: Plan) -> Run[RunMetrics]:
         audited = _audit(plan, trained, judged) if options.audit else None
         joined = trained.classifier()
         explained = _look(plan, joined, judged) if options.audit else None
+        left_out = _without_sources(plan, plan.sources) if plan.sources else None
         progress("Writing the report", 0, 1, "")
         measured = measure(
             store,
@@ -134,6 +146,7 @@ def run(plan: Plan) -> Run[RunMetrics]:
             openings=openings,
             versions=environment.versions(),
             folds=folds,
+            left_out=left_out,
             audit=audited,
             explanation=explained,
         )
@@ -159,12 +172,12 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
     """Train and test, once or once per fold; the test set is opened in between, and that is noted."""
     store, options, progress = plan.store, plan.options, plan.options.progress
     what = f"train {plan.folder.name}, recipe {plan.recipe.name}"
-    if options.folds:
-        openings = store.log_test_opening(f"{what}, {options.folds} folds")
+    if plan.folds:
+        openings = store.log_test_opening(f"{what}, {plan.folds} folds")
         found = cross_validate(
             store,
             plan.recipe,
-            options.folds,
+            plan.folds,
             positive=plan.positive,
             checkpoints=plan.epochs,
             callbacks=options.callbacks,
@@ -187,6 +200,27 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
     judged = judge(store, trained)
     progress("Testing", 1, 1, "")
     return trained, judged, openings, ()
+
+
+def _without_sources(plan: Plan, sources: SourceFolds) -> LeftOut:
+    """Train once a source that is left out, and test there; where the audit runs, also see where it looks there."""
+    store, progress = plan.store, plan.options.progress
+    made = fit_without_sources(
+        store,
+        plan.recipe,
+        sources,
+        positive=plan.positive,
+        checkpoints=plan.epochs,
+        callbacks=plan.options.callbacks,
+        progress=progress,
+    )
+    with stage(progress, "Testing on sources left out") as advance:
+        looked = []
+        for number, fold in enumerate(made if plan.options.audit else (), 1):
+            rows = fold.store.rows("test")
+            looked.append(look_at_lungs(store, fold.trained.classifier(), rows, fold.trained.probabilities(rows)))
+            advance(number, len(made))
+        return judge_left_out(store, sources, made, looked)
 
 
 def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:

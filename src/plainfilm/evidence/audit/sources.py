@@ -1,20 +1,17 @@
 """How sources and labels go together, how well sources are told apart, and what is left on a source never seen."""
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data import source_split
+from plainfilm.data.source_split import FEWEST
 from plainfilm.evidence.audit import judging, ridge
 from plainfilm.evidence.statistics.differences import paired_difference
 from plainfilm.evidence.statistics.intervals import IntArray, bootstrap, group_codes, within_bounds
 from plainfilm.results.audit import LeftOut, LeftOutClass, NotRun, Sources
 from plainfilm.results.estimate import UNDEFINED, Estimate
-
-FEWEST = 10  # groups of a class in a source
-MOST_SOURCES = 30
-_PAIRS = 12  # recombinations at most
 
 
 def examine(
@@ -139,27 +136,16 @@ class _Rows:
 def _left_out(rows: _Rows, names: NDArray[np.str_], classes: tuple[str, ...], seed: int) -> list[LeftOut]:
     """Leave out each source that has every class; where none has, each choice of one source a class."""
     picks = []
-    for pick in _choices(rows, len(names), len(classes)):
-        asked = np.zeros(len(rows.labels), bool)
-        for number, one in enumerate(pick):
-            asked |= (rows.labels == number) & (rows.source == one)
-        known = ~np.isin(rows.source, pick) & ~np.isin(rows.group, rows.group[asked])
-        if all(_groups(rows.group, known & (rows.labels == number)) >= FEWEST for number in range(len(classes))):
+    choices = source_split.choices(rows.labels, rows.source, rows.group, sources=len(names), classes=len(classes))
+    for pick in choices:
+        asked, known = source_split.left_to_learn(rows.labels, rows.source, rows.group, pick)
+        if source_split.is_enough(rows.labels[known], rows.group[known], classes=len(classes)):
             picks.append((pick, np.flatnonzero(asked), np.flatnonzero(known)))
     level = 1 - (1 - judging.SURE) / max(1, len(picks) * (len(classes) if len(classes) > 2 else 1))
     return [
         _without(rows, asked, known, classes, level, seed, tuple(str(names[s]) for s in dict.fromkeys(pick)))
         for pick, asked, known in picks
     ]
-
-
-def _choices(rows: _Rows, sources: int, classes: int) -> list[tuple[int, ...]]:
-    holders = [
-        [s for s in range(sources) if _groups(rows.group, (rows.labels == c) & (rows.source == s)) >= FEWEST]
-        for c in range(classes)
-    ]
-    both = [s for s in range(min(sources, MOST_SOURCES)) if all(s in own for own in holders)]
-    return [(s,) * classes for s in both] or [pick for pick in product(*holders) if len(set(pick)) > 1][:_PAIRS]
 
 
 def _without(

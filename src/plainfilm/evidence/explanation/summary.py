@@ -118,6 +118,31 @@ def look(
     return ExplanationFindings(films=films, result=_measured(films, faithful, pointed))
 
 
+def look_at_lungs(
+    store: Store, classifier: Classifier, rows: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> tuple[Estimate, Estimate] | None:
+    """Measure on as many radiographs as `look` draws what share of the attribution lies in the lungs, and what they take.
+
+    Parameters and None as of `look`.
+    """
+    if not classifier.looks_at_maps or not len(rows):
+        return None
+    answers = classifier.decision.predict(probabilities)
+    drawn, _ = _choose(store.labels[rows], answers, probabilities, store.group[rows])
+    images = store.images(rows[drawn])
+    masks = LungFinder().find(images).masks
+    shares = attribution.share_in_lungs(attribution.grad_cam(classifier, images, answers[drawn]), masks)
+    return _means(np.stack([shares, attribution.lung_area(masks)], axis=1))
+
+
+def _means(pairs: NDArray[np.float64]) -> tuple[Estimate, Estimate]:
+    """Mean share in the lungs and mean share that they take, over rows (n, 2) of which both are known."""
+    known = pairs[~np.isnan(pairs).any(axis=1)]
+    alone = np.arange(len(known))  # one radiograph a group was drawn
+    inside, area = (intervals.mean(each, alone, 0.95).estimate for each in known.T)
+    return inside, area
+
+
 def _point(
     store: Store, classifier: Classifier, rows: NDArray[np.int64], probabilities: NDArray[np.float64], seed: int
 ) -> Pointing:
@@ -139,7 +164,7 @@ def _measured(films: Sequence[Film], faithful: Faithfulness, pointed: Pointing) 
     truths = np.array([film.truth for film in drawn])
     inside, area = pairs[known].T
     alone = np.arange(len(inside))  # one radiograph a group was drawn
-    in_lungs, lungs_take = (intervals.mean(each, alone, 0.95).estimate for each in (inside, area))
+    in_lungs, lungs_take = _means(pairs)
     difference = mean_difference(inside - area, alone)
     return Explanation(
         method="Grad-CAM",

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def worth(metrics: RunMetrics) -> tuple[Worth, ...]:
-    """Say what an accuracy is worth: the audit's verdict, and where that is not the worst, the rules without images."""
+    """Say what an accuracy is worth: at sources left out, if any were; the audit's verdict; and where that is not the worst, the rules without images."""
+    elsewhere = (metrics.left_out,) if metrics.left_out else ()
+    return (*elsewhere, *_worth_here(metrics))
+
+
+def _worth_here(metrics: RunMetrics) -> tuple[Worth, ...]:
     audit, blind = metrics.audit, metrics.worth
     if not audit:
         return (Worth(level=blind.level, sentence=f"Not audited. {blind.sentence}"),)

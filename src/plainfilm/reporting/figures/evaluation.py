@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, PAPER, SERIES, Drawing
 from plainfilm.reporting.formatting import number
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import Metrics
 
 _GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
@@ -214,6 +214,19 @@ def on_intervals(axes: Any, names: Sequence[str], values: Sequence[Estimate], *,
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.yaxis.set_ticks(range(len(names)), names)
     canvas.label(axes, label, "")
+
+
+def forest(rows: Sequence[tuple[str, Estimate]]) -> bytes:
+    """Draw the AUROC of each source that was left out with its interval, and what they come to below, as PNG."""
+    with canvas.style():
+        height = 0.9 + 0.38 * len(rows)
+        figure = canvas.sheet(6.4, height)
+        axes = figure.add_axes((0.3, 0.55 / height, 0.66, 1 - 0.75 / height))
+        names, values = zip(*rows, strict=True)
+        on_intervals(axes, names, values, model=UNDEFINED, label="AUROC, 95 % interval")
+        axes.grid(visible=False, axis="y")
+        canvas.name_ticks(axes.yaxis, names)
+        return canvas.png(figure)
 
 
 def strips(names: Sequence[str], values: Sequence[Sequence[float]], label: str) -> bytes:

@@ -1,0 +1,142 @@
+"""Each source left out in turn: what a classifier is worth where nobody trained, and what to expect of a new hospital."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.source_split import SourceFold, SourceFolds
+from plainfilm.data.store import Store
+from plainfilm.evidence.evaluation.evaluate import Fold, Scores, score
+from plainfilm.evidence.statistics.discrimination import area_under_roc
+from plainfilm.evidence.statistics.intervals import Measured, group_codes, macro_average
+from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.evidence.statistics.random_effects import FEWEST, RandomEffects, random_effects
+from plainfilm.model.classifier import Decision
+from plainfilm.results.estimate import Estimate
+from plainfilm.results.metrics import LeftOutSource, LeftOutSources, NamedEstimate
+from plainfilm.results.severity import Level
+
+CHANCE = 0.5
+Looked = tuple[Estimate, Estimate]  # share of the attribution in the lungs, and of the image that they take
+_WIDE = 0.25  # of the interval at a new hospital: from poor to good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What came of leaving sources out: the result, and the answers by the name of what was tested."""
+
+    result: LeftOutSources
+    scores: Mapping[str, Scores]
+
+
+def judge_left_out(
+    store: Store, folds: SourceFolds, trained: Sequence[Fold], looked: Sequence[Looked | None] = ()
+) -> LeftOut:
+    """Score each left-out source by the classifier that has not seen it, at the threshold chosen without it.
+
+    Parameters
+    ----------
+    store
+        What all folds are views of.
+    trained
+        One training a fold, in the order of `folds`.
+    looked
+        Where each looked (`explanation.summary.look_at_lungs`), in the same order; none by default.
+    """
+    scores = [score(fold.store, fold.trained, "test") for fold in trained]
+    sources = [
+        _source(fold, own, made.trained.decision, made.trained.recipe.seed, at)
+        for fold, own, made, at in zip(folds.folds, scores, trained, looked or [None] * len(trained), strict=True)
+    ]
+    areas = [each.metrics.auroc for each in sources]
+    effects = None if folds.paired else random_effects(areas)
+    worst = min(sources, key=lambda each: _known(each.metrics.auroc))
+    area = worst.metrics.auroc
+    result = LeftOutSources(
+        sources=tuple(sources),
+        paired=folds.paired,
+        together=folds.together,
+        not_tested=folds.not_tested,
+        mean=mean_area(store, scores, [made.trained.decision for made in trained]),
+        worst=NamedEstimate(name=worst.name, value=area.value, low=area.low, high=area.high),
+        new_hospital=effects.prediction() if effects else None,
+        hospitals_needed=effects.hospitals_needed(CHANCE) if effects else None,
+        level=_level(area, effects),
+        sentence=_sentence(folds, worst, effects),
+    )
+    return LeftOut(result=result, scores={fold.name: own for fold, own in zip(folds.folds, scores, strict=True)})
+
+
+def mean_area(store: Store, scores: Sequence[Scores], decisions: Sequence[Decision]) -> Estimate:
+    """Average the AUROC over left-out sources, with an interval over the patients in them.
+
+    With more than two classes each class against the rest; a group that several sources test counts as one draw.
+    """
+    codes = group_codes(store.group, len(store))
+    groups = int(codes.max()) + 1
+    parts = []
+    for own, decision in zip(scores, decisions, strict=True):
+        for column, name in enumerate(decision.classes):
+            if decision.positive in {None, name}:
+                found = area_under_roc(own.labels == column, own.probabilities[:, column], codes[own.rows], 0.95)
+                parts.append(Measured(found.estimate, _padded(found.influence, groups)))
+    return macro_average(parts)
+
+
+def _padded(influence: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
+    return np.pad(influence, (0, groups - len(influence)))
+
+
+def _known(area: Estimate) -> float:
+    return area.value if area.is_known else np.inf
+
+
+def _source(fold: SourceFold, own: Scores, decision: Decision, seed: int, looked: Looked | None) -> LeftOutSource:
+    metrics = evaluate(own.labels, own.probabilities, classes=decision.classes, positive=decision.positive,
+                       threshold=own.threshold, group=own.group, seed=seed)  # fmt: skip
+    counts = np.bincount(own.labels, minlength=len(decision.classes)).tolist()
+    return LeftOutSource(
+        sources=fold.sources,
+        companions=fold.companions,
+        classes=dict(zip(decision.classes, counts, strict=True)),
+        threshold=decision.threshold if decision.positive else None,
+        metrics=metrics,
+        attribution_in_lungs=looked[0] if looked else None,
+        lungs_take=looked[1] if looked else None,
+    )
+
+
+def _level(worst: Estimate, effects: RandomEffects | None) -> Level:
+    """Warn where a source is no better than chance; be cautious where a new hospital may be."""
+    if not worst.low > CHANCE:
+        return "warning"
+    return "caution" if effects is None or effects.prediction().low <= CHANCE else "none"
+
+
+def _sentence(folds: SourceFolds, worst: LeftOutSource, effects: RandomEffects | None) -> str:
+    """Say what to expect of a new hospital."""
+    area, count = worst.metrics.auroc, len(folds.folds)
+    least = "" if area.low > CHANCE else ", no better than chance can explain"
+    said = f"Left out in turn, the worst of {count} sources, {worst.name}, has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
+    if count == 1:
+        said = f"Left out, {worst.name} has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
+    if folds.paired:
+        return f"{said} Each test joins sources that hold one class each, so part of it may be the source and not the disease."
+    if effects is None:
+        return f"{said} {FEWEST} sources or more would say what to expect of a new one."
+    expected = effects.prediction()
+    said = f"{said} At a new hospital expect an AUROC of {expected.value:.2f}, somewhere from {expected.low:.2f} to {expected.high:.2f}."
+    return f"{said} {_needed(effects, expected)}".rstrip()
+
+
+def _needed(effects: RandomEffects, expected: Estimate) -> str:
+    if expected.low > CHANCE and expected.high - expected.low <= _WIDE:
+        return ""
+    more = effects.hospitals_needed(CHANCE)
+    if more is None:
+        return "No number of hospitals would make that useful while they differ as these do."
+    if not more:
+        return ""
+    return f"With {more} more hospitals like these, it would lie above chance."

@@ -1,0 +1,73 @@
+"""How a verb cross-validates: in a number of folds, or by leaving out each source in turn."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data import source_split
+from plainfilm.data.source_split import SourceFolds
+from plainfilm.errors import UsageError
+from plainfilm.workflows.parsing import BY_SOURCE, groups_of
+
+Together = Sequence[str | Sequence[str]] | None
+
+
+class Sourced(Protocol):
+    """Rows with their classes, sources and groups: a store, or what will become one."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Index into classes (n), below 0 for none."""
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """Group (n)."""
+
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """Source (n), empty where it is not known."""
+
+
+def check(folds: int | str, together: Together, *, fewest: int, most: int, none: int = 0) -> None:
+    """Find what is wrong with the options: folds that are none, too few or too many, or sources without their folds.
+
+    Raises
+    ------
+    UsageError
+        One line.
+    """
+    if folds == BY_SOURCE:
+        groups_of(together)
+    elif together is not None:
+        raise UsageError(
+            f"Expected --together with --folds {BY_SOURCE}; received it without. Add that, or leave it out."
+        )
+    elif folds != none and not (isinstance(folds, int) and fewest <= folds <= most):
+        raise UsageError(
+            f"Expected from {fewest} to {most} folds, {none or 'none'}, or {BY_SOURCE}; received {folds}. Set one of them."
+        )
+
+
+def by_source(
+    folds: int | str, together: Together, of: Sourced, *, seed: int, rows: NDArray[np.int64] | None = None
+) -> SourceFolds | None:
+    """Leave out each source in turn, where that is what `folds` says; of some `rows` alone where they are given.
+
+    Raises
+    ------
+    SplitError
+        There are not two sources to learn from and test on, or `together` names one that is not there.
+    """
+    if folds != BY_SOURCE:
+        return None
+    labels = of.labels
+    if rows is not None:
+        labels = np.full(len(of.labels), -1)
+        labels[rows] = of.labels[rows]
+    return source_split.leave_out(labels, of.source, of.group, of.classes, together=groups_of(together), seed=seed)
