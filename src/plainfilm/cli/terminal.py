@@ -13,6 +13,7 @@ from plainfilm.cli import console, tables
 from plainfilm.cli.progress import Shown as Shown
 from plainfilm.cli.tables import Rows
 from plainfilm.evidence.inference import context
+from plainfilm.harmless import harmless
 from plainfilm.reporting import formatting
 from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
@@ -100,10 +101,17 @@ def _metric(name: str, of: Metrics) -> str:
 
 
 def verdict(run: RunMetrics) -> list[Text]:
-    """The accuracy, and beside it what it is worth."""
+    """The worst source left out, the accuracy, and beside them what they are worth."""
     measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
     accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
-    return [accuracy, *worth(run, "Worth     ")]
+    return [*_worst(run), accuracy, *worth(run, "Worth     ")]
+
+
+def _worst(run: RunMetrics) -> Iterator[Text]:
+    if run.left_out is not None:
+        worst = run.left_out.worst
+        area = number(Estimate(worst.value, worst.low, worst.high))
+        yield Text.assemble(("AUROC     ", "bold"), f"{area} at {harmless(worst.name)}, the worst hospital left out")
 
 
 def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:

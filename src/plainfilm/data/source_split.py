@@ -133,6 +133,8 @@ def leave_out(
     rows = np.flatnonzero((labels >= 0) & (source != ""))
     label, own_group = labels[rows], group[rows]
     names, index = np.unique(source[rows], return_inverse=True)
+    if not len(names):
+        raise SplitError(_why_none(label, index, own_group, names, classes))
     shared = _clusters(names, index, own_group, together)
     found = choices(label, index, own_group, sources=len(names), classes=len(classes))
     folds = []

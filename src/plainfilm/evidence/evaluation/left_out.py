@@ -139,4 +139,5 @@ def _needed(effects: RandomEffects, expected: Estimate) -> str:
         return "No number of hospitals would make that useful while they differ as these do."
     if not more:
         return ""
-    return f"With {more} more hospitals like these, it would lie above chance."
+    hospitals = "one more hospital" if more == 1 else f"{more} more hospitals"
+    return f"With {hospitals} like these, it would lie above chance."

@@ -1,0 +1,93 @@
+"""`train --folds source` on radiographs of three made hospitals."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import plainfilm
+from plainfilm.data import phantom
+from plainfilm.data.store import Store
+from plainfilm.errors import SplitError, UsageError
+
+QUICK = {"backbone.input_size": 96, "training.epochs": 2}
+pytestmark = [pytest.mark.slow, pytest.mark.trains]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("hospitals")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def store(folder):
+    phantom.write_phantoms(folder / "films", n=150, seed=3)
+    return plainfilm.ingest(folder / "films", folder / "films.h5", size=128).path
+
+
+@pytest.fixture(scope="module")
+def run(folder, store):
+    return plainfilm.train(store, folder / "run", folds="source", settings=QUICK)
+
+
+def test_each_hospital_is_tested_by_a_classifier_that_has_not_seen_it(run, store):
+    found = run.metrics["left_out"]
+    with Store(store) as opened:
+        sources, labels = opened.source, opened.labels
+    assert [own["sources"] for own in found["sources"]] == [[name] for name in sorted(set(sources))]
+    for own in found["sources"]:
+        rows = sources == own["sources"][0]
+        assert own["metrics"]["n"] == rows.sum()
+        assert list(own["classes"].values()) == np.bincount(labels[rows]).tolist()
+        assert own["metrics"]["calibration"]["slope"].keys() == {"value", "low", "high"}
+        assert 0 <= own["attribution_in_lungs"]["value"] <= 1
+    areas = [own["metrics"]["auroc"]["value"] for own in found["sources"]]
+    assert found["mean"]["value"] == pytest.approx(np.mean(areas))
+    assert found["worst"]["value"] == min(areas)
+    assert found["new_hospital"]["low"] < found["new_hospital"]["value"] < found["new_hospital"]["high"]
+
+
+def test_answers_on_left_out_hospitals_stand_in_the_table_of_predictions(run):
+    with (run.folder / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"].startswith("left out: ")]
+    assert len(rows) == sum(own["metrics"]["n"] for own in run.metrics["left_out"]["sources"])
+    for own in run.metrics["left_out"]["sources"]:
+        asked = [row for row in rows if row["split"] == f"left out: {own['sources'][0]}"]
+        right = np.mean([row["label"] == row["predicted"] for row in asked])
+        assert right == pytest.approx(own["metrics"]["accuracy"]["value"])
+
+
+def test_the_report_has_the_worst_hospital_as_its_headline(run):
+    page = (run.folder / "report.html").read_text()
+    worst = run.metrics["left_out"]["worst"]
+    assert page.index("AUROC at the worst hospital") < page.index("Accuracy on the test set")
+    assert f"{worst['value']:.3f}" in page
+    assert (run.folder / "figures" / "left-out.png").stat().st_size > 1000
+
+
+def test_the_model_is_the_one_of_a_plain_training(folder, store, run):
+    plain = plainfilm.train(store, folder / "plain", settings=QUICK)
+    assert plain.metrics["splits"] == run.metrics["splits"]
+    assert "left_out" not in json.loads((plain.folder / "metrics.json").read_text())
+
+
+def test_what_the_bundle_says_of_its_worth_begins_with_the_worst_hospital(run):
+    said = plainfilm.load(run.bundle).predict(np.zeros((0, 128, 128), np.uint8))
+    assert said is not None
+    assert run.metrics["left_out"]["sentence"].startswith("Left out in turn")
+
+
+def test_folds_by_source_are_refused_where_they_cannot_be(folder, store):
+    with pytest.raises(UsageError, match="Expected from 2 to 100 folds, none, or source; received 1"):
+        plainfilm.train(store, folder / "no", folds=1)
+    with pytest.raises(UsageError, match="together. with .folds"):
+        plainfilm.train(store, folder / "no", together=["a,b"])
+    with pytest.raises(UsageError, match="two sources or more; received a"):
+        plainfilm.train(store, folder / "no", folds="source", together=["a"])
+    with pytest.raises(SplitError, match="received z"):
+        plainfilm.train(store, folder / "no", folds="source", together=[("z", "y")])
+    assert not (folder / "no").exists()
