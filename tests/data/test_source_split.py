@@ -57,7 +57,8 @@ def test_sources_that_share_films_leave_together_named_or_found():
     found = leave_out(labels, source, group, CLASSES)
     assert found.together == (("a", "b"),)
     assert all(
-        np.array_equal(one.split == "test", other.split == "test") for one, other in zip(named.folds, found.folds)
+        np.array_equal(one.split == "test", other.split == "test")
+        for one, other in zip(named.folds, found.folds, strict=True)
     )
 
 

@@ -143,11 +143,7 @@ def leave_out(
         asked, known = left_to_learn(label, index, own_group, pick, companions)
         if not is_enough(label[known], own_group[known], classes=len(classes)):
             continue
-        dealt = np.full(len(labels), "", "U10")
-        dealt[rows[asked]] = "test"
-        cells = label[known] * len(names) + index[known]
-        part = split.assign(cells, own_group[known], shares=split.SHARES[:2], seed=seed)
-        dealt[rows[known]] = np.array(split.NAMES[:2])[part]
+        dealt = _dealt(labels, source, group, learnt=rows[known], tested=rows[asked], seed=seed)
         folds.append(
             SourceFold(
                 sources=tuple(str(names[each]) for each in dict.fromkeys(pick)),
@@ -165,6 +161,56 @@ def leave_out(
                        for cluster in np.unique(shared) if (shared == cluster).sum() > 1),
         not_tested=tuple(str(name) for name in names if str(name) not in tested),
     )  # fmt: skip
+
+
+def leave_two_out(
+    labels: NDArray[np.int64],
+    source: NDArray[np.str_],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    folds: SourceFolds,
+    *,
+    seed: int = 0,
+) -> dict[tuple[int, int], NDArray[np.str_]]:
+    """Split once for two folds that have no source in common: both are test, and nothing of either is learnt from.
+
+    So a choice can be made at one while the other has no part in it, neither in training nor in testing.
+
+    Returns
+    -------
+    The split, text (n), by the numbers of both folds, the lower first. Pairs that leave too little to learn from are left out.
+    """
+    found = {}
+    for (one, first), (other, second) in itertools.combinations(enumerate(folds.folds), 2):
+        left = [{*fold.sources, *fold.companions} for fold in (first, second)]
+        if left[0] & left[1]:
+            continue
+        tested = (first.split == "test") | (second.split == "test")
+        known = (labels >= 0) & (source != "") & ~np.isin(source, [*left[0] | left[1]]) & ~np.isin(group, group[tested])
+        if is_enough(labels[known], group[known], classes=len(classes)):
+            found[one, other] = _dealt(
+                labels, source, group, learnt=np.flatnonzero(known), tested=np.flatnonzero(tested), seed=seed
+            )
+    return found
+
+
+def _dealt(
+    labels: NDArray[np.int64],
+    source: NDArray[np.str_],
+    group: NDArray[np.int64],
+    *,
+    learnt: NDArray[np.int64],
+    tested: NDArray[np.int64],
+    seed: int,
+) -> NDArray[np.str_]:
+    """Split what is learnt from into train and validation, each class of each source in the default's proportion."""
+    dealt = np.full(len(labels), "", "U10")
+    dealt[tested] = "test"
+    own = np.unique(source[learnt], return_inverse=True)[1]
+    cells = labels[learnt] * (int(own.max()) + 1) + own
+    part = split.assign(cells, group[learnt], shares=split.SHARES[:2], seed=seed)
+    dealt[learnt] = np.array(split.NAMES[:2])[part]
+    return dealt
 
 
 def _companions(shared: NDArray[np.int64], pick: Sequence[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """What a comparison of recipes came to: `comparison.json` of a folder of `plainfilm compare`."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -8,6 +9,8 @@ from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Seconds, Share
 from plainfilm.results.severity import Worth
 from plainfilm.results.store import StoreIdentity
+
+Rank = Literal["worst", "mean"]  # what of the left-out sources a choice is made by
 
 
 class Spread(Record, frozen=True, kw_only=True):
@@ -20,6 +23,34 @@ class Spread(Record, frozen=True, kw_only=True):
     values: Annotated[tuple[Share | None, ...], Meta(description="The number of each seed, in their order.")]
 
 
+class RecipeLeftOut(Record, frozen=True, kw_only=True):
+    """One recipe at sources that were left out, over its seeds."""
+
+    sources: Annotated[Mapping[str, Spread], Meta(description="AUROC at each source, by its name.")]
+    worst: Annotated[Spread, Meta(description="AUROC at the worst source of each seed.")]
+    mean: Annotated[Spread, Meta(description="Mean AUROC over the sources, of each seed.")]
+
+
+class SourceChoice(Record, frozen=True, kw_only=True):
+    """What the other sources chose, and its AUROC at this one."""
+
+    recipe: Annotated[str, Meta(description="The recipe that the other sources chose; of a search the trial's number.")]
+    auroc: Annotated[Share, Meta(description="Its AUROC here, where it was neither trained nor chosen.")]
+
+
+class LeftOutChoice(Record, frozen=True, kw_only=True):
+    """The choice by left-out sources, and what it is worth at sources that took no part in it (nested)."""
+
+    rank: Annotated[Rank, Meta(description="What was ranked by: the worst left-out source, or the mean.")]
+    recipe: Annotated[str, Meta(description="The recipe that all sources choose; of a search the trial's number.")]
+    sources: Annotated[
+        Mapping[str, SourceChoice] | None, Meta(description="By source; null where no nested choice can be made.")
+    ] = None
+    worst: Annotated[Share | None, Meta(description="The least of these AUROCs.")] = None
+    mean: Annotated[Share | None, Meta(description="Their mean.")] = None
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
 class RecipeResult(Record, frozen=True, kw_only=True):
     """One recipe over its seeds, on the test set."""
 
@@ -30,6 +61,7 @@ class RecipeResult(Record, frozen=True, kw_only=True):
     stability: Annotated[
         Share | None, Meta(description="Share of test images that all seeds answer alike; null with one seed.")
     ]
+    left_out: Annotated[RecipeLeftOut | None, Meta(description="At sources left out, where that was asked for.")] = None
 
 
 class Comparison(Document, frozen=True, kw_only=True):
@@ -40,6 +72,9 @@ class Comparison(Document, frozen=True, kw_only=True):
     recipes: Annotated[tuple[RecipeResult, ...], Meta(description="The recipes, as they were asked for.")]
     worth: Annotated[Worth, Meta(description="What the most doubtful accuracy of all training runs is worth.")]
     test_openings: Annotated[Count, Meta(description="Times the store's test set was scored so far.")]
+    choice: Annotated[
+        LeftOutChoice | None, Meta(description="The choice by left-out sources, where that was asked for.")
+    ] = None
     data: Annotated[StoreIdentity | None, Meta(description="The store.")] = None
 
     @property

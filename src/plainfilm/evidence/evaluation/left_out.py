@@ -76,17 +76,26 @@ def mean_area(store: Store, scores: Sequence[Scores], decisions: Sequence[Decisi
     """
     codes = group_codes(store.group, len(store))
     groups = int(codes.max()) + 1
-    parts = []
-    for own, decision in zip(scores, decisions, strict=True):
-        for column, name in enumerate(decision.classes):
-            if decision.positive in {None, name}:
-                found = area_under_roc(own.labels == column, own.probabilities[:, column], codes[own.rows], 0.95)
-                parts.append(Measured(found.estimate, _padded(found.influence, groups)))
-    return macro_average(parts)
+    parts = [part for own, decision in zip(scores, decisions, strict=True) for part in _areas(own, decision, codes)]
+    return macro_average(
+        [Measured(each.estimate, np.pad(each.influence, (0, groups - len(each.influence)))) for each in parts]
+    )
 
 
-def _padded(influence: NDArray[np.float64], groups: int) -> NDArray[np.float64]:
-    return np.pad(influence, (0, groups - len(influence)))
+def area_of(own: Scores, decision: Decision) -> float:
+    """Measure the AUROC of some answers; with more than two classes the mean over them, each against the rest."""
+    return float(
+        np.mean([each.estimate.value for each in _areas(own, decision, group_codes(None, int(own.rows.max()) + 1))])
+    )
+
+
+def _areas(own: Scores, decision: Decision, codes: NDArray[np.int64]) -> list[Measured]:
+    """Measure the AUROC of the positive class, or of each; `codes` int64 (rows of the store) are their groups."""
+    return [
+        area_under_roc(own.labels == column, own.probabilities[:, column], codes[own.rows], 0.95)
+        for column, name in enumerate(decision.classes)
+        if decision.positive in {None, name}
+    ]
 
 
 def _known(area: Estimate) -> float:

@@ -1,0 +1,50 @@
+"""A choice among recipes or trials by sources left out, and what the chosen one is worth at sources without a part in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.results.comparison import Rank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """For each source the candidate that the other sources chose, and its AUROC at this one: int64, float64 (sources)."""
+
+    chosen: NDArray[np.int64]
+    areas: NDArray[np.float64]
+
+
+def ranked(areas: NDArray[np.float64], rank: Rank) -> NDArray[np.float64]:
+    """Score candidates by their AUROCs (candidates, sources): the worst source or the mean. Unknown ones count as 0."""
+    known = np.nan_to_num(areas, nan=0.0)
+    return np.asarray(known.min(axis=1) if rank == "worst" else known.mean(axis=1))
+
+
+def choose(
+    alone: NDArray[np.float64], beside: Mapping[tuple[int, int], NDArray[np.float64]], rank: Rank
+) -> Nested | None:
+    """Choose once a source by the other sources alone.
+
+    Parameters
+    ----------
+    alone
+        float64 (candidates, sources): AUROC at a source that was left out alone.
+    beside
+        By two numbers of sources, the lower first, float64 (candidates, 2): AUROC at each of them where both were left out.
+
+    Returns
+    -------
+    None where some source has no other one to choose by: then no score is free of the choice.
+    """
+    chosen, areas = [], []
+    for source in range(alone.shape[1]):
+        others = [own[:, 1 - pair.index(source)] for pair, own in beside.items() if source in pair]
+        if not others:
+            return None
+        best = int(ranked(np.stack(others, axis=1), rank).argmax())
+        chosen.append(best)
+        areas.append(float(alone[best, source]))
+    return Nested(chosen=np.array(chosen), areas=np.array(areas))
