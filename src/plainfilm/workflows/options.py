@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
+from plainfilm.results.comparison import Rank
 from plainfilm.workflows.parsing import a_choice, a_number_of_folds, comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
@@ -381,6 +382,13 @@ class CompareOptions(SourceOptions):
         Names of recipes or TOML files, with commas between: paper-mobilenet,default.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
+    folds
+        source: also leave out each source in turn, rank the recipes there, and say what the choice is worth at sources that had
+        no part in it.
+    together
+        As for `train`.
+    rank
+        worst: by the worst source that was left out; mean: by the mean of all.
     settings
         Any value of all recipes, KEY=VALUE, but the seed.
     positive
@@ -396,6 +404,9 @@ class CompareOptions(SourceOptions):
     _: KW_ONLY
     recipes: Annotated[Sequence[str | Path], comma_separated]
     seeds: int = 5
+    folds: Folds = 0
+    together: Together = None
+    rank: Annotated[Rank, a_choice] = "worst"
     settings: RecipeSettings = None
     positive: str | None = None
     overwrite: Flag = False
