@@ -59,8 +59,9 @@ def _heads() -> Mapping[str, Candidate]:
 def _penalties() -> Mapping[str, Candidate]:
     found = {}
     for l2 in (0.1, 0.3, 1.0, 10.0, 30.0):
-        found[f"M9h DRO, L2 {l2:g}"] = Candidate(films=(_EVEN,), l2=l2, loss=_DRO)
-        found[f"M9h 320 DRO, L2 {l2:g}"] = Candidate(films=(_ROBUST,), l2=l2, loss=_DRO)
+        found[f"M9h DRO L2 {l2:g}"] = Candidate(films=(_EVEN,), l2=l2, loss=_DRO)
+        found[f"M9h 320 DRO L2 {l2:g}"] = Candidate(films=(_ROBUST,), l2=l2, loss=_DRO)
+        found[f"L10h DRO L2 {l2:g}"] = Candidate(films=(_with(_EVEN, name=_L, depth=10),), l2=l2, loss=_DRO)
     return found | {"M L2 3": Candidate(films=(_LAST,)), "L L2 3": Candidate(films=(_LITE,))}
 
 
@@ -69,8 +70,8 @@ def _encodings() -> Mapping[str, Candidate]:
     films = {f"M{depth}h": _with(_EVEN, depth=depth) for depth in (7, 11)}
     films |= {f"M9h {size}": _with(_EVEN, input_size=size) for size in (160, 320, 384)}
     films |= {"M9 320": _with(_NINE, input_size=320)}
-    films |= {f"L{depth}h": _with(_EVEN, name=_L, depth=depth) for depth in (5, 7, 9, 11, 13)}
-    films |= {f"L{depth}": _with(_NINE, name=_L, depth=depth) for depth in (7, 9, 11)}
+    films |= {f"L{depth}h": _with(_EVEN, name=_L, depth=depth) for depth in (3, 5, 7, 9, 10, 11, 13)}
+    films |= {f"L{depth}": _with(_NINE, name=_L, depth=depth) for depth in (5, 7, 9, 10, 11, 13)}
     films |= {"L9h 320": _with(_EVEN, name=_L, depth=9, input_size=320), "Lh": _with(_EVEN, name=_L, depth=0)}
     return {
         f"{name}{end}": Candidate(films=(each,), loss=loss)
@@ -82,7 +83,7 @@ def _encodings() -> Mapping[str, Candidate]:
 def _prepared() -> Mapping[str, Candidate]:
     films = {name: _with(_NINE, films=name) for name in PREPARATIONS if name not in {"mirrored", "closer", "150 px"}}
     films |= {"lung crop": _with(_NINE, crop="lungs")}
-    films |= {"lung crop, 112 px": _with(_EVEN, crop="lungs", films="150 px")}
+    films |= {"lung crop 112 px": _with(_EVEN, crop="lungs", films="150 px")}
     found = {
         f"M9 {name}{end}": Candidate(films=(each,), loss=loss)
         for name, each in films.items()
@@ -90,7 +91,7 @@ def _prepared() -> Mapping[str, Candidate]:
     }
     mirrored, closer = (_with(_NINE, films=name) for name in ("mirrored", "closer"))
     found["M9 and mirrored"] = Candidate(films=(_NINE, mirrored))
-    found["M9, mirrored and closer"] = Candidate(films=(_NINE, mirrored, closer))
+    found["M9 and mirrored and closer"] = Candidate(films=(_NINE, mirrored, closer))
     return found
 
 
@@ -100,9 +101,9 @@ def _joined() -> Mapping[str, Candidate]:
     return {
         "M and L beside": Candidate(films=(_LAST, _LITE), beside=True, l2=0.3),
         "M9h and L9h beside DRO": Candidate(films=(_EVEN, lite), beside=True, loss=_DRO),
-        "M9 lung crop, 112 px, nuisance penalty": low,
-        "F3": Candidate(mix=("M9h DRO", "M9 local contrast DRO", "M9 lung crop, 112 px, nuisance penalty")),
-        "F3 at 320": Candidate(mix=("M9h 320 DRO", "M9 local contrast DRO", "M9 lung crop, 112 px, nuisance penalty")),
+        "M9 lung crop 112 px nuisance penalty": low,
+        "F3": Candidate(mix=("M9h DRO", "M9 local contrast DRO", "M9 lung crop 112 px nuisance penalty")),
+        "F3 at 320": Candidate(mix=("M9h 320 DRO", "M9 local contrast DRO", "M9 lung crop 112 px nuisance penalty")),
         "M9h 320 and L9h 320 DRO": Candidate(mix=("M9h 320 DRO", "L9h 320 DRO")),
     }
 
