@@ -72,9 +72,6 @@ def view_numbers(rows: NDArray[np.int64], images: int, views: int) -> NDArray[np
 
 def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     """Read features by the numbers of `view_numbers`; the first of `views` are those of the images themselves."""
-    if sum(each.rows * each.width * 4 for each in views) <= _KEPT_BYTES:
-        kept = np.concatenate([each.read(np.arange(each.rows)) for each in views])
-        return lambda numbers: kept[numbers]
     if len(views) == 1:
         return views[0].read
 
@@ -86,6 +83,14 @@ def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDA
         return out
 
     return read
+
+
+def kept_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read as `views_reader`, small features all at once, the rest when asked for."""
+    if sum(each.rows * each.width * 4 for each in views) > _KEPT_BYTES:
+        return views_reader(views)
+    kept = np.concatenate([each.read(np.arange(each.rows)) for each in views])
+    return lambda numbers: kept[numbers]
 
 
 def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: int) -> NDArray[np.float32]:
