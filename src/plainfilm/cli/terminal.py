@@ -111,7 +111,10 @@ def _worst(run: RunMetrics) -> Iterator[Text]:
     if run.left_out is not None:
         worst = run.left_out.worst
         area = number(Estimate(worst.value, worst.low, worst.high))
-        yield Text.assemble(("AUROC     ", "bold"), f"{area} at {harmless(worst.name)}, the worst hospital left out")
+        yield Text.assemble(
+            ("AUROC     ", "bold"),
+            f"{area} at {harmless(worst.name)}, the worst {'pair' if run.left_out.paired else 'hospital'} left out",
+        )
 
 
 def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:

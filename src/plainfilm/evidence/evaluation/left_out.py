@@ -128,7 +128,7 @@ def _sentence(folds: SourceFolds, worst: LeftOutSource, effects: RandomEffects |
     """Say what to expect of a new hospital."""
     area, count = worst.metrics.auroc, len(folds.folds)
     least = "" if area.low > CHANCE else ", no better than chance can explain"
-    said = f"Left out in turn, the worst of {count} sources, {worst.name}, has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
+    said = f"Left out in turn, the worst of {count} {'pairs of ' if folds.paired else ''}sources, {worst.name}, has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
     if count == 1:
         said = f"Left out, {worst.name} has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
     if folds.paired:
