@@ -30,7 +30,9 @@ def written(folder, name="b.plainfilm", **about):
 
 def test_a_bundle_keeps_sites_and_its_own_answers(tmp_path):
     own = bundles.load(written(tmp_path))
-    kept = bundles.load(written(tmp_path, "kept.plainfilm", sites={"Guangzhou": site(), "São José, 2": site(shift=0.5)}))
+    kept = bundles.load(
+        written(tmp_path, "kept.plainfilm", sites={"Guangzhou": site(), "São José, 2": site(shift=0.5)})
+    )
     assert [*kept.manifest.sites] == ["Guangzhou", "São José, 2"]
     assert kept.classifier.decision == own.classifier.decision
     assert kept.manifest.least_version == own.manifest.least_version  # an older reader passes over the sites
@@ -82,7 +84,14 @@ def test_there_are_never_more_sites_than_a_bundle_opens_with(tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"prevalence": 0.0}, {"prevalence": 1.0}, {"temperature": 0.0}, {"shift": 1e9}, {"threshold": -1.0}, {"shift": "1"}],
+    [
+        {"prevalence": 0.0},
+        {"prevalence": 1.0},
+        {"temperature": 0.0},
+        {"shift": 1e9},
+        {"threshold": -1.0},
+        {"shift": "1"},
+    ],
 )
 def test_a_site_that_makes_no_sense_is_no_site(changed):
     told = documents.plain(site()) | changed
