@@ -74,7 +74,7 @@ def measured(films: Films, n: int, draws: int) -> dict[str, Any]:
         came.append(loss(AS_IT_CAME, rest))
         found["labels"].append(loss(by_labels, rest))
         found["prevalence"].append(loss(recalibration.fit_to_prevalence(log_odds, prevalence, group), rest))
-    told: dict[str, Any] = {"films": len(films[1]), "prevalence": prevalence, "auroc": plain(delong(films[1], films[0], group=films[2]))}  # fmt: skip
+    told: dict[str, Any] = {"films": len(films[1]), "share": prevalence, "auroc": plain(delong(films[1], films[0], group=films[2]))}  # fmt: skip
     told["constant"] = loss(Fit(slope=0.0, shift=float(np.log(prevalence / (1 - prevalence))), fitted_shift=UNDEFINED), films)  # fmt: skip
     told |= {"as_it_came": float(np.mean(came)), "refused": refused}
     for name, values in found.items():

@@ -166,11 +166,13 @@ def recalibrated(found: UnlabelledMetrics) -> Iterator[RenderableType]:
 def kept(found: Recalibration, folder: Path) -> Iterator[RenderableType]:
     """Where a recalibrated bundle lies, and how it is used."""
     bundle = folder / "recalibrated.plainfilm"
+    if found.helps is False:
+        yield Text.assemble(("Fit       ", "bold"), found.sentence or "")
     if found.site is None:
-        yield f"Its probabilities are those of {bundle}."
+        yield f"Recalibrated model: {bundle}"
     else:
         yield f"Kept for the site {found.site}; elsewhere the model answers as before."
-        yield following("plainfilm", "predict", bundle, "FILE", "--site", found.site)
+        yield following("predict", bundle, "FILE", "--site", found.site)
 
 
 def _lower(drop: Estimate, *, in_percent: bool) -> str:

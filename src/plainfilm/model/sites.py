@@ -15,9 +15,10 @@ _LONGEST = 200  # letters of a name
 
 def check_name(name: str, known: Mapping[str, Site]) -> None:
     """Raise UsageError for a name that a bundle cannot keep, or one more than it can hold."""
-    if not name.strip() or name != name.strip() or len(name) > _LONGEST or not name.isprintable():
+    is_plain = name.isprintable() and name == name.strip() and not name.startswith("-")
+    if not is_plain or not 1 <= len(name) <= _LONGEST:
         raise UsageError(
-            f"Expected --site to be a name of 1 to {_LONGEST} signs that can be printed, without spaces around it; "
+            f"Expected --site to be a name of 1 to {_LONGEST} signs that can be printed, without a space around it or a hyphen in front; "
             f"received {name!r:.60}. Write for example --site Guangzhou"
         )
     if name not in known and len(known) >= MOST_SITES:

@@ -55,7 +55,7 @@ class UnlabelledEvaluation:
         mean = expit(self.log_odds).mean()
         return (
             f"On average the model says {100 * mean:.0f} % {self.positive}; {100 * self.prevalence:.3g} % of those examined are, as was "
-            f"stated. {self.fit.sentence} brings the mean to {100 * expit(self.fit.of(self.log_odds)).mean():.3g} %."
+            f"stated. {self.fit.sentence} brings the mean to {100 * expit(self.fit.of(self.log_odds)).mean():.2g} %."
         )
 
     def result(
