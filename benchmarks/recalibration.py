@@ -4,7 +4,7 @@
 
 `several`, one source left out in turn (NORMAL against SICK), and all pairs of a source of COVID and one of NORMAL, both left
 out; RSNA's and NIH's films are one source. A classifier trained on the others is recalibrated 200 times from 50 films of the
-source: by their labels, and by the source's prevalence without labels. Log loss on the films that were not drawn, as it came
+source: by their labels (with a slope, and by the most likely number alone), and by the source's prevalence without labels. Log loss on the films that were not drawn, as it came
 and after; `worst` is the largest rise of a single draw. Where 50 films hold fewer than ten of a class they are refused, and
 all stays as it came. Needs ../shared.
 """
@@ -25,6 +25,7 @@ from plainfilm.data import split
 from plainfilm.data.store import Store
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.recalibration import Fit
+from plainfilm.evidence.statistics.calibration_line import shift_to
 from plainfilm.evidence.statistics.discrimination import delong
 from plainfilm.model import recipes
 from plainfilm.model.classifier import head_logits
@@ -66,13 +67,16 @@ def drawn(films: Films, n: int, draws: int) -> Iterator[tuple[Films, Films]]:
 
 def measured(films: Films, n: int, draws: int) -> dict[str, Any]:
     prevalence, came, refused = float(films[1].mean()), [], 0
-    found: dict[str, list[float]] = {"labels": [], "prevalence": []}
+    found: dict[str, list[float]] = {"labels": [], "number_alone": [], "prevalence": []}
     for few, rest in drawn(films, n, draws):
         log_odds, labels, group = few
-        refused += bool(recalibration.why_not(labels, group))
-        by_labels = AS_IT_CAME if recalibration.why_not(labels, group) else recalibration.fit_to_labels(*few)
+        is_refused = bool(recalibration.why_not(labels, group))
+        refused += is_refused
+        by_labels = AS_IT_CAME if is_refused else recalibration.fit_to_labels(*few)
+        number = AS_IT_CAME if is_refused else Fit(shift=shift_to(log_odds, labels.mean()), fitted_shift=UNDEFINED)
         came.append(loss(AS_IT_CAME, rest))
         found["labels"].append(loss(by_labels, rest))
+        found["number_alone"].append(loss(number, rest))
         found["prevalence"].append(loss(recalibration.fit_to_prevalence(log_odds, prevalence, group), rest))
     told: dict[str, Any] = {"films": len(films[1]), "share": prevalence, "auroc": plain(delong(films[1], films[0], group=films[2]))}  # fmt: skip
     told["constant"] = loss(Fit(slope=0.0, shift=float(np.log(prevalence / (1 - prevalence))), fitted_shift=UNDEFINED), films)  # fmt: skip
@@ -108,7 +112,9 @@ def main() -> None:
                     found["by_source"][" and ".join(each)] = measured(films, args.films, args.draws)
                     print(positive, each, found["by_source"][" and ".join(each)], flush=True)
     told = found["by_source"].values()
-    found["largest_rise"] = {name: max(each[name]["rise"] for each in told) for name in ("labels", "prevalence")}
+    found["largest_rise"] = {
+        name: max(each[name]["rise"] for each in told) for name in ("labels", "number_alone", "prevalence")
+    }
     finish(found, args.out)
 
 
