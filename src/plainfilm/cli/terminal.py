@@ -22,7 +22,7 @@ from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.external import ExternalMetrics, Recalibration, UnlabelledMetrics
 from plainfilm.results.inspection import BackboneWeights, Finding
 from plainfilm.results.metrics import Metrics, RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
@@ -172,6 +172,34 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         yield Text.assemble(" " * 10, (found.sources.sentence, "yellow"))
     if found.recalibration.helps:
         yield Text.assemble(("Fit       ", "bold"), found.recalibration.sentence or "")
+    if found.recalibration.warning:
+        yield Text.assemble(("Fit       ", "bold yellow"), (found.recalibration.warning, "yellow"))
+    if found.model.site:
+        yield Text(f"Tested with the calibration of the site {found.model.site}.")
+
+
+def recalibrated(found: UnlabelledMetrics) -> Iterator[RenderableType]:
+    """What a recalibration to radiographs without labels came to, and what it leaves open."""
+    said = [f"{found.n:,} radiographs; no label was looked at"]
+    said += [f"{found.overlap.found:,} left out, since the model was made from them"] if found.overlap.found else []
+    yield f"{'; '.join(said)}."
+    yield f"{percent(found.called)} are called {found.positive}, before and after."
+    if found.outliers:
+        yield f"{percent(found.outliers.refused)} would be refused as unlike the training set."
+    yield Text.assemble(("Fit       ", "bold"), found.recalibration.sentence or "")
+    yield Text.assemble(("Open      ", "bold yellow"), (found.recalibration.warning or "", "yellow"))
+
+
+def kept(found: Recalibration, folder: Path) -> Iterator[RenderableType]:
+    """Where a recalibrated bundle lies, and how it is used."""
+    bundle = folder / "recalibrated.plainfilm"
+    if found.helps is False:
+        yield Text.assemble(("Fit       ", "bold"), found.sentence or "")
+    if found.site is None:
+        yield f"Recalibrated model: {bundle}"
+    else:
+        yield f"Kept for the site {found.site}; elsewhere the model answers as before."
+        yield following("predict", bundle, "FILE", "--site", found.site)
 
 
 def _lower(drop: Estimate, *, in_percent: bool) -> str:

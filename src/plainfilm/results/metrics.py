@@ -1,7 +1,7 @@
 """What a training came to: `metrics.json` of a run folder and of a bundle."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -400,10 +400,17 @@ class RunData(StoreIdentity, frozen=True, kw_only=True):
     images: Annotated[Count, Meta(description="Images in it.")]
 
 
+RecalibrationMethod = Literal["labels", "prevalence"]
+
+
 class Recalibrated(Record, frozen=True, kw_only=True):
     """How a bundle was recalibrated to other data."""
 
     shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
+    slope: Annotated[float, Meta(description="The log odds are multiplied by it first.")] = 1.0
+    method: Annotated[
+        RecalibrationMethod, Meta(description="Fitted to labels, or to a stated prevalence without looking at labels.")
+    ] = "labels"
     radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
     data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
 

@@ -341,7 +341,13 @@ class EvaluateOptions(ReadingOptions):
         A label of the data and the class that it stands for, LABEL=CLASS; again, or with commas, for more. Labels that
         stand for no class are left out, and counted.
     recalibrate
-        Also write recalibrated.plainfilm: one number is added to the log odds, so that probabilities fit these data.
+        Also write recalibrated.plainfilm: its probabilities fit these data, its answers stay.
+    prevalence
+        Recalibrate to this share of the positive class among those examined, above 0 and below 1, without looking at labels:
+        for radiographs taken as they come. They need no labels.
+    site
+        With --recalibrate: keep the calibration in recalibrated.plainfilm under this name, for predict --site; without: test
+        the calibration that the bundle has for this site.
     workers
         Processes that decode; 0 for one per processor.
     require_signature
@@ -360,6 +366,8 @@ class EvaluateOptions(ReadingOptions):
         Sequence[str] | Mapping[str, str] | None, Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS"), texts
     ] = None
     recalibrate: Flag = False
+    prevalence: float | None = None
+    site: str | None = None
     workers: int = 0
     require_signature: Place | None = None
     overwrite: Flag = False
