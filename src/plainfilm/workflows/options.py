@@ -202,7 +202,7 @@ class RecipeOptions(SourceOptions):
     optimizer: Annotated[Literal["adam", "adamw", "sgd", "rmsprop", "nadam"] | None, _flag("optimizer")] = None
     learning_rate: Annotated[float | None, _flag("learning_rate")] = None
     loss: Annotated[Literal["crossentropy", "mean_squared_error"] | None, _flag("loss")] = None
-    class_weight: Annotated[Literal["balanced", "by source", "none"] | None, _flag("class_weight")] = None
+    class_weight: Annotated[Literal["balanced", "by source", "group-dro", "none"] | None, _flag("class_weight")] = None
     augment: Annotated[int | None, _flag("augment")] = None
     finetune: Annotated[str | None, _flag("finetune")] = None
     threshold: Annotated[str | None, _flag("threshold")] = None
