@@ -153,7 +153,7 @@ def _check_ranges(options: TuneOptions) -> None:
     ):
         checks.check_range(name, value, low, high)
     checks.check_seed(options.seed)
-    folding.check(options.folds, options.together, fewest=1, most=20, none=1)
+    folding.check(options.folds, options.together, fewest=2, most=20, none=1)
     if options.rank != "worst" and options.folds != BY_SOURCE:
         raise UsageError(f"Expected --rank with --folds {BY_SOURCE}; received it without. Add that, or leave it out.")
 
