@@ -45,8 +45,8 @@ def test_each_source_is_told_what_the_others_chose():
     }  # fmt: skip
     assert (found.worst, found.mean) == (0.70, pytest.approx(0.71))
     assert found.sentence == (
-        "Chosen by the other sources alone, a trial has AUROC 0.70 at a, the worst of 3 sources, and 0.71 on average. The best "
-        "trial's 0.60 and 0.73 flatter: all sources chose it."
+        "Chosen by the other sources alone, a trial has AUROC 0.70 at a, the worst of 3 sources, and 0.71 on average. The 0.60 and "
+        "0.73 of the best trial flatter: all sources chose it."
     )
 
 

@@ -64,6 +64,6 @@ def choose(trials: Sequence[TrialResult], at: Mapping[int, Sequence[AtSources]],
         worst=chosen[worst].auroc,
         mean=mean,
         sentence=f"Chosen by the other sources alone, a trial has AUROC {chosen[worst].auroc:.2f} at {worst}, the worst of "
-        f"{len(names)} sources, and {mean:.2f} on average. The best trial's {own.min():.2f} and {own.mean():.2f} flatter: "
+        f"{len(names)} sources, and {mean:.2f} on average. The {own.min():.2f} and {own.mean():.2f} of the best trial flatter: "
         "all sources chose it.",
     )
