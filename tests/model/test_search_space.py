@@ -105,12 +105,28 @@ def test_a_head_that_no_choice_gives_is_refused(layers):
 
 
 def test_every_backbone_is_encoded_at_every_size():
-    assert SearchSpace(backbones=("a", "b"), input_sizes=(0, 96)).encodings() == [
-        ("a", 0),
-        ("a", 96),
-        ("b", 0),
-        ("b", 96),
-    ]
+    found = SearchSpace(backbones=("a", "b"), input_sizes=(0, 96)).encodings()
+    assert list(found) == [("a", 0), ("a", 96), ("b", 0), ("b", 96)]
+    assert [(own.backbone.name, own.backbone.input_size) for own in found.values()] == list(found)
+
+
+@given(st.data())
+def test_what_is_encoded_is_what_the_recipe_of_a_trial_says(data):
+    recipe = WIDE.recipe(WIDE.choose(Drawn(data)))
+    assert recipe.backbone == WIDE.encodings()[recipe.backbone.name, recipe.backbone.input_size].backbone
+
+
+def test_weights_by_source_are_chosen_from_where_sources_are_left_out_alone():
+    robust = recipes.load(
+        "default", {"training.class_weight": "group-dro", "training.l2": 3, "head.layers": ["standardise"]}
+    )
+    by_source = dataclasses.replace(NARROW, by_source=True)
+    for space, weight in ((NARROW, "balanced"), (by_source, "group-dro")):
+        made = space.recipe(space.choices_of(robust))
+        assert (made.training.class_weight, made.training.l2, made.head.layers) == (weight, 3, ("standardise",))
+    older = dataclasses.replace(NARROW, form=2)
+    assert not {"features", "l2"} & set(older.names())
+    assert older.recipe(older.choices_of(robust)).head.layers == ()
 
 
 def test_every_choice_has_a_name_for_people():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plainfilm.data import source_split
 from plainfilm.errors import SplitError
 from plainfilm.model import trials
 from plainfilm.model.encoder import Features
@@ -80,6 +81,7 @@ def material(tmp_path, values):
     return Material(
         features={("efficientnet_lite0", 0): [features]},
         labels=labels,
+        strata=np.arange(N) // 2 % 5,
         folds=folds,
         classes=2,
         positive=1,
@@ -153,6 +155,59 @@ def test_with_views_training_sees_altered_images_and_validation_never_does(tmp_p
     assert len(views[1].seen) > len(train) / 2
     plain = trials.attempt(Told(), space, {**CHOSEN, "views": 0}, with_views)
     assert plain.losses.tolist() != altered.losses.tolist()
+
+
+def left_out(**rows):
+    thirds = np.arange(N) % 3
+    return InnerFold(np.flatnonzero(thirds == 0), np.flatnonzero(thirds == 1), rows)
+
+
+def test_at_a_source_that_is_left_out_a_trial_is_scored_and_nothing_is_chosen_there(material):
+    rows = {"here": np.arange(2, 45, 3), "there": np.arange(47, N, 3)}
+    both = replaced(material, folds=[left_out(**rows)])
+    told = Told(give_up_after=1)
+    ended = trials.attempt(told, SPACE, CHOSEN, both)
+    assert ended.rows.tolist() == np.flatnonzero(np.arange(N) % 3 == 2).tolist()
+    assert list(told.reported) == [1, 2, 3, 4]
+    plain = trials.attempt(Told(), SPACE, CHOSEN, material)
+    assert ended.epochs == plain.epochs
+    turned = np.where(np.arange(N) % 3 == 2, 1 - material.labels, material.labels)
+    other = trials.attempt(Told(), SPACE, CHOSEN, replaced(both, labels=turned))
+    assert other.logits.tolist() == ended.logits.tolist()
+
+
+@pytest.mark.parametrize("weight", ["by source", "group-dro"])
+def test_the_sources_of_the_training_rows_are_known_to_what_weighs_them(material, weight):
+    space = dataclasses.replace(SPACE, by_source=True)
+    chosen = {**CHOSEN, "class_weight": weight}
+    ended = trials.attempt(Told(), space, chosen, material)
+    uneven = replaced(material, strata=np.where(np.arange(N) < 12, 0, 1))
+    assert trials.attempt(Told(), space, chosen, uneven).logits.tolist() != ended.logits.tolist()
+
+
+def test_features_are_standardised_as_the_recipe_says(tmp_path, values, material):
+    found, _ = values
+    stretched = kept(tmp_path / "stretched.npy", 100 * found + 5)
+    chosen = {**CHOSEN, "features": "standardised", "l2": 1.0}
+    plain, large = (
+        trials.attempt(Told(), SPACE, chosen, replaced(material, features={("efficientnet_lite0", 0): [each]}))
+        for each in (material.features["efficientnet_lite0", 0][0], stretched)
+    )
+    assert large.logits == pytest.approx(plain.logits, abs=1e-3)
+
+
+def test_folds_by_source_leave_out_each_one_and_each_two():
+    source = np.repeat(["a", "b", "c"], 60)
+    labels, group = np.arange(180) % 2, np.arange(180)
+    sources = source_split.leave_out(labels, source, group, ("WELL", "SICK"))
+    pairs = source_split.leave_two_out(labels, source, group, ("WELL", "SICK"), sources)
+    made = trials.source_folds(sources, pairs)
+    assert [tuple(fold.left_out) for fold in made] == [("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c")]
+    for fold in made:
+        for name, rows in fold.left_out.items():
+            assert rows.tolist() == np.flatnonzero(source == name).tolist()
+        learnt = np.concatenate([fold.train, fold.validation])
+        assert sorted(learnt.tolist()) == np.flatnonzero(~np.isin(source, [*fold.left_out])).tolist()
 
 
 @given(st.integers(2, 5), st.integers(0, 99), st.integers(1, 4))

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from plainfilm.model.search_space import SearchSpace, title
 from plainfilm.reporting import tune, tune_page
 from plainfilm.reporting.figures import tuning
 from plainfilm.results import documents
+from plainfilm.results.comparison import LeftOutChoice, SourceChoice
 from plainfilm.results.search import Importance, ScoredRows, Search, TrialResult
 
 SPACE = SearchSpace(backbones=("efficientnet_lite0", "mobilenet"), epochs=20)
@@ -48,11 +50,12 @@ def importance(name, share, by_chance):
     return Importance(title=title(name), name=name, share=share, by_chance=by_chance)
 
 
-def summary(trials, *, importances=(), store="films.h5", asked=None, interrupted=False):
+def summary(trials, *, importances=(), store="films.h5", asked=None, interrupted=False, choice=None, sources=()):
     opened = SimpleNamespace(path=Path(store), fingerprint="f00d", kept_at=None)
     return summarise(
         trials, importances, SPACE, store=opened, folder=Path("out"), asked=asked or len(trials),
-        scored=ScoredRows(radiographs=397, folds=1), interrupted=interrupted,
+        scored=ScoredRows(radiographs=397, folds=len(sources) or 1, sources=sources), interrupted=interrupted,
+        choice=choice,
     )  # fmt: skip
 
 
@@ -114,6 +117,29 @@ def test_importance_is_drawn_with_the_settings_of_the_highest_shares(tmp_path):
     for name in NAMES[: tune_page.CLOSELY]:
         word = title(name)
         assert f"<strong>{word[0].upper()}{word[1:]}</strong>" in page
+
+
+def test_at_sources_left_out_the_headline_is_the_choice_that_had_no_part_in_it(tmp_path):
+    areas = {"north": 0.8125, "<b>": 0.9375}
+    trials = [msgspec.structs.replace(each, sources=areas) for each in TRIALS]
+    choice = LeftOutChoice(
+        rank="worst", recipe="5", worst=0.625, mean=0.75, sentence="It may be 0.62.",
+        sources={name: SourceChoice(recipe="7", auroc=area - 0.1875) for name, area in areas.items()},
+    )  # fmt: skip
+    page, results = written(tmp_path, summary(trials, choice=choice, sources=tuple(areas)))
+    assert results["choice"] == documents.plain(choice)
+    for said in ("chosen without it", "0.625", "0.750", "It may be 0.62.", "Log loss at the worst source left out", "397 radiographs of 2 sources left out in turn", "&lt;b&gt;"):  # fmt: skip
+        assert said in page, said
+    assert "Validation log loss" not in page
+    assert "<bdi><b></bdi>" not in page
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["auroc north"], row["auroc <b>"]) for row in rows} == {("0.8125", "0.9375")}
+    alone = LeftOutChoice(rank="mean", recipe="5", sentence="It flatters.")
+    page, _ = written(tmp_path, summary(trials, choice=alone, sources=tuple(areas)))
+    assert "AUROC at sources left out, on average" in page
+    assert "chosen without it" not in page
+    assert "It flatters." in page
 
 
 def test_names_of_the_user_are_escaped(tmp_path):

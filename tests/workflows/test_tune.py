@@ -190,7 +190,9 @@ def test_labels_of_the_test_part_are_not_among_what_a_search_is_of(folder, store
     ("asked", "said"),
     [
         ({"trials": 0}, "`trials` from 1"),
-        ({"folds": 0}, "`folds` from 1"),
+        ({"folds": 0}, "from 2 to 20 folds, 1, or source; received 0"),
+        ({"rank": "mean"}, "`rank` with `folds` source"),
+        ({"together": ["a,b"]}, "`together` with `folds` source"),
         ({"timeout": -1}, "`timeout` from 0"),
         ({"input_sizes": [7]}, "`input_sizes` from 32"),
         ({"backbones": ["mobilnet"]}, "Did you mean mobilenet"),

@@ -20,7 +20,7 @@ from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, deci
 from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit
-from plainfilm.results.comparison import Comparison
+from plainfilm.results.comparison import Comparison, Rank
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics, Recalibration, UnlabelledMetrics
 from plainfilm.results.inspection import BackboneWeights, Finding
@@ -30,6 +30,7 @@ from plainfilm.results.severity import Level
 
 Item = TypeVar("Item")
 _OF_SOURCES = ("auroc", "sensitivity", "specificity")
+_SCORED_ON: Mapping[Rank, str] = {"worst": "at the worst source left out", "mean": "mean of sources left out"}
 _STYLES: dict[Level, str] = {"none": "green", "caution": "yellow", "warning": "bold red"}
 
 
@@ -265,13 +266,13 @@ def compared(found: Comparison) -> Rows:
 
 def tuned(found: Search) -> Iterator[Any]:
     """The best trial of a search beside the recipes that come with plainfilm, and what its number is worth."""
-    best = found.best
+    best, where = found.best, _SCORED_ON[found.choice.rank] if found.choice else "on validation"
     shown: dict[str, TrialResult] = {f"best, trial {best.number}{best.recipe and ': '}{best.recipe}": best}
     shown |= {each.recipe: each for each in found.starts if each.number != best.number}
     yield tables.of(
         [
             {
-                "on validation": name,
+                where: name,
                 "log loss": f"{each.log_loss:.4f}",
                 "standard error": f"{each.standard_error:.4f}",
                 "accuracy": _share(each.accuracy),
@@ -279,13 +280,21 @@ def tuned(found: Search) -> Iterator[Any]:
             }
             for name, each in shown.items()
         ],
-        columns=("on validation", "log loss", "standard error", "accuracy", "AUROC"),
+        columns=(where, "log loss", "standard error", "accuracy", "AUROC"),
     )
     yield ""
+    if found.choice and found.choice.sources:
+        yield Rows(
+            ["chosen by the other sources", "trial", "AUROC there"],
+            [[name, own.recipe, decimal(own.auroc)] for name, own in found.choice.sources.items()],
+        )
+        yield ""
     yield Text.assemble(("Best      ", "bold"), _recipe_line(best.settings))
     mattered = [each.title for each in found.importances if each.share > each.by_chance]
     if found.importances:
         yield Text.assemble(("Mattered  ", "bold"), ", ".join(mattered) or "nothing more than chance would have it")
+    if found.choice:
+        yield Text.assemble(("AUROC     ", "bold"), found.choice.sentence)
     yield Text.assemble(("Worth     ", "bold yellow"), (found.worth, "yellow"))
 
 

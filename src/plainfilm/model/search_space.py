@@ -15,7 +15,9 @@ from plainfilm.results.search import Choice, Setting
 
 DEEPEST = 3  # hidden Dense layers
 WIDTHS = (32, 64, 128, 256, 512)  # few, so that shapes of heads recur, which are compiled once
-FORM = 2  # of what is chosen from; searches of form 1 chose any width from the least to the largest
+# Of what is chosen from. Searches of form 1 chose any width from the least to the largest; those of form 2 knew neither
+# standardised features nor the L2 penalty, and took each backbone whole
+FORM = 3
 RATES = (1e-5, 1e-1)
 DROPOUT_MOST, DROPOUT_STEP = 0.7, 0.1
 ACTIVATIONS, LOSSES, OPTIMIZERS = (
@@ -23,6 +25,9 @@ ACTIVATIONS, LOSSES, OPTIMIZERS = (
 )
 BATCH_SIZES = (16, 32, 64, 128, 256)
 CLASS_WEIGHTS = ("none", "balanced")
+CLASS_WEIGHTS_BY_SOURCE = (*CLASS_WEIGHTS, "by source", "group-dro")  # where sources are left out
+FEATURES = ("as they are", "standardised")
+L2 = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 STARTS = ("default", "paper-mobilenet", "paper-resnet50")
 Encoding = tuple[str, int]  # a backbone's name and its input size; 0 for its own
 C = TypeVar("C", bound=Choice)
@@ -31,6 +36,7 @@ _TITLES = {
     **{f"dropout_after_{number}": f"Dropout after layer {number}" for number in range(1, DEEPEST + 1)},
     **{f"width_{number}": f"width of layer {number}" for number in range(1, DEEPEST + 1)},
     "views": "augmented views",
+    "l2": "L2 penalty",
 }
 
 
@@ -60,8 +66,8 @@ class SearchSpace:
     """What is searched beside the head and its training, and what is the same in all trials.
 
     `backbones` are names; `input_sizes` in pixels, 0 for the backbone's own; `views` is the number of augmented views
-    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial; `form` is that of the
-    search which is gone on with.
+    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial; `by_source` says that
+    sources are left out, so that weights by source may help; `form` is that of the search which is gone on with.
     """
 
     backbones: tuple[str, ...]
@@ -69,6 +75,7 @@ class SearchSpace:
     views: int = 0
     epochs: int = 20
     seed: int = 0
+    by_source: bool = False
     form: int = FORM
 
     def choose(self, trial: Trial) -> dict[str, Choice]:
@@ -96,13 +103,13 @@ class SearchSpace:
         """Turn choices into dotted settings of a recipe (`recipes.load`)."""
         alone = {name: choices[0] for name, choices in self._lists().items() if len(choices) == 1}
         value = {**alone, **chosen}
-        layers: list[str] = []
+        layers = ["standardise"] if value.get("features") == "standardised" else []
         for number, name in enumerate(_dropouts(int(value["hidden_layers"]))):
             layers += [f"dense {value[f'width_{number}']}"] if number else []
             layers += [f"dropout {value[name]:.1f}"] if float(value[name]) >= DROPOUT_STEP / 2 else []
         return {
             "seed": self.seed,
-            "backbone.name": value["backbone"],
+            **self._backbone(str(value["backbone"])),
             "backbone.input_size": value["input_size"],
             "head.layers": tuple(layers),
             "head.activation": value.get("activation", "relu"),
@@ -112,8 +119,15 @@ class SearchSpace:
             "training.learning_rate": float(f"{value['learning_rate']:.3g}"),
             "training.loss": value["loss"],
             "training.class_weight": value["class_weight"],
+            "training.l2": value.get("l2", 0.0),
             "augmentation.views": value["views"],
         }
+
+    def _backbone(self, name: str) -> dict[str, Setting]:
+        """Take the default recipe's backbone as it is there, any other one whole and with the gray levels of the store."""
+        if self.form > 2 and name == recipes.load("default").backbone.name:
+            return {"backbone.name": name}
+        return {"backbone.name": name, "backbone.depth": 0, "backbone.crop": "none", "backbone.intensities": "stored"}
 
     def recipe(self, chosen: Mapping[str, Choice], *, description: str = "") -> Recipe:
         """Give the whole recipe of a trial; what is not searched is the default recipe's."""
@@ -136,7 +150,11 @@ class SearchSpace:
             "optimizer": training_part.optimizer,
             "batch_size": training_part.batch_size,
             "class_weight": training_part.class_weight,
+            "features": FEATURES["standardise" in recipe.head.layers],
+            "l2": training_part.l2,
         }
+        if training_part.class_weight not in CLASS_WEIGHTS and not self.by_source:
+            wanted["class_weight"] = "balanced"
         chosen = {
             name: wanted[name] if wanted[name] in choices else choices[0]
             for name, choices in self._lists().items()
@@ -161,9 +179,13 @@ class SearchSpace:
                 found.append((f"{name}, on {self.backbones[0]}", self.choices_of(recipe)))
         return found
 
-    def encodings(self) -> list[Encoding]:
-        """Every backbone at every input size: what has to be encoded before the trials."""
-        return [(backbone, size) for backbone in self.backbones for size in self.input_sizes]
+    def encodings(self) -> dict[Encoding, Recipe]:
+        """Every backbone at every input size, with a recipe of it: what has to be encoded before the trials."""
+        return {
+            (name, size): recipes.load("default", {**self._backbone(name), "backbone.input_size": size})
+            for name in self.backbones
+            for size in self.input_sizes
+        }
 
     def names(self) -> list[str]:
         """Every name that a choice may have, in the order in which a trial chooses."""
@@ -178,7 +200,8 @@ class SearchSpace:
             "loss": LOSSES,
             "optimizer": OPTIMIZERS,
             "batch_size": BATCH_SIZES,
-            "class_weight": CLASS_WEIGHTS,
+            "class_weight": CLASS_WEIGHTS_BY_SOURCE if self.by_source else CLASS_WEIGHTS,
+            **({"features": FEATURES, "l2": L2} if self.form > 2 else {}),
         }
 
 
@@ -193,7 +216,7 @@ def _dropouts(hidden: int) -> list[str]:
 
 
 def _head_choices(recipe: Recipe) -> dict[str, Choice]:
-    layers = parse_layers(recipe.head.layers)
+    layers = [each for each in parse_layers(recipe.head.layers) if each[0] != "standardise"]
     kinds = "".join(kind[1] for kind, _ in layers)  # "e" for Dense, "r" for Dropout
     hidden = kinds.count("e")
     if hidden > DEEPEST or not re.fullmatch("r?(er?)*", kinds):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from plainfilm.errors import UsageError
 from plainfilm.model import search_space
 from plainfilm.model.search_space import SearchSpace, Trial
-from plainfilm.model.trials import Diverged, Scored, StoppedEarly
+from plainfilm.model.trials import AtSources, Diverged, Scored, StoppedEarly
 from plainfilm.reasons import reason_of
 from plainfilm.results.search import Choice, Importance, State, TrialResult
 
@@ -41,6 +41,7 @@ class _Kept(msgspec.Struct):
     accuracy: float | None = None
     auroc: float | None = None
     kept: tuple[int, ...] = ()
+    at: tuple[AtSources, ...] = ()
 
 
 @contextlib.contextmanager
@@ -77,6 +78,11 @@ class Study:
         """Give the trials that ended, in their order."""
         return [_result(number, trial) for number, trial in enumerate(_finished(self._study), 1)]
 
+    def left_out(self) -> dict[int, tuple[AtSources, ...]]:
+        """Give what each trial that ran to its end came to at sources left out, one alone and two at once, by its number."""
+        kept = [msgspec.convert(trial.user_attrs, _Kept) for trial in _finished(self._study)]
+        return {number: own.at for number, own in enumerate(kept, 1) if own.state == "done"}
+
     def close(self) -> None:
         """Close the file: Windows moves no folder in which one is open. Optuna has no public way."""
         storage = self._kept._storage
@@ -96,8 +102,8 @@ class Study:
 
         What is tried next depends on the seed and the trials so far alone, so a search that was stopped goes on as if
         it had not been. Settings are chosen by a tree-structured Parzen estimator over all of them jointly, after the
-        recipes of `SearchSpace.starts` and some random ones; a trial is stopped early when its best score so far is worse
-        than the median of the others at that epoch.
+        recipes of `SearchSpace.starts` and some random ones; a trial that asks is stopped early when its best score so far
+        is worse than the median of the others at that epoch.
 
         Parameters
         ----------
@@ -278,6 +284,7 @@ def _result(number: int, trial: "FrozenTrial") -> TrialResult:
         epochs=len(trial.intermediate_values),
         seconds=round(own.seconds, 2),
         chosen=dict(trial.params),
+        sources={each.sources[0]: each.areas[0] for each in own.at if len(each.sources) == 1} or None,
     )
 
 

@@ -85,12 +85,20 @@ def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDA
     return read
 
 
-def kept_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-    """Read as `views_reader`, small features all at once, the rest when asked for."""
-    if sum(each.rows * each.width * 4 for each in views) > _KEPT_BYTES:
+def kept_reader(
+    views: Sequence[Features], rows: NDArray[np.int64] | None = None
+) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read as `views_reader`, small features all at once, the rest when asked for.
+
+    Only `rows` int64 (n) may be asked for, by default all, and no other one is read.
+    """
+    rows = np.arange(views[0].rows) if rows is None else rows
+    if sum(len(rows) * each.width * 4 for each in views) > _KEPT_BYTES:
         return views_reader(views)
-    kept = np.concatenate([each.read(np.arange(each.rows)) for each in views])
-    return lambda numbers: kept[numbers]
+    kept = np.concatenate([each.read(rows) for each in views])
+    place = np.full((len(views), views[0].rows), -1)
+    place[:, rows] = np.arange(len(kept)).reshape(len(views), -1)
+    return lambda numbers: kept[place.ravel()[numbers]]
 
 
 def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: int) -> NDArray[np.float32]:

@@ -30,18 +30,18 @@ def _write_table(summary: SearchSummary, path: Path) -> None:
 
 
 def _trials(summary: SearchSummary) -> Iterator[Sequence[object]]:
-    columns = [name for name in TrialResult.__struct_encode_fields__ if name != "chosen"]
+    columns = [name for name in TrialResult.__struct_encode_fields__ if name not in {"chosen", "sources"}]
+    sources = summary.result.scored.sources
     names = [name for name in summary.space.names() if any(name in each.chosen for each in summary.trials)]
-    yield [*columns, *names]
+    yield [*columns, *(f"auroc {name}" for name in sources), *names]
     for each in summary.trials:
         values = documents.plain(each)
-        yield [*(values[name] for name in columns), *(each.chosen.get(name) for name in names)]
+        areas = [(each.sources or {}).get(name) for name in sources]
+        yield [*(values[name] for name in columns), *areas, *(each.chosen.get(name) for name in names)]
 
 
 def _best(summary: SearchSummary) -> str:
     """Write the best recipe under the command that uses it and the number it gave."""
     best, then = summary.result.best, summary.result.next_command
     command = "".join(letter if letter.isprintable() else "?" for letter in then)
-    return (
-        f"# Validation log loss {best.log_loss:.4f}. {summary.worth}\n#   {command}\n{summary.recipe(best).to_toml()}"
-    )
+    return f"# {summary.score} {best.log_loss:.4f}. {summary.worth}\n#   {command}\n{summary.recipe(best).to_toml()}"

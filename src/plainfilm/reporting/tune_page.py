@@ -11,7 +11,10 @@ from plainfilm.model.search_space import (
     ACTIVATIONS,
     BATCH_SIZES,
     CLASS_WEIGHTS,
+    CLASS_WEIGHTS_BY_SOURCE,
     DEEPEST,
+    FEATURES,
+    L2,
     LOSSES,
     OPTIMIZERS,
     SearchSpace,
@@ -22,6 +25,7 @@ from plainfilm.reporting.figures import tuning
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.tuning import Point, Slice
 from plainfilm.reporting.formatting import seconds
+from plainfilm.results.comparison import LeftOutChoice
 from plainfilm.results.search import Choice, Search, TrialCounts, TrialResult
 
 SHOWN = 10  # trials in the table
@@ -45,7 +49,9 @@ class TuningPage:
     created: str
     version: str
     folder: str
+    score: str
     best: TrialResult
+    choice: LeftOutChoice | None
     starts: Sequence[TrialResult]
     rows: Sequence[TrialRow]
     worth: str
@@ -84,7 +90,9 @@ def _page(folder: str, summary: SearchSummary, command: str) -> TuningPage:
         created=environment.now(),
         version=plainfilm.__version__,
         folder=folder,
+        score=summary.score,
         best=result.best,
+        choice=result.choice,
         starts=result.starts,
         rows=[TrialRow(trial=each, recipe=summary.recipe(each)) for each in shown],
         worth=summary.worth,
@@ -126,6 +134,7 @@ def _chosen(summary: SearchSummary) -> list[tuple[str, str]]:
         ("Learning rate", f"{own.learning_rate:g}"),
         ("Batch size", str(own.batch_size)),
         ("Class weight", own.class_weight),
+        ("L2 penalty", f"{own.l2:g}"),
         ("Epoch kept", f"{best.kept_epoch.replace(' ', ', ')} of {own.epochs}"),
     ]
     return pairs + ([("Augmented views", str(recipe.augmentation.views))] if summary.space.views else [])
@@ -133,11 +142,15 @@ def _chosen(summary: SearchSummary) -> list[tuple[str, str]]:
 
 def _asked(summary: SearchSummary) -> list[tuple[str, str]]:
     result, space = summary.result, summary.space
+    names, together = result.scored.sources, result.scored.together
+    left_out = [("Left out in turn", ", ".join(names))] if names else []
+    left_out += [("Left out together", "; ".join(map(", ".join, together)))] if together else []
     return [
         ("Store", result.data.store),
         ("Trials", f"{result.trials.asked:,}"),
         ("Epochs per trial", str(space.epochs)),
         ("Scored on", summary.scored_on),
+        *left_out,
         ("Backbones", ", ".join(space.backbones)),
         ("Input sizes", ", ".join(f"{size} px" if size else "the backbone's own" for size in space.input_sizes)),
         ("Random seed", str(space.seed)),
@@ -171,7 +184,9 @@ def _slice(name: str, space: SearchSpace) -> Slice:
         "loss": LOSSES,
         "optimizer": OPTIMIZERS,
         "batch_size": BATCH_SIZES,
-        "class_weight": CLASS_WEIGHTS,
+        "class_weight": CLASS_WEIGHTS_BY_SOURCE if space.by_source else CLASS_WEIGHTS,
+        "features": FEATURES,
+        "l2": L2,
         "activation": ACTIVATIONS,
         "hidden_layers": tuple(range(DEEPEST + 1)),
     }

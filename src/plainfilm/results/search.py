@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from plainfilm.results.comparison import LeftOutChoice
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Seconds, Share
 from plainfilm.results.store import StoreIdentity
@@ -25,7 +26,9 @@ class TrialResult(Record, frozen=True, kw_only=True, rename={"number": "trial"})
     recipe: Annotated[str, Meta(description="One of the first trials: name of the recipe it takes its choices from.")]
     log_loss: Annotated[
         NotNegative | None,
-        Meta(description="Mean log loss of calibrated probabilities; of a stopped trial, where it stood."),
+        Meta(
+            description="Mean log loss of calibrated probabilities; of a stopped trial, where it stood. Where sources are left out, at the worst of them or their mean, with classes weighted alike; accuracy and AUROC likewise."
+        ),
     ]
     standard_error: Annotated[NotNegative | None, Meta(description="Standard error of the log loss.")]
     accuracy: Annotated[Share | None, Meta(description="Share of radiographs called right.")]
@@ -34,6 +37,9 @@ class TrialResult(Record, frozen=True, kw_only=True, rename={"number": "trial"})
     epochs: Annotated[Count, Meta(description="Epochs that ran, in the first fold.")]
     seconds: Annotated[Seconds, Meta(description="Time.")]
     chosen: Annotated[Mapping[str, Choice], Meta(description="Its choices, by name.")]
+    sources: Annotated[
+        Mapping[str, Share] | None, Meta(description="AUROC at each source that was left out; null with other folds.")
+    ] = None
 
 
 class BestTrial(TrialResult, frozen=True, kw_only=True):
@@ -65,6 +71,10 @@ class ScoredRows(Record, frozen=True, kw_only=True):
 
     radiographs: Annotated[Count, Meta(description="Radiographs.")]
     folds: Annotated[Count, Meta(description="Folds; 1 is the validation set.")]
+    sources: Annotated[
+        tuple[str, ...], Meta(description="Sources that were left out in turn, a fold each; none with other folds.")
+    ] = ()
+    together: Annotated[tuple[tuple[str, ...], ...], Meta(description="Sources that were left out together.")] = ()
 
 
 class Search(Document, frozen=True, kw_only=True, rename={"next_command": "next"}):
@@ -86,6 +96,9 @@ class Search(Document, frozen=True, kw_only=True, rename={"next_command": "next"
     measure: Annotated[str, Meta(description="What trials are compared by.")]
     scored: Annotated[ScoredRows, Meta(description="What each trial was scored on.")]
     worth: Annotated[str, Meta(description="What the best log loss is worth, in words.")]
+    choice: Annotated[
+        LeftOutChoice | None, Meta(description="The choice by left-out sources, where that was asked for.")
+    ] = None
     interrupted: Annotated[bool, Meta(description="Whether Ctrl-C ended it.")]
     seconds: Annotated[Seconds, Meta(description="Time of all trials.")]
     data: Annotated[StoreIdentity, Meta(description="The store.")]

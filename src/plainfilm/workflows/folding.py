@@ -81,8 +81,21 @@ def by_source(
     """
     if folds != BY_SOURCE:
         return None
-    labels = of.labels
-    if rows is not None:
-        labels = np.full(len(of.labels), -1)
-        labels[rows] = of.labels[rows]
+    labels = _labels(of, rows)
     return source_split.leave_out(labels, of.source, of.group, of.classes, together=groups_of(together), seed=seed)
+
+
+def by_two_sources(
+    sources: SourceFolds, of: Sourced, *, seed: int, rows: NDArray[np.int64] | None = None
+) -> dict[tuple[int, int], NDArray[np.str_]]:
+    """Leave out two of the `sources` at once (`source_split.leave_two_out`), of the same `rows`."""
+    return source_split.leave_two_out(_labels(of, rows), of.source, of.group, of.classes, sources, seed=seed)
+
+
+def _labels(of: Sourced, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Give the labels of some rows, and -1 for the others."""
+    if rows is None:
+        return of.labels
+    labels = np.full(len(of.labels), -1)
+    labels[rows] = of.labels[rows]
+    return labels

@@ -442,7 +442,12 @@ class TuneOptions(SourceOptions):
     epochs
         Epochs of each trial, 1 to 10,000.
     folds
-        1: score trials on the validation set; 2 to 20: cross-validate in training and validation set together.
+        1: score trials on the validation set; 2 to 20: cross-validate in training and validation set together. source: leave out each
+        source of these in turn and score trials there, and say what the choice is worth at sources that had no part in it.
+    together
+        As for `train`.
+    rank
+        worst: score trials by the worst source that was left out; mean: by the mean of all.
     backbones
         Names with commas between: mobilenet,resnet50; by default those whose weights are on this machine.
     input_sizes
@@ -463,7 +468,9 @@ class TuneOptions(SourceOptions):
     trials: int = 100
     timeout: float | None = None
     epochs: int = 20
-    folds: int = 1
+    folds: Folds = 1
+    together: Together = None
+    rank: Annotated[Rank, a_choice] = "worst"
     backbones: Annotated[Sequence[str], comma_separated] = ()
     input_sizes: Annotated[Sequence[int], whole_numbers] = (0,)
     views: int = 0

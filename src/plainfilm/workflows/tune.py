@@ -5,31 +5,35 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import claims, class_names, files
 from plainfilm.data.files import followed
+from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, WeightsError, telling
 from plainfilm.evidence.tuning import scoring
+from plainfilm.evidence.tuning.choosing import choose
 from plainfilm.evidence.tuning.summary import summarise
 from plainfilm.extras import require
 from plainfilm.model import backbones as rows_of_backbones
-from plainfilm.model import encoder, keras_backend, study, trials, weights
+from plainfilm.model import encoder, keras_backend, recipes, study, trials, weights
 from plainfilm.model.augmentation import Altered
-from plainfilm.model.recipe_schema import AugmentationSettings
-from plainfilm.model.search_space import Encoding, SearchSpace, Trial
+from plainfilm.model.recipe_schema import AugmentationSettings, Recipe
+from plainfilm.model.search_space import SearchSpace, Trial
 from plainfilm.reporting import tune as report
 from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
-from plainfilm.workflows import checks
+from plainfilm.workflows import checks, folding
+from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import TuneOptions
+from plainfilm.workflows.parsing import BY_SOURCE, groups_of
 from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
@@ -51,12 +55,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A search that can begin: the open store, what is searched, and the weights' hashes by backbone."""
+    """A search that can begin: the open store, what is searched, sources to leave out, and the weights' hashes by backbone."""
 
     options: TuneOptions
     store: Store
     read: Reading | None
     space: SearchSpace
+    sources: SourceFolds | None
     hashes: Mapping[str, str]
     folder: Path
     started: float
@@ -67,15 +72,20 @@ class Plan:
 
         Kept in the study as JSON, by which it is compared: what it holds may change from version to version.
         """
+        by_source = {
+            "together": [",".join(sorted(own)) for own in groups_of(self.options.together)],
+            "rank": self.options.rank,
+        }
         return {
             "store": self.store.fingerprint,
-            "labels and split": _seen(self.store),
+            "labels and split": _seen(self.store, by_source=self.sources is not None),
             "backbones": list(self.space.backbones),
             "weights": [self.hashes[name] for name in self.space.backbones],
             "input sizes": list(self.space.input_sizes),
             "views": self.space.views,
             "epochs": self.space.epochs,
             "folds": self.options.folds,
+            **(by_source if self.sources else {}),
             "seed": self.space.seed,
             "form of the search": self.space.form,
         }
@@ -102,10 +112,30 @@ def plan(options: TuneOptions) -> Plan:
         checks.check_out(folder, overwrite=False)
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
     names = _distinct([_named(name, here) for name in options.backbones] or list(here))
-    space = SearchSpace(backbones=names, input_sizes=_distinct(options.input_sizes), views=options.views, epochs=options.epochs, seed=options.seed)  # fmt: skip
-    store, read = open_store(options.store, options, options.progress)
+    space = SearchSpace(
+        backbones=names,
+        input_sizes=_distinct(options.input_sizes),
+        views=options.views,
+        epochs=options.epochs,
+        seed=options.seed,
+        by_source=options.folds == BY_SOURCE,
+    )
+
+    def check_rows(rows: Store | Rows) -> None:
+        folding.by_source(options.folds, options.together, rows, seed=options.seed)
+
+    store, read = open_store(options.store, options, options.progress, check_rows=check_rows)
     planned = Plan(
-        options=options, store=store, read=read, space=space, hashes=here, folder=folder, started=time.monotonic()
+        options=options,
+        store=store,
+        read=read,
+        space=space,
+        sources=folding.by_source(
+            options.folds, options.together, store, seed=options.seed, rows=_rows_in_search(store)
+        ),
+        hashes=here,
+        folder=folder,
+        started=time.monotonic(),
     )
     _inner_folds(planned)
     if (_place(planned) / STUDY).is_file() and not options.overwrite and not is_busy:
@@ -117,13 +147,15 @@ def _check_ranges(options: TuneOptions) -> None:
     for name, value, low, high in (
         ("--trials", options.trials, 1, _MOST),
         ("--epochs", options.epochs, 1, 10_000),
-        ("--folds", options.folds, 1, 20),
         ("--views", options.views, 0, 1000),
         ("--timeout", options.timeout or 0, 0, float("inf")),
         *(("--input-sizes", size, 32 if size else 0, 2048) for size in options.input_sizes),
     ):
         checks.check_range(name, value, low, high)
     checks.check_seed(options.seed)
+    folding.check(options.folds, options.together, fewest=2, most=20, none=1)
+    if options.rank != "worst" and options.folds != BY_SOURCE:
+        raise UsageError(f"Expected --rank with --folds {BY_SOURCE}; received it without. Add that, or leave it out.")
 
 
 def run(plan: Plan) -> Run[Search]:
@@ -157,7 +189,8 @@ def run(plan: Plan) -> Run[Search]:
             store=store,
             folder=plan.folder,
             asked=options.trials,
-            scored=ScoredRows(radiographs=sum(len(fold.validation) for fold in material.folds), folds=options.folds),
+            scored=_scored_rows(plan, material),
+            choice=choose(begun.results(), begun.left_out(), options.rank) if plan.sources else None,
             interrupted=interrupted,
         )
         report.write(place, summary, command=command_of(options.command, options.store, options))
@@ -236,20 +269,41 @@ def _distinct(values: Sequence[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _seen(store: Store) -> str:
-    """SHA-256 over classes, and over row, label and group of each image in train and validation."""
+def _seen(store: Store, *, by_source: bool) -> str:
+    """SHA-256 over classes, and over row, label and group (and source) of each image in train and validation."""
     digest = hashlib.sha256(repr(store.classes).encode())
     for name in ("train", "validation"):
         rows = store.rows(name)
         for column in (rows, store.labels[rows], store.group[rows]):
             digest.update(np.ascontiguousarray(column, np.int64).tobytes())
+        if by_source:
+            digest.update(repr(store.source[rows].tolist()).encode())
     return digest.hexdigest()
 
 
+def _rows_in_search(store: Store) -> NDArray[np.int64]:
+    """Rows of training and validation set, which are all that a search looks at."""
+    return np.sort(np.concatenate([store.rows("train"), store.rows("validation")]))
+
+
 def _inner_folds(plan: Plan) -> list[trials.InnerFold]:
-    store = plan.store
+    store, seed, folds = plan.store, plan.space.seed, plan.options.folds
+    if plan.sources:
+        pairs = folding.by_two_sources(plan.sources, store, seed=seed, rows=_rows_in_search(store))
+        return trials.source_folds(plan.sources, pairs)
     train, validation = store.rows("train"), store.rows("validation")
-    return trials.inner_folds(train, validation, store.labels, store.group, store.classes, folds=plan.options.folds, seed=plan.space.seed)  # fmt: skip
+    count = folds if isinstance(folds, int) else 1
+    return trials.inner_folds(train, validation, store.labels, store.group, store.classes, folds=count, seed=seed)
+
+
+def _scored_rows(plan: Plan, material: trials.Material) -> ScoredRows:
+    folds = [fold for fold in material.folds if len(fold.left_out) < 2]
+    return ScoredRows(
+        radiographs=sum(len(rows) for fold in folds for rows in fold.scored),
+        folds=len(folds),
+        sources=tuple(fold.name for fold in plan.sources.folds) if plan.sources else (),
+        together=plan.sources.together if plan.sources else (),
+    )
 
 
 def _material(plan: Plan) -> trials.Material:
@@ -257,20 +311,23 @@ def _material(plan: Plan) -> trials.Material:
     named = class_names.positive_of(*store.classes) if len(store.classes) == 2 else None
     positive = store.classes.index(named) if named else 0  # either will do for a loss
     return trials.Material(
-        features={key: _encode(store, key, plan.space, plan.options.progress) for key in plan.space.encodings()},
+        features={
+            key: _encode(store, recipe, plan.space, plan.options.progress)
+            for key, recipe in plan.space.encodings().items()
+        },
         labels=store.labels,
+        strata=np.unique(store.source, return_inverse=True)[1],
         folds=_inner_folds(plan),
         classes=len(store.classes),
         positive=positive,
-        score=partial(scoring.log_losses, positive=positive),
+        score=partial(scoring.balanced_log_losses if plan.sources else scoring.log_losses, positive=positive),
     )
 
 
-def _encode(store: Store, encoding: Encoding, space: SearchSpace, progress: Progress) -> list[encoder.Features]:
+def _encode(store: Store, recipe: Recipe, space: SearchSpace, progress: Progress) -> list[encoder.Features]:
     """Encode a store by one backbone at one input size, and each augmented view of it; or find that in the cache."""
-    name, size = encoding
-    backbone = rows_of_backbones.find(name)
-    opened = encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size, input_size=size))
+    name, size = recipe.backbone.name, recipe.backbone.input_size
+    opened = encoder.open_encoder(*recipes.prepared(recipe, store.size))
     settings = AugmentationSettings(views=space.views)
     sources: list[encoder.ImageSource] = [store]
     sources += [Altered(store, settings, seed=space.seed, view=view) for view in range(1, space.views + 1)]
@@ -292,10 +349,11 @@ def _search(begun: study.Study, plan: Plan, material: trials.Material) -> bool:
 
     def on_trial(done: Sequence[TrialResult]) -> None:
         best = study.best(done)
-        note = f"best: trial {best.number}, validation log loss {best.log_loss:.4f}" if best else ""
+        where = f"{options.rank} log loss" if plan.sources else "validation log loss"
+        note = f"best: trial {best.number}, {where} {best.log_loss:.4f}" if best else ""
         options.progress("Searching", len(done), max(options.trials, len(done)), note)
 
-    try_one = partial(_try, space=plan.space, material=material, group=plan.store.group)
+    try_one = partial(_try, space=plan.space, material=material, measured=_measured(plan, material))
     gc.freeze()  # collecting what a trial leaves need not go over all of TensorFlow: measured 0.4 s a trial
     try:
         begun.run(try_one, trials=options.trials, until=until, on_trial=on_trial)
@@ -308,19 +366,26 @@ def _search(begun: study.Study, plan: Plan, material: trials.Material) -> bool:
     return False
 
 
+def _measured(plan: Plan, material: trials.Material) -> Callable[[trials.Outcome], trials.Scored]:
+    of: dict[str, Any] = {"labels": material.labels, "group": plan.store.group, "positive": material.positive}
+    if plan.sources:
+        return partial(scoring.score_left_out, folds=material.folds, rank=plan.options.rank, **of)
+    return partial(scoring.score, **of)
+
+
 def _try(
     trial: Trial,
     chosen: Mapping[str, Choice],
     *,
     space: SearchSpace,
     material: trials.Material,
-    group: NDArray[np.int64],
+    measured: Callable[[trials.Outcome], trials.Scored],
 ) -> trials.Scored:
     try:
         ended = trials.attempt(trial, space, chosen, material)
     finally:
         keras_backend.load().backend.clear_session()  # or each trial's graphs stay in memory
-    return scoring.score(ended, material.labels, group, positive=material.positive)
+    return measured(ended)
 
 
 tune = verb(TuneOptions, plan, run)

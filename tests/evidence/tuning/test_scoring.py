@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.metrics import log_loss, roc_auc_score
 
 from plainfilm.evidence.tuning import scoring
-from plainfilm.model.trials import Outcome
+from plainfilm.model.trials import InnerFold, Outcome
 
 
 def drawn(classes, seed, n=80):
@@ -64,6 +65,57 @@ def test_the_standard_error_takes_a_patients_images_as_one():
     alone = scored(losses, both, twice, np.arange(80)).error
     joined = scored(losses, both, twice, np.repeat(np.arange(40), 2)).error
     assert joined == pytest.approx(np.sqrt(2) * alone, rel=0.02)
+
+
+@given(st.integers(2, 4), st.integers(2, 9), st.integers(0, 99))
+def test_with_classes_alike_a_coin_has_the_same_loss_at_any_share_of_sick(classes, times, seed):
+    labels = np.array([0] * 20 * times + [*range(1, classes)] * 20)
+    coin = np.random.default_rng(seed).normal(0, 1e-9, (len(labels), 1 if classes == 2 else classes))
+    assert scoring.balanced_log_losses(coin, labels, positive=1).mean() == pytest.approx(np.log(classes), abs=0.02)
+
+
+@given(st.integers(2, 4), st.integers(0, 99))
+def test_with_classes_alike_and_of_one_size_the_loss_is_the_plain_one(classes, seed):
+    logits, _ = drawn(classes, seed)
+    labels = np.arange(80) % classes if classes != 3 else np.arange(80) * 3 // 81
+    even = np.concatenate([np.flatnonzero(labels == each)[:20] for each in range(classes)])
+    plain, alike = (
+        loss(logits[even], labels[even], positive=1) for loss in (scoring.log_losses, scoring.balanced_log_losses)
+    )
+    assert alike == pytest.approx(plain)
+
+
+def at_three_sources(rank, classes=2):
+    """A trial at three sources, the first and the last also left out together: what it scored, and the parts."""
+    logits, labels = drawn(classes, 5, n=240)
+    source = np.arange(240) // 80
+    rows = [np.flatnonzero(source == each) for each in range(3)]
+    folds = [InnerFold(rows[0], rows[0], {name: own}) for name, own in zip("abc", rows, strict=True)]
+    folds.append(InnerFold(rows[1], rows[1], {"a": rows[0], "c": rows[2]}))
+    own = np.concatenate([part for fold in folds for part in fold.scored])
+    losses = np.concatenate([scoring.balanced_log_losses(logits[part], labels[part], positive=1)
+                             for fold in folds for part in fold.scored])  # fmt: skip
+    ended = Outcome(losses=losses, logits=logits[own], rows=own, epochs=(1, 2, 3, 4))
+    found = scoring.score_left_out(ended, folds, labels, np.arange(240), positive=1, rank=rank)
+    return found, [(logits[part], labels[part]) for part in rows]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_trial_at_left_out_sources_is_worth_its_worst_or_their_mean(classes):
+    worst, parts = at_three_sources("worst", classes)
+    mean, _ = at_three_sources("mean", classes)
+    losses = [scoring.balanced_log_losses(*part, positive=1).mean() for part in parts]
+    areas = [
+        roc_auc_score(labels, logits[:, 0] if classes == 2 else softmax(logits, axis=1), multi_class="ovr")
+        for logits, labels in parts
+    ]
+    assert (worst.score, worst.auroc) == pytest.approx((max(losses), min(areas)))
+    assert (mean.score, mean.auroc) == pytest.approx((np.mean(losses), np.mean(areas)))
+    assert worst.kept == mean.kept == (1, 2, 3)
+    assert mean.error < worst.error
+    assert [own.sources for own in worst.at] == [("a",), ("b",), ("c",), ("a", "c")]
+    assert worst.at[3].areas == pytest.approx((areas[0], areas[2]))
+    assert worst.at[3].losses == pytest.approx((losses[0], losses[2]))
 
 
 def test_a_row_that_is_wrong_beyond_doubt_costs_much_but_not_without_end():

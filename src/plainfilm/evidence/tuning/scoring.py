@@ -1,15 +1,19 @@
 """What a trial of a search is worth on the rows it is scored on: the log loss of its calibrated probabilities, and more."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from plainfilm.evidence.statistics.discrimination import area_under_roc
 from plainfilm.evidence.statistics.intervals import group_codes, group_sums, variance
 from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model.classifier import Decision
-from plainfilm.model.trials import Outcome, Scored
+from plainfilm.model.trials import AtSources, InnerFold, Outcome, Scored
+from plainfilm.results.comparison import Rank
 
 _LEAST = 1e-15  # a probability of 0 for what came true would count without end
 
@@ -28,8 +32,24 @@ def probabilities(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: 
 
 def log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:
     """Give each row's log loss, float64 (n), of calibrated probabilities: 0 is best, ln 2 a coin's."""
-    given = probabilities(logits, labels, positive=positive)[np.arange(len(labels)), labels]
-    return np.asarray(-np.log(np.maximum(given, _LEAST)))
+    return _log_losses(probabilities(logits, labels, positive=positive), labels)
+
+
+def balanced_log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:
+    """Give each row's log loss, float64 (n), weighed so that each class counts alike, and as if there were as many of each.
+
+    So the mean at any source is ln 2 for a coin (of two classes) and 0 at best, whatever its share of sick: by the plain loss
+    the worst source would be the one where the classes are of one size.
+    """
+    chance = probabilities(logits, labels, positive=positive)
+    shares = np.bincount(labels, minlength=chance.shape[1]) / len(labels)
+    alike = chance / shares
+    losses = _log_losses(alike / alike.sum(axis=1, keepdims=True), labels)
+    return np.asarray(losses / (len(shares) * shares[labels]))
+
+
+def _log_losses(chance: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(-np.log(np.maximum(chance[np.arange(len(labels)), labels], _LEAST)))
 
 
 def score(ended: Outcome, labels: NDArray[np.int64], group: NDArray[np.int64], *, positive: int) -> Scored:
@@ -37,17 +57,77 @@ def score(ended: Outcome, labels: NDArray[np.int64], group: NDArray[np.int64], *
 
     The standard error takes the rows of a group as one draw (infinitesimal jackknife).
     """
-    losses, logits, labels, group = ended.losses, ended.logits, labels[ended.rows], group[ended.rows]
+    found = _measured(ended.losses, ended.logits, labels[ended.rows], group[ended.rows], positive=positive)
+    return Scored(score=found.loss, error=found.error, accuracy=found.accuracy, auroc=found.area, kept=ended.epochs)
+
+
+def score_left_out(
+    ended: Outcome,
+    folds: Sequence[InnerFold],
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    *,
+    positive: int,
+    rank: Rank,
+) -> Scored:
+    """Sum up a trial of `trials.source_folds`: by the worst source that was left out alone, or the mean over these.
+
+    With "worst" loss, accuracy and AUROC are each the worst of any source. Labels, groups and errors are as in `score`;
+    the error of a mean takes the sources for independent.
+    """
+    ends = np.cumsum([len(rows) for fold in folds for rows in fold.scored])
+    parts = zip(*(np.split(each, ends[:-1]) for each in (ended.losses, ended.logits, ended.rows)), strict=True)
+    measured = (
+        _measured(losses, logits, labels[rows], group[rows], positive=positive, calibrated=False)
+        for losses, logits, rows in parts
+    )
+    found = [(tuple(fold.left_out), [next(measured) for _ in fold.scored]) for fold in folds]
+    alone = [own[0] for names, own in found if len(names) == 1]
+    worst = max(alone, key=lambda each: each.loss)
+    mean = {name: float(np.mean([getattr(each, name) for each in alone])) for name in ("loss", "accuracy", "area")}
+    is_worst = rank == "worst"
+    return Scored(
+        score=worst.loss if is_worst else mean["loss"],
+        error=worst.error if is_worst else float(np.linalg.norm([each.error for each in alone])) / len(alone),
+        accuracy=min(each.accuracy for each in alone) if is_worst else mean["accuracy"],
+        auroc=min(each.area for each in alone) if is_worst else mean["area"],
+        kept=ended.epochs[: len(alone)],
+        at=tuple(
+            AtSources(sources=names, losses=tuple(each.loss for each in own), areas=tuple(each.area for each in own))
+            for names, own in found
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """Mean log loss of some rows and its standard error, accuracy and AUROC."""
+
+    loss: float
+    error: float
+    accuracy: float
+    area: float
+
+
+def _measured(
+    losses: NDArray[np.float64],
+    logits: NDArray[Any],
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    *,
+    positive: int,
+    calibrated: bool = True,
+) -> _Measured:
+    """Measure some rows; with more than two classes a calibration on them moves the AUROC, if it is `calibrated`."""
     codes = group_codes(group, len(labels))
-    groups = int(codes.max()) + 1
-    off = group_sums(codes, losses - losses.mean(), groups) / len(losses)
+    off = group_sums(codes, losses - losses.mean(), int(codes.max()) + 1) / len(losses)
     chance = probabilities(logits, labels, positive=positive)
     columns = [positive] if logits.shape[1] == 1 else range(chance.shape[1])
-    areas = [area_under_roc(labels == each, chance[:, each], codes, 0.95).estimate.value for each in columns]
-    return Scored(
-        score=float(losses.mean()),
+    ranked = chance if calibrated or logits.shape[1] == 1 else softmax(logits, axis=1)
+    areas = [area_under_roc(labels == each, ranked[:, each], codes, 0.95).estimate.value for each in columns]
+    return _Measured(
+        loss=float(losses.mean()),
         error=float(np.sqrt(variance(off))),
         accuracy=float((chance.argmax(axis=1) == labels).mean()),
-        auroc=float(np.mean(areas)),
-        kept=ended.epochs,
+        area=float(np.mean(areas)),
     )

@@ -1,7 +1,7 @@
 """What a search for a recipe came to: `tuning.json`, and the sentences on what its best trial is worth."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +13,32 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import study
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.search_space import SearchSpace
+from plainfilm.results.comparison import LeftOutChoice, Rank
 from plainfilm.results.search import BestTrial, Importance, ScoredRows, Search, TrialCounts, TrialResult
 from plainfilm.results.store import StoreIdentity
+
+_MEASURES: Mapping[Rank, str] = {
+    "worst": "log loss of calibrated probabilities at the worst source left out, classes weighted alike",
+    "mean": "log loss of calibrated probabilities, mean of the sources left out, classes weighted alike",
+}
+_SCORES: Mapping[Rank, str] = {
+    "worst": "Log loss at the worst source left out",
+    "mean": "Mean log loss of sources left out",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSummary:
     """A search as its page shows it: `result` is tuning.json, `trials` are all that ended.
 
-    In words: `scored_on` is what each trial was scored on, `worth` what the best log loss is worth, `alike` how sure it is
-    that the best is the best.
+    In words: `score` is what trials are compared by, `scored_on` what each was scored on, `worth` what the best log loss is
+    worth, `alike` how sure it is that the best is the best.
     """
 
     result: Search
     trials: Sequence[TrialResult]
     space: SearchSpace
+    score: str
     scored_on: str
     worth: str
     alike: str
@@ -48,6 +59,7 @@ def summarise(
     asked: int,
     scored: ScoredRows,
     interrupted: bool,
+    choice: LeftOutChoice | None = None,
 ) -> SearchSummary:
     """Find the best trial and what its log loss is worth.
 
@@ -57,6 +69,8 @@ def summarise(
         How many trials were asked for.
     folder
         Where the best recipe will be, for the command that comes next.
+    choice
+        What the choice is worth, where sources were left out.
 
     Raises
     ------
@@ -73,16 +87,23 @@ def summarise(
         trials=_counts(trials, asked),
         within_one_standard_error=alike,
         importances=tuple(importances),
-        measure="log loss of calibrated probabilities",
+        measure=_MEASURES[choice.rank] if choice else "log loss of calibrated probabilities",
         scored=scored,
         worth=f"{worth} {alike_sentence}",
+        choice=choice,
         interrupted=interrupted,
         seconds=sum(each.seconds for each in trials),
         data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
         next_command=_next_command(store, folder),
     )
     return SearchSummary(
-        result=result, trials=trials, space=space, scored_on=scored_on, worth=worth, alike=alike_sentence
+        result=result,
+        trials=trials,
+        space=space,
+        score=_SCORES[choice.rank] if choice else "Validation log loss",
+        scored_on=scored_on,
+        worth=worth,
+        alike=alike_sentence,
     )
 
 
@@ -130,6 +151,8 @@ def _alike_sentence(alike: int) -> str:
 
 def _scored_on(scored: ScoredRows) -> str:
     rows = f"{scored.radiographs:,} radiographs"
+    if scored.sources:
+        return f"{rows} of {len(scored.sources)} sources left out in turn"
     return f"{rows} of the validation set" if scored.folds == 1 else f"{rows} in {scored.folds} folds"
 
 
