@@ -104,7 +104,7 @@ def verdict(run: RunMetrics) -> list[Text]:
     """The worst source left out, the accuracy, and beside them what they are worth."""
     measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
     accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
-    return [*_worst(run), accuracy, *worth(run, "Worth     ")]
+    return [*_worst(run), *_curve(run), accuracy, *worth(run, "Worth     ")]
 
 
 def _worst(run: RunMetrics) -> Iterator[Text]:
@@ -112,6 +112,11 @@ def _worst(run: RunMetrics) -> Iterator[Text]:
         worst = run.left_out.worst
         area = number(Estimate(worst.value, worst.low, worst.high))
         yield Text.assemble(("AUROC     ", "bold"), f"{area} at {harmless(worst.name)}, the worst hospital left out")
+
+
+def _curve(run: RunMetrics) -> Iterator[Text]:
+    if run.left_out is not None and run.left_out.curve is not None:
+        yield Text.assemble(("Curve     ", "bold"), run.left_out.curve.sentence)
 
 
 def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:
