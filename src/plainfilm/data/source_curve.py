@@ -12,7 +12,8 @@ from plainfilm.data.source_split import SourceFold, SourceFolds, is_enough
 from plainfilm.errors import SplitError
 
 _MOST_TESTED = 6  # left-out sources
-_MOST_DRAWS = 3  # of one combination
+_MOST_DRAWS = 6  # of one combination
+_EACH = 2  # draws of the films of the same sources
 _MOST_TOTALS = 4  # numbers of films for one of sources
 _TRAININGS = 100  # so many draws as fit into them
 _LEAST = 8  # times the films that are tried at least are those of one source
@@ -28,6 +29,8 @@ class Drawn:
         The source that is left out.
     hospitals, films
         How many sources it learns from, and about how many films, as many of each.
+    chosen
+        Which sources these are, by a number within the fold.
     rows
         int64 (k): these films.
     """
@@ -35,6 +38,7 @@ class Drawn:
     fold: SourceFold
     hospitals: int
     films: int
+    chosen: frozenset[int]
     rows: NDArray[np.int64]
 
     @property
@@ -125,15 +129,19 @@ class _Fold:
         return hospitals * len(self.hospitals[hospitals - 1])
 
     def draws(self, hospitals: int, films: int, most: int, seed: int) -> list[Drawn]:
-        """Choose hospitals and their films, up to `most` times, each choice another one."""
-        able = [own for own in self.hospitals if len(own) * hospitals >= films]
-        order = np.random.default_rng(seed).permutation(len(able))
+        """Choose hospitals and their films, up to `most` times: other hospitals first, then other films, none twice."""
+        able = [place for place, own in enumerate(self.hospitals) if len(own) * hospitals >= films]
+        order = np.random.default_rng(seed).permutation(able)
+        sets = len(able) if hospitals < len(able) else 1
         found: dict[bytes, Drawn] = {}
-        for number in range(min(most, max(2, len(able)))):
-            window = order[np.arange(number * hospitals, (number + 1) * hospitals) % len(able)]
-            parts = [self._some(able[place], round(films / hospitals), seed + number) for place in window]
+        for number in range(min(most, _EACH * sets)):
+            begin = number % sets * hospitals
+            chosen = order[np.arange(begin, begin + hospitals) % len(able)].tolist()
+            each = round(films / hospitals)
+            parts = [self._some(self.hospitals[place], each, seed + number // sets) for place in chosen]
             rows = np.sort(np.concatenate(parts))
-            found.setdefault(rows.tobytes(), Drawn(fold=self.fold, hospitals=hospitals, films=films, rows=rows))
+            made = Drawn(fold=self.fold, hospitals=hospitals, films=films, chosen=frozenset(chosen), rows=rows)
+            found.setdefault(rows.tobytes(), made)
         return list(found.values())
 
     def _some(self, rows: NDArray[np.int64], films: int, seed: int) -> NDArray[np.int64]:

@@ -93,7 +93,9 @@ class Plots:
         """Draw the AUROC at sources that were left out over the films learnt from, a line a number of sources."""
         left_out = getattr(self.result, "left_out", None)
         if left_out is None or left_out.curve is None:
-            raise UsageError("Expected a run of train with --folds source --curve; received another.")
+            raise UsageError(
+                "Expected a run of train, which has a learning curve with --folds source --curve; received another."
+            )
         with _axes(ax, 4.6, 3.0) as axes:
             learning_curve.on_axes(axes, left_out.curve)()
         return axes

@@ -41,7 +41,7 @@ def learning_curve(tried: Sequence[Tried]) -> LearningCurve:
     """Average over the left-out sources, and say what another hospital is worth, and what more films are.
 
     A difference is told where its 95 % interval leaves out 0: over the patients of the left-out sources, who are the same on
-    both sides, and over the draws of sources and films. Student's t, with Satterthwaite's degrees of freedom.
+    both sides, and over draws of films of the same sources. Student's t, with Satterthwaite's degrees of freedom.
     """
     found: dict[Key, list[Tried]] = {}
     for own in tried:
@@ -56,25 +56,32 @@ def learning_curve(tried: Sequence[Tried]) -> LearningCurve:
 
 @dataclass(frozen=True, slots=True)
 class _Mean:
-    """Mean AUROC of a point: each left-out source counts once, each of its trainings alike.
+    """Mean AUROC of a point: each left-out source counts once, in `folds`, and there each choice of sources.
 
-    `drawn` is the variance that the draws bring, `freedom` its degrees of freedom, 0 where none was drawn twice.
+    `drawn` is the variance that the draws of films bring, `freedom` its degrees of freedom, 0 where none was drawn twice.
     """
 
     area: Measured
+    folds: Mapping[str, float]
     drawn: float
     freedom: int
 
     @classmethod
     def of(cls, tried: Sequence[Tried]) -> Self:
-        folds: dict[str, list[Measured]] = {}
+        folds: dict[str, dict[frozenset[int], list[Measured]]] = {}
         for own in tried:
-            folds.setdefault(own.drawn.fold.name, []).append(own.area)
-        spread = [np.var([area.estimate.value for area in own], ddof=1) / len(own) for own in folds.values() if own[1:]]
+            folds.setdefault(own.drawn.fold.name, {}).setdefault(own.drawn.chosen, []).append(own.area)
+        means = {name: _mean([_mean(own) for own in chosen.values()]) for name, chosen in folds.items()}
+        spread = [
+            float(np.var([area.estimate.value for area in own], ddof=1)) / len(own) / len(chosen) ** 2
+            for chosen in folds.values() for own in chosen.values() if len(own) > 1
+        ]  # fmt: skip
+        cells = sum(len(chosen) for chosen in folds.values())
         return cls(
-            _mean([_mean(own) for own in folds.values()]),
-            float(sum(spread)) / len(folds) ** 2,
-            len(tried) - len(folds),
+            _mean(list(means.values())),
+            {name: area.estimate.value for name, area in means.items()},
+            sum(spread) / len(folds) ** 2,
+            len(tried) - cells,
         )
 
     def minus(self, other: Self) -> Estimate:
@@ -85,6 +92,10 @@ class _Mean:
         freedom = whole**2 / sum(drawn**2 / number for drawn, number in parts) if parts else _MANY
         half = float(stdtrit(freedom, 0.975) * np.sqrt(whole))
         return within_bounds(value, value - half, value + half, -1.0, 1.0)
+
+    def above(self, other: Self) -> int:
+        """Count the left-out sources where it is higher."""
+        return sum(value > other.folds[name] for name, value in self.folds.items())
 
 
 def _mean(areas: Sequence[Measured], groups: int = 0) -> Measured:
@@ -125,18 +136,21 @@ def _of_another(means: Mapping[Key, _Mean]) -> str:
         return ""
     films = max(doubled or shared)
     one, two = means[1, films], means[2, films]
-    said = f"With {films:,} films, one hospital gives AUROC {_value(one)} where it was left out, two give {_value(two)}"
+    said = f"With {films:,} films of one hospital, AUROC at those left out is {_value(one)}, with as many of two {_value(two)}"
     if not doubled:
         return f"{said}: {_change(two.minus(one))}."
     twice = means[1, doubled[films]]
-    said = f"{said}; twice the films of one give {_value(twice)}"
-    gain, more = two.minus(one), two.minus(twice)
+    said = f"{said}, with twice as many of one {_value(twice)}."
+    more = two.minus(twice)
     if more.low > 0:
-        return f"{said}. Another hospital is worth more than twice the films: {_change(more)}."
+        at = f"{two.above(twice)} of {len(two.folds)} left out"
+        return f"{said} Another hospital is worth more than twice the films: {_change(more)}, at {at}."
     if more.high < 0:
-        return f"{said}. Twice the films are worth more than another hospital: {_change(more)}."
-    told = "brings" if gain.low > 0 else "may bring" if gain.value > 0 else "brings no gain that can be told:"
-    return f"{said}. Another hospital {told} {_change(gain)}; whether more than twice the films do cannot be told: {_change(more)}."
+        at = f"{twice.above(two)} of {len(two.folds)} left out"
+        return f"{said} Twice the films are worth more than another hospital: {_change(more)}, at {at}."
+    gain = two.minus(one)
+    told = "brings" if gain.low > 0 else "costs" if gain.high < 0 else "brings nothing that can be told:"
+    return f"{said} Another hospital {told} {_change(gain)}; whether it is worth more than twice the films cannot be told: {_change(more)}."
 
 
 def _of_still_more(means: Mapping[Key, _Mean], fewer: int, more: int) -> str:
@@ -156,7 +170,7 @@ def _of_films(means: Mapping[Key, _Mean], sources: int) -> str:
     more, less = doublings[0]
     change = means[sources, more].minus(means[sources, less])
     whose = "one hospital" if sources == 1 else f"{_word(sources)} hospitals"
-    return f"From {less:,} to {more:,} films of {whose} it changes by {_change(change)}."
+    return f"From {less:,} to {more:,} films of {whose}, it changes by {_change(change)}."
 
 
 def _shared(means: Mapping[Key, _Mean], one: int, other: int) -> set[int]:
