@@ -226,6 +226,11 @@ def compared(found: Comparison) -> Rows:
             "AUROC": decimal(each.auroc.mean),
             "stability": decimal(each.stability),
             "seconds": f"{each.seconds:.1f}",
+            **(
+                {"worst left out": decimal(each.left_out.worst.mean), "mean": decimal(each.left_out.mean.mean)}
+                if each.left_out
+                else {}
+            ),
         }
         for each in found.recipes
     ]

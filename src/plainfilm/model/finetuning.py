@@ -22,6 +22,7 @@ from plainfilm.model.backbones import Backbone
 from plainfilm.model.callbacks import Callback, Following
 from plainfilm.model.encoder import Encoder
 from plainfilm.model.frozen_trunk import divide, mapped
+from plainfilm.model.group_dro import GroupWeights
 from plainfilm.model.passes import Stretch
 from plainfilm.model.recipe_schema import FinetuningSettings, Recipe, parse_blocks
 from plainfilm.model.training import Course, Fitted, Part
@@ -50,6 +51,7 @@ def finetune(
     recipe: Recipe,
     *,
     fingerprint: str,
+    ended: GroupWeights | None = None,
     weights_file: Path | None = None,
     checkpoint: Path | None = None,
     on_epoch: training.EpochCallback = lambda _n, _m: None,
@@ -70,6 +72,8 @@ def finetune(
         Number of classes; index of the positive one.
     fingerprint
         Of the images that the parts read, altered views included.
+    ended
+        What group DRO weighed when the head's training ended; it stays.
     checkpoint
         A file that each epoch is kept in; where it is there, the training goes on from it and ends with the same bits as
         if it had never stopped. It stays when the training ends.
@@ -102,11 +106,11 @@ def finetune(
     start = time.perf_counter()
     about = f"{fingerprint} {recipe.augmentation} {recipe.seed}"
     with mapped(trunk, prepare, train, validation, about=about, progress=progress) as parts:
-        course = _course(model, classes, positive, *parts, recipe)
+        course = _course(model, classes, positive, *parts, recipe, ended)
         _train(model, course, recipe, digest, checkpoint, on_epoch, callbacks)
     kept = course.settle("finetuning.learning_rate")
     backend = keras_backend.used("gpu" if keras_backend.has_gpu() else "cpu")
-    fitted = Fitted(tuned_head, course.history, kept, time.perf_counter() - start, backend)
+    fitted = Fitted(tuned_head, course.history, kept, time.perf_counter() - start, backend, ended)
     return Finetuned(encoder=_export(network, backbone, prepare, found.sha256), fitted=fitted)
 
 
@@ -151,14 +155,16 @@ def _joined(top: Any, head: Any) -> Any:
     return joined
 
 
-def _course(model: Any, classes: int, positive: int, train: Part, validation: Part, recipe: Recipe) -> Course:
+def _course(
+    model: Any, classes: int, positive: int, train: Part, validation: Part, recipe: Recipe, ended: GroupWeights | None
+) -> Course:
     """Compile, and begin with the validation loss of the frozen backbone, which every epoch is measured against."""
     settings = recipe.finetuning
     steps = -(-len(train.rows) // settings.batch_size)
     training.compile_as_told(model, recipe, classes, _schedule(settings, steps))
     size = settings.batch_size
     both = training.prepared_passes(model, classes, positive, train, validation, recipe,
-                           batch_size=size, validation_batch=size, feed=_read_ahead)  # fmt: skip
+                           batch_size=size, validation_batch=size, feed=_read_ahead, ended=ended)  # fmt: skip
     course = Course(model, *both, patience=settings.patience)
     course.note(course.validate()["loss"])
     return course

@@ -24,14 +24,17 @@ _LAST = 999  # counts as the number of the last Dense layer, whatever stands bef
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What a head is built from: features in, classes out, and the recipe's settings."""
+    """What a head is built from: features in, classes out, the recipe's settings, and the penalty on its weights."""
 
     width: int
     classes: int
     settings: HeadSettings
+    l2: float = 0.0
 
 
-def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int, dropout: Any = None) -> Any:
+def build_head(
+    width: int, classes: int, settings: HeadSettings, *, seed: int, l2: float = 0.0, dropout: Any = None
+) -> Any:
     """Build a head that has not been trained; its attribute `blueprint` is what it was built from.
 
     Its first weights come from `seed` alone, neither from any global state nor from Keras' backend, by the uniform
@@ -41,6 +44,8 @@ def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int, d
     ----------
     width, classes
         Numbers of features and classes.
+    l2
+        The penalty l2 / 2 x the sum of squares of the Dense layers' kernels; biases have none.
     dropout
         A layer class to stand in for Keras' Dropout.
 
@@ -57,21 +62,23 @@ def build_head(width: int, classes: int, settings: HeadSettings, *, seed: int, d
     x = inputs
     for number, (layer, value) in enumerate(parse_layers(settings.layers)):
         if layer == "dense":
-            x = _dense(x, int(value), f"dense{number}", seed=(seed, number), activation=settings.activation)
+            x = _dense(x, int(value), f"dense{number}", seed=(seed, number), l2=l2, activation=settings.activation)
         elif layer == "standardise":
             x = layers.BatchNormalization(
                 center=False, scale=False, epsilon=_LEAST_VARIANCE, trainable=False, name=STANDARDISE
             )(x)
         else:
             x = dropout(value, seed=(seed * 1000 + number) % 2**32, name=f"dropout{number}")(x)
-    x = _dense(x, 1 if kind == "sigmoid" else classes, "logits", seed=(seed, _LAST))
+    x = _dense(x, 1 if kind == "sigmoid" else classes, "logits", seed=(seed, _LAST), l2=l2)
     head = keras.Model(inputs, layers.Activation(kind, name="probabilities")(x), name="head")
-    head.blueprint = Blueprint(width, classes, settings)
+    head.blueprint = Blueprint(width, classes, settings, l2)
     return head
 
 
-def _dense(x: Any, units: int, name: str, *, seed: tuple[int, int], activation: str | None = None) -> Any:
-    layer = keras_backend.load().layers.Dense(units, activation, kernel_initializer="zeros", name=name)
+def _dense(x: Any, units: int, name: str, *, seed: tuple[int, int], l2: float, activation: str | None = None) -> Any:
+    keras = keras_backend.load()
+    penalty = keras.regularizers.L2(l2 / 2) if l2 else None
+    layer = keras.layers.Dense(units, activation, kernel_initializer="zeros", kernel_regularizer=penalty, name=name)
     with keras_backend.unfilled():
         after = layer(x)
     layer.set_weights([_glorot(x.shape[-1], units, seed), np.zeros(units, np.float32)])

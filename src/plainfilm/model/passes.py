@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.model import heads, keras_backend
+from plainfilm.model import group_dro, heads, keras_backend
+from plainfilm.model.group_dro import GroupDro
 from plainfilm.model.heads import Blueprint
 from plainfilm.model.keyboard_interrupt import held
 from plainfilm.model.recipe_schema import parse_layers
 
-Stretch = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]  # inputs, targets, weights of some rows
+Stretch = tuple[NDArray[Any], NDArray[np.float32], NDArray[Any]]  # inputs, targets, weights (or groups) of some rows
 _MOST_SHARED = 32  # shapes of heads whose compiled passes are kept
 _QUICKER_TO_COMPILE = {"xla_backend_optimization_level": 1}  # by a quarter, measured; a head's pass is no slower
 VALIDATION_BATCH = 512  # rows
@@ -26,10 +27,13 @@ class Runner(Protocol):
     """What takes a model over rows, batch by batch."""
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
-        """Train or test on the rows in their order, and give "loss" and "accuracy", means over the rows."""
+        """Train or test on the rows in their order, and give "loss" and "accuracy", means over the rows.
+
+        The loss of a training has the penalty on the weights in it, as Keras' has; that of a test has not.
+        """
 
 
-def runner(model: Any, kind: str, batch_size: int, like: Stretch) -> Runner:
+def runner(model: Any, kind: str, batch_size: int, like: Stretch, groups: GroupDro | None = None) -> Runner:
     """Prepare passes of a compiled model that ends like a head of `heads.build_head`.
 
     Parameters
@@ -40,15 +44,17 @@ def runner(model: Any, kind: str, batch_size: int, like: Stretch) -> Runner:
         Rows a step; the last step of a stretch may have fewer.
     like
         A stretch of one row, for shapes and dtypes.
+    groups
+        What weighs the rows of a training, and goes on with each step; stretches then hold `groups.numbers`.
     """
     with held():
         model.optimizer.build(model.trainable_variables)
     name = keras_backend.choose()
-    if name == "tensorflow":
-        return _TensorFlow(model, kind, batch_size, like)
-    if name != "jax":
-        return _Batchwise(model, kind, batch_size)
-    return _JaxTraining(model, batch_size) if kind == "train" else _JaxTest(model, batch_size)
+    if name == "jax":
+        return _JaxTraining(model, batch_size, groups) if kind == "train" else _JaxTest(model, batch_size)
+    if groups:
+        return _Weighing(model, batch_size, groups)
+    return _TensorFlow(model, kind, batch_size, like) if name == "tensorflow" else _Batchwise(model, kind, batch_size)
 
 
 def logits_of(head: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
@@ -65,7 +71,7 @@ class _TensorFlow:
     def __init__(self, model: Any, kind: str, batch_size: int, like: Stretch) -> None:
         import tensorflow as tf
 
-        self._model, step = model, getattr(model, f"{kind}_step")
+        self._model, self._kind, step = model, kind, getattr(model, f"{kind}_step")
         with held():
             model.test_on_batch(*like)  # builds the metrics
 
@@ -82,14 +88,15 @@ class _TensorFlow:
             with held():
                 self._take(*columns)
         with held():
-            return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+            found = {name: float(value) for name, value in self._model.get_metrics_result().items()}
+        return found | {"loss": found["loss"] - _untold(self._model, self._kind)}
 
 
 class _Batchwise:
     """A call a batch, for a backend that has nothing better."""
 
     def __init__(self, model: Any, kind: str, batch_size: int) -> None:
-        self._model, self._batch_size = model, batch_size
+        self._model, self._kind, self._batch_size = model, kind, batch_size
         self._step = getattr(model, f"{kind}_on_batch")
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
@@ -97,7 +104,8 @@ class _Batchwise:
         for columns in stretches:
             for at in range(0, len(columns[0]), self._batch_size):
                 totals += self._take(*(column[at : at + self._batch_size] for column in columns))
-        return _metrics(totals)
+        found = _metrics(totals)
+        return found | {"loss": found["loss"] - _untold(self._model, self._kind)}
 
     def _take(self, *batch: NDArray[Any]) -> NDArray[np.float64]:
         self._model.reset_metrics()  # which newer releases of Keras do themselves
@@ -105,35 +113,71 @@ class _Batchwise:
         return np.array([found["loss"] * rows, rows, found["accuracy"] * weights, weights])
 
 
+class _Weighing(_Batchwise):
+    """Training batch by batch, with weights by the losses that a batch has before its step."""
+
+    def __init__(self, model: Any, batch_size: int, groups: GroupDro) -> None:
+        super().__init__(model, "train", batch_size)
+        self._groups, self._logits = groups, logits_of(model)
+
+    def _take(self, *batch: NDArray[Any]) -> NDArray[np.float64]:
+        inputs, wanted, numbers = batch
+        with np.errstate(all="ignore"):  # a training that diverges gives no numbers
+            losses, _ = _judged(self._logits(inputs).astype(np.float64), wanted, self._model.loss, np)
+            weights = self._groups.take(losses, numbers)
+        return super()._take(inputs, wanted, weights)
+
+
+def _untold(model: Any, kind: str) -> float:
+    """Penalty on the weights that Keras has in the loss of a test, where it says nothing of the films."""
+    return sum(float(each) for each in model.losses) if kind == "test" else 0.0
+
+
 class _JaxTraining:
     """A compiled loop a stretch, shared by all heads of one shape: `_Program`."""
 
-    def __init__(self, model: Any, batch_size: int) -> None:
-        self._model, self._batch_size = model, batch_size
-        self._network, self._rates = heads.up_to_logits(model), _rates(model)
+    def __init__(self, model: Any, batch_size: int, groups: GroupDro | None) -> None:
+        self._model, self._batch_size, self._groups = model, batch_size, groups
+        self._network, self._numbers = heads.up_to_logits(model), _numbers(model)
         self._program = _program(_Shape.of(model, "train", batch_size))
+        self._last: Stretch | None = None
+        self._padded: list[Any] = []
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
         import jax
 
-        state = _values(self._network, self._model.optimizer)
+        weighing = self._groups.state if self._groups else ()
+        state: _State = (*_values(self._network, self._model.optimizer), weighing)
         sums = np.zeros(4, np.float32)
         totals = np.zeros(4)
         for columns in stretches:
             jax.block_until_ready(sums)  # so that one stretch at most is read while another is computed
             totals += np.asarray(sums)
-            rows = len(columns[0])
-            room = self._batch_size << (-(-rows // self._batch_size) - 1).bit_length()
-            state, sums = self._program.train(state, self._rates, [_padded(column, room) for column in columns], rows)
+            state, sums = self._program.train(state, self._numbers, self._in_batches(columns), len(columns[0]))
         totals += np.asarray(sums)
         with held():
             self._keep(state)
         return _metrics(totals)
 
+    def _in_batches(self, columns: Stretch) -> list[Any]:
+        """Fill columns up to a power of two of batches; the very stretch of the last pass is there still."""
+        import jax
+
+        if columns is self._last:
+            return self._padded
+        room = self._batch_size << (-(-len(columns[0]) // self._batch_size) - 1).bit_length()
+        padded = [_padded(column, room) for column in columns]
+        if self._groups:
+            self._last, self._padded = columns, [jax.device_put(column) for column in padded]
+        return self._padded if self._groups else padded
+
     def _keep(self, state: "_State") -> None:
-        for variables, values in zip(_variables(self._network, self._model.optimizer), state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
+        *values, weighing = state
+        for variables, own in zip(_variables(self._network, self._model.optimizer), values, strict=True):
+            for variable, value in zip(variables, own, strict=True):
                 variable.assign(value)
+        if self._groups:
+            self._groups.state = tuple(weighing)
 
 
 class _JaxTest:
@@ -147,7 +191,7 @@ class _JaxTest:
         for inputs, wanted, weights in stretches:
             found = self._logits(inputs).astype(np.float64)
             with np.errstate(all="ignore"):  # a training that diverges gives no numbers
-                totals += np.array(_sums(found, wanted, weights, len(found), self._loss, np))
+                totals += np.array(_sums(*_judged(found, wanted, self._loss, np), weights, len(found)))
         return _metrics(totals)
 
 
@@ -170,7 +214,9 @@ def _metrics(totals: NDArray[np.float64]) -> dict[str, float]:
     return {"loss": float(losses / rows), "accuracy": float(right / weights)}
 
 
-_State = Sequence[Sequence[Any]]  # values of trainable, fixed and the optimizer's variables
+_State = Sequence[
+    Sequence[Any]
+]  # values of trainable, fixed and the optimizer's variables; in training what weighs groups
 
 
 def _variables(network: Any, optimizer: Any) -> _State:
@@ -187,7 +233,7 @@ def _padded(column: NDArray[Any], rows: int) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a compiled pass depends on, in `key`: not weights, seeds, Dropout rates and learning rate, if it is of a head."""
+    """What a compiled pass depends on, in `key`: not weights, seeds, penalty, Dropout rates and learning rate, if it is of a head."""
 
     key: Hashable
     model: Any = field(compare=False)
@@ -203,7 +249,7 @@ class _Shape:
         optimizer = model.optimizer.get_config() | _UNSHARED if kind == "train" else {}
         loss = "" if kind == "logits" else model.loss
         layers = tuple((name, bool(value) if name == "dropout" else value) for name, value in parse_layers(drawn.settings.layers))  # fmt: skip
-        head = (drawn.width, drawn.classes, layers, drawn.settings.activation, drawn.settings.output)
+        head = (drawn.width, drawn.classes, layers, drawn.settings.activation, drawn.settings.output, bool(drawn.l2))
         return cls(
             (head, loss, str(optimizer), keras_backend.load().config.dtype_policy().name), model, kind, batch_size
         )
@@ -217,11 +263,12 @@ def _blueprint(model: Any) -> Blueprint | None:
     return getattr(model, "blueprint", None)
 
 
-def _rates(model: Any) -> list[np.float32]:
-    """Rates of the Dropout layers of a head; those of a model that has its passes to itself are not asked for."""
+def _numbers(model: Any) -> list[np.float32]:
+    """Penalty and Dropout rates of a head; a model that has its passes to itself has its own, and takes its penalty once."""
     drawn = _blueprint(model)
     layers = parse_layers(drawn.settings.layers) if drawn else []
-    return [np.float32(value) for name, value in layers if name == "dropout" and value]
+    rates = [np.float32(value) for name, value in layers if name == "dropout" and value]
+    return [np.float32(drawn.l2 if drawn else 1), *rates]
 
 
 def _program(shape: _Shape) -> "_Program":
@@ -238,9 +285,9 @@ def _program(shape: _Shape) -> "_Program":
 
 
 class _Program:
-    """The compiled passes of one shape; weights, Dropout rates and the learning rate are arguments.
+    """The compiled passes of one shape; weights, penalty, Dropout rates and the learning rate are arguments.
 
-    `train` takes a state, Dropout rates, padded columns and the number of rows among them, and gives the state after them
+    `train` takes a state, `_numbers`, padded columns and the number of rows among them, and gives the state after them
     and four sums: losses, rows, weights of right answers, weights. `logits` takes the first two parts of a state, and rows.
     """
 
@@ -253,6 +300,7 @@ class _Program:
         self._network, self._batch_size = heads.up_to_logits(model), shape.batch_size
         if shape.kind == "train":
             self._loss = shape.model.loss
+            self._penalties = [each.regularizer for each in self._network.trainable_variables]
             self._optimizer = self._own_optimizer(shape.model)
         self.train = jax.jit(self._train, compiler_options=_QUICKER_TO_COMPILE if drawn else None)
         self.logits = jax.jit(self._logits)
@@ -265,7 +313,7 @@ class _Program:
         return optimizer
 
     def _template(self, drawn: Blueprint) -> Any:
-        """Build a head whose Dropout layers take their rates, one after the other, from the arguments of a pass."""
+        """Build a head with a penalty of 1, whose Dropout layers take their rates, one after the other, from a pass' arguments."""
         keras = keras_backend.load()
 
         class Dropout(keras.layers.Dropout):  # type: ignore[misc, name-defined]  # Keras ships no types
@@ -276,42 +324,53 @@ class _Program:
                 kept = keras.random.uniform(keras.ops.shape(inputs), seed=_self.seed_generator) < share
                 return keras.ops.where(kept, inputs / share, 0)
 
-        return heads.build_head(drawn.width, drawn.classes, drawn.settings, seed=0, dropout=Dropout)
+        l2 = 1.0 if drawn.l2 else 0.0
+        return heads.build_head(drawn.width, drawn.classes, drawn.settings, seed=0, l2=l2, dropout=Dropout)
 
-    def _train(self, state: _State, rates: Sequence[Any], columns: Sequence[Any], rows: Any) -> Any:
+    def _train(self, state: _State, numbers: Sequence[Any], columns: Sequence[Any], rows: Any) -> Any:
         import jax
         from jax import numpy as jnp
 
-        size = self._batch_size
+        size, (l2, *rates) = self._batch_size, numbers
 
         def step(at: Any, carried: Any) -> Any:
-            (weights, fixed, moments), totals = carried
+            (weights, fixed, moments, weighing), totals = carried
             batch = [jax.lax.dynamic_slice_in_dim(column, at * size, size) for column in columns]
             count = jnp.minimum(rows - at * size, size).astype(jnp.float32)
             self._rates = iter(rates)
-            gradients, (sums, fixed) = jax.grad(self._scaled_loss, has_aux=True)(weights, fixed, moments, batch, count)
+            gradient = jax.grad(self._scaled_loss, has_aux=True)
+            gradients, (sums, fixed, weighing) = gradient(weights, fixed, moments, weighing, l2, batch, count)
             weights, moments = self._optimizer.stateless_apply(moments, gradients, weights)
-            return (weights, fixed, moments), totals + sums
+            return (weights, fixed, moments, weighing), totals + sums
 
         return jax.lax.fori_loop(0, (rows + size - 1) // size, step, (state, jnp.zeros(4)))
 
-    def _scaled_loss(self, weights: Any, fixed: Any, moments: Any, batch: Sequence[Any], count: Any) -> Any:
-        """Give the mean loss, as large as the optimizer wants it in half precision, the sums, and the fixed values after."""
+    def _scaled_loss(
+        self, weights: Any, fixed: Any, moments: Any, weighing: Any, l2: Any, batch: Sequence[Any], count: Any
+    ) -> Any:
+        """Give the mean loss, as large as the optimizer wants it in half precision, the sums, and the rest of the state after."""
+        import jax
         from jax import numpy as jnp
 
         inputs, wanted, row_weights = batch
         found, fixed = self._network.stateless_call(weights, fixed, inputs, training=True)
-        sums = jnp.stack(_sums(found.astype(jnp.float32), wanted, row_weights, count, self._loss, jnp))
+        losses, right = _judged(found.astype(jnp.float32), wanted, self._loss, jnp)
+        if weighing:
+            weighing, row_weights = group_dro.step(weighing, jax.lax.stop_gradient(losses), row_weights, jnp)
+        total, *others = _sums(losses, right, row_weights, count)
+        for penalty, values in zip(self._penalties, weights, strict=True):
+            total = total + l2 * penalty(values) * count if penalty else total
+        sums = jnp.stack([total, *others])
         mapping = list(zip(self._optimizer.variables, moments, strict=True))
         with keras_backend.load().StatelessScope(state_mapping=mapping):
-            return self._optimizer.scale_loss(sums[0] / count), (sums, fixed)
+            return self._optimizer.scale_loss(sums[0] / count), (sums, fixed, weighing)
 
     def _logits(self, values: _State, inputs: Any) -> Any:
         return self._network.stateless_call(*values, inputs, training=False)[0]
 
 
-def _sums(found: Any, wanted: Any, weights: Any, count: Any, loss: str, xp: Any) -> list[Any]:
-    """Sum losses, rows, weights of right answers and weights, of logits (n, 1) or (n, classes); `xp` is NumPy or JAX's."""
+def _judged(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
+    """Losses of rows (n), and whether their answers are right, of logits (n, 1) or (n, classes); `xp` is NumPy or JAX's."""
     if found.shape[-1] == 1:
         log_is, log_is_not = -xp.logaddexp(0, -found), -xp.logaddexp(0, found)
         losses = -(wanted * log_is + (1 - wanted) * log_is_not)[:, 0]
@@ -323,4 +382,9 @@ def _sums(found: Any, wanted: Any, weights: Any, count: Any, loss: str, xp: Any)
         right = found.argmax(axis=-1) == wanted.argmax(axis=-1)
     if loss == "mean_squared_error":
         losses = ((xp.exp(log_is) - wanted) ** 2).mean(axis=-1)
+    return losses, right
+
+
+def _sums(losses: Any, right: Any, weights: Any, count: Any) -> list[Any]:
+    """Sum losses, rows, weights of right answers and weights."""
     return [(losses * weights).sum(), count, (right * weights).sum(), weights.sum()]

@@ -203,12 +203,20 @@ class TrainingSettings:
     )
     class_weight: str = _key(
         "balanced",
-        "What has the same weight in the loss. balanced: all classes; by source: all classes, and all sources within a class; none: all images.",
-        choices=("balanced", "by source", "none"),
+        "What has the same weight in the loss. balanced: all classes; by source: all classes, and all sources within a class; none: all images. group-dro: the more weight the greater the loss, by class and source; balanced where no class has two sources.",
+        choices=("balanced", "by source", "group-dro", "none"),
         flag="--class-weight",
     )
+    l2: float = _key(
+        0.0,
+        "L2 penalty on the head's weights: l2/2 × the sum of their squares is added to the mean loss. Biases have none.",
+        low=0,
+        high=1e6,
+    )
     keep: str = _key(
-        "best", "The epoch that is kept. best: the one with the lowest validation loss.", choices=("best", "last")
+        "best",
+        "The epoch that is kept. best: the one with the lowest validation loss. With group-dro the mean of the second half is kept.",
+        choices=("best", "last"),
     )
     patience: int = _key(
         0, "Stop after this many epochs without a lower validation loss. 0: never.", low=0, high=10_000

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError
-from plainfilm.model import heads, keras_backend, passes
+from plainfilm.model import group_dro, heads, keras_backend, passes
 from plainfilm.model.callbacks import Callback, Following
 from plainfilm.model.encoder import Features
+from plainfilm.model.group_dro import GroupDro, GroupWeights
 from plainfilm.model.keyboard_interrupt import held
 from plainfilm.model.memory import trim
 from plainfilm.model.passes import Stretch
@@ -20,6 +21,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.results.metrics import KerasBackend
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
+_KEPT_BYTES = 32_000_000  # of features that are read once: hundreds of epochs of one step would do little but read them
 EpochCallback = Callable[[int, Mapping[str, float]], None]
 Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
@@ -49,13 +51,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained Keras model, the metrics of each epoch, the epoch kept (from 1), the seconds it took, and what Keras ran on."""
+    """A trained Keras model, the metrics of each epoch, the epoch kept (from 1), the seconds it took, and what Keras ran on.
+
+    `weights` are those that group DRO ended with, and the epoch kept is then the last of those that the model is the mean
+    of; None for other class weights, and where no class has two sources: there it is class balance.
+    """
 
     model: Any
     history: list[dict[str, float]]
     epoch: int
     seconds: float
     backend: KerasBackend
+    weights: GroupWeights | None = None
 
 
 def view_numbers(rows: NDArray[np.int64], images: int, views: int) -> NDArray[np.int64] | None:
@@ -65,6 +72,9 @@ def view_numbers(rows: NDArray[np.int64], images: int, views: int) -> NDArray[np
 
 def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
     """Read features by the numbers of `view_numbers`; the first of `views` are those of the images themselves."""
+    if sum(each.rows * each.width * 4 for each in views) <= _KEPT_BYTES:
+        kept = np.concatenate([each.read(np.arange(each.rows)) for each in views])
+        return lambda numbers: kept[numbers]
     if len(views) == 1:
         return views[0].read
 
@@ -91,20 +101,21 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32
     return np.asarray(len(labels) / np.maximum(counts, 1) / classes, np.float32)
 
 
-def row_weights(part: Part, classes: int, class_weight: str) -> NDArray[np.float32]:
+def row_weights(part: Part, classes: int, class_weight: str, ended: GroupWeights | None = None) -> NDArray[np.float32]:
     """Weights of a part's rows, float32 (rows), with mean 1, as `training.class_weight` says.
 
-    With "by source" each class counts the same, and within a class each source that it came from.
+    With "by source" each class counts the same, and within a class each source that it came from. With "group-dro" they
+    are what it `ended` with; without that each class counts the same.
     """
     if class_weight == "none":
         return np.ones(len(part.labels), np.float32)
+    if ended and part.strata is not None:
+        return ended.of_rows(part.labels, part.strata)
     weights = class_weights(part.labels, classes)[part.labels]
-    if class_weight == "balanced" or part.strata is None:
+    if class_weight != "by source" or part.strata is None:
         return weights
-    _, cells, counts = np.unique(np.stack([part.labels, part.strata]), axis=1, return_inverse=True, return_counts=True)
-    cell_of_row = cells.ravel()
-    first_of_cell = np.unique(cell_of_row, return_index=True)[1]
-    sources = np.bincount(part.labels[first_of_cell], minlength=classes)[part.labels]
+    (label_of_cell, _), cell_of_row, counts = group_dro.groups_of(part.labels, part.strata)
+    sources = np.bincount(label_of_cell, minlength=classes)[part.labels]
     share = np.bincount(part.labels, minlength=classes)[part.labels] / sources
     return np.asarray(weights * share / counts[cell_of_row], np.float32)
 
@@ -141,7 +152,7 @@ def fit_head(
         The training diverged: no epoch that could be kept has weights that are numbers.
     """
     with keras_backend.on_cpu():
-        model = heads.build_head(width, classes, recipe.head, seed=recipe.seed)
+        model = heads.build_head(width, classes, recipe.head, seed=recipe.seed, l2=recipe.training.l2)
         standardise(model, train)
         return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch, callbacks=callbacks)
 
@@ -174,12 +185,7 @@ def fit(
     """Train any Keras model that ends like a head of `heads.build_head`, as the recipe says."""
     settings, rng = recipe.training, np.random.default_rng(recipe.seed)
     compile_as_told(model, recipe, classes, settings.learning_rate)
-    course = Course(
-        model,
-        *prepared_passes(model, classes, positive, train, validation, recipe, batch_size=settings.batch_size),
-        keeps_best=settings.keep == "best",
-        patience=settings.patience,
-    )
+    course = _course(model, classes, positive, train, validation, recipe)
     start = time.perf_counter()
     following = Following(callbacks, model, settings.epochs)
     while len(course.history) < settings.epochs and not (course.is_over or following.is_stopped):
@@ -188,7 +194,19 @@ def fit(
     following.end()
     kept = course.settle("training.learning_rate")
     trim()
-    return Fitted(model, course.history, kept, time.perf_counter() - start, keras_backend.used("cpu"))
+    seconds, backend = time.perf_counter() - start, keras_backend.used("cpu")
+    return Fitted(model, course.history, kept, seconds, backend, course.group_weights)
+
+
+def _course(model: Any, classes: int, positive: int, train: Part, validation: Part, recipe: Recipe) -> "Course":
+    settings = recipe.training
+    prepare = partial(
+        prepared_passes, model, classes, positive, train, validation, recipe, batch_size=settings.batch_size
+    )
+    groups = group_dro.opened(train.labels, train.strata) if settings.class_weight == "group-dro" else None
+    if groups:
+        return _MeanCourse(model, *prepare(groups=groups), groups, epochs=settings.epochs, patience=settings.patience)
+    return Course(model, *prepare(), keeps_best=settings.keep == "best", patience=settings.patience)
 
 
 def compile_as_told(model: Any, recipe: Recipe, classes: int, learning_rate: Any) -> None:
@@ -214,14 +232,19 @@ def prepared_passes(
     batch_size: int,
     validation_batch: int = passes.VALIDATION_BATCH,
     feed: Feed = iter,
+    groups: GroupDro | None = None,
+    ended: GroupWeights | None = None,
 ) -> tuple["_Pass", "_Pass"]:
-    """Prepare the passes of a compiled model over both parts, with the recipe's class weights on the first."""
-    weights = row_weights(train, classes, recipe.training.class_weight)
+    """Prepare the passes of a compiled model over both parts, with the recipe's class weights on the first.
+
+    `groups` weigh its rows anew each step; `ended` are the weights that such a training ended with.
+    """
+    weights = groups.numbers if groups else row_weights(train, classes, recipe.training.class_weight, ended)
     output = heads.output_kind(recipe.head, classes)
     wanted = partial(targets, classes=classes, output=output, positive=positive)
     alike = np.ones(len(validation.labels), np.float32)
     return (
-        _Pass(model, "train", train, wanted(train.labels), weights, batch_size, feed),
+        _Pass(model, "train", train, wanted(train.labels), weights, batch_size, feed, groups),
         _Pass(model, "test", validation, wanted(validation.labels), alike, validation_batch, feed),
     )
 
@@ -235,7 +258,11 @@ class Course:
         Metrics of each epoch so far.
     best_loss, best_epoch, best_weights
         Least validation loss, its epoch (0 before any) and the model's weights then, None where the last is kept.
+    group_weights
+        What group DRO ended with, once it has.
     """
+
+    group_weights: GroupWeights | None = None
 
     def __init__(
         self, model: Any, train_pass: "_Pass", test_pass: "_Pass", *, keeps_best: bool = True, patience: int = 0
@@ -287,6 +314,42 @@ class Course:
         return self.best_epoch if self._keeps_best else len(self.history)
 
 
+class _MeanCourse(Course):
+    """The epochs of a training by group DRO: what is kept is the mean of the weights over the second half of them.
+
+    Sagawa et al. show that the mean converges; one epoch swings with the weights of the groups. Patience waits for the
+    second half, and a training that a callback ends before it keeps its last epoch.
+    """
+
+    def __init__(
+        self, model: Any, train_pass: "_Pass", test_pass: "_Pass", groups: GroupDro, *, epochs: int, patience: int
+    ) -> None:
+        super().__init__(model, train_pass, test_pass, keeps_best=False, patience=patience)
+        self._groups, self._first = groups, epochs // 2 + 1
+        self._totals: list[NDArray[Any]] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last `patience` epochs brought nothing better, in the second half."""
+        return len(self.history) >= self._first and super().is_over
+
+    def advance(self, rng: np.random.Generator) -> dict[str, float]:
+        """Train for an epoch, and add its weights to the mean."""
+        row = super().advance(rng)
+        with held():
+            now = [np.asarray(each, np.float64) for each in (*self._model.get_weights(), self._groups.weights)]
+        is_in_mean = len(self.history) > self._first
+        self._totals = [total + own for total, own in zip(self._totals, now, strict=True)] if is_in_mean else now
+        return row
+
+    def settle(self, setting: str) -> int:
+        """Leave the model as the mean, and give the last epoch; errors are those of `Course`."""
+        *weights, groups = [total / max(1, len(self.history) - self._first + 1) for total in self._totals]
+        self._model.set_weights(weights)
+        self.group_weights = self._groups.ended(groups)
+        return super().settle(setting)
+
+
 class _Pass:
     """One pass after another of a compiled Keras model over a part; rows are read a stretch at a time."""
 
@@ -296,14 +359,18 @@ class _Pass:
         kind: str,
         part: Part,
         wanted: NDArray[np.float32],
-        weights: NDArray[np.float32],
+        weights: NDArray[Any],
         batch_size: int,
         feed: Feed,
+        groups: GroupDro | None = None,
     ) -> None:
         self._part, self._wanted, self._weights, self._feed = part, wanted, weights, feed
         first = part.read(part.rows[:1])
         self._stretch = batch_size * max(1, _STRETCH_BYTES // (first.nbytes * batch_size))
-        self._runner = passes.runner(model, kind, batch_size, (first, wanted[:1], weights[:1]))
+        self._whole: Stretch | None = None
+        if groups and len(part.rows) <= batch_size and part.views is None:
+            self._whole = part.read(part.rows), wanted, weights
+        self._runner = passes.runner(model, kind, batch_size, (first, wanted[:1], weights[:1]), groups)
 
     def __len__(self) -> int:
         return len(self._part.rows)
@@ -313,6 +380,9 @@ class _Pass:
         return self._runner.run(self._feed(self._stretches(order, self._part.draw(rng))))
 
     def _stretches(self, order: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[Stretch]:
+        if self._whole:  # a step over all rows, whose order is nothing to it; to draw one anew took most of the time
+            yield self._whole
+            return
         for at in range(0, len(order), self._stretch):
             some = order[at : at + self._stretch]
             yield self._part.read(rows[some]), self._wanted[some], self._weights[some]

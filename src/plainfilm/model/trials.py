@@ -146,7 +146,7 @@ def _fold(
     numbers = training.view_numbers(fold.train, views[0].rows, len(views) - 1)
     train = training.Part(fold.train, labels[fold.train], training.views_reader(views), numbers)
     validation = training.Part(fold.validation, labels[fold.validation], views[0].read)
-    model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed)
+    model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed, l2=recipe.training.l2)
     watch = _Watch(trial, model, validation, material.score)
     try:
         with _graphs_let_go():

@@ -411,6 +411,15 @@ class Utility(Record, frozen=True, kw_only=True):
     decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
 
 
+class GroupWeight(Record, frozen=True, kw_only=True):
+    """What one class of one source weighed in the loss of a training by group DRO, in the end."""
+
+    label: Annotated[str, Meta(description="Class.")]
+    source: Annotated[str, Meta(description="Source; empty where it is not known.")]
+    share: Annotated[Share, Meta(description="Share of the training radiographs.")]
+    weight: Annotated[Share, Meta(description="Share of the loss; above its share of the radiographs it was hard.")]
+
+
 class RunData(StoreIdentity, frozen=True, kw_only=True):
     """The store that was trained on."""
 
@@ -444,6 +453,9 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     folds: Annotated[Count | None, Meta(description="Folds of a cross-validation.")] = None
     left_out: Annotated[
         LeftOutSources | None, Meta(description="Each source left out in turn, where that was asked for.")
+    ] = None
+    group_weights: Annotated[
+        tuple[GroupWeight, ...] | None, Meta(description="Weights that group DRO ended with, where it weighed sources.")
     ] = None
     seconds: Annotated[RunSeconds | None, Meta(description="Where the time went.")] = None
     features_cached: Annotated[bool | None, Meta(description="Whether features were found in the cache.")] = None

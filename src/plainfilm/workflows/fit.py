@@ -80,7 +80,7 @@ def fit(
         members.append(_fit_member(store, each, positive, folder, callbacks, own))
     part = _joined(store, recipe, members, positive)
     rows, joined = store.rows("validation"), len(members) > 1
-    scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else recipe)
+    scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else members[0])
     return Trained(
         recipe=recipe,
         encoder=part.encoder,
@@ -240,7 +240,7 @@ def _fit_member(
         features.width, len(store.classes), index, train, validation, recipe, on_epoch=told, callbacks=callbacks
     )
     if parse_blocks(recipe.finetuning.blocks) != 0:
-        tuned = _finetune(store, recipe, index, fitted.model, base, checkpoints, callbacks, progress)
+        tuned = _finetune(store, recipe, index, fitted, base, checkpoints, callbacks, progress)
         opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
         features = _encode(opened, store, progress, "Encoding, fine-tuned")
     part = EncoderHead(encoder=opened, head=classifier.export_head(fitted.model), features=features)
@@ -254,7 +254,7 @@ def _finetune(
     store: Store,
     recipe: Recipe,
     positive: int,
-    head: Any,
+    head: Fitted,
     base: _Base,
     checkpoints: Path | None,
     callbacks: Sequence[Callback],
@@ -270,7 +270,7 @@ def _finetune(
     if checkpoints:
         checkpoints.mkdir(parents=True, exist_ok=True)
     return finetuning.finetune(
-        head,
+        head.model,
         base.backbone,
         base.prepare,
         _part(store, "train", read, views=settings.views),
@@ -279,6 +279,7 @@ def _finetune(
         positive,
         recipe,
         fingerprint=store.fingerprint,
+        ended=head.weights,
         weights_file=base.weights_file,
         checkpoint=checkpoints / "epochs.npz" if checkpoints else None,
         on_epoch=_told(progress, "Fine-tuning", recipe.finetuning.epochs),
@@ -292,7 +293,7 @@ def _continued(head: Fitted, tuned: Fitted) -> Fitted:
     before = len(head.history)
     history = [row | {"epoch": before + row["epoch"]} for row in tuned.history]
     kept = before + tuned.epoch if tuned.epoch else head.epoch
-    return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds, tuned.backend)
+    return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds, tuned.backend, tuned.weights)
 
 
 def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str = "Encoding") -> Features:
@@ -347,24 +348,22 @@ def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: 
     if recipe.ensemble.combine == "stacking":
         joint = np.concatenate(logits, axis=1)
         return ensembling.combine(parts, *ensembling.stacked(joint, labels, classes=len(store.classes), positive=index))
-    scalings = [
-        _scaling(own, store, rows, positive, member.recipe) for own, member in zip(logits, members, strict=True)
-    ]
+    scalings = [_scaling(own, store, rows, positive, member) for own, member in zip(logits, members, strict=True)]
     return ensembling.combine(parts, *ensembling.mean_of(scalings))
 
 
 def _scaling(
-    logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None, recipe: Recipe | None = None
+    logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None, member: _Member | None = None
 ) -> Scaling:
-    """Calibrate the logits of some rows that were not trained on; `recipe` None where the class weights are out already."""
-    weighed, shares = _shares(store, recipe) if recipe else (None, None)
+    """Calibrate the logits of some rows that were not trained on; `member` None where its class weights are out already."""
+    weighed, shares = _shares(store, member) if member else (None, None)
     return fit_scaling(logits, store.labels[rows], positive=_index(store, positive), trained_at=weighed, shares=shares)
 
 
-def _shares(store: Store, recipe: Recipe) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(store: Store, member: _Member) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shares of the classes in the training set, as the loss weighs them and as they are."""
     part, classes = _part(store, "train", store.images), len(store.classes)
-    weights = training.row_weights(part, classes, recipe.training.class_weight)
+    weights = training.row_weights(part, classes, member.recipe.training.class_weight, member.fitted.weights)
     counted = [np.maximum(np.bincount(part.labels, each, classes), 0.5) for each in (weights, None)]
     weighed, plain = (each / each.sum() for each in counted)
     return weighed, plain

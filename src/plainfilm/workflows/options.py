@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
+from plainfilm.results.comparison import Rank
 from plainfilm.workflows.parsing import a_choice, a_number_of_folds, comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
@@ -202,7 +203,7 @@ class RecipeOptions(SourceOptions):
     optimizer: Annotated[Literal["adam", "adamw", "sgd", "rmsprop", "nadam"] | None, _flag("optimizer")] = None
     learning_rate: Annotated[float | None, _flag("learning_rate")] = None
     loss: Annotated[Literal["crossentropy", "mean_squared_error"] | None, _flag("loss")] = None
-    class_weight: Annotated[Literal["balanced", "by source", "none"] | None, _flag("class_weight")] = None
+    class_weight: Annotated[Literal["balanced", "by source", "group-dro", "none"] | None, _flag("class_weight")] = None
     augment: Annotated[int | None, _flag("augment")] = None
     finetune: Annotated[str | None, _flag("finetune")] = None
     threshold: Annotated[str | None, _flag("threshold")] = None
@@ -385,6 +386,13 @@ class CompareOptions(SourceOptions):
         Names of recipes or TOML files, with commas between: paper-mobilenet,default.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
+    folds
+        source: also leave out each source in turn, rank the recipes there, and say what the choice is worth at sources that had
+        no part in it.
+    together
+        As for `train`.
+    rank
+        worst: by the worst source that was left out; mean: by the mean of all.
     settings
         Any value of all recipes, KEY=VALUE, but the seed.
     positive
@@ -400,6 +408,9 @@ class CompareOptions(SourceOptions):
     _: KW_ONLY
     recipes: Annotated[Sequence[str | Path], comma_separated]
     seeds: int = 5
+    folds: Folds = 0
+    together: Together = None
+    rank: Annotated[Rank, a_choice] = "worst"
     settings: RecipeSettings = None
     positive: str | None = None
     overwrite: Flag = False
