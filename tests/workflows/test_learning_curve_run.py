@@ -45,7 +45,7 @@ def test_the_curve_has_one_hospital_and_two_over_films_at_each_left_out_source(r
         assert 0 <= area["low"] <= area["value"] <= area["high"] <= 1
         assert point["lowest"] <= area["value"] <= point["highest"]
         assert point["trainings"] >= 3
-    assert "one hospital gives AUROC" in found["sentence"]
+    assert " films of one hospital, AUROC at those left out is 0." in found["sentence"]
 
 
 def test_the_report_draws_it_and_has_its_sentence_and_each_of_its_points(run):

@@ -12,11 +12,10 @@ from plainfilm.data.source_split import SourceFold, SourceFolds, is_enough
 from plainfilm.errors import SplitError
 
 _MOST_TESTED = 6  # left-out sources
-_MOST_DRAWS = 6  # of one combination
-_EACH = 2  # draws of the films of the same sources
-_MOST_TOTALS = 4  # numbers of films for one of sources
-_TRAININGS = 100  # so many draws as fit into them
-_LEAST = 8  # times the films that are tried at least are those of one source
+_MOST_DRAWS = 4  # of one combination
+_MOST_TOTALS = 4  # numbers of films, for each number of sources
+_TRAININGS = 100  # in all, as far as one draw of each combination allows it
+_LEAST = 1 / 8  # of the films of one source: the fewest that are tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +61,8 @@ def draw(
 
     A source counts where it holds every class; those that leave together count as one. All that a combination learns from
     give as many films each, whole groups, each class in its share. A combination stands for all left-out sources or for none.
+
+    Draws are repeated, other sources first and then other films, while all come to about a hundred trainings.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ class _Fold:
         order = np.random.default_rng(seed).permutation(able)
         sets = len(able) if hospitals < len(able) else 1
         found: dict[bytes, Drawn] = {}
-        for number in range(min(most, _EACH * sets)):
+        for number in range(most):
             begin = number % sets * hospitals
             chosen = order[np.arange(begin, begin + hospitals) % len(able)].tolist()
             each = round(films / hospitals)
@@ -158,7 +159,7 @@ def _combinations(folds: Sequence[_Fold]) -> list[tuple[int, int]]:
     most = {
         count: min(fold.most(count) for fold in folds) for count in numbers(min(len(own.hospitals) for own in folds))
     }
-    top, least = max(most.values()), most[1] / _LEAST
+    top, least = max(most.values()), most[1] * _LEAST
     films = [round(top / 2**power) for power in range(20) if top / 2**power >= least]
     return [
         (count, total)

@@ -87,6 +87,8 @@ def test_from_two_hospitals_to_more():
         each for count, lift in ((1, 0.5), (2, 1.0), (4, 1.1))
         for each in tried(lift, hospitals=count, films=80)
     ])  # fmt: skip
+    assert "with as many of two 0." in found.sentence
+    assert ". Another hospital brings +0." in found.sentence
     assert "From two to four hospitals, with 80 films, it changes by +0.0" in found.sentence
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from plainfilm.data.source_curve import Drawn
@@ -41,7 +40,8 @@ def learning_curve(tried: Sequence[Tried]) -> LearningCurve:
     """Average over the left-out sources, and say what another hospital is worth, and what more films are.
 
     A difference is told where its 95 % interval leaves out 0: over the patients of the left-out sources, who are the same on
-    both sides, and over draws of films of the same sources. Student's t, with Satterthwaite's degrees of freedom.
+    both sides, and over draws of films of the same sources, where they were repeated. Student's t, with the degrees of freedom
+    of Satterthwaite, Biometrics Bulletin 1946.
     """
     found: dict[Key, list[Tried]] = {}
     for own in tried:
@@ -101,12 +101,8 @@ class _Mean:
 def _mean(areas: Sequence[Measured], groups: int = 0) -> Measured:
     """Average AUROCs, their influence brought to one length."""
     longest = max(groups, *(len(each.influence) for each in areas))
-    padded = [Measured(each.estimate, _padded(each.influence, longest)) for each in areas]
+    padded = [Measured(each.estimate, np.pad(each.influence, (0, longest - len(each.influence)))) for each in areas]
     return Measured(macro_average(padded), np.mean([each.influence for each in padded], axis=0))
-
-
-def _padded(influence: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    return np.pad(influence, (0, length - len(influence)))
 
 
 def _point(key: Key, tried: Sequence[Tried], mean: _Mean) -> CurvePoint:
@@ -137,20 +133,20 @@ def _of_another(means: Mapping[Key, _Mean]) -> str:
     films = max(doubled or shared)
     one, two = means[1, films], means[2, films]
     said = f"With {films:,} films of one hospital, AUROC at those left out is {_value(one)}, with as many of two {_value(two)}"
-    if not doubled:
-        return f"{said}: {_change(two.minus(one))}."
-    twice = means[1, doubled[films]]
-    said = f"{said}, with twice as many of one {_value(twice)}."
-    more = two.minus(twice)
-    if more.low > 0:
-        at = f"{two.above(twice)} of {len(two.folds)} left out"
-        return f"{said} Another hospital is worth more than twice the films: {_change(more)}, at {at}."
-    if more.high < 0:
-        at = f"{twice.above(two)} of {len(two.folds)} left out"
-        return f"{said} Twice the films are worth more than another hospital: {_change(more)}, at {at}."
     gain = two.minus(one)
-    told = "brings" if gain.low > 0 else "costs" if gain.high < 0 else "brings nothing that can be told:"
-    return f"{said} Another hospital {told} {_change(gain)}; whether it is worth more than twice the films cannot be told: {_change(more)}."
+    gained = f"What another hospital brings cannot be told: {_change(gain)}"
+    if gain.low > 0 or gain.high < 0:
+        gained = f"Another hospital {'brings' if gain.low > 0 else 'costs'} {_change(gain)}"
+    if not doubled:
+        return f"{said}. {gained}."
+    twice = means[1, doubled[films]]
+    more, at = two.minus(twice), f"of {len(two.folds)} left out"
+    compared = f"{gained}; whether it is worth more than twice the films cannot be told: {_change(more)}"
+    if more.low > 0:
+        compared = f"Another hospital is worth more than twice the films: {_change(more)}, at {two.above(twice)} {at}"
+    elif more.high < 0:
+        compared = f"Twice the films are worth more than another hospital: {_change(more)}, at {twice.above(two)} {at}"
+    return f"{said}, with twice as many of one {_value(twice)}. {compared}."
 
 
 def _of_still_more(means: Mapping[Key, _Mean], fewer: int, more: int) -> str:
