@@ -105,7 +105,7 @@ def verdict(run: RunMetrics) -> list[Text]:
     """The worst source left out, the accuracy, and beside them what they are worth."""
     measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
     accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
-    return [*_worst(run), accuracy, *worth(run, "Worth     ")]
+    return [*_worst(run), *_curve(run), accuracy, *worth(run, "Worth     ")]
 
 
 def _worst(run: RunMetrics) -> Iterator[Text]:
@@ -116,6 +116,11 @@ def _worst(run: RunMetrics) -> Iterator[Text]:
             ("AUROC     ", "bold"),
             f"{area} at {harmless(worst.name)}, the worst {'pair' if run.left_out.paired else 'hospital'} left out",
         )
+
+
+def _curve(run: RunMetrics) -> Iterator[Text]:
+    if run.left_out is not None and run.left_out.curve is not None:
+        yield Text.assemble(("Curve     ", "bold"), run.left_out.curve.sentence)
 
 
 def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:

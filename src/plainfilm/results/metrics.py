@@ -331,6 +331,29 @@ class LeftOutSource(Record, frozen=True, kw_only=True):
         return " + ".join(self.sources)
 
 
+class CurvePoint(Record, frozen=True, kw_only=True):
+    """So many sources and so many films to learn from, and what came of them at the sources that were left out."""
+
+    sources: Annotated[Count, Meta(description="Sources that each training learns from, as many films of each.")]
+    films: Annotated[Count, Meta(description="Their films, training and validation set, within a patient or two.")]
+    auroc: Annotated[
+        ShareEstimate, Meta(description="Mean AUROC of the left-out sources; its interval is over patients.")
+    ]
+    lowest: Annotated[Share, Meta(description="AUROC of the worst training.")]
+    highest: Annotated[Share, Meta(description="AUROC of the best training.")]
+    trainings: Annotated[
+        Count, Meta(description="Trainings: choices of sources and of films, for all left-out sources.")
+    ]
+
+
+class LearningCurve(Record, frozen=True, kw_only=True):
+    """What another source is worth, and what more films are."""
+
+    tested: Annotated[tuple[str, ...], Meta(description="The sources that were left out, each in turn.")]
+    points: Annotated[tuple[CurvePoint, ...], Meta(description="By sources, then by films, the most first.")]
+    sentence: Annotated[str, Meta(description="What another source is worth, in words.")]
+
+
 class LeftOutSources(Worth, frozen=True, kw_only=True):
     """Each source left out in turn: what to expect of a hospital that was never seen."""
 
@@ -355,6 +378,9 @@ class LeftOutSources(Worth, frozen=True, kw_only=True):
         Meta(description="How many more would bring the interval above chance; null where none would, or unknown."),
     ] = None
     sentence: Annotated[str, Meta(description="What to expect of a new hospital, in words.")]
+    curve: Annotated[
+        LearningCurve | None, Meta(description="AUROC over sources and films learnt from, where that was asked for.")
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse none."""

@@ -247,6 +247,9 @@ class TrainOptions(RecipeOptions):
     together
         Sources that hold the films or patients of one another and are left out together: NIH,RSNA; again for more. Those that share
         5 % of their patients or films are found without it.
+    curve
+        With folds by source: also train on 1, 2, 4 … sources and on parts of their films, some tens of short trainings more, and say
+        what another hospital is worth against more films.
     resume
         Go on with an interrupted fine-tuning from its last epoch; it ends as if it had not been interrupted.
     audit
@@ -276,6 +279,7 @@ class TrainOptions(RecipeOptions):
     positive: str | None = None
     folds: Folds = 0
     together: Together = None
+    curve: Flag = False
     resume: Flag = False
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None
