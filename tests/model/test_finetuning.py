@@ -30,6 +30,7 @@ from plainfilm.model import (
     weights,
 )
 from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.group_dro import GroupWeights
 from plainfilm.model.onnx_safety import check
 
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
@@ -157,6 +158,33 @@ def test_mean_and_variance_of_a_head_that_standardises_stay(made):
     tuned = tune((made[0], head)).fitted.model.get_layer(heads.STANDARDISE)
     for received, expected in zip(tuned.get_weights(), statistics, strict=True):
         np.testing.assert_array_equal(received, expected)
+
+
+def test_the_penalty_stays_on_the_head_and_no_block_has_one(made, watched):
+    sizes = []
+    for l2 in (0.0, 30.0):
+        watched.clear()
+        recipe = recipes.load("default", {"head.layers": "dense 8"})
+        head = heads.build_head(TINY.width, 2, recipe.head, seed=0, l2=l2)
+        found = tune((made[0], head), {"training.l2": l2, "finetuning.learning_rate": 0.02})
+        assert [bool(each.regularizer) for each in found.fitted.model.trainable_weights] == [bool(l2), False] * 2
+        assert not any(each.regularizer for each in watched[0].trainable_weights)
+        sizes.append(sum(np.square(each).sum() for each in found.fitted.model.get_weights() if each.ndim == 2))
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_films_weigh_what_group_dro_ended_with(made):
+    strata = np.arange(64) % 4 // 2
+    train, validation = both_parts()
+    train = dataclasses.replace(train, strata=strata)
+    ended = GroupWeights(*np.array([[0, 0, 1, 1], [0, 1, 0, 1]]), np.full(4, 0.25), np.array([0.4, 0.3, 0.2, 0.1]))
+    settings = {"training.class_weight": "group-dro"}
+    found = tune(made, settings, parts=(train, validation), ended=ended)
+    assert found.fitted.weights is ended
+    other = tune(made, settings, parts=(train, validation))
+    assert bits(found)[1] != bits(other)[1]
+    alike = dataclasses.replace(ended, weight=np.full(4, 0.25))
+    assert bits(tune(made, settings, parts=(train, validation), ended=alike)) == bits(other)
 
 
 def test_tuning_lowers_the_validation_loss_that_the_exported_network_has_and_leaves_the_frozen_head_as_it_was(made):

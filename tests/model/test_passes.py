@@ -12,7 +12,7 @@ WIDTH = 6
 
 def compiled(classes=2, layers="dropout 0.3, dense 8", *, seed=0, **changes):
     recipe = recipes.load("default", {"head.layers": layers, "seed": seed, **changes})
-    model = heads.build_head(WIDTH, classes, recipe.head, seed=seed)
+    model = heads.build_head(WIDTH, classes, recipe.head, seed=seed, l2=recipe.training.l2)
     training.compile_as_told(model, recipe, classes, recipe.training.learning_rate)
     return model
 
@@ -53,6 +53,22 @@ def test_a_pass_ends_where_keras_own_steps_end(classes, loss, optimizer):
         assert value == pytest.approx(expected[name], rel=1e-3)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_penalty_is_keras_own_in_training_and_no_part_of_the_loss_of_a_test(classes):
+    changes = {"training.optimizer": "sgd", "training.learning_rate": 0.1}
+    ours, theirs, free = (compiled(classes, "dense 8", **{**changes, "training.l2": l2}) for l2 in (0.4, 0.4, 0.0))
+    data = columns(21, classes, 1)
+    tested = [one(model, "test", 8, data)["loss"] for model in (ours, free)]
+    assert tested[0] == pytest.approx(tested[1], rel=1e-5)
+    squares = sum(np.square(each).sum() for each in ours.get_weights() if each.ndim == 2)
+    received, expected = one(ours, "train", 32, data), by_keras(theirs, "train", 32, data)
+    assert received["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    assert received["loss"] - one(free, "train", 32, data)["loss"] == pytest.approx(0.4 / 2 * squares, rel=1e-4)
+    for own, other, without in zip(*(model.get_weights() for model in (ours, theirs, free)), strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-5)
+        assert np.allclose(own, without) == (own.ndim == 1), "biases have no penalty"
+
+
 def test_a_test_changes_nothing():
     model = compiled()
     one(model, "train", 8, columns(20))
@@ -79,6 +95,25 @@ def test_confident_wrong_answers_have_a_finite_loss_that_still_teaches():
     found = one(model, "train", 8, (inputs, np.zeros((8, 1), np.float32), np.ones_like(weights)))
     assert found["loss"] == pytest.approx(200, rel=0.1)
     assert model.get_weights()[-1][0] < 200
+
+
+@needs_jax
+def test_penalties_of_any_size_share_a_pass_and_count_as_much_as_they_are():
+    import jax
+
+    seen = []
+    plain = {"training.optimizer": "sgd", "training.learning_rate": 0.01}
+    one(compiled(**plain, **{"training.l2": 0.5}), "train", 8, columns(40))
+    jax.monitoring.register_event_duration_secs_listener(lambda name, _seconds, **_more: seen.append(name))
+    sizes = []
+    for l2 in (0.01, 3.0, 100.0):
+        model = compiled(**plain, **{"training.l2": l2})
+        seen.clear()
+        for _ in range(20):
+            one(model, "train", 8, columns(40))
+        assert not [name for name in seen if "backend_compile" in name or "trace" in name]
+        sizes.append(np.abs(model.get_weights()[-2]).sum())
+    assert sizes[0] > 2 * sizes[1] > 4 * sizes[2]
 
 
 @needs_jax

@@ -169,6 +169,28 @@ def test_class_weights_balance_a_problem_of_nine_to_one():
     assert specificity - sensitivity > 0.4
 
 
+@pytest.mark.parametrize("l2", [0.03, 3.0])
+def test_a_linear_head_with_a_penalty_ends_at_the_logistic_regression_with_it(l2):
+    from sklearn.linear_model import LogisticRegression
+
+    inputs, labels = noise(60, 0)
+    inputs = inputs + 0.7 * labels[:, None].astype(np.float32)
+    settings = {"head.layers": (), "training.epochs": 600, "training.batch_size": 60, "training.learning_rate": 0.02}
+    fitted = fit({**settings, "training.class_weight": "none", "training.l2": l2}, 2, 1, (inputs, labels))
+    kernel, bias = weights(fitted)
+    expected = LogisticRegression(C=1 / (l2 * 60), tol=1e-8, max_iter=1000).fit(inputs, labels)
+    np.testing.assert_allclose(kernel[:, 0], expected.coef_[0], atol=1e-3)
+    np.testing.assert_allclose(bias, expected.intercept_, atol=1e-3)
+
+
+def test_the_loss_of_an_epoch_has_the_penalty_and_the_validation_loss_has_not():
+    settings = {"head.layers": "dense 4", "training.epochs": 1, "training.learning_rate": 1e-8}
+    plain, penalised = fit(settings).history[0], fit({**settings, "training.l2": 2.0}).history[0]
+    squares = sum(np.square(each).sum() for each in weights(fit(settings)) if each.ndim == 2)
+    assert penalised["loss"] - plain["loss"] == pytest.approx(squares, rel=1e-3)
+    assert penalised["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-5)
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60))
 def test_class_weights_give_every_class_that_is_there_the_same_sum_and_the_mean_one(labels):
     labels = np.array(labels)
@@ -340,6 +362,19 @@ def test_a_standardising_head_learns_mean_and_variance_of_the_training_rows(stre
     layer = head.get_layer(heads.STANDARDISE)
     np.testing.assert_allclose(np.asarray(layer.moving_mean), features[rows].mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(np.asarray(layer.moving_variance), features[rows].var(axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kept", [0, 10**6])
+def test_features_are_read_alike_whether_they_are_kept_or_not(kept, monkeypatch, tmp_path):
+    monkeypatch.setattr(training, "_KEPT_BYTES", kept)
+    values = np.random.default_rng(0).normal(size=(3, 20, 6)).astype(np.float32)
+    views = []
+    for number, view in enumerate(values):
+        np.save(tmp_path / f"{number}.npy", view)
+        views.append(encoder.Features(tmp_path / f"{number}.npy", 20, 6, 0.0, cached=True))
+    numbers = np.array([3, 59, 20, 3, 0])
+    np.testing.assert_array_equal(training.kept_reader(views)(numbers), values.reshape(60, 6)[numbers])
+    np.testing.assert_array_equal(training.kept_reader(views[:1])(numbers[[0, 4]]), values[0][[3, 0]])
 
 
 def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():

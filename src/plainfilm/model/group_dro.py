@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEP = 0.1  # of the log weights, a training step
-State = tuple[
-    Any, Any, Any
-]  # float32 (g) each: log weights, mean losses when last seen (NaN before), shares of the rows
+State = tuple[Any, ...]  # float32 (g) each: log weights, mean losses when last seen (NaN before), shares of the rows
 
 
 @dataclass(frozen=True, slots=True)

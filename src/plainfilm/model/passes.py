@@ -140,6 +140,8 @@ class _JaxTraining:
         self._model, self._batch_size, self._groups = model, batch_size, groups
         self._network, self._numbers = heads.up_to_logits(model), _numbers(model)
         self._program = _program(_Shape.of(model, "train", batch_size))
+        self._last: Stretch | None = None
+        self._padded: list[Any] = []
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
         import jax
@@ -151,13 +153,23 @@ class _JaxTraining:
         for columns in stretches:
             jax.block_until_ready(sums)  # so that one stretch at most is read while another is computed
             totals += np.asarray(sums)
-            rows = len(columns[0])
-            room = self._batch_size << (-(-rows // self._batch_size) - 1).bit_length()
-            state, sums = self._program.train(state, self._numbers, [_padded(column, room) for column in columns], rows)
+            state, sums = self._program.train(state, self._numbers, self._in_batches(columns), len(columns[0]))
         totals += np.asarray(sums)
         with held():
             self._keep(state)
         return _metrics(totals)
+
+    def _in_batches(self, columns: Stretch) -> list[Any]:
+        """Fill columns up to a power of two of batches; the very stretch of the last pass is there still."""
+        import jax
+
+        if columns is self._last:
+            return self._padded
+        room = self._batch_size << (-(-len(columns[0]) // self._batch_size) - 1).bit_length()
+        padded = [_padded(column, room) for column in columns]
+        if self._groups:
+            self._last, self._padded = columns, [jax.device_put(column) for column in padded]
+        return self._padded if self._groups else padded
 
     def _keep(self, state: "_State") -> None:
         *values, weighing = state

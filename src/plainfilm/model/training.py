@@ -21,6 +21,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.results.metrics import KerasBackend
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
+_KEPT_BYTES = 32_000_000  # of features that are read once: hundreds of epochs of one step would do little but read them
 EpochCallback = Callable[[int, Mapping[str, float]], None]
 Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
@@ -82,6 +83,14 @@ def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDA
         return out
 
     return read
+
+
+def kept_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read as `views_reader`, small features all at once, the rest when asked for."""
+    if sum(each.rows * each.width * 4 for each in views) > _KEPT_BYTES:
+        return views_reader(views)
+    kept = np.concatenate([each.read(np.arange(each.rows)) for each in views])
+    return lambda numbers: kept[numbers]
 
 
 def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: int) -> NDArray[np.float32]:
@@ -363,6 +372,9 @@ class _Pass:
         self._part, self._wanted, self._weights, self._feed = part, wanted, weights, feed
         first = part.read(part.rows[:1])
         self._stretch = batch_size * max(1, _STRETCH_BYTES // (first.nbytes * batch_size))
+        self._whole: Stretch | None = None
+        if groups and len(part.rows) <= batch_size and part.views is None:
+            self._whole = part.read(part.rows), wanted, weights
         self._runner = passes.runner(model, kind, batch_size, (first, wanted[:1], weights[:1]), groups)
 
     def __len__(self) -> int:
@@ -373,6 +385,9 @@ class _Pass:
         return self._runner.run(self._feed(self._stretches(order, self._part.draw(rng))))
 
     def _stretches(self, order: NDArray[np.int64], rows: NDArray[np.int64]) -> Iterator[Stretch]:
+        if self._whole:  # a step over all rows, whose order is nothing to it; to draw one anew took most of the time
+            yield self._whole
+            return
         for at in range(0, len(order), self._stretch):
             some = order[at : at + self._stretch]
             yield self._part.read(rows[some]), self._wanted[some], self._weights[some]
