@@ -92,7 +92,7 @@ def test_the_first_trials_have_the_heads_and_trainings_of_the_recipes_that_come_
 
 def test_a_start_whose_backbone_is_not_searched_says_so():
     names = [name for name, _ in NARROW.starts()]
-    assert names == ["default", "paper-mobilenet, on efficientnet_lite0"]
+    assert names == ["hidden-layer", "paper-mobilenet, on efficientnet_lite0"]
     paper = dict(NARROW.starts())[names[1]]
     assert NARROW.recipe(paper).head == recipes.load("paper-mobilenet").head
     assert NARROW.recipe(paper).backbone.name == "efficientnet_lite0"

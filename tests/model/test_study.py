@@ -69,7 +69,7 @@ def test_a_search_that_was_killed_again_and_again_goes_on_as_if_it_had_not_been(
 
 def test_the_recipes_come_first_and_run_to_their_end(whole):
     first = whole.results()[:2]
-    assert [each.recipe for each in first] == ["default", "paper-mobilenet"]
+    assert [each.recipe for each in first] == ["hidden-layer", "paper-mobilenet"]
     assert [each.state for each in first] == ["done", "done"]
     assert [each.recipe for each in whole.results()[2:]] == [""] * 58
 

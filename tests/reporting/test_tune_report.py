@@ -64,7 +64,7 @@ def written(folder, found, command="plainfilm tune"):
 
 
 TRIALS = (
-    tried(1, 0.50, name="default"),
+    tried(1, 0.50, name="hidden-layer"),
     tried(2, 0.25, name="paper-mobilenet"),
     tried(3, 0.6, state="stopped early"),
     tried(4, None, state="diverged"),
@@ -88,12 +88,12 @@ def test_all_files_tell_of_the_same_trials(tmp_path):
     assert rows[3]["log_loss"] == ""
     assert rows[4]["learning_rate"] == str(TRIALS[4].chosen["learning_rate"])
     assert results["best"]["trial"] == 5
-    assert [row["recipe"] for row in results["starts"]] == ["default", "paper-mobilenet"]
+    assert [row["recipe"] for row in results["starts"]] == ["hidden-layer", "paper-mobilenet"]
     assert results["trials"] == {"asked": 19, "in_all": 19, "stopped_early": 1, "diverged": 1}
     assert results["within_one_standard_error"] == 1
     recipe = recipes.load(str(tmp_path / "out" / "best.toml"))
     assert recipe.head == SPACE.recipe(TRIALS[4].chosen).head
-    assert recipe.training == recipes.load("default", results["best"]["settings"]).training
+    assert recipe.training == recipes.load("hidden-layer", results["best"]["settings"]).training
     assert (recipe.name, recipe.training.epochs) == ("tuned", 20)
 
 

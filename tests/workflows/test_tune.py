@@ -82,7 +82,7 @@ def test_a_folder_holds_what_the_documents_say(run):
     assert json.loads((run.folder / "tuning.json").read_text()) == run.metrics
     rows = table(run.folder / "trials.csv")
     assert [row["trial"] for row in rows] == ["1", "2", "3", "4"]
-    assert [row["recipe"] for row in rows] == ["default", "paper-mobilenet, on efficientnet_lite0", "", ""]
+    assert [row["recipe"] for row in rows] == ["hidden-layer", "paper-mobilenet, on efficientnet_lite0", "", ""]
     best = run.metrics["best"]
     assert best["log_loss"] == min(float(row["log_loss"]) for row in rows)
     assert best["log_loss"] <= run.metrics["starts"][0]["log_loss"]

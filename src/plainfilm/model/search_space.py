@@ -23,7 +23,8 @@ ACTIVATIONS, LOSSES, OPTIMIZERS = (
 )
 BATCH_SIZES = (16, 32, 64, 128, 256)
 CLASS_WEIGHTS = ("none", "balanced")
-STARTS = ("default", "paper-mobilenet", "paper-resnet50")
+BASE = "hidden-layer"  # what is not searched is this recipe's: it uses all of the backbone, whichever is chosen
+STARTS = (BASE, "paper-mobilenet", "paper-resnet50")
 Encoding = tuple[str, int]  # a backbone's name and its input size; 0 for its own
 C = TypeVar("C", bound=Choice)
 _TITLES = {
@@ -116,8 +117,8 @@ class SearchSpace:
         }
 
     def recipe(self, chosen: Mapping[str, Choice], *, description: str = "") -> Recipe:
-        """Give the whole recipe of a trial; what is not searched is the default recipe's."""
-        return recipes.load("default", {**self.settings(chosen), "name": "tuned", "description": description})
+        """Give the whole recipe of a trial; what is not searched is that of `BASE`."""
+        return recipes.load(BASE, {**self.settings(chosen), "name": "tuned", "description": description})
 
     def choices_of(self, recipe: Recipe) -> dict[str, Choice]:
         """Find the choices that give a recipe's head and training; a backbone outside the space becomes the space's first.
