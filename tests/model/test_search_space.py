@@ -118,10 +118,10 @@ def test_what_is_encoded_is_what_the_recipe_of_a_trial_says(data):
 
 def test_weights_by_source_are_chosen_from_where_sources_are_left_out_alone():
     robust = recipes.load(
-        "default", {"training.class_weight": "group-dro", "training.l2": 3, "head.layers": ["standardise"]}
+        "default", {"training.class_weight": "by source", "training.l2": 3, "head.layers": ["standardise"]}
     )
     by_source = dataclasses.replace(NARROW, by_source=True)
-    for space, weight in ((NARROW, "balanced"), (by_source, "group-dro")):
+    for space, weight in ((NARROW, "balanced"), (by_source, "by source")):
         made = space.recipe(space.choices_of(robust))
         assert (made.training.class_weight, made.training.l2, made.head.layers) == (weight, 3, ("standardise",))
     older = dataclasses.replace(NARROW, form=2)

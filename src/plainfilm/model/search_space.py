@@ -25,8 +25,8 @@ ACTIVATIONS, LOSSES, OPTIMIZERS = (
     KEYS[key].choices for key in ("head.activation", "training.loss", "training.optimizer")
 )
 BATCH_SIZES = (16, 32, 64, 128, 256)
-CLASS_WEIGHTS = ("none", "balanced")
-CLASS_WEIGHTS_BY_SOURCE = (*CLASS_WEIGHTS, "by source", "group-dro")  # where sources are left out
+CLASS_WEIGHTS = ("none", "balanced", "group-dro")
+CLASS_WEIGHTS_BY_SOURCE = (*CLASS_WEIGHTS, "by source")  # where sources are left out
 FEATURES = ("as they are", "standardised")
 L2 = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 _OLDER = {"default": "hidden-layer"}  # the default recipe of searches of forms 1 and 2
@@ -159,7 +159,7 @@ class SearchSpace:
             "features": FEATURES["standardise" in recipe.head.layers],
             "l2": training_part.l2,
         }
-        if training_part.class_weight not in CLASS_WEIGHTS and not self.by_source:
+        if training_part.class_weight not in self._class_weights():
             wanted["class_weight"] = "balanced"
         chosen = {
             name: wanted[name] if wanted[name] in choices else choices[0]
@@ -193,6 +193,11 @@ class SearchSpace:
             for size in self.input_sizes
         }
 
+    def _class_weights(self) -> tuple[str, ...]:
+        if self.form < 3:
+            return CLASS_WEIGHTS[:2]
+        return CLASS_WEIGHTS_BY_SOURCE if self.by_source else CLASS_WEIGHTS
+
     def names(self) -> list[str]:
         """Every name that a choice may have, in the order in which a trial chooses."""
         widths = [f"width_{number}" for number in range(1, DEEPEST + 1)]
@@ -206,7 +211,7 @@ class SearchSpace:
             "loss": LOSSES,
             "optimizer": OPTIMIZERS,
             "batch_size": BATCH_SIZES,
-            "class_weight": CLASS_WEIGHTS_BY_SOURCE if self.by_source else CLASS_WEIGHTS,
+            "class_weight": self._class_weights(),
             **({"features": FEATURES, "l2": L2} if self.form > 2 else {}),
         }
 
