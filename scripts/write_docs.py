@@ -16,7 +16,7 @@ from plainfilm.results.comparison import Comparison
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.exported import Exported, FileMetadata
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.ingested import IngestSummary
 from plainfilm.results.inspection import BackboneList, Findings, KeptWeights, Serving
 from plainfilm.results.manifest import Manifest
@@ -55,6 +55,7 @@ DOCUMENTS: Mapping[str, type[Document]] = {
     "`metrics.json` of a run": RunMetrics,
     "`audit.json`": Audit,
     "`metrics.json` of an external validation": ExternalMetrics,
+    "`metrics.json` of radiographs without labels": UnlabelledMetrics,
     "`manifest.json` of a bundle": Manifest,
     "`predict --json`": PredictionDocument,
     "`export --json`": Exported,

@@ -74,6 +74,9 @@ def put_names(desk: Path) -> None:
     for name in ("b.dcm", "new/1.dcm", "new/2.dcm"):
         (desk / name).parent.mkdir(exist_ok=True)
         (desk / name).write_bytes(made_dicom.instance_bytes(name))
+    (desk / "NEW_HOSPITAL").mkdir()
+    for film in (desk / "OTHER_HOSPITAL").rglob("*.jpg"):
+        shutil.copy(film, desk / "NEW_HOSPITAL")
     table = desk / "OTHER_HOSPITAL" / "metadata.csv"
     text = table.read_text(encoding="utf-8").replace(",COVID,", ",COVID-19,")
     table.write_text(text.replace(",NORMAL,", ",Healthy,", 5), encoding="utf-8")

@@ -119,3 +119,14 @@ def test_no_source_and_no_group_stands_on_both_sides(seed, classes, sources, siz
         for label in range(classes):
             assert len(np.unique(group[tested & (labels == label)])) >= source_split.FEWEST
             assert len(np.unique(group[learnt & (labels == label)])) >= source_split.FEWEST
+
+
+def test_two_folds_are_left_out_together_where_they_have_nothing_in_common():
+    labels, source, group = rows(*((name, label, 40) for name in "abcd" for label in (0, 1)))
+    folds = leave_out(labels, source, group, CLASSES, together=[("a", "b")])
+    found = source_split.leave_two_out(labels, source, group, CLASSES, folds)
+    assert set(found) == {(0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}
+    assert set(source[found[0, 2] == "test"]) == {"a", "c"}
+    assert set(source[np.isin(found[0, 2], ["train", "validation"])]) == {"d"}
+    few = leave_out(*(each[:160] for each in (labels, source, group)), CLASSES)
+    assert not source_split.leave_two_out(labels[:160], source[:160], group[:160], CLASSES, few)

@@ -160,19 +160,17 @@ def test_mean_and_variance_of_a_head_that_standardises_stay(made):
         np.testing.assert_array_equal(received, expected)
 
 
-def test_the_penalty_stays_on_the_head_and_reaches_no_block(made, watched):
-    """Kept maps that are all but constant: what shrinks the head's kernels is the penalty."""
-    recipe = recipes.load("default", {"head.layers": "dense 8"})
-    sizes, moves = [], []
+def test_the_penalty_stays_on_the_head_and_no_block_has_one(made, watched):
+    sizes = []
     for l2 in (0.0, 30.0):
         watched.clear()
+        recipe = recipes.load("default", {"head.layers": "dense 8"})
         head = heads.build_head(TINY.width, 2, recipe.head, seed=0, l2=l2)
-        found = tune((made[0], head), {"head.layers": "dense 8", "training.l2": l2})
+        found = tune((made[0], head), {"training.l2": l2, "finetuning.learning_rate": 0.02})
+        assert [bool(each.regularizer) for each in found.fitted.model.trainable_weights] == [bool(l2), False] * 2
+        assert not any(each.regularizer for each in watched[0].trainable_weights)
         sizes.append(sum(np.square(each).sum() for each in found.fitted.model.get_weights() if each.ndim == 2))
-        network, before = watched[:2]
-        moves.append(sum(np.abs(np.asarray(each) - before[each.path]).sum() for each in network.trainable_weights))
-    assert sizes[1] < 0.8 * sizes[0]
-    assert moves[1] < 2 * moves[0]
+    assert sizes[1] < 0.7 * sizes[0]
 
 
 def test_films_weigh_what_group_dro_ended_with(made):

@@ -19,9 +19,9 @@ ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=2, max
 
 
 def hospitals(n, seed=0):
-    """Two signs of disease: one that holds everywhere, and a clearer one that a tenth of the films, of source 1, turn round."""
+    """Two signs of disease: one that holds everywhere, and a clearer one that the 4 % of the films of source 1 turn round."""
     rng = np.random.default_rng(seed)
-    labels, strata = np.arange(n) % 2, (np.arange(n) % 20 < 2).astype(np.int64)
+    labels, strata = np.arange(n) % 2, (np.arange(n) % 50 < 2).astype(np.int64)
     sign = 2 * labels - 1
     means = np.column_stack([0.8 * sign, 1.5 * sign * (1 - 2 * strata)])
     return (means + rng.normal(size=(n, 2))).astype(np.float32), labels, strata
@@ -142,7 +142,7 @@ def test_a_training_ends_where_the_papers_algorithm_ends(epochs):
     ended = fitted.weights
     np.testing.assert_array_equal(np.stack([ended.label, ended.stratum]), [[0, 0, 1, 1], [0, 1, 0, 1]])
     np.testing.assert_allclose(ended.weight, weight, atol=1e-4)
-    np.testing.assert_allclose(ended.share, [0.45, 0.05, 0.45, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(ended.share, [0.48, 0.02, 0.48, 0.02], rtol=1e-6)
     assert fitted.epoch == len(fitted.history) == epochs
 
 
@@ -187,9 +187,9 @@ def test_the_source_that_is_called_worst_is_called_better_and_weighs_more_than_i
     fitted = fit({**batches, "training.epochs": batches.get("training.epochs", 150)}, n=1000)
     balanced = fit({**batches, "training.class_weight": "balanced", "training.epochs": len(fitted.history)}, n=1000)
     assert rightly_called(balanced) < 0.4
-    assert rightly_called(fitted) > 0.7
+    assert rightly_called(fitted) > 0.65
     minority = fitted.weights.stratum == 1
-    assert fitted.weights.share[minority].sum() == pytest.approx(0.1)
+    assert fitted.weights.share[minority].sum() == pytest.approx(0.04)
     assert fitted.weights.weight[minority].sum() > 0.4
     assert fitted.weights.weight.sum() == pytest.approx(1)
 

@@ -102,11 +102,12 @@ def test_penalties_of_any_size_share_a_pass_and_count_as_much_as_they_are():
     import jax
 
     seen = []
-    one(compiled(**{"training.l2": 0.5}), "train", 8, columns(40))
+    plain = {"training.optimizer": "sgd", "training.learning_rate": 0.01}
+    one(compiled(**plain, **{"training.l2": 0.5}), "train", 8, columns(40))
     jax.monitoring.register_event_duration_secs_listener(lambda name, _seconds, **_more: seen.append(name))
     sizes = []
     for l2 in (0.01, 3.0, 100.0):
-        model = compiled(**{"training.l2": l2, "training.learning_rate": 0.01})
+        model = compiled(**plain, **{"training.l2": l2})
         seen.clear()
         for _ in range(20):
             one(model, "train", 8, columns(40))

@@ -90,15 +90,41 @@ def test_every_recipe_that_comes_along_loads_and_says_what_it_is(name):
 
 
 def test_the_recipes_that_come_along():
-    assert recipes.names() == ["darkcovidnet", "default", "paper-mobilenet", "paper-resnet50", "robust"]
+    assert recipes.names() == ["darkcovidnet", "default", "hidden-layer", "paper-mobilenet", "paper-resnet50", "robust"]
 
 
 def test_the_default_recipe_uses_the_weights_that_are_installed():
     from plainfilm.model import backbones
 
-    recipe = recipes.load()
-    assert recipe == dataclasses.replace(Recipe(), description=recipe.description)
-    assert recipe.backbone.name == backbones.DEFAULT
+    assert recipes.load().backbone.name == backbones.DEFAULT
+
+
+def test_hidden_layer_has_the_value_of_every_key_that_a_recipe_does_not_set():
+    recipe = recipes.load("hidden-layer")
+    assert recipe == dataclasses.replace(Recipe(), name=recipe.name, description=recipe.description)
+
+
+@pytest.mark.parametrize("name", ["default", "robust"])
+def test_what_is_to_travel_penalises_weights_and_weighs_sources(name):
+    recipe = recipes.load(name)
+    assert recipe.backbone.depth
+    assert recipe.training.l2
+    assert recipe.training.class_weight == "group-dro"
+
+
+def test_another_backbone_is_used_whole_unless_a_depth_is_set():
+    def depth(**settings):
+        return recipes.load("robust", {f"backbone.{key}": value for key, value in settings.items()}).backbone.depth
+
+    own = recipes.load("robust").backbone
+    assert depth(name=own.name) == own.depth
+    assert depth(name="resnet50") == 0
+    assert depth(name="resnet50", depth=4) == depth(depth=4, name="resnet50") == 4
+    assert depth(depth=4) == 4
+    joined = recipes.load(
+        "robust", {"ensemble.members": ["seed=1", "backbone.name=resnet50", "backbone.depth=4; backbone.name=resnet50"]}
+    )
+    assert [each.backbone.depth for each in recipes.members(joined)] == [own.depth, 0, 4]
 
 
 def dense_and_dropout(recipe):

@@ -373,8 +373,8 @@ def test_features_are_read_alike_whether_they_are_kept_or_not(kept, monkeypatch,
         np.save(tmp_path / f"{number}.npy", view)
         views.append(encoder.Features(tmp_path / f"{number}.npy", 20, 6, 0.0, cached=True))
     numbers = np.array([3, 59, 20, 3, 0])
-    np.testing.assert_array_equal(training.views_reader(views)(numbers), values.reshape(60, 6)[numbers])
-    np.testing.assert_array_equal(training.views_reader(views[:1])(numbers[[0, 4]]), values[0][[3, 0]])
+    np.testing.assert_array_equal(training.kept_reader(views)(numbers), values.reshape(60, 6)[numbers])
+    np.testing.assert_array_equal(training.kept_reader(views[:1])(numbers[[0, 4]]), values[0][[3, 0]])
 
 
 def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():

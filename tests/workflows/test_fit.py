@@ -156,6 +156,22 @@ def test_altered_views_are_encoded_once_and_change_the_training(store, folder):
     assert first.head != fit.fit(store, recipes.load("default", QUICK), positive="COVID").head
 
 
+def test_calibration_goes_by_what_group_dro_ended_with(store, monkeypatch):
+    seen = []
+
+    def noted(*given, own=fit.fit_scaling, **named):
+        seen.append(named)
+        return own(*given, **named)
+
+    monkeypatch.setattr(fit, "fit_scaling", noted)
+    settings = {"training.class_weight": "group-dro", "training.epochs": 10}
+    weights = fit.fit(store, recipes.load("default", QUICK | settings), positive="COVID").fitted.weights
+    by_class = np.bincount(weights.label, weights.weight)
+    assert abs(by_class[0] - 0.5) > 0.005, "as class balance would have it"
+    np.testing.assert_allclose(seen[0]["trained_at"], by_class, rtol=1e-4)
+    np.testing.assert_allclose(seen[0]["shares"], np.bincount(weights.label, weights.share), rtol=1e-4)
+
+
 @pytest.mark.parametrize("combine", ["mean", "stacking"])
 def test_an_ensemble_answers_from_all_of_its_members(combine, store):
     members = ["backbone.depth=6", "backbone.depth=9; seed=3", "head.layers=dense 8"]

@@ -91,3 +91,23 @@ def test_folds_by_source_are_refused_where_they_cannot_be(folder, store):
     with pytest.raises(SplitError, match="received z"):
         plainfilm.train(store, folder / "no", folds="source", together=[("z", "y")])
     assert not (folder / "no").exists()
+
+
+def test_recipes_are_ranked_by_the_worst_hospital_and_the_choice_is_nested(folder, store):
+    own = folder / "linear.toml"
+    own.write_text("[head]\nlayers = []\n")
+    made = plainfilm.compare(
+        store, folder / "compared", recipes=["default", str(own)], seeds=1, folds="source", settings=QUICK
+    )
+    choice, recipes = made.metrics["choice"], made.metrics["recipes"]
+    worst = {row["recipe"]: row["left_out"]["worst"]["mean"] for row in recipes}
+    assert choice["recipe"] == max(worst, key=worst.get)
+    for name, own in choice["sources"].items():
+        row = next(row for row in recipes if row["recipe"] == own["recipe"])
+        assert own["auroc"] == pytest.approx(row["left_out"]["sources"][name]["mean"])
+    assert choice["worst"] == min(own["auroc"] for own in choice["sources"].values())
+    assert choice["sentence"] in (made.folder / "comparison.html").read_text()
+    with pytest.raises(UsageError, match="rank. with .folds"):
+        plainfilm.compare(store, folder / "no", recipes=["default"], rank="mean")
+    with pytest.raises(UsageError, match="or none; received 5"):
+        plainfilm.compare(store, folder / "no", recipes=["default"], folds=5)

@@ -34,6 +34,7 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
     terminal.say(
         terminal.compared(run.result),
         "",
+        *([run.result.choice.sentence, ""] if run.result.choice else []),
         run.result.worth.sentence,
         f"The test set's films were scored {run.result.test_openings} times so far, {run.result.trainings} of them by this comparison.",
         f"Open {run.folder / 'comparison.html'}",

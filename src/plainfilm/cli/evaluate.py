@@ -20,6 +20,7 @@ class Options(EvaluateOptions):
 def evaluate(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """External validation: test a classifier on another hospital's radiographs, at its own threshold."""
     from plainfilm.cli import terminal
+    from plainfilm.results.external import ExternalMetrics
     from plainfilm.workflows import evaluate as verb
 
     with terminal.Shown(quiet=quiet) as progress:
@@ -27,5 +28,8 @@ def evaluate(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json
     if as_json:
         print_document(run.result)
         return
-    terminal.say("", *terminal.evaluated(run.result), "", f"Open {run.folder / 'report.html'}")
+    told = run.result
+    said = terminal.evaluated(told) if isinstance(told, ExternalMetrics) else terminal.recalibrated(told)
+    kept = terminal.kept(told.recalibration, run.folder) if options.recalibrate else ()
+    terminal.say("", *said, *kept, "", f"Open {run.folder / 'report.html'}")
     terminal.say(terminal.styled(NOTICE, "dim"))

@@ -16,6 +16,7 @@ def predict(
     bundle: Path,
     *files: Path,
     prevalence: float | None = None,
+    site: str | None = None,
     explain: Path | None = None,
     explain_by: Annotated[Method, a_choice] = "gradcam",
     show_text: ShowText = False,
@@ -35,6 +36,8 @@ def predict(
         Images, DICOM files, or folders of them.
     prevalence
         Share of those examined who have the positive class, 0 to 1: what a probability means there.
+    site
+        The hospital whose calibration is used, by the name that evaluate --recalibrate --site kept it under.
     explain
         A folder for one picture a file of where the model looked.
     explain_by
@@ -51,7 +54,7 @@ def predict(
         raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
     if as_csv and as_json:
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
-    predictor = prediction.load(bundle, require_signature=require_signature)
+    predictor = prediction.load(bundle, require_signature=require_signature, site=site)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
     is_watched = is_terminal(sys.stdout)  # then the answers themselves show how far it is
     paths, passed_over = prediction.paths(files)

@@ -107,6 +107,8 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
     if not about.metrics.is_calibrated:
         called = f"{about.positive} is called from {100 * about.threshold:.1f} % on; the" if about.positive else "The"
         yield f"{called} probabilities are not calibrated: they hold at no stated prevalence."
+    if about.calibration:
+        yield harmless(about.calibration)
     yield from worth(about.metrics, "Worth  ")
     yield styled(NOTICE, "dim")
 
@@ -120,7 +122,18 @@ def as_csv(answers: Iterable[Prediction], about: About) -> None:
 
 def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str]]:
     names = [f"probability {name}" for name in about.classes] if about.positive is None else ["probability"]
-    yield ["file", "class", "level", *names, "at_prevalence", "reasons", "notes", "attribution_in_lungs"]
+    site = [] if about.site is None else [about.site]
+    yield [
+        "file",
+        "class",
+        "level",
+        *names,
+        "at_prevalence",
+        "reasons",
+        "notes",
+        "attribution_in_lungs",
+        *(["site"] if site else []),
+    ]
     asked = about.classes if about.positive is None else (about.positive,)
     for answer in answers:
         chances = [f"{answer.probabilities[name]:.6f}" if name in answer.probabilities else "" for name in asked]
@@ -134,6 +147,7 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
             "; ".join(answer.reasons),
             "; ".join(answer.notes),
             inside,
+            *site,
         ]
 
 

@@ -12,6 +12,7 @@ from plainfilm.cli.options import AsJson, ShowText, Signed
 from plainfilm.cli.output import print_document
 from plainfilm.errors import UsageError
 from plainfilm.extras import EXTRAS, require
+from plainfilm.harmless import harmless
 
 
 def serve(
@@ -25,6 +26,7 @@ def serve(
     certificate: Annotated[Path | None, Parameter(negative="")] = None,
     key: Annotated[Path | None, Parameter(negative="")] = None,
     require_signature: Signed = None,
+    site: str | None = None,
     dicom_port: int | None = None,
     ae_title: str = "PLAINFILM",
     spool: Path | None = None,
@@ -55,6 +57,8 @@ def serve(
         PEM file, to serve HTTPS.
     key
         PEM file with the certificate's key.
+    site
+        The hospital whose calibration is used, by the name that evaluate --recalibrate --site kept it under.
     dicom_port
         Port of the DICOM node; without it there is none.
     ae_title
@@ -83,6 +87,7 @@ def serve(
         terminal.say(
             f"Serving {examiner.identity.name} at {address}",
             *node_lines,
+            *filter(None, [harmless(examiner.about.calibration)]),
             *terminal.worth(examiner.about.metrics, "Worth  "),
             terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
         )
@@ -90,6 +95,7 @@ def serve(
     settings = server.ServerSettings(
         bundle=bundle,
         require_signature=require_signature,
+        site=site,
         host=host,
         port=port,
         allow_hosts=allow_host,

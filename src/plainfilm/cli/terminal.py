@@ -22,7 +22,7 @@ from plainfilm.results import documents
 from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison, Rank
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.external import ExternalMetrics, Recalibration, UnlabelledMetrics
 from plainfilm.results.inspection import BackboneWeights, Finding
 from plainfilm.results.metrics import Metrics, RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
@@ -105,14 +105,22 @@ def verdict(run: RunMetrics) -> list[Text]:
     """The worst source left out, the accuracy, and beside them what they are worth."""
     measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
     accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
-    return [*_worst(run), accuracy, *worth(run, "Worth     ")]
+    return [*_worst(run), *_curve(run), accuracy, *worth(run, "Worth     ")]
 
 
 def _worst(run: RunMetrics) -> Iterator[Text]:
     if run.left_out is not None:
         worst = run.left_out.worst
         area = number(Estimate(worst.value, worst.low, worst.high))
-        yield Text.assemble(("AUROC     ", "bold"), f"{area} at {harmless(worst.name)}, the worst hospital left out")
+        yield Text.assemble(
+            ("AUROC     ", "bold"),
+            f"{area} at {harmless(worst.name)}, the worst {'pair' if run.left_out.paired else 'hospital'} left out",
+        )
+
+
+def _curve(run: RunMetrics) -> Iterator[Text]:
+    if run.left_out is not None and run.left_out.curve is not None:
+        yield Text.assemble(("Curve     ", "bold"), run.left_out.curve.sentence)
 
 
 def worth(metrics: RunMetrics, heading: str) -> Iterator[Text]:
@@ -170,6 +178,34 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         yield Text.assemble(" " * 10, (found.sources.sentence, "yellow"))
     if found.recalibration.helps:
         yield Text.assemble(("Fit       ", "bold"), found.recalibration.sentence or "")
+    if found.recalibration.warning:
+        yield Text.assemble(("Fit       ", "bold yellow"), (found.recalibration.warning, "yellow"))
+    if found.model.site:
+        yield Text(f"Tested with the calibration of the site {found.model.site}.")
+
+
+def recalibrated(found: UnlabelledMetrics) -> Iterator[RenderableType]:
+    """What a recalibration to radiographs without labels came to, and what it leaves open."""
+    said = [f"{found.n:,} radiographs; no label was looked at"]
+    said += [f"{found.overlap.found:,} left out, since the model was made from them"] if found.overlap.found else []
+    yield f"{'; '.join(said)}."
+    yield f"{percent(found.called)} are called {found.positive}, before and after."
+    if found.outliers:
+        yield f"{percent(found.outliers.refused)} would be refused as unlike the training set."
+    yield Text.assemble(("Fit       ", "bold"), found.recalibration.sentence or "")
+    yield Text.assemble(("Open      ", "bold yellow"), (found.recalibration.warning or "", "yellow"))
+
+
+def kept(found: Recalibration, folder: Path) -> Iterator[RenderableType]:
+    """Where a recalibrated bundle lies, and how it is used."""
+    bundle = folder / "recalibrated.plainfilm"
+    if found.helps is False:
+        yield Text.assemble(("Fit       ", "bold"), found.sentence or "")
+    if found.site is None:
+        yield f"Recalibrated model: {bundle}"
+    else:
+        yield f"Kept for the site {found.site}; elsewhere the model answers as before."
+        yield following("predict", bundle, "FILE", "--site", found.site)
 
 
 def _lower(drop: Estimate, *, in_percent: bool) -> str:
@@ -222,6 +258,11 @@ def compared(found: Comparison) -> Rows:
             "AUROC": decimal(each.auroc.mean),
             "stability": decimal(each.stability),
             "seconds": f"{each.seconds:.1f}",
+            **(
+                {"worst left out": decimal(each.left_out.worst.mean), "mean": decimal(each.left_out.mean.mean)}
+                if each.left_out
+                else {}
+            ),
         }
         for each in found.recipes
     ]

@@ -48,7 +48,13 @@ class Catalog:
     asked: Asked = field(default_factory=Asked)
 
 
-def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_class_will_do: bool = False) -> Catalog:
+def read_catalog(
+    sources: Sequence[Path],
+    asked: Asked | None = None,
+    *,
+    one_class_will_do: bool = False,
+    no_label_will_do: bool = False,
+) -> Catalog:
     """List the radiographs of one SOURCE or several, with their labels.
 
     A label comes from the table of labels, else from the files' names where a pattern is given, else from a `metadata`
@@ -67,6 +73,8 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
         one of the table's labels, that is, if its folders are classes; otherwise it has none.
     one_class_will_do
         A single class is no error: for images that nothing is trained on.
+    no_label_will_do
+        No label at all is none either.
 
     Returns
     -------
@@ -95,7 +103,8 @@ def read_catalog(sources: Sequence[Path], asked: Asked | None = None, *, one_cla
     findings = _join_findings(read)
     entries = [entry for collection in read for entry in collection.images.values()]
     _check_used(asked, read)
-    check_labelled(entries, sources, problems, read, asked.label_pattern)
+    if not (entries and no_label_will_do and asked.label_pattern is None):
+        check_labelled(entries, sources, problems, read, asked.label_pattern)
     _check_modalities(entries, asked)
     entries, spelling = _one_spelling(entries)
     entries, others = _asked_only(entries, asked.classes)

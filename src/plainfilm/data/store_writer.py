@@ -167,7 +167,7 @@ def held_name(name: str) -> str:
 
 def _as_text(values: Iterable[str]) -> NDArray[np.object_]:
     """Text that HDF5 can hold: file names need not be Unicode (PEP 383), and nothing after a NUL would be read."""
-    return np.array([_text(value) for value in values], object)
+    return np.array([_text(value) for value in values], _TEXT)
 
 
 def _text(value: str) -> str:

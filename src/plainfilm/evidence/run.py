@@ -15,7 +15,7 @@ from plainfilm.evidence.external.training_fingerprints import TrainingFingerprin
 from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.evidence.outliers.fitting import refusals, usual
 from plainfilm.model.classifier import Classifier, Trained
-from plainfilm.results.metrics import Outliers, RunData, RunMetrics, RunSeconds, RunWorth
+from plainfilm.results.metrics import GroupWeight, Outliers, RunData, RunMetrics, RunSeconds, RunWorth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +124,7 @@ def _measured(
         splits={part: judged.metrics[part] for part in (judged.tested, "validation")},
         folds=len(judged.folds) or None,
         left_out=left_out.result if left_out else None,
+        group_weights=_group_weights(store, trained),
         seconds=RunSeconds(features=trained.features.seconds, training=trained.fitted.seconds),
         features_cached=trained.features.cached,
         test_openings=openings,
@@ -151,6 +152,23 @@ def _measured(
         result=metrics,
         detector=detector,
         fingerprints=TrainingFingerprints.of(learnt),
+    )
+
+
+def _group_weights(store: Store, trained: Trained) -> tuple[GroupWeight, ...] | None:
+    """Name what group DRO weighed, the heaviest first."""
+    found = trained.fitted.weights
+    if found is None:
+        return None
+    sources = np.unique(store.source)
+    return tuple(
+        GroupWeight(
+            label=store.classes[found.label[at]],
+            source=str(sources[found.stratum[at]]),
+            share=float(found.share[at]),
+            weight=float(found.weight[at]),
+        )
+        for at in np.argsort(-found.weight, kind="stable")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,12 @@ class Classifier:
 
     def __init__(self, network: bytes, decision: Decision) -> None:
         self.decision, self.classes_, self.network = decision, decision.classes, network
+
+    def deciding(self, decision: Decision) -> Classifier:
+        """Give the same network with another decision."""
+        other = copy.copy(self)
+        other.decision = decision
+        return other
 
     @cached_property
     def _prepared(self) -> ImageNetwork:

@@ -138,6 +138,8 @@ def _check_classes(manifest: Manifest) -> None:
     calibrated = len(manifest.slopes), len(manifest.intercepts)
     if calibrated not in {(0, 0), (len(classes),) * 2} or (manifest.positive and any(calibrated)):
         raise Damaged("slopes and intercepts in its manifest are not of its classes")
+    if manifest.sites and (not manifest.positive or not all(map(str.isprintable, manifest.sites))):
+        raise Damaged("its manifest names a site for more than two classes, or one that cannot be printed")
     if set(manifest.prevalence) != set(classes):
         raise Damaged("prevalence in its manifest is not of its classes")
 

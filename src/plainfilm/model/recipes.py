@@ -35,7 +35,8 @@ def load(name: str | Path = "default", settings: Mapping[str, Any] | None = None
     name
         One of `names()`, or the path of a file that ends in .toml.
     settings
-        Dotted key to value: `{"training.epochs": 5}`. A text is read as a TOML value where it is one.
+        Dotted key to value: `{"training.epochs": 5}`. A text is read as a TOML value where it is one. Another backbone
+        than the recipe's is used whole, unless `backbone.depth` is set as well.
 
     Raises
     ------
@@ -45,10 +46,19 @@ def load(name: str | Path = "default", settings: Mapping[str, Any] | None = None
     name = str(name)
     values = tomllib.loads(shipped(name)) if not name.endswith(".toml") else _parse_file(Path(name))
     values.setdefault("name", Path(name).stem)
-    for key, value in (settings or {}).items():
-        _set(values, key, value)
+    _set_all(values, settings or {})
     recipe: Recipe = _build(Recipe, values, "")
     return recipe
+
+
+def _set_all(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Set single values; another backbone than before is used whole, unless its depth is set too: each counts its own blocks."""
+    backbone = values.get("backbone", {})
+    name = backbone.get("name", KEYS["backbone.name"].default) if isinstance(backbone, dict) else ""
+    for key, value in changes.items():
+        _set(values, key, value)
+    if changes.get("backbone.name", name) != name and "backbone.depth" not in changes:
+        values["backbone"].pop("depth", None)
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:
@@ -195,12 +205,14 @@ def members(recipe: Recipe) -> list[Recipe]:
 
 def _member(values: Mapping[str, Any], changes: str) -> Recipe:
     own = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    found = {}
     for change in filter(None, (part.strip() for part in changes.split(";"))):
         key, equals, value = (part.strip() for part in change.partition("="))
         if not equals or key.startswith("ensemble"):
             raise RecipeError(
                 f'Expected ensemble.members of changes like "backbone.name=mobilenet; seed=1"; received {change!r}. Correct it.'
             )
-        _set(own, key, value)
+        found[key] = value
+    _set_all(own, found)
     recipe: Recipe = _build(Recipe, own, "")
     return recipe

@@ -6,6 +6,7 @@ Knows nothing of the library that searches: a trial is whatever can be asked for
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from plainfilm.errors import RecipeError
@@ -28,6 +29,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 CLASS_WEIGHTS_BY_SOURCE = (*CLASS_WEIGHTS, "by source", "group-dro")  # where sources are left out
 FEATURES = ("as they are", "standardised")
 L2 = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
+_OLDER = {"default": "hidden-layer"}  # the default recipe of searches of forms 1 and 2
 STARTS = ("default", "paper-mobilenet", "paper-resnet50")
 Encoding = tuple[str, int]  # a backbone's name and its input size; 0 for its own
 C = TypeVar("C", bound=Choice)
@@ -125,13 +127,17 @@ class SearchSpace:
 
     def _backbone(self, name: str) -> dict[str, Setting]:
         """Take the default recipe's backbone as it is there, any other one whole and with the gray levels of the store."""
-        if self.form > 2 and name == recipes.load("default").backbone.name:
+        if name == self._shipped("default").backbone.name:
             return {"backbone.name": name}
         return {"backbone.name": name, "backbone.depth": 0, "backbone.crop": "none", "backbone.intensities": "stored"}
 
+    def _shipped(self, name: str, settings: Mapping[str, Setting] = MappingProxyType({})) -> Recipe:
+        """Load a recipe that comes with plainfilm, as it was when the search began."""
+        return recipes.load(name if self.form > 2 else _OLDER.get(name, name), settings)
+
     def recipe(self, chosen: Mapping[str, Choice], *, description: str = "") -> Recipe:
         """Give the whole recipe of a trial; what is not searched is the default recipe's."""
-        return recipes.load("default", {**self.settings(chosen), "name": "tuned", "description": description})
+        return self._shipped("default", {**self.settings(chosen), "name": "tuned", "description": description})
 
     def choices_of(self, recipe: Recipe) -> dict[str, Choice]:
         """Find the choices that give a recipe's head and training; a backbone outside the space becomes the space's first.
@@ -171,7 +177,7 @@ class SearchSpace:
         """
         found = []
         for name in STARTS:
-            recipe = recipes.load(name)
+            recipe = self._shipped(name)
             own = recipe.backbone.name
             if own in self.backbones:
                 found.append((name, self.choices_of(recipe)))
@@ -182,7 +188,7 @@ class SearchSpace:
     def encodings(self) -> dict[Encoding, Recipe]:
         """Every backbone at every input size, with a recipe of it: what has to be encoded before the trials."""
         return {
-            (name, size): recipes.load("default", {**self._backbone(name), "backbone.input_size": size})
+            (name, size): self._shipped("default", {**self._backbone(name), "backbone.input_size": size})
             for name in self.backbones
             for size in self.input_sizes
         }

@@ -70,19 +70,8 @@ def view_numbers(rows: NDArray[np.int64], images: int, views: int) -> NDArray[np
     return rows[:, None] + images * np.arange(1, views + 1) if views else None
 
 
-def views_reader(
-    views: Sequence[Features], rows: NDArray[np.int64] | None = None
-) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-    """Read features by the numbers of `view_numbers`; the first of `views` are those of the images themselves.
-
-    Only `rows` int64 (n) may be asked for, by default all, and no other one is read.
-    """
-    rows = np.arange(views[0].rows) if rows is None else rows
-    if sum(len(rows) * each.width * 4 for each in views) <= _KEPT_BYTES:
-        kept = np.concatenate([each.read(rows) for each in views])
-        place = np.full((len(views), views[0].rows), -1)
-        place[:, rows] = np.arange(len(kept)).reshape(len(views), -1)
-        return lambda numbers: kept[place.ravel()[numbers]]
+def views_reader(views: Sequence[Features]) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read features by the numbers of `view_numbers`; the first of `views` are those of the images themselves."""
     if len(views) == 1:
         return views[0].read
 
@@ -94,6 +83,22 @@ def views_reader(
         return out
 
     return read
+
+
+def kept_reader(
+    views: Sequence[Features], rows: NDArray[np.int64] | None = None
+) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Read as `views_reader`, small features all at once, the rest when asked for.
+
+    Only `rows` int64 (n) may be asked for, by default all, and no other one is read.
+    """
+    rows = np.arange(views[0].rows) if rows is None else rows
+    if sum(len(rows) * each.width * 4 for each in views) > _KEPT_BYTES:
+        return views_reader(views)
+    kept = np.concatenate([each.read(rows) for each in views])
+    place = np.full((len(views), views[0].rows), -1)
+    place[:, rows] = np.arange(len(kept)).reshape(len(views), -1)
+    return lambda numbers: kept[place.ravel()[numbers]]
 
 
 def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: int) -> NDArray[np.float32]:

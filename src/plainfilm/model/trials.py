@@ -189,7 +189,7 @@ def _fold(
 ) -> tuple[list[NDArray[np.float32]], int]:
     labels, width = material.labels, views[0].width
     numbers = training.view_numbers(fold.train, views[0].rows, len(views) - 1)
-    read = training.views_reader(views, fold.train)
+    read = training.kept_reader(views, fold.train)
     train = training.Part(fold.train, labels[fold.train], read, numbers, material.strata[fold.train])
     validation = training.Part(fold.validation, labels[fold.validation], views[0].read)
     model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed, l2=recipe.training.l2)

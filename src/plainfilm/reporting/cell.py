@@ -14,7 +14,7 @@ from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison, Spread
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.metrics import Metrics, RunMetrics
 from plainfilm.results.search import Search
 
@@ -23,22 +23,25 @@ PAGES = ("report.html", "audit.html", "comparison.html", "tuning.html")
 
 def facts(result: Document) -> dict[str, str]:
     """Name what a result came to, the most telling first."""
+    told: dict[str, str] = {}
     match result:
         case RunMetrics():
-            return (
+            told = (
                 _left_out(result)
                 | _measured(result.test, WHERE[result.tested])
                 | {"Worth": " ".join(said.sentence for said in worth(result))}
             )
         case ExternalMetrics():
-            return _measured(result.external, "data") | {"Verdict": result.transportability.sentence}
+            told = _measured(result.external, "data") | {"Verdict": result.transportability.sentence}
+        case UnlabelledMetrics():
+            told = {"Fit": result.recalibration.sentence or "", "Open": result.recalibration.warning or ""}
         case Audit():
-            return {"Verdict": f"{result.verdict.capitalize()}. {result.sentence}"}
+            told = {"Verdict": f"{result.verdict.capitalize()}. {result.sentence}"}
         case Comparison():
-            return {"Worth": result.worth.sentence}
+            told = {"Worth": result.worth.sentence}
         case Search():
-            return {"Best": f"trial {result.best.number}, log loss {result.best.log_loss:.4f}", "Worth": result.worth}
-    return {}
+            told = {"Best": f"trial {result.best.number}, log loss {result.best.log_loss:.4f}", "Worth": result.worth}
+    return told
 
 
 def short(result: Document) -> str:

@@ -3,33 +3,55 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
+from plainfilm.evidence.external.unlabelled import UnlabelledEvaluation
 from plainfilm.harmless import write_table
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
 from plainfilm.reporting import environment, evaluate_page
-from plainfilm.reporting.evaluate_page import ExternalReport
+from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results import documents
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.external import ExternalMetrics, TotalSeconds, UnlabelledMetrics
 
 RECALIBRATED = "recalibrated.plainfilm"
 CsvRow = Sequence[str]
+Evaluation = ExternalEvaluation | UnlabelledEvaluation
+M = TypeVar("M", ExternalMetrics, UnlabelledMetrics)
 
 
 def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMetrics:
     """Write the files into a folder and return what stands in `metrics.json`; `started` is `time.perf_counter()` then."""
-    evaluation, versions = report.evaluation, environment.versions()
+    metrics = report.evaluation.result(**_stated(report.about, started))
+    evaluate_page.write(folder, report, metrics)
+    return _written(folder, report, metrics, started)
+
+
+def write_unlabelled(folder: Path, report: UnlabelledReport, *, started: float) -> UnlabelledMetrics:
+    """Write the files of radiographs without labels into a folder and return what stands in `metrics.json`."""
+    metrics = report.evaluation.result(**_stated(report.about, started))
+    evaluate_page.write_unlabelled(folder, report, metrics)
+    return _written(folder, report, metrics, started)
+
+
+def _stated(about: About, started: float) -> dict[str, Any]:
+    told = {"model": about.model, "data": about.data, "kept_for": about.kept_for}
+    return {**told, "versions": environment.versions(), "seconds": time.perf_counter() - started}
+
+
+def _written(folder: Path, report: ExternalReport | UnlabelledReport, metrics: M, started: float) -> M:
+    """Write what stands beside the page; the time that all took is taken last."""
     if report.recalibrated:
         _write_bundle(folder / RECALIBRATED, report.recalibrated)
-    write_table(folder / "predictions.csv", _predictions(evaluation))
-    if not evaluation.cohort.overlap.not_searched:
-        write_table(folder / "overlap.csv", _overlap(evaluation))
-    evaluate_page.write(folder, report, versions)
-    seconds = time.perf_counter() - started
-    metrics = evaluation.result(model=report.model, data=report.data, versions=versions, seconds=seconds)
-    (folder / "metrics.json").write_bytes(documents.encode(metrics, indent=1))
-    return metrics
+    write_table(folder / "predictions.csv", _predictions(report.evaluation))
+    if not report.evaluation.cohort.overlap.not_searched:
+        write_table(folder / "overlap.csv", _overlap(report.evaluation))
+    timed = replace(metrics, seconds=TotalSeconds(total=time.perf_counter() - started))
+    (folder / "metrics.json").write_bytes(documents.encode(timed, indent=1))
+    return timed
 
 
 def _write_bundle(path: Path, made: Bundle) -> None:
@@ -37,7 +59,7 @@ def _write_bundle(path: Path, made: Bundle) -> None:
                  outliers=made.outliers, seen=made.seen)  # fmt: skip
 
 
-def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
+def _predictions(evaluation: Evaluation) -> Iterator[CsvRow]:
     decision, store = evaluation.decision, evaluation.cohort.store
     predictions, scores = evaluation.predictions, evaluation.predictions.scores
     named = [decision.positive] if decision.positive else list(decision.classes)
@@ -49,7 +71,7 @@ def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
         yield [
             store.file[row],
             "external",
-            decision.classes[scores.labels[at]],
+            decision.classes[scores.labels[at]] if scores.labels[at] >= 0 else "",
             *(f"{scores.probabilities[at, column]:.6f}" for column in columns),
             decision.classes[called[at]],
             "" if predictions.level is None else predictions.level[at],
@@ -57,8 +79,9 @@ def _predictions(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
         ]
 
 
-def _overlap(evaluation: ExternalEvaluation) -> Iterator[CsvRow]:
+def _overlap(evaluation: Evaluation) -> Iterator[CsvRow]:
     store, overlap = evaluation.cohort.store, evaluation.cohort.overlap
     yield ["file", "label", "seen in training as"]
     for row, reason in zip(overlap.rows, overlap.reasons, strict=True):
-        yield [store.file[row], store.classes[store.labels[row]], reason]
+        label = store.labels[row]
+        yield [store.file[row], store.classes[label] if label >= 0 else "", reason]

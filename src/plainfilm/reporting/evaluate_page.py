@@ -1,6 +1,6 @@
 """The report of an external validation: one HTML file and its figures. Draws and writes, computes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from markupsafe import Markup
 import plainfilm
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
 from plainfilm.evidence.external.recalibration import FOLDS
+from plainfilm.evidence.external.unlabelled import UnlabelledEvaluation
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.reporting import environment, page, report_data
@@ -19,24 +20,88 @@ from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.view_model import Counts
+from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 
 Values = dict[str, object]  # of a template
+Counted = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalReport:
-    """All that is written. `model` and `data` are names for people, `folder` is the folder's, `command` what was typed."""
+class About:
+    """What a report is of: names of model, data and folder for people, what was typed, and the site that is kept, if one is."""
 
-    evaluation: ExternalEvaluation
     model: str
     data: str
     folder: str
     command: str
+    kept_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalReport:
+    """All that is written of a test on labelled radiographs."""
+
+    about: About
+    evaluation: ExternalEvaluation
     recalibrated: Bundle | None = None
 
 
-def write(out: Path, report: ExternalReport, versions: Mapping[str, str]) -> None:
-    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all; `versions` are of the software.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlabelledReport:
+    """All that is written of a recalibration to radiographs without labels."""
+
+    about: About
+    evaluation: UnlabelledEvaluation
+    recalibrated: Bundle
+
+
+def write_unlabelled(out: Path, report: UnlabelledReport, metrics: UnlabelledMetrics) -> None:
+    """Write `out/report.html` of radiographs without labels, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    found, shares = report.evaluation, metrics.outliers
+    cohort = [
+        ("Radiographs", f"{metrics.n:,} of {metrics.groups:,} patients or groups"),
+        ("Sources", f"{len(set(found.cohort.store.source[found.cohort.rows].tolist())):,}"),
+        ("Left out as seen in training", f"{metrics.overlap.found:,}"),
+    ]
+    title = f"{' or '.join(metrics.classes)}? Recalibrated to {report.about.data}"
+    values: Values = {
+        "report": _stated(report.about, title, cohort, found.cohort.store.fingerprint, metrics),
+        "found": metrics,
+        "overlap": metrics.overlap,
+        "shares": shares and external.outlier_shares(shares),
+        "rows": external.spread(metrics.before, metrics.after),
+        "problems": report_data.problems(found.cohort.store),
+    }
+    page.write(out, "report.html", page.render("unlabelled.html", values), {})
+
+
+def _stated(
+    about: About, title: str, cohort: Counted, fingerprint: str, metrics: ExternalMetrics | UnlabelledMetrics
+) -> Values:
+    """Give what every page says of itself, of the data and of the machine."""
+    return {
+        "title": title,
+        "created": environment.now(),
+        "version": plainfilm.__version__,
+        "command": about.command,
+        "folder": about.folder,
+        "kept_for": about.kept_for,
+        "cohort": [("Model", about.model), ("Data", about.data), *cohort],
+        "fingerprint": fingerprint,
+        "network": metrics.model.network_sha256,
+        "versions": metrics.versions,
+        "hardware": environment.hardware(processors()),
+    }
+
+
+def write(out: Path, report: ExternalReport, metrics: ExternalMetrics) -> None:
+    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all.
 
     Raises
     ------
@@ -49,38 +114,29 @@ def write(out: Path, report: ExternalReport, versions: Mapping[str, str]) -> Non
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
     pngs["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
     values = _head(found) | _tables(found) | _recalibration(report) | _outliers(found) | {
-        "report": _about(report, versions) | {"roc": lines[0], "precision_recall": lines[1]},
+        "report": _about(report, metrics) | {"roc": lines[0], "precision_recall": lines[1]},
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
     }  # fmt: skip
     page.write(out, "report.html", page.render("external.html", values), pngs)
 
 
-def _about(report: ExternalReport, versions: Mapping[str, str]) -> Values:
+def _about(report: ExternalReport, metrics: ExternalMetrics) -> Values:
     found = report.evaluation
     cohort, classes = found.cohort, found.decision.classes
     asked = " or ".join(classes) if len(classes) < 4 else f"{len(classes)} classes"
-    return {
-        "title": f"{asked}? Tested on {report.data}",
-        "created": environment.now(),
-        "version": plainfilm.__version__,
-        "command": report.command,
-        "folder": report.folder,
+    counted = [
+        *([("Calibration of the site", found.site)] if found.site else []),
+        ("Radiographs tested", f"{len(cohort.rows):,}"),
+        ("Sources", f"{len(found.sources.names):,}"),
+        ("Classes missing", ", ".join(found.missing) or "none"),
+        ("Left out for their label", f"{sum(cohort.labels.left_out.values()):,}"),
+        ("Left out as seen in training", f"{len(cohort.overlap.rows):,}"),
+    ]
+    title = f"{asked}? Tested on {report.about.data}"
+    return _stated(report.about, title, counted, cohort.store.fingerprint, metrics) | {
         "positive": found.decision.positive,
         "threshold": found.threshold,
         "prevalence": found.prevalence,
-        "cohort": [
-            ("Model", report.model),
-            ("Data", report.data),
-            ("Radiographs tested", f"{len(cohort.rows):,}"),
-            ("Sources", f"{len(found.sources.names):,}"),
-            ("Classes missing", ", ".join(found.missing) or "none"),
-            ("Left out for their label", f"{sum(cohort.labels.left_out.values()):,}"),
-            ("Left out as seen in training", f"{len(cohort.overlap.rows):,}"),
-        ],
-        "fingerprint": cohort.store.fingerprint,
-        "network": found.network_sha256,
-        "versions": versions,
-        "hardware": environment.hardware(processors()),
     }
 
 

@@ -85,7 +85,8 @@ def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
 def write(out: Path, name: str, text: str, pngs: Mapping[str, bytes]) -> None:
     """Write `out/figures/*.png`, then the page `out/name`; each file is whole or the one that was there before."""
     folder = out / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
+    if pngs:
+        folder.mkdir(parents=True, exist_ok=True)
     for figure, png in pngs.items():
         _put(folder / f"{figure}.png", png)
     _put(out / name, text.encode("utf-8"))

@@ -12,7 +12,7 @@ import numpy as np
 from plainfilm.errors import UsageError
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.harmless import as_named
-from plainfilm.reporting.figures import canvas, evaluation
+from plainfilm.reporting.figures import canvas, evaluation, learning_curve
 from plainfilm.reporting.figures.evaluation import Curve
 from plainfilm.reporting.report_data import bins_of
 from plainfilm.results.audit import Audit
@@ -87,6 +87,17 @@ class Plots:
             raise UsageError(f"Expected a measure among loss and accuracy; received {measure}.")
         with _axes(ax, 4.6, 2.7) as axes:
             evaluation.on_learning(axes, rows, measure)()
+        return axes
+
+    def learning_curve(self, ax: "Axes | None" = None) -> "Drawn":
+        """Draw the AUROC at sources that were left out over the films learnt from, a line a number of sources."""
+        left_out = getattr(self.result, "left_out", None)
+        if left_out is None or left_out.curve is None:
+            raise UsageError(
+                "Expected a run of train, which has a learning curve with --folds source --curve; received another."
+            )
+        with _axes(ax, 4.6, 3.0) as axes:
+            learning_curve.on_axes(axes, left_out.curve)()
         return axes
 
     def probes(self, ax: "Axes | None" = None) -> "Drawn":

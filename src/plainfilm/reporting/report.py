@@ -17,13 +17,14 @@ from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.reporting import formatting, page
 from plainfilm.reporting.figures import audit as audit_figures
-from plainfilm.reporting.figures import clinical_utility, evaluation
+from plainfilm.reporting.figures import clinical_utility, evaluation, learning_curve
 from plainfilm.reporting.figures import explanation as looked_figures
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
 from plainfilm.reporting.tables import audit as audit_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import explanation as looked_tables
+from plainfilm.reporting.tables import learning_curve as curve_tables
 from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
@@ -68,6 +69,7 @@ class Report:
     problems: Sequence[ProblemGroup] = ()
     duplicates: DuplicateCounts | None = None
     history: Sequence[Mapping[str, float]] = ()  # epoch, loss, val_loss, accuracy, val_accuracy
+    balanced_instead: bool = False  # group DRO was asked for, and no class has two sources
     altered: Sequence[Picture] = ()  # a training image and views of it that the training saw
     altered_means: str = ""  # how they were altered
     roc: Sequence[Curve] = ()  # one, or one a class
@@ -145,6 +147,7 @@ def write_report(report: Report, out: Path) -> None:
         "trainings": len(trainings),
         "epochs": max(map(len, trainings), default=0),
         "left_out": run.left_out and left_out_tables.show(run.left_out),
+        "curve": run.left_out and run.left_out.curve and curve_tables.show(run.left_out.curve),
         "subgroups": subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
         "looked": report.explanation and looked_tables.show(report.explanation),
@@ -194,6 +197,7 @@ def _draw(report: Report) -> dict[str, Drawing | None]:
     """Every drawing of the report by name; None where there is nothing to draw."""
     bins, utility = report.reliability, report.utility.result if report.utility else None
     hidden = report.explanation.result.faithfulness if report.explanation else None
+    curve = report.result.left_out.curve if report.result.left_out else None
     return {
         "roc": evaluation.roc(
             report.roc, point=evaluation.threshold_point(report.result.test, report.positive, report.threshold)
@@ -205,5 +209,6 @@ def _draw(report: Report) -> dict[str, Drawing | None]:
         "predictive-values": None if utility is None else clinical_utility.predictive_values(utility),
         "decision-curve": None if utility is None else clinical_utility.decision_curve(utility),
         "deletion": None if hidden is None else looked_figures.hiding(hidden, "deletion"),
+        "learning-curve": None if curve is None else learning_curve.draw(curve),
         "insertion": None if hidden is None else looked_figures.hiding(hidden, "insertion"),
     }

@@ -8,7 +8,7 @@ from plainfilm.results.audit import Audit
 from plainfilm.results.comparison import Comparison, Spread
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.metrics import Metrics, RunMetrics
 
 Row = dict[str, Any]
@@ -22,6 +22,9 @@ def rows(result: Document) -> list[Row]:
         case ExternalMetrics():
             inside = [{"set": "model's own test", "class": "", **row} for row in _estimates(result.internal.estimates)]
             return [*_of_set("external", result.external), *inside]
+        case UnlabelledMetrics():
+            return [{"quantile": at, "before": low, "after": result.after.quantiles[at]}
+                    for at, low in result.before.quantiles.items()]  # fmt: skip
         case Audit():
             return [_interval(probe.auroc, probe=name, title=probe.title, sees=probe.sees, n=probe.n)
                     for name, probe in result.probes.items()]  # fmt: skip

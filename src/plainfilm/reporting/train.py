@@ -166,6 +166,7 @@ def _report(run: Finished, started: float) -> Report:
         problems=report_data.problems(store),
         duplicates=report_data.duplicate_counts(store),
         history=trained.fitted.history,
+        balanced_instead=_balanced_instead(trained.recipe, result),
         altered=report_data.altered(store, trained.recipe),
         altered_means=report_data.altered_means(trained.recipe.augmentation),
         roc=roc,
@@ -199,6 +200,12 @@ def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
         recipe=_without_paths(made.trained.recipe),
         repeat=_repeat(run, made, made.store.path.name),
     )
+
+
+def _balanced_instead(recipe: Recipe, result: RunMetrics) -> bool:
+    """Whether group DRO was asked for and found nothing to weigh; joined trainings have weights of their own."""
+    is_one = not result.folds and not recipe.ensemble.members
+    return is_one and recipe.training.class_weight == "group-dro" and result.group_weights is None
 
 
 def _asked(run: Finished) -> list[tuple[str, str]]:

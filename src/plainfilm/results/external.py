@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
-from plainfilm.results.estimate import Count, Estimate, Seconds, ShareEstimate
+from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEstimate
 from plainfilm.results.metrics import (
     F1,
     Accuracy,
@@ -18,6 +18,7 @@ from plainfilm.results.metrics import (
     Metrics,
     Npv,
     Ppv,
+    RecalibrationMethod,
     Sensitivity,
     Specificity,
     Subgroups,
@@ -117,7 +118,7 @@ class OwnOutliers(Record, frozen=True, kw_only=True):
     flagged: Annotated[ShareEstimate, Meta(description="Share flagged.")]
 
 
-class ExternalOutliers(Record, frozen=True, kw_only=True):
+class OutlierShares(Record, frozen=True, kw_only=True):
     """External radiographs that are unlike the training set."""
 
     refused: Annotated[ShareEstimate, Meta(description="Share refused.")]
@@ -125,6 +126,11 @@ class ExternalOutliers(Record, frozen=True, kw_only=True):
     reasons: Annotated[Mapping[str, Count], Meta(description="Radiographs by reason, the commonest first.")]
     promise: Annotated[str, Meta(description="What the detector promises of new radiographs.")]
     own: Annotated[OwnOutliers | None, Meta(description="The same of the model's own test set, where it is known.")]
+
+
+class ExternalOutliers(OutlierShares, frozen=True, kw_only=True):
+    """External radiographs that are unlike the training set."""
+
     without_refused: Annotated[Metrics, Meta(description="Metrics without the radiographs that were refused.")]
 
 
@@ -137,11 +143,27 @@ class CalibrationFit(Estimates, frozen=True, kw_only=True):
 
 
 class Recalibration(Record, frozen=True, kw_only=True):
-    """What adding one number to the log odds would do; by cross-validation. Only "reason" where it is not offered."""
+    """What moving the log odds would do; with labels by cross-validation. Only "reason" where it is not offered."""
 
     offered: Annotated[bool, Meta(description="Whether it can be done.")]
     reason: Annotated[str | None, Meta(description="Why it cannot.")] = None
+    method: Annotated[
+        RecalibrationMethod,
+        Meta(
+            description="Fitted to labels, or to a stated prevalence without looking at labels; left out with labels."
+        ),
+    ] = "labels"
+    prevalence: Annotated[Share | None, Meta(description="The stated prevalence.")] = None
+    site: Annotated[str | None, Meta(description="The site that the bundle keeps it for.")] = None
     shift: Annotated[float | None, Meta(description="Added to the log odds of the positive class.")] = None
+    slope: Annotated[float, Meta(description="The log odds are multiplied by it first; left out where it is 1.")] = 1.0
+    fitted_shift: Annotated[
+        Estimate | None, Meta(description="The number as it fits best, before it is drawn towards 0.")
+    ] = None
+    fitted_slope: Annotated[
+        Estimate | None,
+        Meta(description="The slope as it fits best, before it is drawn towards 1; left out without labels."),
+    ] = None
     threshold: Annotated[float | None, Meta(description="Threshold that moves along, so that no answer changes.")] = (
         None
     )
@@ -150,6 +172,7 @@ class Recalibration(Record, frozen=True, kw_only=True):
     before: Annotated[CalibrationFit | None, Meta(description="How well probabilities fit as they are.")] = None
     after: Annotated[CalibrationFit | None, Meta(description="How well they would fit.")] = None
     brier_gain: Annotated[Estimate | None, Meta(description="Brier score before less after.")] = None
+    warning: Annotated[str | None, Meta(description="Said where recalibration cannot make answers worth more.")] = None
 
 
 class ExternalData(Record, frozen=True, kw_only=True):
@@ -165,6 +188,7 @@ class EvaluatedModel(Record, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(description="File name of the bundle.")]
     network_sha256: Annotated[str, Meta(description="SHA-256 of its network.")]
+    site: Annotated[str | None, Meta(description="The site whose calibration was tested.")] = None
 
 
 class TotalSeconds(Record, frozen=True, kw_only=True):
@@ -207,6 +231,37 @@ class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportabi
         return self.splits.external
 
 
+class Distribution(Record, frozen=True, kw_only=True):
+    """How the probabilities of the positive class are spread over some radiographs."""
+
+    mean: Annotated[Share, Meta(description="Their mean.")]
+    quantiles: Annotated[Mapping[str, Share], Meta(description="By share of the radiographs that lie below.")]
+
+
+class UnlabelledMetrics(Document, frozen=True, kw_only=True):
+    """What a recalibration to radiographs without labels came to; nothing in it says how often the model is right."""
+
+    FORMAT: ClassVar[str] = "plainfilm-unlabelled-metrics"
+
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    positive: Annotated[str, Meta(description="The positive class.")]
+    threshold: Annotated[float, Meta(description="The model's own threshold on its probability.")]
+    n: Annotated[Count, Meta(description="Radiographs.")]
+    groups: Groups
+    recalibration: Annotated[Recalibration, Meta(description="What was fitted.")]
+    before: Annotated[Distribution, Meta(description="The probabilities as they are.")]
+    after: Annotated[Distribution, Meta(description="The probabilities with the recalibration.")]
+    called: Annotated[ShareEstimate, Meta(description="Share called positive, which recalibration does not change.")]
+    overlap: Annotated[Overlap, Meta(description="Radiographs that the model was made from.")]
+    outliers: Annotated[
+        OutlierShares | None, Meta(description="Radiographs unlike the training set; null without a detector.")
+    ]
+    data: Annotated[ExternalData, Meta(description="The data.")]
+    model: Annotated[EvaluatedModel, Meta(description="The bundle.")]
+    versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
+    seconds: Annotated[TotalSeconds | None, Meta(description="How long it took.")] = None
+
+
 class _Head(msgspec.Struct):
     format: str = ""
     splits: Mapping[str, msgspec.Raw] = {}
@@ -214,8 +269,17 @@ class _Head(msgspec.Struct):
 
 def is_external(data: bytes | str) -> bool:
     """Whether a `metrics.json` is of an external validation and not of a training; those of 0.1 name no format."""
-    try:
-        head = msgspec.json.decode(data, type=_Head)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
+    head = _head(data)
     return head.format == ExternalMetrics.FORMAT if head.format else "external" in head.splits
+
+
+def is_unlabelled(data: bytes | str) -> bool:
+    """Whether a `metrics.json` is of radiographs without labels."""
+    return _head(data).format == UnlabelledMetrics.FORMAT
+
+
+def _head(data: bytes | str) -> _Head:
+    try:
+        return msgspec.json.decode(data, type=_Head)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _Head()

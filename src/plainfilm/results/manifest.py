@@ -15,6 +15,26 @@ Fit = Literal["stretch", "crop", "pad"]
 Side = Annotated[int, Meta(ge=1, le=1 << 20, extra_json_schema={"unit": "px"})]
 Channels = tuple[float, float, float]
 ClassName = Annotated[str, Meta(min_length=1, max_length=200)]
+MOST_SITES = 100
+SiteName = Annotated[str, Meta(min_length=1, max_length=200)]
+Temperature = Annotated[
+    float,
+    Meta(
+        gt=0,
+        le=1000,
+        description="Logits are divided by it: the inverse of the calibration slope.",
+        extra_json_schema={"range": "above 0"},
+    ),
+]
+Shift = Annotated[
+    float,
+    Meta(
+        ge=-1000,
+        le=1000,
+        description="Added to the log odds of the positive class: the calibration intercept, and what recalibration adds.",
+    ),
+]
+Threshold = Annotated[float, Meta(ge=0, le=1000, description="Probability from which the positive class is called.")]
 
 
 class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -67,6 +87,20 @@ class Member(Record, frozen=True, kw_only=True):
     bytes: Annotated[Count, Meta(description="Its size.")]
 
 
+class Site(Record, frozen=True, kw_only=True):
+    """How a bundle answers at one hospital: the same network and the same answers, with probabilities that fit there."""
+
+    temperature: Temperature
+    shift: Shift
+    threshold: Threshold
+    prevalence: Annotated[
+        float,
+        Meta(gt=0, lt=1, description="Prevalence there.", extra_json_schema={"range": "0 to 1, neither of them"}),
+    ]
+    created: Annotated[str, Meta(description="When it was fitted, ISO 8601.")]
+    recalibrated: Annotated[Recalibrated, Meta(description="How it was fitted.")]
+
+
 class Provenance(Document, frozen=True, kw_only=True):
     """How the classifier of a bundle was made, and what for; nothing of any patient."""
 
@@ -83,6 +117,9 @@ class Provenance(Document, frozen=True, kw_only=True):
     ]
     intended_use: Annotated[str, Meta(description="What it may be used for.")]
     recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
+    sites: Annotated[
+        Mapping[SiteName, Site], Meta(max_length=MOST_SITES, description="Calibrations for hospitals, by name.")
+    ] = {}
 
 
 class Manifest(Provenance, frozen=True, kw_only=True):
@@ -92,24 +129,9 @@ class Manifest(Provenance, frozen=True, kw_only=True):
 
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
-    temperature: Annotated[
-        float,
-        Meta(
-            gt=0,
-            le=1000,
-            description="Logits are divided by it: the inverse of the calibration slope.",
-            extra_json_schema={"range": "above 0"},
-        ),
-    ]
-    shift: Annotated[
-        float,
-        Meta(
-            ge=-1000,
-            le=1000,
-            description="Added to the log odds of the positive class: the calibration intercept, and what recalibration adds.",
-        ),
-    ]
-    threshold: Annotated[float, Meta(ge=0, le=1000, description="Probability from which the positive class is called.")]
+    temperature: Temperature
+    shift: Shift
+    threshold: Threshold
     slopes: Annotated[
         tuple[Annotated[float, Meta(gt=0, le=1000)], ...],
         Meta(description="With more than two classes: logits are multiplied by them too, one a class."),

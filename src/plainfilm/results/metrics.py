@@ -1,7 +1,7 @@
 """What a training came to: `metrics.json` of a run folder and of a bundle."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -331,6 +331,29 @@ class LeftOutSource(Record, frozen=True, kw_only=True):
         return " + ".join(self.sources)
 
 
+class CurvePoint(Record, frozen=True, kw_only=True):
+    """So many sources and so many films to learn from, and what came of them at the sources that were left out."""
+
+    sources: Annotated[Count, Meta(description="Sources that each training learns from, as many films of each.")]
+    films: Annotated[Count, Meta(description="Their films, training and validation set, within a patient or two.")]
+    auroc: Annotated[
+        ShareEstimate, Meta(description="Mean AUROC of the left-out sources; its interval is over patients.")
+    ]
+    lowest: Annotated[Share, Meta(description="AUROC of the worst training.")]
+    highest: Annotated[Share, Meta(description="AUROC of the best training.")]
+    trainings: Annotated[
+        Count, Meta(description="Trainings: choices of sources and of films, for all left-out sources.")
+    ]
+
+
+class LearningCurve(Record, frozen=True, kw_only=True):
+    """What another source is worth, and what more films are."""
+
+    tested: Annotated[tuple[str, ...], Meta(description="The sources that were left out, each in turn.")]
+    points: Annotated[tuple[CurvePoint, ...], Meta(description="By sources, then by films, the most first.")]
+    sentence: Annotated[str, Meta(description="What another source is worth, in words.")]
+
+
 class LeftOutSources(Worth, frozen=True, kw_only=True):
     """Each source left out in turn: what to expect of a hospital that was never seen."""
 
@@ -355,6 +378,9 @@ class LeftOutSources(Worth, frozen=True, kw_only=True):
         Meta(description="How many more would bring the interval above chance; null where none would, or unknown."),
     ] = None
     sentence: Annotated[str, Meta(description="What to expect of a new hospital, in words.")]
+    curve: Annotated[
+        LearningCurve | None, Meta(description="AUROC over sources and films learnt from, where that was asked for.")
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse none."""
@@ -385,16 +411,32 @@ class Utility(Record, frozen=True, kw_only=True):
     decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
 
 
+class GroupWeight(Record, frozen=True, kw_only=True):
+    """What one class of one source weighed in the loss of a training by group DRO, in the end."""
+
+    label: Annotated[str, Meta(description="Class.")]
+    source: Annotated[str, Meta(description="Source; empty where it is not known.")]
+    share: Annotated[Share, Meta(description="Share of the training radiographs.")]
+    weight: Annotated[Share, Meta(description="Share of the loss; above its share of the radiographs it was hard.")]
+
+
 class RunData(StoreIdentity, frozen=True, kw_only=True):
     """The store that was trained on."""
 
     images: Annotated[Count, Meta(description="Images in it.")]
 
 
+RecalibrationMethod = Literal["labels", "prevalence"]
+
+
 class Recalibrated(Record, frozen=True, kw_only=True):
     """How a bundle was recalibrated to other data."""
 
     shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
+    slope: Annotated[float, Meta(description="The log odds are multiplied by it first.")] = 1.0
+    method: Annotated[
+        RecalibrationMethod, Meta(description="Fitted to labels, or to a stated prevalence without looking at labels.")
+    ] = "labels"
     radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
     data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
 
@@ -418,6 +460,9 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     folds: Annotated[Count | None, Meta(description="Folds of a cross-validation.")] = None
     left_out: Annotated[
         LeftOutSources | None, Meta(description="Each source left out in turn, where that was asked for.")
+    ] = None
+    group_weights: Annotated[
+        tuple[GroupWeight, ...] | None, Meta(description="Weights that group DRO ended with, where it weighed sources.")
     ] = None
     seconds: Annotated[RunSeconds | None, Meta(description="Where the time went.")] = None
     features_cached: Annotated[bool | None, Meta(description="Whether features were found in the cache.")] = None

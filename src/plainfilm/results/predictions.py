@@ -64,6 +64,9 @@ class Context(Record, frozen=True, kw_only=True):
         True
     )
     prevalence: Annotated[Share | None, Meta(description="Prevalence that `at_prevalence` is for.")]
+    site: Annotated[
+        str | None, Meta(description="The site whose calibration was used; left out for the bundle's own.")
+    ] = None
     verdict: Annotated[Verdict | None, Meta(description="Verdict of the audit; null where there was none.")]
     worth: Annotated[str, Meta(description="What the accuracy is worth, in sentences.")]
 

@@ -70,7 +70,7 @@ class BackgroundNode(Protocol):
 class ServerSettings:
     """What is served, and where.
 
-    `bundle` a model.plainfilm, signed for `require_signature` if that is given; `host` and `port` to bind to, port 0 for any
+    `bundle` a model.plainfilm, signed for `require_signature` if that is given, with the calibration of `site`; `host` and `port` to bind to, port 0 for any
     that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with the access token,
     else the variable PLAINFILM_TOKEN; `proxies` addresses whose X-Forwarded-For names the client; `certificate` and `key` PEM files for TLS;
     `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one.
@@ -78,6 +78,7 @@ class ServerSettings:
 
     bundle: Path
     require_signature: Path | None = None
+    site: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     allow_hosts: Sequence[str] = ()
@@ -112,7 +113,7 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     """
     token = _token(settings.token_file)
     _check(settings, token)
-    predictor = prediction.load(settings.bundle, require_signature=settings.require_signature)
+    predictor = prediction.load(settings.bundle, require_signature=settings.require_signature, site=settings.site)
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))

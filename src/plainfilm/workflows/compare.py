@@ -1,22 +1,26 @@
 """`plainfilm compare`: several recipes with several random seeds each, side by side."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from plainfilm.data import source_split
 from plainfilm.data.files import followed
+from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError
 from plainfilm.evidence.evaluation import comparison
 from plainfilm.evidence.evaluation.comparison import TrainingRun
+from plainfilm.evidence.evaluation.evaluate import Fold
 from plainfilm.model import keras_backend, recipes
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
 from plainfilm.results.comparison import Comparison
-from plainfilm.workflows import checks
-from plainfilm.workflows.fit import fit
+from plainfilm.workflows import checks, folding
+from plainfilm.workflows.fit import fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
+from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import CompareOptions
 from plainfilm.workflows.parsing import settings_of
 from plainfilm.workflows.stored import Reading, command_of, open_store
@@ -31,6 +35,7 @@ class Plan:
     store: Store
     read: Reading | None
     recipes: Sequence[Sequence[Recipe]]
+    sources: SourceFolds | None  # to leave out in turn
     positive: str | None
     folder: Path
 
@@ -50,6 +55,7 @@ def plan(options: CompareOptions) -> Plan:
     """
     folder, settings = followed(options.out), settings_of(options.settings)
     checks.check_can_train()
+    folding.check_by_source(options.folds, options.together, options.rank)
     if not 1 <= options.seeds <= 100:
         raise UsageError(f"Expected from 1 to 100 seeds; received {options.seeds}.")
     if "seed" in settings:
@@ -68,15 +74,26 @@ def plan(options: CompareOptions) -> Plan:
         for own in chosen:
             checks.check_networks(recipes.members(own[0]), image_size)
 
+    def check_rows(rows: Store | Rows) -> None:
+        checks.positive_class(rows.classes, options.positive)
+        folding.by_source(options.folds, options.together, rows, seed=0)
+
     store, read = open_store(
         options.store,
         options,
         options.progress,
         check_size=check_size,
-        check_rows=lambda rows: checks.positive_class(rows.classes, options.positive),
+        check_rows=check_rows,
     )
-    positive = checks.positive_class(store.classes, options.positive)
-    return Plan(options=options, store=store, read=read, recipes=chosen, positive=positive, folder=folder)
+    return Plan(
+        options=options,
+        store=store,
+        read=read,
+        recipes=chosen,
+        sources=folding.by_source(options.folds, options.together, store, seed=0),
+        positive=checks.positive_class(store.classes, options.positive),
+        folder=folder,
+    )
 
 
 def run(plan: Plan) -> Run[Comparison]:
@@ -88,7 +105,7 @@ def run(plan: Plan) -> Run[Comparison]:
         openings = store.log_test_opening(
             *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
         )
-        compared = comparison.compare(store, trained, openings=openings)
+        compared = comparison.compare(store, trained, openings=openings, sources=plan.sources, rank=options.rank)
         images, command = len(store.rows("test")), command_of(options.command, options.store, options)
         report.write(partial, compared, store=store.shown, images=images, name=name, command=command)
     return Run(plan.folder, compared.result, store.path)
@@ -100,9 +117,25 @@ def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
         progress(f"Recipe {recipe.name}", number, len(own), f"seed {recipe.seed}")
         start = time.perf_counter()
         trained = fit(plan.store, recipe, positive=plan.positive)
-        runs.append(TrainingRun(trained, time.perf_counter() - start))
+        taken = time.perf_counter() - start
+        runs.append(
+            TrainingRun(trained, taken, *(_without_sources(plan, recipe, plan.sources) if plan.sources else ()))
+        )
     progress(f"Recipe {own[0].name}", len(own), len(own), "")
     return runs
+
+
+def _without_sources(
+    plan: Plan, recipe: Recipe, sources: SourceFolds
+) -> tuple[Sequence[Fold], Mapping[tuple[int, int], Fold]]:
+    """Train without each source, and without each two that have nothing in common."""
+    store = plan.store
+    views = source_split.leave_two_out(store.labels, store.source, store.group, store.classes, sources)
+    two = {
+        pair: Fold(view := store.with_split(own), fit(view, recipe, positive=plan.positive))
+        for pair, own in views.items()
+    }
+    return fit_without_sources(store, recipe, sources, positive=plan.positive), two
 
 
 compare = verb(CompareOptions, plan, run, renamed={"recipe_names": "recipes"})

@@ -13,16 +13,20 @@ from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
-from plainfilm.evidence.external import cohort
+from plainfilm.evidence.external import cohort, unlabelled
 from plainfilm.evidence.external import evaluate as external
+from plainfilm.evidence.external.cohort import Cohort
+from plainfilm.evidence.external.evaluate import ExternalPredictions
 from plainfilm.evidence.external.recalibrated_bundle import recalibrate
+from plainfilm.evidence.external.recalibration import Fit
 from plainfilm.model import bundle as bundles
+from plainfilm.model import sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.reporting import environment
 from plainfilm.reporting import evaluate as reporting
-from plainfilm.reporting.evaluate_page import ExternalReport
-from plainfilm.results.external import ExternalMetrics
+from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
+from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.workflows.checks import check_out
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
@@ -41,6 +45,11 @@ class Plan:
     labels: cohort.LabelMapping
     folder: Path
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether a label stands for a class; if none does, a known prevalence is all there is to fit to."""
+        return bool(self.labels.stands_for)
+
 
 def plan(options: EvaluateOptions) -> Plan:
     """Check the options; open the bundle, and the store or the listing of the other data.
@@ -52,54 +61,116 @@ def plan(options: EvaluateOptions) -> Plan:
     """
     folder, source, mapping = followed(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
+    _check_prevalence(options)
     files.settle(source)
-    opened = bundles.load(options.bundle, require_signature=options.require_signature)
-    if options.recalibrate:
-        external.check_recalibration(opened.classifier.decision)
+    opened = _bundle(options)
+    classes = opened.classifier.classes_
     if not is_store(source):
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
-        catalog = read_catalog([source], asked, one_class_will_do=True)
-        entries, known = cohort.map_catalog(catalog, opened, mapping)
+        no_label_will_do = options.prevalence is not None
+        catalog = read_catalog([source], asked, one_class_will_do=True, no_label_will_do=no_label_will_do)
+        labels = {entry.label for entry in catalog.entries if entry.label is not None}
+        if no_label_will_do and cohort.without_labels(labels, classes, mapping):
+            entries, known = cohort.unlabelled(catalog)
+        else:
+            entries, known = cohort.map_catalog(catalog, opened, mapping)
         if options.recalibrate:
-            external.check_recalibration(opened.classifier.decision, [str(entry.label) for entry in entries])
+            external.check_recalibration(opened.classifier.decision, [entry.label for entry in entries])
         catalog = replace(catalog, entries=entries)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
     if given := given_of(options):
         raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
     store = Store(source)
-    known = cohort.map_store(store, opened, mapping)
+    no_label_will_do = options.prevalence is not None and cohort.without_labels(store.classes, classes, mapping)
+    known = cohort.map_store(store, opened, mapping, no_label_will_do=no_label_will_do)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
 
 
-def run(plan: Plan) -> Run[ExternalMetrics]:
+def _check_prevalence(options: EvaluateOptions) -> None:
+    if options.prevalence is None:
+        return
+    if not options.recalibrate:
+        raise UsageError("Expected --recalibrate with --prevalence; received none. Add it, or leave --prevalence out.")
+    if not 0 < options.prevalence < 1:
+        raise UsageError(
+            f"Expected --prevalence between 0 and 1, neither of them; received {options.prevalence}. Write for example --prevalence 0.09"
+        )
+
+
+def _bundle(options: EvaluateOptions) -> Bundle:
+    """Open the bundle, as it answers at a site where one is named and not to be recalibrated for."""
+    opened, site = bundles.load(options.bundle, require_signature=options.require_signature), options.site
+    if options.recalibrate:
+        external.check_recalibration(opened.classifier.decision)
+        if site is not None:
+            sites.check_name(site, opened.manifest.sites)
+        return opened
+    return opened if site is None else sites.at(opened, sites.find(opened, site))
+
+
+def run(plan: Plan) -> Run[ExternalMetrics] | Run[UnlabelledMetrics]:
     """Leave out what the model was made from, let it answer, and write the folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     with _places(plan) as (key_partial, partial), _opened(plan, partial) as (store, key):
         progress("Looking for overlap", 0, 1, "")
         selected, decision = cohort.select(store, plan.bundle, plan.labels), plan.bundle.classifier.decision
         if options.recalibrate:
-            names = [decision.classes[number] for number in selected.classes]
+            names = [decision.classes[number] if number >= 0 else None for number in selected.classes]
             external.check_recalibration(decision, names, store.group[selected.rows])
         progress("Looking for overlap", 1, 1, "")
         predictions = external.predict(
             plan.bundle, selected, advance=lambda done, every: progress("Answering", done, every, "")
         )
         progress("Writing the report", 0, 1, "")
-        found = external.evaluate(plan.bundle, selected, predictions)
-        fitted = found.recalibration if options.recalibrate else None
-        report = ExternalReport(
-            evaluation=found,
+        about = About(
             model=bundles.place_of(options.bundle).name,
             data=_named(Path(options.source).resolve().name, key),
             folder=plan.folder.name,
             command=_command(options, key),
-            recalibrated=recalibrate(plan.bundle, found, fitted, created=environment.now()) if fitted else None,
+            kept_for=options.site if options.recalibrate else None,
         )
-        result = reporting.write(partial, report, started=started)
+        result: Run[ExternalMetrics] | Run[UnlabelledMetrics]
+        if plan.is_labelled:
+            report = _judged(plan, selected, predictions, about)
+            result = Run(plan.folder, reporting.write(partial, report, started=started))
+        else:
+            fitted = _fitted(plan, selected, predictions, about)
+            result = Run(plan.folder, reporting.write_unlabelled(partial, fitted, started=started))
         if key is not None:
             write_key(key_partial, key)
     progress("Writing the report", 1, 1, "")
-    return Run(plan.folder, result)
+    return result
+
+
+def _judged(plan: Plan, selected: Cohort, predictions: ExternalPredictions, about: About) -> ExternalReport:
+    options, made = plan.options, None
+    site = None if options.recalibrate else options.site
+    found = external.evaluate(plan.bundle, selected, predictions, prevalence=options.prevalence, site=site)
+    if options.recalibrate and found.recalibration:
+        share = found.recalibration.share if options.prevalence is None else options.prevalence
+        made = _recalibrated(plan, selected, found.recalibration.fit, share)
+    return ExternalReport(about=about, evaluation=found, recalibrated=made)
+
+
+def _fitted(plan: Plan, selected: Cohort, predictions: ExternalPredictions, about: About) -> UnlabelledReport:
+    """Fit to the prevalence that is stated, without labels."""
+    prevalence = float(plan.options.prevalence or 0)
+    found = unlabelled.evaluate(plan.bundle, selected, predictions, prevalence=prevalence)
+    return UnlabelledReport(
+        about=about, evaluation=found, recalibrated=_recalibrated(plan, selected, found.fit, prevalence)
+    )
+
+
+def _recalibrated(plan: Plan, selected: Cohort, fit: Fit, prevalence: float) -> Bundle:
+    return recalibrate(
+        plan.bundle,
+        fit,
+        store=selected.store,
+        radiographs=len(selected.rows),
+        prevalence=prevalence,
+        created=environment.now(),
+        site=plan.options.site,
+    )
 
 
 @contextlib.contextmanager

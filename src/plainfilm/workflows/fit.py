@@ -313,7 +313,7 @@ def _feature_parts(
         for view in range(1, settings.views + 1)
     ]
 
-    read = training.views_reader(every)
+    read = training.kept_reader(every)
     return _part(store, "train", read, views=settings.views), _part(store, "validation", read)
 
 

@@ -54,6 +54,21 @@ def check(folds: int | str, together: Together, *, fewest: int, most: int, none:
         )
 
 
+def check_by_source(folds: int | str, together: Together, rank: str) -> None:
+    """As `check`, for a verb that knows no other folds, and ranks by them.
+
+    Raises
+    ------
+    UsageError
+        One line.
+    """
+    if folds not in {0, BY_SOURCE}:
+        raise UsageError(f"Expected --folds {BY_SOURCE}, or none; received {folds}. Set it, or leave it out.")
+    if folds != BY_SOURCE and rank != "worst":
+        raise UsageError(f"Expected --rank with --folds {BY_SOURCE}; received it without. Add that, or leave it out.")
+    check(folds, together, fewest=2, most=2)
+
+
 def by_source(
     folds: int | str, together: Together, of: Sourced, *, seed: int, rows: NDArray[np.int64] | None = None
 ) -> SourceFolds | None:

@@ -10,7 +10,7 @@ from plainfilm.data import cache, files
 from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
 from plainfilm.errors import CacheError, StoreError, UsageError
 from plainfilm.results import documents
-from plainfilm.results.external import ExternalMetrics, is_external
+from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics, is_external, is_unlabelled
 from plainfilm.results.metrics import RunMetrics
 
 Plain = dict[str, Any]
@@ -141,6 +141,8 @@ def _run(path: Path, *, verify: bool) -> Plain:
         )
     data = file.read_bytes()
     verified = {"verified": _verify_run(path)} if verify else {}
+    if is_unlabelled(data):
+        return _unlabelled(path, documents.decode(data, UnlabelledMetrics, file)) | verified
     if is_external(data):
         return _external(path, documents.decode(data, ExternalMetrics, file)) | verified
     return _trained(path, documents.decode(data, RunMetrics, file)) | verified
@@ -187,6 +189,22 @@ def _external(path: Path, metrics: ExternalMetrics) -> Plain:
         "accuracy": external["accuracy"],
         "auroc": external["auroc"],
         "travels": metrics.transportability.sentence,
+        "seen_in_training": metrics.overlap.found,
+        **{name: told.get(name) for name in ("seconds", "versions")},
+    }
+
+
+def _unlabelled(path: Path, metrics: UnlabelledMetrics) -> Plain:
+    told = documents.plain(metrics)
+    return {
+        "kind": "recalibration without labels",
+        "path": str(path),
+        **{name: told[name] for name in ("format", "version")},
+        "model": metrics.model.name,
+        "data": metrics.data.name,
+        **{name: told[name] for name in ("classes", "positive", "threshold")},
+        "images": metrics.n,
+        "recalibration": metrics.recalibration.sentence,
         "seen_in_training": metrics.overlap.found,
         **{name: told.get(name) for name in ("seconds", "versions")},
     }

@@ -247,6 +247,9 @@ class TrainOptions(RecipeOptions):
     together
         Sources that hold the films or patients of one another and are left out together: NIH,RSNA; again for more. Those that share
         5 % of their patients or films are found without it.
+    curve
+        With folds by source: also train on 1, 2, 4 … sources and on parts of their films, some tens of short trainings more, and say
+        what another hospital is worth against more films.
     resume
         Go on with an interrupted fine-tuning from its last epoch; it ends as if it had not been interrupted.
     audit
@@ -276,6 +279,7 @@ class TrainOptions(RecipeOptions):
     positive: str | None = None
     folds: Folds = 0
     together: Together = None
+    curve: Flag = False
     resume: Flag = False
     audit: Annotated[bool, Parameter(negative="--no-audit")] = True
     sign: Place | None = None
@@ -341,7 +345,13 @@ class EvaluateOptions(ReadingOptions):
         A label of the data and the class that it stands for, LABEL=CLASS; again, or with commas, for more. Labels that
         stand for no class are left out, and counted.
     recalibrate
-        Also write recalibrated.plainfilm: one number is added to the log odds, so that probabilities fit these data.
+        Also write recalibrated.plainfilm: its probabilities fit these data, its answers stay.
+    prevalence
+        Recalibrate to this share of the positive class among those examined, above 0 and below 1, without looking at labels:
+        for radiographs taken as they come. They need no labels.
+    site
+        With --recalibrate: keep the calibration in recalibrated.plainfilm under this name, for predict --site; without: test
+        the calibration that the bundle has for this site.
     workers
         Processes that decode; 0 for one per processor.
     require_signature
@@ -360,6 +370,8 @@ class EvaluateOptions(ReadingOptions):
         Sequence[str] | Mapping[str, str] | None, Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS"), texts
     ] = None
     recalibrate: Flag = False
+    prevalence: float | None = None
+    site: str | None = None
     workers: int = 0
     require_signature: Place | None = None
     overwrite: Flag = False
@@ -382,6 +394,13 @@ class CompareOptions(SourceOptions):
         Names of recipes or TOML files, with commas between: paper-mobilenet,default.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
+    folds
+        source: also leave out each source in turn, rank the recipes there, and say what the choice is worth at sources that had
+        no part in it.
+    together
+        As for `train`.
+    rank
+        worst: by the worst source that was left out; mean: by the mean of all.
     settings
         Any value of all recipes, KEY=VALUE, but the seed.
     positive
@@ -397,6 +416,9 @@ class CompareOptions(SourceOptions):
     _: KW_ONLY
     recipes: Annotated[Sequence[str | Path], comma_separated]
     seeds: int = 5
+    folds: Folds = 0
+    together: Together = None
+    rank: Annotated[Rank, a_choice] = "worst"
     settings: RecipeSettings = None
     positive: str | None = None
     overwrite: Flag = False

@@ -1,5 +1,6 @@
 """`plainfilm train`: a store becomes a classifier, tested, with its report."""
 
+import dataclasses
 import shutil
 import time
 from collections.abc import Sequence
@@ -7,8 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
+
 from plainfilm.data import claims, split
 from plainfilm.data.files import followed
+from plainfilm.data.source_curve import Drawn
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, telling
@@ -23,8 +27,8 @@ from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
-from plainfilm.results.metrics import RunMetrics
-from plainfilm.workflows import checks, folding, tracking
+from plainfilm.results.metrics import LearningCurve, RunMetrics
+from plainfilm.workflows import checks, curve, folding, tracking
 from plainfilm.workflows.fit import cross_validate, fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.ingest import Rows
@@ -40,7 +44,8 @@ from plainfilm.workflows.verb import Run, verb
 class Plan:
     """A training that can begin: the open store, the recipe, and the positive class (None with more than two).
 
-    `folds` are those of a cross-validation by patient, 0 for none; `sources` those of one by source.
+    `folds` are those of a cross-validation by patient, 0 for none; `sources` those of one by source, and `drawn` what the
+    trainings of its learning curve learn from.
     """
 
     options: TrainOptions
@@ -49,6 +54,7 @@ class Plan:
     recipe: Recipe
     folds: int
     sources: SourceFolds | None
+    drawn: Sequence[Drawn]
     positive: str | None
     folder: Path
     tracking: Tracking | None
@@ -76,6 +82,7 @@ def plan(options: TrainOptions) -> Plan:
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
     folding.check(options.folds, options.together, fewest=2, most=100)
+    curve.check(curve=options.curve, folds=options.folds)
     recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
     for member in recipes.members(recipe):
         checks.check_recipe(member)
@@ -94,7 +101,8 @@ def plan(options: TrainOptions) -> Plan:
         checks.positive_class(rows.classes, options.positive)
         if count:
             split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=count)
-        folding.by_source(options.folds, options.together, rows, seed=recipe.seed)
+        sources = folding.by_source(options.folds, options.together, rows, seed=recipe.seed)
+        curve.draw(rows, sources, curve=options.curve, seed=recipe.seed)
 
     store, read = open_store(
         options.store,
@@ -106,13 +114,15 @@ def plan(options: TrainOptions) -> Plan:
     )
     if count:
         split.folds(store.labels, store.group, store.classes, count=count)
+    sources = folding.by_source(options.folds, options.together, store, seed=recipe.seed)
     return Plan(
         options=options,
         store=store,
         read=read,
         recipe=recipe,
         folds=count,
-        sources=folding.by_source(options.folds, options.together, store, seed=recipe.seed),
+        sources=sources,
+        drawn=curve.draw(store, sources, curve=options.curve, seed=recipe.seed),
         positive=checks.positive_class(store.classes, options.positive),
         folder=folder,
         tracking=tracked,
@@ -220,7 +230,22 @@ def _without_sources(plan: Plan, sources: SourceFolds) -> LeftOut:
             rows = fold.store.rows("test")
             looked.append(look_at_lungs(store, fold.trained.classifier(), rows, fold.trained.probabilities(rows)))
             advance(number, len(made))
-        return judge_left_out(store, sources, made, looked)
+        found = judge_left_out(store, sources, made, looked)
+    return dataclasses.replace(found, result=structs.replace(found.result, curve=_curve(plan)))
+
+
+def _curve(plan: Plan) -> LearningCurve | None:
+    if not plan.drawn:
+        return None
+    return curve.learn(
+        plan.store,
+        plan.recipe,
+        plan.drawn,
+        positive=plan.positive,
+        checkpoints=plan.epochs,
+        callbacks=plan.options.callbacks,
+        progress=plan.options.progress,
+    )
 
 
 def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:

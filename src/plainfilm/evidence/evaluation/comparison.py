@@ -1,15 +1,19 @@
 """Recipes side by side: the training runs of each judged on the test set, their spread and their stability."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
-from plainfilm.evidence.evaluation.evaluate import Judged, judge
+from plainfilm.evidence.evaluation import left_out_comparison
+from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge
+from plainfilm.evidence.evaluation.spreads import spread
 from plainfilm.model.classifier import Trained
-from plainfilm.results.comparison import Comparison, RecipeResult, Spread
+from plainfilm.results.comparison import Comparison, Rank, RecipeResult
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import LEVELS, Worth
 from plainfilm.results.store import StoreIdentity
@@ -17,10 +21,15 @@ from plainfilm.results.store import StoreIdentity
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One training of a recipe, and the seconds it took with features and threshold."""
+    """One training of a recipe, and the seconds it took with features and threshold.
+
+    `without` are trainings without a source each, `without_two` without those of two folds, by their numbers.
+    """
 
     trained: Trained
     seconds: float
+    without: Sequence[Fold] = ()
+    without_two: Mapping[tuple[int, int], Fold] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,34 +51,37 @@ class ComparedRecipes:
     seeds: Sequence[SeedResult]
 
 
-def compare(store: Store, runs: Sequence[Sequence[TrainingRun]], *, openings: int) -> ComparedRecipes:
-    """Judge all training runs, a sequence a recipe, on the test set.
+def compare(
+    store: Store,
+    runs: Sequence[Sequence[TrainingRun]],
+    *,
+    openings: int,
+    sources: SourceFolds | None = None,
+    rank: Rank = "worst",
+) -> ComparedRecipes:
+    """Judge all training runs, a sequence a recipe, on the test set, and where sources were left out also there.
 
     Log the opening of the test set (`Store.log_test_opening`, which gives `openings`) before.
     """
+    elsewhere = None if sources is None else left_out_comparison.compare(
+        [[(run.without, run.without_two) for run in own] for own in runs],
+        [own[0].trained.recipe.name for own in runs], sources, rank,
+    )  # fmt: skip
     judged = [[judge(store, run.trained) for run in own] for own in runs]
     pairs = [pair for own, found in zip(runs, judged, strict=True) for pair in zip(own, found, strict=True)]
     result = Comparison(
-        recipes=tuple(_recipe_result(own, found) for own, found in zip(runs, judged, strict=True)),
+        recipes=tuple(
+            msgspec.structs.replace(
+                _recipe_result(own, found), left_out=elsewhere.recipes[number] if elsewhere else None
+            )
+            for number, (own, found) in enumerate(zip(runs, judged, strict=True))
+        ),
         worth=_least_worth(pairs),
+        choice=elsewhere.choice if elsewhere else None,
         test_openings=openings,
         data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
     )
     return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in pairs])
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Mean, standard deviation (n - 1), least and largest of one number over the seeds; not-a-number is left out."""
-    numbers = np.asarray(values, np.float64)
-    known = numbers[np.isfinite(numbers)]
-    some, several = len(known) > 0, len(known) > 1
-    return Spread(
-        mean=float(known.mean()) if some else None,
-        sd=float(known.std(ddof=1)) if several else None,
-        low=float(known.min()) if some else None,
-        high=float(known.max()) if some else None,
-        values=tuple(float(value) if np.isfinite(value) else None for value in numbers),
-    )
 
 
 def agreement(answers: Sequence[NDArray[np.int64]]) -> float:

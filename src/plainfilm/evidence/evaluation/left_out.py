@@ -76,7 +76,7 @@ def mean_area(store: Store, scores: Sequence[Scores], decisions: Sequence[Decisi
     """
     codes = group_codes(store.group, len(store))
     groups = int(codes.max()) + 1
-    parts = [part for own, decision in zip(scores, decisions, strict=True) for part in _areas(own, decision, codes)]
+    parts = [part for own, decision in zip(scores, decisions, strict=True) for part in areas_of(own, decision, codes)]
     return macro_average(
         [Measured(each.estimate, np.pad(each.influence, (0, groups - len(each.influence)))) for each in parts]
     )
@@ -85,11 +85,11 @@ def mean_area(store: Store, scores: Sequence[Scores], decisions: Sequence[Decisi
 def area_of(own: Scores, decision: Decision) -> float:
     """Measure the AUROC of some answers; with more than two classes the mean over them, each against the rest."""
     return float(
-        np.mean([each.estimate.value for each in _areas(own, decision, group_codes(None, int(own.rows.max()) + 1))])
+        np.mean([each.estimate.value for each in areas_of(own, decision, group_codes(None, int(own.rows.max()) + 1))])
     )
 
 
-def _areas(own: Scores, decision: Decision, codes: NDArray[np.int64]) -> list[Measured]:
+def areas_of(own: Scores, decision: Decision, codes: NDArray[np.int64]) -> list[Measured]:
     """Measure the AUROC of the positive class, or of each; `codes` int64 (rows of the store) are their groups."""
     return [
         area_under_roc(own.labels == column, own.probabilities[:, column], codes[own.rows], 0.95)
@@ -128,7 +128,7 @@ def _sentence(folds: SourceFolds, worst: LeftOutSource, effects: RandomEffects |
     """Say what to expect of a new hospital."""
     area, count = worst.metrics.auroc, len(folds.folds)
     least = "" if area.low > CHANCE else ", no better than chance can explain"
-    said = f"Left out in turn, the worst of {count} sources, {worst.name}, has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
+    said = f"Left out in turn, the worst of {count} {'pairs of ' if folds.paired else ''}sources, {worst.name}, has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
     if count == 1:
         said = f"Left out, {worst.name} has AUROC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){least}."
     if folds.paired:

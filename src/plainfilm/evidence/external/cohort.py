@@ -42,7 +42,7 @@ class TrainingOverlap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelMapping:
-    """Which class of the model each label of the data stands for.
+    """Which class of the model each label of the data stands for; none where labels are not looked at.
 
     `left_out` counts radiographs by label that stand for none, "" for those without a label. `renamed`: the store bears
     the classes' names already.
@@ -93,6 +93,18 @@ def match_labels(there: Iterable[str], classes: Sequence[str], mapping: Mapping[
     return found
 
 
+def without_labels(labels: Iterable[str], classes: Sequence[str], mapping: Mapping[str, str]) -> bool:
+    """Whether none of the labels stands for a class, and none was said to."""
+    return not mapping and not {*map(spelling_key, labels)} & {*map(spelling_key, classes)}
+
+
+def unlabelled(catalog: Catalog) -> tuple[tuple[Entry, ...], LabelMapping]:
+    """Take all entries of a catalog, without what labels they have."""
+    return tuple(replace(entry, label=None) for entry in catalog.entries), LabelMapping(
+        stands_for={}, left_out={}, renamed=True
+    )
+
+
 def map_catalog(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tuple[tuple[Entry, ...], LabelMapping]:
     """Take the entries of a catalog whose labels stand for a class, under its name.
 
@@ -108,31 +120,41 @@ def map_catalog(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) ->
     return kept, LabelMapping(stands_for=stands_for, left_out=left_out, renamed=True)
 
 
-def map_store(store: Store, bundle: Bundle, mapping: Mapping[str, str]) -> LabelMapping:
-    """Match the labels of a store whose images are prepared as the bundle's were.
+def map_store(
+    store: Store, bundle: Bundle, mapping: Mapping[str, str], *, no_label_will_do: bool = False
+) -> LabelMapping:
+    """Match the labels of a store whose images are prepared as the bundle's were; or do not look at them.
 
     Raises
     ------
     UsageError
         Another size or fit; and see `match_labels`.
     """
-    size, fit = bundle.classifier.image_size, bundle.manifest.preprocessing.fit
-    if (store.size, store.attributes.get("fit")) != (size, fit):
-        raise UsageError(
-            f"Expected a store of {size} px, {fit}, as the model was trained on; received {store.size} px, {store.attributes.get('fit')}. "
-            f"Name the folder itself, or ingest it with --size {size} --fit {fit}."
-        )
+    _check_prepared(store, bundle)
+    if no_label_will_do:
+        return LabelMapping(stands_for={}, left_out={}, renamed=False)
     stands_for = match_labels(store.classes, bundle.classifier.classes_, mapping)
     counts = Counter(np.array([*store.classes, ""])[store.labels].tolist())  # -1, unlabelled, is the last one
     left_out = {label: n for label, n in counts.items() if label not in stands_for}
     return LabelMapping(stands_for=stands_for, left_out=left_out, renamed=False)
 
 
+def _check_prepared(store: Store, bundle: Bundle) -> None:
+    """Raise UsageError for a store of another size or fit than the bundle's images."""
+    size, fit = bundle.classifier.image_size, bundle.manifest.preprocessing.fit
+    if (store.size, store.attributes.get("fit")) != (size, fit):
+        raise UsageError(
+            f"Expected a store of {size} px, {fit}, as the model was trained on; received {store.size} px, {store.attributes.get('fit')}. "
+            f"Name the folder itself, or ingest it with --size {size} --fit {fit}."
+        )
+
+
 def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
     """Select the rows of a store that a classifier is tested on.
 
     Of the store that it was trained on (told by the fingerprint), only the test set. Of another one every row whose
-    label stands for a class, but those that it was made from, with all others of the same patients.
+    label stands for a class, every row where labels are not looked at, but those that it was made from, with all others of
+    the same patients.
 
     Raises
     ------
@@ -146,7 +168,7 @@ def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
     classes = np.array([-1 if name is None else names.index(name) for name in [*stand_for, None]])[store.labels]
     # Folders have no test set; a store of the same images may be split otherwise.
     is_own = not labels.renamed and bundle.manifest.data_fingerprint == store.fingerprint
-    rows, training = np.flatnonzero(classes >= 0), _training(bundle)
+    rows, training = np.flatnonzero((classes >= 0) | (not labels.stands_for)), _training(bundle)
     if is_own:
         rows = rows[training.in_test_set(store.sha256[rows]) if training else store.split[rows] == "test"]
         overlap = TrainingOverlap(rows=rows[:0], reasons=(), not_searched="These are the model's own test images.")

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
 import numpy as np
+from msgspec.structs import asdict
+from msgspec.structs import replace as replaced
 from numpy.typing import NDArray
 
 from plainfilm.data.split import assign
@@ -29,6 +30,7 @@ from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.model.view import ViewFinder
+from plainfilm.results.estimate import Estimate
 from plainfilm.results.external import (
     EvaluatedModel,
     ExternalData,
@@ -36,6 +38,7 @@ from plainfilm.results.external import (
     ExternalOutliers,
     InternalMetrics,
     LabelsLeftOut,
+    OutlierShares,
     OwnOutliers,
     PerformanceDrop,
     Recalibration,
@@ -91,6 +94,7 @@ class ExternalEvaluation:
     no_recalibration: str
     subgroups: SubgroupFindings
     utility: UtilityFindings | None
+    site: str | None = None  # whose calibration was tested
 
     @property
     def threshold(self) -> float | None:
@@ -104,8 +108,10 @@ class ExternalEvaluation:
             return None
         return float(_labels01(self.cohort, self.decision).mean())
 
-    def result(self, *, model: str, data: str, versions: Mapping[str, str], seconds: float) -> ExternalMetrics:
-        """Give what is written of it; `model` and `data` are their names for people."""
+    def result(
+        self, *, model: str, data: str, kept_for: str | None, versions: Mapping[str, str], seconds: float
+    ) -> ExternalMetrics:
+        """Give what is written of it; `model` and `data` are their names for people, `kept_for` that of the site kept."""
         cohort, decision, left_out = self.cohort, self.decision, self.cohort.labels.left_out
         own = {name: getattr(self.internal, name) for name in InternalMetrics.__struct_fields__}
         not_offered = Recalibration(offered=False, reason=self.no_recalibration)
@@ -125,11 +131,11 @@ class ExternalEvaluation:
             missing_classes=self.missing,
             sources=self.sources,
             outliers=self.outliers,
-            recalibration=self.recalibration.result if self.recalibration else not_offered,
+            recalibration=replaced(self.recalibration.result, site=kept_for) if self.recalibration else not_offered,
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
             data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
-            model=EvaluatedModel(name=model, network_sha256=self.network_sha256),
+            model=EvaluatedModel(name=model, network_sha256=self.network_sha256, site=self.site),
             versions=versions,
             seconds=TotalSeconds(total=seconds),
         )
@@ -176,13 +182,13 @@ def score(scores: Scores, decision: Decision) -> Metrics:
                    threshold=scores.threshold, group=scores.group)  # fmt: skip
 
 
-def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: IntArray | None = None) -> None:
+def check_recalibration(decision: Decision, classes: Sequence[str | None] = (), group: IntArray | None = None) -> None:
     """Refuse a recalibration that cannot be fitted: by the model or, where they are given, by the radiographs.
 
     Parameters
     ----------
     classes
-        Names (n) of the classes of the radiographs.
+        Names (n) of the classes of the radiographs; None for all of them where no label is looked at.
     group
         int64 (n), rows that are one draw; where it is not yet known each row counts alone.
 
@@ -191,18 +197,32 @@ def check_recalibration(decision: Decision, classes: Sequence[str] = (), group: 
     UsageError
         The model has more than two classes.
     CatalogError
-        Too few radiographs of a class.
+        Too few radiographs, or too few of a class.
     """
     if decision.positive is None:
         raise UsageError(f"Expected two classes for --recalibrate; the model has {len(decision.classes)}. Leave it out.")  # fmt: skip
+    if not len(classes):
+        return
+    codes = group_codes(group, len(classes))
     is_positive = np.array([name == decision.positive for name in classes], np.int64)
-    reason = recalibration.why_not(is_positive, group_codes(group, len(classes))) if len(classes) else ""
+    labelled = any(name is not None for name in classes)
+    reason = recalibration.why_not(is_positive, codes) if labelled else recalibration.why_not_unlabelled(codes)
     if reason:
         raise CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
 
 
-def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -> ExternalEvaluation:
-    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows."""
+def evaluate(
+    bundle: Bundle,
+    cohort: Cohort,
+    predictions: ExternalPredictions,
+    *,
+    prevalence: float | None = None,
+    site: str | None = None,
+) -> ExternalEvaluation:
+    """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows.
+
+    `prevalence` is what recalibration is fitted to, in the place of labels; `site` names the one that the bundle answers at.
+    """
     decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
     external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
     missing = tuple(name for number, name in enumerate(decision.classes) if number not in scores.labels)
@@ -210,7 +230,7 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -
         internal, external, two_classes=decision.positive is not None, missing=missing, sources=len(sources.names)
     )  # fmt: skip
     if sources.sentence and verdict.level == "none":
-        verdict = msgspec.structs.replace(verdict, level="caution")
+        verdict = replaced(verdict, level="caution")
     return ExternalEvaluation(
         cohort=cohort,
         predictions=predictions,
@@ -226,10 +246,11 @@ def evaluate(bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions) -
         sources=sources,
         majority=majority,
         outliers=_outliers(bundle, predictions),
-        recalibration=_recalibration(cohort, predictions, decision),
+        recalibration=_recalibration(cohort, predictions, decision, prevalence, external.auroc),
         no_recalibration=_no_recalibration(cohort, decision),
         subgroups=judge.by_subgroup(cohort.store, decision, scores),
         utility=judge.of_use(decision, scores),
+        site=site,
     )
 
 
@@ -244,27 +265,37 @@ def _no_recalibration(cohort: Cohort, decision: Decision) -> str:
     return recalibration.why_not(_labels01(cohort, decision), cohort.store.group[cohort.rows])
 
 
-def _recalibration(cohort: Cohort, predictions: ExternalPredictions, decision: Decision) -> FittedRecalibration | None:
+def _recalibration(
+    cohort: Cohort, predictions: ExternalPredictions, decision: Decision, prevalence: float | None, auroc: Estimate
+) -> FittedRecalibration | None:
     if predictions.log_odds is None or decision.positive is None or _no_recalibration(cohort, decision):
         return None
     return recalibration.measure(predictions.log_odds, _labels01(cohort, decision), positive=decision.positive,
-                                 threshold=decision.threshold, group=predictions.scores.group)  # fmt: skip
+                                 threshold=decision.threshold, group=predictions.scores.group,
+                                 prevalence=prevalence, auroc=auroc)  # fmt: skip
 
 
 def _outliers(bundle: Bundle, predictions: ExternalPredictions) -> ExternalOutliers | None:
     """Take the shares of radiographs unlike the training set, and the metrics without those refused."""
-    detector, level, reason, scores = opened(bundle.outliers), predictions.level, predictions.reason, predictions.scores
-    if detector is None or level is None or reason is None:
+    shares, level, scores = outlier_shares(bundle, predictions), predictions.level, predictions.scores
+    if shares is None or level is None:
         return None
     kept = level != "refused"
     rest = replace(scores, **{name: getattr(scores, name)[kept] for name in ("rows", "labels", "probabilities", "group")})  # fmt: skip
-    return ExternalOutliers(
-        refused=wilson(~kept, group=scores.group),
+    return ExternalOutliers(**asdict(shares), without_refused=score(rest, bundle.classifier.decision))
+
+
+def outlier_shares(bundle: Bundle, predictions: ExternalPredictions) -> OutlierShares | None:
+    """Take the shares of radiographs unlike the training set; None without a detector."""
+    detector, level, reason, scores = opened(bundle.outliers), predictions.level, predictions.reason, predictions.scores
+    if detector is None or level is None or reason is None:
+        return None
+    return OutlierShares(
+        refused=wilson(level == "refused", group=scores.group),
         flagged=wilson(level == "flagged", group=scores.group),
         reasons=dict(Counter(reason[level != "ok"].tolist()).most_common()),
         promise=detector.promise,
         own=_own_outliers(bundle),
-        without_refused=score(rest, bundle.classifier.decision),
     )
 
 

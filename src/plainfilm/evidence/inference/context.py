@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plainfilm.data.spelling import listed
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import Context, Prediction
 from plainfilm.results.severity import LEVELS, SEVERITY, Verdict, Worth
@@ -30,7 +31,8 @@ class About:
     """What stands beside the answers of a bundle.
 
     `positive`, `calibrated_at` and `prevalence` are None with more than two classes, the latter two also where the
-    probabilities are not calibrated; `threshold`, both prevalences: 0 to 1.
+    probabilities are not calibrated; `threshold`, both prevalences: 0 to 1. `site` is the hospital whose calibration is
+    used, None for the bundle's own; `sites` are those that the bundle knows.
     """
 
     classes: tuple[str, ...]
@@ -39,6 +41,8 @@ class About:
     calibrated_at: float | None
     prevalence: float | None
     metrics: RunMetrics
+    site: str | None = None
+    sites: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, predictor: "Predictor", prevalence: float | None = None) -> "About":
@@ -51,6 +55,8 @@ class About:
             calibrated_at=predictor.prevalence,
             prevalence=predictor.prevalence if prevalence is None else prevalence,
             metrics=predictor.bundle.metrics,
+            site=predictor.site,
+            sites=tuple(predictor.bundle.manifest.sites),
         )
 
     @property
@@ -62,6 +68,15 @@ class About:
     def loudest(self) -> Worth:
         """The loudest of these sentences."""
         return max(self.worth, key=lambda said: LEVELS.index(said.level))
+
+    @property
+    def calibration(self) -> str:
+        """Say whose calibration is used; nothing where the bundle knows no hospital."""
+        if self.site is not None:
+            return f"The calibration of the site {self.site} is used."
+        return (
+            f"The model's own calibration is used, of none of its sites ({listed(self.sites)})." if self.sites else ""
+        )
 
     @property
     def verdict(self) -> Verdict | None:
@@ -87,6 +102,7 @@ class About:
             calibrated_at_prevalence=self.calibrated_at,
             calibrated=self.metrics.is_calibrated,
             prevalence=self.prevalence,
+            site=self.site,
             verdict=self.verdict,
             worth=" ".join(said.sentence for said in self.worth),
         )

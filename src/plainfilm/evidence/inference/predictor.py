@@ -26,6 +26,7 @@ from plainfilm.evidence.outliers import detector, judging
 from plainfilm.extras import frames
 from plainfilm.harmless import as_html, harmless
 from plainfilm.model import bundle as bundles
+from plainfilm.model import sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
@@ -156,9 +157,14 @@ class Predictor:
     prevalence : float or None
         Of the positive class in the data that the probabilities were calibrated on; None with more than two classes,
         and where they are not calibrated.
+    site : str or None
+        The hospital whose calibration is used; None for the bundle's own.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, site: str | None = None) -> None:
+        self.site = site
+        if site is not None:
+            bundle = sites.at(bundle, sites.find(bundle, site))
         self.bundle, self.classes_ = bundle, ClassNames(bundle.classifier.classes_)
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
         self._detector, self._views = detector.opened(bundle.outliers), ViewFinder()
@@ -440,7 +446,8 @@ class Predictor:
         return overlays.explain_one(self, film, method=method)
 
     def __repr__(self) -> str:
-        return harmless(f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}>")
+        where = f" for {self.site}" if self.site else ""
+        return harmless(f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}{where}>")
 
     def _repr_html_(self) -> str:
         from plainfilm.evidence.inference.context import About  # it knows predictors
@@ -456,6 +463,7 @@ class Predictor:
             ["Answers", at],
             ["Backbone", self.bundle.manifest.backbone.name],
         ]
+        rows += [["Calibrated", said.calibration]] if said.calibration else []
         rows += [["Worth", " ".join(each.sentence for each in said.worth)], ["Use", NOTICE]]
         return as_html(rows)
 
@@ -480,7 +488,7 @@ class Predictor:
 
 
 @checked
-def load(path: str | Path, *, require_signature: str | Path | None = None) -> Predictor:
+def load(path: str | Path, *, require_signature: str | Path | None = None, site: str | None = None) -> Predictor:
     """Open a bundle to predict with, after everything in it has been checked.
 
     Parameters
@@ -489,13 +497,17 @@ def load(path: str | Path, *, require_signature: str | Path | None = None) -> Pr
         A model.plainfilm.
     require_signature
         A public key (PEM, Ed25519): go on only if the bundle is signed for it.
+    site
+        The hospital whose calibration is used, by the name that `evaluate` kept it under; by default the bundle's own.
 
     Raises
     ------
     BundleError
         No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
+    UsageError
+        A site that the bundle does not know.
     """
-    return Predictor(bundles.load(path, require_signature=require_signature))
+    return Predictor(bundles.load(path, require_signature=require_signature), site=site)
 
 
 def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:

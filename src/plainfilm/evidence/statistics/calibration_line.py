@@ -3,6 +3,8 @@
 Cox, Biometrika 1958; Van Calster et al., Calibration: the Achilles heel of predictive analytics, BMC Medicine 2019.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
@@ -40,25 +42,26 @@ def calibration(
     return Calibration(
         mean_probability=mean(probability, codes, level).estimate,
         share=proportion(observed, every, codes, level, alike=1.0).estimate,
-        intercept=_intercept(odds, observed, codes, level) if both else UNDEFINED,
-        slope=_slope(odds, observed, codes, level) if both else UNDEFINED,
+        intercept=intercept(odds, observed, codes, level) if both else UNDEFINED,
+        slope=line(odds, observed, codes, level)[1] if both else UNDEFINED,
     )
 
 
-def fit_shift(log_odds: ArrayLike, is_positive: ArrayLike) -> float:
-    """Find the number that, added to the log odds (n), makes labels 0 or 1 (n) most likely.
+def shift_to(log_odds: ArrayLike, share: float) -> float:
+    """Find the number that, added to the log odds (n), makes their mean probability `share`.
 
-    Then the mean probability equals the share of positives (Steyerberg, Clinical Prediction Models, 2019, chapter 15:
-    "recalibration in the large"). The likelihood has one maximum; it is found by halving an interval that holds it.
+    Where that is the share of positives it is the number that makes their labels most likely (Steyerberg, Clinical
+    Prediction Models, 2019, chapter 15: "recalibration in the large"). The mean rises with it: it is found by halving an
+    interval that holds it.
 
     Raises
     ------
     ValueError
-        Labels of one class only: no finite number is best.
+        A share of 0 or 1: no finite number is best.
     """
-    odds, share = np.asarray(log_odds, np.float64), float(np.asarray(is_positive, np.float64).mean())
     if not 0 < share < 1:
-        raise ValueError("Expected labels of both classes; received one only.")
+        raise ValueError(f"Expected a share above 0 and below 1; received {share}.")
+    odds = np.asarray(log_odds, np.float64)
     low, high = float(logit(share) - odds.max()), float(logit(share) - odds.min())
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
@@ -69,19 +72,29 @@ def fit_shift(log_odds: ArrayLike, is_positive: ArrayLike) -> float:
     return (low + high) / 2
 
 
-def _intercept(odds: FloatArray, observed: NDArray[np.bool_], codes: IntArray, level: float) -> Estimate:
-    value = fit_shift(odds, observed)
+def intercept(odds: FloatArray, expected: NDArray[Any], codes: IntArray, level: float = 0.95) -> Estimate:
+    """Estimate what to add to log `odds` (n) so that the mean probability is that of `expected` (n), with group `codes` (n).
+
+    `expected` are labels, or everywhere the prevalence, where that is known and labels are not: the interval then holds what
+    chance there is in which radiographs were drawn. The mean lies above 0 and below 1.
+    """
+    value = shift_to(odds, float(expected.mean()))
     chance = expit(odds + value)
     information = float((chance * (1 - chance)).sum())
-    return _normal(value, (observed - chance) / information, codes, level)
+    return _normal(value, (expected - chance) / information, codes, level) if information > 0 else UNDEFINED
 
 
-def _slope(odds: FloatArray, observed: NDArray[np.bool_], codes: IntArray, level: float) -> Estimate:
-    """Fit by Newton's steps, halved where the likelihood would fall."""
+def line(
+    odds: FloatArray, observed: NDArray[np.bool_], codes: IntArray, level: float = 0.95
+) -> tuple[Estimate, Estimate]:
+    """Estimate intercept and slope of a logistic regression on log `odds` (n); undefined where these separate the classes.
+
+    By Newton's steps, halved where the likelihood would fall.
+    """
     columns = np.stack([np.ones_like(odds), odds], axis=1)
     point, reached = np.array([0.0, 1.0]), -np.inf
     if np.ptp(odds) < _LEAST:
-        return UNDEFINED
+        return UNDEFINED, UNDEFINED
     for _ in range(_STEPS):
         chance = expit(columns @ point)
         spread = np.linalg.pinv((columns * (chance * (1 - chance))[:, None]).T @ columns)
@@ -93,8 +106,10 @@ def _slope(odds: FloatArray, observed: NDArray[np.bool_], codes: IntArray, level
         if np.abs(step).max() < 1e-9:
             break
     if not np.abs(step).max() < 1e-6 or abs(point[1]) > _STEEPEST:
-        return UNDEFINED
-    return _normal(float(point[1]), ((observed - chance)[:, None] * columns @ spread)[:, 1], codes, level)
+        return UNDEFINED, UNDEFINED
+    influence = (observed - chance)[:, None] * columns @ spread
+    first, second = (_normal(float(point[k]), influence[:, k], codes, level) for k in range(2))
+    return first, second
 
 
 def _likelihood(odds: FloatArray, observed: NDArray[np.bool_]) -> float:

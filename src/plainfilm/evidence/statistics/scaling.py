@@ -107,7 +107,7 @@ def _minimum(loss: Callable[[FloatArray], tuple[float, FloatArray]], point: Floa
         while ahead > value + 1e-4 * length * (slope @ step) and length > 1e-12:
             length /= 2
             ahead, steeper = loss(point + length * step)
-        if np.abs(slope).max() < 1e-9 or ahead > value:
+        if np.abs(slope).max() < 1e-9 or ahead >= value:
             break
         moved, turned = length * step, steeper - slope
         point, value, slope, curve = point + moved, ahead, steeper, moved @ turned

@@ -7,7 +7,7 @@ from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, number, per
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.external import CalibrationFit, ExternalOutliers, PerformanceDrop, SiteVerdict
+from plainfilm.results.external import CalibrationFit, Distribution, OutlierShares, PerformanceDrop, SiteVerdict
 from plainfilm.results.metrics import Estimates, Metrics
 
 MINUS = "\N{MINUS SIGN}"
@@ -75,12 +75,19 @@ def fits(before: CalibrationFit, after: CalibrationFit) -> list[PairRow]:
     return [*_pairs(before, after, ("brier", "ece")), last]
 
 
+def spread(before: Distribution, after: Distribution) -> list[tuple[str, str, str]]:
+    """Lay out how probabilities are spread, before and after: their mean, and below what many of the radiographs lie."""
+    rows = [("Mean", before.mean, after.mean)]
+    rows += [(f"{100 * float(at):g} % lie below", low, after.quantiles[at]) for at, low in before.quantiles.items()]
+    return [(label, percent(one), percent(other)) for label, one, other in rows]
+
+
 def without_refused(whole: Metrics, rest: Metrics) -> list[PairRow]:
     """Lay out some metrics of all radiographs, and without those refused."""
     return _pairs(whole, rest, _WITHOUT)
 
 
-def outlier_shares(found: ExternalOutliers) -> list[tuple[str, str, str]]:
+def outlier_shares(found: OutlierShares) -> list[tuple[str, str, str]]:
     """Lay out the shares refused and flagged, here and of the model's own test set."""
     refused, flagged = (found.own.refused, found.own.flagged) if found.own else (UNDEFINED, UNDEFINED)
     rows = (("refused", found.refused, refused), ("flagged", found.flagged, flagged))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from plainfilm.reporting.formatting import MISSING, NARROW_SPACE, percent
+from plainfilm.reporting.formatting import MISSING, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import UNDEFINED, Estimate
@@ -56,8 +56,8 @@ def show(found: LeftOutSources) -> LeftOutShown:
 
 def sums_of(found: LeftOutSources) -> list[tuple[str, Estimate]]:
     """Name the mean over the sources and, where it is known, what to expect of a new hospital."""
-    sums = [("Mean of these sources", found.mean)] if len(found.sources) > 1 else []
-    return sums + ([("At a new hospital, expected", found.new_hospital)] if found.new_hospital else [])
+    sums = [("Mean of these", found.mean)] if len(found.sources) > 1 else []
+    return sums + ([("At a new hospital", found.new_hospital)] if found.new_hospital else [])
 
 
 def _row(own: LeftOutSource, scale: Sequence[float], *, is_worst: bool) -> LeftOutRow:
@@ -80,4 +80,4 @@ def _in_lungs(own: LeftOutSource) -> str:
     inside, takes = own.attribution_in_lungs, own.lungs_take
     if inside is None or takes is None or not inside.is_known:
         return MISSING
-    return f"{percent(inside)}, by chance {percent(takes)}".replace(NARROW_SPACE, "\N{NO-BREAK SPACE}")
+    return f"{percent(inside)}, by chance {percent(takes)}"

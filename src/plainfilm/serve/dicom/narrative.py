@@ -55,7 +55,8 @@ class DicomAnswer:
         if prediction.in_lungs is not None:
             meaning.append(f"Of what spoke for the answer, {percent(prediction.in_lungs)} lies in the lung fields.")
         worth = [said.sentence for said in about.worth]
-        said = (NOTICE, self.headline, *self.reasons, *notes, *meaning, *worth)
+        used = about.calibration if about.site else ""
+        said = (NOTICE, self.headline, *self.reasons, *notes, *meaning, used, *worth)
         return [plain(sentence, _LONGEST).replace("..", ".") for sentence in said if sentence]
 
 

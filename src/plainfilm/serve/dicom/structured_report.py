@@ -124,6 +124,7 @@ def _parameters(answer: DicomAnswer) -> list[str]:
         "positive class": about.positive,
         "threshold": f"{about.threshold:.4g}" if about.positive else None,
         "calibrated at prevalence": None if about.calibrated_at is None else f"{about.calibrated_at:.4g}",
+        "calibration of the site": about.site,
         "probabilities": None if about.metrics.is_calibrated else "not calibrated",
         "bundle sha256": answer.identity.sha256,
     }

@@ -7,8 +7,9 @@ export function watchPrevalence(model, changed) {
   const calibrated = model.calibrated_at_prevalence;
   if (model.positive === null || calibrated === null) return;
   const usual = String(Number((100 * calibrated).toPrecision(3)));
+  const at = model.site ? `, for the site ${model.site}` : "";
   for (const part of all("positive")) part.textContent = model.positive;
-  for (const part of all("calibrated")) part.textContent = `The probabilities were calibrated where ${usual}\u202f% have it.`;
+  for (const part of all("calibrated")) part.textContent = `The probabilities were calibrated where ${usual}\u202f% have it${at}.`;
   for (const group of document.querySelectorAll(".share")) group.hidden = false;
 
   const put = (text, from) => {

@@ -1,0 +1,1 @@
+"""What `benchmarks/travel.py` is made of."""

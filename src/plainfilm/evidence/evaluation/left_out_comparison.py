@@ -1,0 +1,99 @@
+"""Recipes compared at sources that were left out, and what the choice among them is worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.data.source_split import SourceFold, SourceFolds
+from plainfilm.evidence.evaluation import nested
+from plainfilm.evidence.evaluation.evaluate import Fold, score
+from plainfilm.evidence.evaluation.left_out import area_of
+from plainfilm.evidence.evaluation.spreads import spread
+from plainfilm.results.comparison import LeftOutChoice, Rank, RecipeLeftOut, SourceChoice
+
+Pair = tuple[int, int]
+Trainings = tuple[Sequence[Fold], Mapping[Pair, Fold]]  # without a source each, and without those of two folds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutComparison:
+    """What each recipe came to at sources left out, and which of them is chosen there."""
+
+    recipes: Sequence[RecipeLeftOut]
+    choice: LeftOutChoice
+
+
+def compare(
+    trainings: Sequence[Sequence[Trainings]], names: Sequence[str], sources: SourceFolds, rank: Rank
+) -> LeftOutComparison:
+    """Measure the AUROC of all trainings, by recipe and seed, at what was left out, and choose."""
+    alone = np.array([[_alone(own) for own, _ in seeds] for seeds in trainings])  # recipes, seeds, sources
+    pairs = trainings[0][0][1]
+    beside = {
+        pair: np.array(
+            [np.mean([_beside(two[pair], pair, sources) for _, two in seeds], axis=0) for seeds in trainings]
+        )
+        for pair in pairs
+    }
+    titles = [fold.name for fold in sources.folds]
+    return LeftOutComparison(
+        recipes=[_recipe(areas, titles) for areas in alone],
+        choice=choice(alone.mean(axis=1), beside, rank, candidates=names, sources=titles),
+    )
+
+
+def choice(
+    alone: NDArray[np.float64],
+    beside: Mapping[Pair, NDArray[np.float64]],
+    rank: Rank,
+    *,
+    candidates: Sequence[str],
+    sources: Sequence[str],
+) -> LeftOutChoice:
+    """Choose among candidates by their AUROCs (`nested.choose`), and say what the choice is worth."""
+    best = candidates[int(nested.ranked(alone, rank).argmax())]
+    found = nested.choose(alone, beside, rank)
+    by = "worst source" if rank == "worst" else "mean"
+    if found is None:
+        why = "Every score here had a part in the choice, so the best one flatters: a choice without the source that is reported needs three unrelated sources."
+        return LeftOutChoice(rank=rank, recipe=best, sentence=f"By the {by}, choose {best}. {why}")
+    worst, mean = float(found.areas.min()), float(found.areas.mean())
+    return LeftOutChoice(
+        rank=rank,
+        recipe=best,
+        sources={
+            name: SourceChoice(recipe=candidates[own], auroc=float(area))
+            for name, own, area in zip(sources, found.chosen, found.areas, strict=True)
+        },
+        worst=worst,
+        mean=mean,
+        sentence=f"By the {by}, choose {best}. Chosen without the source that it is then tested on, such a choice has AUROC {worst:.2f} at the worst of {len(sources)} sources and {mean:.2f} in the mean.",
+    )
+
+
+def _alone(folds: Sequence[Fold]) -> list[float]:
+    return [_area(fold, fold.store.rows("test")) for fold in folds]
+
+
+def _beside(fold: Fold, pair: Pair, sources: SourceFolds) -> list[float]:
+    return [_area(fold, _tested(sources.folds[number])) for number in pair]
+
+
+def _tested(fold: SourceFold) -> NDArray[np.int64]:
+    return np.flatnonzero(fold.split == "test")
+
+
+def _area(fold: Fold, rows: NDArray[np.int64]) -> float:
+    view = fold.store.with_split(np.where(np.isin(np.arange(len(fold.store)), rows), "test", ""))
+    return area_of(score(view, fold.trained, "test"), fold.trained.decision)
+
+
+def _recipe(areas: NDArray[np.float64], titles: Sequence[str]) -> RecipeLeftOut:
+    """Sum up AUROCs (seeds, sources)."""
+    return RecipeLeftOut(
+        sources={title: spread(own.tolist()) for title, own in zip(titles, areas.T, strict=True)},
+        worst=spread(areas.min(axis=1).tolist()),
+        mean=spread(areas.mean(axis=1).tolist()),
+    )

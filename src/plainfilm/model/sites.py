@@ -1,0 +1,63 @@
+"""Hospitals that a bundle knows by name: for each a calibration that keeps every answer and makes probabilities fit there."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from msgspec import structs
+
+from plainfilm.data.spelling import listed
+from plainfilm.errors import UsageError
+from plainfilm.model.bundle import Bundle
+from plainfilm.results.manifest import MOST_SITES, Site
+
+_LONGEST = 200  # letters of a name
+
+
+def check_name(name: str, known: Mapping[str, Site]) -> None:
+    """Raise UsageError for a name that a bundle cannot keep, or one more than it can hold."""
+    is_plain = name.isprintable() and name == name.strip() and not name.startswith("-")
+    if not is_plain or not 1 <= len(name) <= _LONGEST:
+        raise UsageError(
+            f"Expected --site to be a name of 1 to {_LONGEST} signs that can be printed, without a space around it or a hyphen in front; "
+            f"received {name!r:.60}. Write for example --site Guangzhou"
+        )
+    if name not in known and len(known) >= MOST_SITES:
+        raise UsageError(f"Expected at most {MOST_SITES} sites in a bundle; received {name} as one more. Recalibrate a bundle with fewer.")  # fmt: skip
+
+
+def find(bundle: Bundle, name: str) -> Site:
+    """Find a site by its name.
+
+    Raises
+    ------
+    UsageError
+        The bundle knows no such site; the line names those that it knows.
+    """
+    known = bundle.manifest.sites
+    if name in known:
+        return known[name]
+    if known:
+        raise UsageError(
+            f"Expected --site to be one of {listed([*known])}; received {name}. Correct it, or leave it out."
+        )
+    raise UsageError(
+        f"Expected a bundle that knows sites; received one that knows none, and {name} as the site. Leave --site out, or make "
+        "one with evaluate --recalibrate."
+    )
+
+
+def at(bundle: Bundle, site: Site) -> Bundle:
+    """Give the bundle as it answers at a site: another calibration, threshold and prevalence; all else is as it was."""
+    decision = replace(
+        bundle.classifier.decision, temperature=site.temperature, shift=site.shift, threshold=site.threshold
+    )
+    others = [name for name in decision.classes if name != decision.positive]
+    prevalence = {str(decision.positive): site.prevalence, **dict.fromkeys(others, 1 - site.prevalence)}
+    manifest = structs.replace(bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated)
+    metrics = structs.replace(bundle.metrics, threshold=site.threshold, recalibrated=site.recalibrated)
+    return replace(bundle, classifier=bundle.classifier.deciding(decision), manifest=manifest, metrics=metrics)
+
+
+def kept(bundle: Bundle, name: str, site: Site) -> Bundle:
+    """Give the bundle with a site under a name, in the place of one that it had; its own decision stays."""
+    return replace(bundle, manifest=structs.replace(bundle.manifest, sites={**bundle.manifest.sites, name: site}))
