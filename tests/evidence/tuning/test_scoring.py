@@ -67,17 +67,16 @@ def test_the_standard_error_takes_a_patients_images_as_one():
     assert joined == pytest.approx(np.sqrt(2) * alone, rel=0.02)
 
 
-@given(st.integers(2, 4), st.integers(2, 9), st.integers(0, 99))
-def test_with_classes_alike_a_coin_has_the_same_loss_at_any_share_of_sick(classes, times, seed):
+@pytest.mark.parametrize(("classes", "times"), [(2, 1), (2, 9), (3, 4)])
+def test_with_classes_alike_a_coin_has_the_same_loss_at_any_share_of_sick(classes, times):
     labels = np.array([0] * 20 * times + [*range(1, classes)] * 20)
-    coin = np.random.default_rng(seed).normal(0, 1e-9, (len(labels), 1 if classes == 2 else classes))
+    coin = np.zeros((len(labels), 1 if classes == 2 else classes))
     assert scoring.balanced_log_losses(coin, labels, positive=1).mean() == pytest.approx(np.log(classes), abs=0.02)
 
 
-@given(st.integers(2, 4), st.integers(0, 99))
-def test_with_classes_alike_and_of_one_size_the_loss_is_the_plain_one(classes, seed):
-    logits, _ = drawn(classes, seed)
-    labels = np.arange(80) % classes if classes != 3 else np.arange(80) * 3 // 81
+@pytest.mark.parametrize("classes", [2, 3])
+def test_with_classes_alike_and_of_one_size_the_loss_is_the_plain_one(classes):
+    logits, labels = drawn(classes, 3)
     even = np.concatenate([np.flatnonzero(labels == each)[:20] for each in range(classes)])
     plain, alike = (
         loss(logits[even], labels[even], positive=1) for loss in (scoring.log_losses, scoring.balanced_log_losses)
