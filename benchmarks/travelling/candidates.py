@@ -12,8 +12,9 @@ _M, _L = "mobilenet", "efficientnet_lite0"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """Features of one encoding or of several (their mean, or one beside the other), a means, and a linear head; or `mix`, the
-    mean of other candidates' log odds.
+    """Features of one encoding or several, a means, and a linear head; or `mix`, the mean of other candidates' log odds.
+
+    Several encodings stand `beside` one another, or their mean is taken.
     """
 
     films: tuple[Encoding, ...] = ()
