@@ -17,7 +17,7 @@ from documented import PAGES, ROOT, Reader, blocks
 from made_desk import names, put_names, put_store_and_run
 
 RUN = [page for page in PAGES if any(not block.mark for block in blocks(page))]
-LANGUAGES = {"sh", "python", "text", "csv", "json", "nginx", "yaml"}  # of fences
+LANGUAGES = {"sh", "python", "text", "csv", "json", "nginx", "toml", "yaml"}  # of fences
 NOT_RUN = [line for page in PAGES for block in blocks(page) if block.mark == "not run" for line in block.lines]
 SCRIPTS = sorted({line for line in NOT_RUN if re.match(r"python (?:benchmarks|scripts)/\S+ \S", line)})
 

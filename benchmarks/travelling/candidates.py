@@ -12,8 +12,9 @@ _M, _L = "mobilenet", "efficientnet_lite0"
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """Features of one encoding or of several (their mean, or one beside the other), a means, and a linear head; or `mix`, the
-    mean of other candidates' log odds.
+    """Features of one encoding or several, a means, and a linear head; or `mix`, the mean of other candidates' log odds.
+
+    Several encodings stand `beside` one another, or their mean is taken.
     """
 
     films: tuple[Encoding, ...] = ()
@@ -72,7 +73,7 @@ def _encodings() -> Mapping[str, Candidate]:
     films |= {"M9 320": _with(_NINE, input_size=320)}
     films |= {f"L{depth}h": _with(_EVEN, name=_L, depth=depth) for depth in (3, 5, 7, 9, 10, 11, 13)}
     films |= {f"L{depth}": _with(_NINE, name=_L, depth=depth) for depth in (5, 7, 9, 10, 11, 13)}
-    films |= {"L9h 320": _with(_EVEN, name=_L, depth=9, input_size=320), "Lh": _with(_EVEN, name=_L, depth=0)}
+    films |= {"Lh": _with(_EVEN, name=_L, depth=0)}
     return {
         f"{name}{end}": Candidate(films=(each,), loss=loss)
         for name, each in films.items()
@@ -104,7 +105,7 @@ def _joined() -> Mapping[str, Candidate]:
         "M9 lung crop 112 px nuisance penalty": low,
         "F3": Candidate(mix=("M9h DRO", "M9 local contrast DRO", "M9 lung crop 112 px nuisance penalty")),
         "F3 at 320": Candidate(mix=("M9h 320 DRO", "M9 local contrast DRO", "M9 lung crop 112 px nuisance penalty")),
-        "M9h 320 and L9h 320 DRO": Candidate(mix=("M9h 320 DRO", "L9h 320 DRO")),
+        "M9h 320 and L9h DRO": Candidate(mix=("M9h 320 DRO", "L9h DRO")),
     }
 
 
