@@ -248,8 +248,8 @@ class TrainOptions(RecipeOptions):
         Sources that hold the films or patients of one another and are left out together: NIH,RSNA; again for more. Those that share
         5 % of their patients or films are found without it.
     curve
-        With folds by source: also train on 1, 2, 4 … sources and on parts of their films, some tens of short trainings more, and say
-        what another hospital is worth against more films.
+        With folds by source: also train on 1, 2, 4 … sources and on parts of their films, about a hundred short trainings at most, and
+        say what another hospital is worth against more films.
     resume
         Go on with an interrupted fine-tuning from its last epoch; it ends as if it had not been interrupted.
     audit
