@@ -17,7 +17,7 @@ from plainfilm.reporting import formatting
 from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.results import documents
-from plainfilm.results.audit import Audit
+from plainfilm.results.audit import Audit, ProbedImages
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics
@@ -118,12 +118,23 @@ def audited(found: Audit) -> Iterator[Text | Rows | str]:
         if found.probes
         else "No probe could run."
     )
+    if within := found.within:
+        yield ""
+        yield _within(within)
     if found.cues:
         yield f"What tells the classes apart: {', '.join(found.cues)}."
     for reason in found.reasons[:1]:
         yield f"What would change it: {reason.advice}"
     for each in found.not_run:
         yield Text(f"Could not run: {each.check}. {each.reason}", style="dim")
+
+
+def _within(found: Mapping[str, Mapping[str, ProbedImages]]) -> Rows:
+    """The AUROC of probes that learnt from one source alone, with more than two classes of the class told best."""
+    names = list(next(iter(found.values())))
+    rows = [[source or "not named", *(" ".join(filter(None, (number(each.worst[1]), each.worst[0]))) for each in own.values())]
+            for source, own in found.items()]  # fmt: skip
+    return Rows(["AUC within", *(name.replace("_", " ") for name in names)], rows)
 
 
 def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plainfilm.results import documents
-from plainfilm.results.audit import Audit
+from plainfilm.results.audit import Audit, Probe
 from plainfilm.results.comparison import Comparison, Spread
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
@@ -23,8 +23,7 @@ def rows(result: Document) -> list[Row]:
             inside = [{"set": "model's own test", "class": "", **row} for row in _estimates(result.internal.estimates)]
             return [*_of_set("external", result.external), *inside]
         case Audit():
-            return [_interval(probe.auroc, probe=name, title=probe.title, sees=probe.sees, n=probe.n)
-                    for name, probe in result.probes.items()]  # fmt: skip
+            return [row for name, probe in result.probes.items() for row in _of_probe(name, probe)]
         case Comparison():
             return [
                 {"recipe": each.recipe, **_spread("accuracy", each.accuracy), **_spread("auroc", each.auroc)}
@@ -32,6 +31,12 @@ def rows(result: Document) -> list[Row]:
                 for each in result.recipes
             ]
     return [documents.plain(result)]
+
+
+def _of_probe(name: str, probe: Probe) -> Iterator[Row]:
+    """Give a probe's AUROC over all images, then within each source."""
+    for source, own in {"": probe, **probe.by_source}.items():
+        yield _interval(own.auroc, probe=name, title=probe.title, sees=probe.sees, source=source, n=own.n)
 
 
 def _of_set(name: str, metrics: Metrics) -> Iterator[Row]:
