@@ -130,11 +130,18 @@ def audited(found: Audit) -> Iterator[Text | Rows | str]:
 
 
 def _within(found: Mapping[str, Mapping[str, ProbedImages]]) -> Rows:
-    """The AUROC of probes that learnt from one source alone, with more than two classes of the class told best."""
-    names = list(next(iter(found.values())))
-    rows = [[source or "not named", *(" ".join(filter(None, (number(each.worst[1]), each.worst[0]))) for each in own.values())]
-            for source, own in found.items()]  # fmt: skip
+    """The AUROC of probes that learnt from one source alone; with more than two classes of the class that is told best."""
+    names = next(iter(found.values()))
+    rows = [
+        [source or "not named", *(_narrow(each.worst[1]) for each in own.values())] for source, own in found.items()
+    ]
     return Rows(["AUC within", *(name.replace("_", " ") for name in names)], rows)
+
+
+def _narrow(estimate: Estimate) -> str:
+    if not estimate.is_known:
+        return MISSING
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
 
 
 def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:

@@ -236,20 +236,11 @@ def _object_probe(parts: _Parts, objects: FloatArray) -> ProbeFinding:
     return parts.widened(objects, partial(looks.objects, parts.store), judged)
 
 
-def _lung_probe(parts: _Parts, kind: _OfLungs, known: FloatArray) -> ProbeFinding:
-    """Judge numbers of the lungs, of all images and within each source; those of where they lie of more images where that is asked for."""
-
-    def judged(sample: Sample, numbers: NDArray[Any]) -> ProbeFinding:
-        found = _judge(sample, _scores(sample, numbers), kind.name, kind.title, kind.sees, kind.means, kind.cue)
-        by_source = within_sources.judge(sample, numbers, parts.store.source[sample.rows], parts.seed)
-        return replace(found, result=structs.replace(found.result, by_source=by_source))
-
-    is_of_place = kind.sees == "framing"
-    return (
-        parts.widened(known, lambda _, hidden: masking.framing(hidden), judged)
-        if is_of_place
-        else judged(parts.sample, known)
-    )
+def _lung_probe(parts: _Parts, kind: _OfLungs, numbers: FloatArray) -> ProbeFinding:
+    """Judge numbers of the lungs, of all images and within each source."""
+    found = _judge(parts.sample, _scores(parts.sample, numbers), kind.name, kind.title, kind.sees, kind.means, kind.cue)
+    by_source = within_sources.judge(parts.sample, numbers, parts.store.source[parts.sample.rows], parts.seed)
+    return replace(found, result=structs.replace(found.result, by_source=by_source))
 
 
 def _simple_probes(
