@@ -300,7 +300,7 @@ def test_what_probes_reach_within_each_source_stands_in_a_table(tmp_path, page):
     assert "<h3>Within each source" not in page
     east = ProbedImages(auroc=Estimate(0.912, 0.88, 0.94), n=391)
     probe = Probe(auroc=Estimate(0.61, 0.5, 0.7), n=600, title="Framing of the lungs", sees="framing", by_source={"East <b>": east, "": east})  # fmt: skip
-    shown = audit_page(tmp_path, changed(FOUND, probes={"framing": probe}))
+    shown = audit_page(tmp_path, replace(FOUND, result=structs.replace(FOUND.result, probes={"framing": probe})))
     table = shown[shown.index("<h3>Within each source") :].split("</table>")[0]
     assert "Framing of the lungs" in table
     assert re.findall(r"<bdi>(.*?)</bdi>", table) == ["East &lt;b&gt;", "not named"]
