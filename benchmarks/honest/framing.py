@@ -28,7 +28,7 @@ from plainfilm.results.documents import plain
 PROBES = ("framing", "lung_brightness", "lung_detail")
 DEALT = 400
 FILMS = 600
-OPAQUE = 20
+OPAQUE = 10
 CLASSES = ("NORMAL", "SICK")
 Numbers = dict[str, NDArray[np.float64]]
 

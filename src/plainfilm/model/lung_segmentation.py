@@ -3,6 +3,7 @@
 `lungs.onnx` beside this module was made by `scripts/train_lungs.py`; `lungs.md` is its card.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,12 @@ class LungFields:
 
     masks: NDArray[np.bool_]
     found: NDArray[np.bool_]
+
+
+def fingerprint() -> str:
+    """Name the network and the limits of what counts as lungs, for what is kept of either, in hex."""
+    limits = f"{SMALLEST} {LARGEST} {SUREST}".encode()
+    return hashlib.sha256(NETWORK.read_bytes() + limits).hexdigest()
 
 
 class LungFinder:

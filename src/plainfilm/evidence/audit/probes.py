@@ -40,9 +40,9 @@ class _OfLungs:
 
 
 _OF_LUNGS = (
-    _OfLungs("framing", "Framing of the lungs", "framing", "how films are taken, cut or squeezed tells the class", "framing"),
+    _OfLungs("framing", "Framing of the lungs", "framing", "collimation or cropping tells the class", "framing"),
     _OfLungs("lung_brightness", "Brightness within the lungs", "coarse", "disease or exposure tells the class"),
-    _OfLungs("lung_detail", "Fine detail within the lungs", "coarse", "disease, sharpness or compression tells the class"),
+    _OfLungs("lung_detail", "Fine detail within the lungs", "coarse", "disease or sharpness tells the class"),
 )  # fmt: skip
 
 
