@@ -1,7 +1,7 @@
 """Train the lung-field model that plainfilm ships: `src/plainfilm/model/lungs.onnx`.
 
     python scripts/train_lungs.py --out lungs.onnx --json lungs.json
-    python scripts/train_lungs.py --start src/plainfilm/model/lungs.onnx --epochs 8 --rate 1e-3 --out lungs.onnx
+    python scripts/train_lungs.py --start src/plainfilm/model/lungs.onnx --epochs 5 --rate 1e-3 --hard --out lungs.onnx
 
 Learns from the radiographs and lung masks of ../shared/data/lungs (V7 Labs, CC BY 4.0), synthetic radiographs, whose lungs
 are known, and pictures without lungs; from nothing, or from a network of its own that it goes on with. A fifth of the pairs (near duplicates kept together) is kept apart and measured.
@@ -120,14 +120,14 @@ def with_opacities(image: Image.Image, mask: Image.Image, rng: np.random.Generat
 
 
 def varied(
-    image: Image.Image, mask: Image.Image, rng: np.random.Generator
+    image: Image.Image, mask: Image.Image, rng: np.random.Generator, *, hard: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Turn, cut, pad, light, blur and cover one pair, and draw opacities into its lungs; the result has the model's size."""
-    if rng.random() < 0.4:
+    """Turn, cut, light, blur and cover one pair, `hard` with opacities in its lungs and farther; the result has the model's size."""
+    if hard and rng.random() < 0.4:
         image = with_opacities(image, mask, rng)
-    angle = rng.normal(0, 9) + (90 * rng.integers(1, 4) if rng.random() < 0.3 else 0)
-    zoom, stretch = np.exp(rng.normal(0.03, 0.16)), np.exp(rng.normal(0, 0.12))
-    if rng.random() < 0.2:
+    angle = rng.normal(0, 9) + (90 * rng.integers(1, 4) if rng.random() < (0.3 if hard else 0.08) else 0)
+    zoom, stretch = np.exp(rng.normal(0.03, 0.16)), np.exp(rng.normal(0, 0.12 if hard else 0.09))
+    if hard and rng.random() < 0.2:
         zoom = np.exp(rng.uniform(-0.5, 0.5))
     turn = np.deg2rad(angle)
     scale = SIDE / lung_segmentation.SIDE / zoom
@@ -161,7 +161,7 @@ def varied(
     return (255 - pixels if rng.random() < 0.12 else pixels), truth
 
 
-def epoch(real: Pairs, made: Pairs, empty: int, rng: np.random.Generator) -> Iterator[tuple[Any, Any]]:
+def epoch(real: Pairs, made: Pairs, empty: int, rng: np.random.Generator, *, hard: bool) -> Iterator[tuple[Any, Any]]:
     """Give batches: each real pair twice, half of the made ones, and pictures without lungs."""
     sources = [(real, row) for row in range(len(real.images))] * 2
     sources += [(made, int(row)) for row in rng.choice(len(made.images), len(made.images) // 2, replace=False)]
@@ -175,7 +175,7 @@ def epoch(real: Pairs, made: Pairs, empty: int, rng: np.random.Generator) -> Ite
                 image, mask = without_lungs(rng), Image.new("L", (SIDE, SIDE))
             else:
                 image, mask = (Image.fromarray(part[job[1]]) for part in (job[0].images, job[0].masks))
-            one, its = varied(image, mask, rng)
+            one, its = varied(image, mask, rng, hard=hard)
             seen.append(one)
             truth.append(its)
         yield np.stack(seen), np.stack(truth)
@@ -224,7 +224,7 @@ def normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray((gray - mean) / (deviation + lung_segmentation.EPSILON))
 
 
-def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs, start: Path | None = None, peak: float = 2e-3) -> Any:
+def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs, *, start: Path | None, peak: float, hard: bool) -> Any:
     import keras
     import tensorflow as tf
 
@@ -252,20 +252,20 @@ def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs, start: Path | N
 
     rng = np.random.default_rng(0)
     for number in range(1, epochs + 1):
-        losses = [float(step(normalised(seen), truth)) for seen, truth in epoch(real, made, empty, rng)]
+        losses = [float(step(normalised(seen), truth)) for seen, truth in epoch(real, made, empty, rng, hard=hard)]
         note = f"epoch {number}: loss {np.mean(losses):.4f}"
         if number % 10 == 0:
             note += f", Dice of the pairs learnt from {dice(model, watched).mean():.4f}"
         print(note, flush=True)
     optimizer.finalize_variable_values(model.trainable_variables)
-    settle(model, real, made, rng)
+    settle(model, real, made, rng, hard=hard)
     return model
 
 
-def settle(model: Any, real: Pairs, made: Pairs, rng: np.random.Generator) -> None:
+def settle(model: Any, real: Pairs, made: Pairs, rng: np.random.Generator, *, hard: bool) -> None:
     """Let batch normalisation learn the statistics of the averaged weights."""
     for _ in range(2):
-        for seen, _truth in epoch(real, made, len(real.images) // 5, rng):
+        for seen, _truth in epoch(real, made, len(real.images) // 5, rng, hard=hard):
             model(normalised(seen), training=True)
 
 
@@ -308,6 +308,7 @@ def main() -> None:
     parser.add_argument("--made", type=int, default=400, help="synthetic radiographs")
     parser.add_argument("--start", type=Path, help="a network of this script to go on with; by default from nothing")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--hard", action="store_true", help="opacities in two films of five, more turns and cuts")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -316,7 +317,7 @@ def main() -> None:
     pairs = read_pairs(args.pairs)
     apart = kept_apart(pairs)
     learnt, tested = pairs.take(~apart), pairs.take(apart)
-    model = train(learnt, made_pairs(args.made), args.epochs, learnt, args.start, args.rate)
+    model = train(learnt, made_pairs(args.made), args.epochs, learnt, start=args.start, peak=args.rate, hard=args.hard)
     export(model, args.out, lung_segmentation.SIDE, (lung_segmentation.SIDE,) * 2)
     found = dice(model, tested)
     result = {

@@ -102,7 +102,7 @@ def _dealt(store: Store, numbers: Numbers) -> list[Row]:
             outside.setdefault(f"{name}, one source", []).append(whole.auroc.low > 0.5)
     return [
         Row(f"{name}: labels dealt anew: a set in which it speaks", {**plain(wilson(alarms)), "95 % interval above 0.5": plain(wilson(outside[name]))},
-            "at most 0.005; at most 0.025", np.mean(alarms) <= 0.005 and wilson(outside[name]).low <= 0.025)
+            "at most 0.005; at most 0.025", bool(np.mean(alarms) <= 0.005 and wilson(outside[name]).low <= 0.025))
         for name, alarms in spoken.items()
     ]  # fmt: skip
 
@@ -132,7 +132,7 @@ def _opaque(work: Path) -> list[Row]:
     )
     alarms = [run["speaks"] for run in done]
     values = [run["framing"] for run in done]
-    return [Row("framing: half of 300 RSNA films opaque: a set in which it speaks", {**plain(wilson(alarms)), "mean AUROC": float(np.mean(values)), "highest": max(values)}, "at most 0.05", np.mean(alarms) <= 0.05)]  # fmt: skip
+    return [Row("framing: half of 300 RSNA films opaque: a set in which it speaks", {**plain(wilson(alarms)), "mean AUROC": float(np.mean(values)), "highest": max(values)}, "at most 0.05", bool(np.mean(alarms) <= 0.05))]  # fmt: skip
 
 
 def _opaque_run(images: NDArray[np.uint8], group: NDArray[np.int64], seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from plainfilm.model.onnx_session import ImageNetwork
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
-SMALLEST, LARGEST = 0.05, 0.75  # share of a picture that lungs fill
+SMALLEST, LARGEST = 0.05, 0.9  # share of a picture that lungs fill
 SUREST = 0.8  # mean probability inside lungs; other pictures get doubtful fields
 NETWORK = Path(__file__).with_name("lungs.onnx")
 
