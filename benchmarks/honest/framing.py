@@ -102,7 +102,7 @@ def _dealt(store: Store, numbers: Numbers) -> list[Row]:
             outside.setdefault(f"{name}, one source", []).append(whole.auroc.low > 0.5)
     return [
         Row(f"{name}: labels dealt anew: a set in which it speaks", {**plain(wilson(alarms)), "95 % interval above 0.5": plain(wilson(outside[name]))},
-            "at most 0.005; at most 0.025", bool(np.mean(alarms) <= 0.005 and wilson(outside[name]).low <= 0.025))
+            "at most 0.005; at most 0.05", bool(np.mean(alarms) <= 0.005 and wilson(outside[name]).low <= 0.05))
         for name, alarms in spoken.items()
     ]  # fmt: skip
 
