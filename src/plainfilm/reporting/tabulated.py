@@ -35,7 +35,8 @@ def rows(result: Document) -> list[Row]:
 
 def _of_probe(name: str, probe: Probe) -> Iterator[Row]:
     """Give a probe's AUROC over all images, then within each source."""
-    for source, own in {"": probe, **probe.by_source}.items():
+    within = [(source or "not named", own) for source, own in probe.by_source.items()]
+    for source, own in [("", probe), *within]:
         yield _interval(own.auroc, probe=name, title=probe.title, sees=probe.sees, source=source, n=own.n)
 
 

@@ -328,7 +328,7 @@ def test_the_source_that_framing_tells_best_is_named():
     assert reason.rule == "framing: Framing of the lungs"
     assert reason.sentence == (
         "A classifier that knows nothing but where the lungs lie in the image (framing of the lungs) reaches AUC 0.85 within west; "
-        "yours reaches 0.99 over all. Small or overinflated lungs change it a little; how films are taken and cut changes it more."
+        "yours reaches 0.99 over all. How films are taken and cut is not the disease, though small or overinflated lungs change it too."
     )
     assert "framed alike" in reason.advice
 

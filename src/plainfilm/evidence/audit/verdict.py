@@ -47,7 +47,7 @@ _KNOWS = {
 }
 _ENDS = {
     "objects": "Such objects may go with the disease; they are not the disease.",
-    "framing": "Small or overinflated lungs change it a little; how films are taken and cut changes it more.",
+    "framing": "How films are taken and cut is not the disease, though small or overinflated lungs change it too.",
 }
 
 
