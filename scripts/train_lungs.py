@@ -1,9 +1,10 @@
 """Train the lung-field model that plainfilm ships: `src/plainfilm/model/lungs.onnx`.
 
     python scripts/train_lungs.py --out lungs.onnx --json lungs.json
+    python scripts/train_lungs.py --start src/plainfilm/model/lungs.onnx --epochs 5 --rate 1e-3 --hard --out lungs.onnx
 
 Learns from the radiographs and lung masks of ../shared/data/lungs (V7 Labs, CC BY 4.0), synthetic radiographs, whose lungs
-are known, and pictures without lungs. A fifth of the pairs (near duplicates kept together) is kept apart and measured.
+are known, and pictures without lungs; from nothing, or from a network of its own that it goes on with. A fifth of the pairs (near duplicates kept together) is kept apart and measured.
 Takes about half an hour on 2 cores. Needs plainfilm[tensorflow]: it trains from a `tf.data.Dataset`.
 """
 
@@ -100,12 +101,34 @@ def without_lungs(rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(picture) + noise + cloud, 0, 255).astype(np.uint8))
 
 
+def with_opacities(image: Image.Image, mask: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Draw soft opacities into lungs, up to all of them, up to the gray of what surrounds them."""
+    gray, lungs = np.asarray(image, np.float64), np.asarray(mask) >= 128
+    inside = np.argwhere(lungs)
+    if not len(inside):
+        return image
+    level = np.quantile(gray[~lungs], rng.uniform(0.5, 0.95)) if not lungs.all() else 255.0
+    share, dense = rng.uniform(0.05, 0.8), np.zeros_like(gray)
+    while (dense[lungs] > 0.5).mean() < share:
+        y, x = inside[rng.integers(len(inside))]
+        wide, high = np.exp(rng.normal(-2.7, 0.5, 2)) * SIDE
+        across, down = (np.arange(SIDE) - x) / wide, (np.arange(SIDE) - y) / high
+        dense = np.maximum(dense, np.exp(-(across**2 + down[:, None] ** 2) / 2))
+    edge = Image.fromarray(np.where(lungs, 255, 0).astype(np.uint8)).filter(ImageFilter.GaussianBlur(rng.uniform(1, 5)))
+    weight = rng.uniform(0.5, 1) * dense * np.asarray(edge) / 255
+    return Image.fromarray((gray + weight * np.maximum(level - gray, 0)).astype(np.uint8))
+
+
 def varied(
-    image: Image.Image, mask: Image.Image, rng: np.random.Generator
+    image: Image.Image, mask: Image.Image, rng: np.random.Generator, *, hard: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Turn, cut, light, blur and cover one pair; the result has the model's size."""
-    angle = rng.normal(0, 9) + (90 * rng.integers(1, 4) if rng.random() < 0.08 else 0)
-    zoom, stretch = np.exp(rng.normal(0.03, 0.16)), np.exp(rng.normal(0, 0.09))
+    """Turn, cut, light, blur and cover one pair, `hard` with opacities in its lungs and farther; the result has the model's size."""
+    if hard and rng.random() < 0.4:
+        image = with_opacities(image, mask, rng)
+    angle = rng.normal(0, 9) + (90 * rng.integers(1, 4) if rng.random() < (0.3 if hard else 0.08) else 0)
+    zoom, stretch = np.exp(rng.normal(0.03, 0.16)), np.exp(rng.normal(0, 0.12 if hard else 0.09))
+    if hard and rng.random() < 0.2:
+        zoom = np.exp(rng.uniform(-0.5, 0.5))
     turn = np.deg2rad(angle)
     scale = SIDE / lung_segmentation.SIDE / zoom
     flip = -1 if rng.random() < 0.5 else 1
@@ -138,7 +161,7 @@ def varied(
     return (255 - pixels if rng.random() < 0.12 else pixels), truth
 
 
-def epoch(real: Pairs, made: Pairs, empty: int, rng: np.random.Generator) -> Iterator[tuple[Any, Any]]:
+def epoch(real: Pairs, made: Pairs, empty: int, rng: np.random.Generator, *, hard: bool) -> Iterator[tuple[Any, Any]]:
     """Give batches: each real pair twice, half of the made ones, and pictures without lungs."""
     sources = [(real, row) for row in range(len(real.images))] * 2
     sources += [(made, int(row)) for row in rng.choice(len(made.images), len(made.images) // 2, replace=False)]
@@ -152,7 +175,7 @@ def epoch(real: Pairs, made: Pairs, empty: int, rng: np.random.Generator) -> Ite
                 image, mask = without_lungs(rng), Image.new("L", (SIDE, SIDE))
             else:
                 image, mask = (Image.fromarray(part[job[1]]) for part in (job[0].images, job[0].masks))
-            one, its = varied(image, mask, rng)
+            one, its = varied(image, mask, rng, hard=hard)
             seen.append(one)
             truth.append(its)
         yield np.stack(seen), np.stack(truth)
@@ -179,6 +202,21 @@ def build() -> Any:
     return keras.Model(images, keras.layers.Conv2D(1, 1)(x))
 
 
+def go_on_with(model: Any, path: Path) -> None:
+    """Take the weights of a network that `export` wrote: kernel, then scale, shift, mean and variance of each convolution."""
+    import keras
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    weights = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type in {"Conv", "BatchNormalization"}]
+    kinds = (keras.layers.Conv2D, keras.layers.BatchNormalization)
+    for layer, node in zip((each for each in model.layers if isinstance(each, kinds)), nodes, strict=True):
+        first, *rest = (weights[name] for name in node.input[1:])
+        layer.set_weights([first.transpose(2, 3, 1, 0) if first.ndim == 4 else first, *rest])
+
+
 def normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Do what the ONNX file does first: each picture to mean 0 and deviation 1."""
     gray = images.astype(np.float32)[..., None]
@@ -186,15 +224,17 @@ def normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray((gray - mean) / (deviation + lung_segmentation.EPSILON))
 
 
-def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs) -> Any:
+def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs, *, start: Path | None, peak: float, hard: bool) -> Any:
     import keras
     import tensorflow as tf
 
     model = build()
+    if start:
+        go_on_with(model, start)
     empty = len(real.images) // 5
     steps = epochs * ((2 * len(real.images) + len(made.images) // 2 + empty) // BATCH)
     rate = keras.optimizers.schedules.CosineDecay(
-        1e-5, steps, alpha=0.005, warmup_target=2e-3, warmup_steps=steps // 20
+        1e-5, steps, alpha=0.005, warmup_target=peak, warmup_steps=steps // 20
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4, use_ema=True, ema_momentum=0.995)
     optimizer.build(model.trainable_variables)
@@ -212,20 +252,20 @@ def train(real: Pairs, made: Pairs, epochs: int, watched: Pairs) -> Any:
 
     rng = np.random.default_rng(0)
     for number in range(1, epochs + 1):
-        losses = [float(step(normalised(seen), truth)) for seen, truth in epoch(real, made, empty, rng)]
+        losses = [float(step(normalised(seen), truth)) for seen, truth in epoch(real, made, empty, rng, hard=hard)]
         note = f"epoch {number}: loss {np.mean(losses):.4f}"
         if number % 10 == 0:
             note += f", Dice of the pairs learnt from {dice(model, watched).mean():.4f}"
         print(note, flush=True)
     optimizer.finalize_variable_values(model.trainable_variables)
-    settle(model, real, made, rng)
+    settle(model, real, made, rng, hard=hard)
     return model
 
 
-def settle(model: Any, real: Pairs, made: Pairs, rng: np.random.Generator) -> None:
+def settle(model: Any, real: Pairs, made: Pairs, rng: np.random.Generator, *, hard: bool) -> None:
     """Let batch normalisation learn the statistics of the averaged weights."""
     for _ in range(2):
-        for seen, _truth in epoch(real, made, len(real.images) // 5, rng):
+        for seen, _truth in epoch(real, made, len(real.images) // 5, rng, hard=hard):
             model(normalised(seen), training=True)
 
 
@@ -266,6 +306,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, default=PAIRS)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--made", type=int, default=400, help="synthetic radiographs")
+    parser.add_argument("--start", type=Path, help="a network of this script to go on with; by default from nothing")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--hard", action="store_true", help="opacities in two films of five, more turns and cuts")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -274,7 +317,7 @@ def main() -> None:
     pairs = read_pairs(args.pairs)
     apart = kept_apart(pairs)
     learnt, tested = pairs.take(~apart), pairs.take(apart)
-    model = train(learnt, made_pairs(args.made), args.epochs, learnt)
+    model = train(learnt, made_pairs(args.made), args.epochs, learnt, start=args.start, peak=args.rate, hard=args.hard)
     export(model, args.out, lung_segmentation.SIDE, (lung_segmentation.SIDE,) * 2)
     found = dice(model, tested)
     result = {

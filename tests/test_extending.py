@@ -52,7 +52,7 @@ def test_a_probe_is_a_function_and_a_row():
     exec(PROBE, known)
     images, found = np.full((2, 100, 100), 9, np.uint8), np.ones(2, bool)
     for lungs in (np.zeros((2, masking.SIDE, masking.SIDE), bool), np.ones((2, masking.SIDE, masking.SIDE), bool)):
-        seen = known["top"](images, masking.Hidden(lungs, lungs, lungs, found, lungs[0]))
+        seen = known["top"](images, masking.Hidden(lungs, lungs, lungs, lungs, found, lungs[0]))
         assert (seen[:, :10] == (0 if lungs.any() else 9)).all()
         assert not seen[:, 10:].any()
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

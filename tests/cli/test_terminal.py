@@ -1,7 +1,10 @@
 import pytest
+from msgspec import structs
 
 from made_bundles import AUDIT, RUN, metrics
 from plainfilm.cli import terminal
+from plainfilm.results.audit import Probe, ProbedImages
+from plainfilm.results.estimate import Estimate
 
 LEARNT_NOTHING = "The model has learnt nothing."
 
@@ -28,3 +31,14 @@ def test_an_audit_that_passes_hides_no_other_warning(verdict):
 
 def test_the_worst_verdict_stands_alone():
     assert shown("warning", "not to be believed")[1:] == ["Worth     Not to be believed. So says the audit."]
+
+
+def test_an_audit_says_what_probes_reach_within_each_source(capsys):
+    within = ProbedImages(auroc=Estimate(0.912, 0.88, 0.94), n=391)
+    probe = Probe(auroc=Estimate(0.61, 0.5, 0.7), n=600, title="Framing", sees="framing", by_source={"East": within, "": within})  # fmt: skip
+    found = structs.replace(metrics(audit=AUDIT).audit, probes={"framing": probe})
+    terminal.say(*terminal.audited(found))
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["AUC", "within", "framing"] in said
+    assert ["East", "0.91", "(0.88–0.94)"] in said
+    assert ["not", "named", "0.91", "(0.88–0.94)"] in said

@@ -7,7 +7,7 @@ from made_files import Pictures
 from made_networks import keras_encoder
 from plainfilm.data import files
 from plainfilm.errors import RecipeError, WeightsError
-from plainfilm.model import backbones, encoder
+from plainfilm.model import backbones, encoder, lung_segmentation
 from plainfilm.model.backbones import BACKBONES
 
 LITE0 = BACKBONES["efficientnet_lite0"]
@@ -162,6 +162,25 @@ def test_onnx_files_that_are_no_backbone_are_refused(tmp_path):
         own = backbones.find(str(tmp_path / name))
         with pytest.raises(WeightsError, match=reason):
             encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+
+
+def test_an_encoder_that_looks_for_lungs_is_made_anew_for_another_network_or_limit(tmp_path, monkeypatch):
+    plain = encoder.preprocessing(LITE0, image_size=64, input_size=32)
+    harmonised = encoder.preprocessing(LITE0, image_size=64, input_size=32, intensities="harmonised")
+    monkeypatch.setattr(encoder, "cached", lambda name, _: tmp_path / name)
+    monkeypatch.setattr(encoder, "Encoder", lambda path, **_: path)
+
+    def names():
+        return [encoder.open_encoder(LITE0, prepare).name for prepare in (plain, harmonised)]
+
+    before = names()
+    monkeypatch.setattr(lung_segmentation, "LARGEST", 0.5)
+    limited = names()
+    (tmp_path / "lungs.onnx").write_bytes(b"another")
+    monkeypatch.setattr(lung_segmentation, "NETWORK", tmp_path / "lungs.onnx")
+    other = names()
+    assert {before[0], limited[0], other[0]} == {before[0]}
+    assert len({before[1], limited[1], other[1]}) == 3
 
 
 def test_features_that_are_not_finite_stop_the_encoding(tmp_path, monkeypatch):

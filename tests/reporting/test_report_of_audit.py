@@ -18,7 +18,7 @@ from plainfilm.reporting.report import (
     write_audit,
     write_report,
 )
-from plainfilm.results.audit import ForeignObject, NotRun
+from plainfilm.results.audit import ForeignObject, NotRun, Probe, ProbedImages
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.comparison import Comparison, RecipeResult, Spread
 from plainfilm.results.estimate import UNDEFINED, Estimate
@@ -294,6 +294,19 @@ def test_foreign_objects_are_shown_by_class_with_what_the_detector_misses(tmp_pa
     assert [words in table for words in ("50", "40", "60", "23", "COVID")] == [True] * 5
     assert "a.jpg, COVID" in shown
     assert "A small detector looks for text" in shown
+
+
+def test_what_probes_reach_within_each_source_stands_in_a_table(tmp_path, page):
+    assert "<h3>Within each source" not in page
+    east = ProbedImages(auroc=Estimate(0.912, 0.88, 0.94), n=391)
+    probe = Probe(auroc=Estimate(0.61, 0.5, 0.7), n=600, title="Framing of the lungs", sees="framing", by_source={"East <b>": east, "": east})  # fmt: skip
+    shown = audit_page(tmp_path, replace(FOUND, result=structs.replace(FOUND.result, probes={"framing": probe})))
+    table = shown[shown.index("<h3>Within each source") :].split("</table>")[0]
+    assert "Framing of the lungs" in table
+    assert re.findall(r"<bdi>(.*?)</bdi>", table) == ["East &lt;b&gt;", "not named"]
+    assert table.count("<b>0.912</b>") == 2
+    assert "0.880–0.940" in table
+    assert ">391<" in table
 
 
 def test_where_objects_were_not_looked_for_the_page_says_that_they_stay_in_view(page):

@@ -19,7 +19,7 @@ from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.results import documents
-from plainfilm.results.audit import Audit
+from plainfilm.results.audit import Audit, ProbedImages
 from plainfilm.results.comparison import Comparison, Rank
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics, Recalibration, UnlabelledMetrics
@@ -151,12 +151,30 @@ def audited(found: Audit) -> Iterator[Text | Rows | str]:
         if found.probes
         else "No probe could run."
     )
+    if within := found.within:
+        yield ""
+        yield _within(within)
     if found.cues:
         yield f"What tells the classes apart: {', '.join(found.cues)}."
     for reason in found.reasons[:1]:
         yield f"What would change it: {reason.advice}"
     for each in found.not_run:
         yield Text(f"Could not run: {each.check}. {each.reason}", style="dim")
+
+
+def _within(found: Mapping[str, Mapping[str, ProbedImages]]) -> Rows:
+    """The AUROC of probes that learnt from one source alone; with more than two classes of the class that is told best."""
+    names = next(iter(found.values()))
+    rows = [
+        [source or "not named", *(_narrow(each.worst[1]) for each in own.values())] for source, own in found.items()
+    ]
+    return Rows(["AUC within", *(name.replace("_", " ") for name in names)], rows)
+
+
+def _narrow(estimate: Estimate) -> str:
+    if not estimate.is_known:
+        return MISSING
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
 
 
 def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:

@@ -18,7 +18,7 @@ from plainfilm import extras
 from plainfilm.data import cache
 from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError, WeightsError
-from plainfilm.model import keras_backend, weights
+from plainfilm.model import keras_backend, lung_segmentation, weights
 from plainfilm.model.backbones import SCALINGS, Backbone
 from plainfilm.model.memory import trim
 from plainfilm.model.onnx_session import BATCH, ImageNetwork
@@ -155,7 +155,8 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     """
     found = weights.locate(backbone, weights_file)
     depth = f" depth {backbone.depth}" if backbone.depth else ""
-    about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}"
+    lungs = "" if prepare.is_plain else f" {lung_segmentation.fingerprint()}"
+    about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}{lungs}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cached(f"{backbone.name}-{key}", lambda: _built(backbone, prepare, found).SerializeToString())
     return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)

@@ -3,6 +3,7 @@
 `lungs.onnx` beside this module was made by `scripts/train_lungs.py`; `lungs.md` is its card.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from plainfilm.model.onnx_session import ImageNetwork
 
 SIDE = 128  # height and width of what the network sees and of the masks it gives
 EPSILON = 1.0  # gray levels; keeps a black frame finite
-SMALLEST, LARGEST = 0.05, 0.75  # share of a picture that lungs fill
+SMALLEST, LARGEST = 0.05, 0.9  # share of a picture that lungs fill
 SUREST = 0.8  # mean probability inside lungs; other pictures get doubtful fields
 NETWORK = Path(__file__).with_name("lungs.onnx")
 
@@ -28,6 +29,12 @@ class LungFields:
 
     masks: NDArray[np.bool_]
     found: NDArray[np.bool_]
+
+
+def fingerprint() -> str:
+    """Name the network and the limits of what counts as lungs, for what is kept of either, in hex."""
+    limits = f"{SMALLEST} {LARGEST} {SUREST}".encode()
+    return hashlib.sha256(NETWORK.read_bytes() + limits).hexdigest()
 
 
 class LungFinder:

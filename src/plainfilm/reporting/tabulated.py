@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plainfilm.results import documents
-from plainfilm.results.audit import Audit
+from plainfilm.results.audit import Audit, Probe
 from plainfilm.results.comparison import Comparison, Spread
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
@@ -26,8 +26,7 @@ def rows(result: Document) -> list[Row]:
             return [{"quantile": at, "before": low, "after": result.after.quantiles[at]}
                     for at, low in result.before.quantiles.items()]  # fmt: skip
         case Audit():
-            return [_interval(probe.auroc, probe=name, title=probe.title, sees=probe.sees, n=probe.n)
-                    for name, probe in result.probes.items()]  # fmt: skip
+            return [row for name, probe in result.probes.items() for row in _of_probe(name, probe)]
         case Comparison():
             return [
                 {"recipe": each.recipe, **_spread("accuracy", each.accuracy), **_spread("auroc", each.auroc)}
@@ -35,6 +34,13 @@ def rows(result: Document) -> list[Row]:
                 for each in result.recipes
             ]
     return [documents.plain(result)]
+
+
+def _of_probe(name: str, probe: Probe) -> Iterator[Row]:
+    """Give a probe's AUROC over all images, then within each source."""
+    within = [(source or "not named", own) for source, own in probe.by_source.items()]
+    for source, own in [("", probe), *within]:
+        yield _interval(own.auroc, probe=name, title=probe.title, sees=probe.sees, source=source, n=own.n)
 
 
 def _of_set(name: str, metrics: Metrics) -> Iterator[Row]:

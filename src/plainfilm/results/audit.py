@@ -11,7 +11,7 @@ from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEst
 from plainfilm.results.severity import SEVERITY, Level, Verdict
 from plainfilm.results.store import StoreIdentity
 
-Sees = Literal["everything", "lungs", "no lungs", "objects", "coarse", "no image"]
+Sees = Literal["everything", "lungs", "no lungs", "objects", "framing", "coarse", "no image"]
 Whose = Literal["the model on the test part", "a head on the whole images"]
 
 
@@ -65,13 +65,11 @@ class ProbedClass(Record, frozen=True, kw_only=True):
     ]
 
 
-class Probe(Record, frozen=True, kw_only=True):
-    """A classifier that is kept from a part of each image. With more than two classes its AUROC is the mean."""
+class ProbedImages(Record, frozen=True, kw_only=True):
+    """How well a probe tells the classes of some images. With more than two classes its AUROC is the mean."""
 
     auroc: Annotated[ShareEstimate, Meta(description="Cross-validated AUROC.")]
     n: Annotated[Count, Meta(description="Images.")]
-    title: Annotated[str, Meta(description="Its name for people.")]
-    sees: Annotated[Sees, Meta(description="What it sees.")]
     by_class: Annotated[Mapping[str, ProbedClass], Meta(description="Each class against the rest.")] = {}
 
     @property
@@ -81,6 +79,19 @@ class Probe(Record, frozen=True, kw_only=True):
             return "", self.auroc
         name, own = max(self.by_class.items(), key=lambda each: each[1].surely or 0.0)
         return name, own.auroc
+
+
+class Probe(ProbedImages, frozen=True, kw_only=True):
+    """A classifier that is kept from a part of each image. With more than two classes its AUROC is the mean."""
+
+    title: Annotated[str, Meta(description="Its name for people.")]
+    sees: Annotated[Sees, Meta(description="What it sees.")]
+    by_source: Annotated[
+        Mapping[str, ProbedImages],
+        Meta(
+            description="Of framing, brightness and detail of the lungs, where several sources are known: learnt and tested within each that has two classes."
+        ),
+    ] = {}
 
 
 class LeftOutClass(Record, frozen=True, kw_only=True):
@@ -199,6 +210,15 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     def level(self) -> Level:
         """How severe the verdict is."""
         return SEVERITY[self.verdict]
+
+    @property
+    def within(self) -> dict[str, dict[str, ProbedImages]]:
+        """What probes reach within each source, by source and name."""
+        names = dict.fromkeys(source for probe in self.probes.values() for source in probe.by_source)
+        return {
+            source: {name: probe.by_source[source] for name, probe in self.probes.items() if source in probe.by_source}
+            for source in names
+        }
 
     @property
     def probed(self) -> str:

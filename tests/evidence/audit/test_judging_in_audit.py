@@ -42,6 +42,8 @@ def test_noise_never_speaks():
 def test_more_classes_ask_for_more():
     assert judging.sure(2) == judging.SURE
     assert judging.sure(5) == pytest.approx(1 - 0.005 / 5)
+    assert judging.sure(2, among=3) == pytest.approx(1 - 0.005 / 3)
+    assert judging.sure(5, among=3) == pytest.approx(1 - 0.005 / 15)
 
 
 def test_a_patient_with_many_films_is_little_more_than_one_draw():

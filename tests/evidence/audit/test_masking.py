@@ -94,3 +94,38 @@ def test_marks_see_a_bright_spot_alike_wherever_it_lies_in_a_corner(images):
     assert np.allclose(one[anywhere], other[anywhere])
     assert not np.allclose(one[anywhere], base[anywhere])
     assert np.array_equal(one[elsewhere], base[elsewhere])
+
+
+def test_framing_is_the_box_around_both_lungs_and_nothing_else():
+    fields = _fields()
+    fields.masks[1] = np.roll(fields.masks[1], -20, axis=0)
+    one, higher = masking.framing(masking.hide(fields))
+    assert np.allclose(one, [30 / SIDE, 90 / SIDE, 25 / SIDE, 105 / SIDE, np.log(80 / 60)])
+    assert np.allclose(higher - one, [-20 / SIDE, -20 / SIDE, 0, 0, 0])
+
+
+def test_a_film_without_lungs_is_framed_as_the_others_are():
+    fields = _fields()
+    fields.masks[1], fields.found[1] = False, False
+    one, other = masking.framing(masking.hide(fields))
+    assert np.array_equal(one, other)
+    assert not masking.framing(masking.hide(_fields(found=False))).any()
+
+
+def test_brightness_and_detail_within_the_lungs_see_nothing_around_them(images):
+    hidden = masking.hide(_fields())
+    inside = masking.sized(hidden.fields, 256)
+    for measure in (masking.lung_brightness, masking.lung_detail):
+        around = np.where(masking.sized(hidden.lungs, 256), images, 7)
+        assert np.allclose(measure(around, hidden), measure(images, hidden))
+        assert not np.allclose(measure(np.where(inside, images // 2, images), hidden), measure(images, hidden))
+    assert masking.lung_brightness(np.full_like(images, 90), hidden)[0].tolist() == [90, 0]
+
+
+def test_without_lungs_brightness_and_detail_are_those_of_where_lungs_lie(images):
+    fields = _fields()
+    fields.masks[1], fields.found[1] = False, False
+    hidden = masking.hide(fields)
+    common = masking.sized(hidden.common[None], 256)[0]
+    assert masking.lung_brightness(images, hidden)[1, 0] == pytest.approx(images[1][common].mean())
+    assert not masking.lung_brightness(images, masking.hide(_fields(found=False))).any()

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
+from msgspec import structs
 
 from plainfilm.data.split import Leakage
 from plainfilm.evidence.audit import verdict
 from plainfilm.evidence.audit.findings import ProbeFinding
-from plainfilm.results.audit import ComparedWith, LeftOut, LeftOutClass, Probe, ProbedClass, Reason
+from plainfilm.results.audit import ComparedWith, LeftOut, LeftOutClass, Probe, ProbedClass, ProbedImages, Reason
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.estimate import Estimate
 
@@ -298,6 +301,54 @@ def test_foreign_objects_speak_by_name_but_never_say_more_than_possible():
 def test_foreign_objects_are_not_named_beside_what_is_certain():
     objects = _probe("objects", 0.9, sees="objects", cue="foreign objects")
     assert _cues(_probe("brightness", 0.9, cue="brightness"), objects) == ("brightness",)
+
+
+# Framing
+
+
+def _framed(overall, **within):
+    probe = _probe("framing", overall, sees="framing", cue="framing", title="Framing of the lungs")
+    by_source = {
+        name: ProbedImages(auroc=own.auroc, n=90, by_class=dict.fromkeys("AB", own))
+        for name, own in ((name, _class(surely)) for name, surely in within.items())
+    }
+    return replace(probe, result=structs.replace(probe.result, by_source=by_source))
+
+
+@pytest.mark.parametrize(("surely", "expected"), [(0.6, "shortcut possible"), (0.5999, "no shortcut found"), (0.99, "shortcut possible")])  # fmt: skip
+def test_framing_speaks_over_all_or_within_a_source_but_never_says_more_than_possible(surely, expected):
+    assert _said(_framed(surely))[0] == expected
+    verdict_, found = _said(_framed(0.5, east=0.55, west=surely))
+    assert verdict_ == expected
+    assert [("within west" in each.sentence, each.cue) for each in found] == [(True, "framing")] * len(found)
+
+
+def test_the_source_that_framing_tells_best_is_named():
+    (reason,) = _said(_framed(0.65, east=0.7, west=0.8))[1]
+    assert reason.rule == "framing: Framing of the lungs"
+    assert reason.sentence == (
+        "A classifier that knows nothing but where the lungs lie in the image (framing of the lungs) reaches AUC 0.85 within west; "
+        "yours reaches 0.99 over all. How films are taken and cut is not the disease, though small or overinflated lungs change it too."
+    )
+    assert "framed alike" in reason.advice
+
+
+def test_framing_within_a_source_names_no_cue_beside_what_tells_all_sources():
+    blind, _, framed = _said(_probe("lungs_hidden", 0.9), _read("resolution"), _framed(0.5, east=0.95))[1]
+    assert (blind.cue, framed.cue) == ("resolution", None)
+    found = _said(_probe("lungs_hidden", 0.9), _framed(0.5, east=0.95))[1]
+    assert [reason.cue for reason in found] == [None, None]
+
+
+def test_framing_over_all_is_named_where_nothing_more_particular_is():
+    assert _cues(_probe("lungs_hidden", 0.9), _framed(0.9)) == ("framing",)
+    assert _cues(_probe("lungs_hidden", 0.9), _read("aspect ratio"), _framed(0.9)) == ("aspect ratio",)
+
+
+def test_brightness_and_detail_of_the_lungs_never_speak():
+    told = _probe("lung_detail", 0.99, sees="coarse")
+    by_source = {"east": ProbedImages(auroc=told.result.auroc, n=90, by_class=told.result.by_class)}
+    assert _said(replace(told, result=structs.replace(told.result, by_source=by_source))) == ("no shortcut found", [])
 
 
 def _column(name, low, *, of_the_making=True):

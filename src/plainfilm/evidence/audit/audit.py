@@ -27,6 +27,7 @@ _UNSEEN = {
     "Sex": "sex",
     "View": "view",
     "Name of the source": "the source",
+    "Framing of the lungs": "how the lungs are framed",
     **dict.fromkeys((look.title for look in LOOKS), "what lies outside the lungs"),
 }  # by the name of the check
 

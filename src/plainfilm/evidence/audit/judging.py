@@ -19,21 +19,22 @@ _CHANCES = 0.8  # of being seen
 _CHANCES_Z = 0.8416  # its quantile of the normal distribution
 
 
-def tell(sample: Sample, scores: FloatArray) -> tuple[Estimate, dict[str, ProbedClass]]:
+def tell(sample: Sample, scores: FloatArray, *, among: int = 1) -> tuple[Estimate, dict[str, ProbedClass]]:
     """Measure scores float64 (n, classes): the AUROC (of the second of two classes, else the mean), and each class.
 
-    With k classes each is looked at with a k-th of the error allowed (Bonferroni); of two classes the AUROC is one.
+    With k classes each is looked at with a k-th of the error allowed (Bonferroni); of two classes the AUROC is one. So is each of
+    `among` samples that are looked at alike, such as sources.
     """
     each = ridge.areas(sample.labels, scores, sample.group, sample.part)
     draws = sample.draws()
     by_class = {}
     for at, name in enumerate(sample.classes):
         is_it = sample.labels == at
-        told, surely = _told(is_it, scores[:, at], sample.group, sure(len(each), of_two=2))
+        told, surely = _told(is_it, scores[:, at], sample.group, sure(len(each), of_two=2, among=among))
         by_class[name] = ProbedClass(
             auroc=each[at].estimate,
             surely=newcombe(
-                each[at].estimate.value, draws[name], sum(draws.values()) - draws[name], sure(len(each))
+                each[at].estimate.value, draws[name], sum(draws.values()) - draws[name], sure(len(each), among=among)
             ).low,
             n=int(is_it.sum()),
             told=told,
@@ -42,9 +43,9 @@ def tell(sample: Sample, scores: FloatArray) -> tuple[Estimate, dict[str, Probed
     return ridge.together(each), by_class
 
 
-def sure(classes: int, of_two: int = 1) -> float:
-    """Give the level of an interval that a rule rests on; `of_two` of the two classes differ."""
-    return 1 - (1 - SURE) / (classes if classes > 2 else of_two)
+def sure(classes: int, of_two: int = 1, among: int = 1) -> float:
+    """Give the level of an interval that a rule rests on; `of_two` of the two classes differ, in each of `among` samples."""
+    return 1 - (1 - SURE) / (among * (classes if classes > 2 else of_two))
 
 
 def speaks(own: ProbedClass) -> bool:

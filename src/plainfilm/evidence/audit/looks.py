@@ -16,7 +16,7 @@ from plainfilm.model.foreign_objects import ObjectFinder
 from plainfilm.model.lung_segmentation import LungFields, LungFinder
 from plainfilm.results.audit import Sees
 
-_VERSION = 3
+_VERSION = 4
 _BLOCK = 64
 Advance = Callable[[int, int], None]
 Numbers = dict[str, NDArray[Any]]
@@ -68,12 +68,17 @@ def encoded(
     looks: Sequence[Look] = LOOKS,
     advance: Advance = lambda _done, _all: None,
 ) -> Numbers:
-    """Encode what each look sees, float32 (n, width); measure brightness and grain around the lungs."""
+    """Encode what each look sees, float32 (n, width); measure brightness and grain around the lungs and within."""
 
     def see(images: NDArray[np.uint8], place: slice) -> Numbers:
         cut = hidden.cut(place)
-        around = {"brightness": masking.brightness(images, cut), "texture": masking.texture(images, cut)}
-        return around | {look.name: encoder.encode(look.show(images, cut)) for look in looks}
+        numbers = {
+            "brightness": masking.brightness(images, cut),
+            "texture": masking.texture(images, cut),
+            "lung_brightness": masking.lung_brightness(images, cut),
+            "lung_detail": masking.lung_detail(images, cut),
+        }
+        return numbers | {look.name: encoder.encode(look.show(images, cut)) for look in looks}
 
     digest = hashlib.sha256(hidden.chest.tobytes() + hidden.lungs.tobytes() + rows.tobytes()).hexdigest()
     names = " ".join(look.name for look in looks)

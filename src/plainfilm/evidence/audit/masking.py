@@ -1,4 +1,4 @@
-"""What each probe sees of an image: lung fields hidden, the border, the corners, the lungs, a thumbnail, a histogram."""
+"""What each probe sees of an image: lung fields hidden, the border, the corners, the lungs, where these lie, a thumbnail, a histogram."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from plainfilm.model.lung_segmentation import SIDE, LungFields
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Measure = Callable[[Pixels, Mask], NDArray[np.float64]]
 
 MARGIN = 0.04  # of the image's side, around the lungs
 BORDER = 0.10  # of the image's side
@@ -27,18 +28,21 @@ class Hidden:
     """What is hidden of n images, bool (n, SIDE, SIDE) each, and where lungs were found, bool (n).
 
     `chest` is the hull that probes without lungs black out, joined with the common part; `body` the own hull; `lungs` the
-    fields with the margin.
+    fields with the margin, `fields` without.
     """
 
     chest: Mask
     body: Mask
     lungs: Mask
+    fields: Mask
     found: Mask
     common: Mask  # (SIDE, SIDE)
 
     def cut(self, rows: slice | NDArray[np.int64]) -> "Hidden":
         """Take some images."""
-        return Hidden(self.chest[rows], self.body[rows], self.lungs[rows], self.found[rows], self.common)
+        return Hidden(
+            self.chest[rows], self.body[rows], self.lungs[rows], self.fields[rows], self.found[rows], self.common
+        )
 
 
 def hide(fields: LungFields, common: Mask | None = None) -> Hidden:
@@ -55,7 +59,8 @@ def hide(fields: LungFields, common: Mask | None = None) -> Hidden:
         own = hulls[fields.found]
         common = own.mean(axis=0) >= COMMON if len(own) else np.zeros((SIDE, SIDE), bool)
     lungs = np.stack([_grown(mask, disc) for mask in fields.masks])
-    return Hidden(hulls | common, np.where(fields.found[:, None, None], hulls, common), lungs, fields.found, common)
+    body = np.where(fields.found[:, None, None], hulls, common)
+    return Hidden(hulls | common, body, lungs, fields.masks, fields.found, common)
 
 
 def _grown(mask: Mask, disc: Mask) -> Mask:
@@ -121,6 +126,29 @@ def histograms(images: Pixels) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(counts / images[0].size))
 
 
+def framing(hidden: Hidden) -> NDArray[np.float64]:
+    """Measure the box around both lungs, float64 (n, 5): top, bottom, left and right edge from 0 to 1, and log width / height.
+
+    In the image as it is stored, squeezed or not. Where no lungs are found the mean of the others stands.
+    """
+    rows, columns = (np.asarray(hidden.fields.any(axis=across)) for across in (2, 1))
+    ends = [(line.argmax(axis=1), SIDE - line[:, ::-1].argmax(axis=1)) for line in (rows, columns)]
+    top, bottom, left, right = (each / SIDE for pair in ends for each in pair)
+    box = np.stack([top, bottom, left, right, np.log((right - left) / (bottom - top))], axis=1)
+    usual = box[hidden.found].mean(axis=0) if hidden.found.any() else np.zeros(5)
+    return np.asarray(np.where(hidden.found[:, None], box, usual))
+
+
+def lung_brightness(images: Pixels, hidden: Hidden) -> NDArray[np.float64]:
+    """Take mean and deviation of the gray levels within the lungs, float64 (n, 2)."""
+    return _within(images, hidden, lambda image, seen: np.array([image[seen].mean(), image[seen].std()]), 2)
+
+
+def lung_detail(images: Pixels, hidden: Hidden) -> NDArray[np.float64]:
+    """Measure the finest detail within the lungs as `texture` does around them, float64 (n, 5)."""
+    return _within(images, hidden, _grain, 5)
+
+
 def brightness(images: Pixels, hidden: Hidden) -> NDArray[np.float64]:
     """Take nine quantiles of the gray levels around the lungs, float64 (n, 9)."""
     return _outside(images, hidden, lambda image, seen: np.quantile(image[seen], np.linspace(0.1, 0.9, 9)), 9)
@@ -172,11 +200,19 @@ def marks(images: Pixels, common: Mask) -> NDArray[np.float64]:
     return np.concatenate([mean, least, most, *highest], axis=2).swapaxes(0, 1).reshape(len(images), -1)
 
 
-def _outside(
-    images: Pixels, hidden: Hidden, measure: Callable[[Pixels, Mask], NDArray[np.float64]], width: int
-) -> NDArray[np.float64]:
+def _outside(images: Pixels, hidden: Hidden, measure: Measure, width: int) -> NDArray[np.float64]:
     """Measure the body around the lungs, without the outer tenth where frames and tags are."""
     shown = ~sized(hidden.body, images.shape[1])
     rim = max(1, round(BORDER * images.shape[1]))
     shown[:, :rim] = shown[:, -rim:] = shown[:, :, :rim] = shown[:, :, -rim:] = False
+    return _each(images, shown, measure, width)
+
+
+def _within(images: Pixels, hidden: Hidden, measure: Measure, width: int) -> NDArray[np.float64]:
+    """Measure the lungs; where none are found, what lungs share in many images."""
+    fields = np.where(hidden.found[:, None, None], hidden.fields, hidden.common)
+    return _each(images, sized(fields, images.shape[1]), measure, width)
+
+
+def _each(images: Pixels, shown: Mask, measure: Measure, width: int) -> NDArray[np.float64]:
     return np.stack([measure(i, s) if s.any() else np.zeros(width) for i, s in zip(images, shown, strict=True)])

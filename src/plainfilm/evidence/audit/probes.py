@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
-from plainfilm.evidence.audit import foreign_objects, judging, looks, masking, metadata_features, ridge
+from plainfilm.evidence.audit import foreign_objects, judging, looks, masking, metadata_features, ridge, within_sources
 from plainfilm.evidence.audit.findings import ProbeFinding, Strip
 from plainfilm.evidence.audit.looks import LOOKS, Advance, ImageEncoder, Look
 from plainfilm.evidence.audit.sample import Sample, draw, shown
@@ -25,6 +26,24 @@ CHEAP = 20_000  # images at most of probes that need neither the encoder nor lun
 GROWN = 1_800  # images at most of a probe that needs both, where fewer leave it open
 _OBJECTS = "Foreign objects inside the lungs"
 _OPEN = (0.55, 0.7)  # AUROC
+
+
+@dataclass(frozen=True, slots=True)
+class _OfLungs:
+    """A probe of a few numbers that are measured of the lungs, within each source too."""
+
+    name: str
+    title: str
+    sees: Sees
+    means: str
+    cue: str = ""
+
+
+_OF_LUNGS = (
+    _OfLungs("framing", "Framing of the lungs", "framing", "collimation or cropping tells the class", "framing"),
+    _OfLungs("lung_brightness", "Brightness within the lungs", "coarse", "disease or exposure tells the class"),
+    _OfLungs("lung_detail", "Fine detail within the lungs", "coarse", "disease or sharpness tells the class"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +91,9 @@ def probe(
     whole = _judge(sample, scores, "whole_image", "Whole image", "everything", "what your model may use", seen=images)
     objects = looks.objects(store, sample.rows, hidden)
     objects_s = time.perf_counter() - start - lungs_s - encode_s
-    parts, unseen = _part_probes(_Parts(store, encoder, sample, hidden, seen, seed, advance), objects, images, places)
+    more = cache(partial(_more, store, sample, hidden.common, seed))
+    of_parts = _Parts(store, encoder, sample, hidden, seen, seed, advance, more)
+    parts, unseen = _part_probes(of_parts, objects, images, places)
     wide = draw(store, CHEAP, seed)
     told, untold = _told_probes(store, wide)
     return Probed(
@@ -132,6 +153,7 @@ class _Parts:
     seen: Mapping[str, NDArray[Any]]
     seed: int
     advance: Advance
+    more: Callable[[], "_More | None"]
 
     def widened(
         self,
@@ -145,13 +167,27 @@ class _Parts:
         is_open = any(_OPEN[0] <= own.auroc.value <= _OPEN[1] for own in of_classes)
         if not is_open or any(map(judging.speaks, of_classes)):
             return first
-        larger = draw(self.store, GROWN, self.seed)
-        more = np.setdiff1d(larger.rows, self.sample.rows)
-        if not len(more):
+        more = self.more()
+        if more is None:
             return first
-        new = see(more, looks.hide(self.store, more, self.hidden.common))
-        order = np.argsort(np.concatenate([self.sample.rows, more]))
-        return judged(larger, np.concatenate([known, new])[order])
+        order = np.argsort(np.concatenate([self.sample.rows, more.rows]))
+        return judged(more.sample, np.concatenate([known, see(more.rows, more.hidden)])[order])
+
+
+@dataclass(frozen=True, slots=True)
+class _More:
+    """A sample that holds the first one, the rows that are new in it, and their lungs."""
+
+    sample: Sample
+    rows: IntArray
+    hidden: masking.Hidden
+
+
+def _more(store: Store, sample: Sample, common: NDArray[np.bool_], seed: int) -> _More | None:
+    """Find the lungs in more images; None where there are none."""
+    larger = draw(store, GROWN, seed)
+    rows = np.setdiff1d(larger.rows, sample.rows)
+    return _More(larger, rows, looks.hide(store, rows, common)) if len(rows) else None
 
 
 def _part_probes(
@@ -167,12 +203,15 @@ def _part_probes(
     ]  # fmt: skip
     if found < FOUND:
         reason = f"Lungs were found in {100 * found:.0f} % of the images; at least {100 * FOUND:.0f} % are needed."
-        return around, [NotRun(check=title, reason=reason) for title in (*(look.title for look in LOOKS), _OBJECTS)]
+        titles = (*(look.title for look in LOOKS), _OBJECTS, *(kind.title for kind in _OF_LUNGS))
+        return around, [NotRun(check=title, reason=reason) for title in titles]
     here = parts.hidden.cut(places)
+    measured = {"framing": masking.framing(parts.hidden), **parts.seen}
     return [
         *(_part_probe(parts, look, look.show(images, here)) for look in LOOKS),
         *around,
         _object_probe(parts, objects),
+        *(_lung_probe(parts, kind, measured[kind.name]) for kind in _OF_LUNGS),
     ], []
 
 
@@ -195,6 +234,13 @@ def _object_probe(parts: _Parts, objects: FloatArray) -> ProbeFinding:
                       "text, electrodes or tubes tell the class", "foreign objects")  # fmt: skip
 
     return parts.widened(objects, partial(looks.objects, parts.store), judged)
+
+
+def _lung_probe(parts: _Parts, kind: _OfLungs, numbers: FloatArray) -> ProbeFinding:
+    """Judge numbers of the lungs, of all images and within each source."""
+    found = _judge(parts.sample, _scores(parts.sample, numbers), kind.name, kind.title, kind.sees, kind.means, kind.cue)
+    by_source = within_sources.judge(parts.sample, numbers, parts.store.source[parts.sample.rows], parts.seed)
+    return replace(found, result=structs.replace(found.result, by_source=by_source))
 
 
 def _simple_probes(

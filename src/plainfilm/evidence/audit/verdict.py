@@ -4,7 +4,7 @@ With more than two classes each class is judged against the rest, beside the cla
 class is named: a mean over the classes would hide it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -23,16 +23,18 @@ LEAKING = 0.01  # share of images
 TOLD = 0.5  # Cramér's V of a column that the store lacks
 LOST = 0.05  # AUROC that is lost on a source left out, to be worth a word
 SAME = 0.9  # of the strongest probe's distance from chance: the cue explains it
-BLIND = frozenset({"no lungs", "no image", "objects"})
+BLIND = frozenset({"no lungs", "no image", "objects", "framing"})
+POSSIBLE = frozenset({"objects", "framing"})  # these may go with the disease: alone they condemn nothing
 _ORDER = (
     "source", "aspect ratio", "resolution", "JPEG quality", "file format", "bit depth or colour", "device", "patient",
-    "brightness", "noise texture", "foreign objects", "border", "corner tag",
+    "brightness", "noise texture", "foreign objects", "border", "corner tag", "framing",
 )  # fmt: skip
 _CORNERS = ("corners", "marks")
 _ADVICE = {
     "no lungs": "Add images of each class from the same hospitals and devices, or train on lung crops, and audit again.",
     "no image": "Add images of each class with the same {what}, or convert all from the same kind of original, and audit again.",
     "objects": "Look at the films with objects: where these do not belong to the disease, add images of each class with and without them, and audit again.",
+    "framing": "Add images of each class that are framed alike, or cut all to the same frame around the lungs, and audit again.",
     "source": "Add images of each class from every source: at least two sources that have both.",
     "patient": "Add patients of each class of the same age, sex and view.",
 }
@@ -41,25 +43,29 @@ _KNOWS = {
     "no lungs": "never sees the lungs",
     "no image": "sees no image at all",
     "objects": "sees nothing but text, electrodes and tubes",
+    "framing": "knows nothing but where the lungs lie in the image",
 }
-_ENDS = {"objects": "Such objects may go with the disease; they are not the disease."}
+_ENDS = {
+    "objects": "Such objects may go with the disease; they are not the disease.",
+    "framing": "How films are taken and cut is not the disease, though small or overinflated lungs change it too.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A class as a probe tells it, and the classifier's AUROC for that class."""
+    """A class as a probe tells it, of all images or within a source, and the classifier's AUROC for that class."""
 
     probe: ProbeFinding
     name: str
     own: ProbedClass
     yours: Estimate
+    source: str | None = None
 
     @property
     def verdict(self) -> Verdict:
         surely = self.own.surely or 0.0
-        much = (
-            self.probe.result.sees != "objects" and surely >= STRONG and surely - 0.5 >= SHARE * (self.yours.low - 0.5)
-        )
+        condemns = self.probe.result.sees not in POSSIBLE
+        much = condemns and surely >= STRONG and surely - 0.5 >= SHARE * (self.yours.low - 0.5)
         return "not to be believed" if much else "shortcut possible"
 
     @property
@@ -155,20 +161,28 @@ def cues(told: Sequence[_Told]) -> tuple[str, ...]:
     if in_corners:
         known["corner tag"] = max(in_corners)
     strong = [cue for cue in _ORDER if known.get(cue, 0.5) - 0.5 >= SAME * most]
-    certain = [cue for cue in strong if cue not in {"foreign objects", "border", "corner tag"}]
+    certain = [cue for cue in strong if cue not in {"foreign objects", "border", "corner tag", "framing"}]
     return tuple(certain or strong[:1])
 
 
 def _blind(probes: Sequence[ProbeFinding], yours: ComparedWith) -> list[_Told]:
     """Go through the classes that probes tell which should know nothing, the surest first, what never sees lungs before all."""
     told = [
-        _Told(probe, name, own, yours.of(name))
+        _Told(probe, name, own, yours.of(name), source)
         for probe in probes
         if probe.result.sees in BLIND
-        for name, own in probe.result.by_class.items()
+        for source, by_class in _looked_at(probe)
+        for name, own in by_class.items()
         if speaks(own)
     ]
     return sorted(told, key=lambda each: (each.probe.result.sees != "no lungs", -each.strength))
+
+
+def _looked_at(probe: ProbeFinding) -> Iterator[tuple[str | None, Mapping[str, ProbedClass]]]:
+    """Go through what a probe tells of all images, and within each source."""
+    yield None, probe.result.by_class
+    for source, own in probe.result.by_source.items():
+        yield source, own.by_class
 
 
 def _grouped(told: Sequence[_Told]) -> list[Reason]:
@@ -188,7 +202,8 @@ def _grouped(told: Sequence[_Told]) -> list[Reason]:
             f"{_lower(each.probe.result.title)} {each.own.auroc.value:.2f}{_class(each, ' for ') if each.name != first.name else ''}"
             for each in others
         )
-        fitting = cues([each for each in told if each.name == first.name]) if not found else ()
+        alike = [each for each in told if (each.name, each.source) == (first.name, first.source)]
+        fitting = cues(alike) if not found else ()
         reason = replace(_reason(first), cue=", ".join(fitting) or None)
         found.append(replace(reason, also=f"Others of the kind: {also}.") if also else reason)
     return found
@@ -202,6 +217,7 @@ def _class(told: _Told, before: str = "", after: str = "") -> str:
 def _reason(told: _Told) -> Reason:
     probe, own, verdict = told.probe, told.own, told.verdict
     who = f"A classifier that {_KNOWS[probe.result.sees]} ({_lower(probe.result.title)})"
+    where = "" if told.source is None else f" within {told.source or 'the source that is not named'}"
     ends = _ENDS.get(
         probe.result.sees,
         "What you measured is mostly not disease."
@@ -209,9 +225,9 @@ def _reason(told: _Told) -> Reason:
         else "Part of what you measured may not be disease.",
     )
     if (own.surely or 0.0) >= NOTABLE:
-        tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}; yours reaches {told.yours.value:.2f}"
+        tells = f" reaches AUC {own.auroc.value:.2f}{_class(told, ' for ', ' against the rest')}{where}; yours reaches {told.yours.value:.2f}{' over all' if where else ''}"
     else:
-        tells = f" tells {100 * own.told.value:.0f} % of {told.name} from all but {100 * FALSE:.0f} % of the others: a part of them bears a sign"
+        tells = f" tells {100 * own.told.value:.0f} % of {told.name}{where} from all but {100 * FALSE:.0f} % of the others: a part of them bears a sign"
     return Reason(
         rule=f"{probe.result.sees.replace(' ', '-')}: {probe.result.title}",
         verdict=verdict,

@@ -15,6 +15,7 @@ _SEEN = {
     "lungs": "only the lungs",
     "no lungs": "no lungs",
     "objects": "only foreign objects inside the lungs",
+    "framing": "only where the lungs lie",
     "coarse": "too little for a radiologist",
     "no image": "no image at all",
 }

@@ -16,7 +16,7 @@ from plainfilm.evidence.audit.findings import AuditFindings, ProbeFinding, Strip
 from plainfilm.reporting.formatting import decimal, isolated, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import CountCell
-from plainfilm.results.audit import Audit, ForeignObject, Sees
+from plainfilm.results.audit import Audit, ForeignObject, ProbedImages, Sees
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
 FILMS = 4  # pictures a row
@@ -27,6 +27,7 @@ Colour = Literal["blind", "coarse", "whole"]
 _GROUPS: tuple[tuple[Sees, str, Colour], ...] = (
     ("no lungs", "Never sees the lungs", "blind"),
     ("objects", "Sees foreign objects alone", "blind"),
+    ("framing", "Sees where the lungs lie alone", "blind"),
     ("coarse", "Sees too little for a radiologist", "coarse"),
     ("no image", "Sees no image at all", "blind"),
     ("lungs", "Sees the lungs only", "whole"),
@@ -126,6 +127,17 @@ class ObjectRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithinShown:
+    """Probes that learnt from one source alone: their titles, and a row a source with its images and an AUROC each.
+
+    With more than two classes it is that of the class that is told best, which is named.
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[tuple[str, int, Sequence[tuple[str, Spot]]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditShown:
     """All that the audit's sections show beside the audit's own words."""
 
@@ -137,6 +149,7 @@ class AuditShown:
     lungs_found: str  # share in per cent; nothing where it is not known
     objects: Sequence[ObjectRow]
     with_objects: Strip | None
+    within: WithinShown | None  # None where no source has two classes, or there is but one
     power: str  # what could have been seen; nothing where it is not known
     left_out_columns: Sequence[
         tuple[str, int, Spot]
@@ -155,9 +168,27 @@ def show(found: AuditFindings) -> AuditShown:
         lungs_found="" if audit.lungs_found is None else percent(audit.lungs_found),
         objects=[_object_row(name, each) for name, each in audit.objects.items()],
         with_objects=found.with_objects,
+        within=_within(audit),
         power="" if audit.power is None else audit.power.sentence,
         left_out_columns=_left_out_columns(audit),
     )
+
+
+def _within(audit: Audit) -> WithinShown | None:
+    if not audit.within:
+        return None
+    return WithinShown(
+        titles=[probe.title for probe in audit.probes.values() if probe.by_source],
+        rows=[
+            (source or "not named", max(each.n for each in own.values()), [_worst(each) for each in own.values()])
+            for source, own in audit.within.items()
+        ],
+    )
+
+
+def _worst(found: ProbedImages) -> tuple[str, Spot]:
+    name, auroc = found.worst
+    return name, spot(auroc)
 
 
 def _left_out_columns(audit: Audit) -> list[tuple[str, int, Spot]]:
