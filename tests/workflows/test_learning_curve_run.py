@@ -75,7 +75,7 @@ def test_sources_that_lack_a_class_are_refused_before_anything_is_read(folder, t
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for number, row in enumerate(rows):
-        row["source"] = f"{row['label']} {number % 2}"
+        row["source"] = f"{row['label']} {number // 2 % 2}"
     with (tmp_path / "split.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
