@@ -70,6 +70,7 @@ def test_without_the_flag_there_is_no_curve(folder, store):
         plain.plot.learning_curve()
 
 
+@pytest.mark.usefixtures("store")
 def test_sources_that_lack_a_class_are_refused_before_anything_is_read(folder, tmp_path):
     table = folder / "films" / "metadata.csv"
     with table.open(newline="") as file:
