@@ -70,12 +70,13 @@ def test_without_the_flag_there_is_no_curve(folder, store):
         plain.plot.learning_curve()
 
 
+@pytest.mark.usefixtures("store")
 def test_sources_that_lack_a_class_are_refused_before_anything_is_read(folder, tmp_path):
     table = folder / "films" / "metadata.csv"
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    for number, row in enumerate(rows):
-        row["source"] = f"{row['label']} {number % 2}"
+    for row in rows:
+        row["source"] = f"{row['label']} {int(row['patient_id'][1:]) // 2 % 2}"
     with (tmp_path / "split.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
