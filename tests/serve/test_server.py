@@ -331,3 +331,7 @@ def test_with_a_token_it_may_be_reached_from_elsewhere_under_the_names_it_was_gi
         assert asked(server.port, head("GET", f"{API}/model", {**bearer, "Host": "films.example"})).status == 200
         assert asked(server.port, head("GET", f"{API}/model", {**bearer, "Host": "evil.example"})).status == 403
         assert asked(server.port, head("GET", f"{API}/model", {"Host": "films.example"})).status == 401
+
+
+def test_a_site_that_the_bundle_does_not_know_is_refused_before_anything_is_started(small_bundle):
+    assert "Expected a bundle that knows sites" in str(refused(small_bundle, site="Guangzhou"))

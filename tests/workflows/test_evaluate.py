@@ -412,6 +412,12 @@ def test_films_without_labels_are_no_test_without_a_prevalence(call, model, unla
     assert "without a label" in err
 
 
+def test_a_prevalence_needs_no_ten_of_each_class(model, ward, tmp_path):
+    run = plainfilm.evaluate(model, ward, tmp_path / "x", mapping={"COVID-19": "COVID"}, recalibrate=True, prevalence=0.9, workers=1)  # fmt: skip
+    assert run.metrics["format"] == "plainfilm-unlabelled-metrics"
+    assert plainfilm.load(run.bundle).prevalence == 0.9
+
+
 def test_one_film_is_too_few(model, unlabelled, tmp_path):
     (tmp_path / "one").mkdir()
     shutil.copy(next(unlabelled.iterdir()), tmp_path / "one")

@@ -27,12 +27,19 @@ VIEW_PX = 1024
 class Identity:
     """Which model answers.
 
-    `name` for people; `version` plainfilm's and the first 12 hexadecimal digits of the bundle's SHA-256; `sha256` all of them.
+    `name` for people; `version` plainfilm's and the first 12 hexadecimal digits of the bundle's SHA-256; `sha256` all of them;
+    `site` the hospital whose calibration is used, None for the bundle's own.
     """
 
     name: str
     version: str
     sha256: str
+    site: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells answers apart: the bundle, and the site whose calibration they have."""
+        return self.sha256 if self.site is None else hashlib.sha256(f"{self.sha256}\n{self.site}".encode()).hexdigest()
 
     @classmethod
     def of(cls, predictor: Predictor, path: Path) -> "Identity":
@@ -40,7 +47,7 @@ class Identity:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         name = f"{' or '.join(predictor.classes_)}, {predictor.bundle.manifest.backbone.name}"
-        return cls(name=name, version=f"{__version__}+{digest[:12]}", sha256=digest)
+        return cls(name=name, version=f"{__version__}+{digest[:12]}", sha256=digest, site=predictor.site)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,7 @@ def model(examiner: Examiner, bundle: Bundle, limits: Limits, *, seconds: float)
     about, manifest, metrics = examiner.about, bundle.manifest, bundle.metrics
     audit, test = metrics.audit, metrics.test
     return ModelAnswer(
-        **dataclasses.asdict(examiner.identity),
-        **structs.asdict(about.context),
+        **dataclasses.asdict(examiner.identity) | structs.asdict(about.context),
         made=manifest.created,
         worth_level=about.loudest.level,
         backbone=manifest.backbone.name,

@@ -12,7 +12,7 @@ from plainfilm.data.files import followed
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.store import Store, is_store
-from plainfilm.errors import UsageError
+from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.external import cohort, unlabelled
 from plainfilm.evidence.external import evaluate as external
 from plainfilm.evidence.external.cohort import Cohort
@@ -75,7 +75,13 @@ def plan(options: EvaluateOptions) -> Plan:
         else:
             entries, known = cohort.map_catalog(catalog, opened, mapping)
         if options.recalibrate:
-            external.check_recalibration(opened.classifier.decision, [entry.label for entry in entries])
+            try:
+                external.check_recalibration(opened.classifier.decision, [entry.label for entry in entries])
+            except CatalogError:
+                if not no_label_will_do:
+                    raise
+                entries, known = cohort.unlabelled(catalog)  # too few of a class to tell what it does
+                external.check_recalibration(opened.classifier.decision, [entry.label for entry in entries])
         catalog = replace(catalog, entries=entries)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
     if given := given_of(options):

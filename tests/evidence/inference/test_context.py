@@ -90,3 +90,12 @@ def test_with_more_than_two_classes_there_is_neither_threshold_nor_prevalence():
 
 def test_the_notice_says_what_it_is_not():
     assert "not a medical device" in NOTICE
+
+
+def test_whose_calibration_is_used_is_never_silent():
+    assert about().calibration == ""
+    assert about().context.site is None
+    there = about(site="Guangzhou", sites=("Guangzhou", "Hill"))
+    assert there.calibration == "The calibration of the site Guangzhou is used."
+    assert documents.plain(there.context)["site"] == "Guangzhou"
+    assert "of none of its sites (Guangzhou, Hill)" in about(sites=("Guangzhou", "Hill")).calibration

@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -81,6 +82,16 @@ def test_the_report_holds_the_answer_and_what_it_is_worth(tmp_path):
     assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == instance().SOPInstanceUID
     assert read.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99PLAINFILM"
     assert read.VerificationFlag == "UNVERIFIED"
+
+
+def test_the_answer_of_a_site_names_it_and_is_another_instance(tmp_path):
+    there = replace(answer(), identity=replace(IDENTITY, site="Guangzhou"), about=replace(ABOUT, site="Guangzhou"))
+    own, other = (structured_report.made(source_of(instance_bytes()), each) for each in (answer(), there))
+    own, other = dcmread(io.BytesIO(own)), dcmread(io.BytesIO(other))
+    assert "The calibration of the site Guangzhou is used." in texts(other)
+    assert "calibration of the site: Guangzhou" in texts(other)
+    assert not any("Guangzhou" in said for said in texts(own))
+    assert own.SOPInstanceUID != other.SOPInstanceUID
 
 
 @pytest.mark.parametrize(("level", "word"), [("refused", "refused"), ("unreadable", "cannot be read")])

@@ -77,7 +77,7 @@ class DicomNode:
         self._peers = _known(peers, answer_to, poll)
         self._answer_to, self._is_stopped = answer_to, False
         self._looked, self._found = -_LOOK_S, ""
-        model = examiner.identity.sha256
+        model = examiner.identity.key
         _silence()
         self.spool = Spool(spool, model=model, limits=limits, again_s=FIRST_S * pause_s)
         try:

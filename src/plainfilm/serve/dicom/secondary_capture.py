@@ -128,8 +128,8 @@ def _described(source: Dataset, answer: DicomAnswer) -> Dataset:
         if source[keyword].value or keyword not in _OPTIONAL:
             setattr(capture, keyword, source[keyword].value)
     capture.SOPClassUID = SOP_CLASS
-    capture.SOPInstanceUID = answer_uid(source.SOPInstanceUID, identity.sha256, KIND)
-    capture.SeriesInstanceUID = series_uid(source, identity.sha256, KIND)
+    capture.SOPInstanceUID = answer_uid(source.SOPInstanceUID, identity.key, KIND)
+    capture.SeriesInstanceUID = series_uid(source, identity.key, KIND)
     capture.SeriesNumber, capture.InstanceNumber = SERIES_NUMBER, 1
     capture.SeriesDescription = "plainfilm: RESEARCH overlay, not for diagnosis"
     capture.ImageComments = plain(f"{NOTICE} {answer.headline}", 1024)

@@ -40,9 +40,9 @@ def made(source: Dataset, answer: DicomAnswer) -> bytes:
     report = sr.ComprehensiveSR(
         evidence=[source],
         content=_content(source, answer)[0],
-        series_instance_uid=series_uid(source, identity.sha256, KIND),
+        series_instance_uid=series_uid(source, identity.key, KIND),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=answer_uid(source.SOPInstanceUID, identity.sha256, KIND),
+        sop_instance_uid=answer_uid(source.SOPInstanceUID, identity.key, KIND),
         instance_number=1,
         manufacturer="plainfilm",
         manufacturer_model_name=plain(identity.name, 64),
@@ -81,7 +81,7 @@ def _observer(answer: DicomAnswer) -> Any:
     return sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=answer_uid("device", identity.sha256, "device"),
+            uid=answer_uid("device", identity.key, "device"),
             name="plainfilm",
             manufacturer_name="plainfilm",
             model_name=plain(identity.name, 64),
@@ -103,7 +103,7 @@ def _group(source: Dataset, answer: DicomAnswer) -> Any:
         ]
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=answer_uid(source.SOPInstanceUID, answer.identity.sha256, "tracking"), identifier="plainfilm answer"
+            uid=answer_uid(source.SOPInstanceUID, answer.identity.key, "tracking"), identifier="plainfilm answer"
         ),
         algorithm_id=sr.AlgorithmIdentification(
             name=plain(answer.identity.name, 256),
