@@ -116,17 +116,16 @@ def test_what_is_encoded_is_what_the_recipe_of_a_trial_says(data):
     assert recipe.backbone == WIDE.encodings()[recipe.backbone.name, recipe.backbone.input_size].backbone
 
 
-def test_weights_by_source_are_chosen_from_where_sources_are_left_out_alone():
-    robust = recipes.load(
-        "default", {"training.class_weight": "by source", "training.l2": 3, "head.layers": ["standardise"]}
+def test_what_an_older_search_did_not_know_is_not_chosen_when_it_goes_on():
+    recipe = recipes.load(
+        "default", {"training.class_weight": "group-dro", "training.l2": 3, "head.layers": ["standardise"]}
     )
-    by_source = dataclasses.replace(NARROW, by_source=True)
-    for space, weight in ((NARROW, "balanced"), (by_source, "by source")):
-        made = space.recipe(space.choices_of(robust))
-        assert (made.training.class_weight, made.training.l2, made.head.layers) == (weight, 3, ("standardise",))
     older = dataclasses.replace(NARROW, form=2)
+    for space, weight, l2, layers in ((NARROW, "group-dro", 3, ("standardise",)), (older, "balanced", 0, ())):
+        made = space.recipe(space.choices_of(recipe))
+        assert (made.training.class_weight, made.training.l2, made.head.layers) == (weight, l2, layers)
     assert not {"features", "l2"} & set(older.names())
-    assert older.recipe(older.choices_of(robust)).head.layers == ()
+    assert older.recipe(older.choices_of(recipe)).backbone.depth == 0
 
 
 def test_every_choice_has_a_name_for_people():

@@ -178,11 +178,10 @@ def test_at_a_source_that_is_left_out_a_trial_is_scored_and_nothing_is_chosen_th
 
 @pytest.mark.parametrize("weight", ["by source", "group-dro"])
 def test_the_sources_of_the_training_rows_are_known_to_what_weighs_them(material, weight):
-    space = dataclasses.replace(SPACE, by_source=True)
     chosen = {**CHOSEN, "class_weight": weight}
-    ended = trials.attempt(Told(), space, chosen, material)
+    ended = trials.attempt(Told(), SPACE, chosen, material)
     uneven = replaced(material, strata=np.where(np.arange(N) < 12, 0, 1))
-    assert trials.attempt(Told(), space, chosen, uneven).logits.tolist() != ended.logits.tolist()
+    assert trials.attempt(Told(), SPACE, chosen, uneven).logits.tolist() != ended.logits.tolist()
 
 
 def test_features_are_standardised_as_the_recipe_says(tmp_path, values, material):

@@ -17,16 +17,15 @@ from plainfilm.results.search import Choice, Setting
 DEEPEST = 3  # hidden Dense layers
 WIDTHS = (32, 64, 128, 256, 512)  # few, so that shapes of heads recur, which are compiled once
 # Of what is chosen from. Searches of form 1 chose any width from the least to the largest; those of form 2 knew neither
-# standardised features nor the L2 penalty, and took each backbone whole
+# standardised features nor the L2 penalty nor weights by source, and took each backbone whole
 FORM = 3
 RATES = (1e-5, 1e-1)
 DROPOUT_MOST, DROPOUT_STEP = 0.7, 0.1
-ACTIVATIONS, LOSSES, OPTIMIZERS = (
-    KEYS[key].choices for key in ("head.activation", "training.loss", "training.optimizer")
+ACTIVATIONS, LOSSES, OPTIMIZERS, CLASS_WEIGHTS = (
+    KEYS[key].choices for key in ("head.activation", "training.loss", "training.optimizer", "training.class_weight")
 )
 BATCH_SIZES = (16, 32, 64, 128, 256)
-CLASS_WEIGHTS = ("none", "balanced", "group-dro")
-CLASS_WEIGHTS_BY_SOURCE = (*CLASS_WEIGHTS, "by source")  # where sources are left out
+_OLD_CLASS_WEIGHTS = ("none", "balanced")  # of forms 1 and 2
 FEATURES = ("as they are", "standardised")
 L2 = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 _OLDER = {"default": "hidden-layer"}  # the default recipe of searches of forms 1 and 2
@@ -68,8 +67,8 @@ class SearchSpace:
     """What is searched beside the head and its training, and what is the same in all trials.
 
     `backbones` are names; `input_sizes` in pixels, 0 for the backbone's own; `views` is the number of augmented views
-    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial; `by_source` says that
-    sources are left out, so that weights by source may help; `form` is that of the search which is gone on with.
+    that a trial may train with or without, 0 for never; `epochs` and `seed` hold for every trial; `form` is that of the
+    search which is gone on with.
     """
 
     backbones: tuple[str, ...]
@@ -77,7 +76,6 @@ class SearchSpace:
     views: int = 0
     epochs: int = 20
     seed: int = 0
-    by_source: bool = False
     form: int = FORM
 
     def choose(self, trial: Trial) -> dict[str, Choice]:
@@ -159,7 +157,7 @@ class SearchSpace:
             "features": FEATURES["standardise" in recipe.head.layers],
             "l2": training_part.l2,
         }
-        if training_part.class_weight not in self._class_weights():
+        if training_part.class_weight not in self._lists()["class_weight"]:
             wanted["class_weight"] = "balanced"
         chosen = {
             name: wanted[name] if wanted[name] in choices else choices[0]
@@ -193,11 +191,6 @@ class SearchSpace:
             for size in self.input_sizes
         }
 
-    def _class_weights(self) -> tuple[str, ...]:
-        if self.form < 3:
-            return CLASS_WEIGHTS[:2]
-        return CLASS_WEIGHTS_BY_SOURCE if self.by_source else CLASS_WEIGHTS
-
     def names(self) -> list[str]:
         """Every name that a choice may have, in the order in which a trial chooses."""
         widths = [f"width_{number}" for number in range(1, DEEPEST + 1)]
@@ -211,7 +204,7 @@ class SearchSpace:
             "loss": LOSSES,
             "optimizer": OPTIMIZERS,
             "batch_size": BATCH_SIZES,
-            "class_weight": self._class_weights(),
+            "class_weight": CLASS_WEIGHTS if self.form > 2 else _OLD_CLASS_WEIGHTS,
             **({"features": FEATURES, "l2": L2} if self.form > 2 else {}),
         }
 

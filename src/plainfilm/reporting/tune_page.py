@@ -11,7 +11,6 @@ from plainfilm.model.search_space import (
     ACTIVATIONS,
     BATCH_SIZES,
     CLASS_WEIGHTS,
-    CLASS_WEIGHTS_BY_SOURCE,
     DEEPEST,
     FEATURES,
     L2,
@@ -125,7 +124,7 @@ def _chosen(summary: SearchSummary) -> list[tuple[str, str]]:
     best, recipe = summary.result.best, summary.recipe(summary.result.best)
     own = recipe.training
     pairs = [
-        ("Backbone", recipe.backbone.name),
+        ("Backbone", recipe.backbone.name + (f" to block {recipe.backbone.depth}" if recipe.backbone.depth else "")),
         ("Input size", f"{recipe.backbone.input_size} px" if recipe.backbone.input_size else "the backbone's own"),
         ("Head", ", ".join(recipe.head.layers) or "the last Dense alone"),
         ("Activation", recipe.head.activation if best.chosen["hidden_layers"] else "–"),
@@ -184,7 +183,7 @@ def _slice(name: str, space: SearchSpace) -> Slice:
         "loss": LOSSES,
         "optimizer": OPTIMIZERS,
         "batch_size": BATCH_SIZES,
-        "class_weight": CLASS_WEIGHTS_BY_SOURCE if space.by_source else CLASS_WEIGHTS,
+        "class_weight": CLASS_WEIGHTS,
         "features": FEATURES,
         "l2": L2,
         "activation": ACTIVATIONS,

@@ -118,7 +118,6 @@ def plan(options: TuneOptions) -> Plan:
         views=options.views,
         epochs=options.epochs,
         seed=options.seed,
-        by_source=options.folds == BY_SOURCE,
     )
 
     def check_rows(rows: Store | Rows) -> None:
