@@ -6,7 +6,7 @@ Dice on the pairs that `train_lungs.py` keeps apart, as they are and turned, mir
 or blurred, with opacities drawn into the lungs, and on those fifths of them that are densest, flattest and farthest from a square: a film in
 which no lungs are found counts as 0. Then, for films of collections without drawn masks, children among them, how plausible the fields
 are: found at all, two of them, and the same when the film is mirrored. Neither view nor disease is recorded of the pairs. Needs ../shared;
-three minutes on two cores.
+three minutes on two free cores.
 """
 
 import argparse
