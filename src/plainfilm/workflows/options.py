@@ -235,7 +235,7 @@ class TrainOptions(RecipeOptions):
     out
         The folder to make: report.html, metrics.json, model.plainfilm, history.csv, predictions.csv, recipe.toml, figures/.
     recipe
-        default, paper-mobilenet, paper-resnet50, darkcovidnet, robust, or a TOML file.
+        default, hidden-layer, paper-mobilenet, paper-resnet50, darkcovidnet, robust, or a TOML file.
     settings
         Any value of the recipe, KEY=VALUE: head.layers='dense 64, dropout 0.5'. In Python: {"training.epochs": 5, "seed": 1}.
     positive
