@@ -57,7 +57,7 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
 def recipes(options: argparse.Namespace) -> dict[str, Any]:
     from travelling import product
     from travelling.films import ingested
-    from travelling.folds import Films, rows_of, summary, told
+    from travelling.folds import Films, prediction_intervals, rows_of, summary, told
 
     films = Films(ingested(options.data / "several", options.work))
     found, figures = {}, {}
@@ -69,7 +69,12 @@ def recipes(options: argparse.Namespace) -> dict[str, Any]:
             key: told(values, None if is_first else base[key]) for key, values in summary(found[name]).items()
         }
         print("\n".join(rows_of(figures)), flush=True)
-    return {"figures": figures, "areas": _plain(found)}
+    intervals = {name: prediction_intervals(areas) for name, areas in found.items()}
+    for name, own in intervals.items():
+        print(
+            f"{name}: {own['held']} of {own['of']} pairs in the interval of the others, mean width {own['mean_width']:.2f}"
+        )
+    return {"figures": figures, "intervals": intervals, "areas": _plain(found)}
 
 
 def within(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
+from plainfilm.evidence.statistics.random_effects import random_effects
+from plainfilm.results.estimate import Estimate
 
 TOGETHER = (frozenset({"nih-cxr14", "rsna"}),)  # RSNA's films are NIH's
 SICK_AND_WELL = ("nih-cxr14", "guangzhou-pediatric", "shenzhen")
@@ -122,6 +124,20 @@ def told(values: NDArray[np.float64], reference: NDArray[np.float64] | None = No
             f"more_{end}": value for end, value in _ends(values - reference).items()
         }
     return out
+
+
+def prediction_intervals(areas: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Count pairs whose AUROC lies in the interval that the pairs without a source in common expect of a new one; and its mean width."""
+    held, widths = 0, []
+    for pair in B:
+        others = [other for other in B if not with_its_own(other.tested) & set(pair.tested)]
+        fitted = random_effects([Estimate(*told(areas[other.name]).values()) for other in others])
+        if fitted is None:
+            raise ValueError(f"Expected three pairs without {pair.name}; received {len(others)}.")
+        expected = fitted.prediction()
+        held += expected.low <= areas[pair.name][0] <= expected.high
+        widths.append(expected.high - expected.low)
+    return {"held": held, "of": len(B), "mean_width": float(np.mean(widths))}
 
 
 def _ends(values: NDArray[np.float64]) -> dict[str, float]:
