@@ -100,7 +100,7 @@ def exported(bundles, tmp_path_factory):
 
 def made_bundle(network, decision):
     """A bundle of an encoder's network and a head that nobody trained."""
-    recipe = recipes.load("default", {"head.layers": "dense 16, dropout 0.3", "head.activation": "gelu"})
+    recipe = recipes.load("hidden-layer", {"head.layers": "dense 16, dropout 0.3", "head.activation": "gelu"})
     head = heads.build_head(ROW.width, len(decision.classes), recipe.head, seed=3)
     made = Classifier(join(network, export_head(head)), decision)
     metrics = made_bundles.metrics(audit=made_bundles.AUDIT | {"verdict": "shortcut possible"})
@@ -128,7 +128,7 @@ def tiny_bundle(scale=0.02, decision=DECISIONS["first"], backbone="own"):
         Classifier(network, decision),
         about,
         made_bundles.metrics(),
-        recipes.load().to_toml(),
+        recipes.load("hidden-layer").to_toml(),
         "",
         b"",
         b"",
@@ -320,7 +320,7 @@ def test_a_keras_file_holds_layers_of_keras_alone_and_trains_nothing(exported):
 
 @pytest.mark.parametrize("to", ["keras", "tflite"])
 def test_a_backbone_of_the_users_own_cannot_become_keras(to, tmp_path):
-    recipe = recipes.load().to_toml().replace('name = "efficientnet_lite0"', 'name = "mobilenet.onnx"')
+    recipe = recipes.load("hidden-layer").to_toml().replace('name = "efficientnet_lite0"', 'name = "mobilenet.onnx"')
     made = dataclasses.replace(tiny_bundle(backbone="mobilenet"), recipe=recipe)
     with pytest.raises(ExportError, match="ONNX file of your own. Export it to onnx or openvino"):
         export.export(made, to, tmp_path / f"m{SUFFIXES[to]}")

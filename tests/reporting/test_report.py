@@ -627,6 +627,7 @@ def test_any_text_stays_text(text: str) -> None:
         "wrong": 0,
         "shown": None,
         "worth_level": "none",
+        "left_out": None,
         "subgroups": subgroup_tables.show(made_metrics.NO_SUBGROUPS),
         "utility": None,
         "looked": None,

@@ -124,7 +124,11 @@ def test_predictions_of_a_run_are_a_frame_and_give_its_accuracy_again():
     [
         ("run", None, ["set", "class", "metric", "value", "low", "high"]),
         ("evaluate", None, ["set", "class", "metric", "value", "low", "high"]),
-        ("audit", lambda result: len(result.probes), ["probe", "title", "sees", "n", "value", "low", "high"]),
+        (
+            "audit",
+            lambda result: sum(1 + len(probe.by_source) for probe in result.probes.values()),
+            ["probe", "title", "sees", "source", "n", "value", "low", "high"],
+        ),
         ("compare", lambda result: len(result.recipes), ["recipe", "accuracy", "accuracy_sd"]),
     ],
 )

@@ -12,7 +12,6 @@ from cyclopts import Group, Parameter
 
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
-from plainfilm.results.comparison import Rank
 from plainfilm.workflows.parsing import a_choice, a_number_of_folds, comma_separated, of_recipe, texts, whole_numbers
 from plainfilm.workflows.progress import Progress, silent
 
@@ -26,6 +25,7 @@ READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 Folds = Annotated[int | Literal["source"], a_number_of_folds]
+Rank = Annotated[Literal["worst", "mean"], a_choice]
 Together = Annotated[Sequence[str | Sequence[str]] | None, Parameter(metavar="NAME,NAME"), texts]
 RecipeSettings = Annotated[
     Sequence[str] | Mapping[str, Any] | None,
@@ -418,7 +418,7 @@ class CompareOptions(SourceOptions):
     seeds: int = 5
     folds: Folds = 0
     together: Together = None
-    rank: Annotated[Rank, a_choice] = "worst"
+    rank: Rank = "worst"
     settings: RecipeSettings = None
     positive: str | None = None
     overwrite: Flag = False
@@ -474,7 +474,7 @@ class TuneOptions(SourceOptions):
     epochs: int = 20
     folds: Folds = 1
     together: Together = None
-    rank: Annotated[Rank, a_choice] = "worst"
+    rank: Rank = "worst"
     backbones: Annotated[Sequence[str], comma_separated] = ()
     input_sizes: Annotated[Sequence[int], whole_numbers] = (0,)
     views: int = 0
