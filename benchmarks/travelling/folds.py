@@ -137,7 +137,7 @@ def prediction_intervals(areas: Mapping[str, NDArray[np.float64]]) -> dict[str, 
         expected = fitted.prediction()
         held += expected.low <= areas[pair.name][0] <= expected.high
         widths.append(expected.high - expected.low)
-    return {"held": held, "of": len(B), "mean_width": float(np.mean(widths))}
+    return {"held": int(held), "of": len(B), "mean_width": float(np.mean(widths))}
 
 
 def _ends(values: NDArray[np.float64]) -> dict[str, float]:

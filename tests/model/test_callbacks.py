@@ -15,7 +15,7 @@ def fit(followers, **settings):
     inputs = (labels[:, None] * 2.0 + rng.normal(0, 1, (48, 4))).astype(np.float32)
     part = training.Part(np.arange(48), labels, lambda rows: inputs[rows])
     asked = {"head.layers": "dense 4", "training.epochs": 4, "training.keep": "last"} | settings
-    recipe = recipes.load("default", {name.replace("__", "."): value for name, value in asked.items()})
+    recipe = recipes.load("hidden-layer", {name.replace("__", "."): value for name, value in asked.items()})
     callbacks.check(followers)
     return training.fit_head(4, 2, 1, part, part, recipe, callbacks=followers)
 

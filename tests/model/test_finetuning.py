@@ -66,7 +66,7 @@ def made(tmp_path_factory):
         parts = [training.Part(each.rows, each.labels, lambda rows, each=each: opened.encode(each.read(rows)))
                  for each in both_parts()]  # fmt: skip
         long = {**SETTINGS, "training.epochs": 30, "training.learning_rate": 0.01}
-        head = training.fit_head(TINY.width, 2, 1, *parts, recipes.load("default", long)).model
+        head = training.fit_head(TINY.width, 2, 1, *parts, recipes.load("hidden-layer", long)).model
     return file, head
 
 
@@ -84,7 +84,7 @@ def both_parts(seen=None):
 
 def tune(made, settings=None, *, parts=None, backbone=TINY, prepare=PREPARE, **more):
     file, head = made
-    recipe = recipes.load("default", {**SETTINGS, **(settings or {})})
+    recipe = recipes.load("hidden-layer", {**SETTINGS, **(settings or {})})
     train, validation = parts or both_parts()
     more = {"fingerprint": "made", "weights_file": file, **more}
     return finetuning.finetune(head, backbone, prepare, train, validation, 2, 1, recipe, **more)
@@ -151,7 +151,7 @@ def test_dropout_of_the_head_is_active_while_it_is_tuned(made):
 
 
 def test_mean_and_variance_of_a_head_that_standardises_stay(made):
-    recipe = recipes.load("default", {"head.layers": "standardise, dense 8"})
+    recipe = recipes.load("hidden-layer", {"head.layers": "standardise, dense 8"})
     head = heads.build_head(TINY.width, 2, recipe.head, seed=0)
     statistics = [np.full(TINY.width, 0.5, np.float32), np.full(TINY.width, 0.2, np.float32)]
     head.get_layer(heads.STANDARDISE).set_weights(statistics)
@@ -164,7 +164,7 @@ def test_the_penalty_stays_on_the_head_and_no_block_has_one(made, watched):
     sizes = []
     for l2 in (0.0, 30.0):
         watched.clear()
-        recipe = recipes.load("default", {"head.layers": "dense 8"})
+        recipe = recipes.load("hidden-layer", {"head.layers": "dense 8"})
         head = heads.build_head(TINY.width, 2, recipe.head, seed=0, l2=l2)
         found = tune((made[0], head), {"training.l2": l2, "finetuning.learning_rate": 0.02})
         assert [bool(each.regularizer) for each in found.fitted.model.trainable_weights] == [bool(l2), False] * 2
@@ -229,14 +229,14 @@ def test_patience_stops_after_so_many_epochs_that_are_no_better(made):
 
 
 def test_the_rate_rises_over_the_warm_up_then_falls_along_a_cosine_to_zero():
-    settings = recipes.load("default", {"finetuning.epochs": 5, "finetuning.warmup": 1}).finetuning
+    settings = recipes.load("hidden-layer", {"finetuning.epochs": 5, "finetuning.warmup": 1}).finetuning
     rates = [float(finetuning._schedule(settings, 10)(step)) for step in range(51)]
     assert 0 < rates[0] < rates[5] < rates[10]
     np.testing.assert_allclose(rates[10], settings.learning_rate, rtol=1e-5)
     np.testing.assert_allclose(rates[30], settings.learning_rate / 2, rtol=1e-5)
     assert np.all(np.diff(rates[10:]) < 0)
     np.testing.assert_allclose(rates[50], 0, atol=1e-9)
-    long = recipes.load("default", {"finetuning.epochs": 2, "finetuning.warmup": 9}).finetuning
+    long = recipes.load("hidden-layer", {"finetuning.epochs": 2, "finetuning.warmup": 9}).finetuning
     assert np.all(np.diff([float(finetuning._schedule(long, 10)(step)) for step in range(20)]) > 0)
 
 
@@ -518,7 +518,7 @@ def small_training(folder, dropout):
     """Tune a head that knows nothing together with the tiny backbone; write the validation losses and a hash of all weights."""
     file = Path(folder, "tiny.weights.h5")
     settings = {"finetuning.blocks": "all", "finetuning.epochs": 6, "head.layers": f"dropout {dropout}, dense 8"}
-    recipe = recipes.load("default", {**SETTINGS, **settings})
+    recipe = recipes.load("hidden-layer", {**SETTINGS, **settings})
     head, rng = heads.build_head(TINY.width, 2, recipe.head, seed=0), np.random.default_rng(0)
     head.set_weights([rng.normal(0, 0.3, weight.shape) for weight in head.get_weights()])  # backends draw differently
     more = {"fingerprint": "made", "weights_file": file, "checkpoint": Path(folder, "c.npz")}

@@ -32,7 +32,7 @@ def part(inputs, labels, strata):
 
 
 def fit(settings=None, *, n=400, train=None, **more):
-    recipe = recipes.load("default", {**SETTINGS, **(settings or {})})
+    recipe = recipes.load("hidden-layer", {**SETTINGS, **(settings or {})})
     return training.fit_head(2, 2, 1, part(*(train or hospitals(n))), part(*hospitals(200, 1)), recipe, **more)
 
 
@@ -135,7 +135,7 @@ def by_the_paper(train, epochs, rate, start):
 @trains
 @pytest.mark.parametrize("epochs", [1, 7, 40])
 def test_a_training_ends_where_the_papers_algorithm_ends(epochs):
-    start = training.heads.build_head(2, 2, recipes.load("default", SETTINGS).head, seed=0).get_weights()
+    start = training.heads.build_head(2, 2, recipes.load("hidden-layer", SETTINGS).head, seed=0).get_weights()
     point, weight = by_the_paper(hospitals(400), epochs, 0.05, start)
     fitted = fit({"training.epochs": epochs})
     np.testing.assert_allclose(np.concatenate([each.ravel() for each in weights(fitted)]), point, atol=2e-4)
@@ -152,7 +152,7 @@ def test_batches_of_any_size_are_weighed_alike_in_a_compiled_pass_and_step_by_st
     rng = np.random.default_rng(0)
     labels, strata = rng.integers(0, classes, 90), rng.integers(0, 3, 90)
     inputs = rng.normal(size=(90, 5)).astype(np.float32)
-    recipe = recipes.load("default", {"head.layers": "dense 4", "training.l2": 0.1})
+    recipe = recipes.load("hidden-layer", {"head.layers": "dense 4", "training.l2": 0.1})
     output = "sigmoid" if classes == 2 else "softmax"
     wanted = training.targets(labels, classes, output=output, positive=1)
     ended = []

@@ -11,7 +11,7 @@ WIDTH = 6
 
 
 def compiled(classes=2, layers="dropout 0.3, dense 8", *, seed=0, **changes):
-    recipe = recipes.load("default", {"head.layers": layers, "seed": seed, **changes})
+    recipe = recipes.load("hidden-layer", {"head.layers": layers, "seed": seed, **changes})
     model = heads.build_head(WIDTH, classes, recipe.head, seed=seed, l2=recipe.training.l2)
     training.compile_as_told(model, recipe, classes, recipe.training.learning_rate)
     return model

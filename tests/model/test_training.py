@@ -53,7 +53,7 @@ def blobs(n=64, classes=2, width=6, seed=0, apart=2.0):
 
 def fit(settings=None, classes=2, positive=0, train=None, validation=None, **more):
     train, validation = train or blobs(classes=classes), validation or blobs(32, classes=classes, seed=1)
-    recipe = recipes.load("default", {**SMALL, **(settings or {})})
+    recipe = recipes.load("hidden-layer", {**SMALL, **(settings or {})})
     return training.fit_head(train[0].shape[1], classes, positive, part(*train), part(*validation), recipe, **more)
 
 
@@ -124,7 +124,7 @@ def test_the_head_on_cached_features_ends_where_the_frozen_network_trained_end_t
 def test_every_epoch_reads_every_image_once_in_an_order_of_its_own():
     inputs, labels = blobs(50)
     seen = []
-    recipe = recipes.load("default", {**SMALL, "training.epochs": 4, "training.batch_size": 13})
+    recipe = recipes.load("hidden-layer", {**SMALL, "training.epochs": 4, "training.batch_size": 13})
     training.fit_head(6, 2, 0, part(inputs, labels, seen), part(*blobs(20, seed=1)), recipe)
     epochs = [rows for rows in seen if len(rows) == 50]
     assert len(epochs) == 4
@@ -316,7 +316,7 @@ def diverging(n, after):
 
 
 def test_a_training_that_diverges_keeps_the_best_epoch_before():
-    recipe = recipes.load("default", {**SMALL, "training.keep": "best", "head.activation": "elu"})
+    recipe = recipes.load("hidden-layer", {**SMALL, "training.keep": "best", "head.activation": "elu"})
     fitted = training.fit_head(6, 2, 0, diverging(32, after=1 + 1), part(*blobs(16, seed=1)), recipe)
     assert np.isnan(fitted.history[-1]["loss"])
     assert fitted.epoch == 1
@@ -328,7 +328,7 @@ def test_a_training_that_diverges_keeps_the_best_epoch_before():
     [("best", 0, "elu"), ("last", 2, "relu")],  # a ReLU hides NaN: the loss stays a number
 )
 def test_a_training_without_a_usable_epoch_says_what_to_do(keep, after, activation):
-    recipe = recipes.load("default", {**SMALL, "training.keep": keep, "head.activation": activation})
+    recipe = recipes.load("hidden-layer", {**SMALL, "training.keep": keep, "head.activation": activation})
     with pytest.raises(RecipeError, match=r"Lower training\.learning_rate"):
         training.fit_head(6, 2, 0, diverging(32, after=after), part(*blobs(16, seed=1)), recipe)
 
