@@ -1,4 +1,4 @@
-"""`train --folds source` on radiographs of three made hospitals."""
+"""`train` and `compare --folds source` on radiographs of three made hospitals: the commands of docs/training.md."""
 
 import csv
 import json

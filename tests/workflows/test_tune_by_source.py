@@ -1,4 +1,4 @@
-"""`tune --folds source` on radiographs of three made hospitals."""
+"""`tune --folds source` on radiographs of three made hospitals. The command of docs/tune.md."""
 
 import csv
 import json
