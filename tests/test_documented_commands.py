@@ -58,7 +58,7 @@ def test_a_measurement_reads_its_arguments(line, monkeypatch):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", read)
     words = shlex.split(line)
     monkeypatch.setattr(sys, "argv", words[1:])
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.syspath_prepend(str((ROOT / words[1]).parent))  # as Python does with a script
     with pytest.raises(InterruptedError):
         runpy.run_path(str(ROOT / words[1]), run_name="__main__")
 

@@ -23,7 +23,7 @@ TUNED = {"finetuning.blocks": "all"}
 )
 def test_networks_that_no_bundle_can_hold_are_found_before_the_training(monkeypatch, settings, folds, mb, fits):
     monkeypatch.setattr(weights, "bytes_here", lambda *_: mb * 1_000_000)
-    members = recipes.members(recipes.load("default", settings))
+    members = recipes.members(recipes.load("hidden-layer", settings))
     if fits:
         checks.check_networks(members, image_size=64, folds=folds)
         return
