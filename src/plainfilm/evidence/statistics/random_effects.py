@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtri, stdtrit
 
 from plainfilm.evidence.statistics.intervals import FloatArray, check_level
@@ -109,6 +108,8 @@ def random_effects(shares: Sequence[Estimate], *, level: float = 0.95) -> Random
 
 def _paule_mandel(values: FloatArray, variances: FloatArray) -> float:
     """Find the variance between hospitals under which the weighted squares are what chance gives; 0 where they are less."""
+
+    from scipy.optimize import brentq  # takes a while to load, and few trainings leave sources out
 
     def excess(between: float) -> float:
         weights = 1 / (variances + between)
