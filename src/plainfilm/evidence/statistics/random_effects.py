@@ -108,7 +108,6 @@ def random_effects(shares: Sequence[Estimate], *, level: float = 0.95) -> Random
 
 def _paule_mandel(values: FloatArray, variances: FloatArray) -> float:
     """Find the variance between hospitals under which the weighted squares are what chance gives; 0 where they are less."""
-
     from scipy.optimize import brentq  # takes a while to load, and few trainings leave sources out
 
     def excess(between: float) -> float:
