@@ -82,7 +82,7 @@ def test_the_head_on_cached_features_ends_where_the_frozen_network_trained_end_t
     import keras
 
     recipe = recipes.load(
-        "default", {"training.epochs": 3, "training.batch_size": 16, "training.keep": "last", **settings}
+        "hidden-layer", {"training.epochs": 3, "training.batch_size": 16, "training.keep": "last", **settings}
     )
     rng = np.random.default_rng(0)
     labels = (np.arange(48) % 3 == 0).astype(np.int64)

@@ -132,7 +132,7 @@ def test_the_page_and_info_say_that_folds_were_kept_out(validated):
 
 @pytest.mark.parametrize("folds", [1, -1, 101])
 def test_another_number_of_folds_is_an_error_before_anything_is_done(folds, folder):
-    with pytest.raises(UsageError, match=f"from 2 to 100 folds, or none; received {folds}"):
+    with pytest.raises(UsageError, match=f"from 2 to 100 folds, none, or source; received {folds}"):
         plainfilm.train(folder / "s.h5", folder / "never", settings=QUICK, folds=folds)
     assert not (folder / "never").exists()
 
@@ -211,14 +211,18 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
             raise KeyboardInterrupt
 
     told = []
-    whole = plainfilm.train(folder / "s.h5", folder / "whole", settings=TUNED, audit=False, callbacks=[noting(told)])
+    whole = plainfilm.train(
+        folder / "s.h5", folder / "whole", recipe="hidden-layer", settings=TUNED, audit=False, callbacks=[noting(told)]
+    )
     assert told == ["begin", 0, 1, "end", "begin", 0, 1, 2, "end"]
     told.clear()
     with pytest.raises(KeyboardInterrupt):
-        plainfilm.train(folder / "s.h5", folder / "stopped", settings=TUNED, audit=False, progress=stop)
+        plainfilm.train(
+            folder / "s.h5", folder / "stopped", recipe="hidden-layer", settings=TUNED, audit=False, progress=stop
+        )
     assert not (folder / "stopped").exists()
     with pytest.raises(UsageError, match="resume=True to go on with the interrupted training"):
-        plainfilm.train(folder / "s.h5", folder / "stopped", settings=TUNED, audit=False)
+        plainfilm.train(folder / "s.h5", folder / "stopped", recipe="hidden-layer", settings=TUNED, audit=False)
     epochs = []
 
     def note(stage, done, _every, _note="", /):
@@ -227,6 +231,7 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
     resumed = plainfilm.train(
         folder / "s.h5",
         folder / "stopped",
+        recipe="hidden-layer",
         settings=TUNED,
         audit=False,
         resume=True,
@@ -244,9 +249,9 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
 
 def fitting_network(folder):
     with Store(folder / "s.h5") as store:
-        settings = dataclasses.asdict(recipes.load("default", QUICK))
+        settings = dataclasses.asdict(recipes.load("hidden-layer", QUICK))
         assert settings["finetuning"]["blocks"] == "none"
-        return fit.fit(store, recipes.load("default", QUICK), positive="COVID").classifier().network
+        return fit.fit(store, recipes.load("hidden-layer", QUICK), positive="COVID").classifier().network
 
 
 @pytest.mark.parametrize("verb", ["train", "compare"])
