@@ -78,13 +78,13 @@ class Plan:
         }
         return {
             "store": self.store.fingerprint,
+            "folds": self.options.folds,
             "labels and split": _seen(self.store, by_source=self.sources is not None),
             "backbones": list(self.space.backbones),
             "weights": [self.hashes[name] for name in self.space.backbones],
             "input sizes": list(self.space.input_sizes),
             "views": self.space.views,
             "epochs": self.space.epochs,
-            "folds": self.options.folds,
             **(by_source if self.sources else {}),
             "seed": self.space.seed,
             "form of the search": self.space.form,
