@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 import plainfilm
+from plainfilm.results.external import UnlabelledMetrics
 
 folder = Path("films")
 more: dict[str, int] = {"training.epochs": 5}
@@ -74,10 +75,9 @@ print(predictor.predict_proba(pixels)[:, 1], predictor.score(pixels, [predictor.
 predictor.explain("film.png").picture.save("film.png")
 plainfilm.export(predictor.bundle, "onnx", folder / "m.onnx", require_signature=Path("key.pem"))
 print(plainfilm.compare("my.h5", recipes=["default", folder / "mine.toml"], seeds=3).result.recipes[0].accuracy.mean)
-print(
-    plainfilm.evaluate(
-        run.bundle, folder, "at", mapping={"COVID-19": "COVID"}, require_signature="key.pem"
-    ).result.external.n
-)
+elsewhere = plainfilm.evaluate(
+    run.bundle, folder, "at", mapping={"COVID-19": "COVID"}, require_signature="key.pem"
+).result
+print(elsewhere.recalibration.shift if isinstance(elsewhere, UnlabelledMetrics) else elsewhere.external.n)
 about = plainfilm.describe("my.h5", verify=True)
 print(about["radiographs"] > 10, about["classes"]["COVID"])
