@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data import source_split
+import numpy as np
+from numpy.typing import NDArray
+
 from plainfilm.data.files import followed
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
@@ -36,6 +38,7 @@ class Plan:
     read: Reading | None
     recipes: Sequence[Sequence[Recipe]]
     sources: SourceFolds | None  # to leave out in turn
+    pairs: Mapping[tuple[int, int], NDArray[np.str_]]  # the split without two of them, by their numbers
     positive: str | None
     folder: Path
 
@@ -85,12 +88,14 @@ def plan(options: CompareOptions) -> Plan:
         check_size=check_size,
         check_rows=check_rows,
     )
+    sources = folding.by_source(options.folds, options.together, store, seed=0)
     return Plan(
         options=options,
         store=store,
         read=read,
         recipes=chosen,
-        sources=folding.by_source(options.folds, options.together, store, seed=0),
+        sources=sources,
+        pairs=folding.by_two_sources(sources, store, seed=0) if sources else {},
         positive=checks.positive_class(store.classes, options.positive),
         folder=folder,
     )
@@ -130,10 +135,9 @@ def _without_sources(
 ) -> tuple[Sequence[Fold], Mapping[tuple[int, int], Fold]]:
     """Train without each source, and without each two that have nothing in common."""
     store = plan.store
-    views = source_split.leave_two_out(store.labels, store.source, store.group, store.classes, sources)
     two = {
         pair: Fold(view := store.with_split(own), fit(view, recipe, positive=plan.positive))
-        for pair, own in views.items()
+        for pair, own in plan.pairs.items()
     }
     return fit_without_sources(store, recipe, sources, positive=plan.positive), two
 

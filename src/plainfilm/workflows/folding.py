@@ -64,9 +64,14 @@ def check_by_source(folds: int | str, together: Together, rank: str) -> None:
     """
     if folds not in {0, BY_SOURCE}:
         raise UsageError(f"Expected --folds {BY_SOURCE}, or none; received {folds}. Set it, or leave it out.")
+    check_rank(folds, rank)
+    check(folds, together, fewest=2, most=2)
+
+
+def check_rank(folds: int | str, rank: str) -> None:
+    """Raise UsageError for a rank, other than the default, without the sources that it ranks by."""
     if folds != BY_SOURCE and rank != "worst":
         raise UsageError(f"Expected --rank with --folds {BY_SOURCE}; received it without. Add that, or leave it out.")
-    check(folds, together, fewest=2, most=2)
 
 
 def by_source(

@@ -33,7 +33,7 @@ from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
 from plainfilm.workflows import checks, folding
 from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import TuneOptions
-from plainfilm.workflows.parsing import BY_SOURCE, groups_of
+from plainfilm.workflows.parsing import groups_of
 from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.verb import Run, verb
@@ -153,8 +153,7 @@ def _check_ranges(options: TuneOptions) -> None:
         checks.check_range(name, value, low, high)
     checks.check_seed(options.seed)
     folding.check(options.folds, options.together, fewest=2, most=20, none=1)
-    if options.rank != "worst" and options.folds != BY_SOURCE:
-        raise UsageError(f"Expected --rank with --folds {BY_SOURCE}; received it without. Add that, or leave it out.")
+    folding.check_rank(options.folds, options.rank)
 
 
 def run(plan: Plan) -> Run[Search]:

@@ -11,8 +11,8 @@ from scipy.special import stdtrit
 from plainfilm.data.source_curve import Drawn
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import score
-from plainfilm.evidence.evaluation.left_out import areas_of
-from plainfilm.evidence.statistics.intervals import Measured, group_codes, macro_average, variance, within_bounds
+from plainfilm.evidence.evaluation.left_out import areas_of, mean_of
+from plainfilm.evidence.statistics.intervals import Measured, group_codes, variance, within_bounds
 from plainfilm.model.classifier import Trained
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import CurvePoint, LearningCurve
@@ -33,7 +33,7 @@ class Tried:
 def try_out(store: Store, drawn: Drawn, trained: Trained) -> Tried:
     """Test a classifier on the source that was left out; `store` is under the split that it was trained with."""
     codes = group_codes(store.group, len(store))
-    return Tried(drawn, _mean(areas_of(score(store, trained, "test"), trained.decision, codes), int(codes.max()) + 1))
+    return Tried(drawn, mean_of(areas_of(score(store, trained, "test"), trained.decision, codes), int(codes.max()) + 1))
 
 
 def learning_curve(tried: Sequence[Tried]) -> LearningCurve:
@@ -71,14 +71,14 @@ class _Mean:
         folds: dict[str, dict[frozenset[int], list[Measured]]] = {}
         for own in tried:
             folds.setdefault(own.drawn.fold.name, {}).setdefault(own.drawn.chosen, []).append(own.area)
-        means = {name: _mean([_mean(own) for own in chosen.values()]) for name, chosen in folds.items()}
+        means = {name: mean_of([mean_of(own) for own in chosen.values()]) for name, chosen in folds.items()}
         spread = [
             float(np.var([area.estimate.value for area in own], ddof=1)) / len(own) / len(chosen) ** 2
             for chosen in folds.values() for own in chosen.values() if len(own) > 1
         ]  # fmt: skip
         cells = sum(len(chosen) for chosen in folds.values())
         return cls(
-            _mean(list(means.values())),
+            mean_of(list(means.values())),
             {name: area.estimate.value for name, area in means.items()},
             sum(spread) / len(folds) ** 2,
             len(tried) - cells,
@@ -96,13 +96,6 @@ class _Mean:
     def above(self, other: Self) -> int:
         """Count the left-out sources where it is higher."""
         return sum(value > other.folds[name] for name, value in self.folds.items())
-
-
-def _mean(areas: Sequence[Measured], groups: int = 0) -> Measured:
-    """Average AUROCs, their influence brought to one length."""
-    longest = max(groups, *(len(each.influence) for each in areas))
-    padded = [Measured(each.estimate, np.pad(each.influence, (0, longest - len(each.influence)))) for each in areas]
-    return Measured(macro_average(padded), np.mean([each.influence for each in padded], axis=0))
 
 
 def _point(key: Key, tried: Sequence[Tried], mean: _Mean) -> CurvePoint:

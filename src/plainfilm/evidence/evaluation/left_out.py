@@ -75,11 +75,15 @@ def mean_area(store: Store, scores: Sequence[Scores], decisions: Sequence[Decisi
     With more than two classes each class against the rest; a group that several sources test counts as one draw.
     """
     codes = group_codes(store.group, len(store))
-    groups = int(codes.max()) + 1
     parts = [part for own, decision in zip(scores, decisions, strict=True) for part in areas_of(own, decision, codes)]
-    return macro_average(
-        [Measured(each.estimate, np.pad(each.influence, (0, groups - len(each.influence)))) for each in parts]
-    )
+    return mean_of(parts).estimate
+
+
+def mean_of(areas: Sequence[Measured], groups: int = 0) -> Measured:
+    """Average AUROCs, their influence brought to one length, at least `groups`."""
+    longest = max(groups, *(len(each.influence) for each in areas))
+    padded = [Measured(each.estimate, np.pad(each.influence, (0, longest - len(each.influence)))) for each in areas]
+    return Measured(macro_average(padded), np.mean([each.influence for each in padded], axis=0))
 
 
 def area_of(own: Scores, decision: Decision) -> float:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.source_split import SourceFold, SourceFolds
+from plainfilm.data.source_split import SourceFolds
+from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import nested
 from plainfilm.evidence.evaluation.evaluate import Fold, score
 from plainfilm.evidence.evaluation.left_out import area_of
 from plainfilm.evidence.evaluation.spreads import spread
-from plainfilm.results.comparison import LeftOutChoice, Rank, RecipeLeftOut, SourceChoice
+from plainfilm.model.classifier import Trained
+from plainfilm.results.comparison import LeftOutChoice, Rank, RecipeLeftOut
 
 Pair = tuple[int, int]
 Trainings = tuple[Sequence[Fold], Mapping[Pair, Fold]]  # without a source each, and without those of two folds
@@ -63,10 +65,7 @@ def choice(
     return LeftOutChoice(
         rank=rank,
         recipe=best,
-        sources={
-            name: SourceChoice(recipe=candidates[own], auroc=float(area))
-            for name, own, area in zip(sources, found.chosen, found.areas, strict=True)
-        },
+        sources=nested.at_sources(sources, candidates, found.chosen, found.areas),
         worst=worst,
         mean=mean,
         sentence=f"By the {by}, choose {best}. Chosen without the source that it is then tested on, such a choice has AUROC {worst:.2f} at the worst of {len(sources)} sources and {mean:.2f} in the mean.",
@@ -74,20 +73,16 @@ def choice(
 
 
 def _alone(folds: Sequence[Fold]) -> list[float]:
-    return [_area(fold, fold.store.rows("test")) for fold in folds]
+    return [_area(fold.store, fold.trained) for fold in folds]
 
 
 def _beside(fold: Fold, pair: Pair, sources: SourceFolds) -> list[float]:
-    return [_area(fold, _tested(sources.folds[number])) for number in pair]
+    """Measure at each of two folds that were left out at once."""
+    return [_area(fold.store.with_split(sources.folds[number].split), fold.trained) for number in pair]
 
 
-def _tested(fold: SourceFold) -> NDArray[np.int64]:
-    return np.flatnonzero(fold.split == "test")
-
-
-def _area(fold: Fold, rows: NDArray[np.int64]) -> float:
-    view = fold.store.with_split(np.where(np.isin(np.arange(len(fold.store)), rows), "test", ""))
-    return area_of(score(view, fold.trained, "test"), fold.trained.decision)
+def _area(store: Store, trained: Trained) -> float:
+    return area_of(score(store, trained, "test"), trained.decision)
 
 
 def _recipe(areas: NDArray[np.float64], titles: Sequence[str]) -> RecipeLeftOut:

@@ -1,12 +1,12 @@
 """A choice among recipes or trials by sources left out, and what the chosen one is worth at sources without a part in it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.results.comparison import Rank
+from plainfilm.results.comparison import Rank, SourceChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +48,13 @@ def choose(
         chosen.append(best)
         areas.append(float(alone[best, source]))
     return Nested(chosen=np.array(chosen), areas=np.array(areas))
+
+
+def at_sources(
+    sources: Sequence[str], candidates: Sequence[str], chosen: NDArray[np.int64], areas: NDArray[np.float64]
+) -> dict[str, SourceChoice]:
+    """Name by source the candidate that was chosen for it, int64 (sources), with its AUROC there, float64 (sources)."""
+    return {
+        name: SourceChoice(recipe=candidates[own], auroc=float(area))
+        for name, own, area in zip(sources, chosen, areas, strict=True)
+    }

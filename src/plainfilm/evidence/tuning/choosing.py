@@ -7,7 +7,7 @@ import numpy as np
 from plainfilm.evidence.evaluation import nested
 from plainfilm.model import study
 from plainfilm.model.trials import AtSources
-from plainfilm.results.comparison import LeftOutChoice, Rank, SourceChoice
+from plainfilm.results.comparison import LeftOutChoice, Rank
 from plainfilm.results.search import TrialResult
 
 
@@ -49,21 +49,15 @@ def choose(trials: Sequence[TrialResult], at: Mapping[int, Sequence[AtSources]],
             "average, but was chosen by them, so this flatters: to choose without the source that is tested takes three "
             "unrelated sources, one to test on, one to choose by and one to learn from.",
         )
-    chosen = {
-        name: SourceChoice(recipe=str(numbers[one]), auroc=float(areas[one, source]))
-        for source, (name, one) in enumerate(zip(names, found.chosen, strict=True))
-    }
-    worst, mean = (
-        min(chosen, key=lambda name: chosen[name].auroc),
-        float(np.mean([own.auroc for own in chosen.values()])),
-    )
+    reached = areas[found.chosen, np.arange(len(names))]
+    worst, mean = int(reached.argmin()), float(reached.mean())
     return LeftOutChoice(
         rank=rank,
         recipe=str(best.number),
-        sources=chosen,
-        worst=chosen[worst].auroc,
+        sources=nested.at_sources(names, list(map(str, numbers)), found.chosen, reached),
+        worst=float(reached[worst]),
         mean=mean,
-        sentence=f"Chosen by the other sources alone, a trial has AUROC {chosen[worst].auroc:.2f} at {worst}, the worst of "
+        sentence=f"Chosen by the other sources alone, a trial has AUROC {reached[worst]:.2f} at {names[worst]}, the worst of "
         f"{len(names)} sources, and {mean:.2f} on average. The {own.min():.2f} and {own.mean():.2f} of the best trial flatter: "
         "all sources chose it.",
     )
