@@ -41,18 +41,13 @@ class RandomEffects:
         """Give the mean, 0 to 1, with the interval that a new hospital's true value is expected in.
 
         Student's t with one degree of freedom less than there are hospitals, never normal quantiles: with three hospitals
-        these hold half as often as they say.
+        these hold far less often than they say.
 
         References
         ----------
         Higgins, Thompson & Spiegelhalter, JRSS A 2009. Partlett & Riley, Statistics in Medicine 2017.
         """
         return self._within(self.error, self.hospitals, level)
-
-    def mean(self, level: float = 0.95) -> Estimate:
-        """Give the mean, 0 to 1, with its own interval: of the hospitals on average, not of a new one."""
-        half = float(stdtrit(self.hospitals - 1, 0.5 + level / 2)) * self.error
-        return _shares(self.centre, half)
 
     def hospitals_needed(self, least: float, level: float = 0.95) -> int | None:
         """Count how many more hospitals of this kind would bring the interval's lower limit above `least`, 0 to 1.
@@ -68,11 +63,7 @@ class RandomEffects:
 
     def _within(self, error: float, hospitals: int, level: float) -> Estimate:
         half = float(stdtrit(hospitals - 1, 0.5 + level / 2)) * float(np.hypot(self.spread, error))
-        return _shares(self.centre, half)
-
-
-def _shares(centre: float, half: float) -> Estimate:
-    return Estimate(*(float(expit(each)) for each in (centre, centre - half, centre + half)))
+        return Estimate(*(float(expit(each)) for each in (self.centre, self.centre - half, self.centre + half)))
 
 
 def random_effects(shares: Sequence[Estimate], *, level: float = 0.95) -> RandomEffects | None:
