@@ -384,6 +384,10 @@ class Store:
         lines = [
             json.dumps({"opened": "test", "when": when, "by": each, "fingerprint": self.fingerprint}) for each in by
         ]
+        self._log(lines)
+        return self.test_openings()
+
+    def _log(self, lines: Sequence[str]) -> None:
         try:
             with self.log_path.open("a", encoding="utf-8") as log:
                 log.write("".join(line + "\n" for line in lines))
@@ -392,8 +396,12 @@ class Store:
                 f"Expected to note the opening of the test set in {self.log_path}; received: {reason_of(error)}. "
                 "Move the store to a folder that you can write to."
             ) from error
-        openings.keep(self.sha256, self._logged())
-        return self.test_openings()
+        openings.keep(self.sha256, self.logged_openings())
+
+    def take_over(self, lines: Sequence[str]) -> None:
+        """Count openings of a store that this one was made of, since its test films are here too; raises as `log_test_opening`."""
+        told = [json.dumps({**json.loads(line), "fingerprint": self.fingerprint}) for line in lines]
+        self._log(told)
 
     def test_openings(self) -> int:
         """Count how often the test set was scored so far, in this store or another one made of the same files.
@@ -406,10 +414,11 @@ class Store:
         StoreError
             The log cannot be read.
         """
-        logged = self._logged()
+        logged = self.logged_openings()
         return max(len(logged), len(openings.known(self.sha256) | openings.names_of(logged)))
 
-    def _logged(self) -> list[str]:
+    def logged_openings(self) -> list[str]:
+        """Give the lines of the log about this very content; raises as `test_openings`."""
         try:
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:

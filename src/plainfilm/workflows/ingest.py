@@ -1,5 +1,6 @@
 """`plainfilm ingest`: folders or archives of radiographs become a store."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, fill_store
 from plainfilm.data.patients import named_by, patient_keys
-from plainfilm.data.store import is_store
+from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
@@ -54,12 +55,25 @@ def plan(options: IngestOptions) -> Plan:
     check_options(options)
     if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
         raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
-    check_new(out, overwrite=options.overwrite)
+    check_new(out, overwrite=options.overwrite or options.add)
+    is_added = options.add and is_store(out)
+    if is_added and not options.dry_run:
+        _check_added(options, out)
     catalog = listed(options)
-    if not options.dry_run and (options.resplit or not any(entry.split for entry in catalog.entries)):
+    makes_split = options.resplit or not (is_added or any(entry.split for entry in catalog.entries))
+    if not options.dry_run and makes_split:
         rows = rows_of(catalog)
         split.check_enough(rows.labels, rows.group, rows.classes, parts=len(split.NAMES))
     return Plan(options, catalog)
+
+
+def _check_added(options: IngestOptions, out: Path) -> None:
+    with Store(out) as old:
+        if (old.size, old.attributes["fit"]) != (options.size, options.fit):
+            raise UsageError(
+                f"Expected to add radiographs of {old.size} px, fit {old.attributes['fit']}, as {out} has them; received --size {options.size} "
+                f"--fit {options.fit}. Give --size {old.size} --fit {old.attributes['fit']}."
+            )
 
 
 def check_options(options: IngestOptions) -> None:
@@ -120,17 +134,27 @@ def run(plan: Plan) -> Ingested:
     options = plan.options
     if options.dry_run:
         return as_listed(plan.catalog, Path(options.out))
-    return fill_store(
-        plan.catalog,
-        followed(options.out),
-        size=options.size,
-        fit=options.fit,
-        on_bad=options.on_bad,
-        workers=options.workers or processors(),
-        seed=options.seed,
-        resplit=options.resplit,
-        advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
-    )
+    out = followed(options.out)
+    with contextlib.ExitStack() as held:
+        old = held.enter_context(Store(out)) if options.add and is_store(out) else None
+        openings = old.logged_openings() if old else []
+        done = fill_store(
+            plan.catalog,
+            out,
+            size=options.size,
+            fit=options.fit,
+            on_bad=options.on_bad,
+            workers=options.workers or processors(),
+            seed=options.seed,
+            resplit=options.resplit,
+            old=old,
+            advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+            looked=lambda done, every: options.progress("Looking for new files", done, every, ""),
+        )
+    if openings and not options.resplit:
+        with Store(out) as new:
+            new.take_over(openings)
+    return done
 
 
 def as_listed(catalog: Catalog, path: Path = Path()) -> Ingested:
