@@ -10,7 +10,7 @@ from plainfilm.data.store_columns import COLUMNS, digest_of
 
 
 def as_version_1(path: Path, out: Path, *, sealed: bool) -> Path:
-    """Write a store with text as text alone, as 0.2 did with one SHA-256 over all columns, and 0.1 with none."""
+    """Write a store with text as text alone, with one SHA-256 over all columns, or none, as 0.2 did."""
     shutil.copyfile(path, out)
     with Store(path) as store, h5py.File(out, "r+") as file:
         columns = {name: getattr(store, name) for name in COLUMNS}

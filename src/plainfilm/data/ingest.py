@@ -19,7 +19,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, claims, copies, decoder_pool, duplicates, hdf5, split, store, store_writer
+from plainfilm.data import (
+    burned_text,
+    claims,
+    copies,
+    decoder_pool,
+    duplicates,
+    hdf5,
+    split,
+    store,
+    store_writer,
+    texts,
+)
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
@@ -413,10 +424,10 @@ def _columns(
         classes=classes,
         labels=labels,
         split=parts,
-        patient=np.array(patients)[keep],
-        source=np.array([entry.source for entry in kept]),
-        file=np.array([entry.file for entry in kept]),
-        sha256=np.array(read.sha256)[keep],
+        patient=texts.as_array(patients)[keep],
+        source=texts.as_array([entry.source for entry in kept]),
+        file=texts.as_array([entry.file for entry in kept]),
+        sha256=texts.as_array(read.sha256)[keep],
         group=group,
         provenance=told.columns,
         findings=_findings(kept, catalog.findings),

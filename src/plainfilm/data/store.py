@@ -38,7 +38,7 @@ SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
 DIGESTS = "images_sha256"  # a dataset
-SEAL = "contents_sha256"  # an attribute; both or, in a store of 0.1, neither
+SEAL = "contents_sha256"  # an attribute; both or, in a store of 0.2 and before, neither
 COLUMN_DIGESTS = "columns_sha256"  # an attribute, since version 2
 _NUMBERS = (
     "size",
@@ -90,7 +90,7 @@ class Store:
     fingerprint : str
         SHA-256 over the pixels of all images.
     is_checked : bool
-        Whether it carries checksums, by which all that is read is checked; stores of 0.1 do not.
+        Whether it carries checksums, by which all that is read is checked; stores of 0.2 and before do not.
     attributes : dict
         All root attributes.
 
@@ -152,7 +152,7 @@ class Store:
 
     @property
     def _digests(self) -> NDArray[np.uint8] | None:
-        """The SHA-256 of each image, uint8 (n, 32), held against the fingerprint; None of a store of 0.1."""
+        """The SHA-256 of each image, uint8 (n, 32), held against the fingerprint; None of a store of 0.2 and before."""
         return self._columns.once(DIGESTS, self._read_digests) if self.is_checked else None
 
     def _read_digests(self) -> NDArray[np.uint8]:
