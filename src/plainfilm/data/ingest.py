@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, claims, copies, duplicates, hdf5, split, store, store_writer
+from plainfilm.data import burned_text, claims, copies, duplicates, hdf5, split, store, store_writer, texts
 from plainfilm.data.adding import Held, held_by, remarks_of
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
@@ -247,10 +247,10 @@ def _found(read: _Read, catalog: Catalog, held: Held | None, *, seed: int, respl
         classes=classes,
         labels=labels,
         split=parts,
-        patient=np.array(patients)[keep],
-        source=np.array([entry.source for entry in kept]),
-        file=np.array([entry.file for entry in kept]),
-        sha256=np.array(read.sha256)[keep],
+        patient=texts.as_array(patients)[keep],
+        source=texts.as_array([entry.source for entry in kept]),
+        file=texts.as_array([entry.file for entry in kept]),
+        sha256=texts.as_array(read.sha256)[keep],
         group=group,
         provenance=told.columns,
         findings=_findings(kept, catalog.findings),

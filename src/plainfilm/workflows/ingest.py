@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import claims, files, split
+from plainfilm.data import claims, files, split, texts
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
@@ -122,10 +122,10 @@ def listed(options: IngestOptions) -> Catalog:
 def rows_of(catalog: Catalog) -> Rows:
     """Give the labelled rows of a listing; what is one patient's by name is one group."""
     entries = [entry for entry in catalog.entries if entry.label is not None]
-    classes, labels = np.unique([str(entry.label) for entry in entries], return_inverse=True)
+    classes, labels = np.unique(texts.as_array([str(entry.label) for entry in entries]), return_inverse=True)
     patients, _ = patient_keys(list(map(named_by, entries)), apart=catalog.asked.separate_sources)
     group = join_groups(len(entries), np.empty((0, 2), np.int64), patients)
-    source = np.array([entry.source for entry in entries], np.str_)
+    source = texts.as_array([entry.source for entry in entries])
     return Rows(classes=tuple(classes.tolist()), labels=labels, group=group, source=source)
 
 
