@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ _TEXT = (
     "cover them, the store does not."
 )
 _MOST_LOOKED = 128
+_MANY_COMPARED = 4096  # images, compared in a second or two: of fewer no progress is told
+_STEPS = 1000
 _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
@@ -127,6 +130,7 @@ def fill_store(
     resplit: bool = False,
     only_test: bool = False,
     advance: Advance = lambda _done, _all: None,
+    comparing: Advance = lambda _done, _all: None,
 ) -> Ingested:
     """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it, and with pseudonyms `NAME.pseudonyms.csv`.
 
@@ -151,6 +155,8 @@ def fill_store(
         is trained on.
     advance
         Called with files done and files in all.
+    comparing
+        Called with steps done and steps in all while many images are compared for duplicates.
 
     Raises
     ------
@@ -180,7 +186,7 @@ def fill_store(
         if not catalog.asked.keep_others:
             _check_radiographs(read)
         classes, labels = _labels(read, one_will_do=only_test)
-        found = _duplicates(read)
+        found = _duplicates(read, comparing)
         conflict = duplicates.label_conflicts(found, labels)
         read.problems += _conflict_problems(read, found, conflict, labels, classes)
         columns, told, leakage = _columns(read, catalog, classes, labels, found, ~conflict, seed, resplit, only_test)
@@ -319,11 +325,17 @@ def _check_radiographs(read: _Read) -> None:
     )
 
 
-def _duplicates(read: _Read) -> duplicates.Duplicates:
+def _duplicates(read: _Read, advance: Advance) -> duplicates.Duplicates:
     """Find images that are the same, nearly the same, or changed copies of one another."""
-    found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
+
+    def step(part: int, done: int, every: int) -> None:
+        if len(read.entries) >= _MANY_COMPARED:
+            advance(int(_STEPS * (part + done / max(1, every)) / 2), _STEPS)
+
+    hashes = np.concatenate(read.hashes)
+    found = duplicates.find_duplicates(read.sha256, hashes, read.thumbs, advance=partial(step, 0))
     group = duplicates.join_groups(len(read.entries), found.pairs, [""] * len(read.entries))
-    changed = read.copies.find(group).pairs
+    changed = read.copies.find(group, advance=partial(step, 1)).pairs
     pairs = np.concatenate([found.pairs, changed])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     exact = np.concatenate([found.exact, np.zeros(len(changed), bool)])

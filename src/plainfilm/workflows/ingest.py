@@ -130,6 +130,7 @@ def run(plan: Plan) -> Ingested:
         seed=options.seed,
         resplit=options.resplit,
         advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+        comparing=lambda done, every: options.progress("Comparing radiographs", done, every, ""),
     )
 
 
