@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.errors import BundleError
 from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp
-from plainfilm.evidence.outliers.learning import describe, limit, regress
+from plainfilm.evidence.outliers.learning import DIRECTIONS, describe, limit, regress
 from plainfilm.model import manifest
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.reasons import reason_of
@@ -34,6 +34,9 @@ MOST_BYTES = 3_000_000
 UNLIKE_TRAINING, UNUSUAL_IN_TRAINING = "unlike the training images", "unusual among the training images"
 FLAT = 16  # gray levels from the 5th to the 95th percentile; 3,766 radiographs had 39 and more
 
+MOST_FEATURES = (MOST_BYTES - 4096) // (
+    4 * (DIRECTIONS + 7)
+)  # with the numbers of the mean, the spread and five ways up
 _FOLDS = 5
 _ROWS_AT_ONCE = 4096
 _MAGIC = b"plainfilm-outliers 1\n"
