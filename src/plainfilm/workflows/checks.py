@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plainfilm.data import claims, class_names, files
-from plainfilm.errors import RecipeError, UsageError
+from plainfilm.errors import RecipeError, StoreError, UsageError
 from plainfilm.extras import require
+from plainfilm.harmless import harmless
 from plainfilm.model import backbones
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.results.manifest import MOST_LETTERS
 
+MOST_CLASSES = 80  # metrics of more, by subgroup too, are more values than `manifest.MOST`
 _OF_WEIGHTS = 0.7  # of a file of weights is the network at least; the rest may be its classifier
 _OURS = ("metrics.json", "comparison.json", "audit.json")
 
@@ -89,21 +92,59 @@ def check_networks(members: Sequence[Recipe], image_size: int, *, folds: int = 0
     RecipeError
         The networks are too large together.
     """
-    from plainfilm.model import encoder, recipes, weights  # not needed where nothing is trained
+    from plainfilm.evidence.outliers import detector  # not needed where nothing is trained
+    from plainfilm.model import encoder, recipes, weights
 
     held: dict[object, float] = {}
+    widths: dict[object, int] = {}
     for number, member in enumerate(members):
         backbone, prepare = recipes.prepared(member, image_size)
         is_file, is_tuned = backbone.weights.kind == "file", parse_blocks(member.finetuning.blocks) != 0
+        width = backbone.width
         if is_file:
-            encoder.open_encoder(backbone, prepare).rest()
+            opened = encoder.open_encoder(backbone, prepare)
+            width = opened.width
+            opened.rest()
         size = weights.bytes_here(backbone, Path(member.backbone.weights) if member.backbone.weights else None)
         share = 1.0 if is_file else 0.0 if backbone.depth else _OF_WEIGHTS
-        held[number if is_tuned else member.backbone] = size * share * (max(1, folds) if is_tuned else 1)
+        own, times = (number, max(1, folds)) if is_tuned else (member.backbone, 1)
+        held[own], widths[own] = size * share * times, width * times
     if sum(held.values()) > MOST_BYTES:
         raise RecipeError(
             f"Expected networks of at most {MOST_BYTES / 1e6:,.0f} MB together, which a bundle can hold; received "
             f"{sum(held.values()) / 1e6:,.0f} MB. Set fewer ensemble.members or folds, or a smaller backbone."
+        )
+    if (width := sum(widths.values())) > detector.MOST_FEATURES:
+        raise RecipeError(
+            f"Expected at most {detector.MOST_FEATURES:,} features an image, of which a bundle can tell what is usual; received "
+            f"{width:,}. Set fewer ensemble.members or folds, or a backbone with fewer features."
+        )
+
+
+def check_rows(classes: Sequence[str], rows: int) -> None:
+    """Find out before a training whether a bundle can hold what is told of its data.
+
+    Raises
+    ------
+    StoreError
+        There are too many classes or radiographs, or a class whose name cannot be shown.
+    """
+    from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
+    from plainfilm.model.bundle import SEEN_BYTES
+
+    if len(classes) > MOST_CLASSES:
+        raise StoreError(
+            f"Expected at most {MOST_CLASSES} classes, whose metrics a bundle can hold; received {len(classes):,}. Ingest fewer with --classes."
+        )
+    unfit = [name for name in classes if not name.isprintable() or not 0 < len(name) <= MOST_LETTERS]
+    if unfit:
+        raise StoreError(
+            f"Expected names of classes of 1 to {MOST_LETTERS} letters that can be shown; received {harmless(unfit[0])[:MOST_LETTERS]}. Rename the class and ingest again."
+        )
+    most = TrainingFingerprints.most(SEEN_BYTES)
+    if rows > most:
+        raise StoreError(
+            f"Expected at most {most:,} radiographs, whose hashes a bundle can hold; received {rows:,}. Train on a part of them."
         )
 
 

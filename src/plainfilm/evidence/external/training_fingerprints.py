@@ -152,6 +152,11 @@ class TrainingFingerprints:
         """Tell which files, by their hashes as hex text (n), were of the store's test set."""
         return np.isin(_marks(self.salt, sha256), self.marks[: self.tests])
 
+    @staticmethod
+    def most(size: int) -> int:
+        """Give how many images those of a file of `size` bytes may be of."""
+        return (size - _HEAD.size) // (2 * _MARK_BYTES + DETAIL_BYTES)
+
     def to_bytes(self) -> bytes:
         """Write a magic word, the salt, how many images and how many of the test set, then marks, hashes, details; little-endian."""
         parts = (self.marks.astype("<u8"), self.images.hashes.astype("<u8"), self.images.details)
