@@ -29,7 +29,7 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
     from travelling import product, searching
     from travelling.candidates import CANDIDATES
     from travelling.films import ingested
-    from travelling.folds import FOLDS, A, B, Films, rows_of, summary, told
+    from travelling.folds import FOLDS, A, B, Films, rows_of, summary, told, write_table
 
     films = Films(ingested(options.data / "several", options.work))
     names = options.only.split(",") if options.only else list(CANDIDATES)
@@ -45,14 +45,15 @@ def search(options: argparse.Namespace) -> dict[str, Any]:
         print(name, *(f"{key} {value[0]:.3f}" for key, value in summary(found[name]).items()), flush=True)
     base = summary(reference)
     figures = {options.recipes[0]: {key: told(values) for key, values in base.items()}} | {
-        name: {key: told(values, base[key]) for key, values in summary(areas).items()}
-        for name, areas in found.items()
+        name: {key: told(values, base[key]) for key, values in summary(areas).items()} for name, areas in found.items()
     }
     choices = {} if options.not_nested else {fold.name: searching.chosen(found, fold) for fold in (*A, *B)}
     if choices:
         nested = summary({name: found[choice][name] for name, choice in choices.items()})
         figures["chosen without the reported"] = {key: told(values, base[key]) for key, values in nested.items()}
     print("\n".join(rows_of(figures)))
+    if options.table:
+        write_table(options.table, found)
     return {"figures": figures, "chosen": choices, "areas": _plain(found), "reference": _plain({"": reference})[""]}
 
 
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("part", nargs="*", choices=PARTS, help="all by default")
     parser.add_argument("--only", default="", help="names of candidates, with commas between; all by default")
     parser.add_argument("--not-nested", action="store_true", help="search what is reported alone: a third of the time")
+    parser.add_argument("--table", type=Path, help="a CSV of the search, a row a candidate")
     parser.add_argument("--recipes", default="paper-mobilenet,default,robust", type=lambda text: text.split(","))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument(

@@ -95,7 +95,7 @@ def test_help_shows_meaning_key_range_and_default(flag, shown):
 def test_help_says_a_flag_in_a_sentence_and_a_bracket(shown):
     assert (
         shown["--epochs"]
-        == "--epochs INT Passes over the training set. 0: 20, or where these are fewer than 1,000 steps, as many as make 1,000. [training.epochs: 0 to 10,000; default 20]"
+        == "--epochs INT Passes over the training set. 0: as many as make 1,000 steps, from 20 to 200. [training.epochs: 0 to 10,000; default 20]"
     )
 
 

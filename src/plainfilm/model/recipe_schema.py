@@ -191,7 +191,7 @@ class TrainingSettings:
 
     epochs: int = _key(
         20,
-        "Passes over the training set. 0: 20, or where these are fewer than 1,000 steps, as many as make 1,000.",
+        "Passes over the training set. 0: as many as make 1,000 steps, from 20 to 200.",
         low=0,
         high=10_000,
         flag="--epochs",

@@ -23,7 +23,7 @@ from plainfilm.results.metrics import KerasBackend
 
 _STRETCH_BYTES = 8_000_000  # of inputs read at once: a file is opened once for many batches
 _KEPT_BYTES = 32_000_000  # of features that are read once: hundreds of epochs of one step would do little but read them
-_EPOCHS, _LEAST_STEPS = 20, 1000  # where `training.epochs` is 0
+_STEPS, _FEWEST, _MOST = 1000, 20, 200  # steps, and epochs, where `training.epochs` is 0
 EpochCallback = Callable[[int, Mapping[str, float]], None]
 Feed = Callable[[Iterator[Stretch]], Iterator[Any]]  # hands them over, perhaps reading ahead
 
@@ -136,9 +136,10 @@ def row_weights(part: Part, classes: int, class_weight: str, ended: GroupWeights
 
 
 def epochs(recipe: Recipe, images: int) -> int:
-    """Count the passes over a training set of some images: `training.epochs`, or, where that is 0, as many as it takes."""
+    """Count the passes over a training set of some images: `training.epochs`, or, where that is 0, as many as it needs."""
     settings = recipe.training
-    return settings.epochs or max(_EPOCHS, math.ceil(_LEAST_STEPS / math.ceil(images / settings.batch_size)))
+    wanted = math.ceil(_STEPS / math.ceil(images / settings.batch_size))
+    return settings.epochs or min(max(wanted, _FEWEST), _MOST)
 
 
 def fit_head(
