@@ -385,3 +385,12 @@ def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():
     np.testing.assert_array_equal(drawn % 100, np.broadcast_to(rows, drawn.shape))
     assert set(np.unique(drawn // 100)) == {0, 1, 2, 3}
     np.testing.assert_array_equal(Part(rows, rows, lambda rows: rows).draw(rng), rows)
+
+
+@pytest.mark.parametrize(
+    ("asked", "images", "batch", "expected"),
+    [(0, 256, 32, 125), (0, 257, 32, 112), (0, 1600, 32, 20), (0, 10**6, 32, 20), (0, 100, 32, 200), (7, 256, 32, 7)],
+)
+def test_few_images_are_seen_as_often_as_makes_a_thousand_steps_but_200_times_at_most(asked, images, batch, expected):
+    recipe = recipes.load("hidden-layer", {"training.epochs": asked, "training.batch_size": batch})
+    assert training.epochs(recipe, images) == expected

@@ -1,6 +1,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from plainfilm.errors import RecipeError, StoreError, UsageError
 from plainfilm.evidence.outliers import detector
 from plainfilm.evidence.outliers.feature_space import Space, WayUp
 from plainfilm.evidence.outliers.learning import DIRECTIONS
-from plainfilm.model import recipes, weights
+from plainfilm.model import encoder, recipes, weights
 from plainfilm.workflows import checks
 
 TUNED = {"finetuning.blocks": "all"}
@@ -72,6 +73,20 @@ def test_data_that_no_bundle_can_tell_of_are_found_before_the_training():
     ):
         with pytest.raises(StoreError, match=rf"^{said}[^\n]*$"):
             checks.check_rows(classes, rows)
+
+
+@pytest.mark.parametrize(("folds", "fits"), [(0, True), (4, True), (5, False)])
+def test_of_a_shortened_backbone_that_is_fine_tuned_the_blocks_that_are_used_count(monkeypatch, tmp_path, folds, fits):
+    (tmp_path / "built.network").touch()
+    os.truncate(tmp_path / "built.network", 250_000_000)
+    monkeypatch.setattr(weights, "bytes_here", lambda *_: 900_000_000)
+    monkeypatch.setattr(encoder, "open_encoder", lambda *_, **__: SimpleNamespace(path=tmp_path / "built.network"))
+    members = recipes.members(recipes.load("default", TUNED))
+    if fits:
+        checks.check_networks(members, image_size=64, folds=folds)
+        return
+    with pytest.raises(RecipeError, match=r"received 1,250 MB\."):
+        checks.check_networks(members, image_size=64, folds=folds)
 
 
 def test_a_folder_where_a_disk_is_mounted_is_refused_before_anything_is_computed(tmp_path, monkeypatch):

@@ -58,6 +58,7 @@ class Bundle:
     outliers: bytes  # of `evidence.outliers.Detector`; empty where too few images could teach one
     seen: bytes  # of `evidence.seen.Seen`: which images it was made from, by hash
     is_signed: bool  # by whom, only `load(…, require_signature=…)` can say
+    site: str | None = None  # whose calibration it answers with; None: its own
 
 
 class _Opened(Classifier):

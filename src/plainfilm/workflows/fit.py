@@ -235,7 +235,7 @@ def _fit_member(
     opened = base.open(progress)
     features = _encode(opened, store, progress)
     train, validation = _feature_parts(store, recipe, opened, features, progress)
-    told = _told(progress, "Training", recipe.training.epochs)
+    told = _told(progress, "Training", training.epochs(recipe, len(train.rows)))
     fitted = training.fit_head(
         features.width, len(store.classes), index, train, validation, recipe, on_epoch=told, callbacks=callbacks
     )
