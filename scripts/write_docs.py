@@ -61,6 +61,7 @@ DOCUMENTS: Mapping[str, type[Document]] = {
     "`export --json`": Exported,
     "Metadata of an exported file": FileMetadata,
     "`doctor --json`": Findings,
+    "`cache --json`": Cache,
     "`weights list --json`": BackboneList,
     "`weights fetch --json` and `weights import --json`": KeptWeights,
     "`serve --json`": Serving,

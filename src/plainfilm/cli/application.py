@@ -63,6 +63,7 @@ _COMMANDS = (
     "export",
     "serve",
     "info",
+    "cache",
     "doctor",
 )
 for _name in _COMMANDS:  # by name, so that the command that is typed is imported, and no other
