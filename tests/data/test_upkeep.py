@@ -108,6 +108,41 @@ def test_a_reader_in_another_container_or_on_another_host_keeps_its_entry(folder
     assert gone() == ["a.npy"]
 
 
+MAKER = """
+import socket, sys, time
+from pathlib import Path
+from plainfilm.data import cache, claims
+host, path = sys.argv[1], Path(sys.argv[2])
+socket.gethostname = lambda: host
+claims._kernel = lambda: host[0] * 8
+class User: pass
+user = User()
+with cache.held(path) as keep:
+    with cache.missing(path) as is_missing:
+        if is_missing:
+            with cache.written(path) as file:
+                for part in range(20):
+                    file.write(bytes([part]) * 1000)
+                    time.sleep(0.02)
+    keep(user)
+for _ in range(50):
+    assert path.read_bytes()[:20_000] == b"".join(bytes([part]) * 1000 for part in range(20))
+    time.sleep(0.01)
+print("read to the end")
+"""
+
+
+def test_two_containers_share_a_cache_that_a_third_prunes(folder):
+    path = folder / "features" / "a.npy"
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    makers = [subprocess.Popen([sys.executable, "-c", MAKER, host, path], **told) for host in ("aaa", "bbb")]
+    while any(maker.poll() is None for maker in makers):
+        upkeep.prune(upkeep.entries())
+        time.sleep(0.02)
+    assert [maker.communicate() for maker in makers] == [("read to the end\n", "")] * 2
+    assert gone() in ([], ["a.npy"])
+
+
 def test_an_entry_that_is_being_made_is_left(folder):
     path = made("features", "a.npy")
     with claims.turn(path):

@@ -132,7 +132,7 @@ def shrink(most: int, *, but: Path | None = None) -> None:
     """Take away what was not used for longest until the cache takes so many bytes at most, but for one path."""
     every = entries()
     over = sum(entry.bytes for entry in every) - most
-    may_go = [entry for entry in every if not kind_of(entry.kind).goes_by_name and but not in _all(entry)]
+    may_go = [entry for entry in every if not (kind_of(entry.kind).goes_by_name or (but and but in _all(entry)))]
     for entry in sorted(may_go, key=lambda each: each.used_s):
         if over <= 0:
             return
