@@ -196,7 +196,7 @@ def _altered(whole: Path, secret: Path, told: Told) -> Iterator[tuple[str, Path,
             path.write_bytes(start)
             with (
                 h5py.File(path, "r+") as file,
-                contextlib.suppress(TypeError, RuntimeError, ValueError),
+                contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, ValueError),
             ):  # a column of version 1 has no parts
                 edit(file, rng)
         else:

@@ -18,7 +18,7 @@ from plainfilm.errors import UsageError
 
 DAY_S = 86_400
 LIMIT_VARIABLE = "PLAINFILM_CACHE_LIMIT"
-_LIMIT_FILE = "limit"
+_LIMIT_FILE = ".limit"  # hidden: no entry
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?b)?", re.IGNORECASE)
 _LOOKED_AFTER = 0.01  # of the limit: so much is written before a process adds up the cache again
@@ -201,12 +201,14 @@ def _entry(kind: str, paths: Sequence[Path]) -> Entry | None:
     inside = [each for each in seen if not stat.S_ISDIR(each.st_mode)]
     used = [each.st_mtime for each in seen] + [
         each.st_atime for each in inside
-    ]  # looking into a folder is no use of it
+    ]  # to look into a folder is no use of it
     return Entry(kind, tuple(paths), sum(each.st_size for each in inside), max(used))
 
 
 def _take_away(entry: Entry, claimed: Collection[str]) -> bool:
-    if any(claims.name_of(path) in claimed or (path.is_dir() and claims.is_used(path)) for path in entry.paths):
+    if any(claims.name_of(path) in claimed for path in entry.paths):
+        return False
+    if entry.kind == "maps" and claims.is_used(entry.paths[0]):
         return False
     with claims.claimed(entry.paths[0]) as own:
         for path in entry.paths:
