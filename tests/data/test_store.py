@@ -274,6 +274,14 @@ def test_one_long_value_does_not_set_the_memory_of_every_row(tmp_path, name):
     assert (tmp_path / "s.h5").stat().st_size < 3 << 20
 
 
+def test_hashes_that_are_none_are_held_as_text(tmp_path):
+    told = columns(40, sha256=np.array(["one", "other"])[np.arange(40) % 2])
+    with Store(written(tmp_path / "s.h5", noise(40), told)) as opened:
+        assert opened.sha256[:3].tolist() == ["one", "other", "one"]
+        assert opened.test_openings() == 0
+        opened.verify()
+
+
 # Writing
 
 

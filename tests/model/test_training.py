@@ -377,6 +377,25 @@ def test_features_are_read_alike_whether_they_are_kept_or_not(kept, monkeypatch,
     np.testing.assert_array_equal(training.kept_reader(views[:1])(numbers[[0, 4]]), values[0][[3, 0]])
 
 
+@pytest.mark.parametrize("ahead", [2, 8])
+def test_reading_stretches_ahead_changes_no_bit(ahead, monkeypatch):
+    monkeypatch.setattr(training, "_STRETCH_BYTES", 16 * 6 * 4)  # a batch
+    features, labels = blobs(n=200)
+    seen = []
+
+    def trained(own):
+        told = part(features, labels, seen)
+        recipe = recipes.load("hidden-layer", SMALL)
+        own = training.Part(told.rows, told.labels, told.read, ahead=own)
+        return training.fit_head(6, 2, 0, own, part(*blobs(32, seed=1)), recipe)
+
+    alone, together = trained(1), trained(ahead)
+    assert alone.history == together.history
+    for one, other in zip(weights(alone), weights(together), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert max(map(len, seen)) == 16 * ahead
+
+
 def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():
     rows = np.arange(50)
     part = Part(rows, np.zeros(50, int), lambda rows: rows, views=rows[:, None] + 100 * np.arange(1, 4))

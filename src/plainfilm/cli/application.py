@@ -64,6 +64,7 @@ _COMMANDS = (
     "serve",
     "info",
     "pack",
+    "cache",
     "doctor",
 )
 for _name in _COMMANDS:  # by name, so that the command that is typed is imported, and no other

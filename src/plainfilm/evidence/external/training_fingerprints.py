@@ -43,6 +43,7 @@ _SALT_BYTES, _MARK_BYTES = 16, 8
 _HEAD = struct.Struct(f"<{len(_MAGIC)}s{_SALT_BYTES}sII")
 _IMAGES_AT_ONCE = 32
 _HASHES_AT_ONCE = 1 << 20
+_NAMES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -184,5 +185,9 @@ class TrainingFingerprints:
 
 
 def _marks(salt: bytes, sha256: NDArray[np.str_]) -> NDArray[np.uint64]:
-    digests = (hashlib.sha256(salt + name.encode()).digest()[:_MARK_BYTES] for name in sha256.tolist())
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+    marks = np.empty(len(sha256), np.uint64)
+    for at in range(0, len(sha256), _NAMES_AT_ONCE):
+        names = sha256[at : at + _NAMES_AT_ONCE].tolist()
+        digests = b"".join(hashlib.sha256(salt + name.encode()).digest()[:_MARK_BYTES] for name in names)
+        marks[at : at + len(names)] = np.frombuffer(digests, "<u8")
+    return marks
