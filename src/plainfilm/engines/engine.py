@@ -102,9 +102,10 @@ def packed(name: str, job: Numbered) -> bytes:
     return pickle.dumps((name, job))
 
 
-def attempt(work: bytes) -> bytes:
-    """Do what `packed` gave, in the process that was given it; pickle the result, or what went wrong."""
+def attempt(work: bytes, before: Callable[[], None] = lambda: None) -> bytes:
+    """Do what `packed` gave, in the process that was given it, and `before` that what may refuse it; pickle the result, or what went wrong."""
     try:
+        before()
         name, job = pickle.loads(work)
         answer = pickle.dumps((True, function_of(name)(job)))
         if len(answer) > MOST_RESULT_BYTES:

@@ -1,4 +1,4 @@
-"""Jobs for the tests of engines: each leaves a file, and some end their process, or fail."""
+"""Jobs for the tests and the benchmark of engines: each leaves a file, and some end their process, or fail."""
 
 import hashlib
 import os
