@@ -56,9 +56,9 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def batches(self, size: int) -> Iterator[Pixels]:
-        """Give all pictures in order."""
-        for at in range(0, len(self), size):
+    def batches(self, size: int, start: int = 0) -> Iterator[Pixels]:
+        """Give all pictures from row `start` on in order."""
+        for at in range(start, len(self), size):
             yield self.pixels[at : at + size]
 
 
@@ -77,9 +77,9 @@ class TurnedStore:
     def __len__(self) -> int:
         return len(self.store)
 
-    def batches(self, size: int) -> Iterator[Pixels]:
-        """Give all images in order, turned."""
-        for batch in self.store.batches(size):
+    def batches(self, size: int, start: int = 0) -> Iterator[Pixels]:
+        """Give all images from row `start` on in order, turned."""
+        for batch in self.store.batches(size, start):
             yield outliers.turn(batch)[self.name]
 
 

@@ -100,7 +100,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def batches(self, size: int) -> Iterator[np.ndarray]:
-        for at in range(0, len(self.pixels), size):
+    def batches(self, size: int, start: int = 0) -> Iterator[np.ndarray]:
+        for at in range(start, len(self.pixels), size):
             self.asked += 1
             yield self.pixels[at : at + size]

@@ -67,9 +67,9 @@ class Prepared:
     def __len__(self) -> int:
         return len(self._store)
 
-    def batches(self, size: int) -> Iterator[Picture]:
-        """Give all films prepared, in order."""
-        for images in self._store.batches(size):
+    def batches(self, size: int, start: int = 0) -> Iterator[Picture]:
+        """Give all films from row `start` on prepared, in order."""
+        for images in self._store.batches(size, start):
             yield np.stack([self._prepare(image) for image in images])
 
 

@@ -76,6 +76,28 @@ def test_an_encoding_that_is_cut_off_leaves_no_features(monkeypatch):
     assert not encoder.encode_store(opened, pictures(130)).cached
 
 
+def test_an_encoding_that_is_cut_off_goes_on_from_its_last_segment(monkeypatch):
+    monkeypatch.setattr(encoder, "SEGMENT", 8 * encoder.BATCH)
+    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+    images, encoded = pictures(300), list[int]()
+
+    def stop(done, _every):
+        encoded.append(done)
+        if done == 192:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode_store(opened, images, progress=stop)
+    (folder,) = (files.cache_folder() / "features").glob("*.parts")
+    assert sorted(path.name for path in folder.iterdir()) == ["0.f4", "1.f4"]
+    damaged(folder / "1.f4")
+    encoded.clear()
+    found = encoder.encode_store(opened, images, progress=lambda done, _: encoded.append(done))
+    assert encoded == [128, 192, 256, 300]
+    assert not folder.exists()
+    np.testing.assert_array_equal(found.read(range(300)), opened.encode(images.pixels))
+
+
 def damaged(path, at=None):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 if at is None else at] ^= 1

@@ -20,7 +20,7 @@ Out of scope: copies cropped by more than 7 % a side, turned by more than 4 degr
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,17 +118,15 @@ class CopyFinder:
         self._sketches: list[NDArray[np.float16]] = []
         self._boxes: list[Floats] = []
 
-    def append(self, images: NDArray[np.uint8], means: Floats | None = None) -> None:
-        """Take gray images, uint8 (n, s, s), s at least 32; `means` are theirs of `SIDE_PX`, float32 (n, 64, 64), where known."""
-        means = np.concatenate(list(area_means(images, SIDE_PX))) if means is None else means
-        self._thumbs.append(np.rint(means).astype(np.uint8))
-        self._sketches.append(_sketches(means).astype(np.float16))
-        # Only what is flat in the small is worth looking at in the large.
-        rims = (means[:, 0], means[:, -1], means[:, :, 0], means[:, :, -1])
-        framed = np.flatnonzero(np.min([rim.std(axis=1) for rim in rims], axis=0) <= _FLAT)
-        boxes = np.tile(np.array(_WHOLE, np.float32), (len(images), 1))
-        boxes[framed] = content_boxes(images[framed])
-        self._boxes.append(boxes)
+    def append(self, images: NDArray[np.uint8]) -> None:
+        """Take gray images, uint8 (n, s, s), s at least 32."""
+        self.add(**described(images))
+
+    def add(self, means: NDArray[np.uint8], sketch: NDArray[np.float16], box: Floats) -> None:
+        """Take images by what `described` says of them."""
+        self._thumbs.append(means)
+        self._sketches.append(sketch)
+        self._boxes.append(box)
 
     def find(self, group: Rows) -> Copies:
         """Find the copies among all images; images of one `group`, int64 (n), are known to be one and not compared.
@@ -146,6 +144,32 @@ class CopyFinder:
             ask = np.flatnonzero(np.isin(joined, joined[new.pairs[:, 0]])) if len(new) else ask[:0]
             group, found = joined, found.and_of(new)
         return found
+
+
+def described(images: NDArray[np.uint8], means: Floats | None = None) -> dict[str, NDArray[Any]]:
+    """Say by what the copies of images are found, 4.5 kB each.
+
+    Parameters
+    ----------
+    images : uint8 (n, s, s)
+        Gray, s at least 32.
+    means : float32 (n, 64, 64)
+        Their area means, where known.
+
+    Returns
+    -------
+    dict
+        `means` uint8 (n, 64, 64), `sketch` float16 (n, 42) and `box` float32 (n, 4), what is inside a frame.
+    """
+    if means is None:
+        means = np.concatenate([np.empty((0, SIDE_PX, SIDE_PX), np.float32), *area_means(images, SIDE_PX)])
+    # Only what is flat in the small is worth looking at in the large.
+    rims = (means[:, 0], means[:, -1], means[:, :, 0], means[:, :, -1])
+    framed = np.flatnonzero(np.min([rim.std(axis=1) for rim in rims], axis=0) <= _FLAT)
+    box = np.tile(np.array(_WHOLE, np.float32), (len(images), 1))
+    box[framed] = content_boxes(images[framed])
+    sketch = _sketches(means).astype(np.float16)
+    return {"means": np.rint(means).astype(np.uint8), "sketch": sketch, "box": box}
 
 
 def content_boxes(images: NDArray[np.uint8]) -> Floats:
@@ -334,7 +358,7 @@ def _verified(thumbs: ThumbnailFile, candidates: Copies) -> Copies:
 
 def _sketches(means: Floats) -> Floats:
     """Sketches in every way of looking, side by side: float32 (n, 3 · 42)."""
-    sketches: Floats = _halved(means).reshape(len(means), -1) @ _operator().T
+    sketches: Floats = _halved(means).reshape(len(means), (SIDE_PX // 2) ** 2) @ _operator().T
     width = len(_is_odd())
     return np.concatenate([_unit(sketches[:, at : at + width]) for at in range(0, sketches.shape[1], width)], axis=1)
 

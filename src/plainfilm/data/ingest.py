@@ -4,13 +4,15 @@ import contextlib
 import errno
 import hashlib
 import html
+import itertools
 import json
 import os
 import secrets
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -19,25 +21,25 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, claims, copies, decoder_pool, duplicates, hdf5, split, store, store_writer
+from plainfilm.data import burned_text, claims, copies, duplicates, hdf5, split, store, store_writer
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.files import reserved
-from plainfilm.data.images import Radiograph
 from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
 from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
+from plainfilm.data.shard_files import Film, Outcome
+from plainfilm.data.shards import Advance, Shard, Shards, folder_of, is_mask
 from plainfilm.data.spelling import listed, plain_id
-from plainfilm.data.store_writer import StoreWriter, held_name
+from plainfilm.data.store_writer import held_name
 from plainfilm.data.tables.findings import NOT_STATED
-from plainfilm.errors import CatalogError, ImageError, Problem, StoreError
+from plainfilm.errors import CatalogError, Problem, StoreError
 from plainfilm.harmless import as_html, harmless, write_csv
 from plainfilm.reasons import reason_of
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.ingested import FolderLevel
 
-BATCH = 32
 MEASURED = frozenset(
     {"width", "height", "format", "mode", "bits", "quality", "ppi", "photometric", "transfer_syntax"}
 )  # never a table's word
@@ -59,7 +61,6 @@ _JOINED = (
     "from 1, keep them apart with --separate-sources."
 )
 _NOT_RADIOGRAPHS = {"not-radiograph-modality", "not-chest", "colour"}  # remarks by which a file is no chest radiograph
-Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,19 +165,17 @@ def fill_store(
     catalog, key = pseudonymized(catalog) if catalog.asked.pseudonyms else (catalog, None)
     entries = _shuffled(catalog.entries, seed)
     depths, guessed = folder_depths(entries, workers=workers)
-    files = ((entry.place.item(entry.name), depths.get(place)) for place, entry in enumerate(entries))
-    outcomes = decoder_pool.read_many(files, size=size, fit=fit, workers=workers)
+    shards = Shards(entries, depths, size=size, fit=fit, folder=folder_of(out))
     with (
-        _place(out) as (key_file, table, partial),
-        store_writer.create(out, size=size, expected=len(entries), at=partial) as writer,
+        _place(out) as (key_file, table, new),
+        shards.kept(),
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
     ):
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder, looked_every=_looked_every(len(entries)))
         read.problems += guessed
-        advance(0, len(entries))  # the first picture takes as long as a decoder needs to start
-        _read_all(read, writer, entries, outcomes, on_bad, advance)
+        _read_all(read, entries, shards.read(workers=workers, advance=advance), on_bad)
         if not catalog.asked.keep_others:
             _check_radiographs(read)
         classes, labels = _labels(read, one_will_do=only_test)
@@ -201,16 +200,12 @@ def fill_store(
             looked_for_text=read.looked,
             key=key,
         )
-        writer.finish(
-            columns,
-            keep=~conflict,
-            attributes={
-                "fit": fit,
-                "seed": seed,
-                "layout": catalog.layout,
-                **_attributes(done, apart=catalog.asked.separate_sources),
-            },
-        )
+        attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
+        attributes |= _attributes(done, apart=catalog.asked.separate_sources)
+        with store_writer.create(out, size=size, expected=done.images, at=new) as writer:
+            for films in shards.images(~conflict):
+                writer.append(films)
+            writer.finish(columns, keep=np.ones(done.images, bool), attributes=attributes)
         if key is not None:
             write_key(key_file, key)
         failed = _write_problems(table, problems_path(out), done.problems)
@@ -267,42 +262,33 @@ def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:
     }
 
 
-def _read_all(
-    read: _Read, writer: StoreWriter, entries: Sequence[Entry], outcomes: Any, on_bad: str, advance: Advance
-) -> None:
-    waiting = list[NDArray[np.uint8]]()
-
-    def flush() -> None:
-        block = np.stack(waiting)
-        writer.append(block)
-        means = np.concatenate(list(duplicates.area_means(block, copies.SIDE_PX)))
-        read.hashes.append(duplicates.perceptual_hash(means))
-        read.thumbs.append(duplicates.thumbnails(means))
-        read.copies.append(block, means)
-        waiting.clear()
-
-    for done, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True), 1):
-        if isinstance(outcome, ImageError):
-            if on_bad == "fail":
-                raise CatalogError(
-                    f"{entry.file if entry.file.endswith(entry.name) else entry.name} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out."
-                )
-            read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
-        elif mask := dict(outcome.remarks).get("mask"):
-            read.problems.append(Problem(entry.file, "mask", mask))
-        else:
-            _note(read, entry, outcome)
-            waiting.append(outcome.pixels)
-        if len(waiting) == BATCH:
-            flush()
-        advance(done, len(entries))
-    if waiting:
-        flush()
+def _read_all(read: _Read, entries: Sequence[Entry], shards: Iterable[Shard], on_bad: str) -> None:
+    rest = iter(entries)
+    for shard in shards:
+        films = itertools.count()
+        for outcome, entry in zip(shard.outcomes, rest, strict=False):
+            if isinstance(outcome, Film) and not is_mask(outcome):
+                _note(read, entry, outcome, partial(shard.pixels, [next(films)]))
+            else:
+                _note_bad(read, entry, outcome, on_bad)
+        read.hashes.append(shard.known["hash"])
+        read.thumbs.append(shard.known["thumb"])
+        read.copies.add(**{name: shard.known[name] for name in ("means", "sketch", "box")})
     if not read.entries:
         first = f" First: {read.problems[0].sentence}" if read.problems else ""
         raise CatalogError(
             f"Expected radiographs that can be read; received {len(entries)} files and none could be.{first}"
         )
+
+
+def _note_bad(read: _Read, entry: Entry, outcome: Outcome, on_bad: str) -> None:
+    if isinstance(outcome, Film):
+        read.problems.append(Problem(entry.file, "mask", dict(outcome.remarks)["mask"]))
+        return
+    if on_bad == "fail":
+        name = entry.file if entry.file.endswith(entry.name) else entry.name
+        raise CatalogError(f"{name} ({outcome.code}): {outcome} Use --on-bad skip to leave such files out.")
+    read.problems.append(Problem(entry.file, outcome.code, str(outcome)))
 
 
 def _check_radiographs(read: _Read) -> None:
@@ -330,14 +316,14 @@ def _duplicates(read: _Read) -> duplicates.Duplicates:
     return duplicates.Duplicates(pairs=pairs[order], exact=exact[order])
 
 
-def _note(read: _Read, entry: Entry, outcome: Radiograph) -> None:
+def _note(read: _Read, entry: Entry, outcome: Film, pixels: Callable[[], NDArray[np.uint8]]) -> None:
     for name, value in {**outcome.provenance, **_told(entry.details)}.items():
         column = read.provenance.setdefault(name, [])
         column += [None] * (len(read.entries) - len(column))
         column.append(value if isinstance(value, float) else read.values.setdefault(value, value))  # 1 == 1.0
     if len(read.entries) % read.looked_every == 0:
         read.looked += 1
-        if burned_text.is_seen(outcome.pixels):
+        if burned_text.is_seen(pixels()[0]):
             read.problems.append(Problem(entry.file, "text", _TEXT, fatal=False))
     read.entries.append(entry)
     read.sha256.append(outcome.sha256)

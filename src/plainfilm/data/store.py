@@ -99,7 +99,7 @@ class Store:
 
     @checked
     def __init__(self, path: str | Path, *, shows_text: bool = False) -> None:
-        self.path, self.shows_text = Path(path), shows_text
+        self.path, self.shows_text, self._is_verified = Path(path), shows_text, False
         files.settle(self.path)
         self._file = _open(self.path)
         try:
@@ -261,23 +261,18 @@ class Store:
         return as_html(rows, [f"{self.path.name}, {self.size} px", *SPLITS])
 
     @checked
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Give all images in the store's order, uint8 (up to `size`, s, s) at a time.
+    def batches(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+        """Give all images from row `start` on in the store's order, uint8 (up to `size`, s, s) at a time.
 
         Raises
         ------
         StoreError
-            One of them is not what was written; of a store without checksums, at the end.
+            One of them is not what was written; of a store without checksums, before the first is given.
         """
-        total = hashlib.sha256()
-        for at in range(0, len(self), size):
-            images = self.images(range(at, min(at + size, len(self))))
-            if not self.is_checked:
-                total.update(b"".join(map(_digest, images)))
-            yield images
-        with _whole(self.path, ValueError):
-            if not self.is_checked and total.hexdigest() != self.fingerprint:
-                raise FlawError("its images are not those that were written")
+        if not self.is_checked and not self._is_verified:
+            self.verify()
+        for at in range(start, len(self), size):
+            yield self.images(range(at, min(at + size, len(self))))
 
     def verify(self) -> str:
         """Read all images, and say what was held against checksums.
@@ -287,8 +282,13 @@ class Store:
         StoreError
             Something is not what was written.
         """
-        for _ in self.batches(_READ_AT_ONCE):
-            pass
+        total = hashlib.sha256()
+        for at in range(0, len(self), _READ_AT_ONCE):
+            total.update(b"".join(map(_digest, self.images(range(at, min(at + _READ_AT_ONCE, len(self)))))))
+        with _whole(self.path, ValueError):
+            if total.hexdigest() != self.fingerprint:
+                raise FlawError("its images are not those that were written")
+        self._is_verified = True
         if self.is_checked:
             return "every image, column and attribute, by their SHA-256"
         return "every image, by the fingerprint; columns and attributes carry no checksum in a store of this age"

@@ -71,9 +71,9 @@ class Altered:
     def __len__(self) -> int:
         return len(self._store)
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Give the view of all images in order, uint8 (up to `size`, s, s) at a time."""
-        for at in range(0, len(self), size):
+    def batches(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+        """Give the view of all images from row `start` on in order, uint8 (up to `size`, s, s) at a time."""
+        for at in range(start, len(self), size):
             rows = np.arange(at, min(at + size, len(self)))
             views = np.full(len(rows), self._view)
             yield alter(self._store.images(rows), rows, views, self._settings, seed=self._seed)

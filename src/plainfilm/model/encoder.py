@@ -4,10 +4,12 @@ The cache keys are of content: an encoder's of weights and preprocessing, the fe
 """
 
 import hashlib
+import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import extras
-from plainfilm.data import cache
+from plainfilm.data import cache, claims
 from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import keras_backend, lung_segmentation, weights
@@ -25,6 +27,7 @@ from plainfilm.model.onnx_session import BATCH, ImageNetwork
 from plainfilm.results.manifest import Preprocessing
 
 _EXPORT_VERSION = 2
+SEGMENT = 64 * BATCH  # images that a kill may cost
 
 
 class ImageSource(Protocol):
@@ -34,8 +37,8 @@ class ImageSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """Give all images in order, uint8 (up to `size`, s, s) at a time."""
+    def batches(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+        """Give all images from row `start` on in order, uint8 (up to `size`, s, s) at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +265,9 @@ def _around_onnx(path: Path, prepare: Preprocessing) -> Any:
 def encode_store(
     encoder: Encoder, store: ImageSource, *, progress: Callable[[int, int], None] = lambda _done, _all: None
 ) -> Features:
-    """Encode every image of a store, or find the features in the cache; written as they come.
+    """Encode every image of a store, or find the features in the cache.
 
+    They are written in segments as they come, and joined in the end: a run goes on where one that was killed has ended.
     `progress(done, all)` is called after each batch.
     """
     key = hashlib.sha256(f"{encoder.key} {store.fingerprint}".encode()).hexdigest()[:32]
@@ -278,19 +282,47 @@ def encode_store(
 
 
 def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: Callable[[int, int], None]) -> None:
+    header = io.BytesIO()
+    told = {"descr": "<f4", "fortran_order": False, "shape": (len(store), encoder.width)}
+    np.lib.format.write_array_header_1_0(header, told)
+    if len(store) <= SEGMENT:
+        with cache.written(path) as file:
+            file.write(header.getvalue())
+            file.write(segment(encoder, store, 0, progress))
+        return
+    parts = [segments_of(path) / f"{start // SEGMENT}.f4" for start in range(0, len(store), SEGMENT)]
+    for number, part in enumerate(parts):
+        with cache.missing(part) as is_missing:
+            if is_missing:
+                cache.write(part, segment(encoder, store, number * SEGMENT, progress))
     with cache.written(path) as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (len(store), encoder.width)}
-        np.lib.format.write_array_header_1_0(file, header)
-        done = 0
-        for images in store.batches(8 * BATCH):
-            features = encoder.encode(images)
-            if not np.isfinite(features).all():
-                raise WeightsError(
-                    f"Expected finite features; {encoder.name} gave NaN or infinity. Its weights are damaged or its scaling is wrong."
-                )
-            file.write(features.tobytes())
-            done += len(images)
-            progress(done, len(store))
+        file.write(header.getvalue())
+        for number, part in enumerate(parts):
+            file.write(cache.read(part) or segment(encoder, store, number * SEGMENT, progress))
+    claims.remove(segments_of(path))
+
+
+def segments_of(features: Path) -> Path:
+    """Give the folder of the segments of features that are being made."""
+    return features.with_suffix(".parts")
+
+
+def segment(
+    encoder: Encoder, store: ImageSource, start: int, progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> bytes:
+    """Encode `SEGMENT` images of a store from row `start` on, or what is left of them: float32 (k, width) as bytes."""
+    made = list[bytes]()
+    done = start
+    for images in islice(store.batches(8 * BATCH, start), SEGMENT // (8 * BATCH)):
+        features = encoder.encode(images)
+        if not np.isfinite(features).all():
+            raise WeightsError(
+                f"Expected finite features; {encoder.name} gave NaN or infinity. Its weights are damaged or its scaling is wrong."
+            )
+        made.append(features.astype("<f4", copy=False).tobytes())
+        done += len(images)
+        progress(done, len(store))
+    return b"".join(made)
 
 
 def remembered(

@@ -1,0 +1,237 @@
+"""A catalog read in shards: runs of its files, decoded and described, so that a command goes on where one that was killed has ended.
+
+A shard is named by the hash of all that it depends on: what is there under its name is done, whoever made it. A catalog of one
+shard is held in memory and leaves nothing behind.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm import __version__
+from plainfilm.data import claims, copies, decoder_pool, duplicates, shard_files
+from plainfilm.data.catalog import Entry
+from plainfilm.data.images import Radiograph
+from plainfilm.data.shard_files import Film, Outcome, PixelReader
+from plainfilm.errors import ImageError
+
+BATCH = 32
+_VERSION = 1  # of what is known of a film
+_MOST_FILMS = 512
+_PIXELS = 1 << 27  # of a shard at most, where a batch allows it
+Advance = Callable[[int, int], None]
+Pixels = Callable[[Sequence[int]], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Shard:
+    """A shard that was read.
+
+    Attributes
+    ----------
+    outcomes : list
+        A `Film`, or the error, of each file.
+    known : mapping
+        Arrays by name, one value a film, in order: `digest` uint8 (n, 32), `hash` uint64 (n) and `thumb` uint8
+        (n, 32, 32) of `duplicates`, and those of `copies.described`. Masks are no films.
+    pixels : callable
+        Gives films by their places, uint8 (k, s, s).
+    """
+
+    outcomes: Sequence[Outcome]
+    known: Mapping[str, NDArray[Any]]
+    pixels: Pixels
+
+
+class Shards:
+    """The shards of a catalog, in its order.
+
+    Parameters
+    ----------
+    entries
+        Of the catalog, in the order of the rows to be.
+    depths
+        Depth in bits of some of them, by place.
+    size, fit
+        As of `images.read`.
+    folder
+        Where they will lie; made for its owner alone when the first one is written.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], depths: Mapping[int, int], *, size: int, fit: str, folder: Path
+    ) -> None:
+        self._entries, self._depths, self._size, self._fit, self._folder = entries, depths, size, fit, folder
+        self._films = max(BATCH, min(_MOST_FILMS, _PIXELS // size**2))
+        self._read: list[tuple[int, Pixels]] = []
+
+    def read(self, *, workers: int, advance: Advance) -> Iterator[Shard]:
+        """Read all shards in order; what is there and whole is taken as it is.
+
+        Parameters
+        ----------
+        workers
+            Processes that decode.
+        advance
+            Called with files done and files in all.
+        """
+        every = len(self._entries)
+        starts = range(0, every, self._films)
+        paths = [self._path(start) for start in starts]
+        is_there = [path is not None and shard_files.is_whole(path) for path in paths]
+        missing = [start for start, whole in zip(starts, is_there, strict=True) if not whole]
+        files = (file for start in missing for file in self._files(start))
+        done = every - sum(len(self._run(start)) for start in missing)
+        advance(done, every)  # the first picture takes as long as a decoder needs to start
+
+        def decoded() -> Iterator[Radiograph | ImageError]:
+            nonlocal done
+            for outcome in decoder_pool.read_many(files, size=self._size, fit=self._fit, workers=workers):
+                done += 1
+                advance(done, every)
+                yield outcome
+
+        outcomes = decoded()
+        for start, path, whole in zip(starts, paths, is_there, strict=True):
+            own = islice(outcomes, len(self._run(start)))
+            shard = _loaded(path) if whole and path else _made(own, self._size, path)
+            self._read.append((len(shard.known["hash"]), shard.pixels))
+            yield shard
+        next(outcomes, None)  # the decoders come to their end
+
+    def images(self, keep: NDArray[np.bool_]) -> Iterator[NDArray[np.uint8]]:
+        """Give those of all films that are to be kept, bool (n), in order: uint8 (up to 32, s, s) at a time."""
+        start = 0
+        for films, pixels in self._read:
+            own = np.flatnonzero(keep[start : start + films]).tolist()
+            for at in range(0, len(own), BATCH):
+                yield pixels(own[at : at + BATCH])
+            start += films
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep what is read by a command that does not come to its end, for a week; once it has, remove it."""
+        _sweep(self._folder.parent)
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            if any(self._folder.glob(f"*{shard_files.KNOWN}")):
+                stop.add_note("What was read is kept for a week: the same command goes on from there.")
+            raise
+        claims.remove(self._folder)
+
+    def _run(self, start: int) -> range:
+        return range(start, min(start + self._films, len(self._entries)))
+
+    def _files(self, start: int) -> Iterator[tuple[Any, int | None]]:
+        for place in self._run(start):
+            entry = self._entries[place]
+            yield entry.place.item(entry.name), self._depths.get(place)
+
+    def _path(self, start: int) -> Path | None:
+        """Give where a shard lies, or will, without an ending: named by all that it depends on; None for memory."""
+        if len(self._entries) <= self._films:
+            return None
+        digest = hashlib.sha256(json.dumps([_VERSION, __version__, self._size, self._fit]).encode())
+        for place in self._run(start):
+            digest.update(json.dumps([self._depths.get(place), *_state(self._entries[place])]).encode())
+        return self._folder / digest.hexdigest()[:32]
+
+
+def folder_of(store: Path) -> Path:
+    """Give the folder of the shards of a store that is being read: hidden, beside it."""
+    return claims.beside(store, "shards")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove from a folder what was read more than a week ago and never became a store."""
+    with contextlib.suppress(OSError), claims.claimed(folder / "shards") as own:
+        for left in folder.glob(".*.shards"):
+            if own.now() - left.stat().st_mtime > claims.WEEK_S and not claims.is_used(left):
+                claims.remove(left)
+
+
+def _state(entry: Entry) -> tuple[str, str, int, int, int]:
+    """Tell a file as it is now, or its archive and how long it is there."""
+    place = entry.place
+    item = place.item(entry.name)
+    inside, path = (-1, item) if isinstance(item, Path) else (place.size(entry.name), place.root)
+    root = os.fspath(place.root.absolute())
+    try:
+        status = path.stat()
+    except OSError:
+        return root, entry.name, inside, -1, 0
+    return root, entry.name, inside, status.st_size, status.st_mtime_ns
+
+
+def _made(outcomes: Iterable[Radiograph | ImageError], size: int, path: Path | None) -> Shard:
+    """Gather outcomes as a shard, in files or, without a path, in memory."""
+    if path is None:
+        blocks = [np.empty((0, size, size), np.uint8)]
+        told, known = _gathered(outcomes, size, blocks.append)
+        return Shard(outcomes=told, known=known, pixels=np.concatenate(blocks).__getitem__)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with shard_files.written(path, size) as writer:
+        told, known = _gathered(outcomes, size, writer.append)
+    shard_files.write_known(path, told, known)
+    return Shard(outcomes=told, known=known, pixels=PixelReader(path.with_suffix(shard_files.PIXELS)))
+
+
+def _loaded(path: Path) -> Shard:
+    outcomes, known = shard_files.read_known(path)
+    return Shard(outcomes=outcomes, known=known, pixels=PixelReader(path.with_suffix(shard_files.PIXELS)))
+
+
+def _gathered(
+    outcomes: Iterable[Radiograph | ImageError], size: int, take: Callable[[NDArray[np.uint8]], None]
+) -> tuple[list[Outcome], dict[str, NDArray[Any]]]:
+    """Hand over the films among some outcomes in blocks, and say what is known of each."""
+    told = list[Outcome]()
+    known = [_known(np.empty((0, size, size), np.uint8))]
+
+    def flush(films: list[NDArray[np.uint8]]) -> None:
+        block = np.stack(films)
+        take(block)
+        known.append(_known(block))
+        films.clear()
+
+    waiting = list[NDArray[np.uint8]]()
+    for outcome in outcomes:
+        if isinstance(outcome, ImageError):
+            told.append(outcome)
+            continue
+        told.append(film := Film(outcome.sha256, outcome.provenance, outcome.remarks))
+        if not is_mask(film):
+            waiting.append(outcome.pixels)
+        if len(waiting) == BATCH:
+            flush(waiting)
+    if waiting:
+        flush(waiting)
+    return told, {name: np.concatenate([each[name] for each in known]) for name in known[0]}
+
+
+def is_mask(film: Film) -> bool:
+    """Whether a file that was read is a mask, of which nothing is kept."""
+    return "mask" in dict(film.remarks)
+
+
+def _known(block: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    means = np.concatenate(
+        [np.empty((0, copies.SIDE_PX, copies.SIDE_PX), np.float32), *duplicates.area_means(block, copies.SIDE_PX)]
+    )
+    digests = b"".join(map(shard_files.digest_of, block))
+    return {
+        "digest": np.frombuffer(digests, np.uint8).reshape(-1, hashlib.sha256().digest_size),
+        "hash": duplicates.perceptual_hash(means),
+        "thumb": duplicates.thumbnails(means),
+        **copies.described(block, means),
+    }
