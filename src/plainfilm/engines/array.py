@@ -67,7 +67,7 @@ class Array:
     threads = 1
 
     def __init__(self, path: Path, *, mixed: bool = False) -> None:
-        self._path, self._plan, self._mixed = path, read(path), mixed
+        self._path, self._plan, self.mixed = path, read(path), mixed
 
     def map(
         self, function: Function[JobT, ResultT], jobs: Iterable[JobT], *, check: Callable[[], str] | None = None
@@ -82,7 +82,7 @@ class Array:
             else:
                 left.append(job)
         if left:
-            self._write(name, left, terms_here(None if self._mixed else check))
+            self._write(name, left, terms_here(None if self.mixed else check))
             raise PlannedError(f"Planned {len(left):,} jobs in {self._path}.")
 
     def _write(self, function: str, jobs: Sequence[Any], terms: Terms) -> None:

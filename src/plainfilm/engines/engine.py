@@ -37,9 +37,13 @@ class Function(Protocol[JobIn, ResultOut]):
 
 
 class Engine(Protocol):
-    """What runs jobs. `threads` says how many processors one job may use; 0 for all of its machine."""
+    """What runs jobs.
+
+    `threads` says how many processors one job may use, 0 for all of its machine; `mixed`, whether processors of several kinds may take part.
+    """
 
     threads: int
+    mixed: bool
 
     def map(
         self, function: Function[JobT, ResultT], jobs: Iterable[JobT], *, check: Callable[[], str] | None = None

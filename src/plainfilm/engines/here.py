@@ -10,6 +10,7 @@ class Here:
     """The engine of who names none: a job may use all processors."""
 
     threads = 0
+    mixed = False
 
     def map(
         self, function: Function[JobT, ResultT], jobs: Iterable[JobT], *, check: Callable[[], str] | None = None

@@ -38,6 +38,7 @@ class Local:
     """
 
     threads = 1
+    mixed = False
 
     def __init__(self, processes: int) -> None:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()

@@ -15,5 +15,5 @@ def kernel_class() -> str:
     digest = hashlib.sha256()
     for network, side in ((view.NETWORK, view.SIDE), (lung_segmentation.NETWORK, lung_segmentation.SIDE)):
         for answer in ImageNetwork(network, threads=1, has_packed_weights=True).run(pictures, side=side):
-            digest.update(np.ascontiguousarray(answer))
+            digest.update(answer.tobytes())
     return digest.hexdigest()[:16]

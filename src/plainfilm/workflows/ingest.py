@@ -17,6 +17,7 @@ from plainfilm.data.store import is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
+from plainfilm.workflows.clustering import check_cluster, on_cluster
 from plainfilm.workflows.options import IngestOptions
 from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
@@ -69,6 +70,7 @@ def check_options(options: IngestOptions) -> None:
     if not 32 <= options.size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
     check_seed(options.seed)
+    check_cluster(options)
     asked_of(options)
 
 
@@ -115,6 +117,7 @@ def rows_of(catalog: Catalog) -> Rows:
     return Rows(classes=tuple(classes.tolist()), labels=labels, group=group, source=source)
 
 
+@on_cluster
 def run(plan: Plan) -> Ingested:
     """Decode every file once and write the store; with `dry_run` only say what was listed."""
     options = plan.options

@@ -66,7 +66,7 @@ class Dask:
         seen_within_s: float = SEEN_WITHIN_S,
         connect_s: float = CONNECT_S,
     ) -> None:
-        self._address, self._mixed = check_address(address), mixed
+        self._address, self.mixed = check_address(address), mixed
         self._security = security_of(address, certificates)
         self._patience_s, self._seen_within_s, self._connect_s = patience_s, seen_within_s, connect_s
         self._client: Client | None = None
@@ -105,7 +105,7 @@ class Dask:
         self, function: Function[JobT, ResultT], jobs: Iterable[JobT], *, check: Callable[[], str] | None = None
     ) -> Iterator[ResultT]:
         """Run a function on each job; see `Engine.map`. A job whose worker dies goes to another."""
-        return self._map(name_of(function), iter(jobs), terms_here(None if self._mixed else check))
+        return self._map(name_of(function), iter(jobs), terms_here(None if self.mixed else check))
 
     def _map(self, name: str, jobs: Iterator[JobT], terms: Terms) -> Iterator[Any]:
         given = _Given(self._open(), terms)

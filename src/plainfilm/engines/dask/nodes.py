@@ -18,8 +18,11 @@ from plainfilm.reasons import reason_of
 
 LOOPBACK = "127.0.0.1"
 _SETTINGS = {
-    "distributed.admin.system-monitor.gil.enabled": False,  # this and the next: nobody looks at them, and they cost time
+    "distributed.admin.system-monitor.gil.enabled": False,  # this and the next five: nobody looks at them, and they cost time
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
     "distributed.worker.profile.enabled": False,
+    "distributed.scheduler.active-memory-manager.start": False,
     "distributed.diagnostics.nvml": False,
     "distributed.scheduler.allowed-failures": 0,  # our client counts: a job that waits beside one that ends its worker is not to blame
     "distributed.scheduler.worker-saturation": 1.0,  # and waits on the scheduler
@@ -140,6 +143,7 @@ async def _told_to_stop(work: Coroutine[Any, Any, None]) -> None:
     done, waiting = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     for each in waiting:
         each.cancel()
+    logging.disable()  # what ends now, ends since it was told to
     for each in done:
         each.result()
 
