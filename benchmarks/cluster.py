@@ -24,15 +24,24 @@ from typing import Any
 
 import psutil
 
+import plainfilm
 from cluster_jobs import Decode, Encode, Left, Nothing, decode, digest, encode, nothing
 from measuring import SHARED, finish
+from plainfilm.data.shard_files import KNOWN
+from plainfilm.data.shards import ShardJob
+from plainfilm.data.store import Store
 from plainfilm.engines import certificates
 from plainfilm.engines.dask.client import Dask
 from plainfilm.engines.engine import Engine
 from plainfilm.engines.here import Here
+from plainfilm.model import encoder
+from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.encoder import SegmentJob
+from plainfilm.model.kernels import kernel_class
 
 HERE = Path(__file__).resolve()
-PORT, SHARD, EMPTY = 8786, 512, 1954
+PORT, SHARD, EMPTY, SIZE = 8786, 512, 1954, 256
+ENDINGS = {"decode": KNOWN, "encode": ".f4"}
 GROUPS = Path("/sys/fs/cgroup")
 DRIVER = f"tls://10.77.0.10:{PORT}"
 
@@ -140,9 +149,9 @@ def cluster(
         yield held, scheduler, workers
 
 
-def driven(keys: Path, *words: str) -> Any:
+def driven(keys: Path, *words: object) -> Any:
     """Run a part of this script on host 0; give what it prints as JSON."""
-    run = ["ip", "netns", "exec", "pf-0", sys.executable, str(HERE), "--keys", str(keys), *words]
+    run = ["ip", "netns", "exec", "pf-0", sys.executable, str(HERE), "--keys", str(keys), *map(str, words)]
     done = subprocess.run(run, check=True, stdout=subprocess.PIPE, env=_environment())
     return json.loads(done.stdout)
 
@@ -150,17 +159,13 @@ def driven(keys: Path, *words: str) -> Any:
 # ---- what runs on host 0
 
 
-def work(engine: Engine, kind: str, films: Path, shards: Path, rows: int) -> dict[str, Any]:
-    """Decode all films, or encode what is decoded, in shards of `rows`; seconds from the first result, which has warmed its worker, on."""
-    files = sorted(map(str, films.rglob("*.jpg")))
-    cut = [tuple(files[at : at + rows]) for at in range(0, len(files) // rows * rows, rows)]
-    if kind == "decode":
-        results = engine.map(decode, [Decode(n, own, str(shards / f"{n}.npy")) for n, own in enumerate(cut)])
-    else:
-        jobs = [Encode(n, str(shards / f"{n}.npy"), str(shards / f"{n}.features.npy")) for n in range(len(cut))]
-        results = engine.map(encode, jobs)
+def work(engine: Engine, kind: str, told: argparse.Namespace) -> dict[str, Any]:
+    """Decode all films, or encode the store, in shards of `rows`."""
+    jobs = _decodes(told) if kind == "decode" else _encodes(told)
     begun, own = time.perf_counter(), time.process_time()
-    done: list[Left] = list(results)
+    done: list[Left] = list(
+        engine.map(decode, jobs) if kind == "decode" else engine.map(encode, jobs, check=kernel_class)
+    )
     return {
         "seconds": time.perf_counter() - begun,
         "driver_cpu_s": time.process_time() - own,
@@ -168,6 +173,37 @@ def work(engine: Engine, kind: str, films: Path, shards: Path, rows: int) -> dic
         "shards": len(done),
         "digest": digest(done),
     }
+
+
+def _decodes(told: argparse.Namespace) -> list[Decode]:
+    files = [(str(file.absolute()), None) for file in sorted(told.films.rglob("*.jpg"))]
+    cut = [tuple(files[at : at + told.rows]) for at in range(0, len(files) // told.rows * told.rows, told.rows)]
+    places = [str(told.shards / f"{number:032}") for number in range(len(cut))]
+    return [
+        Decode(n, ShardJob(n, path, own, SIZE, "stretch", 1))
+        for n, (path, own) in enumerate(zip(places, cut, strict=True))
+    ]
+
+
+def _encodes(told: argparse.Namespace) -> list[Encode]:
+    backbone = BACKBONES["efficientnet_lite0"]
+    opened = encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=SIZE))
+    with Store(told.store) as store:
+        common = {
+            "store": str(told.store.absolute()),
+            "fingerprint": store.fingerprint,
+            "length": told.rows,
+            "network": str(opened.path.absolute()),
+            "key": opened.key,
+            "name": opened.name,
+            "preprocessing": opened.preprocessing,
+            "weights_sha256": opened.weights_sha256,
+        }
+        starts = range(0, len(store) // told.rows * told.rows, told.rows)
+    return [
+        Encode(n, SegmentJob(number=n, path=str(told.shards / f"{n}.f4"), start=start, **common))
+        for n, start in enumerate(starts)
+    ]
 
 
 def drive(told: argparse.Namespace) -> None:
@@ -179,7 +215,7 @@ def drive(told: argparse.Namespace) -> None:
             count = sum(1 for _ in engine.map(nothing, (Nothing(number, names) for number in range(EMPTY))))
             answer = {"seconds": time.perf_counter() - begun, "driver_cpu_s": time.process_time() - own, "jobs": count}
         else:
-            answer = work(engine, told.drive, told.films, told.shards, told.rows)
+            answer = work(engine, told.drive, told)
     print(json.dumps(answer))
 
 
@@ -190,30 +226,27 @@ def scaling(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """One host against two, decoding and encoding, and what of the processors' time was the engine's."""
     answer: dict[str, Any] = {}
     small = _few(told.films, scratch / "few", 2 * told.rows)
+    stores = {films: _stored(films, scratch / f"{films.name}.h5") for films in (told.films, small)}
     for kind in ("decode", "encode"):
         rows = []
         for hosts in (1, 2):
             with cluster(told.quota, hosts) as (held, scheduler, workers):
-                few = ["--films", str(small), "--shards", str(_folder(scratch / "few-shards"))]
-                common = ["--rows", str(told.rows)]
-                for first in ("decode", "encode")[: 1 + (kind == "encode")]:
-                    driven(held.keys, "--drive", first, *few, *common)
+
+                def driven_over(films: Path, held: Hosts = held, kind: str = kind) -> Any:
+                    shards = Path(tempfile.mkdtemp(dir=scratch))
+                    words = ["--films", films, "--store", stores[films], "--shards", shards, "--rows", told.rows]
+                    return driven(held.keys, "--drive", kind, *words)
+
+                driven_over(small)  # imports, and the network: once a worker
                 before = cpu_s(scheduler), sum(map(cpu_s, workers))
-                row = driven(
-                    held.keys,
-                    "--drive",
-                    kind,
-                    "--films",
-                    str(told.films),
-                    "--shards",
-                    str(_folder(scratch / "shards")),
-                    *common,
-                )
+                row = driven_over(told.films) | {"hosts": hosts}
                 row |= {
-                    "hosts": hosts,
                     "scheduler_cpu_s": cpu_s(scheduler) - before[0],
                     "worker_cpu_s": sum(map(cpu_s, workers)) - before[1],
                 }
+                spent = row["worker_cpu_s"] + row["scheduler_cpu_s"] + row["driver_cpu_s"]
+                row["share_of_engine"] = 1 - row["job_cpu_s"] / spent
+                row["share_of_engine_on_workers"] = 1 - row["job_cpu_s"] / row["worker_cpu_s"]
                 rows.append(row)
                 print(kind, row, flush=True)
         if rows[0]["digest"] != rows[1]["digest"]:
@@ -224,54 +257,47 @@ def scaling(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
 
 def kills(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Kill a worker, a host or the driver at a moment drawn, and hold what is left in the end against what one machine leaves."""
-    small = _few(told.films, scratch / "few", 8 * told.rows)
-    wanted = {
-        kind: work(Here(), kind, small, _folder(scratch / "alone"), told.rows)["digest"]
-        for kind in ("decode", "encode")
-    }
-    drawn, equal = random.Random(told.seed), list[dict[str, Any]]()
-    for case in range(told.cases):
-        victim = drawn.choice(["worker", "host", "driver"])
-        shards = _folder(scratch / f"case-{case}")
-        found = {}
-        with cluster(2.0, 2) as (held, _, workers):
-            for kind in ("decode", "encode"):
-                words = ["--drive", kind, "--films", str(small), "--shards", str(shards), "--rows", str(told.rows)]
-                stop = threading.Thread(target=_kill, args=(victim, kind, held, workers, shards, drawn.randrange(1, 8)))
-                stop.start()
+    told.films = _few(told.films, scratch / "few", 8 * told.rows)
+    told.store = _stored(told.films, scratch / "few.h5")
+    told.shards = Path(tempfile.mkdtemp(dir=scratch))
+    wanted = {kind: work(Here(), kind, told)["digest"] for kind in ENDINGS}
+    drawn, cases = random.Random(told.seed), list[dict[str, Any]]()
+    with cluster(2.0, 2) as (held, _, workers):
+        for case in range(told.cases):
+            victim, found = drawn.choice(["worker", "host", "driver"]), dict[str, str]()
+            told.shards = Path(tempfile.mkdtemp(dir=scratch))
+            words = ["--films", told.films, "--store", told.store, "--shards", told.shards, "--rows", told.rows]
+            for kind in ENDINGS:
+                killer = threading.Thread(
+                    target=_kill, args=(victim, kind, held, workers, told.shards, drawn.randrange(8))
+                )
+                killer.start()
                 try:
-                    found[kind] = driven(held.keys, *words)["digest"]
+                    found[kind] = driven(held.keys, "--drive", kind, *words)["digest"]
                 except subprocess.CalledProcessError:  # the driver was killed: the same command again
-                    found[kind] = driven(held.keys, *words)["digest"]
-                stop.join()
-        equal.append({"victim": victim, "equal": found == wanted})
-        print(case, equal[-1], flush=True)
-        shutil.rmtree(shards)
-    return {"cases": len(equal), "equal": sum(each["equal"] for each in equal), "each": equal}
+                    found[kind] = driven(held.keys, "--drive", kind, *words)["digest"]
+                killer.join()
+            cases.append({"victim": victim, "equal": found == wanted})
+            print(case, cases[-1], flush=True)
+            shutil.rmtree(told.shards)
+    return {"cases": len(cases), "equal": sum(each["equal"] for each in cases), "each": cases}
 
 
 def _kill(victim: str, kind: str, held: Hosts, workers: list["subprocess.Popen[bytes]"], shards: Path, at: int) -> None:
     """Wait for so many shards, and kill."""
-    ending = ".features.npy" if kind == "encode" else ".npy"
     limit = time.monotonic() + 120
-    while time.monotonic() < limit:
-        if len([each for each in shards.glob(f"*{ending}") if kind == "encode" or "features" not in each.name]) >= at:
-            break
+    while len(list(shards.glob(f"*{ENDINGS[kind]}"))) < at and time.monotonic() < limit:
         time.sleep(0.01)
     if victim == "driver":
         for process in psutil.process_iter(["cmdline"]):
-            if (
-                process.info["cmdline"]
-                and "--drive" in process.info["cmdline"]
-                and str(shards) in process.info["cmdline"]
-            ):
+            if {"--drive", str(shards)} <= {*(process.info["cmdline"] or ())}:
                 process.kill()
     elif victim == "host":
         end(workers[0], signal.SIGKILL)
         workers[0] = held.start(1, "worker", DRIVER, "--processes", 1)
     else:
         below = psutil.Process(workers[0].pid).children(recursive=True)
-        for process in [each for each in below if "spawn_main" in " ".join(each.cmdline())][:1]:
+        for process in [each for each in below if "spawn_main" in " ".join(each.cmdline())]:
             process.kill()
 
 
@@ -280,7 +306,7 @@ def empty(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     del scratch
     with cluster(2.0, 2) as (held, scheduler, workers):
         before = cpu_s(scheduler), sum(map(cpu_s, workers)), _peak_mb(scheduler)
-        row = driven(held.keys, "--drive", "empty", "--films", str(told.films), "--shards", ".", "--rows", "1")
+        row = driven(held.keys, "--drive", "empty", "--films", told.films)
         row |= {
             "scheduler_cpu_s": cpu_s(scheduler) - before[0],
             "worker_cpu_s": sum(map(cpu_s, workers)) - before[1],
@@ -298,15 +324,16 @@ def _peak_mb(process: "subprocess.Popen[bytes]") -> float:
 
 def _few(films: Path, folder: Path, count: int) -> Path:
     """Make a folder of links to the first films of another."""
-    folder.mkdir()
-    for file in sorted(films.rglob("*.jpg"))[:count]:
-        (folder / file.name).symlink_to(file.resolve())
+    for file in sorted(films.rglob("*.jpg"))[:: len(list(films.rglob("*.jpg"))) // count][:count]:
+        link = folder / file.parent.name / file.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.resolve())
     return folder
 
 
-def _folder(path: Path) -> Path:
-    path.mkdir(exist_ok=True)
-    return path
+def _stored(films: Path, out: Path) -> Path:
+    plainfilm.ingest(films, out, size=SIZE)
+    return out
 
 
 def main() -> None:
@@ -320,7 +347,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=10, help="of kills")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--out", type=Path)
-    for name in ("--drive", "--keys", "--shards"):
+    for name in ("--drive", "--keys", "--shards", "--store"):
         parser.add_argument(name, type=Path if name != "--drive" else str, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.drive:

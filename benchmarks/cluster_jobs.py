@@ -4,35 +4,27 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import psutil
 
-from plainfilm.data.decoder_pool import read_many
-from plainfilm.data.files import written_whole
-from plainfilm.data.images import Radiograph
-from plainfilm.model.backbones import BACKBONES
-from plainfilm.model.encoder import Encoder, open_encoder, preprocessing
+from plainfilm.data.shards import ShardJob, read_shard
+from plainfilm.model.encoder import SegmentJob, encode_segment
 
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Files to decode into an array."""
+    """A shard for `ingest`."""
 
     number: int
-    files: tuple[str, ...]
-    out: str
-    size: int = 256
+    job: ShardJob
 
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """An array to encode."""
+    """A segment of features."""
 
     number: int
-    images: str
-    out: str
+    job: SegmentJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,38 +53,23 @@ class NothingDone:
     number: int
 
 
-_ENCODERS: dict[int, Encoder] = {}
-
-
 def decode(job: Decode) -> Left:
-    """Decode files in a process that decodes, as `ingest` does, into an array uint8 (n, size, size)."""
+    """Do what a job of `ingest` does: what it leaves names the SHA-256 of each film's pixels."""
     begun = _cpu_s()
-    films = [film for film in read_many(job.files, size=job.size, workers=1) if isinstance(film, Radiograph)]
-    return _left(job.number, job.out, np.stack([film.pixels for film in films]), begun)
+    left = read_shard(job.job)
+    return Left(job.number, left.path, left.bytes, left.sha256, _cpu_s() - begun)
 
 
 def encode(job: Encode) -> Left:
-    """Encode an array of `decode` with the default backbone, float32 (n, 1280)."""
+    """Do what a job of an encoding does."""
     begun = _cpu_s()
-    images = np.load(job.images)
-    size = images.shape[1]
-    if size not in _ENCODERS:
-        backbone = BACKBONES["efficientnet_lite0"]
-        _ENCODERS[size] = open_encoder(backbone, preprocessing(backbone, image_size=size))
-    return _left(job.number, job.out, _ENCODERS[size].encode(images), begun)
+    left = encode_segment(job.job)
+    return Left(job.number, left.path, left.bytes, left.sha256, _cpu_s() - begun)
 
 
 def nothing(job: Nothing) -> NothingDone:
     """Do nothing with the names of 512 files."""
     return NothingDone(job.number)
-
-
-def _left(number: int, out: str, array: np.ndarray, begun: float) -> Left:
-    path = Path(out)
-    with written_whole(path) as partial, partial.open("wb") as file:
-        np.save(file, array)
-    data = path.read_bytes()
-    return Left(number, out, len(data), hashlib.sha256(data).hexdigest(), _cpu_s() - begun)
 
 
 def _cpu_s() -> float:

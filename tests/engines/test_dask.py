@@ -106,14 +106,13 @@ def test_a_folder_that_is_not_shared_is_told(engine, tmp_path):
 
 
 def test_versions_that_differ_are_named_both(cluster, engine, monkeypatch, tmp_path):
+    assert list(engine.map(made_jobs.work, [])) == []
     monkeypatch.setattr(terms, "__version__", "9.9")
     with pytest.raises(EngineError, match=r"plainfilm 9\.9 on \S+ and 0\.\S+ on .*pip install plainfilm==9\.9"):
         list(engine.map(made_jobs.work, jobs(tmp_path, 1)))
-    with (
-        pytest.raises(EngineError, match=r"plainfilm 9\.9 on \S+ and 0\.\S+ on the scheduler tls"),
-        Dask(cluster[0], certificates=cluster[1]),
-    ):
-        pass
+    unlike = pytest.raises(EngineError, match=r"plainfilm 9\.9 on \S+ and 0\.\S+ on the scheduler tls")
+    with Dask(cluster[0], certificates=cluster[1]) as another, unlike:
+        list(another.map(made_jobs.work, jobs(tmp_path, 1)))
     assert not list(tmp_path.iterdir())
 
 
@@ -180,11 +179,9 @@ def test_nobody_waits_for_ever(tmp_path):
             scheduler.send_signal(signal.SIGKILL)
             with pytest.raises(EngineError, match=r"scheduler tcp\S+ to stay; .* same command"):
                 list(results)
-        with (
-            pytest.raises(EngineError, match=r"Expected a scheduler at tcp\S+; received no answer within 1 s"),
-            Dask(address, connect_s=1),
-        ):
-            pass
+        nobody = pytest.raises(EngineError, match=r"Expected a scheduler at tcp\S+; received no answer within 1 s")
+        with Dask(address, connect_s=1) as engine, nobody:
+            list(engine.map(made_jobs.work, jobs(tmp_path, 1)))
 
 
 @pytest.mark.parametrize(

@@ -256,8 +256,10 @@ def test_arrays_are_remembered_under_all_that_they_depend_on():
 def test_other_processes_encode_to_the_same_bits(monkeypatch, tmp_path):
     monkeypatch.setattr(encoder, "SEGMENT", 8 * encoder.BATCH)
     phantom.write_phantoms(tmp_path / "films", n=150, seed=3)
-    plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=64, workers=1)
-    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+    plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, workers=1)
+    own_network(tmp_path / "own.onnx")
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
     with plainfilm.Store(tmp_path / "films.h5") as store:
         wanted = encoder.encode_store(opened, store)
         content = wanted.path.read_bytes()
@@ -270,6 +272,6 @@ def test_other_processes_encode_to_the_same_bits(monkeypatch, tmp_path):
         assert found.path.read_bytes() == content
         assert told[-1] == len(store)
         found.path.unlink()
-        plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, workers=1, overwrite=True)
+        plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, fit="pad", seed=1, overwrite=True)
         with Local(1) as engine, using(engine), pytest.raises(EngineError, match="received another on"):
             encoder.encode_store(opened, store)

@@ -73,26 +73,6 @@ class Dask:
         self._workers, self._looked_at, self._worked_at = 0, 0.0, 0.0
 
     def __enter__(self) -> Self:
-        with dask.config.set({"distributed.comm.timeouts.connect": self._connect_s}):
-            try:
-                self._client = Client(
-                    self._address,
-                    security=self._security,
-                    timeout=self._connect_s,
-                    set_as_default=False,
-                    name="plainfilm",
-                )
-            except (OSError, ValueError) as error:
-                keys = " with the same certificates" if is_encrypted(self._address) else ""
-                raise EngineError(
-                    f"Expected a scheduler at {self._address}{keys}; received no answer within {self._connect_s:.0f} s. "
-                    "Start one there: plainfilm scheduler"
-                ) from error
-        try:
-            self._check_scheduler()
-        except BaseException:
-            self.__exit__()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -168,10 +148,34 @@ class Dask:
             )
         return self._workers
 
-    def _check_scheduler(self) -> None:
+    def _open(self) -> Client:
+        """Connect, once there are jobs: who finds all in the cache needs no scheduler."""
+        if self._client is None:
+            self._client = self._connected()
+            self._check_scheduler(self._client)
+        return self._client
+
+    def _connected(self) -> Client:
+        try:
+            with dask.config.set({"distributed.comm.timeouts.connect": self._connect_s}):
+                return Client(
+                    self._address,
+                    security=self._security,
+                    timeout=self._connect_s,
+                    set_as_default=False,
+                    name="plainfilm",
+                )
+        except (OSError, ValueError) as error:
+            keys = " with the same certificates" if is_encrypted(self._address) else ""
+            raise EngineError(
+                f"Expected a scheduler at {self._address}{keys}; received no answer within {self._connect_s:.0f} s. "
+                "Start one there: plainfilm scheduler"
+            ) from error
+
+    def _check_scheduler(self, client: Client) -> None:
         """Compare the scheduler's versions with those here: it unpacks tasks too."""
         try:
-            found = self._open().run_on_scheduler(own_versions)
+            found = client.run_on_scheduler(own_versions)
         except (*_ENDED, OSError, TimeoutError) as error:
             raise self._gone() from error
         except Exception as error:
@@ -180,11 +184,6 @@ class Dask:
                 "Install the same version there."
             ) from error
         check_versions(versions(), tuple(map(tuple, found)), planner=host(), other=f"the scheduler {self._address}")
-
-    def _open(self) -> Client:
-        if self._client is None:
-            raise RuntimeError("Expected an engine inside its `with`.")
-        return self._client
 
     def _gone(self) -> EngineError:
         return EngineError(
