@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.data import cache, hdf5
+from plainfilm.data import cache, hdf5, openings
 from plainfilm.data.files import cache_folder
-from plainfilm.data.store import COLUMNS, FORMAT, Store, seal_of
+from plainfilm.data.store import FORMAT, Store
+from plainfilm.data.store_columns import COLUMNS, digest_of
 from plainfilm.data.store_writer import create
 from plainfilm.errors import PlainfilmError
 from plainfilm.model import backbones, encoder, ensembling, weights
@@ -79,7 +80,7 @@ def _in_process(store: Path, backbone: Path) -> dict[str, tuple[str, Read]]:
     own = backbones.find(str(backbone))
     with Store(store) as opened:
         rows, pixels = np.arange(len(opened)), opened.images(range(len(opened)))
-        films, log = opened.sha256, [f"opening {number}" for number in range(5)]
+        films, log = openings.films(opened.sha256.tolist()), [f"opening {number}" for number in range(5)]
     prepare = encoder.preprocessing(own, image_size=pixels.shape[1], input_size=64, scaling="0..255")
 
     def made() -> tuple[encoder.Encoder, encoder.Features]:
@@ -103,8 +104,6 @@ def _in_process(store: Path, backbone: Path) -> dict[str, tuple[str, Read]]:
         return ready.read(rows[::-1]).tobytes()
 
     def counted() -> bytes:
-        from plainfilm.data import openings
-
         openings.keep(films, log)
         return str(len(openings.known(films))).encode()
 
@@ -178,9 +177,9 @@ def _contents(path: Path) -> str:
     with contextlib.suppress(OSError):
         hdf5.remember(path, FORMAT) if hdf5.look_through(path).reason == "" else None
     with Store(path) as store:
-        columns = {name: getattr(store, name) for name in COLUMNS}
-        told = seal_of(store.attributes | {"classes": store.classes}, columns, store.provenance, store.findings)
-        return _digest(told.encode() + store.images(range(len(store))).tobytes())
+        columns = [getattr(store, name) for name in COLUMNS] + [*store.provenance.values(), *store.findings.values()]
+        told = [store.attributes, store.classes, [*store.provenance], [*store.findings], [*map(digest_of, columns)]]
+        return _digest(json.dumps(told, sort_keys=True).encode() + store.images(range(len(store))).tobytes())
 
 
 def _copied(path: Path, out: Path) -> Path:

@@ -5,6 +5,7 @@ it, as it does in `plainfilm`; what opens it afterwards may not. What killed or 
 goes through the command as well.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -19,8 +20,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from made_old_stores import as_version_1
 from plainfilm.data.hdf5 import _LEAST_S
-from plainfilm.data.store import COLUMNS
+from plainfilm.data.store_columns import CATEGORIES, CODES, COLUMNS
 from plainfilm.data.store_writer import create
 from sieges.row import Row, Told
 
@@ -43,7 +45,8 @@ _OPENS = """
 import hashlib, json, os, resource, sys, traceback
 from pathlib import Path
 from plainfilm.data import hdf5
-from plainfilm.data.store import COLUMNS, FORMAT, Store, seal_of
+from plainfilm.data.store import FORMAT, Store
+from plainfilm.data.store_columns import COLUMNS, digest_of
 from plainfilm.errors import PlainfilmError
 from plainfilm.reporting import report_data
 from plainfilm.workflows import info
@@ -56,8 +59,9 @@ for line in sys.stdin:
         with Store(path) as store:
             report_data.problems(store)
             images, _ = store.arrays("train")
-            columns = {name: getattr(store, name) for name in COLUMNS}
-            held = seal_of(store.attributes | {"classes": store.classes}, columns, store.provenance, store.findings)
+            columns = [getattr(store, name) for name in COLUMNS] + [*store.provenance.values(), *store.findings.values()]
+            held = [store.attributes, store.classes, [*store.provenance], [*store.findings], [*map(digest_of, columns)]]
+            held = hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
             told = f"read {held} {store.fingerprint} {hashlib.sha256(images.tobytes()).hexdigest()}"
     except PlainfilmError as error:
         told = "refused" if "\\n" not in str(error) and len(str(error)) < 1000 else "several lines: " + str(error)
@@ -176,31 +180,26 @@ def _store(folder: Path, n: int = 60, size: int = 32) -> Path:
 
 def _altered(whole: Path, secret: Path, told: Told) -> Iterator[tuple[str, Path, bool]]:
     rng, data = np.random.default_rng(told.seed), whole.read_bytes()
-    unsealed = _unsealed(whole, told.scratch / "unsealed.h5").read_bytes()
+    starts = [
+        data,
+        *(as_version_1(whole, told.scratch / "old.h5", sealed=sealed).read_bytes() for sealed in (True, False)),
+    ]
     named = _edits(secret)
     edits = [(name, named[name]) for name in rng.permutation(list(named)).tolist()]
     path = told.scratch / "altered.h5"
     for number in range(told.cases or CASES):
         path.unlink(missing_ok=True)
         turn = number // 5
-        start = unsealed if (turn + turn // len(edits)) % 2 else data  # each edit of both
+        start = starts[(turn + turn // len(edits)) % 3]  # each edit of all
         if number % 5 == 4:
             kind, edit = edits[turn % len(edits)]
             path.write_bytes(start)
-            with h5py.File(path, "r+") as file:
+            with h5py.File(path, "r+") as file, contextlib.suppress(TypeError):  # no part of a column that is whole
                 edit(file, rng)
         else:
             kind, change = _BYTES[number % 5]
             path.write_bytes(change(bytearray(start), rng))
-        yield kind, path, start is data
-
-
-def _unsealed(whole: Path, path: Path) -> Path:
-    """Make a store as 0.1 did, of which no checksum notices anything."""
-    path.write_bytes(whole.read_bytes())
-    with h5py.File(path, "r+") as file:
-        del file["images_sha256"], file.attrs["contents_sha256"]
-    return path
+        yield kind, path, start is not starts[2]
 
 
 def _place(data: bytearray, rng: np.random.Generator) -> int:
@@ -285,7 +284,8 @@ def _edits(secret: Path) -> dict[str, Change]:
         "number": np.zeros(rows, np.int8), "negative": np.full(rows, -5),
     }  # fmt: skip
     edits: dict[str, Change] = {}
-    for name in (*COLUMNS, "images", "provenance", "provenance/width", "findings/Effusion", "images_sha256"):
+    parts = [f"{name}/{part}" for name in ("split", "provenance/view") for part in (CODES, CATEGORIES)]
+    for name in (*COLUMNS, "images", "provenance", "provenance/width", "findings/Effusion", "images_sha256", *parts):
         edits |= {f"{name} as {kind}": _instead(name, data=value) for kind, value in odd.items()}
         edits[f"{name} missing"] = lambda file, _rng, name=name: _drop(file, name)
         edits[f"{name} a group"] = lambda file, _rng, name=name: (_drop(file, name), file.create_group(name))
@@ -357,6 +357,7 @@ def _edits(secret: Path) -> dict[str, Change]:
         "created",
         "left_out",
         "contents_sha256",
+        "columns_sha256",
     ):
         edits[f"{name} missing"] = lambda file, _rng, name=name: file.attrs.pop(name, None)
         edits |= {f"{name} is {value!r}"[:60]: _attribute(name, value) for value in values}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import plainfilm
-from plainfilm.data.provenance import kept_columns, left_out_columns, sorted_out
+from plainfilm.data.provenance import as_column, kept_columns, left_out_columns, sorted_out
 from plainfilm.data.store import Store
 from plainfilm.errors import CatalogError, StoreError
 from plainfilm.reporting import report_data
@@ -109,3 +109,12 @@ def test_with_a_store_nothing_can_be_kept(films, tmp_path, monkeypatch):
 
     assert given_of(EvaluateOptions("m", "s", "o")) == ""
     assert given_of(EvaluateOptions("m", "s", "o", keep=["x"], pseudonyms=True)) == "--keep and --pseudonyms"
+
+
+def test_one_long_value_does_not_set_the_memory_of_every_row():
+    values = ["y" * 1_000_000, *["short"] * 9_999]  # as wide as the longest: 40 GB
+    column = as_column(values)
+    assert (column.dtype.kind, column.tolist()) == ("T", values)
+    found = sorted_out({"report": values}, labels=np.arange(10_000) % 2, group=np.arange(10_000))
+    assert found.columns == {}
+    assert found.left_out[0].values == 10_000

@@ -22,7 +22,7 @@ FILMS, EACH = 20, 4  # in all, and a shard
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch) -> None:
-    monkeypatch.setattr(shards, "_MOST_FILMS", EACH)
+    monkeypatch.setattr(shards, "MOST_FILMS", EACH)
     monkeypatch.setattr(shards, "BATCH", 3)
 
 
@@ -173,7 +173,7 @@ def test_shards_are_for_their_owner_alone(source, tmp_path):
 
 
 def test_a_catalog_of_one_shard_leaves_nothing(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "_MOST_FILMS", FILMS)
+    monkeypatch.setattr(shards, "MOST_FILMS", FILMS)
     out = tmp_path / "m" / "m.h5"
     stop = stopped(source, out, FILMS)
     assert not hasattr(stop, "__notes__") or not stop.__notes__
@@ -202,7 +202,7 @@ def test_a_store_that_cannot_be_written_keeps_what_was_read(source, tmp_path, mo
     with pytest.raises(StoreError, match=r"^Expected to write .*m\.h5; received: No space left on device\."):
         ingest(source, out)
     monkeypatch.undo()
-    monkeypatch.setattr(shards, "_MOST_FILMS", EACH)
+    monkeypatch.setattr(shards, "MOST_FILMS", EACH)
     assert len(list(shards.folder_of(out).glob("*.npz"))) == FILMS // EACH
 
 

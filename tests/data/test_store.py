@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainfilm.data import hdf5, hdf5_worker, openings, store, store_writer
-from plainfilm.data.store import COLUMNS, Columns, Store
+from made_old_stores import as_version_1
+from plainfilm.data import hdf5, hdf5_worker, openings, store, store_columns, store_writer
+from plainfilm.data.store import Columns, Store
+from plainfilm.data.store_columns import COLUMNS
 from plainfilm.errors import StoreError, UsageError
 
 SIZE = 32
@@ -166,12 +168,15 @@ def test_any_hdf5_tool_can_read_a_store(path, images):
         assert file["images"].chunks == (1, SIZE, SIZE)
         np.testing.assert_array_equal(file["images"][:], images)
         assert file["labels"].dtype == file["group"].dtype == np.int64
-        assert file["split"].asstr()[:4].tolist() == ["train"] * 4
+        values = file["split/categories"].asstr()[:]
+        assert values[file["split/codes"][:4]].tolist() == ["train"] * 4
         assert file["file"].asstr()[1] == "x/1.png"
+        assert file["sha256"][17].tobytes().hex() == f"{17:064x}"
         assert file["provenance/width"][:2].tolist() == [1000, 1001]
-        assert file["provenance/view"].asstr()[:2].tolist() == ["PA", ""]
+        assert file["provenance/view/categories"].asstr()[:].tolist() == ["PA"]
+        assert file["provenance/view/codes"][:2].tolist() == [0, -1]
         assert file.attrs["format"] == "plainfilm-store"
-        assert file.attrs["version"] == 1
+        assert file.attrs["version"] == 2
         assert file.attrs["classes"].tolist() == ["COVID", "NORMAL"]
         assert file.attrs["size"] == SIZE
         assert file.attrs["fit"] == "stretch"
@@ -223,6 +228,50 @@ def test_counts_by_class_and_split():
         "COVID": {"train": 7, "validation": 1, "test": 2},
         "NORMAL": {"train": 7, "validation": 1, "test": 2},
     }
+
+
+def test_columns_are_read_when_they_are_asked_for_and_once(path, monkeypatch):
+    read = []
+    own = store_columns.ColumnReader._dataset
+    monkeypatch.setattr(
+        store_columns.ColumnReader, "_dataset", lambda self, name, data: read.append(name) or own(self, name, data)
+    )
+    with Store(path) as opened:
+        assert read == ["labels"]
+        view = opened.with_split(np.full(40, "train"))
+        assert set(view.split.tolist()) == {"train"}
+        assert view.provenance["width"][0] == opened.provenance["width"][0] == 1000
+        assert (opened.file[3], view.file[3], opened.split[7]) == ("x/3.png", "x/3.png", "validation")
+        assert sorted(opened.provenance) == ["view", "width"]
+        assert "other" not in opened.provenance
+    assert read == ["labels", "provenance/width", "file", "split/codes", "split/categories"]
+
+
+def test_columns_of_a_closed_store_are_read_still_unless_another_lies_there_now(path, tmp_path, images):
+    target = written(tmp_path / "s.h5", images)
+    with Store(target) as opened:
+        assert opened.file[1] == "x/1.png"
+    assert opened.source[:2].tolist() == ["A", "B"]
+    written(target, noise(10, seed=9))
+    assert opened.source[1] == "B"
+    with pytest.raises(StoreError, match="another one lies there now"):
+        _ = opened.group
+
+
+@pytest.mark.parametrize("name", ["file", "source", "provenance/view"])
+def test_one_long_value_does_not_set_the_memory_of_every_row(tmp_path, name):
+    n, long = 3000, "y" * 100_000  # as wide as the longest: 1.2 GB
+    values = [long, *(f"{row % 9}" for row in range(1, n))]
+    text = np.array(values, np.dtypes.StringDType())
+    told = columns(n, provenance={"view": text}) if "/" in name else columns(n, **{name: text})
+    with Store(written(tmp_path / "s.h5", np.zeros((n, 4, 4), np.uint8), told)) as opened:
+        column = opened.provenance["view"] if "/" in name else getattr(opened, name)
+        assert column.tolist() == values
+        assert column.dtype.kind == "T"
+        assert (column == "5").sum() == 333
+        opened.verify()
+        assert column.nbytes < 1 << 20
+    assert (tmp_path / "s.h5").stat().st_size < 3 << 20
 
 
 # Writing
@@ -439,9 +488,9 @@ def test_an_hdf5_file_of_another_kind_is_one_line(path, tmp_path):
 
 
 def test_a_store_of_a_newer_version_is_one_line_with_both_versions(path, tmp_path):
-    said = message(altered(path, tmp_path, lambda file: file.attrs.update(version=2)))
-    assert "version 1 or older" in said
-    assert "has version 2. Update plainfilm" in said
+    said = message(altered(path, tmp_path, lambda file: file.attrs.update(version=3)))
+    assert "version 2 or older" in said
+    assert "has version 3. Update plainfilm" in said
 
 
 @pytest.mark.parametrize("name", ["labels", "split", "patient", "source", "file", "sha256", "group", "images"])
@@ -548,11 +597,16 @@ def test_a_folder_that_may_not_be_written_is_one_line(open_folder):
 
 def unsealed(path: Path, folder: Path) -> Path:
     """A store as 0.1 wrote it, without checksums."""
+    return as_version_1(path, folder / "unsealed.h5", sealed=False)
 
-    def strip(file: h5py.File) -> None:
-        del file["images_sha256"], file.attrs["contents_sha256"]
 
-    return altered(path, folder, strip)
+def read_to_its_end(path: Path) -> str:
+    """The one line that opening a store and reading all its columns gives."""
+    with pytest.raises(StoreError) as raised, Store(path) as opened:
+        opened.verify()
+    assert "\n" not in str(raised.value)
+    assert str(path) in str(raised.value)
+    return str(raised.value)
 
 
 def test_every_image_with_a_changed_bit_is_noticed_as_it_is_read_and_no_other(path, tmp_path):
@@ -590,9 +644,13 @@ def test_any_other_changed_bit_changes_nothing_or_is_one_line(path, tmp_path, im
     [
         lambda file: file["labels"].__setitem__(3, 1 - file["labels"][3]),
         lambda file: file["group"].__setitem__(0, 99),
-        lambda file: file["split"].__setitem__(0, "test"),
+        lambda file: file["split/codes"].__setitem__(0, 0),
+        lambda file: file["split/categories"].__setitem__(0, "tests"),
+        lambda file: file["patient/codes"].__setitem__(0, 1),
+        lambda file: file["file"].__setitem__(0, "other.png"),
+        lambda file: file["sha256"].__setitem__(0, file["sha256"][1]),
         lambda file: file["provenance/width"].__setitem__(0, 1e6),
-        lambda file: file["provenance/view"].__setitem__(1, "AP"),
+        lambda file: file["provenance/view/codes"].__setitem__(1, 0),
         lambda file: file.move("provenance/view", "provenance/other"),
         lambda file: file.attrs.update(seed=4),
         lambda file: file.attrs.update(classes=["NORMAL", "COVID"]),
@@ -604,7 +662,25 @@ def test_any_other_changed_bit_changes_nothing_or_is_one_line(path, tmp_path, im
     ],
 )
 def test_columns_attributes_and_checksums_are_those_that_were_written(path, tmp_path, change):
-    assert "is damaged" in message(altered(path, tmp_path, change))
+    assert "is damaged" in read_to_its_end(altered(path, tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("file", "x/0.jpg"), ("split", "test"), ("provenance/view", "AP"), ("provenance/width", 1e6), ("group", 7)],
+)
+def test_a_store_of_0_2_is_held_against_its_one_seal_as_it_is_opened(path, tmp_path, name, value):
+    old = as_version_1(path, tmp_path / "old.h5", sealed=True)
+    with Store(path) as new, Store(old) as opened:
+        assert opened.is_checked
+        for column in COLUMNS:
+            np.testing.assert_array_equal(getattr(opened, column), getattr(new, column))
+        assert opened.provenance["view"].tolist() == new.provenance["view"].tolist()
+        assert opened.words("source").values == new.words("source").values == ("A", "B")
+        assert opened.words("patient").counts.tolist() == new.words("patient").counts.tolist() == [2] * 20
+        assert opened.verify().startswith("every image, column")
+    changed = altered(old, tmp_path, lambda file: file[name].__setitem__(0, value))
+    assert "are not those that were written" in message(changed)
 
 
 def test_a_store_of_0_1_without_checksums_opens_and_is_held_against_its_fingerprint(path, tmp_path, images):

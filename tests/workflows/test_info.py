@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from plainfilm.data import cache, store_writer
-from plainfilm.data.store import COLUMNS, Columns, Store
+from plainfilm.data.store import Columns, Store
+from plainfilm.data.store_columns import COLUMNS
 
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
 

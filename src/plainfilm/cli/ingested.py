@@ -65,7 +65,10 @@ def _ingested(done: Any) -> Iterator[Any]:
     unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
     yield terminal.class_table(done.counts, unlabelled=unlabelled)
     yield ""
-    yield f"{done.images:,} radiographs in {done.path}"
+    added = "" if done.added is None else f", {done.added:,} of them new; the others keep their part of the split"
+    yield f"{done.images:,} radiographs in {done.path}{added}"
+    if done.gone:
+        yield f"{done.gone:,} that it had are not in these folders any more, and were left out."
     yield from _level_lines(done.levels)
     if done.exact or done.near:
         kept = "" if done.leakage else " Each group stays in one part of the split."
@@ -125,6 +128,8 @@ def _summary(done: Any) -> Any:
         left_out_columns=done.left_out_columns,
         kept_columns=done.kept_columns,
         looked_for_text=done.looked_for_text,
+        added=done.added,
+        gone=done.gone,
         pseudonyms=key_path(done.path) if done.key is not None else None,
     )
 

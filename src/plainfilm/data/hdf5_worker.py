@@ -23,8 +23,7 @@ _MOST_ATTRIBUTES = 4096  # of an object
 _MOST_VALUES = 1 << 16  # of an attribute
 _MOST_RATIO = 1032  # of DEFLATE
 _ROWS = 256  # strings read at a time
-_ROOM_BYTES = 16 << 20  # of text as NumPy holds it, four bytes a character of the longest: as much is free
-_UNPACKED = 4  # beyond that, as many times the file
+_ROOM_BYTES = 16 << 20  # of a piece: as much is free
 _FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
 _CHECKSUM_BYTES = 4
 _LAYOUTS = {h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED}
@@ -56,7 +55,7 @@ class _File:
     """What a file has declared so far, against its own size."""
 
     def __init__(self, size: int) -> None:
-        self._size, self._stored, self._text, self._unpacked = size, 0, 0, 0
+        self._size, self._stored, self._text = size, 0, 0
         self._seen: set[int] = set()
 
     def walk(self, root: Any) -> None:
@@ -165,19 +164,14 @@ class _File:
             raise Refused(f"lacks a piece of {_shown(name)}")
 
     def _strings(self, at: Any, name: str) -> None:
-        values, longest = h5py.Dataset(at), 0
+        values = h5py.Dataset(at)
         for start, end in pairwise([*range(0, len(values), _ROWS), len(values)]):
-            longest = max(longest, self._add_text(values[start:end].tolist(), name))
-        self._unpacked += 4 * longest * len(values)
-        if self._unpacked > _ROOM_BYTES + _UNPACKED * self._size:
-            raise Refused(f"has a text of {longest} bytes among {len(values)} in {_shown(name)}")
+            self._add_text(values[start:end].tolist(), name)
 
-    def _add_text(self, texts: list[Any], name: str) -> int:
-        lengths = [len(text) for text in texts]
-        self._text += sum(lengths)
+    def _add_text(self, texts: list[Any], name: str) -> None:
+        self._text += sum(map(len, texts))
         if self._text > self._size:
             raise Refused(f"is smaller than the text it declares, up to {_shown(name)}")
-        return max(lengths, default=0)
 
 
 def _shown(name: str) -> str:

@@ -21,10 +21,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, claims, copies, duplicates, hdf5, split, store, store_writer
+from plainfilm.data import burned_text, claims, copies, duplicates, hdf5, split, store, store_writer, texts
+from plainfilm.data.adding import Held, held_by, remarks_of
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
+from plainfilm.data.duplicates import chain
 from plainfilm.data.files import reserved
 from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
@@ -32,6 +34,7 @@ from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
 from plainfilm.data.shard_files import Film, Outcome
 from plainfilm.data.shards import Advance, Shard, Shards, folder_of, is_mask
 from plainfilm.data.spelling import listed, plain_id
+from plainfilm.data.store import Store
 from plainfilm.data.store_writer import held_name
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, Problem, StoreError
@@ -51,6 +54,10 @@ _MOST_LOOKED = 128
 _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
+)
+_JOINED_PARTS = (
+    "Expected a patient, or an image and its copies, in one part of the split; added files show that this one stands in two. Its images of "
+    "the test set were left out of it, and no other set has them. Make a new split with --resplit."
 )
 _ONE_ID = (
     "Every image bears the same id of a patient; taken for no id at all. Give a column patient_id, or the images of one "
@@ -82,6 +89,8 @@ class Ingested:
     kept_columns: tuple[str, ...] = ()  # since they were asked for
     looked_for_text: int = 0  # images, drawn at random
     key: Key | None = None  # what the numbers stand for
+    added: int | None = None  # films that the store had not, where it was added to
+    gone: int = 0  # films that it had, and the folders have not any more
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {sum(parts.values()):,}" for name, parts in self.counts.items())
@@ -127,7 +136,9 @@ def fill_store(
     seed: int = 0,
     resplit: bool = False,
     only_test: bool = False,
+    old: Store | None = None,
     advance: Advance = lambda _done, _all: None,
+    looked: Advance = lambda _done, _all: None,
 ) -> Ingested:
     """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it, and with pseudonyms `NAME.pseudonyms.csv`.
 
@@ -150,8 +161,13 @@ def fill_store(
     only_test
         Every labelled row is of the test set, whatever split is given, and one class will do: for images that nothing
         is trained on.
+    old
+        A store to add to, which the new one may replace: its films are taken from there and keep their order and, where no split is
+        given, their part.
     advance
         Called with files done and files in all.
+    looked
+        The same while the files are looked for in an old store.
 
     Raises
     ------
@@ -163,9 +179,12 @@ def fill_store(
         The store, or its table of problems, cannot be written.
     """
     catalog, key = pseudonymized(catalog) if catalog.asked.pseudonyms else (catalog, None)
-    entries = _shuffled(catalog.entries, seed)
-    depths, guessed = folder_depths(entries, workers=workers)
-    shards = Shards(entries, depths, size=size, fit=fit, folder=folder_of(out))
+    held, fresh = held_by(old, catalog.entries, looked) if old else (None, catalog.entries)
+    before = held.shards(remarks_of(problems_path(held.store.path))) if held else ()
+    order = _shuffled(fresh, seed)
+    depths, guessed = folder_depths(order, workers=workers)
+    shards = Shards(order, depths, size=size, fit=fit, folder=folder_of(out), before=before)
+    entries = [*(held.entries if held else ()), *order]
     with (
         _place(out) as (key_file, table, new),
         shards.kept(),
@@ -176,36 +195,14 @@ def fill_store(
         read = _Read(duplicates.ThumbnailFile(small), finder, looked_every=_looked_every(len(entries)))
         read.problems += guessed
         _read_all(read, entries, shards.read(workers=workers, advance=advance), on_bad)
-        if not catalog.asked.keep_others:
-            _check_radiographs(read)
-        classes, labels = _labels(read, one_will_do=only_test)
-        found = _duplicates(read)
-        conflict = duplicates.label_conflicts(found, labels)
-        read.problems += _conflict_problems(read, found, conflict, labels, classes)
-        columns, told, leakage = _columns(read, catalog, classes, labels, found, ~conflict, seed, resplit, only_test)
-        done = Ingested(
-            path=out,
-            images=int((~conflict).sum()),
-            classes=classes,
-            counts=store.count_by_split(columns.labels, columns.split, classes),
-            problems=_told_problems((*catalog.problems, *read.problems), key),
-            exact=int(found.exact.sum()),
-            near=int((~found.exact).sum()),
-            conflicts=int(conflict.sum()),
-            leakage=leakage,
-            sources=tuple(np.unique(columns.source).tolist()),
-            levels=catalog.levels,
-            left_out_columns=told.left_out,
-            kept_columns=told.kept,
-            looked_for_text=read.looked,
-            key=key,
-        )
+        found = _found(read, catalog, held, seed=seed, resplit=resplit, only_test=only_test)
+        done = _told_of(out, catalog, read, found, key, held)
         attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
         attributes |= _attributes(done, apart=catalog.asked.separate_sources)
         with store_writer.create(out, size=size, expected=done.images, at=new) as writer:
-            for films in shards.images(~conflict):
+            for films in shards.images(found.keep):
                 writer.append(films)
-            writer.finish(columns, keep=np.ones(done.images, bool), attributes=attributes)
+            writer.finish(found.columns, keep=np.ones(done.images, bool), attributes=attributes)
         if key is not None:
             write_key(key_file, key)
         failed = _write_problems(table, problems_path(out), done.problems)
@@ -214,6 +211,73 @@ def fill_store(
             f"Expected to write {problems_path(out)}; received: {reason_of(failed)}. The store itself is whole; free space and ingest again for this table."
         )
     return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the films that were read are: rows to `keep`, bool (n), and their columns; pairs of duplicates; leaks of a given split."""
+
+    keep: NDArray[np.bool_]
+    columns: store.Columns
+    duplicates: duplicates.Duplicates
+    provenance: Provenance
+    leakage: split.Leakage | None
+
+
+def _found(read: _Read, catalog: Catalog, held: Held | None, *, seed: int, resplit: bool, only_test: bool) -> _Found:
+    if not catalog.asked.keep_others:
+        _check_radiographs(read)
+    classes, labels = _labels(read, one_will_do=only_test)
+    found = _duplicates(read)
+    keep = ~duplicates.label_conflicts(found, labels)
+    read.problems += _conflict_problems(read, found, ~keep, labels, classes)
+    patients = _patients(read, apart=catalog.asked.separate_sources)
+    known = chain(held.store.group[held.rows]) if held else np.empty((0, 2), np.int64)
+    group = duplicates.join_groups(len(labels), np.concatenate([found.pairs, known]), patients)[keep]
+    kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
+    before = np.full(len(labels), "", "U10")
+    if held and not resplit:
+        before[: len(held.rows)] = held.store.split[held.rows]
+    labels = labels[keep]
+    parts, leakage = _parts(
+        read, kept, before[keep], labels, group, classes, seed=seed, resplit=resplit, only_test=only_test
+    )
+    told = sorted_out(_cut(read.provenance, keep), labels=labels, group=group, keep=catalog.asked.keep)
+    columns = store.Columns(
+        classes=classes,
+        labels=labels,
+        split=parts,
+        patient=texts.as_array(patients)[keep],
+        source=texts.as_array([entry.source for entry in kept]),
+        file=texts.as_array([entry.file for entry in kept]),
+        sha256=texts.as_array(read.sha256)[keep],
+        group=group,
+        provenance=told.columns,
+        findings=_findings(kept, catalog.findings),
+    )
+    return _Found(keep=keep, columns=columns, duplicates=found, provenance=told, leakage=leakage)
+
+
+def _told_of(out: Path, catalog: Catalog, read: _Read, found: _Found, key: Key | None, held: Held | None) -> Ingested:
+    return Ingested(
+        path=out,
+        images=int(found.keep.sum()),
+        classes=found.columns.classes,
+        counts=store.count_by_split(found.columns.labels, found.columns.split, found.columns.classes),
+        problems=_told_problems((*catalog.problems, *read.problems), key),
+        exact=int(found.duplicates.exact.sum()),
+        near=int((~found.duplicates.exact).sum()),
+        conflicts=int((~found.keep).sum()),
+        leakage=found.leakage,
+        sources=tuple(np.unique(found.columns.source).tolist()),
+        levels=catalog.levels,
+        left_out_columns=found.provenance.left_out,
+        kept_columns=found.provenance.kept,
+        looked_for_text=read.looked,
+        key=key,
+        added=len(read.entries) - len(held.rows) if held else None,
+        gone=held.gone if held else 0,
+    )
 
 
 def _looked_every(files: int) -> int:
@@ -369,45 +433,33 @@ def _conflict_problems(
     return problems
 
 
-def _columns(
+def _parts(
     read: _Read,
-    catalog: Catalog,
-    classes: tuple[str, ...],
+    kept: Sequence[Entry],
+    before: NDArray[np.str_],
     labels: NDArray[np.int64],
-    found: duplicates.Duplicates,
-    keep: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
     seed: int,
     resplit: bool,
     only_test: bool,
-) -> tuple[store.Columns, Provenance, split.Leakage | None]:
-    patients = _patients(read, apart=catalog.asked.separate_sources)
-    group = duplicates.join_groups(len(labels), found.pairs, patients)[keep]
-    kept = [entry for entry, is_kept in zip(read.entries, keep, strict=True) if is_kept]
-    given = np.array(["" if resplit or only_test else entry.split or "" for entry in kept])
-    labels = labels[keep]
-    leakage = split.leakage(given, group) if (given != "").any() else None
-    read.problems += [Problem(kept[row].file, "leak", _LEAK, fatal=False) for row in split.leaking_rows(given, group)]
+) -> tuple[NDArray[np.str_], split.Leakage | None]:
+    """Give the part of each row: as it is given, else as it was `before`, else made; and the leaks of a given split."""
     if only_test:
-        parts = np.where(labels >= 0, "test", "")
-    elif leakage is None:
-        parts = split.make(labels, group, classes, seed=seed)
-    else:
+        return np.where(labels >= 0, "test", ""), None
+    given = np.array(["" if resplit else entry.split or "" for entry in kept])
+    if (given != "").any():
+        leaks = split.leaking_rows(given, group)
+        read.problems += [Problem(kept[row].file, "leak", _LEAK, fatal=False) for row in leaks]
         parts = split.complete(given, labels, group, classes, seed=seed)
         read.problems += _made_parts(kept, given, parts, labels)
-    told = sorted_out(_cut(read.provenance, keep), labels=labels, group=group, keep=catalog.asked.keep)
-    columns = store.Columns(
-        classes=classes,
-        labels=labels,
-        split=parts,
-        patient=np.array(patients)[keep],
-        source=np.array([entry.source for entry in kept]),
-        file=np.array([entry.file for entry in kept]),
-        sha256=np.array(read.sha256)[keep],
-        group=group,
-        provenance=told.columns,
-        findings=_findings(kept, catalog.findings),
-    )
-    return columns, told, leakage
+        return parts, split.leakage(given, group)
+    if (before == "").all():
+        return split.make(labels, group, classes, seed=seed), None
+    parts, rows = split.extend(before, labels, group, classes, seed=seed)
+    read.problems += [Problem(kept[row].file, "leak", _JOINED_PARTS, fatal=False) for row in rows]
+    return parts, None
 
 
 def _made_parts(

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from plainfilm.data import texts
 from plainfilm.data.association import categories, cramers_v, first_of_each
 from plainfilm.data.kept_columns import cells_of, is_of_the_making, looks_personal
 from plainfilm.data.tables.columns import letters
@@ -128,7 +129,7 @@ def as_column(values: Sequence[Any]) -> NDArray[Any]:
     values = ["" if value is None else value for value in values]
     numbers = [_number(value) for value in values]
     is_number = all(number is not None for number in numbers) and any(value != "" for value in values)
-    return np.array(numbers, np.float64) if is_number else np.array([str(value) for value in values])
+    return np.array(numbers, np.float64) if is_number else texts.as_array([str(value) for value in values])
 
 
 def _number(value: Any) -> float | None:

@@ -28,7 +28,7 @@ from plainfilm.errors import ImageError
 
 BATCH = 32
 _VERSION = 1  # of what is known of a film
-_MOST_FILMS = 512
+MOST_FILMS = 512
 _PIXELS = 1 << 27  # of a shard at most, where a batch allows it
 Advance = Callable[[int, int], None]
 Pixels = Callable[[Sequence[int]], NDArray[np.uint8]]
@@ -100,13 +100,23 @@ class Shards:
         As of `images.read`.
     folder
         Where they will lie; made for its owner alone when the first one is written.
+    before
+        Shards that were read elsewhere, and come first.
     """
 
     def __init__(
-        self, entries: Sequence[Entry], depths: Mapping[int, int], *, size: int, fit: str, folder: Path
+        self,
+        entries: Sequence[Entry],
+        depths: Mapping[int, int],
+        *,
+        size: int,
+        fit: str,
+        folder: Path,
+        before: Iterable[Shard] = (),
     ) -> None:
+        self._before = before
         self._entries, self._depths, self._size, self._fit, self._folder = entries, depths, size, fit, folder
-        self._films = max(BATCH, min(_MOST_FILMS, _PIXELS // size**2))
+        self._films = max(BATCH, min(MOST_FILMS, _PIXELS // size**2))
         self._read: list[tuple[int, Pixels]] = []
 
     def read(self, *, workers: int, advance: Advance) -> Iterator[Shard]:
@@ -138,12 +148,12 @@ class Shards:
                 advance(done, every)
                 yield outcome
 
+        for shard in self._before:
+            yield self._noted(shard)
         outcomes = decoded()
         for start, path, whole in zip(starts, paths, is_there, strict=True):
             own = islice(outcomes, len(self._run(start)))
-            shard = _loaded(path) if whole and path else _made(own, self._size, path)
-            self._read.append((len(shard.known["hash"]), shard.pixels))
-            yield shard
+            yield self._noted(_loaded(path) if whole and path else _made(own, self._size, path))
         next(outcomes, None)  # the decoders come to their end
 
     def _can_be_sent(self, paths: Sequence[Path | None]) -> bool:
@@ -185,6 +195,10 @@ class Shards:
                 stop.add_note("What was read is kept for a week: the same command goes on from there.")
             raise
         claims.remove(self._folder)
+
+    def _noted(self, shard: Shard) -> Shard:
+        self._read.append((len(shard.known["hash"]), shard.pixels))
+        return shard
 
     def _run(self, start: int) -> range:
         return range(start, min(start + self._films, len(self._entries)))
@@ -236,11 +250,11 @@ def _made(outcomes: Iterable[Radiograph | ImageError], size: int, path: Path | N
     """Gather outcomes as a shard, in files or, without a path, in memory."""
     if path is None:
         blocks = [np.empty((0, size, size), np.uint8)]
-        told, known = _gathered(outcomes, size, blocks.append)
+        told, known = gathered(outcomes, size, blocks.append)
         return Shard(outcomes=told, known=known, pixels=np.concatenate(blocks).__getitem__)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     with shard_files.written(path, size) as writer:
-        told, known = _gathered(outcomes, size, writer.append)
+        told, known = gathered(outcomes, size, writer.append)
     shard_files.write_known(path, told, known)
     return Shard(outcomes=told, known=known, pixels=PixelReader(path.with_suffix(shard_files.PIXELS)))
 
@@ -250,7 +264,7 @@ def _loaded(path: Path) -> Shard:
     return Shard(outcomes=outcomes, known=known, pixels=PixelReader(path.with_suffix(shard_files.PIXELS)))
 
 
-def _gathered(
+def gathered(
     outcomes: Iterable[Radiograph | ImageError], size: int, take: Callable[[NDArray[np.uint8]], None]
 ) -> tuple[list[Outcome], dict[str, NDArray[Any]]]:
     """Hand over the films among some outcomes in blocks, and say what is known of each."""

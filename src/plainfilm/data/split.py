@@ -22,7 +22,12 @@ class Leakage:
 
 
 def assign(
-    labels: NDArray[np.int64], group: NDArray[np.int64], *, shares: Sequence[float], seed: int
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    *,
+    shares: Sequence[float],
+    seed: int,
+    held: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """Deal whole groups to parts so that each class comes near its share in every part.
 
@@ -41,6 +46,8 @@ def assign(
         Positive numbers; normalised to sum 1.
     seed
         Of the order among groups of one size.
+    held
+        int64 (parts, classes): rows of each class that stand in the parts already; none by default.
 
     Returns
     -------
@@ -51,10 +58,11 @@ def assign(
     present, label = np.unique(labels, return_inverse=True)
     counts = np.zeros((int(index.max(initial=-1)) + 1, len(present)))
     np.add.at(counts, (index, label), 1)
-    wanted = np.outer(np.asarray(shares) / np.sum(shares), counts.sum(0))
+    there = np.zeros((len(shares), len(present))) if held is None else held[:, present]
+    wanted = np.outer(np.asarray(shares) / np.sum(shares), counts.sum(0) + there.sum(0))
     order = np.random.default_rng(seed).permutation(len(counts))
     part = np.empty(len(counts), np.int64)
-    lacking, without, left = wanted.copy(), np.ones(wanted.shape, bool), (counts > 0).sum(0)
+    lacking, without, left = wanted - there, there == 0, (counts > 0).sum(0)
     for each in order[np.argsort(-counts.sum(1)[order], kind="stable")]:
         has = counts[each] > 0
         urgent = without & has & (left <= without.sum(0))
@@ -156,6 +164,57 @@ def complete(
         out[train] = np.array(NAMES)[parts][part]
     _check_filled(labels, out, classes)
     return out
+
+
+def extend(
+    split: NDArray[np.str_],
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    seed: int = 0,
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Deal rows that have come since to the parts of a split that was made before.
+
+    A row that has a part keeps it, and a group that stands in one part takes its new rows there; other new groups are dealt as
+    `make` does, so that the parts come near their shares with what they hold. A new row may show that groups of two parts are
+    one: their rows of the test set leave it, and no other set gets them.
+
+    Parameters
+    ----------
+    split
+        Part of each row, "" for new ones and those without a label.
+    labels, group, classes, seed
+        As of `make`.
+
+    Returns
+    -------
+    str (n)
+        Part of each row; "" where there is no label, and for what left the test set.
+    int64 (k)
+        Rows of groups that stood in two parts.
+
+    Raises
+    ------
+    SplitError
+        A part would lack a class.
+    """
+    out = np.where(labels >= 0, split, "").astype("U10")
+    _, index = np.unique(group, return_inverse=True)
+    stands = np.zeros((int(index.max(initial=-1)) + 1, len(NAMES)), bool)
+    for number, name in enumerate(NAMES):
+        stands[index[out == name], number] = True
+    is_new = (labels >= 0) & (out == "")
+    known = is_new & stands[index].any(axis=1)
+    out[known] = np.array(NAMES)[stands.argmax(axis=1)[index[known]]]
+    leaking = np.flatnonzero((stands[index].sum(axis=1) >= 2) & (labels >= 0))
+    out[leaking[out[leaking] == "test"]] = ""
+    fresh = np.flatnonzero(is_new & ~known)
+    held = np.array([[((out == name) & (labels == number)).sum() for number in range(len(classes))] for name in NAMES])
+    part = assign(labels[fresh], group[fresh], shares=SHARES, seed=seed, held=held)
+    out[fresh] = np.array(NAMES)[part]
+    _check_filled(labels, out, classes)
+    return out, leaking
 
 
 def leaking_rows(split: NDArray[np.str_], group: NDArray[np.int64]) -> NDArray[np.int64]:

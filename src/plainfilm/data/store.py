@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from plainfilm.arguments import checked
 from plainfilm.data import burned_text, files, hdf5, openings
+from plainfilm.data.store_columns import DIGEST_BYTES, ColumnGroup, ColumnReader, Words
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import as_html, harmless
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 Rows = Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-VERSION = 1
+VERSION = 2  # 1 has text as text alone, and one SHA-256 over all columns, or none
 KEPT = "stores"  # the cache's folder of stores that folders were read into
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
 _READ_AT_ONCE = 64
 DIGESTS = "images_sha256"  # a dataset
 SEAL = "contents_sha256"  # an attribute; both or, in a store of 0.2 and before, neither
-COLUMNS = ("labels", "split", "patient", "source", "file", "sha256", "group")
+COLUMN_DIGESTS = "columns_sha256"  # an attribute, since version 2
 _NUMBERS = (
     "size",
     "version",
@@ -59,7 +60,7 @@ class Columns:
 
     `labels` int64, index into `classes` or -1; `split` one of `SPLITS` or ""; `patient` salted hashes, "" for unknown;
     `group` int64, patient and duplicates joined; `provenance` one array a name (numbers or text); `findings` one int8
-    array a finding: 1 present, 0 absent, -1 uncertain, -2 not stated.
+    array a finding: 1 present, 0 absent, -1 uncertain, -2 not stated. Text is as `texts.as_array` gives it.
     """
 
     classes: tuple[str, ...]
@@ -75,7 +76,7 @@ class Columns:
 
 
 class Store:
-    """An open store. Columns are NumPy arrays; images are read when asked for. Closes as a context manager.
+    """An open store. Columns are NumPy arrays; they and images are read when asked for. Closes as a context manager.
 
     Attributes
     ----------
@@ -83,25 +84,28 @@ class Store:
     size : int
         Height and width of the images in pixels.
     labels, split, patient, source, file, sha256, group, provenance, findings
-        As in `Columns`.
+        As in `Columns`. Text that would take more than 64 MB as NumPy's "U" is of `numpy.dtypes.StringDType`.
     shows_text : bool
         Whether `pictures` leaves burned-in text, such as names, as it is.
     fingerprint : str
         SHA-256 over the pixels of all images.
+    is_checked : bool
+        Whether it carries checksums, by which all that is read is checked; stores of 0.2 and before do not.
     attributes : dict
         All root attributes.
 
     Raises
     ------
     StoreError
-        No such file, not a store, a truncated one, or one of a newer version.
+        No such file, not a store, a truncated one, or one of a newer version; or, when a column is read, another one than
+        was written.
     """
 
     @checked
     def __init__(self, path: str | Path, *, shows_text: bool = False) -> None:
         self.path, self.shows_text, self._is_verified = Path(path), shows_text, False
         files.settle(self.path)
-        self._file = _open(self.path)
+        self._file, self._state = _open(self.path)
         try:
             with _whole(self.path, *_DAMAGE):
                 self._load()
@@ -112,52 +116,103 @@ class Store:
     def _load(self) -> None:
         attributes = read_attributes(self._file)
         _check_kind(attributes, self.path)
-        self.attributes = {name: value for name, value in attributes.items() if name not in {"classes", SEAL}}
+        told_aside = {"classes", SEAL, COLUMN_DIGESTS}
+        self.attributes = {name: value for name, value in attributes.items() if name not in told_aside}
         self.classes: tuple[str, ...] = tuple(attributes["classes"])
         self.size: int = attributes["size"]
         self.fingerprint: str = attributes["fingerprint"]
         self._images = self._file["images"]
-        columns = {name: _read_column(self._file[name]) for name in COLUMNS}
-        self.labels, self.group = columns["labels"], columns["group"]
-        self.split, self.patient, self.source = columns["split"], columns["patient"], columns["source"]
-        self.file, self.sha256 = columns["file"], columns["sha256"]
-        self.provenance = {name: _read_column(data) for name, data in self._file.get("provenance", {}).items()}
-        self.findings = {name: _read_column(data) for name, data in self._file.get("findings", {}).items()}
-        self._check_columns(columns)
-        self._digests = self._read_digests(attributes)
-
-    def _check_columns(self, columns: Mapping[str, NDArray[Any]]) -> None:
         if self._images.dtype != np.uint8 or self._images.shape[1:] != (self.size, self.size):
             raise FlawError(f"its images are not of {self.size} × {self.size} bytes")
-        every = (*columns.values(), *self.provenance.values(), *self.findings.values())
-        if any(column.shape != self._images.shape[:1] for column in every):
-            raise FlawError("its columns are not of one length")
-        kinds = {name: column.dtype.kind for name, column in columns.items()}
-        kinds |= {f"findings/{name}": column.dtype.kind for name, column in self.findings.items()}
-        for name, kind in kinds.items():
-            if (kind == "U") == (name in {"labels", "group"} or name.startswith("findings/")) or kind not in "Uiu":
-                raise FlawError(f"its column {name} has values of another kind")
+        self._columns = ColumnReader(self._file, self._again, file_bytes=self.path.stat().st_size)
+        self._columns.check_length(len(self._images))
+        self.is_checked = DIGESTS in self._file or SEAL in attributes
+        self._check_seal(attributes)
+        self.labels: NDArray[np.int64] = self._columns.column("labels")
         if not np.isin(self.labels, np.arange(UNLABELLED, len(self.classes))).all():
             raise FlawError("its labels are not numbers of its classes")
+        self.provenance: Mapping[str, NDArray[Any]] = ColumnGroup(self._columns, "provenance")
+        self.findings: Mapping[str, NDArray[np.int8]] = ColumnGroup(self._columns, "findings")
+        self._split: NDArray[np.str_] | None = None
 
-    def _read_digests(self, attributes: Mapping[str, Any]) -> NDArray[np.uint8] | None:
-        """Read the SHA-256 of each image, uint8 (n, 32), and hold fingerprint, columns and attributes against theirs."""
-        if DIGESTS not in self._file and SEAL not in attributes:
-            return None
-        digests = np.asarray(self._file[DIGESTS][:])
-        if digests.dtype != np.uint8 or digests.shape != (len(self), hashlib.sha256().digest_size):
-            raise FlawError("its checksums are not one an image")
-        if hashlib.sha256(digests.tobytes()).hexdigest() != self.fingerprint:
-            raise FlawError("its checksums are not those that were written")
-        columns = {name: getattr(self, name) for name in COLUMNS}
-        if seal_of(attributes, columns, self.provenance, self.findings) != attributes[SEAL]:
+    def _check_seal(self, attributes: Mapping[str, Any]) -> None:
+        """Hold the attributes against their SHA-256, and see to it that columns are; those of version 1, all at once."""
+        if attributes["version"] >= 2:
+            digests = json.loads(attributes[COLUMN_DIGESTS])
+            is_whole = seal_of(attributes) == attributes[SEAL]
+        else:
+            digests = self._columns.digests()
+            is_whole = not self.is_checked or seal_of(attributes, digests) == attributes[SEAL]
+        if not is_whole:
             raise FlawError("its columns or attributes are not those that were written")
-        return digests
+        held = self._file[DIGESTS] if self.is_checked else None
+        if held is not None and (held.dtype != np.uint8 or held.shape != (len(self), DIGEST_BYTES)):
+            raise FlawError("its checksums are not one an image")
+        self._columns.hold_against(digests)
 
     @property
-    def is_checked(self) -> bool:
-        """Whether it carries checksums, by which all that is read is checked; stores of 0.2 and before do not."""
-        return self._digests is not None
+    def _digests(self) -> NDArray[np.uint8] | None:
+        """The SHA-256 of each image, uint8 (n, 32), held against the fingerprint; None of a store of 0.2 and before."""
+        return self._columns.once(DIGESTS, self._read_digests) if self.is_checked else None
+
+    def _read_digests(self) -> NDArray[np.uint8]:
+        with self._again() as file:
+            digests = np.asarray(file[DIGESTS][:])
+            if hashlib.sha256(digests.data).hexdigest() != self.fingerprint:
+                raise FlawError("its checksums are not those that were written")
+        return digests
+
+    @contextlib.contextmanager
+    def _again(self) -> Iterator[h5py.File]:
+        """Give the file; one that was closed is opened for as long as it takes, if it is the same still."""
+        with _whole(self.path, *_DAMAGE), contextlib.ExitStack() as held:
+            file = self._file
+            if not file:
+                file, state = _open(self.path)
+                held.enter_context(file)
+                if state != self._state:
+                    raise StoreError(
+                        f"Expected {self.path} as it was when it was opened; another one lies there now. Open it again."
+                    )
+            yield file
+
+    @property
+    def split(self) -> NDArray[np.str_]:
+        """The part of each row, one of "train", "validation", "test", or "" (n)."""
+        return self._columns.column("split") if self._split is None else self._split
+
+    @property
+    def patient(self) -> NDArray[np.str_]:
+        """Salted hashes of the patients, "" for unknown (n)."""
+        return self._columns.column("patient")
+
+    @property
+    def source(self) -> NDArray[np.str_]:
+        """The hospital or collection that each image is from (n)."""
+        return self._columns.column("source")
+
+    @property
+    def file(self) -> NDArray[np.str_]:
+        """The file of each image, below the SOURCE that it was read from (n)."""
+        return self._columns.column("file")
+
+    @property
+    def sha256(self) -> NDArray[np.str_]:
+        """SHA-256 of each file, in hex (n)."""
+        return self._columns.column("sha256")
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """Patients and duplicates joined, a number each, int64 (n)."""
+        return self._columns.column("group")
+
+    def words(self, name: str) -> Words:
+        """Give a column of text as it was written, such as "source" or "provenance/view", by its values and their places."""
+        return self._columns.words(name)
+
+    def codes(self, name: str) -> NDArray[np.signedinteger[Any]]:
+        """Number the values of such a column, -1 for "" (n), without the values."""
+        return self._columns.codes(name)
 
     def __enter__(self) -> Self:
         return self
@@ -170,7 +225,7 @@ class Store:
         self._file.close()
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self._images)
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Give the labelled rows of a split ("train", "validation" or "test") in the store's order, int64 (k).
@@ -187,7 +242,7 @@ class Store:
     def with_split(self, split: NDArray[np.str_]) -> "Store":
         """Give the same open store under another split (n), for cross-validation; the file stays as it is."""
         other = copy.copy(self)
-        other.split = split
+        other._split = split
         return other
 
     def images(self, rows: Rows) -> NDArray[np.uint8]:
@@ -289,6 +344,7 @@ class Store:
             if total.hexdigest() != self.fingerprint:
                 raise FlawError("its images are not those that were written")
         self._is_verified = True
+        self._columns.digests()
         if self.is_checked:
             return "every image, column and attribute, by their SHA-256"
         return "every image, by the fingerprint; columns and attributes carry no checksum in a store of this age"
@@ -384,6 +440,10 @@ class Store:
         lines = [
             json.dumps({"opened": "test", "when": when, "by": each, "fingerprint": self.fingerprint}) for each in by
         ]
+        self._log(lines)
+        return self.test_openings()
+
+    def _log(self, lines: Sequence[str]) -> None:
         try:
             with self.log_path.open("a", encoding="utf-8") as log:
                 log.write("".join(line + "\n" for line in lines))
@@ -392,8 +452,12 @@ class Store:
                 f"Expected to note the opening of the test set in {self.log_path}; received: {reason_of(error)}. "
                 "Move the store to a folder that you can write to."
             ) from error
-        openings.keep(self.sha256, self._logged())
-        return self.test_openings()
+        openings.keep(self._films, self.logged_openings())
+
+    def take_over(self, lines: Sequence[str]) -> None:
+        """Count openings of a store that this one was made of, since its test films are here too; raises as `log_test_opening`."""
+        told = [json.dumps({**json.loads(line), "fingerprint": self.fingerprint}) for line in lines]
+        self._log(told)
 
     def test_openings(self) -> int:
         """Count how often the test set was scored so far, in this store or another one made of the same files.
@@ -406,10 +470,19 @@ class Store:
         StoreError
             The log cannot be read.
         """
-        logged = self._logged()
-        return max(len(logged), len(openings.known(self.sha256) | openings.names_of(logged)))
+        logged = self.logged_openings()
+        return max(len(logged), len(openings.known(self._films) | openings.names_of(logged)))
 
-    def _logged(self) -> list[str]:
+    @property
+    def _films(self) -> str:
+        return self._columns.once("films", self._named_films)
+
+    def _named_films(self) -> str:
+        in_bytes = self._columns.in_bytes("sha256")
+        return openings.films(self.sha256.tolist()) if in_bytes is None else openings.films_in_bytes(in_bytes)
+
+    def logged_openings(self) -> list[str]:
+        """Give the lines of the log about this very content; raises as `test_openings`."""
         try:
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
@@ -440,7 +513,8 @@ def count_by_split(
     }
 
 
-def _open(path: Path) -> h5py.File:
+def _open(path: Path) -> tuple[h5py.File, str]:
+    """Open a file, and say which state of it."""
     with _whole(path, OSError, RuntimeError, ValueError):
         if not path.is_file():
             received = "a folder" if path.is_dir() else "no such file"
@@ -456,7 +530,7 @@ def _open(path: Path) -> h5py.File:
         if hdf5.state_of(os.fstat(file.id.get_vfd_handle())) != looked.state:
             file.close()
             raise StoreError(f"Expected a store that stays as it is; {path} changed while it was opened. Try again.")
-        return file
+        return file, looked.state
 
 
 def _refused(path: Path, looked: hdf5.Looked) -> StoreError:
@@ -519,35 +593,10 @@ def _check_kind(attributes: Mapping[str, Any], path: Path) -> None:
         raise FlawError(f"its attribute {', '.join(strange) or 'classes'} is of another kind")
 
 
-def _read_column(data: h5py.Dataset) -> NDArray[Any]:
-    is_text = h5py.check_string_dtype(data.dtype) is not None
-    column = np.asarray(data.asstr()[:], dtype=np.str_) if is_text else np.asarray(data[:])
-    if column.dtype.kind not in "Uiufb":
-        raise FlawError("a column has values that are neither numbers nor text")
-    return column
-
-
-def seal_of(
-    attributes: Mapping[str, Any],
-    columns: Mapping[str, NDArray[Any]],
-    provenance: Mapping[str, NDArray[Any]],
-    findings: Mapping[str, NDArray[Any]],
-) -> str:
-    """SHA-256, in hex, over the root attributes, the seal aside, and all columns with their names."""
-    named = {**columns, **{f"provenance/{name}": values for name, values in provenance.items()}}
-    named |= {f"findings/{name}": values for name, values in findings.items()}
+def seal_of(attributes: Mapping[str, Any], digests: Mapping[str, str] | None = None) -> str:
+    """SHA-256, in hex, over the root attributes, the seal aside; of version 1 with those of all columns by name."""
     told = {name: value for name, value in attributes.items() if name != SEAL}
-    digests = {name: _column_digest(values) for name, values in named.items()}
-    return hashlib.sha256(json.dumps([told, digests], sort_keys=True).encode()).hexdigest()
-
-
-def _column_digest(values: NDArray[Any]) -> str:
-    if values.dtype.kind in "UO":
-        content = json.dumps(values.tolist()).encode()
-    else:
-        content = f"{values.dtype.kind}{values.dtype.itemsize} ".encode()
-        content += values.astype(values.dtype.newbyteorder("<")).tobytes()
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(json.dumps(told if digests is None else [told, digests], sort_keys=True).encode()).hexdigest()
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:

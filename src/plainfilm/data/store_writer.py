@@ -7,8 +7,9 @@ import contextlib
 import datetime as dt
 import hashlib
 import io
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,21 @@ from numpy.typing import NDArray
 
 from plainfilm.data import hdf5
 from plainfilm.data.files import written_whole
-from plainfilm.data.store import COLUMNS, DIGESTS, FORMAT, SEAL, VERSION, Columns, is_store, read_attributes, seal_of
+from plainfilm.data.store import (
+    COLUMN_DIGESTS,
+    DIGESTS,
+    FORMAT,
+    SEAL,
+    VERSION,
+    Columns,
+    is_store,
+    read_attributes,
+    seal_of,
+)
+from plainfilm.data.store_columns import COLUMNS, DIGEST_BYTES, GROUPS, storable, write
 from plainfilm.errors import StoreError
 from plainfilm.reasons import reason_of
 
-_TEXT = h5py.string_dtype()
-_DIGEST_BYTES = hashlib.sha256().digest_size
 _INDEX_BYTES = 1 << 17
 
 
@@ -73,7 +83,7 @@ class StoreWriter:
 
     def append(self, images: NDArray[np.uint8]) -> None:
         """Append images, uint8 (n, size, size)."""
-        at = len(self._digests) // _DIGEST_BYTES
+        at = len(self._digests) // DIGEST_BYTES
         if at + len(images) > len(self._images):
             self._images.resize(at + len(images), axis=0)
         self._images[at : at + len(images)] = images
@@ -83,25 +93,22 @@ class StoreWriter:
     def finish(self, columns: Columns, *, keep: NDArray[np.bool_], attributes: Mapping[str, str | int]) -> None:
         """Drop the rows that are not kept, add the columns (of kept rows) and the root attributes."""
         self._compact(keep)
-        digests = np.frombuffer(self._digests, np.uint8).reshape(-1, _DIGEST_BYTES)[keep]
+        digests = np.frombuffer(self._digests, np.uint8).reshape(-1, DIGEST_BYTES)[keep]
         self._file.create_dataset(DIGESTS, data=digests)
-        held = {name: self._write_column(name, getattr(columns, name)) for name in COLUMNS}
-        provenance = {name: self._write_column(f"provenance/{name}", of) for name, of in columns.provenance.items()}
-        findings = {name: self._write_column(f"findings/{name}", of) for name, of in columns.findings.items()}
+        sealed: dict[str, str] = {}
+        for name in COLUMNS:
+            sealed |= write(self._file, name, getattr(columns, name))
+        for group in GROUPS:
+            for name, values in getattr(columns, group).items():
+                sealed |= write(self._file, f"{group}/{name}", values)
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        told = {name: _text(value) if isinstance(value, str) else value for name, value in attributes.items()}
+        classes = np.array([storable(name) for name in columns.classes], h5py.string_dtype())
+        told = {name: storable(value) if isinstance(value, str) else value for name, value in attributes.items()}
         self._file.attrs.update(
-            {"format": FORMAT, "version": VERSION, "classes": _as_text(columns.classes), "size": self._images.shape[1],
-             "fingerprint": hashlib.sha256(digests.tobytes()).hexdigest(), "created": created, **told}
+            {"created": created, **told, "format": FORMAT, "version": VERSION, "classes": classes, "size": self._images.shape[1],
+             "fingerprint": hashlib.sha256(digests.data).hexdigest(), COLUMN_DIGESTS: json.dumps(sealed, sort_keys=True)}
         )  # fmt: skip
-        self._file.attrs[SEAL] = seal_of(read_attributes(self._file), held, provenance, findings)
-
-    def _write_column(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
-        """Write a column, and give it as it is held."""
-        is_text = values.dtype.kind in "UO"
-        held = _as_text(values) if is_text else values
-        self._file.create_dataset(name, data=held, dtype=_TEXT if is_text else values.dtype)
-        return held
+        self._file.attrs[SEAL] = seal_of(read_attributes(self._file))
 
     def _compact(self, keep: NDArray[np.bool_]) -> None:
         kept = np.flatnonzero(keep)
@@ -163,12 +170,3 @@ def _limit_index(file: h5py.File) -> None:
 def held_name(name: str) -> str:
     """Give a name that HDF5 can hold for a column."""
     return re.sub(r"^\.$|[/\0\ud800-\udfff]", "_", name)
-
-
-def _as_text(values: Iterable[str]) -> NDArray[np.object_]:
-    """Text that HDF5 can hold: file names need not be Unicode (PEP 383), and nothing after a NUL would be read."""
-    return np.array([_text(value) for value in values], _TEXT)
-
-
-def _text(value: str) -> str:
-    return value.replace("\0", "").encode(errors="backslashreplace").decode()

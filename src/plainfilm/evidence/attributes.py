@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import sexes
+from plainfilm.data import sexes, texts
 from plainfilm.data.ages import years
 from plainfilm.data.store import Store
 from plainfilm.data.tables.columns import COLUMNS, letters
@@ -105,7 +105,7 @@ def _told(store: Store, kind: str, read: Callable[[NDArray[Any]], Texts]) -> Tex
 
 def _mapped(column: NDArray[Any], read: Callable[[str], str]) -> Texts:
     found, place = np.unique(column, return_inverse=True)
-    return np.array([read(_text(value)) for value in found], dtype=np.str_)[place]
+    return texts.spread([read(_text(value)) for value in found], place)
 
 
 def _years(text: str) -> str:
@@ -136,7 +136,7 @@ def _makers(column: NDArray[Any]) -> Texts:
     for at in np.argsort(-counts, kind="stable"):
         spelling.setdefault(str(names[at]).casefold(), str(names[at]))
     shown = ["" if name.casefold() in _NOT_KNOWN else spelling[name.casefold()] for name in map(str, names)]
-    return np.array(shown, dtype=np.str_)[place]
+    return texts.spread(shown, place)
 
 
 _READ: Mapping[str, Callable[[NDArray[Any]], Texts]] = {

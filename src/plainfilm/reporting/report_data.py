@@ -53,8 +53,7 @@ def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Store
 
 def facts(store: Store) -> list[tuple[str, str]]:
     """Numbers that say what the data are."""
-    patients = len(set(store.patient.tolist()) - {""})
-    unknown = int((store.patient == "").sum())
+    patients, unknown = known_patients(store)
     return [
         ("Radiographs", f"{len(store):,}"),
         ("Known patients", f"{patients:,}{_apart(store)}" if patients else "none: the data do not say"),
@@ -63,6 +62,13 @@ def facts(store: Store) -> list[tuple[str, str]]:
         ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
         *_columns(store),
     ]
+
+
+def known_patients(store: Store) -> tuple[int, int]:
+    """Count the patients of a store, and the radiographs of unknown ones."""
+    numbers = store.codes("patient")
+    known = numbers[numbers >= 0]
+    return int((np.bincount(known) > 0).sum()), len(numbers) - len(known)
 
 
 def _columns(store: Store) -> list[tuple[str, str]]:

@@ -65,6 +65,10 @@ class IngestSummary(Document, frozen=True, kw_only=True):
         tuple[LeftOutColumn, ...], Meta(description="Columns whose values, all or some, are not in the store.")
     ] = ()
     kept_columns: Annotated[tuple[str, ...], Meta(description="Columns that `--keep` named.")] = ()
+    added: Annotated[Count | None, Meta(description="With `--add`: radiographs that the store had not.")] = None
+    gone: Annotated[
+        Count, Meta(description="With `--add`: radiographs that it had, and the folders have not any more.")
+    ] = 0
     pseudonyms: Annotated[
         Path | None,
         Meta(description="What the numbers of files and sources stand for; null where names are as they were."),

@@ -7,7 +7,8 @@ import numpy as np
 
 from plainfilm.arguments import checked
 from plainfilm.data import cache, files
-from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, Store, count_by_split
+from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, SPLITS, Store
+from plainfilm.data.store_columns import Words
 from plainfilm.errors import CacheError, StoreError, UsageError
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics, is_external, is_unlabelled
@@ -63,7 +64,7 @@ def describe(path: str | Path, *, require_signature: str | Path | None = None, v
 def _store(path: Path, *, verify: bool) -> Plain:
     with Store(path) as store:
         verified = {"verified": store.verify()} if verify else {}
-        sources = {str(name): int(n) for name, n in zip(*np.unique(store.source, return_counts=True), strict=True)}
+        source, patient = store.words("source"), store.codes("patient")
         return {
             "kind": "store",
             "path": str(path),
@@ -71,11 +72,11 @@ def _store(path: Path, *, verify: bool) -> Plain:
             "radiographs": len(store),
             "size_px": store.size,
             "fit": _stated(store, "fit"),
-            "classes": count_by_split(store.labels, store.split, store.classes),
-            "sources": sources,
+            "classes": _classes(store),
+            "sources": _sources(source),
             "findings": {name: int((states == 1).sum()) for name, states in store.findings.items()},
             "patients": store.attributes.get("patients", "apart by source"),
-            "known_patients": len(set(store.patient.tolist()) - {""}),
+            "known_patients": int((np.bincount(patient[patient >= 0]) > 0).sum()),
             "groups": len(np.unique(store.group)),
             "exact_duplicate_pairs": _stated(store, "exact_duplicates"),
             "near_duplicate_pairs": _stated(store, "near_duplicates"),
@@ -87,6 +88,22 @@ def _store(path: Path, *, verify: bool) -> Plain:
             "fingerprint": store.fingerprint,
             **verified,
         }
+
+
+def _classes(store: Store) -> dict[str, dict[str, int]]:
+    """Count images by class and split as `count_by_split` does, without the split's text."""
+    words = store.words("split")
+    place = {name: number for number, name in enumerate(words.values)}
+    return {
+        name: {part: int((words.codes[store.labels == number] == place.get(part, -2)).sum()) for part in SPLITS}
+        for number, name in enumerate(store.classes)
+    }
+
+
+def _sources(source: Words) -> dict[str, int]:
+    counts, unnamed = source.counts.tolist(), int((source.codes < 0).sum())
+    told = dict(zip(source.values, counts, strict=True)) | ({"": unnamed} if unnamed else {})
+    return {name: count for name, count in sorted(told.items()) if count}
 
 
 def _stated(store: Store, name: str) -> object:

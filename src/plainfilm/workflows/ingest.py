@@ -1,5 +1,6 @@
 """`plainfilm ingest`: folders or archives of radiographs become a store."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import claims, files, split
+from plainfilm.data import claims, files, split, texts
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, fill_store
 from plainfilm.data.patients import named_by, patient_keys
-from plainfilm.data.store import is_store
+from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
@@ -55,12 +56,25 @@ def plan(options: IngestOptions) -> Plan:
     check_options(options)
     if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
         raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
-    check_new(out, overwrite=options.overwrite)
+    check_new(out, overwrite=options.overwrite or options.add)
+    is_added = options.add and is_store(out)
+    if is_added and not options.dry_run:
+        _check_added(options, out)
     catalog = listed(options)
-    if not options.dry_run and (options.resplit or not any(entry.split for entry in catalog.entries)):
+    makes_split = options.resplit or not (is_added or any(entry.split for entry in catalog.entries))
+    if not options.dry_run and makes_split:
         rows = rows_of(catalog)
         split.check_enough(rows.labels, rows.group, rows.classes, parts=len(split.NAMES))
     return Plan(options, catalog)
+
+
+def _check_added(options: IngestOptions, out: Path) -> None:
+    with Store(out) as old:
+        if (old.size, old.attributes["fit"]) != (options.size, options.fit):
+            raise UsageError(
+                f"Expected to add radiographs of {old.size} px, fit {old.attributes['fit']}, as {out} has them; received --size {options.size} "
+                f"--fit {options.fit}. Give --size {old.size} --fit {old.attributes['fit']}."
+            )
 
 
 def check_options(options: IngestOptions) -> None:
@@ -110,10 +124,10 @@ def listed(options: IngestOptions) -> Catalog:
 def rows_of(catalog: Catalog) -> Rows:
     """Give the labelled rows of a listing; what is one patient's by name is one group."""
     entries = [entry for entry in catalog.entries if entry.label is not None]
-    classes, labels = np.unique([str(entry.label) for entry in entries], return_inverse=True)
+    classes, labels = np.unique(texts.as_array([str(entry.label) for entry in entries]), return_inverse=True)
     patients, _ = patient_keys(list(map(named_by, entries)), apart=catalog.asked.separate_sources)
     group = join_groups(len(entries), np.empty((0, 2), np.int64), patients)
-    source = np.array([entry.source for entry in entries], np.str_)
+    source = texts.as_array([entry.source for entry in entries])
     return Rows(classes=tuple(classes.tolist()), labels=labels, group=group, source=source)
 
 
@@ -123,17 +137,27 @@ def run(plan: Plan) -> Ingested:
     options = plan.options
     if options.dry_run:
         return as_listed(plan.catalog, Path(options.out))
-    return fill_store(
-        plan.catalog,
-        followed(options.out),
-        size=options.size,
-        fit=options.fit,
-        on_bad=options.on_bad,
-        workers=options.workers or processors(),
-        seed=options.seed,
-        resplit=options.resplit,
-        advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
-    )
+    out = followed(options.out)
+    with contextlib.ExitStack() as held:
+        old = held.enter_context(Store(out)) if options.add and is_store(out) else None
+        openings = old.logged_openings() if old else []
+        done = fill_store(
+            plan.catalog,
+            out,
+            size=options.size,
+            fit=options.fit,
+            on_bad=options.on_bad,
+            workers=options.workers or processors(),
+            seed=options.seed,
+            resplit=options.resplit,
+            old=old,
+            advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+            looked=lambda done, every: options.progress("Looking for new files", done, every, ""),
+        )
+    if openings and not options.resplit:
+        with Store(out) as new:
+            new.take_over(openings)
+    return done
 
 
 def as_listed(catalog: Catalog, path: Path = Path()) -> Ingested:

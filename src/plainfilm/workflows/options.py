@@ -177,6 +177,8 @@ class IngestOptions(StoringOptions):
         Random seed of the row order and of the split.
     overwrite
         Replace a store of that name; the old one stays until the new one is whole.
+    add
+        Add to a store of that name what its folders have got since: what it holds is not decoded again and keeps its part of the split.
     dry_run
         Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.
     progress
@@ -188,6 +190,7 @@ class IngestOptions(StoringOptions):
     _: KW_ONLY
     seed: int = 0
     overwrite: Flag = False
+    add: Flag = False
     dry_run: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 

@@ -134,8 +134,9 @@ def map_store(
     if no_label_will_do:
         return LabelMapping(stands_for={}, left_out={}, renamed=False)
     stands_for = match_labels(store.classes, bundle.classifier.classes_, mapping)
-    counts = Counter(np.array([*store.classes, ""])[store.labels].tolist())  # -1, unlabelled, is the last one
-    left_out = {label: n for label, n in counts.items() if label not in stands_for}
+    counts = np.bincount(store.labels + 1, minlength=len(store.classes) + 1).tolist()
+    named = zip(["", *store.classes], counts, strict=True)  # "" of those without a label
+    left_out = {label: n for label, n in named if n and label not in stands_for}
     return LabelMapping(stands_for=stands_for, left_out=left_out, renamed=False)
 
 

@@ -59,13 +59,14 @@ def describe(
         Commands.
     """
     by_split, by_source = report_data.tables(store, rule)
+    patients, unknown = report_data.known_patients(store)
     return Card(
         title=title,
         folder=folder,
         by_split=by_split,
         by_source=by_source,
-        patients=len(set(store.patient.tolist()) - {""}),
-        without_patient=int((store.patient == "").sum()),
+        patients=patients,
+        without_patient=unknown,
         groups=len(np.unique(store.group)),
         split=_split(store),
         recorded={name: _recorded(values) for name, values in store.provenance.items()},
