@@ -251,7 +251,11 @@ def scaling(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
                 print(kind, row, flush=True)
         if rows[0]["digest"] != rows[1]["digest"]:
             sys.exit(f"{kind}: two hosts give other bits than one")
-        answer[kind] = {"rows": rows, "ratio": rows[0]["seconds"] / rows[1]["seconds"]}
+        ratio = rows[0]["seconds"] / rows[1]["seconds"]
+        equal = (
+            ratio * rows[1]["job_cpu_s"] / rows[0]["job_cpu_s"]
+        )  # a busy machine makes the same work dearer at times
+        answer[kind] = {"rows": rows, "ratio": ratio, "ratio_at_equal_cpu": equal}
     return answer
 
 

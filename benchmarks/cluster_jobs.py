@@ -4,9 +4,11 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
+from plainfilm.data import cache
 from plainfilm.data.shards import ShardJob, read_shard
 from plainfilm.model.encoder import SegmentJob, encode_segment
 
@@ -43,6 +45,7 @@ class Left:
     path: str
     bytes: int
     sha256: str
+    content: str  # SHA-256 of what is in it, whatever it is called
     cpu_s: float  # of the job itself, and of what decodes for it
 
 
@@ -57,14 +60,15 @@ def decode(job: Decode) -> Left:
     """Do what a job of `ingest` does: what it leaves names the SHA-256 of each film's pixels."""
     begun = _cpu_s()
     left = read_shard(job.job)
-    return Left(job.number, left.path, left.bytes, left.sha256, _cpu_s() - begun)
+    return Left(job.number, left.path, left.bytes, left.sha256, left.sha256, _cpu_s() - begun)
 
 
 def encode(job: Encode) -> Left:
     """Do what a job of an encoding does."""
     begun = _cpu_s()
     left = encode_segment(job.job)
-    return Left(job.number, left.path, left.bytes, left.sha256, _cpu_s() - begun)
+    content = hashlib.sha256(cache.read(Path(left.path)) or b"").hexdigest()
+    return Left(job.number, left.path, left.bytes, left.sha256, content, _cpu_s() - begun)
 
 
 def nothing(job: Nothing) -> NothingDone:
@@ -81,5 +85,5 @@ def _cpu_s() -> float:
 def digest(lefts: Sequence[Left]) -> str:
     """One hash of all that jobs have left, in the order of the jobs."""
     return hashlib.sha256(
-        "".join(left.sha256 for left in sorted(lefts, key=lambda left: left.number)).encode()
+        "".join(left.content for left in sorted(lefts, key=lambda left: left.number)).encode()
     ).hexdigest()
