@@ -155,9 +155,7 @@ def test_an_engine_is_named_by_an_address(monkeypatch):
     assert isinstance(open_engine("here"), Here)
 
 
-@pytest.mark.parametrize(
-    "where", ["local", "local:0", "local:-1", "local:9999", "there", "http://host:1", "tls://host"]
-)
+@pytest.mark.parametrize("where", ["local", "local:0", "local:-1", "local:9999", "there", "http://host:1"])
 def test_another_address_is_refused_in_one_line(where):
     with pytest.raises(UsageError, match=r"local:N .*; received " + where):
         open_engine(where)

@@ -1,5 +1,6 @@
 """`plainfilm worker`."""
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -39,4 +40,5 @@ def worker(
 
     several = processes or processors()
     said = f"Working for {address}, {several} jobs at a time. Whoever holds a certificate of the cluster runs programs here as you. Ctrl-C stops."
+    print(f"Waiting for the scheduler at {address}", file=sys.stderr, flush=True)
     nodes.run_workers(address, several, host=host, certificates=certificates or "", started=lambda: terminal.say(said))

@@ -1,12 +1,13 @@
 """Jobs on the workers of a Dask scheduler, whoever started it."""
 
+import logging
 import queue
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import suppress
-from itertools import count, islice
+from contextlib import closing, contextmanager, suppress
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,12 +27,11 @@ from plainfilm.errors import EngineError
 PATIENCE_S = 120.0
 CONNECT_S = 30.0
 RETRIES = 3  # of a job that the scheduler has given up, beside its own
-_AHEAD = (
-    3  # jobs a worker that are given out: enough that Dask keeps the third on the scheduler, few enough for flat memory
-)
+_AHEAD = 3  # jobs a worker that are given out: enough that Dask keeps the third on the scheduler, few for flat memory
 _LOOKED_EVERY_S = 1.0
 _ENDED = (CancelledError, CommClosedError)  # what a future gives when the scheduler is gone
 _Future = Any  # distributed's, which is typed in part
+_Waiting = tuple[_Future, int, bytes, int]  # a job's future, its number, the job, how often it was given up
 _KEPT = "What is done stays, and the same command goes on from there."
 
 
@@ -78,7 +78,7 @@ class Dask:
     def __exit__(self, *_: object) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with suppress(*_ENDED, OSError, TimeoutError):
+            with _quiet(), suppress(*_ENDED, OSError, TimeoutError):
                 client.close(timeout=5)
 
     def map(
@@ -88,10 +88,11 @@ class Dask:
         return self._map(name_of(function), iter(jobs), terms_here(None if self.mixed else check))
 
     def _map(self, name: str, jobs: Iterator[JobT], terms: Terms) -> Iterator[Any]:
-        given = _Given(self._open(), terms)
-        done = 0
+        if (first := next(jobs, None)) is None:
+            return
+        jobs, done, given = chain([first], jobs), 0, _Given(self._open(), terms)
         self._worked_at = time.monotonic()
-        try:
+        with _quiet(), closing(given):
             while True:
                 for job in islice(jobs, max(0, _AHEAD * max(1, self._count(done)) - len(given.tasks))):
                     given.give(job.number, packed(name, job))
@@ -101,8 +102,6 @@ class Dask:
                     check_left(result, within_s=self._seen_within_s)
                     done += 1
                     yield result
-        finally:
-            given.drop()
 
     def _next(self, given: "_Given") -> Any:
         """Give the next result; None where none came within a second, or a job is to be done again."""
@@ -191,14 +190,26 @@ class Dask:
         )
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Dask say nothing of a lost connection: we do, in one line."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
+
+
 class _Given:
     """Jobs that are given out. Their keys are random: no name is in them."""
 
     def __init__(self, client: Client, terms: Terms) -> None:
         self.ended: queue.SimpleQueue[_Future] = queue.SimpleQueue()
-        self.tasks: dict[
-            str, tuple[_Future, int, bytes, int]
-        ] = {}  # by key: what waits, the job's number, the job, times given up
+        self.tasks: dict[str, _Waiting] = {}
         self._client, self._terms = client, terms
         self._group, self._numbers = secrets.token_hex(8), count()
 
@@ -224,7 +235,7 @@ class _Given:
         self.tasks.pop(future.key)
         future.release()
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Let the scheduler forget what is left: no other job is begun."""
         left = [future for future, *_ in self.tasks.values()]
         self.tasks.clear()

@@ -74,9 +74,10 @@ def run_scheduler(
             scheduler = await ClosedScheduler(
                 host=host.strip("[]"), port=int(port), protocol=scheme, security=security, dashboard=False
             )
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            why = reason_of(error.__cause__ or error)
             raise EngineError(
-                f"Expected a free port of this machine; received {address} ({reason_of(error)}). Name another with --host or --port."
+                f"Expected a free port of this machine; received {address} ({why}). Name another with --host or --port."
             ) from error
         async with scheduler:
             started(scheduler.address)
