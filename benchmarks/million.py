@@ -60,7 +60,7 @@ def make_store(path: Path, rows: int, cell: int) -> None:
     )  # fmt: skip
     with store_writer.create(path, size=SIZE, expected=rows) as writer:
         writer._digests += hashlib.sha256(bytes(SIZE * SIZE)).digest() * rows
-        writer.finish(told, keep=np.ones(rows, bool), attributes=ABOUT)
+        writer.finish(told, attributes=ABOUT)
     hdf5.remember(path, FORMAT)
 
 

@@ -36,7 +36,7 @@ def write_store(path, images, labels, *, classes=("square", "empty"), fit="stret
     made = Columns(classes=classes, labels=np.asarray(labels, np.int64), **(columns | changed))
     with store_writer.create(path, size=images.shape[1], expected=n) as writer:
         writer.append(images)
-        writer.finish(made, keep=np.ones(n, bool), attributes={"fit": fit, "seed": 0})
+        writer.finish(made, attributes={"fit": fit, "seed": 0})
     return path
 
 

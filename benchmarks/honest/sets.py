@@ -81,7 +81,7 @@ def write(
     )  # fmt: skip
     with store_writer.create(path, size=images.shape[1], expected=len(images)) as writer:
         writer.append(images)
-        writer.finish(columns, keep=np.ones(len(images), bool), attributes={"fit": "pad"})
+        writer.finish(columns, attributes={"fit": "pad"})
     return Store(path)
 
 

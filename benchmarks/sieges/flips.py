@@ -193,7 +193,7 @@ def _copied(path: Path, out: Path) -> Path:
         about = {name: value for name, value in store.attributes.items() if name not in {"format", "version", "size", "fingerprint", "created"}}  # fmt: skip
         with create(out, size=store.size, expected=len(store)) as writer:
             writer.append(store.images(range(len(store))))
-            writer.finish(columns, keep=np.ones(len(store), bool), attributes=about)
+            writer.finish(columns, attributes=about)
     return out
 
 

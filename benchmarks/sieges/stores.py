@@ -172,7 +172,6 @@ def _store(folder: Path, n: int = 60, size: int = 32) -> Path:
         writer.append(images)
         writer.finish(
             columns(n, findings={"Effusion": (np.arange(n) % 2).astype(np.int8)}),
-            keep=np.ones(n, bool),
             attributes=noted,
         )
     return folder / "whole.h5"

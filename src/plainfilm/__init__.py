@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what __getattr__ hides from editors and from checkers of ty
     from plainfilm.workflows.evaluate import evaluate as evaluate
     from plainfilm.workflows.info import describe as describe
     from plainfilm.workflows.ingest import ingest as ingest
+    from plainfilm.workflows.pack import pack as pack
     from plainfilm.workflows.train import train as train
     from plainfilm.workflows.tune import tune as tune
 
@@ -32,6 +33,7 @@ _WHERE = {
     "compare": "plainfilm.workflows.compare",
     "tune": "plainfilm.workflows.tune",
     "demo": "plainfilm.workflows.demo",
+    "pack": "plainfilm.workflows.pack",
     "describe": "plainfilm.workflows.info",
     "Store": "plainfilm.data.store",
     "load": "plainfilm.evidence.inference.predictor",

@@ -620,7 +620,7 @@ def die(*_):
 
 source, out, moment, workers = sys.argv[1:]
 if moment == "finish":
-    store_writer.StoreWriter._compact = die
+    store_writer.StoreWriter.finish = die
 elif moment == "problems":
     ingest.write_csv = die
 elif moment == "rename":

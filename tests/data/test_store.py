@@ -57,7 +57,7 @@ def columns(n: int, **changes: Any) -> Columns:
 def written(path: Path, images: np.ndarray, told: Columns | None = None, **attributes: str | int) -> Path:
     with store_writer.create(path, size=images.shape[1], expected=len(images)) as writer:
         writer.append(images)
-        writer.finish(told or columns(len(images)), keep=np.ones(len(images), bool), attributes=attributes)
+        writer.finish(told or columns(len(images)), attributes=attributes)
     return path
 
 
@@ -283,7 +283,7 @@ def test_a_store_appears_only_when_it_is_finished(tmp_path, images):
         writer.append(noise(3, seed=1))
         with Store(target) as old:
             assert len(old) == len(images)
-        writer.finish(columns(3), keep=np.ones(3, bool), attributes={})
+        writer.finish(columns(3), attributes={})
     with Store(target) as new:
         assert len(new) == 3
     assert names(tmp_path) == ["s.h5"]
@@ -302,22 +302,6 @@ def test_an_error_while_writing_leaves_the_old_store(tmp_path, images):
         fail_halfway()
     assert target.read_bytes() == before
     assert names(tmp_path) == ["s.h5"]
-
-
-@given(st.lists(st.booleans(), min_size=40, max_size=40).filter(any))
-@settings(max_examples=25)
-def test_a_dropped_row_leaves_no_trace(tmp_path_factory, images, keep):
-    keep = np.array(keep)
-    folder = tmp_path_factory.mktemp("keep")
-    told = columns(int(keep.sum()))
-    with store_writer.create(folder / "dropped.h5", size=SIZE, expected=40) as writer:
-        writer.append(images)
-        writer.finish(told, keep=keep, attributes={})
-    written(folder / "never.h5", images[keep], told)
-    with Store(folder / "dropped.h5") as dropped, Store(folder / "never.h5") as never:
-        assert dropped.fingerprint == never.fingerprint
-        assert len(dropped) == keep.sum()
-        np.testing.assert_array_equal(dropped.images(range(len(dropped))), images[keep])
 
 
 def test_the_fingerprint_tells_other_pixels_and_another_order(tmp_path, images):
@@ -365,7 +349,7 @@ try:
     with store_writer.create(path, size=32, expected=n) as writer:
         for part in np.split(noise(n), 8):
             writer.append(part)
-        writer.finish(columns(n), keep=np.arange(n) >= 0, attributes={})
+        writer.finish(columns(n), attributes={})
 except StoreError as error:
     print(error)
     sys.exit(1)
@@ -809,7 +793,7 @@ def made_again(path: Path, out: Path) -> Path:
         columns["split"] = np.roll(columns["split"], 1)
         with store_writer.create(out, size=store.size, expected=len(order)) as writer:
             writer.append(store.images(order))
-            writer.finish(Columns(classes=store.classes, **columns), keep=np.ones(len(order), bool), attributes={})
+            writer.finish(Columns(classes=store.classes, **columns), attributes={})
     return out
 
 

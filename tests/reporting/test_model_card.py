@@ -520,7 +520,7 @@ def store(tmp_path_factory):
     }  # fmt: skip
     with store_writer.create(path, size=8, expected=n) as writer:
         writer.append(np.arange(n, dtype=np.uint8)[:, None, None] + np.zeros((n, 8, 8), np.uint8))
-        writer.finish(columns, keep=np.ones(n, bool), attributes=attributes)
+        writer.finish(columns, attributes=attributes)
     with Store(path) as made:
         yield made
 

@@ -44,7 +44,7 @@ def opened(tmp_path_factory):
     }  # fmt: skip
     with store_writer.create(path, size=SIZE, expected=n) as writer:
         writer.append(np.arange(n, dtype=np.uint8)[:, None, None] + np.zeros((n, SIZE, SIZE), np.uint8))
-        writer.finish(columns, keep=np.ones(n, bool), attributes=attributes)
+        writer.finish(columns, attributes=attributes)
     with Store(path) as made:
         yield made
 

@@ -5,7 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from plainfilm.data import cache, store_writer
@@ -28,7 +27,7 @@ def store(tmp_path):
         told = {name: value for name, value in old.attributes.items() if name not in {"size", "fingerprint"}}
         with store_writer.create(tmp_path / "new.h5", size=old.size, expected=len(old)) as writer:
             writer.append(old.images(range(len(old))))
-            writer.finish(Columns(classes=old.classes, **columns), keep=np.ones(len(old), bool), attributes=told)
+            writer.finish(Columns(classes=old.classes, **columns), attributes=told)
     return tmp_path / "new.h5"
 
 

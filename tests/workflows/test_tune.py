@@ -45,7 +45,7 @@ def write_store(path, *, classes=2, test_seed=0):
     )  # fmt: skip
     with store_writer.create(path, size=SIZE, expected=N) as writer:
         writer.append(images)
-        writer.finish(columns, keep=np.ones(N, bool), attributes={"fit": "pad", "seed": 0})
+        writer.finish(columns, attributes={"fit": "pad", "seed": 0})
     return path
 
 

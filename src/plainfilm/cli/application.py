@@ -69,6 +69,7 @@ _COMMANDS = (
     "export",
     "serve",
     "info",
+    "pack",
     "doctor",
     "scheduler",
     "worker",

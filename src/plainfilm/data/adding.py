@@ -7,6 +7,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,26 @@ class Held:
     def shards(self, remarks: Mapping[str, Sequence[tuple[str, str]]]) -> Iterator[Shard]:
         """Give the films as if they had been read again; `remarks` are those of each file, as `remarks_of` reads them."""
         patients = self._patients()
-        for start in range(0, len(self.rows), MOST_FILMS):
-            rows = self.rows[start : start + MOST_FILMS]
-            films = self._films(rows, remarks, patients[start : start + MOST_FILMS])
+        for own, file, places in self._runs():
+            films = self._films(self.rows[own], remarks, patients[own])
             told, known = gathered(films, self.store.size, lambda _block: None)
-            yield Shard(outcomes=told, known=known, pixels=lambda places, rows=rows: self.store.images(rows[places]))  # type: ignore[misc]
+            pixels = partial(self._pixels, self.rows[own])
+            yield Shard(outcomes=told, known=known, pixels=pixels, file=file, places=places)
+
+    def _runs(self) -> Iterator[tuple[slice, Path | None, NDArray[np.int64] | None]]:
+        """Cut the rows into those of one shard of the store, or of as many films; with its file, and their places there."""
+        where = self.store.in_shards(self.rows)
+        if where is None:
+            yield from ((slice(at, at + MOST_FILMS), None, None) for at in range(0, len(self.rows), MOST_FILMS))
+            return
+        files, shards, places = where
+        ends = [*np.flatnonzero(np.diff(shards)) + 1, len(shards)]
+        for start, end in pairwise([0, *ends]):
+            if start < end:
+                yield slice(start, end), files[shards[start]], places[start:end]
+
+    def _pixels(self, rows: NDArray[np.int64], places: Sequence[int]) -> NDArray[np.uint8]:
+        return self.store.images(rows[places])
 
     def _films(
         self, rows: NDArray[np.int64], remarks: Mapping[str, Sequence[tuple[str, str]]], patients: Sequence[str]

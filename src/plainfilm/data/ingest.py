@@ -21,7 +21,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import burned_text, claims, copies, duplicates, hdf5, split, store, store_writer, texts
+from plainfilm.data import (
+    burned_text,
+    claims,
+    copies,
+    duplicates,
+    hdf5,
+    split,
+    store,
+    store_images,
+    store_writer,
+    texts,
+)
 from plainfilm.data.adding import Held, held_by, remarks_of
 from plainfilm.data.catalog import Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
@@ -51,6 +62,7 @@ _TEXT = (
     "cover them, the store does not."
 )
 _MOST_LOOKED = 128
+_ONE_FILE_BYTES = 1 << 30  # of pixels; a store of more is an index with shards
 _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
@@ -137,6 +149,7 @@ def fill_store(
     resplit: bool = False,
     only_test: bool = False,
     old: Store | None = None,
+    shard: int | None = None,
     advance: Advance = lambda _done, _all: None,
     looked: Advance = lambda _done, _all: None,
 ) -> Ingested:
@@ -164,6 +177,8 @@ def fill_store(
     old
         A store to add to, which the new one may replace: its films are taken from there and keep their order and, where no split is
         given, their part.
+    shard
+        Films a shard, in which the store is kept whatever its size; by default one of up to 1 GB of pixels is one file.
     advance
         Called with files done and files in all.
     looked
@@ -183,11 +198,11 @@ def fill_store(
     before = held.shards(remarks_of(problems_path(held.store.path))) if held else ()
     order = _shuffled(fresh, seed)
     depths, guessed = folder_depths(order, workers=workers)
-    shards = Shards(order, depths, size=size, fit=fit, folder=folder_of(out), before=before)
+    shards = Shards(order, depths, size=size, fit=fit, folder=folder_of(out), films=shard, before=before)
     entries = [*(held.entries if held else ()), *order]
     with (
-        _place(out) as (key_file, table, new),
         shards.kept(),
+        _place(out) as (key_file, table, shelf, new),
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
     ):
@@ -200,9 +215,11 @@ def fill_store(
         attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
         attributes |= _attributes(done, apart=catalog.asked.separate_sources)
         with store_writer.create(out, size=size, expected=done.images, at=new) as writer:
-            for films in shards.images(found.keep):
+            if shard or (old and old.is_sharded) or done.images * size**2 > _ONE_FILE_BYTES:
+                writer.refer(*shards.shelve(found.keep, shelf))
+            for films in () if shelf.is_dir() else shards.images(found.keep):
                 writer.append(films)
-            writer.finish(found.columns, keep=np.ones(done.images, bool), attributes=attributes)
+            writer.finish(found.columns, attributes=attributes)
         if key is not None:
             write_key(key_file, key)
         failed = _write_problems(table, problems_path(out), done.problems)
@@ -290,9 +307,12 @@ def _place(out: Path) -> Iterator[tuple[Path, ...]]:
     """Keep a store's name from other commands from the start; key, table and store take their places together."""
     store_writer.check_place(out)
     try:
-        with reserved(key_path(out), problems_path(out), out) as partials:
+        with reserved(key_path(out), problems_path(out), store_images.folder_of(out), out) as partials:
             yield partials
+            is_sharded = partials[2].is_dir()
         hdf5.remember(out, store.FORMAT)
+        if not is_sharded:
+            claims.remove(store_images.folder_of(out))  # of a store that lay there before
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error
 

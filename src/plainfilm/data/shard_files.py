@@ -82,12 +82,11 @@ class PixelReader:
     def __call__(self, places: Sequence[int]) -> NDArray[np.uint8]:
         """Read films, uint8 (len(places), s, s), in the order asked for."""
         out = np.empty((len(places), *self.shape[1:]), np.uint8)
-        length = self.shape[1] * self.shape[2]
         with self._path.open("rb", buffering=0) as file:
             for film, place in zip(out, places, strict=True):
-                file.seek(self._offset + int(place) * length)
-                if file.readinto(film.data) != length:
-                    raise ValueError("shorter than it says")
+                file.seek(self._offset + int(place) * film.size)
+                if file.readinto(film.data) != film.size:
+                    raise ValueError("it is shorter than it says")
         return out
 
 

@@ -8,11 +8,12 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from plainfilm.data import claims, copies, decoder_pool, duplicates, shard_files
 from plainfilm.data.catalog import Entry
 from plainfilm.data.images import Radiograph
 from plainfilm.data.shard_files import Film, Outcome, PixelReader
+from plainfilm.data.store_images import ShardTable
 from plainfilm.engines.current import elsewhere
 from plainfilm.engines.engine import Engine
 from plainfilm.errors import ImageError
@@ -47,11 +49,26 @@ class Shard:
         (n, 32, 32) of `duplicates`, and those of `copies.described`. Masks are no films.
     pixels : callable
         Gives films by their places, uint8 (k, s, s).
+    file : Path or None
+        Where they lie, None for memory or another store,
+    places : int64 (n) or None
+        and which of that file's films they are; None for all of them.
     """
 
     outcomes: Sequence[Outcome]
     known: Mapping[str, NDArray[Any]]
     pixels: Pixels
+    file: Path | None = None
+    places: NDArray[np.int64] | None = None
+
+
+class _Noted(NamedTuple):
+    """What is remembered of a shard until the store is written."""
+
+    digest: NDArray[np.uint8]
+    pixels: Pixels
+    file: Path | None
+    places: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,8 @@ class Shards:
         As of `images.read`.
     folder
         Where they will lie; made for its owner alone when the first one is written.
+    films
+        Of a shard; by default 512, fewer above 512 px.
     before
         Shards that were read elsewhere, and come first.
     """
@@ -112,12 +131,13 @@ class Shards:
         size: int,
         fit: str,
         folder: Path,
+        films: int | None = None,
         before: Iterable[Shard] = (),
     ) -> None:
         self._before = before
         self._entries, self._depths, self._size, self._fit, self._folder = entries, depths, size, fit, folder
-        self._films = max(BATCH, min(MOST_FILMS, _PIXELS // size**2))
-        self._read: list[tuple[int, Pixels]] = []
+        self._films = films or max(BATCH, min(MOST_FILMS, _PIXELS // size**2))
+        self._read: list[_Noted] = []
 
     def read(self, *, workers: int, advance: Advance) -> Iterator[Shard]:
         """Read all shards in order; what is there and whole is taken as it is. Files on disk may be read by the engine of the command.
@@ -177,12 +197,54 @@ class Shards:
 
     def images(self, keep: NDArray[np.bool_]) -> Iterator[NDArray[np.uint8]]:
         """Give those of all films that are to be kept, bool (n), in order: uint8 (up to 32, s, s) at a time."""
-        start = 0
-        for films, pixels in self._read:
-            own = np.flatnonzero(keep[start : start + films]).tolist()
+        for shard, own in self._kept_of(keep):
             for at in range(0, len(own), BATCH):
-                yield pixels(own[at : at + BATCH])
-            start += films
+                yield shard.pixels(own[at : at + BATCH].tolist())
+
+    def shelve(self, keep: NDArray[np.bool_], folder: Path) -> tuple[ShardTable, NDArray[np.uint8]]:
+        """Put the shards of the films that are to be kept, bool (n), into a new folder.
+
+        Returns
+        -------
+        ShardTable
+            Where each film is.
+        uint8 (k, 32)
+            SHA-256 of each.
+        """
+        folder.mkdir(mode=0o700)
+        files, films, places, digests = list[Path](), list[int](), list[NDArray[np.int64]](), list[NDArray[np.uint8]]()
+        for shard, own in self._kept_of(keep):
+            if not len(own):
+                continue
+            digest = shard.digest[own]
+            if shard.file is None:
+                path = folder / hashlib.sha256(digest.tobytes()).hexdigest()[:32]
+                with shard_files.written(path, self._size) as writer:
+                    for at in range(0, len(own), BATCH):
+                        writer.append(shard.pixels(own[at : at + BATCH].tolist()))
+                there, count = np.arange(len(own)), len(own)
+                files.append(path.with_suffix(shard_files.PIXELS))
+            else:
+                there = own if shard.places is None else shard.places[own]
+                count = PixelReader(shard.file).shape[0]
+                files.append(_linked(shard.file, folder))
+            places.append(there + sum(films))
+            films.append(count)
+            digests.append(digest)
+        table = ShardTable(
+            file=[path.name for path in files],
+            bytes=np.array([path.stat().st_size for path in files], np.int64),
+            films=np.array(films, np.int64),
+            place=np.concatenate(places).astype(np.int64),
+        )
+        return table, np.concatenate(digests)
+
+    def _kept_of(self, keep: NDArray[np.bool_]) -> Iterator[tuple[_Noted, NDArray[np.int64]]]:
+        start = 0
+        for shard in self._read:
+            end = start + len(shard.digest)
+            yield shard, np.flatnonzero(keep[start:end])
+            start = end
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -191,13 +253,14 @@ class Shards:
         try:
             yield
         except KeyboardInterrupt as stop:
-            if any(self._folder.glob(f"*{shard_files.KNOWN}")):
+            is_told = bool(getattr(stop, "__notes__", ()))
+            if not is_told and any(self._folder.glob(f"*{shard_files.KNOWN}")):
                 stop.add_note("What was read is kept for a week: the same command goes on from there.")
             raise
         claims.remove(self._folder)
 
     def _noted(self, shard: Shard) -> Shard:
-        self._read.append((len(shard.known["hash"]), shard.pixels))
+        self._read.append(_Noted(shard.known["digest"], shard.pixels, shard.file, shard.places))
         return shard
 
     def _run(self, start: int) -> range:
@@ -256,12 +319,26 @@ def _made(outcomes: Iterable[Radiograph | ImageError], size: int, path: Path | N
     with shard_files.written(path, size) as writer:
         told, known = gathered(outcomes, size, writer.append)
     shard_files.write_known(path, told, known)
-    return Shard(outcomes=told, known=known, pixels=PixelReader(path.with_suffix(shard_files.PIXELS)))
+    return _in_files(path, told, known)
 
 
 def _loaded(path: Path) -> Shard:
-    outcomes, known = shard_files.read_known(path)
-    return Shard(outcomes=outcomes, known=known, pixels=PixelReader(path.with_suffix(shard_files.PIXELS)))
+    return _in_files(path, *shard_files.read_known(path))
+
+
+def _in_files(path: Path, outcomes: Sequence[Outcome], known: Mapping[str, NDArray[Any]]) -> Shard:
+    pixels = path.with_suffix(shard_files.PIXELS)
+    return Shard(outcomes=outcomes, known=known, pixels=PixelReader(pixels), file=pixels)
+
+
+def _linked(file: Path, folder: Path) -> Path:
+    """Give a file a second name in a folder; where the file system has none, copy it."""
+    path = folder / file.name
+    try:
+        path.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, path)
+    return path
 
 
 def gathered(

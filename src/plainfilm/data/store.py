@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.arguments import checked
-from plainfilm.data import burned_text, files, hdf5, openings
+from plainfilm.data import burned_text, files, hdf5, openings, store_images
+from plainfilm.data.shard_files import digest_of
 from plainfilm.data.store_columns import DIGEST_BYTES, ColumnGroup, ColumnReader, Words
+from plainfilm.data.store_images import ShardedImages
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import as_html, harmless
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 Rows = Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-VERSION = 2  # 1 has text as text alone, and one SHA-256 over all columns, or none
+UNSHARDED, VERSION = (
+    2,
+    3,
+)  # 3 is an index of shards; 1 has text as text alone, and one SHA-256 over all columns, or none
 KEPT = "stores"  # the cache's folder of stores that folders were read into
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
@@ -121,11 +126,13 @@ class Store:
         self.classes: tuple[str, ...] = tuple(attributes["classes"])
         self.size: int = attributes["size"]
         self.fingerprint: str = attributes["fingerprint"]
-        self._images = self._file["images"]
-        if self._images.dtype != np.uint8 or self._images.shape[1:] != (self.size, self.size):
+        self._images = store_images.opened(
+            self._file, self.path, self.size, json.loads(attributes.get(COLUMN_DIGESTS, "{}"))
+        )
+        if self._images.shape[1:] != (self.size, self.size):
             raise FlawError(f"its images are not of {self.size} × {self.size} bytes")
         self._columns = ColumnReader(self._file, self._again, file_bytes=self.path.stat().st_size)
-        self._columns.check_length(len(self._images))
+        self._columns.check_length(len(self))
         self.is_checked = DIGESTS in self._file or SEAL in attributes
         self._check_seal(attributes)
         self.labels: NDArray[np.int64] = self._columns.column("labels")
@@ -139,6 +146,7 @@ class Store:
         """Hold the attributes against their SHA-256, and see to it that columns are; those of version 1, all at once."""
         if attributes["version"] >= 2:
             digests = json.loads(attributes[COLUMN_DIGESTS])
+            digests = {name: each for name, each in digests.items() if not name.startswith(f"{store_images.GROUP}/")}
             is_whole = seal_of(attributes) == attributes[SEAL]
         else:
             digests = self._columns.digests()
@@ -225,7 +233,7 @@ class Store:
         self._file.close()
 
     def __len__(self) -> int:
-        return len(self._images)
+        return self._images.shape[0]
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Give the labelled rows of a split ("train", "validation" or "test") in the store's order, int64 (k).
@@ -256,13 +264,23 @@ class Store:
             One of them is not what was written, or cannot be read.
         """
         rows = self._numbers(rows)
-        out = np.empty((len(rows), self.size, self.size), np.uint8)
         with _whole(self.path, OSError, ValueError):
-            for place, row in enumerate(rows):
-                self._images.read_direct(out, np.s_[int(row)], np.s_[place])
-                if self._digests is not None and _digest(out[place]) != self._digests[row].tobytes():
-                    raise FlawError(f"image {int(row)} is not the one that was written")
+            out = self._images.read(rows)
+            for image, row in zip(out, rows.tolist(), strict=True):
+                if self._digests is not None and digest_of(image) != self._digests[row].tobytes():
+                    raise FlawError(f"image {row} is not the one that was written")
         return out
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether its images lie in shards beside it."""
+        return isinstance(self._images, ShardedImages)
+
+    def in_shards(self, rows: NDArray[np.int64]) -> tuple[list[Path], NDArray[np.int64], NDArray[np.int64]] | None:
+        """Give the files of the shards, and for each row its shard and its place there, int64 (k); None of a store in one file."""
+        if not isinstance(self._images, ShardedImages):
+            return None
+        return self._images.files, *self._images.where(rows)
 
     def _numbers(self, rows: Rows) -> NDArray[np.int64]:
         given = np.asarray(rows)
@@ -339,7 +357,7 @@ class Store:
         """
         total = hashlib.sha256()
         for at in range(0, len(self), _READ_AT_ONCE):
-            total.update(b"".join(map(_digest, self.images(range(at, min(at + _READ_AT_ONCE, len(self)))))))
+            total.update(b"".join(map(digest_of, self.images(range(at, min(at + _READ_AT_ONCE, len(self)))))))
         with _whole(self.path, ValueError):
             if total.hexdigest() != self.fingerprint:
                 raise FlawError("its images are not those that were written")
@@ -597,7 +615,3 @@ def seal_of(attributes: Mapping[str, Any], digests: Mapping[str, str] | None = N
     """SHA-256, in hex, over the root attributes, the seal aside; of version 1 with those of all columns by name."""
     told = {name: value for name, value in attributes.items() if name != SEAL}
     return hashlib.sha256(json.dumps(told if digests is None else [told, digests], sort_keys=True).encode()).hexdigest()
-
-
-def _digest(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.sha256(image.data).digest()

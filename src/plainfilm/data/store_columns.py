@@ -146,7 +146,7 @@ class ColumnReader:
         return words
 
     def _dataset(self, name: str, data: h5py.Dataset) -> NDArray[Any]:
-        column = _texts(data) if _is_text(data) else np.asarray(data[:])
+        column = read_plain(data)
         if self._digests is not None and digest_of(column) != self._digests[name]:
             raise FlawError(f"its column {name} is not the one that was written")
         return column
@@ -191,6 +191,16 @@ def write(file: h5py.File, name: str, values: NDArray[Any]) -> dict[str, str]:
     if not recurs or words.letters > _ROOM_BYTES + _A_ROW_BYTES * len(held):
         return _written(file, name, held)
     return _written(file, f"{name}/{CODES}", words.codes) | _written(file, f"{name}/{CATEGORIES}", words.values)
+
+
+def write_plain(file: h5py.File, name: str, values: NDArray[Any]) -> dict[str, str]:
+    """Write values (n), numbers or text, one by one, and give their SHA-256, in hex, by the name."""
+    return _written(file, name, values.tolist() if texts.is_text(values) else values)
+
+
+def read_plain(data: h5py.Dataset) -> NDArray[Any]:
+    """Read what `write_plain` wrote."""
+    return _texts(data) if _is_text(data) else np.asarray(data[:])
 
 
 def _written(file: h5py.File, name: str, values: Any) -> dict[str, str]:

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from plainfilm.data import hdf5
 from plainfilm.data.files import written_whole
+from plainfilm.data.shard_files import digest_of
 from plainfilm.data.store import (
     COLUMN_DIGESTS,
     DIGESTS,
     FORMAT,
     SEAL,
+    UNSHARDED,
     VERSION,
     Columns,
     is_store,
@@ -31,6 +33,7 @@ from plainfilm.data.store import (
     seal_of,
 )
 from plainfilm.data.store_columns import COLUMNS, DIGEST_BYTES, GROUPS, storable, write
+from plainfilm.data.store_images import IMAGES, ShardTable
 from plainfilm.errors import StoreError
 from plainfilm.reasons import reason_of
 
@@ -71,51 +74,57 @@ class _Disk(io.FileIO):
 
 
 class StoreWriter:
-    """A store while it is being written: images row by row, columns at the end; given by `create`."""
+    """A store while it is being written: images row by row, or shards that hold them, then columns; given by `create`."""
 
     def __init__(self, file: h5py.File, disk: _Disk, size: int, expected: int) -> None:
-        self._file, self._disk = file, disk
-        self._images = file.create_dataset(
-            "images", (0, size, size), np.uint8, maxshape=(None, size, size), chunks=(1, size, size)
-        )
-        self._images.resize(expected, axis=0)
+        self._file, self._disk, self._size, self._expected = file, disk, size, expected
+        self._images: h5py.Dataset | None = None
         self._digests = bytearray()
+        self._sealed: dict[str, str] = {}
 
     def append(self, images: NDArray[np.uint8]) -> None:
         """Append images, uint8 (n, size, size)."""
+        held = self._dataset()
         at = len(self._digests) // DIGEST_BYTES
-        if at + len(images) > len(self._images):
-            self._images.resize(at + len(images), axis=0)
-        self._images[at : at + len(images)] = images
+        if at + len(images) > len(held):
+            held.resize(at + len(images), axis=0)
+        held[at : at + len(images)] = images
         self._disk.check()
-        self._digests += b"".join(hashlib.sha256(image.tobytes()).digest() for image in images)
+        self._digests += b"".join(map(digest_of, images))
 
-    def finish(self, columns: Columns, *, keep: NDArray[np.bool_], attributes: Mapping[str, str | int]) -> None:
-        """Drop the rows that are not kept, add the columns (of kept rows) and the root attributes."""
-        self._compact(keep)
-        digests = np.frombuffer(self._digests, np.uint8).reshape(-1, DIGEST_BYTES)[keep]
+    def refer(self, table: ShardTable, digests: NDArray[np.uint8]) -> None:
+        """Name the shards that hold the images, and the SHA-256 of each image, uint8 (n, 32); instead of `append`."""
+        self._sealed |= table.write(self._file)
+        self._digests += digests.tobytes()
+
+    def finish(self, columns: Columns, *, attributes: Mapping[str, str | int]) -> None:
+        """Add the columns and the root attributes."""
+        if not self._sealed:
+            self._dataset().resize(len(columns.labels), axis=0)
+        digests = np.frombuffer(self._digests, np.uint8).reshape(-1, DIGEST_BYTES)
         self._file.create_dataset(DIGESTS, data=digests)
-        sealed: dict[str, str] = {}
+        version = VERSION if self._sealed else UNSHARDED
         for name in COLUMNS:
-            sealed |= write(self._file, name, getattr(columns, name))
+            self._sealed |= write(self._file, name, getattr(columns, name))
         for group in GROUPS:
             for name, values in getattr(columns, group).items():
-                sealed |= write(self._file, f"{group}/{name}", values)
+                self._sealed |= write(self._file, f"{group}/{name}", values)
         created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         classes = np.array([storable(name) for name in columns.classes], h5py.string_dtype())
         told = {name: storable(value) if isinstance(value, str) else value for name, value in attributes.items()}
         self._file.attrs.update(
-            {"created": created, **told, "format": FORMAT, "version": VERSION, "classes": classes, "size": self._images.shape[1],
-             "fingerprint": hashlib.sha256(digests.data).hexdigest(), COLUMN_DIGESTS: json.dumps(sealed, sort_keys=True)}
+            {"created": created, **told, "format": FORMAT, "version": version, "classes": classes, "size": self._size,
+             "fingerprint": hashlib.sha256(digests.data).hexdigest(), COLUMN_DIGESTS: json.dumps(self._sealed, sort_keys=True)}
         )  # fmt: skip
         self._file.attrs[SEAL] = seal_of(read_attributes(self._file))
 
-    def _compact(self, keep: NDArray[np.bool_]) -> None:
-        kept = np.flatnonzero(keep)
-        for place, row in enumerate(kept):
-            if place != row:
-                self._images[place] = self._images[row]
-        self._images.resize(len(kept), axis=0)
+    def _dataset(self) -> h5py.Dataset:
+        if self._images is None:
+            side = self._size
+            self._images = self._file.create_dataset(
+                IMAGES, (self._expected, side, side), np.uint8, maxshape=(None, side, side), chunks=(1, side, side)
+            )
+        return self._images
 
 
 def check_place(path: Path) -> None:

@@ -83,6 +83,8 @@ def check_options(options: IngestOptions) -> None:
         raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
     if not 32 <= options.size <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
+    if options.shard is not None and not 8 <= options.shard <= 4096:
+        raise UsageError(f"Expected --shard from 8 to 4096 radiographs; received {options.shard}.")
     check_seed(options.seed)
     check_cluster(options)
     asked_of(options)
@@ -151,6 +153,7 @@ def run(plan: Plan) -> Ingested:
             seed=options.seed,
             resplit=options.resplit,
             old=old,
+            shard=options.shard,
             advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
             looked=lambda done, every: options.progress("Looking for new files", done, every, ""),
         )

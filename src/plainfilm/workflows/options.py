@@ -179,6 +179,8 @@ class IngestOptions(StoringOptions):
         Replace a store of that name; the old one stays until the new one is whole.
     add
         Add to a store of that name what its folders have got since: what it holds is not decoded again and keeps its part of the split.
+    shard
+        Radiographs a shard, 8 to 4096: the store is then an index with its shards beside it, whatever its size; by default one of up to 1 GB is one file.
     dry_run
         Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.
     progress
@@ -191,6 +193,7 @@ class IngestOptions(StoringOptions):
     seed: int = 0
     overwrite: Flag = False
     add: Flag = False
+    shard: int | None = None
     dry_run: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 

@@ -41,7 +41,7 @@ def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("copies") / "s.h5"
     with store_writer.create(path, size=SIZE, expected=len(row)) as writer:
         writer.append(images)
-        writer.finish(columns, keep=np.ones(len(row), bool), attributes={})
+        writer.finish(columns, attributes={})
     with Store(path) as opened:
         yield opened
 

@@ -54,7 +54,7 @@ def opened(tmp_path):
     )
     with store_writer.create(tmp_path / "s.h5", size=4, expected=N) as writer:
         writer.append(np.zeros((N, 4, 4), np.uint8))
-        writer.finish(columns, keep=np.ones(N, bool), attributes={"fit": "pad", "seed": 0})
+        writer.finish(columns, attributes={"fit": "pad", "seed": 0})
     with Store(tmp_path / "s.h5") as made:
         yield made
 

@@ -42,7 +42,7 @@ def write_store(path, films, *, digests=None):
     )
     with store_writer.create(path, size=256, expected=n) as writer:
         writer.append(np.stack([images.fitted(film) for film in films]))
-        writer.finish(columns, keep=np.ones(n, bool), attributes={"fit": "stretch", "seed": 0})
+        writer.finish(columns, attributes={"fit": "stretch", "seed": 0})
     return path
 
 

@@ -167,7 +167,7 @@ class Dask:
         except (OSError, ValueError) as error:
             keys = " with the same certificates" if is_encrypted(self._address) else ""
             raise EngineError(
-                f"Expected a scheduler at {self._address}{keys}; received no answer within {self._connect_s:.0f} s. "
+                f"Expected a scheduler at {self._address}{keys}; received no answer. "
                 "Start one there: plainfilm scheduler"
             ) from error
 

@@ -151,6 +151,7 @@ async def _told_to_stop(work: Coroutine[Any, Any, None]) -> None:
 
 def _run(main: Callable[[], Coroutine[Any, Any, None]], address: str) -> None:
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("tornado").setLevel(logging.CRITICAL)  # it tells each stranger's connection in forty lines
     settings = _SETTINGS | {"distributed.comm.require-encryption": is_encrypted(address)}
     with dask.config.set(settings), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())
