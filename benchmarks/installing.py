@@ -71,14 +71,15 @@ CALLED = {
     "train": ("train", "plainfilm.train('store.h5', out='called', epochs=2).plot.roc()"),
 }
 BRINGS = {
-    "all": {"train", "tune", "serve", "sign", "dicom", "openvino", "tables", "mlflow", "notebook"},
+    "all": {"cluster", "train", "tune", "serve", "sign", "dicom", "openvino", "tables", "mlflow", "notebook"},
+    "dask": {"cluster"},
     "jax": {"train"},
     "serve": {"serve", "sign"},
     "tensorflow": {"train", "tensorflow"},
     "tune": {"train", "tune"},
 }
 ALONE = ("", "serve", "dicom", "serve,dicom", "train", "tune", "tensorflow", "openvino", "sign", "train,sign", "tables")
-ALONE += ("dask", "mlflow", "train,mlflow", "notebook", "jax", "all")
+ALONE += ("cluster", "dask", "mlflow", "train,mlflow", "notebook", "jax", "all")
 PARQUET = "from pyarrow import csv, parquet; parquet.write_table(csv.read_csv('labels.csv'), 'labels.parquet')"
 OOXML = "http://schemas.openxmlformats.org"
 DOCUMENT = f"{OOXML}/officeDocument/2006/relationships"

@@ -71,6 +71,7 @@ def test_tensorflow_comes_only_to_who_asks_for_it_by_name():
     wanted = re.search(r"plainfilm\[(.+)\]", named["all"][0])[1].split(",")
     assert set(wanted) == {*extras.EXTRAS} - {"tensorflow"}
     assert named["jax"] == ["plainfilm[train]"]
+    assert named["dask"] == ["plainfilm[cluster]"]
 
 
 # ---- what answers without any extra
@@ -150,6 +151,9 @@ def test_the_doctor_finds_nothing_wrong_where_no_extra_is(answer):
         ("openvino", "openvino", ("export", BUNDLE, "--to", "openvino", "--out", "m.xml")),
         *[(package, "serve", ("serve", BUNDLE)) for package in extras.EXTRAS["serve"]],
         ("cryptography", "sign", ("train", STORE, "--out", "r", "--sign", "key.pem")),
+        ("cryptography", "sign", ("cluster", "certificate", "keys")),
+        ("distributed", "cluster", ("worker", "tcp://127.0.0.1:8786")),
+        ("distributed", "cluster", ("scheduler",)),
     ],
 )
 def test_a_command_whose_extra_is_missing_says_in_one_line_what_installs_it(

@@ -25,6 +25,7 @@ HOLES = {
     ("pydicom", "3.0.1"): "CVE-2026-32711: a DICOMDIR that leaves its folder",
     ("pynetdicom", "3.0.3"): "CVE-2026-56445: a path from a data set",
     ("pyarrow", "23.0.0"): "CVE-2026-25087: use after free",
+    ("distributed", "2025.12.0"): "CVE-2026-23528: a page beside its dashboard runs programs",
 }
 
 

@@ -86,6 +86,10 @@ class VerdictError(PlainfilmError):
     """An audit whose verdict is one that its caller asked to fail on."""
 
 
+class EngineError(PlainfilmError):
+    """Work that other processes or machines were given, and cannot do."""
+
+
 class MissingExtraError(PlainfilmError):
     """An optional dependency that is not installed; names the extra that installs it."""
 

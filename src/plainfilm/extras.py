@@ -26,6 +26,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mlflow": ("mlflow", "sqlalchemy", "alembic"),
         "openvino": ("openvino",),
         "sign": ("cryptography",),
+        "cluster": ("distributed",),
         "notebook": ("pandas",),
         "tables": ("python_calamine", "pyarrow"),
     }

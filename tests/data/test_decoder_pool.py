@@ -59,12 +59,12 @@ lies = {b"no json": (b"{", b""), b"list": (b"[]", b""), b"deep": (b"[" * 100000,
         b"short": (b'{"shape": [64, 64], "provenance": {}, "remarks": [], "sha256": ""}', b"abc"),
         b"odd": (b'{"provenance": [1], "remarks": [], "sha256": ""}', bytes(64 * 64)), b"code": (b'{"code": "new", "sentence": ""}', b""),
         b"deep inside": (b'{"provenance": {"age": [1]}, "remarks": [], "sha256": ""}', bytes(64 * 64)), b"latin": (b'{"a": "\\xff"}', b"")}
-made = here._only_answers
+made = here.child.only_answers
 def only():
     global out
     out = made()
     return out
-here._only_answers = only
+here.child.only_answers = only
 here.main()
 """
 

@@ -217,3 +217,23 @@ def test_archives_go_on_too(source, tmp_path, decoded):
         fresh = tmp_path / kind / "fresh.h5"
         ingest(archive, fresh)
         assert content(out) == content(fresh)
+
+
+# ---- read by others
+
+
+def test_other_processes_read_the_same_store(source, tmp_path, decoded):
+    ingest(source, tmp_path / "here.h5")
+    decoded.clear()
+    told = list[tuple[int, int]]()
+    ingest(source, tmp_path / "there.h5", cluster="local:2", progress=lambda _stage, *at: told.append(at[:2]))
+    assert not decoded
+    assert told[-1] == (FILMS, FILMS)
+    assert content(tmp_path / "here.h5") == content(tmp_path / "there.h5")
+    assert not list(tmp_path.glob(".*.shards"))
+
+
+def test_members_of_an_archive_are_read_here(source, tmp_path, decoded):
+    archive = shutil.make_archive(str(tmp_path / "films"), "zip", source)
+    ingest(archive, tmp_path / "there.h5", cluster="local:2")
+    assert len(decoded) == FILMS

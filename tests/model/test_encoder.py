@@ -3,10 +3,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import plainfilm
 from made_files import Pictures
 from made_networks import keras_encoder
-from plainfilm.data import files
-from plainfilm.errors import RecipeError, WeightsError
+from plainfilm.data import files, phantom
+from plainfilm.engines.current import using
+from plainfilm.engines.local import Local
+from plainfilm.errors import EngineError, RecipeError, WeightsError
 from plainfilm.model import backbones, encoder, lung_segmentation
 from plainfilm.model.backbones import BACKBONES
 
@@ -260,3 +263,27 @@ def test_arrays_are_remembered_under_all_that_they_depend_on():
     assert all((first[name] == again[name]).all() for name in compute())
     encoder.remembered("test-arrays", "encoder A, images C", compute)
     assert len(asked) == 3
+
+
+def test_other_processes_encode_to_the_same_bits(monkeypatch, tmp_path):
+    monkeypatch.setattr(encoder, "SEGMENT", 8 * encoder.BATCH)
+    phantom.write_phantoms(tmp_path / "films", n=150, seed=3)
+    plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, workers=1)
+    own_network(tmp_path / "own.onnx")
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    opened = encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+    with plainfilm.Store(tmp_path / "films.h5") as store:
+        wanted = encoder.encode_store(opened, store)
+        content = wanted.path.read_bytes()
+        wanted.path.unlink()
+        told = list[int]()
+        with Local(2) as engine, using(engine), monkeypatch.context() as patch:
+            patch.setattr(encoder, "segment", None)
+            found = encoder.encode_store(opened, store, progress=lambda done, _: told.append(done))
+        assert not found.cached
+        assert found.path.read_bytes() == content
+        assert told[-1] == len(store)
+        found.path.unlink()
+        plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, fit="pad", seed=1, overwrite=True)
+        with Local(1) as engine, using(engine), pytest.raises(EngineError, match="received another on"):
+            encoder.encode_store(opened, store)

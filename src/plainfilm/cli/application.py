@@ -44,7 +44,13 @@ weights_app = cyclopts.App(
     help="ImageNet weights of the backbones: what is here, where it came from, its licence.",
     help_epilogue="",
 )
+cluster_app = cyclopts.App(
+    name="cluster",
+    help="Certificates of a cluster; and jobs for a Slurm array or Kubernetes, without a scheduler of ours: docs/cluster.md.",
+    help_epilogue="",
+)
 app.command(weights_app)
+app.command(cluster_app)
 app.register_install_completion_command(
     help="Let this shell complete commands and flags: bash, zsh, fish or PowerShell.", help_epilogue=""
 )
@@ -66,11 +72,18 @@ _COMMANDS = (
     "pack",
     "cache",
     "doctor",
+    "scheduler",
+    "worker",
 )
 for _name in _COMMANDS:  # by name, so that the command that is typed is imported, and no other
     app.command(f"plainfilm.cli.{_name}:{_name}", name=_name, help_epilogue="")
-for _name in ("list", "fetch", "import"):
-    weights_app.command(f"plainfilm.cli.weights:weights_{_name}", name=_name)
+_GROUPS = {
+    "weights": (weights_app, ("list", "fetch", "import")),
+    "cluster": (cluster_app, ("certificate", "plan", "run", "join")),
+}
+for _group, (_app, _names) in _GROUPS.items():
+    for _name in _names:
+        _app.command(f"plainfilm.cli.{_group}:{_group}_{_name}", name=_name)
 
 
 @app.command(name="help", help_epilogue="")
@@ -87,7 +100,7 @@ def _help(*command: str) -> None:
 
 def _load_all() -> None:
     """Import every command: the help of all says a sentence of each."""
-    for parent, names in ((app, _COMMANDS), (weights_app, tuple(weights_app))):
+    for parent, names in ((app, _COMMANDS), *_GROUPS.values()):
         for name in names:
             parent[name]
 
@@ -115,7 +128,7 @@ def _run() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: they wait by spinning, beside whatever else runs
     streams.prepare()
     atexit.register(gc.freeze)  # or Python looks through all of Keras for garbage before it ends, for half a second
-    words = prepared(sys.argv[1:], {*_COMMANDS, "weights", "help"})
+    words = prepared(sys.argv[1:], {*_COMMANDS, *_GROUPS, "help"})
     if not {*_COMMANDS} & {*words[:1]}:
         _load_all()
     app(words, exit_on_error=False, print_error=False)

@@ -13,6 +13,14 @@ Signed = Annotated[Path | None, Parameter(help="A public key (PEM): go on only i
 ShowText = Annotated[
     bool, Parameter(help="Leave text in pictures of radiographs, such as a burned-in name, uncovered.", negative="")
 ]
+Certificates = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder of the cluster's certificates; by default PLAINFILM_CERTIFICATES.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
 Sources = Annotated[Sequence[Path], Parameter(metavar="STORE|FOLDER")]
 Out = Annotated[Path, Parameter(metavar="PATH")]
 

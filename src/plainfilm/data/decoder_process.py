@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data.confinement import environment
-from plainfilm.data.decoder_worker import ANSWER, BUFFER_BYTES, ENDING, QUESTION, READY
+from plainfilm.data.decoder_worker import ANSWER, QUESTION, READY
 from plainfilm.data.images import MAX_SIZE_PX
+from plainfilm.engines import child
 from plainfilm.errors import PlainfilmError
 from plainfilm.reasons import reason_of
 
@@ -138,16 +138,7 @@ def _not_started(received: str) -> PlainfilmError:
 
 def _started(reads_files: bool) -> "subprocess.Popen[bytes]":
     try:
-        with held_back(*ENDING):
-            process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, "files" if reads_files else "bytes", *map(str, sys.path)],
-                bufsize=BUFFER_BYTES,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
+        process = child.started(_PROGRAM, "files" if reads_files else "bytes", env=environment())
     except OSError as error:
         raise _not_started(f"an error ({reason_of(error)})") from error
     for pipe in (process.stdin, process.stdout):
@@ -156,19 +147,6 @@ def _started(reads_files: bool) -> "subprocess.Popen[bytes]":
 
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[union-attr]
     return process
-
-
-@contextmanager
-def held_back(*kinds: int) -> Iterator[None]:
-    """Hold signals back: a process that is started meanwhile inherits that, and is not stopped before it can ignore them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, kinds)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _send(process: "subprocess.Popen[bytes]", asked: Mapping[str, Any], data: bytes | bytearray) -> None:

@@ -5,38 +5,32 @@ Answers are JSON and raw pixels, never pickles: a decoder that a file has taken 
 
 import json
 import os
-import signal
 import struct
-import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import confinement, images
+from plainfilm.engines import child
 from plainfilm.errors import ImageError
 
 QUESTION = struct.Struct(">IQ")  # bytes of the JSON that says what to do, bytes of the file
 ANSWER = struct.Struct(">IQ")  # bytes of the JSON, bytes of the pixels
 Task = Callable[[], images.Radiograph | NDArray[np.uint8] | dict[str, str]]
 READY = b"ready"
-ENDING = (signal.SIGINT, signal.SIGTERM)  # the terminal and systemd tell all processes; the parent decides
-BUFFER_BYTES = 1 << 18
 _HEADER_BYTES = 256 << 20  # of memory, for a file of which a megabyte is looked at
-_FOLLOW_S = 1.0
 
 
 def main(*, reads_files: bool = True) -> None:
     """Answer until stdin ends, which it does when the parent is gone. What is bounded is told first."""
-    for kind in ENDING:
-        signal.signal(kind, signal.SIG_IGN)
-    questions, answers = os.fdopen(0, "rb", BUFFER_BYTES), _only_answers()
+    child.outlive_signals()
+    questions, answers = os.fdopen(0, "rb", child.BUFFER_BYTES), child.only_answers()
     bounded = confinement.confine(reads_files=reads_files)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    child.follow_parent()
     first = json.dumps({"bounded": bounded}).encode()
     answers.write(READY + ANSWER.pack(len(first), 0) + first)
     answers.flush()
@@ -47,13 +41,6 @@ def main(*, reads_files: bool = True) -> None:
             answers.write(ANSWER.pack(len(text), pixels.nbytes) + text)
             answers.write(pixels.data)
             answers.flush()
-
-
-def _follow(parent: int) -> None:
-    """End in the midst of a file too, when the parent is gone; on Windows only between two files."""
-    while os.getppid() == parent:
-        time.sleep(_FOLLOW_S)
-    os._exit(1)
 
 
 def _tasks(asked: dict[str, Any], data: bytes) -> Iterator[Task]:
@@ -88,15 +75,6 @@ def _answer(task: Task) -> tuple[dict[str, Any], NDArray[np.uint8]]:
         return {"shape": made.shape}, np.ascontiguousarray(made)
     told = {"provenance": made.provenance, "remarks": made.remarks, "sha256": made.sha256}
     return told, np.ascontiguousarray(made.pixels)
-
-
-def _only_answers() -> BinaryIO:
-    """Keep stdout for answers: what a decoder prints goes nowhere."""
-    answers = os.fdopen(os.dup(1), "wb", BUFFER_BYTES)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    return answers
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from plainfilm.data.catalog import Entry
 from plainfilm.data.images import Radiograph
 from plainfilm.data.shard_files import Film, Outcome, PixelReader
 from plainfilm.data.store_images import ShardTable
+from plainfilm.engines.current import elsewhere
+from plainfilm.engines.engine import Engine
 from plainfilm.errors import ImageError
 
 BATCH = 32
@@ -69,6 +71,39 @@ class _Noted(NamedTuple):
     places: NDArray[np.int64] | None
 
 
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """A shard for another process to read: files with their depths in bits, and its path without an ending."""
+
+    number: int
+    path: str
+    files: tuple[tuple[str, int | None], ...]
+    size: int
+    fit: str
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLeft:
+    """What a shard's job has left: the file that is written last, and says what is in the other one."""
+
+    number: int
+    path: str
+    bytes: int
+    sha256: str
+
+
+def read_shard(job: ShardJob) -> ShardLeft:
+    """Read a shard, unless it is there and whole."""
+    path = Path(job.path)
+    if not shard_files.is_whole(path):
+        files = [(Path(file), depth) for file, depth in job.files]
+        _made(decoder_pool.read_many(files, size=job.size, fit=job.fit, workers=job.workers), job.size, path)
+    known = path.with_suffix(shard_files.KNOWN)
+    content = known.read_bytes()
+    return ShardLeft(job.number, str(known), len(content), hashlib.sha256(content).hexdigest())
+
+
 class Shards:
     """The shards of a catalog, in its order.
 
@@ -105,7 +140,7 @@ class Shards:
         self._read: list[_Noted] = []
 
     def read(self, *, workers: int, advance: Advance) -> Iterator[Shard]:
-        """Read all shards in order; what is there and whole is taken as it is.
+        """Read all shards in order; what is there and whole is taken as it is. Files on disk may be read by the engine of the command.
 
         Parameters
         ----------
@@ -118,6 +153,9 @@ class Shards:
         starts = range(0, every, self._films)
         paths = [self._path(start) for start in starts]
         is_there = [path is not None and shard_files.is_whole(path) for path in paths]
+        if (engine := elsewhere()) and self._can_be_sent(paths):
+            self._send(engine, [start for start, whole in zip(starts, is_there, strict=True) if not whole], advance)
+            is_there = [path is not None and shard_files.is_whole(path) for path in paths]
         missing = [start for start, whole in zip(starts, is_there, strict=True) if not whole]
         files = (file for start in missing for file in self._files(start))
         done = every - sum(len(self._run(start)) for start in missing)
@@ -137,6 +175,25 @@ class Shards:
             own = islice(outcomes, len(self._run(start)))
             yield self._noted(_loaded(path) if whole and path else _made(own, self._size, path))
         next(outcomes, None)  # the decoders come to their end
+
+    def _can_be_sent(self, paths: Sequence[Path | None]) -> bool:
+        """Whether the shards will be files, of files that others can open by a path."""
+        return None not in paths and all(isinstance(entry.place.item(entry.name), Path) for entry in self._entries)
+
+    def _send(self, engine: Engine, missing: Sequence[int], advance: Advance) -> None:
+        """Let an engine read shards, given by where they start."""
+        every = len(self._entries)
+        done = every - sum(len(self._run(start)) for start in missing)
+        advance(done, every)
+        jobs = (self._job(start, workers=engine.threads) for start in missing)
+        for left in engine.map(read_shard, jobs):
+            done += len(self._run(left.number))
+            advance(done, every)
+
+    def _job(self, start: int, *, workers: int) -> ShardJob:
+        files = tuple((str(file.absolute()), depth) for file, depth in self._files(start))
+        path = str(self._folder.absolute() / self._key(start))
+        return ShardJob(start, path, files, self._size, self._fit, workers)
 
     def images(self, keep: NDArray[np.bool_]) -> Iterator[NDArray[np.uint8]]:
         """Give those of all films that are to be kept, bool (n), in order: uint8 (up to 32, s, s) at a time."""
@@ -215,13 +272,15 @@ class Shards:
             yield entry.place.item(entry.name), self._depths.get(place)
 
     def _path(self, start: int) -> Path | None:
-        """Give where a shard lies, or will, without an ending: named by all that it depends on; None for memory."""
-        if len(self._entries) <= self._films:
-            return None
+        """Give where a shard lies, or will, without an ending; None for memory."""
+        return None if len(self._entries) <= self._films else self._folder / self._key(start)
+
+    def _key(self, start: int) -> str:
+        """Name a shard by all that it depends on."""
         digest = hashlib.sha256(json.dumps([_VERSION, __version__, self._size, self._fit]).encode())
         for place in self._run(start):
             digest.update(json.dumps([self._depths.get(place), *_state(self._entries[place])]).encode())
-        return self._folder / digest.hexdigest()[:32]
+        return digest.hexdigest()[:32]
 
 
 def folder_of(store: Path) -> Path:

@@ -8,7 +8,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,8 +19,12 @@ from numpy.typing import NDArray
 from plainfilm import extras
 from plainfilm.data import cache, claims
 from plainfilm.data.files import cache_folder
-from plainfilm.errors import RecipeError, WeightsError
-from plainfilm.model import keras_backend, lung_segmentation, weights
+from plainfilm.data.store import Store
+from plainfilm.engines.current import elsewhere
+from plainfilm.engines.engine import Engine
+from plainfilm.engines.terms import host
+from plainfilm.errors import EngineError, RecipeError, WeightsError
+from plainfilm.model import keras_backend, kernels, lung_segmentation, weights
 from plainfilm.model.backbones import SCALINGS, Backbone
 from plainfilm.model.memory import trim
 from plainfilm.model.onnx_session import BATCH, ImageNetwork
@@ -96,7 +100,9 @@ class Encoder:
         name: str,
         preprocessing: Preprocessing,
         weights_sha256: str,
+        threads: int | None = None,
     ) -> None:
+        self._threads = threads
         self.path, self.key, self.name = path, key, name
         with cache.held(path) as keep:
             keep(self)
@@ -120,7 +126,7 @@ class Encoder:
 
     @cached_property
     def _network(self) -> ImageNetwork:
-        return ImageNetwork(self.network())
+        return ImageNetwork(self.network(), threads=self._threads)
 
     def rest(self) -> None:
         """Let go the memory that building and encoding took, some 170 MB, until images are encoded again."""
@@ -291,7 +297,9 @@ def encode_store(
     They are written in segments as they come, and joined in the end: a run goes on where one that was killed has ended.
     `progress(done, all)` is called after each batch.
     """
-    key = hashlib.sha256(f"{encoder.key} {store.fingerprint}".encode()).hexdigest()[:32]
+    engine = elsewhere()
+    mixed = " mixed" * bool(engine and engine.mixed)  # in their last bits no machine's own
+    key = hashlib.sha256(f"{encoder.key} {store.fingerprint}{mixed}".encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
     start = time.perf_counter()
     with cache.held(path) as keep:
@@ -306,6 +314,97 @@ def encode_store(
     return features
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentJob:
+    """Features for another process to make: the store, the row that they start with, the encoder, and where they go."""
+
+    number: int
+    path: str
+    store: str
+    fingerprint: str
+    start: int
+    length: int
+    network: str
+    key: str
+    name: str
+    preprocessing: Preprocessing
+    weights_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLeft:
+    """What a segment's job has left."""
+
+    number: int
+    path: str
+    bytes: int
+    sha256: str
+
+
+def encode_segment(job: SegmentJob) -> SegmentLeft:
+    """Encode a segment of a store in one thread, unless it is there and whole.
+
+    Raises
+    ------
+    EngineError
+        The encoder cannot be seen here, or the store is another.
+    """
+    part, network = Path(job.path), Path(job.network)
+    if not network.is_file():
+        raise EngineError(
+            f"Expected the cache at the same path on every machine; received none with {network} on {host()}. Share it: PLAINFILM_CACHE."
+        )
+    with cache.missing(part) as is_missing:
+        if is_missing:
+            encoder = _opened(network, job.key, job.name, job.preprocessing, job.weights_sha256)
+            cache.write(part, segment(encoder, _store(job.store, job.fingerprint), job.start, length=job.length))
+    content = part.read_bytes()
+    return SegmentLeft(job.number, str(part), len(content), hashlib.sha256(content).hexdigest())
+
+
+@lru_cache(maxsize=1)
+def _opened(network: Path, key: str, name: str, prepare: Preprocessing, weights_sha256: str) -> Encoder:
+    return Encoder(network, key=key, name=name, preprocessing=prepare, weights_sha256=weights_sha256, threads=1)
+
+
+@lru_cache(maxsize=1)
+def _store(path: str, fingerprint: str) -> Store:
+    found = Store(path)
+    if found.fingerprint != fingerprint:
+        raise EngineError(
+            f"Expected the store {path} to be the same on every machine; received another on {host()}. Share the folder."
+        )
+    return found
+
+
+def _send(
+    engine: Engine, encoder: Encoder, store: Store, parts: Sequence[Path], progress: Callable[[int, int], None]
+) -> None:
+    """Let an engine make those segments of a store's features that are missing."""
+    missing = [number for number, part in enumerate(parts) if not cache.has(part)]
+    done = len(store) - sum(min(SEGMENT, len(store) - number * SEGMENT) for number in missing)
+    jobs = (
+        SegmentJob(
+            number=number,
+            path=str(parts[number].absolute()),
+            store=str(store.path.absolute()),
+            fingerprint=store.fingerprint,
+            start=number * SEGMENT,
+            length=SEGMENT,
+            network=str(encoder.path.absolute()),
+            key=encoder.key,
+            name=encoder.name,
+            preprocessing=encoder.preprocessing,
+            weights_sha256=encoder.weights_sha256,
+        )
+        for number in missing
+    )
+    progress(done, len(store))
+    for left in engine.map(encode_segment, jobs, check=kernels.kernel_class):
+        done += min(SEGMENT, len(store) - left.number * SEGMENT)
+        progress(done, len(store))
+
+
 def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: Callable[[int, int], None]) -> None:
     header = io.BytesIO()
     told = {"descr": "<f4", "fortran_order": False, "shape": (len(store), encoder.width)}
@@ -316,6 +415,8 @@ def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: 
             file.write(segment(encoder, store, 0, progress))
         return
     parts = [segments_of(path) / f"{start // SEGMENT}.f4" for start in range(0, len(store), SEGMENT)]
+    if (engine := elsewhere()) and isinstance(store, Store):
+        _send(engine, encoder, store, parts, progress)
     for number, part in enumerate(parts):
         with cache.missing(part) as is_missing:
             if is_missing:
@@ -333,12 +434,17 @@ def segments_of(features: Path) -> Path:
 
 
 def segment(
-    encoder: Encoder, store: ImageSource, start: int, progress: Callable[[int, int], None] = lambda _done, _all: None
+    encoder: Encoder,
+    store: ImageSource,
+    start: int,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    length: int = 0,
 ) -> bytes:
-    """Encode `SEGMENT` images of a store from row `start` on, or what is left of them: float32 (k, width) as bytes."""
+    """Encode `length` images of a store, `SEGMENT` by default, from row `start` on, or what is left of them: float32 (k, width) as bytes."""
     made = list[bytes]()
     done = start
-    for images in islice(store.batches(8 * BATCH, start), SEGMENT // (8 * BATCH)):
+    for images in islice(store.batches(8 * BATCH, start), (length or SEGMENT) // (8 * BATCH)):
         features = encoder.encode(images)
         if not np.isfinite(features).all():
             raise WeightsError(

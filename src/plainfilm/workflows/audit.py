@@ -12,6 +12,7 @@ from plainfilm.reporting import audit as report
 from plainfilm.results.audit import Audit
 from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete
 from plainfilm.workflows.checks import check_out, check_seed
+from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
 from plainfilm.workflows.progress import stage
@@ -51,6 +52,7 @@ def plan(options: AuditOptions) -> Plan:
     return Plan(options=options, store=store, read=read, model=model, folder=folder)
 
 
+@on_cluster
 def run(plan: Plan) -> Run[Audit]:
     """Run the probes, reach the verdict and write the folder."""
     options, model = plan.options, plan.model

@@ -20,6 +20,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
 from plainfilm.results.comparison import Comparison
 from plainfilm.workflows import checks, folding
+from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.fit import fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.ingest import Rows
@@ -101,6 +102,7 @@ def plan(options: CompareOptions) -> Plan:
     )
 
 
+@on_cluster
 def run(plan: Plan) -> Run[Comparison]:
     """Train every recipe with every seed, test all of them and write the folder."""
     options, name = plan.options, plan.folder.name

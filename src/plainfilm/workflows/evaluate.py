@@ -12,6 +12,7 @@ from plainfilm.data.files import followed
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.store import Store, is_store
+from plainfilm.engines.opening import PLANNED
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.external import cohort, unlabelled
 from plainfilm.evidence.external import evaluate as external
@@ -28,6 +29,7 @@ from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.workflows.checks import check_out
+from plainfilm.workflows.clustering import check_cluster, on_cluster
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
 from plainfilm.workflows.reading import asked_of, given_of, without_paths
@@ -59,6 +61,7 @@ def plan(options: EvaluateOptions) -> Plan:
     PlainfilmError
         One line: what was expected, what came, what to do.
     """
+    check_cluster(options)
     folder, source, mapping = followed(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
     _check_prevalence(options)
@@ -66,6 +69,10 @@ def plan(options: EvaluateOptions) -> Plan:
     opened = _bundle(options)
     classes = opened.classifier.classes_
     if not is_store(source):
+        if (options.cluster or "").startswith(PLANNED):
+            raise UsageError(
+                f"Expected a store to plan for; received {source}. Write one first: plainfilm ingest FOLDER --out NAME.h5"
+            )
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
         no_label_will_do = options.prevalence is not None
         catalog = read_catalog([source], asked, one_class_will_do=True, no_label_will_do=no_label_will_do)
@@ -114,6 +121,7 @@ def _bundle(options: EvaluateOptions) -> Bundle:
     return opened if site is None else sites.at(opened, sites.find(opened, site))
 
 
+@on_cluster
 def run(plan: Plan) -> Run[ExternalMetrics] | Run[UnlabelledMetrics]:
     """Leave out what the model was made from, let it answer, and write the folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress

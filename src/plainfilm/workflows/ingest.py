@@ -18,6 +18,7 @@ from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.workflows.checks import check_seed
+from plainfilm.workflows.clustering import check_cluster, on_cluster
 from plainfilm.workflows.options import IngestOptions
 from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
@@ -85,6 +86,7 @@ def check_options(options: IngestOptions) -> None:
     if options.shard is not None and not 8 <= options.shard <= 4096:
         raise UsageError(f"Expected --shard from 8 to 4096 radiographs; received {options.shard}.")
     check_seed(options.seed)
+    check_cluster(options)
     asked_of(options)
 
 
@@ -131,6 +133,7 @@ def rows_of(catalog: Catalog) -> Rows:
     return Rows(classes=tuple(classes.tolist()), labels=labels, group=group, source=source)
 
 
+@on_cluster
 def run(plan: Plan) -> Ingested:
     """Decode every file once and write the store; with `dry_run` only say what was listed."""
     options = plan.options

@@ -22,6 +22,8 @@ RECIPE = Group(
 )
 _ABOUT_READING = "What a folder or an archive holds and how it is read. A store has been read already."
 READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
+CLUSTER = Parameter(group=Group("Several machines", help="Who reads and encodes radiographs."))
+WHERE_IT_RUNS = frozenset({"workers", "cluster", "mixed"})  # options that say nothing of what comes out
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 Folds = Annotated[int | Literal["source"], a_number_of_folds]
@@ -51,7 +53,24 @@ Source = Place | Stored | Sequence[str | Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingOptions:
+class ClusterOptions:
+    """Where radiographs are read and encoded.
+
+    Parameters
+    ----------
+    cluster
+        here, local:N for N processes of this machine, or a Dask scheduler, tls://HOST:8786: docs/cluster.md. By default what
+        PLAINFILM_CLUSTER says, or here.
+    mixed
+        Let processors of several kinds encode: features differ in their last bits by the machine that made them.
+    """
+
+    cluster: Annotated[str | None, Parameter(metavar="WHERE"), CLUSTER] = None
+    mixed: Annotated[Flag, CLUSTER] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingOptions(ClusterOptions):
     r"""What the files, folders and tables of a SOURCE mean.
 
     Parameters

@@ -12,7 +12,7 @@ from plainfilm.data.cataloguing.levels import roles_of
 from plainfilm.data.tables.columns import FLAGS
 from plainfilm.errors import UsageError
 from plainfilm.reasons import reason_of
-from plainfilm.workflows.options import ReadingOptions
+from plainfilm.workflows.options import WHERE_IT_RUNS, ReadingOptions
 
 
 def asked_of(options: ReadingOptions) -> Asked:
@@ -48,8 +48,8 @@ def asked_of(options: ReadingOptions) -> Asked:
 
 
 def given_of(options: ReadingOptions, kind: type[ReadingOptions] = ReadingOptions) -> str:
-    """Flags of `kind` that are given, "" for none; how many processes decode says nothing of what is read."""
-    every = [each for each in fields(kind) if each.name != "workers"]
+    """Flags of `kind` that are given, "" for none; where it runs says nothing of what is read."""
+    every = [each for each in fields(kind) if each.name not in WHERE_IT_RUNS]
     names = [each.name for each in every if getattr(options, each.name) not in (None, each.default)]
     return " and ".join(f"--{name.replace('_', '-')}" for name in names)
 

@@ -19,8 +19,9 @@ from plainfilm.data.store import Store
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.reasons import reason_of
 from plainfilm.workflows import ingest
+from plainfilm.workflows.clustering import check_cluster
 from plainfilm.workflows.ingest import Rows
-from plainfilm.workflows.options import IngestOptions, Source, SourceOptions, StoringOptions
+from plainfilm.workflows.options import WHERE_IT_RUNS, IngestOptions, Source, SourceOptions, StoringOptions
 from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.reading import given_of, without_paths
 
@@ -66,6 +67,7 @@ def open_store(
     CatalogError, StoreError
         As `ingest` and `Store`.
     """
+    check_cluster(options)
     places = places_of(source)
     named = [place for place in places if not is_to_read(place)]
     if not named:
@@ -166,7 +168,7 @@ def _read_or_found(
 
 def _path(places: Sequence[Path], options: SourceOptions) -> Path:
     """Name the store of these files, read so: by a folder's name, for people, and by the hash of all that it depends on."""
-    told = {each.name: getattr(options, each.name) for each in fields(SourceOptions) if each.name != "workers"}
+    told = {each.name: getattr(options, each.name) for each in fields(SourceOptions) if each.name not in WHERE_IT_RUNS}
     if options.labels and Path(options.labels).is_file():
         told["labels"] = hashlib.sha256(Path(options.labels).read_bytes()).hexdigest()
     digest = hashlib.sha256(json.dumps([__version__, stores.VERSION, told], default=_plain).encode())

@@ -29,6 +29,7 @@ from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
 from plainfilm.results.metrics import LearningCurve, RunMetrics
 from plainfilm.workflows import checks, curve, folding, tracking
+from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.fit import cross_validate, fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.ingest import Rows
@@ -134,6 +135,7 @@ def _epochs(folder: Path) -> Path:
     return claims.beside(folder, "epochs")
 
 
+@on_cluster
 def run(plan: Plan) -> Run[RunMetrics]:
     """Train, test, audit and write the run folder."""
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress

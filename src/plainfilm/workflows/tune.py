@@ -31,6 +31,7 @@ from plainfilm.model.search_space import SearchSpace, Trial
 from plainfilm.reporting import tune as report
 from plainfilm.results.search import Choice, ScoredRows, Search, TrialResult
 from plainfilm.workflows import checks, folding
+from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import TuneOptions
 from plainfilm.workflows.parsing import groups_of
@@ -156,6 +157,7 @@ def _check_ranges(options: TuneOptions) -> None:
     folding.check_rank(options.folds, options.rank)
 
 
+@on_cluster
 def run(plan: Plan) -> Run[Search]:
     """Encode once, try until all is tried or the time is over, and write the folder; Ctrl-C keeps what is done.
 

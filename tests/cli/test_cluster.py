@@ -1,0 +1,88 @@
+"""`plainfilm cluster`: certificates; and a command that is planned, run by index and joined."""
+
+import pytest
+
+import plainfilm
+from plainfilm.data import phantom, shards
+from plainfilm.engines.opening import open_engine
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    return phantom.write_phantoms(tmp_path_factory.mktemp("films") / "films", n=40, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch, tmp_path):
+    monkeypatch.setattr(shards, "MOST_FILMS", 10)
+    monkeypatch.setattr(shards, "BATCH", 5)
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_command_is_planned_run_by_index_and_joined(call, films, tmp_path):
+    ingest = ("ingest", films, "--out", "films.h5", "--size", 64)
+    code, out, err = call("cluster", "plan", "plan.json", "--slices", 3, *ingest)
+    assert (code, err.count("plainfilm:")) == (0, 0)
+    assert "Planned 4 jobs" in out
+    assert "--array=0-2" in out
+    assert "plainfilm cluster join plan.json" in out
+    assert not (tmp_path / "films.h5").exists()
+    assert call("cluster", "run", "plan.json", 1)[:2] == (0, "Index 1: 1 jobs done.\n")
+    code, _, err = call("cluster", "join", "plan.json")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "received none of 2. Run them (again): --array=0,2" in err
+    for index in (0, 2):
+        assert call("cluster", "run", "plan.json", index)[0] == 0
+    code, out, err = call("cluster", "join", "plan.json")
+    assert code == 0, err
+    assert "40 radiographs in films.h5" in out
+    assert not list(tmp_path.glob("plan*"))
+    call("ingest", films, "--out", "here.h5", "--size", 64)
+    with plainfilm.Store(tmp_path / "films.h5") as joined, plainfilm.Store(tmp_path / "here.h5") as here:
+        assert joined.fingerprint == here.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plan", "p.json"), "a command to plan; received none"),
+        (("plan", "p.json", "--slices", 0, "presets"), "--slices of 1 or more"),
+        (("plan", "p.json", "presets"), "Unknown option: --cluster"),
+        (("run", "none.json", 0), "received none.json"),
+        (("run", "none.json", 0, "--processes", 0), "--processes of 1 or more"),
+        (("join", "none.json"), "received none.json"),
+        (("certificate", "keys", "--days", 0), "--days from 1 to 3650"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_and_leaves_nothing(call, tmp_path, words, said):
+    code, out, err = call("cluster", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert said in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_certificates_say_who_may_do_what(call, tmp_path, monkeypatch):
+    code, out, err = call("cluster", "certificate", "keys")
+    assert (code, err) == (0, "")
+    assert "runs programs on every machine of the cluster, as you" in out
+    monkeypatch.setenv("PLAINFILM_CERTIFICATES", str(tmp_path / "keys"))
+    open_engine("tls://host:8786")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("worker", "tcp://10.0.0.1:8786"), "plainfilm cluster certificate DIR"),
+        (("worker", "host"), "tls://HOST:8786"),
+        (("worker", "tcp://127.0.0.1:8786", "--processes", -1), "--processes of 0 or more"),
+        (("worker", "tls://127.0.0.1:8786"), "Set PLAINFILM_CERTIFICATES"),
+        (("scheduler", "--host", "0.0.0.0"), "Set PLAINFILM_CERTIFICATES"),
+        (("ingest", "films", "--out", "a.h5", "--cluster", "tcp://10.0.0.1:8786"), "plainfilm cluster certificate DIR"),
+        (("audit", "a.h5", "--cluster", "there"), "local:N"),
+    ],
+)
+def test_an_address_that_is_open_or_none_is_refused_before_anything(call, monkeypatch, tmp_path, words, said):
+    monkeypatch.delenv("PLAINFILM_CERTIFICATES", raising=False)
+    code, out, err = call(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert said in err

@@ -1,0 +1,223 @@
+"""Dask: two workers behind TLS on loopback, killed, lied to, and asked by strangers."""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import made_jobs
+from plainfilm.engines import certificates, terms
+from plainfilm.engines.opening import open_engine
+from plainfilm.errors import EngineError, UsageError
+
+psutil = pytest.importorskip("psutil", reason="needs distributed and what it brings")
+pytest.importorskip("distributed")
+from plainfilm.engines.dask.client import RETRIES, Dask  # noqa: E402
+
+ASKED = ("/info", "/metrics", "/json/identity.json", "/health", "/")
+
+
+@contextlib.contextmanager
+def running(log, *words, folder=None):
+    """Run a command until the block ends; give what it says first, and its process."""
+    env = os.environ | {"PYTHONPATH": str(Path(made_jobs.__file__).parent), "PYTHONUNBUFFERED": "1"}
+    env.pop("PLAINFILM_CERTIFICATES", None)
+    more = ["--certificates", str(folder)] if folder else []
+    with log.open("ab") as errors:
+        command = [sys.executable, "-m", "plainfilm", *map(str, words), *more]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env, text=True) as process:
+            try:
+                yield process.stdout.readline(), process
+            finally:
+                process.terminate()
+                process.stdout.read()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Address, folder of certificates, log, scheduler and worker."""
+    folder = tmp_path_factory.mktemp("cluster")
+    keys, log = folder / "keys", folder / "log"
+    certificates.make(keys)
+    with running(log, "scheduler", "--port", 0, folder=keys) as (said, scheduler):
+        address = re.search(r"tls://\S+(?=\. )", said)[0]
+        with running(log, "worker", address, "--processes", 2, folder=keys) as (_, worker):
+            yield address, keys, log, psutil.Process(scheduler.pid), psutil.Process(worker.pid)
+
+
+@pytest.fixture
+def engine(cluster):
+    with Dask(cluster[0], certificates=cluster[1], seen_within_s=0.2) as opened:
+        yield opened
+
+
+def jobs(folder, count, **more):
+    return [made_jobs.Job(number, str(folder), **more) for number in range(count)]
+
+
+def workers(cluster):
+    """The processes that do jobs: whoever listens below `plainfilm worker`."""
+    return [each for each in cluster[4].children(recursive=True) if each.net_connections()]
+
+
+def test_each_job_gives_one_result_whoever_is_killed(cluster, engine, tmp_path):
+    kills = sorted(random.Random(20).sample(range(1, 30), 3))
+    numbers = []
+    for done in engine.map(made_jobs.work, iter(jobs(tmp_path, 40, seconds=0.02)), check=made_jobs.kind):
+        numbers.append(done.number)
+        if len(numbers) in kills:
+            with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+                random.Random(len(numbers)).choice(workers(cluster)).kill()
+    assert sorted(numbers) == list(range(40))
+    assert all((tmp_path / f"{number}.out").read_bytes() == made_jobs.content(number) for number in range(40))
+
+
+def test_a_job_that_ends_every_worker_is_given_up_in_one_line(cluster, engine, tmp_path):
+    some = jobs(tmp_path, 2)
+    some[1] = replace(some[1], deaths=99)
+    with pytest.raises(EngineError, match=r"^Expected job 1 to end well; every worker .* same command goes on"):
+        list(engine.map(made_jobs.work, some))
+    assert len(list(tmp_path.glob("1.begun.*"))) <= 1 + RETRIES
+    assert len(list(engine.map(made_jobs.work, jobs(tmp_path, 1)))) == 1
+
+
+def test_an_error_comes_once_and_what_is_done_stays(engine, tmp_path):
+    some = jobs(tmp_path, 40)
+    some[5] = replace(some[5], fails="usage")
+    with pytest.raises(UsageError, match="Expected a number"):
+        list(engine.map(made_jobs.work, some))
+    assert list(tmp_path.glob("*.out"))
+    assert len(list(tmp_path.glob("5.begun.*"))) == 1
+    assert len(list(tmp_path.glob("*.begun.*"))) < 20
+
+
+def test_a_folder_that_is_not_shared_is_told(engine, tmp_path):
+    with pytest.raises(EngineError, match=r"no such file at .*0\.out.* Share the folder"):
+        list(engine.map(made_jobs.lie, jobs(tmp_path, 1)))
+
+
+def test_versions_that_differ_are_named_both(cluster, engine, monkeypatch, tmp_path):
+    assert list(engine.map(made_jobs.work, jobs(tmp_path, 1)))
+    monkeypatch.setattr(terms, "__version__", "9.9")
+    with pytest.raises(EngineError, match=r"plainfilm 9\.9 on \S+ and 0\.\S+ on .*pip install plainfilm==9\.9"):
+        list(engine.map(made_jobs.work, jobs(tmp_path, 1)))
+    unlike = pytest.raises(EngineError, match=r"plainfilm 9\.9 on \S+ and 0\.\S+ on the scheduler tls")
+    with Dask(cluster[0], certificates=cluster[1]) as another, unlike:
+        list(another.map(made_jobs.work, jobs(tmp_path, 1)))
+    assert len(list(tmp_path.glob("*.begun.*"))) == 1
+
+
+def test_a_processor_that_computes_otherwise_takes_part_only_if_it_may(cluster, engine, monkeypatch, tmp_path):
+    monkeypatch.setenv("PLAINFILM_TEST_KIND", "another")
+    with pytest.raises(EngineError, match=r"received another on \S+ and usual on .*pass mixed=True"):
+        list(engine.map(made_jobs.work, jobs(tmp_path, 1), check=made_jobs.kind))
+    with Dask(cluster[0], certificates=cluster[1], mixed=True) as mixed:
+        assert len(list(mixed.map(made_jobs.work, jobs(tmp_path, 1), check=made_jobs.kind))) == 1
+
+
+def test_strangers_are_turned_away_at_every_port_and_there_is_no_http(cluster, tmp_path):
+    ports = {at.laddr.port for process in (cluster[3], cluster[4], *workers(cluster)) for at in process.net_connections() if at.status == "LISTEN"}  # fmt: skip
+    assert len(ports) == 5  # the scheduler, and of each worker its own and its nanny's
+    other = certificates.make(tmp_path / "others")
+    for port in ports:
+        for loaded in (None, other):
+            assert asked(port, encrypted(loaded)) == b""
+        assert asked(port, None) == b""
+    own = encrypted(certificates.in_folder(cluster[1]))
+    for port in ports:
+        assert b"HTTP" not in asked(port, own)
+    listening = {at.laddr.ip for process in (cluster[3], *workers(cluster)) for at in process.net_connections() if at.status == "LISTEN"}  # fmt: skip
+    assert listening == {"127.0.0.1"}
+
+
+def encrypted(held):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if held:
+        context.load_cert_chain(held.certificate, held.key)
+    return context
+
+
+def asked(port, context):
+    """What a port answers to requests of HTTP."""
+    answer = b""
+    for path in ASKED:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=1) as plain,
+            context.wrap_socket(plain) if context else contextlib.nullcontext(plain) as opened,
+        ):
+            opened.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            answer += opened.recv(100)
+    return answer
+
+
+def test_logs_and_keys_have_no_names(cluster):
+    log = cluster[2].read_text()
+    assert "marked as failed" in log  # they are written, and say that workers died
+    assert not re.search(r"\.out|\.begun|pytest-of|made_jobs", log)
+
+
+def test_nobody_waits_for_ever(tmp_path):
+    with running(tmp_path / "log", "scheduler", "--port", 0) as (said, scheduler):
+        address = re.search(r"tcp://127\.0\.0\.1:\d+", said)[0]
+        with Dask(address, patience_s=0.5) as engine:
+            with pytest.raises(
+                EngineError, match=r"received none for 0 s\. 0 jobs are done\. .*plainfilm worker tcp.* same command"
+            ):
+                list(engine.map(made_jobs.work, jobs(tmp_path, 2)))
+            results = engine.map(made_jobs.work, jobs(tmp_path, 2))
+            scheduler.send_signal(signal.SIGKILL)
+            with pytest.raises(EngineError, match=r"scheduler tcp\S+ to stay; .* same command"):
+                list(results)
+        nobody = pytest.raises(EngineError, match=r"Expected a scheduler at tcp\S+; received no answer\. Start one")
+        with Dask(address, connect_s=1) as engine, nobody:
+            list(engine.map(made_jobs.work, jobs(tmp_path, 1)))
+
+
+@pytest.mark.parametrize(
+    "where", ["tcp://10.1.2.3:8786", "tcp://scheduler:8786", "tcp://0.0.0.0:8786", "tcp://[::]:8786"]
+)
+def test_an_open_port_of_another_machine_is_refused(where):
+    with pytest.raises(UsageError, match=r"Expected tls:// for another machine; .* plainfilm cluster certificate DIR"):
+        open_engine(where)
+
+
+@pytest.mark.parametrize(
+    "where", ["tls://host:99999", "tls://:8786", "tcp://127.0.0.1", "tls://host:1/path", "tls://user@host:1"]
+)
+def test_what_is_no_address_is_told(where):
+    with pytest.raises(UsageError, match=r"tls://HOST:8786 or tcp://127\.0\.0\.1:8786; received"):
+        open_engine(where)
+
+
+def test_certificates_are_asked_for_and_looked_at(monkeypatch, tmp_path):
+    monkeypatch.delenv("PLAINFILM_CERTIFICATES", raising=False)
+    with pytest.raises(UsageError, match="Set PLAINFILM_CERTIFICATES"):
+        open_engine("tls://host:8786")
+    made = certificates.make(tmp_path / "keys")
+    assert made.key.stat().st_mode & 0o777 == 0o600
+    assert made.key.parent.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("PLAINFILM_CERTIFICATES", str(tmp_path / "keys"))
+    assert isinstance(open_engine("tls://host:8786"), Dask)
+    made.key.chmod(0o644)
+    with pytest.raises(UsageError, match="chmod 600"):
+        open_engine("tls://host:8786")
+    made.key.write_text("no key")
+    made.key.chmod(0o600)
+    with pytest.raises(UsageError, match="OpenSSL cannot use"):
+        open_engine("tls://host:8786")
+    made.authority.unlink()
+    with pytest.raises(UsageError, match=r"no ca\.pem"):
+        open_engine("tls://host:8786")
+    with pytest.raises(UsageError, match="holds something"):
+        certificates.make(tmp_path / "keys")
