@@ -60,7 +60,7 @@ for line in sys.stdin:
             report_data.problems(store)
             images, _ = store.arrays("train")
             columns = [getattr(store, name) for name in COLUMNS] + [*store.provenance.values(), *store.findings.values()]
-            held = [store.attributes, store.classes, [*store.provenance], [*store.findings], [*map(digest_of, columns)]]
+            held = [store.attributes | {"version": 0}, store.classes, [*store.provenance], [*store.findings], [*map(digest_of, columns)]]
             held = hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
             told = f"read {held} {store.fingerprint} {hashlib.sha256(images.tobytes()).hexdigest()}"
     except PlainfilmError as error:
