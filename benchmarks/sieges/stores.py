@@ -5,7 +5,6 @@ it, as it does in `plainfilm`; what opens it afterwards may not. What killed or 
 goes through the command as well.
 """
 
-import contextlib
 import json
 import os
 import select
@@ -194,11 +193,11 @@ def _altered(whole: Path, secret: Path, told: Told) -> Iterator[tuple[str, Path,
         if number % 5 == 4:
             kind, edit = edits[turn % len(edits)]
             path.write_bytes(start)
-            with (
-                h5py.File(path, "r+") as file,
-                contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, ValueError),
-            ):  # a column of version 1 has no parts
-                edit(file, rng)
+            with h5py.File(path, "r+") as file:
+                try:
+                    edit(file, rng)
+                except (KeyError, OSError, RuntimeError, TypeError, ValueError):
+                    kind = f"none: {kind}"  # a column of version 1 has no parts
         else:
             kind, change = _BYTES[number % 5]
             path.write_bytes(change(bytearray(start), rng))
