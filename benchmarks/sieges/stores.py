@@ -5,7 +5,6 @@ it, as it does in `plainfilm`; what opens it afterwards may not. What killed or 
 goes through the command as well.
 """
 
-import contextlib
 import json
 import os
 import select
@@ -60,7 +59,7 @@ for line in sys.stdin:
             report_data.problems(store)
             images, _ = store.arrays("train")
             columns = [getattr(store, name) for name in COLUMNS] + [*store.provenance.values(), *store.findings.values()]
-            held = [store.attributes, store.classes, [*store.provenance], [*store.findings], [*map(digest_of, columns)]]
+            held = [store.attributes | {"version": 0}, store.classes, [*store.provenance], [*store.findings], [*map(digest_of, columns)]]
             held = hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
             told = f"read {held} {store.fingerprint} {hashlib.sha256(images.tobytes()).hexdigest()}"
     except PlainfilmError as error:
@@ -193,11 +192,11 @@ def _altered(whole: Path, secret: Path, told: Told) -> Iterator[tuple[str, Path,
         if number % 5 == 4:
             kind, edit = edits[turn % len(edits)]
             path.write_bytes(start)
-            with (
-                h5py.File(path, "r+") as file,
-                contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, ValueError),
-            ):  # a column of version 1 has no parts
-                edit(file, rng)
+            with h5py.File(path, "r+") as file:
+                try:
+                    edit(file, rng)
+                except (KeyError, OSError, RuntimeError, TypeError, ValueError):
+                    kind = f"none: {kind}"  # a column of version 1 has no parts
         else:
             kind, change = _BYTES[number % 5]
             path.write_bytes(change(bytearray(start), rng))

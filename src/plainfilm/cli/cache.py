@@ -31,8 +31,15 @@ def cache(
         Keep the cache below 20GB, say, from now on: what was not used for longest goes first; none lifts it.
     """
     from plainfilm.cli import terminal
+    from plainfilm.errors import UsageError
     from plainfilm.workflows.cache import look
 
+    if prune and not kind and older_than is None:
+        raise UsageError(
+            "Expected --kind or --older-than with --prune; received neither. Write for example: plainfilm cache --prune --older-than 30"
+        )
+    if older_than is not None and not older_than >= 0:
+        raise UsageError(f"Expected --older-than in days, 0 or more; received {older_than:g}.")
     found = look(prune=prune, kind=kind, older_than=older_than, limit=limit)
     if as_json:
         print_document(found)

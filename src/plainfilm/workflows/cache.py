@@ -30,9 +30,9 @@ def look(
     Raises
     ------
     UsageError
-        `prune` with neither a kind nor an age, an age that is none, a size that is none, or a kind that is not there.
+        A size that is none, or a kind that is not there.
     """
-    _check(prune=prune, kind=kind, older_than=older_than)
+    _check_kinds(kind)
     if limit is not None:
         most = None if limit.casefold() == "none" else upkeep.read_size(limit)
         upkeep.set_limit(most)
@@ -53,15 +53,9 @@ def look(
     )
 
 
-def _check(*, prune: bool, kind: Sequence[str], older_than: float | None) -> None:
-    if prune and not kind and older_than is None:
-        raise UsageError(
-            "Expected --kind or --older-than with --prune; received neither. Write for example: plainfilm cache --prune --older-than 30"
-        )
-    if older_than is not None and not older_than >= 0:
-        raise UsageError(f"Expected --older-than in days, 0 or more; received {older_than:g}.")
+def _check_kinds(kinds: Sequence[str]) -> None:
     there = {entry.kind for entry in upkeep.entries()}
-    if strange := [name for name in kind if name not in KINDS and name not in there]:
+    if strange := [name for name in kinds if name not in KINDS and name not in there]:
         raise UsageError(f"Expected a kind among {', '.join(sorted({*KINDS, *there}))}; received {strange[0]!r:.40}.")
 
 
