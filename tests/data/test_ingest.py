@@ -587,6 +587,16 @@ def test_progress_goes_up_by_one_from_none_to_the_number_of_files(tmp_path, out)
     assert {step[2] for step in told} == {26}
 
 
+def test_progress_of_comparing_many_films_goes_on_to_its_end(source, out, monkeypatch):
+    monkeypatch.setattr(ingest_module, "_MANY_COMPARED", 20)
+    told: list[tuple[str, int, int, str]] = []
+    ingest(source, out, progress=lambda *step: told.append(step))
+    shares = [done / every for stage, done, every, _ in told if stage == "Comparing radiographs"]
+    assert len(shares) > 5
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
 @given(
     image=st.lists(st.integers(0, 4), min_size=1, max_size=30),
     labels=st.lists(st.integers(-1, 2), min_size=30, max_size=30),
