@@ -14,14 +14,18 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import plainfilm
 from made_files import dataset, dicom_bytes, endless_jpeg
-from plainfilm.data import decoder_pool, images
+from plainfilm.data import decoder_pool, duplicates, images
+from plainfilm.data import ingest as ingest_module
 from plainfilm.data.catalog import Catalog, Entry, read_catalog
 from plainfilm.data.ingest import Ingested, fill_store, problems_path
 from plainfilm.data.phantom import write_phantoms
@@ -581,6 +585,36 @@ def test_progress_goes_up_by_one_from_none_to_the_number_of_files(tmp_path, out)
     ingest(root, out, progress=lambda *step: told.append(step))
     assert [step[1] for step in told] == list(range(27))
     assert {step[2] for step in told} == {26}
+
+
+def test_progress_of_comparing_many_films_goes_on_to_its_end(source, out, monkeypatch):
+    monkeypatch.setattr(ingest_module, "_MANY_COMPARED", 20)
+    told: list[tuple[str, int, int, str]] = []
+    ingest(source, out, progress=lambda *step: told.append(step))
+    shares = [done / every for stage, done, every, _ in told if stage == "Comparing radiographs"]
+    assert len(shares) > 5
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@given(
+    image=st.lists(st.integers(0, 4), min_size=1, max_size=30),
+    labels=st.lists(st.integers(-1, 2), min_size=30, max_size=30),
+)
+def test_a_conflict_names_the_first_radiograph_under_another_label(image, labels):
+    labels = np.array(labels[: len(image)])
+    first = [image.index(each) for each in image]
+    pairs = np.array([(i, j) for j, i in enumerate(first) if i != j], np.int64).reshape(-1, 2)
+    found = duplicates.Duplicates(pairs=pairs, exact=np.ones(len(pairs), bool))
+    read = SimpleNamespace(entries=[SimpleNamespace(file=f"file {row}") for row in range(len(image))])
+    conflict = duplicates.label_conflicts(found, labels)
+    problems = ingest_module._conflict_problems(read, found, conflict, labels, ("A", "B", "C"))
+    expected = [
+        next(j for j in range(len(image)) if image[j] == image[row] and labels[j] not in {-1, labels[row]})
+        for row in np.flatnonzero(conflict)
+    ]
+    assert [problem.file for problem in problems] == [f"file {row}" for row in np.flatnonzero(conflict)]
+    assert all(f" as file {other}." in problem.sentence for problem, other in zip(problems, expected, strict=True))
 
 
 PEAK = """

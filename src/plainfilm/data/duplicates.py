@@ -188,7 +188,7 @@ def find_duplicates(
     """Pairs of rows with the same bytes, or with nearly the same image.
 
     Not all pairs are compared: those whose textures share some of 512 random signs are (`bit_search`). Of 1,000 pairs whose
-    textures agree by just `TEXTURE` about 4 are missed, of 10,000 that agree by 0.9 one. 120 B of memory a row.
+    textures agree by just `TEXTURE` about 4 are missed, of 10,000 that agree by 0.9 one. About 200 B of memory a row.
 
     Parameters
     ----------

@@ -455,9 +455,13 @@ def _conflict_problems(
     classes: Sequence[str],
 ) -> list[Problem]:
     image = duplicates.join_groups(len(labels), found.pairs, [""] * len(labels))
+    rows, first, second = np.flatnonzero(conflict).tolist(), dict[int, int](), dict[int, int]()
+    for row in rows:
+        if labels[row] != labels[first.setdefault(image[row], row)]:
+            second.setdefault(image[row], row)  # the first under another label
     problems = []
-    for row in np.flatnonzero(conflict):
-        other = np.flatnonzero((image == image[row]) & (labels >= 0) & (labels != labels[row]))[0]
+    for row in rows:
+        other = first[image[row]] if labels[first[image[row]]] != labels[row] else second[image[row]]
         sentence = (
             f"Expected one label for one image; the same image stands under {classes[labels[row]]} here and under "
             f"{classes[labels[other]]} as {read.entries[other].file}. Both were left out: remove the wrong one."

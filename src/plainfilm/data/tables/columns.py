@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from plainfilm.data.tables.grid import Grid
 from plainfilm.errors import CatalogError
 
 
+@lru_cache(4096)  # each of many tables is asked for the same names
 def letters(header: str) -> str:
     """Give the letters and digits of a name, without case and accents."""
     plain = unicodedata.normalize("NFKD", header).casefold()
