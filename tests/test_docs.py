@@ -85,7 +85,12 @@ def test_every_key_of_a_recipe_has_one_row_with_its_type_default_range_and_meani
     found = {re.findall(r"`([^`]+)`", row[0])[0]: row[1:] for row in rows if row[0].startswith("`")}
     assert list(found) == list(KEYS)
     assert len(found) == sum(row[0].startswith("`") for row in rows)
-    assert found["training.epochs"] == ["whole number", "`20`", "1 to 10,000", "Passes over the training set."]
+    assert found["training.epochs"] == [
+        "whole number",
+        "`20`",
+        "0 to 10,000",
+        "Passes over the training set. 0: as many as make 1,000 steps, from 20 to 200.",
+    ]
     assert found["training.loss"][1:3] == ["`crossentropy`", "crossentropy or mean_squared_error"]
     assert found["head.layers"][:2] == ["list of texts", '`["dropout 0.2", "dense 64", "dropout 0.2"]`']
     for key, (kind, default, *_, meaning) in found.items():

@@ -56,7 +56,7 @@ def test_each_runs_from_the_first_cell_to_the_last(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), SOURCES])))
     notebook = read(path)
     if path.stem == "first_steps":
-        command = f"!{sys.executable} -m plainfilm train first.h5 --out by-command"
+        command = f"!{sys.executable} -m plainfilm train first.h5 --out by-command --epochs 20"
         notebook.cells.append(nbformat.v4.new_code_cell(command))
     nbclient.NotebookClient(
         notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
