@@ -18,7 +18,7 @@ from plainfilm.results.estimate import Estimate
 from plainfilm.results.exported import Exported, FileMetadata
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.ingested import IngestSummary
-from plainfilm.results.inspection import BackboneList, Findings, KeptWeights, Serving
+from plainfilm.results.inspection import BackboneList, Cache, Findings, KeptWeights, Serving
 from plainfilm.results.manifest import Manifest
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import PredictionDocument
@@ -61,6 +61,7 @@ DOCUMENTS: Mapping[str, type[Document]] = {
     "`export --json`": Exported,
     "Metadata of an exported file": FileMetadata,
     "`doctor --json`": Findings,
+    "`cache --json`": Cache,
     "`weights list --json`": BackboneList,
     "`weights fetch --json` and `weights import --json`": KeptWeights,
     "`serve --json`": Serving,

@@ -1,8 +1,10 @@
 """Who is left out: sick against well at the sources that hold both, COVID against normal over pairs of sources; and how it is judged."""
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,6 +154,14 @@ def rows_of(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterato
     yield "|---" * (len(columns) + 1) + "|"
     for name, row in figures.items():
         yield f"| {name} | " + " | ".join(_cell(row[column]) for column in columns) + " |"
+
+
+def write_table(path: Path, found: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> None:
+    """Write a CSV of what `summary` makes of areas by candidates and folds, a row a candidate."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["candidate", *summary(next(iter(found.values())))])
+        rows.writerows([name, *(f"{v[0]:.3f}" for v in summary(areas).values())] for name, areas in found.items())
 
 
 def _cell(told: Mapping[str, float]) -> str:

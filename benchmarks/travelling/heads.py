@@ -32,23 +32,25 @@ def log_odds(x: Array, rows: Rows, l2: float, loss: str) -> Array:
     sources and classes that are hard (Sagawa et al., ICLR 2020: weights that grow exponentially with their loss). The
     answer is the mean of the head's weights over the second half of the steps.
     """
-    train = rows.train.astype(np.float32)
-    mean = train.T @ x / train.sum(axis=0)[:, None]
-    spread = np.sqrt(np.maximum(train.T @ x**2 / train.sum(axis=0)[:, None] - mean**2, 0)).T + 1e-3
-    member = np.eye(rows.cell.max() + 1, dtype=np.float32)[rows.cell]
+    seen = rows.train.any(axis=1)
+    learnt, its = x[seen], Rows(rows.positive[seen], rows.train[seen], rows.cell[seen])
+    train = its.train.astype(np.float32)
+    mean = train.T @ learnt / train.sum(axis=0)[:, None]
+    spread = np.sqrt(np.maximum(train.T @ learnt**2 / train.sum(axis=0)[:, None] - mean**2, 0)).T + 1e-3
+    member = np.eye(its.cell.max() + 1, dtype=np.float32)[its.cell]
     count = member.T @ train
-    share = _shares(rows, count, loss)
+    share = _shares(its, count, loss)
     weights, bias = (np.zeros(shape, np.float32) for shape in (spread.shape, train.shape[1]))
     adam, means = _Adam(weights.shape), _Adam(bias.shape)
     kept, kept_bias = np.zeros_like(weights), np.zeros_like(bias)
     for step in range(1, STEPS + 1):
-        logits = _scores(x, weights, bias, mean, spread)
+        logits = _scores(learnt, weights, bias, mean, spread)
         if loss == "group-dro":
-            lost = np.logaddexp(0, np.where(rows.positive, -logits, logits)) * train
+            lost = np.logaddexp(0, np.where(its.positive, -logits, logits)) * train
             share *= np.exp(ETA * (member.T @ lost) / np.maximum(count, 1))
             share /= share.sum(axis=0)
-        error = (_sigmoid(logits) - rows.positive) * train * (member @ (share / np.maximum(count, 1)))
-        slope = (x.T @ error - mean.T * error.sum(axis=0)) / spread + l2 * weights
+        error = (_sigmoid(logits) - its.positive) * train * (member @ (share / np.maximum(count, 1)))
+        slope = (learnt.T @ error - mean.T * error.sum(axis=0)) / spread + l2 * weights
         weights, bias = weights - adam.step(slope, step), bias - means.step(error.sum(axis=0), step)
         if step > STEPS // 2:
             kept, kept_bias = kept + weights, kept_bias + bias

@@ -1,10 +1,12 @@
 """The search: every candidate at every left-out source and pair, and what would have been chosen without them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.model import encoder
 from travelling import heads
 from travelling.candidates import CANDIDATES, Candidate
 from travelling.films import Encoding
@@ -12,25 +14,29 @@ from travelling.folds import FOLDS, Films, Fold, choosing
 from travelling.heads import Array, Rows
 
 Scores = Mapping[str, Array]  # log odds of all films by the names of folds, float32 (n)
+_VERSION = 1  # of heads, means and folds: what was scored by others is scored anew
 
 
 class Search:
-    """Candidates on the same films and folds; what each gave is kept for mixes of them."""
+    """Candidates on the same films and folds; what each gave is kept in the cache, so that a search goes on where it stopped."""
 
-    def __init__(self, films: Films) -> None:
-        self._films, self._found = films, dict[str, Array]()
+    def __init__(self, films: Films, folds: Sequence[Fold] = FOLDS) -> None:
+        self._films, self._folds, self._found = films, folds, dict[str, Array]()
         _, self._source = np.unique(films.source, return_inverse=True)
         self._rows = Rows(
-            positive=np.stack([films.positive(fold.task) for fold in FOLDS], axis=1),
-            train=np.stack([films.train(fold) for fold in FOLDS], axis=1),
+            positive=np.stack([films.positive(fold.task) for fold in folds], axis=1),
+            train=np.stack([films.train(fold) for fold in folds], axis=1),
             cell=np.unique([self._source, films.label != "NORMAL"], axis=1, return_inverse=True)[1].ravel(),
         )
 
     def scores(self, name: str) -> Scores:
         """Log odds by a candidate of the table, trained for each fold."""
         if name not in self._found:
-            self._found[name] = self._scored(CANDIDATES[name])
-        return {fold.name: self._found[name][:, at] for at, fold in enumerate(FOLDS)}
+            of = f"{self._films.store.fingerprint} {[fold.name for fold in self._folds]} {_VERSION}"
+            about = f"{name} {replace(CANDIDATES[name], mean=None)} {of}"
+            kept, _ = encoder.remembered("travelling", about, lambda: {"scores": self._scored(CANDIDATES[name])})
+            self._found[name] = kept["scores"]
+        return {fold.name: self._found[name][:, at] for at, fold in enumerate(self._folds)}
 
     def _scored(self, candidate: Candidate) -> Array:
         if candidate.mix:
@@ -39,7 +45,7 @@ class Search:
         if candidate.mean is None:
             return self._trained(x, self._rows, candidate)
         columns = []
-        for at in range(len(FOLDS)):
+        for at in range(len(self._folds)):
             rows = self._rows.only(at)
             train = rows.train[:, 0]
             standard = (x - x[train].mean(axis=0)) / (x[train].std(axis=0) + 1e-3)

@@ -93,7 +93,10 @@ def test_help_shows_meaning_key_range_and_default(flag, shown):
 
 
 def test_help_says_a_flag_in_a_sentence_and_a_bracket(shown):
-    assert shown["--epochs"] == "--epochs INT Passes over the training set. [training.epochs: 1 to 10,000; default 20]"
+    assert (
+        shown["--epochs"]
+        == "--epochs INT Passes over the training set. 0: as many as make 1,000 steps, from 20 to 200. [training.epochs: 0 to 10,000; default 20]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_help_says_a_flag_in_a_sentence_and_a_bracket(shown):
         (("--epochs", "many"), "Expected training.epochs to be a whole number; received 'many'. Correct the value."),
         (("--epochs", ""), "Expected training.epochs to be a whole number; received ''. Correct the value."),
         (("--epochs", "2.5"), "Expected training.epochs to be a whole number; received 2.5. Correct the value."),
-        (("--epochs", "-1"), "Expected training.epochs from 1 to 10,000; received -1. Set it within that range."),
+        (("--epochs", "-1"), "Expected training.epochs from 0 to 10,000; received -1. Set it within that range."),
         (("--learning-rate", "fast"), "Expected training.learning_rate to be a number; received 'fast'. Correct the value."),
         (("--learning-rate=-inf",), "Expected training.learning_rate from 1e-8 to 10; received -inf. Set it within that range."),
         (("--input-size", "4096"), "Expected backbone.input_size from 0 to 2,048; received 4,096. Set it within that range."),
@@ -120,9 +123,9 @@ def test_a_value_that_cannot_be_meant_is_one_line_whatever_else_is_wrong(words, 
 
 def test_values_are_checked_before_anything_heavy_is_loaded():
     code = (
-        "import sys; from plainfilm.cli import main; sys.argv = ['plainfilm', 'train', 's.h5', '--out', 'r', '--epochs', '0']\n"
+        "import sys; from plainfilm.cli import main; sys.argv = ['plainfilm', 'train', 's.h5', '--out', 'r', '--epochs', '-1']\n"
         "try: main()\nfinally: print(sorted({'keras', 'numpy', 'h5py'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, "[]\n")
-    assert "received 0" in done.stderr
+    assert "received -1" in done.stderr

@@ -102,6 +102,49 @@ def test_images_without_any_texture_are_no_copies():
     assert len(find(np.full((5, SIZE, SIZE), 90, np.uint8))) == 0
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), spread=st.floats(0.002, 0.05), groups=st.integers(5, 200))
+def test_the_nearest_sketch_of_another_group_is_that_of_comparing_all(seed, spread, groups):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(40, copies._WIDTH))
+    centres[0] = 0  # an even image
+    sketches = np.repeat(centres, 5, axis=0) * (1 + spread * rng.normal(size=(200, copies._WIDTH)))
+    sketches *= rng.choice([-1, 1], (200, 1)) * np.where(
+        rng.random((200, 1)) < 0.5, 1, np.where(copies._is_odd(), -1, 1)
+    )
+    sketches = copies._unit(sketches).astype(np.float16)
+    group = rng.integers(0, groups, 200)
+    view = copies._View(np.arange(200), sketches, np.broadcast_to(IDENTITY, (200, 2, 3)))
+    units = copies._unit(sketches)
+    found = list(copies._Neighbours(view, group).of(view, np.arange(200)))
+    flips = [sign * flip for flip in (1, np.where(copies._is_odd(), -1, 1)) for sign in (1, -1)]
+    for own, flip in zip(found, flips, strict=True):
+        cosine = (units * flip) @ units.T
+        cosine[group[:, None] == group] = 0
+        best = cosine.max(axis=1)
+        is_certain = best >= 1 - 0.5 * (copies._REACH / (1 + copies._SLACK)) ** 2
+        assert set(np.flatnonzero(is_certain)) <= set(own.pairs[:, 0].tolist())
+        assert (own.agreement >= copies.NEAR).all()
+        np.testing.assert_allclose(own.agreement, best[own.pairs[:, 0]], atol=2e-3)
+
+
+def test_among_many_of_one_group_the_nearest_of_another_is_found():
+    images = np.concatenate([np.repeat(bodies(5)[:1], 90, axis=0), bodies(5)])
+    group = np.array([*[0] * 90, 1, 2, 3, 4, 5])
+    assert 90 in find(images, group).pairs
+
+
+def test_progress_goes_on_to_its_end():
+    told = []
+    images = bodies(6)[[0, 1, 2, 3, 4, 5, 1]]
+    with tempfile.TemporaryFile() as file:
+        finder = CopyFinder(ThumbnailFile(file, SIDE_PX))
+        finder.append(images)
+        finder.find(np.arange(7), advance=lambda *steps: told.append(steps))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     st.integers(0, 2**32 - 1), st.booleans(), st.booleans(), st.floats(0, 0.05), st.floats(-3, 3), st.integers(50, 95)

@@ -224,6 +224,18 @@ def test_reading_features_does_not_hold_the_file_in_memory():
     np.testing.assert_array_equal(np.load(features.path)[[8, 2]], features.read(np.array([8, 2])))
 
 
+@pytest.mark.parametrize(("over", "at_once"), [(0, 64), (64, 400), (1 << 14, 1 << 20)])
+def test_features_are_read_in_the_order_on_disk_and_given_in_the_order_asked_for(tmp_path, monkeypatch, over, at_once):
+    monkeypatch.setattr(encoder, "_READ_OVER_BYTES", over)
+    monkeypatch.setattr(encoder, "_READ_AT_ONCE_BYTES", at_once)
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(500, 7)).astype(np.float32)
+    np.save(tmp_path / "f.npy", values)
+    features = encoder.Features(tmp_path / "f.npy", 500, 7, 0.0, cached=True)
+    for rows in (rng.integers(0, 500, 300), rng.permutation(500), np.arange(500), [499], [3, 3, 0]):
+        np.testing.assert_array_equal(features.read(rows), values[rows])
+
+
 @pytest.mark.parametrize("scaling", ["auto", "caffe", "imagenet", "0..255"])
 def test_preprocessing_in_keras_and_onnx_agree_for_every_scaling(scaling):
     prepare = encoder.preprocessing(LITE0, image_size=72, input_size=48, scaling=scaling)

@@ -36,12 +36,14 @@ from plainfilm.model import (
     heads,
     keras_backend,
     recipes,
+    sites,
     weights,
 )
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier, Decision, export_head, join
 from plainfilm.model.onnx import from_keras
-from plainfilm.results.manifest import BackboneUsed, Manifest
+from plainfilm.results.manifest import BackboneUsed, Manifest, Site
+from plainfilm.results.metrics import Recalibrated
 
 pytestmark = pytest.mark.trains
 
@@ -261,7 +263,7 @@ def metadata(to, path):
         found = openvino.Core().read_model(path).get_rt_info(["plainfilm"]).value
     else:
         return json.loads(zipfile.ZipFile(path).read("plainfilm.json"))
-    texts = {"format", "positive", "intended_use", "verdict", "plainfilm"}
+    texts = {"format", "positive", "intended_use", "verdict", "plainfilm", "site"}
     return {name: text if name in texts else json.loads(text) for name, text in found.items()}
 
 
@@ -510,6 +512,32 @@ def test_without_openvino_the_error_names_the_extra(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
+# ---- at a site
+
+SITE = Site(
+    temperature=2.0,
+    shift=-2.0,
+    threshold=0.1,
+    prevalence=0.09,
+    created="2026-01-02T03:04:05+00:00",
+    recalibrated=Recalibrated(shift=-2.0, radiographs=50, data_fingerprint="a" * 64),
+)
+
+
+def test_a_file_for_a_site_has_its_calibration_and_threshold_and_names_it(tmp_path):
+    made = tiny_bundle(0.001)
+    made = dataclasses.replace(made, manifest=structs.replace(made.manifest, sites={"Hill": SITE}))
+    done = export.export(made, "onnx", tmp_path / "m.onnx", site="Hill")
+    told = metadata("onnx", done.path)
+    assert (done.site, told["site"], told["threshold"]) == ("Hill", "Hill", 0.1)
+    expected = sites.at(made, SITE).classifier.predict_proba(noise(2, 32))
+    assert np.abs(expected - made.classifier.predict_proba(noise(2, 32))).max() > 0.1
+    np.testing.assert_allclose(run("onnx", done.path, noise(2, 32)), expected, atol=1e-6)
+    with pytest.raises(UsageError, match="one of Hill; received Dale"):
+        export.export(made, "onnx", tmp_path / "other.onnx", site="Dale")
+    assert names(tmp_path) == ["m.onnx"]
+
+
 # ---- the command
 
 
@@ -518,7 +546,11 @@ def call(monkeypatch, capsys, tmp_path):
     """Run a command in this process, beside a bundle m.plainfilm: exit code, stdout, stderr."""
     made = tiny_bundle()
     bundle.write(
-        tmp_path / "m.plainfilm", made.classifier, about=made.manifest, metrics=made.metrics, recipe=made.recipe
+        tmp_path / "m.plainfilm",
+        made.classifier,
+        about=structs.replace(made.manifest, sites={"Hill": SITE}),
+        metrics=made.metrics,
+        recipe=made.recipe,
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -542,6 +574,15 @@ def test_the_command_prints_the_largest_difference(call):
     assert re.search(r"Largest difference from the bundle over 64 images: \d\.\de-\d\d of a probability", out)
     assert "Research use only; not a medical device." in out
     assert Path("m.onnx").is_file()
+
+
+def test_the_command_names_the_site(call):
+    code, out, _err = call("--to", "onnx", "--out", "m.onnx", "--site", "Hill")
+    assert code == 0
+    assert "With the calibration of the site Hill." in out
+    code, out, err = call("--to", "onnx", "--out", "other.onnx", "--site", "Dale")
+    assert (code, out) == (2, "")
+    assert err == "plainfilm: Expected --site to be one of Hill; received Dale. Correct it, or leave it out.\n"
 
 
 def test_the_command_prints_json(call):

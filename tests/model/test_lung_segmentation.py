@@ -55,6 +55,45 @@ def test_says_no_lungs_found_where_there_are_none(finder):
     assert not fields.masks.any()
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_on_its_side_or_upside_down_a_film_has_the_fields_that_it_has_upright(finder, phantoms, turns):
+    films = np.stack([_square(film.pixels) for film in phantoms])
+    upright, turned = finder.find(films), finder.find(np.rot90(films, turns, axes=(1, 2)))
+    assert turned.found.all()
+    pairs = zip(np.rot90(turned.masks, -turns, axes=(1, 2)), upright.masks, strict=True)
+    assert np.mean([_overlap(*pair) for pair in pairs]) > 0.97
+
+
+class _Reader:
+    """Draws what is bright of a picture whose dark corner is at the top left; of another only the upper half, less surely."""
+
+    def __init__(self):
+        self.seen = []
+
+    def run(self, images, *, side):
+        assert side == SIDE
+        self.seen.append(len(images))
+        logits = np.where(images == 200, 5.0, -5.0)
+        lies_otherwise = images[:, 0, 0] != 0
+        logits[lies_otherwise] *= 0.4
+        logits[lies_otherwise, SIDE // 2 :] = -2.0
+        return [logits.astype(np.float32)]
+
+
+def test_a_film_that_is_plausible_at_once_is_looked_at_once_and_a_doubtful_one_four_times(monkeypatch):
+    finder = LungFinder()
+    monkeypatch.setattr(finder, "_network", _Reader())
+    picture = np.full((SIDE, SIDE), 100, np.uint8)
+    picture[20:100, 20:50] = picture[30:90, 70:100] = 200
+    picture[0, 0] = 0
+    lying = [np.rot90(picture, turns) for turns in range(4)]
+    fields = finder.find(np.stack([*lying, np.full((SIDE, SIDE), 100, np.uint8)]))
+    assert finder._network.seen == [5, 3, 3, 3]  # the one upright, and the one without lungs, are not turned
+    assert fields.found.tolist() == [True] * 4 + [False]
+    for mask, film in zip(fields.masks, lying, strict=False):
+        np.testing.assert_array_equal(mask, film == 200)
+
+
 def test_gives_nothing_for_no_image(finder):
     fields = finder.find(np.empty((0, 64, 64), np.uint8))
     assert fields.masks.shape == (0, SIDE, SIDE)

@@ -377,6 +377,25 @@ def test_features_are_read_alike_whether_they_are_kept_or_not(kept, monkeypatch,
     np.testing.assert_array_equal(training.kept_reader(views[:1])(numbers[[0, 4]]), values[0][[3, 0]])
 
 
+@pytest.mark.parametrize("ahead", [2, 8])
+def test_reading_stretches_ahead_changes_no_bit(ahead, monkeypatch):
+    monkeypatch.setattr(training, "_STRETCH_BYTES", 16 * 6 * 4)  # a batch
+    features, labels = blobs(n=200)
+    seen = []
+
+    def trained(own):
+        told = part(features, labels, seen)
+        recipe = recipes.load("hidden-layer", SMALL)
+        own = training.Part(told.rows, told.labels, told.read, ahead=own)
+        return training.fit_head(6, 2, 0, own, part(*blobs(32, seed=1)), recipe)
+
+    alone, together = trained(1), trained(ahead)
+    assert alone.history == together.history
+    for one, other in zip(weights(alone), weights(together), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert max(map(len, seen)) == 16 * ahead
+
+
 def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():
     rows = np.arange(50)
     part = Part(rows, np.zeros(50, int), lambda rows: rows, views=rows[:, None] + 100 * np.arange(1, 4))
@@ -385,3 +404,12 @@ def test_an_epoch_draws_one_view_of_each_row_and_all_views_come_up():
     np.testing.assert_array_equal(drawn % 100, np.broadcast_to(rows, drawn.shape))
     assert set(np.unique(drawn // 100)) == {0, 1, 2, 3}
     np.testing.assert_array_equal(Part(rows, rows, lambda rows: rows).draw(rng), rows)
+
+
+@pytest.mark.parametrize(
+    ("asked", "images", "batch", "expected"),
+    [(0, 256, 32, 125), (0, 257, 32, 112), (0, 1600, 32, 20), (0, 10**6, 32, 20), (0, 100, 32, 200), (7, 256, 32, 7)],
+)
+def test_few_images_are_seen_as_often_as_makes_a_thousand_steps_but_200_times_at_most(asked, images, batch, expected):
+    recipe = recipes.load("hidden-layer", {"training.epochs": asked, "training.batch_size": batch})
+    assert training.epochs(recipe, images) == expected

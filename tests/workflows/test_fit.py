@@ -193,7 +193,7 @@ def test_a_classifier_of_several_views_answers_from_the_image_alone(store):
     np.testing.assert_allclose(trained.probabilities(rows), from_images, atol=1e-4)
 
 
-@pytest.mark.parametrize("member", ["seed", "nonsense=1", "ensemble.members=seed=1", "training.epochs=0"])
+@pytest.mark.parametrize("member", ["seed", "nonsense=1", "ensemble.members=seed=1", "training.epochs=-1"])
 def test_a_member_that_cannot_be_is_an_error_before_the_training(member, folder):
     with pytest.raises(RecipeError):
         plainfilm.train(folder / "s.h5", folder / "never", settings=QUICK | {"ensemble.members": [member]})

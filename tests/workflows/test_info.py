@@ -63,7 +63,7 @@ def test_a_store_of_0_1_says_what_could_not_be_checked(call):
 def test_a_store_with_one_changed_pixel_is_one_line(call, store, tmp_path, name):
     shutil.copyfile(OLD / "store.h5", tmp_path / "old.h5")
     with Store(tmp_path / name) as opened:
-        at = opened._images.id.get_chunk_info(50).byte_offset
+        at = opened._file["images"].id.get_chunk_info(50).byte_offset
     damage(tmp_path / name, at + 100)
     assert call("info", tmp_path / name)[0] == 0  # images are not read for it
     refused(call, tmp_path / name, "is damaged")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import SplitError, UsageError
 
@@ -14,28 +13,16 @@ QUICK = {"backbone.input_size": 64, "training.epochs": 1}
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("hospitals")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
-        yield made
-
-
 @pytest.fixture(scope="module")
-def store(folder):
-    phantom.write_phantoms(folder / "films", n=150, seed=3)
-    return plainfilm.ingest(folder / "films", folder / "films.h5", size=64).path
+def run(hospitals):
+    return plainfilm.train(
+        hospitals.store, hospitals.folder / "run", folds="source", curve=True, audit=False, settings=QUICK
+    )
 
 
-@pytest.fixture(scope="module")
-def run(folder, store):
-    return plainfilm.train(store, folder / "run", folds="source", curve=True, audit=False, settings=QUICK)
-
-
-def test_the_curve_has_one_hospital_and_two_over_films_at_each_left_out_source(run, store):
+def test_the_curve_has_one_hospital_and_two_over_films_at_each_left_out_source(run, hospitals):
     found = run.metrics["left_out"]["curve"]
-    with Store(store) as opened:
+    with Store(hospitals.store) as opened:
         assert found["tested"] == sorted(np.unique(opened.source).tolist())
     points = {(point["sources"], point["films"]): point for point in found["points"]}
     assert {sources for sources, _ in points} == {1, 2}
@@ -61,18 +48,13 @@ def test_the_report_draws_it_and_has_its_sentence_and_each_of_its_points(run):
     ]
 
 
-def test_without_the_flag_there_is_no_curve(folder, store):
+def test_a_curve_without_folds_by_source_is_refused(hospitals):
     with pytest.raises(UsageError, match=r"^Expected curve=True with `folds` source; received it without[^\n]*$"):
-        plainfilm.train(store, folder / "no", curve=True)
-    plain = plainfilm.train(store, folder / "plain", folds="source", audit=False, settings=QUICK)
-    assert "curve" not in plain.metrics["left_out"]
-    with pytest.raises(UsageError, match="which has a learning curve"):
-        plain.plot.learning_curve()
+        plainfilm.train(hospitals.store, hospitals.folder / "no", curve=True)
 
 
-@pytest.mark.usefixtures("store")
-def test_sources_that_lack_a_class_are_refused_before_anything_is_read(folder, tmp_path):
-    table = folder / "films" / "metadata.csv"
+def test_sources_that_lack_a_class_are_refused_before_anything_is_read(hospitals, tmp_path):
+    table = hospitals.films / "metadata.csv"
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
@@ -82,5 +64,5 @@ def test_sources_that_lack_a_class_are_refused_before_anything_is_read(folder, t
         writer.writeheader()
         writer.writerows(rows)
     with pytest.raises(SplitError, match="at least two sources[^\n]*that hold every class; received fewer"):
-        plainfilm.train(folder / "films", tmp_path / "no", labels=tmp_path / "split.csv", folds="source", curve=True)
+        plainfilm.train(hospitals.films, tmp_path / "no", labels=tmp_path / "split.csv", folds="source", curve=True)
     assert not (tmp_path / "no").exists()

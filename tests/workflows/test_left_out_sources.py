@@ -7,36 +7,21 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import SplitError, UsageError
 
-QUICK = {"backbone.input_size": 96, "training.epochs": 2}
+QUICK = {"backbone.input_size": 64, "training.epochs": 2}
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("hospitals")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
-        yield made
-
-
 @pytest.fixture(scope="module")
-def store(folder):
-    phantom.write_phantoms(folder / "films", n=150, seed=3)
-    return plainfilm.ingest(folder / "films", folder / "films.h5", size=128).path
+def run(hospitals):
+    return plainfilm.train(hospitals.store, hospitals.folder / "run", folds="source", settings=QUICK)
 
 
-@pytest.fixture(scope="module")
-def run(folder, store):
-    return plainfilm.train(store, folder / "run", folds="source", settings=QUICK)
-
-
-def test_each_hospital_is_tested_by_a_classifier_that_has_not_seen_it(run, store):
+def test_each_hospital_is_tested_by_a_classifier_that_has_not_seen_it(run, hospitals):
     found = run.metrics["left_out"]
-    with Store(store) as opened:
+    with Store(hospitals.store) as opened:
         sources, labels = opened.source, opened.labels
     assert [own["sources"] for own in found["sources"]] == [[name] for name in sorted(set(sources))]
     for own in found["sources"]:
@@ -69,19 +54,26 @@ def test_the_report_has_the_worst_hospital_as_its_headline(run):
     assert (run.folder / "figures" / "left-out.png").stat().st_size > 1000
 
 
-def test_the_model_is_the_one_of_a_plain_training(folder, store, run):
-    plain = plainfilm.train(store, folder / "plain", settings=QUICK)
+def test_the_model_is_the_one_of_a_plain_training(hospitals, run):
+    plain = plainfilm.train(hospitals.store, hospitals.folder / "plain", audit=False, settings=QUICK)
     assert plain.metrics["splits"] == run.metrics["splits"]
     assert "left_out" not in json.loads((plain.folder / "metrics.json").read_text())
 
 
+def test_without_the_flag_there_is_no_learning_curve(run):
+    assert "curve" not in run.metrics["left_out"]
+    with pytest.raises(UsageError, match="which has a learning curve"):
+        run.plot.learning_curve()
+
+
 def test_what_the_bundle_says_of_its_worth_begins_with_the_worst_hospital(run):
-    said = plainfilm.load(run.bundle).predict(np.zeros((0, 128, 128), np.uint8))
+    said = plainfilm.load(run.bundle).predict(np.zeros((0, 64, 64), np.uint8))
     assert said is not None
     assert run.metrics["left_out"]["sentence"].startswith("Left out in turn")
 
 
-def test_folds_by_source_are_refused_where_they_cannot_be(folder, store):
+def test_folds_by_source_are_refused_where_they_cannot_be(hospitals):
+    store, folder = hospitals.store, hospitals.folder
     with pytest.raises(UsageError, match="Expected from 2 to 100 folds, none, or source; received 1"):
         plainfilm.train(store, folder / "no", folds=1)
     with pytest.raises(UsageError, match="together. with .folds"):
@@ -93,9 +85,10 @@ def test_folds_by_source_are_refused_where_they_cannot_be(folder, store):
     assert not (folder / "no").exists()
 
 
-def test_recipes_are_ranked_by_the_worst_hospital_and_the_choice_is_nested(folder, store):
+def test_recipes_are_ranked_by_the_worst_hospital_and_the_choice_is_nested(hospitals):
+    store, folder = hospitals.store, hospitals.folder
     own = folder / "linear.toml"
-    own.write_text("[head]\nlayers = []\n")
+    own.write_text("[backbone]\ndepth = 11\n[head]\nlayers = []\n")
     made = plainfilm.compare(
         store, folder / "compared", recipes=["default", str(own)], seeds=1, folds="source", settings=QUICK
     )

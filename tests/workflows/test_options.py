@@ -113,8 +113,8 @@ def test_keys_of_the_recipe_are_arguments_that_win_over_settings(tmp_path):
     recipe = recipes.load("default", settings_of(asked.settings) | asked.of_recipe())
     assert (recipe.training.epochs, recipe.seed, recipe.head.activation) == (3, 7, "tanh")
     assert recipe.backbone.name == str(OLD / "backbone.onnx")
-    with pytest.raises(UsageError, match="training.epochs from 1 to 10,000; received 0"):
-        plainfilm.train(store, tmp_path / "run", epochs=0)
+    with pytest.raises(UsageError, match="training.epochs from 0 to 10,000; received -1"):
+        plainfilm.train(store, tmp_path / "run", epochs=-1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import SplitError, UsageError
 from plainfilm.model import encoder
@@ -18,27 +17,13 @@ QUICK = {"epochs": 2, "backbones": ["efficientnet_lite0"], "input_sizes": [64], 
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("hospitals")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
-        yield made
-
-
 @pytest.fixture(scope="module")
-def store(folder):
-    phantom.write_phantoms(folder / "films", n=150, seed=3)
-    return plainfilm.ingest(folder / "films", folder / "films.h5", size=64).path
-
-
-@pytest.fixture(scope="module")
-def searched(folder, store):
-    """A search of three trials, and the rows whose features it read."""
+def searched(hospitals):
+    """A search of two trials, and the rows whose features it read."""
     seen, read = set(), encoder.Features.read
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder.Features, "read", lambda self, rows: seen.update(np.asarray(rows).tolist()) or read(self, rows))  # fmt: skip
-        run = plainfilm.tune(store, folder / "tuned", trials=3, **QUICK)
+        run = plainfilm.tune(hospitals.store, hospitals.folder / "tuned", trials=2, **QUICK)
     return run, seen
 
 
@@ -47,9 +32,9 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_each_hospital_is_left_out_and_the_test_set_never_looked_at(searched, store):
+def test_each_hospital_is_left_out_and_the_test_set_never_looked_at(searched, hospitals):
     run, seen = searched
-    with Store(store) as opened:
+    with Store(hospitals.store) as opened:
         rows = np.concatenate([opened.rows(name) for name in ("train", "validation")])
         names = sorted(set(opened.source[rows]))
         assert seen == set(rows.tolist())
@@ -76,12 +61,12 @@ def test_the_number_to_report_is_of_trials_that_the_other_hospitals_chose(search
     assert choice["sentence"] in page
 
 
-def test_the_same_search_goes_on_and_another_question_is_refused(searched, folder, store):
-    run, _ = searched
-    more = plainfilm.tune(store, run.folder, trials=4, **QUICK)
-    assert more.metrics["trials"]["in_all"] == 4
+def test_the_same_search_goes_on_and_another_question_is_refused(searched, hospitals):
+    (run, _), store = searched, hospitals.store
+    more = plainfilm.tune(store, run.folder, trials=3, **QUICK)
+    assert more.metrics["trials"]["in_all"] == 3
     told = [{**row, "seconds": ""} for row in table(run.folder / "trials.csv")]
-    again = plainfilm.tune(store, folder / "again", trials=4, **QUICK)
+    again = plainfilm.tune(store, hospitals.folder / "again", trials=3, **QUICK)
     assert [{**row, "seconds": ""} for row in table(again.folder / "trials.csv")] == told
     names = list(run.metrics["scored"]["sources"])
     for other, said in (
@@ -93,7 +78,8 @@ def test_the_same_search_goes_on_and_another_question_is_refused(searched, folde
             tune.plan(TuneOptions(store, run.folder, **{**QUICK, **other}))
 
 
-def test_with_two_hospitals_it_is_said_why_the_number_flatters(folder, store, call):
+def test_with_two_hospitals_it_is_said_why_the_number_flatters(hospitals, call):
+    store, folder = hospitals.store, hospitals.folder
     with Store(store) as opened:
         names = sorted(set(opened.source))
     words = ("--epochs", 2, "--backbones", "efficientnet_lite0", "--input-sizes", 64, "--quiet", "--rank", "mean")
@@ -106,7 +92,7 @@ def test_with_two_hospitals_it_is_said_why_the_number_flatters(folder, store, ca
     assert "mean of the sources left out" in found["measure"]
 
 
-def test_sources_that_are_not_there_are_refused(folder, store):
+def test_sources_that_are_not_there_are_refused(hospitals):
     with pytest.raises(SplitError, match="received z"):
-        tune.plan(TuneOptions(store, folder / "no", together=[("z", "y")], **QUICK))
-    assert not (folder / "no").exists()
+        tune.plan(TuneOptions(hospitals.store, hospitals.folder / "no", together=[("z", "y")], **QUICK))
+    assert not (hospitals.folder / "no").exists()

@@ -70,6 +70,7 @@ _COMMANDS = (
     "serve",
     "info",
     "pack",
+    "cache",
     "doctor",
     "scheduler",
     "worker",

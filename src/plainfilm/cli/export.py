@@ -17,6 +17,7 @@ def export(
     *,
     to: Annotated[Target, a_choice],
     out: Path,
+    site: str | None = None,
     overwrite: Annotated[bool, Parameter(help="Replace a file that is there.", negative="")] = False,
     require_signature: Signed = None,
     quiet: Quiet = False,
@@ -32,6 +33,8 @@ def export(
         onnx, openvino, keras or tflite.
     out
         The file to write: .onnx, .xml (its .bin comes beside it), .keras or .tflite.
+    site
+        The hospital whose calibration it has, by the name that evaluate --recalibrate --site kept it under.
     """
     from plainfilm.cli import terminal
     from plainfilm.model import bundle as bundles
@@ -41,7 +44,7 @@ def export(
     opened = bundles.load(bundle, require_signature=require_signature)
     with terminal.Shown(quiet=quiet) as progress:
         progress("Exporting", 0, 1, "")
-        done = exporting.export(opened, to, out, overwrite=overwrite)
+        done = exporting.export(opened, to, out, overwrite=overwrite, site=site)
         progress("Exporting", 1, 1, "")
     if as_json:
         print_document(done)
@@ -50,6 +53,7 @@ def export(
         f"{done.path}: {done.bytes / 1e6:.1f} MB",
         f"Largest difference from the bundle over {done.images} images: {done.largest_difference:.1e} of a probability, "
         f"{done.largest_log_difference:.1e} of its logarithm.",
+        *([f"With the calibration of the site {site}."] if site else []),
         terminal.styled("Unlike `plainfilm predict`, it refuses no image and knows no prevalence.", "yellow"),
         terminal.styled(NOTICE, "dim"),
     )

@@ -23,7 +23,7 @@ from plainfilm.results.audit import Audit, ProbedImages
 from plainfilm.results.comparison import Comparison, Rank
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics, Recalibration, UnlabelledMetrics
-from plainfilm.results.inspection import BackboneWeights, Finding
+from plainfilm.results.inspection import BackboneWeights, Cache, Finding
 from plainfilm.results.metrics import Metrics, RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
 from plainfilm.results.severity import Level
@@ -358,6 +358,45 @@ def finding(one: Finding) -> Text:
         (f"{one.name:<28}", ""),
         (found, "dim" if one.ok else ""),
     )
+
+
+def cached(found: Cache) -> Iterator[Rows | Text | str]:
+    """What the cache holds in a table, and what was taken away with what is lost."""
+    for own in found.pruned:
+        yield f"Taken away: {_entries(own.entries)} of {own.name}, {size(own.bytes)}. Lost: {own.lost}."
+    if found.in_use:
+        yield f"Left, since a process uses them: {_entries(found.in_use)}."
+    rows = [
+        {
+            "kind": own.name,
+            "entries": f"{own.entries:,}",
+            "size": size(own.bytes),
+            "last used": f"{own.newest_use[:10]}",
+            "oldest": f"{own.oldest_use[:10]}",
+            "what": own.what,
+        }
+        for own in found.kinds
+    ]
+    if rows:
+        yield tables.of(rows, columns=list(rows[0]))
+    limit = "any size" if found.limit is None else f"{size(found.limit)} at most"
+    yield Text(f"{found.path}: {size(found.bytes)}; may take {limit} (--limit)", style="dim")
+    if kept := [own.name for own in found.kinds if own.only_by_name]:
+        yield Text(f"Taken away only where they are named with --kind: {', '.join(kept)}", style="dim")
+
+
+def _entries(count: int) -> str:
+    return f"{count:,} entr{'y' if count == 1 else 'ies'}"
+
+
+def size(count: int) -> str:
+    """Say bytes in a unit that fits."""
+    value, units = float(count), iter(("B", "kB", "MB", "GB"))
+    for unit in units:
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"
 
 
 def weights_table(listed: Sequence[BackboneWeights]) -> Iterator[Rows | Text]:

@@ -86,18 +86,18 @@ def cramers_v(labels: NDArray[np.int64], column: NDArray[np.int64]) -> Estimate:
     noncentrality of chi squared (Smithson, Confidence Intervals, 2003). Not defined with one class, one category, or fewer
     than twenty images.
     """
-    table = np.zeros((len(np.unique(labels)), len(np.unique(column))))
-    np.add.at(table, (np.unique(labels, return_inverse=True)[1], np.unique(column, return_inverse=True)[1]), 1)
-    n, (rows, columns) = len(labels), table.shape
+    (known, label), (values, value) = (np.unique(each, return_inverse=True) for each in (labels, column))
+    n, rows, columns = len(labels), len(known), len(values)
     if n < _FEWEST or min(rows, columns) < 2:
         return UNDEFINED
+    table = np.bincount(label * columns + value, minlength=rows * columns).reshape(rows, columns)
     expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / n
     chi2, freedom = float((np.square(table - expected) / expected).sum()), (rows - 1) * (columns - 1)
     fewest = min(size - (size - 1) ** 2 / (n - 1) for size in (rows, columns)) - 1
-    value = math.sqrt(min(1.0, max(0.0, chi2 / n - freedom / (n - 1)) / fewest)) if fewest > 0 else 0.0
+    v = math.sqrt(min(1.0, max(0.0, chi2 / n - freedom / (n - 1)) / fewest)) if fewest > 0 else 0.0
     low, high = (_noncentrality(chi2, freedom, level) for level in (0.975, 0.025))
     most = n * (min(rows, columns) - 1)
-    return Estimate(value, min(value, math.sqrt(low / most)), max(value, min(1.0, math.sqrt(high / most))))
+    return Estimate(v, min(v, math.sqrt(low / most)), max(v, min(1.0, math.sqrt(high / most))))
 
 
 def _noncentrality(chi2: float, freedom: int, level: float) -> float:

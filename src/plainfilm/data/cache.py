@@ -7,14 +7,15 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import claims
+from plainfilm.data import claims, upkeep
 from plainfilm.data.files import cache_folder, written_whole
 from plainfilm.errors import CacheNotWrittenError
 from plainfilm.reasons import reason_of
@@ -65,6 +66,8 @@ def written(path: Path) -> Iterator[SealedFile]:
         with writing():
             sealed.seal()
             file.flush()
+        size = partial.stat().st_size
+    upkeep.make_room(size, path)
 
 
 @contextlib.contextmanager
@@ -92,6 +95,7 @@ def read(path: Path) -> bytes | None:
             held, number = file.read(), os.fstat(file.fileno()).st_ino
     except OSError:
         return None
+    upkeep.last_used(path)
     content, tail = held[:-TAIL_BYTES], held[-TAIL_BYTES:]
     digest = _digest_of(path)
     digest.update(content)
@@ -111,10 +115,24 @@ def has(path: Path) -> bool:
                 return False
     except OSError:
         return False
+    upkeep.last_used(path)
     if len(_whole) >= _MOST_REMEMBERED:
         _whole.clear()
     _whole[identity] = None
     return True
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[Callable[[object], object]]:
+    """Keep an entry from being taken away to make room, by whatever process on whatever host, while it is looked for.
+
+    Gives what keeps it on until an object that uses it is no more.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a cache that cannot be written
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(claims.claimed(path))
+        yield lambda user: weakref.finalize(user, stack.pop_all().close)
 
 
 @contextlib.contextmanager

@@ -154,6 +154,23 @@ def is_used(folder: Path) -> bool:
         return any(file.suffix == ".claim" and file != own.file for file in folder.iterdir())
 
 
+def names_in(folder: Path, *, but: Claim | None = None) -> frozenset[str]:
+    """Give the names in a folder that any process, this one too, has claimed, or may have, as `name_of` gives them."""
+    if not folder.is_dir():
+        return frozenset()
+    with claimed(folder / "look") as own:
+        sweep(own)
+        aside = {own.file.name, but.file.name if but else ""}
+        held = [file.name for file in folder.iterdir() if file.suffix == ".claim" and file.name not in aside]
+    found = [(_LEFT.fullmatch(name), name) for name in held]
+    return frozenset(match["name"] if match else name[1 : -len(".claim")] for match, name in found)
+
+
+def name_of(path: Path) -> str:
+    """Give the name that claims on a path begin with."""
+    return beside(path, "").name[1:-1]
+
+
 def _owner(path: Path) -> _Seen | None:
     place = beside(path, "claim")
     if not place.exists():

@@ -63,6 +63,8 @@ _TEXT = (
 )
 _MOST_LOOKED = 128
 _ONE_FILE_BYTES = 1 << 30  # of pixels; a store of more is an index with shards
+_MANY_COMPARED = 4096  # images, compared in a second or two: of fewer no progress is told
+_STEPS = 1000
 _LEAK = (
     "Expected a patient, or an image and its copies, in one part of the given split; this one stands in another part too. "
     "Correct the split, or make a new one with --resplit."
@@ -152,6 +154,7 @@ def fill_store(
     shard: int | None = None,
     advance: Advance = lambda _done, _all: None,
     looked: Advance = lambda _done, _all: None,
+    comparing: Advance = lambda _done, _all: None,
 ) -> Ingested:
     """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it, and with pseudonyms `NAME.pseudonyms.csv`.
 
@@ -183,6 +186,8 @@ def fill_store(
         Called with files done and files in all.
     looked
         The same while the files are looked for in an old store.
+    comparing
+        Called with steps done and steps in all while many images are compared for duplicates.
 
     Raises
     ------
@@ -210,7 +215,7 @@ def fill_store(
         read = _Read(duplicates.ThumbnailFile(small), finder, looked_every=_looked_every(len(entries)))
         read.problems += guessed
         _read_all(read, entries, shards.read(workers=workers, advance=advance), on_bad)
-        found = _found(read, catalog, held, seed=seed, resplit=resplit, only_test=only_test)
+        found = _found(read, catalog, held, comparing, seed=seed, resplit=resplit, only_test=only_test)
         done = _told_of(out, catalog, read, found, key, held)
         attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
         attributes |= _attributes(done, apart=catalog.asked.separate_sources)
@@ -241,11 +246,13 @@ class _Found:
     leakage: split.Leakage | None
 
 
-def _found(read: _Read, catalog: Catalog, held: Held | None, *, seed: int, resplit: bool, only_test: bool) -> _Found:
+def _found(
+    read: _Read, catalog: Catalog, held: Held | None, comparing: Advance, *, seed: int, resplit: bool, only_test: bool
+) -> _Found:
     if not catalog.asked.keep_others:
         _check_radiographs(read)
     classes, labels = _labels(read, one_will_do=only_test)
-    found = _duplicates(read)
+    found = _duplicates(read, comparing)
     keep = ~duplicates.label_conflicts(found, labels)
     read.problems += _conflict_problems(read, found, ~keep, labels, classes)
     patients = _patients(read, apart=catalog.asked.separate_sources)
@@ -389,11 +396,17 @@ def _check_radiographs(read: _Read) -> None:
     )
 
 
-def _duplicates(read: _Read) -> duplicates.Duplicates:
+def _duplicates(read: _Read, advance: Advance) -> duplicates.Duplicates:
     """Find images that are the same, nearly the same, or changed copies of one another."""
-    found = duplicates.find_duplicates(read.sha256, np.concatenate(read.hashes), read.thumbs)
+
+    def step(part: int, done: int, every: int) -> None:
+        if len(read.entries) >= _MANY_COMPARED:
+            advance(int(_STEPS * (part + done / max(1, every)) / 2), _STEPS)
+
+    hashes = np.concatenate(read.hashes)
+    found = duplicates.find_duplicates(read.sha256, hashes, read.thumbs, advance=partial(step, 0))
     group = duplicates.join_groups(len(read.entries), found.pairs, [""] * len(read.entries))
-    changed = read.copies.find(group).pairs
+    changed = read.copies.find(group, advance=partial(step, 1)).pairs
     pairs = np.concatenate([found.pairs, changed])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     exact = np.concatenate([found.exact, np.zeros(len(changed), bool)])

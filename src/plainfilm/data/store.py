@@ -129,8 +129,6 @@ class Store:
         self._images = store_images.opened(
             self._file, self.path, self.size, json.loads(attributes.get(COLUMN_DIGESTS, "{}"))
         )
-        if self._images.shape[1:] != (self.size, self.size):
-            raise FlawError(f"its images are not of {self.size} × {self.size} bytes")
         self._columns = ColumnReader(self._file, self._again, file_bytes=self.path.stat().st_size)
         self._columns.check_length(len(self))
         self.is_checked = DIGESTS in self._file or SEAL in attributes

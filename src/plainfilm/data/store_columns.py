@@ -264,7 +264,12 @@ def _is_text(data: h5py.Dataset) -> bool:
 
 
 def _holds_bytes(name: str, held: Any) -> bool:
-    return name == "sha256" and held.dtype == np.uint8 and held.shape[1:] == (DIGEST_BYTES,)
+    return (
+        name == "sha256"
+        and isinstance(held, h5py.Dataset)
+        and held.dtype == np.uint8
+        and held.shape[1:] == (DIGEST_BYTES,)
+    )
 
 
 def _texts(data: h5py.Dataset) -> NDArray[Any]:

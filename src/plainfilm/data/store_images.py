@@ -51,9 +51,9 @@ class ShardTable:
 class DatasetImages:
     """Images in the store's own file."""
 
-    def __init__(self, data: h5py.Dataset) -> None:
-        if data.dtype != np.uint8:
-            raise FlawError("its images are not of bytes")
+    def __init__(self, data: h5py.Dataset, size: int) -> None:
+        if data.dtype != np.uint8 or data.shape[1:] != (size, size):
+            raise FlawError(f"its images are not of {size} × {size} bytes")
         self.shape: tuple[int, ...] = data.shape
         self._data = data
 
@@ -137,4 +137,4 @@ def folder_of(store: Path) -> Path:
 
 def opened(file: h5py.File, store: Path, size: int, digests: Mapping[str, str]) -> StoreImages:
     """Open the images of a store; `digests` are the SHA-256 of its datasets by name."""
-    return ShardedImages(file, store, size, digests) if GROUP in file else DatasetImages(file[IMAGES])
+    return ShardedImages(file, store, size, digests) if GROUP in file else DatasetImages(file[IMAGES], size)

@@ -28,6 +28,7 @@ from plainfilm.results.manifest import Manifest, Member, Provenance
 from plainfilm.results.metrics import RunMetrics
 
 NAME = "model.plainfilm"  # of the bundle in a run folder
+SEEN_BYTES = 1 << 26  # of what it was made from, by hash, at most
 BESIDE = 128 << 20  # bytes that opening takes at most beside twice the file's size, for images of up to 512 px
 _MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEEN = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin", "seen.bin"  # fmt: skip
 _SIGNATURE = "signature.ed25519"  # the only member that may be missing
@@ -40,7 +41,7 @@ _LIMITS = {
     _LOGITS: 1 << 20,
     _CARD: 1 << 20,
     _OUTLIERS: 1 << 22,
-    _SEEN: 1 << 26,
+    _SEEN: SEEN_BYTES,
     _SIGNATURE: signing.BYTES,
 }
 
@@ -57,6 +58,7 @@ class Bundle:
     outliers: bytes  # of `evidence.outliers.Detector`; empty where too few images could teach one
     seen: bytes  # of `evidence.seen.Seen`: which images it was made from, by hash
     is_signed: bool  # by whom, only `load(…, require_signature=…)` can say
+    site: str | None = None  # whose calibration it answers with; None: its own
 
 
 class _Opened(Classifier):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +32,8 @@ from plainfilm.results.manifest import Preprocessing
 
 _EXPORT_VERSION = 2
 SEGMENT = 64 * BATCH  # images that a kill may cost
+_READ_AT_ONCE_BYTES = 1 << 20  # of features
+_READ_OVER_BYTES = 1 << 14  # as long as another call takes
 
 
 class ImageSource(Protocol):
@@ -45,7 +47,7 @@ class ImageSource(Protocol):
         """Give all images from row `start` on in order, uint8 (up to `size`, s, s) at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Features:
     """Features of all images of a store, in its order, on disk: float32 (n, width). Rows are read when asked for."""
 
@@ -56,18 +58,35 @@ class Features:
     cached: bool
 
     def read(self, rows: NDArray[np.int64] | Sequence[int]) -> NDArray[np.float32]:
-        """Read some rows, float32 (len(rows), width).
+        """Read some rows, float32 (len(rows), width), in the order in which they lie on disk.
 
         Memory stays with the rows asked for: a memory map would count the whole file in the end.
         """
-        out = np.empty((len(rows), self.width), np.float32)
+        out, row_bytes = np.empty((len(rows), self.width), np.float32), self.width * 4
+        order = np.argsort(rows, kind="stable")
+        lying = np.asarray(rows, np.int64)[order]
         with self.path.open("rb", buffering=0) as file:
             file.seek(8)
             start = 10 + int.from_bytes(file.read(2), "little")  # NPY format 1.0: the length of the rest of its header
-            for place, row in enumerate(rows):
-                file.seek(start + int(row) * self.width * 4)
-                file.readinto(out[place].data)
+            for first, end in _stretches(lying, row_bytes):
+                file.seek(start + int(lying[first]) * row_bytes)
+                if end - first == 1:
+                    file.readinto(out[order[first]].data)
+                    continue
+                block = np.empty((lying[end - 1] - lying[first] + 1, self.width), np.float32)
+                file.readinto(block.data)
+                out[order[first:end]] = block[lying[first:end] - lying[first]]
         return out
+
+
+def _stretches(rows: NDArray[np.int64], row_bytes: int) -> list[tuple[int, int]]:
+    """Divide sorted rows into stretches that are read at once, as their first place and the one behind their last."""
+    if not len(rows):
+        return []
+    is_far = np.diff(rows) * row_bytes > _READ_OVER_BYTES
+    is_beyond = np.diff(rows * row_bytes // _READ_AT_ONCE_BYTES) > 0
+    cuts = (np.flatnonzero(is_far | is_beyond) + 1).tolist()
+    return list(pairwise([0, *cuts, len(rows)]))
 
 
 class Encoder:
@@ -85,6 +104,8 @@ class Encoder:
     ) -> None:
         self._threads = threads
         self.path, self.key, self.name = path, key, name
+        with cache.held(path) as keep:
+            keep(self)
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
         self.width = int(self._network.session.get_outputs()[0].shape[-1])
 
@@ -281,12 +302,16 @@ def encode_store(
     key = hashlib.sha256(f"{encoder.key} {store.fingerprint}{mixed}".encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
     start = time.perf_counter()
-    with cache.missing(path) as is_missing:
-        if not is_missing:
-            return Features(path, len(store), encoder.width, 0.0, cached=True)
-        _write_features(path, encoder, store, progress)
-    encoder.rest()
-    return Features(path, len(store), encoder.width, time.perf_counter() - start, cached=False)
+    with cache.held(path) as keep:
+        with cache.missing(path) as is_missing:
+            if is_missing:
+                _write_features(path, encoder, store, progress)
+        seconds = time.perf_counter() - start if is_missing else 0.0
+        features = Features(path, len(store), encoder.width, seconds, cached=not is_missing)
+        keep(features)
+    if is_missing:
+        encoder.rest()
+    return features
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from plainfilm.data import claims, files, phantom
 from plainfilm.data.files import reserved
 from plainfilm.errors import ExportError, UsageError
 from plainfilm.extras import require
+from plainfilm.model import sites
 from plainfilm.model.bundle import Bundle, load
 from plainfilm.model.classifier import Classifier
 from plainfilm.model.formats import FORMATS, Run
@@ -35,6 +36,7 @@ def export(
     *,
     overwrite: bool = False,
     require_signature: str | Path | None = None,
+    site: str | None = None,
 ) -> Exported:
     """Write a bundle in another format, run the file in its own runtime, and keep it only if it answers the same.
 
@@ -53,11 +55,13 @@ def export(
         Replace a file that is there.
     require_signature
         A public key (PEM, Ed25519): go on only if the bundle is signed for it. Of an opened bundle `plainfilm.load` asks it.
+    site
+        The hospital whose calibration and threshold the file has, by the name that the bundle keeps it under.
 
     Raises
     ------
     UsageError
-        An unknown format, another suffix, or a file that is there already.
+        An unknown format, another suffix, a file that is there already, or a site that the bundle does not know.
     ExportError
         The format cannot hold this bundle, or the file answers otherwise by more than 1e-4; nothing is then left.
     MissingExtraError
@@ -66,6 +70,8 @@ def export(
     out = files.followed(out)
     check(to, out, overwrite=overwrite)
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, require_signature=require_signature)
+    if site is not None:
+        bundle = dataclasses.replace(sites.at(bundle, sites.find(bundle, site)), site=site)
     with reserved(*_files(out), apart=True) as partials, files.scratch() as folder:
         made = folder / f"model{out.suffix}"
         differences = _written(bundle, to, made)
@@ -85,6 +91,7 @@ def export(
         largest_difference=differences[0],
         largest_log_difference=differences[1],
         bytes=sum(file.stat().st_size for file in _files(out)),
+        site=site,
     )
 
 

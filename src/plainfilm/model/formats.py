@@ -49,6 +49,7 @@ def _about(bundle: Bundle) -> FileMetadata:
         intended_use=bundle.manifest.intended_use,
         verdict=audit.verdict if audit else "not audited",
         plainfilm=plainfilm.__version__,
+        site=bundle.site,
     )
 
 

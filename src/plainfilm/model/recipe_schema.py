@@ -189,7 +189,13 @@ class HeadSettings:
 class TrainingSettings:
     """How the head is trained."""
 
-    epochs: int = _key(20, "Passes over the training set.", low=1, high=10_000, flag="--epochs")
+    epochs: int = _key(
+        20,
+        "Passes over the training set. 0: as many as make 1,000 steps, from 20 to 200.",
+        low=0,
+        high=10_000,
+        flag="--epochs",
+    )
     batch_size: int = _key(32, "Batch size: images per training step.", low=1, high=65_536, flag="--batch-size")
     optimizer: str = _key(
         "adam", "Optimizer, by its name in Keras.", choices=("adam", "adamw", "sgd", "rmsprop", "nadam"), flag="--optimizer"

@@ -85,6 +85,16 @@ class Known:
         return {kind: groups for kind, groups in kinds.items() if groups}
 
 
+def class_weight(recipe: Recipe, metrics: RunMetrics) -> str:
+    """What had the same weight in the loss: the recipe's `training.class_weight`, or "balanced" where group DRO found no class of two sources.
+
+    Of joined trainings, which have weights of their own, what the recipe asks for.
+    """
+    asked = recipe.training.class_weight
+    is_one = not metrics.folds and not recipe.ensemble.members
+    return "balanced" if asked == "group-dro" and is_one and metrics.group_weights is None else asked
+
+
 def has_interval(metric: Estimate) -> bool:
     """Tell whether value, low and high are all known."""
     return all(map(math.isfinite, (metric.value, metric.low, metric.high)))

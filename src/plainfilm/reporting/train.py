@@ -21,6 +21,7 @@ from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import environment, page, paper, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
+from plainfilm.reporting.run_facts import class_weight
 from plainfilm.results import documents
 from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
 from plainfilm.results.metrics import RunMetrics, RunSeconds
@@ -166,7 +167,7 @@ def _report(run: Finished, started: float) -> Report:
         problems=report_data.problems(store),
         duplicates=report_data.duplicate_counts(store),
         history=trained.fitted.history,
-        balanced_instead=_balanced_instead(trained.recipe, result),
+        balanced_instead=class_weight(trained.recipe, result) != trained.recipe.training.class_weight,
         altered=report_data.altered(store, trained.recipe),
         altered_means=report_data.altered_means(trained.recipe.augmentation),
         roc=roc,
@@ -200,12 +201,6 @@ def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
         recipe=_without_paths(made.trained.recipe),
         repeat=_repeat(run, made, made.store.path.name),
     )
-
-
-def _balanced_instead(recipe: Recipe, result: RunMetrics) -> bool:
-    """Whether group DRO was asked for and found nothing to weigh; joined trainings have weights of their own."""
-    is_one = not result.folds and not recipe.ensemble.members
-    return is_one and recipe.training.class_weight == "group-dro" and result.group_weights is None
 
 
 def _asked(run: Finished) -> list[tuple[str, str]]:

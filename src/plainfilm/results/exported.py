@@ -22,6 +22,9 @@ class FileMetadata(Document, frozen=True, kw_only=True):
     intended_use: Annotated[str, Meta(description="What it may be used for.")]
     verdict: Annotated[Verdict | Literal["not audited"], Meta(description="Verdict of the audit.")]
     plainfilm: Annotated[str, Meta(description="Version of plainfilm that exported it.")]
+    site: Annotated[
+        str | None, Meta(description="The hospital whose calibration it has; null for the model's own.")
+    ] = None
 
 
 class Exported(Document, frozen=True, kw_only=True):
@@ -37,3 +40,6 @@ class Exported(Document, frozen=True, kw_only=True):
     bytes: Annotated[
         Count, Meta(description="Size on disk; of an OpenVINO pair both files.", extra_json_schema={"unit": "B"})
     ]
+    site: Annotated[
+        str | None, Meta(description="The hospital whose calibration it has; null for the model's own.")
+    ] = None

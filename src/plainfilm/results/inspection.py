@@ -59,6 +59,32 @@ class KeptWeights(Document, frozen=True, kw_only=True):
     sha256: Annotated[str, Meta(description="SHA-256 of the file.")]
 
 
+class CacheKind(Record, frozen=True, kw_only=True, omit_defaults=False):
+    """What the cache holds of one kind."""
+
+    name: Annotated[str, Meta(description="The kind, a folder of the cache.")]
+    what: Annotated[str, Meta(description="What it is.")]
+    entries: Annotated[Count, Meta(description="How many there are.")]
+    bytes: Annotated[Count, Meta(description="What they take, in bytes.")]
+    oldest_use: Annotated[str, Meta(description="When the one that was not used for longest was used, in UTC.")]
+    newest_use: Annotated[str, Meta(description="When one was used last, in UTC.")]
+    lost: Annotated[str, Meta(description="What is lost with them.")]
+    only_by_name: Annotated[bool, Meta(description="Whether they are taken away only where their kind is named.")]
+
+
+class Cache(Document, frozen=True, kw_only=True, omit_defaults=False):
+    """What `plainfilm cache --json` prints."""
+
+    FORMAT: ClassVar[str] = "plainfilm-cache"
+
+    path: Annotated[Path, Meta(description="The folder.")]
+    bytes: Annotated[Count, Meta(description="What it takes, in bytes.")]
+    limit: Annotated[Count | None, Meta(description="Bytes that it may take; null: any.")]
+    kinds: Annotated[tuple[CacheKind, ...], Meta(description="What lies there.")]
+    pruned: Annotated[tuple[CacheKind, ...], Meta(description="What was taken away.")] = ()
+    in_use: Annotated[Count, Meta(description="Entries that were left since a process uses them.")] = 0
+
+
 class Serving(Document, frozen=True, kw_only=True):
     """The first line of `plainfilm serve --json`; its "version" is the model's."""
 

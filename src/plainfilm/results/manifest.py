@@ -14,9 +14,10 @@ from plainfilm.results.metrics import KerasBackend, Recalibrated
 Fit = Literal["stretch", "crop", "pad"]
 Side = Annotated[int, Meta(ge=1, le=1 << 20, extra_json_schema={"unit": "px"})]
 Channels = tuple[float, float, float]
-ClassName = Annotated[str, Meta(min_length=1, max_length=200)]
+MOST_LETTERS = 200  # of the name of a class or a site
+ClassName = Annotated[str, Meta(min_length=1, max_length=MOST_LETTERS)]
 MOST_SITES = 100
-SiteName = Annotated[str, Meta(min_length=1, max_length=200)]
+SiteName = Annotated[str, Meta(min_length=1, max_length=MOST_LETTERS)]
 Temperature = Annotated[
     float,
     Meta(

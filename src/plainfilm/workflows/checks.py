@@ -2,15 +2,20 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from plainfilm.data import claims, class_names, files
-from plainfilm.errors import RecipeError, UsageError
+from plainfilm.errors import RecipeError, StoreError, UsageError
 from plainfilm.extras import require
+from plainfilm.harmless import harmless
 from plainfilm.model import backbones
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
 
+MOST_CLASSES = 80  # metrics of more, by subgroup too, are more values than `manifest.MOST`
 _OF_WEIGHTS = 0.7  # of a file of weights is the network at least; the rest may be its classifier
 _OURS = ("metrics.json", "comparison.json", "audit.json")
 
@@ -89,22 +94,96 @@ def check_networks(members: Sequence[Recipe], image_size: int, *, folds: int = 0
     RecipeError
         The networks are too large together.
     """
-    from plainfilm.model import encoder, recipes, weights  # not needed where nothing is trained
+    from plainfilm.evidence.outliers import detector  # not needed where nothing is trained
 
-    held: dict[object, float] = {}
+    held: dict[object, _Held] = {}
     for number, member in enumerate(members):
-        backbone, prepare = recipes.prepared(member, image_size)
-        is_file, is_tuned = backbone.weights.kind == "file", parse_blocks(member.finetuning.blocks) != 0
-        if is_file:
-            encoder.open_encoder(backbone, prepare).rest()
-        size = weights.bytes_here(backbone, Path(member.backbone.weights) if member.backbone.weights else None)
-        share = 1.0 if is_file else 0.0 if backbone.depth else _OF_WEIGHTS
-        held[number if is_tuned else member.backbone] = size * share * (max(1, folds) if is_tuned else 1)
-    if sum(held.values()) > MOST_BYTES:
+        one = _Held.of(member, image_size, folds)
+        held[number if one.copies else member.backbone] = one
+    is_small = sum(each.most for each in held.values()) <= MOST_BYTES
+    size = 0 if is_small else sum(each.least for each in held.values())
+    if size > MOST_BYTES:
         raise RecipeError(
             f"Expected networks of at most {MOST_BYTES / 1e6:,.0f} MB together, which a bundle can hold; received "
-            f"{sum(held.values()) / 1e6:,.0f} MB. Set fewer ensemble.members or folds, or a smaller backbone."
+            f"{size / 1e6:,.0f} MB. Set fewer ensemble.members or folds, or a smaller backbone."
         )
+    width = sum(each.width * max(1, each.copies) for each in held.values())
+    if width > detector.MOST_FEATURES:
+        raise RecipeError(
+            f"Expected at most {detector.MOST_FEATURES:,} features an image, of which a bundle can tell what is usual; received "
+            f"{width:,}. Set fewer ensemble.members or folds, or a backbone with fewer features."
+        )
+
+
+def check_rows(classes: Sequence[str], rows: int) -> None:
+    """Find out before a training whether a bundle can hold what is told of its data.
+
+    Raises
+    ------
+    StoreError
+        There are too many classes or radiographs, or a class whose name cannot be shown.
+    """
+    from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
+    from plainfilm.model.bundle import SEEN_BYTES
+
+    if len(classes) > MOST_CLASSES:
+        raise StoreError(
+            f"Expected at most {MOST_CLASSES} classes, whose metrics a bundle can hold; received {len(classes):,}. Ingest fewer with --classes."
+        )
+    unfit = [name for name in classes if not name.isprintable() or not 0 < len(name) <= MOST_LETTERS]
+    if unfit:
+        raise StoreError(
+            f"Expected names of classes of 1 to {MOST_LETTERS} letters that can be shown; received {harmless(unfit[0])[:MOST_LETTERS]}. Rename the class and ingest again."
+        )
+    most = TrainingFingerprints.most(SEEN_BYTES)
+    if rows > most:
+        raise StoreError(
+            f"Expected at most {most:,} radiographs, whose hashes a bundle can hold; received {rows:,}. Train on a part of them."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A network that a bundle will hold: once, or `copies` times where each training changes it (0: none does)."""
+
+    backbone: backbones.Backbone
+    prepare: Preprocessing
+    given: Path | None
+    copies: int
+    width: int
+
+    @classmethod
+    def of(cls, member: Recipe, image_size: int, folds: int) -> Self:
+        from plainfilm.model import encoder, recipes  # not needed where nothing is trained
+
+        backbone, prepare = recipes.prepared(member, image_size)
+        width = backbone.width
+        if backbone.weights.kind == "file":
+            opened = encoder.open_encoder(backbone, prepare)
+            width = opened.width
+            opened.rest()
+        given = Path(member.backbone.weights) if member.backbone.weights else None
+        is_tuned = parse_blocks(member.finetuning.blocks) != 0
+        return cls(backbone, prepare, given, max(1, folds) if is_tuned else 0, width)
+
+    @property
+    def most(self) -> float:
+        """Bytes of the file of weights; 0 where it is not here yet."""
+        from plainfilm.model import weights
+
+        return weights.bytes_here(self.backbone, self.given) * max(1, self.copies)
+
+    @property
+    def least(self) -> float:
+        """Bytes of the network at least. What the first blocks hold is known once they are built, as the training does."""
+        from plainfilm.model import encoder
+
+        if self.backbone.weights.kind == "file":
+            return self.most
+        if not self.backbone.depth or not self.most:
+            return self.most * _OF_WEIGHTS
+        built = encoder.open_encoder(self.backbone, self.prepare, weights_file=self.given)
+        return built.path.stat().st_size * max(1, self.copies)
 
 
 def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:

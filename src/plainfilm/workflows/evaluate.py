@@ -212,6 +212,7 @@ def _opened(plan: Plan, partial: Path) -> Iterator[tuple[Store, Key | None]]:
             workers=options.workers or processors(),
             only_test=True,
             advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+            comparing=lambda done, every: options.progress("Comparing radiographs", done, every, ""),
         )
         with Store(temporary) as store:
             yield store, done.key

@@ -235,7 +235,7 @@ def _fit_member(
     opened = base.open(progress)
     features = _encode(opened, store, progress)
     train, validation = _feature_parts(store, recipe, opened, features, progress)
-    told = _told(progress, "Training", recipe.training.epochs)
+    told = _told(progress, "Training", training.epochs(recipe, len(train.rows)))
     fitted = training.fit_head(
         features.width, len(store.classes), index, train, validation, recipe, on_epoch=told, callbacks=callbacks
     )
@@ -314,17 +314,19 @@ def _feature_parts(
     ]
 
     read = training.kept_reader(every)
-    return _part(store, "train", read, views=settings.views), _part(store, "validation", read)
+    ahead = training.READ_AHEAD
+    return _part(store, "train", read, views=settings.views, ahead=ahead), _part(store, "validation", read, ahead=ahead)
 
 
 def _part(
-    store: Store, name: str, read: Callable[[NDArray[np.int64]], NDArray[Any]], *, views: int = 0
+    store: Store, name: str, read: Callable[[NDArray[np.int64]], NDArray[Any]], *, views: int = 0, ahead: int = 1
 ) -> training.Part:
     """Take a part of the store; `read` knows altered views by `training.view_numbers`."""
     rows = store.rows(name)
     numbers = training.view_numbers(rows, len(store), views)
-    strata = np.unique(store.source, return_inverse=True)[1][rows]
-    return training.Part(rows, store.labels[rows], read, views=numbers, strata=strata)
+    sources = store.codes("source")
+    strata = (sources[rows] + int(sources.min(initial=0) < 0)).astype(np.int64)  # as np.unique numbers them
+    return training.Part(rows, store.labels[rows], read, views=numbers, strata=strata, ahead=ahead)
 
 
 def _told(progress: Progress, stage: str, epochs: int) -> training.EpochCallback:

@@ -155,6 +155,7 @@ def run(plan: Plan) -> Ingested:
             old=old,
             shard=options.shard,
             advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
+            comparing=lambda done, every: options.progress("Comparing radiographs", done, every, ""),
             looked=lambda done, every: options.progress("Looking for new files", done, every, ""),
         )
     if openings and not options.resplit:

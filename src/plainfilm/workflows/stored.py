@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from plainfilm import __version__
-from plainfilm.data import claims, files
+from plainfilm.data import cache, claims, files, upkeep
 from plainfilm.data import store as stores
 from plainfilm.data.cataloguing.sources import listing
 from plainfilm.data.ingest import Ingested
@@ -128,6 +128,20 @@ def _kept(
     path = _path(places, options)
     if path.is_file():
         progress("Checking the store", 0, 1, "")
+    with cache.held(path) as keep:
+        found, reading = _read_or_found(path, asked, check_rows, progress)
+        keep(found)
+    if reading.done:
+        upkeep.make_room(path.stat().st_size, path)
+    return found, reading
+
+
+def _read_or_found(
+    path: Path,
+    asked: IngestOptions,
+    check_rows: Callable[[Store | Rows], object],
+    progress: Progress,
+) -> tuple[Store, Reading]:
     if found := _whole(path):
         check_rows(found)
         return found, Reading(store=path)

@@ -99,6 +99,7 @@ def plan(options: TrainOptions) -> Plan:
     count = options.folds if isinstance(options.folds, int) else 0
 
     def check_rows(rows: Store | Rows) -> None:
+        checks.check_rows(rows.classes, len(rows.labels))
         checks.positive_class(rows.classes, options.positive)
         if count:
             split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=count)

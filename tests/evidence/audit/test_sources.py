@@ -1,5 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import contingency
+from scipy.stats.contingency import association
 
 from plainfilm.evidence.audit import sources
 
@@ -23,6 +27,18 @@ def test_a_table_without_dependence_has_v_near_zero_and_a_full_one_one():
     free = sources.cramers_v(labels, (np.arange(400) // 2) % 2, group)
     assert free.value == pytest.approx(0, abs=1e-9)
     assert free.high < 0.2
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(2, 7))
+@settings(max_examples=15, deadline=None)
+def test_v_is_that_of_the_table_of_images_by_class_and_source(seed, classes, hospitals):
+    rng = np.random.default_rng(seed)
+    labels, source = rng.integers(0, classes, 60), rng.integers(0, hospitals, 60)
+    labels[:2], source[:2] = (0, classes - 1), (0, hospitals - 1)
+    found = sources.cramers_v(labels, source, rng.integers(0, 40, 60))
+    expected = association(contingency.crosstab(labels, source).count, method="cramer")
+    assert found.value == pytest.approx(expected)
+    assert found.low <= found.value <= found.high
 
 
 def test_one_source_says_which_checks_could_not_run():

@@ -11,6 +11,7 @@ from PIL import Image
 import made_outliers
 from plainfilm.data import phantom
 from plainfilm.evidence.outliers import detector as outliers
+from plainfilm.evidence.outliers import feature_space
 from plainfilm.evidence.outliers.detector import Detector, Turned, fit
 from plainfilm.model import backbones, encoder
 
@@ -131,6 +132,17 @@ def test_usual_rows_are_ok_and_have_no_reason(detector):
 
 
 # what it promises
+
+
+def test_many_images_are_judged_as_each_alone(detector, monkeypatch):
+    features = np.concatenate([usual(30, seed=3), turned_of(usual(9, seed=4), np.arange(9)).features["inverted"]])
+    alone = [detector.judge(row[None]) for row in features]
+    monkeypatch.setattr(feature_space, "_BLOCK", 7)
+    together = detector.judge(features)
+    assert together.level.tolist() == [one.level[0] for one in alone]
+    assert together.reason.tolist() == [one.reason[0] for one in alone]
+    assert "looks inverted" in together.reason
+    np.testing.assert_allclose(together.score, [one.score[0] for one in alone], rtol=1e-6)
 
 
 @pytest.mark.parametrize("groups", [12, 60, 300])

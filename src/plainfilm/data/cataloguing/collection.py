@@ -1,5 +1,6 @@
 """One SOURCE -> its radiographs, with what its folders, its `metadata` tables and DICOM headers say of them."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -129,7 +130,7 @@ def _check_contents(place: Place, found: folders.Contents) -> None:
 
 
 def _list_images(collection: Collection, found: folders.Contents, asked: Asked) -> None:
-    counts = Counter(name[: name.rfind("/") + 1] for name in found.images)
+    counts = Counter(map(_folder_of, found.images))
     collection.layout = read_levels(counts, layout=asked.layout, classes_from=asked.classes_from)
     said = {folder: _of_collection(collection, each) for folder, each in collection.layout.said.items()}
     dicom = sorted(found.dicom, key=collection.place.order)
@@ -137,7 +138,7 @@ def _list_images(collection: Collection, found: folders.Contents, asked: Asked) 
     collection.identifiers = dict(zip(dicom, read, strict=True))
     in_names = labels_in(found.images, asked.label_pattern) if asked.label_pattern is not None else {}
     for name in found.images:
-        entry = _entry(collection, name, said[name[: name.rfind("/") + 1]])
+        entry = _entry(collection, name, said[_folder_of(name)])
         if asked.label_pattern is not None:
             entry = replace(entry, label=in_names[name])
         collection.images[name] = entry
@@ -176,15 +177,16 @@ def _entry(collection: Collection, name: str, said: Said) -> Entry:
 
 def _apply_tables(collection: Collection, found: folders.Contents, asked: Asked) -> None:
     """Apply the deepest table first; what one speaks of is no more another's."""
-    spoken_of: set[str] = set()
+    passed = set(found.masks)
+    below = _Below(map(_folder_of, found.tables), [*collection.images, *found.masks])
     done: set[str] = set()
     for name in sorted(found.tables, key=lambda table: (-table.count("/"), table)):
-        where = name[: name.rfind("/") + 1]
+        where = _folder_of(name)
         if where in done:
             collection.note("second-table", "A folder has one table; this one was not read.", file=name, fatal=False)
             continue
         done.add(where)
-        own = {image for image in collection.images if image.startswith(where)} - spoken_of
+        own = {image for image in below.names[where] if image in collection.images and image not in passed}
         if where and not own:  # a table of something else
             continue
         with collection.place.on_disk(name) as path:
@@ -192,13 +194,42 @@ def _apply_tables(collection: Collection, found: folders.Contents, asked: Asked)
         table = replace(table, path=collection.place.root / name)
         if not _speaks_of_files(collection, table, name):
             continue
-        others = {image.removeprefix(where) for image in found.masks | spoken_of if image.startswith(where)}
+        others = {image.removeprefix(where) for image in below.names[where] if image in passed}
         names = Names(((image.removeprefix(where), image) for image in own), others)
         reading = _Reading(table, where, own, names)
         for row in table.rows:
-            _read_row(collection, reading, row, skip=found.masks | spoken_of)
+            _read_row(collection, reading, row, skip=passed)
         _finish(collection, reading, asked)
-        spoken_of |= own | set(reading.listed)
+        below.add(reading.listed.keys() - own - passed)
+        passed |= own | reading.listed.keys()
+    if collection.layouts:  # tables were applied
+        collection.images = {
+            name: collection.images[name] for name in sorted(collection.images, key=collection.place.order)
+        }
+
+
+def _folder_of(name: str) -> str:
+    """Folder of a file below SOURCE, "" or ending in /."""
+    return name[: name.rfind("/") + 1]
+
+
+class _Below:
+    """Names of files in and below each of some folders, so that not every table looks through all of them."""
+
+    def __init__(self, wanted: Iterable[str], names: Iterable[str]) -> None:
+        self.names: dict[str, list[str]] = {folder: [] for folder in wanted}
+        self.add(names)
+
+    def add(self, names: Iterable[str]) -> None:
+        """Take further names."""
+        for name in names:
+            above = _folder_of(name)
+            while above:
+                if above in self.names:
+                    self.names[above].append(name)
+                above = _folder_of(above[:-1])
+            if "" in self.names:
+                self.names[""].append(name)
 
 
 def _speaks_of_files(collection: Collection, table: Table, name: str) -> bool:
@@ -283,9 +314,6 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
         collection.note("other-modality", sentence)
     for name in {*unlisted, *reading.left_out}:
         collection.images.pop(name, None)
-    collection.images = {
-        name: collection.images[name] for name in sorted(collection.images, key=collection.place.order)
-    }
     collection.layouts["ieee8023" if is_ieee8023(table) else "table"] = None
 
 
@@ -381,14 +409,17 @@ def _apply_lists(collection: Collection, found: folders.Contents, asked: Asked) 
     if not lists:
         return
     by_name: dict[str, list[str]] = defaultdict(list)
+    by_end: dict[str, str] = {}
     for name in collection.images:
         by_name[PurePosixPath(name).name].append(name)
         by_name[PurePosixPath(name).stem].append(name)
+        for place in [0, *(slash.end() for slash in re.finditer("/", name))]:
+            by_end.setdefault(name[place:], name)
     said: dict[str, set[str | None]] = defaultdict(set)
     for listed in lists:
         split = split_of(listed.rpartition("/")[2].removesuffix(".txt").replace("list", ""))
         lines = [line.strip() for line in collection.place.text(listed).splitlines() if line.strip()]
-        hits = [hit for line in lines for hit in _listed(line, by_name)]
+        hits = [hit for line in lines for hit in _listed(line, by_name, by_end)]
         if 2 * len(hits) < len(lines) or not hits:
             collection.note(
                 "other-list", "Does not list the images of SOURCE; it was not read.", file=listed, fatal=False
@@ -406,8 +437,8 @@ def _apply_lists(collection: Collection, found: folders.Contents, asked: Asked) 
         collection.images[name] = replace(entry, split=split)
 
 
-def _listed(line: str, by_name: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """Image that a line names by its path or name; none where several may be meant."""
+def _listed(line: str, by_name: Mapping[str, Sequence[str]], by_end: Mapping[str, str]) -> Sequence[str]:
+    """Image that a line names by its path or name; of several the first whose path ends so."""
     written = tidy(line)
     found = by_name.get(PurePosixPath(written).name, ())
-    return found if len(found) == 1 else [name for name in found if f"/{name}".endswith(f"/{written}")][:1]
+    return found if len(found) == 1 else [by_end[written]] if found and written in by_end else []

@@ -67,18 +67,16 @@ def _real(sources: Sequence[Path]) -> list[Path]:
     for source in sources:
         _check_source(source)
     real = [source.resolve() for source in sources]
-    for i, one in enumerate(real):
-        for other in real[:i]:
-            if one == other or _lies_in(one, other) or _lies_in(other, one):
-                raise CatalogError(
-                    f"Expected separate SOURCES; received {other} and {one}, which share images. Name one."
-                )
+    places = {one: place for place, one in reversed(list(enumerate(real)))}
+    for place, one in enumerate(real):
+        # An archive in a folder is passed over when that is listed.
+        around = next((above for above in one.parents if above in places and one.is_dir()), one)
+        if places[around] != place:
+            first, second = sorted((place, places[around]))
+            raise CatalogError(
+                f"Expected separate SOURCES; received {real[first]} and {real[second]}, which share images. Name one."
+            )
     return real
-
-
-def _lies_in(one: Path, other: Path) -> bool:
-    """Whether one is a folder in another; archives in a folder are passed over when it is listed."""
-    return other in one.parents and one.is_dir()
 
 
 def _name_of(path: Path) -> str:

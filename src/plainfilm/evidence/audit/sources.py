@@ -78,10 +78,11 @@ def cramers_v(labels: IntArray, source: IntArray, group: IntArray, *, seed: int 
     classes, sources = int(labels.max(initial=0)) + 1, int(source.max(initial=0)) + 1
     if min(classes, sources) < 2:
         return UNDEFINED
-    cell = np.eye(classes * sources)[labels * sources + source]
+    cell = labels * sources + source
 
     def measure(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _v((weights @ cell).reshape(-1, classes, sources))[:, None]
+        tables = [np.bincount(cell, own, classes * sources) for own in weights]
+        return _v(np.reshape(tables, (-1, classes, sources)))[:, None]
 
     value = float(measure(np.ones((1, len(labels))))[0, 0])
     drawn = bootstrap(measure, group_codes(group, len(labels)), repeats=300, seed=seed)[:, 0]

@@ -43,6 +43,7 @@ _SALT_BYTES, _MARK_BYTES = 16, 8
 _HEAD = struct.Struct(f"<{len(_MAGIC)}s{_SALT_BYTES}sII")
 _IMAGES_AT_ONCE = 32
 _HASHES_AT_ONCE = 1 << 20
+_NAMES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -152,6 +153,11 @@ class TrainingFingerprints:
         """Tell which files, by their hashes as hex text (n), were of the store's test set."""
         return np.isin(_marks(self.salt, sha256), self.marks[: self.tests])
 
+    @staticmethod
+    def most(size: int) -> int:
+        """Give how many images those of a file of `size` bytes may be of."""
+        return (size - _HEAD.size) // (2 * _MARK_BYTES + DETAIL_BYTES)
+
     def to_bytes(self) -> bytes:
         """Write a magic word, the salt, how many images and how many of the test set, then marks, hashes, details; little-endian."""
         parts = (self.marks.astype("<u8"), self.images.hashes.astype("<u8"), self.images.details)
@@ -179,5 +185,9 @@ class TrainingFingerprints:
 
 
 def _marks(salt: bytes, sha256: NDArray[np.str_]) -> NDArray[np.uint64]:
-    digests = (hashlib.sha256(salt + name.encode()).digest()[:_MARK_BYTES] for name in sha256.tolist())
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+    marks = np.empty(len(sha256), np.uint64)
+    for at in range(0, len(sha256), _NAMES_AT_ONCE):
+        names = sha256[at : at + _NAMES_AT_ONCE].tolist()
+        digests = b"".join(hashlib.sha256(salt + name.encode()).digest()[:_MARK_BYTES] for name in names)
+        marks[at : at + len(names)] = np.frombuffer(digests, "<u8")
+    return marks

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.errors import BundleError
 from plainfilm.evidence.outliers.feature_space import Features, Floats, Space, WayUp
-from plainfilm.evidence.outliers.learning import describe, limit, regress
+from plainfilm.evidence.outliers.learning import DIRECTIONS, describe, limit, regress
 from plainfilm.model import manifest
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.reasons import reason_of
@@ -34,7 +34,11 @@ MOST_BYTES = 3_000_000
 UNLIKE_TRAINING, UNUSUAL_IN_TRAINING = "unlike the training images", "unusual among the training images"
 FLAT = 16  # gray levels from the 5th to the 95th percentile; 3,766 radiographs had 39 and more
 
+MOST_FEATURES = (MOST_BYTES - 4096) // (
+    4 * (DIRECTIONS + 7)
+)  # with the numbers of the mean, the spread and five ways up
 _FOLDS = 5
+_ROWS_AT_ONCE = 4096
 _MAGIC = b"plainfilm-outliers 1\n"
 _HASH_BYTES = 32
 
@@ -138,7 +142,7 @@ class Detector:
 
         note(score > self.flag_above, "flagged", UNUSUAL_IN_TRAINING)
         if self.turns:
-            ways = self.way_up.scores(self.space.scaled(np.asarray(features, np.float32)))
+            ways = self.way_up.scores_of(self.space, np.asarray(features, np.float32))
             looks = np.array([looks_so(name) for name in self.turns])[ways[:, 1:].argmax(axis=1)]
             note(-ways[:, 0] > self.turned_above, "flagged", looks)
         note(score > self.refuse_above, "refused", UNLIKE_TRAINING)
@@ -292,8 +296,9 @@ def _finite(features: ArrayLike, width: int | None = None) -> Features:
     x = np.asarray(features, np.float32)
     if x.ndim != 2 or (width is not None and x.shape[1] != width):
         raise ValueError(f"Expected features (n, {width or 'width'}); received shape {x.shape}.")
-    if not np.isfinite(x).all():
-        raise ValueError(f"Expected finite features; received {np.count_nonzero(~np.isfinite(x))} that are not.")
+    lost = sum(np.count_nonzero(~np.isfinite(x[at : at + _ROWS_AT_ONCE])) for at in range(0, len(x), _ROWS_AT_ONCE))
+    if lost:
+        raise ValueError(f"Expected finite features; received {lost} that are not.")
     return x
 
 
@@ -315,7 +320,7 @@ def _learn(
     for rows, space, way_up, left in zip(held_out, spaces[1:], ways[1:], kept_turned[1:], strict=True):
         distance[rows] = space.log_distance(x[rows])
         if left.any():
-            turning[rows] = -way_up.scores(space.scaled(x[rows]))[:, 0]
+            turning[rows] = -way_up.scores_of(space, x[rows])[:, 0]
     return spaces[0], ways[0], distance, turning
 
 

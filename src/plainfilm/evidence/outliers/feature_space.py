@@ -59,6 +59,11 @@ class WayUp:
         """Scores float64 (n, turns + 1) of scaled rows, about 1 for what a row is and 0 for what it is not."""
         return _product(z.astype(np.float64), self.weights) + self.offset
 
+    def scores_of(self, space: Space, x: Features) -> Floats:
+        """Scores of rows float32 (n, width) as they are, of which only a block is scaled at once."""
+        blocks = [self.scores(space.scaled(x[at : at + _BLOCK])) for at in range(0, max(1, len(x)), _BLOCK)]
+        return np.concatenate(blocks)
+
 
 def _product(rows: Floats, weights: Features) -> Floats:
     """Multiply rows float64 (n, width) by weights (k, width): (n, k).

@@ -13,10 +13,11 @@ from plainfilm.evidence.outliers.judging import judge
 from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.model.classifier import Trained
 from plainfilm.model.encoder import remembered
-from plainfilm.model.view import find_views
+from plainfilm.model.view import Views, find_views
 from plainfilm.results.metrics import Outliers
 
 FEWEST_USUAL = 5  # unrelated training images
+_ROWS_AT_ONCE = 4096
 
 
 def usual(store: Store, trained: Trained) -> Detector | None:
@@ -45,6 +46,13 @@ def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) ->
 def refusals(detector: Detector, store: Store, trained: Trained, test: Scores) -> Outliers:
     """Measure how many radiographs of the test set are refused and flagged, with what the detector promises."""
     views = find_views(store, test.rows)
-    level = judge(detector, trained.features.read(test.rows), views=views).level
+    level = np.concatenate(
+        [
+            judge(
+                detector, trained.features.read(test.rows[part]), views=Views(views.lateral[part], views.frontal[part])
+            ).level
+            for part in (slice(at, at + _ROWS_AT_ONCE) for at in range(0, len(test.rows), _ROWS_AT_ONCE))
+        ]
+    )
     refused, flagged = (wilson(level == name, group=test.group) for name in ("refused", "flagged"))
     return Outliers(refused=refused, flagged=flagged, promise=detector.promise)

@@ -2,12 +2,17 @@
 
 from plainfilm.reporting.checklists.item import ItemAnswer
 from plainfilm.reporting.formatting import decimal, isolated
-from plainfilm.reporting.run_facts import Known, count_of
+from plainfilm.reporting.run_facts import Known, class_weight, count_of
 
 OPEN = ItemAnswer("open")
-_TRAINED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss")
+_TRAINED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "l2")
 _FINGERPRINT_SHOWN = 12
 FIXED = "fixed beforehand"
+WEIGHED = {
+    "balanced": "Each class counts the same in the loss.",
+    "by source": "Each class counts the same in the loss, and within a class each source.",
+    "group-dro": "Group DRO: each class of each source counts the more in the loss, the greater its own loss.",
+}
 RULES = {
     "youden": "most sensitivity + specificity",
     "accuracy": "fewest mistakes",
@@ -78,10 +83,17 @@ def initialisation(known: Known) -> ItemAnswer:
 def training(known: Known) -> ItemAnswer:
     """How the head was trained."""
     recipe = known.card.recipe
-    text = ", ".join(f"{name.replace('_', ' ')} {getattr(recipe.training, name)}" for name in _TRAINED).capitalize()
+    text = ", ".join(trained_with(known)).capitalize()
     views = recipe.augmentation.views
     altered = f"augmentation: {views} altered views of each image" if views else "no augmentation"
     return ItemAnswer("answered", f"{text}; {altered}.", "training")
+
+
+def trained_with(known: Known) -> list[str]:
+    """Write the settings that the head was trained with: "batch size 32"."""
+    own = known.card.recipe.training
+    told = {name: getattr(own, name) for name in _TRAINED} | {"epochs": own.epochs or "as many as its images need"}
+    return [f"{name.replace('_', ' ')} {value}" for name, value in told.items()]
 
 
 def selection(known: Known) -> ItemAnswer:
@@ -89,13 +101,21 @@ def selection(known: Known) -> ItemAnswer:
     openings = known.metrics.test_openings
     if not openings:
         return OPEN
-    text = "The epoch of least validation loss." if known.card.recipe.training.keep == "best" else "The last epoch."
+    text = f"{kept(known).capitalize()}."
     if openings > 1:
         again = f"The test set of these data was opened {openings} times."
         return ItemAnswer(
             "partly", f"{text} {again}", "result", "How this run was chosen among those trained on these data."
         )
     return ItemAnswer("answered", f"{text} The test set was opened once, for this model.", "training")
+
+
+def kept(known: Known) -> str:
+    """Which epoch's weights the model has."""
+    settings = known.card.recipe.training
+    if class_weight(known.card.recipe, known.metrics) == "group-dro":
+        return "the mean of the weights over the second half of the epochs"
+    return "the epoch of least validation loss" if settings.keep == "best" else "the last epoch"
 
 
 def building(known: Known) -> ItemAnswer:
@@ -115,12 +135,10 @@ def one_model(known: Known) -> ItemAnswer:
 
 def imbalance(known: Known) -> ItemAnswer:
     """What was done about classes of unequal size."""
-    weight = known.card.recipe.training.class_weight
+    weight = class_weight(known.card.recipe, known.metrics)
     if weight == "none":
         return ItemAnswer("answered", "No method against class imbalance was used.", "training")
-    if weight != "balanced":
-        return OPEN
-    text = "Each class counts the same in the loss."
+    text = WEIGHED[weight]
     if known.metrics.temperature is None:
         return ItemAnswer("partly", text, "training", "Whether probabilities were calibrated afterwards.")
     after = "calibrated afterwards" if known.metrics.is_calibrated else "not calibrated afterwards"

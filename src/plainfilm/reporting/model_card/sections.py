@@ -7,7 +7,7 @@ from plainfilm.reporting.checklists import data_answers, model_answers
 from plainfilm.reporting.formatting import count, date, decimal, percent, seconds
 from plainfilm.reporting.model_card.markdown import bullets, fenced, name, table, text
 from plainfilm.reporting.model_card.results_sections import NOT_RECORDED
-from plainfilm.reporting.run_facts import Known, count_of, estimate
+from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimate
 from plainfilm.reporting.view_model import Counts
 
 _COLUMNS_SHOWN = 20
@@ -80,8 +80,8 @@ def data(known: Known) -> str:
 def training(known: Known) -> str:
     """Recipe, backbone, seed."""
     backbone, took, recipe = known.about.backbone, known.metrics.seconds, known.card.recipe
-    settings = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "class_weight", "keep")
-    written = [f"{each.replace('_', ' ')} {text(getattr(recipe.training, each))}" for each in settings]
+    written = [text(each) for each in model_answers.trained_with(known)]
+    written += [f"class weight {text(class_weight(recipe, known.metrics))}", f"kept {model_answers.kept(known)}"]
     facts = {
         "Recipe": name(recipe.name),
         "Seed": text(recipe.seed),
