@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import made_jobs
+import plainfilm
+from plainfilm.data import phantom, shards
 from plainfilm.engines import certificates, terms
 from plainfilm.engines.opening import open_engine
 from plainfilm.errors import EngineError, UsageError
@@ -79,6 +81,30 @@ def test_each_job_gives_one_result_whoever_is_killed(cluster, engine, tmp_path):
                 random.Random(len(numbers)).choice(workers(cluster)).kill()
     assert sorted(numbers) == list(range(40))
     assert all((tmp_path / f"{number}.out").read_bytes() == made_jobs.content(number) for number in range(40))
+
+
+def test_an_ingest_whose_workers_die_gives_the_same_store(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CERTIFICATES", str(cluster[1]))
+    monkeypatch.setattr(shards, "MOST_FILMS", 8)
+    monkeypatch.setattr(shards, "BATCH", 8)
+    films = phantom.write_phantoms(tmp_path / "films", n=48, seed=4)
+    kills = {8, 24}
+
+    def kill(_stage, done, _every, _note=""):
+        if done in kills:
+            kills.remove(done)
+            for each in workers(cluster):
+                each.kill()
+
+    stores = [tmp_path / "here.h5", tmp_path / "there.h5"]
+    plainfilm.ingest(films, stores[0], size=64)
+    plainfilm.ingest(films, stores[1], size=64, cluster=cluster[0], progress=kill)
+    assert len(kills) < 2
+    with plainfilm.Store(stores[0]) as here, plainfilm.Store(stores[1]) as there:
+        assert here.fingerprint == there.fingerprint
+        for name in ("labels", "split", "source", "file", "sha256", "group"):
+            assert getattr(here, name).tolist() == getattr(there, name).tolist()
+    assert not list(tmp_path.glob(".*.shards"))
 
 
 def test_a_job_that_ends_every_worker_is_given_up_in_one_line(cluster, engine, tmp_path):
