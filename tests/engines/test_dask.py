@@ -198,7 +198,7 @@ def test_nobody_waits_for_ever(tmp_path):
         address = re.search(r"tcp://127\.0\.0\.1:\d+", said)[0]
         with Dask(address, patience_s=0.5) as engine:
             with pytest.raises(
-                EngineError, match=r"received none for 0 s\. 0 jobs are done\. .*plainfilm worker tcp.* same command"
+                EngineError, match=r"received none for 0 s\. Jobs done: 0\. .*plainfilm worker tcp.* same command"
             ):
                 list(engine.map(made_jobs.work, jobs(tmp_path, 2)))
             results = engine.map(made_jobs.work, jobs(tmp_path, 2))

@@ -39,7 +39,7 @@ def worker(
     from plainfilm.engines.dask import nodes
 
     several = processes or processors()
-    said = f"Working for {address}, {several} jobs at a time. Whoever holds a certificate of the cluster runs programs here as you. Ctrl-C stops."
+    said = f"Working for {address}, {several} job{'s' * (several != 1)} at a time. Whoever holds a certificate of the cluster runs programs here as you. Ctrl-C stops."
     nodes.run_workers(
         address,
         several,

@@ -83,7 +83,7 @@ class Array:
                 left.append(job)
         if left:
             self._write(name, left, terms_here(None if self.mixed else check))
-            raise PlannedError(f"Planned {len(left):,} jobs in {self._path}.")
+            raise PlannedError(f"Planned {len(left):,} job{'s' * (len(left) != 1)} in {self._path}.")
 
     def _write(self, function: str, jobs: Sequence[Any], terms: Terms) -> None:
         plan = Plan(
