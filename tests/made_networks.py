@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from plainfilm.model import classifier, encoder, weights
@@ -66,6 +67,17 @@ def films(n, *, seed=0, squares=True):
 def keras_encoder(row, prepare, weights_file=None):
     """What `encoder.open_encoder` exports, as a Keras model."""
     return encoder.to_keras(weights.network(row, prepare.input_size, weights.locate(row, weights_file)), prepare)
+
+
+def answers_of(network, images):
+    """What a Keras network of images float32 (n, s, s, 3) gives, run in ONNX Runtime: JAX compiles large ones for a minute. Channels first."""
+    graph = from_keras.Graph()
+    from_keras.add_keras(graph, network, "x", output="y")
+    shape = ["n", 3, *images.shape[1:3]]
+    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    model = graph.model([own_value("x", shape)], [made]).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": np.ascontiguousarray(images.transpose(0, 3, 1, 2))})[0]
 
 
 def own_value(name, shape, kind=TensorProto.FLOAT):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SWITCHES = frozenset(
-    "curve dry-run keep-non-radiographs mixed mlflow overwrite pseudonyms recalibrate resplit resume separate-sources show-text verify".split()
+    "add curve dry-run keep-non-radiographs mixed mlflow overwrite prune pseudonyms recalibrate resplit resume separate-sources show-text verify".split()
 )
 LISTS = {"map": "mapping", "set": "settings"}  # of NAME=VALUE
 _VERBS = "ingest|train|audit|evaluate|compare|tune|demo"

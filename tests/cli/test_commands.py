@@ -502,7 +502,7 @@ def bad_store(path, kind, store):
         ("folder", "a folder"),
         ("text", "not an HDF5 file"),
         ("truncated", "truncated"),
-        ("newer", "version 1 or older; .* has version 99. Update plainfilm"),
+        ("newer", "version 3 or older; .* has version 99. Update plainfilm"),
         ("other", "another kind"),
         ("incomplete", "damaged"),
     ],

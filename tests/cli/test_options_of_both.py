@@ -11,6 +11,7 @@ import plainfilm
 from plainfilm import wording
 from plainfilm.cli import app
 from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.workflows import cache
 
 SOURCES = Path(plainfilm.__file__).parent
 ONLY_TYPED = {"quiet", "json", "csv"}  # what is printed
@@ -25,6 +26,8 @@ VERBS = {
     "demo": (plainfilm.demo,),
     "export": (plainfilm.export,),
     "info": (plainfilm.describe,),
+    "pack": (plainfilm.pack,),
+    "cache": (cache.look,),
     "predict": (plainfilm.load, Predictor.predict),
 }
 OTHER_NAMES = {"predict": {"path": "bundle", "films": "files"}}  # by place in both
@@ -61,9 +64,9 @@ def test_every_verb_of_python_is_compared():
 
 
 def messages():
-    """Find the texts of the library that name a flag, with what is filled in as VALUE; the server has no Python side."""
+    """Find the texts of the library that name a flag, with what is filled in as VALUE; the server, the scheduler and its workers have no Python side."""
     for file in sorted(SOURCES.rglob("*.py")):
-        if file.relative_to(SOURCES).parts[0] in {"cli", "serve", "wording.py"}:
+        if file.relative_to(SOURCES).parts[0] in {"cli", "serve", "wording.py"} or file.name == "nodes.py":
             continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
         docs = {id(node.body[0].value) for node in ast.walk(tree)
