@@ -1,6 +1,6 @@
 """One host against two, kills of workers, hosts and driver, and what the engine itself costs.
 
-    python benchmarks/cluster.py scaling kills empty --films ../shared/data/mixed --out cluster.json
+    python benchmarks/cluster.py [scaling] [kills] [empty] --out cluster.json
 
 A host is a network namespace of Linux with a share of one processor (--quota): what else runs on the machine then counts little. Needs root,
 iproute2, the extras `cluster` and `sign`, and a folder of films. Scheduler and driver have a host of their own, without a quota.
@@ -340,25 +340,30 @@ def _stored(films: Path, out: Path) -> Path:
     return out
 
 
+PARTS = {"scaling": scaling, "kills": kills, "empty": empty}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "parts", nargs="*", choices=["scaling", "kills", "empty", []], metavar="PART", help="scaling, kills, empty"
-    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--films", type=Path, default=SHARED / "data" / "mixed")
     parser.add_argument("--rows", type=int, default=64, help="films a shard")
     parser.add_argument("--quota", type=float, default=0.15, help="of one processor, a host")
     parser.add_argument("--cases", type=int, default=10, help="of kills")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--out", type=Path)
-    for name in ("--drive", "--keys", "--shards", "--store"):
-        parser.add_argument(name, type=Path if name != "--drive" else str, help=argparse.SUPPRESS)
+    parser.add_argument("--drive", choices=["decode", "encode", "empty"], help=argparse.SUPPRESS)
+    for name in ("--keys", "--shards", "--store"):
+        parser.add_argument(name, type=Path, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.drive:
         drive(told)
         return
+    if unknown := set(told.parts) - set(PARTS):
+        parser.error(f"Expected a PART among {', '.join(PARTS)}; received {', '.join(sorted(unknown))}.")
     with tempfile.TemporaryDirectory() as scratch:
-        answer = {part: globals()[part](told, Path(tempfile.mkdtemp(dir=scratch))) for part in told.parts}
+        parts = told.parts or PARTS
+        answer = {part: PARTS[part](told, Path(tempfile.mkdtemp(dir=scratch))) for part in parts}
     finish(answer, told.out)
 
 

@@ -27,7 +27,7 @@ def test_a_command_is_planned_run_by_index_and_joined(call, films, tmp_path):
     assert "--array=0-2" in out
     assert "plainfilm cluster join plan.json" in out
     assert not (tmp_path / "films.h5").exists()
-    assert call("cluster", "run", "plan.json", 1)[:2] == (0, "Index 1: 1 jobs done.\n")
+    assert call("cluster", "run", "plan.json", 1)[:2] == (0, "Index 1: 1 job done.\n")
     code, _, err = call("cluster", "join", "plan.json")
     assert (code, err.count("\n")) == (2, 1)
     assert "received none of 2. Run them (again): --array=0,2" in err

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 import made_jobs
+import plainfilm
+from plainfilm.data import phantom, shards
 from plainfilm.engines import certificates, terms
 from plainfilm.engines.opening import open_engine
 from plainfilm.errors import EngineError, UsageError
+from waiting import until
 
 psutil = pytest.importorskip("psutil", reason="needs distributed and what it brings")
 pytest.importorskip("distributed")
@@ -81,6 +84,30 @@ def test_each_job_gives_one_result_whoever_is_killed(cluster, engine, tmp_path):
     assert all((tmp_path / f"{number}.out").read_bytes() == made_jobs.content(number) for number in range(40))
 
 
+def test_an_ingest_whose_workers_die_gives_the_same_store(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CERTIFICATES", str(cluster[1]))
+    monkeypatch.setattr(shards, "MOST_FILMS", 8)
+    monkeypatch.setattr(shards, "BATCH", 8)
+    films = phantom.write_phantoms(tmp_path / "films", n=48, seed=4)
+    kills = {8, 24}
+
+    def kill(_stage, done, _every, _note=""):
+        if done in kills:
+            kills.remove(done)
+            for each in workers(cluster)[:1]:
+                each.kill()
+
+    stores = [tmp_path / "here.h5", tmp_path / "there.h5"]
+    plainfilm.ingest(films, stores[0], size=64)
+    plainfilm.ingest(films, stores[1], size=64, cluster=cluster[0], progress=kill)
+    assert len(kills) < 2
+    with plainfilm.Store(stores[0]) as here, plainfilm.Store(stores[1]) as there:
+        assert here.fingerprint == there.fingerprint
+        for name in ("labels", "split", "source", "file", "sha256", "group"):
+            assert getattr(here, name).tolist() == getattr(there, name).tolist()
+    assert not list(tmp_path.glob(".*.shards"))
+
+
 def test_a_job_that_ends_every_worker_is_given_up_in_one_line(cluster, engine, tmp_path):
     some = jobs(tmp_path, 2)
     some[1] = replace(some[1], deaths=99)
@@ -124,19 +151,24 @@ def test_a_processor_that_computes_otherwise_takes_part_only_if_it_may(cluster, 
         assert len(list(mixed.map(made_jobs.work, jobs(tmp_path, 1), check=made_jobs.kind))) == 1
 
 
+def listening(cluster):
+    """Addresses and ports at which scheduler, workers and their nannies listen."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        processes = (cluster[3], cluster[4], *workers(cluster))
+        return {at.laddr for process in processes for at in process.net_connections() if at.status == "LISTEN"}
+    return set()
+
+
 def test_strangers_are_turned_away_at_every_port_and_there_is_no_http(cluster, tmp_path):
-    ports = {at.laddr.port for process in (cluster[3], cluster[4], *workers(cluster)) for at in process.net_connections() if at.status == "LISTEN"}  # fmt: skip
-    assert len(ports) == 5  # the scheduler, and of each worker its own and its nanny's
-    other = certificates.make(tmp_path / "others")
-    for port in ports:
+    # the scheduler's port, and of each worker its own and its nanny's; those that were killed come back
+    found = until(lambda: at if len(at := listening(cluster)) == 5 else None)
+    assert {at.ip for at in found} == {"127.0.0.1"}
+    other, own = certificates.make(tmp_path / "others"), certificates.in_folder(cluster[1])
+    for at in found:
         for loaded in (None, other):
-            assert asked(port, encrypted(loaded)) == b""
-        assert asked(port, None) == b""
-    own = encrypted(certificates.in_folder(cluster[1]))
-    for port in ports:
-        assert b"HTTP" not in asked(port, own)
-    listening = {at.laddr.ip for process in (cluster[3], *workers(cluster)) for at in process.net_connections() if at.status == "LISTEN"}  # fmt: skip
-    assert listening == {"127.0.0.1"}
+            assert asked(at.port, encrypted(loaded)) == b""
+        for context in (None, encrypted(own)):
+            assert b"HTTP" not in asked(at.port, context)
 
 
 def encrypted(held):
@@ -172,7 +204,7 @@ def test_nobody_waits_for_ever(tmp_path):
         address = re.search(r"tcp://127\.0\.0\.1:\d+", said)[0]
         with Dask(address, patience_s=0.5) as engine:
             with pytest.raises(
-                EngineError, match=r"received none for 0 s\. 0 jobs are done\. .*plainfilm worker tcp.* same command"
+                EngineError, match=r"received none for 0 s\. Jobs done: 0\. .*plainfilm worker tcp.* same command"
             ):
                 list(engine.map(made_jobs.work, jobs(tmp_path, 2)))
             results = engine.map(made_jobs.work, jobs(tmp_path, 2))

@@ -87,7 +87,7 @@ def cluster_run(plan: Path, index: int, *, processes: int = 1) -> None:
         raise UsageError(f"Expected --processes of 1 or more; received {processes}.")
     with Local(processes) as engine:
         done = array.run(plan, index, engine)
-    terminal.say(f"Index {index}: {done:,} jobs done.")
+    terminal.say(f"Index {index}: {done:,} job{'s' * (done != 1)} done.")
 
 
 def cluster_join(plan: Path) -> None:

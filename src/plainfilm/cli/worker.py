@@ -39,6 +39,12 @@ def worker(
     from plainfilm.engines.dask import nodes
 
     several = processes or processors()
-    said = f"Working for {address}, {several} jobs at a time. Whoever holds a certificate of the cluster runs programs here as you. Ctrl-C stops."
-    print(f"Waiting for the scheduler at {address}", file=sys.stderr, flush=True)
-    nodes.run_workers(address, several, host=host, certificates=certificates or "", started=lambda: terminal.say(said))
+    said = f"Working for {address}, {several} job{'s' * (several != 1)} at a time. Whoever holds a certificate of the cluster runs programs here as you. Ctrl-C stops."
+    nodes.run_workers(
+        address,
+        several,
+        host=host,
+        certificates=certificates or "",
+        waiting=lambda: print(f"Waiting for the scheduler at {address}", file=sys.stderr, flush=True),
+        started=lambda: terminal.say(said),
+    )

@@ -23,7 +23,7 @@ from plainfilm.reasons import reason_of
 from plainfilm.results import documents
 from plainfilm.results.documents import Document
 
-_OURS = "plainfilm."  # a plan names functions, and no other's are called
+OURS = "plainfilm."  # a plan names functions, and no other's are called
 
 
 class Plan(Document, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class Array:
                 left.append(job)
         if left:
             self._write(name, left, terms_here(None if self.mixed else check))
-            raise PlannedError(f"Planned {len(left):,} jobs in {self._path}.")
+            raise PlannedError(f"Planned {len(left):,} job{'s' * (len(left) != 1)} in {self._path}.")
 
     def _write(self, function: str, jobs: Sequence[Any], terms: Terms) -> None:
         plan = Plan(
@@ -135,7 +135,7 @@ def read(path: Path) -> Plan:
         raise UsageError(f"Expected a plan of plainfilm cluster plan; received {path} ({reason_of(error)}).") from error
 
 
-def run(path: Path, index: int, engine: Engine, *, ours: str = _OURS) -> int:
+def run(path: Path, index: int, engine: Engine) -> int:
     """Do the jobs of one index, and leave their results beside the plan; how many there were.
 
     Raises
@@ -151,7 +151,7 @@ def run(path: Path, index: int, engine: Engine, *, ours: str = _OURS) -> int:
             f"Expected an index from 0 to {plan.indices - 1}; received {index}. See plainfilm cluster plan."
         )
     hold(Terms(plan.host, plan.versions, plan.check, plan.answer))
-    function, kind = _imported(plan.function, ours), _imported(plan.kind, ours)
+    function, kind = _imported(plan.function), _imported(plan.kind)
     jobs = [msgspec.convert(job, kind, dec_hook=_path) for job in plan.jobs[index :: plan.slices]]
     keys = {job.number: _key(plan.function, job) for job in jobs}
     made = list(engine.map(function, jobs))
@@ -165,7 +165,7 @@ def missing(path: Path) -> list[int]:
     """Give the indices that have left no results for the jobs of a plan as it is."""
     plan = read(path)
     done = {key for key, _ in _told(path)}
-    kind = function_of(plan.kind) if plan.jobs else None
+    kind = _imported(plan.kind) if plan.jobs else None
     keys = [_key(plan.function, msgspec.convert(job, kind, dec_hook=_path)) for job in plan.jobs]
     return sorted({place % plan.slices for place, key in enumerate(keys) if key not in done})
 
@@ -199,7 +199,7 @@ def _told(path: Path) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
 
 def _known(path: Path) -> Iterator[tuple[str, Any]]:
     for key, (kind, values) in _told(path):
-        yield key, msgspec.convert(values, function_of(kind), dec_hook=_path)
+        yield key, msgspec.convert(values, _imported(kind), dec_hook=_path)
 
 
 def _key(function: str, job: Any) -> str:
@@ -214,7 +214,7 @@ def _path(kind: type, value: Any) -> Any:
     return kind(value) if issubclass(kind, PurePath) else value
 
 
-def _imported(name: str, ours: str) -> Any:
-    if not name.startswith(ours):
+def _imported(name: str) -> Any:
+    if not name.startswith(OURS):
         raise UsageError(f"Expected a plan of plainfilm's jobs; received one that asks for {name}. Do not run it.")
     return function_of(name)

@@ -142,7 +142,7 @@ class Dask:
             self._worked_at = now
         elif now - self._worked_at > self._patience_s:
             raise EngineError(
-                f"Expected a worker at {self._address}; received none for {self._patience_s:.0f} s. {done:,} jobs are done. "
+                f"Expected a worker at {self._address}; received none for {self._patience_s:.0f} s. Jobs done: {done:,}. "
                 f"Start one: plainfilm worker {self._address}. {_KEPT}"
             )
         return self._workers

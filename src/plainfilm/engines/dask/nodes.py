@@ -92,11 +92,12 @@ def run_workers(
     *,
     certificates: str | Path = "",
     host: str | None = None,
+    waiting: Callable[[], None] = lambda: None,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Work for the scheduler at an address, in so many processes, until told to stop; wait for the scheduler where it is not there.
 
-    A process that ends is started again. `started()` is called once all are known to the scheduler.
+    A process that ends is started again. `waiting()` is called when all is in order here, `started()` once all are known to the scheduler.
 
     Raises
     ------
@@ -105,6 +106,7 @@ def run_workers(
     """
     security = security_of(check_address(address), certificates)
     host = (host or own_towards(address)) if is_encrypted(address) else LOOPBACK
+    waiting()
 
     async def run() -> None:
         async with contextlib.AsyncExitStack() as held:
