@@ -56,8 +56,10 @@ def test_commands_and_flags_in_the_docs_exist(page, capsys):
         if words[:1] != ["plainfilm"] or len(words) == 1 or words[1].startswith("-") or words[1].isupper():
             continue
         assert words[1] in COMMANDS, line
-        with pytest.raises(SystemExit):
-            app([words[1], "--help"])
+        planned = [words[4:5]] if words[1:3] == ["cluster", "plan"] else []  # a command in a command
+        for command in ([words[1], *words[2:3]] if words[1] == "cluster" else [words[1]], *planned):
+            with pytest.raises(SystemExit):
+                app([*command, "--help"])
         shown = capsys.readouterr().out
         for flag in re.findall(r"--[a-z][a-z-]*", " ".join(words)):
             assert flag in shown, f"{flag} in: {line}"

@@ -39,9 +39,12 @@ def export(
     from plainfilm.cli import terminal
     from plainfilm.model import bundle as bundles
     from plainfilm.model import export as exporting
+    from plainfilm.model import sites
 
     exporting.check(to, out, overwrite=overwrite)
     opened = bundles.load(bundle, require_signature=require_signature)
+    if site is not None:
+        sites.find(opened, site)
     with terminal.Shown(quiet=quiet) as progress:
         progress("Exporting", 0, 1, "")
         done = exporting.export(opened, to, out, overwrite=overwrite, site=site)

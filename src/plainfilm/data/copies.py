@@ -23,7 +23,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from plainfilm.data.duplicates import Advance, ThumbnailFile, area_means, chain, join_groups
 
@@ -341,6 +340,8 @@ class _Neighbours:
     """
 
     def __init__(self, keys: _View, group: Rows) -> None:
+        from scipy.spatial import cKDTree  # heavy, and needed where there are films to compare
+
         sketches = _unit(keys.sketches)
         self._places = np.flatnonzero(
             np.linalg.norm(sketches, axis=1) > 0.5
