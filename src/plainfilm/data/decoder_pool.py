@@ -228,8 +228,8 @@ class Decoders:
         try:
             with worker.while_wanted(is_wanted):
                 return self._one(worker, asked, data, made)
-        except (PlainfilmError, DecodingError):
-            return crashed()
+        except (PlainfilmError, DecodingError):  # it may have been given up before the process was ready
+            return too_slow(self._seconds) if worker.was_late else crashed()
         finally:
             self._free.put(worker)
 
