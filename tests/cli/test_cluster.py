@@ -15,7 +15,7 @@ def films(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(shards, "MOST_FILMS", 10)
-    monkeypatch.setattr(shards, "BATCH", 5)
+    monkeypatch.setattr(shards, "BATCH", 10)
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
 
 

@@ -23,7 +23,7 @@ FILMS, EACH = 20, 4  # in all, and a shard
 @pytest.fixture(autouse=True)
 def small(monkeypatch) -> None:
     monkeypatch.setattr(shards, "MOST_FILMS", EACH)
-    monkeypatch.setattr(shards, "BATCH", 3)
+    monkeypatch.setattr(shards, "BATCH", 4)
 
 
 @pytest.fixture
@@ -237,3 +237,13 @@ def test_members_of_an_archive_are_read_here(source, tmp_path, decoded):
     archive = shutil.make_archive(str(tmp_path / "films"), "zip", source)
     ingest(archive, tmp_path / "there.h5", cluster="local:2")
     assert len(decoded) == FILMS
+
+
+def test_a_kill_costs_a_thirtieth_of_a_catalog_that_is_not_large(source, tmp_path, monkeypatch, decoded):
+    monkeypatch.setattr(shards, "MOST_FILMS", FILMS - 1)
+    monkeypatch.setattr(shards, "BATCH", 1)
+    out = tmp_path / "m" / "m.h5"
+    stopped(source, out, 17)
+    decoded.clear()
+    ingest(source, out)
+    assert len(decoded) == FILMS - 16

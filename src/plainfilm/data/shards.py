@@ -32,6 +32,7 @@ BATCH = 32
 _VERSION = 1  # of what is known of a film
 MOST_FILMS = 512
 _PIXELS = 1 << 27  # of a shard at most, where a batch allows it
+_SHARDS = 32  # of a catalog at least, if it is none that fits into memory: a kill costs one
 Advance = Callable[[int, int], None]
 Pixels = Callable[[Sequence[int]], NDArray[np.uint8]]
 
@@ -136,7 +137,9 @@ class Shards:
     ) -> None:
         self._before = before
         self._entries, self._depths, self._size, self._fit, self._folder = entries, depths, size, fit, folder
-        self._films = films or max(BATCH, min(MOST_FILMS, _PIXELS // size**2))
+        most = films or max(BATCH, min(MOST_FILMS, _PIXELS // size**2))
+        self._in_memory = len(entries) <= most
+        self._films = most if films or self._in_memory else max(BATCH, min(most, -(-len(entries) // _SHARDS)))
         self._read: list[_Noted] = []
 
     def read(self, *, workers: int, advance: Advance) -> Iterator[Shard]:
@@ -273,7 +276,7 @@ class Shards:
 
     def _path(self, start: int) -> Path | None:
         """Give where a shard lies, or will, without an ending; None for memory."""
-        return None if len(self._entries) <= self._films else self._folder / self._key(start)
+        return None if self._in_memory else self._folder / self._key(start)
 
     def _key(self, start: int) -> str:
         """Name a shard by all that it depends on."""
