@@ -18,6 +18,22 @@ _AT_ONCE = 64
 def pack(store: str | Path, out: str | Path, *, overwrite: bool = False, progress: Progress = silent) -> Path:
     """Write a store with its shards as one HDF5 file, with the same rows, columns and fingerprint; its log of openings goes along.
 
+    Parameters
+    ----------
+    store
+        NAME.h5, with the folder NAME.h5.shards beside it.
+    out
+        The file to write, NAME.h5.
+    overwrite
+        Replace a store of that name.
+    progress
+        Called with stage, steps done, all steps and a note.
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
     Raises
     ------
     UsageError
