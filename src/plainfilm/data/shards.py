@@ -26,6 +26,7 @@ from plainfilm.data.shard_files import Film, Outcome, PixelReader
 from plainfilm.data.store_images import ShardTable
 from plainfilm.engines.current import elsewhere
 from plainfilm.engines.engine import Engine
+from plainfilm.engines.left_files import LeftFile
 from plainfilm.errors import ImageError
 
 BATCH = 32
@@ -84,25 +85,13 @@ class ShardJob:
     workers: int
 
 
-@dataclass(frozen=True, slots=True)
-class ShardLeft:
-    """What a shard's job has left: the file that is written last, and says what is in the other one."""
-
-    number: int
-    path: str
-    bytes: int
-    sha256: str
-
-
-def read_shard(job: ShardJob) -> ShardLeft:
-    """Read a shard, unless it is there and whole."""
+def read_shard(job: ShardJob) -> LeftFile:
+    """Read a shard, unless it is there and whole; tell the file that is written last, and says what is in the other one."""
     path = Path(job.path)
     if not shard_files.is_whole(path):
         files = [(Path(file), depth) for file, depth in job.files]
         _made(decoder_pool.read_many(files, size=job.size, fit=job.fit, workers=job.workers), job.size, path)
-    known = path.with_suffix(shard_files.KNOWN)
-    content = known.read_bytes()
-    return ShardLeft(job.number, str(known), len(content), hashlib.sha256(content).hexdigest())
+    return LeftFile.of(job.number, path.with_suffix(shard_files.KNOWN))
 
 
 class Shards:
@@ -153,13 +142,11 @@ class Shards:
             Called with files done and files in all.
         """
         every = len(self._entries)
-        starts = range(0, every, self._films)
-        paths = [self._path(start) for start in starts]
-        is_there = [path is not None and shard_files.is_whole(path) for path in paths]
-        if (engine := elsewhere()) and self._can_be_sent(paths):
-            self._send(engine, [start for start, whole in zip(starts, is_there, strict=True) if not whole], advance)
-            is_there = [path is not None and shard_files.is_whole(path) for path in paths]
-        missing = [start for start, whole in zip(starts, is_there, strict=True) if not whole]
+        paths = {start: self._path(start) for start in range(0, every, self._films)}
+        missing = _missing(paths)
+        if (engine := elsewhere()) and self._can_be_sent():
+            self._send(engine, missing, advance)
+            missing = _missing({start: paths[start] for start in missing})
         files = (file for start in missing for file in self._files(start))
         done = every - sum(len(self._run(start)) for start in missing)
         advance(done, every)  # the first picture takes as long as a decoder needs to start
@@ -174,14 +161,14 @@ class Shards:
         for shard in self._before:
             yield self._noted(shard)
         outcomes = decoded()
-        for start, path, whole in zip(starts, paths, is_there, strict=True):
+        for start, path in paths.items():
             own = islice(outcomes, len(self._run(start)))
-            yield self._noted(_loaded(path) if whole and path else _made(own, self._size, path))
+            yield self._noted(_made(own, self._size, path) if path is None or start in missing else _loaded(path))
         next(outcomes, None)  # the decoders come to their end
 
-    def _can_be_sent(self, paths: Sequence[Path | None]) -> bool:
+    def _can_be_sent(self) -> bool:
         """Whether the shards will be files, of files that others can open by a path."""
-        return None not in paths and all(isinstance(entry.place.item(entry.name), Path) for entry in self._entries)
+        return not self._in_memory and all(isinstance(entry.place.item(entry.name), Path) for entry in self._entries)
 
     def _send(self, engine: Engine, missing: Sequence[int], advance: Advance) -> None:
         """Let an engine read shards, given by where they start."""
@@ -297,6 +284,11 @@ def _sweep(folder: Path) -> None:
         for left in folder.glob(".*.shards"):
             if own.now() - left.stat().st_mtime > claims.WEEK_S and not claims.is_used(left):
                 claims.remove(left)
+
+
+def _missing(paths: Mapping[int, Path | None]) -> list[int]:
+    """Give where the shards start that are to be read; those that are held in memory always are."""
+    return [start for start, path in paths.items() if path is None or not shard_files.is_whole(path)]
 
 
 def _state(entry: Entry) -> tuple[str, str, int, int, int]:

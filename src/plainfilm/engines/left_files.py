@@ -1,16 +1,33 @@
-"""Whether this machine sees the files that another says it has left."""
+"""Files that jobs leave: what is told of one, and whether this machine sees it as another says it has left it."""
 
 import hashlib
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from plainfilm.errors import EngineError
 
 SEEN_WITHIN_S = 75.0  # NFS may keep what it knew of a folder for a minute
 _LOOKED_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LeftFile:
+    """The file that a job has left: its job's number, where it is, and what is in it."""
+
+    number: int
+    path: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, number: int, path: Path) -> Self:
+        """Tell a file that is there."""
+        content = path.read_bytes()
+        return cls(number, str(path), len(content), hashlib.sha256(content).hexdigest())
 
 
 def check_left(result: Any, *, within_s: float = SEEN_WITHIN_S) -> None:

@@ -22,6 +22,7 @@ from plainfilm.data.files import cache_folder
 from plainfilm.data.store import Store
 from plainfilm.engines.current import elsewhere
 from plainfilm.engines.engine import Engine
+from plainfilm.engines.left_files import LeftFile
 from plainfilm.engines.terms import host
 from plainfilm.errors import EngineError, RecipeError, WeightsError
 from plainfilm.model import keras_backend, kernels, lung_segmentation, weights
@@ -331,17 +332,7 @@ class SegmentJob:
     weights_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentLeft:
-    """What a segment's job has left."""
-
-    number: int
-    path: str
-    bytes: int
-    sha256: str
-
-
-def encode_segment(job: SegmentJob) -> SegmentLeft:
+def encode_segment(job: SegmentJob) -> LeftFile:
     """Encode a segment of a store in one thread, unless it is there and whole.
 
     Raises
@@ -358,8 +349,7 @@ def encode_segment(job: SegmentJob) -> SegmentLeft:
         if is_missing:
             encoder = _opened(network, job.key, job.name, job.preprocessing, job.weights_sha256)
             cache.write(part, segment(encoder, _store(job.store, job.fingerprint), job.start, length=job.length))
-    content = part.read_bytes()
-    return SegmentLeft(job.number, str(part), len(content), hashlib.sha256(content).hexdigest())
+    return LeftFile.of(job.number, part)
 
 
 @lru_cache(maxsize=1)

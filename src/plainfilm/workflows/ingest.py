@@ -54,8 +54,8 @@ def plan(options: IngestOptions) -> Plan:
     """
     out = followed(options.out)
     check_options(options)
-    if not out.is_dir() and out.suffix not in {".h5", ".hdf5"}:
-        raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
+    if not out.is_dir():
+        check_name(out)
     check_new(out, overwrite=options.overwrite or options.add)
     is_added = options.add and is_store(out)
     if is_added and not options.dry_run:
@@ -88,6 +88,12 @@ def check_options(options: IngestOptions) -> None:
     check_seed(options.seed)
     check_cluster(options)
     asked_of(options)
+
+
+def check_name(out: Path) -> None:
+    """Raise UsageError where a name does not end as a store's."""
+    if out.suffix not in {".h5", ".hdf5"}:
+        raise UsageError(f"Expected a store's name that ends in .h5; received {out}. Write for example {out.stem}.h5")
 
 
 def check_new(out: Path, *, overwrite: bool) -> None:

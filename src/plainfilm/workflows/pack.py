@@ -7,9 +7,10 @@ from pathlib import Path
 from plainfilm.data import store_writer
 from plainfilm.data.files import followed
 from plainfilm.data.store import Columns, Store
+from plainfilm.data.store_columns import COLUMNS, GROUPS
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.reasons import reason_of
-from plainfilm.workflows.ingest import check_new
+from plainfilm.workflows.ingest import check_name, check_new
 from plainfilm.workflows.progress import Progress, silent
 
 _AT_ONCE = 64
@@ -42,8 +43,7 @@ def pack(store: str | Path, out: str | Path, *, overwrite: bool = False, progres
         The store is not whole, or `out` cannot be written.
     """
     path = followed(out)
-    if path.suffix not in {".h5", ".hdf5"}:
-        raise UsageError(f"Expected a store's name that ends in .h5; received {path}. Write for example {path.stem}.h5")
+    check_name(path)
     if path.resolve() == Path(store).resolve():
         raise UsageError(f"Expected another --out than the store itself; received {path}. Name a new file.")
     check_new(path, overwrite=overwrite)
@@ -54,7 +54,8 @@ def pack(store: str | Path, out: str | Path, *, overwrite: bool = False, progres
             writer.append(images)
             done += len(images)
             progress("Packing", done, len(opened), "")
-        writer.finish(_columns(opened), attributes=opened.attributes)
+        columns = {name: getattr(opened, name) for name in (*COLUMNS, *GROUPS)}
+        writer.finish(Columns(classes=opened.classes, **columns), attributes=opened.attributes)
         log = opened.log_path
     try:
         with contextlib.suppress(FileNotFoundError):
@@ -64,18 +65,3 @@ def pack(store: str | Path, out: str | Path, *, overwrite: bool = False, progres
             f"Expected to copy {log}, which counts the openings of the test set, beside {path}; received: {reason_of(error)}. The store itself is whole."
         ) from error
     return path
-
-
-def _columns(store: Store) -> Columns:
-    return Columns(
-        classes=store.classes,
-        labels=store.labels,
-        split=store.split,
-        patient=store.patient,
-        source=store.source,
-        file=store.file,
-        sha256=store.sha256,
-        group=store.group,
-        provenance=store.provenance,
-        findings=store.findings,
-    )
