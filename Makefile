@@ -2,7 +2,7 @@
 # make test   sets up and runs every test
 # make check  the gate: format, lint, types, layers, docs, quick tests
 # make docs   builds the site of docs/ into site/; a link that leads nowhere is an error
-# make nightly  the siege: damage, load, strangers and kills, an hour or two
+# make nightly  the tests that are left out elsewhere, and the siege: damage, load, strangers and kills; two hours or more
 # make lock   writes the versions and hashes that CI and the container install
 # make release  builds, checks, audits, lists and (SIGNING_KEY=key.pem) signs what a release is made of; nothing is published
 # make mutants  changes 300 lines of modules that must not fail silently, and counts how often the tests notice
@@ -58,20 +58,21 @@ demo: $(VENV)/installed
 
 # LEFT=1 leaves out the quick tests that `make check` has just run.
 test: $(VENV)/developed
-	$(PYTEST) $(if $(LEFT),-m slow)
-	KERAS_BACKEND=tensorflow $(PYTEST) -m trains
+	$(PYTEST) -m '$(if $(LEFT),slow and )not nightly'
+	KERAS_BACKEND=tensorflow $(PYTEST) -m 'trains and not nightly'
 
 check: $(VENV)/developed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow and not nightly'
 
 docs: $(VENV)/developed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 nightly: $(VENV)/developed
+	$(PYTEST) -m nightly
 	$(BIN)/python benchmarks/siege.py
 
 lock: $(RELEASE)/installed

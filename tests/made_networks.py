@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from plainfilm.model import classifier, encoder, weights
+from plainfilm.model import backbones, classifier, encoder, keras_backend, weights
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
 
@@ -64,6 +65,32 @@ def films(n, *, seed=0, squares=True):
     return images, inside
 
 
+def rows(*names, slow=()):
+    """Backbones to test: some quickly, some among the slow tests, and every other by night."""
+    marks = dict.fromkeys(names, ()) | dict.fromkeys(slow, pytest.mark.slow)
+    return [pytest.param(name, marks=marks.get(name, pytest.mark.nightly)) for name in backbones.BACKBONES]
+
+
+def empty_network(row, side):
+    """A backbone of Keras whose weights are all zero: to draw them, JAX compiles for each shape anew."""
+    with keras_backend.unfilled():
+        return backbones.build(row, side)
+
+
+def drawn_network(row, side, *, seed=0):
+    """A backbone of Keras with drawn weights that let its input through: normal kernels, and normalisations that do something."""
+    network, rng = empty_network(row, side), np.random.default_rng(seed)
+    near_one = {"gamma": (0.8, 1.2), "moving_variance": (0.8, 1.2)}
+    for weight in network.weights:
+        name, shape = weight.path.rpartition("/")[2], weight.shape
+        if "kernel" in name:
+            inputs = np.prod(shape[:2]) if "depthwise" in weight.path or "depthwise" in name else np.prod(shape[:-1])
+            weight.assign(rng.normal(size=shape) * np.sqrt(2 / inputs))
+        else:
+            weight.assign(rng.uniform(*near_one.get(name, (-0.2, 0.2)), shape))
+    return network
+
+
 def keras_encoder(row, prepare, weights_file=None):
     """What `encoder.open_encoder` exports, as a Keras model."""
     return encoder.to_keras(weights.network(row, prepare.input_size, weights.locate(row, weights_file)), prepare)
@@ -74,7 +101,7 @@ def answers_of(network, images):
     graph = from_keras.Graph()
     from_keras.add_keras(graph, network, "x", output="y")
     shape = ["n", 3, *images.shape[1:3]]
-    made = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    made = own_value("y", [None] * len(network.output.shape))
     model = graph.model([own_value("x", shape)], [made]).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     return session.run(None, {"x": np.ascontiguousarray(images.transpose(0, 3, 1, 2))})[0]

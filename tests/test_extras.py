@@ -1,5 +1,6 @@
 """What is installed by default answers; what an extra brings is named where it is missing."""
 
+import functools
 import os
 import re
 import shutil
@@ -33,9 +34,12 @@ def normal(requirement):
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
 
 
+installed = functools.cache(metadata.packages_distributions)  # reads lists of all files
+
+
 def distributions(package):
     """Names of what brings a package; of one that is not installed here, its own."""
-    return {normal(name) for name in metadata.packages_distributions().get(package, [package])}
+    return {normal(name) for name in installed().get(package, [package])}
 
 
 def stated(extra):

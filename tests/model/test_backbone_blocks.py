@@ -3,19 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from made_networks import answers_of, keras_encoder
+from made_networks import answers_of, drawn_network, empty_network, keras_encoder, rows
 from plainfilm.errors import RecipeError
-from plainfilm.model import backbone_blocks, backbones, encoder
+from plainfilm.model import backbone_blocks, encoder
 from plainfilm.model.backbones import BACKBONES, find
 
 SMALL = {name: 75 if name.startswith("resnet") else 64 for name in BACKBONES}
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", rows("mobilenet", "efficientnet_lite0", slow=["densenet121"]))
 def test_a_shortened_network_gives_the_mean_of_the_maps_that_it_ends_with(name):
     import keras
 
-    whole = backbones.build(find(name), SMALL[name])
+    whole = drawn_network(find(name), SMALL[name])
     names = backbone_blocks.block_names(whole, find(name))
     half = dataclasses.replace(find(name), depth=len(names) // 2)
     short = backbone_blocks.shortened(whole, half)
@@ -30,7 +30,7 @@ def test_a_shortened_network_gives_the_mean_of_the_maps_that_it_ends_with(name):
 
 
 def test_without_a_depth_the_network_stays_as_it_is():
-    whole = backbones.build(find("mobilenet"), 64)
+    whole = empty_network(find("mobilenet"), 64)
     assert backbone_blocks.shortened(whole, find("mobilenet")) is whole
 
 
@@ -38,7 +38,7 @@ def test_without_a_depth_the_network_stays_as_it_is():
 def test_more_blocks_than_there_are_is_an_error_with_the_range(depth):
     row = find("mobilenet", depth)
     with pytest.raises(RecipeError, match=f"from 1 to 12, or 0 for all, for mobilenet; received {depth}"):
-        backbone_blocks.shortened(backbones.build(row, 64), row)
+        backbone_blocks.shortened(empty_network(row, 64), row)
 
 
 def test_the_blocks_of_a_users_file_are_not_known(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from made_backbone import SIZE, TINY, pictures, weights_file
+from made_networks import drawn_network, rows
 from plainfilm.errors import RecipeError, UsageError, WeightsError
 from plainfilm.model import (
     backbones,
@@ -486,12 +487,10 @@ def test_a_training_without_a_usable_epoch_says_what_to_do(made):
         tune((made[0], head))
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES]
-)
+@pytest.mark.parametrize("name", rows(*FEW))
 def test_every_row_divides_into_a_trunk_and_blocks_that_together_are_the_network(name, tmp_path):
     row = BACKBONES[name]
-    network = backbones.build(row, 32)
+    network = drawn_network(row, 32)
     prepare = encoder.preprocessing(row, image_size=32, input_size=32)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32), dtype=np.uint8)
     expected = np.asarray(encoder.to_keras(network, prepare)(images.astype("float32"), training=False))

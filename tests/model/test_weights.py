@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from made_networks import empty_network
 from plainfilm.errors import UsageError, WeightsError
-from plainfilm.model import backbones, weights
+from plainfilm.model import weights
 from plainfilm.model.backbones import BACKBONES
 
 LITE0, MOBILENET = BACKBONES["efficientnet_lite0"], BACKBONES["mobilenet"]
@@ -58,8 +59,8 @@ def test_shared_weights_are_the_ones_that_keras_downloads(shared):
 
 def test_weights_of_another_architecture_are_refused(tmp_path):
     path = tmp_path / "other.weights.h5"
-    backbones.build(BACKBONES["mobilenet_v2"], 224).save_weights(path)
-    network = backbones.build(MOBILENET, 224)
+    empty_network(BACKBONES["mobilenet_v2"], 224).save_weights(path)
+    network = empty_network(MOBILENET, 224)
     with pytest.raises(WeightsError, match=r"does not fit \(its layers are not those of the network\)"):
         weights.load_into(network, MOBILENET, weights.locate(MOBILENET, path))
 
@@ -68,7 +69,7 @@ def test_a_file_that_is_no_weights_file_is_refused(tmp_path):
     path = tmp_path / "text.h5"
     path.write_text("hello")
     with pytest.raises(WeightsError, match="does not fit"):
-        weights.load_into(backbones.build(MOBILENET, 224), MOBILENET, weights.locate(MOBILENET, path))
+        weights.load_into(empty_network(MOBILENET, 224), MOBILENET, weights.locate(MOBILENET, path))
 
 
 def test_an_imported_file_is_kept_and_found_first(tmp_path):
@@ -78,7 +79,7 @@ def test_an_imported_file_is_kept_and_found_first(tmp_path):
     assert weights.locate(LITE0) == weights.WeightsFile(
         kept.path, hashlib.sha256(kept.path.read_bytes()).hexdigest(), "imported"
     )
-    weights.load_into(backbones.build(LITE0, 224), LITE0, kept)
+    weights.load_into(empty_network(LITE0, 224), LITE0, kept)
 
 
 def test_imported_weights_that_were_damaged_are_one_line(tmp_path):

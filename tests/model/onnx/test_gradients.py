@@ -3,7 +3,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from plainfilm.model import backbones, classifier, encoder, heads, keras_backend
+from made_networks import drawn_network, rows
+from plainfilm.model import classifier, encoder, heads, keras_backend
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras, gradients
@@ -239,12 +240,11 @@ def test_where_slopes_cannot_be_had_the_network_is_left_as_it_was(nodes):
     assert model.SerializeToString() == before
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", rows("mobilenet", slow=["densenet121"]))
 def test_every_backbone_has_maps_whose_average_its_features_are(name, tmp_path, monkeypatch):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     row, weights = BACKBONES[name], tmp_path / "own.weights.h5"
-    backbones.build(row, 64).save_weights(weights)
+    drawn_network(row, 64).save_weights(weights)
     opened = encoder.open_encoder(row, encoder.preprocessing(row, image_size=64, input_size=64), weights_file=weights)
     head = heads.build_head(opened.width, 3, HeadSettings(layers=("dense 8",), activation="elu"), seed=0)
     made = two(classifier.join(opened.network(), classifier.export_head(head)))

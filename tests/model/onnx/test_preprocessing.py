@@ -15,9 +15,10 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 import made_bundles
+from made_networks import drawn_network
 from plainfilm.data import phantom
 from plainfilm.errors import ExportError, WeightsError
-from plainfilm.model import backbones, bundle, classifier, encoder, heads, keras_rebuild
+from plainfilm.model import bundle, classifier, encoder, heads, keras_rebuild
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.lung_segmentation import SIDE, LungFinder
@@ -147,7 +148,7 @@ def test_the_digest_of_images_as_they_are_stored_is_that_of_older_bundles():
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
     """Bundles' networks by crop and intensities, with drawn weights."""
-    network, made = backbones.build(LITE0, 32), {}
+    network, made = drawn_network(LITE0, 32), {}
     head = classifier.export_head(heads.build_head(LITE0.width, 2, HeadSettings(), seed=0))
     for crop, intensities in [("none", "stored"), *WAYS]:
         prepare = encoder.preprocessing(LITE0, image_size=64, input_size=32, crop=crop, intensities=intensities)
