@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm import NOTICE
-from plainfilm.arguments import Method, checked
+from plainfilm.arguments import Device, Method, checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
@@ -26,7 +26,7 @@ from plainfilm.evidence.outliers import detector, judging
 from plainfilm.extras import frames
 from plainfilm.harmless import as_html, harmless
 from plainfilm.model import bundle as bundles
-from plainfilm.model import sites
+from plainfilm.model import devices, sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
@@ -488,7 +488,13 @@ class Predictor:
 
 
 @checked
-def load(path: str | Path, *, require_signature: str | Path | None = None, site: str | None = None) -> Predictor:
+def load(
+    path: str | Path,
+    *,
+    require_signature: str | Path | None = None,
+    site: str | None = None,
+    device: Device | None = None,
+) -> Predictor:
     """Open a bundle to predict with, after everything in it has been checked.
 
     Parameters
@@ -499,15 +505,18 @@ def load(path: str | Path, *, require_signature: str | Path | None = None, site:
         A public key (PEM, Ed25519): go on only if the bundle is signed for it.
     site
         The hospital whose calibration is used, by the name that `evaluate` kept it under; by default the bundle's own.
+    device
+        What its network runs on, as of `train`: cpu, cuda, rocm, openvino, directml, coreml or auto.
 
     Raises
     ------
     BundleError
         No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
     UsageError
-        A site that the bundle does not know.
+        A site that the bundle does not know, or a device that is not here.
     """
-    return Predictor(bundles.load(path, require_signature=require_signature), site=site)
+    with devices.using(device):
+        return Predictor(bundles.load(path, require_signature=require_signature), site=site)
 
 
 def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
