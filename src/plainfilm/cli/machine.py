@@ -37,7 +37,7 @@ _ACCELERATORS = (
     ("a GPU of NVIDIA", Path("/dev/nvidia0"), "cuda", "onnxruntime-gpu"),
     ("a GPU of AMD", Path("/dev/kfd"), "rocm", "onnxruntime-migraphx"),
 )
-_FASTER = "backbone.precision=bfloat16 would encode about 1.6 times as fast"
+_FASTER = "backbone.precision=bfloat16 would encode about 1.7 times as fast"
 
 
 def examine() -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def _device(runtime: Finding) -> Finding:
     """Say what networks run on, tried on a small one, and which device is here that another build of ONNX Runtime would use."""
     finding = partial(Finding, name="Device", advice=f"Ask for one that is here: --device, {devices.VARIABLE}.")
     if not runtime.ok:
-        return finding(ok=False, found="none without ONNX Runtime", advice=runtime.advice)
+        return finding(ok=False, found="not tried without a whole ONNX Runtime", advice=runtime.advice)
     try:
         tried = ImageNetwork(view.NETWORK, threads=1, has_packed_weights=True, device=devices.current())
     except PlainfilmError as error:
