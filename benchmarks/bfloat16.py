@@ -26,7 +26,8 @@ SCALING = {".onnx": {"backbone.scaling": "imagenet", "backbone.input_size": 224}
 
 
 def settings(backbone: str, precision: str) -> dict[str, Any]:
-    return {"backbone.name": backbone, "backbone.precision": precision, **SCALING.get(Path(backbone).suffix, {})}
+    own = SCALING.get(Path(backbone).suffix, {})
+    return {"backbone.name": backbone, "backbone.depth": 0, "backbone.precision": precision, **own}
 
 
 def speed(store: Store, backbone: str, images: int, rounds: int) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def aurocs(path: Path, work: Path, backbone: str, precision: str, seeds: int, le
             path,
             work / f"run-{precision}",
             recipe="default",
-            settings={"backbone.depth": 0, **settings(backbone, precision)},
+            settings=settings(backbone, precision),
             seed=seed,
             audit=False,
             overwrite=True,

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from plainfilm.errors import MissingExtraError, RecipeError
-from plainfilm.model import bfloat16, view
+from plainfilm.model import bfloat16, bundle, view
 from plainfilm.model.onnx_session import ImageNetwork
 
 
@@ -33,3 +35,11 @@ def test_openvino_that_is_not_installed_is_told(monkeypatch):
     assert not bfloat16.is_native()
     with pytest.raises(MissingExtraError, match=r"plainfilm\[openvino\]"):
         bfloat16.check()
+
+
+@pytest.mark.skipif(not bfloat16.is_native(), reason="without instructions for bfloat16")
+def test_a_network_that_begins_with_a_convolution_of_scaled_gray_runs():
+    opened = bundle.load(Path(__file__).parents[1] / "written_by_0_1_0" / "run" / "model.plainfilm").classifier
+    images = np.random.default_rng(0).integers(0, 256, (5, opened.image_size, opened.image_size), np.uint8)
+    (found,) = bfloat16.Bfloat16Network(opened.network).run(images, "features")
+    np.testing.assert_allclose(found, opened.encode(images), atol=0.02 * np.abs(found).max())

@@ -68,6 +68,7 @@ class Bfloat16Network:
 
         core, count = openvino.Core(), str(self._threads)
         model = core.read_model(self._network, b"")
+        repeat_gray(model)
         model.reshape({"images": [_AT_ONCE, *model.input("images").get_partial_shape()[1:]]})
         hints = {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count}
         return core.compile_model(model, "CPU", hints)
@@ -90,3 +91,20 @@ class Bfloat16Network:
             queue.start_async({"images": batch}, place)
         queue.wait_all()
         return [out.reshape(-1, out.shape[-1])[: len(images)]]
+
+
+def repeat_gray(model: Any) -> None:
+    """Make three channels of one before they are scaled; OpenVINO lets a convolution behind take in the factors, and forgets the channels."""
+    from openvino import opset13
+
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Multiply" and (_channels(node.input(0)), _channels(node.output(0))) == (1, 3):
+            gray = node.input(0).get_source_output()
+            node.input(0).replace_source_output(opset13.concat([gray] * 3, axis=1).output(0))
+            return
+
+
+def _channels(port: Any) -> int:
+    """Give the second dimension of four; 0 of another shape."""
+    shape = port.get_partial_shape()
+    return shape[1].get_max_length() if len(shape) == 4 else 0

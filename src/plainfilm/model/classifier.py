@@ -130,11 +130,26 @@ class Classifier:
         self.decision, self.classes_, self.network = decision, decision.classes, network
         self._device = devices.current()
 
+    @property
+    def device(self) -> str:
+        """Name the device that it was opened for; where that fails it runs on the processor."""
+        return self._device.name
+
     def deciding(self, decision: Decision) -> Classifier:
         """Give the same network with another decision."""
         other = copy.copy(self)
         other.decision = decision
         return other
+
+    def prepare(self) -> None:
+        """Open the network now, so that a device that cannot run it is told before the first answer.
+
+        Raises
+        ------
+        UsageError
+            The device was asked for by its name, and cannot.
+        """
+        _ = self._prepared
 
     @cached_property
     def _prepared(self) -> ImageNetwork:

@@ -353,6 +353,7 @@ class Predictor:
     def _read(self, films: Iterable[Film], workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
         """Read what comes, arrays and files in turn as they stand."""
         size, fit = self.preprocessing.image_size, self.preprocessing.fit
+        alone = self.bundle.classifier.device != devices.CPU
         named: list[str] = []
         number = 0
         for film in films:
@@ -361,14 +362,14 @@ class Predictor:
             if not isinstance(film, np.ndarray):
                 named += paths([film])[0]
                 continue
-            yield from _decoded(named, size, fit, workers)
+            yield from _decoded(named, size, fit, workers, alone=alone)
             named = []
             for gray in [film] if film.ndim == 2 else film:
                 square = images.fitted(gray, size=size, fit=fit)
                 height, width = gray.shape
                 yield f"array {number}", Radiograph(square, "", {"width": width, "height": height})
                 number += 1
-        yield from _decoded(named, size, fit, workers)
+        yield from _decoded(named, size, fit, workers, alone=alone)
 
     def answer(
         self,
@@ -516,7 +517,10 @@ def load(
         A site that the bundle does not know, or a device that is not here.
     """
     with devices.using(device):
-        return Predictor(bundles.load(path, require_signature=require_signature), site=site)
+        opened = bundles.load(path, require_signature=require_signature)
+    if opened.classifier.device != devices.CPU:
+        opened.classifier.prepare()
+    return Predictor(opened, site=site)
 
 
 def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
@@ -551,16 +555,19 @@ def _holds_pixels(films: object) -> TypeGuard[NDArray[np.uint8]]:
     return isinstance(films, np.ndarray) and films.dtype.kind not in "UO"
 
 
-def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
+def _decoded(
+    named: Sequence[str], size: int, fit: str, workers: int, *, alone: bool
+) -> Iterator[tuple[str, Radiograph | ImageError]]:
     if workers or len(named) > FEW:
-        found = decoder_pool.read_many(named, size=size, fit=fit, workers=workers or _workers(named))
+        workers = workers or (processors() if alone else _workers(named))
+        found = decoder_pool.read_many(named, size=size, fit=fit, workers=workers)
     else:
         found = decoder_pool.read_few(named, size=size, fit=fit)
     return zip(named, found, strict=True)
 
 
 def _workers(named: Sequence[str]) -> int:
-    """Half the processors, for the network needs them more; all where a file may be DICOM."""
+    """Half the processors, for a network beside them needs them more; all where a file may be DICOM."""
     plain = all(Path(name).suffix.lower() in _PLAIN for name in named)
     return max(1, processors() // 2) if plain else processors()
 
