@@ -164,8 +164,11 @@ def one_seed(
     parts = split.make(store.labels, store.group, store.classes, seed=seed)
     train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
     train = train if most is None else train[outliers.sample(store.group[train], most, seed=seed)]
-    chosen = train[outliers.sample(store.group[train], outliers.TURNED_ROWS, seed=seed)]
-    views = outliers.Turned(features={name: each[chosen] for name, each in turned.items()}, group=store.group[chosen])
+    chosen = {name: train[own] for name, own in outliers.dealt(store.group[train], seed=seed).items()}
+    views = outliers.Turned(
+        features={name: turned[name][own] for name, own in chosen.items()},
+        group={name: store.group[own] for name, own in chosen.items()},
+    )
     start = time.perf_counter()
     detector = outliers.fit(features[train], store.group[train], turned=views, seed=seed)
     seconds = time.perf_counter() - start
@@ -176,6 +179,7 @@ def one_seed(
     right = {name: float(np.mean(why == outliers.looks_so(name))) for name, why in flagged.items() if len(why)}
     return {
         "groups": detector.groups,
+        "turned": sum(map(len, chosen.values())),
         "promised": detector.promised,
         "fit_seconds": seconds,
         "bytes": len(detector.to_bytes()),
@@ -191,7 +195,9 @@ def over_seeds(runs: list[dict[str, Any]]) -> dict[str, Any]:
         for kind in runs[0]["kinds"]
     }
     means = {level: statistics.mean(run["kinds"]["radiograph"][level] for run in runs) for level in LEVELS}
-    numbers = {name: spread([run[name] for run in runs]) for name in ("groups", "promised", "fit_seconds", "bytes")}
+    numbers = {
+        name: spread([run[name] for run in runs]) for name in ("groups", "turned", "promised", "fit_seconds", "bytes")
+    }
     named: dict[str, list[float]] = {}
     for run in runs:
         for name, share in run["flags_that_name_the_turn"].items():

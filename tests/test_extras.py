@@ -16,7 +16,9 @@ import plainfilm
 from hidden import HIDING
 from plainfilm import extras
 from plainfilm.data import phantom
+from plainfilm.engines import terms
 from plainfilm.errors import MissingExtraError
+from plainfilm.reporting import environment
 from plainfilm.workflows import checks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -197,3 +199,29 @@ def test_looking_for_a_package_imports_nothing_and_never_fails(monkeypatch):
     monkeypatch.delitem(sys.modules, "this", raising=False)
     assert extras.find("this") is not None
     assert "this" not in sys.modules
+
+
+# ONNX Runtime
+
+
+@pytest.mark.parametrize("build", extras.RUNTIMES)
+def test_any_build_of_onnx_runtime_counts_as_one(monkeypatch, build):
+    def version(name):
+        if name in extras.RUNTIMES and name != build:
+            raise metadata.PackageNotFoundError(name)
+        return "1.99.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert extras.runtime() == (build, "1.99.0")
+    assert environment.versions()[build] == "1.99.0"
+    assert dict(terms.versions())["onnxruntime"] == "1.99.0", "another build of the same version computes alike"
+
+
+def test_no_onnx_runtime_is_none(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert extras.runtime() == ("onnxruntime", "")
+    assert dict(terms.versions())["onnxruntime"] == "none"
+    assert "onnxruntime" not in environment.versions()

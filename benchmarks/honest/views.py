@@ -143,9 +143,9 @@ def _of_store(
     for seed in range(SEEDS):
         parts = split.make(store.labels, store.group, store.classes, seed=seed)
         train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
-        chosen = train[outliers.sample(store.group[train], outliers.TURNED_ROWS, seed=seed)]
-        turned = {way: opened.encode(each) for way, each in outliers.turn(store.images(chosen)).items()}
-        views = outliers.Turned(features=turned, group=store.group[chosen])
+        chosen = {way: train[own] for way, own in outliers.dealt(store.group[train], seed=seed).items()}
+        turned = {way: opened.encode(outliers.turned(store.images(own), way)) for way, own in chosen.items()}
+        views = outliers.Turned(features=turned, group={way: store.group[own] for way, own in chosen.items()})
         detector = outliers.fit(features[train], store.group[train], turned=views, seed=seed)
         rng = np.random.default_rng(seed)
         some = store.images(rng.choice(test, min(len(test), DRAWN // SEEDS), replace=False))

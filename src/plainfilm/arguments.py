@@ -14,6 +14,8 @@ from plainfilm.harmless import harmless
 
 Method = Literal["gradcam", "occlusion"]  # of explaining
 Target = Literal["onnx", "openvino", "keras", "tflite"]  # of exporting
+Device = Literal["auto", "cpu", "cuda", "rocm", "openvino", "directml", "coreml"]  # that networks run on
+DEVICES: tuple[str, ...] = get_args(Device)
 P = ParamSpec("P")
 R = TypeVar("R")
 _SINGULAR_AND_PLURAL = {  # by the name of the type: what it is called alone, and in a list

@@ -1,7 +1,7 @@
 """The optional packages: which extra brings each, and the line that says what to install where one is missing."""
 
 from collections.abc import Mapping
-from importlib import util
+from importlib import metadata, util
 from importlib.machinery import ModuleSpec
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,20 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tables": ("python_calamine", "pyarrow"),
     }
 )
+
+RUNTIMES = (  # each brings the folder onnxruntime, and stands in for the first, which plainfilm asks for
+    "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-migraphx", "onnxruntime-rocm",
+)  # fmt: skip
+
+
+def runtime() -> tuple[str, str]:
+    """Name the build of ONNX Runtime that is installed, with its version; ("onnxruntime", "") where none is."""
+    for name in RUNTIMES:
+        try:
+            return name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return RUNTIMES[0], ""
 
 
 def find(package: str) -> ModuleSpec | None:

@@ -163,6 +163,38 @@ def test_an_onnx_runtime_of_which_another_build_took_files_is_found(monkeypatch)
     assert found.advice == "Write: pip install --force-reinstall --no-deps onnxruntime"
 
 
+def test_a_device_that_is_asked_for_and_not_offered_is_found(monkeypatch):
+    monkeypatch.setenv("PLAINFILM_DEVICE", "rocm")
+    found = findings()["Device"]
+    assert not found.ok
+    assert "onnxruntime-migraphx in the place of onnxruntime" in found.found
+    assert found.advice == "Ask for one that is here: --device, PLAINFILM_DEVICE."
+
+
+def test_a_gpu_that_another_build_of_onnx_runtime_would_use_is_told(monkeypatch, tmp_path):
+    here = ("a GPU of NVIDIA", tmp_path, "cuda", "onnxruntime-gpu")
+    monkeypatch.setattr(machine, "_ACCELERATORS", (here,))
+    monkeypatch.delenv("PLAINFILM_DEVICE", raising=False)
+    found = findings()["Device"]
+    assert found.ok
+    assert "networks run on cpu" in found.found
+    assert "a GPU of NVIDIA is here, which onnxruntime-gpu in the place of onnxruntime would use" in found.found
+    monkeypatch.setattr(machine.devices, "offered", lambda: ("cuda", "openvino", "cpu"))
+    monkeypatch.setenv("PLAINFILM_DEVICE", "cpu")
+    assert findings()["Device"].found == "networks run on cpu; for --device also cuda, openvino"
+
+
+@pytest.mark.parametrize(
+    ("can", "said"), [(True, "about 1.7 times as fast"), (False, "the processor has no instructions for it")]
+)
+def test_whether_bfloat16_is_worth_it_is_told(monkeypatch, can, said):
+    monkeypatch.setattr(machine.bfloat16, "is_native", lambda: can)
+    assert findings()["bfloat16"].found.endswith(said)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    told = findings()["bfloat16"].found
+    assert "plainfilm[openvino]" in told or "no instructions" in told
+
+
 def test_an_old_python_is_found(monkeypatch):
     monkeypatch.setattr(machine.sys, "version_info", (3, 10, 4))
     found = findings()["Python"]

@@ -1,8 +1,10 @@
-"""What Windows lacks is not asked for: an ingest, and what opens its store, in a process without it."""
+"""What Windows lacks is not asked for: an ingest, what opens its store, answers and the doctor, in a process without it."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -17,6 +19,7 @@ for module, names in ((os, "fork register_at_fork geteuid getuid getgid sched_ge
     for name in names.split():
         if hasattr(module, name):
             delattr(module, name)
+shutil.disk_usage = lambda _: shutil._ntuple_diskusage(10**12, 0, 10**12)  # Python's own asks Windows otherwise
 sys.platform = "win32"
 from plainfilm.cli import main
 main()
@@ -42,3 +45,21 @@ def test_an_ingest_and_its_store_need_nothing_that_windows_lacks(tmp_path):
     told = run("info", "moved.h5", "--verify", folder=tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
     assert "every image, column and attribute" in told.stdout
+
+
+def test_answers_need_nothing_that_windows_lacks(tmp_path):
+    old = Path(__file__).parents[1] / "written_by_0_1_0"
+    films = sorted(path for path in (old / "films").rglob("*") if path.suffix in {".png", ".jpg"})
+    done = run(
+        "predict", old / "run" / "model.plainfilm", *films[:2], "--device", "cpu", "--quiet", "--json", folder=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["predictions"]) == 2
+
+
+def test_the_doctor_needs_nothing_that_windows_lacks(tmp_path):
+    done = run("doctor", "--json", folder=tmp_path)
+    assert done.stderr == ""
+    found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
+    assert found["Device"]["found"].startswith("networks run on cpu")
+    assert found["Memory"]["found"] == "unknown on this system"

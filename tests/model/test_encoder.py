@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
@@ -10,8 +12,9 @@ from plainfilm.data import files, phantom
 from plainfilm.engines.current import using
 from plainfilm.engines.local import Local
 from plainfilm.errors import EngineError, RecipeError, WeightsError
-from plainfilm.model import backbones, encoder, lung_segmentation
+from plainfilm.model import backbones, bfloat16, devices, encoder, lung_segmentation
 from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.onnx_session import ImageNetwork
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 
@@ -287,3 +290,48 @@ def test_other_processes_encode_to_the_same_bits(monkeypatch, tmp_path):
         plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, fit="pad", seed=1, overwrite=True)
         with Local(1) as engine, using(engine), pytest.raises(EngineError, match="received another on"):
             encoder.encode_store(opened, store)
+
+
+# devices and precision
+
+
+def own_encoder(tmp_path, **told):
+    own_network(tmp_path / "own.onnx")
+    own = dataclasses.replace(backbones.find(str(tmp_path / "own.onnx")), **told)
+    return encoder.open_encoder(own, encoder.preprocessing(own, image_size=32, input_size=16, scaling="0..1"))
+
+
+class OnCuda(ImageNetwork):
+    """A network that was moved to a GPU."""
+
+    def __init__(self, network, *, threads, device):
+        super().__init__(network, threads=threads)
+        self.device = device.name
+
+    def run(self, images, *names):
+        return [self.session.run(list(names), {"images": images})[0] + 1]
+
+
+def test_features_of_another_device_lie_apart_in_the_cache_and_are_read_ahead(tmp_path, monkeypatch):
+    here, images = own_encoder(tmp_path), pictures(700, 32)
+    monkeypatch.setattr(encoder, "ImageNetwork", OnCuda)
+    monkeypatch.setattr(devices, "offered", lambda: ("cuda", "cpu"))
+    with devices.using("cuda"):
+        there = own_encoder(tmp_path)
+    assert (here.device, there.device) == ("cpu", "cuda")
+    assert there.key == f"{here.key} cuda"
+    every = range(700)
+    found = [encoder.encode_store(opened, images).read(every) for opened in (there, here)]
+    np.testing.assert_allclose(found[0] - 1, found[1], rtol=1e-5)
+
+
+@pytest.mark.skipif(not bfloat16.is_native(), reason="without instructions for bfloat16")
+def test_features_in_bfloat16_lie_apart_in_the_cache_also_those_of_a_job(tmp_path):
+    exact, rough = own_encoder(tmp_path), own_encoder(tmp_path, precision=backbones.BFLOAT16)
+    assert rough.key == f"{exact.key} bfloat16"
+    images = pictures(30, 32)
+    found, expected = (encoder.encode_store(opened, images).read(range(30)) for opened in (rough, exact))
+    assert 0 < np.abs(found - expected).max() < 0.02 * expected.max()
+    job = {name: getattr(rough, name) for name in ("key", "name", "preprocessing", "weights_sha256", "precision")}
+    there = encoder._opened(rough.path, *job.values())
+    np.testing.assert_allclose(there.encode(images.pixels), found, rtol=1e-3)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from plainfilm.model import onnx_session, view
+from plainfilm.errors import UsageError
+from plainfilm.model import devices, onnx_session, view
 from plainfilm.model.onnx_session import ImageNetwork, open_network, shrunk
 
 ODD = 71  # images: no multiple of a batch
@@ -39,3 +40,85 @@ def test_no_images_have_no_answers(images):
     (scores,) = ImageNetwork(view.NETWORK).run(images[:0], "scores", side=view.SIDE)
     assert scores.shape == (0, 2)
     assert scores.dtype == np.float32
+
+
+# other devices
+
+
+class Elsewhere:
+    """A session that says it runs on CUDA: it runs here, answers `off` more, and has memory for `most` images."""
+
+    def __init__(self, session, off=0.0, most=1000, runs_on="CUDAExecutionProvider"):
+        self.session, self.off, self.most, self.lengths, self.runs_on = session, off, most, [], runs_on
+
+    def get_providers(self):
+        return [self.runs_on]
+
+    def get_outputs(self):
+        return self.session.get_outputs()
+
+    def get_inputs(self):
+        return self.session.get_inputs()
+
+    def run(self, names, inputs):
+        if len(inputs["images"]) > self.most:
+            raise RuntimeError("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 1")
+        self.lengths.append(len(inputs["images"]))
+        return [each + self.off for each in self.session.run(names, inputs)]
+
+
+def moved(monkeypatch, *, is_demanded=False, **told):
+    there = Elsewhere(open_network(view.NETWORK, has_packed_weights=True), **told)
+    monkeypatch.setattr(
+        onnx_session,
+        "open_network",
+        lambda *_, device="cpu", **more: there if device == "cuda" else open_network(*_, **more),
+    )
+    device = devices.Chosen("cuda", is_demanded=is_demanded)
+    return ImageNetwork(view.NETWORK, threads=2, has_packed_weights=True, device=device), there
+
+
+def test_a_device_that_answers_alike_is_used_with_as_many_images_as_its_memory_holds(monkeypatch, images, caplog):
+    small = images[:, : view.SIDE, : view.SIDE]
+    network, there = moved(monkeypatch, most=20)
+    assert network.device == "cuda"
+    here = ImageNetwork(view.NETWORK, threads=1, has_packed_weights=True)
+    for found, expected in zip(network.run(small), here.run(small), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert there.lengths == [2, 16, 16, 16, 16, 7], "the two pictures, then 71 images"
+    assert network.run(small[:0], "scores")[0].shape == (0, 2)
+    assert caplog.text == ""
+
+
+def test_an_error_that_is_none_of_memory_is_raised(monkeypatch, images):
+    network, there = moved(monkeypatch)
+    monkeypatch.setattr(there, "run", lambda *_: (_ for _ in ()).throw(RuntimeError("a kernel failed")))
+    with pytest.raises(RuntimeError, match="a kernel failed"):
+        network.run(images[:, : view.SIDE, : view.SIDE])
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"off": 1.0}, "cuda answers otherwise than the processor, by"),
+        ({"off": np.nan}, "cuda answers otherwise than the processor, by nan where 1e-03"),
+        ({"runs_on": "CPUExecutionProvider"}, "cuda cannot be used (its driver or its libraries are missing)"),
+        ({"most": 1}, "cuda cannot be used ("),
+    ],
+)
+def test_a_device_that_fails_or_answers_otherwise_gives_way_to_the_processor_in_one_line(
+    monkeypatch, images, caplog, told, line
+):
+    network, _ = moved(monkeypatch, **told)
+    assert network.device == "cpu"
+    assert np.isfinite(network.run(images, side=view.SIDE)[0]).all()
+    (record,) = caplog.records
+    assert line in record.getMessage()
+    assert "processor" in record.getMessage()
+
+
+def test_a_device_that_was_asked_for_and_cannot_be_used_is_an_error(monkeypatch):
+    with pytest.raises(UsageError, match="Expected the device cuda to run networks; .*leave `device` out"):
+        moved(monkeypatch, is_demanded=True, runs_on="CPUExecutionProvider")
+    network, _ = moved(monkeypatch, is_demanded=True, off=1.0)
+    assert network.device == "cpu", "one that answers otherwise is never used"

@@ -11,8 +11,8 @@ import pytest
 import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, VerdictError
-from plainfilm.model import recipes
-from plainfilm.workflows import audit, options, train
+from plainfilm.model import devices, recipes
+from plainfilm.workflows import audit, clustering, options, train
 from plainfilm.workflows.parsing import mapping_of, settings_of
 from plainfilm.workflows.verb import Run
 
@@ -88,6 +88,33 @@ def test_a_training_opens_the_store_and_loads_the_recipe_once(tmp_path, monkeypa
     )
     assert train.run(train.plan(told)).metrics["positive"] == "COVID"
     assert (len(opened), len(loaded)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"device": "rocm"}, "received rocm. Put onnxruntime-migraphx in the place of onnxruntime"),
+        ({"device": "cuda", "cluster": "local:2"}, "Expected `device` cpu with `cluster`, .*; received cuda"),
+        ({"device": "gpu"}, "received 'gpu'|received gpu"),
+    ],
+)
+def test_a_device_that_cannot_be_meant_is_one_line_before_anything_is_read(tmp_path, asked, line):
+    for verb in (plainfilm.train, plainfilm.audit, plainfilm.ingest):
+        with pytest.raises(UsageError, match=line):
+            verb("no-such-folder-is-read", tmp_path / "made.h5", **asked)
+
+
+@pytest.mark.parametrize("asked", [None, "auto", "cpu"])
+def test_beside_a_cluster_networks_run_on_the_processor(monkeypatch, asked):
+    monkeypatch.setenv("PLAINFILM_DEVICE", "rocm")
+    found = []
+
+    @clustering.on_cluster
+    def run(_):
+        found.append(devices.current().name)
+
+    run(SimpleNamespace(options=options.ClusterOptions(cluster="local:1", device=asked)))
+    assert found == ["cpu"]
 
 
 def test_recipes_are_taken_under_their_earlier_name_too_with_a_note(tmp_path):

@@ -15,9 +15,10 @@ from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.files import cache_folder
 from plainfilm.errors import PlainfilmError
 from plainfilm.extras import EXTRAS, find
-from plainfilm.model import keras_backend, weights
+from plainfilm.model import bfloat16, devices, keras_backend, view, weights
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.cpus import processors
+from plainfilm.model.onnx_session import ImageNetwork
 from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import Finding
 
@@ -32,6 +33,11 @@ _PARTS = (
     ("pylibjpeg", "pylibjpeg", "read JPEG 2000 in DICOM"),
     ("OpenJPEG", "openjpeg", "read JPEG 2000 in DICOM"),
 )
+_ACCELERATORS = (
+    ("a GPU of NVIDIA", Path("/dev/nvidia0"), "cuda", "onnxruntime-gpu"),
+    ("a GPU of AMD", Path("/dev/kfd"), "rocm", "onnxruntime-migraphx"),
+)
+_FASTER = "backbone.precision=bfloat16 would encode about 1.7 times as fast"
 
 
 def examine() -> Iterator[Finding]:
@@ -46,7 +52,10 @@ def examine() -> Iterator[Finding]:
     for name, module, purpose in _PARTS:
         yield _library(name, module, purpose)
     brought_by = importlib.metadata.packages_distributions()
-    yield _onnx_runtime(_builds(brought_by, "onnxruntime"))
+    runtime = _onnx_runtime(_builds(brought_by, "onnxruntime"))
+    yield runtime
+    yield _device(runtime)
+    yield _precision()
     for extra, packages in EXTRAS.items():
         yield _extra(extra, packages, brought_by)
     yield _backend()
@@ -95,11 +104,43 @@ def _onnx_runtime(builds: Sequence[str]) -> Finding:
     try:
         import onnxruntime as ort
 
-        providers = ", ".join(name.removesuffix("ExecutionProvider") for name in ort.get_available_providers())
+        providers = ", ".join(name.removesuffix(devices.PROVIDER) for name in ort.get_available_providers())
     except (ImportError, AttributeError) as error:  # AttributeError: uninstalling one build took files of another
         return finding(ok=False, found=f"missing ({reason_of(error)})")
+    return finding(ok=True, found=f"{_said(builds) or ort.__version__}; execution providers {providers}")
+
+
+def _device(runtime: Finding) -> Finding:
+    """Say what networks run on, tried on a small one, and which device is here that another build of ONNX Runtime would use."""
+    finding = partial(Finding, name="Device", advice=f"Ask for one that is here: --device, {devices.VARIABLE}.")
+    if not runtime.ok:
+        return finding(ok=False, found="not tried without a whole ONNX Runtime", advice=runtime.advice)
+    try:
+        tried = ImageNetwork(view.NETWORK, threads=1, has_packed_weights=True, device=devices.current())
+    except PlainfilmError as error:
+        return finding(ok=False, found=str(error))
+    offered = [name for name in devices.offered() if name != tried.device]
+    others = [f"for --device also {', '.join(offered)}"] if offered else []
+    unused = [
+        f"{what} is here, which {build} in the place of onnxruntime would use (docs/install.md)"
+        for what, path, name, build in _ACCELERATORS
+        if path.exists() and name not in devices.offered()
+    ]
+    return finding(ok=True, found="; ".join([f"networks run on {tried.device}", *others, *unused]))
+
+
+def _precision() -> Finding:
+    """Say whether networks can run in bfloat16 here, and what that would take."""
+    finding = partial(Finding, name="bfloat16", ok=True)
+    if find("openvino") is not None:
+        can = bfloat16.is_native()
+        return finding(found=_FASTER if can else "the processor has no instructions for it")
+    try:
+        can = not {"avx512_bf16", "amx_bf16"}.isdisjoint(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return finding(found="unknown without OpenVINO: pip install 'plainfilm[openvino]'")
     return finding(
-        ok=True, found=f"{_said(builds) or ort.__version__}; execution providers {providers}, of which CPU is used"
+        found=f"{_FASTER}: pip install 'plainfilm[openvino]'" if can else "the processor has no instructions for it"
     )
 
 

@@ -6,12 +6,22 @@ from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
+from plainfilm.arguments import Device
+from plainfilm.workflows.parsing import a_choice
+
 T = TypeVar("T")
 Quiet = Annotated[bool, Parameter(help="No progress.", negative="", show_default=False)]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.", negative="", show_default=False)]
 Signed = Annotated[Path | None, Parameter(help="A public key (PEM): go on only if the bundle is signed for it.")]
 ShowText = Annotated[
     bool, Parameter(help="Leave text in pictures of radiographs, such as a burned-in name, uncovered.", negative="")
+]
+OnDevice = Annotated[
+    Device | None,
+    Parameter(
+        help="What the network runs on: cpu, cuda, rocm, openvino, directml or coreml, or auto; by default PLAINFILM_DEVICE, or auto."
+    ),
+    a_choice,
 ]
 Certificates = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from plainfilm.arguments import Method
-from plainfilm.cli.options import AsJson, Quiet, ShowText, Signed
+from plainfilm.cli.options import AsJson, OnDevice, Quiet, ShowText, Signed
 from plainfilm.errors import UsageError, telling
 from plainfilm.workflows.parsing import a_choice
 
@@ -21,6 +21,7 @@ def predict(
     explain_by: Annotated[Method, a_choice] = "gradcam",
     show_text: ShowText = False,
     require_signature: Signed = None,
+    device: OnDevice = None,
     workers: int = 0,
     quiet: Quiet = False,
     as_csv: Annotated[bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="")] = False,
@@ -54,7 +55,7 @@ def predict(
         raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
     if as_csv and as_json:
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
-    predictor = prediction.load(bundle, require_signature=require_signature, site=site)
+    predictor = prediction.load(bundle, require_signature=require_signature, site=site, device=device)
     about, tally = About.of(predictor, prevalence), predictions.Tally()
     is_watched = is_terminal(sys.stdout)  # then the answers themselves show how far it is
     paths, passed_over = prediction.paths(files)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from plainfilm import NOTICE
-from plainfilm.cli.options import AsJson, ShowText, Signed
+from plainfilm.cli.options import AsJson, OnDevice, ShowText, Signed
 from plainfilm.cli.output import print_document
 from plainfilm.errors import UsageError
 from plainfilm.extras import EXTRAS, require
@@ -27,6 +27,7 @@ def serve(
     key: Annotated[Path | None, Parameter(negative="")] = None,
     require_signature: Signed = None,
     site: str | None = None,
+    device: OnDevice = None,
     dicom_port: int | None = None,
     ae_title: str = "PLAINFILM",
     spool: Path | None = None,
@@ -96,6 +97,7 @@ def serve(
         bundle=bundle,
         require_signature=require_signature,
         site=site,
+        device=device,
         host=host,
         port=port,
         allow_hosts=allow_host,

@@ -9,6 +9,7 @@ from importlib import metadata
 from plainfilm import __version__
 from plainfilm.engines.engine import function_of, name_of
 from plainfilm.errors import EngineError
+from plainfilm.extras import RUNTIMES, runtime
 
 _PACKAGES = ("numpy", "onnxruntime", "pillow", "pydicom", "pylibjpeg-openjpeg", "python-gdcm", "simplejpeg")
 _ABSENT = "none"
@@ -40,6 +41,8 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 def _version(name: str) -> str:
+    if name == RUNTIMES[0]:
+        return runtime()[1] or _ABSENT
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -14,8 +14,10 @@ from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
 from plainfilm.evidence.outliers.detector import Detector
 from plainfilm.evidence.outliers.fitting import refusals, usual
+from plainfilm.model.backbones import FLOAT32
 from plainfilm.model.classifier import Classifier, Trained
-from plainfilm.results.metrics import GroupWeight, Outliers, RunData, RunMetrics, RunSeconds, RunWorth
+from plainfilm.model.devices import CPU
+from plainfilm.results.metrics import Encoded, GroupWeight, Outliers, RunData, RunMetrics, RunSeconds, RunWorth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,7 @@ def _measured(
         group_weights=_group_weights(store, trained),
         seconds=RunSeconds(features=trained.features.seconds, training=trained.fitted.seconds),
         features_cached=trained.features.cached,
+        encoded=_encoded(trained),
         test_openings=openings,
         worth=RunWorth(
             level=judged.worth.level,
@@ -153,6 +156,11 @@ def _measured(
         detector=detector,
         fingerprints=TrainingFingerprints.of(learnt),
     )
+
+
+def _encoded(trained: Trained) -> Encoded | None:
+    found = Encoded(device=trained.encoder.device, precision=trained.encoder.precision)
+    return None if found == Encoded(device=CPU, precision=FLOAT32) else found
 
 
 def _group_weights(store: Store, trained: Trained) -> tuple[GroupWeight, ...] | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from plainfilm.errors import RecipeError
 from plainfilm.model import keras_backend
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"  # what a backbone computes in
 _BLOCK = r"(.*block_?\d+[a-z]?)_"
 _BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
@@ -63,7 +64,7 @@ class Backbone:
     """An ImageNet network without its classifier, averaged over its last map: images to `width` features.
 
     `block` is a regular expression for the names of the layers of a block; its group is the block's name. Of the blocks only
-    the first `depth` are used, or all where it is 0 (`backbone_blocks.shortened`).
+    the first `depth` are used, or all where it is 0 (`backbone_blocks.shortened`). Frozen, it computes in `precision`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Backbone:
     input_size: int = 224
     block: str = _BLOCK
     depth: int = 0
+    precision: str = FLOAT32
 
 
 def _keras(

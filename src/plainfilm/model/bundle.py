@@ -15,13 +15,13 @@ import numpy as np
 
 from plainfilm.data import files
 from plainfilm.data.files import written_whole
-from plainfilm.errors import BundleError
+from plainfilm.errors import BundleError, UsageError
 from plainfilm.model import bundle_zip, golden, manifest, signing
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
-from plainfilm.model.onnx_session import ImageNetwork
+from plainfilm.model.onnx_session import ImageNetwork, pictures
 from plainfilm.reasons import reason_of
 from plainfilm.results import documents
 from plainfilm.results.manifest import Manifest, Member, Provenance
@@ -72,6 +72,8 @@ class _Opened(Classifier):
         try:
             prepared = super()._prepare()
             received = prepared.run(golden.from_npy(self._shown, np.dtype("u1"), 3), "logits")[0]
+        except UsageError:  # of the device
+            raise
         except Exception as error:  # ONNX Runtime's errors have no class of their own
             raise _not_one(self._path, reason_of(error)) from error
         if not golden.agree(received, golden.from_npy(self._answers, np.dtype("<f4"), 2)):
@@ -101,7 +103,7 @@ def write(
         It would not open: the network has operators that `onnx_check` does not allow, needs too much memory, or a
         member is too large.
     """
-    images = golden.images(classifier.image_size)
+    images = pictures(classifier.image_size)
     contents = {
         _NETWORK: classifier.network,
         _METRICS: documents.encode(metrics),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.model import devices
 from plainfilm.model.onnx_session import ImageNetwork, open_network
 from plainfilm.model.scaling import Scaling
 
@@ -127,6 +128,12 @@ class Classifier:
 
     def __init__(self, network: bytes, decision: Decision) -> None:
         self.decision, self.classes_, self.network = decision, decision.classes, network
+        self._device = devices.current()
+
+    @property
+    def device(self) -> str:
+        """Name the device that it was opened for; where that fails it runs on the processor."""
+        return self._device.name
 
     def deciding(self, decision: Decision) -> Classifier:
         """Give the same network with another decision."""
@@ -134,13 +141,23 @@ class Classifier:
         other.decision = decision
         return other
 
+    def prepare(self) -> None:
+        """Open the network now, so that a device that cannot run it is told before the first answer.
+
+        Raises
+        ------
+        UsageError
+            The device was asked for by its name, and cannot.
+        """
+        _ = self._prepared
+
     @cached_property
     def _prepared(self) -> ImageNetwork:
         return self._prepare()
 
     def _prepare(self) -> ImageNetwork:
         """Let ONNX Runtime prepare the network for speed, at first use: that takes several times its size in memory."""
-        return ImageNetwork(self.network)
+        return ImageNetwork(self.network, device=self._device)
 
     @cached_property
     def image_size(self) -> int:  # noqa: D102 - an attribute

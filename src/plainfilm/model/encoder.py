@@ -7,6 +7,7 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice, pairwise
@@ -25,8 +26,9 @@ from plainfilm.engines.engine import Engine
 from plainfilm.engines.left_files import LeftFile
 from plainfilm.engines.terms import host
 from plainfilm.errors import EngineError, RecipeError, WeightsError
-from plainfilm.model import keras_backend, kernels, lung_segmentation, weights
-from plainfilm.model.backbones import SCALINGS, Backbone
+from plainfilm.model import devices, keras_backend, kernels, lung_segmentation, weights
+from plainfilm.model.backbones import FLOAT32, SCALINGS, Backbone
+from plainfilm.model.bfloat16 import Bfloat16Network
 from plainfilm.model.memory import trim
 from plainfilm.model.onnx_session import BATCH, ImageNetwork
 from plainfilm.results.manifest import Preprocessing
@@ -91,7 +93,11 @@ def _stretches(rows: NDArray[np.int64], row_bytes: int) -> list[tuple[int, int]]
 
 
 class Encoder:
-    """A backbone with its preprocessing in ONNX Runtime: gray uint8 (n, s, s) to float32 (n, width)."""
+    """A backbone with its preprocessing in ONNX Runtime: gray uint8 (n, s, s) to float32 (n, width).
+
+    It runs on the device of `devices.current`; in bfloat16, if it is of that `precision`, in OpenVINO on the processor. `key` tells
+    both, since features then differ.
+    """
 
     def __init__(
         self,
@@ -102,13 +108,16 @@ class Encoder:
         preprocessing: Preprocessing,
         weights_sha256: str,
         threads: int | None = None,
+        precision: str = FLOAT32,
     ) -> None:
-        self._threads = threads
-        self.path, self.key, self.name = path, key, name
+        self._threads, self.precision = threads, precision
+        self._device = devices.current() if precision == FLOAT32 else devices.PROCESSOR
+        self.path, self.name = path, name
         with cache.held(path) as keep:
             keep(self)
         self.preprocessing, self.weights_sha256 = preprocessing, weights_sha256
-        self.width = int(self._network.session.get_outputs()[0].shape[-1])
+        self.width, self.device = self._network.width("features"), self._network.device
+        self.key = " ".join([key, *({precision, self.device} - {FLOAT32, devices.CPU})])
 
     def network(self) -> bytes:
         """Read the ONNX network from the cache.
@@ -126,8 +135,10 @@ class Encoder:
         return content
 
     @cached_property
-    def _network(self) -> ImageNetwork:
-        return ImageNetwork(self.network(), threads=self._threads)
+    def _network(self) -> ImageNetwork | Bfloat16Network:
+        if self.precision == FLOAT32:
+            return ImageNetwork(self.network(), threads=self._threads, device=self._device)
+        return Bfloat16Network(self.network(), threads=self._threads)
 
     def rest(self) -> None:
         """Let go the memory that building and encoding took, some 170 MB, until images are encoded again."""
@@ -136,7 +147,7 @@ class Encoder:
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode gray uint8 images (n, s, s) to float32 features (n, width)."""
-        return self._network.run(images)[0]
+        return self._network.run(images, "features")[0]
 
 
 def preprocessing(
@@ -190,7 +201,14 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}{lungs}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cached(f"{backbone.name}-{key}", lambda: _built(backbone, prepare, found).SerializeToString())
-    return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=found.sha256)
+    return Encoder(
+        path,
+        key=key,
+        name=backbone.name,
+        preprocessing=prepare,
+        weights_sha256=found.sha256,
+        precision=backbone.precision,
+    )
 
 
 def cached(name: str, build: Callable[[], bytes]) -> Path:
@@ -330,6 +348,7 @@ class SegmentJob:
     name: str
     preprocessing: Preprocessing
     weights_sha256: str
+    precision: str = FLOAT32
 
 
 def encode_segment(job: SegmentJob) -> LeftFile:
@@ -347,14 +366,23 @@ def encode_segment(job: SegmentJob) -> LeftFile:
         )
     with cache.missing(part) as is_missing:
         if is_missing:
-            encoder = _opened(network, job.key, job.name, job.preprocessing, job.weights_sha256)
+            encoder = _opened(network, job.key, job.name, job.preprocessing, job.weights_sha256, job.precision)
             cache.write(part, segment(encoder, _store(job.store, job.fingerprint), job.start, length=job.length))
     return LeftFile.of(job.number, part)
 
 
 @lru_cache(maxsize=1)
-def _opened(network: Path, key: str, name: str, prepare: Preprocessing, weights_sha256: str) -> Encoder:
-    return Encoder(network, key=key, name=name, preprocessing=prepare, weights_sha256=weights_sha256, threads=1)
+def _opened(network: Path, key: str, name: str, prepare: Preprocessing, weights_sha256: str, precision: str) -> Encoder:
+    with devices.using(devices.CPU):
+        return Encoder(
+            network,
+            key=key,
+            name=name,
+            preprocessing=prepare,
+            weights_sha256=weights_sha256,
+            threads=1,
+            precision=precision,
+        )
 
 
 @lru_cache(maxsize=1)
@@ -386,6 +414,7 @@ def _send(
             name=encoder.name,
             preprocessing=encoder.preprocessing,
             weights_sha256=encoder.weights_sha256,
+            precision=encoder.precision,
         )
         for number in missing
     )
@@ -434,7 +463,8 @@ def segment(
     """Encode `length` images of a store, `SEGMENT` by default, from row `start` on, or what is left of them: float32 (k, width) as bytes."""
     made = list[bytes]()
     done = start
-    for images in islice(store.batches(8 * BATCH, start), (length or SEGMENT) // (8 * BATCH)):
+    batches = islice(store.batches(8 * BATCH, start), (length or SEGMENT) // (8 * BATCH))
+    for images in batches if encoder.device == devices.CPU else _ahead(batches):
         features = encoder.encode(images)
         if not np.isfinite(features).all():
             raise WeightsError(
@@ -444,6 +474,15 @@ def segment(
         done += len(images)
         progress(done, len(store))
     return b"".join(made)
+
+
+def _ahead(batches: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    """Read the next batch while a device is at one."""
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        coming = pool.submit(next, batches, None)
+        while (images := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield images
 
 
 def remembered(

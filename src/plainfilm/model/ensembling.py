@@ -185,7 +185,14 @@ def _written(
         return network
 
     path = cached(f"{kind}-{key}", built)
-    return Encoder(path, key=key, name=name, preprocessing=first.preprocessing, weights_sha256=weights_sha256)
+    return Encoder(
+        path,
+        key=key,
+        name=name,
+        preprocessing=first.preprocessing,
+        weights_sha256=weights_sha256,
+        precision=first.precision,
+    )
 
 
 def _check(network: bytes, name: str) -> None:

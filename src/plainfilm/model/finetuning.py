@@ -241,4 +241,11 @@ def _export(network: Any, backbone: Backbone, prepare: Preprocessing, sha256: st
     content = encoder.to_onnx(network, prepare).SerializeToString()
     key = hashlib.sha256(content).hexdigest()[:32]
     path = encoder.cached(f"{backbone.name}-tuned-{key}", lambda: content)
-    return Encoder(path, key=key, name=backbone.name, preprocessing=prepare, weights_sha256=sha256)
+    return Encoder(
+        path,
+        key=key,
+        name=backbone.name,
+        preprocessing=prepare,
+        weights_sha256=sha256,
+        precision=backbone.precision,
+    )

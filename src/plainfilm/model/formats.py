@@ -19,6 +19,7 @@ import plainfilm
 from plainfilm.data.files import scratch
 from plainfilm.errors import UsageError
 from plainfilm.model import keras_backend, keras_rebuild
+from plainfilm.model.bfloat16 import repeat_gray
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
 from plainfilm.model.onnx_session import open_network
@@ -130,27 +131,10 @@ def _write_openvino(bundle: Bundle, path: Path) -> None:
     import openvino
 
     model = openvino.Core().read_model(_onnx_model(bundle).SerializeToString(), b"")
-    _repeat_gray(model)
+    repeat_gray(model)
     for name, text in _texts(_about(bundle)).items():
         model.set_rt_info(text, ["plainfilm", name])
     openvino.save_model(model, path, compress_to_fp16=False)
-
-
-def _repeat_gray(model: Any) -> None:
-    """Make three channels of one before they are scaled; OpenVINO lets a convolution behind take in the factors, and forgets the channels."""
-    from openvino import opset13
-
-    for node in model.get_ordered_ops():
-        if node.get_type_name() == "Multiply" and (_channels(node.input(0)), _channels(node.output(0))) == (1, 3):
-            gray = node.input(0).get_source_output()
-            node.input(0).replace_source_output(opset13.concat([gray] * 3, axis=1).output(0))
-            return
-
-
-def _channels(port: Any) -> int:
-    """Give the second dimension of four; 0 of another shape."""
-    shape = port.get_partial_shape()
-    return shape[1].get_max_length() if len(shape) == 4 else 0
 
 
 def _open_openvino(path: Path) -> Run:

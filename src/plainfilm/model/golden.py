@@ -16,13 +16,6 @@ _TOLERANCE = 1e-3  # of a logit; other processors add in another order
 _LONGEST_HEADER = 1000  # bytes
 
 
-def images(size: int) -> NDArray[np.uint8]:
-    """Make two pictures uint8 (2, size, size), no radiograph of anyone: seeded noise, and noise on a slope."""
-    noise = np.random.default_rng(0).integers(0, 256, (2, size, size)).astype(np.float64)
-    noise[1] = 0.5 * noise[1] + np.linspace(0, 127, size)[:, None]
-    return noise.astype(np.uint8)
-
-
 def to_npy(array: NDArray[Any]) -> bytes:
     """Write an array as an .npy file."""
     file = io.BytesIO()

@@ -157,6 +157,11 @@ class BackboneSettings:
         "Pixel values that the backbone expects. auto: known for each backbone, but not for an ONNX file of your own.",
         choices=("auto", "0..255", "0..1", "-1..1", "lite", "caffe", "imagenet"),
     )
+    precision: str = _key(
+        "float32",
+        "Precision in which the frozen backbone computes features. bfloat16 needs the extra openvino and a processor with AVX-512 BF16 or AMX; the bundle answers in float32.",
+        choices=("float32", "bfloat16"),
+    )
     crop: str = _key("none", "lungs: crop each image to the box around the lung fields.", choices=("none", "lungs"))
     intensities: str = _key(
         "stored",

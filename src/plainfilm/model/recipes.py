@@ -180,7 +180,7 @@ def prepared(recipe: Recipe, image_size: int) -> "tuple[Backbone, Preprocessing]
     from plainfilm.model import backbones, encoder  # with NumPy, which a flag is checked without
 
     asked = recipe.backbone
-    backbone = backbones.find(asked.name, asked.depth)
+    backbone = dataclasses.replace(backbones.find(asked.name, asked.depth), precision=asked.precision)
     return backbone, encoder.preprocessing(
         backbone,
         image_size=image_size,

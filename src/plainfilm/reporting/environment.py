@@ -6,13 +6,13 @@ import os
 import platform
 
 import plainfilm
+from plainfilm import extras
 
 _PACKAGES = (
     "keras",
     "jax",
     "tensorflow",
     "tensorflow-cpu",
-    "onnxruntime",
     "numpy",
     "h5py",
     "pillow",
@@ -28,6 +28,8 @@ def now() -> str:
 def versions() -> dict[str, str]:
     """Versions of plainfilm, Python and what the numbers depend on."""
     found = {"plainfilm": plainfilm.__version__, "python": platform.python_version()}
+    build, version = extras.runtime()
+    found |= {build: version} if version else {}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

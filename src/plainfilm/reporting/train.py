@@ -207,12 +207,13 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
     trained, recipe, folds = run.trained, run.trained.recipe, len(run.measured.folds)
     members = len(recipe.ensemble.members)
     joined = [f"{folds} folds" if folds else "", f"{members} members" if members else ""]
-    epochs = trained.fitted.history
+    epochs, encoded = trained.fitted.history, run.measured.whole.result.encoded
     return [
         ("Store", run.store.shown),
         ("Recipe", recipe.name),
         ("Backbone", f"{trained.encoder.name}; {_sees(run)}"),
         ("Trained on", _trained_on(recipe)),
+        *([("Features computed in", str(encoded))] if encoded else []),
         *([("Trainings", " × ".join(filter(None, joined)))] if any(joined) else []),
         *([("Epoch kept", f"{trained.fitted.epoch} of {len(epochs)}")] if trained.fitted.epoch else []),
         ("Seed", str(recipe.seed)),

@@ -441,6 +441,17 @@ class Recalibrated(Record, frozen=True, kw_only=True):
     data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
 
 
+class Encoded(Record, frozen=True, kw_only=True):
+    """What computed the features that were trained and tested on; the bundle answers in float32."""
+
+    device: Annotated[str, Meta(description="Execution provider: cpu, cuda, rocm, openvino, directml or coreml.")]
+    precision: Annotated[str, Meta(description="float32 or bfloat16.")]
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        return f"{self.precision} on {self.device}; the bundle answers in float32"
+
+
 class RunMetrics(Document, frozen=True, kw_only=True):
     """What a training came to."""
 
@@ -466,6 +477,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     ] = None
     seconds: Annotated[RunSeconds | None, Meta(description="Where the time went.")] = None
     features_cached: Annotated[bool | None, Meta(description="Whether features were found in the cache.")] = None
+    encoded: Annotated[Encoded | None, Meta(description="What computed them; null for float32 on a processor.")] = None
     test_openings: Annotated[Count | None, Meta(description="Times the store's test set was scored so far.")] = None
     worth: Annotated[RunWorth, Meta(description="What the accuracy is worth by rules that see no image.")]
     audit: Annotated[Audit | None, Meta(description="The audit, where it ran.")] = None

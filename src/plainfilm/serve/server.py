@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import uvicorn
 
+from plainfilm.arguments import Device
 from plainfilm.data import confinement
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import MAX_BYTES
@@ -70,7 +71,7 @@ class BackgroundNode(Protocol):
 class ServerSettings:
     """What is served, and where.
 
-    `bundle` a model.plainfilm, signed for `require_signature` if that is given, with the calibration of `site`; `host` and `port` to bind to, port 0 for any
+    `bundle` a model.plainfilm, signed for `require_signature` if that is given, with the calibration of `site`, on `device`; `host` and `port` to bind to, port 0 for any
     that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with the access token,
     else the variable PLAINFILM_TOKEN; `proxies` addresses whose X-Forwarded-For names the client; `certificate` and `key` PEM files for TLS;
     `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one.
@@ -79,6 +80,7 @@ class ServerSettings:
     bundle: Path
     require_signature: Path | None = None
     site: str | None = None
+    device: Device | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     allow_hosts: Sequence[str] = ()
@@ -113,7 +115,9 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     """
     token = _token(settings.token_file)
     _check(settings, token)
-    predictor = prediction.load(settings.bundle, require_signature=settings.require_signature, site=settings.site)
+    predictor = prediction.load(
+        settings.bundle, require_signature=settings.require_signature, site=settings.site, device=settings.device
+    )
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))

@@ -7,10 +7,10 @@ from plainfilm.data.files import followed
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, VerdictError
 from plainfilm.evidence.audit.audit import audit as examine
-from plainfilm.model import backbones, bundle, encoder, recipes
+from plainfilm.model import bundle
 from plainfilm.reporting import audit as report
 from plainfilm.results.audit import Audit
-from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete
+from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete, default_encoder
 from plainfilm.workflows.checks import check_out, check_seed
 from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.folders import new_folder
@@ -79,12 +79,6 @@ def run_or_fail(plan: Plan) -> Run[Audit]:
             f"Expected no verdict of {plan.options.fail_on} or worse; received: {done.result.verdict}. Read {done.folder / 'audit.html'}"
         )
     return done
-
-
-def default_encoder(store: Store) -> encoder.Encoder:
-    """Open the backbone of the default recipe at the size of a store's images."""
-    backbone = backbones.find(recipes.load("default").backbone.name)
-    return encoder.open_encoder(backbone, encoder.preprocessing(backbone, image_size=store.size))
 
 
 audit = verb(AuditOptions, plan, run_or_fail)

@@ -1,4 +1,4 @@
-"""The classifier of a bundle as `plainfilm audit --model` compares its probes with it."""
+"""What an audit looks with, and the classifier of a bundle as `plainfilm audit --model` compares its probes with it."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from plainfilm.data.store import Store
+from plainfilm.errors import MissingExtraError, WeightsError
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Scores
 from plainfilm.evidence.external import evaluate
+from plainfilm.model import backbones, encoder
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Classifier
+from plainfilm.model.encoder import Encoder
 from plainfilm.results.audit import NotRun
+from plainfilm.results.manifest import Preprocessing
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.store import StoreIdentity
 
@@ -25,6 +29,29 @@ class ComparedModel:
     encoder: Classifier | None = None
     metrics: Metrics | None = None
     not_run: tuple[NotRun, ...] = ()
+
+
+def default_encoder(store: Store, like: Preprocessing | None = None) -> Encoder:
+    """Open the default backbone at the size of a store's images; prepared as `like` and no finer, if that is given."""
+    backbone = backbones.find(backbones.DEFAULT)
+    size = min(backbone.input_size, like.input_size) if like else 0
+    crop, intensities = (like.crop, like.intensities) if like else ("none", "stored")
+    prepare = encoder.preprocessing(
+        backbone, image_size=store.size, input_size=size, crop=crop, intensities=intensities
+    )
+    return encoder.open_encoder(backbone, prepare)
+
+
+def probing_encoder(store: Store, own: Encoder) -> Encoder:
+    """Open what probes see parts of images with: the default backbone, so that they cost the same whatever was trained.
+
+    What they see is then in the cache for every later training on the store. Where its weights are not installed, it is `own`.
+    """
+    try:
+        found = default_encoder(store, own.preprocessing)
+    except (MissingExtraError, WeightsError):
+        return own
+    return own if own.weights_sha256 == found.weights_sha256 else found
 
 
 def compared_model(store: Store, opened: Bundle | None, name: str) -> ComparedModel:

@@ -10,7 +10,7 @@ from plainfilm.data import claims, class_names, files
 from plainfilm.errors import RecipeError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import harmless
-from plainfilm.model import backbones
+from plainfilm.model import backbones, bfloat16
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
@@ -74,8 +74,12 @@ def check_recipe(recipe: Recipe) -> None:
     Raises
     ------
     RecipeError
-        The backbone is not known, or is a file whose weights cannot be trained on.
+        The backbone is not known, or is a file whose weights cannot be trained on; or it cannot compute in bfloat16 here.
+    MissingExtraError
+        What computes in bfloat16 is not installed.
     """
+    if recipe.backbone.precision == backbones.BFLOAT16:
+        bfloat16.check()
     backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
     if backbone.weights.kind == "file" and parse_blocks(recipe.finetuning.blocks) != 0:
         raise RecipeError(

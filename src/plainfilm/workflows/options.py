@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from cyclopts import Group, Parameter
 
+from plainfilm.arguments import Device
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
 from plainfilm.workflows.parsing import a_choice, a_number_of_folds, comma_separated, of_recipe, texts, whole_numbers
@@ -23,7 +24,8 @@ RECIPE = Group(
 _ABOUT_READING = "What a folder or an archive holds and how it is read. A store has been read already."
 READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
 CLUSTER = Parameter(group=Group("Several machines", help="Who reads and encodes radiographs."))
-WHERE_IT_RUNS = frozenset({"workers", "cluster", "mixed"})  # options that say nothing of what comes out
+DEVICE = Parameter(group=Group("Processors", help="What networks run on: docs/install.md."))
+WHERE_IT_RUNS = frozenset({"workers", "cluster", "mixed", "device"})  # options that say nothing of what comes out
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 Folds = Annotated[int | Literal["source"], a_number_of_folds]
@@ -63,10 +65,15 @@ class ClusterOptions:
         PLAINFILM_CLUSTER says, or here.
     mixed
         Let processors of several kinds encode: features differ in their last bits by the machine that made them.
+    device
+        What networks run on in ONNX Runtime: cpu, or cuda, rocm, openvino, directml or coreml where the build of it that is installed
+        offers it and it answers as the processor does; auto takes cuda or rocm where they are there. By default what PLAINFILM_DEVICE
+        says, or auto. The jobs of a cluster run on processors.
     """
 
     cluster: Annotated[str | None, Parameter(metavar="WHERE"), CLUSTER] = None
     mixed: Annotated[Flag, CLUSTER] = False
+    device: Annotated[Device | None, a_choice, DEVICE] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

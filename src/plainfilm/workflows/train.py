@@ -29,6 +29,7 @@ from plainfilm.reporting import environment
 from plainfilm.reporting import train as report
 from plainfilm.results.metrics import LearningCurve, RunMetrics
 from plainfilm.workflows import checks, curve, folding, tracking
+from plainfilm.workflows.audited_model import probing_encoder
 from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.fit import cross_validate, fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
@@ -255,7 +256,7 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
     with stage(plan.options.progress, "Auditing") as advance:
         return audit(
             plan.store,
-            trained.encoder,
+            probing_encoder(plan.store, trained.encoder),
             features=trained.features,
             model=judged.metrics[judged.tested],
             seed=plan.recipe.seed,

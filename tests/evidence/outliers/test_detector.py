@@ -28,7 +28,7 @@ def usual(n, seed=0):
 
 def turned_of(features, rows):
     moved = {name: features[rows] + shift.astype(np.float32) for name, shift in SHIFTS.items()}
-    return Turned(features=moved, group=np.asarray(rows))
+    return Turned(features=moved, group=dict.fromkeys(moved, np.asarray(rows)))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_without_turned_images_nothing_is_called_turned():
 
 def test_no_turned_images_at_all_are_as_none():
     features = usual(40)
-    empty = Turned(features={"inverted": features[:0]}, group=np.arange(0))
+    empty = Turned(features={"inverted": features[:0]}, group={"inverted": np.arange(0)})
     assert fit(features, turned=empty).to_bytes() == fit(features).to_bytes()
 
 
@@ -231,8 +231,8 @@ def test_no_images_are_judged_as_none(detector):
         (lambda _: fit(np.empty((0, WIDTH))), "at least 5 unrelated images"),
         (lambda _: fit(usual(40), np.zeros(39)), "one group a row"),
         (lambda _: fit(np.full((40, 3), np.inf)), "finite features"),
-        (lambda _: fit(usual(40), turned=Turned(features={"inverted": usual(3)[:, :9]}, group=np.arange(3))), "shape"),
-        (lambda _: fit(usual(40), turned=Turned(features={"inverted": usual(3)}, group=np.arange(2))), "one group a turned"),
+        (lambda _: fit(usual(40), turned=Turned(features={"inverted": usual(3)[:, :9]}, group={"inverted": np.arange(3)})), "shape"),
+        (lambda _: fit(usual(40), turned=Turned(features={"inverted": usual(3)}, group={"inverted": np.arange(2)})), "one group a turned"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said(detector, call, complaint):
@@ -250,6 +250,17 @@ def test_a_sample_holds_every_group_before_any_twice(group, most):
     assert (np.diff(rows) > 0).all()
     taken = np.array(group)[rows]
     assert len(np.unique(taken)) == min(most, len(set(group)))
+
+
+@given(st.lists(st.integers(0, 200), min_size=5, max_size=400), st.integers(0, 5))
+def test_each_row_is_turned_one_way_and_all_ways_are_dealt(group, seed):
+    ways = outliers.dealt(group, seed=seed)
+    rows = np.concatenate(list(ways.values()))
+    assert len(rows) == len(np.unique(rows)) == min(256, max(5, round(0.3 * len(group))))
+    assert [*ways] == [*outliers.turn(np.zeros((1, 2, 2), np.uint8))]
+    inverted, *others = map(len, ways.values())
+    assert max(others) <= min(others) + 1
+    assert 2 * min(others) <= inverted <= 2 * max(others) + 2
 
 
 def test_a_turn_can_be_undone():
@@ -280,7 +291,8 @@ def test_bytes_without_turns_are_read_too():
 
 def test_the_widest_backbone_stays_small():
     features = np.abs(np.random.default_rng(0).normal(size=(60, 2048)))
-    made = fit(features, turned=Turned(features=dict.fromkeys("abcd", features[:9]), group=np.arange(9)))
+    turned = Turned(features=dict.fromkeys("abcd", features[:9]), group=dict.fromkeys("abcd", np.arange(9)))
+    made = fit(features, turned=turned)
     assert len(made.to_bytes()) < 0.5e6 < outliers.MOST_BYTES
 
 
@@ -351,7 +363,7 @@ def test_strangers_are_refused_and_turned_radiographs_flagged(tmp_path, monkeypa
     train, test = made[:110], made[110:]
     chosen = np.arange(40)
     views = {name: opened.encode(view) for name, view in outliers.turn(train[chosen]).items()}
-    detector = fit(opened.encode(train), turned=Turned(features=views, group=chosen))
+    detector = fit(opened.encode(train), turned=Turned(features=views, group=dict.fromkeys(views, chosen)))
     level = detector.judge(opened.encode(test), pixels=test).level
     assert (level == "refused").mean() <= 0.05
     assert (level != "ok").mean() <= 0.15

@@ -31,7 +31,11 @@ def rows_in_folds(draw):
     group[:5] = np.arange(5)
     chosen = np.arange(0, n, draw(st.integers(1, 4)))
     moved = features[chosen].max(axis=0) - features[chosen]
-    turned = Turned(features={"inverted": moved, "upside down": features[chosen, ::-1]}, group=group[chosen])
+    others = chosen[:: draw(st.integers(1, 3))]
+    turned = Turned(
+        features={"inverted": moved, "upside down": features[others, ::-1]},
+        group={"inverted": group[chosen], "upside down": group[others]},
+    )
     return features.astype(np.float32), group, turned
 
 
@@ -40,12 +44,13 @@ def refitted(features, group, turned, seed):
     codes = np.unique(group, return_inverse=True)[1]
     distance, turning = np.empty(len(features)), np.zeros(len(features))
     for out in outliers._folds(codes, seed):
-        left = ~np.isin(turned.group, group[out])
+        left = {name: ~np.isin(own, group[out]) for name, own in turned.group.items()}
+        count = sum(map(np.count_nonzero, left.values()))
         space = describe(features[~out], seed=seed)
         distance[out] = space.log_distance(features[out])
-        if left.any():
-            views = [each[left] for each in turned.features.values()]
-            every = np.ones((1, np.count_nonzero(~out) + 2 * np.count_nonzero(left)), bool)
+        if count:
+            views = [each[left[name]] for name, each in turned.features.items()]
+            every = np.ones((1, np.count_nonzero(~out) + count), bool)
             (way_up,) = regress(features[~out], views, every, [space])
             turning[out] = -way_up.scores(space.scaled(features[out]))[:, 0]
     distant = [limit(distance, codes, share) for share in (outliers.REFUSED, outliers.UNUSUAL)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm import NOTICE
-from plainfilm.arguments import Method, checked
+from plainfilm.arguments import Device, Method, checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
@@ -26,7 +26,7 @@ from plainfilm.evidence.outliers import detector, judging
 from plainfilm.extras import frames
 from plainfilm.harmless import as_html, harmless
 from plainfilm.model import bundle as bundles
-from plainfilm.model import sites
+from plainfilm.model import devices, sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
@@ -353,6 +353,7 @@ class Predictor:
     def _read(self, films: Iterable[Film], workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
         """Read what comes, arrays and files in turn as they stand."""
         size, fit = self.preprocessing.image_size, self.preprocessing.fit
+        alone = self.bundle.classifier.device != devices.CPU
         named: list[str] = []
         number = 0
         for film in films:
@@ -361,14 +362,14 @@ class Predictor:
             if not isinstance(film, np.ndarray):
                 named += paths([film])[0]
                 continue
-            yield from _decoded(named, size, fit, workers)
+            yield from _decoded(named, size, fit, workers, alone=alone)
             named = []
             for gray in [film] if film.ndim == 2 else film:
                 square = images.fitted(gray, size=size, fit=fit)
                 height, width = gray.shape
                 yield f"array {number}", Radiograph(square, "", {"width": width, "height": height})
                 number += 1
-        yield from _decoded(named, size, fit, workers)
+        yield from _decoded(named, size, fit, workers, alone=alone)
 
     def answer(
         self,
@@ -488,7 +489,13 @@ class Predictor:
 
 
 @checked
-def load(path: str | Path, *, require_signature: str | Path | None = None, site: str | None = None) -> Predictor:
+def load(
+    path: str | Path,
+    *,
+    require_signature: str | Path | None = None,
+    site: str | None = None,
+    device: Device | None = None,
+) -> Predictor:
     """Open a bundle to predict with, after everything in it has been checked.
 
     Parameters
@@ -499,15 +506,21 @@ def load(path: str | Path, *, require_signature: str | Path | None = None, site:
         A public key (PEM, Ed25519): go on only if the bundle is signed for it.
     site
         The hospital whose calibration is used, by the name that `evaluate` kept it under; by default the bundle's own.
+    device
+        What its network runs on, as of `train`: cpu, cuda, rocm, openvino, directml, coreml or auto.
 
     Raises
     ------
     BundleError
         No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
     UsageError
-        A site that the bundle does not know.
+        A site that the bundle does not know, or a device that is not here.
     """
-    return Predictor(bundles.load(path, require_signature=require_signature), site=site)
+    with devices.using(device):
+        opened = bundles.load(path, require_signature=require_signature)
+    if opened.classifier.device != devices.CPU:
+        opened.classifier.prepare()
+    return Predictor(opened, site=site)
 
 
 def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
@@ -542,16 +555,19 @@ def _holds_pixels(films: object) -> TypeGuard[NDArray[np.uint8]]:
     return isinstance(films, np.ndarray) and films.dtype.kind not in "UO"
 
 
-def _decoded(named: Sequence[str], size: int, fit: str, workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
+def _decoded(
+    named: Sequence[str], size: int, fit: str, workers: int, *, alone: bool
+) -> Iterator[tuple[str, Radiograph | ImageError]]:
     if workers or len(named) > FEW:
-        found = decoder_pool.read_many(named, size=size, fit=fit, workers=workers or _workers(named))
+        workers = workers or (processors() if alone else _workers(named))
+        found = decoder_pool.read_many(named, size=size, fit=fit, workers=workers)
     else:
         found = decoder_pool.read_few(named, size=size, fit=fit)
     return zip(named, found, strict=True)
 
 
 def _workers(named: Sequence[str]) -> int:
-    """Half the processors, for the network needs them more; all where a file may be DICOM."""
+    """Half the processors, for a network beside them needs them more; all where a file may be DICOM."""
     plain = all(Path(name).suffix.lower() in _PLAIN for name in named)
     return max(1, processors() // 2) if plain else processors()
 

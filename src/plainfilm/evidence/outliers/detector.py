@@ -28,7 +28,10 @@ REFUSED, UNUSUAL, TURNED = 0.005, 0.03, 0.01  # share of new radiographs of the 
 CEILING = 0.02  # of false refusals, which a fit on enough images promises
 ROWS = 4000  # training images that a fit uses at most
 UPRIGHT_ROWS = 1000  # of them that turned images are compared with
-TURNED_ROWS = 64  # training images to turn; measured, twice as many find little more
+TURNED_ROWS, TURNED_SHARE = (
+    256,
+    0.3,
+)  # training images to turn one way each, at most, and of all; measured, more find little more
 FEWEST = 5  # unrelated images
 MOST_BYTES = 3_000_000
 UNLIKE_TRAINING, UNUSUAL_IN_TRAINING = "unlike the training images", "unusual among the training images"
@@ -39,16 +42,17 @@ MOST_FEATURES = (MOST_BYTES - 4096) // (
 )  # with the numbers of the mean, the spread and five ways up
 _FOLDS = 5
 _ROWS_AT_ONCE = 4096
+_QUARTERS = {"on its side, head left": 1, "upside down": 2, "on its side, head right": 3}
 _MAGIC = b"plainfilm-outliers 1\n"
 _HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Turned:
-    """Training images turned by `turn` and encoded: `features` by name, each float32 (m, width); `group` (m) of each."""
+    """Training images turned by `turn` and encoded: by name of the turn `features` float32 (m, width) and `group` (m) of them."""
 
     features: Mapping[str, Features]
-    group: NDArray[np.int64]
+    group: Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -258,9 +262,31 @@ def sample(group: ArrayLike, most: int, *, seed: int = 0) -> NDArray[np.int64]:
 
 def turn(images: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
     """Turn images uint8 (n, s, s) in the ways that are to be recognised, by name."""
-    quarters = {"on its side, head left": 1, "upside down": 2, "on its side, head right": 3}
-    rotated = {name: np.ascontiguousarray(np.rot90(images, k, axes=(1, 2))) for name, k in quarters.items()}
-    return {"inverted": 255 - images, **rotated}
+    return {name: turned(images, name) for name in ("inverted", *_QUARTERS)}
+
+
+def turned(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Turn images uint8 (n, s, s) the way of this name."""
+    if name == "inverted":
+        return 255 - images
+    return np.ascontiguousarray(np.rot90(images, _QUARTERS[name], axes=(1, 2)))
+
+
+def dealt(group: ArrayLike, *, seed: int = 0) -> dict[str, NDArray[np.int64]]:
+    """Choose which rows to turn which way, int64 rising by name: each one way, and twice as many inverted, which is hardest to find.
+
+    Parameters
+    ----------
+    group
+        (n): patients and duplicates of training images.
+    seed
+        Of the choice.
+    """
+    names = ("inverted", *_QUARTERS)
+    rows = sample(group, min(TURNED_ROWS, max(len(names) + 1, round(TURNED_SHARE * len(np.asarray(group))))), seed=seed)
+    hands = np.random.default_rng(seed).permutation(rows)
+    way = np.maximum(np.arange(len(rows)) % (len(names) + 1) - 1, 0)  # 0, 0, 1, 2, 3
+    return {name: np.sort(hands[way == number]) for number, name in enumerate(names)}
 
 
 def looks_so(turn_name: str) -> str:
@@ -276,20 +302,21 @@ def is_flat(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """`Turned`, checked and stacked: features float32 (turns, m, width)."""
+    """`Turned`, checked, without turns of no image: features float32 (m, width) of each, and `group` of all, one after another."""
 
     names: tuple[str, ...]
-    features: Features
+    features: tuple[Features, ...]
     group: NDArray[Any]
 
     @classmethod
     def of(cls, given: Turned | None, width: int) -> "_Turns":
-        if given is None or not len(given.group):
-            return cls((), np.empty((0, 0, width), np.float32), np.empty(0))
-        stacked = np.stack([_finite(each, width) for each in given.features.values()])
-        if stacked.shape[1] != len(given.group):
-            raise ValueError(f"Expected one group a turned image, {stacked.shape[1]}; received {len(given.group)}.")
-        return cls(tuple(given.features), stacked, np.asarray(given.group))
+        features = {name: _finite(each, width) for name, each in given.features.items() if len(each)} if given else {}
+        if given is None or not features:
+            return cls((), (), np.empty(0))
+        group = np.concatenate([given.group[name] for name in features])
+        if len(group) != (count := sum(map(len, features.values()))):
+            raise ValueError(f"Expected one group a turned image, {count}; received {len(group)}.")
+        return cls(tuple(features), tuple(features.values()), group)
 
 
 def _finite(features: ArrayLike, width: int | None = None) -> Features:
@@ -336,9 +363,7 @@ def _which_way_up(
     if not turns.names:
         return [WayUp(weights=np.empty((0, x.shape[1]), np.float32), offset=np.empty(0, np.float32))] * len(spaces)
     chosen = np.random.default_rng(seed).permutation(len(x))[:UPRIGHT_ROWS]
-    return regress(
-        x[chosen], list(turns.features), np.hstack([kept[:, chosen], *[kept_turned] * len(turns.names)]), spaces
-    )
+    return regress(x[chosen], turns.features, np.hstack([kept[:, chosen], kept_turned]), spaces)
 
 
 _WAY_UP = ("weights", "offset")

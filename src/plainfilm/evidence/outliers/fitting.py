@@ -26,18 +26,22 @@ def usual(store: Store, trained: Trained) -> Detector | None:
     group = store.group[rows]
     if len(np.unique(group)) < FEWEST_USUAL:
         return None
-    kept, chosen = (rows[outliers.sample(group, most)] for most in (outliers.ROWS, outliers.TURNED_ROWS))
-    turned = Turned(features=_turned_features(store, trained, chosen), group=store.group[chosen])
+    kept = rows[outliers.sample(group, outliers.ROWS)]
+    chosen = {name: rows[own] for name, own in outliers.dealt(group).items()}
+    groups = {name: store.group[own] for name, own in chosen.items()}
+    turned = Turned(features=_turned_features(store, trained, chosen), group=groups)
     return outliers.fit(trained.features.read(kept), store.group[kept], turned=turned, seed=trained.recipe.seed)
 
 
-def _turned_features(store: Store, trained: Trained, rows: NDArray[np.int64]) -> Mapping[str, NDArray[np.float32]]:
+def _turned_features(
+    store: Store, trained: Trained, chosen: Mapping[str, NDArray[np.int64]]
+) -> Mapping[str, NDArray[np.float32]]:
     encoder = trained.encoder
-    about = f"turned 1 {encoder.key} {store.fingerprint} {rows.tolist()}"
+    about = f"turned 2 {encoder.key} {store.fingerprint} {[rows.tolist() for rows in chosen.values()]}"
     found, _ = remembered(
         "turned",
         about,
-        lambda: {name: encoder.encode(view) for name, view in outliers.turn(store.images(rows)).items()},
+        lambda: {name: encoder.encode(outliers.turned(store.images(rows), name)) for name, rows in chosen.items()},
     )
     encoder.rest()
     return found

@@ -87,6 +87,7 @@ def training(known: Known) -> str:
         "Seed": text(recipe.seed),
         "Backbone": name(backbone.name),
         "Backbone's weights": f"SHA-256 {text(backbone.weights_sha256)}",
+        "Features computed in": str(known.metrics.encoded or ""),
         "Head": text(model_answers.layers(known)),
         "Head trained with": ", ".join(written),
         "Preprocessing": text(model_answers.preprocessing(known).evidence),
