@@ -19,7 +19,8 @@ PROVIDER = "ExecutionProvider"  # ends the names that ONNX Runtime gives them
 class Device:
     """An execution provider of ONNX Runtime: its name, the distribution that brings it, and its options.
 
-    `options` keep it at float32: what a device rounds to by itself is no longer what the processor answers.
+    `options` keep it at float32, for what a device rounds to by itself is no longer what the processor answers, and from trying
+    algorithms anew for each length of a batch, which would also let two runs differ in their last bits.
     """
 
     provider: str
@@ -29,7 +30,7 @@ class Device:
 
 KNOWN: Mapping[str, Device] = MappingProxyType(
     {
-        "cuda": Device("CUDA", "onnxruntime-gpu", {"use_tf32": "0"}),
+        "cuda": Device("CUDA", "onnxruntime-gpu", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}),
         "rocm": Device("MIGraphX", "onnxruntime-migraphx"),
         "openvino": Device(
             "OpenVINO", "onnxruntime-openvino", {"load_config": '{"CPU": {"INFERENCE_PRECISION_HINT": "f32"}}'}
