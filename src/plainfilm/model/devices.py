@@ -72,6 +72,12 @@ def offered() -> tuple[str, ...]:
     return (*(name for name, device in KNOWN.items() if device.provider + PROVIDER in here), CPU)
 
 
+def check() -> None:
+    """Raise UsageError where a device was asked for by its name and is not here; ONNX Runtime is not loaded otherwise."""
+    if _said() not in {"auto", CPU}:
+        current()
+
+
 def current() -> Chosen:
     """Choose the device that what is opened now runs on.
 
@@ -80,7 +86,7 @@ def current() -> Chosen:
     UsageError
         No such device, or one that the installed ONNX Runtime has no execution provider for.
     """
-    said = _asked.get() or os.environ.get(VARIABLE) or "auto"
+    said = _said()
     if said not in DEVICES:
         raise UsageError(f"Expected --device {', '.join(DEVICES)}; received {said}. Name one of them.")
     if said == CPU:
@@ -94,6 +100,10 @@ def current() -> Chosen:
             f"Put {KNOWN[said].brought_by} in the place of onnxruntime (docs/install.md), or leave --device out."
         )
     return Chosen(said, is_demanded=True)
+
+
+def _said() -> str:
+    return _asked.get() or os.environ.get(VARIABLE) or "auto"
 
 
 def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
