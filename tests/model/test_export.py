@@ -245,7 +245,7 @@ def test_openvino_is_written_in_float32(exported):
 def test_openvino_keeps_the_channels_of_a_backbone_that_begins_with_a_convolution(tmp_path, monkeypatch):
     bundle = Path(__file__).parents[1] / "written_by_0_1_0" / "run" / "model.plainfilm"
     assert export.export(bundle, "openvino", tmp_path / "m.xml").largest_difference < 1e-5
-    monkeypatch.setattr(formats, "_repeat_gray", lambda _: None)
+    monkeypatch.setattr(formats, "repeat_gray", lambda _: None)
     with pytest.raises(ExportError, match=r"a network that openvino takes; it refuses this one\. Use another format"):
         export.export(bundle, "openvino", tmp_path / "refused.xml")
     assert not (tmp_path / "refused.xml").exists()

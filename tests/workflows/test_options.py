@@ -12,7 +12,7 @@ import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, VerdictError
 from plainfilm.model import devices, recipes
-from plainfilm.workflows import audit, clustering, options, train
+from plainfilm.workflows import audit, clustering, evaluate, options, train
 from plainfilm.workflows.parsing import mapping_of, settings_of
 from plainfilm.workflows.verb import Run
 
@@ -102,6 +102,18 @@ def test_a_device_that_cannot_be_meant_is_one_line_before_anything_is_read(tmp_p
     for verb in (plainfilm.train, plainfilm.audit, plainfilm.ingest):
         with pytest.raises(UsageError, match=line):
             verb("no-such-folder-is-read", tmp_path / "made.h5", **asked)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_bundle_is_opened_for_the_device_that_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "offered", lambda: ("cuda", "cpu"))
+    bundle, store = OLD / "run" / "model.plainfilm", shutil.copy(OLD / "store.h5", tmp_path)
+    for verb, asked in (
+        (evaluate, options.EvaluateOptions(bundle, store, tmp_path / "tested", device="cuda")),
+        (audit, options.AuditOptions(store, tmp_path / "audit", model=bundle, device="cuda")),
+    ):
+        with pytest.raises(UsageError, match="Expected the device cuda to run networks"):
+            verb.plan(asked)
 
 
 @pytest.mark.parametrize("asked", [None, "auto", "cpu"])

@@ -19,7 +19,8 @@ PROVIDER = "ExecutionProvider"  # ends the names that ONNX Runtime gives them
 class Device:
     """An execution provider of ONNX Runtime: its name, the distribution that brings it, and its options.
 
-    `options` keep it at float32: what a device rounds to by itself is no longer what the processor answers.
+    `options` keep it at float32, for what a device rounds to by itself is no longer what the processor answers, and from trying
+    algorithms anew for each length of a batch, which would also let two runs differ in their last bits.
     """
 
     provider: str
@@ -29,7 +30,7 @@ class Device:
 
 KNOWN: Mapping[str, Device] = MappingProxyType(
     {
-        "cuda": Device("CUDA", "onnxruntime-gpu", {"use_tf32": "0"}),
+        "cuda": Device("CUDA", "onnxruntime-gpu", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}),
         "rocm": Device("MIGraphX", "onnxruntime-migraphx"),
         "openvino": Device(
             "OpenVINO", "onnxruntime-openvino", {"load_config": '{"CPU": {"INFERENCE_PRECISION_HINT": "f32"}}'}
@@ -71,6 +72,12 @@ def offered() -> tuple[str, ...]:
     return (*(name for name, device in KNOWN.items() if device.provider + PROVIDER in here), CPU)
 
 
+def check() -> None:
+    """Raise UsageError where a device was asked for by its name and is not here; ONNX Runtime is not loaded otherwise."""
+    if _said() not in {"auto", CPU}:
+        current()
+
+
 def current() -> Chosen:
     """Choose the device that what is opened now runs on.
 
@@ -79,7 +86,7 @@ def current() -> Chosen:
     UsageError
         No such device, or one that the installed ONNX Runtime has no execution provider for.
     """
-    said = _asked.get() or os.environ.get(VARIABLE) or "auto"
+    said = _said()
     if said not in DEVICES:
         raise UsageError(f"Expected --device {', '.join(DEVICES)}; received {said}. Name one of them.")
     if said == CPU:
@@ -93,6 +100,10 @@ def current() -> Chosen:
             f"Put {KNOWN[said].brought_by} in the place of onnxruntime (docs/install.md), or leave --device out."
         )
     return Chosen(said, is_demanded=True)
+
+
+def _said() -> str:
+    return _asked.get() or os.environ.get(VARIABLE) or "auto"
 
 
 def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:

@@ -20,6 +20,7 @@ _OF_ONE = 2  # images at a time of a processor that has a batch of its own: meas
 _FEW = 32  # images for which a network is not prepared a second time, which takes some 40 ms
 _ON_DEVICE = 256  # images at a time of another device, halved until its memory holds them
 _ALIKE = 1e-3  # of the processor's numbers, by the largest of an output
+_ZERO = 1e-6  # of an output that is zero to these pictures
 _FULL = ("alloc", "out of memory", "memory")  # in what execution providers say where their memory is full
 _LOG = logging.getLogger("plainfilm.device")
 
@@ -177,7 +178,7 @@ def _apart(received: NDArray[Any], expected: NDArray[Any]) -> float:
     """How far apart two outputs lie at most, by the largest number expected; NaN where one is not finite."""
     if received.shape != expected.shape or not np.isfinite(received).all():
         return float("nan")
-    return float(np.abs(received - expected).max(initial=0) / max(1e-12, np.abs(expected).max(initial=0)))
+    return float(np.abs(received - expected).max(initial=0) / max(_ZERO, np.abs(expected).max(initial=0)))
 
 
 def _answers(

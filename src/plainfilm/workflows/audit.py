@@ -12,7 +12,7 @@ from plainfilm.reporting import audit as report
 from plainfilm.results.audit import Audit
 from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete, default_encoder
 from plainfilm.workflows.checks import check_out, check_seed
-from plainfilm.workflows.clustering import on_cluster
+from plainfilm.workflows.clustering import on_cluster, on_device
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
 from plainfilm.workflows.progress import stage
@@ -46,7 +46,8 @@ def plan(options: AuditOptions) -> Plan:
         raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
-    opened = bundle.load(options.model) if options.model else None
+    with on_device(options):
+        opened = bundle.load(options.model) if options.model else None
     store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
     model = compared_model(store, opened, Path(options.model or "").name)
     return Plan(options=options, store=store, read=read, model=model, folder=folder)

@@ -29,7 +29,7 @@ from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.workflows.checks import check_out
-from plainfilm.workflows.clustering import check_cluster, on_cluster
+from plainfilm.workflows.clustering import check_cluster, on_cluster, on_device
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
 from plainfilm.workflows.reading import asked_of, given_of, without_paths
@@ -112,7 +112,8 @@ def _check_prevalence(options: EvaluateOptions) -> None:
 
 def _bundle(options: EvaluateOptions) -> Bundle:
     """Open the bundle, as it answers at a site where one is named and not to be recalibrated for."""
-    opened, site = bundles.load(options.bundle, require_signature=options.require_signature), options.site
+    with on_device(options):
+        opened, site = bundles.load(options.bundle, require_signature=options.require_signature), options.site
     if options.recalibrate:
         external.check_recalibration(opened.classifier.decision)
         if site is not None:
