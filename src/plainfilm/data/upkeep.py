@@ -44,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
     "opened": Kind("notes on stores that were looked through", "the next command looks through each store again"),
     "stores": Kind("stores that folders were read into", "the folders are read anew, where they are still there; their logs of test openings go too", goes_by_name=True),
     "openings": Kind("how often test sets were scored", "the count: only the log beside each store still knows", goes_by_name=True),
+    "answers": Kind("answers to commands under way on a cluster", "they are given anew"),
     "reading": Kind("what commands that were stopped have read of folders", "it is read anew"),
     "left": Kind("what commands that were killed left half made", "nothing"),
     "weights": Kind("weights that were fetched or imported", "they are fetched anew, or to be imported again", goes_by_name=True),
