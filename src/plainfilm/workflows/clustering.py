@@ -1,7 +1,8 @@
 """`--cluster` and `--device` of a verb: where its jobs and its networks run."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from plainfilm.engines.current import using
@@ -27,9 +28,15 @@ Result = TypeVar("Result")
 
 def check_cluster(options: ClusterOptions) -> None:
     """Raise UsageError, or MissingExtraError, where `--cluster` or `--device` cannot be meant; nothing is connected to."""
-    engine = open_engine(options.cluster or "", mixed=options.mixed)
-    with devices.using(_device(options, engine)):
+    with on_device(options):
         devices.current()
+
+
+@contextmanager
+def on_device(options: ClusterOptions) -> Iterator[None]:
+    """Let networks that a verb opens before it runs be for the device that it will run on."""
+    with devices.using(_device(options, open_engine(options.cluster or "", mixed=options.mixed))):
+        yield
 
 
 def _device(options: ClusterOptions, engine: Engine) -> str | None:

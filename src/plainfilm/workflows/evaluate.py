@@ -30,7 +30,7 @@ from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.workflows.checks import check_out
-from plainfilm.workflows.clustering import check_cluster, on_cluster
+from plainfilm.workflows.clustering import check_cluster, on_cluster, on_device
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
 from plainfilm.workflows.reading import asked_of, given_of, without_paths
@@ -72,7 +72,8 @@ def plan(options: EvaluateOptions) -> Plan:
     check_out(folder, overwrite=options.overwrite)
     _check_prevalence(options)
     files.settle(source)
-    opened = _bundle(options)
+    with on_device(options):
+        opened = _bundle(options)
     classes = opened.classifier.classes_
     if not is_store(source):
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph

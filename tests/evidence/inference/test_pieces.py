@@ -14,7 +14,7 @@ from plainfilm.errors import EngineError, ImageError, UsageError
 from plainfilm.evidence.inference import pieces as inference_pieces
 from plainfilm.evidence.inference.pieces import answer_piece
 from plainfilm.evidence.inference.predictor import BLOCK, Predictor
-from plainfilm.model import shared_bundle
+from plainfilm.model import devices, shared_bundle
 
 OLD = Path(__file__).parents[2] / "written_by_0_1_0"
 FILMS = 2 * BLOCK + 8
@@ -186,11 +186,15 @@ def test_a_bundle_that_is_another_elsewhere_is_refused(engine, bundle, films, tm
         predictor.predict(films)
 
 
-def test_what_cannot_be_meant_is_told_before_anything(bundle, films):
+def test_what_cannot_be_meant_is_told_before_anything(bundle, films, monkeypatch):
     with pytest.raises(UsageError, match="prevalence between 0 and 1"):
         plainfilm.load(bundle).predict(films, prevalence=3, cluster="local:2")
     with pytest.raises(UsageError, match="local:N"):
         plainfilm.load(bundle).predict(films, cluster="there")
+    predictor = plainfilm.load(bundle)
+    monkeypatch.setattr(predictor.bundle.classifier, "_device", devices.Chosen("cuda", is_demanded=False))
+    with pytest.raises(UsageError, match="`device` cpu with `cluster`, whose jobs run on processors; received cuda"):
+        predictor.predict(films, cluster="local:2")
 
 
 def test_an_entry_is_whole_blocks():
