@@ -18,11 +18,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A finished command: wall seconds, peak resident memory of it and its children together (MB), and its stdout."""
+    """A finished command: wall seconds, peak resident memory of it and its children together (MB), its stdout, and their seconds of processor time."""
 
     seconds: float
     peak_mb: float
     stdout: str
+    processor_s: float
 
 
 def plainfilm(*arguments: str | Path, cache: Path, **environment: str) -> Measured:
@@ -41,19 +42,26 @@ def run(command: Sequence[str], **environment: str) -> Measured:
         seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{stderr[-2000:]}")
-    return Measured(seconds, watch.peak_mb, stdout)
+    return Measured(seconds, watch.peak_mb, stdout, watch.processor_s)
 
 
 class Watch:
-    """The peak memory of a process and its descendants, in MB; it is read twice a second, since reading it oftener slows what is measured."""
+    """The peak memory of a process and its descendants, in MB, and their processor time; read twice a second, since reading oftener slows what is measured."""
 
     def __init__(self, pid: int, every_s: float = 0.5) -> None:
+        self._ran_s: dict[int, float] = {}
         self.peak_mb, self._pid, self._every_s, self._stopped = 0.0, pid, every_s, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def _look(self) -> None:
         while not self._stopped.wait(self._every_s):
             self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
+            self._ran_s |= {each: ran for each in _tree(self._pid) if (ran := _ran_s(each))}
+
+    @property
+    def processor_s(self) -> float:
+        """Seconds of all processes together, each as it was last seen: what it did within half a second of its end may lack."""
+        return sum(self._ran_s.values())
 
     def __enter__(self) -> "Watch":
         self._thread.start()
@@ -76,6 +84,15 @@ def _tree(pid: int) -> list[int]:
             for children in Path(f"/proc/{parent}/task").glob("*/children"):
                 found += map(int, children.read_text().split())
     return found
+
+
+def _ran_s(pid: int) -> float:
+    """Seconds in user and system mode, proc_pid_stat(5), fields 14 and 15."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(pid: int) -> float:

@@ -1,6 +1,7 @@
 """Prediction: one radiograph from process start to answer, 2,000 files a second, and the same answers as Keras.
 
     python benchmarks/predicting.py --bundle run/model.plainfilm --keras model.keras --out predicting.json
+    python benchmarks/predicting.py --bundle run/model.plainfilm --cluster local:2 --rounds 3    # in pairs with and without
 
 `model.keras` comes from `plainfilm export run/model.plainfilm --to keras --out model.keras`. Needs ../shared.
 """
@@ -96,6 +97,25 @@ def many(path: Path, files: Sequence[str], rounds: int) -> dict[str, Any]:
     }
 
 
+def shared_out(path: Path, files: Sequence[str], rounds: int, cluster: str) -> dict[str, Any]:
+    """The same command here and on a cluster, in pairs; both print the same."""
+    rows = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            told = {where: plainfilm("predict", path, *files, "--json", "--quiet", cache=Path(folder), PLAINFILM_CLUSTER=where)
+                    for where in ("here", cluster)}  # fmt: skip
+        assert told["here"].stdout == told[cluster].stdout
+        rows.append({where: {"seconds": each.seconds, "processor_s": each.processor_s} for where, each in told.items()})
+    return {
+        "files": len(files),
+        **{
+            name: spread([row[cluster][name] / row["here"][name] for row in rows])
+            for name in ("seconds", "processor_s")
+        },
+        "rounds": rows,
+    }
+
+
 def parity(path: Path, keras_file: Path, files: Sequence[str]) -> dict[str, Any]:
     import keras
 
@@ -118,12 +138,16 @@ def main() -> None:
     parser.add_argument("--keras", type=Path)
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "mixed")
     parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--cluster", help="compare with --cluster WHERE, and nothing else")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     files = sorted(map(str, args.data.glob("*/*.jpg")))
     chosen = np.random.default_rng(0).permutation(len(files))[: args.files]
     some = [files[index] for index in chosen]
+    if args.cluster:
+        finish(shared_out(args.bundle, some, args.rounds, args.cluster), args.out)
+        return
     figures: dict[str, Any] = {"many": many(args.bundle, some, args.rounds)}
     if args.keras:
         size = library.load(args.bundle).bundle.classifier.image_size

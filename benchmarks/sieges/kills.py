@@ -238,8 +238,9 @@ def _kinds() -> list[Case]:
     def answered(here: Path) -> object:
         from plainfilm.evidence.inference import predictor
         from plainfilm.evidence.inference.overlays import Overlays
+        from plainfilm.workflows.predict import load
 
-        opened = predictor.load(here / "run" / "model.plainfilm")
+        opened = load(here / "run" / "model.plainfilm")
         paths, _ = predictor.paths([here / "others"])
         return list(opened.stream(paths, workers=1, explain=Overlays(here / "out", opened)))
 

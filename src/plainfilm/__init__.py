@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what __getattr__ hides from editors and from checkers of types
     from plainfilm.data.store import Store as Store
     from plainfilm.errors import PlainfilmError as PlainfilmError
-    from plainfilm.evidence.inference.predictor import load as load
     from plainfilm.model.export import export as export
     from plainfilm.workflows.audit import audit as audit
     from plainfilm.workflows.compare import compare as compare
@@ -16,6 +15,7 @@ if TYPE_CHECKING:  # what __getattr__ hides from editors and from checkers of ty
     from plainfilm.workflows.info import describe as describe
     from plainfilm.workflows.ingest import ingest as ingest
     from plainfilm.workflows.pack import pack as pack
+    from plainfilm.workflows.predict import load as load
     from plainfilm.workflows.train import train as train
     from plainfilm.workflows.tune import tune as tune
 
@@ -36,7 +36,7 @@ _WHERE = {
     "pack": "plainfilm.workflows.pack",
     "describe": "plainfilm.workflows.info",
     "Store": "plainfilm.data.store",
-    "load": "plainfilm.evidence.inference.predictor",
+    "load": "plainfilm.workflows.predict",
     "export": "plainfilm.model.export",
     "PlainfilmError": "plainfilm.errors",
 }

@@ -1,10 +1,15 @@
 """`plainfilm cluster`: certificates; and a command that is planned, run by index and joined."""
 
+from pathlib import Path
+
 import pytest
 
 import plainfilm
 from plainfilm.data import phantom, shards
 from plainfilm.engines.opening import open_engine
+from plainfilm.evidence.external import answers
+
+BUNDLE = Path(__file__).parents[1] / "written_by_0_1_0" / "run" / "model.plainfilm"
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,41 @@ def test_a_command_is_planned_run_by_index_and_joined(call, films, tmp_path):
     call("ingest", films, "--out", "here.h5", "--size", 64)
     with plainfilm.Store(tmp_path / "films.h5") as joined, plainfilm.Store(tmp_path / "here.h5") as here:
         assert joined.fingerprint == here.fingerprint
+
+
+def test_a_prediction_is_planned_too_and_prints_the_same(call, films, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    predict = ("predict", BUNDLE, films, "bad.png", "--json")
+    code, here, _ = call(*predict)
+    assert code == 0
+    code, out, err = call("cluster", "plan", "plan.json", "--slices", 2, *predict)
+    assert (code, out.startswith("Planned 2 jobs in ")) == (0, True), err
+    for index in (0, 1):
+        assert call("cluster", "run", "plan.json", index)[0] == 0
+    code, out, err = call("cluster", "join", "plan.json")
+    assert (code, out) == (0, here), err
+    assert [*(tmp_path / "cache" / "answers").iterdir()] == []
+    for kind in ("--csv", "--quiet"):
+        assert call(*predict[:4], kind, "--cluster", "local:2")[:2] == call(*predict[:4], kind)[:2]
+
+
+def test_an_evaluation_of_a_folder_is_planned_twice_reading_then_answering(call, films, tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, "BLOCK", 16)
+    evaluate = ("evaluate", BUNDLE, films, "--out")
+    assert call(*evaluate, "here")[0] == 0
+    said = [call("cluster", "plan", "plan.json", "--slices", 1, *evaluate, "there")[1].splitlines()[0]]
+    while (tmp_path / "plan.json").exists():
+        assert call("cluster", "run", "plan.json", 0)[0] == 0
+        code, out, err = call("cluster", "join", "plan.json")
+        assert code == 0, err
+        said.append(out.split(maxsplit=3)[:3])
+    assert said[0].startswith("Planned 4 jobs")
+    assert said[1] == ["Planned", "3", "jobs"]
+    assert len(said) == 3
+    for name in ("predictions.csv", "overlap.csv", "problems.csv"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    assert not list(tmp_path.glob(".*"))
+    assert [*(tmp_path / "cache" / "answers").iterdir()] == []
 
 
 @pytest.mark.parametrize(

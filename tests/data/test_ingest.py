@@ -535,7 +535,7 @@ def test_a_folder_in_the_place_of_the_store_is_found_before_anything_is_read(sou
     out.mkdir(parents=True)
     done: list[int] = []
     with pytest.raises(StoreError, match="a folder"):
-        fill_store(read_catalog([source]), out, size=32, advance=lambda so_far, _: done.append(so_far))
+        fill_store(read_catalog([source]), out, size=32, progress=lambda _stage, so_far, _: done.append(so_far))
     assert done == []
 
 

@@ -453,9 +453,7 @@ def packed(tmp_path: Path, files: dict[str, bytes]) -> Path:
 
 
 def filled(catalog: Catalog, out: Path) -> Ingested:
-    return fill_store(
-        catalog, out, size=32, fit="stretch", on_bad="skip", workers=4, seed=0, resplit=False, advance=lambda *_: None
-    )
+    return fill_store(catalog, out, size=32, fit="stretch", on_bad="skip", workers=4, seed=0, resplit=False)
 
 
 def test_a_compressed_tar_of_dicom_is_read_once_for_headers_and_once_to_decode(tmp_path, passes):

@@ -11,7 +11,7 @@ from PIL import Image
 import plainfilm
 from plainfilm.data import ingest as ingesting
 from plainfilm.data.store import Store
-from plainfilm.data.store_images import folder_of
+from plainfilm.data.store_images import shards_folder
 from plainfilm.errors import StoreError, UsageError
 
 FILMS = 60
@@ -58,7 +58,7 @@ def test_shards_hold_what_one_file_does(source, sharded, tmp_path):
     ingest(source, one)
     assert content(sharded) == content(one)
     assert names(sharded.parent) == {"m.h5", "m.h5.shards", "m.problems.csv", "one"}
-    shards = sorted(folder_of(sharded).iterdir())
+    shards = sorted(shards_folder(sharded).iterdir())
     assert len(shards) == 4
     assert all(np.load(path, allow_pickle=False).shape[1:] == (32, 32) for path in shards)
     with h5py.File(sharded) as file:
@@ -73,14 +73,14 @@ def test_shards_hold_what_one_file_does(source, sharded, tmp_path):
 def test_a_store_beyond_a_size_gets_shards_by_itself(source, tmp_path, monkeypatch):
     monkeypatch.setattr(ingesting, "_ONE_FILE_BYTES", (FILMS - 10) * 32**2)
     ingest(source, tmp_path / "m.h5")
-    assert len(names(folder_of(tmp_path / "m.h5"))) == 1
+    assert len(names(shards_folder(tmp_path / "m.h5"))) == 1
 
 
 @pytest.mark.parametrize("damage", ["gone", "short", "folder"])
 def test_a_shard_that_is_not_whole_is_told_at_opening(sharded, damage):
-    shards = sorted(folder_of(sharded).iterdir())
+    shards = sorted(shards_folder(sharded).iterdir())
     if damage == "folder":
-        shutil.rmtree(folder_of(sharded))
+        shutil.rmtree(shards_folder(sharded))
     elif damage == "gone":
         shards[1].unlink()
     else:
@@ -93,7 +93,7 @@ def test_a_shard_that_is_not_whole_is_told_at_opening(sharded, damage):
 
 
 def test_a_changed_pixel_or_header_is_told_when_it_is_read(sharded):
-    shard = sorted(folder_of(sharded).iterdir())[0]
+    shard = sorted(shards_folder(sharded).iterdir())[0]
     whole = shard.read_bytes()
     for at in (len(whole) - 7, 40, 1):
         data = bytearray(whole)
@@ -137,7 +137,7 @@ def test_one_file_in_the_place_of_shards_leaves_none(source, sharded):
     assert names(sharded.parent) == {"m.h5", "m.problems.csv"}
     ingest(source, sharded, overwrite=True, shard=16)
     ingest(source, sharded, overwrite=True, shard=32)
-    assert len(names(folder_of(sharded))) == 2
+    assert len(names(shards_folder(sharded))) == 2
     with Store(sharded) as store:
         store.verify()
 
@@ -145,14 +145,14 @@ def test_one_file_in_the_place_of_shards_leaves_none(source, sharded):
 def test_films_are_added_to_shards_without_writing_the_old_ones_anew(tmp_path):
     source, out = grow(tmp_path / "films", range(FILMS)), tmp_path / "m.h5"
     ingest(source, out, shard=16)
-    before = {path.name: path.stat().st_ino for path in folder_of(out).iterdir()}
+    before = {path.name: path.stat().st_ino for path in shards_folder(out).iterdir()}
     with Store(out) as store:
         parts = dict(zip(store.file.tolist(), store.split.tolist(), strict=True))
     (source / "COVID/000.png").unlink()
     grow(source, range(FILMS, FILMS + 20))
     done = ingest(source, out, add=True)
     assert (done.added, done.gone, done.images) == (20, 1, FILMS + 19)
-    after = {path.name: path.stat().st_ino for path in folder_of(out).iterdir()}
+    after = {path.name: path.stat().st_ino for path in shards_folder(out).iterdir()}
     assert before.items() <= after.items()
     assert len(after) == len(before) + 1
     with Store(out) as store:

@@ -124,7 +124,7 @@ def test_another_size_or_fit_reads_everything(source, tmp_path, decoded):
 def test_a_damaged_shard_is_read_again(source, tmp_path, decoded, ending, damage):
     out = tmp_path / "m" / "m.h5"
     stopped(source, out, 18)
-    path = sorted(shards.folder_of(out).glob(f"*{ending}"))[0]
+    path = sorted(shards.reading_folder(out).glob(f"*{ending}"))[0]
     data = bytearray(path.read_bytes())
     if damage == "gone":
         path.unlink()
@@ -169,7 +169,7 @@ def test_what_was_left_out_before_is_told_again(source, tmp_path):
 def test_shards_are_for_their_owner_alone(source, tmp_path):
     out = tmp_path / "m" / "m.h5"
     stopped(source, out, 18)
-    assert stat.S_IMODE(shards.folder_of(out).stat().st_mode) == 0o700
+    assert stat.S_IMODE(shards.reading_folder(out).stat().st_mode) == 0o700
 
 
 def test_a_catalog_of_one_shard_leaves_nothing(source, tmp_path, monkeypatch):
@@ -183,7 +183,7 @@ def test_a_catalog_of_one_shard_leaves_nothing(source, tmp_path, monkeypatch):
 def test_what_nobody_came_back_for_is_removed_after_a_week(source, tmp_path):
     out = tmp_path / "m" / "m.h5"
     stopped(source, out, 18)
-    folder = shards.folder_of(out)
+    folder = shards.reading_folder(out)
     ingest(source, out.with_name("other.h5"))
     assert folder.is_dir()
     old = time.time() - claims.WEEK_S - 60
@@ -203,7 +203,7 @@ def test_a_store_that_cannot_be_written_keeps_what_was_read(source, tmp_path, mo
         ingest(source, out)
     monkeypatch.undo()
     monkeypatch.setattr(shards, "MOST_FILMS", EACH)
-    assert len(list(shards.folder_of(out).glob("*.npz"))) == FILMS // EACH
+    assert len(list(shards.reading_folder(out).glob("*.npz"))) == FILMS // EACH
 
 
 def test_archives_go_on_too(source, tmp_path, decoded):
@@ -233,10 +233,16 @@ def test_other_processes_read_the_same_store(source, tmp_path, decoded):
     assert not list(tmp_path.glob(".*.shards"))
 
 
-def test_members_of_an_archive_are_read_here(source, tmp_path, decoded):
-    archive = shutil.make_archive(str(tmp_path / "films"), "zip", source)
+@pytest.mark.parametrize(("kind", "read_here"), [("zip", 0), ("tar", 0), ("gztar", FILMS)])
+def test_members_of_an_archive_are_read_by_others_unless_it_is_read_in_order(
+    source, tmp_path, decoded, kind, read_here
+):
+    archive = shutil.make_archive(str(tmp_path / "films"), kind, source)
+    ingest(archive, tmp_path / "here.h5")
+    decoded.clear()
     ingest(archive, tmp_path / "there.h5", cluster="local:2")
-    assert len(decoded) == FILMS
+    assert len(decoded) == read_here
+    assert content(tmp_path / "here.h5") == content(tmp_path / "there.h5")
 
 
 def test_a_kill_costs_a_thirtieth_of_a_catalog_that_is_not_large(source, tmp_path, monkeypatch, decoded):

@@ -52,6 +52,30 @@ def test_entries_are_listed_by_kind_with_size_and_last_use(folder):
     assert 1.9 * DAY < time.time() - found["features"].used_s < 2.1 * DAY
 
 
+def left_by_a_kill(path: Path) -> Path:
+    """What a process that was killed had begun to write."""
+    program = "import os, sys\nfrom pathlib import Path\nfrom plainfilm.data.files import written_whole\n" \
+              "with written_whole(Path(sys.argv[1])) as partial:\n    partial.write_bytes(bytes(100))\n    os.kill(os.getpid(), 9)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    [partial] = path.parent.glob(f".{path.name}.*.partial")
+    return partial
+
+
+def test_what_a_killed_command_left_is_listed_and_goes(folder):
+    parts, reading = made("features/key.parts", "0.f4", 30), made("stores/.films-1.h5.shards", "a.npy", 40)
+    half = [left_by_a_kill(folder / kind / "new") for kind in ("encoders", "weights")]
+    found = {entry.kind: entry.bytes for entry in upkeep.entries()}
+    assert found == {"features": 30, "reading": 40, "left": 100}
+    assert sum(entry.bytes for entry in upkeep.entries(["left"])) == 200
+    with claims.turn(folder / "features" / "key.npy"), claims.turn(folder / "stores" / "films-1.h5"):
+        assert gone(["features", "reading"]) == []
+    with claims.claimed(parts):
+        assert gone(["features"]) == []
+    assert gone(["features"]) == ["key.parts"]
+    assert len(gone()) == 3
+    assert not any(path.exists() for path in (parts, reading, *half))
+
+
 def test_an_entry_that_is_used_is_noted_and_its_content_stays_known(folder):
     path = folder / "features" / "a"
     cache.write(path, b"content")

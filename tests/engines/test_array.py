@@ -1,6 +1,7 @@
 """Plans for arrays: planned, run by index, taken up again."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,15 @@ def test_fewer_jobs_than_slices_have_fewer_indices(plan, tmp_path):
 def test_paths_and_tuples_come_back_as_they_were(plan, tmp_path):
     with pytest.raises(array.PlannedError):
         list(open_engine(f"plan:{plan}").map(with_path, [PathJob(0, tmp_path, ("ä", "b"))]))
+    assert array.run(plan, 0, Here()) == 1
+    assert array.missing(plan) == []
+
+
+def test_names_that_are_no_unicode_come_back_too(plan, tmp_path):
+    odd = os.fsdecode(b"a\xff")
+    with pytest.raises(array.PlannedError):
+        list(open_engine(f"plan:{plan}").map(with_path, [PathJob(0, tmp_path, (odd,))]))
+    assert array.read(plan).jobs[0]["names"] == [odd]
     assert array.run(plan, 0, Here()) == 1
     assert array.missing(plan) == []
 

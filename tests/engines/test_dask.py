@@ -26,6 +26,7 @@ psutil = pytest.importorskip("psutil", reason="needs distributed and what it bri
 pytest.importorskip("distributed")
 from plainfilm.engines.dask.client import RETRIES, Dask  # noqa: E402
 
+BUNDLE = Path(__file__).parents[1] / "written_by_0_1_0" / "run" / "model.plainfilm"
 ASKED = ("/info", "/metrics", "/json/identity.json", "/health", "/")
 
 
@@ -106,6 +107,25 @@ def test_an_ingest_whose_workers_die_gives_the_same_store(cluster, tmp_path, mon
         for name in ("labels", "split", "source", "file", "sha256", "group"):
             assert getattr(here, name).tolist() == getattr(there, name).tolist()
     assert not list(tmp_path.glob(".*.shards"))
+
+
+def test_a_prediction_whose_workers_die_gives_the_same_answers(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CERTIFICATES", str(cluster[1]))
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    films = phantom.write_phantoms(tmp_path / "films", n=70, seed=4)
+    (films / "bad.png").write_bytes(b"no picture")
+    kills = {32}
+
+    def kill(_stage, done, _every, _note):
+        if done in kills:
+            kills.remove(done)
+            for each in workers(cluster)[:1]:
+                each.kill()
+
+    predictor = plainfilm.load(BUNDLE)
+    there = predictor.predict(films, prevalence=0.1, cluster=cluster[0], progress=kill)
+    assert not kills
+    assert there[:] == predictor.predict(films, prevalence=0.1)[:]
 
 
 def test_a_job_that_ends_every_worker_is_given_up_in_one_line(cluster, engine, tmp_path):

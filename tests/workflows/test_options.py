@@ -187,3 +187,10 @@ def test_settings_and_labels_are_read_from_texts_or_mappings():
     assert mapping_of(None) == {}
     with pytest.raises(UsageError, match='mapping={"LABEL": "CLASS"}; received A'):
         mapping_of(["A"])
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_an_evaluation_runs_on_the_device_that_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "offered", lambda: ("cuda", "cpu"))
+    with pytest.raises(UsageError, match="Expected the device cuda to run networks; received none that can"):
+        plainfilm.evaluate(OLD / "run", OLD / "store.h5", tmp_path / "out", device="cuda")

@@ -1,15 +1,23 @@
 """`plainfilm predict`."""
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from plainfilm.arguments import Method
 from plainfilm.cli.options import AsJson, OnDevice, Quiet, ShowText, Signed
 from plainfilm.errors import UsageError, telling
 from plainfilm.workflows.parsing import a_choice
+
+if TYPE_CHECKING:
+    from plainfilm.evidence.inference.overlays import Overlays
+    from plainfilm.evidence.inference.predictor import Predictor
+    from plainfilm.results.predictions import Prediction
+
+_CLUSTER = Parameter(group=Group("Several machines"))
 
 
 def predict(
@@ -23,6 +31,8 @@ def predict(
     require_signature: Signed = None,
     device: OnDevice = None,
     workers: int = 0,
+    cluster: Annotated[str | None, Parameter(metavar="WHERE"), _CLUSTER] = None,
+    mixed: Annotated[bool, Parameter(negative="", show_default=False), _CLUSTER] = False,
     quiet: Quiet = False,
     as_csv: Annotated[bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="")] = False,
     as_json: AsJson = False,
@@ -45,42 +55,73 @@ def predict(
         gradcam, or occlusion, which is slower.
     workers
         Processes that decode; 0 for one a processor where there are many files.
+    cluster
+        here, local:N for N processes of this machine, or a Dask scheduler, tls://HOST:8786: docs/cluster.md. By default what
+        PLAINFILM_CLUSTER says, or here.
+    mixed
+        Let processors of several kinds answer: probabilities differ in their last bits by the machine that gave them.
     """
     from plainfilm.cli import predictions, terminal
     from plainfilm.cli.console import is_terminal
-    from plainfilm.evidence.inference import predictor as prediction
+    from plainfilm.engines.opening import running
     from plainfilm.evidence.inference.context import About
+    from plainfilm.evidence.inference.predictor import paths
+    from plainfilm.workflows.predict import load
 
     if not files:
         raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
     if as_csv and as_json:
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
-    predictor = prediction.load(bundle, require_signature=require_signature, site=site, device=device)
-    about, tally = About.of(predictor, prevalence), predictions.Tally()
-    is_watched = is_terminal(sys.stdout)  # then the answers themselves show how far it is
-    paths, passed_over = prediction.paths(files)
-    predictions.say_passed_over(passed_over)
-    stopped = telling(
-        lambda: f"{tally.levels.total():,} of {len(paths):,} files are answered; run the same command to begin again."
-    )
-    with stopped, terminal.Shown(quiet=quiet or is_watched) as progress:
-        answers = tally.watch(
-            predictor.stream(
-                paths,
-                prevalence=prevalence,
-                workers=workers,
-                explain=_overlays(predictor, explain, explain_by, shows_text=show_text),
+    with running(cluster or "", mixed=mixed):
+        predictor = load(bundle, require_signature=require_signature, site=site, device=device)
+        about, tally = About.of(predictor, prevalence), predictions.Tally()
+        overlays = _overlays(predictor, explain, explain_by, shows_text=show_text)
+        named, passed_over = paths(files)
+        predictions.say_passed_over(passed_over)
+        sent = _sent(predictor, named, prevalence, workers, overlays, quiet=quiet)
+        is_watched = sent is not None or is_terminal(sys.stdout)  # then the answers themselves show how far it is
+        write = predictions.as_json if as_json else predictions.as_csv if as_csv else predictions.as_lines
+        stopped = telling(
+            lambda: (
+                f"{tally.levels.total():,} of {len(named):,} files are answered; run the same command to begin again."
             )
         )
-        write = predictions.as_json if as_json else predictions.as_csv if as_csv else predictions.as_lines
-        write(terminal.counted(answers, progress, "Predicting", len(paths)), about)
+        with stopped, terminal.Shown(quiet=quiet or is_watched) as progress:
+            answers = sent or predictor.stream(named, prevalence=prevalence, workers=workers, explain=overlays)
+            write(terminal.counted(tally.watch(answers), progress, "Predicting", len(named)), about)
     if not (as_csv or as_json):
         predictions.say_summary(tally, about)
     if tally.nothing_answered:
         sys.exit(1)
 
 
-def _overlays(predictor: Any, folder: Path | None, method: Method, *, shows_text: bool) -> Any:
+def _sent(
+    predictor: "Predictor",
+    named: Sequence[str],
+    prevalence: float | None,
+    workers: int,
+    overlays: "Overlays | None",
+    *,
+    quiet: bool,
+) -> "Iterator[Prediction] | None":
+    """Let the engine of the command answer, if it is another than this process; nothing is printed before all is done."""
+    from plainfilm.cli import terminal
+    from plainfilm.engines.current import elsewhere
+
+    if not elsewhere():
+        return None
+    from plainfilm.evidence.inference.pieces import sent_of
+
+    goes_on = telling(lambda: "What is answered stays in the cache: the same command goes on from there.")
+    with goes_on, terminal.Shown(quiet=quiet) as progress:
+
+        def advance(done: int, every: int) -> None:
+            progress("Predicting", done, every, "")
+
+        return sent_of(predictor, named, prevalence=prevalence, workers=workers, overlays=overlays, advance=advance)
+
+
+def _overlays(predictor: "Predictor", folder: Path | None, method: Method, *, shows_text: bool) -> "Overlays | None":
     if folder is None:
         return None
     from plainfilm.evidence.inference.overlays import Overlays

@@ -180,10 +180,30 @@ def _owner(path: Path) -> _Seen | None:
     return seen if seen is not None and seen.may_live else None
 
 
+def left_in(folder: Path) -> list[Path]:
+    """Give what commands left half made in a folder that are surely gone: the next one that writes there removes it."""
+    with contextlib.suppress(OSError), claimed(folder / "look") as own:
+        return [file for file in _left(_hidden(own), own) if file.suffix != ".claim"]
+    return []
+
+
 def sweep(own: Claim) -> None:
     """Remove what others left in a claim's folder once they are surely gone, but for what waits to be put in its place."""
-    now, folder = own.now(), own.path.parent
-    hidden = [folder / entry.name for entry in os.scandir(folder) if entry.name.startswith(".")]
+    hidden, now = _hidden(own), own.now()
+    for file in _left(hidden, own):
+        remove(file)
+    for file in hidden:
+        if file.suffix == ".claim" and not _LEFT.fullmatch(file.name):
+            _sweep_turn(file, own, now)
+
+
+def _hidden(own: Claim) -> list[Path]:
+    folder = own.path.parent
+    return [folder / entry.name for entry in os.scandir(folder) if entry.name.startswith(".")]
+
+
+def _left(hidden: Sequence[Path], own: Claim) -> Iterator[Path]:
+    now = own.now()
     left = [(found["token"], found["kind"], file) for file in hidden if (found := _LEFT.fullmatch(file.name))]
     owners = {token: _look(file, now, token) for token, kind, file in left if kind == "claim"}
     kept = {own.token, *_waiting(hidden)}
@@ -191,10 +211,7 @@ def sweep(own: Claim) -> None:
     for token, _, file in left:
         seen = owners.get(token) or _unclaimed(file, token, now)
         if token not in kept and seen is not None and seen.is_gone:
-            remove(file)
-    for file in hidden:
-        if file.suffix == ".claim" and not _LEFT.fullmatch(file.name):
-            _sweep_turn(file, own, now)
+            yield file
 
 
 def _waiting(hidden: Sequence[Path]) -> Iterator[str]:

@@ -43,7 +43,7 @@ from plainfilm.data.patients import Named, named_by, patient_keys
 from plainfilm.data.provenance import Provenance, sorted_out
 from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
 from plainfilm.data.shard_files import Film, Outcome
-from plainfilm.data.shards import Advance, Shard, Shards, folder_of, is_mask
+from plainfilm.data.shards import Advance, Shard, Shards, is_mask, kept, reading_folder
 from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store import Store
 from plainfilm.data.store_writer import held_name
@@ -61,6 +61,12 @@ _TEXT = (
     "Expected a picture without text; lines of text are seen in this one, maybe a name. Cover them in the file; pictures in reports "
     "cover them, the store does not."
 )
+STAGES = (
+    "Looking for new files",
+    "Reading radiographs",
+    "Comparing radiographs",
+)  # the first with an old store, the last of many
+Progress = Callable[[str, int, int], None]
 _MOST_LOOKED = 128
 _ONE_FILE_BYTES = 1 << 30  # of pixels; a store of more is an index with shards
 _MANY_COMPARED = 4096  # images, compared in a second or two: of fewer no progress is told
@@ -152,9 +158,8 @@ def fill_store(
     only_test: bool = False,
     old: Store | None = None,
     shard: int | None = None,
-    advance: Advance = lambda _done, _all: None,
-    looked: Advance = lambda _done, _all: None,
-    comparing: Advance = lambda _done, _all: None,
+    read_into: Path | None = None,
+    progress: Progress = lambda _stage, _done, _all: None,
 ) -> Ingested:
     """Read every file of a catalog into a new store, with `NAME.problems.csv` beside it, and with pseudonyms `NAME.pseudonyms.csv`.
 
@@ -182,12 +187,10 @@ def fill_store(
         given, their part.
     shard
         Films a shard, in which the store is kept whatever its size; by default one of up to 1 GB of pixels is one file.
-    advance
-        Called with files done and files in all.
-    looked
-        The same while the files are looked for in an old store.
-    comparing
-        Called with steps done and steps in all while many images are compared for duplicates.
+    read_into
+        Folder of what is read, which the caller keeps as `shards.kept` does; by default one beside the store.
+    progress
+        Called with one of `STAGES`, and files or steps done and in all.
 
     Raises
     ------
@@ -199,14 +202,16 @@ def fill_store(
         The store, or its table of problems, cannot be written.
     """
     catalog, key = pseudonymized(catalog) if catalog.asked.pseudonyms else (catalog, None)
-    held, fresh = held_by(old, catalog.entries, looked) if old else (None, catalog.entries)
+    looking, reading, comparing = (partial(progress, stage) for stage in STAGES)
+    held, fresh = held_by(old, catalog.entries, looking) if old else (None, catalog.entries)
     before = held.shards(remarks_of(problems_path(held.store.path))) if held else ()
     order = _shuffled(fresh, seed)
     depths, guessed = folder_depths(order, workers=workers)
-    shards = Shards(order, depths, size=size, fit=fit, folder=folder_of(out), films=shard, before=before)
+    folder = read_into or reading_folder(out)
+    shards = Shards(order, depths, size=size, fit=fit, folder=folder, films=shard, before=before)
     entries = [*(held.entries if held else ()), *order]
     with (
-        shards.kept(),
+        contextlib.nullcontext() if read_into else kept(folder),
         _place(out) as (key_file, table, shelf, new),
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
@@ -214,7 +219,7 @@ def fill_store(
         finder = copies.CopyFinder(duplicates.ThumbnailFile(large, copies.SIDE_PX))
         read = _Read(duplicates.ThumbnailFile(small), finder, looked_every=_looked_every(len(entries)))
         read.problems += guessed
-        _read_all(read, entries, shards.read(workers=workers, advance=advance), on_bad)
+        _read_all(read, entries, shards.read(workers=workers, advance=reading), on_bad)
         found = _found(read, catalog, held, comparing, seed=seed, resplit=resplit, only_test=only_test)
         done = _told_of(out, catalog, read, found, key, held)
         attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
@@ -314,12 +319,12 @@ def _place(out: Path) -> Iterator[tuple[Path, ...]]:
     """Keep a store's name from other commands from the start; key, table and store take their places together."""
     store_writer.check_place(out)
     try:
-        with reserved(key_path(out), problems_path(out), store_images.folder_of(out), out) as partials:
+        with reserved(key_path(out), problems_path(out), store_images.shards_folder(out), out) as partials:
             yield partials
             is_sharded = partials[2].is_dir()
         hdf5.remember(out, store.FORMAT)
         if not is_sharded:
-            claims.remove(store_images.folder_of(out))  # of a store that lay there before
+            claims.remove(store_images.shards_folder(out))  # of a store that lay there before
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error
 

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from plainfilm import __version__
 from plainfilm.data import claims, copies, decoder_pool, duplicates, shard_files
 from plainfilm.data.catalog import Entry
 from plainfilm.data.images import Radiograph
+from plainfilm.data.places.archives import Archive, open_archive
 from plainfilm.data.shard_files import Film, Outcome, PixelReader
 from plainfilm.data.store_images import ShardTable
 from plainfilm.engines.current import elsewhere
@@ -75,11 +77,11 @@ class _Noted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShardJob:
-    """A shard for another process to read: files with their depths in bits, and its path without an ending."""
+    """A shard for another process to read: files, or archives with a member, with their depths in bits; and its path without an ending."""
 
     number: int
     path: str
-    files: tuple[tuple[str, int | None], ...]
+    files: tuple[tuple[str, str, int | None], ...]
     size: int
     fit: str
     workers: int
@@ -89,9 +91,19 @@ def read_shard(job: ShardJob) -> LeftFile:
     """Read a shard, unless it is there and whole; tell the file that is written last, and says what is in the other one."""
     path = Path(job.path)
     if not shard_files.is_whole(path):
-        files = [(Path(file), depth) for file, depth in job.files]
+        files = [(_source(Path(file), member), depth) for file, member, depth in job.files]
         _made(decoder_pool.read_many(files, size=job.size, fit=job.fit, workers=job.workers), job.size, path)
     return LeftFile.of(job.number, path.with_suffix(shard_files.KNOWN))
+
+
+def _source(file: Path, member: str) -> decoder_pool.Source:
+    """Give what the decoder takes of a file, or of a member of an archive."""
+    return partial(_archive(file, file.stat().st_mtime_ns).read, member) if member else file
+
+
+@lru_cache(maxsize=1)
+def _archive(file: Path, _changed_ns: int) -> Archive:
+    return open_archive(file)
 
 
 class Shards:
@@ -167,8 +179,8 @@ class Shards:
         next(outcomes, None)  # the decoders come to their end
 
     def _can_be_sent(self) -> bool:
-        """Whether the shards will be files, of files that others can open by a path."""
-        return not self._in_memory and all(isinstance(entry.place.item(entry.name), Path) for entry in self._entries)
+        """Whether the shards will be files, and none is of an archive that is read from its beginning."""
+        return not self._in_memory and not any(entry.place.in_order for entry in self._entries)
 
     def _send(self, engine: Engine, missing: Sequence[int], advance: Advance) -> None:
         """Let an engine read shards, given by where they start."""
@@ -181,7 +193,7 @@ class Shards:
             advance(done, every)
 
     def _job(self, start: int, *, workers: int) -> ShardJob:
-        files = tuple((str(file.absolute()), depth) for file, depth in self._files(start))
+        files = tuple((*_named(self._entries[place]), self._depths.get(place)) for place in self._run(start))
         path = str(self._folder.absolute() / self._key(start))
         return ShardJob(start, path, files, self._size, self._fit, workers)
 
@@ -236,19 +248,6 @@ class Shards:
             yield shard, np.flatnonzero(keep[start:end])
             start = end
 
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep what is read by a command that does not come to its end, for a week; once it has, remove it."""
-        _sweep(self._folder.parent)
-        try:
-            yield
-        except KeyboardInterrupt as stop:
-            is_told = bool(getattr(stop, "__notes__", ()))
-            if not is_told and any(self._folder.glob(f"*{shard_files.KNOWN}")):
-                stop.add_note("What was read is kept for a week: the same command goes on from there.")
-            raise
-        claims.remove(self._folder)
-
     def _noted(self, shard: Shard) -> Shard:
         self._read.append(_Noted(shard.known["digest"], shard.pixels, shard.file, shard.places))
         return shard
@@ -273,9 +272,23 @@ class Shards:
         return digest.hexdigest()[:32]
 
 
-def folder_of(store: Path) -> Path:
-    """Give the folder of the shards of a store that is being read: hidden, beside it."""
-    return claims.beside(store, "shards")
+def reading_folder(path: Path) -> Path:
+    """Give the folder of what is read for a path: hidden, beside it."""
+    return claims.beside(path, "shards")
+
+
+@contextlib.contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Keep a folder of what is read for a command that does not come to its end, for a week; once it has, remove it."""
+    _sweep(folder.parent)
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        is_told = bool(getattr(stop, "__notes__", ()))
+        if not is_told and any(folder.glob(f"*{shard_files.KNOWN}")):
+            stop.add_note("What was read is kept for a week: the same command goes on from there.")
+        raise
+    claims.remove(folder)
 
 
 def _sweep(folder: Path) -> None:
@@ -284,6 +297,13 @@ def _sweep(folder: Path) -> None:
         for left in folder.glob(".*.shards"):
             if own.now() - left.stat().st_mtime > claims.WEEK_S and not claims.is_used(left):
                 claims.remove(left)
+
+
+def _named(entry: Entry) -> tuple[str, str]:
+    """Name a file by its path, or an archive by its path and a member of it."""
+    item = entry.place.item(entry.name)
+    file, member = (item, "") if isinstance(item, Path) else (entry.place.root, entry.name)
+    return str(file.absolute()), member
 
 
 def _missing(paths: Mapping[int, Path | None]) -> list[int]:

@@ -97,7 +97,7 @@ class ShardedImages:
         out = np.empty((len(rows), *self.shape[1:]), np.uint8)
         shards, places = self.where(rows)
         for shard in np.unique(shards).tolist():
-            reader = PixelReader(folder_of(self._store) / self.names[shard])
+            reader = PixelReader(shards_folder(self._store) / self.names[shard])
             if reader.shape[1:] != self.shape[1:]:
                 raise FlawError(f"its shard {self.names[shard]} has films of another size")
             asked = shards == shard
@@ -107,7 +107,7 @@ class ShardedImages:
     @property
     def files(self) -> list[Path]:
         """Where the shards lie."""
-        return [folder_of(self._store) / name for name in self.names]
+        return [shards_folder(self._store) / name for name in self.names]
 
     def where(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give the shard of each row, and its place there, int64 (k)."""
@@ -116,7 +116,7 @@ class ShardedImages:
         return shards, films - (self._ends - self._films)[shards]
 
     def _check(self, sizes: Sequence[int]) -> None:
-        folder = folder_of(self._store)
+        folder = shards_folder(self._store)
         try:
             with os.scandir(folder) as found:
                 there = {each.name: each.stat().st_size for each in found if each.is_file()}
@@ -130,7 +130,7 @@ class ShardedImages:
             )
 
 
-def folder_of(store: Path) -> Path:
+def shards_folder(store: Path) -> Path:
     """Give the folder of a store's shards: `NAME.h5.shards`."""
     return store.with_name(f"{store.name}.shards")
 

@@ -44,10 +44,15 @@ KINDS: Mapping[str, Kind] = {
     "opened": Kind("notes on stores that were looked through", "the next command looks through each store again"),
     "stores": Kind("stores that folders were read into", "the folders are read anew, where they are still there; their logs of test openings go too", goes_by_name=True),
     "openings": Kind("how often test sets were scored", "the count: only the log beside each store still knows", goes_by_name=True),
+    "answers": Kind("answers to commands under way on a cluster", "they are given anew"),
+    "reading": Kind("what commands that were stopped have read of folders", "it is read anew"),
+    "left": Kind("what commands that were killed left half made", "nothing"),
     "weights": Kind("weights that were fetched or imported", "they are fetched anew, or to be imported again", goes_by_name=True),
 }  # fmt: skip
 _UNKNOWN = Kind("unknown to this version", "whatever they are for", goes_by_name=True)
 _IN_FOLDERS = ("maps", "openings")  # an entry is a folder
+_PARTS = ".parts"  # of features that are being made: a folder
+_SHARDS = ".shards"  # of a store that is being read: a hidden folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,11 @@ def entries(kinds: Collection[str] = ()) -> list[Entry]:
     """List what lies in the cache, of all kinds or some."""
     folder = files.cache_folder()
     names = sorted(path.name for path in _within(folder) if path.is_dir())
-    found = [_entry(name, paths) for name in names if not kinds or name in kinds for paths in _units(folder / name)]
+    units = [unit for name in names for unit in _units(folder / name)]
+    units += [
+        ("left", [path]) for place in (folder, *(folder / name for name in names)) for path in claims.left_in(place)
+    ]
+    found = [_entry(kind, paths) for kind, paths in units if not kinds or kind in kinds]
     return [entry for entry in found if entry is not None]
 
 
@@ -176,19 +185,20 @@ def _within(folder: Path) -> list[Path]:
         return []
 
 
-def _units(folder: Path) -> Iterator[list[Path]]:
-    """Give what is taken away together: a folder, a store with what lies beside it, or a file."""
-    inside = _within(folder)
-    if folder.name in _IN_FOLDERS or folder.name not in KINDS:
-        yield from ([path] for path in inside)
-    elif folder.name == "stores":
+def _units(folder: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Give what is taken away together, with its kind: a folder, a store with what lies beside it, or a file."""
+    inside, kind = _within(folder), folder.name
+    if kind in _IN_FOLDERS or kind not in KINDS:
+        yield from ((kind, [path]) for path in inside)
+    elif kind == "stores":
+        yield from (("reading", [path]) for path in sorted(folder.glob(f".*{_SHARDS}")))
         for stem in dict.fromkeys(
             path.name.partition(".h5")[0].removesuffix(".problems.csv").removesuffix(".pseudonyms.csv")
             for path in inside
         ):
-            yield [path for path in inside if path.name.startswith(f"{stem}.")]
+            yield kind, [path for path in inside if path.name.startswith(f"{stem}.")]
     else:
-        yield from ([path] for path in inside if path.is_file())
+        yield from ((kind, [path]) for path in inside if path.is_file() or path.suffix == _PARTS)
 
 
 def _entry(kind: str, paths: Sequence[Path]) -> Entry | None:
@@ -205,10 +215,19 @@ def _entry(kind: str, paths: Sequence[Path]) -> Entry | None:
     return Entry(kind, tuple(paths), sum(each.st_size for each in inside), max(used))
 
 
+def _maker(path: Path) -> str:
+    """Name what whoever uses a path has claimed: itself, or what will be made of what lies there."""
+    if path.suffix == _PARTS:
+        path = path.with_suffix(".npy")
+    elif path.suffix == _SHARDS and path.name.startswith("."):
+        return path.name[1:].removesuffix(_SHARDS)
+    return claims.name_of(path)
+
+
 def _take_away(entry: Entry, claimed: Collection[str]) -> bool:
-    if any(claims.name_of(path) in claimed for path in entry.paths):
+    if any(_maker(path) in claimed for path in entry.paths):
         return False
-    if entry.kind == "maps" and claims.is_used(entry.paths[0]):
+    if entry.paths[0].is_dir() and claims.is_used(entry.paths[0]):
         return False
     with claims.claimed(entry.paths[0]) as own:
         for path in entry.paths:

@@ -130,7 +130,7 @@ def read(path: Path) -> Plan:
         There is none, or it is none.
     """
     try:
-        return documents.decode(path.read_bytes(), Plan, path)
+        return documents.decode(path.read_bytes(), Plan, path, names_files=True)
     except OSError as error:
         raise UsageError(f"Expected a plan of plainfilm cluster plan; received {path} ({reason_of(error)}).") from error
 
@@ -193,7 +193,7 @@ def _folder(path: Path) -> Path:
 def _told(path: Path) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     """Give what came of each job by its key: the type of the result and its values."""
     for file in _folder(path).glob("[0-9]*.json"):
-        found = documents.decode(file.read_bytes(), Results, file)
+        found = documents.decode(file.read_bytes(), Results, file, names_files=True)
         yield from ((key, (found.kind, values)) for key, values in found.results.items())
 
 

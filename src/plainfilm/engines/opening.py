@@ -2,11 +2,14 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from plainfilm import extras
 from plainfilm.engines.addresses import check_address
 from plainfilm.engines.array import Array
+from plainfilm.engines.current import using
 from plainfilm.engines.engine import Engine
 from plainfilm.engines.here import Here
 from plainfilm.engines.local import Local
@@ -52,3 +55,10 @@ def open_engine(where: str = "", *, mixed: bool = False) -> Engine:
         f"Expected --cluster here, local:N with N from 1 to {_MOST_PROCESSES}, tls://HOST:PORT or tcp://127.0.0.1:PORT; received {where}. "
         "See docs/cluster.md."
     )
+
+
+@contextmanager
+def running(where: str = "", *, mixed: bool = False) -> Iterator[Engine]:
+    """Let jobs run on the engine of an address until the block ends; arguments and errors are those of `open_engine`."""
+    with open_engine(where, mixed=mixed) as engine, using(engine):
+        yield engine

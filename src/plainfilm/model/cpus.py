@@ -3,7 +3,11 @@
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+_most: ContextVar[int] = ContextVar("most", default=0)
 
 
 def processors(root: Path = Path("/")) -> int:
@@ -15,7 +19,18 @@ def processors(root: Path = Path("/")) -> int:
         Where Linux keeps `proc` and `sys`; the quota of control groups is looked for there (cgroups(7), both versions).
     """
     may_run_on = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return math.ceil(min([may_run_on, *map(_quota, _groups(root))]))
+    found = math.ceil(min([may_run_on, *map(_quota, _groups(root))]))
+    return min(found, _most.get() or found)
+
+
+@contextmanager
+def limited(most: int) -> Iterator[None]:
+    """Let `processors` count at most so many until the block ends, as in a job beside others; 0 for no limit."""
+    before = _most.set(most)
+    try:
+        yield
+    finally:
+        _most.reset(before)
 
 
 def _groups(root: Path) -> Iterator[Path]:

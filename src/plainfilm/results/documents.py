@@ -40,6 +40,7 @@ class Document(Record, frozen=True, kw_only=True):
 
 
 D = TypeVar("D", bound=Document)
+T = TypeVar("T")
 
 
 def plain(value: msgspec.Struct) -> dict[str, Any]:
@@ -54,17 +55,20 @@ def encode(value: msgspec.Struct, *, indent: int = 0) -> bytes:
     return (text + "\n" * bool(indent)).encode()
 
 
-def decode(data: bytes | str, kind: type[D], where: object) -> D:
+def decode(data: bytes | str, kind: type[D], where: object, *, names_files: bool = False) -> D:
     """Read a document; `where` names it for people. One without a format or a version is of plainfilm 0.1, version 1.
+
+    Where it `names_files`, a text may be no Unicode: half a pair of surrogates, as `encode` writes it.
 
     Raises
     ------
     DocumentError
         No JSON, of another format, of a newer version, or a value of another type than its key has.
     """
+    parsed = _with_names if names_files else msgspec.json.decode
     try:
-        told = msgspec.json.decode(data, type=_Told)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        told = parsed(data, type=_Told)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DocumentError(
             f"Expected {_article(kind)} in JSON; received {where}, which is none ({reason_of(error)})."
         ) from error
@@ -76,11 +80,15 @@ def decode(data: bytes | str, kind: type[D], where: object) -> D:
             "Update plainfilm."
         )
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return parsed(data, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DocumentError(
             f"Expected {_article(kind)}; received {where}, which is altered or of another tool ({reason_of(error)})."
         ) from error
+
+
+def _with_names(data: bytes | str, *, type: type[T]) -> T:  # noqa: A002 - its name in msgspec
+    return msgspec.convert(json.loads(data), type)
 
 
 class _Told(msgspec.Struct):

@@ -109,13 +109,13 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     UsageError
         An address that is not this machine's alone without a token, or settings that do not fit each other.
     BundleError
-        As `prediction.load`.
+        As `plainfilm.load`.
     PlainfilmError
         The port is taken.
     """
     token = _token(settings.token_file)
     _check(settings, token)
-    predictor = prediction.load(
+    predictor = prediction.opened(
         settings.bundle, require_signature=settings.require_signature, site=settings.site, device=settings.device
     )
     telemetry.log_to_stderr(quiet=quiet)

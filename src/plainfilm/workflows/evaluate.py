@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from plainfilm.data import files
+from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.files import followed
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
+from plainfilm.data.shards import kept, reading_folder
 from plainfilm.data.store import Store, is_store
-from plainfilm.engines.opening import PLANNED
-from plainfilm.errors import CatalogError, UsageError
+from plainfilm.errors import CatalogError, EngineError, PlainfilmError, UsageError
 from plainfilm.evidence.external import cohort, unlabelled
 from plainfilm.evidence.external import evaluate as external
 from plainfilm.evidence.external.cohort import Cohort
@@ -24,6 +24,7 @@ from plainfilm.model import bundle as bundles
 from plainfilm.model import sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
+from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.reporting import environment
 from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
@@ -52,6 +53,11 @@ class Plan:
         """Whether a label stands for a class; if none does, a known prevalence is all there is to fit to."""
         return bool(self.labels.stands_for)
 
+    @property
+    def site(self) -> str | None:
+        """The site whose calibration is tested; None for the bundle's own."""
+        return None if self.options.recalibrate else self.options.site
+
 
 def plan(options: EvaluateOptions) -> Plan:
     """Check the options; open the bundle, and the store or the listing of the other data.
@@ -66,13 +72,10 @@ def plan(options: EvaluateOptions) -> Plan:
     check_out(folder, overwrite=options.overwrite)
     _check_prevalence(options)
     files.settle(source)
-    opened = _bundle(options)
+    with on_device(options):
+        opened = _bundle(options)
     classes = opened.classifier.classes_
     if not is_store(source):
-        if (options.cluster or "").startswith(PLANNED):
-            raise UsageError(
-                f"Expected a store to plan for; received {source}. Write one first: plainfilm ingest FOLDER --out NAME.h5"
-            )
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
         no_label_will_do = options.prevalence is not None
         catalog = read_catalog([source], asked, one_class_will_do=True, no_label_will_do=no_label_will_do)
@@ -134,7 +137,10 @@ def run(plan: Plan) -> Run[ExternalMetrics] | Run[UnlabelledMetrics]:
             external.check_recalibration(decision, names, store.group[selected.rows])
         progress("Looking for overlap", 1, 1, "")
         predictions = external.predict(
-            plan.bundle, selected, advance=lambda done, every: progress("Answering", done, every, "")
+            plan.bundle,
+            selected,
+            shared=SharedBundle.of(plan.bundle, bundles.place_of(options.bundle), plan.site),
+            advance=lambda done, every: progress("Answering", done, every, ""),
         )
         progress("Writing the report", 0, 1, "")
         about = About(
@@ -159,8 +165,7 @@ def run(plan: Plan) -> Run[ExternalMetrics] | Run[UnlabelledMetrics]:
 
 def _judged(plan: Plan, selected: Cohort, predictions: ExternalPredictions, about: About) -> ExternalReport:
     options, made = plan.options, None
-    site = None if options.recalibrate else options.site
-    found = external.evaluate(plan.bundle, selected, predictions, prevalence=options.prevalence, site=site)
+    found = external.evaluate(plan.bundle, selected, predictions, prevalence=options.prevalence, site=plan.site)
     if options.recalibrate and found.recalibration:
         share = found.recalibration.share if options.prevalence is None else options.prevalence
         made = _recalibrated(plan, selected, found.recalibration.fit, share)
@@ -198,28 +203,42 @@ def _places(plan: Plan) -> Iterator[tuple[Path, Path]]:
 
 @contextlib.contextmanager
 def _opened(plan: Plan, partial: Path) -> Iterator[tuple[Store, Key | None]]:
-    """Give the store, noting that its test set is opened; or read the files into one that is removed afterwards, with its key."""
+    """Give the store, noting that its test set is opened; or read the files into one that is removed at the end, with its key."""
     if plan.store is not None:
         with plan.store as store:
             store.log_test_opening(f"evaluate, network {plan.bundle.classifier.key}")
             yield store, None
     elif plan.catalog is not None:
-        options, temporary = plan.options, partial / "others.h5"
-        done = fill_store(
-            plan.catalog,
-            temporary,
-            size=plan.bundle.classifier.image_size,
-            fit=plan.bundle.manifest.preprocessing.fit,
-            workers=options.workers or processors(),
-            only_test=True,
-            advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
-            comparing=lambda done, every: options.progress("Comparing radiographs", done, every, ""),
-        )
-        with Store(temporary) as store:
-            yield store, done.key
-        temporary.unlink()
-        key_path(temporary).unlink(missing_ok=True)
-        problems_path(temporary).replace(partial / "problems.csv")
+        options, folder = (
+            plan.options,
+            reading_folder(plan.folder),
+        )  # others find what is read there, also the next time
+        with kept(folder), _gone_with_a_mistake(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            done = fill_store(
+                plan.catalog,
+                folder / "others.h5",
+                size=plan.bundle.classifier.image_size,
+                fit=plan.bundle.manifest.preprocessing.fit,
+                workers=options.workers or processors(),
+                only_test=True,
+                read_into=folder,
+                progress=lambda stage, done, every: options.progress(stage, done, every, ""),
+            )
+            with Store(done.path) as store:
+                yield store, done.key
+            problems_path(done.path).replace(partial / "problems.csv")
+
+
+@contextlib.contextmanager
+def _gone_with_a_mistake(folder: Path) -> Iterator[None]:
+    """Remove a folder where the same command would come to the same end."""
+    try:
+        yield
+    except PlainfilmError as error:
+        if not isinstance(error, EngineError):
+            claims.remove(folder)
+        raise
 
 
 def _named(data: str, key: Key | None) -> str:

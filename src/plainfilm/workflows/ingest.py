@@ -160,9 +160,7 @@ def run(plan: Plan) -> Ingested:
             resplit=options.resplit,
             old=old,
             shard=options.shard,
-            advance=lambda done, every: options.progress("Reading radiographs", done, every, ""),
-            comparing=lambda done, every: options.progress("Comparing radiographs", done, every, ""),
-            looked=lambda done, every: options.progress("Looking for new files", done, every, ""),
+            progress=lambda stage, done, every: options.progress(stage, done, every, ""),
         )
     if openings and not options.resplit:
         with Store(out) as new:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 from scipy.special import log_softmax, logsumexp
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
@@ -232,16 +231,6 @@ def test_colours_grow_lighter_with_the_attribution_so_that_none_need_tell_red_fr
 def test_a_map_of_another_shape_than_the_film_is_refused(shape):
     with pytest.raises(ValueError, match="one shape"):
         explain.overlay(np.zeros((4, 4), np.uint8), np.zeros(shape, np.float32))
-
-
-def test_an_overlay_is_saved_as_a_png_of_the_films_size(tmp_path):
-    film = np.random.default_rng(0).integers(0, 256, (64, 80), dtype=np.uint8)
-    attribution = np.tile(np.linspace(0, 1, 80, dtype=np.float32), (64, 1))
-    explain.save_overlay(tmp_path / "deep" / "a.png", film, attribution)
-    explain.save_overlay(tmp_path / "deep" / "a.png", film, attribution)
-    with Image.open(tmp_path / "deep" / "a.png") as picture:
-        np.testing.assert_array_equal(np.asarray(picture), explain.overlay(film, attribution))
-    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["a.png"]
 
 
 def test_explaining_needs_neither_keras_nor_onnx_nor_scipy():

@@ -11,7 +11,7 @@ from made_networks import encoder_file, head
 from page_reader import Page
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
-from plainfilm.evidence.external import cohort, evaluate, unlabelled
+from plainfilm.evidence.external import answers, cohort, evaluate, unlabelled
 from plainfilm.evidence.external.recalibrated_bundle import recalibrate
 from plainfilm.evidence.external.transportability import METRICS
 from plainfilm.model import bundle as bundles
@@ -95,7 +95,7 @@ def test_the_metrics_are_those_of_other_hands(found, store, bundle):
 
 
 def test_blocks_change_no_answer(found, store, bundle, monkeypatch):
-    monkeypatch.setattr(evaluate, "BLOCK", 7)
+    monkeypatch.setattr(answers, "BLOCK", 7)
     steps = []
     again = evaluate.predict(bundle, found.cohort, advance=lambda *step: steps.append(step))
     np.testing.assert_allclose(again.scores.probabilities, found.predictions.scores.probabilities, atol=1e-6)

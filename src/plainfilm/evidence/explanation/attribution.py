@@ -5,13 +5,11 @@ NumPy, Pillow and ONNX Runtime alone. An attribution map says what moved the ans
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from plainfilm.data.files import written_whole
 from plainfilm.errors import UsageError
 from plainfilm.model.classifier import Classifier
 
@@ -163,19 +161,6 @@ def overlay(image: NDArray[np.uint8], attribution: Maps) -> NDArray[np.uint8]:
     mixed = image[..., None] * (1 - cover[..., None]) + np.stack([red, green, blue], axis=-1) * cover[..., None]
     mixed[_edge(attribution >= HALF)] = _LINE
     return np.asarray(np.rint(mixed), np.uint8)
-
-
-def save_overlay(path: str | Path, image: NDArray[np.uint8], attribution: Maps) -> None:
-    """Write `overlay` as a PNG, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        The file cannot be written.
-    """
-    picture = Image.fromarray(overlay(image, attribution))
-    with written_whole(Path(path)) as partial:
-        picture.save(partial, "PNG")
 
 
 def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

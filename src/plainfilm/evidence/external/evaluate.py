@@ -4,7 +4,7 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,16 +20,16 @@ from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.evaluation.source_baseline import source_rule
 from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.external import recalibration
+from plainfilm.evidence.external.answers import Advance, answers_of
 from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
-from plainfilm.evidence.outliers import judging
 from plainfilm.evidence.outliers.detector import opened
 from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
-from plainfilm.model.view import ViewFinder
+from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.external import (
     EvaluatedModel,
@@ -49,9 +49,7 @@ from plainfilm.results.external import (
 )
 from plainfilm.results.metrics import Metrics
 
-BLOCK = 256  # radiographs a step
 _FOLDS = 5
-Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,38 +139,36 @@ class ExternalEvaluation:
         )
 
 
-def predict(bundle: Bundle, cohort: Cohort, *, advance: Advance = lambda _done, _all: None) -> ExternalPredictions:
-    """Let the classifier answer, `BLOCK` radiographs at a time, so that memory does not grow with their pixels.
+def predict(
+    bundle: Bundle,
+    cohort: Cohort,
+    *,
+    shared: SharedBundle | None = None,
+    advance: Advance = lambda _done, _all: None,
+) -> ExternalPredictions:
+    """Let the classifier answer, a block of radiographs at a time; `shared` names it to other processes.
 
     Raises
     ------
     BundleError
         The bundle's outlier detector is damaged.
+    EngineError
+        Other processes cannot do the work.
     """
-    detector, decision, finder = opened(bundle.outliers), bundle.classifier.decision, ViewFinder()
-    logits, levels, reasons = [], [], []
-    for start in range(0, len(cohort.rows), BLOCK):
-        advance(start, len(cohort.rows))
-        pixels = cohort.store.images(cohort.rows[start : start + BLOCK])
-        scores, features = bundle.classifier.run(pixels, "logits", "features")
-        logits.append(scores)
-        if detector is not None:
-            judged = judging.judge(detector, features, views=finder.find(pixels), pixels=pixels)
-            levels.append(judged.level)
-            reasons.append(judged.reason)
-    advance(len(cohort.rows), len(cohort.rows))
-    every = np.concatenate(logits)
+    decision = bundle.classifier.decision
+    found = answers_of(bundle, cohort.store, cohort.rows, shared=shared, advance=advance)
+    logits = found["logits"]
     return ExternalPredictions(
         scores=Scores(
             rows=cohort.rows,
             labels=cohort.classes,
-            probabilities=decision.probabilities(every),
+            probabilities=decision.probabilities(logits),
             group=cohort.store.group[cohort.rows],
             threshold=decision.threshold,
         ),
-        log_odds=decision.log_odds(every) if decision.positive is not None else None,
-        level=np.concatenate(levels) if levels else None,
-        reason=np.concatenate(reasons) if reasons else None,
+        log_odds=decision.log_odds(logits) if decision.positive is not None else None,
+        level=found.get("level"),
+        reason=found.get("reason"),
     )
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from plainfilm.arguments import Method
 from plainfilm.data.burned_text import covered
+from plainfilm.data.files import written_whole
 from plainfilm.errors import ImageError, UsageError
 from plainfilm.evidence.explanation import attribution as explain
 from plainfilm.evidence.inference.predictor import Film, Predictor
@@ -127,6 +128,22 @@ def _usable(predictor: Predictor, method: Method | None) -> Method:
     return method
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How pictures are made, by one of `METHODS`, and whether text in them is left uncovered."""
+
+    method: Method
+    shows_text: bool
+
+    def of(self, predictor: Predictor, pixels: NDArray[np.uint8], label: int) -> tuple[bytes, float | None]:
+        """Draw the answer for a radiograph uint8 (s, s): a PNG, and the share of the attribution inside the lungs, None where none are found."""
+        attribution, share = looked(predictor, pixels, label, method=self.method)
+        shown = explain.overlay(pixels if self.shows_text else covered(pixels), attribution)
+        stream = io.BytesIO()
+        Image.fromarray(shown).save(stream, "PNG")
+        return stream.getvalue(), share
+
+
 class Overlays:
     """Writes one PNG a radiograph into a folder; called as `Predictor.stream(explain=)` asks.
 
@@ -137,18 +154,21 @@ class Overlays:
     def __init__(
         self, folder: Path, predictor: Predictor, *, method: Method = "gradcam", shows_text: bool = False
     ) -> None:
-        usable = _usable(predictor, method)
+        self.drawing = Drawing(_usable(predictor, method), shows_text)
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._predictor, self._method = folder, predictor, usable
-        self._shows_text = shows_text
+        self._folder, self._predictor = folder, predictor
         self._taken: set[str] = set()
 
     def __call__(self, file: str, pixels: NDArray[np.uint8], label: int) -> float | None:
         """Write the overlay and return the share of the attribution inside the lungs, None where no lungs are found."""
-        attribution, share = looked(self._predictor, pixels, label, method=self._method)
-        shown = pixels if self._shows_text else covered(pixels)
-        explain.save_overlay(self._folder / self._name(file), shown, attribution)
+        picture, share = self.drawing.of(self._predictor, pixels, label)
+        self.keep(file, picture)
         return share
+
+    def keep(self, file: str, picture: bytes) -> None:
+        """Write the picture of a file, whole or not at all."""
+        with written_whole(self._folder / self._name(file)) as partial:
+            partial.write_bytes(picture)
 
     def _name(self, file: str) -> str:
         """A name of its own for each file: two folders may hold the same name."""

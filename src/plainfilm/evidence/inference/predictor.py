@@ -4,6 +4,7 @@ Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,8 @@ from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.images import Radiograph
 from plainfilm.data.places.place import Folder
 from plainfilm.data.spelling import listed
+from plainfilm.engines.current import elsewhere
+from plainfilm.engines.engine import Engine
 from plainfilm.errors import BundleError, ImageError, UsageError
 from plainfilm.evidence.outliers import detector, judging
 from plainfilm.extras import frames
@@ -30,13 +33,14 @@ from plainfilm.model import devices, sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import Prediction
 
 if TYPE_CHECKING:
     import pandas
 
-    from plainfilm.evidence.inference.overlays import Explanation
+    from plainfilm.evidence.inference.overlays import Explanation, Overlays
 
 BLOCK = 32  # radiographs a step
 FEW = 16  # files that are not worth starting several processes for
@@ -46,6 +50,11 @@ _SHOWN = 20  # answers that a cell shows
 
 Film = str | Path | NDArray[np.uint8]
 Watcher = Callable[[str, NDArray[np.uint8], int], float | None]
+Running = Callable[..., AbstractContextManager[Engine]]  # `engines.opening.running`, which serving must not reach
+
+
+def _silent(_stage: str, _done: int, _all: int, _note: str) -> None:
+    """Progress that nobody sees."""
 
 
 class ClassNames(tuple[str, ...]):
@@ -144,7 +153,7 @@ def _column(name: str) -> str:
 
 
 class Predictor:
-    """An opened bundle that answers for files and arrays; `load` makes one.
+    """An opened bundle that answers for files and arrays; `plainfilm.load` makes one.
 
     Attributes
     ----------
@@ -159,12 +168,18 @@ class Predictor:
         and where they are not calibrated.
     site : str or None
         The hospital whose calibration is used; None for the bundle's own.
+    shared : SharedBundle or None
+        The bundle as other processes open it; None where no path is known.
     """
 
-    def __init__(self, bundle: Bundle, *, site: str | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, site: str | None = None, path: Path | None = None, running: Running | None = None
+    ) -> None:
         self.site = site
         if site is not None:
             bundle = sites.at(bundle, sites.find(bundle, site))
+        self.shared = SharedBundle.of(bundle, path, site) if path else None
+        self._running = running
         self.bundle, self.classes_ = bundle, ClassNames(bundle.classifier.classes_)
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
         self._detector, self._views = detector.opened(bundle.outliers), ViewFinder()
@@ -186,6 +201,9 @@ class Predictor:
         explain_by: Method = "gradcam",
         show_text: bool = False,
         workers: int = 0,
+        cluster: str | None = None,
+        mixed: bool = False,
+        progress: Callable[[str, int, int, str], None] = _silent,
     ) -> Predictions:
         """Answer for paths (also of folders and DICOM files), or for gray uint8 arrays (h, w) or (n, h, w), bones bright.
 
@@ -203,17 +221,37 @@ class Predictor:
             Leave text in these pictures, such as a burned-in name, uncovered.
         workers
             Processes that decode; 0 for one a processor where there are many files.
+        cluster
+            here, local:N for N processes of this machine, or a Dask scheduler, tls://HOST:8786: docs/cluster.md. By default what
+            PLAINFILM_CLUSTER says, or here. Arrays are answered here.
+        mixed
+            Let processors of several kinds answer: probabilities differ in their last bits by the machine that gave them.
+        progress
+            Called with a stage, files done, all files, and a note, while others answer.
 
         Raises
         ------
         UsageError
             An array of another kind, or a prevalence that cannot be meant.
+        EngineError
+            The cluster cannot do the work.
         """
+
+        def advance(done: int, every: int) -> None:
+            progress("Predicting", done, every, "")
+
         overlays = self._overlays(Path(explain), explain_by, shows_text=show_text) if explain else None
-        answers = list(self.stream(films, prevalence=prevalence, workers=workers, explain=overlays))
+        with self._running(cluster or "", mixed=mixed) if self._running else nullcontext():
+            given, sent = _several(films), None
+            if elsewhere():
+                from plainfilm.evidence.inference.pieces import sent_of  # it knows predictors
+
+                given = [*given]
+                sent = sent_of(self, given, prevalence=prevalence, workers=workers, overlays=overlays, advance=advance)
+            answers = list(sent or self.stream(given, prevalence=prevalence, workers=workers, explain=overlays))
         return Predictions(answers, self.classes_, [self._called(answer) for answer in answers])
 
-    def _overlays(self, folder: Path, method: Method, *, shows_text: bool) -> Watcher:
+    def _overlays(self, folder: Path, method: Method, *, shows_text: bool) -> "Overlays":
         from plainfilm.evidence.inference.overlays import Overlays  # it knows predictors
 
         return Overlays(folder, self, method=method, shows_text=shows_text)
@@ -238,11 +276,10 @@ class Predictor:
 
         `explain(file, pixels, class_index)` is called for each radiograph that can be read, and returns `in_lungs`.
         """
-        self._stated(prevalence)
-        given: Iterable[Film] = [films] if isinstance(films, str | Path) or _holds_pixels(films) else _column_of(films)
+        self.stated(prevalence)
         return (
             each
-            for block in chunks(self._read(given, workers), BLOCK)
+            for block in chunks(self._read(_several(films), workers), BLOCK)
             for each in self.answer(block, prevalence=prevalence, explain=explain)
         )
 
@@ -334,7 +371,14 @@ class Predictor:
             ),
         )
 
-    def _stated(self, prevalence: float | None) -> float | None:
+    def stated(self, prevalence: float | None) -> float | None:
+        """Give the prevalence that answers are for: the one that is stated, or that of the calibration.
+
+        Raises
+        ------
+        UsageError
+            One that cannot be meant.
+        """
         if prevalence is None or self.prevalence is None:
             if prevalence is not None:
                 why = (
@@ -362,14 +406,14 @@ class Predictor:
             if not isinstance(film, np.ndarray):
                 named += paths([film])[0]
                 continue
-            yield from _decoded(named, size, fit, workers, alone=alone)
+            yield from decoded(named, size, fit, workers, alone=alone)
             named = []
             for gray in [film] if film.ndim == 2 else film:
                 square = images.fitted(gray, size=size, fit=fit)
                 height, width = gray.shape
                 yield f"array {number}", Radiograph(square, "", {"width": width, "height": height})
                 number += 1
-        yield from _decoded(named, size, fit, workers, alone=alone)
+        yield from decoded(named, size, fit, workers, alone=alone)
 
     def answer(
         self,
@@ -387,7 +431,7 @@ class Predictor:
         prevalence, explain
             As in `stream`.
         """
-        stated = self._stated(prevalence)
+        stated = self.stated(prevalence)
         films = [film for _, film in block if isinstance(film, Radiograph)]
         found = iter(self._judge(films) if films else ())
         for file, film in block:
@@ -488,39 +532,24 @@ class Predictor:
         return value * odds / (value * odds + 1 - value)
 
 
-@checked
-def load(
+def opened(
     path: str | Path,
     *,
     require_signature: str | Path | None = None,
     site: str | None = None,
     device: Device | None = None,
+    running: Running | None = None,
 ) -> Predictor:
-    """Open a bundle to predict with, after everything in it has been checked.
+    """Open a bundle as `plainfilm.load` does, which says what the arguments are; beside another engine, for the processor.
 
-    Parameters
-    ----------
-    path
-        A model.plainfilm.
-    require_signature
-        A public key (PEM, Ed25519): go on only if the bundle is signed for it.
-    site
-        The hospital whose calibration is used, by the name that `evaluate` kept it under; by default the bundle's own.
-    device
-        What its network runs on, as of `train`: cpu, cuda, rocm, openvino, directml, coreml or auto.
-
-    Raises
-    ------
-    BundleError
-        No such file, not a bundle, an altered, truncated or newer one, or one whose network answers otherwise here.
-    UsageError
-        A site that the bundle does not know, or a device that is not here.
+    `running` opens engines: without it the predictor answers here alone.
     """
-    with devices.using(device):
-        opened = bundles.load(path, require_signature=require_signature)
-    if opened.classifier.device != devices.CPU:
-        opened.classifier.prepare()
-    return Predictor(opened, site=site)
+    place = bundles.place_of(path)
+    with devices.using(devices.CPU if elsewhere() and device in {None, "auto"} else device):
+        bundle = bundles.load(place, require_signature=require_signature)
+    if bundle.classifier.device != devices.CPU:
+        bundle.classifier.prepare()
+    return Predictor(bundle, site=site, path=place, running=running)
 
 
 def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
@@ -536,6 +565,10 @@ def paths(films: Iterable[str | Path]) -> tuple[list[str], list[str]]:
         told += [f"{problem.file} ({problem.code})" for problem in contents.problems]
         passed_over += [f"{film}: {', '.join(told)}"] if told else []
     return found, passed_over
+
+
+def _several(films: Film | Iterable[Film]) -> Iterable[Film]:
+    return [films] if isinstance(films, str | Path) or _holds_pixels(films) else _column_of(films)
 
 
 def _column_of(films: Iterable[Film]) -> Iterable[Film]:
@@ -555,9 +588,13 @@ def _holds_pixels(films: object) -> TypeGuard[NDArray[np.uint8]]:
     return isinstance(films, np.ndarray) and films.dtype.kind not in "UO"
 
 
-def _decoded(
-    named: Sequence[str], size: int, fit: str, workers: int, *, alone: bool
+def decoded(
+    named: Sequence[str], size: int, fit: str, workers: int, *, alone: bool = False
 ) -> Iterator[tuple[str, Radiograph | ImageError]]:
+    """Read files in order, each with its name: few of them one by one, many in `workers` processes.
+
+    0 are as many as fit; `alone` says that no network keeps the processors busy beside them.
+    """
     if workers or len(named) > FEW:
         workers = workers or (processors() if alone else _workers(named))
         found = decoder_pool.read_many(named, size=size, fit=fit, workers=workers)
