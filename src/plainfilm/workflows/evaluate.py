@@ -72,8 +72,7 @@ def plan(options: EvaluateOptions) -> Plan:
     check_out(folder, overwrite=options.overwrite)
     _check_prevalence(options)
     files.settle(source)
-    with on_device(options):
-        opened = _bundle(options)
+    opened = _bundle(options)
     classes = opened.classifier.classes_
     if not is_store(source):
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
