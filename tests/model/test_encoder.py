@@ -108,6 +108,23 @@ def test_an_encoding_that_is_cut_off_goes_on_from_its_last_segment(monkeypatch):
     np.testing.assert_array_equal(found.read(range(300)), opened.encode(images.pixels))
 
 
+def test_an_encoding_that_another_kind_of_processor_began_is_not_gone_on_with(monkeypatch):
+    monkeypatch.setattr(encoder, "SEGMENT", 8 * encoder.BATCH)
+    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+    encoded = list[int]()
+
+    def stop(done, _every):
+        encoded.append(done)
+        if done == 128:
+            raise KeyboardInterrupt
+
+    for kind in ("one", "another"):
+        monkeypatch.setattr(kernels, "kernel_class", lambda kind=kind: kind)
+        with pytest.raises(KeyboardInterrupt):
+            encoder.encode_store(opened, pictures(150), progress=stop)
+    assert encoded == [64, 128, 64, 128]
+
+
 def damaged(path, at=None):
     data = bytearray(path.read_bytes())
     data[len(data) // 2 if at is None else at] ^= 1

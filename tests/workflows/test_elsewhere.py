@@ -1,17 +1,20 @@
 """Trainings in other processes: the same bits as here, and nothing is trained twice."""
 
 import dataclasses
+import math
 
 import pytest
 
 import plainfilm
+from made_backbone import SIZE, TINY, weights_file
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.engines.current import using
+from plainfilm.engines.here import Here
 from plainfilm.engines.local import Local
 from plainfilm.errors import EngineError
-from plainfilm.model import bundle, encoder, kept_fits, recipes, training
-from plainfilm.workflows import elsewhere
+from plainfilm.model import backbones, bundle, encoder, finetuning, kept_fits, recipes, training
+from plainfilm.workflows import elsewhere, fit
 
 pytestmark = pytest.mark.trains
 SETTINGS = {
@@ -30,6 +33,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
         patch.delenv("PLAINFILM_CLUSTER", raising=False)
+        patch.setattr(elsewhere, "FEWEST_PASSES", 0)
         phantom.write_phantoms(made / "films", n=90, seed=3)
         plainfilm.ingest(made / "films", made / "s.h5", size=64)
         yield made
@@ -72,6 +76,44 @@ def test_folds_and_members_elsewhere_are_those_of_here_and_a_kill_costs_one(fold
     assert [at[1:3] for at in told if at[0] == "Training elsewhere"] == [(done, 4) for done in range(5)]
 
 
+class Nearby:
+    """An engine that counts as another's, and does what its processes would."""
+
+    threads, mixed = 1, False
+
+    def map(self, function, jobs, *, check):
+        del function, check
+        with using(Here()):
+            yield from map(elsewhere.fit_here, jobs)
+
+
+@pytest.mark.slow
+def test_blocks_that_were_tuned_elsewhere_are_not_tuned_again(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(backbones, "find", lambda *_: TINY)
+    settings = {
+        "backbone.weights": str(weights_file(tmp_path / "tiny.weights.h5")),
+        "backbone.input_size": SIZE,
+        "finetuning.blocks": 1,
+        "finetuning.epochs": 1,
+    }
+    recipe, tuned = recipes.load("default", SETTINGS | settings | {"ensemble.members": [], "augmentation.views": 0}), []
+    real = finetuning.finetune
+    monkeypatch.setattr(
+        finetuning, "finetune", lambda *of, **more: tuned.append(more["checkpoint"]) or real(*of, **more)
+    )
+    with Store(folder / "s.h5") as store:
+        here = fit.cross_validate(store, recipe, 2, positive="COVID")
+        assert tuned == [None, None]
+        with using(Nearby()):
+            there = fit.cross_validate(store, recipe, 2, positive="COVID")
+            again = fit.cross_validate(store, recipe, 2, positive="COVID")
+    assert [path.name for path in tuned[2:]] == ["epochs.npz", "epochs.npz"]
+    assert not list((folder / "cache" / "epochs").iterdir())
+    ended = [[(each.trained.encoder.key, each.trained.head) for each in run.folds] for run in (here, there, again)]
+    assert ended[0] == ended[1] == ended[2]
+    assert here.trained.fitted.history == there.trained.fitted.history == again.trained.fitted.history
+
+
 def job(folder, **changes):
     computes = dataclasses.replace(kept_fits.computes_here(), **changes)
     return elsewhere.FitJob(
@@ -103,7 +145,10 @@ def test_a_machine_that_computes_otherwise_or_sees_no_cache_is_told(folder, chan
         elsewhere.fit_here(job(folder, **changes))
 
 
-def test_one_training_alone_stays_here(folder):
+def test_one_training_and_short_ones_stay_here(folder, monkeypatch):
+    several = [recipes.load("default", {"seed": seed, "training.epochs": 7}) for seed in (0, 1)]
     with Store(folder / "s.h5") as store, Local(1) as engine, using(engine):
-        elsewhere.train([(store, recipes.load())], None, None)
-        elsewhere.train([], None, None)
+        elsewhere.train([(store, several[0])], None, None)
+        monkeypatch.setattr(elsewhere, "FEWEST_PASSES", 2 * 7 * len(store.rows("train")) + 1)
+        elsewhere.train([(store, each) for each in several], None, None)
+        assert elsewhere._passes(store, recipes.load("default", {"finetuning.blocks": 1})) == math.inf

@@ -36,7 +36,7 @@ def check_cluster(options: ClusterOptions) -> None:
 @contextmanager
 def on_device(options: ClusterOptions) -> Iterator[None]:
     """Let what is opened until the block ends run on the device that the options name."""
-    with devices.using(_device(options, opened(options))):
+    with devices.using(_device(options, _opened(options))):
         yield
 
 
@@ -51,7 +51,7 @@ def _device(options: ClusterOptions, engine: Engine) -> str | None:
     return devices.CPU
 
 
-def opened(options: ClusterOptions) -> Engine:
+def _opened(options: ClusterOptions) -> Engine:
     """Open what the flag says, or else the variable, or else the recipes."""
     where, mixed = options.cluster or os.environ.get(VARIABLE, ""), options.mixed
     if not where:
@@ -75,7 +75,7 @@ def on_cluster(run: Callable[[Plan], Result]) -> Callable[[Plan], Result]:
 
     @functools.wraps(run)
     def running(plan: Plan) -> Result:
-        with opened(plan.options) as engine, using(engine), devices.using(_device(plan.options, engine)):
+        with _opened(plan.options) as engine, using(engine), devices.using(_device(plan.options, engine)):
             return run(plan)
 
     return running

@@ -1,5 +1,6 @@
 """Trainings on a cluster's workers: each head is fitted where there is room, and left in the cache, where the command that wants it finds it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from plainfilm.engines.left_files import LeftFile
 from plainfilm.engines.local import Local
 from plainfilm.engines.terms import check_versions, host
 from plainfilm.errors import EngineError
-from plainfilm.model import kept_fits, kernels, recipes
+from plainfilm.model import devices, kept_fits, kernels, recipes, training
 from plainfilm.model.encoder import Encoder, Features, store_of
 from plainfilm.model.kept_fits import Computes
 from plainfilm.model.recipe_schema import BackboneSettings, Recipe
@@ -26,6 +27,7 @@ from plainfilm.workflows import member
 from plainfilm.workflows.member import Base
 from plainfilm.workflows.progress import Progress, silent
 
+FEWEST_PASSES = 2_000_000  # films through heads, 10 s: to start Keras in two processes takes 7 s of a processor
 _EPOCHS = "epochs"  # the cache's folder of fine-tunings that have begun
 _PARTS = ("", *SPLITS)  # by their codes in a file of a split
 
@@ -57,7 +59,7 @@ class FitJob:
 
 
 def train(trainings: Sequence[tuple[Store, Recipe]], positive: str | None, progress: Progress) -> None:
-    """Let the engine of the command do trainings, where there are several that nobody has done; whoever wants one then finds it.
+    """Let the engine of the command do trainings, where there are several that nobody has done and that are long; whoever wants one then finds it.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def train(trainings: Sequence[tuple[Store, Recipe]], positive: str | None, progr
     if (engine := current.elsewhere()) is None:
         return
     every = [(view, each) for view, recipe in trainings for each in recipes.members(recipe)]
-    if len(every) < 2:
+    if len(every) < 2 or sum(_passes(*each) for each in every) < FEWEST_PASSES:
         return
     opened = _Opened(progress)
     jobs = list(_jobs(every, positive, engine, opened))
@@ -76,6 +78,12 @@ def train(trainings: Sequence[tuple[Store, Recipe]], positive: str | None, progr
     progress("Training elsewhere", 0, len(jobs), "")
     for done, _ in enumerate(engine.map(fit_job, jobs, check=kernels.kernel_class), 1):
         progress("Training elsewhere", done, len(jobs), "")
+
+
+def _passes(store: Store, recipe: Recipe) -> float:
+    """Count the films that a training sees, once an epoch; a fine-tuning is always long."""
+    films = len(store.rows("train"))
+    return math.inf if member.finetunes(recipe) else films * training.epochs(recipe, films)
 
 
 class _Opened:
@@ -183,7 +191,8 @@ def _finetune(job: FitJob, view: Store, positive: int, features: Sequence[Featur
             f"Expected machines that all have a GPU to fine-tune on, or none; received others on {host()} than on {job.host}. Leave that machine out."
         )
     epochs = files.cache_folder() / _EPOCHS / path.stem
-    member.finetune(view, job.recipe, positive, head, base, path, epochs, (), silent)
+    with devices.using(devices.CPU):
+        member.finetune(view, job.recipe, positive, head, base, path, epochs, (), silent)
     claims.remove(epochs)
 
 
