@@ -74,10 +74,11 @@ class Watch:
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process and its descendants together."""
-    return sum(_resident_mb(each) for each in _tree(pid))
+    return sum(_resident_mb(each) for each in tree(pid))
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """Give a process and its descendants, itself first."""
     found = [pid]
     for parent in found:
         with suppress(OSError):  # it ends while we look

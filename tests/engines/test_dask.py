@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import made_jobs
@@ -20,6 +21,7 @@ from plainfilm.data import phantom, shards
 from plainfilm.engines import certificates, terms
 from plainfilm.engines.opening import open_engine
 from plainfilm.errors import EngineError, UsageError
+from plainfilm.workflows import elsewhere
 from waiting import until
 
 psutil = pytest.importorskip("psutil", reason="needs distributed and what it brings")
@@ -126,6 +128,41 @@ def test_a_prediction_whose_workers_die_gives_the_same_answers(cluster, tmp_path
     there = predictor.predict(films, prevalence=0.1, cluster=cluster[0], progress=kill)
     assert not kills
     assert there[:] == predictor.predict(films, prevalence=0.1)[:]
+
+
+@pytest.mark.slow
+def test_seeds_whose_workers_die_end_with_the_same_bits(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLAINFILM_CERTIFICATES", str(cluster[1]))
+    monkeypatch.setattr(elsewhere, "FEWEST_PASSES", 0)
+    films, left = phantom.write_phantoms(tmp_path / "films", n=60, seed=4), [1]
+    plainfilm.ingest(films, tmp_path / "s.h5", size=64)
+    fitted = dict[str, list[bytes]]()
+
+    def kill(stage, done, _every, _note=""):
+        if stage == "Training elsewhere" and done in left:
+            left.remove(done)
+            for each in workers(cluster):
+                each.kill()
+
+    for where in ("here", cluster[0]):
+        monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / where[:4]))
+        plainfilm.compare(
+            tmp_path / "s.h5",
+            tmp_path / f"compared-{where[:4]}",
+            recipes=["default"],
+            seeds=3,
+            settings={"backbone.input_size": 64, "backbone.depth": 6, "training.epochs": 2},
+            cluster=where,
+            progress=kill,
+        )
+        for path in (tmp_path / where[:4] / "fits").glob("[!s]*.npz"):
+            with np.load(path) as fit:
+                fitted.setdefault(path.name, []).append(
+                    b"".join(fit[each].tobytes() for each in fit.files if each != "about")
+                )
+    assert not left
+    assert len(fitted) == 3
+    assert all(len(both) == 2 and both[0] == both[1] for both in fitted.values())
 
 
 def test_a_job_that_ends_every_worker_is_given_up_in_one_line(cluster, engine, tmp_path):

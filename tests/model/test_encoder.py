@@ -12,9 +12,11 @@ from plainfilm.data import files, phantom
 from plainfilm.engines.current import using
 from plainfilm.engines.local import Local
 from plainfilm.errors import EngineError, RecipeError, WeightsError
-from plainfilm.model import backbones, bfloat16, devices, encoder, lung_segmentation
+from plainfilm.model import backbones, bfloat16, devices, encoder, kernels, lung_segmentation
+from plainfilm.model.augmentation import Altered
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.onnx_session import ImageNetwork
+from plainfilm.model.recipe_schema import AugmentationSettings
 
 LITE0 = BACKBONES["efficientnet_lite0"]
 
@@ -95,13 +97,32 @@ def test_an_encoding_that_is_cut_off_goes_on_from_its_last_segment(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         encoder.encode_store(opened, images, progress=stop)
     (folder,) = (files.cache_folder() / "features").glob("*.parts")
-    assert sorted(path.name for path in folder.iterdir()) == ["0.f4", "1.f4"]
-    damaged(folder / "1.f4")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{number}-{kernels.kernel_class()}.f4" for number in (0, 1)
+    ]
+    damaged(folder / f"1-{kernels.kernel_class()}.f4")
     encoded.clear()
     found = encoder.encode_store(opened, images, progress=lambda done, _: encoded.append(done))
     assert encoded == [128, 192, 256, 300]
     assert not folder.exists()
     np.testing.assert_array_equal(found.read(range(300)), opened.encode(images.pixels))
+
+
+def test_an_encoding_that_another_kind_of_processor_began_is_not_gone_on_with(monkeypatch):
+    monkeypatch.setattr(encoder, "SEGMENT", 8 * encoder.BATCH)
+    opened = encoder.open_encoder(LITE0, encoder.preprocessing(LITE0, image_size=64, input_size=32))
+    encoded = list[int]()
+
+    def stop(done, _every):
+        encoded.append(done)
+        if done == 128:
+            raise KeyboardInterrupt
+
+    for kind in ("one", "another"):
+        monkeypatch.setattr(kernels, "kernel_class", lambda kind=kind: kind)
+        with pytest.raises(KeyboardInterrupt):
+            encoder.encode_store(opened, pictures(150), progress=stop)
+    assert encoded == [64, 128, 64, 128]
 
 
 def damaged(path, at=None):
@@ -286,6 +307,13 @@ def test_other_processes_encode_to_the_same_bits(monkeypatch, tmp_path):
         assert not found.cached
         assert found.path.read_bytes() == content
         assert told[-1] == len(store)
+        view = Altered(store, AugmentationSettings(), seed=3, view=1)
+        altered = encoder.encode_store(opened, view)
+        content = altered.path.read_bytes()
+        altered.path.unlink()
+        with Local(2) as engine, using(engine), monkeypatch.context() as patch:
+            patch.setattr(encoder, "segment", None)
+            assert encoder.encode_store(opened, view).path.read_bytes() == content
         found.path.unlink()
         plainfilm.ingest(tmp_path / "films", tmp_path / "films.h5", size=32, fit="pad", seed=1, overwrite=True)
         with Local(1) as engine, using(engine), pytest.raises(EngineError, match="received another on"):

@@ -188,6 +188,18 @@ def test_films_weigh_what_group_dro_ended_with(made):
     assert bits(tune(made, settings, parts=(train, validation), ended=alike)) == bits(other)
 
 
+def test_what_was_tuned_is_found_in_the_cache_to_the_last_bit_while_its_encoder_is_there(made, tmp_path):
+    tuned, path = tune(made, {"finetuning.epochs": 1}), tmp_path / "cache" / "fits" / "a.npz"
+    finetuning.write(path, tuned)
+    found = finetuning.read(path, made[1], TINY, PREPARE)
+    assert bits(found) == bits(tuned)
+    assert found.fitted.history == tuned.fitted.history
+    assert (found.encoder.encode(pictures(4)[0]) == tuned.encoder.encode(pictures(4)[0])).all()
+    tuned.encoder.path.unlink()
+    assert finetuning.read(path, made[1], TINY, PREPARE) is None
+    assert finetuning.read(path.with_name("b.npz"), made[1], TINY, PREPARE) is None
+
+
 def test_tuning_lowers_the_validation_loss_that_the_exported_network_has_and_leaves_the_frozen_head_as_it_was(made):
     before = made[1].get_weights()
     reported = []

@@ -23,6 +23,7 @@ from plainfilm.reasons import reason_of
 MARK = b"plainfilm entry\n"
 TAIL_BYTES = len(MARK) + hashlib.sha256().digest_size
 UNSEALED = (
+    "epochs",
     "openings",
     "stores",
     "weights",

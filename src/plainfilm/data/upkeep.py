@@ -39,6 +39,8 @@ KINDS: Mapping[str, Kind] = {
     "maps": Kind("maps of blocks that are not trained", "a fine-tuning computes them anew"),
     "signatures": Kind("hashes of radiographs", "they are computed anew"),
     "probes": Kind("what audits look at", "the next audit looks anew"),
+    "fits": Kind("heads of folds, seeds and members", "the next command trains them anew"),
+    "epochs": Kind("fine-tunings that have begun on a cluster", "they begin anew"),
     "turned": Kind("features of turned radiographs", "they are computed anew"),
     "compiled": Kind("compiled passes of heads", "the next training compiles anew, some seconds"),
     "opened": Kind("notes on stores that were looked through", "the next command looks through each store again"),
@@ -50,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
     "weights": Kind("weights that were fetched or imported", "they are fetched anew, or to be imported again", goes_by_name=True),
 }  # fmt: skip
 _UNKNOWN = Kind("unknown to this version", "whatever they are for", goes_by_name=True)
-_IN_FOLDERS = ("maps", "openings")  # an entry is a folder
+_IN_FOLDERS = ("epochs", "maps", "openings")  # an entry is a folder
 _PARTS = ".parts"  # of features that are being made: a folder
 _SHARDS = ".shards"  # of a store that is being read: a hidden folder
 

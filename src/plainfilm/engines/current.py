@@ -24,3 +24,8 @@ def elsewhere() -> Engine | None:
     """Give the engine of other processes or machines; None where jobs run in this process, which then needs none."""
     engine = _current.get()
     return None if isinstance(engine, Here) else engine
+
+
+def is_mixed() -> bool:
+    """Whether processors of several kinds may take part in what runs now."""
+    return _current.get().mixed

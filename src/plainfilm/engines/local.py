@@ -5,7 +5,7 @@ import pickle
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Self
@@ -34,16 +34,16 @@ class _Task:
 class Local:
     """An engine of N processes, each started when there is a job for it; a job may use one processor.
 
-    A job whose process ends is done by another, three times.
+    A job whose process ends is done by another, three times. `environment` is what the processes are told beside that of this one.
     """
 
     threads = 1
     mixed = False
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, *, environment: Mapping[str, str] | None = None) -> None:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._workers = [_Worker(self._tasks, self._closed) for _ in range(processes)]
+        self._workers = [_Worker(self._tasks, self._closed, environment or {}) for _ in range(processes)]
 
     def map(
         self, function: Function[JobT, ResultT], jobs: Iterable[JobT], *, check: Callable[[], str] | None = None
@@ -91,9 +91,11 @@ class Local:
 class _Worker:
     """One process and the thread that gives it jobs."""
 
-    def __init__(self, tasks: "queue.SimpleQueue[_Task | None]", closed: threading.Event) -> None:
+    def __init__(
+        self, tasks: "queue.SimpleQueue[_Task | None]", closed: threading.Event, environment: Mapping[str, str]
+    ) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._closed = closed
+        self._closed, self._environment = closed, environment
         self._lock = threading.Lock()  # between the thread, which starts the process, and whoever ends it
         self.thread = threading.Thread(target=self._work, args=(tasks,), name="gives jobs", daemon=True)
         self.thread.start()
@@ -132,7 +134,7 @@ class _Worker:
             if task.dropped.is_set() or self._closed.is_set():
                 return None
             if self._process is None:
-                self._process = child.started(_PROGRAM, env=_ONE_THREAD | os.environ)
+                self._process = child.started(_PROGRAM, env={**_ONE_THREAD, **os.environ, **self._environment})
             return self._process
 
     def _close(self) -> int | None:

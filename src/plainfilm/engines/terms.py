@@ -37,10 +37,11 @@ def host() -> str:
 
 def versions() -> tuple[tuple[str, str], ...]:
     """Give plainfilm's version, and those of what decodes and computes for it."""
-    return (("plainfilm", __version__), *((name, _version(name)) for name in _PACKAGES))
+    return (("plainfilm", __version__), *((name, version_of(name)) for name in _PACKAGES))
 
 
-def _version(name: str) -> str:
+def version_of(name: str) -> str:
+    """Give the version of an installed package; "none" where it is not."""
     if name == RUNTIMES[0]:
         return runtime()[1] or _ABSENT
     try:

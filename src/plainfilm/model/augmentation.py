@@ -7,6 +7,7 @@ detector), cutout (DeVries & Taylor 2017, arXiv:1708.04552). Never upside down; 
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -59,24 +60,38 @@ def alter(
     return np.stack(altered) if altered else images
 
 
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """Which view of images is wanted: another process makes the same one."""
+
+    settings: AugmentationSettings
+    seed: int
+    view: int
+
+    def of(self, store: Images) -> "Altered":
+        """Give that view of a store."""
+        return Altered(store, self.settings, seed=self.seed, view=self.view)
+
+
 class Altered:
     """One view of every image of a store, to be encoded like a store (`encoder.ImageSource`)."""
 
     def __init__(self, store: Images, settings: AugmentationSettings, *, seed: int, view: int) -> None:
-        self._store, self._settings, self._seed, self._view = store, settings, seed, view
+        self.store, self.alteration = store, Alteration(settings, seed, view)
         bounds = {name: value for name, value in dataclasses.asdict(settings).items() if name != "views"}
         about = json.dumps(bounds, sort_keys=True)
         self.fingerprint = f"{store.fingerprint} altered {_VERSION} {about} seed {seed} view {view}"
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self.store)
 
     def batches(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
         """Give the view of all images from row `start` on in order, uint8 (up to `size`, s, s) at a time."""
+        how = self.alteration
         for at in range(start, len(self), size):
             rows = np.arange(at, min(at + size, len(self)))
-            views = np.full(len(rows), self._view)
-            yield alter(self._store.images(rows), rows, views, self._settings, seed=self._seed)
+            views = np.full(len(rows), how.view)
+            yield alter(self.store.images(rows), rows, views, how.settings, seed=how.seed)
 
 
 def _altered(image: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:

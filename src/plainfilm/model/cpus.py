@@ -18,8 +18,7 @@ def processors(root: Path = Path("/")) -> int:
     root : path
         Where Linux keeps `proc` and `sys`; the quota of control groups is looked for there (cgroups(7), both versions).
     """
-    may_run_on = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    found = math.ceil(min([may_run_on, *map(_quota, _groups(root))]))
+    found = math.ceil(min([may_run_on(), *map(_quota, _groups(root))]))
     return min(found, _most.get() or found)
 
 
@@ -31,6 +30,11 @@ def limited(most: int) -> Iterator[None]:
         yield
     finally:
         _most.reset(before)
+
+
+def may_run_on() -> int:
+    """Count the processors that the system lets this process run on, whatever its container's quota."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _groups(root: Path) -> Iterator[Path]:

@@ -21,12 +21,13 @@ from plainfilm import extras
 from plainfilm.data import cache, claims
 from plainfilm.data.files import cache_folder
 from plainfilm.data.store import Store
-from plainfilm.engines.current import elsewhere
+from plainfilm.engines.current import elsewhere, is_mixed
 from plainfilm.engines.engine import Engine
 from plainfilm.engines.left_files import LeftFile
 from plainfilm.engines.terms import host
 from plainfilm.errors import EngineError, RecipeError, WeightsError
 from plainfilm.model import devices, keras_backend, kernels, lung_segmentation, weights
+from plainfilm.model.augmentation import Alteration, Altered
 from plainfilm.model.backbones import FLOAT32, SCALINGS, Backbone
 from plainfilm.model.bfloat16 import Bfloat16Network
 from plainfilm.model.memory import trim
@@ -213,11 +214,16 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
 
 def cached(name: str, build: Callable[[], bytes]) -> Path:
     """Find a network in the cache, or build it. plainfilm 0.1, which knows no SHA-256 behind an entry, looks for another ending."""
-    path = cache_folder() / "encoders" / f"{name}.network"
+    path = cached_at(f"{name}.network")
     with cache.missing(path) as is_missing:
         if is_missing:
             cache.write(path, build())
     return path
+
+
+def cached_at(file: str) -> Path:
+    """Give the place of a network in the cache by the name of its file."""
+    return cache_folder() / "encoders" / file
 
 
 def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
@@ -316,8 +322,7 @@ def encode_store(
     They are written in segments as they come, and joined in the end: a run goes on where one that was killed has ended.
     `progress(done, all)` is called after each batch.
     """
-    engine = elsewhere()
-    mixed = " mixed" * bool(engine and engine.mixed)  # in their last bits no machine's own
+    mixed = " mixed" * is_mixed()  # in their last bits no machine's own
     key = hashlib.sha256(f"{encoder.key} {store.fingerprint}{mixed}".encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
     start = time.perf_counter()
@@ -335,7 +340,7 @@ def encode_store(
 
 @dataclass(frozen=True, slots=True)
 class SegmentJob:
-    """Features for another process to make: the store, the row that they start with, the encoder, and where they go."""
+    """Features for another process to make: the store, how its images are altered, the row that they start with, the encoder, and where they go."""
 
     number: int
     path: str
@@ -349,6 +354,7 @@ class SegmentJob:
     preprocessing: Preprocessing
     weights_sha256: str
     precision: str = FLOAT32
+    alteration: Alteration | None = None
 
 
 def encode_segment(job: SegmentJob) -> LeftFile:
@@ -367,7 +373,9 @@ def encode_segment(job: SegmentJob) -> LeftFile:
     with cache.missing(part) as is_missing:
         if is_missing:
             encoder = _opened(network, job.key, job.name, job.preprocessing, job.weights_sha256, job.precision)
-            cache.write(part, segment(encoder, _store(job.store, job.fingerprint), job.start, length=job.length))
+            store = store_of(job.store, job.fingerprint)
+            images = job.alteration.of(store) if job.alteration else store
+            cache.write(part, segment(encoder, images, job.start, length=job.length))
     return LeftFile.of(job.number, part)
 
 
@@ -386,7 +394,14 @@ def _opened(network: Path, key: str, name: str, prepare: Preprocessing, weights_
 
 
 @lru_cache(maxsize=1)
-def _store(path: str, fingerprint: str) -> Store:
+def store_of(path: str, fingerprint: str) -> Store:
+    """Open the store that a job is about, once for all of them.
+
+    Raises
+    ------
+    EngineError
+        It is another here.
+    """
     found = Store(path)
     if found.fingerprint != fingerprint:
         raise EngineError(
@@ -396,9 +411,16 @@ def _store(path: str, fingerprint: str) -> Store:
 
 
 def _send(
-    engine: Engine, encoder: Encoder, store: Store, parts: Sequence[Path], progress: Callable[[int, int], None]
+    engine: Engine,
+    encoder: Encoder,
+    images: ImageSource,
+    parts: Sequence[Path],
+    progress: Callable[[int, int], None],
 ) -> None:
-    """Let an engine make those segments of a store's features that are missing."""
+    """Let an engine make those segments of the features of a store, or of an altered view of it, that are missing."""
+    store, alteration = (images.store, images.alteration) if isinstance(images, Altered) else (images, None)
+    if not isinstance(store, Store):
+        return
     missing = [number for number, part in enumerate(parts) if not cache.has(part)]
     done = len(store) - sum(min(SEGMENT, len(store) - number * SEGMENT) for number in missing)
     jobs = (
@@ -415,6 +437,7 @@ def _send(
             preprocessing=encoder.preprocessing,
             weights_sha256=encoder.weights_sha256,
             precision=encoder.precision,
+            alteration=alteration,
         )
         for number in missing
     )
@@ -433,8 +456,9 @@ def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: 
             file.write(header.getvalue())
             file.write(segment(encoder, store, 0, progress))
         return
-    parts = [segments_of(path) / f"{start // SEGMENT}.f4" for start in range(0, len(store), SEGMENT)]
-    if (engine := elsewhere()) and isinstance(store, Store):
+    kind = "mixed" if is_mixed() else kernels.kernel_class()  # no features are of two kinds of processors
+    parts = [segments_of(path) / f"{start // SEGMENT}-{kind}.f4" for start in range(0, len(store), SEGMENT)]
+    if engine := elsewhere():
         _send(engine, encoder, store, parts, progress)
     for number, part in enumerate(parts):
         with cache.missing(part) as is_missing:

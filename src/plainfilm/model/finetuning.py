@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from plainfilm.data import cache
 from plainfilm.errors import RecipeError
-from plainfilm.model import backbones, checkpoints, encoder, heads, keras_backend, training, weights
+from plainfilm.model import backbones, checkpoints, encoder, heads, kept_fits, keras_backend, training, weights
 from plainfilm.model.backbones import Backbone
 from plainfilm.model.callbacks import Callback, Following
 from plainfilm.model.encoder import Encoder
@@ -112,6 +113,44 @@ def finetune(
     backend = keras_backend.used("gpu" if keras_backend.has_gpu() else "cpu")
     fitted = Fitted(tuned_head, course.history, kept, time.perf_counter() - start, backend, ended)
     return Finetuned(encoder=_export(network, backbone, prepare, found.sha256), fitted=fitted)
+
+
+def entry(
+    head: Path,
+    backbone: Backbone,
+    prepare: Preprocessing,
+    recipe: Recipe,
+    fingerprint: str,
+    *,
+    weights_file: Path | None,
+) -> Path:
+    """Name the entry of the cache for a fine-tuning that begins with a head of `kept_fits.path_of`; the rest is as for `finetune`."""
+    found = weights.locate(backbone, weights_file)
+    about = f"{_VERSION} {backbone.builder} {backbone.depth} {found.sha256} {prepare.digest()} {fingerprint}"
+    device = "gpu" if keras_backend.has_gpu() else "cpu"
+    return kept_fits.tuned_path(head, about, device, recipe.finetuning, recipe.augmentation)
+
+
+def write(path: Path, tuned: Finetuned) -> None:
+    """Keep what `finetune` gave as an entry of the cache; the encoder is one of its own."""
+    of = tuned.encoder
+    told = kept_fits.to_arrays(tuned.fitted, network=of.path.name, key=of.key, weights_sha256=of.weights_sha256)
+    cache.write_arrays(path, told)
+
+
+def read(path: Path, head: Any, backbone: Backbone, prepare: Preprocessing) -> Finetuned | None:
+    """Give back what `write` kept; None where the encoder is no more. `head` is as for `finetune`."""
+    kept = cache.read_arrays(path)
+    if kept is None:
+        return None
+    about = json.loads(str(kept["about"]))
+    network = encoder.cached_at(about["network"])
+    if not cache.has(network):
+        return None
+    opened = Encoder(
+        network, key=about["key"], name=backbone.name, preprocessing=prepare, weights_sha256=about["weights_sha256"]
+    )
+    return Finetuned(encoder=opened, fitted=kept_fits.from_arrays(kept, _copy(head)))
 
 
 @contextlib.contextmanager

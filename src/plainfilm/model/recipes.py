@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from plainfilm.results.manifest import Preprocessing
 
 
+_CLUSTER = "cluster"
+
+
 def names() -> list[str]:
     """Names of the recipes that come with plainfilm, sorted."""
     return sorted(file.name.removesuffix(".toml") for file in _shipped() if file.name.endswith(".toml"))
@@ -45,10 +48,34 @@ def load(name: str | Path = "default", settings: Mapping[str, Any] | None = None
     """
     name = str(name)
     values = tomllib.loads(shipped(name)) if not name.endswith(".toml") else _parse_file(Path(name))
+    values.pop(_CLUSTER, None)  # `cluster_of` reads it
     values.setdefault("name", Path(name).stem)
     _set_all(values, settings or {})
     recipe: Recipe = _build(Recipe, values, "")
     return recipe
+
+
+def cluster_of(name: str | Path) -> tuple[str, bool]:
+    """Give what the table [cluster] of a recipe's file says of where it runs, which is no part of the recipe.
+
+    Returns
+    -------
+    tuple of str and bool
+        `where`, as `--cluster` takes it, "" for nothing, and `mixed`.
+
+    Raises
+    ------
+    RecipeError
+        Another key, or a value of another kind.
+    """
+    if not str(name).endswith(".toml"):
+        return "", False
+    told = _table(_parse_file(Path(name)).get(_CLUSTER, {}), _CLUSTER)
+    if unknown := told.keys() - {"where", "mixed"}:
+        raise _unknown(f"{_CLUSTER}.{min(unknown)}", [f"{_CLUSTER}.where", f"{_CLUSTER}.mixed"])
+    kinds = {"where": str, "mixed": bool}
+    where, mixed = (_coerced(f"{_CLUSTER}.{key}", told.get(key, kind()), kind) for key, kind in kinds.items())
+    return where, mixed
 
 
 def _set_all(values: dict[str, Any], changes: Mapping[str, Any]) -> None:

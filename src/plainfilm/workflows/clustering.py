@@ -1,6 +1,7 @@
-"""`--cluster` and `--device` of a verb: where its jobs and its networks run."""
+"""Where the jobs and the networks of a verb run: `--cluster`, PLAINFILM_CLUSTER, or the table [cluster] of its recipe's file; and `--device`."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -8,9 +9,9 @@ from typing import Protocol, TypeVar
 from plainfilm.engines.current import using
 from plainfilm.engines.engine import Engine
 from plainfilm.engines.here import Here
-from plainfilm.engines.opening import open_engine
+from plainfilm.engines.opening import VARIABLE, open_engine
 from plainfilm.errors import UsageError
-from plainfilm.model import devices
+from plainfilm.model import devices, recipes
 from plainfilm.workflows.options import ClusterOptions
 
 
@@ -35,7 +36,7 @@ def check_cluster(options: ClusterOptions) -> None:
 @contextmanager
 def on_device(options: ClusterOptions) -> Iterator[None]:
     """Let what is opened until the block ends run on the device that the options name."""
-    with devices.using(_device(options, open_engine(options.cluster or "", mixed=options.mixed))):
+    with devices.using(_device(options, _opened(options))):
         yield
 
 
@@ -50,14 +51,31 @@ def _device(options: ClusterOptions, engine: Engine) -> str | None:
     return devices.CPU
 
 
+def _opened(options: ClusterOptions) -> Engine:
+    """Open what the flag says, or else the variable, or else the recipes."""
+    where, mixed = options.cluster or os.environ.get(VARIABLE, ""), options.mixed
+    if not where:
+        where, own = _of_recipes(options)
+        mixed = mixed or own
+    return open_engine(where, mixed=mixed)
+
+
+def _of_recipes(options: ClusterOptions) -> tuple[str, bool]:
+    named = getattr(options, "recipes", None) or [getattr(options, "recipe", "")]
+    told = list(dict.fromkeys(each for each in map(recipes.cluster_of, named) if each[0]))
+    if len(told) > 1:
+        raise UsageError(
+            f"Expected recipes that run in one place; received {told[0][0]} and {told[1][0]}. Say where with --cluster."
+        )
+    return told[0] if told else ("", False)
+
+
 def on_cluster(run: Callable[[Plan], Result]) -> Callable[[Plan], Result]:
     """Let what runs a plan give its jobs to the engine, and its networks to the device, that the plan's options name."""
 
     @functools.wraps(run)
     def running(plan: Plan) -> Result:
-        options = plan.options
-        engine = open_engine(options.cluster or "", mixed=options.mixed)
-        with engine, using(engine), devices.using(_device(options, engine)):
+        with _opened(plan.options) as engine, using(engine), devices.using(_device(plan.options, engine)):
             return run(plan)
 
     return running

@@ -19,7 +19,7 @@ from plainfilm.model import keras_backend, recipes
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
 from plainfilm.results.comparison import Comparison
-from plainfilm.workflows import checks, folding
+from plainfilm.workflows import checks, elsewhere, folding
 from plainfilm.workflows.clustering import on_cluster
 from plainfilm.workflows.fit import fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
@@ -108,6 +108,7 @@ def run(plan: Plan) -> Run[Comparison]:
     options, name = plan.options, plan.folder.name
     keras_backend.load(finetunes=plan.finetunes)
     with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+        elsewhere.train(_trainings(plan), plan.positive, options.progress)
         trained = [_fit_seeds(plan, own) for own in plan.recipes]
         openings = store.log_test_opening(
             *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
@@ -118,13 +119,20 @@ def run(plan: Plan) -> Run[Comparison]:
     return Run(plan.folder, compared.result, store.path)
 
 
+def _trainings(plan: Plan) -> list[tuple[Store, Recipe]]:
+    """Give every training of a comparison: each recipe on the store, without each source, and without each two."""
+    left_out = [own.split for own in plan.sources.folds] if plan.sources else []
+    views = [plan.store, *map(plan.store.with_split, [*left_out, *plan.pairs.values()])]
+    return [(view, recipe) for own in plan.recipes for recipe in own for view in views]
+
+
 def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
     runs, progress = [], plan.options.progress
     for number, recipe in enumerate(own):
         progress(f"Recipe {recipe.name}", number, len(own), f"seed {recipe.seed}")
         start = time.perf_counter()
-        trained = fit(plan.store, recipe, positive=plan.positive)
-        taken = time.perf_counter() - start
+        trained = fit(plan.store, recipe, positive=plan.positive, is_one_of_several=True)
+        taken = max(time.perf_counter() - start, trained.fitted.seconds)  # one that was found took no time now
         runs.append(
             TrainingRun(trained, taken, *(_without_sources(plan, recipe, plan.sources) if plan.sources else ()))
         )
@@ -138,7 +146,7 @@ def _without_sources(
     """Train without each source, and without each two that have nothing in common."""
     store = plan.store
     two = {
-        pair: Fold(view := store.with_split(own), fit(view, recipe, positive=plan.positive))
+        pair: Fold(view := store.with_split(own), fit(view, recipe, positive=plan.positive, is_one_of_several=True))
         for pair, own in plan.pairs.items()
     }
     return fit_without_sources(store, recipe, sources, positive=plan.positive), two

@@ -12,6 +12,7 @@ from plainfilm.evidence.evaluation.learning_curve import learning_curve, try_out
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.results.metrics import LearningCurve
+from plainfilm.workflows import elsewhere
 from plainfilm.workflows.fit import fit
 from plainfilm.workflows.folding import Sourced
 from plainfilm.workflows.parsing import BY_SOURCE
@@ -56,12 +57,18 @@ def learn(
     progress: Progress,
 ) -> LearningCurve:
     """Train on each choice of sources and films, test each at the source that was left out, and average."""
-    tried = []
+    views, tried = [store.with_split(own.split) for own in drawn], []
+    if not callbacks:
+        elsewhere.train([(view, recipe) for view in views], positive, progress)
     with stage(progress, "Learning curve") as advance:
-        for number, own in enumerate(drawn, 1):
-            view = store.with_split(own.split)
+        for number, (view, own) in enumerate(zip(views, drawn, strict=True), 1):
             trained = fit(
-                view, recipe, positive=positive, checkpoints=checkpoints / f"curve{number}", callbacks=callbacks
+                view,
+                recipe,
+                positive=positive,
+                checkpoints=checkpoints / f"curve{number}",
+                callbacks=callbacks,
+                is_one_of_several=True,
             )
             tried.append(try_out(view, own, trained))
             advance(number, len(drawn))

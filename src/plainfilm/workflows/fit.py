@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +17,16 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Fold
 from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.scaling import fit_scaling
-from plainfilm.model import classifier, encoder, ensembling, finetuning, recipes, training
-from plainfilm.model.augmentation import Altered, alter
-from plainfilm.model.backbones import Backbone
+from plainfilm.model import classifier, ensembling, recipes, training
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.classifier import Decision, Trained
-from plainfilm.model.encoder import Encoder, Features, ImageSource
 from plainfilm.model.ensembling import EncoderHead
-from plainfilm.model.finetuning import Finetuned
-from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.scaling import Scaling
 from plainfilm.model.training import Fitted
-from plainfilm.results.manifest import Preprocessing
+from plainfilm.workflows import elsewhere
+from plainfilm.workflows.member import Member, fit_member, index_of, part_of
 from plainfilm.workflows.progress import Progress, silent
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One trained encoder and head, before its answers are calibrated, joined to others' and cut at a threshold."""
-
-    part: EncoderHead
-    fitted: Fitted
-    recipe: Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +45,7 @@ def fit(
     checkpoints: Path | None = None,
     callbacks: Sequence[Callback] = (),
     progress: Progress = silent,
+    is_one_of_several: bool = False,
 ) -> Trained:
     """Train what a recipe describes on the training set; choose calibration and threshold on the validation set.
 
@@ -71,13 +59,18 @@ def fit(
         A folder where fine-tuning keeps each epoch, and goes on from what it finds there.
     callbacks
         Callbacks of Keras, told of each training in turn: of every member, its head first, then its fine-tuning.
+    is_one_of_several
+        Whether the command has other trainings: then it is kept in the cache, where a command that was killed finds it.
     """
     wanted = recipes.members(recipe)
+    is_one_of_several = is_one_of_several or len(wanted) > 1
+    if not callbacks:
+        elsewhere.train([(store, recipe)], positive, progress)
     members = []
     for number, each in enumerate(wanted, 1):
         own = progress if len(wanted) == 1 else _under(progress, f"Member {number} of {len(wanted)}")
         folder = checkpoints / f"member{number}" if checkpoints else None
-        members.append(_fit_member(store, each, positive, folder, callbacks, own))
+        members.append(fit_member(store, each, positive, folder, callbacks, own, is_one_of_several=is_one_of_several))
     part = _joined(store, recipe, members, positive)
     rows, joined = store.rows("validation"), len(members) > 1
     scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else members[0])
@@ -143,11 +136,20 @@ def _fit_views(
     progress: Progress,
 ) -> list[Fold]:
     """Train once a split; `splits` has each, with its title for people, by the name of its folder of checkpoints."""
+    views = {name: store.with_split(own) for name, (_, own) in splits.items()}
+    if not callbacks:
+        elsewhere.train([(view, recipe) for view in views.values()], positive, progress)
     made = []
-    for name, (title, own) in splits.items():
-        view, folder = store.with_split(own), checkpoints / name if checkpoints else None
-        trained = fit(view, recipe, positive=positive, checkpoints=folder, callbacks=callbacks,
-                      progress=_under(progress, title))  # fmt: skip
+    for name, view in views.items():
+        trained = fit(
+            view,
+            recipe,
+            positive=positive,
+            checkpoints=checkpoints / name if checkpoints else None,
+            callbacks=callbacks,
+            progress=_under(progress, splits[name][0]),
+            is_one_of_several=True,
+        )
         made.append(Fold(view, trained))
     return made
 
@@ -178,11 +180,6 @@ def _logits(part: EncoderHead, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     return classifier.head_logits(part.head, part.features.read, rows)
 
 
-def _index(store: Store, positive: str | None) -> int:
-    """Number the class that a sigmoid's one output means; 0 where there are more than two."""
-    return store.classes.index(positive) if positive else 0
-
-
 def _under(progress: Progress, name: str) -> Progress:
     """Report the stages of one of several trainings under its name, but those of one step."""
 
@@ -202,151 +199,14 @@ def _all_fitted(fitted: Sequence[Fitted], kind: str) -> Fitted:
     return Fitted(None, history, 0, sum(each.seconds for each in fitted), backend)
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What a recipe begins with: a backbone, how images are prepared for it, and the user's file of weights."""
-
-    backbone: Backbone
-    prepare: Preprocessing
-    weights_file: Path | None
-
-    @classmethod
-    def of(cls, store: Store, recipe: Recipe) -> Self:
-        backbone, prepare = recipes.prepared(recipe, store.size)
-        return cls(backbone, prepare, Path(recipe.backbone.weights) if recipe.backbone.weights else None)
-
-    def open(self, progress: Progress) -> Encoder:
-        progress("Preparing the backbone", 0, 1, self.backbone.name)
-        opened = encoder.open_encoder(self.backbone, self.prepare, weights_file=self.weights_file)
-        progress("Preparing the backbone", 1, 1, self.backbone.name)
-        return opened
-
-
-def _fit_member(
-    store: Store,
-    recipe: Recipe,
-    positive: str | None,
-    checkpoints: Path | None,
-    callbacks: Sequence[Callback],
-    progress: Progress,
-) -> _Member:
-    """Encode a store, train the recipe's head on its features, and fine-tune the encoder where the recipe says so."""
-    base, index = _Base.of(store, recipe), _index(store, positive)
-    opened = base.open(progress)
-    features = _encode(opened, store, progress)
-    train, validation = _feature_parts(store, recipe, opened, features, progress)
-    told = _told(progress, "Training", training.epochs(recipe, len(train.rows)))
-    fitted = training.fit_head(
-        features.width, len(store.classes), index, train, validation, recipe, on_epoch=told, callbacks=callbacks
-    )
-    if parse_blocks(recipe.finetuning.blocks) != 0:
-        tuned = _finetune(store, recipe, index, fitted, base, checkpoints, callbacks, progress)
-        opened, fitted = tuned.encoder, _continued(fitted, tuned.fitted)
-        features = _encode(opened, store, progress, "Encoding, fine-tuned")
-    part = EncoderHead(encoder=opened, head=classifier.export_head(fitted.model), features=features)
-    if recipe.evaluation.views > 1:
-        advance = partial(progress, "Encoding closer views")
-        part = ensembling.with_views(part, recipe.evaluation.views, store, progress=advance)
-    return _Member(part, fitted, recipe)
-
-
-def _finetune(
-    store: Store,
-    recipe: Recipe,
-    positive: int,
-    head: Fitted,
-    base: _Base,
-    checkpoints: Path | None,
-    callbacks: Sequence[Callback],
-    progress: Progress,
-) -> Finetuned:
-    """Train the last blocks of the backbone on, with a head that was trained on its features."""
-    settings, count = recipe.augmentation, len(store)
-
-    def read(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-        views, rows = np.divmod(numbers, count)
-        return alter(store.images(rows), rows, views, settings, seed=recipe.seed)
-
-    if checkpoints:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-    return finetuning.finetune(
-        head.model,
-        base.backbone,
-        base.prepare,
-        _part(store, "train", read, views=settings.views),
-        _part(store, "validation", read),
-        len(store.classes),
-        positive,
-        recipe,
-        fingerprint=store.fingerprint,
-        ended=head.weights,
-        weights_file=base.weights_file,
-        checkpoint=checkpoints / "epochs.npz" if checkpoints else None,
-        on_epoch=_told(progress, "Fine-tuning", recipe.finetuning.epochs),
-        callbacks=callbacks,
-        progress=partial(progress, "Running what stays"),
-    )
-
-
-def _continued(head: Fitted, tuned: Fitted) -> Fitted:
-    """Number the epochs of fine-tuning on from the head's."""
-    before = len(head.history)
-    history = [row | {"epoch": before + row["epoch"]} for row in tuned.history]
-    kept = before + tuned.epoch if tuned.epoch else head.epoch
-    return Fitted(tuned.model, head.history + history, kept, head.seconds + tuned.seconds, tuned.backend, tuned.weights)
-
-
-def _encode(opened: Encoder, store: ImageSource, progress: Progress, stage: str = "Encoding") -> Features:
-    features = encoder.encode_store(opened, store, progress=lambda done, every: progress(stage, done, every, ""))
-    if features.cached:
-        progress(stage, features.rows, features.rows, "features found in the cache")
-    return features
-
-
-def _feature_parts(
-    store: Store, recipe: Recipe, opened: Encoder, features: Features, progress: Progress
-) -> tuple[training.Part, training.Part]:
-    """Train and validation set as features; with augmentation every view of the store is encoded once."""
-    settings = recipe.augmentation
-    every = [features] + [
-        _encode(opened, Altered(store, settings, seed=recipe.seed, view=view), progress, f"Encoding view {view}")
-        for view in range(1, settings.views + 1)
-    ]
-
-    read = training.kept_reader(every)
-    ahead = training.READ_AHEAD
-    return _part(store, "train", read, views=settings.views, ahead=ahead), _part(store, "validation", read, ahead=ahead)
-
-
-def _part(
-    store: Store, name: str, read: Callable[[NDArray[np.int64]], NDArray[Any]], *, views: int = 0, ahead: int = 1
-) -> training.Part:
-    """Take a part of the store; `read` knows altered views by `training.view_numbers`."""
-    rows = store.rows(name)
-    numbers = training.view_numbers(rows, len(store), views)
-    sources = store.codes("source")
-    strata = (sources[rows] + int(sources.min(initial=0) < 0)).astype(np.int64)  # as np.unique numbers them
-    return training.Part(rows, store.labels[rows], read, views=numbers, strata=strata, ahead=ahead)
-
-
-def _told(progress: Progress, stage: str, epochs: int) -> training.EpochCallback:
-    progress(stage, 0, epochs, "")
-
-    def on_epoch(epoch: int, row: Mapping[str, float]) -> None:
-        note = f"validation: loss {row['val_loss']:.3f}, accuracy {row['val_accuracy']:.3f}"
-        progress(stage, epoch, epochs, note)
-
-    return on_epoch
-
-
-def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: str | None) -> EncoderHead:
+def _joined(store: Store, recipe: Recipe, members: Sequence[Member], positive: str | None) -> EncoderHead:
     """Join an ensemble's members by the mean of their log odds, or by a logistic regression on the validation set."""
     parts = [member.part for member in members]
     if len(parts) == 1:
         return parts[0]
     rows = store.rows("validation")
     labels, logits = store.labels[rows], [_logits(part, rows) for part in parts]
-    index = _index(store, positive)
+    index = index_of(store, positive)
     if recipe.ensemble.combine == "stacking":
         joint = np.concatenate(logits, axis=1)
         return ensembling.combine(parts, *ensembling.stacked(joint, labels, classes=len(store.classes), positive=index))
@@ -355,16 +215,18 @@ def _joined(store: Store, recipe: Recipe, members: Sequence[_Member], positive: 
 
 
 def _scaling(
-    logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None, member: _Member | None = None
+    logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None, member: Member | None = None
 ) -> Scaling:
     """Calibrate the logits of some rows that were not trained on; `member` None where its class weights are out already."""
     weighed, shares = _shares(store, member) if member else (None, None)
-    return fit_scaling(logits, store.labels[rows], positive=_index(store, positive), trained_at=weighed, shares=shares)
+    return fit_scaling(
+        logits, store.labels[rows], positive=index_of(store, positive), trained_at=weighed, shares=shares
+    )
 
 
-def _shares(store: Store, member: _Member) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(store: Store, member: Member) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shares of the classes in the training set, as the loss weighs them and as they are."""
-    part, classes = _part(store, "train", store.images), len(store.classes)
+    part, classes = part_of(store, "train", store.images), len(store.classes)
     weights = training.row_weights(part, classes, member.recipe.training.class_weight, member.fitted.weights)
     counted = [np.maximum(np.bincount(part.labels, each, classes), 0.5) for each in (weights, None)]
     weighed, plain = (each / each.sum() for each in counted)

@@ -23,7 +23,7 @@ RECIPE = Group(
 )
 _ABOUT_READING = "What a folder or an archive holds and how it is read. A store has been read already."
 READ = Parameter(group=Group("Reading radiographs", help=_ABOUT_READING))
-CLUSTER = Parameter(group=Group("Several machines", help="Who reads and encodes radiographs."))
+CLUSTER = Parameter(group=Group("Several machines", help="Who reads and encodes radiographs, and trains."))
 DEVICE = Parameter(group=Group("Processors", help="What networks run on: docs/install.md."))
 WHERE_IT_RUNS = frozenset({"workers", "cluster", "mixed", "device"})  # options that say nothing of what comes out
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -56,15 +56,15 @@ Source = Place | Stored | Sequence[str | Path]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """Where radiographs are read and encoded.
+    """Where radiographs are read and encoded, and trainings run.
 
     Parameters
     ----------
     cluster
         here, local:N for N processes of this machine, or a Dask scheduler, tls://HOST:8786: docs/cluster.md. By default what
-        PLAINFILM_CLUSTER says, or here.
+        PLAINFILM_CLUSTER says, or [cluster] in the recipe's file, or here.
     mixed
-        Let processors of several kinds encode: features differ in their last bits by the machine that made them.
+        Let processors of several kinds take part: features and trainings differ in their last bits by the machine that made them.
     device
         What networks run on in ONNX Runtime: cpu, or cuda, rocm, openvino, directml or coreml where the build of it that is installed
         offers it and it answers as the processor does; auto takes cuda or rocm where they are there. By default what PLAINFILM_DEVICE
