@@ -56,7 +56,7 @@ class Watch:
     def _look(self) -> None:
         while not self._stopped.wait(self._every_s):
             self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
-            self._ran_s |= {each: ran for each in _tree(self._pid) if (ran := _ran_s(each))}
+            self._ran_s |= {each: ran for each in tree(self._pid) if (ran := _ran_s(each))}
 
     @property
     def processor_s(self) -> float:
