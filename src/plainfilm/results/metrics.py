@@ -445,7 +445,7 @@ class Encoded(Record, frozen=True, kw_only=True):
     """What computed the features that were trained and tested on; the bundle answers in float32."""
 
     device: Annotated[str, Meta(description="Execution provider: cpu, cuda, rocm, openvino, directml or coreml.")]
-    precision: Annotated[str, Meta(description="float32 or bfloat16.")]
+    precision: Annotated[str, Meta(description="Precision: float32 or bfloat16.")]
 
     def __str__(self) -> str:
         """Say it in a few words."""
