@@ -1,15 +1,19 @@
 """Trainings in other processes: the same bits as here, and nothing is trained twice."""
 
 import dataclasses
+import json
 import math
 
+import msgspec
 import pytest
 
 import plainfilm
 from made_backbone import SIZE, TINY, weights_file
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
+from plainfilm.engines import array
 from plainfilm.engines.current import using
+from plainfilm.engines.engine import name_of
 from plainfilm.engines.here import Here
 from plainfilm.engines.local import Local
 from plainfilm.errors import EngineError
@@ -129,6 +133,13 @@ def job(folder, **changes):
         host="driver",
         cache=str(folder),
     )
+
+
+def test_a_job_goes_through_a_plan_as_it_is(folder):
+    asked = job(folder)
+    asked = dataclasses.replace(asked, recipe=recipes.load("robust"), features=(elsewhere.Kept("a.npy", 9, 7),))
+    assert array._imported(name_of(elsewhere.FitJob)) is elsewhere.FitJob
+    assert msgspec.convert(json.loads(json.dumps(array._plain(asked))), elsewhere.FitJob) == asked
 
 
 @pytest.mark.parametrize(
