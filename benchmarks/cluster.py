@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 import plainfilm
-from cluster_jobs import Decode, Encode, Left, Nothing, decode, digest, encode, nothing
+from cluster_jobs import Decode, Encode, Left, Nothing, Predict, decode, digest, encode, nothing, predict
 from measuring import SHARED, finish
 from plainfilm.data.shard_files import KNOWN
 from plainfilm.data.shards import ShardJob
@@ -34,14 +34,17 @@ from plainfilm.engines import certificates
 from plainfilm.engines.dask.client import Dask
 from plainfilm.engines.engine import Engine
 from plainfilm.engines.here import Here
+from plainfilm.evidence.inference.pieces import PieceJob
+from plainfilm.model import bundle as bundles
 from plainfilm.model import encoder
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.encoder import SegmentJob
 from plainfilm.model.kernels import kernel_class
+from plainfilm.model.shared_bundle import SharedBundle
 
 HERE = Path(__file__).resolve()
 PORT, SHARD, EMPTY, SIZE = 8786, 512, 1954, 256
-ENDINGS = {"decode": KNOWN, "encode": ".f4"}
+ENDINGS = {"decode": KNOWN, "encode": ".f4", "predict": ".piece"}
 GROUPS = Path("/sys/fs/cgroup")
 DRIVER = f"tls://10.77.0.10:{PORT}"
 
@@ -160,12 +163,15 @@ def driven(keys: Path, *words: object) -> Any:
 
 
 def work(engine: Engine, kind: str, told: argparse.Namespace) -> dict[str, Any]:
-    """Decode all films, or encode the store, in shards of `rows`."""
-    jobs = _decodes(told) if kind == "decode" else _encodes(told)
+    """Decode all films, encode the store or answer for the films, in shards of `rows`."""
+    function, jobs, check = {
+        "decode": (decode, _decodes, None),
+        "encode": (encode, _encodes, kernel_class),
+        "predict": (predict, _predicts, kernel_class),
+    }[kind]
+    given = jobs(told)
     begun, own = time.perf_counter(), time.process_time()
-    done: list[Left] = list(
-        engine.map(decode, jobs) if kind == "decode" else engine.map(encode, jobs, check=kernel_class)
-    )
+    done: list[Left] = list(engine.map(function, given, check=check))
     return {
         "seconds": time.perf_counter() - begun,
         "driver_cpu_s": time.process_time() - own,
@@ -176,12 +182,24 @@ def work(engine: Engine, kind: str, told: argparse.Namespace) -> dict[str, Any]:
 
 
 def _decodes(told: argparse.Namespace) -> list[Decode]:
-    files = [(str(file.absolute()), None) for file in sorted(told.films.rglob("*.jpg"))]
-    cut = [tuple(files[at : at + told.rows]) for at in range(0, len(files) // told.rows * told.rows, told.rows)]
+    cut = [tuple((file, "", None) for file in files) for files in _cut(told)]
     places = [str(told.shards / f"{number:032}") for number in range(len(cut))]
     return [
         Decode(n, ShardJob(n, path, own, SIZE, "stretch", 1))
         for n, (path, own) in enumerate(zip(places, cut, strict=True))
+    ]
+
+
+def _cut(told: argparse.Namespace) -> list[tuple[str, ...]]:
+    files = [str(file.absolute()) for file in sorted(told.films.rglob("*.jpg"))]
+    return [tuple(files[at : at + told.rows]) for at in range(0, len(files) // told.rows * told.rows, told.rows)]
+
+
+def _predicts(told: argparse.Namespace) -> list[Predict]:
+    shared = SharedBundle.of(bundles.load(told.bundle), told.bundle, None)
+    return [
+        Predict(n, PieceJob(n, str(told.shards / f"{n}.piece"), shared, files, None, None, 1))
+        for n, files in enumerate(_cut(told))
     ]
 
 
@@ -222,12 +240,21 @@ def drive(told: argparse.Namespace) -> None:
 # ---- the parts
 
 
+def kinds(told: argparse.Namespace) -> list[str]:
+    """Name the kinds of jobs: those that were asked for, of those that there is a bundle for."""
+    return [kind for kind in told.kind or ENDINGS if kind != "predict" or told.bundle]
+
+
+def _bundle(told: argparse.Namespace) -> list[object]:
+    return ["--bundle", told.bundle] if told.bundle else []
+
+
 def scaling(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """One host against two, decoding and encoding, and what of the processors' time was the engine's."""
+    """One host against two, decoding, encoding and predicting, and what of the processors' time was the engine's."""
     answer: dict[str, Any] = {}
     small = _few(told.films, scratch / "few", 2 * told.rows)
     stores = {films: _stored(films, scratch / f"{films.name}.h5") for films in (told.films, small)}
-    for kind in ("decode", "encode"):
+    for kind in kinds(told):
         rows = []
         for hosts in (1, 2):
             with cluster(told.quota, hosts) as (held, scheduler, workers):
@@ -235,7 +262,7 @@ def scaling(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
                 def driven_over(films: Path, held: Hosts = held, kind: str = kind) -> Any:
                     shards = Path(tempfile.mkdtemp(dir=scratch))
                     words = ["--films", films, "--store", stores[films], "--shards", shards, "--rows", told.rows]
-                    return driven(held.keys, "--drive", kind, *words)
+                    return driven(held.keys, "--drive", kind, *words, *_bundle(told))
 
                 driven_over(small)  # imports, and the network: once a worker
                 before = cpu_s(scheduler), sum(map(cpu_s, workers))
@@ -264,14 +291,15 @@ def kills(told: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     told.films = _few(told.films, scratch / "few", 8 * told.rows)
     told.store = _stored(told.films, scratch / "few.h5")
     told.shards = Path(tempfile.mkdtemp(dir=scratch))
-    wanted = {kind: work(Here(), kind, told)["digest"] for kind in ENDINGS}
+    wanted = {kind: work(Here(), kind, told)["digest"] for kind in kinds(told)}
     drawn, cases = random.Random(told.seed), list[dict[str, Any]]()
     with cluster(2.0, 2) as (held, _, workers):
         for case in range(told.cases):
             victim, found = drawn.choice(["worker", "host", "driver"]), dict[str, str]()
             told.shards = Path(tempfile.mkdtemp(dir=scratch))
             words = ["--films", told.films, "--store", told.store, "--shards", told.shards, "--rows", told.rows]
-            for kind in ENDINGS:
+            words += _bundle(told)
+            for kind in kinds(told):
                 killer = threading.Thread(
                     target=_kill, args=(victim, kind, held, workers, told.shards, drawn.randrange(8))
                 )
@@ -350,9 +378,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=64, help="films a shard")
     parser.add_argument("--quota", type=float, default=0.15, help="of one processor, a host")
     parser.add_argument("--cases", type=int, default=10, help="of kills")
+    parser.add_argument(
+        "--bundle", type=Path, help="a model.plainfilm to predict with; without it nothing is predicted"
+    )
+    parser.add_argument("--kind", action="append", choices=ENDINGS, help="kinds of jobs; all by default")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--drive", choices=["decode", "encode", "empty"], help=argparse.SUPPRESS)
+    parser.add_argument("--drive", choices=[*ENDINGS, "empty"], help=argparse.SUPPRESS)
     for name in ("--keys", "--shards", "--store"):
         parser.add_argument(name, type=Path, help=argparse.SUPPRESS)
     told = parser.parse_args()

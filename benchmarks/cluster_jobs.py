@@ -10,6 +10,8 @@ import psutil
 
 from plainfilm.data import cache
 from plainfilm.data.shards import ShardJob, read_shard
+from plainfilm.engines.left_files import LeftFile
+from plainfilm.evidence.inference.pieces import PieceJob, answer_piece
 from plainfilm.model.encoder import SegmentJob, encode_segment
 
 
@@ -27,6 +29,14 @@ class Encode:
 
     number: int
     job: SegmentJob
+
+
+@dataclass(frozen=True, slots=True)
+class Predict:
+    """A piece of a prediction."""
+
+    number: int
+    job: PieceJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +76,18 @@ def decode(job: Decode) -> Left:
 def encode(job: Encode) -> Left:
     """Do what a job of an encoding does."""
     begun = _cpu_s()
-    left = encode_segment(job.job)
+    return _told(job.number, encode_segment(job.job), begun)
+
+
+def predict(job: Predict) -> Left:
+    """Do what a job of `predict` does."""
+    begun = _cpu_s()
+    return _told(job.number, answer_piece(job.job), begun)
+
+
+def _told(number: int, left: LeftFile, begun: float) -> Left:
     content = hashlib.sha256(cache.read(Path(left.path)) or b"").hexdigest()
-    return Left(job.number, left.path, left.bytes, left.sha256, content, _cpu_s() - begun)
+    return Left(number, left.path, left.bytes, left.sha256, content, _cpu_s() - begun)
 
 
 def nothing(job: Nothing) -> NothingDone:

@@ -68,6 +68,9 @@ answers += [
     predictor.predict(list(folder.iterdir())),
     predictor.predict(pixels),
     predictor.predict([pixels[0], "film.png"]),
+    predictor.predict(
+        folder, cluster="local:2", mixed=True, progress=lambda stage, done, every, note: print(stage, done, every, note)
+    ),
 ]
 print(answers[0][0].probabilities["COVID"], answers[1].labels, [answer.level for answer in answers[2][:3]])
 print(predictor.predict(folder.glob("*.png"), explain=folder, explain_by="occlusion").to_frame().head())

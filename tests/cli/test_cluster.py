@@ -7,6 +7,7 @@ import pytest
 import plainfilm
 from plainfilm.data import phantom, shards
 from plainfilm.engines.opening import open_engine
+from plainfilm.errors import CatalogError
 from plainfilm.evidence.external import answers
 
 BUNDLE = Path(__file__).parents[1] / "written_by_0_1_0" / "run" / "model.plainfilm"
@@ -80,6 +81,28 @@ def test_an_evaluation_of_a_folder_is_planned_twice_reading_then_answering(call,
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
     assert not list(tmp_path.glob(".*"))
     assert [*(tmp_path / "cache" / "answers").iterdir()] == []
+
+
+def test_an_evaluation_of_a_folder_that_was_stopped_goes_on_and_one_that_cannot_be_leaves_nothing(films, tmp_path):
+    def stop(stage, done, _every, _note=""):
+        if (stage, done) == ("Reading radiographs", 35):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        plainfilm.evaluate(BUNDLE, films, tmp_path / "out", progress=stop, workers=1)
+    assert stopped.value.__notes__ == ["What was read is kept for a week: the same command goes on from there."]
+    read = []
+    plainfilm.evaluate(
+        BUNDLE, films, tmp_path / "out", workers=1, progress=lambda stage, done, *_: read.append((stage, done))
+    )
+    assert read[0] == ("Reading radiographs", 30)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["out"]
+    for name in ("COVID", "NORMAL"):
+        (tmp_path / "none" / name).mkdir(parents=True)
+        (tmp_path / "none" / name / "1.png").write_bytes(b"no picture")
+    with pytest.raises(CatalogError, match="none could be"):
+        plainfilm.evaluate(BUNDLE, tmp_path / "none", tmp_path / "other")
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import extras
-from plainfilm.data import cache, claims
+from plainfilm.data import cache, claims, pieces, shared_store
 from plainfilm.data.files import cache_folder
 from plainfilm.data.store import Store
 from plainfilm.engines.current import elsewhere, is_mixed
@@ -373,7 +373,7 @@ def encode_segment(job: SegmentJob) -> LeftFile:
     with cache.missing(part) as is_missing:
         if is_missing:
             encoder = _opened(network, job.key, job.name, job.preprocessing, job.weights_sha256, job.precision)
-            store = store_of(job.store, job.fingerprint)
+            store = shared_store.opened(job.store, job.fingerprint)
             images = job.alteration.of(store) if job.alteration else store
             cache.write(part, segment(encoder, images, job.start, length=job.length))
     return LeftFile.of(job.number, part)
@@ -393,23 +393,6 @@ def _opened(network: Path, key: str, name: str, prepare: Preprocessing, weights_
         )
 
 
-@lru_cache(maxsize=1)
-def store_of(path: str, fingerprint: str) -> Store:
-    """Open the store that a job is about, once for all of them.
-
-    Raises
-    ------
-    EngineError
-        It is another here.
-    """
-    found = Store(path)
-    if found.fingerprint != fingerprint:
-        raise EngineError(
-            f"Expected the store {path} to be the same on every machine; received another on {host()}. Share the folder."
-        )
-    return found
-
-
 def _send(
     engine: Engine,
     encoder: Encoder,
@@ -421,10 +404,9 @@ def _send(
     store, alteration = (images.store, images.alteration) if isinstance(images, Altered) else (images, None)
     if not isinstance(store, Store):
         return
-    missing = [number for number, part in enumerate(parts) if not cache.has(part)]
-    done = len(store) - sum(min(SEGMENT, len(store) - number * SEGMENT) for number in missing)
-    jobs = (
-        SegmentJob(
+
+    def job_of(number: int) -> SegmentJob:
+        return SegmentJob(
             number=number,
             path=str(parts[number].absolute()),
             store=str(store.path.absolute()),
@@ -439,12 +421,10 @@ def _send(
             precision=encoder.precision,
             alteration=alteration,
         )
-        for number in missing
-    )
-    progress(done, len(store))
-    for left in engine.map(encode_segment, jobs, check=kernels.kernel_class):
-        done += min(SEGMENT, len(store) - left.number * SEGMENT)
-        progress(done, len(store))
+
+    films = [min(SEGMENT, len(store) - start) for start in range(0, len(store), SEGMENT)]
+    made = [*zip(parts, films, strict=True)]
+    pieces.send(engine, encode_segment, job_of, made, check=kernels.kernel_class, advance=progress)
 
 
 def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: Callable[[int, int], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.data import cache, claims, files
+from plainfilm.data import cache, claims, files, shared_store
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.engines import current
 from plainfilm.engines.engine import Engine
@@ -19,7 +19,7 @@ from plainfilm.engines.local import Local
 from plainfilm.engines.terms import check_versions, host
 from plainfilm.errors import EngineError
 from plainfilm.model import devices, kept_fits, kernels, recipes, training
-from plainfilm.model.encoder import Encoder, Features, store_of
+from plainfilm.model.encoder import Encoder, Features
 from plainfilm.model.kept_fits import Computes
 from plainfilm.model.recipe_schema import BackboneSettings, Recipe
 from plainfilm.model.training import Fitted
@@ -172,7 +172,7 @@ def fit_here(job: FitJob) -> LeftFile:
         raise EngineError(
             f"Expected the cache at the same path on every machine; received none with {job.split} on {host()}. Share it: PLAINFILM_CACHE."
         )
-    view = store_of(job.store, job.fingerprint).with_split(np.array(_PARTS)[codes["codes"]])
+    view = shared_store.opened(job.store, job.fingerprint).with_split(np.array(_PARTS)[codes["codes"]])
     index = member.index_of(view, job.positive or None)
     fitted = member.fit_head(view, job.recipe, index, features, job.computes, (), silent)
     if member.finetunes(job.recipe):

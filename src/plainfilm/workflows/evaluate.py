@@ -208,10 +208,8 @@ def _opened(plan: Plan, partial: Path) -> Iterator[tuple[Store, Key | None]]:
             store.log_test_opening(f"evaluate, network {plan.bundle.classifier.key}")
             yield store, None
     elif plan.catalog is not None:
-        options, folder = (
-            plan.options,
-            reading_folder(plan.folder),
-        )  # others find what is read there, also the next time
+        options = plan.options
+        folder = reading_folder(plan.folder)  # where others, and the same command the next time, find what is read
         with kept(folder), _gone_with_a_mistake(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             done = fill_store(
