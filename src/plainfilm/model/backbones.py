@@ -12,32 +12,49 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import keras_backend
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"  # what a backbone computes in
+Channels = tuple[float, float, float]
 _BLOCK = r"(.*block_?\d+[a-z]?)_"
 _BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What a backbone expects its three input channels to be: gray level (0 to 255) x `scale` + `offset`, each channel."""
+    """What a backbone expects its input channels to be: gray levels 0 to 255 spread over `span`, less `mean`, by `std`."""
 
-    scale: tuple[float, float, float]
-    offset: tuple[float, float, float]
+    span: tuple[float, float]
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
+
+    @property
+    def scale(self) -> Channels:
+        """Factor of each channel's gray levels."""
+        low, high = self.span
+        first, second, third = ((high - low) / 255 / std for std in self.std)
+        return first, second, third
+
+    @property
+    def offset(self) -> Channels:
+        """Added to each channel then."""
+        first, second, third = ((self.span[0] - mean) / std for mean, std in zip(self.mean, self.std, strict=True))
+        return first, second, third
+
+    def __str__(self) -> str:
+        """Name it by its values: "0..1, mean 0.53, std 0.25"."""
+        named = [f"{self.span[0]:g}..{self.span[1]:g}"]
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            shown = [f"{value:.4g}" for value in values]
+            named.append(f"{name} {' '.join(shown[: len(set(shown)) if len(set(shown)) == 1 else 3])}")
+        return ", ".join(named)
 
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCALINGS: Mapping[str, Scaling] = MappingProxyType(
     {
-        "0..255": Scaling((1.0,) * 3, (0.0,) * 3),
-        "0..1": Scaling((1 / 255,) * 3, (0.0,) * 3),
-        "-1..1": Scaling((1 / 127.5,) * 3, (-1.0,) * 3),
-        "lite": Scaling((1 / 128,) * 3, (-127 / 128,) * 3),  # EfficientNet-Lite's own: (x - 127) / 128
-        "caffe": Scaling(
-            (1.0,) * 3, (-103.939, -116.779, -123.68)
-        ),  # blue, green, red; the mean of ImageNet subtracted
-        "imagenet": Scaling(
-            tuple(1 / 255 / std for std in _STD),  # type: ignore[arg-type]  # three values from three
-            tuple(-mean / std for mean, std in zip(_MEAN, _STD, strict=True)),  # type: ignore[arg-type]
-        ),
+        "0..255": Scaling((0.0, 255.0)),
+        "0..1": Scaling((0.0, 1.0)),
+        "-1..1": Scaling((-1.0, 1.0)),
+        "lite": Scaling((0.0, 255.0), (127.0,) * 3, (128.0,) * 3),  # EfficientNet-Lite's own
+        "caffe": Scaling((0.0, 255.0), (103.939, 116.779, 123.68)),  # blue, green, red; the mean of ImageNet
+        "imagenet": Scaling((0.0, 1.0), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     }
 )
 
@@ -63,6 +80,7 @@ class WeightsSource:
 class Backbone:
     """An ImageNet network without its classifier, averaged over its last map: images to `width` features.
 
+    `pooling` and `output` are those of a recipe, for a network that has a choice. `own` is a scaling without a name.
     `block` is a regular expression for the names of the layers of a block; its group is the block's name. Of the blocks only
     the first `depth` are used, or all where it is 0 (`backbone_blocks.shortened`). Frozen, it computes in `precision`.
     """
@@ -77,6 +95,11 @@ class Backbone:
     block: str = _BLOCK
     depth: int = 0
     precision: str = FLOAT32
+    own: Scaling | None = None
+    channels: int = 3
+    resample: str = "bilinear"
+    pooling: str = "auto"
+    output: str = ""
 
 
 def _keras(
@@ -149,15 +172,20 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
 DEFAULT = _LITE0.name
 
 
-def find(name: str, depth: int = 0) -> Backbone:
+def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") -> Backbone:
     """Look a backbone up by its name, or take an ONNX file of the user's by its path; of it the first `depth` blocks, 0 for all.
 
     Raises
     ------
     RecipeError
-        No row has this name and no such ONNX file exists, or a file's blocks are asked for.
+        No row has this name and no such ONNX file exists, or it does not have the blocks, pooling or output asked for.
     """
     if name in BACKBONES:
+        if pooling not in {"auto", "mean"} or output:
+            raise RecipeError(
+                f"Expected {name} with the mean of its last maps, its one output; received backbone.pooling={pooling}, "
+                f"backbone.output={output}. Leave them out."
+            )
         return dataclasses.replace(BACKBONES[name], depth=depth)
     if name.endswith(".onnx"):
         if depth:
@@ -167,7 +195,16 @@ def find(name: str, depth: int = 0) -> Backbone:
         if not Path(name).is_file():
             raise RecipeError(f"Expected an ONNX file; received {name}, which does not exist. Give the path of a file.")
         source = WeightsSource(kind="file", file=name, licence="the user's")
-        return Backbone(name=Path(name).stem, builder="", width=0, scaling="", weights=source, input_size=0)
+        return Backbone(
+            name=Path(name).stem,
+            builder="",
+            width=0,
+            scaling="",
+            weights=source,
+            input_size=0,
+            pooling=pooling,
+            output=output,
+        )
     close = difflib.get_close_matches(name, BACKBONES, 1)
     hint = f"Did you mean {close[0]}?" if close else "Name one of them."
     raise RecipeError(

@@ -41,8 +41,8 @@ Threshold = Annotated[float, Meta(ge=0, le=1000, description="Probability from w
 class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
     """How a stored image becomes a backbone's input; the only place that says so.
 
-    A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres) to `input_size`,
-    repeated to three channels, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
+    A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres, or as `resample` says) to
+    `input_size`, repeated to `channels`, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
     the lung fields, and `intensities` "harmonised" spreads each image's gray levels alike; see `onnx.preprocessing.add`.
     """
 
@@ -53,15 +53,18 @@ class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
     offset: Annotated[Channels, Meta(description="Added to each channel.")]
     crop: Annotated[str, Meta(description="What is cut out before: none or lungs.")] = "none"
     intensities: Annotated[str, Meta(description="Gray levels: stored or harmonised.")] = "stored"
+    channels: Annotated[Literal[1, 3], Meta(description="Channels of the backbone's input.")] = 3
+    resample: Annotated[str, Meta(description="How images are resized to it.")] = "bilinear"
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is done to an image but resizing and scaling."""
+        """Whether nothing is done to an image but resizing and scaling: it is not looked at for lungs."""
         return (self.crop, self.intensities) == ("none", "stored")
 
     def digest(self) -> str:
         """SHA-256 over all values, in hex; of what was added later only where it is used, so that older digests stay."""
         later = {"crop", "intensities"} if self.is_plain else set()
+        later |= {"channels", "resample"} if (self.channels, self.resample) == (3, "bilinear") else set()
         values = {name: getattr(self, name) for name in Preprocessing.__struct_fields__ if name not in later}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
