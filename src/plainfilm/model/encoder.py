@@ -254,9 +254,12 @@ def cached_at(file: str) -> Path:
 
 
 def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
-    is_file = backbone.weights.kind == "file"
-    extras.require(f"building the encoder of {backbone.name}", "onnx", *([] if is_file else ["keras"]))
-    return _around_onnx(found.path, prepare) if is_file else _from_keras(backbone, prepare, found)
+    kind = backbone.weights.kind
+    needs = {"file": ["onnx"], "folder": ["onnx", "safetensors"]}.get(kind, ["onnx", "keras"])
+    extras.require(f"building the encoder of {backbone.name}", *needs)
+    if kind == "folder":
+        return _from_folder(backbone, prepare, found)
+    return _around_onnx(found.path, prepare) if kind == "file" else _from_keras(backbone, prepare, found)
 
 
 def to_keras(network: Any, prepare: Preprocessing) -> Any:
@@ -330,6 +333,26 @@ def _images_input(prepare: Preprocessing) -> Any:
 def _from_keras(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
     network = weights.network(backbone, prepare.input_size, found)
     return to_onnx(network, prepare)
+
+
+def _from_folder(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
+    from plainfilm.model.hub import folder, network
+    from plainfilm.model.onnx import from_keras, user_backbone
+
+    graph = from_keras.Graph()
+    features, width = network.add(
+        graph,
+        folder.open_folder(found.path),
+        _prelude(graph, prepare),
+        prepare.input_size,
+        pooling=backbone.pooling,
+        output=backbone.output,
+        depth=backbone.depth,
+    )
+    graph.node("Identity", [features], output="features")
+    model = graph.model([_images_input(prepare)], [from_keras.float_output("features", width)])
+    user_backbone.check_holdable(model.SerializeToString(), found.path)
+    return model
 
 
 def _around_onnx(path: Path, prepare: Preprocessing) -> Any:

@@ -81,9 +81,10 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.backbone.precision == backbones.BFLOAT16:
         bfloat16.check()
     backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
-    if backbone.weights.kind == "file" and parse_blocks(recipe.finetuning.blocks) != 0:
+    if backbone.weights.kind in {"file", "folder"} and parse_blocks(recipe.finetuning.blocks) != 0:
+        what = "an ONNX file" if backbone.weights.kind == "file" else "a network from a hub"
         raise RecipeError(
-            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, an ONNX file, "
+            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, {what}, "
             "which runs but does not learn. Set finetuning.blocks=none."
         )
 
@@ -162,7 +163,7 @@ class _Held:
 
         backbone, prepare = recipes.prepared(member, image_size)
         width = backbone.width
-        if backbone.weights.kind == "file":
+        if backbone.weights.kind in {"file", "folder"}:
             opened = encoder.open_encoder(backbone, prepare)
             width = opened.width
             opened.rest()
@@ -182,9 +183,10 @@ class _Held:
         """Bytes of the network at least. What the first blocks hold is known once they are built, as the training does."""
         from plainfilm.model import encoder
 
-        if self.backbone.weights.kind == "file":
+        kind = self.backbone.weights.kind
+        if kind == "file":
             return self.most
-        if not self.backbone.depth or not self.most:
+        if kind != "folder" and not (self.backbone.depth and self.most):
             return self.most * _OF_WEIGHTS
         built = encoder.open_encoder(self.backbone, self.prepare, weights_file=self.given)
         return built.path.stat().st_size * max(1, self.copies)
