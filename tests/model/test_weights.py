@@ -214,7 +214,7 @@ def test_weights_of_a_hub_that_are_not_here_say_how_they_come(name):
 def test_nothing_is_fetched_before_its_terms_are_accepted(monkeypatch):
     for place in ("snapshot", "file"):
         monkeypatch.setattr(fetching, place, None)
-    with pytest.raises(UsageError, match=r"accept.terms.*microsoft/rad-dino\) come under MIT"):
+    with pytest.raises(UsageError, match=r"to be accepted, MIT .*microsoft/rad-dino.*then accept it"):
         weights.fetch("rad_dino")
     with pytest.raises(WeightsError, match=r"Agree to its terms \(https://developers\.google"):
         weights.fetch("medsiglip", accept_terms=True)

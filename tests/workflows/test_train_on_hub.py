@@ -1,11 +1,13 @@
 """A training on a network from a hub, as docs/backbones.md has it: a bundle that answers alone, and what is refused before it begins."""
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import made_hub
@@ -13,7 +15,9 @@ import plainfilm
 from plainfilm.data.store import Store
 from plainfilm.errors import RecipeError, WeightsError
 from plainfilm.model import backbones, bundle, encoder, recipes, weights
+from plainfilm.workflows import checks
 
+FILES = ["config.json", "model.safetensors", "preprocessor_config.json"]
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
 
 
@@ -23,6 +27,7 @@ def folder(tmp_path, monkeypatch):
     path = made_hub.write(tmp_path / "my-vit", made_hub.originals()["dinov2"])
     told = {"crop_size": {"height": 56, "width": 56}, "image_mean": [0.53] * 3, "image_std": [0.25] * 3, "resample": 3}
     (path / "preprocessor_config.json").write_text(json.dumps(told))
+    (path / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n# A card")
     return path
 
 
@@ -58,10 +63,19 @@ def test_a_bundle_of_a_network_from_a_hub_answers_without_the_folder(folder, tmp
     plainfilm.train(store_of(tmp_path), tmp_path / "run", settings=settings, audit=False)
     with zipfile.ZipFile(tmp_path / "run" / "model.plainfilm") as archive:
         told = json.loads(archive.read("manifest.json"))["backbone"]
+        card = archive.read("card.md").decode()
     assert (told["name"], told["features"]) == ("my-vit", 32)
+    (origin,) = told["origins"]
+    assert (origin["backbone"], origin["licence"], sorted(origin["files"])) == ("my-vit", "cc-by-nc-4.0", FILES)
+    assert re.search(r"Licence of my-vit\W+cc-by-nc-4\.0\. This file holds the weights", card)
+    assert "56 × 56 px, from images kept at 64 × 64 px" in card
     assert told["weights_sha256"] == weights.locate(backbones.find(str(folder))).sha256
     for file in folder.iterdir():
         file.unlink()
+    done = plainfilm.export(tmp_path / "run" / "model.plainfilm", "onnx", tmp_path / "model.onnx")
+    assert [each.licence for each in done.weights] == ["cc-by-nc-4.0"]
+    about = {each.key: each.value for each in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert json.loads(about["weights"])[0]["licence"] == "cc-by-nc-4.0"
     with Store(OLD / "store.h5") as store:
         shown = next(store.batches(4))
     answers = bundle.load(tmp_path / "run" / "model.plainfilm").classifier.predict_proba(shown)
@@ -79,3 +93,19 @@ def test_what_a_network_from_a_hub_cannot_is_said_before_a_training(folder, tmp_
     refused(RecipeError, "cls, mean, which this network has", **{"backbone.pooling": "map"})
     (folder / "weights.h5").touch()
     refused(WeightsError, "whose folder has its own", **{"backbone.weights": str(folder / "weights.h5")})
+
+
+def test_what_is_to_be_known_of_a_backbone_is_said_before_a_training(folder):
+    def told(size=64, **settings):
+        return checks.remarks([recipes.load(settings={"backbone.name": str(folder)} | settings)], size)
+
+    assert told()[0].startswith("The bundle will hold the weights of my-vit, whose terms bind")
+    assert told()[0].endswith("forbid to pass it on: cc-by-nc-4.0. Read them before you share it.")
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---")
+    assert told() == []
+    assert told(32) == [
+        "my-vit looks at 56 px, the store keeps 32 px: what is finer is lost. Read the films again with --size 56."
+    ]
+    (folder / "README.md").unlink()
+    assert "not stated" in told()[0]
+    assert checks.remarks([recipes.load()], 256) == []

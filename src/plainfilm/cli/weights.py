@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from plainfilm.cli.options import AsJson
 from plainfilm.cli.output import print_document
+from plainfilm.errors import UsageError
 
 
 def weights_list(*, as_json: AsJson = False) -> None:
@@ -39,7 +40,10 @@ def weights_fetch(
     """
     from plainfilm.model import weights
 
-    found = weights.fetch(name, accept_terms=accept_terms)
+    try:
+        found = weights.fetch(name, accept_terms=accept_terms)
+    except UsageError as error:
+        raise UsageError(str(error).replace("then accept it.", "then add --accept-terms.")) from error
     _say_weights(name, found, as_json=as_json)
 
 

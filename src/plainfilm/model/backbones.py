@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -240,11 +241,13 @@ def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") 
             file=str(fetched.path),
             url=HUGGING_FACE + fetched.repository,
             licence=fetched.licence,
+            binds=_binds(fetched.licence),
             revision=fetched.revision,
         )
         return _of_folder(_row_of(source.url, source), depth, pooling, output)
     if Path(name).is_dir() or folder.is_checkpoint(Path(name)):
-        source = WeightsSource(kind="folder", file=name, licence="not stated")
+        licence = folder.licence_of(Path(name))
+        source = WeightsSource(kind="folder", file=name, licence=licence, binds=_binds(licence))
         own = Backbone(name=Path(name).stem, builder="", width=0, scaling="", weights=source, input_size=0)
         return _of_folder(own, depth, pooling, output)
     if name.endswith(".onnx"):
@@ -271,6 +274,11 @@ def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") 
     raise RecipeError(
         f"Expected a backbone of {', '.join(known)}, an ONNX file, a folder from a hub, or hf:OWNER/NAME; received {name}. {hint}"
     )
+
+
+def _binds(licence: str) -> bool:
+    """Whether a licence asks for more than that its text goes with every copy, or is not known to ask for no more."""
+    return not re.match(r"(mit|apache|bsd|isc|cc0|cc-by-\d|unlicense)", licence.lower())
 
 
 def _row_of(url: str, source: WeightsSource) -> Backbone:

@@ -24,7 +24,7 @@ from plainfilm.reasons import reason_of
 
 if TYPE_CHECKING:
     from plainfilm.model.backbones import Backbone
-    from plainfilm.results.manifest import Preprocessing
+    from plainfilm.results.manifest import Preprocessing, WeightsOrigin
 
 
 _CLUSTER = "cluster"
@@ -246,6 +246,24 @@ def prepared(recipe: Recipe, image_size: int) -> "tuple[Backbone, Preprocessing]
         crop=asked.crop,
         intensities=asked.intensities,
     )
+
+
+def origins(recipe: Recipe) -> "tuple[WeightsOrigin, ...]":
+    """Say where the weights of a recipe's backbones come from, each once.
+
+    Raises
+    ------
+    WeightsError
+        Some are not here.
+    """
+    from plainfilm.model import backbones, weights  # with NumPy, which a flag is checked without
+
+    found = {}
+    for member in members(recipe):
+        asked = member.backbone
+        backbone = backbones.find(asked.name, asked.depth, pooling=asked.pooling, output=asked.output)
+        found[asked.name, asked.weights] = weights.origin(backbone, Path(asked.weights) if asked.weights else None)
+    return tuple(found.values())
 
 
 def members(recipe: Recipe) -> list[Recipe]:

@@ -19,6 +19,7 @@ from plainfilm.model.backbones import BACKBONES, HUB, Backbone
 from plainfilm.model.hub import fetching, folder
 from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import BackboneWeights
+from plainfilm.results.manifest import WeightsOrigin
 
 _KERAS_MEMBER, _MOST_PACKED = "model.weights.h5", 4  # of a `.keras` archive, which stores weights as they are
 
@@ -106,6 +107,22 @@ def _check_imported(backbone: Backbone, weights: WeightsFile) -> None:
             f"Expected {weights.path} as it was imported, with SHA-256 {stated}; received {weights.sha256}: it is damaged. "
             f"Import it again with: plainfilm weights import {backbone.name} FILE"
         )
+
+
+def origin(backbone: Backbone, given: Path | None = None) -> WeightsOrigin:
+    """Say where a backbone's weights come from, and under which licence; those of a file that was given are the user's."""
+    source, is_own = backbone.weights, given is not None or backbone.weights.kind == "file"
+    if is_own:
+        return WeightsOrigin(backbone=backbone.name, licence="the user's")
+    return WeightsOrigin(
+        backbone=backbone.name,
+        licence=source.licence,
+        terms=source.terms,
+        source=source.url,
+        revision=source.revision,
+        files=locate(backbone).files,
+        cites=backbone.cites,
+    )
 
 
 def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
@@ -259,8 +276,8 @@ def fetch(name: str, *, accept_terms: bool = False) -> WeightsFile:
         raise _not_here(row)
     if not accept_terms:
         raise UsageError(
-            f"Expected --accept-terms: the weights of {name} ({row.weights.url}) come under {row.weights.licence}, which a bundle that "
-            "holds them is under too. Read what stands there, then add --accept-terms."
+            f"Expected the licence of the weights of {name} to be accepted, {row.weights.licence} ({row.weights.url}), which a bundle that holds "
+            "them is under too; it was not. Read what stands there, then accept it."
         )
     if row.weights.url.startswith(backbones.HUGGING_FACE):
         return _keep_folder(

@@ -76,12 +76,32 @@ class FilePreprocessing(Preprocessing, frozen=True, kw_only=True):
     sha256: Annotated[str, Meta(description="SHA-256 over the values above but `fit`.")]
 
 
+class WeightsOrigin(Record, frozen=True, kw_only=True):
+    """Where the weights of a backbone in a bundle come from, and what their makers allow."""
+
+    backbone: Annotated[str, Meta(description="The backbone.")]
+    licence: Annotated[str, Meta(description="Licence of its weights, as they state it.")]
+    terms: Annotated[str, Meta(description="Where the licence's text stands, if it is no common one.")] = ""
+    source: Annotated[str, Meta(description="Where they were fetched; empty for a file or folder of the user's.")] = ""
+    revision: Annotated[str, Meta(description="Commit of the repository that they were fetched from.")] = ""
+    files: Annotated[Mapping[str, str], Meta(description="SHA-256 of each file of a folder, by name.")] = {}
+    cites: Annotated[str, Meta(description="What to cite.")] = ""
+
+    def __str__(self) -> str:
+        """Name licence and place: "MIT (https://huggingface.co/…)"."""
+        places = ", ".join(filter(None, (self.terms, self.source)))
+        return f"{self.licence} ({places})" if places else self.licence
+
+
 class BackboneUsed(Record, frozen=True, kw_only=True):
     """The backbone in a bundle."""
 
     name: Annotated[str, Meta(description="Its name, or the name of its ONNX file.")]
     weights_sha256: Annotated[str, Meta(description="SHA-256 of the file of its weights.")]
     features: Annotated[int, Meta(ge=1, le=1 << 20, description="Features that it gives.")]
+    origins: Annotated[
+        tuple[WeightsOrigin, ...], Meta(max_length=1000, description="Origin of the weights, of each backbone once.")
+    ] = ()
 
 
 class Member(Record, frozen=True, kw_only=True):

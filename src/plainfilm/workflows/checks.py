@@ -89,6 +89,28 @@ def check_recipe(recipe: Recipe) -> None:
         )
 
 
+def remarks(members: Sequence[Recipe], image_size: int) -> list[str]:
+    """Say what is to be known before a training: weights that bind whoever gets the bundle, and images smaller than a network looks at."""
+    from plainfilm.model import recipes  # not needed where nothing is trained
+
+    found = []
+    for member in members:
+        backbone, prepare = recipes.prepared(member, image_size)
+        source = backbone.weights
+        if prepare.input_size > image_size:
+            found.append(
+                f"{backbone.name} looks at {prepare.input_size} px, the store keeps {image_size} px: what is finer is lost. Read the films again "
+                f"with --size {prepare.input_size}."
+            )
+        if source.binds:
+            where = f" ({source.terms})" if source.terms else ""
+            found.append(
+                f"The bundle will hold the weights of {backbone.name}, whose terms bind whoever receives it, or forbid to pass it on: "
+                f"{source.licence}{where}. Read them before you share it."
+            )
+    return list(dict.fromkeys(found))
+
+
 def check_networks(members: Sequence[Recipe], image_size: int, *, folds: int = 0) -> None:
     """Find out before a training whether a bundle can hold what it trains, and check the user's own ONNX files.
 

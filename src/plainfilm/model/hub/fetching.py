@@ -9,18 +9,17 @@ from typing import Any
 
 from plainfilm import extras
 from plainfilm.errors import FlawError, RecipeError, WeightsError
-from plainfilm.model.hub.folder import CONFIGS, PREPROCESSOR
+from plainfilm.model.hub.folder import CONFIGS, PREPROCESSOR, licence_of
 from plainfilm.reasons import reason_of
 
 PREFIX = "hf:"
 _NAMED = re.compile(r"hf:([A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@([A-Za-z0-9][\w./-]{0,99}))?")
-_LICENCE = re.compile(r"^license: *[\"']?([\w.+ -]{1,60})", re.MULTILINE)
 _SETTINGS = [*CONFIGS, PREPROCESSOR, "README.md", "LICENSE*", "*.safetensors.index.json"]
 _SAFE, _PICKLED = (
     ["model*.safetensors", "open_clip_model.safetensors"],
     ["pytorch_model.bin", "open_clip_pytorch_model.bin"],
 )
-_MOST_README, _MOST_BYTES, _BLOCK = 1 << 20, 4 << 30, 1 << 20
+_MOST_BYTES, _BLOCK = 4 << 30, 1 << 20
 _PATIENCE_S = 60
 
 
@@ -55,7 +54,7 @@ def snapshot(name: str) -> Snapshot:
     path = _fetched(repository, revision, [*_SETTINGS, *_SAFE])
     if not any(path.glob("*.safetensors")):
         path = _fetched(repository, revision, [*_SETTINGS, *_PICKLED])
-    return Snapshot(path, repository, path.name, _licence(path))
+    return Snapshot(path, repository, path.name, licence_of(path))
 
 
 def _fetched(repository: str, revision: str | None, patterns: list[str]) -> Path:
@@ -104,13 +103,3 @@ def file(url: str, place: Path) -> Path:
             f"Expected {url} to answer; it does not ({reason_of(error)}). Try again, or fetch it yourself and import it."
         ) from error
     return target
-
-
-def _licence(path: Path) -> str:
-    """Read the licence that a model card states."""
-    try:
-        with (path / "README.md").open(encoding="utf-8", errors="replace") as file:
-            told = _LICENCE.search(file.read(_MOST_README))
-    except OSError:
-        return "not stated"
-    return told[1].strip() if told else "not stated"

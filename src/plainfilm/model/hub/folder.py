@@ -25,7 +25,20 @@ _MOST_JSON = 4 << 20  # bytes; the index of the largest network has some hundred
 _MOST_SHARDS = 64
 _MOST_PICKLED = 4 << 30  # bytes; such a file is read whole
 _DTYPES = frozenset({"F64", "F32", "F16", "BF16", "I64", "I32"})
+UNSTATED = "not stated"
+_LICENCE = re.compile(r"^license(?:_name)?: *[\"']?(?!other\b)([\w.+ -]{1,60})", re.MULTILINE)
+_MOST_README = 1 << 20  # bytes
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}")
+
+
+def licence_of(path: Path) -> str:
+    """Read the licence that a folder's model card states; of one that states none, UNSTATED."""
+    try:
+        with (path / "README.md").open(encoding="utf-8", errors="replace") as file:
+            told = _LICENCE.search(file.read(_MOST_README))
+    except OSError:
+        return UNSTATED
+    return told[1].strip() if told else UNSTATED
 
 
 class Tensors(Protocol):
