@@ -8,7 +8,7 @@ import pytest
 
 from plainfilm.cli import app
 from plainfilm.model import recipes
-from plainfilm.model.backbones import BACKBONES
+from plainfilm.model.backbones import BACKBONES, HUB
 from plainfilm.model.recipe_schema import KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +57,7 @@ def test_commands_and_flags_in_the_docs_exist(page, capsys):
             continue
         assert words[1] in COMMANDS, line
         planned = [words[4:5]] if words[1:3] == ["cluster", "plan"] else []  # a command in a command
-        for command in ([words[1], *words[2:3]] if words[1] == "cluster" else [words[1]], *planned):
+        for command in ([words[1], *words[2:3]] if words[1] in {"cluster", "weights"} else [words[1]], *planned):
             with pytest.raises(SystemExit):
                 app([*command, "--help"])
         shown = capsys.readouterr().out
@@ -103,7 +103,7 @@ def test_every_key_of_a_recipe_has_one_row_with_its_type_default_range_and_meani
 
 def test_backbones_and_recipes_stand_in_the_docs():
     text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-    for name in (*BACKBONES, *recipes.names()):
+    for name in (*BACKBONES, *HUB, *recipes.names()):
         assert f"`{name}`" in text, name
 
 

@@ -28,6 +28,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sign": ("cryptography",),
         "cluster": ("distributed",),
         "notebook": ("pandas",),
+        "hub": ("huggingface_hub",),
         "tables": ("python_calamine", "pyarrow"),
     }
 )

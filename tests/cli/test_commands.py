@@ -78,6 +78,7 @@ def assert_one_line(err):
         "Writing",
         "Making",
         "Recipe",
+        "Note",
     )
     assert all(line.startswith(stages) for line in lines[:-1]), err
 
@@ -129,7 +130,7 @@ FLAGS = {
     "export": "--to --out --require-signature --overwrite --quiet --json",
     "doctor": "--json",
     "weights list": "--json",
-    "weights fetch": "--json",
+    "weights fetch": "--accept-terms --json",
     "weights import": "--json",
 }
 

@@ -199,6 +199,20 @@ def test_a_users_onnx_file_needs_a_scaling(tmp_path):
         encoder.preprocessing(backbones.find(str(tmp_path / "own.onnx")), image_size=32)
 
 
+def test_mean_deviation_and_range_stand_for_a_scaling_or_change_it(tmp_path):
+    own_network(tmp_path / "own.onnx")
+    own = backbones.find(str(tmp_path / "own.onnx"))
+    made = encoder.preprocessing(own, image_size=32, span=(-1024, 1024), channels=1)
+    assert (made.scaling, made.channels) == ("-1024..1024, mean 0, std 1", 1)
+    assert made.scale[0] * 255 + made.offset[0] == pytest.approx(1024)
+    assert made.offset[0] == -1024
+    changed = encoder.preprocessing(LITE0, image_size=32, scaling="imagenet", std=(0.5, 0.25, 0.5))
+    gray = 200 * np.array(changed.scale) + np.array(changed.offset)
+    np.testing.assert_allclose(gray, (200 / 255 - np.array([0.485, 0.456, 0.406])) / [0.5, 0.25, 0.5])
+    with pytest.raises(RecipeError, match="which efficientnet_lite0 has; received 1"):
+        encoder.preprocessing(LITE0, image_size=32, channels=1)
+
+
 def test_onnx_files_that_are_no_backbone_are_refused(tmp_path):
     own_network(tmp_path / "old.onnx", opset=11)
     own_network(tmp_path / "size.onnx", size=24)

@@ -39,6 +39,11 @@ made = st.builds(
         weights=text,
         input_size=st.integers(0, 2048),
         scaling=st.sampled_from(["auto", "caffe"]),
+        range=st.sampled_from(["", "-1024..1024", "0..1.5"]),
+        mean=st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=1).map(tuple) | st.just((0.5, 0.4, 0.3)),
+        std=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=1).map(tuple) | st.just(()),
+        channels=st.sampled_from([0, 1, 3]),
+        output=text,
     ),
     head=st.builds(
         HeadSettings,
@@ -196,6 +201,30 @@ def test_both_ends_of_a_range_are_allowed_and_nothing_beyond(key):
     assert (low, high) == (key.low, key.high)
     for beyond in (low - (high - low) / 2, high * 2):
         assert f"from {key.allowed}; received" in refused({key.key: key.kind(beyond - (key.kind is int))})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("backbone.mean", (0.1, 0.2), "one number, or one for each channel"),
+        ("backbone.mean", (float("nan"),), "one number"),
+        ("backbone.mean", "dark", "a list of numbers"),
+        ("backbone.mean", (True,), "a list of numbers"),
+        ("backbone.std", (0.0,), "above 0"),
+        ("backbone.std", (1.0, -1.0, 1.0), "above 0"),
+        ("backbone.range", "0", "LOWEST..HIGHEST"),
+        ("backbone.range", "1..0", "LOWEST..HIGHEST"),
+        ("backbone.range", "0..inf", "LOWEST..HIGHEST"),
+        ("backbone.channels", 2, "1 or 3"),
+    ],
+)
+def test_a_preparation_that_no_network_has_is_refused(key, value, told):
+    assert told in refused({key: value})
+
+
+@pytest.mark.parametrize("written", ["0.5", "0.5, 0.4,0.3", "[0.5, 0.4, 0.3]", 0.5, [0.5, 0.4, 0.3]])
+def test_a_list_of_numbers_may_be_written_as_one(written):
+    assert recipes.load(settings={"backbone.mean": written}).backbone.mean in {(0.5,), (0.5, 0.4, 0.3)}
 
 
 def test_scalings_are_those_of_the_backbones():

@@ -19,8 +19,10 @@ OURS = {"image_size": 224, "input_size": 96, "scaling": "0..1", "scale": (1 / 25
 def test_a_manifest_of_0_1_0_comes_back_with_every_key_and_value(path):
     with zipfile.ZipFile(OLD / path) as archive:
         data = archive.read("manifest.json")
-    assert documents.plain(manifest.read(data)) == json.loads(data)
-    assert documents.plain(documents.decode(data, Manifest, path)) == json.loads(data)
+    told = json.loads(data)
+    told["preprocessing"] |= {"channels": 3, "resample": "bilinear"}  # which no bundle said then
+    assert documents.plain(manifest.read(data)) == told
+    assert documents.plain(documents.decode(data, Manifest, path)) == told
 
 
 def test_the_fits_are_those_that_images_can_have():
@@ -31,5 +33,5 @@ def test_a_digest_stays_what_it_was_and_tells_every_value():
     plain = preprocessing(**OURS)
     assert plain.digest() == "fe9fd8757031966b622bc198f0bd0950593d9c2c4f42fcf2a26c50d4d8620794"
     others = [{"image_size": 225}, {"input_size": 97}, {"scaling": "x"}, {"scale": (1.0,) * 3}, {"offset": (1.0,) * 3},
-              {"crop": "lungs"}, {"intensities": "harmonised"}]  # fmt: skip
-    assert len({preprocessing(**OURS | other).digest() for other in others} | {plain.digest()}) == 8
+              {"crop": "lungs"}, {"intensities": "harmonised"}, {"channels": 1}, {"resample": "bicubic-antialias"}]  # fmt: skip
+    assert len({preprocessing(**OURS | other).digest() for other in others} | {plain.digest()}) == 10

@@ -56,6 +56,7 @@ def export(
         f"{done.path}: {done.bytes / 1e6:.1f} MB",
         f"Largest difference from the bundle over {done.images} images: {done.largest_difference:.1e} of a probability, "
         f"{done.largest_log_difference:.1e} of its logarithm.",
+        *(f"Weights of {each.backbone}: {each}, which goes with the file." for each in done.weights),
         *([f"With the calibration of the site {site}."] if site else []),
         terminal.styled("Unlike `plainfilm predict`, it refuses no image and knows no prevalence.", "yellow"),
         terminal.styled(NOTICE, "dim"),

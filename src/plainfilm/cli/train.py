@@ -25,6 +25,8 @@ def train(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: A
     from plainfilm.workflows import train as verb
 
     plan = planned(verb.plan, replace(options, command=typed()), quiet=quiet, as_json=as_json)
+    if not quiet:
+        terminal.say(*(terminal.styled(f"Note: {each}", "yellow") for each in plan.remarks), stderr=True)
     with terminal.Shown(quiet=quiet) as progress:
         load_keras(progress, finetunes=plan.finetunes)
         run = verb.run(replace(plan, options=replace(plan.options, progress=progress)))

@@ -1,10 +1,13 @@
 """`plainfilm weights list`, `fetch` and `import`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from plainfilm.cli.options import AsJson
 from plainfilm.cli.output import print_document
+from plainfilm.errors import UsageError
 
 
 def weights_list(*, as_json: AsJson = False) -> None:
@@ -20,17 +23,27 @@ def weights_list(*, as_json: AsJson = False) -> None:
         terminal.say(*terminal.weights_table(listed))
 
 
-def weights_fetch(name: str, *, as_json: AsJson = False) -> None:
+def weights_fetch(
+    name: str,
+    *,
+    accept_terms: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring a backbone's weights to this machine.
 
     Parameters
     ----------
     name
         A backbone.
+    accept_terms
+        Say that you have read the licence of a hub's weights and accept it.
     """
     from plainfilm.model import weights
 
-    found = weights.fetch(name)
+    try:
+        found = weights.fetch(name, accept_terms=accept_terms)
+    except UsageError as error:
+        raise UsageError(str(error).replace("then accept it.", "then add --accept-terms.")) from error
     _say_weights(name, found, as_json=as_json)
 
 
@@ -42,7 +55,7 @@ def weights_import(name: str, file: Path, *, as_json: AsJson = False) -> None:
     name
         A backbone.
     file
-        .h5 of Keras; for efficientnet_lite0 also .pth or .safetensors.
+        .h5 of Keras; for efficientnet_lite0 also .pth or .safetensors; for a network from a hub the folder with its files, or a .pt file.
     """
     from plainfilm.model import weights
 

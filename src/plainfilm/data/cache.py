@@ -24,6 +24,7 @@ MARK = b"plainfilm entry\n"
 TAIL_BYTES = len(MARK) + hashlib.sha256().digest_size
 UNSEALED = (
     "epochs",
+    "networks",
     "openings",
     "stores",
     "weights",

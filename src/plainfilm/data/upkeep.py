@@ -49,10 +49,11 @@ KINDS: Mapping[str, Kind] = {
     "answers": Kind("answers to commands under way on a cluster", "they are given anew"),
     "reading": Kind("what commands that were stopped have read of folders", "it is read anew"),
     "left": Kind("what commands that were killed left half made", "nothing"),
+    "networks": Kind("networks from hubs that were fetched or imported", "they are fetched anew, or to be imported again", goes_by_name=True),
     "weights": Kind("weights that were fetched or imported", "they are fetched anew, or to be imported again", goes_by_name=True),
 }  # fmt: skip
 _UNKNOWN = Kind("unknown to this version", "whatever they are for", goes_by_name=True)
-_IN_FOLDERS = ("epochs", "maps", "openings")  # an entry is a folder
+_IN_FOLDERS = ("epochs", "maps", "networks", "openings")  # an entry is a folder
 _PARTS = ".parts"  # of features that are being made: a folder
 _SHARDS = ".shards"  # of a store that is being read: a hidden folder
 

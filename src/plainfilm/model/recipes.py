@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from plainfilm.data import files
 from plainfilm.errors import RecipeError
-from plainfilm.model.recipe_schema import KEYS, KINDS, EnsembleSettings, Recipe, parse_blocks
+from plainfilm.model.recipe_schema import (
+    KEYS,
+    KINDS,
+    EnsembleSettings,
+    Recipe,
+    parse_blocks,
+    parse_channels,
+    parse_deviations,
+    parse_range,
+)
 from plainfilm.reasons import reason_of
 
 if TYPE_CHECKING:
     from plainfilm.model.backbones import Backbone
-    from plainfilm.results.manifest import Preprocessing
+    from plainfilm.results.manifest import Preprocessing, WeightsOrigin
 
 
 _CLUSTER = "cluster"
@@ -179,16 +188,31 @@ def _coerced(key: str, value: Any, kind: Any) -> Any:
         try:
             value = tomllib.loads(f"value = {value}")["value"]
         except (ValueError, RecursionError):
-            value = tuple(part.strip() for part in value.split(",")) if kind == tuple[str, ...] else value
+            value = _listed(value, kind)
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
         return tuple(value)
+    if kind == tuple[float, ...]:
+        parts = value if isinstance(value, list | tuple) else [value]
+        if all(isinstance(part, int | float) and not isinstance(part, bool) for part in parts):
+            return tuple(map(float, parts))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if kind in {int, str, bool} and type(value) is kind:
         return value
     raise RecipeError(f"Expected {key} to be {KINDS[kind]}; received {value!r}. Correct the value.")
+
+
+def _listed(text: str, kind: Any) -> Any:
+    """Take "a, b" as a list, of numbers where they are some."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if kind == tuple[str, ...]:
+        return parts
+    try:
+        return tuple(map(float, parts)) if kind == tuple[float, ...] else text
+    except ValueError:
+        return text
 
 
 def finetunes(recipe: Recipe) -> bool:
@@ -207,15 +231,39 @@ def prepared(recipe: Recipe, image_size: int) -> "tuple[Backbone, Preprocessing]
     from plainfilm.model import backbones, encoder  # with NumPy, which a flag is checked without
 
     asked = recipe.backbone
-    backbone = dataclasses.replace(backbones.find(asked.name, asked.depth), precision=asked.precision)
+    found = backbones.find(asked.name, asked.depth, pooling=asked.pooling, output=asked.output)
+    backbone = dataclasses.replace(found, precision=asked.precision)
     return backbone, encoder.preprocessing(
         backbone,
         image_size=image_size,
         input_size=asked.input_size,
         scaling=asked.scaling,
+        span=parse_range(asked.range),
+        mean=parse_channels(asked.mean),
+        std=parse_deviations(asked.std),
+        channels=asked.channels,
+        resample=asked.resample,
         crop=asked.crop,
         intensities=asked.intensities,
     )
+
+
+def origins(recipe: Recipe) -> "tuple[WeightsOrigin, ...]":
+    """Say where the weights of a recipe's backbones come from, each once.
+
+    Raises
+    ------
+    WeightsError
+        Some are not here.
+    """
+    from plainfilm.model import backbones, weights  # with NumPy, which a flag is checked without
+
+    found = {}
+    for member in members(recipe):
+        asked = member.backbone
+        backbone = backbones.find(asked.name, asked.depth, pooling=asked.pooling, output=asked.output)
+        found[asked.name, asked.weights] = weights.origin(backbone, Path(asked.weights) if asked.weights else None)
+    return tuple(found.values())
 
 
 def members(recipe: Recipe) -> list[Recipe]:

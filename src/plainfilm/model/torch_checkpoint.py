@@ -4,10 +4,11 @@ Both forms that `torch.save` has written are known: the old stream of pickles an
 """
 
 import io
+import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -23,6 +24,8 @@ _STORAGES = {
     "DoubleStorage": np.dtype("<f8"),
     "LongStorage": np.dtype("<i8"),
     "IntStorage": np.dtype("<i4"),
+    "ByteStorage": np.dtype("u1"),
+    "BoolStorage": np.dtype("?"),
 }
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_ELEMENTS = 1 << 30
@@ -42,8 +45,11 @@ class _Storage(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+def read_tensors(path: Path, *, modules: bool = False) -> dict[str, NDArray[Any]]:
     """Read a state dict: parameter name to array.
+
+    With `modules` also a whole pickled network, whose classes are neither imported nor run: of each only the tensors are kept, under
+    the names that its state dict would give them.
 
     Raises
     ------
@@ -53,7 +59,8 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         data = path.read_bytes()
         read = _read_zip if zipfile.is_zipfile(io.BytesIO(data)) else _read_stream
-        tensors, storages = read(data)
+        found, storages = read(data, modules)
+        tensors = dict(_of_module(found)) if modules else found
         return {name: _materialise(lazy, storages) for name, lazy in tensors.items() if isinstance(lazy, _Lazy)}
     except OSError as error:
         raise WeightsError(f"Expected a readable weights file; received {path}: {reason_of(error)}.") from error
@@ -66,6 +73,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         TypeError,
         AttributeError,
         zipfile.BadZipFile,
+        RecursionError,
     ) as error:
         raise WeightsError(
             f"Expected a PyTorch state dict that holds tensors only; received {path}, which cannot be read as one ({reason_of(error)})."
@@ -73,11 +81,11 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
 
 class _TensorsOnly(pickle.Unpickler):
-    """An unpickler that knows four names; any other ends the reading before it is looked up."""
+    """An unpickler that knows a few names; any other is never looked up: it ends the reading, or with `modules` gives a `_Husk`."""
 
-    def __init__(self, file: BinaryIO, storages: dict[str, np.dtype[Any]]) -> None:
+    def __init__(self, file: BinaryIO, storages: dict[str, np.dtype[Any]], modules: bool) -> None:
         super().__init__(file, encoding="utf-8")
-        self._storages = storages
+        self._storages, self._modules = storages, modules
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -86,6 +94,8 @@ class _TensorsOnly(pickle.Unpickler):
             return _rebuild
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
+        if self._modules:
+            return _parameter if (module, name) == ("torch._utils", "_rebuild_parameter") else _Husk
         raise FlawError(f"it asks for {module}.{name}, which is not a tensor")
 
     def persistent_load(self, saved: Any) -> _Storage:
@@ -96,14 +106,48 @@ class _TensorsOnly(pickle.Unpickler):
         return _Storage(str(key), dtype)
 
 
+class _Husk(dict[Any, Any]):
+    """Stands for an object of any class of a pickled network, and keeps its state."""
+
+    def __init__(self, *_arguments: Any, **_named: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        self.update(state if isinstance(state, dict) else {})
+
+    def append(self, _item: Any) -> None:
+        """Take an item, as a list would, and drop it."""
+
+    extend = add = append
+
+
+def _parameter(tensor: Any, *_unused: Any) -> Any:
+    return tensor
+
+
+def _of_module(found: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Go through a network, or a state dict, or a checkpoint that holds one of them."""
+    if not isinstance(found, dict):
+        raise FlawError("it holds no tensors by name")
+    parts = [found.get(kind) for kind in ("_parameters", "_buffers")]
+    if any(isinstance(part, dict) for part in parts):
+        for part in parts:
+            yield from ((prefix + str(name), value) for name, value in (part or {}).items())
+        for name, module in (found.get("_modules") or {}).items():
+            yield from _of_module(module, f"{prefix}{name}.") if isinstance(module, dict) else ()
+        return
+    inner = next((found[key] for key in ("state_dict", "model") if isinstance(found.get(key), dict)), found)
+    yield from _of_module(inner, prefix) if inner is not found else found.items()
+
+
 def _rebuild(storage: _Storage, offset: int, shape: Any, strides: Any, *_unused: Any) -> _Lazy:
     return _Lazy(storage.key, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
 
 
-def _read_stream(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read_stream(data: bytes, modules: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     file = io.BytesIO(data)
     dtypes: dict[str, np.dtype[Any]] = {}
-    load: Callable[[], Any] = lambda: _TensorsOnly(file, dtypes).load()  # noqa: E731 - five reads of one stream
+    load: Callable[[], Any] = lambda: _TensorsOnly(file, dtypes, modules).load()  # noqa: E731 - five reads of one stream
     if load() != _OLD_MAGIC:
         raise FlawError("it does not begin as one")
     load(), load()  # protocol version and system information
@@ -117,11 +161,13 @@ def _read_stream(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return tensors, arrays
 
 
-def _read_zip(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read_zip(data: bytes, modules: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     dtypes: dict[str, np.dtype[Any]] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > len(data):  # PyTorch compresses nothing
+            raise FlawError("it would unpack to more than it is")
         pickled = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-        tensors = _TensorsOnly(io.BytesIO(archive.read(pickled)), dtypes).load()
+        tensors = _TensorsOnly(io.BytesIO(archive.read(pickled)), dtypes, modules).load()
         folder = pickled.removesuffix("data.pkl")
         arrays = {key: np.frombuffer(archive.read(f"{folder}data/{key}"), dtype) for key, dtype in dtypes.items()}
     return tensors, arrays
@@ -135,7 +181,8 @@ def _checked(count: int) -> int:
 
 def _materialise(lazy: _Lazy, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
     flat = storages[lazy.key]
-    _checked(int(np.prod(lazy.shape)))
+    if math.prod(lazy.shape) > flat.size:
+        raise FlawError("a tensor of more numbers than its storage has")
     reach = sum((size - 1) * stride for size, stride in zip(lazy.shape, lazy.strides, strict=True))
     if min((lazy.offset, *lazy.shape, *lazy.strides)) < 0 or lazy.offset + reach >= flat.size:
         raise FlawError("a tensor that reaches beyond its storage")

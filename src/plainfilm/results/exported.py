@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Count, Share
+from plainfilm.results.manifest import WeightsOrigin
 from plainfilm.results.severity import Verdict
 
 
@@ -25,6 +26,7 @@ class FileMetadata(Document, frozen=True, kw_only=True):
     site: Annotated[
         str | None, Meta(description="The hospital whose calibration it has; null for the model's own.")
     ] = None
+    weights: Annotated[tuple[WeightsOrigin, ...], Meta(description="Origin and licence of the weights in it.")] = ()
 
 
 class Exported(Document, frozen=True, kw_only=True):
@@ -43,3 +45,4 @@ class Exported(Document, frozen=True, kw_only=True):
     site: Annotated[
         str | None, Meta(description="The hospital whose calibration it has; null for the model's own.")
     ] = None
+    weights: Annotated[tuple[WeightsOrigin, ...], Meta(description="Origin and licence of the weights in it.")] = ()

@@ -41,8 +41,8 @@ Threshold = Annotated[float, Meta(ge=0, le=1000, description="Probability from w
 class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
     """How a stored image becomes a backbone's input; the only place that says so.
 
-    A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres) to `input_size`,
-    repeated to three channels, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
+    A gray uint8 image of `image_size` x `image_size` px is resized (bilinear, half-pixel centres, or as `resample` says) to
+    `input_size`, repeated to `channels`, and scaled: channel x `scale` + `offset`. Before that, `crop` "lungs" cuts out the box around
     the lung fields, and `intensities` "harmonised" spreads each image's gray levels alike; see `onnx.preprocessing.add`.
     """
 
@@ -53,15 +53,18 @@ class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
     offset: Annotated[Channels, Meta(description="Added to each channel.")]
     crop: Annotated[str, Meta(description="What is cut out before: none or lungs.")] = "none"
     intensities: Annotated[str, Meta(description="Gray levels: stored or harmonised.")] = "stored"
+    channels: Annotated[Literal[1, 3], Meta(description="Channels of the backbone's input.")] = 3
+    resample: Annotated[str, Meta(description="How images are resized to it.")] = "bilinear"
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is done to an image but resizing and scaling."""
+        """Whether nothing is done to an image but resizing and scaling: it is not looked at for lungs."""
         return (self.crop, self.intensities) == ("none", "stored")
 
     def digest(self) -> str:
         """SHA-256 over all values, in hex; of what was added later only where it is used, so that older digests stay."""
         later = {"crop", "intensities"} if self.is_plain else set()
+        later |= {"channels", "resample"} if (self.channels, self.resample) == (3, "bilinear") else set()
         values = {name: getattr(self, name) for name in Preprocessing.__struct_fields__ if name not in later}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
@@ -73,12 +76,32 @@ class FilePreprocessing(Preprocessing, frozen=True, kw_only=True):
     sha256: Annotated[str, Meta(description="SHA-256 over the values above but `fit`.")]
 
 
+class WeightsOrigin(Record, frozen=True, kw_only=True):
+    """Where the weights of a backbone in a bundle come from, and what their makers allow."""
+
+    backbone: Annotated[str, Meta(description="The backbone.")]
+    licence: Annotated[str, Meta(description="Licence of its weights, as they state it.")]
+    terms: Annotated[str, Meta(description="Where the licence's text stands, if it is no common one.")] = ""
+    source: Annotated[str, Meta(description="Where they were fetched; empty for a file or folder of the user's.")] = ""
+    revision: Annotated[str, Meta(description="Commit of the repository that they were fetched from.")] = ""
+    files: Annotated[Mapping[str, str], Meta(description="SHA-256 of each file of a folder, by name.")] = {}
+    cites: Annotated[str, Meta(description="What to cite.")] = ""
+
+    def __str__(self) -> str:
+        """Name licence and place: "MIT (https://huggingface.co/…)"."""
+        places = ", ".join(filter(None, (self.terms, self.source)))
+        return f"{self.licence} ({places})" if places else self.licence
+
+
 class BackboneUsed(Record, frozen=True, kw_only=True):
     """The backbone in a bundle."""
 
     name: Annotated[str, Meta(description="Its name, or the name of its ONNX file.")]
     weights_sha256: Annotated[str, Meta(description="SHA-256 of the file of its weights.")]
     features: Annotated[int, Meta(ge=1, le=1 << 20, description="Features that it gives.")]
+    origins: Annotated[
+        tuple[WeightsOrigin, ...], Meta(max_length=1000, description="Origin of the weights, of each backbone once.")
+    ] = ()
 
 
 class Member(Record, frozen=True, kw_only=True):

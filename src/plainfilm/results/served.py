@@ -70,6 +70,7 @@ class ModelAnswer(Context, frozen=True, kw_only=True):
     made: str
     worth_level: Level
     backbone: str
+    licences: tuple[str, ...]
     input_size: int
     is_signed: bool
     tested: Mapping[str, str | int | Estimate]

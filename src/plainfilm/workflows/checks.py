@@ -81,11 +81,34 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.backbone.precision == backbones.BFLOAT16:
         bfloat16.check()
     backbone = backbones.find(recipe.backbone.name, recipe.backbone.depth)
-    if backbone.weights.kind == "file" and parse_blocks(recipe.finetuning.blocks) != 0:
+    if backbone.weights.kind in {"file", "folder"} and parse_blocks(recipe.finetuning.blocks) != 0:
+        what = "an ONNX file" if backbone.weights.kind == "file" else "a network from a hub"
         raise RecipeError(
-            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, an ONNX file, "
+            f"Expected a backbone of {', '.join(backbones.BACKBONES)} to fine-tune; received {recipe.backbone.name}, {what}, "
             "which runs but does not learn. Set finetuning.blocks=none."
         )
+
+
+def remarks(members: Sequence[Recipe], image_size: int) -> list[str]:
+    """Say what is to be known before a training: weights that bind whoever gets the bundle, and images smaller than a network looks at."""
+    from plainfilm.model import recipes  # not needed where nothing is trained
+
+    found = []
+    for member in members:
+        backbone, prepare = recipes.prepared(member, image_size)
+        source = backbone.weights
+        if prepare.input_size > image_size:
+            found.append(
+                f"{backbone.name} looks at {prepare.input_size} px, the store keeps {image_size} px: what is finer is lost. Read the films again "
+                f"with --size {prepare.input_size}."
+            )
+        if source.binds:
+            where = f" ({source.terms})" if source.terms else ""
+            found.append(
+                f"The bundle will hold the weights of {backbone.name}, whose terms bind whoever receives it, or forbid to pass it on: "
+                f"{source.licence}{where}. Read them before you share it."
+            )
+    return list(dict.fromkeys(found))
 
 
 def check_networks(members: Sequence[Recipe], image_size: int, *, folds: int = 0) -> None:
@@ -162,7 +185,7 @@ class _Held:
 
         backbone, prepare = recipes.prepared(member, image_size)
         width = backbone.width
-        if backbone.weights.kind == "file":
+        if backbone.weights.kind in {"file", "folder"}:
             opened = encoder.open_encoder(backbone, prepare)
             width = opened.width
             opened.rest()
@@ -182,9 +205,10 @@ class _Held:
         """Bytes of the network at least. What the first blocks hold is known once they are built, as the training does."""
         from plainfilm.model import encoder
 
-        if self.backbone.weights.kind == "file":
+        kind = self.backbone.weights.kind
+        if kind == "file":
             return self.most
-        if not self.backbone.depth or not self.most:
+        if kind != "folder" and not (self.backbone.depth and self.most):
             return self.most * _OF_WEIGHTS
         built = encoder.open_encoder(self.backbone, self.prepare, weights_file=self.given)
         return built.path.stat().st_size * max(1, self.copies)

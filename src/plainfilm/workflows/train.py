@@ -62,6 +62,11 @@ class Plan:
     tracking: Tracking | None
 
     @property
+    def remarks(self) -> list[str]:
+        """What is to be known of the backbones before it begins."""
+        return checks.remarks(recipes.members(self.recipe), self.store.size)
+
+    @property
     def epochs(self) -> Path:
         """Where a fine-tuning keeps its epochs until the run folder is whole."""
         return _epochs(self.folder)

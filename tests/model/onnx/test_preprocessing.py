@@ -137,12 +137,35 @@ def test_images_as_they_are_stored_need_no_lungs(films, prepared):
 
 def test_the_digest_of_images_as_they_are_stored_is_that_of_older_bundles():
     plain = encoder.preprocessing(LITE0, image_size=256)
-    old = {name: value for name, value in structs.asdict(plain).items() if name not in {"crop", "intensities"}}
+    old = {
+        name: value
+        for name, value in structs.asdict(plain).items()
+        if name not in {"crop", "intensities", "channels", "resample"}
+    }
     assert plain.digest() == hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
     told = bundle.load(OLD / "run" / "model.plainfilm").manifest.preprocessing
     assert told.digest() == told.sha256
     others = {structs.replace(plain, crop=crop, intensities=how).digest() for crop, how in WAYS}
     assert len(others | {plain.digest()}) == 4
+
+
+@pytest.mark.parametrize("side", [24, 100])
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "lanczos"])
+def test_images_are_resized_with_antialias_as_pillow_does(kernel, side):
+    images = np.random.default_rng(side).integers(0, 256, (2, 61, 61), np.uint8)
+    graph = Graph()
+    resample = f"{kernel}-antialias"
+    out = preprocessing.add(graph, image_size=61, input_size=side, crop="none", intensities="stored", resample=resample)
+    graph.node("Identity", [out], output="y")
+    model = graph.model(
+        [onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", 61, 61])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 1, side, side])],
+    )
+    seen = ort.InferenceSession(model.SerializeToString()).run(None, {"images": images})[0][:, 0]
+    wanted = [Image.fromarray(each).resize((side, side), Image.Resampling[kernel.upper()]) for each in images]
+    apart = np.abs(seen - np.stack([np.asarray(each, np.float32) for each in wanted]))
+    assert apart.max() <= 1
+    assert apart.mean() < 0.02  # halves, which Pillow rounds up
 
 
 @pytest.fixture(scope="module")

@@ -111,11 +111,13 @@ def _clip(graph: Graph, name: str, most: float) -> str:
     return graph.node("Clip", [name, graph.weight(np.float32(0)), graph.weight(np.float32(most))])
 
 
-def _silu(graph: Graph, name: str) -> str:
+def silu(graph: Graph, name: str) -> str:
+    """Add x × sigmoid(x)."""
     return graph.node("Mul", [name, graph.node("Sigmoid", [name])])
 
 
-def _gelu(graph: Graph, name: str) -> str:
+def gelu(graph: Graph, name: str) -> str:
+    """Add GELU as its error function has it, in operators that every version has."""
     erf = graph.node("Erf", [graph.node("Mul", [name, graph.weight(np.float32(np.sqrt(0.5)))])])
     half = graph.node("Mul", [name, graph.weight(np.float32(0.5))])
     return graph.node("Mul", [half, graph.node("Add", [erf, graph.weight(np.float32(1))])])
@@ -127,10 +129,10 @@ _ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
     "sigmoid": lambda graph, name: graph.node("Sigmoid", [name]),
     "tanh": lambda graph, name: graph.node("Tanh", [name]),
     "elu": lambda graph, name: graph.node("Elu", [name]),
-    "silu": _silu,
+    "silu": silu,
     "hard_silu": lambda graph, name: graph.node("HardSwish", [name]),
     "hard_sigmoid": lambda graph, name: graph.node("HardSigmoid", [name], alpha=1 / 6, beta=0.5),
-    "gelu": _gelu,
+    "gelu": gelu,
 }
 
 

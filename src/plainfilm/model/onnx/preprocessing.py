@@ -21,7 +21,9 @@ MEAN, DEVIATION = 100.0, 40.0  # gray levels that lung fields are brought to
 _PREFIX = "lungs_"
 
 
-def add(graph: Graph, *, image_size: int, input_size: int, crop: str, intensities: str) -> str:
+def add(
+    graph: Graph, *, image_size: int, input_size: int, crop: str, intensities: str, resample: str = "bilinear"
+) -> str:
     """Add nodes from uint8 "images" (n, image_size, image_size) to gray float32 (n, 1, input_size, input_size).
 
     Parameters
@@ -37,6 +39,8 @@ def add(graph: Graph, *, image_size: int, input_size: int, crop: str, intensitie
     intensities
         "stored" or "harmonised": gray levels are shifted and spread so that those in the lung fields have mean `MEAN` and
         standard deviation `DEVIATION`, then clipped to 0 to 255. Where none are found, those of the whole image.
+    resample
+        "bilinear", or with antialias as Pillow resizes, with a filter of `KERNELS`. A lung crop has its own.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def add(graph: Graph, *, image_size: int, input_size: int, crop: str, intensitie
     """
     gray = graph.node("Cast", ["images"], to=TensorProto.FLOAT)
     if crop == "none" and intensities == "stored":
-        return _resized(graph, gray, image_size, input_size)
+        return _resized(graph, gray, image_size, input_size, resample)
     if graph.opset < OPSET:
         raise WeightsError(
             f"Expected ONNX operators of version {OPSET} or newer for a lung crop or harmonised intensities; received "
@@ -60,7 +64,7 @@ def add(graph: Graph, *, image_size: int, input_size: int, crop: str, intensitie
     seen = (
         _cut(graph, gray, field, image_size, input_size)
         if crop == "lungs"
-        else _resized(graph, gray, image_size, input_size)
+        else _resized(graph, gray, image_size, input_size, resample)
     )
     return _harmonised(graph, seen, field) if intensities == "harmonised" else seen
 
@@ -70,9 +74,11 @@ def is_cropped(model: onnx.ModelProto) -> bool:
     return any(name.endswith(CROPPED) for node in model.graph.node for name in node.output)
 
 
-def _resized(graph: Graph, gray: str, image_size: int, input_size: int) -> str:
+def _resized(graph: Graph, gray: str, image_size: int, input_size: int, resample: str) -> str:
+    if input_size != image_size and resample != "bilinear":
+        gray = _antialiased(graph, gray, averaging(image_size, input_size, resample.removesuffix("-antialias")))
     x = graph.node("Unsqueeze", [gray, graph.weight(np.array([1], np.int64))])
-    if input_size == image_size:
+    if input_size == image_size or resample != "bilinear":
         return x
     scales = graph.weight(np.array([1, 1, *[least_scale(image_size, input_size)] * 2], np.float32))
     return graph.node("Resize", [x, "", scales], mode="linear", coordinate_transformation_mode="half_pixel")
@@ -120,17 +126,39 @@ class _Field:
 
 def _shrunk(graph: Graph, gray: str, image_size: int) -> str:
     """Resize to (n, SIDE, SIDE) as `onnx_session.shrunk` does: across first, each pass rounded to gray levels."""
-    matrix = _averaging(image_size)
+    matrix = averaging(image_size, SIDE)
     across = graph.node("Round", [graph.node("MatMul", [gray, graph.weight(matrix.T)])])
     return graph.node("Round", [graph.node("MatMul", [graph.weight(matrix), across])])
 
 
-def _averaging(size: int) -> NDArray[np.float32]:
-    """Pillow's antialiased bilinear resizing from `size` to SIDE pixels as a matrix float32 (SIDE, size)."""
-    step = size / SIDE
-    centres = (np.arange(SIDE) + 0.5) * step
-    away = np.abs(np.arange(size) + 0.5 - centres[:, None]) / max(step, 1.0)
-    weights = np.maximum(0.0, 1.0 - away)
+def _antialiased(graph: Graph, gray: str, matrix: NDArray[np.float32]) -> str:
+    """Resize gray levels as Pillow does: across first, each pass rounded and cut to 0 to 255, beyond which filters reach."""
+    across = _clip(graph, graph.node("Round", [graph.node("MatMul", [gray, graph.weight(matrix.T)])]), 255)
+    return _clip(graph, graph.node("Round", [graph.node("MatMul", [graph.weight(matrix), across])]), 255)
+
+
+def _triangle(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(0.0, 1.0 - away)
+
+
+def _keys(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic with a = -0.5 (IEEE Transactions on Acoustics, Speech, and Signal Processing 29:1153, 1981), Pillow's."""
+    near, far = 1.5 * away**3 - 2.5 * away**2 + 1, -0.5 * away**3 + 2.5 * away**2 - 4 * away + 2
+    return np.where(away < 1, near, np.where(away < 2, far, 0.0))
+
+
+def _lanczos(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(away < 3, np.sinc(away) * np.sinc(away / 3), 0.0)
+
+
+KERNELS = {"bilinear": _triangle, "bicubic": _keys, "lanczos": _lanczos}
+
+
+def averaging(size: int, target: int, kernel: str = "bilinear") -> NDArray[np.float32]:
+    """Pillow's antialiased resizing from `size` to `target` pixels as a matrix float32 (target, size)."""
+    step = size / target
+    centres = (np.arange(target) + 0.5) * step
+    weights = KERNELS[kernel](np.abs(np.arange(size) + 0.5 - centres[:, None]) / max(step, 1.0))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
@@ -164,7 +192,7 @@ def _cut(graph: Graph, gray: str, field: _Field, image_size: int, input_size: in
 
 
 def _resizing(graph: Graph, start: str, end: str, image_size: int, input_size: int) -> str:
-    """Resizing from a box to `input_size` pixels, as `_averaging` does, as matrices (n, input_size, image_size)."""
+    """Resizing from a box to `input_size` pixels, as `averaging` does, as matrices (n, input_size, image_size)."""
     begin = _unsqueezed(graph, _times(graph, start, image_size))
     step = _times(graph, graph.node("Sub", [_unsqueezed(graph, _times(graph, end, image_size)), begin]), 1 / input_size)
     places = graph.weight((np.arange(input_size, dtype=np.float32) + np.float32(0.5))[:, None])

@@ -61,16 +61,23 @@ def with_prelude(
     output = helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["n", width])
     joined = helper.make_graph(nodes, "plainfilm", [images], [output], [*graph.weights, *inner.initializer])
     whole = helper.make_model(joined, opset_imports=list(model.opset_import), ir_version=model.ir_version)
-    _check(whole.SerializeToString(), path)
+    check_holdable(whole.SerializeToString(), path)
     return whole
 
 
-def _check(network: bytes, path: Path) -> None:
+def check_holdable(network: bytes, path: Path) -> None:
+    """Check that a bundle can hold a network with its preprocessing, that comes from `path`.
+
+    Raises
+    ------
+    WeightsError
+        It cannot.
+    """
     try:
         check.check(network, outputs=("features",))
     except NetworkRefused as error:
         raise WeightsError(
-            f"Expected an ONNX network that a bundle can hold; received {path}, which {error}. "
+            f"Expected a network that a bundle can hold; received {path}, which {error}. "
             "Export it without that, or set a smaller backbone.input_size."
         ) from error
 

@@ -9,6 +9,7 @@ from plainfilm.reporting.model_card.markdown import bullets, fenced, name, table
 from plainfilm.reporting.model_card.results_sections import NOT_RECORDED
 from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimate
 from plainfilm.reporting.view_model import Counts
+from plainfilm.results.manifest import WeightsOrigin
 
 _COLUMNS_SHOWN = 20
 
@@ -17,12 +18,13 @@ def identity(known: Known) -> str:
     """What it is."""
     metrics, about = known.metrics, known.about
     classes, size = ", ".join(map(name, metrics.classes)), about.preprocessing.input_size
+    stored = about.preprocessing.image_size
     version = about.versions.get("plainfilm")
     facts = {
         "Task": f"chest radiograph to one of {len(metrics.classes)} classes: {classes}",
         "Positive class": name(metrics.positive) if metrics.positive is not None else "",
         "Backbone": f"{name(about.backbone.name)}, {model_answers.trained_part(known)}",
-        "Input": f"one image, gray, {size} × {size} px",
+        "Input": f"one image, gray, {size} × {size} px, from images kept at {stored} × {stored} px",
         "Output": "a calibrated probability of each class"
         if metrics.is_calibrated
         else "a score of each class, from 0 to 1: not calibrated",
@@ -87,6 +89,7 @@ def training(known: Known) -> str:
         "Seed": text(recipe.seed),
         "Backbone": name(backbone.name),
         "Backbone's weights": f"SHA-256 {text(backbone.weights_sha256)}",
+        **{f"Licence of {name(each.backbone)}": _licence(each) for each in backbone.origins},
         "Features computed in": str(known.metrics.encoded or ""),
         "Head": text(model_answers.layers(known)),
         "Head trained with": ", ".join(written),
@@ -94,6 +97,13 @@ def training(known: Known) -> str:
         "Time": seconds(took.training) if took else "",
     }
     return _facts(facts)
+
+
+def _licence(origin: WeightsOrigin) -> str:
+    """Name a licence with its text's place, where the weights came from, and what to cite."""
+    revision = f" at {text(origin.revision)}" if origin.revision else ""
+    parts = [text(str(origin)) + revision, f"cite {text(origin.cites)}" if origin.cites else ""]
+    return f"{'; '.join(filter(None, parts))}. This file holds the weights: the licence goes with them"
 
 
 def calibration(known: Known) -> str:

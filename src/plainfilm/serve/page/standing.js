@@ -81,6 +81,7 @@ function facts(model) {
   return [
     ["Classes", model.classes.join(", ")],
     ["Backbone", `${model.backbone}, ${model.input_size} px`],
+    ...model.licences.map((licence) => ["Licence of its weights", licence]),
     ["Version", model.version],
     ["Made", model.made.replace("T", " ").slice(0, 16) + " UTC"],
     ["Signature", model.is_signed ? "signed" : "not signed"],

@@ -1,0 +1,232 @@
+"""Networks from hubs give what their own software gives, and what is none of them is refused in one line."""
+
+import json
+import struct
+import zipfile
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+
+import made_hub
+from plainfilm.errors import PlainfilmError, RecipeError, WeightsError
+from plainfilm.model.hub import folder, network
+from plainfilm.model.onnx.from_keras import Graph, float_output
+from plainfilm.model.onnx_safety.check import check
+
+ORIGINALS = made_hub.originals()
+CASES = [(name, each) for name, original in ORIGINALS.items() for each in original["expected"]]
+DINO = ORIGINALS["dinov2"]
+
+
+def built(path, size, **choice):
+    opened, graph = folder.open_folder(path), Graph()
+    channels = network.preparation(opened).channels
+    features, width = network.add(graph, opened, "x", size, **choice)
+    graph.node("Identity", [features], output="features")
+    taken = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", channels, size, size])
+    return graph.model([taken], [float_output("features", width)]), channels
+
+
+def encoded(path, size, **choice):
+    model, channels = built(path, size, **choice)
+    return ort.InferenceSession(model.SerializeToString()).run(None, {"x": made_hub.images(size, channels)})[0]
+
+
+def written(folder_, name):
+    """Write an original; one without a configuration as PyTorch writes a state dict."""
+    original = ORIGINALS[name]
+    return (
+        made_hub.write(folder_, original) if original["files"] else torch_file(folder_ / "net.pt", original["shapes"])
+    )
+
+
+def torch_file(path, shapes):
+    """Write what torch.save writes of a state dict, without PyTorch: its pickle asks for three names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = b"\x80\x02ccollections\nOrderedDict\n)R("
+    for number, (name, shape) in enumerate(shapes.items()):
+        size, strides = int(np.prod(shape)), np.cumprod([1, *shape[:0:-1]])[::-1].tolist()
+        body += string(name) + b"ctorch._utils\n_rebuild_tensor_v2\n(("
+        body += (
+            string("storage") + b"ctorch\nFloatStorage\n" + string(str(number)) + string("cpu") + whole(size) + b"tQ"
+        )
+        body += whole(0) + b"(" + b"".join(map(whole, shape)) + b"t(" + b"".join(map(whole, strides)) + b"t\x89"
+        body += b"ccollections\nOrderedDict\n)RtR"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", body + b"u.")
+        for number, (name, shape) in enumerate(shapes.items()):
+            archive.writestr(f"net/data/{number}", made_hub.tensor(name, shape).tobytes())
+    return path
+
+
+def string(text):
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+def whole(number):
+    return b"J" + struct.pack("<i", number)
+
+
+@pytest.mark.parametrize(("name", "wanted"), CASES, ids=[f"{name} {each['size']}" for name, each in CASES])
+def test_features_are_those_of_the_networks_own_software(name, wanted, tmp_path):
+    choice = {key: wanted[key] for key in ("pooling", "output") if key in wanted}
+    found = encoded(written(tmp_path / "net", name), wanted["size"], **choice)
+    np.testing.assert_allclose(found, wanted["features"], rtol=1e-4, atol=1e-4)
+    assert np.std(found) > 0.01
+
+
+@pytest.mark.parametrize("name", ["dinov2_with_registers", "dinov3_vit", "siglip_vision_model", "timm mean"])
+def test_a_bundle_may_hold_them(name, tmp_path):
+    opened, graph = folder.open_folder(written(tmp_path / "net", name)), Graph()
+    gray = graph.node("Unsqueeze", [graph.node("Cast", ["images"], to=TensorProto.FLOAT), graph.weight(np.array([1]))])
+    x = graph.node("Concat", [gray] * 3, axis=1)
+    features, width = network.add(graph, opened, x, 64)
+    graph.node("Identity", [features], output="features")
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 64, 64])
+    checked = check(graph.model([images], [float_output("features", width)]).SerializeToString(), outputs=("features",))
+    assert checked.widths["features"] == width
+
+
+def test_shards_halves_and_pickles_give_the_same(tmp_path):
+    from safetensors.numpy import save_file
+
+    wanted = encoded(made_hub.write(tmp_path / "one", DINO), 56)
+    many = made_hub.write(tmp_path / "many", DINO)
+    (many / "model.safetensors").unlink()
+    places = {name: f"model-0000{1 + at % 2}-of-00002.safetensors" for at, name in enumerate(DINO["shapes"])}
+    for file in set(places.values()):
+        save_file(
+            {name: made_hub.tensor(name, DINO["shapes"][name]) for name in places if places[name] == file}, many / file
+        )
+    (many / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    np.testing.assert_array_equal(encoded(many, 56), wanted)
+    pickled = made_hub.write(tmp_path / "pickled", DINO)
+    (pickled / "model.safetensors").unlink()
+    torch_file(pickled / "pytorch_model.bin", DINO["shapes"])
+    np.testing.assert_array_equal(encoded(pickled, 56), wanted)
+    halves = {name: made_hub.tensor(name, shape).astype(np.float16) for name, shape in DINO["shapes"].items()}
+    np.testing.assert_allclose(encoded(made_hub.write(tmp_path / "halves", DINO, but=halves), 56), wanted, atol=0.02)
+
+
+def test_bfloat16_is_read_as_it_is(tmp_path):
+    import ml_dtypes
+
+    rounded = {name: made_hub.tensor(name, shape).astype(ml_dtypes.bfloat16) for name, shape in DINO["shapes"].items()}
+    made_hub.write(tmp_path / "brain", DINO, but=rounded)
+    as_float = {name: value.astype(np.float32) for name, value in rounded.items()}
+    wanted = encoded(made_hub.write(tmp_path / "float", DINO, but=as_float), 56)
+    np.testing.assert_array_equal(encoded(tmp_path / "brain", 56), wanted)
+
+
+def test_fewer_blocks_are_those_before(tmp_path):
+    path = made_hub.write(tmp_path / "net", DINO)
+    short = {**DINO, "shapes": {name: shape for name, shape in DINO["shapes"].items() if ".layer.1." not in name}}
+    short["files"] = {"config.json": DINO["files"]["config.json"] | {"num_hidden_layers": 1}}
+    wanted = encoded(made_hub.write(tmp_path / "short", short), 56)
+    np.testing.assert_array_equal(encoded(path, 56, depth=1), wanted)
+    with pytest.raises(RecipeError, match=r"backbone\.depth up to 2"):
+        encoded(path, 56, depth=3)
+
+
+def with_config(**values):
+    return {**DINO, "files": {"config.json": DINO["files"]["config.json"] | values}}
+
+
+FIRST = "encoder.layer.0.mlp.fc1.weight"
+BROKEN = {
+    "kind": (with_config(model_type="swinv2"), {}, "model_type 'swinv2'.*torch.onnx.export"),
+    "text": (with_config(model_type="clip_text_model"), {}, "a text encoder"),
+    "timm kind": ({**DINO, "files": {"config.json": {"architecture": "vit_base_patch16_rpn_224"}}}, {}, "architecture 'vit_base"),
+    "heads": (with_config(num_attention_heads=5), {}, "that 5 heads divide"),
+    "no heads": (with_config(num_attention_heads=0), {}, "num_attention_heads from 1 to 256"),
+    "heads as text": (with_config(num_attention_heads="4"), {}, "num_attention_heads from 1"),
+    "activation": (with_config(hidden_act="mish"), {}, "hidden_act of gelu"),
+    "epsilon": (with_config(layer_norm_eps=float("nan")), {}, "layer_norm_eps from 0"),
+    "blocks": (with_config(num_hidden_layers=3), {}, "Expected 3 blocks; received 2"),
+    "many blocks": (with_config(num_hidden_layers=10**9), {}, "num_hidden_layers from 1 to 256"),
+    "oblong": (with_config(image_size=[56, 28]), {}, "image_size of a square"),
+    "huge": (with_config(image_size=10**6), {}, "image_size from 1 to 2,048"),
+    "missing": (DINO, {FIRST: None}, f"Expected a tensor {FIRST.replace('fc1', 'fc.')}"),
+    "shape": (DINO, {FIRST: np.zeros((128, 31), np.float32)}, r"fc1.weight of shape \[128, 32\]; received \[128, 31\]"),
+    "no patches": (DINO, {"embeddings.patch_embeddings.projection.weight": None}, "received 0 such"),
+    "oblong patches": (DINO, {"embeddings.patch_embeddings.projection.weight": np.zeros((32, 3, 14, 7), np.float32)}, "three channels and a square"),
+    "more": (DINO, {"encoder.layer.0.attention.extra": np.zeros(3, np.float32)}, "attention.extra as well, a part that is not known"),
+    "whole numbers": (DINO, {FIRST: np.zeros((128, 32), np.int8)}, "tensors of BF16, F16, F32.*of I8"),
+    "positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 19, 32), np.float32)}, "a square of patches"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_is_no_such_network_is_refused_in_one_line(fault, tmp_path):
+    original, but, told = BROKEN[fault]
+    path = made_hub.write(tmp_path / "net", original, but=but)
+    with pytest.raises(PlainfilmError, match=told) as caught:
+        encoded(path, 56)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "which has no config.json"),
+        ({"config.json": b"{"}, "it cannot be read"),
+        ({"config.json": b"[" * 100_000}, "it cannot be read"),
+        ({"config.json": b"[]"}, "a JSON object"),
+        ({"config.json": b" " * (5 << 20)}, "which is larger"),
+        ({"config.json": b"{}"}, "received none of them"),
+        ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "../x.safetensors"}}'}, "files beside it"),
+        ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": 3}'}, "files beside it"),
+        ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "x.safetensors"}}'}, "x.safetensors is missing"),
+        ({"config.json": b'{"model_type": "dinov2"}', "model.safetensors": b"\xff" * 8 + b"{}"}, "damaged or none"),
+        ({"config.json": b'{"model_type": "dinov2"}', "model.safetensors": b""}, "damaged or none"),
+        ({"config.json": b'{"model_type": "dinov2"}', "pytorch_model.bin": b"cos\nsystem\n(S'echo harmed'\ntR."}, "PyTorch state dict"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_holds_no_network_is_refused_in_one_line(files, told, tmp_path, capfd):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=told) as caught:
+        encoded(tmp_path, 56)
+    assert "\n" not in str(caught.value)
+    assert "harmed" not in capfd.readouterr().out
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="Expected a DenseNet121 of torchxrayvision"):
+        encoded(torch_file(tmp_path / "net.pt", {"fc.weight": [2, 2]}), 64)
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        ({"pooling": "map"}, r"backbone\.pooling of cls, mean, which this network has; received map"),
+        ({"output": "embedding"}, "which projects nothing"),
+    ],
+)
+def test_what_a_network_does_not_have_is_said(choice, told, tmp_path):
+    with pytest.raises(RecipeError, match=told):
+        encoded(made_hub.write(tmp_path / "net", DINO), 56, **choice)
+
+
+def test_preparation_is_what_the_folder_says(tmp_path):
+    path = made_hub.write(tmp_path / "net", DINO)
+    told = {"crop_size": {"height": 518, "width": 518}, "size": {"shortest_edge": 518}, "do_center_crop": True, "resample": 3,
+            "image_mean": [0.5307] * 3, "image_std": [0.2583] * 3, "rescale_factor": 1 / 255}  # fmt: skip
+    (path / "preprocessor_config.json").write_text(json.dumps(told))
+    made = network.preparation(folder.open_folder(path))
+    assert (made.size, made.mean, made.std, made.resample) == (518, (0.5307,) * 3, (0.2583,) * 3, "bicubic-antialias")
+    assert made.span == pytest.approx((0, 1))
+    for changed, told_ in [({"image_std": [0.0] * 3}, "std above 0"), ({"image_mean": [1, 2]}, "mean of three"),
+                           ({"rescale_factor": "x"}, "rescale_factor from"), ({"crop_size": {"height": 3, "width": 4}}, "a square")]:  # fmt: skip
+        (path / "preprocessor_config.json").write_text(json.dumps(told | changed))
+        with pytest.raises(WeightsError, match=told_):
+            network.preparation(folder.open_folder(path))
+
+
+def test_one_channel_is_taken_as_torchxrayvision_takes_it(tmp_path):
+    made = network.preparation(folder.open_folder(written(tmp_path / "x", "xrv_densenet121")))
+    assert (made.channels, made.span, made.size) == (1, (-1024, 1024), 224)
+    with pytest.raises(RecipeError, match="a DenseNet121 whole"):
+        encoded(tmp_path / "x" / "net.pt", 64, depth=2)
