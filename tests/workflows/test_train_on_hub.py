@@ -12,10 +12,12 @@ import pytest
 
 import made_hub
 import plainfilm
+from plainfilm.data import phantom
 from plainfilm.data.store import Store
-from plainfilm.errors import RecipeError, WeightsError
+from plainfilm.errors import RecipeError, UsageError, WeightsError
 from plainfilm.model import backbones, bundle, encoder, recipes, weights
-from plainfilm.workflows import checks
+from plainfilm.workflows import checks, ingest, train
+from plainfilm.workflows.options import IngestOptions, TrainOptions
 
 FILES = ["config.json", "model.safetensors", "preprocessor_config.json"]
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
@@ -104,8 +106,40 @@ def test_what_is_to_be_known_of_a_backbone_is_said_before_a_training(folder):
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---")
     assert told() == []
     assert told(32) == [
-        "my-vit looks at 56 px, the store keeps 32 px: what is finer is lost. Read the films again with --size 56."
+        "my-vit looks at 56 px, the store keeps 32 px: what is finer is lost. Read the films again with --size 56, or auto."
     ]
     (folder / "README.md").unlink()
     assert "not stated" in told()[0]
     assert checks.remarks([recipes.load()], 256) == []
+
+
+def test_a_store_keeps_what_the_recipes_backbones_look_at(folder, tmp_path, call):
+    told = {"crop_size": {"height": 280, "width": 280}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    phantom.write_phantoms(tmp_path / "films", n=24, seed=2)
+    made = plainfilm.ingest(tmp_path / "films", tmp_path / "own.h5", size="auto", backbone=str(folder), workers=1)
+    with Store(made.path) as store:
+        assert store.size == 280
+    (tmp_path / "own.toml").write_text('[ensemble]\nmembers = ["seed=1", "backbone.input_size=300"]')
+    plan = ingest.plan(
+        IngestOptions(tmp_path / "films", tmp_path / "other.h5", size="auto", recipe=tmp_path / "own.toml")
+    )
+    assert plan.options.size == 300
+    assert ingest.plan(IngestOptions(tmp_path / "films", tmp_path / "other.h5", size="auto")).options.size == 256
+    for wrong in ({"recipe": "robust"}, {"backbone": "mobilenet"}):
+        with pytest.raises(UsageError, match="auto with a recipe or a backbone"):
+            plainfilm.ingest(tmp_path / "films", tmp_path / "other.h5", **wrong)
+    code, _, err = call("audit", tmp_path / "films", "--size", "auto", "--out", tmp_path / "audit")
+    assert (code, "which ingest and train know by a recipe" in err) == (2, True)
+    code, _, err = call("ingest", tmp_path / "films", "--size", "large", "--out", tmp_path / "other.h5")
+    assert (code, "a size in pixels or auto; received large" in err) == (2, True)
+
+
+def test_a_training_on_a_folder_of_films_takes_its_size_from_the_recipe(folder, tmp_path):
+    (folder / "preprocessor_config.json").write_text(json.dumps({"crop_size": {"height": 280, "width": 280}}))
+    phantom.write_phantoms(tmp_path / "films", n=24, seed=2)
+    settings = {"backbone.name": str(folder)}
+    plan = train.plan(TrainOptions(tmp_path / "films", tmp_path / "run", settings=settings, size="auto", workers=1))
+    with plan.store as store:
+        assert store.size == 280
+        assert [each for each in plan.remarks if "looks at" in each] == []

@@ -15,6 +15,7 @@ from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
 
+LEAST_SIDE = 256  # px, that a store keeps unless it is told otherwise
 MOST_CLASSES = 80  # metrics of more, by subgroup too, are more values than `manifest.MOST`
 _OF_WEIGHTS = 0.7  # of a file of weights is the network at least; the rest may be its classifier
 _OURS = ("metrics.json", "comparison.json", "audit.json")
@@ -89,6 +90,14 @@ def check_recipe(recipe: Recipe) -> None:
         )
 
 
+def size_for(members: Sequence[Recipe]) -> int:
+    """Give the side in pixels that keeps what the backbones of some recipes look at: the largest input, 256 px at least."""
+    from plainfilm.model import recipes  # not needed where nothing is trained
+
+    inputs = [recipes.prepared(member, LEAST_SIDE)[1].input_size for member in members]
+    return max(LEAST_SIDE, *inputs)
+
+
 def remarks(members: Sequence[Recipe], image_size: int) -> list[str]:
     """Say what is to be known before a training: weights that bind whoever gets the bundle, and images smaller than a network looks at."""
     from plainfilm.model import recipes  # not needed where nothing is trained
@@ -100,7 +109,7 @@ def remarks(members: Sequence[Recipe], image_size: int) -> list[str]:
         if prepare.input_size > image_size:
             found.append(
                 f"{backbone.name} looks at {prepare.input_size} px, the store keeps {image_size} px: what is finer is lost. Read the films again "
-                f"with --size {prepare.input_size}."
+                f"with --size {prepare.input_size}, or auto."
             )
         if source.binds:
             where = f" ({source.terms})" if source.terms else ""

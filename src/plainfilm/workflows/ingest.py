@@ -17,9 +17,10 @@ from plainfilm.data.patients import named_by, patient_keys
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
-from plainfilm.workflows.checks import check_seed
+from plainfilm.workflows.checks import check_seed, size_for
 from plainfilm.workflows.clustering import check_cluster, on_cluster
-from plainfilm.workflows.options import IngestOptions
+from plainfilm.workflows.options import IngestOptions, StoringOptions
+from plainfilm.workflows.parsing import AUTO
 from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
 
@@ -52,7 +53,7 @@ def plan(options: IngestOptions) -> Plan:
     SplitError
         Too few patients of a class for a split.
     """
-    out = followed(options.out)
+    out, options = followed(options.out), sized(options)
     check_options(options)
     if not out.is_dir():
         check_name(out)
@@ -68,6 +69,41 @@ def plan(options: IngestOptions) -> Plan:
     return Plan(options, catalog)
 
 
+def pixels(options: StoringOptions) -> int:
+    """Give the size of the stored images in pixels.
+
+    Raises
+    ------
+    UsageError
+        It is auto, for a verb that knows no recipe.
+    """
+    if options.size == AUTO:
+        raise UsageError(
+            "Expected --size in pixels; received auto, which ingest and train know by a recipe. Give a number."
+        )
+    return options.size
+
+
+def sized(options: IngestOptions) -> IngestOptions:
+    """Give options with the size that is meant: of auto, what the recipe's backbones look at.
+
+    Raises
+    ------
+    UsageError
+        A recipe or a backbone beside a size.
+    """
+    if options.size != AUTO:
+        if options.recipe != "default" or options.backbone is not None:
+            raise UsageError(
+                "Expected --size auto with a recipe or a backbone; received another size. Leave them out, or the size."
+            )
+        return options
+    from plainfilm.model import recipes  # not needed for a size in pixels
+
+    chosen = {} if options.backbone is None else {"backbone.name": options.backbone}
+    return replace(options, size=size_for(recipes.members(recipes.load(options.recipe, chosen))))
+
+
 def _check_added(options: IngestOptions, out: Path) -> None:
     with Store(out) as old:
         if (old.size, old.attributes["fit"]) != (options.size, options.fit):
@@ -81,7 +117,7 @@ def check_options(options: IngestOptions) -> None:
     """Raise UsageError where an option is out of its range, whatever the folders are."""
     if options.on_bad not in {"skip", "fail"}:
         raise UsageError(f"Expected --on-bad to be skip or fail; received {options.on_bad}.")
-    if not 32 <= options.size <= 2048:
+    if not 32 <= pixels(options) <= 2048:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
     if options.shard is not None and not 8 <= options.shard <= 4096:
         raise UsageError(f"Expected --shard from 8 to 4096 radiographs; received {options.shard}.")
@@ -152,7 +188,7 @@ def run(plan: Plan) -> Ingested:
         done = fill_store(
             plan.catalog,
             out,
-            size=options.size,
+            size=pixels(options),
             fit=options.fit,
             on_bad=options.on_bad,
             workers=options.workers or processors(),

@@ -13,7 +13,15 @@ from cyclopts import Group, Parameter
 from plainfilm.arguments import Device
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
-from plainfilm.workflows.parsing import a_choice, a_number_of_folds, comma_separated, of_recipe, texts, whole_numbers
+from plainfilm.workflows.parsing import (
+    a_choice,
+    a_number_of_folds,
+    a_size,
+    comma_separated,
+    of_recipe,
+    texts,
+    whole_numbers,
+)
 from plainfilm.workflows.progress import Progress, silent
 
 HIDDEN = Parameter(parse=False)  # for Python alone
@@ -28,6 +36,7 @@ DEVICE = Parameter(group=Group("Processors", help="What networks run on: docs/in
 WHERE_IT_RUNS = frozenset({"workers", "cluster", "mixed", "device"})  # options that say nothing of what comes out
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
+Size = int | Literal["auto"]
 Folds = Annotated[int | Literal["source"], a_number_of_folds]
 Rank = Annotated[Literal["worst", "mean"], a_choice]
 Together = Annotated[Sequence[str | Sequence[str]] | None, Parameter(metavar="NAME,NAME"), texts]
@@ -132,7 +141,8 @@ class StoringOptions(ReadingOptions):
     classes
         Keep these classes only: COVID,NORMAL.
     size
-        Height and width of the stored images in pixels, 32 to 2048.
+        Height and width of the stored images in pixels, 32 to 2048. auto, for ingest and train: what the recipe's backbones look at, 256
+        at least.
     fit
         stretch, crop (the middle square) or pad (black bars).
     on_bad
@@ -148,7 +158,7 @@ class StoringOptions(ReadingOptions):
     """
 
     classes: Annotated[Sequence[str] | None, comma_separated, READ] = None
-    size: Annotated[int, READ] = 256
+    size: Annotated[Size, a_size, READ] = 256
     fit: Annotated[Literal["stretch", "crop", "pad"], a_choice, READ] = "stretch"
     on_bad: Annotated[Literal["skip", "fail"], a_choice, READ] = "skip"
     workers: Annotated[int, READ] = 0
@@ -184,6 +194,10 @@ class IngestOptions(StoringOptions):
         Random seed of the row order and of the split.
     overwrite
         Replace a store of that name; the old one stays until the new one is whole.
+    recipe
+        With --size auto: the recipe, or TOML file, whose backbones are going to look at the images.
+    backbone
+        With --size auto: the backbone, where it is not the recipe's.
     add
         Add to a store of that name what its folders have got since: what it holds is not decoded again and keeps its part of the split.
     shard
@@ -199,6 +213,8 @@ class IngestOptions(StoringOptions):
     _: KW_ONLY
     seed: int = 0
     overwrite: Flag = False
+    recipe: Annotated[str | Path, Parameter(metavar="STR", show_default=False)] = "default"
+    backbone: str | None = None
     add: Flag = False
     shard: int | None = None
     dry_run: Flag = False

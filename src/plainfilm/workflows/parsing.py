@@ -1,7 +1,7 @@
 """How options are read from the words of a command line, and from what Python gives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from cyclopts import Parameter, Token
 
@@ -9,6 +9,7 @@ from plainfilm import arguments
 from plainfilm.errors import UsageError
 
 BY_SOURCE = "source"  # in the place of a number of folds: each source is left out in turn
+AUTO: Literal["auto"] = "auto"  # in the place of a size: what a recipe's backbones look at
 
 
 def _texts(_kind: Any, words: Sequence[Token]) -> list[str]:
@@ -139,6 +140,20 @@ def groups_of(given: Sequence[str | Sequence[str]] | None) -> list[tuple[str, ..
     return groups
 
 
+def _size(_kind: Any, words: Sequence[Token]) -> int | str:
+    """Take a size in pixels, or the word auto."""
+    word = words[-1]
+    if word.value == AUTO:
+        return AUTO
+    try:
+        return int(word.value)
+    except ValueError:
+        raise UsageError(
+            f"Expected {word.keyword} to be a size in pixels or {AUTO}; received {word.value}. Write for example {word.keyword} 256"
+        ) from None
+
+
+a_size = Parameter(converter=_size, metavar=f"INT|{AUTO}", show_choices=False)
 a_number_of_folds = Parameter(converter=_folds, metavar=f"INT|{BY_SOURCE}")
 a_choice = Parameter(converter=_chosen, show_choices=False)
 comma_separated = Parameter(converter=_names, n_tokens=1, metavar="NAME,NAME", show_default=False)

@@ -124,7 +124,7 @@ def _kept(
     shared = {each.name: getattr(options, each.name) for each in fields(StoringOptions)}
     asked = IngestOptions(places, "", **shared, seed=options.split_seed, overwrite=True, progress=progress)
     ingest.check_options(asked)
-    check_size(options.size)
+    check_size(ingest.pixels(options))
     path = _path(places, options)
     if path.is_file():
         progress("Checking the store", 0, 1, "")

@@ -35,7 +35,7 @@ from plainfilm.workflows.fit import cross_validate, fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.ingest import Rows
 from plainfilm.workflows.options import TrainOptions
-from plainfilm.workflows.parsing import settings_of
+from plainfilm.workflows.parsing import AUTO, settings_of
 from plainfilm.workflows.progress import stage
 from plainfilm.workflows.stored import Reading, command_of, open_store
 from plainfilm.workflows.tracking import Tracking
@@ -93,6 +93,8 @@ def plan(options: TrainOptions) -> Plan:
     recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
     for member in recipes.members(recipe):
         checks.check_recipe(member)
+    if options.size == AUTO:
+        options = dataclasses.replace(options, size=checks.size_for(recipes.members(recipe)))
     callbacks.check(options.callbacks, finetunes=recipes.finetunes(recipe))
     if options.sign is not None:
         signing.sign(b"", Path(options.sign))
