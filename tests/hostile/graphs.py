@@ -113,7 +113,7 @@ attack("an attribute of texts", lambda m: m.graph.node[0].attribute.add(name="x"
 attack("an attribute of no texts", lambda m: m.graph.node[0].attribute[0].CopyFrom(onnx.AttributeProto(name="to", type=8)), "a kind unknown here")
 attack("an attribute of no type", lambda m: m.graph.node[0].attribute[0].ClearField("type"), "a kind unknown here")
 attack("an attribute of two kinds", lambda m: m.graph.node[0].attribute[0].__setattr__("f", 1.0), "a kind unknown here")
-for op, attributes in {"Resize": {"antialias": 1}, "Conv": {"mystery": 1}, "Relu": {"alpha": 1.0}, "Cast": {"round_mode": "up", "to": 1}}.items():
+for op, attributes in {"Resize": {"axes": [1]}, "Conv": {"mystery": 1}, "Relu": {"alpha": 1.0}, "Cast": {"round_mode": "up", "to": 1}}.items():
     attack(
         f"{op} with {min(attributes)}",
         lambda m, o=op, a=attributes: node(m, o, ["features", "features", "features"], **a),

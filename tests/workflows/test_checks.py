@@ -21,10 +21,10 @@ TUNED = {"finetuning.blocks": "all"}
     [
         ({}, 0, 900, True),
         ({}, 10, 900, True),
-        (TUNED, 5, 300, True),
-        (TUNED, 6, 300, False),
+        (TUNED, 10, 300, True),
+        (TUNED, 11, 300, False),
         ({"ensemble.members": ["seed=1", "seed=2"]}, 0, 900, True),
-        ({"ensemble.members": ["seed=1", "seed=2"], **TUNED}, 0, 900, False),
+        ({"ensemble.members": ["seed=1", "seed=2"], **TUNED}, 0, 1600, False),
     ],
 )
 def test_networks_that_no_bundle_can_hold_are_found_before_the_training(monkeypatch, settings, folds, mb, fits):
@@ -33,7 +33,7 @@ def test_networks_that_no_bundle_can_hold_are_found_before_the_training(monkeypa
     if fits:
         checks.check_networks(members, image_size=64, folds=folds)
         return
-    with pytest.raises(RecipeError, match=r"^Expected networks of at most 1,074 MB together[^\n]*$"):
+    with pytest.raises(RecipeError, match=r"^Expected networks of at most 2,146 MB together[^\n]*$"):
         checks.check_networks(members, image_size=64, folds=folds)
 
 
@@ -75,7 +75,7 @@ def test_data_that_no_bundle_can_tell_of_are_found_before_the_training():
             checks.check_rows(classes, rows)
 
 
-@pytest.mark.parametrize(("folds", "fits"), [(0, True), (4, True), (5, False)])
+@pytest.mark.parametrize(("folds", "fits"), [(0, True), (8, True), (9, False)])
 def test_of_a_shortened_backbone_that_is_fine_tuned_the_blocks_that_are_used_count(monkeypatch, tmp_path, folds, fits):
     (tmp_path / "built.network").touch()
     os.truncate(tmp_path / "built.network", 250_000_000)
@@ -85,7 +85,7 @@ def test_of_a_shortened_backbone_that_is_fine_tuned_the_blocks_that_are_used_cou
     if fits:
         checks.check_networks(members, image_size=64, folds=folds)
         return
-    with pytest.raises(RecipeError, match=r"received 1,250 MB\."):
+    with pytest.raises(RecipeError, match=r"received 2,250 MB\."):
         checks.check_networks(members, image_size=64, folds=folds)
 
 

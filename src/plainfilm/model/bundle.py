@@ -29,7 +29,9 @@ from plainfilm.results.metrics import RunMetrics
 
 NAME = "model.plainfilm"  # of the bundle in a run folder
 SEEN_BYTES = 1 << 26  # of what it was made from, by hash, at most
-BESIDE = 128 << 20  # bytes that opening takes at most beside twice the file's size, for images of up to 512 px
+BESIDE = (
+    128 << 20
+)  # bytes that opening takes at most beside twice the file's size, for images of up to 256 px, also where a network enlarges them
 _MANIFEST, _NETWORK, _METRICS, _RECIPE, _IMAGES, _LOGITS, _CARD, _OUTLIERS, _SEEN = "manifest.json", "network.onnx", "metrics.json", "recipe.toml", "golden_images.npy", "golden_logits.npy", "card.md", "outliers.bin", "seen.bin"  # fmt: skip
 _SIGNATURE = "signature.ed25519"  # the only member that may be missing
 _LIMITS = {

@@ -228,7 +228,7 @@ def open_encoder(backbone: Backbone, prepare: Preprocessing, *, weights_file: Pa
     taken = f" {backbone.pooling} {backbone.output!r}" if (backbone.pooling, backbone.output) != ("auto", "") else ""
     about = f"{_EXPORT_VERSION} {backbone.builder or 'checked'}{depth}{taken} {found.sha256} {prepare.digest()}{lungs}"
     key = hashlib.sha256(about.encode()).hexdigest()[:32]
-    path = cached(f"{backbone.name}-{key}", lambda: _built(backbone, prepare, found).SerializeToString())
+    path = cached(f"{backbone.name}-{key}", lambda: _built(backbone, prepare, found))
     return Encoder(
         path,
         key=key,
@@ -253,13 +253,15 @@ def cached_at(file: str) -> Path:
     return cache_folder() / "encoders" / file
 
 
-def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
+def _built(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> bytes:
     kind = backbone.weights.kind
     needs = {"file": ["onnx"], "folder": ["onnx", "safetensors"]}.get(kind, ["onnx", "keras"])
     extras.require(f"building the encoder of {backbone.name}", *needs)
     if kind == "folder":
         return _from_folder(backbone, prepare, found)
-    return _around_onnx(found.path, prepare) if kind == "file" else _from_keras(backbone, prepare, found)
+    if kind == "file":
+        return _around_onnx(backbone, prepare, found.path)
+    return bytes(_from_keras(backbone, prepare, found).SerializeToString())
 
 
 def to_keras(network: Any, prepare: Preprocessing) -> Any:
@@ -335,7 +337,7 @@ def _from_keras(backbone: Backbone, prepare: Preprocessing, found: weights.Weigh
     return to_onnx(network, prepare)
 
 
-def _from_folder(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> Any:
+def _from_folder(backbone: Backbone, prepare: Preprocessing, found: weights.WeightsFile) -> bytes:
     from plainfilm.model.hub import folder, network
     from plainfilm.model.onnx import from_keras, user_backbone
 
@@ -351,11 +353,12 @@ def _from_folder(backbone: Backbone, prepare: Preprocessing, found: weights.Weig
     )
     graph.node("Identity", [features], output="features")
     model = graph.model([_images_input(prepare)], [from_keras.float_output("features", width)])
-    user_backbone.check_holdable(model.SerializeToString(), found.path)
-    return model
+    content = bytes(model.SerializeToString())
+    user_backbone.check_holdable(content, found.path)
+    return content
 
 
-def _around_onnx(path: Path, prepare: Preprocessing) -> Any:
+def _around_onnx(backbone: Backbone, prepare: Preprocessing, path: Path) -> bytes:
     """Put the preprocessing before a user's ONNX file that maps float images (channels first or last) to features."""
     from plainfilm.model.onnx import user_backbone
 
@@ -364,6 +367,8 @@ def _around_onnx(path: Path, prepare: Preprocessing) -> Any:
         prepare.input_size,
         _images_input(prepare),
         lambda graph, last: _prelude(graph, prepare, channels_last=last),
+        channels=prepare.channels,
+        taken=user_backbone.Taken(backbone.output, backbone.pooling),
     )
 
 

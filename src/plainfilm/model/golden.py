@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.cpus import processors
 from plainfilm.model.onnx_safety.check import Checked
+from plainfilm.model.onnx_safety.running import Plain
 
 MOST_IMAGES = 8
 _TOLERANCE = 1e-3  # of a logit; other processors add in another order
@@ -81,10 +82,9 @@ def check(network: Checked, shown: bytes, answers: bytes, *, outputs: tuple[int,
         raise Damaged("its network does not answer for its classes")
     if expected.shape != (len(pictures), network.widths["logits"]):
         raise Damaged("its golden answers do not fit its network")
-    session, weights = _session(network)
+    plain = Plain(network, threads=processors())
     for picture, answer in zip(pictures, expected, strict=True):
-        received = session.run(["logits"], {"images": picture[None], **weights})[0]
-        if not agree(received, answer[None]):
+        if not agree(plain.run(picture[None], "logits"), answer[None]):
             raise Damaged("its network gives other answers here than where it was made")
 
 
@@ -95,16 +95,3 @@ def agree(received: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
         and bool(np.isfinite(received).all())
         and np.allclose(received, expected, rtol=1e-3, atol=_TOLERANCE)
     )
-
-
-def _session(network: Checked) -> tuple[Any, dict[str, NDArray[Any]]]:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.execution_order = ort.ExecutionOrder.PRIORITY_BASED  # of equal priority: the order of the file
-    options.enable_mem_pattern = False  # a pattern would hold what all tensors need together
-    options.intra_op_num_threads = processors()
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    bare, weights = network.bare()
-    return ort.InferenceSession(bare, options, providers=["CPUExecutionProvider"]), weights

@@ -17,6 +17,7 @@ from plainfilm.errors import FlawError, UsageError, WeightsError
 from plainfilm.model import backbone_blocks, backbones, efficientnet_lite, keras_backend, torch_checkpoint
 from plainfilm.model.backbones import BACKBONES, HUB, Backbone
 from plainfilm.model.hub import fetching, folder
+from plainfilm.model.onnx import weights_beside
 from plainfilm.reasons import reason_of
 from plainfilm.results.inspection import BackboneWeights
 from plainfilm.results.manifest import WeightsOrigin
@@ -31,7 +32,7 @@ class WeightsFile:
     path: Path
     sha256: str
     origin: str
-    files: Mapping[str, str] = field(default_factory=dict)  # of a folder: the SHA-256 of each
+    files: Mapping[str, str] = field(default_factory=dict)  # of several: the SHA-256 of each
 
 
 def file_sha256(path: Path) -> str:
@@ -60,7 +61,9 @@ def locate(backbone: Backbone, given: Path | None = None) -> WeightsFile:
     if found is None:
         found = (_download(backbone), "downloaded by Keras")
     path, origin = found
-    weights = WeightsFile(path, file_sha256(path), origin)
+    files = {each.name: file_sha256(each) for each in (path, *_beside(backbone, path))}
+    whole = folder.joined(files) if len(files) > 1 else files[path.name]
+    weights = WeightsFile(path, whole, origin, files if len(files) > 1 else {})
     if origin == "imported":
         _check_imported(backbone, weights)
     elif origin != "file":
@@ -97,7 +100,11 @@ def bytes_here(backbone: Backbone, given: Path | None = None) -> int:
     if backbone.weights.kind == "folder":
         return folder.open_folder(Path(backbone.weights.file)).size() if backbone.weights.file else 0
     found = _here(backbone, given)
-    return found[0].stat().st_size if found else 0
+    return sum(each.stat().st_size for each in (found[0], *_beside(backbone, found[0]))) if found else 0
+
+
+def _beside(backbone: Backbone, path: Path) -> list[Path]:
+    return weights_beside.files(path) if backbone.weights.kind == "file" and path.is_file() else []
 
 
 def _check_imported(backbone: Backbone, weights: WeightsFile) -> None:

@@ -1,55 +1,316 @@
+"""A user's own ONNX file: taken, or refused in the one line that says what to do, before any image is encoded."""
+
+import os
+import re
+from functools import partial
+
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from made_networks import OWN_SIDE, endless_loop, own_backbone, own_mean, own_value
+import made_networks
+from made_networks import OWN_SIDE, endless_loop, own_mean, own_value
 from plainfilm.errors import WeightsError
 from plainfilm.model import backbones, encoder
 from plainfilm.model.onnx import user_backbone
+from plainfilm.model.onnx.user_backbone import Taken
+
+node = helper.make_node
+SIDE = 32  # pixels; a bundle's networks take no smaller images
+own_backbone = partial(made_networks.own_backbone, side=SIDE)
+IMAGES = own_value("images", ["n", SIDE, SIDE], TensorProto.UINT8)
 
 
 def greedy(path):
     """Multiplies a picture out to 4 GB."""
     times = np.array([1, 1, 2048, 2048], np.int64)
     nodes = [
-        helper.make_node("Expand", ["x1", "times"], ["large"]),
-        helper.make_node("ReduceMean", ["x"], ["x1"], axes=[2, 3], keepdims=1),
-        helper.make_node("ReduceMean", ["large"], ["y"], axes=[2, 3], keepdims=0),
+        node("ReduceMean", ["x"], ["x1"], axes=[2, 3], keepdims=1),
+        node("Expand", ["x1", "times"], ["large"]),
+        node("ReduceMean", ["large"], ["y"], axes=[2, 3], keepdims=0),
     ]
-    return own_backbone(path, [nodes[1], nodes[0], nodes[2]], [("times", times)])
+    return own_backbone(path, nodes, [("times", times)])
 
 
 def random(path):
-    return own_backbone(path, [helper.make_node("RandomNormalLike", ["m"], ["y"]), own_mean("m")][::-1])
+    return own_backbone(path, [own_mean("m"), node("RandomNormalLike", ["m"], ["y"])])
 
 
 def not_a_number(path):
-    nodes = [own_mean("m"), helper.make_node("MatMul", ["m", "w"], ["y"])]
+    nodes = [own_mean("m"), node("MatMul", ["m", "w"], ["y"])]
     return own_backbone(path, nodes, [("w", np.full((3, 3), np.nan, np.float32))])
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
-    [(endless_loop, "a graph inside a node"), (greedy, "Expand over more"), (random, "RandomNormalLike"), (not_a_number, "NaN")],
+    [(endless_loop, "a graph inside a node"), (greedy, "MB an image"), (random, "RandomNormalLike"), (not_a_number, "NaN")],
 )  # fmt: skip
 def test_what_a_bundle_may_not_hold_is_refused_before_it_runs(tmp_path, monkeypatch, make, reason):
     monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(encoder, "ImageNetwork", lambda _: pytest.fail("the network was opened"))
+    monkeypatch.setattr(user_backbone, "Plain", lambda *_, **__: pytest.fail("the network was run"))
     own = backbones.find(str(make(tmp_path / "own.onnx")))
     with pytest.raises(WeightsError, match=rf"^Expected [^\n]*own\.onnx[^\n]*{reason}[^\n]*$"):
         encoder.open_encoder(
-            own, encoder.preprocessing(own, image_size=OWN_SIDE * 2, scaling="0..1", input_size=OWN_SIDE)
+            own,
+            encoder.preprocessing(
+                own, image_size=SIDE, scaling="0..1", input_size=OWN_SIDE if make is endless_loop else SIDE
+            ),
         )
     assert not list((tmp_path / "cache").rglob("*.network"))
+
+
+def prelude(graph, channels_last):
+    """The image from 0 to 1 in three channels."""
+    unit = graph.node("Mul", [graph.node("Cast", ["images"], to=TensorProto.FLOAT), graph.weight(np.float32(1 / 255))])
+    axis = graph.weight(np.array([-1 if channels_last else 1]))
+    return graph.node("Concat", [graph.node("Unsqueeze", [unit, axis])] * 3, axis=-1 if channels_last else 1)
+
+
+def features(path, images, **taken):
+    network = user_backbone.with_prelude(path, SIDE, IMAGES, prelude, taken=Taken(**taken))
+    assert "features" in {each.name for each in onnx.load_from_string(network).graph.output}
+    return ort.InferenceSession(network, providers=["CPUExecutionProvider"]).run(["features"], {"images": images})[0]
+
+
+def refused(path, why, **taken):
+    with pytest.raises(WeightsError, match=f"^Expected [^\n]*{re.escape(str(path))}[^\n]*{why}[^\n]*$"):
+        user_backbone.with_prelude(path, SIDE, IMAGES, prelude, taken=Taken(**taken))
+
+
+@pytest.fixture
+def films():
+    return np.random.default_rng(3).integers(0, 256, (2, SIDE, SIDE), np.uint8)
 
 
 def test_a_file_that_is_too_large_is_not_even_read(tmp_path, monkeypatch):
     path = tmp_path / "own.onnx"
     with path.open("wb") as file:
         file.truncate(user_backbone._MOST_BYTES + 1)
-    monkeypatch.setattr(onnx, "load", lambda *_, **__: pytest.fail("read"))
-    with pytest.raises(WeightsError, match="of at most 1,040 MB"):
-        user_backbone.with_prelude(
-            path, OWN_SIDE, own_value("images", ["n", OWN_SIDE, OWN_SIDE], TensorProto.UINT8), lambda *_: "x"
-        )
+    monkeypatch.setattr(user_backbone, "_parted", lambda *_: pytest.fail("read"))
+    refused(path, "2,113 MB. Take a smaller network.")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", bytes(100), b"\x08\x0a"])
+def test_what_is_no_network_is_refused(tmp_path, content):
+    path = tmp_path / "own.onnx"
+    path.write_bytes(content)
+    refused(path, "is none")
+
+
+# Weights in a second file
+
+
+def mixed(path, rows=200):
+    """Means of the channels times a matrix of which the rest is large enough to be kept apart."""
+    matrix = np.random.default_rng(0).normal(size=(3, 8 * rows)).astype(np.float32)
+    small = np.arange(8 * rows, dtype=np.float32)[None, :7]
+    nodes = [own_mean("m"), node("MatMul", ["m", "w"], ["a"]), node("Slice", ["a", "from", "to", "one"], ["b"]), node("Add", ["b", "s"], ["y"])]  # fmt: skip
+    cuts = [("from", np.array([0])), ("to", np.array([7])), ("one", np.array([1]))]
+    return own_backbone(path, nodes, [("w", np.tile(matrix, (1, 4))), ("s", small), *cuts], outputs=7)
+
+
+def apart(path, *, small=0):
+    """The same with the weights of `small` bytes and more in a second file."""
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="own.onnx.data", size_threshold=small)
+    return path.with_name("own.onnx.data")
+
+
+@pytest.mark.parametrize("small", [0, 1024])
+def test_weights_in_a_file_beside_are_merged(tmp_path, films, small):
+    path = mixed(tmp_path / "own.onnx")
+    whole = features(path, films)
+    assert apart(path, small=small).is_file()
+    np.testing.assert_array_equal(features(path, films), whole)
+
+
+def test_an_encoder_is_made_anew_where_only_the_second_file_changes(tmp_path, monkeypatch, films):
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    path = mixed(tmp_path / "own.onnx")
+    second = apart(path, small=1024)
+
+    def encoded():
+        own = backbones.find(str(path))
+        prepare = encoder.preprocessing(own, image_size=SIDE, input_size=SIDE, scaling="0..1")
+        opened = encoder.open_encoder(own, prepare)
+        return opened.weights_sha256, opened.encode(films)
+
+    before, first = encoded()
+    second.write_bytes(bytes(len(second.read_bytes())))
+    after, zeros = encoded()
+    assert before != after
+    np.testing.assert_allclose(zeros, np.tile(np.arange(7), (2, 1)))
+    assert not np.isclose(first, zeros).any()
+
+
+def test_a_missing_second_file_is_named(tmp_path):
+    path = mixed(tmp_path / "own.onnx")
+    apart(path).unlink()
+    refused(path, "without own.onnx.data. Put that file into the same folder")
+
+
+def test_a_second_file_that_is_cut_off_is_refused(tmp_path):
+    path = mixed(tmp_path / "own.onnx")
+    os.truncate(apart(path), 5000)
+    refused(path, "w does not lie whole in it")
+
+
+def test_a_second_file_that_is_a_link_to_elsewhere_is_refused(tmp_path):
+    path, other = mixed(tmp_path / "own.onnx"), tmp_path / "other"
+    other.mkdir()
+    second = apart(path)
+    second.rename(other / "data")
+    second.symlink_to(other / "data")
+    refused(path, "a link to elsewhere. Copy both files into one folder")
+
+
+@pytest.mark.parametrize("location", ["../own.onnx.data", "/etc/passwd", "sub/own.onnx.data", "", ".", ".."])
+def test_weights_in_another_folder_are_not_read(tmp_path, location):
+    path = mixed(tmp_path / "own.onnx")
+    apart(path)
+    model = onnx.load(path, load_external_data=False)
+    for weight in model.graph.initializer:
+        weight.external_data[0].value = location
+    path.write_bytes(model.SerializeToString())
+    refused(path, "a file elsewhere|in it or in a file beside it")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("offset", "-8"), ("offset", "99999999"), ("offset", "x"), ("length", "4"), ("length", "-1"), ("length", "1e3")]
+)  # fmt: skip
+def test_a_place_in_the_second_file_that_cannot_be_is_refused(tmp_path, key, value):
+    path = mixed(tmp_path / "own.onnx")
+    apart(path)
+    model = onnx.load(path, load_external_data=False)
+    told = next(each for each in model.graph.initializer[0].external_data if each.key == key)
+    told.value = value
+    path.write_bytes(model.SerializeToString())
+    refused(path, "does not lie whole in it")
+
+
+# What a network takes and gives
+
+
+def test_a_network_for_one_image_at_a_time_is_refused(tmp_path):
+    flat = [node("Reshape", ["x", "shape"], ["r"]), node("ReduceMean", ["r"], ["y"], axes=[2], keepdims=0)]
+    path = own_backbone(tmp_path / "own.onnx", flat, [("shape", np.array([1, 3, SIDE**2]))])
+    refused(path, "takes one at a time. Export it with its first axis free: dynamic_shapes")
+
+
+def test_a_network_that_says_one_image_and_takes_any_is_taken(tmp_path, films):
+    path = own_backbone(tmp_path / "own.onnx", [own_mean()])
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, path)
+    assert features(path, films).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.BFLOAT16])
+def test_half_floats_are_refused_by_their_name(tmp_path, kind):
+    model = onnx.load(mixed(tmp_path / "own.onnx"))
+    model.graph.initializer[0].CopyFrom(helper.make_tensor("w", kind, [3, 4], [0.5] * 12))
+    onnx.save(model, tmp_path / "own.onnx")
+    refused(tmp_path / "own.onnx", r"weights in float16: model.float\(\) makes them float32")
+
+
+def test_a_network_that_takes_half_floats_is_refused_by_their_name(tmp_path):
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, tmp_path / "own.onnx")
+    refused(tmp_path / "own.onnx", "takes float16")
+
+
+def tokens(path, count=20):
+    """Two outputs: tokens (n, 20, 3), the first 4 beside 16 of patches, and what the first has times 2."""
+    nodes = [own_mean("m"), node("Unsqueeze", ["m", "one"], ["u"]), node("Mul", ["u", "ramp"], ["t"]), node("Identity", ["t"], ["y"]), node("Add", ["m", "m"], ["pooled"])]  # fmt: skip
+    made = own_backbone(
+        path, nodes, [("one", np.array([1])), ("ramp", np.arange(count, dtype=np.float32)[None, :, None] + 1)]
+    )
+    model = onnx.load(made)
+    model.graph.output[0].CopyFrom(own_value("y", ["n", count, 3]))
+    model.graph.output.append(own_value("pooled", ["n", 3]))
+    onnx.save(model, path)
+    return path
+
+
+def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
+    path = tokens(tmp_path / "own.onnx")
+    means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
+    refused(path, r"whose y is \(n, 20, 3\). Set backbone.pooling=cls .* or mean .* backbone.output=pooled")
+    np.testing.assert_allclose(features(path, films, pooling="cls"), means, rtol=1e-5)
+    np.testing.assert_allclose(features(path, films, pooling="mean"), means * np.arange(5, 21).mean(), rtol=1e-5)
+    np.testing.assert_allclose(features(path, films, output="pooled"), 2 * means, rtol=1e-5)
+    np.testing.assert_allclose(features(path, films, output="m"), means, rtol=1e-5)
+    refused(path, "whose outputs are y, pooled; received ghost", output="ghost")
+    refused(path, "Nothing is left to pool: leave backbone.pooling=mean out", output="pooled", pooling="mean")
+    refused(path, "has no pooler of its own", pooling="pooler")
+
+
+@pytest.mark.parametrize(
+    ("count", "patches"), [(17, 16), (16, 16), (12, 9), (50, 49), (1370, 1369), (1374, 1369), (601, 576 + 25)]
+)
+def test_the_mean_is_of_patches_without_the_tokens_before_them(tmp_path, films, count, patches):
+    path = tokens(tmp_path / "own.onnx", count)
+    means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
+    expected = means * np.arange(count - patches + 1, count + 1).mean()
+    np.testing.assert_allclose(features(path, films, pooling="mean"), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_map_becomes_its_mean(tmp_path, films, channels_last):
+    order = [0, 2, 3, 1] if channels_last else [0, 1, 2, 3]
+    path = own_backbone(tmp_path / "own.onnx", [node("Transpose", ["x"], ["y"], perm=order)])
+    refused(path, r"Set backbone.pooling=mean\.")
+    refused(path, r"Set backbone.pooling=mean\.", pooling="cls")
+    means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
+    np.testing.assert_allclose(features(path, films, pooling="mean"), means, rtol=1e-5)
+
+
+def classifier(path, op, outputs=1000):
+    matrix = np.random.default_rng(0).normal(size=(3, outputs)).astype(np.float32)
+    last = [node("Gemm", ["m", "w", "b"], ["y"])] if op == "Gemm" else [node("MatMul", ["m", "w"], ["z"]), node("Add", ["z", "b"], ["s"]), node("Softmax", ["s"], ["y"])]  # fmt: skip
+    return own_backbone(
+        path, [own_mean("m"), *last], [("w", matrix), ("b", np.zeros(outputs, np.float32))], outputs=outputs
+    )
+
+
+@pytest.mark.parametrize("op", ["Gemm", "MatMul"])
+def test_what_a_classifier_of_imagenet_says_is_not_taken_for_features(tmp_path, films, op):
+    path = classifier(tmp_path / "own.onnx", op)
+    refused(
+        path,
+        "whose 1,000 outputs are a classifier's of ImageNet. Set backbone.output=m for the 3 features before, or backbone.output=y",
+    )
+    assert features(path, films, output="m").shape == (2, 3)
+    assert features(path, films, output="y").shape == (2, 1000)
+    assert features(classifier(path, op, outputs=999), films).shape == (2, 999)
+
+
+def test_a_network_that_gives_no_numbers_is_refused(tmp_path):
+    nodes = [own_mean("m"), node("Sub", ["m", "m"], ["z"]), node("Div", ["m", "z"], ["y"])]
+    refused(own_backbone(tmp_path / "own.onnx", nodes), "gave NaN or infinity")
+
+
+def test_features_that_depend_on_the_other_images_are_refused(tmp_path):
+    nodes = [own_mean("m"), node("ReduceMean", ["m"], ["all"], axes=[0], keepdims=1), node("Sub", ["m", "all"], ["y"])]
+    refused(own_backbone(tmp_path / "own.onnx", nodes), "gives others beside another image. Export it after model.eval")
+
+
+def test_what_onnx_runtime_does_not_run_is_said_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(user_backbone, "Plain", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("a\nb")))
+    refused(own_backbone(tmp_path / "own.onnx", [own_mean()]), "it cannot be done")
+
+
+def test_what_exporters_tell_of_themselves_is_left_out(tmp_path):
+    path = own_backbone(tmp_path / "own.onnx", [own_mean(), node("Neg", ["y"], ["unused"])])
+    model = onnx.load(path)
+    for each in model.graph.node:
+        each.name, each.doc_string = "layer", "a" * 100
+        each.metadata_props.add(key="stack", value="b" * 100)
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(100_000, np.float32), "idle"))
+    onnx.save(model, path)
+    network = user_backbone.with_prelude(path, SIDE, IMAGES, prelude)
+    assert len(network) < 2000
+    assert "Neg" not in {each.op_type for each in onnx.load_from_string(network).graph.node}

@@ -97,6 +97,11 @@ SHAPES = [
     ("Expand", [real(1, 4), whole(IMAGES, 4)], {}, (IMAGES, 4)),
     ("Expand", [real(4), whole(IMAGES, 1)], {}, (IMAGES, 4)),
     ("Expand", [real(3, 4), whole(1, 4)], {}, (3, 4)),
+    ("Expand", [real(3, 1), whole(2, 1, 4)], {}, (2, 3, 4)),
+    ("Tile", [real(3, 4), whole(2, 0)], {}, (6, 0)),
+    ("Attention", [real(2, 4, 5, 6), real(2, 2, 7, 6), real(2, 2, 7, 3)], {}, (2, 4, 5, 3)),
+    ("Attention", [real(2, 5, 24), real(2, 7, 12), real(2, 7, 6)], {"q_num_heads": 4, "kv_num_heads": 2}, (2, 5, 12)),
+    ("Einsum", [real(2, 3), real(3, 4)], {"equation": "ab,bc->ca"}, (4, 2)),
     ("DepthToSpace", [DEEP], {"blocksize": 2}, (2, 2, 8, 12)),
     ("SpaceToDepth", [DEEP], {"blocksize": 2}, (2, 32, 2, 3)),
     ("SpaceToDepth", [DEEP], {"blocksize": 1}, (2, 8, 4, 6)),
@@ -189,10 +194,40 @@ REFUSED = [
     ("Pad", [real(4, 3), whole(1, 1)], {}, "with pads that do not fit"),
     ("Pad", [real(4, 3), whole(0, 0, 0, -4)], {}, "with pads that do not fit"),
     ("Shape", [PICTURE], {"start": 1.5}, "whose start is no whole number"),
-    ("Expand", [real(1, 4), whole(IMAGES + 1, 4)], {}, "over more than the images"),
-    ("Expand", [real(1, 1), whole(IMAGES, 4)], {}, "over more than the images"),
-    ("Expand", [real(IMAGES, 1), whole(IMAGES, 4)], {}, "over more than the images"),
-    ("Expand", [real(4), whole(2, 1, 4)], {}, "over more than the images"),
+    ("Expand", [real(3, 4), whole(2, 4)], {}, NO_FIT),
+    ("Expand", [real(1, 4), whole(-1, 4)], {}, NO_FIT),
+    ("Expand", [real(1, 4), real(2)], {}, "whose sizes depend on the image"),
+    ("ConstantOfShape", [whole(2, -1)], {}, NO_FIT),
+    ("ConstantOfShape", [real(2)], {}, "whose sizes depend on the image"),
+    ("ConstantOfShape", [whole(2)], {"value": 1.0}, "with no number"),
+    ("ConstantOfShape", [whole(2)], {"value": Tensor("t", np.zeros(2, np.float32))}, "with no number"),
+    ("Tile", [real(2, 3), whole(2)], {}, "so many times that it does not fit"),
+    ("Tile", [real(2, 3), whole(2, -1)], {}, "so many times that it does not fit"),
+    ("Tile", [real(2, 3), None], {}, "so many times that it does not fit"),
+    *(("Range", [whole(each) for each in ends], {}, "over more than can be counted")
+      for ends in ((-(2**63), 2**63 - 1, 1), (2**62, -(2**62), 1), (0, 2**53, 2**52), (0, 4, 2**53))),
+    ("Range", [whole(0), whole(4), whole(0)], {}, "without ends that are known"),
+    ("Range", [whole(0), Value((), INT), whole(1)], {}, "without ends that are known"),
+    ("Range", [whole(0), whole(4, 5), whole(1)], {}, "without ends that are known"),
+    *(("Div", [whole(7), each], {}, "of whole numbers by 0, -1 or what is not known") for each in (whole(0), whole(2, -1), Value((1,), INT))),
+    ("Mod", [whole(7), whole(0)], {}, "of whole numbers by 0, -1 or what is not known"),
+    ("Resize", [PICTURE, None, None, whole(2, 6, 4, 4)], {"keep_aspect_ratio_policy": "not_larger"}, "that keeps proportions"),
+    ("Attention", [DEEP, DEEP], {}, "without an input that it needs"),
+    ("Attention", [real(2, 3, 4, 5), real(2, 3, 4, 6), real(2, 3, 4, 5)], {}, NO_FIT),
+    ("Attention", [real(2, 3, 4, 5), real(1, 3, 4, 5), real(1, 3, 4, 5)], {}, NO_FIT),
+    ("Attention", [real(2, 3, 4, 5), real(2, 3, 9, 5), real(2, 3, 8, 5)], {}, NO_FIT),
+    ("Attention", [real(2, 3, 4, 5), real(2, 2, 4, 5), real(2, 2, 4, 5)], {}, NO_FIT),
+    ("Attention", [real(2, 4, 15)] * 3, {}, "with heads that do not fit"),
+    ("Attention", [real(2, 4, 15)] * 3, {"q_num_heads": 4, "kv_num_heads": 4}, "with heads that do not fit"),
+    ("Attention", [DEEP] * 3, {"q_num_heads": 8}, "with heads that do not fit"),
+    ("Attention", [DEEP] * 3 + [real(9, 2, 8, 4, 4)], {}, "with a mask that does not fit"),
+    ("Attention", [DEEP] * 5, {}, "with what it has seen before"),
+    ("Attention", [Value((2, 8, 4, 6), INT)] * 3, {}, "or not of floats"),
+    *(("Einsum", [real(2, 3), real(3, 4)][: 1 + ("," in each)], {"equation": each}, why) for each, why in (
+        ("", "none of one or two"), ("ab", "none of one or two"), ("...b->b", "none of one or two"), ("aB->a", "none of one or two"),
+        ("ab,bc,cd->ad", "none of one or two"), ("abcdefghi->a", "none of one or two"), ("ab,ac->bc", NO_FIT), ("ab->abb", "takes diagonals"),
+        ("ab->c", "takes diagonals"), ("aa->a", "on shapes that do not fit"), ("abc->a", "on 2 sides where 3 are expected"))),
+    ("Einsum", [real(3, 3)], {"equation": "aa->a"}, "takes diagonals"),
     ("DepthToSpace", [DEEP], {"blocksize": 3}, "with blocks that do not fit"),
     ("DepthToSpace", [DEEP], {}, "with blocks that do not fit"),
     ("SpaceToDepth", [DEEP], {"blocksize": 4}, "with blocks that do not fit"),
@@ -309,7 +344,18 @@ def test_what_is_made_of_constants_alone_is_constant():
         ("Add", [whole(7, -7), whole(2, 2)], {}, [9, -5]),
         ("Sub", [whole(7, -7), whole(2, 2)], {}, [5, -9]),
         ("Mul", [whole(7, -7), whole(2, 2)], {}, [14, -14]),
-        ("Div", [whole(7, -7, 5), whole(2, 2, 0)], {}, [3, -3, 0]),
+        ("Div", [whole(7, -7, 5), whole(2, 2, -3)], {}, [3, -3, -1]),
+        ("Div", [whole(2**62 + 1), whole(1)], {}, [2**62 + 1]),
+        ("Mod", [whole(7, -7, 5), whole(3, 3, -3)], {}, [1, 2, -1]),
+        ("Mod", [whole(7, -7, 5), whole(3, 3, -3)], {"fmod": 1}, [1, -1, 2]),
+        ("Neg", [whole(5, -6)], {}, [-5, 6]),
+        ("Expand", [whole(5), whole(3)], {}, [5, 5, 5]),
+        ("Tile", [whole(5, 6), whole(2)], {}, [5, 6, 5, 6]),
+        ("Max", [whole(5, -6), whole(1), whole(0, 2)], {}, [5, 2]),
+        ("Min", [whole(5, -6), whole(1)], {}, [1, -6]),
+        ("Clip", [whole(5, -6), None, whole(1)], {}, [1, -6]),
+        ("ReduceProd", [whole(5, -6)], {"keepdims": 0}, -30),
+        ("ReduceSum", [whole(5, -6)], {}, [-1]),
         ("Concat", [whole(1, 2), whole(3)], {"axis": 0}, [1, 2, 3]),
         ("Gather", [whole(5, 6, 7), whole(2, 0)], {"axis": 0}, [7, 5]),
         ("Identity", [whole(5, 6)], {}, [5, 6]),
@@ -337,6 +383,54 @@ def test_gathering_along_another_axis_follows_it():
 
 def test_real_numbers_are_divided_as_such():
     assert given("Div", scales(7), scales(2))[0].numbers.tolist() == [3.5]
+
+
+@pytest.mark.parametrize(
+    ("op", "values", "attributes"),
+    [
+        ("Pow", [scales(2), scales(0.3)], {}),
+        ("Pow", [scales(1370), scales(0.5)], {}),
+        ("Pow", [scales(10), scales(9)], {}),
+        ("Pow", [scales(-4), scales(2)], {}),
+        ("Cast", [scales(2.0**63)], {"to": 7}),
+        ("Cast", [scales(-1)], {"to": 2}),
+        ("Cast", [scales(np.nan)], {"to": 7}),
+        ("Greater", [scales(np.nan), scales(1)], {}),
+        ("ReduceSum", [scales(1, 2)], {}),
+        ("ReduceSum", [whole(1, 2)], {"noop_with_empty_axes": 1}),
+        ("Sqrt", [scales(4)], {}),
+        ("Exp", [scales(0)], {}),
+    ],
+)
+def test_what_may_come_out_otherwise_elsewhere_is_not_followed(op, values, attributes):
+    assert given(op, *values, **attributes)[0].numbers is None
+
+
+def test_powers_that_are_whole_are_followed():
+    assert given("Pow", scales(1369, 9, 2), scales(0.5, 2, 24))[0].numbers.tolist() == [37, 81, 2**24]
+    assert given("Pow", whole(3), whole(4))[0].numbers.tolist() == [81]
+
+
+def test_steps_are_counted_to_before_the_end():
+    def steps(*ends):
+        (value,) = given("Range", *(whole(each) for each in ends))
+        return value.numbers.tolist()
+
+    assert (steps(0, 7, 3), steps(7, 0, -3), steps(5, 5, 1), steps(5, 4, 1)) == ([0, 3, 6], [7, 4, 1], [], [])
+    (many,) = given("Range", whole(0), whole(65), whole(1))
+    assert (many.shape, many.numbers) == ((65,), None)
+    (halves,) = given("Range", scales(0.5), scales(14), scales(1))
+    assert (halves.shape, halves.dtype, halves.numbers) == ((14,), FLOAT, None)
+
+
+def test_a_constant_of_a_shape_has_the_kind_of_its_number():
+    (value,) = given("ConstantOfShape", whole(2, 3), value=Tensor("t", np.array([7], np.int64)))
+    assert (value.dtype, value.numbers.tolist()) == (INT, [[7] * 3] * 2)
+    (value,) = given("ConstantOfShape", whole(65))
+    assert (value.shape, value.dtype, value.numbers) == ((65,), FLOAT, None)
+    assert given("ConstantOfShape", whole())[0].shape == ()
+    assert given("Size", PICTURE)[0].numbers == 960
+    assert given("IsNaN", PICTURE)[0].dtype == YES
 
 
 def test_no_more_numbers_are_followed_than_few():

@@ -222,7 +222,7 @@ def test_without_a_graph_or_as_onnx_runtimes_own_format_it_is_none():
 
 
 def tensor(**fields):
-    return reading._tensor(message("TensorProto", TensorProto(**fields).SerializeToString()))
+    return reading.tensor(message("TensorProto", TensorProto(**fields).SerializeToString()))
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,12 @@ TAKEN = [
     ("Dropout", [PICTURE], {}, 3840, 1920),
     ("HardSwish", [PICTURE], {}, 3840, 1920),
     ("LRN", [PICTURE], {"size": 3}, 3 * 3840, 3 * 960 + 960),
-    ("LogSoftmax", [PICTURE], {}, 2 * 3840, 1920),
-    ("Softmax", [PICTURE], {}, 2 * 3840, 1920),
+    ("LogSoftmax", [PICTURE], {}, 0, 1920),
+    ("Softmax", [PICTURE], {"axis": 3}, 0, 1920),
+    ("Softmax", [PICTURE], {"axis": -2}, 2 * 3840, 1920),
+    ("Mod", [PICTURE, PICTURE], {"fmod": 1}, 2 * 3840, 2880),
+    ("Attention", [real(2, 3, 5, 4), real(2, 3, 7, 4), real(2, 3, 7, 6)], {}, 4 * (210 + 2 * 35 + 2 * 6 * (20 + 70 + 30)), 210 * 11),
+    ("Einsum", [real(2, 3, 4), real(4, 5)], {"equation": "abc,cd->abd"}, 2 * 4 * (24 + 20 + 30), 2 * 3 * 4 * 5),
     ("Max", [PICTURE, real(10)], {}, 2 * 3840, 1930),
     ("Min", [real(10), PICTURE], {}, 2 * 3840, 1930),
     ("Mean", [real(8, 1), real(10)], {}, 2 * 320, 80 + 8 + 10),  # what is given is smaller than what is made
@@ -66,11 +70,21 @@ def test_an_operator_takes_this_much_memory_beside_its_outputs_and_this_much_wor
     assert step(op, *values, **attributes) == (workspace, work)
 
 
-def test_a_resize_takes_as_much_again_as_the_larger_of_both():
-    factors = Value((4,), FLOAT, np.array([1, 1, 2, 1], np.float32))
-    call = Call(node("Resize", ["x", "", "f"], ["y"]), [PICTURE, None, factors], 2)
+@pytest.mark.parametrize(
+    ("scale", "attributes", "workspace", "work"),
+    [
+        ((2, 1), {}, 2 * 7680, 16 * 1920 + 8 * 960),
+        ((2, 1), {"antialias": 1}, 2 * 7680 + 7680, 16 * 1920 + 8 * (7680 + 960)),
+        ((0.125, 2), {"antialias": 1}, 2 * 3840 + 7680, 16 * 240 + 8 * (7680 + 960)),
+    ],
+)
+def test_a_resize_takes_twice_the_larger_of_both_and_what_is_resized_along_one_side_alone(
+    scale, attributes, workspace, work
+):
+    factors = Value((4,), FLOAT, np.array([1, 1, *scale], np.float32))
+    call = Call(node("Resize", ["x", "", "f"], ["y"], mode="linear", **attributes), [PICTURE, None, factors], 2)
     made = dict(zip(call.node.outputs, shapes._apply(call), strict=True))
-    assert (shapes._workspace(call, made), shapes._work(call, made)) == (7680, 1920 + 960 + 4)
+    assert (shapes._workspace(call, made), shapes._work(call, made)) == (workspace, work)
 
 
 # Networks

@@ -1,71 +1,313 @@
-"""A user's ONNX backbone with our preprocessing in front of it, at the file's own operator version."""
+"""A user's ONNX backbone with our preprocessing in front of it, at the file's own operator version: tried before it is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import onnx
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from plainfilm.errors import WeightsError
-from plainfilm.model.onnx.from_keras import Graph
-from plainfilm.model.onnx_safety import check
-from plainfilm.model.onnx_safety.reading import NetworkRefused
+from plainfilm.model.cpus import processors
+from plainfilm.model.onnx import pooling, weights_beside
+from plainfilm.model.onnx.from_keras import Graph, float_output
+from plainfilm.model.onnx_safety import check, shapes, writing
+from plainfilm.model.onnx_safety.calls import Shape
+from plainfilm.model.onnx_safety.check import Checked
+from plainfilm.model.onnx_safety.reading import NetworkRefused, shown
+from plainfilm.model.onnx_safety.running import Plain
+from plainfilm.reasons import reason_of
 
 _LEAST_OPSET = 13
 _MOST_BYTES = check.MOST_BYTES - (32 << 20)  # the head and its preprocessing stand in the same bundle
 _PREFIX = "backbone_"
+_HALF = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
+_CLASSES = {1000, 1001, 21841, 21843}  # of ImageNet, with and without one of nothing
+_TOLERANCE = 1e-3  # of the largest feature, alone and beside another image: kernels add in another order
+_MOST_TOLD = 6  # names of outputs in a line
+_IMAGES = 2  # that are tried
+_FOLLOWED = 1 << 36  # bytes of a tensor whose shape is told; the check of the whole comes after
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of a network becomes the features: the name of an `output` or inner tensor, empty for the first output, and its `pooling`.
+
+    "cls" takes the first token, "mean" the mean of patches or of a map; "auto" stands where there is no choice.
+    """
+
+    output: str = ""
+    pooling: str = "auto"
 
 
 def with_prelude(
-    path: Path, input_size: int, images: onnx.ValueInfoProto, prelude: Callable[[Graph, bool], str]
-) -> onnx.ModelProto:
-    """Join preprocessing and a file that maps float32 images to features.
+    path: Path,
+    input_size: int,
+    images: onnx.ValueInfoProto,
+    prelude: Callable[[Graph, bool], str],
+    *,
+    channels: int = 3,
+    taken: Taken = Taken(),
+) -> bytes:
+    """Join preprocessing and a file that maps float32 images to features, and try both on two images.
 
     Parameters
     ----------
     path
-        ONNX file with one input, (n, 3, h, w) or (n, h, w, 3), and a first output (n, width).
+        ONNX file with one input, (n, channels, h, w) or (n, h, w, channels); its weights in it or in files beside it.
     input_size
         Height and width in pixels that the preprocessing gives.
     images
         The input of the joined graph.
     prelude
         Adds the preprocessing to a graph, channels last if told so, and returns the name of its output.
+    channels
+        That the preprocessing gives.
+    taken
+        Has sides (n, width), (n, tokens, width), (n, width, h, w) or (n, h, w, width).
+
+    Returns
+    -------
+    bytes
+        An ONNX network.
 
     Raises
     ------
     WeightsError
         The file is no such network, or one that no bundle may hold: too large, or with operators, loops, memory or work
-        that `onnx_safety.check` refuses. Nothing of it has run.
+        that `onnx_safety.check` refuses, of which nothing has run; or one that gives NaN, or other features of an image alone.
     """
-    model = _load(path)
-    channels_last = _is_channels_last(model.graph.input, model.graph.initializer, path, input_size)
-    width = _width(model.graph.output[0], path)
-    opset = next((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), 0)
-    if opset < _LEAST_OPSET:
+    given = _Given.read(path)
+    graph = Graph(given.opset)
+    scaled = prelude(graph, given.is_channels_last(input_size, channels))
+    graph.nodes.append(helper.make_node("Identity", [scaled], [_PREFIX + given.entry.name]))
+    graph.nodes.extend(_renamed(node) for node in given.model.graph.node)
+    name = given.named(taken.output)
+    seen = given.shapes(images, graph)
+    sides = seen.get(name, ())
+    if not taken.output:
+        given.check_is_no_classifier(name, seen)
+    try:
+        features = pooling.added(graph, _PREFIX + name, sides, taken.pooling)
+    except pooling.Unpooled as error:
         raise WeightsError(
-            f"Expected ONNX operators of version {_LEAST_OPSET} or newer; received {opset} in {path}. Export it again."
-        )
-    graph = Graph(opset)
-    scaled = prelude(graph, channels_last)
-    inner = onnx.compose.add_prefix_graph(model.graph, _PREFIX)
-    taken = {weight.name for weight in inner.initializer}
-    entry = next(value.name for value in inner.input if value.name not in taken)
-    nodes = [
-        *graph.nodes,
-        helper.make_node("Identity", [scaled], [entry]),
-        *inner.node,
-        helper.make_node("Identity", [inner.output[0].name], ["features"]),
-    ]
-    output = helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["n", width])
-    joined = helper.make_graph(nodes, "plainfilm", [images], [output], [*graph.weights, *inner.initializer])
-    whole = helper.make_model(joined, opset_imports=list(model.opset_import), ir_version=model.ir_version)
-    check_holdable(whole.SerializeToString(), path)
+            f"Expected an ONNX network whose output is (n, features); received {given.path}, whose {shown(name)} is "
+            f"{_told(sides)}. {error}{given.other_outputs(name, seen)}"
+        ) from error
+    graph.node("Identity", [features], output="features")
+    whole = given.joined(images, graph, pooling.width(sides))
+    _try(whole, path)
     return whole
 
 
-def check_holdable(network: bytes, path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A user's file as it was read: its graph, without the bytes of larger weights, and these apart, by name."""
+
+    path: Path
+    model: onnx.ModelProto
+    apart: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        _check_size(path.stat().st_size, path)
+        model, apart = _parted(path)
+        beside = weights_beside.files(path)
+        _check_size(path.stat().st_size + sum(each.stat().st_size for each in beside), path)
+        given = cls(path, model, apart | weights_beside.taken_in(model, path))
+        if given.opset < _LEAST_OPSET:
+            raise WeightsError(
+                f"Expected ONNX operators of version {_LEAST_OPSET} or newer; received {given.opset} in {path}. Export it again."
+            )
+        return given
+
+    @property
+    def opset(self) -> int:
+        return next((each.version for each in self.model.opset_import if each.domain in {"", "ai.onnx"}), 0)
+
+    @property
+    def entry(self) -> onnx.ValueInfoProto:
+        """Its one input that is no weight."""
+        own = {weight.name for weight in self.model.graph.initializer}
+        inputs = [value for value in self.model.graph.input if value.name not in own]
+        if len(inputs) != 1:
+            raise WeightsError(
+                f"Expected an ONNX network with one input, the images; received {len(inputs)} in {self.path}. Export it so."
+            )
+        return inputs[0]
+
+    def is_channels_last(self, input_size: int, channels: int) -> bool:
+        """Whether its input is (n, h, w, channels), not (n, channels, h, w)."""
+        tensor = self.entry.type.tensor_type
+        shape = [side.dim_value for side in tensor.shape.dim]
+        if tensor.elem_type != TensorProto.FLOAT:
+            kind = TensorProto.DataType.Name(tensor.elem_type).lower()
+            raise WeightsError(
+                f"Expected an ONNX network that takes float32; received {self.path}, which takes {kind}. Export it again with model.float()."
+            )
+        last = len(shape) == 4 and shape[3] == channels and shape[1] != channels
+        size, found = (shape[1:3], shape[3:]) if last else (shape[2:], shape[1:2])
+        if len(shape) != 4 or found != [channels] or any(side not in {0, input_size} for side in size):
+            other = 4 - channels
+            hint = f", or set backbone.channels={other}" if len(shape) == 4 and other in {shape[1], shape[3]} else ""
+            raise WeightsError(
+                f"Expected an ONNX network with one input (n, {channels}, {input_size}, {input_size}) or (n, {input_size}, {input_size}, "
+                f"{channels}); received {shape} in {self.path}. Export it so, or set backbone.input_size{hint}."
+            )
+        return last
+
+    def named(self, output: str) -> str:
+        """Find the tensor that is taken: an output, or one inside."""
+        made = {name for node in self.model.graph.node for name in node.output}
+        if output and output not in made:
+            outputs = ", ".join(shown(each.name) for each in self.model.graph.output[:_MOST_TOLD])
+            raise WeightsError(
+                f"Expected backbone.output to name a tensor of {self.path}, whose outputs are {outputs}; received {output}. Name one of them."
+            )
+        if not output and not self.model.graph.output:
+            raise WeightsError(
+                f"Expected an ONNX network with an output; received {self.path} without one. Export it again."
+            )
+        return output or self.model.graph.output[0].name
+
+    def shapes(self, images: onnx.ValueInfoProto, graph: Graph) -> dict[str, Shape]:
+        """Tell the shape of each of its tensors, by its own name, for several images; nothing of it has run."""
+        bare = self._closed(images, graph, []).SerializeToString()
+        side = images.type.tensor_type.shape.dim[1].dim_value
+        told = [self._followed(bare, side, count) for count in (1, _IMAGES)]
+        return {name.removeprefix(_PREFIX): value for name, value in told[-1].items() if name.startswith(_PREFIX)}
+
+    def _followed(self, bare: bytes, side: int, count: int) -> dict[str, Shape]:
+        apart = {_PREFIX + name: values for name, values in self.apart.items()}
+        try:
+            found = shapes.values(bare, apart, size=side, count=count, most_bytes=_FOLLOWED)
+        except NetworkRefused as error:
+            if count > 1:
+                raise self.one_at_a_time() from error
+            raise _refused(self.path, error) from error
+        return {name: value.shape for name, value in found.items()}
+
+    def one_at_a_time(self) -> WeightsError:
+        return WeightsError(
+            f"Expected an ONNX network that takes any number of images; received {self.path}, which takes one at a time. Export it with "
+            "its first axis free: dynamic_shapes (or dynamic_axes) in torch.onnx.export."
+        )
+
+    def check_is_no_classifier(self, name: str, seen: Mapping[str, Shape]) -> None:
+        """Refuse what a classifier of ImageNet says; name the features that it says it from."""
+        if len(seen[name]) != 2 or seen[name][1] not in _CLASSES:
+            return
+        makers = {made: node for node in self.model.graph.node for made in node.output}
+        weights = {each.name for each in self.model.graph.initializer}
+        before = name
+        while before in makers and makers[before].op_type in {"Add", "Identity", "Softmax"}:
+            before = next((each for each in makers[before].input if each not in weights), "")
+        last = makers[before].input[0] if before in makers and makers[before].op_type in {"Gemm", "MatMul"} else ""
+        hint = (
+            f"Set backbone.output={last} for the {seen[last][1]:,} features before"
+            if len(seen.get(last, ())) == 2
+            else "Cut its classifier off"
+        )
+        raise WeightsError(
+            f"Expected an ONNX network that gives features; received {self.path}, whose {seen[name][1]:,} outputs are a classifier's of "
+            f"ImageNet. {hint}, or backbone.output={shown(name)} if you mean them."
+        )
+
+    def other_outputs(self, name: str, seen: Mapping[str, Shape]) -> str:
+        """Name another output that has features already."""
+        names = [
+            each.name for each in self.model.graph.output if each.name != name and len(seen.get(each.name, ())) == 2
+        ]
+        return f" Or take another output: backbone.output={shown(names[0])}." if names else ""
+
+    def joined(self, images: onnx.ValueInfoProto, graph: Graph, width: int) -> bytes:
+        graph.nodes[:] = _needed(graph.nodes)
+        used = {name for node in graph.nodes for name in node.input}
+        model = self._closed(images, graph, [float_output("features", width)])
+        unused = [each for each in model.graph.initializer if each.name not in used]
+        for each in unused:
+            model.graph.initializer.remove(each)
+        apart = {_PREFIX + name: values for name, values in self.apart.items() if _PREFIX + name in used}
+        return writing.joined(model.SerializeToString(), apart)
+
+    def _closed(self, images: onnx.ValueInfoProto, graph: Graph, outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        own = helper.make_graph(graph.nodes, "plainfilm", [images], outputs, graph.weights)
+        for weight in self.model.graph.initializer:
+            copy = own.initializer.add()
+            copy.CopyFrom(weight)
+            copy.name = _PREFIX + weight.name
+        return helper.make_model(own, opset_imports=list(self.model.opset_import), ir_version=self.model.ir_version)
+
+
+def _parted(path: Path) -> tuple[onnx.ModelProto, dict[str, NDArray[Any]]]:
+    data, none = weights_beside.mapping(path), "is none, or is cut off"
+    try:
+        halves = writing.kinds(data) & _HALF
+        bare, apart = (b"", {}) if halves else writing.parted(data)
+        model = onnx.load_from_string(bare)
+    except Exception as error:  # protobuf's have no types
+        is_told = isinstance(error, NetworkRefused) and "cut off" not in str(error)
+        raise _no_network(path, str(error) if is_told else none) from error
+    if halves:
+        raise _no_network(path, "has weights in float16: model.float() makes them float32")
+    if not model.graph.node:
+        raise _no_network(path, none)
+    return model, apart
+
+
+def _no_network(path: Path, why: str) -> WeightsError:
+    return WeightsError(f"Expected an ONNX network; received {path}, which {why}. Export it again.")
+
+
+def _renamed(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Copy a node under names of its own, without what exporters tell of where it came from."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    for field in ("name", "doc_string", "metadata_props"):
+        copy.ClearField(field)
+    copy.input[:] = [_PREFIX + name if name else "" for name in node.input]
+    copy.output[:] = [_PREFIX + name if name else "" for name in node.output]
+    return copy
+
+
+def _needed(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Leave out what the features do not come from."""
+    needed, kept = {"features"}, list[onnx.NodeProto]()
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _check_size(size: int, path: Path) -> None:
+    if size > _MOST_BYTES:
+        raise WeightsError(
+            f"Expected an ONNX file of at most {_MOST_BYTES / 1e6:,.0f} MB, which a bundle can hold; "
+            f"received {path} with {size / 1e6:,.0f} MB. Take a smaller network."
+        )
+
+
+def _told(sides: Shape) -> str:
+    return f"({', '.join(['n', *map(str, sides[1:])])})"
+
+
+_HINTS = {
+    "a graph inside a node": "Export it again with torch.onnx.export(..., dynamo=True), which writes none.",
+    "justify": "Set a smaller backbone.input_size, or take a smaller network.",
+    "NaN": "Its weights are damaged: get them again.",
+}
+
+
+def _refused(path: Path, error: NetworkRefused) -> WeightsError:
+    hint = next((hint for mark, hint in _HINTS.items() if mark in str(error)), "Export it without that.")
+    return WeightsError(f"Expected a network that a bundle can hold; received {path}, which {error}. {hint}")
+
+
+def check_holdable(network: bytes, path: Path) -> Checked:
     """Check that a bundle can hold a network with its preprocessing, that comes from `path`.
 
     Raises
@@ -74,51 +316,28 @@ def check_holdable(network: bytes, path: Path) -> None:
         It cannot.
     """
     try:
-        check.check(network, outputs=("features",))
+        return check.check(network, outputs=("features",))
     except NetworkRefused as error:
-        raise WeightsError(
-            f"Expected a network that a bundle can hold; received {path}, which {error}. "
-            "Export it without that, or set a smaller backbone.input_size."
-        ) from error
+        raise _refused(path, error) from error
 
 
-def _load(path: Path) -> onnx.ModelProto:
-    size = path.stat().st_size
-    if size > _MOST_BYTES:
-        raise WeightsError(
-            f"Expected an ONNX file of at most {_MOST_BYTES / 1e6:,.0f} MB, which a bundle can hold; "
-            f"received {path} with {size / 1e6:,.0f} MB. Take a smaller network."
-        )
+def _try(whole: bytes, path: Path) -> None:
+    """Check the network as a bundle does, then look at two images together and at one alone."""
+    checked = check_holdable(whole, path)
+    size = checked.image_size
+    images = np.random.default_rng(0).integers(0, 256, (_IMAGES, size, size), np.uint8)
     try:
-        model = onnx.load(path, load_external_data=False)
-        onnx.checker.check_model(model)
-    except Exception as error:
-        raise WeightsError(f"Expected an ONNX network; received {path}, which is none. Export it again.") from error
-    if any(weight.data_location == onnx.TensorProto.EXTERNAL for weight in model.graph.initializer):
+        network = Plain(checked, threads=processors())
+        together, alone = network.run(images, "features"), network.run(images[:1], "features")
+    except Exception as error:  # ONNX Runtime's errors have no class of their own
         raise WeightsError(
-            f"Expected an ONNX file with its weights inside; {path} points to other files. Save it as one file."
-        )
-    return model
-
-
-def _is_channels_last(inputs: Any, weights: Any, path: Path, input_size: int) -> bool:
-    own = {weight.name for weight in weights}
-    images = [value for value in inputs if value.name not in own]
-    shape = [d.dim_value for d in images[0].type.tensor_type.shape.dim] if len(images) == 1 else []
-    channels_last = len(shape) == 4 and shape[3] == 3
-    size = shape[1:3] if channels_last else shape[2:]
-    if len(shape) != 4 or not (channels_last or shape[1] == 3) or any(side not in {0, input_size} for side in size):
+            f"Expected an ONNX network that ONNX Runtime runs; it does not run {path} ({reason_of(error)}). Export it again."
+        ) from error
+    if not np.isfinite(together).all():
         raise WeightsError(
-            f"Expected an ONNX network with one input (n, 3, {input_size}, {input_size}) or (n, {input_size}, {input_size}, 3); received "
-            f"{shape} in {path}. Export it so, or set backbone.input_size."
+            f"Expected finite features; {path} gave NaN or infinity for an image of noise. Its weights are damaged or backbone.scaling is wrong."
         )
-    return channels_last
-
-
-def _width(output: Any, path: Path) -> int:
-    shape = [d.dim_value for d in output.type.tensor_type.shape.dim]
-    if len(shape) != 2 or shape[1] < 1:
+    if np.abs(together[:1] - alone).max() > _TOLERANCE * max(1.0, float(np.abs(alone).max())):
         raise WeightsError(
-            f"Expected an ONNX network whose first output is (n, features); received {shape} in {path}. Cut its classifier off."
+            f"Expected the features of an image to be its own; {path} gives others beside another image. Export it after model.eval()."
         )
-    return int(shape[1])

@@ -22,17 +22,21 @@ IR_VERSIONS = range(7, 15)
 SIDES = range(32, 2049)  # pixels
 OUTPUTS = frozenset({"features", "logits", "maps", "slopes"})
 ACTIVATIONS = 56 << 20  # bytes that an image may take on its way, beside as many as the weights have
-PLAIN_SIDE = 512  # pixels; larger images may take as much more as they have more pixels
-WORK = 200_000_000_000  # multiplications an image, with the same allowance; ResNet50 at 512 px has 22 thousand million
+PLAIN_SIDE = 256  # pixels; larger images, or what they are enlarged to, may take as much more as they have more pixels
+LARGEST_SIDE = 1024  # of which more is taken into account
+PLAIN_WORK_SIDE = 512  # pixels; the same for the work
+WORK = 200_000_000_000  # multiplications an image of up to 512 px; ResNet50 has 22 thousand million there
+WORK_A_WEIGHT = 2000  # beside them: a transformer multiplies each weight with each of its tokens, 1,370 at 518 px
 IN_ALL = 32  # times as much may all tensors of an image together take: other orders keep more of them alive at a time
 BATCH = 8  # images, to see what grows faster than their number
-MOST_NODES = 4000
-MOST_BYTES = 1 << 30  # of the file
+MOST_NODES = 8000
+MOST_BYTES = (1 << 31) - (1 << 20)  # of the file; protobuf ends at 2 GiB
 BESIDE_WEIGHTS = 8 << 20  # bytes of the file that are no weights
 _SMALL = 1024  # bytes of a weight that stays in the graph
 _FOLDED = 1 << 20  # bytes that expressions of constants may come to, beside as many as the weights have
 _PIECE = 1 << 20  # numbers looked at in one go
 _FLOAT, _UINT8 = 1, 2  # TensorProto.DataType
+_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,12 +100,15 @@ def check(network: bytes, *, outputs: Collection[str] = ("features", "logits")) 
 
 def _check_cost(graph: Network, size: int, count: int, held: int) -> int:
     """Bound what a batch takes, and give the bytes alive at a time at most."""
-    scale = count * max(1.0, (size / PLAIN_SIDE) ** 2)
-    most = count * held + int(ACTIVATIONS * scale)
-    steps = _follow(graph, size, count, most)
-    if sum(step.work for step in steps) > WORK * scale:
+    steps = _follow(graph, size, count, count * (held + allowed(LARGEST_SIDE)))
+    side = max(size, _enlarged(graph, steps))
+    most = count * (held + allowed(side))
+    more = max(1.0, (side / PLAIN_WORK_SIDE) ** 2)
+    work = count * (WORK * more + WORK_A_WEIGHT * held // _FLOAT_BYTES)
+    if sum(step.work for step in steps) > work:
         raise NetworkRefused("takes far more work than its size and its images justify")
-    _check_folded(graph, steps, held)
+    if count == 1:  # what depends on the number of images is not known while loading
+        _check_folded(graph, steps, held)
     peak = _peak(graph, steps, size, count)
     in_all = sum(value.size for step in steps for value in step.outputs.values())
     if peak > most or in_all > IN_ALL * most:
@@ -109,6 +116,23 @@ def _check_cost(graph: Network, size: int, count: int, held: int) -> int:
             f"takes {peak / count / 1e6:,.0f} MB an image, {in_all / count / 1e6:,.0f} MB in all: more than its size and its images justify"
         )
     return peak
+
+
+def allowed(side: int) -> int:
+    """Tell how many bytes an image of a side in pixels may take on its way, beside as many as the weights have."""
+    return int(ACTIVATIONS * (min(max(side, PLAIN_SIDE), LARGEST_SIDE) / PLAIN_SIDE) ** 2)
+
+
+def _enlarged(graph: Network, steps: Sequence[Step]) -> int:
+    """Give the largest side in pixels, `LARGEST_SIDE` at most, to which a picture of one or three channels is enlarged; 0 where none is."""
+    shapes = [
+        value.shape
+        for node, step in zip(graph.nodes, steps, strict=True)
+        if node.op == "Resize"
+        for value in step.outputs.values()
+    ]
+    sides = [min(shape[2:]) for shape in shapes if len(shape) == 4 and shape[1] in {1, 3}]
+    return max((side for side in sides if side <= LARGEST_SIDE), default=0)
 
 
 def _check_versions(network: Network) -> None:

@@ -5,13 +5,12 @@ compares every rule with ONNX Runtime.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from plainfilm.model.onnx_safety import attention, making
 from plainfilm.model.onnx_safety.calls import Call, Rule, Shape, Value, constant
 from plainfilm.model.onnx_safety.fields import DTYPES
 from plainfilm.model.onnx_safety.reading import Tensor
@@ -24,6 +23,11 @@ _FLOAT, _INT64, _BOOL = np.dtype("<f4"), np.dtype("<i8"), np.dtype("?")
 
 def _same(call: Call) -> list[Value]:
     return call.like(call.shape())
+
+
+def _cumulated(call: Call) -> list[Value]:
+    call.value(1)  # along which axis
+    return _same(call)
 
 
 def _cast(call: Call) -> list[Value]:
@@ -60,8 +64,25 @@ def _joint(call: Call, places: Sequence[int]) -> Shape:
     return tuple(joint)
 
 
+def _divide(call: Call) -> list[Value]:
+    """Whole numbers by those that are known: 0 is an error, and the least by -1 ends the process."""
+    if call.value().dtype.kind in "iu":
+        divisors = call.value(1).numbers
+        if divisors is None or np.isin(divisors, (0, -1)).any():
+            raise call.refuse("of whole numbers by 0, -1 or what is not known")
+    return _broadcast(call)
+
+
+def _modulo(call: Call) -> list[Value]:
+    return _broadcast(call) if call.whole("fmod", 0) else _divide(call)
+
+
 def _compare(call: Call) -> list[Value]:
     return [Value(_joint(call, (0, 1)), _BOOL)]
+
+
+def _truths(call: Call) -> list[Value]:
+    return [Value(call.shape(), _BOOL)]
 
 
 def _where(call: Call) -> list[Value]:
@@ -161,7 +182,8 @@ def _split(call: Call) -> list[Value]:
     return [value for size in sizes for value in call.like([*shape[:axis], size, *shape[axis + 1 :]])]
 
 
-def _cuts(call: Call) -> list[slice]:
+def cuts(call: Call) -> list[slice]:
+    """Where a Slice cuts each side."""
     starts, ends, shape = call.numbers(1), call.numbers(2), call.shape()
     if starts is None or ends is None or len(starts) != len(ends):
         raise call.refuse("without its ends")
@@ -179,7 +201,7 @@ def _ends(start: int, end: int, step: int, side: int) -> tuple[int, int | None, 
 
 
 def _slice(call: Call) -> list[Value]:
-    return call.like([len(range(side)[cut]) for cut, side in zip(_cuts(call), call.shape(), strict=True)])
+    return call.like([len(range(side)[cut]) for cut, side in zip(cuts(call), call.shape(), strict=True)])
 
 
 def _gather(call: Call) -> list[Value]:
@@ -247,6 +269,8 @@ def _pad(call: Call) -> list[Value]:
 def _resize(call: Call) -> list[Value]:
     shape = call.shape()
     scales = call.value(2).numbers if call.has(2) else None
+    if call.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise call.refuse("that keeps proportions")
     if call.text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         raise call.refuse("that crops")
     if scales is not None and scales.size:
@@ -270,14 +294,12 @@ def _shape_of(call: Call) -> list[Value]:
     return [Value((len(sides),), _INT64, np.array(sides, np.int64), constant=True)]
 
 
+def _size_of(call: Call) -> list[Value]:
+    return [Value((), _INT64, np.array(math.prod(call.shape()), np.int64), constant=True)]
+
+
 def _expand(call: Call) -> list[Value]:
-    """Repeat over the images, as slopes of the logits are; over other sides it makes much out of little."""
-    shape, target = call.shape(), call.numbers(1) or []
-    whole = np.broadcast_shapes(shape, tuple(target))
-    repeated = [at for at, side in enumerate(whole) if side != ([1] * (len(whole) - len(shape)) + list(shape))[at]]
-    if repeated not in ([], [0]) or (repeated and whole[0] != call.images):
-        raise call.refuse("over more than the images")
-    return call.like(whole)
+    return call.like(np.broadcast_shapes(call.shape(), tuple(call.numbers(1) or ())))
 
 
 def _between_depth_and_space(call: Call) -> list[Value]:
@@ -291,38 +313,13 @@ def _between_depth_and_space(call: Call) -> list[Value]:
     return call.like([images, channels * block**2, height // block, width // block])
 
 
-def _divided(_call: Call, operands: Sequence[NDArray[Any]]) -> Any:
-    first, second = operands
-    if first.dtype.kind == "f":
-        return first / second
-    return np.where(second == 0, 0, np.trunc(first / np.where(second == 0, 1, second)))
-
-
-ARITHMETIC: Mapping[str, Callable[[Call, Any], Any]] = MappingProxyType(
-    {
-        "Add": lambda _, x: x[0] + x[1],
-        "Cast": lambda _, x: x[0],
-        "Concat": lambda call, x: np.concatenate(x, call.whole("axis", 0)),
-        "Div": _divided,
-        "Gather": lambda call, x: np.take(x[0], x[1], call.whole("axis", 0)),
-        "Identity": lambda _, x: x[0],
-        "Mul": lambda _, x: x[0] * x[1],
-        "Reshape": lambda _, x: x[0],
-        "Slice": lambda call, x: x[0][tuple(_cuts(call))],
-        "Squeeze": lambda _, x: x[0],
-        "Sub": lambda _, x: x[0] - x[1],
-        "Unsqueeze": lambda _, x: x[0],
-    }
-)
-
-
 def _rows(rule: Rule, attributes: str, *ops: str) -> dict[str, tuple[Rule, frozenset[str]]]:
     return dict.fromkeys(ops, (rule, frozenset(attributes.split())))
 
 
 OPERATORS: Mapping[str, tuple[Rule, frozenset[str]]] = MappingProxyType(
-    _rows(_same, "", "Abs", "Ceil", "Clip", "Erf", "Exp", "Floor", "HardSwish", "Identity", "Log", "Neg", "Not",
-          "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh")
+    _rows(_same, "", "Abs", "Ceil", "Clip", "Cos", "Erf", "Exp", "Floor", "HardSwish", "Identity", "Log", "Neg", "Not",
+          "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh")
     | _rows(_same, "alpha", "Elu", "LeakyRelu", "ThresholdedRelu")
     | _rows(_same, "alpha beta", "HardSigmoid")
     | _rows(_same, "alpha gamma", "Selu")
@@ -330,14 +327,20 @@ OPERATORS: Mapping[str, tuple[Rule, frozenset[str]]] = MappingProxyType(
     | _rows(_same, "axis", "LogSoftmax", "Softmax")
     | _rows(_same, "seed", "Dropout")
     | _rows(_same, "epsilon", "InstanceNormalization")
-    | _rows(_same, "axis epsilon stash_type", "LayerNormalization")
+    | _rows(_same, "axis epsilon stash_type", "LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
+    | _rows(_cumulated, "exclusive reverse", "CumSum")
+    | _rows(_same, "upper", "Trilu")
     | _rows(_same, "alpha beta bias size", "LRN")
     | _rows(_batch_norm, "epsilon momentum training_mode", "BatchNormalization")
-    | _rows(_broadcast, "", "Add", "And", "Div", "Max", "Mean", "Min", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum")
+    | _rows(_divide, "", "Div")
+    | _rows(_modulo, "fmod", "Mod")
+    | _rows(_truths, "", "IsNaN")
+    | _rows(_truths, "detect_negative detect_positive", "IsInf")
+    | _rows(_broadcast, "", "Add", "And", "Max", "Mean", "Min", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum")
     | _rows(_cast, "saturate to", "Cast")
     | _rows(_compare, "", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
     | _rows(_where, "", "Where")
-    | _rows(_reduce, "axes keepdims noop_with_empty_axes", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum")
+    | _rows(_reduce, "axes keepdims noop_with_empty_axes", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
     | _rows(_conv, "auto_pad dilations group kernel_shape pads strides", "Conv")
     | _rows(_pool, "auto_pad ceil_mode count_include_pad dilations kernel_shape pads storage_order strides", "AveragePool", "MaxPool")
     | _rows(_global_pool, "", "GlobalAveragePool", "GlobalMaxPool")
@@ -353,9 +356,15 @@ OPERATORS: Mapping[str, tuple[Rule, frozenset[str]]] = MappingProxyType(
     | _rows(_squeeze, "", "Squeeze")
     | _rows(_unsqueeze, "", "Unsqueeze")
     | _rows(_pad, "mode", "Pad")
-    | _rows(_resize, "coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value mode nearest_mode", "Resize")
+    | _rows(_resize, "antialias coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value keep_aspect_ratio_policy mode nearest_mode", "Resize")
     | _rows(_shape_of, "start end", "Shape")
+    | _rows(_size_of, "", "Size")
     | _rows(_expand, "", "Expand")
+    | _rows(making.constant_of_shape, "value", "ConstantOfShape")
+    | _rows(making.in_steps, "", "Range")
+    | _rows(making.tile, "", "Tile")
+    | _rows(attention.attention, "is_causal kv_num_heads q_num_heads scale softcap softmax_precision", "Attention")
+    | _rows(attention.einsum, "equation", "Einsum")
     | _rows(_between_depth_and_space, "blocksize mode", "DepthToSpace", "SpaceToDepth")
     | _rows(_constant_node, "value value_float value_floats value_int value_ints", "Constant")
 )  # fmt: skip

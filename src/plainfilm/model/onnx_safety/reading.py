@@ -78,7 +78,7 @@ def read(data: bytes) -> Network:
     if "graph" not in model:
         raise NetworkRefused("has no graph")
     graph = model["graph"]
-    weights = [_tensor(each) for each in graph.get("initializer", ())]
+    weights = [tensor(each) for each in graph.get("initializer", ())]
     by_name = {weight.name: weight for weight in weights}
     if len(by_name) != len(weights) or "" in by_name:
         raise NetworkRefused("has two weights of one name")
@@ -216,8 +216,14 @@ _PLAIN: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 )
 
 
-def _tensor(fields_: Fields) -> Tensor:
-    """Take a TensorProto whose dims and bytes agree."""
+def tensor(fields_: Fields) -> Tensor:
+    """Take a TensorProto whose dims and bytes agree.
+
+    Raises
+    ------
+    NetworkRefused
+        They do not, its type is not known, or its bytes lie in another file.
+    """
     name, dims = fields_.get("name", ""), tuple(fields_.get("dims", ()))
     if fields_.get("data_location"):
         raise NetworkRefused("holds weights in other files")
@@ -278,7 +284,7 @@ def _attribute(fields_: Fields) -> tuple[str, Attribute]:
     if value is None or {"f", "i", "s", "t", "floats", "ints"} & fields_.keys() - {field}:
         raise NetworkRefused(f"has an attribute of a kind unknown here: {shown(name)}")
     if field == "t":
-        return name, _tensor(value)
+        return name, tensor(value)
     return name, tuple(value) if isinstance(value, list) else value
 
 

@@ -3,16 +3,21 @@
 An operator or attribute that `operators` does not know is refused, and so is a size that depends on what an image shows.
 """
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from plainfilm.model.onnx_safety.calls import FEW, Call, Value, constant
-from plainfilm.model.onnx_safety.operators import ARITHMETIC, OPERATORS
-from plainfilm.model.onnx_safety.reading import Network, NetworkRefused, shown
+from plainfilm.model.onnx_safety import arithmetic, attention
+from plainfilm.model.onnx_safety.calls import Call, Value, constant
+from plainfilm.model.onnx_safety.operators import OPERATORS
+from plainfilm.model.onnx_safety.reading import Network, NetworkRefused, Tensor, read, shown
+from plainfilm.model.onnx_safety.writing import as_inputs
 
 _MOST_SIDES = 8
 
@@ -62,6 +67,23 @@ def follow(network: Network, images: Mapping[str, Value], *, most_bytes: int, co
     return steps
 
 
+def values(
+    bare: bytes, apart: Mapping[str, NDArray[Any]], *, size: int, count: int, most_bytes: int
+) -> dict[str, Value]:
+    """Tell what is known of each tensor of a network of `writing.parted`, for so many "images" of a size in px.
+
+    Raises
+    ------
+    NetworkRefused
+        As `follow`, or the network cannot be read.
+    """
+    network = read(as_inputs(bare, frozenset(apart)))
+    weights = {**network.weights, **{name: Tensor(name, each) for name, each in apart.items()}}
+    images = {"images": Value((count, size, size), np.dtype("u1"))}
+    steps = follow(dataclasses.replace(network, weights=weights), images, most_bytes=most_bytes, count=count)
+    return {name: value for step in steps for name, value in step.outputs.items()}
+
+
 def _find(known: Mapping[str, Value], name: str) -> Value | None:
     if name and name not in known:
         raise NetworkRefused(f"uses a tensor before it is there: {shown(name)}")
@@ -93,29 +115,51 @@ def _apply(call: Call) -> list[Value]:
 def _with_numbers(call: Call, value: Value) -> Value:
     given = [each for each in call.given if each is not None]
     constant = value.constant or (bool(given) and all(each.constant for each in given))
-    numbers = value.numbers
-    if numbers is None and call.node.op in ARITHMETIC and math.prod(value.shape) <= FEW:
-        operands = [each.numbers for each in given]
-        if all(each is not None for each in operands):
-            with np.errstate(all="ignore"):
-                numbers = np.asarray(ARITHMETIC[call.node.op](call, operands)).astype(value.dtype).reshape(value.shape)
-    return Value(value.shape, value.dtype, numbers, constant)
+    known = arithmetic.numbers(call, value) if value.numbers is None else value.numbers
+    return Value(value.shape, value.dtype, known, constant)
 
 
 # Bytes that ONNX Runtime's kernels take beside their outputs (measured, version 1.32), in multiples of the largest tensor.
 _WORKSPACE: Mapping[str, int] = MappingProxyType(
-    {"Dropout": 1, "HardSwish": 1, "LRN": 3, "LogSoftmax": 2, "Max": 2, "Mean": 2, "Min": 2, "Resize": 1, "Softmax": 2}
-    | {"Sum": 2, "Where": 2}
+    {"Dropout": 1, "HardSwish": 1, "LRN": 3, "Max": 2, "Mean": 2, "Min": 2, "Mod": 2, "Sum": 2, "Where": 2}
 )
 
 
 def _workspace(call: Call, outputs: Mapping[str, Value]) -> int:
-    op, taken = call.node.op, max((each.size for each in call.given if each is not None), default=0)
+    op = call.node.op
+    if op in _OWN_WORKSPACE:
+        return _OWN_WORKSPACE[op](call, outputs)
     if op.startswith("Reduce"):
-        return 2 * taken  # indices, 8 bytes a number
-    if op == "Conv":
-        return call.value(1).size  # of unfolded windows
-    return _WORKSPACE.get(op, 0) * max(taken, *(each.size for each in outputs.values()))
+        return 2 * max(each.size for each in call.given if each is not None)  # indices, 8 bytes a number
+    return _WORKSPACE.get(op, 0) * _largest(call, outputs)
+
+
+def _largest(call: Call, outputs: Mapping[str, Value]) -> int:
+    return max(each.size for each in (*outputs.values(), *call.given) if each is not None)
+
+
+def _of_softmax(call: Call, outputs: Mapping[str, Value]) -> int:
+    """Nothing along rows as they lie."""
+    return 0 if call.axis(-1) == len(call.shape()) - 1 else 2 * _largest(call, outputs)
+
+
+_OWN_WORKSPACE: Mapping[str, Callable[[Call, Mapping[str, Value]], int]] = MappingProxyType(
+    {
+        "Attention": lambda call, _: attention.beside(call),
+        "Conv": lambda call, _: call.value(1).size,  # of unfolded windows
+        "Einsum": lambda call, made: 2 * sum(each.size for each in (*made.values(), *call.given) if each is not None),
+        "LogSoftmax": _of_softmax,
+        "Resize": lambda call, made: _between(call, made) + 2 * _largest(call, made),
+        "Softmax": _of_softmax,
+    }
+)
+
+
+def _between(call: Call, outputs: Mapping[str, Value]) -> int:
+    """Bytes of a picture that has been resized along some of its sides, and not along the others yet."""
+    (resized,) = outputs.values()
+    sides = [max(pair) for pair in zip(call.shape(), resized.shape, strict=True)]
+    return math.prod(sides) * max(resized.dtype.itemsize, 4) if call.whole("antialias", 0) else 0
 
 
 def _work(call: Call, outputs: Mapping[str, Value]) -> int:
@@ -125,6 +169,10 @@ def _work(call: Call, outputs: Mapping[str, Value]) -> int:
         return size * math.prod(call.shape(1)[1:])
     if call.node.op in {"MatMul", "Gemm"}:
         return size * max(1, call.shape()[0 if call.whole("transA", 0) else -1])
+    if call.node.op in {"Attention", "Einsum"}:
+        return attention.work(call)
+    if call.node.op == "Resize":
+        return 16 * size + 8 * (_between(call, outputs) + math.prod(call.shape()))  # four neighbours along each side
     if call.node.op.endswith("Pool") or call.node.op == "LRN":
         return size * max(math.prod(call.ints("kernel_shape") or [1]), call.whole("size", 1)) + math.prod(call.shape())
     return size + sum(math.prod(each.shape) for each in call.given if each is not None)

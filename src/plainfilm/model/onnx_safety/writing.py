@@ -1,12 +1,19 @@
-"""A network written again with its larger weights as inputs."""
+"""A network written again with its larger weights as inputs, or apart from them: the weights stay where they lie, uncopied."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from plainfilm.model.onnx_safety.reading import SIZED, Fields, Reader, fields
+import numpy as np
+from numpy.typing import NDArray
 
+from plainfilm.model.onnx_safety.reading import SIZED, VARINT, Fields, NetworkRefused, Reader, fields, tensor
+
+Buffer = bytes | memoryview
+LARGE = 1 << 16  # bytes of a weight that is kept apart
 _GRAPH = 7  # field number of ModelProto.graph
 _INITIALIZER = 5  # of GraphProto.initializer
 _INPUT = 11  # of GraphProto.input
+_DATA_TYPE, _RAW_DATA, _EXTERNAL_DATA = 2, 9, 13  # of TensorProto
 
 
 def as_inputs(data: bytes, names: frozenset[str]) -> bytes:
@@ -25,20 +32,118 @@ def as_inputs(data: bytes, names: frozenset[str]) -> bytes:
     )
 
 
+def parted(data: Buffer) -> tuple[bytes, dict[str, NDArray[Any]]]:
+    """Part a network from its larger weights: a network whose weights from `LARGE` on have no bytes, and these as views.
+
+    Raises
+    ------
+    NetworkRefused
+        It is none, or has such weights in other files or of a type unknown here.
+    """
+    apart = dict[str, NDArray[Any]]()
+    pieces = [
+        _sized(_GRAPH, b"".join(_without_weights(value, apart))) if number == _GRAPH else bytes(raw)
+        for number, _, value, raw in fields(memoryview(data))
+    ]
+    return b"".join(pieces), apart
+
+
+def _without_weights(graph: memoryview, apart: dict[str, NDArray[Any]]) -> Iterator[Buffer]:
+    for number, wire, value, raw in fields(graph):
+        if number != _INITIALIZER or wire != SIZED or len(value) < LARGE:
+            yield raw
+            continue
+        found = tensor(Reader().message("TensorProto", value))
+        if found.name in apart:
+            raise NetworkRefused("has two weights of one name")
+        apart[found.name] = found.values
+        kind = next(each for at, _, each, _ in fields(value) if at == _DATA_TYPE)
+        yield _sized(_INITIALIZER, hollow(found.name, kind, found.values.shape))
+
+
+def kinds(data: Buffer) -> set[int]:
+    """Tell which `TensorProto.DataType` a network's weights have.
+
+    Raises
+    ------
+    NetworkRefused
+        It is none, or is cut off.
+    """
+    return {
+        each
+        for weight in _weights(data)
+        for number, wire, each, _ in fields(weight)
+        if (number, wire) == (_DATA_TYPE, VARINT)
+    }
+
+
+def locations(data: Buffer) -> list[str]:
+    """Name the files in which a network says that it keeps weights, in order.
+
+    Raises
+    ------
+    NetworkRefused
+        It is none, or is cut off.
+    """
+    found = set()
+    for weight in _weights(data):
+        told = [value for number, wire, value, _ in fields(weight) if (number, wire) == (_EXTERNAL_DATA, SIZED)]
+        entries = ({number: bytes(value) for number, wire, value, _ in fields(each) if wire == SIZED} for each in told)
+        found |= {entry.get(2, b"").decode(errors="replace") for entry in entries if entry.get(1) == b"location"}
+    return sorted(found)
+
+
+def _weights(data: Buffer) -> list[memoryview]:
+    graphs = [value for number, wire, value, _ in fields(memoryview(data)) if (number, wire) == (_GRAPH, SIZED)]
+    return [
+        value for graph in graphs for number, wire, value, _ in fields(graph) if (number, wire) == (_INITIALIZER, SIZED)
+    ]
+
+
+def hollow(name: str, kind: int, shape: tuple[int, ...]) -> bytes:
+    """Write a TensorProto without its bytes; `kind` is a `TensorProto.DataType`."""
+    return b"".join(b"\x08" + _varint(side) for side in shape) + b"\x10" + _varint(kind) + _sized(8, name.encode())
+
+
+def joined(data: Buffer, apart: Mapping[str, NDArray[Any]]) -> bytes:
+    """Put the weights of `parted` back: one copy of each byte, in one piece."""
+    return b"".join(
+        each
+        for number, _, value, raw in fields(memoryview(data))
+        for each in (_field(_GRAPH, _with_weights(value, apart)) if number == _GRAPH else [raw])
+    )
+
+
+def _with_weights(graph: memoryview, apart: Mapping[str, NDArray[Any]]) -> list[Buffer]:
+    pieces: list[Buffer] = []
+    for number, _, value, raw in fields(graph):
+        name = Reader().message("TensorProto", value).get("name") if number == _INITIALIZER else None
+        if name is None or name not in apart:
+            pieces.append(raw)
+            continue
+        values = np.ascontiguousarray(apart[name]).reshape(-1).view(np.uint8).data
+        pieces += _field(_INITIALIZER, [value, *_field(_RAW_DATA, [values])])
+    return pieces
+
+
+def _field(number: int, pieces: list[Buffer]) -> list[Buffer]:
+    return [_varint(number << 3 | SIZED) + _varint(sum(map(len, pieces))), *pieces]
+
+
 def _graph_fields(graph: memoryview, names: frozenset[str]) -> Iterator[bytes | memoryview]:
     for number, _, value, raw in fields(graph):
         if number != _INITIALIZER:
             yield raw
             continue
-        tensor = Reader().message("TensorProto", value)
-        yield _sized(_INPUT, _value_info(tensor)) if tensor["name"] in names else raw
+        weight = Reader().message("TensorProto", value)
+        yield _sized(_INPUT, _value_info(weight)) if weight["name"] in names else raw
 
 
-def _value_info(tensor: Fields) -> bytes:
+def _value_info(weight: Fields) -> bytes:
     """Write the ValueInfoProto of a TensorProto: name 1, type 2 (tensor_type 1 (elem_type 1, shape 2 (dim 1 (dim_value 1))))."""
-    sides = b"".join(_sized(1, b"\x08" + _varint(side)) for side in tensor.get("dims", ()))
-    of_tensor = b"\x08" + _varint(tensor["data_type"]) + _sized(2, sides)
-    return _sized(1, tensor["name"].encode()) + _sized(2, _sized(1, of_tensor))
+    sides = b"".join(_sized(1, b"\x08" + _varint(side)) for side in weight.get("dims", ()))
+    of_tensor = b"\x08" + _varint(weight["data_type"]) + _sized(2, sides)
+    return _sized(1, weight["name"].encode()) + _sized(2, _sized(1, of_tensor))
 
 
 def _sized(number: int, content: bytes) -> bytes:
