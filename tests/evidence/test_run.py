@@ -11,9 +11,9 @@ from plainfilm.evidence import run
 from plainfilm.evidence.evaluation import evaluate
 from plainfilm.evidence.evaluation.evaluate import judge, judge_folds
 from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
-from plainfilm.model import recipes
+from plainfilm.model import bfloat16, recipes
 from plainfilm.results import documents
-from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.metrics import Encoded, RunMetrics
 from plainfilm.workflows.fit import cross_validate, fit
 
 OLD = Path(__file__).parents[1] / "written_by_0_1_0"
@@ -92,3 +92,15 @@ def test_each_fold_of_a_cross_validation_is_scored_fitted_and_fingerprinted_once
     assert measured.whole.result.outliers.refused is None, "the joined detector has learnt from all of them"
     assert all(own.result.outliers.refused.is_known for own in measured.folds)
     assert [own.result.folds for own in measured.folds] == [None] * FOLDS
+
+
+@pytest.mark.skipif(not bfloat16.is_native(), reason="without instructions for bfloat16")
+def test_a_training_in_bfloat16_says_so_and_its_bundle_answers_about_alike(store):
+    asked = {"backbone.name": str(OLD / "backbone.onnx"), "backbone.precision": "bfloat16", "training.epochs": 2}
+    trained = fit(store, recipes.load(str(OLD / "run" / "recipe.toml"), asked), positive="COVID")
+    classifier, judged = trained.classifier(), judge(store, trained)
+    measured = run.measure(store, trained, classifier, judged, openings=1, versions={})
+    assert measured.whole.result.encoded == Encoded(device="cpu", precision="bfloat16")
+    answered = classifier.predict_proba(store.images(measured.test.rows))
+    np.testing.assert_allclose(answered, measured.test.probabilities, atol=0.05)
+    assert np.abs(answered - measured.test.probabilities).max() > 0

@@ -310,6 +310,12 @@ def test_own_weights_leave_their_origin_to_the_author():
     assert statuses(card=replace(CARD, recipe=own))[0]["24"] == "partly"
 
 
+def test_a_card_says_what_computed_the_features_where_it_was_not_float32_on_a_processor():
+    told = "bfloat16 on cpu; the bundle answers in float32"
+    assert told in model_card(known(METRICS | {"encoded": {"device": "cpu", "precision": "bfloat16"}}))
+    assert "Features computed in" not in model_card(known())
+
+
 def test_an_accuracy_is_never_shown_without_the_verdict():
     claim, _ = checklists(known())
     evidence = {row.number: row.evidence for row in claim.rows}
