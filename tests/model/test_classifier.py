@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import expit, softmax
 
 from made_networks import keras_encoder
-from plainfilm.model import classifier, encoder, heads
+from plainfilm.model import classifier, devices, encoder, heads, view
 from plainfilm.model.backbones import BACKBONES
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
@@ -158,3 +158,13 @@ def test_the_joined_network_answers_as_keras_does_from_pixels_to_probabilities(c
     np.testing.assert_allclose(
         classifier.head_logits(exported, lambda asked: features[asked], rows), made.logits(images)[rows], atol=1e-4
     )
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_device_that_cannot_run_what_was_trained_does_not_lose_it(monkeypatch, caplog):
+    monkeypatch.setattr(devices, "offered", lambda: ("cuda", "cpu"))
+    with devices.using("cuda"):
+        made = Classifier(view.NETWORK.read_bytes(), two("COVID"))
+    assert made.device == "cuda"
+    assert made.image_size == view.SIDE
+    assert "cuda cannot be used" in caplog.text

@@ -16,7 +16,7 @@ import numpy as np
 from plainfilm.data import files
 from plainfilm.data.files import written_whole
 from plainfilm.errors import BundleError, UsageError
-from plainfilm.model import bundle_zip, golden, manifest, signing
+from plainfilm.model import bundle_zip, devices, golden, manifest, signing
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx_safety import check
@@ -68,6 +68,7 @@ class _Opened(Classifier):
 
     def __init__(self, path: Path, network: bytes, decision: Decision, shown: bytes, answers: bytes) -> None:
         super().__init__(network, decision)
+        self._device = devices.current()
         self._path, self._shown, self._answers = path, shown, answers
 
     def _prepare(self) -> ImageNetwork:

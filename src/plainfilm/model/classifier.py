@@ -6,7 +6,7 @@ import contextlib
 import copy
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,8 @@ class Classifier:
 
     def __init__(self, network: bytes, decision: Decision) -> None:
         self.decision, self.classes_, self.network = decision, decision.classes, network
-        self._device = devices.current()
+        # What has been trained by now is not lost to a device that runs its encoder, and not the whole.
+        self._device = replace(devices.current(), is_demanded=False)
 
     @property
     def device(self) -> str:
