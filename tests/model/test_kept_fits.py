@@ -83,7 +83,7 @@ def test_whoever_asks_for_another_training_has_another_name(monkeypatch):
         named(recipe, train=dataclasses.replace(part(), strata=np.zeros(48, np.int64))),
         named(recipe, train=dataclasses.replace(part(), views=np.ones((48, 1), np.int64))),
         named(recipe, features=("b", "a")),
-        *(named(recipe, computes=dataclasses.replace(computes, **{name: value})) for name, value in (("backend", "torch"), ("threads", 99), ("answer", ""), ("versions", ()), ("code", "other"))),
+        *(named(recipe, computes=dataclasses.replace(computes, **{name: value})) for name, value in (("backend", "torch"), ("threads", 99), ("answer", ""), ("versions", ()), ("code", "other"), ("flags", (("XLA_FLAGS", "x"),)))),
     ]  # fmt: skip
     assert len({named(recipe), *others}) == 1 + len(others)
     unlike = {"name": "x", "description": "y", "evaluation.threshold": "0.5", "backbone.name": "mobilenet"}
@@ -97,6 +97,7 @@ def test_what_computes_is_named_and_can_be_told_to_another_process(monkeypatch):
     assert dict(computes.versions).keys() == {"plainfilm", "numpy", "keras", computes.backend}
     assert len(computes.answer) == len(computes.code) == 16
     assert kept_fits.computes_here(mixed=True) == dataclasses.replace(computes, answer="")
-    for name, value in dataclasses.replace(computes, threads=7).environment.items():
+    other = dataclasses.replace(computes, threads=7, flags=(("TF_ENABLE_ONEDNN_OPTS", "0"),))
+    for name, value in other.environment.items():
         monkeypatch.setitem(os.environ, name, value)
-    assert kept_fits.computes_here().threads == 7
+    assert kept_fits.computes_here() == other

@@ -29,6 +29,13 @@ from plainfilm.results.metrics import KerasBackend
 
 FOLDER = "fits"
 _PACKAGES = ("numpy", "keras")
+_FLAGS = (
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "XLA_FLAGS",
+)
 _TRIED = (256, 128)  # rows and features of what is learnt to tell processors apart
 _GROUP = ("label", "stratum", "share", "weight")
 
@@ -43,6 +50,8 @@ class Computes:
         Keras' own.
     threads : int
         How many it computes with.
+    flags : tuple of (str, str)
+        Variables of the environment that change what backends compute, and their values.
     versions : tuple of (str, str)
         plainfilm's, and those of what trains for it.
     code : str
@@ -53,6 +62,7 @@ class Computes:
 
     backend: str
     threads: int
+    flags: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     code: str
     answer: str
@@ -61,12 +71,13 @@ class Computes:
     def environment(self) -> dict[str, str]:
         """What a new process is told so that it computes so: XLA counts threads by NPROC, TensorFlow by its own two."""
         names = ("NPROC", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-        return {"KERAS_BACKEND": self.backend} | dict.fromkeys(names, str(self.threads))
+        return {"KERAS_BACKEND": self.backend, **dict(self.flags), **dict.fromkeys(names, str(self.threads))}
 
 
 def computes_here(*, mixed: bool = False) -> Computes:
     """Say how trainings compute in this process; `mixed` where they may compute otherwise elsewhere."""
-    return Computes(keras_backend.choose(), _threads(), versions(), _code(), "" if mixed else _answer())
+    flags = tuple((name, os.environ[name]) for name in _FLAGS if name in os.environ)
+    return Computes(keras_backend.choose(), _threads(), flags, versions(), _code(), "" if mixed else _answer())
 
 
 def _threads() -> int:
