@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 from plainfilm.errors import UsageError
 from plainfilm.harmless import harmless
 
-Method = Literal["gradcam", "occlusion"]  # of explaining
+Method = Literal["auto", "gradcam", "occlusion"]  # of explaining
 Target = Literal["onnx", "openvino", "keras", "tflite"]  # of exporting
 Device = Literal["auto", "cpu", "cuda", "rocm", "openvino", "directml", "coreml"]  # that networks run on
 DEVICES: tuple[str, ...] = get_args(Device)

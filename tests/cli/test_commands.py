@@ -755,7 +755,7 @@ def test_predict_ends_with_1_only_when_no_file_could_be_read(call, run, tmp_path
 @pytest.mark.slow
 def test_predict_draws_where_the_model_looked(call, run, folder, tmp_path):
     films = sorted((folder / "films").rglob("*.jpg"))[:2]
-    for method in ("gradcam", "occlusion"):
+    for method in ("auto", "occlusion"):
         code, out, _ = call("predict", run / "model.plainfilm", *films, "--explain", method, "--explain-by", method)
         assert code == 0
         assert "of what it looked at lies in the lungs" in out

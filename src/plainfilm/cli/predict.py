@@ -26,7 +26,8 @@ def predict(
     prevalence: float | None = None,
     site: str | None = None,
     explain: Path | None = None,
-    explain_by: Annotated[Method, a_choice] = "gradcam",
+    explain_by: Annotated[Method, a_choice] = "auto",
+    explain_seconds: float = 10.0,
     show_text: ShowText = False,
     require_signature: Signed = None,
     device: OnDevice = None,
@@ -52,7 +53,9 @@ def predict(
     explain
         A folder for one picture a file of where the model looked.
     explain_by
-        gradcam, or occlusion, which is slower.
+        gradcam, occlusion, which is slower, or auto: the first where the network has maps.
+    explain_seconds
+        Seconds that occlusion may take for a file: a slow network is asked with fewer, larger squares.
     workers
         Processes that decode; 0 for one a processor where there are many files.
     cluster
@@ -75,7 +78,7 @@ def predict(
     with running(cluster or "", mixed=mixed):
         predictor = load(bundle, require_signature=require_signature, site=site, device=device)
         about, tally = About.of(predictor, prevalence), predictions.Tally()
-        overlays = _overlays(predictor, explain, explain_by, shows_text=show_text)
+        overlays = _overlays(predictor, explain, explain_by, explain_seconds, shows_text=show_text)
         named, passed_over = paths(files)
         predictions.say_passed_over(passed_over)
         sent = _sent(predictor, named, prevalence, workers, overlays, quiet=quiet)
@@ -121,9 +124,11 @@ def _sent(
         return sent_of(predictor, named, prevalence=prevalence, workers=workers, overlays=overlays, advance=advance)
 
 
-def _overlays(predictor: "Predictor", folder: Path | None, method: Method, *, shows_text: bool) -> "Overlays | None":
+def _overlays(
+    predictor: "Predictor", folder: Path | None, method: Method, seconds: float, *, shows_text: bool
+) -> "Overlays | None":
     if folder is None:
         return None
     from plainfilm.evidence.inference.overlays import Overlays
 
-    return Overlays(folder, predictor, method=method, shows_text=shows_text)
+    return Overlays(folder, predictor, method=method, seconds=seconds, shows_text=shows_text)

@@ -123,7 +123,7 @@ class Classifier:
     image_size : int
         Height and width s in pixels that images must have.
     looks_at_maps : bool
-        Whether the network also gives "maps" and "slopes" (`model.slopes`), which Grad-CAM needs.
+        Whether the network also gives "maps" and "slopes" (`model.onnx.gradients`), which Grad-CAM needs.
     """
 
     def __init__(self, network: bytes, decision: Decision) -> None:
@@ -227,8 +227,8 @@ def export_head(head: Any) -> bytes:
 def join(encoder: bytes, head: bytes) -> bytes:
     """Join an encoder and a head, both in ONNX, to one network: "images" to "features" and "logits".
 
-    Where the encoder ends in a global average, the network also gives "maps" and "slopes" (`slopes.add_outputs`); not where
-    it sees a box around the lungs, in whose frame its maps would lie.
+    Where the encoder ends in a global average, or in a token that attends to patches, the network also gives "maps" and "slopes"
+    (`gradients.add_outputs`); not where it sees a box around the lungs, in whose frame its maps would lie.
     """
     import onnx
 

@@ -15,7 +15,7 @@ from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph, unfitted
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.overlays import looked
+from plainfilm.evidence.inference.overlays import Way
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.turns import Turn, Turns, settle
@@ -83,14 +83,15 @@ class Examiner:
     identity : Identity
     about : About
     method : str
-        How it explains: "gradcam", or "occlusion" for networks without maps.
+        How it explains: "gradcam", or "occlusion" for networks without maps, as finely as `overlays.SECONDS` allow.
     """
 
     def __init__(
         self, predictor: Predictor, decoders: Decoders, identity: Identity, *, shows_text: bool = False
     ) -> None:
         self.identity, self.about = identity, About.of(predictor)
-        self.method = "gradcam" if predictor.bundle.classifier.looks_at_maps else "occlusion"
+        self._way = Way.of(predictor)
+        self.method = self._way.method
         self._predictor, self._decoders = predictor, decoders
         self._prepare, self._shows_text = predictor.preprocessing, shows_text
 
@@ -133,7 +134,7 @@ class Examiner:
 
     def _watcher(self, maps: list[NDArray[np.float32]]) -> Callable[[str, NDArray[np.uint8], int], float | None]:
         def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
-            attribution, share = looked(self._predictor, pixels, label, method=self.method)
+            attribution, share = self._way.look(self._predictor, pixels, label)
             maps.append(attribution)
             return share
 

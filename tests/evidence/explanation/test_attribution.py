@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import made_networks
 from made_networks import CELL, SIZE, films, square_finder
 from plainfilm.errors import UsageError
 from plainfilm.evidence.explanation import attribution as explain
+from plainfilm.evidence.inference.overlays import Way
 from plainfilm.model import classifier
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import gradients
@@ -150,6 +152,36 @@ def test_occlusion_finds_the_square_without_maps(without_maps):
     maps = explain.occlusion(without_maps, images)
     assert (peaks(maps) & inside).any(axis=(1, 2)).all()
     assert maps[inside].mean() > 4 * maps[~inside].mean()
+
+
+def test_occlusion_takes_as_many_squares_as_its_seconds_allow(without_maps, monkeypatch):
+    clock = iter(np.arange(0, 100, 0.3))  # five images in 0.3 s
+    monkeypatch.setattr(explain.time, "perf_counter", lambda: next(clock))
+    found = [explain.squares_within(without_maps, seconds) for seconds in (1000, 13.6, 13.4, 5, 4.8, 0.1)]
+    assert found == [8, 8, 7, 5, 4, 3]  # 225, 225, 169, 81, 49 and 25 passes
+    images, inside = films(3)
+    coarse = explain.occlusion(without_maps, images, squares=3)
+    assert (peaks(coarse) & inside).any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("named", [None, "auto", "occlusion"])
+def test_a_network_without_maps_is_explained_by_occlusion_unless_another_way_is_named(named, without_maps, finder):
+    assert Way.of(predictor_of(without_maps), named) == Way("occlusion", 8)
+    assert Way.of(predictor_of(without_maps), named, seconds=1e-9) == Way("occlusion", 3)
+    assert Way.of(predictor_of(finder), named).method == ("occlusion" if named == "occlusion" else "gradcam")
+
+
+def test_a_way_that_cannot_be_meant_is_one_line(without_maps):
+    with pytest.raises(UsageError, match="this bundle's has none. Use auto or occlusion"):
+        Way.of(predictor_of(without_maps), "gradcam")
+    with pytest.raises(UsageError, match="Expected seconds above 0 for a picture; received 0"):
+        Way.of(predictor_of(without_maps), seconds=0)
+    with pytest.raises(UsageError, match="Expected a method of auto, gradcam, occlusion; received magic"):
+        Way.of(predictor_of(without_maps), "magic")
+
+
+def predictor_of(made):
+    return SimpleNamespace(bundle=SimpleNamespace(classifier=made))
 
 
 def test_occlusion_is_the_mean_fall_of_the_log_odds_under_each_square(tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from made_networks import SIZE, films, square_finder
+from made_transformers import token_finder
 from plainfilm.evidence.explanation import pointing
 from plainfilm.evidence.explanation.planting import distance, plant
 
@@ -41,10 +42,11 @@ def test_the_distance_is_that_of_the_peak_in_shares_of_the_side():
     np.testing.assert_array_equal(found, [0, 0.6, np.nan])
 
 
-def test_a_model_of_bright_places_points_at_what_is_planted(finder, monkeypatch):
+@pytest.mark.parametrize("made", [square_finder, token_finder])
+def test_a_model_of_bright_places_points_at_what_is_planted(made, tmp_path, monkeypatch):
     monkeypatch.setattr("plainfilm.evidence.explanation.planting.BRIGHTER", (0.95, 1.0))
     monkeypatch.setattr("plainfilm.evidence.explanation.planting.RADIUS", (0.1, 0.12))
-    found = measure(finder, films(30, squares=False)[0])
+    found = measure(made(tmp_path), films(30, squares=False)[0])
     assert (found.planted, found.points) == (30, True)
     assert found.reacted >= 20
     assert found.near.value > 0.9

@@ -4,6 +4,7 @@ NumPy, Pillow and ONNX Runtime alone. An attribution map says what moved the ans
 `faithfulness` measures whether it says even that.
 """
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ from plainfilm.model.classifier import Classifier
 Maps = NDArray[np.float32]
 
 SQUARES = 8  # an occluding square has this part of the image's side, and moves by half of its own
+_FEWEST = 3  # squares a side, 25 passes: with 2 the peak misses a bright square on a quarter of made films
 _BLOCK = 32  # images whose maps are held at once: 8 MB of EfficientNet-Lite0
 SPREAD = 0.9  # standard deviation, of a cell of Grad-CAM's maps; docs/results.md has how well others point
 HALF = 0.5  # of the highest; a line goes round what lies above
@@ -35,6 +37,9 @@ _LINE = (255, 215, 50)
 
 def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike | None = None) -> Maps:
     """Weigh the last maps of the network by the mean gradient of a class's logit, and keep what speaks for the class.
+
+    Of a transformer whose features are one token, the maps are the values that its last attention sums, and what is kept is
+    attention times its gradient, summed over the heads (`model.onnx.gradients`).
 
     Parameters
     ----------
@@ -60,7 +65,7 @@ def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike
 
     References
     ----------
-    Selvaraju et al., Grad-CAM, ICCV 2017.
+    Selvaraju et al., Grad-CAM, ICCV 2017. Chefer, Gur & Wolf, Generic attention-model explainability, ICCV 2021.
     """
     if not classifier.looks_at_maps:
         raise UsageError("Expected a network with maps for Grad-CAM; received one without. Use occlusion instead.")
@@ -81,7 +86,7 @@ def occlusion(
 ) -> Maps:
     """Slide a gray square over each image and note by how much the log odds of a class fall.
 
-    Slower than `grad_cam`, (2 `squares` - 1)² passes an image, but finer, and it asks the network itself: no gradient.
+    Slower than `grad_cam`, (2 `squares` - 1)² passes an image (`squares_within` some seconds), but finer, and it asks the network itself: no gradient.
 
     Parameters
     ----------
@@ -118,6 +123,19 @@ def occlusion(
                 covered[place] += 1
         found[row] = _scaled(np.maximum(total / covered, 0)[None])[0]
     return found
+
+
+def squares_within(classifier: Classifier, seconds: float) -> int:
+    """Count the squares a side, `SQUARES` at most, that `occlusion` can try of one image in some seconds on this machine, and 3 at least.
+
+    It is measured, by a few passes.
+    """
+    images = np.zeros((2 * _FEWEST - 1, classifier.image_size, classifier.image_size), np.uint8)
+    classifier.logits(images)  # opens the network
+    start = time.perf_counter()
+    classifier.logits(images)
+    each = (time.perf_counter() - start) / len(images)
+    return next((count for count in range(SQUARES, _FEWEST, -1) if (2 * count - 1) ** 2 * each <= seconds), _FEWEST)
 
 
 def share_in_lungs(maps: Maps, masks: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -21,25 +21,55 @@ from plainfilm.evidence.inference.predictor import Film, Predictor
 from plainfilm.harmless import harmless
 from plainfilm.results.predictions import Prediction
 
-_METHODS = {"gradcam": explain.grad_cam, "occlusion": explain.occlusion}
 METHODS: tuple[Method, ...] = get_args(Method)
+SECONDS = 10.0  # that a picture by occlusion may take
 
 
-def looked(
-    predictor: Predictor, pixels: NDArray[np.uint8], label: int, *, method: str
-) -> tuple[NDArray[np.float32], float | None]:
-    """Attribute the answer for a radiograph uint8 (s, s) by one of `METHODS`.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How answers are explained: by "gradcam", or by "occlusion" with a square of 1 / `squares` of the side."""
 
-    Returns
-    -------
-    tuple
-        What spoke for the class of index `label`, float32 (s, s) from 0 to 1, and the share of it inside the lungs, None where no
-        lungs are found.
-    """
-    image = pixels[None]
-    maps = _METHODS[method](predictor.bundle.classifier, image, np.array([label]))
-    share = float(explain.share_in_lungs(maps, predictor.lungs.find(image).masks)[0])
-    return maps[0], None if np.isnan(share) else share
+    method: Method
+    squares: int = explain.SQUARES
+
+    @classmethod
+    def of(cls, predictor: Predictor, method: Method | None = "auto", *, seconds: float = SECONDS) -> "Way":
+        """Choose a method, or check the one that was named, and as many squares as `seconds` allow.
+
+        Raises
+        ------
+        UsageError
+            Another method, Grad-CAM by name of a network without maps, or no seconds.
+        """
+        classifier = predictor.bundle.classifier
+        if method not in {None, *METHODS}:
+            raise UsageError(f"Expected a method of {', '.join(METHODS)}; received {method}.")
+        if not seconds > 0:
+            raise UsageError(f"Expected seconds above 0 for a picture; received {seconds}.")
+        if method == "gradcam" and not classifier.looks_at_maps:
+            raise UsageError("Expected a network with maps for gradcam; this bundle's has none. Use auto or occlusion.")
+        if method != "occlusion" and classifier.looks_at_maps:
+            return cls("gradcam")
+        return cls("occlusion", explain.squares_within(classifier, seconds))
+
+    def look(
+        self, predictor: Predictor, pixels: NDArray[np.uint8], label: int
+    ) -> tuple[NDArray[np.float32], float | None]:
+        """Attribute the answer for a radiograph uint8 (s, s).
+
+        Returns
+        -------
+        tuple
+            What spoke for the class of index `label`, float32 (s, s) from 0 to 1, and the share of it inside the lungs, None where no
+            lungs are found.
+        """
+        image, labels, classifier = pixels[None], np.array([label]), predictor.bundle.classifier
+        if self.method == "gradcam":
+            maps = explain.grad_cam(classifier, image, labels)
+        else:
+            maps = explain.occlusion(classifier, image, labels, squares=self.squares)
+        share = float(explain.share_in_lungs(maps, predictor.lungs.find(image).masks)[0])
+        return maps[0], None if np.isnan(share) else share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -96,11 +126,11 @@ class Explanation:
 
 def explain_one(predictor: Predictor, film: Film, *, method: Method | None = None) -> Explanation:
     """Answer for one radiograph and explain the answer, as `Predictor.explain` says."""
-    method = _usable(predictor, method)
+    way = Way.of(predictor, method)
     kept: list[tuple[NDArray[np.uint8], int, NDArray[np.float32]]] = []
 
     def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
-        attribution, share = looked(predictor, pixels, label, method=method)
+        attribution, share = way.look(predictor, pixels, label)
         kept.append((pixels, label, attribution))
         return share
 
@@ -112,32 +142,20 @@ def explain_one(predictor: Predictor, film: Film, *, method: Method | None = Non
     pixels, label, attribution = kept[0]
     name = predictor.classes_[label]
     return Explanation(
-        prediction=answers[0], explained=name, pixels=covered(pixels), attribution=attribution, method=method
+        prediction=answers[0], explained=name, pixels=covered(pixels), attribution=attribution, method=way.method
     )
-
-
-def _usable(predictor: Predictor, method: Method | None) -> Method:
-    """Choose a method, or check the one that was named."""
-    has_maps = predictor.bundle.classifier.looks_at_maps
-    if method is None:
-        return "gradcam" if has_maps else "occlusion"
-    if method not in METHODS:
-        raise UsageError(f"Expected a method of {', '.join(METHODS)}; received {method}.")
-    if method == "gradcam" and not has_maps:
-        raise UsageError("Expected a network with maps for gradcam; this bundle's has none. Use occlusion.")
-    return method
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How pictures are made, by one of `METHODS`, and whether text in them is left uncovered."""
+    """How pictures are made, and whether text in them is left uncovered."""
 
-    method: Method
+    way: Way
     shows_text: bool
 
     def of(self, predictor: Predictor, pixels: NDArray[np.uint8], label: int) -> tuple[bytes, float | None]:
         """Draw the answer for a radiograph uint8 (s, s): a PNG, and the share of the attribution inside the lungs, None where none are found."""
-        attribution, share = looked(predictor, pixels, label, method=self.method)
+        attribution, share = self.way.look(predictor, pixels, label)
         shown = explain.overlay(pixels if self.shows_text else covered(pixels), attribution)
         stream = io.BytesIO()
         Image.fromarray(shown).save(stream, "PNG")
@@ -147,14 +165,20 @@ class Drawing:
 class Overlays:
     """Writes one PNG a radiograph into a folder; called as `Predictor.stream(explain=)` asks.
 
-    `method` is "gradcam" (one pass of the network) or "occlusion" (slower, some hundred passes, needs no gradient). Lines of
-    text are covered unless `shows_text`.
+    `method` is "gradcam" (one pass of the network), "occlusion" (slower, as many passes as fit in `seconds` a file, 225 at most, needs no
+    gradient) or "auto", the first where the network has maps. Lines of text are covered unless `shows_text`.
     """
 
     def __init__(
-        self, folder: Path, predictor: Predictor, *, method: Method = "gradcam", shows_text: bool = False
+        self,
+        folder: Path,
+        predictor: Predictor,
+        *,
+        method: Method = "auto",
+        seconds: float = SECONDS,
+        shows_text: bool = False,
     ) -> None:
-        self.drawing = Drawing(_usable(predictor, method), shows_text)
+        self.drawing = Drawing(Way.of(predictor, method, seconds=seconds), shows_text)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._predictor = folder, predictor
         self._taken: set[str] = set()

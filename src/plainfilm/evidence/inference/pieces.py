@@ -6,7 +6,7 @@ No name of a file is in an entry. What fails for a reason that another machine m
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -146,7 +146,7 @@ class _Sent:
         self._predictor, self._shared, self._prevalence, self._workers = predictor, shared, prevalence, workers
         self._overlays, self._drawing = overlays, overlays.drawing if overlays else None
         self._files = [*chunks(files, pieces.length(len(files), block=BLOCK))]
-        drawn = asdict(self._drawing) if self._drawing else None
+        drawn = (self._drawing.way.method, self._drawing.shows_text) if self._drawing else None
         kind = "mixed" if is_mixed else kernels.kernel_class()
         about = json.dumps([_VERSION, __version__, shared.sha256, shared.site, prevalence, drawn, kind])
         self._pieces = [(_entry(about, names), len(names)) for names in self._files]

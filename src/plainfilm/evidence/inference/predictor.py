@@ -198,7 +198,8 @@ class Predictor:
         *,
         prevalence: float | None = None,
         explain: str | Path | None = None,
-        explain_by: Method = "gradcam",
+        explain_by: Method = "auto",
+        explain_seconds: float = 10.0,
         show_text: bool = False,
         workers: int = 0,
         cluster: str | None = None,
@@ -216,7 +217,9 @@ class Predictor:
         explain
             A folder for one picture a radiograph of where the model looked.
         explain_by
-            "gradcam", or "occlusion", which is slower.
+            "gradcam", "occlusion", which is slower, or "auto": the first where the network has maps.
+        explain_seconds
+            Seconds that occlusion may take for a radiograph: a slow network is asked with fewer, larger squares.
         show_text
             Leave text in these pictures, such as a burned-in name, uncovered.
         workers
@@ -240,7 +243,7 @@ class Predictor:
         def advance(done: int, every: int) -> None:
             progress("Predicting", done, every, "")
 
-        overlays = self._overlays(Path(explain), explain_by, shows_text=show_text) if explain else None
+        overlays = self._overlays(Path(explain), explain_by, explain_seconds, shows_text=show_text) if explain else None
         with self._running(cluster or "", mixed=mixed) if self._running else nullcontext():
             given, sent = _several(films), None
             if elsewhere():
@@ -251,10 +254,10 @@ class Predictor:
             answers = list(sent or self.stream(given, prevalence=prevalence, workers=workers, explain=overlays))
         return Predictions(answers, self.classes_, [self._called(answer) for answer in answers])
 
-    def _overlays(self, folder: Path, method: Method, *, shows_text: bool) -> "Overlays":
+    def _overlays(self, folder: Path, method: Method, seconds: float, *, shows_text: bool) -> "Overlays":
         from plainfilm.evidence.inference.overlays import Overlays  # it knows predictors
 
-        return Overlays(folder, self, method=method, shows_text=shows_text)
+        return Overlays(folder, self, method=method, seconds=seconds, shows_text=shows_text)
 
     def _called(self, answer: Prediction) -> str | None:
         """Class of an answer at the threshold, refused or not; None where it could not be read."""
@@ -477,7 +480,7 @@ class Predictor:
         film
             A path, or a gray uint8 array (h, w), bones bright.
         method
-            "gradcam", or "occlusion", which is slower; by default Grad-CAM, where the network has maps.
+            "gradcam", or "occlusion", which is slower; by default, or by "auto", Grad-CAM where the network has maps.
 
         Raises
         ------

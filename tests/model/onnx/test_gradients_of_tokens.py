@@ -1,0 +1,94 @@
+"""Maps and slopes of transformers: what the last attention of the features' token sums, or the tokens that are averaged."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+import made_hub
+from made_networks import head
+from made_transformers import encoder, joined
+from plainfilm.model import classifier
+from plainfilm.model.onnx import gradients
+from plainfilm.model.onnx_safety.check import check
+
+ORIGINALS = made_hub.originals()
+STEP = 1e-2
+# A step of the values' bias moves what every token's attention sums by as much, since attention sums to 1.
+CASES = {
+    "vit": (56, {"pooling": "pooler"}, "encoder.layer.1.attention.attention.value.bias", slice(None)),
+    "dinov2_with_registers": (56, {}, "encoder.layer.1.attention.attention.value.bias", slice(None)),
+    "dinov3_vit gated": (64, {}, "layer.1.attention.v_proj.bias", slice(None)),
+    "clip_vision_model": (56, {}, "encoder.layers.1.self_attn.v_proj.bias", slice(None)),
+    "timm map": (64, {}, "attn_pool.kv.bias", slice(32, None)),
+}
+
+
+def layers(width):
+    rng = np.random.default_rng(2)
+    return (rng.normal(size=(width, 6)), rng.normal(size=6)), (rng.normal(size=(6, 3)), np.zeros(3))
+
+
+def films(size):
+    return np.random.default_rng(size).integers(0, 256, (3, size, size), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_slopes_are_what_a_step_of_the_values_does_to_the_logits(name, tmp_path):
+    size, choice, bias, part = CASES[name]
+    original = ORIGINALS[name]
+    plain = made_hub.tensor(bias, original["shapes"][bias])
+    way = np.zeros_like(plain)
+    way[part] = np.random.default_rng(1).normal(size=way[part].shape)
+
+    def moved(step):
+        path = made_hub.write(tmp_path / f"{step}", original, but={bias: plain + np.float32(step) * way})
+        return joined(path, size, *layers(32), **choice)
+
+    slopes, maps = moved(0).run(films(size), "slopes", "maps")
+    up, down = (moved(step).logits(films(size)).astype(float) for step in (STEP, -STEP))
+    expected = (up - down) / (2 * STEP)
+    assert maps.shape[1] == slopes.shape[2] == 32
+    assert maps.shape[2] == maps.shape[3] >= 4
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(slopes @ way[part], expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_maps_are_the_values_of_the_patches_each_weighed_by_the_attention_that_the_class_token_pays_it(tmp_path):
+    path = made_hub.write(tmp_path / "net", ORIGINALS["dinov2_with_registers"])
+    made = onnx.load_from_string(joined(path, 56, *layers(32)).network)
+    softmax = [node for node in made.graph.node if node.op_type == "Softmax"][-1]
+    summed = next(node for node in made.graph.node if softmax.output[0] in node.input and node.op_type == "MatMul")
+    for name in summed.input:
+        made.graph.output.append(onnx.helper.make_tensor_value_info(name, 1, None))
+    session = ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    attention, values, maps = session.run([*summed.input, "maps"], {"images": films(56)})
+    weighed = np.einsum("nht,nhtw->nhwt", attention[:, :, 0], values)[..., -16:]
+    np.testing.assert_allclose(maps, weighed.reshape(3, 32, 4, 4), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dinov2", "timm mean"])
+def test_features_are_the_average_of_the_maps_where_tokens_are_averaged(name, tmp_path):
+    path = made_hub.write(tmp_path / "net", ORIGINALS[name])
+    size = 56 if name == "dinov2" else 64
+    maps, slopes = joined(path, size, *layers(32), pooling="mean").run(films(size), "maps", "slopes")
+    assert maps.shape == (3, 32, 4, 4)
+    assert slopes.shape == (3, 3, 32)
+
+
+@pytest.mark.parametrize("name", ["dinov2", "timm map"])
+def test_logits_stay_as_they_were_and_a_bundle_may_hold_the_network(name, tmp_path, monkeypatch):
+    size = 56 if name == "dinov2" else 64
+    path = made_hub.write(tmp_path / "net", ORIGINALS[name])
+    made = joined(path, size, *layers(32))
+    check(made.network, outputs=("features", "logits"))
+    network, width = encoder(path, size)
+
+    def refuse(_model):
+        raise gradients.Unsloped
+
+    monkeypatch.setattr(gradients, "add_outputs", refuse)
+    plain = classifier.Classifier(classifier.join(network, head(*layers(width))), made.decision)
+    assert made.looks_at_maps
+    assert not plain.looks_at_maps
+    np.testing.assert_allclose(made.logits(films(size)), plain.logits(films(size)), atol=1e-5)
