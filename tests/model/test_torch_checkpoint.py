@@ -146,6 +146,32 @@ def test_a_whole_network_is_read_by_its_tensors_alone(as_torch, tmp_path, capfd)
         torch_checkpoint.read_tensors(tmp_path / "whole.pt")
 
 
+class _OldPickler(_Pickler):
+    """As torch.save wrote a network before it wrote archives: beside a class stands its source, the first time."""
+
+    told = False
+
+    def persistent_id(self, what):
+        if what is _Network and not self.told:
+            self.told = True
+            return "module", what, "net.py", "class Net"
+        return what[1:] if isinstance(what, tuple) and what and what[0] == "is stored" else None
+
+
+def test_a_whole_network_of_the_old_stream_is_read_too(as_torch, tmp_path):
+    values, buffer = np.arange(6, dtype=np.float32), io.BytesIO()
+    _OldPickler(buffer, protocol=2).dump(
+        _Network(_parameters=OrderedDict(weight=_Storage2((2, 3))), _buffers={}, _modules={})
+    )
+    head = old_stream(None).split(pickle.dumps(None, protocol=2))[0]
+    stored = pickle.dumps(["0"], protocol=2) + (6).to_bytes(8, "little") + values.tobytes()
+    (tmp_path / "old.pt").write_bytes(head + buffer.getvalue() + stored)
+    found = torch_checkpoint.read_tensors(tmp_path / "old.pt", modules=True)
+    np.testing.assert_array_equal(found["weight"], values.reshape(2, 3))
+    with pytest.raises(WeightsError, match="PyTorch state dict"):
+        torch_checkpoint.read_tensors(tmp_path / "old.pt")
+
+
 def test_a_tensor_of_more_numbers_than_its_storage_is_refused(as_torch, tmp_path):
     saved_whole(tmp_path / "whole.pt")
     with zipfile.ZipFile(tmp_path / "whole.pt") as archive:

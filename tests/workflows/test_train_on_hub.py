@@ -90,6 +90,9 @@ def test_what_a_network_from_a_hub_cannot_is_said_before_a_training(folder, tmp_
         with pytest.raises(error, match=match):
             plainfilm.train(store_of(tmp_path), tmp_path / "run", settings={"backbone.name": str(folder)} | settings)
 
+    refused(
+        WeightsError, r"the weights of rad_dino \(MIT\) on this machine; received none", **{"backbone.name": "rad_dino"}
+    )
     refused(RecipeError, "a network from a hub, which runs but does not learn", **{"finetuning.blocks": "1"})
     refused(RecipeError, 'of "" or "embedding"', **{"backbone.output": "logits"})
     refused(RecipeError, "cls, mean, which this network has", **{"backbone.pooling": "map"})

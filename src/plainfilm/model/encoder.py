@@ -174,7 +174,11 @@ def preprocessing(
     RecipeError
         A scaling that is not known, or none for a user's ONNX file, which cannot say what it expects; or a number of channels
         that the network cannot have.
+    WeightsError
+        A network from a hub that is not here.
     """
+    if backbone.weights.kind == "folder" and not backbone.weights.file:
+        raise weights.not_here(backbone)
     if channels not in {0, backbone.channels} and backbone.weights.kind != "file":
         raise RecipeError(
             f"Expected backbone.channels {backbone.channels}, which {backbone.name} has; received {channels}. Leave it out."

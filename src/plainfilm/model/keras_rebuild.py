@@ -70,7 +70,7 @@ def _backbone(bundle: Bundle, recipe: Recipe) -> backbones.Backbone:
     name = bundle.manifest.backbone.name
     if recipe.backbone.name.endswith(".onnx") or name not in backbones.BACKBONES:
         raise ExportError(
-            f"Expected a backbone that plainfilm builds in Keras; this bundle's is {name}, from an ONNX file of your own. "
+            f"Expected a backbone that plainfilm builds in Keras; this bundle's is {name}, from a file or a hub. "
             "Export it to onnx or openvino."
         )
     return backbones.find(name, recipe.backbone.depth)

@@ -77,14 +77,15 @@ def _locate_folder(backbone: Backbone, given: Path | None) -> WeightsFile:
             f"Expected no weights beside {backbone.name}, whose folder has its own; received {given}. Leave backbone.weights out."
         )
     if not backbone.weights.file:
-        raise _not_here(backbone)
+        raise not_here(backbone)
     opened = folder.open_folder(Path(backbone.weights.file))
     files = opened.sha256()
     is_kept = opened.path.parent == cache_folder() / "networks"
     return WeightsFile(opened.path, folder.joined(files), "imported" if is_kept else "folder", files)
 
 
-def _not_here(backbone: Backbone) -> WeightsError:
+def not_here(backbone: Backbone) -> WeightsError:
+    """Make the error that says how the weights of a network from a hub come to this machine."""
     source, keep = backbone.weights, f"plainfilm weights import {backbone.name} FOLDER"
     if source.gated:
         how = f"Agree to its terms ({source.terms}) at {source.url}, fetch its files there, and keep them with: {keep}"
@@ -280,7 +281,7 @@ def fetch(name: str, *, accept_terms: bool = False) -> WeightsFile:
     if row.weights.kind != "folder" or row.weights.file:
         return locate(row)
     if row.weights.gated:
-        raise _not_here(row)
+        raise not_here(row)
     if not accept_terms:
         raise UsageError(
             f"Expected the licence of the weights of {name} to be accepted, {row.weights.licence} ({row.weights.url}), which a bundle that holds "

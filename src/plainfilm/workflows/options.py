@@ -501,7 +501,7 @@ class TuneOptions(SourceOptions):
     rank
         worst: score trials by the worst source that was left out; mean: by the mean of all.
     backbones
-        Names with commas between: mobilenet,resnet50; by default those whose weights are on this machine.
+        Names with commas between: mobilenet,resnet50; by default those of Keras whose weights are on this machine.
     input_sizes
         Input sizes in pixels to choose among, with commas between; 0 is the backbone's own.
     views

@@ -112,7 +112,10 @@ def plan(options: TuneOptions) -> Plan:
         _check_new(folder)
         checks.check_out(folder, overwrite=False)
     here = {row.name: row.sha256 for row in weights.listing() if row.present != "no"}
-    names = _distinct([_named(name, here) for name in options.backbones] or list(here))
+    names = _distinct(
+        [_named(name, here) for name in options.backbones]
+        or [name for name in here if name in rows_of_backbones.BACKBONES]
+    )
     space = SearchSpace(
         backbones=names,
         input_sizes=_distinct(options.input_sizes),
@@ -255,7 +258,8 @@ def _check_new(folder: Path) -> None:
 
 
 def _named(name: str, here: Mapping[str, str]) -> str:
-    if name.endswith(".onnx"):
+    known = {*rows_of_backbones.BACKBONES, *rows_of_backbones.HUB}
+    if name not in known and (name.endswith(".onnx") or Path(name).exists() or name.startswith("hf:")):
         raise UsageError(f"Expected backbones of `plainfilm weights list`; received the file {name}. Name others.")
     rows_of_backbones.find(name)
     if name not in here:
