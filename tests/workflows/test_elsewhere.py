@@ -93,7 +93,7 @@ class Nearby:
 
 @pytest.mark.slow
 def test_blocks_that_were_tuned_elsewhere_are_not_tuned_again(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(backbones, "find", lambda *_: TINY)
+    monkeypatch.setattr(backbones, "find", lambda *_, **__: TINY)
     settings = {
         "backbone.weights": str(weights_file(tmp_path / "tiny.weights.h5")),
         "backbone.input_size": SIZE,
