@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model import devices
+from plainfilm.model.onnx_safety import writing
 from plainfilm.model.onnx_session import ImageNetwork, open_network
 from plainfilm.model.scaling import Scaling
 
@@ -234,15 +235,29 @@ def join(encoder: bytes, head: bytes) -> bytes:
 
     from plainfilm.model.onnx import gradients, preprocessing
 
-    body, top = onnx.load_from_string(encoder), onnx.load_from_string(head)
-    top.opset_import[0].version, top.ir_version = body.opset_import[0].version, body.ir_version
-    top.graph.name = "head"
-    joined = onnx.compose.merge_models(body, onnx.compose.add_prefix(top, "head_", rename_inputs=False, rename_outputs=False),
-                                       io_map=[("features", "features")], outputs=["features", "logits"])  # fmt: skip
+    bare, apart = writing.parted(encoder)  # of the large weights one copy is made, the last
+    joined = onnx.load_from_string(bare)
+    top = onnx.compose.add_prefix(onnx.load_from_string(head), "head_", rename_inputs=False, rename_outputs=False).graph
+    joined.graph.node.extend(top.node)
+    joined.graph.initializer.extend(top.initializer)
+    joined.graph.output.extend(top.output)
     if not preprocessing.is_cropped(joined):
         with contextlib.suppress(gradients.Unsloped):
             gradients.add_outputs(joined)
-    return bytes(joined.SerializeToString())
+    return writing.joined(joined.SerializeToString(), apart)
+
+
+def blank_head(width: int) -> bytes:
+    """Make a head as `export_head` does, that answers 0 to any features: to see what a network becomes with one."""
+    from onnx import TensorProto, helper
+
+    from plainfilm.model.onnx import from_keras
+
+    graph = from_keras.Graph()
+    matrix, offset = (graph.weight(np.zeros(shape, np.float32)) for shape in ((width, 1), (1,)))
+    graph.node("Gemm", ["features", matrix, offset], output="logits")
+    inputs = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", width])
+    return bytes(graph.model([inputs], [from_keras.float_output("logits", 1)]).SerializeToString())
 
 
 def head_logits(

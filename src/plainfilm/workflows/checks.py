@@ -190,7 +190,8 @@ class _Held:
 
     @classmethod
     def of(cls, member: Recipe, image_size: int, folds: int) -> Self:
-        from plainfilm.model import encoder, recipes  # not needed where nothing is trained
+        from plainfilm.model import classifier, encoder, recipes  # not needed where nothing is trained
+        from plainfilm.model.onnx import user_backbone
 
         backbone, prepare = recipes.prepared(member, image_size)
         width = backbone.width
@@ -198,6 +199,9 @@ class _Held:
             opened = encoder.open_encoder(backbone, prepare)
             width = opened.width
             opened.rest()
+            user_backbone.check_holdable(
+                classifier.join(opened.network(), classifier.blank_head(width)), Path(backbone.weights.file)
+            )
         given = Path(member.backbone.weights) if member.backbone.weights else None
         is_tuned = parse_blocks(member.finetuning.blocks) != 0
         return cls(backbone, prepare, given, max(1, folds) if is_tuned else 0, width)

@@ -38,9 +38,9 @@ def added(graph: Graph, name: str, sides: Shape, how: str) -> str:
     if len(sides) == 3 and how == "cls":
         return graph.node("Gather", [name, graph.weight(np.array(0))], axis=1)
     if len(sides) == 3 and how == "mean":
-        first = sides[1] - _patches(sides[1])
-        cuts = [graph.weight(np.array([each])) for each in (first, sides[1], 1)]
-        return _mean(graph, graph.node("Slice", [name, *cuts]) if first else name, [1])
+        if first := sides[1] - _patches(sides[1]):
+            name = graph.node("Slice", [name, *(graph.weight(np.array([each])) for each in (first, sides[1], 1))])
+        return _mean(graph, name, [1])
     if len(sides) == 4 and how == "mean":
         return _mean(graph, name, [1, 2] if _is_channels_last(sides) else [2, 3])
     raise Unpooled(
