@@ -4,10 +4,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 
 import made_hub
 from made_networks import head
-from made_transformers import encoder, joined
+from made_transformers import DECISION, encoder, joined
 from plainfilm.model import classifier
 from plainfilm.model.onnx import gradients
 from plainfilm.model.onnx_safety.check import check
@@ -65,6 +66,35 @@ def test_maps_are_the_values_of_the_patches_each_weighed_by_the_attention_that_t
     attention, values, maps = session.run([*summed.input, "maps"], {"images": films(56)})
     weighed = np.einsum("nht,nhtw->nhwt", attention[:, :, 0], values)[..., -16:]
     np.testing.assert_allclose(maps, weighed.reshape(3, 32, 4, 4), atol=1e-5)
+
+
+def test_attention_as_exporters_write_it_is_found_with_sides_that_are_computed_from_the_batch(tmp_path):
+    """PyTorch's newer exporter guards the softmax against rows without a number; its older one reads the batch from the shape."""
+    network, width = encoder(made_hub.write(tmp_path / "net", ORIGINALS["dinov2"]), 56)
+    plain = classifier.Classifier(classifier.join(network, head(*layers(width))), DECISION)
+    exported = onnx.load_from_string(network)
+    at, softmax = [each for each in enumerate(exported.graph.node) if each[1].op_type == "Softmax"][-1]
+    after = exported.graph.node[at + 1 :]
+    summed = next(each for each in after if softmax.output[0] in each.input)
+    beside = next(each for each in after if each.op_type == "Reshape")
+    summed.input[0], beside.input[1] = "attention", "sides"
+    nodes = [
+        helper.make_node("IsNaN", [softmax.output[0]], ["none"]),
+        helper.make_node("Where", ["none", "nought", softmax.output[0]], ["attention"]),
+        helper.make_node("Shape", ["images"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["batch"]),
+        helper.make_node("Concat", ["batch", "rest"], ["sides"], axis=0),
+    ]
+    kept = [*exported.graph.node[: at + 1], *nodes, *after]
+    del exported.graph.node[:]
+    exported.graph.node.extend(kept)
+    constants = {"nought": np.float32(0), "first": np.array([0]), "rest": np.array([17, 32])}
+    exported.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(each), name) for name, each in constants.items()
+    )
+    made = classifier.Classifier(classifier.join(exported.SerializeToString(), head(*layers(width))), DECISION)
+    for received, expected in zip(*(each.run(films(56), "maps", "slopes") for each in (made, plain)), strict=True):
+        np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["dinov2", "timm mean"])

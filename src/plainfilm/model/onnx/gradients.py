@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 _PREFIX = "slope_"
 _CHANNELS_FIRST, _CHANNELS_LAST = (2, 3), (1, 2)
+_IMAGES = 2
 _MOST_BEFORE = 16  # tokens of a class, of registers
 OTHER_VIEWS = "view{}"  # names of what an image's further views (1, 2, …) become in a network hold this
 
@@ -154,11 +155,18 @@ class _Tape:
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, list[int | None]]:
-    """Shapes of all tensors, None for a side that is not known."""
+    """Shapes of all tensors for a batch of `_IMAGES`, None for a side that is not known: exported networks compute sides from it."""
+    batches = [value.type.tensor_type.shape.dim[0] for value in model.graph.input if value.type.tensor_type.shape.dim]
+    named = [(side, side.dim_param) for side in batches if side.dim_param]
+    for side, _ in named:
+        side.dim_value = _IMAGES
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception as error:
         raise Unsloped("its shapes cannot be inferred") from error
+    finally:
+        for side, name in named:
+            side.dim_param = name
     known = [*inferred.value_info, *inferred.output, *inferred.input]
     return {value.name: [side.dim_value or None for side in value.type.tensor_type.shape.dim] for value in known}
 
@@ -231,6 +239,8 @@ def _is_softmax(tape: _Tape, tensor: str) -> bool:
     made = next((node for node in tape.graph.node if tensor in node.output), None)
     if made is not None and made.op_type in {"Dropout", "Identity", "Cast"}:
         return _is_softmax(tape, made.input[0])
+    if made is not None and made.op_type == "Where":  # exported attention puts 0 where nothing may be attended to
+        return _is_softmax(tape, made.input[2])
     return made is not None and made.op_type == "Softmax" and _attribute(made, "axis", -1) in {-1, 3}
 
 
