@@ -22,7 +22,10 @@ def taken(options, name, value):
     ("call", "told"),
     [
         (lambda: plainfilm.ingest("f", "s.h5", overwrite="no"), "`overwrite` to be True or False; received 'no' (str)"),
-        (lambda: plainfilm.ingest("f", "s.h5", size=None), "`size` to be a whole number; received None (NoneType)"),
+        (
+            lambda: plainfilm.ingest("f", "s.h5", size=None),
+            "`size` to be a whole number or 'auto'; received None (NoneType)",
+        ),
         (lambda: plainfilm.ingest("f", "s.h5", fit="zoom"), "`fit` to be 'stretch', 'crop' or 'pad'; received 'zoom'"),
         (lambda: plainfilm.ingest(["f", 3], "s.h5"), "`sources` to be a list of texts or paths, a text or a path"),
         (lambda: plainfilm.train(7), "`store` to be a text, a path, an open Store, what ingest returned or a list of"),
