@@ -357,9 +357,22 @@ def test_an_archive_of_arrays_in_the_place_of_one_is_refused(whole, tmp_path):
 def test_a_network_that_answers_otherwise_is_refused(whole, tmp_path):
     contents = members(whole)
     logits = np.load(io.BytesIO(contents["golden_logits.npy"]))
-    refused(packed(tmp_path / "m", {**contents, "golden_logits.npy": npy(logits + 0.1)}), "other answers here")
+    other = packed(tmp_path / "m", {**contents, "golden_logits.npy": npy(logits + 0.1)})
+    refused(other, "other answers here")
+    with pytest.raises(BundleError, match="other answers here"):
+        bundle.load(other, prepare=True)
     packed(tmp_path / "same", {**contents, "golden_logits.npy": npy(logits + 1e-5)})
-    assert bundle.load(tmp_path / "same").metrics == METRICS
+    for prepare in (False, True):
+        assert bundle.load(tmp_path / "same", prepare=prepare).metrics == METRICS
+
+
+def test_a_bundle_of_large_images_has_one_golden_image(monkeypatch, whole, tmp_path):
+    assert len(np.load(io.BytesIO(members(whole)["golden_images.npy"]))) == 2
+    monkeypatch.setattr(bundle, "_LARGE", bundle.load(whole).classifier.image_size - 1)
+    path = tmp_path / "large"
+    write(path)
+    assert len(np.load(io.BytesIO(members(path)["golden_images.npy"]))) == 1
+    assert bundle.load(path).metrics == METRICS
 
 
 def external():

@@ -66,17 +66,24 @@ def predict(
     """
     from plainfilm.cli import predictions, terminal
     from plainfilm.cli.console import is_terminal
+    from plainfilm.engines.current import elsewhere
     from plainfilm.engines.opening import running
     from plainfilm.evidence.inference.context import About
-    from plainfilm.evidence.inference.predictor import paths
-    from plainfilm.workflows.predict import load
+    from plainfilm.evidence.inference.predictor import opened, paths
 
     if not files:
         raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
     if as_csv and as_json:
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
     with running(cluster or "", mixed=mixed):
-        predictor = load(bundle, require_signature=require_signature, site=site, device=device)
+        predictor = opened(
+            bundle,
+            require_signature=require_signature,
+            site=site,
+            device=device,
+            running=running,
+            prepare=elsewhere() is None,
+        )
         about, tally = About.of(predictor, prevalence), predictions.Tally()
         overlays = _overlays(predictor, explain, explain_by, explain_seconds, shows_text=show_text)
         named, passed_over = paths(files)

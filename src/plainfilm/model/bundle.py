@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from plainfilm.data import files
 from plainfilm.data.files import written_whole
 from plainfilm.errors import BundleError, UsageError
 from plainfilm.model import bundle_zip, devices, golden, manifest, signing
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
+from plainfilm.model.golden import Golden
 from plainfilm.model.onnx_safety import check
 from plainfilm.model.onnx_safety.reading import NetworkRefused
 from plainfilm.model.onnx_session import ImageNetwork, pictures
@@ -46,6 +45,7 @@ _LIMITS = {
     _SEEN: SEEN_BYTES,
     _SIGNATURE: signing.BYTES,
 }
+_LARGE = 384  # pixels, above which a network is slow, and one golden image has to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +66,20 @@ class Bundle:
 class _Opened(Classifier):
     """A classifier out of a file: once ONNX Runtime has replaced its operators by faster ones, it must answer the same."""
 
-    def __init__(self, path: Path, network: bytes, decision: Decision, shown: bytes, answers: bytes) -> None:
+    def __init__(self, path: Path, network: bytes, decision: Decision, shown: Golden) -> None:
         super().__init__(network, decision)
         self._device = devices.current()
-        self._path, self._shown, self._answers = path, shown, answers
+        self._path, self._golden = path, shown
 
     def _prepare(self) -> ImageNetwork:
         try:
             prepared = super()._prepare()
-            received = prepared.run(golden.from_npy(self._shown, np.dtype("u1"), 3), "logits")[0]
+            received = prepared.run(self._golden.pictures, "logits")[0]
         except UsageError:  # of the device
             raise
         except Exception as error:  # ONNX Runtime's errors have no class of their own
             raise _not_one(self._path, reason_of(error)) from error
-        if not golden.agree(received, golden.from_npy(self._answers, np.dtype("<f4"), 2)):
+        if not golden.agree(received, self._golden.expected):
             raise _not_one(self._path, "its network gives other answers here than where it was made")
         return prepared
 
@@ -106,7 +106,7 @@ def write(
         It would not open: the network has operators that `onnx_check` does not allow, needs too much memory, or a
         member is too large.
     """
-    images = pictures(classifier.image_size)
+    images = pictures(classifier.image_size)[: 1 if classifier.image_size > _LARGE else 2]
     contents = {
         _NETWORK: classifier.network,
         _METRICS: documents.encode(metrics),
@@ -130,7 +130,7 @@ def write(
 
 def _check_written(path: Path) -> None:
     try:
-        _open(path, None)
+        _open(path, None, prepare=False)
     except (Damaged, NetworkRefused) as error:
         hint = "Train with another backbone, or a smaller backbone.input_size."
         raise BundleError(
@@ -159,7 +159,7 @@ def place_of(named: str | Path) -> Path:
     )
 
 
-def load(path: str | Path, *, require_signature: str | Path | None = None) -> Bundle:
+def load(path: str | Path, *, require_signature: str | Path | None = None, prepare: bool = False) -> Bundle:
     """Open a bundle, after everything in it has been checked.
 
     Parameters
@@ -168,6 +168,8 @@ def load(path: str | Path, *, require_signature: str | Path | None = None) -> Bu
         A model.plainfilm, or the run folder that it is in.
     require_signature
         A public key (PEM, Ed25519) that the bundle must be signed for.
+    prepare
+        Prepare the network for speed at once, and let the golden images go through that alone: for who has images to answer.
 
     Raises
     ------
@@ -177,7 +179,7 @@ def load(path: str | Path, *, require_signature: str | Path | None = None) -> Bu
     """
     path = place_of(path)
     try:
-        return _open(path, Path(require_signature) if require_signature else None)
+        return _open(path, Path(require_signature) if require_signature else None, prepare=prepare)
     except FileNotFoundError as error:
         raise BundleError(
             f"Expected a plainfilm bundle; received {path}, which does not exist. Give the path of a model.plainfilm."
@@ -192,7 +194,7 @@ def load(path: str | Path, *, require_signature: str | Path | None = None) -> Bu
         raise _not_one(path, reason_of(error)) from error
 
 
-def _open(path: Path, key: Path | None) -> Bundle:
+def _open(path: Path, key: Path | None, *, prepare: bool) -> Bundle:
     with bundle_zip.opened(path) as archive:
         first = archive.read(_MANIFEST, _LIMITS[_MANIFEST])
         told = manifest.read(first)  # before its names: a newer one may have others
@@ -208,22 +210,27 @@ def _open(path: Path, key: Path | None) -> Bundle:
         raise Damaged("a member does not have the hash in its manifest: the file was altered")
     metrics, decision = manifest.read_metrics(contents[_METRICS]), manifest.decision(told)
     recipe, card = (_text(contents[name]) for name in (_RECIPE, _CARD))
-    _check_network(told, contents, decision)
-    made = _Opened(path, contents[_NETWORK], decision, contents[_IMAGES], contents[_LOGITS])
+    made = _Opened(path, contents[_NETWORK], decision, _checked(told, contents, decision, is_run=not prepare))
+    if prepare:
+        made.prepare()
     return Bundle(made, told, metrics, recipe, card, contents[_OUTLIERS], contents[_SEEN], signature is not None)
 
 
-def _check_network(told: Manifest, contents: Mapping[str, bytes], decision: Decision) -> None:
+def _checked(told: Manifest, contents: Mapping[str, bytes], decision: Decision, *, is_run: bool) -> Golden:
+    """Check a network, and what it answers to its golden images if it `is_run` here; give these."""
     network = check.check(contents[_NETWORK])
     if told.preprocessing.image_size != network.image_size:
         raise Damaged("its network takes images of another size than its manifest says")
     widths = (1, 2) if len(decision.classes) == 2 else (len(decision.classes),)
     try:
-        golden.check(network, contents[_IMAGES], contents[_LOGITS], outputs=widths)
+        found = golden.read(network, contents[_IMAGES], contents[_LOGITS], outputs=widths)
+        if is_run:
+            golden.check(network, found)
     except Damaged:
         raise
     except Exception as error:  # ONNX Runtime's errors have no class of their own
         raise Damaged(reason_of(error)) from error
+    return found
 
 
 def _check_signature(path: Path, first: bytes, signature: bytes | None, key: Path) -> None:

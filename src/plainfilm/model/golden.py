@@ -2,6 +2,7 @@
 
 import io
 import tokenize
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,25 +55,28 @@ def from_npy(data: bytes, dtype: np.dtype[Any], sides: int) -> NDArray[Any]:
     return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape)
 
 
-def check(network: Checked, shown: bytes, answers: bytes, *, outputs: tuple[int, ...]) -> None:
-    """Check that a network answers to its golden images as it did where it was made.
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Images uint8 (n, s, s), and what a network must answer to them: logits float32 (n, outputs)."""
 
-    The images go through one by one, node after node in the order of the file, and the weights stay where they lie in
-    memory: so it takes no more than `network.activations` beside the file itself.
+    pictures: NDArray[np.uint8]
+    expected: NDArray[np.float32]
+
+
+def read(network: Checked, shown: bytes, answers: bytes, *, outputs: tuple[int, ...]) -> Golden:
+    """Read golden images and answers, .npy files both, and check that they fit a network.
 
     Parameters
     ----------
     network
         As checked.
-    shown, answers
-        Images uint8 (n, s, s) and logits float32 (n, outputs) as .npy files.
     outputs
         How many logits may be.
 
     Raises
     ------
     Damaged
-        Other answers, or arrays that do not fit.
+        They do not.
     """
     pictures = from_npy(shown, np.dtype("u1"), 3)
     expected = from_npy(answers, np.dtype("<f4"), 2)
@@ -82,8 +86,22 @@ def check(network: Checked, shown: bytes, answers: bytes, *, outputs: tuple[int,
         raise Damaged("its network does not answer for its classes")
     if expected.shape != (len(pictures), network.widths["logits"]):
         raise Damaged("its golden answers do not fit its network")
+    return Golden(pictures, expected)
+
+
+def check(network: Checked, golden: Golden) -> None:
+    """Check that a network answers to its golden images as it did where it was made.
+
+    The images go through one by one, node after node in the order of the file, and the weights stay where they lie in
+    memory: so it takes no more than `network.activations` beside the file itself.
+
+    Raises
+    ------
+    Damaged
+        It answers otherwise.
+    """
     plain = Plain(network, threads=processors())
-    for picture, answer in zip(pictures, expected, strict=True):
+    for picture, answer in zip(golden.pictures, golden.expected, strict=True):
         if not agree(plain.run(picture[None], "logits"), answer[None]):
             raise Damaged("its network gives other answers here than where it was made")
 

@@ -542,14 +542,15 @@ def opened(
     site: str | None = None,
     device: Device | None = None,
     running: Running | None = None,
+    prepare: bool = False,
 ) -> Predictor:
     """Open a bundle as `plainfilm.load` does, which says what the arguments are; beside another engine, for the processor.
 
-    `running` opens engines: without it the predictor answers here alone.
+    `running` opens engines: without it the predictor answers here alone. `prepare` is that of `model.bundle.load`.
     """
     place = bundles.place_of(path)
     with devices.using(devices.CPU if elsewhere() and device in {None, "auto"} else device):
-        bundle = bundles.load(place, require_signature=require_signature)
+        bundle = bundles.load(place, require_signature=require_signature, prepare=prepare)
     if bundle.classifier.device != devices.CPU:
         bundle.classifier.prepare()
     return Predictor(bundle, site=site, path=place, running=running)
