@@ -293,9 +293,26 @@ def test_a_network_that_gives_no_numbers_is_refused(tmp_path):
     refused(own_backbone(tmp_path / "own.onnx", nodes), "gave NaN or infinity")
 
 
-def test_features_that_depend_on_the_other_images_are_refused(tmp_path):
-    nodes = [own_mean("m"), node("ReduceMean", ["m"], ["all"], axes=[0], keepdims=1), node("Sub", ["m", "all"], ["y"])]
-    refused(own_backbone(tmp_path / "own.onnx", nodes), "gives others beside another image. Export it after model.eval")
+def of_the_batch(path, *, axes, spread):
+    """Features from which the mean of the whole batch is taken away: of features, or of pixels, whose mean distance from it is left."""
+    taken = "x" if spread else "m"
+    nodes = [own_mean("m"), node("ReduceMean", [taken], ["all"], axes=axes, keepdims=1), node("Sub", [taken, "all"], ["d"])]  # fmt: skip
+    nodes += [node("Abs", ["d"], ["a"]), node("ReduceMean", ["a"], ["y"], axes=[2, 3], keepdims=0)] if spread else [node("Identity", ["d"], ["y"])]  # fmt: skip
+    return own_backbone(path, nodes)
+
+
+@pytest.mark.parametrize(("axes", "spread"), [([0], False), ([0, 2, 3], True)])
+def test_features_that_depend_on_the_other_images_are_refused(tmp_path, axes, spread):
+    path = of_the_batch(tmp_path / "own.onnx", axes=axes, spread=spread)
+    refused(path, "gives others beside another image. Export it after model.eval")
+
+
+def test_features_that_a_third_image_has_of_the_first_are_refused(tmp_path):
+    pieces = [("0", np.array([0])), ("1", np.array([1])), ("2", np.array([2])), ("many", np.array([2**31]))]
+    nodes = [own_mean("m"), node("Slice", ["m", "0", "2"], ["two"]), node("Slice", ["m", "2", "many"], ["rest"])]
+    nodes += [node("Slice", ["m", "0", "1"], ["first"]), node("Mul", ["rest", "first"], ["changed"])]
+    path = own_backbone(tmp_path / "own.onnx", [*nodes, node("Concat", ["two", "changed"], ["y"], axis=0)], pieces)
+    refused(path, "gives others beside another image")
 
 
 def test_what_onnx_runtime_does_not_run_is_said_in_one_line(tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ _HALF = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 _CLASSES = {1000, 1001, 21841, 21843}  # of ImageNet, with and without one of nothing
 _TOLERANCE = 1e-3  # of the largest feature, alone and beside another image: kernels add in another order
 _MOST_TOLD = 6  # names of outputs in a line
-_IMAGES = 2  # that are tried
+_IMAGES = 2  # for which the shapes are followed
+_TRIED = ("an image of noise", "a dark one", "a slope of gray")
 _FOLLOWED = 1 << 36  # bytes of a tensor whose shape is told; the check of the whole comes after
 
 
@@ -52,7 +53,7 @@ def with_prelude(
     channels: int = 3,
     taken: Taken = Taken(),
 ) -> bytes:
-    """Join preprocessing and a file that maps float32 images to features, and try both on two images.
+    """Join preprocessing and a file that maps float32 images to features, and try both on a few images.
 
     Parameters
     ----------
@@ -322,22 +323,33 @@ def check_holdable(network: bytes, path: Path) -> Checked:
 
 
 def _try(whole: bytes, path: Path) -> None:
-    """Check the network as a bundle does, then look at two images together and at one alone."""
+    """Check the network as a bundle does, then look at different images together and at each alone."""
     checked = check_holdable(whole, path)
-    size = checked.image_size
-    images = np.random.default_rng(0).integers(0, 256, (_IMAGES, size, size), np.uint8)
+    images = _different_images(checked.image_size)
     try:
         network = Plain(checked, threads=processors())
-        together, alone = network.run(images, "features"), network.run(images[:1], "features")
+        together = network.run(images, "features")
+        alone = np.concatenate([network.run(image[None], "features") for image in images])
     except Exception as error:  # ONNX Runtime's errors have no class of their own
         raise WeightsError(
             f"Expected an ONNX network that ONNX Runtime runs; it does not run {path} ({reason_of(error)}). Export it again."
         ) from error
-    if not np.isfinite(together).all():
-        raise WeightsError(
-            f"Expected finite features; {path} gave NaN or infinity for an image of noise. Its weights are damaged or backbone.scaling is wrong."
-        )
-    if np.abs(together[:1] - alone).max() > _TOLERANCE * max(1.0, float(np.abs(alone).max())):
+    for name, features in zip(_TRIED, alone, strict=True):
+        if not np.isfinite(features).all():
+            raise WeightsError(
+                f"Expected finite features; {path} gave NaN or infinity for {name}. Its weights are damaged or backbone.scaling is wrong."
+            )
+    # "not <=", since NaN beside another image counts as other features.
+    if not np.abs(together - alone).max() <= _TOLERANCE * max(1.0, float(np.abs(alone).max())):
         raise WeightsError(
             f"Expected the features of an image to be its own; {path} gives others beside another image. Export it after model.eval()."
         )
+
+
+def _different_images(size: int) -> NDArray[np.uint8]:
+    """Draw the images of `_TRIED`: no two have the same mean or spread, so that what one takes from another shows."""
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (size, size))
+    dark = random.integers(8, 12, (size, size))
+    slope = np.add.outer(np.linspace(60, 255, size), np.zeros(size))
+    return np.stack([noise, dark, slope]).astype(np.uint8)
