@@ -166,7 +166,7 @@ def test_a_second_file_that_is_a_link_to_elsewhere_is_refused(tmp_path):
     refused(path, "a link to elsewhere. Copy both files into one folder")
 
 
-@pytest.mark.parametrize("location", ["../own.onnx.data", "/etc/passwd", "sub/own.onnx.data", "", ".", ".."])
+@pytest.mark.parametrize("location", ["../own.onnx.data", "/etc/passwd", "sub/own.onnx.data", "", ".", "..", "a" * 300])
 def test_weights_in_another_folder_are_not_read(tmp_path, location):
     path = mixed(tmp_path / "own.onnx")
     apart(path)
@@ -207,19 +207,82 @@ def test_a_network_that_says_one_image_and_takes_any_is_taken(tmp_path, films):
     assert features(path, films).shape == (2, 3)
 
 
-@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.BFLOAT16])
-def test_half_floats_are_refused_by_their_name(tmp_path, kind):
-    model = onnx.load(mixed(tmp_path / "own.onnx"))
-    model.graph.initializer[0].CopyFrom(helper.make_tensor("w", kind, [3, 4], [0.5] * 12))
-    onnx.save(model, tmp_path / "own.onnx")
-    refused(tmp_path / "own.onnx", r"weights in float16: model.float\(\) makes them float32")
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (TensorProto.FLOAT16, r"weights in float16: model.float\(\) makes them float32"),
+        (TensorProto.BFLOAT16, r"weights in bfloat16: model.float\(\) makes them float32"),
+        (TensorProto.FLOAT8E4M3FN, "weights in float8e4m3fn: float32 is wanted, so a network before it is quantised"),
+        (TensorProto.INT4, "weights in int4: float32 is wanted, so a network before it is quantised"),
+        (TensorProto.STRING, "weights in string: float32 is wanted"),
+        (999, "weights in a type 999 that ONNX does not have: float32 is wanted"),
+        (0, "weights in a type that it does not name: float32 is wanted"),
+    ],
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_weights_of_other_types_are_refused_by_their_name(tmp_path, kind, why, beside):
+    path = mixed(tmp_path / "own.onnx")
+    if beside:
+        apart(path)
+    model = onnx.load(path, load_external_data=False)
+    model.graph.initializer[0].data_type = kind
+    path.write_bytes(model.SerializeToString())
+    refused(path, why)
 
 
-def test_a_network_that_takes_half_floats_is_refused_by_their_name(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (TensorProto.FLOAT16, r"which takes float16. Export it again with model.float\(\)"),
+        (TensorProto.UINT8, "which takes uint8. Export the part of it that takes float32 images"),
+        (999, "which takes a type 999 that ONNX does not have. Export"),
+        (0, "which does not say of what type its input is. Export it again"),
+        (None, "which does not say of what type its input is. Export it again"),
+    ],
+)
+def test_a_network_that_takes_other_types_is_refused_by_their_name(tmp_path, kind, why):
     model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
-    onnx.save(model, tmp_path / "own.onnx")
-    refused(tmp_path / "own.onnx", "takes float16")
+    if kind is None:
+        model.graph.input[0].ClearField("type")
+    else:
+        model.graph.input[0].type.tensor_type.elem_type = kind
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "own.onnx", why)
+
+
+def test_a_network_that_takes_a_sequence_is_refused(tmp_path):
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
+    model.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None))
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "own.onnx", "which takes a sequence. Export one that takes a tensor")
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (node("Cast", ["m"], ["y"], to=TensorProto.FLOAT16), r"to a type that is not allowed here\. It computes in another type"),
+        (node("Cast", ["m"], ["y"], to=999), "to a type that is not allowed here"),
+        (node("Cast", ["m"], ["y"], to="x"), "operator Cast"),
+        (node("Constant", [], ["y"], value=helper.make_tensor("c", TensorProto.FLOAT16, [1], [0.5])), r"Its weights or constants are not float32"),
+    ],
+)  # fmt: skip
+def test_other_types_inside_are_refused(tmp_path, last, why):
+    refused(own_backbone(tmp_path / "own.onnx", [own_mean("m"), last]), why)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "m"])
+def test_names_that_are_no_text_are_refused(tmp_path, name):
+    path = own_backbone(tmp_path / "own.onnx", [own_mean("m"), node("Neg", ["m"], ["y"])])
+    path.write_bytes(path.read_bytes().replace(b"\x01" + name.encode(), b"\x01\xff"))
+    refused(path, "has names that are no text")
+
+
+@pytest.mark.parametrize("name", ["ghost", "x"])
+def test_an_output_that_no_operator_makes_is_refused(tmp_path, name):
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
+    model.graph.output[0].name = name
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "own.onnx", f'none of which makes "{name}"')
 
 
 def tokens(path, count=20):

@@ -1,6 +1,6 @@
 """A user's ONNX backbone with our preprocessing in front of it, at the file's own operator version: tried before it is used."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from plainfilm.model.onnx.from_keras import Graph, float_output
 from plainfilm.model.onnx_safety import check, shapes, writing
 from plainfilm.model.onnx_safety.calls import Shape
 from plainfilm.model.onnx_safety.check import Checked
+from plainfilm.model.onnx_safety.fields import DTYPES
 from plainfilm.model.onnx_safety.reading import NetworkRefused, shown
 from plainfilm.model.onnx_safety.running import Plain
 from plainfilm.reasons import reason_of
@@ -24,7 +25,8 @@ from plainfilm.reasons import reason_of
 _LEAST_OPSET = 13
 _MOST_BYTES = check.MOST_BYTES - (32 << 20)  # the head and its preprocessing stand in the same bundle
 _PREFIX = "backbone_"
-_HALF = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
+_NOT_QUANTISED = "float32 is wanted, so a network before it is quantised"
+_OTHER_FLOATS = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
 _CLASSES = {1000, 1001, 21841, 21843}  # of ImageNet, with and without one of nothing
 _TOLERANCE = 1e-3  # of the largest feature, alone and beside another image: kernels add in another order
 _MOST_TOLD = 6  # names of outputs in a line
@@ -144,11 +146,7 @@ class _Given:
         """Whether its input is (n, h, w, channels), not (n, channels, h, w)."""
         tensor = self.entry.type.tensor_type
         shape = [side.dim_value for side in tensor.shape.dim]
-        if tensor.elem_type != TensorProto.FLOAT:
-            kind = TensorProto.DataType.Name(tensor.elem_type).lower()
-            raise WeightsError(
-                f"Expected an ONNX network that takes float32; received {self.path}, which takes {kind}. Export it again with model.float()."
-            )
+        self._check_takes_floats()
         last = len(shape) == 4 and shape[3] == channels and shape[1] != channels
         size, found = (shape[1:3], shape[3:]) if last else (shape[2:], shape[1:2])
         if len(shape) != 4 or found != [channels] or any(side not in {0, input_size} for side in size):
@@ -159,6 +157,23 @@ class _Given:
                 f"{channels}); received {shape} in {self.path}. Export it so, or set backbone.input_size{hint}."
             )
         return last
+
+    def _check_takes_floats(self) -> None:
+        kind, number = self.entry.type.WhichOneof("value"), self.entry.type.tensor_type.elem_type
+        if kind == "tensor_type" and number == TensorProto.FLOAT:
+            return
+        if kind not in {None, "tensor_type"}:
+            takes, hint = f"takes a {kind.removesuffix('_type').replace('_', ' ')}", "Export one that takes a tensor."
+        elif number == TensorProto.UNDEFINED:
+            takes, hint = "does not say of what type its input is", "Export it again: the file is damaged."
+        else:
+            takes = f"takes {weights_beside.kind(number)}"
+            hint = (
+                "Export it again with model.float()."
+                if number in _OTHER_FLOATS
+                else "Export the part of it that takes float32 images."
+            )
+        raise WeightsError(f"Expected an ONNX network that takes float32; received {self.path}, which {takes}. {hint}")
 
     def named(self, output: str) -> str:
         """Find the tensor that is taken: an output, or one inside."""
@@ -172,7 +187,13 @@ class _Given:
             raise WeightsError(
                 f"Expected an ONNX network with an output; received {self.path} without one. Export it again."
             )
-        return output or self.model.graph.output[0].name
+        first = self.model.graph.output[0].name
+        if not output and first not in made:
+            raise WeightsError(
+                f"Expected an ONNX network whose operators make its output; received {self.path}, none of which makes "
+                f'"{shown(first)}". Export it again, or set backbone.output.'
+            )
+        return output or first
 
     def shapes(self, images: onnx.ValueInfoProto, graph: Graph) -> dict[str, Shape]:
         """Tell the shape of each of its tensors, by its own name, for several images; nothing of it has run."""
@@ -246,17 +267,27 @@ class _Given:
 def _parted(path: Path) -> tuple[onnx.ModelProto, dict[str, NDArray[Any]]]:
     data, none = weights_beside.mapping(path), "is none, or is cut off"
     try:
-        halves = writing.kinds(data) & _HALF
-        bare, apart = (b"", {}) if halves else writing.parted(data)
+        others = sorted(writing.kinds(data) - DTYPES.keys())
+        bare, apart = (b"", {}) if others else writing.parted(data)
         model = onnx.load_from_string(bare)
     except Exception as error:  # protobuf's have no types
         is_told = isinstance(error, NetworkRefused) and "cut off" not in str(error)
         raise _no_network(path, str(error) if is_told else none) from error
-    if halves:
-        raise _no_network(path, "has weights in float16: model.float() makes them float32")
+    if others:
+        kinds = ", ".join(map(weights_beside.kind, others[:_MOST_TOLD]))
+        hint = "model.float() makes them float32" if _OTHER_FLOATS & set(others) else _NOT_QUANTISED
+        raise _no_network(path, f"has weights in {kinds}: {hint}")
     if not model.graph.node:
         raise _no_network(path, none)
+    if not all(isinstance(name, str) for name in _names(model.graph)):  # protobuf gives bytes where it is no UTF-8
+        raise _no_network(path, "has names that are no text")
     return model, apart
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str]:
+    yield from (each.name for each in (*graph.input, *graph.output, *graph.initializer))
+    for node in graph.node:
+        yield from (*node.input, *node.output, node.op_type, node.domain)
 
 
 def _no_network(path: Path, why: str) -> WeightsError:
@@ -297,6 +328,10 @@ def _told(sides: Shape) -> str:
 
 
 _HINTS = {
+    "weights of a type": "Its weights or constants are not float32: export it again with model.float().",
+    "to a type that": "It computes in another type than float32: export it again with model.float(), without autocast.",
+    "in training": "Export it after model.eval().",
+    "operators of version": "Export it again with opset_version=20.",
     "a graph inside a node": "Export it again with torch.onnx.export(..., dynamo=True), which writes none.",
     "justify": "Set a smaller backbone.input_size, or take a smaller network.",
     "NaN": "Its weights are damaged: get them again.",
