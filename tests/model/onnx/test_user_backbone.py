@@ -301,7 +301,10 @@ def tokens(path, count=20):
 def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
     path = tokens(tmp_path / "own.onnx")
     means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
-    refused(path, r"whose y is \(n, 20, 3\). Set backbone.pooling=cls .* or mean .* backbone.output=pooled")
+    refused(
+        path,
+        r"whose y is \(n, 20, 3\). Set backbone.pooling=cls .* 20 tokens, each of 3 features.* or mean .* backbone.output=pooled",
+    )
     np.testing.assert_allclose(features(path, films, pooling="cls"), means, rtol=1e-5)
     np.testing.assert_allclose(features(path, films, pooling="mean"), means * np.arange(5, 21).mean(), rtol=1e-5)
     np.testing.assert_allclose(features(path, films, output="pooled"), 2 * means, rtol=1e-5)
@@ -312,13 +315,20 @@ def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
 
 
 @pytest.mark.parametrize(
-    ("count", "patches"), [(17, 16), (16, 16), (12, 9), (50, 49), (1370, 1369), (1374, 1369), (601, 576 + 25)]
+    ("count", "patches"), [(17, 16), (16, 16), (11, 9), (50, 49), (1370, 1369), (1374, 1369), (601 - 25 + 9, 576)]
 )
 def test_the_mean_is_of_patches_without_the_tokens_before_them(tmp_path, films, count, patches):
     path = tokens(tmp_path / "own.onnx", count)
     means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
     expected = means * np.arange(count - patches + 1, count + 1).mean()
     np.testing.assert_allclose(features(path, films, pooling="mean"), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["auto", "cls", "mean"])
+def test_features_before_tokens_are_not_pooled_over_the_wrong_side(tmp_path, pooling):
+    nodes = [node("AveragePool", ["x"], ["p"], kernel_shape=[8, 8], strides=[8, 8]), node("Concat", ["p"] * 8, ["c"], axis=1), node("Reshape", ["c", "shape"], ["y"])]  # fmt: skip
+    path = own_backbone(tmp_path / "own.onnx", nodes, [("shape", np.array([0, 24, 16]))])
+    refused(path, "24 tokens of 16 features, but 16 looks like .* export it with tokens first", pooling=pooling)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
