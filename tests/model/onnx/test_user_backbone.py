@@ -285,6 +285,24 @@ def test_an_output_that_no_operator_makes_is_refused(tmp_path, name):
     refused(tmp_path / "own.onnx", f'none of which makes "{name}"')
 
 
+QUANTISED = "A bundle holds no quantised networks: export the float32 network before it is quantised"
+
+
+@pytest.mark.parametrize(
+    ("op", "domain", "why"),
+    [
+        *((op, "", QUANTISED) for op in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")),
+        *((op, "com.microsoft", QUANTISED) for op in ("MatMulNBits", "QAttention", "QGemm", "QLinearAdd", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")),
+        *((op, "", "A bundle holds no recurrent networks: export a convolutional") for op in ("LSTM", "GRU", "RNN")),
+        ("FusedConv", "com.microsoft", "without ONNX Runtime's or other fused operators"),
+        ("Det", "", "Export it without that"),
+    ],
+)  # fmt: skip
+def test_what_to_export_instead_is_said_by_the_kind_of_operator(tmp_path, op, domain, why):
+    nodes = [own_mean("m"), node(op, ["m"], ["y"], domain=domain)]
+    refused(own_backbone(tmp_path / "own.onnx", nodes), f"{op}.*{why}")
+
+
 def tokens(path, count=20):
     """Two outputs: tokens (n, 20, 3), the first 4 beside 16 of patches, and what the first has times 2."""
     nodes = [own_mean("m"), node("Unsqueeze", ["m", "one"], ["u"]), node("Mul", ["u", "ramp"], ["t"]), node("Identity", ["t"], ["y"]), node("Add", ["m", "m"], ["pooled"])]  # fmt: skip
@@ -303,13 +321,13 @@ def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
     means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
     refused(
         path,
-        r"whose y is \(n, 20, 3\). Set backbone.pooling=cls .* 20 tokens, each of 3 features.* or mean .* backbone.output=pooled",
+        r'whose output "y" is \(n, 20, 3\). Set backbone.pooling=cls .* 20 tokens, each of 3 features.* or mean .* backbone.output=pooled',
     )
     np.testing.assert_allclose(features(path, films, pooling="cls"), means, rtol=1e-5)
     np.testing.assert_allclose(features(path, films, pooling="mean"), means * np.arange(5, 21).mean(), rtol=1e-5)
     np.testing.assert_allclose(features(path, films, output="pooled"), 2 * means, rtol=1e-5)
     np.testing.assert_allclose(features(path, films, output="m"), means, rtol=1e-5)
-    refused(path, "whose outputs are y, pooled; received ghost", output="ghost")
+    refused(path, 'whose outputs are "y", "pooled"; received "ghost"', output="ghost")
     refused(path, "Nothing is left to pool: leave backbone.pooling=mean out", output="pooled", pooling="mean")
     refused(path, "has no pooler of its own", pooling="pooler")
 

@@ -1,5 +1,6 @@
 """A user's ONNX backbone with our preprocessing in front of it, at the file's own operator version: tried before it is used."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ def with_prelude(
         features = pooling.added(graph, _PREFIX + name, sides, taken.pooling)
     except pooling.Unpooled as error:
         raise WeightsError(
-            f"Expected an ONNX network whose output is (n, features); received {given.path}, whose {shown(name)} is "
-            f"{_told(sides)}. {error}{given.other_outputs(name, seen)}"
+            f"Expected an ONNX network whose output is (n, features); received {given.path}, whose output "
+            f'"{shown(name)}" is {_told(sides)}. {error}{given.other_outputs(name, seen)}'
         ) from error
     graph.node("Identity", [features], output="features")
     whole = given.joined(images, graph, pooling.width(sides))
@@ -179,9 +180,10 @@ class _Given:
         """Find the tensor that is taken: an output, or one inside."""
         made = {name for node in self.model.graph.node for name in node.output}
         if output and output not in made:
-            outputs = ", ".join(shown(each.name) for each in self.model.graph.output[:_MOST_TOLD])
+            outputs = ", ".join(f'"{shown(each.name)}"' for each in self.model.graph.output[:_MOST_TOLD])
             raise WeightsError(
-                f"Expected backbone.output to name a tensor of {self.path}, whose outputs are {outputs}; received {output}. Name one of them."
+                f"Expected backbone.output to name a tensor of {self.path}, whose outputs are {outputs}; "
+                f'received "{output}". Name one of them.'
             )
         if not output and not self.model.graph.output:
             raise WeightsError(
@@ -327,19 +329,25 @@ def _told(sides: Shape) -> str:
     return f"({', '.join(['n', *map(str, sides[1:])])})"
 
 
+# A pattern in why a network is refused -> what to do.
 _HINTS = {
+    "a graph inside a node": "Export it again with torch.onnx.export(..., dynamo=True), which writes none.",
+    r"operator (\S*[Qq]uant|QLinear|\S*Integer )|com\.microsoft\.(\S*Quant|Q[A-Z]|\S*Integer|\S*NBits)|holds quantization": (
+        "A bundle holds no quantised networks: export the float32 network before it is quantised."
+    ),
+    "operator (LSTM|GRU|RNN) ": "A bundle holds no recurrent networks: export a convolutional network or a transformer.",
+    "not ONNX's own": "Export it without ONNX Runtime's or other fused operators, as torch.onnx.export writes it.",
     "weights of a type": "Its weights or constants are not float32: export it again with model.float().",
     "to a type that": "It computes in another type than float32: export it again with model.float(), without autocast.",
     "in training": "Export it after model.eval().",
     "operators of version": "Export it again with opset_version=20.",
-    "a graph inside a node": "Export it again with torch.onnx.export(..., dynamo=True), which writes none.",
     "justify": "Set a smaller backbone.input_size, or take a smaller network.",
     "NaN": "Its weights are damaged: get them again.",
 }
 
 
 def _refused(path: Path, error: NetworkRefused) -> WeightsError:
-    hint = next((hint for mark, hint in _HINTS.items() if mark in str(error)), "Export it without that.")
+    hint = next((hint for mark, hint in _HINTS.items() if re.search(mark, str(error))), "Export it without that.")
     return WeightsError(f"Expected a network that a bundle can hold; received {path}, which {error}. {hint}")
 
 
