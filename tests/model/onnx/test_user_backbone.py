@@ -166,7 +166,7 @@ def test_a_second_file_that_is_a_link_to_elsewhere_is_refused(tmp_path):
     refused(path, "a link to elsewhere. Copy both files into one folder")
 
 
-@pytest.mark.parametrize("location", ["../own.onnx.data", "/etc/passwd", "sub/own.onnx.data", "", ".", ".."])
+@pytest.mark.parametrize("location", ["../own.onnx.data", "/etc/passwd", "sub/own.onnx.data", "", ".", "..", "a" * 300])
 def test_weights_in_another_folder_are_not_read(tmp_path, location):
     path = mixed(tmp_path / "own.onnx")
     apart(path)
@@ -207,19 +207,100 @@ def test_a_network_that_says_one_image_and_takes_any_is_taken(tmp_path, films):
     assert features(path, films).shape == (2, 3)
 
 
-@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.BFLOAT16])
-def test_half_floats_are_refused_by_their_name(tmp_path, kind):
-    model = onnx.load(mixed(tmp_path / "own.onnx"))
-    model.graph.initializer[0].CopyFrom(helper.make_tensor("w", kind, [3, 4], [0.5] * 12))
-    onnx.save(model, tmp_path / "own.onnx")
-    refused(tmp_path / "own.onnx", r"weights in float16: model.float\(\) makes them float32")
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (TensorProto.FLOAT16, r"weights in float16: model.float\(\) makes them float32"),
+        (TensorProto.BFLOAT16, r"weights in bfloat16: model.float\(\) makes them float32"),
+        (TensorProto.FLOAT8E4M3FN, "weights in float8e4m3fn: float32 is wanted, so a network before it is quantised"),
+        (TensorProto.INT4, "weights in int4: float32 is wanted, so a network before it is quantised"),
+        (TensorProto.STRING, "weights in string: float32 is wanted"),
+        (999, "weights in a type 999 that ONNX does not have: float32 is wanted"),
+        (0, "weights in a type that it does not name: float32 is wanted"),
+    ],
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_weights_of_other_types_are_refused_by_their_name(tmp_path, kind, why, beside):
+    path = mixed(tmp_path / "own.onnx")
+    if beside:
+        apart(path)
+    model = onnx.load(path, load_external_data=False)
+    model.graph.initializer[0].data_type = kind
+    path.write_bytes(model.SerializeToString())
+    refused(path, why)
 
 
-def test_a_network_that_takes_half_floats_is_refused_by_their_name(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (TensorProto.FLOAT16, r"which takes float16. Export it again with model.float\(\)"),
+        (TensorProto.UINT8, "which takes uint8. Export the part of it that takes float32 images"),
+        (999, "which takes a type 999 that ONNX does not have. Export"),
+        (0, "which does not say of what type its input is. Export it again"),
+        (None, "which does not say of what type its input is. Export it again"),
+    ],
+)
+def test_a_network_that_takes_other_types_is_refused_by_their_name(tmp_path, kind, why):
     model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
-    onnx.save(model, tmp_path / "own.onnx")
-    refused(tmp_path / "own.onnx", "takes float16")
+    if kind is None:
+        model.graph.input[0].ClearField("type")
+    else:
+        model.graph.input[0].type.tensor_type.elem_type = kind
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "own.onnx", why)
+
+
+def test_a_network_that_takes_a_sequence_is_refused(tmp_path):
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
+    model.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None))
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "own.onnx", "which takes a sequence. Export one that takes a tensor")
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (node("Cast", ["m"], ["y"], to=TensorProto.FLOAT16), r"to a type that is not allowed here\. It computes in another type"),
+        (node("Cast", ["m"], ["y"], to=999), "to a type that is not allowed here"),
+        (node("Cast", ["m"], ["y"], to="x"), "operator Cast"),
+        (node("Constant", [], ["y"], value=helper.make_tensor("c", TensorProto.FLOAT16, [1], [0.5])), r"Its weights or constants are not float32"),
+    ],
+)  # fmt: skip
+def test_other_types_inside_are_refused(tmp_path, last, why):
+    refused(own_backbone(tmp_path / "own.onnx", [own_mean("m"), last]), why)
+
+
+@pytest.mark.parametrize("name", ["x", "y", "m"])
+def test_names_that_are_no_text_are_refused(tmp_path, name):
+    path = own_backbone(tmp_path / "own.onnx", [own_mean("m"), node("Neg", ["m"], ["y"])])
+    path.write_bytes(path.read_bytes().replace(b"\x01" + name.encode(), b"\x01\xff"))
+    refused(path, "has names that are no text")
+
+
+@pytest.mark.parametrize("name", ["ghost", "x"])
+def test_an_output_that_no_operator_makes_is_refused(tmp_path, name):
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", [own_mean()]))
+    model.graph.output[0].name = name
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    refused(tmp_path / "own.onnx", f'none of which makes "{name}"')
+
+
+QUANTISED = "A bundle holds no quantised networks: export the float32 network before it is quantised"
+
+
+@pytest.mark.parametrize(
+    ("op", "domain", "why"),
+    [
+        *((op, "", QUANTISED) for op in ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")),
+        *((op, "com.microsoft", QUANTISED) for op in ("MatMulNBits", "QAttention", "QGemm", "QLinearAdd", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")),
+        *((op, "", "A bundle holds no recurrent networks: export a convolutional") for op in ("LSTM", "GRU", "RNN")),
+        ("FusedConv", "com.microsoft", "without ONNX Runtime's or other fused operators"),
+        ("Det", "", "Export it without that"),
+    ],
+)  # fmt: skip
+def test_what_to_export_instead_is_said_by_the_kind_of_operator(tmp_path, op, domain, why):
+    nodes = [own_mean("m"), node(op, ["m"], ["y"], domain=domain)]
+    refused(own_backbone(tmp_path / "own.onnx", nodes), f"{op}.*{why}")
 
 
 def tokens(path, count=20):
@@ -238,24 +319,34 @@ def tokens(path, count=20):
 def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
     path = tokens(tmp_path / "own.onnx")
     means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
-    refused(path, r"whose y is \(n, 20, 3\). Set backbone.pooling=cls .* or mean .* backbone.output=pooled")
+    refused(
+        path,
+        r'whose output "y" is \(n, 20, 3\). Set backbone.pooling=cls .* 20 tokens, each of 3 features.* or mean .* backbone.output=pooled',
+    )
     np.testing.assert_allclose(features(path, films, pooling="cls"), means, rtol=1e-5)
     np.testing.assert_allclose(features(path, films, pooling="mean"), means * np.arange(5, 21).mean(), rtol=1e-5)
     np.testing.assert_allclose(features(path, films, output="pooled"), 2 * means, rtol=1e-5)
     np.testing.assert_allclose(features(path, films, output="m"), means, rtol=1e-5)
-    refused(path, "whose outputs are y, pooled; received ghost", output="ghost")
+    refused(path, 'whose outputs are "y", "pooled"; received "ghost"', output="ghost")
     refused(path, "Nothing is left to pool: leave backbone.pooling=mean out", output="pooled", pooling="mean")
     refused(path, "has no pooler of its own", pooling="pooler")
 
 
 @pytest.mark.parametrize(
-    ("count", "patches"), [(17, 16), (16, 16), (12, 9), (50, 49), (1370, 1369), (1374, 1369), (601, 576 + 25)]
+    ("count", "patches"), [(17, 16), (16, 16), (11, 9), (50, 49), (1370, 1369), (1374, 1369), (601 - 25 + 9, 576)]
 )
 def test_the_mean_is_of_patches_without_the_tokens_before_them(tmp_path, films, count, patches):
     path = tokens(tmp_path / "own.onnx", count)
     means = np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255
     expected = means * np.arange(count - patches + 1, count + 1).mean()
     np.testing.assert_allclose(features(path, films, pooling="mean"), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["auto", "cls", "mean"])
+def test_features_before_tokens_are_not_pooled_over_the_wrong_side(tmp_path, pooling):
+    nodes = [node("AveragePool", ["x"], ["p"], kernel_shape=[8, 8], strides=[8, 8]), node("Concat", ["p"] * 8, ["c"], axis=1), node("Reshape", ["c", "shape"], ["y"])]  # fmt: skip
+    path = own_backbone(tmp_path / "own.onnx", nodes, [("shape", np.array([0, 24, 16]))])
+    refused(path, "24 tokens of 16 features, but 16 looks like .* export it with tokens first", pooling=pooling)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -293,9 +384,26 @@ def test_a_network_that_gives_no_numbers_is_refused(tmp_path):
     refused(own_backbone(tmp_path / "own.onnx", nodes), "gave NaN or infinity")
 
 
-def test_features_that_depend_on_the_other_images_are_refused(tmp_path):
-    nodes = [own_mean("m"), node("ReduceMean", ["m"], ["all"], axes=[0], keepdims=1), node("Sub", ["m", "all"], ["y"])]
-    refused(own_backbone(tmp_path / "own.onnx", nodes), "gives others beside another image. Export it after model.eval")
+def of_the_batch(path, *, axes, spread):
+    """Features from which the mean of the whole batch is taken away: of features, or of pixels, whose mean distance from it is left."""
+    taken = "x" if spread else "m"
+    nodes = [own_mean("m"), node("ReduceMean", [taken], ["all"], axes=axes, keepdims=1), node("Sub", [taken, "all"], ["d"])]  # fmt: skip
+    nodes += [node("Abs", ["d"], ["a"]), node("ReduceMean", ["a"], ["y"], axes=[2, 3], keepdims=0)] if spread else [node("Identity", ["d"], ["y"])]  # fmt: skip
+    return own_backbone(path, nodes)
+
+
+@pytest.mark.parametrize(("axes", "spread"), [([0], False), ([0, 2, 3], True)])
+def test_features_that_depend_on_the_other_images_are_refused(tmp_path, axes, spread):
+    path = of_the_batch(tmp_path / "own.onnx", axes=axes, spread=spread)
+    refused(path, "gives others beside another image. Export it after model.eval")
+
+
+def test_features_that_a_third_image_has_of_the_first_are_refused(tmp_path):
+    pieces = [("0", np.array([0])), ("1", np.array([1])), ("2", np.array([2])), ("many", np.array([2**31]))]
+    nodes = [own_mean("m"), node("Slice", ["m", "0", "2"], ["two"]), node("Slice", ["m", "2", "many"], ["rest"])]
+    nodes += [node("Slice", ["m", "0", "1"], ["first"]), node("Mul", ["rest", "first"], ["changed"])]
+    path = own_backbone(tmp_path / "own.onnx", [*nodes, node("Concat", ["two", "changed"], ["y"], axis=0)], pieces)
+    refused(path, "gives others beside another image")
 
 
 def test_what_onnx_runtime_does_not_run_is_said_in_one_line(tmp_path, monkeypatch):

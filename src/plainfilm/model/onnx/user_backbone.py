@@ -1,6 +1,7 @@
 """A user's ONNX backbone with our preprocessing in front of it, at the file's own operator version: tried before it is used."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,7 @@ from plainfilm.model.onnx.from_keras import Graph, float_output
 from plainfilm.model.onnx_safety import check, shapes, writing
 from plainfilm.model.onnx_safety.calls import Shape
 from plainfilm.model.onnx_safety.check import Checked
+from plainfilm.model.onnx_safety.fields import DTYPES
 from plainfilm.model.onnx_safety.reading import NetworkRefused, shown
 from plainfilm.model.onnx_safety.running import Plain
 from plainfilm.reasons import reason_of
@@ -24,11 +26,13 @@ from plainfilm.reasons import reason_of
 _LEAST_OPSET = 13
 _MOST_BYTES = check.MOST_BYTES - (32 << 20)  # the head and its preprocessing stand in the same bundle
 _PREFIX = "backbone_"
-_HALF = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
+_NOT_QUANTISED = "float32 is wanted, so a network before it is quantised"
+_OTHER_FLOATS = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
 _CLASSES = {1000, 1001, 21841, 21843}  # of ImageNet, with and without one of nothing
 _TOLERANCE = 1e-3  # of the largest feature, alone and beside another image: kernels add in another order
 _MOST_TOLD = 6  # names of outputs in a line
-_IMAGES = 2  # that are tried
+_IMAGES = 2  # for which the shapes are followed
+_TRIED = ("an image of noise", "a dark one", "a slope of gray")
 _FOLLOWED = 1 << 36  # bytes of a tensor whose shape is told; the check of the whole comes after
 
 
@@ -52,7 +56,7 @@ def with_prelude(
     channels: int = 3,
     taken: Taken = Taken(),
 ) -> bytes:
-    """Join preprocessing and a file that maps float32 images to features, and try both on two images.
+    """Join preprocessing and a file that maps float32 images to features, and try both on a few images.
 
     Parameters
     ----------
@@ -94,8 +98,8 @@ def with_prelude(
         features = pooling.added(graph, _PREFIX + name, sides, taken.pooling)
     except pooling.Unpooled as error:
         raise WeightsError(
-            f"Expected an ONNX network whose output is (n, features); received {given.path}, whose {shown(name)} is "
-            f"{_told(sides)}. {error}{given.other_outputs(name, seen)}"
+            f"Expected an ONNX network whose output is (n, features); received {given.path}, whose output "
+            f'"{shown(name)}" is {_told(sides)}. {error}{given.other_outputs(name, seen)}'
         ) from error
     graph.node("Identity", [features], output="features")
     whole = given.joined(images, graph, pooling.width(sides))
@@ -143,11 +147,7 @@ class _Given:
         """Whether its input is (n, h, w, channels), not (n, channels, h, w)."""
         tensor = self.entry.type.tensor_type
         shape = [side.dim_value for side in tensor.shape.dim]
-        if tensor.elem_type != TensorProto.FLOAT:
-            kind = TensorProto.DataType.Name(tensor.elem_type).lower()
-            raise WeightsError(
-                f"Expected an ONNX network that takes float32; received {self.path}, which takes {kind}. Export it again with model.float()."
-            )
+        self._check_takes_floats()
         last = len(shape) == 4 and shape[3] == channels and shape[1] != channels
         size, found = (shape[1:3], shape[3:]) if last else (shape[2:], shape[1:2])
         if len(shape) != 4 or found != [channels] or any(side not in {0, input_size} for side in size):
@@ -159,19 +159,43 @@ class _Given:
             )
         return last
 
+    def _check_takes_floats(self) -> None:
+        kind, number = self.entry.type.WhichOneof("value"), self.entry.type.tensor_type.elem_type
+        if kind == "tensor_type" and number == TensorProto.FLOAT:
+            return
+        if kind not in {None, "tensor_type"}:
+            takes, hint = f"takes a {kind.removesuffix('_type').replace('_', ' ')}", "Export one that takes a tensor."
+        elif number == TensorProto.UNDEFINED:
+            takes, hint = "does not say of what type its input is", "Export it again: the file is damaged."
+        else:
+            takes = f"takes {weights_beside.kind(number)}"
+            hint = (
+                "Export it again with model.float()."
+                if number in _OTHER_FLOATS
+                else "Export the part of it that takes float32 images."
+            )
+        raise WeightsError(f"Expected an ONNX network that takes float32; received {self.path}, which {takes}. {hint}")
+
     def named(self, output: str) -> str:
         """Find the tensor that is taken: an output, or one inside."""
         made = {name for node in self.model.graph.node for name in node.output}
         if output and output not in made:
-            outputs = ", ".join(shown(each.name) for each in self.model.graph.output[:_MOST_TOLD])
+            outputs = ", ".join(f'"{shown(each.name)}"' for each in self.model.graph.output[:_MOST_TOLD])
             raise WeightsError(
-                f"Expected backbone.output to name a tensor of {self.path}, whose outputs are {outputs}; received {output}. Name one of them."
+                f"Expected backbone.output to name a tensor of {self.path}, whose outputs are {outputs}; "
+                f'received "{output}". Name one of them.'
             )
         if not output and not self.model.graph.output:
             raise WeightsError(
                 f"Expected an ONNX network with an output; received {self.path} without one. Export it again."
             )
-        return output or self.model.graph.output[0].name
+        first = self.model.graph.output[0].name
+        if not output and first not in made:
+            raise WeightsError(
+                f"Expected an ONNX network whose operators make its output; received {self.path}, none of which makes "
+                f'"{shown(first)}". Export it again, or set backbone.output.'
+            )
+        return output or first
 
     def shapes(self, images: onnx.ValueInfoProto, graph: Graph) -> dict[str, Shape]:
         """Tell the shape of each of its tensors, by its own name, for several images; nothing of it has run."""
@@ -245,17 +269,27 @@ class _Given:
 def _parted(path: Path) -> tuple[onnx.ModelProto, dict[str, NDArray[Any]]]:
     data, none = weights_beside.mapping(path), "is none, or is cut off"
     try:
-        halves = writing.kinds(data) & _HALF
-        bare, apart = (b"", {}) if halves else writing.parted(data)
+        others = sorted(writing.kinds(data) - DTYPES.keys())
+        bare, apart = (b"", {}) if others else writing.parted(data)
         model = onnx.load_from_string(bare)
     except Exception as error:  # protobuf's have no types
         is_told = isinstance(error, NetworkRefused) and "cut off" not in str(error)
         raise _no_network(path, str(error) if is_told else none) from error
-    if halves:
-        raise _no_network(path, "has weights in float16: model.float() makes them float32")
+    if others:
+        kinds = ", ".join(map(weights_beside.kind, others[:_MOST_TOLD]))
+        hint = "model.float() makes them float32" if _OTHER_FLOATS & set(others) else _NOT_QUANTISED
+        raise _no_network(path, f"has weights in {kinds}: {hint}")
     if not model.graph.node:
         raise _no_network(path, none)
+    if not all(isinstance(name, str) for name in _names(model.graph)):  # protobuf gives bytes where it is no UTF-8
+        raise _no_network(path, "has names that are no text")
     return model, apart
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str]:
+    yield from (each.name for each in (*graph.input, *graph.output, *graph.initializer))
+    for node in graph.node:
+        yield from (*node.input, *node.output, node.op_type, node.domain)
 
 
 def _no_network(path: Path, why: str) -> WeightsError:
@@ -295,15 +329,25 @@ def _told(sides: Shape) -> str:
     return f"({', '.join(['n', *map(str, sides[1:])])})"
 
 
+# A pattern in why a network is refused -> what to do.
 _HINTS = {
     "a graph inside a node": "Export it again with torch.onnx.export(..., dynamo=True), which writes none.",
+    r"operator (\S*[Qq]uant|QLinear|\S*Integer )|com\.microsoft\.(\S*Quant|Q[A-Z]|\S*Integer|\S*NBits)|holds quantization": (
+        "A bundle holds no quantised networks: export the float32 network before it is quantised."
+    ),
+    "operator (LSTM|GRU|RNN) ": "A bundle holds no recurrent networks: export a convolutional network or a transformer.",
+    "not ONNX's own": "Export it without ONNX Runtime's or other fused operators, as torch.onnx.export writes it.",
+    "weights of a type": "Its weights or constants are not float32: export it again with model.float().",
+    "to a type that": "It computes in another type than float32: export it again with model.float(), without autocast.",
+    "in training": "Export it after model.eval().",
+    "operators of version": "Export it again with opset_version=20.",
     "justify": "Set a smaller backbone.input_size, or take a smaller network.",
     "NaN": "Its weights are damaged: get them again.",
 }
 
 
 def _refused(path: Path, error: NetworkRefused) -> WeightsError:
-    hint = next((hint for mark, hint in _HINTS.items() if mark in str(error)), "Export it without that.")
+    hint = next((hint for mark, hint in _HINTS.items() if re.search(mark, str(error))), "Export it without that.")
     return WeightsError(f"Expected a network that a bundle can hold; received {path}, which {error}. {hint}")
 
 
@@ -322,22 +366,33 @@ def check_holdable(network: bytes, path: Path) -> Checked:
 
 
 def _try(whole: bytes, path: Path) -> None:
-    """Check the network as a bundle does, then look at two images together and at one alone."""
+    """Check the network as a bundle does, then look at different images together and at each alone."""
     checked = check_holdable(whole, path)
-    size = checked.image_size
-    images = np.random.default_rng(0).integers(0, 256, (_IMAGES, size, size), np.uint8)
+    images = _different_images(checked.image_size)
     try:
         network = Plain(checked, threads=processors())
-        together, alone = network.run(images, "features"), network.run(images[:1], "features")
+        together = network.run(images, "features")
+        alone = np.concatenate([network.run(image[None], "features") for image in images])
     except Exception as error:  # ONNX Runtime's errors have no class of their own
         raise WeightsError(
             f"Expected an ONNX network that ONNX Runtime runs; it does not run {path} ({reason_of(error)}). Export it again."
         ) from error
-    if not np.isfinite(together).all():
-        raise WeightsError(
-            f"Expected finite features; {path} gave NaN or infinity for an image of noise. Its weights are damaged or backbone.scaling is wrong."
-        )
-    if np.abs(together[:1] - alone).max() > _TOLERANCE * max(1.0, float(np.abs(alone).max())):
+    for name, features in zip(_TRIED, alone, strict=True):
+        if not np.isfinite(features).all():
+            raise WeightsError(
+                f"Expected finite features; {path} gave NaN or infinity for {name}. Its weights are damaged or backbone.scaling is wrong."
+            )
+    # "not <=", since NaN beside another image counts as other features.
+    if not np.abs(together - alone).max() <= _TOLERANCE * max(1.0, float(np.abs(alone).max())):
         raise WeightsError(
             f"Expected the features of an image to be its own; {path} gives others beside another image. Export it after model.eval()."
         )
+
+
+def _different_images(size: int) -> NDArray[np.uint8]:
+    """Draw the images of `_TRIED`: no two have the same mean or spread, so that what one takes from another shows."""
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (size, size))
+    dark = random.integers(8, 12, (size, size))
+    slope = np.add.outer(np.linspace(60, 255, size), np.zeros(size))
+    return np.stack([noise, dark, slope]).astype(np.uint8)

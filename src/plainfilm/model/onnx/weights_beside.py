@@ -61,6 +61,16 @@ def mapping(path: Path) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b"")
 
 
+def kind(number: int) -> str:
+    """Name a `TensorProto.DataType`, also one that ONNX does not have."""
+    from onnx import TensorProto
+
+    if number == TensorProto.UNDEFINED:
+        return "a type that it does not name"
+    named: dict[int, str] = {value: name for name, value in TensorProto.DataType.items()}
+    return named[number].lower() if number in named else f"a type {number} that ONNX does not have"
+
+
 def _outside(model: "onnx.ModelProto") -> "list[onnx.TensorProto]":
     return [each for each in model.graph.initializer if each.data_location == _EXTERNAL]
 
@@ -73,11 +83,18 @@ def _file(name: str, path: Path) -> Path:
     found, expected = path.parent / name, f"Expected the weights of {path} in it or in a file beside it"
     if not name or "\0" in name or Path(name).name != name:
         raise WeightsError(f"{expected}; received {shown(name)!r}, a file elsewhere. Export it again.")
-    if not found.is_file():
+    if not _is_file(found):
         raise WeightsError(f"{expected}; received it without {shown(name)}. Put that file into the same folder.")
     if found.resolve().parent != path.resolve().parent:
         raise WeightsError(f"{expected}; received {found}, a link to elsewhere. Copy both files into one folder.")
     return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its name is too long
+        return False
 
 
 def _values(weight: "onnx.TensorProto", mapped: Mapping[str, memoryview], path: Path) -> NDArray[Any]:

@@ -62,19 +62,17 @@ def _without_weights(graph: memoryview, apart: dict[str, NDArray[Any]]) -> Itera
 
 
 def kinds(data: Buffer) -> set[int]:
-    """Tell which `TensorProto.DataType` a network's weights have.
+    """Tell which `TensorProto.DataType` a network's weights have; 0 of a weight that has none.
 
     Raises
     ------
     NetworkRefused
         It is none, or is cut off.
     """
-    return {
-        each
-        for weight in _weights(data)
-        for number, wire, each, _ in fields(weight)
-        if (number, wire) == (_DATA_TYPE, VARINT)
-    }
+    found = set[int]()
+    for weight in _weights(data):
+        found |= {each for number, wire, each, _ in fields(weight) if (number, wire) == (_DATA_TYPE, VARINT)} or {0}
+    return found
 
 
 def locations(data: Buffer) -> list[str]:
