@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.arguments import Method
 from plainfilm.data import images
 from plainfilm.errors import UsageError
-from plainfilm.evidence.inference import overlays
 from plainfilm.workflows.options import CompareOptions, IngestOptions, StoringOptions
 from plainfilm.workflows.parsing import in_python
 
@@ -77,4 +75,3 @@ def test_what_can_be_gone_through_is_a_list_and_numbers_of_numpy_are_numbers():
 
 def test_choices_are_those_that_are_known():
     assert set(get_args(get_type_hints(StoringOptions)["fit"])) == set(images.FITS)
-    assert set(get_args(Method)) == set(overlays._METHODS)
