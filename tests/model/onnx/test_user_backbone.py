@@ -295,6 +295,7 @@ QUANTISED = "A bundle holds no quantised networks: export the float32 network be
         *((op, "com.microsoft", QUANTISED) for op in ("MatMulNBits", "QAttention", "QGemm", "QLinearAdd", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")),
         *((op, "", "A bundle holds no recurrent networks: export a convolutional") for op in ("LSTM", "GRU", "RNN")),
         ("FusedConv", "com.microsoft", "without ONNX Runtime's or other fused operators"),
+        ("RandomNormalLike", "", r"Export it after model.eval\(\), which leaves nothing random"),
         ("Det", "", "Export it without that"),
     ],
 )  # fmt: skip

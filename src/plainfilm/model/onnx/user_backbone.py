@@ -339,7 +339,7 @@ _HINTS = {
     "not ONNX's own": "Export it without ONNX Runtime's or other fused operators, as torch.onnx.export writes it.",
     "weights of a type": "Its weights or constants are not float32: export it again with model.float().",
     "to a type that": "It computes in another type than float32: export it again with model.float(), without autocast.",
-    "in training": "Export it after model.eval().",
+    "in training|operator (Random|Bernoulli|Multinomial)": "Export it after model.eval(), which leaves nothing random.",
     "operators of version": "Export it again with opset_version=20.",
     "justify": "Set a smaller backbone.input_size, or take a smaller network.",
     "NaN": "Its weights are damaged: get them again.",
