@@ -106,13 +106,20 @@ def test_what_is_to_be_known_of_a_backbone_is_said_before_a_training(folder):
 
     assert told()[0].startswith("The bundle will hold the weights of my-vit, whose terms bind")
     assert told()[0].endswith("forbid to pass it on: cc-by-nc-4.0. Read them before you share it.")
+    for licence in ("mit-for-nobody", "apache-2.0-nc", "cc-by-nd-4.0"):
+        (folder / "README.md").write_text(f"---\nlicense: {licence}\n---")
+        assert "whose terms bind" in told()[0]
+    (folder / "README.md").write_text("My own.")
+    assert told() == [
+        "The bundle will hold the weights of my-vit, whose folder states no licence. Find out what may be done with them before you share it."
+    ]
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---")
     assert told() == []
     assert told(32) == [
         "my-vit looks at 56 px, the store keeps 32 px: what is finer is lost. Read the films again with --size 56, or auto."
     ]
     (folder / "README.md").unlink()
-    assert "not stated" in told()[0]
+    assert "states no licence" in told()[0]
     assert checks.remarks([recipes.load()], 256) == []
 
 

@@ -276,9 +276,12 @@ def find(name: str, depth: int = 0, *, pooling: str = "auto", output: str = "") 
     )
 
 
+_FREE = r"(mit|apache-2\.0|bsd-\d-clause|isc|cc0-1\.0|cc-by-\d\.\d|unlicense)(?![\w-])"
+
+
 def _binds(licence: str) -> bool:
     """Whether a licence asks for more than that its text goes with every copy, or is not known to ask for no more."""
-    return not re.match(r"(mit|apache|bsd|isc|cc0|cc-by-\d|unlicense)", licence.lower())
+    return not re.match(_FREE, licence.lower())
 
 
 def _row_of(url: str, source: WeightsSource) -> Backbone:

@@ -11,6 +11,7 @@ from plainfilm.errors import RecipeError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import harmless
 from plainfilm.model import backbones, bfloat16
+from plainfilm.model.hub.folder import UNSTATED
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
@@ -111,7 +112,11 @@ def remarks(members: Sequence[Recipe], image_size: int) -> list[str]:
                 f"{backbone.name} looks at {prepare.input_size} px, the store keeps {image_size} px: what is finer is lost. Read the films again "
                 f"with --size {prepare.input_size}, or auto."
             )
-        if source.binds:
+        if source.licence == UNSTATED:
+            found.append(
+                f"The bundle will hold the weights of {backbone.name}, whose folder states no licence. Find out what may be done with them before you share it."
+            )
+        elif source.binds:
             where = f" ({source.terms})" if source.terms else ""
             found.append(
                 f"The bundle will hold the weights of {backbone.name}, whose terms bind whoever receives it, or forbid to pass it on: "
