@@ -87,6 +87,11 @@ class _Transformer:
         self.side = size // self.patch
         sizes = told.head_sizes or {}
         self.heads = told.heads or sizes.get(self.width, max(1, self.width // 64))
+        if told.width not in {0, self.width} or told.patch not in {0, self.patch}:
+            raise WeightsError(
+                f"Expected a width of {told.width or self.width} and patches of {told.patch or self.patch} px, as the configuration says; received "
+                f"{self.width} and {self.patch} px. The weights are not those of the configuration beside them: fetch both again."
+            )
         if self.width % self.heads or not self.side:
             raise WeightsError(
                 f"Expected a width that {self.heads} heads divide, and an input of {self.patch} px or more; received {self.width} "
@@ -326,12 +331,14 @@ class _Transformer:
         return self.norm(features, layout.pooled_norm) if late else features
 
     def _attended(self, tokens: str) -> str:
-        """Attention pooling: a learnt query asks all tokens, and a perceptron follows."""
+        """Attention pooling: a learnt query asks all patches, and a perceptron follows."""
         graph, width, heads, names = self.graph, self.width, self.heads, self.layout.attention_pool
         wide = width // heads
         query, matrix, shift = self._asking(names)
         asked = np.ascontiguousarray(query.reshape(1, 1, heads, wide).transpose(0, 2, 1, 3) * wide**-0.5, np.float32)
-        parts = self._shaped(self._plus(self._times(tokens, matrix), shift), 0, self._count(), 2, heads, wide)
+        ends = [graph.weight(np.array([each])) for each in (self.prefix, _FAR, 1)]
+        patches = graph.node("Slice", [tokens, *ends]) if self.prefix else tokens
+        parts = self._shaped(self._plus(self._times(patches, matrix), shift), 0, self.side**2, 2, heads, wide)
         parts = graph.node("Transpose", [parts], perm=[2, 0, 3, 1, 4])
         keys, values = (graph.node("Gather", [parts, graph.weight(np.array(each))], axis=0) for each in range(2))
         scores = graph.node("MatMul", [graph.weight(asked), graph.node("Transpose", [keys], perm=[0, 1, 3, 2])])
