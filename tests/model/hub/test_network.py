@@ -152,6 +152,9 @@ BROKEN = {
     "width": (with_config(hidden_size=48), {}, "a width of 48 and patches of 14 px"),
     "patches": (with_config(patch_size=8), {}, "a width of 32 and patches of 8 px"),
     "channels": (with_config(num_channels=1), {}, "num_channels other than 3"),
+    "matrix without sides": (DINO, {FIRST: np.array(1, np.float32)}, r"fc1.weight of 2 axes and no empty one; received shape \[\]"),
+    "empty positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 0, 32), np.float32)}, "no empty one"),
+    "empty patches": (DINO, {"embeddings.patch_embeddings.projection.weight": np.zeros((32, 3, 0, 0), np.float32)}, "no empty one"),
     "oblong": (with_config(image_size=[56, 28]), {}, "image_size of a square"),
     "huge": (with_config(image_size=10**6), {}, "image_size from 1 to 2,048"),
     "missing": (DINO, {FIRST: None}, f"Expected a tensor {FIRST.replace('fc1', 'fc.')}"),
@@ -197,6 +200,12 @@ def test_a_folder_that_holds_no_network_is_refused_in_one_line(files, told, tmp_
         encoded(tmp_path, 56)
     assert "\n" not in str(caught.value)
     assert "harmed" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("shapes", [{"features.conv0.weight": [1]}, {"features.conv0.weight": [1, 1, 1, 0]}])
+def test_a_first_layer_of_other_axes_is_refused(shapes, tmp_path):
+    with pytest.raises(WeightsError, match="conv0.weight of 4 axes and no empty one"):
+        network.preparation(folder.open_folder(torch_file(tmp_path / "net.pt", shapes)))
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):

@@ -257,19 +257,25 @@ class Weights:
         """Whether there is a tensor of this name."""
         return name in self._names
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Give a tensor's shape.
+    def shape(self, name: str, axes: int = 0) -> tuple[int, ...]:
+        """Give a tensor's shape, of so many axes, 0 for any number.
 
         Raises
         ------
         WeightsError
-            It is missing.
+            It is missing, empty, or has other axes.
         """
         if not self.has(name):
             raise WeightsError(
                 f"Expected a tensor {self._prefix}{name} in {self._where}; it is missing. Fetch the weights again, or another kind of model."
             )
-        return self._tensors.shape(self._prefix + name)
+        found = self._tensors.shape(self._prefix + name)
+        if not all(found) or axes not in {0, len(found)}:
+            raise WeightsError(
+                f"Expected {self._prefix}{name} of {axes or 'some'} axes and no empty one; received shape {list(found)} in {self._where}. "
+                "Fetch the weights again, or another kind of model."
+            )
+        return found
 
     def take(self, name: str, *shape: int) -> NDArray[np.float32]:
         """Read a tensor as float32; its shape must be the one given, where -1 stands for any side.

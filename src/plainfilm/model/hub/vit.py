@@ -78,8 +78,8 @@ class _Transformer:
 
     def __init__(self, graph: Graph, weights: Weights, told: Configuration, size: int) -> None:
         self.graph, self.weights, self.told, self.layout = graph, weights, told, layout_of(told)
-        kernel = weights.shape(f"{self.layout.patch}.weight")
-        if len(kernel) != 4 or kernel[1] != 3 or kernel[2] != kernel[3] or not 1 <= kernel[0] <= _MOST_WIDTH:
+        kernel = weights.shape(f"{self.layout.patch}.weight", 4)
+        if kernel[1] != 3 or kernel[2] != kernel[3] or not 1 <= kernel[0] <= _MOST_WIDTH:
             raise WeightsError(
                 f"Expected patches of three channels and a square in {self.layout.patch}.weight; received {list(kernel)}. {EXPORT}"
             )
@@ -272,7 +272,7 @@ class _Transformer:
     def _perceptron(self, x: str, at: str) -> str:
         graph, width = self.graph, self.width
         up, down = self._first(at, self.layout.up), self._first(at, self.layout.down)
-        hidden, into = self.weights.shape(f"{up}.weight")[0], self.weights.shape(f"{down}.weight")[-1]
+        hidden, into = self.weights.shape(f"{up}.weight", 2)[0], self.weights.shape(f"{down}.weight", 2)[1]
         gate = self._first(at, self.layout.gate) if self.layout.gate else ""
         if gate and self.weights.has(f"{gate}.weight"):
             opened = self.activate(self.dense(x, gate, width, hidden), self.told.activation)
@@ -344,7 +344,7 @@ class _Transformer:
         scores = graph.node("MatMul", [graph.weight(asked), graph.node("Transpose", [keys], perm=[0, 1, 3, 2])])
         mixed = graph.node("MatMul", [graph.node("Softmax", [scores], axis=-1), values])
         x = self.dense(self._shaped(mixed, 0, width), names["out"], width, width)
-        hidden = self.weights.shape(f"{names['up']}.weight")[0]
+        hidden = self.weights.shape(f"{names['up']}.weight", 2)[0]
         y = self.activate(self.dense(self.norm(x, names["norm"]), names["up"], width, hidden), self.told.activation)
         return graph.node("Add", [x, self.dense(y, names["down"], hidden, width)])
 
