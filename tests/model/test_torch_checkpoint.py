@@ -219,6 +219,8 @@ def shared(depth):
         (pickle.dumps({"_modules": {"a" * 1001: {}}, "_parameters": {}}, protocol=2), "a tensor has no name"),
         (b"\x80\x02K\x01r" + struct.pack("<I", 2**31 - 1) + b".", "gaps"),
         (b"\x80\x02K\x01p999999999\n.", "gaps"),
+        (b"\x80\x02}()" + b"2\x86" * 60 + b"K\x01u.", "tuples hold too much"),
+        (b"\x80\x02}()" + b"q\0h\0\x86" * 60 + b"K\x01u.", "tuples hold too much"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**63) + b".", "cannot be read"),
         (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".", "cannot be read"),
         (b"", "cannot be read"),

@@ -35,6 +35,8 @@ _OLD_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_ELEMENTS = 1 << 30
 _MOST_VISITS = 1 << 17  # modules and tensors; a small file may name one of them any number of times
 _MOST_LETTERS = 1000
+_GETS, _PUTS = {"GET", "BINGET", "LONG_BINGET"}, {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_FILLS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 _MOST_SHARING = 4  # times a file's bytes: tied weights stand in it once
 
 
@@ -119,13 +121,47 @@ class _TensorsOnly(pickle.Unpickler):
 
 
 def _load(file: BinaryIO, dtypes: dict[str, np.dtype[Any]], modules: bool) -> Any:
-    """Load the next pickle, after a look at it: it may not ask for more memory than it fills."""
+    """Load the next pickle, after a look at it."""
     start = file.tell()
-    for at, (code, argument, _place) in enumerate(pickletools.genops(file)):
-        if code.name in {"PUT", "BINPUT", "LONG_BINPUT"} and (argument or 0) > at:
-            raise FlawError("its memory of objects has gaps")
+    _check(file)
     file.seek(start)
     return _TensorsOnly(file, dtypes, modules).load()
+
+
+def _check(file: BinaryIO) -> None:
+    """Follow a pickle without building anything: its memory may have no gaps, and no tuple may hold others so often that hashing it takes long.
+
+    The stack holds for each object how many a hash of it would visit, and None for a mark.
+    """
+    stack: list[int | None] = []
+    memory: dict[int, int | None] = {}
+    for at, (code, argument, _place) in enumerate(pickletools.genops(file)):
+        if code.name in _GETS:
+            stack.append(memory[int(argument or 0)])
+        elif code.name in _PUTS:
+            place = len(memory) if argument is None else int(argument)
+            if place > at:
+                raise FlawError("its memory of objects has gaps")
+            memory[place] = stack[-1]
+        else:
+            _follow(code, stack)
+
+
+def _follow(code: pickletools.OpcodeInfo, stack: list[int | None]) -> None:
+    before, visits = list(code.stack_before), 1
+    if pickletools.markobject in before:
+        mark = len(stack) - 1 - stack[::-1].index(None)
+        visits += sum(each or 0 for each in stack[mark + 1 :])
+        del stack[mark:]
+        before = before[: before.index(pickletools.markobject)]
+    held = [stack.pop() for _ in before]
+    if code.name in _FILLS:
+        visits = held[-1] or 0  # what is filled is never hashed
+    else:
+        visits += sum(each or 0 for each in held)
+    if visits > _MOST_VISITS:
+        raise FlawError("its tuples hold too much")
+    stack += [None if each is pickletools.markobject else visits for each in code.stack_after]
 
 
 class _Husk(dict[Any, Any]):

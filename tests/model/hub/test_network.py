@@ -149,8 +149,8 @@ BROKEN = {
     "many blocks": (with_config(num_hidden_layers=10**9), {}, "num_hidden_layers from 1 to 256"),
     "kind as list": (with_config(model_type=["dinov2"]), {}, "model_type \\['dinov2"),
     "activation as list": (with_config(hidden_act=["gelu"]), {}, "hidden_act of gelu"),
-    "width": (with_config(hidden_size=48), {}, "a width of 48 and patches of 14 px"),
-    "patches": (with_config(patch_size=8), {}, "a width of 32 and patches of 8 px"),
+    "width": (with_config(hidden_size=48), {}, "a width of 48, as the configuration says; received 32"),
+    "patches": (with_config(patch_size=8), {}, "patches of 8 px, as the configuration says; received 14"),
     "channels": (with_config(num_channels=1), {}, "num_channels other than 3"),
     "matrix without sides": (DINO, {FIRST: np.array(1, np.float32)}, r"fc1.weight of 2 axes and no empty one; received shape \[\]"),
     "empty positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 0, 32), np.float32)}, "no empty one"),
@@ -185,6 +185,7 @@ def test_what_is_no_such_network_is_refused_in_one_line(fault, tmp_path):
         ({"config.json": b"[]"}, "a JSON object"),
         ({"config.json": b" " * (5 << 20)}, "which is larger"),
         ({"config.json": b"{}"}, "received none of them"),
+        ({"config.json": b"{}", "model.safetensors": b""}, "received model_type None"),
         ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "../x.safetensors"}}'}, "files beside it"),
         ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": 3}'}, "files beside it"),
         ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "x.safetensors"}}'}, "x.safetensors is missing"),
@@ -326,6 +327,15 @@ def test_heads_are_those_of_the_name(tmp_path):
 def test_other_blocks_of_timm_are_refused(name, tmp_path):
     with pytest.raises(WeightsError, match=f"received architecture '{name}'"):
         configured(tmp_path, {"architecture": name, "pretrained_cfg": TIMM})
+
+
+def test_a_pooling_that_is_not_known_here_is_asked_of_the_recipe(tmp_path):
+    original = ORIGINALS["timm token"]
+    config = original["files"]["config.json"] | {"global_pool": "avgmax"}
+    path = made_hub.write(tmp_path / "net", original | {"files": {"config.json": config}})
+    with pytest.raises(WeightsError, match=r"received avgmax\. Set backbone\.pooling"):
+        encoded(path, 64)
+    assert encoded(path, 64, pooling="cls").shape == (2, 32)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def read(folder: HubFolder) -> Configuration:
     WeightsError
         The kind of network is not known here, or a value is none.
     """
-    if not folder.config:
+    if not folder.config_name:
         return Configuration(
             family=DENSENET, pooling="mean",
             preparation=Preparation(size=224, span=(-1024.0, 1024.0), channels=1, resample="bilinear-antialias"),
@@ -163,7 +163,7 @@ def _of_timm(
     own = "avg" if "_gap" in name else "map" if re.search("_siglip|_map", name) else "token"
     _check_arguments(arguments, where)
     return Configuration(
-        family="timm", preparation=preparation, pooling=_timm_pool(pool or own, where),
+        family="timm", preparation=preparation, pooling=_timm_pool(pool or own),
         heads=whole(arguments["num_heads"], "num_heads", where, most=256) if arguments.get("num_heads") is not None else 0,
         head_sizes=_TIMM_HEADS | ({1536: 16} if "giantopt" in name else {}) | _TIMM_OTHER_HEADS.get(name, {}),
         epsilon=1e-5 if "_clip_" in name else 1e-6,
@@ -171,10 +171,9 @@ def _of_timm(
     )  # fmt: skip
 
 
-def _timm_pool(pool: Any, where: Path) -> str:
-    if not isinstance(pool, str) or pool not in _TIMM_POOLS:
-        raise WeightsError(f"Expected global_pool of token, avg or map in {where}; received {pool!r:.60}. {EXPORT}")
-    return _TIMM_POOLS[pool]
+def _timm_pool(pool: Any) -> str:
+    """Give our name of a pooling; one that is not known here is refused only where a recipe does not say another."""
+    return _TIMM_POOLS.get(pool, pool[:40]) if isinstance(pool, str) else repr(pool)[:40]
 
 
 def _check_arguments(arguments: Mapping[str, Any], where: Path) -> None:

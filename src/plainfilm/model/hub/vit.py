@@ -87,15 +87,19 @@ class _Transformer:
         self.side = size // self.patch
         sizes = told.head_sizes or {}
         self.heads = told.heads or sizes.get(self.width, max(1, self.width // 64))
-        if told.width not in {0, self.width} or told.patch not in {0, self.patch}:
+        pairs = [("a width of {}", told.width, self.width), ("patches of {} px", told.patch, self.patch)]
+        for words, wanted, found in (pair for pair in pairs if pair[1] not in {0, pair[2]}):
             raise WeightsError(
-                f"Expected a width of {told.width or self.width} and patches of {told.patch or self.patch} px, as the configuration says; received "
-                f"{self.width} and {self.patch} px. The weights are not those of the configuration beside them: fetch both again."
+                f"Expected {words.format(wanted)}, as the configuration says; received {found}. The weights are not those of the "
+                "configuration beside them: fetch both again."
             )
-        if self.width % self.heads or not self.side:
+        if self.width % self.heads:
             raise WeightsError(
-                f"Expected a width that {self.heads} heads divide, and an input of {self.patch} px or more; received {self.width} "
-                f"and {size} px. Fetch the weights with their configuration, or set backbone.input_size."
+                f"Expected a width that {self.heads} heads divide; received {self.width}. Fetch the weights with their configuration."
+            )
+        if not self.side:
+            raise WeightsError(
+                f"Expected an input of {self.patch} px or more; received {size} px. Set backbone.input_size."
             )
         self.prefix = 0
 
@@ -300,6 +304,10 @@ class _Transformer:
             "map": bool(layout.attention_pool) and self.weights.has(layout.attention_pool["latent"]),
             "pooler": bool(layout.pooler) and self.weights.has(f"{layout.pooler}.weight"),
         }
+        if how not in can:
+            raise WeightsError(
+                f"Expected pooling of token, avg or map in the configuration; received {how}. Set backbone.pooling."
+            )
         if not can[how]:
             raise RecipeError(
                 f"Expected backbone.pooling of {', '.join(name for name, is_there in can.items() if is_there)}, which this network has; "
