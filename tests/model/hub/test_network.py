@@ -152,6 +152,9 @@ BROKEN = {
     "width": (with_config(hidden_size=48), {}, "a width of 48, as the configuration says; received 32"),
     "patches": (with_config(patch_size=8), {}, "patches of 8 px, as the configuration says; received 14"),
     "channels": (with_config(num_channels=1), {}, "num_channels other than 3"),
+    "gate of another family": (
+        DINO, {FIRST: np.zeros((256, 32), np.float32), FIRST.replace("weight", "bias"): np.zeros(256, np.float32)}, r"fc2.weight of shape \[32, 256\]",
+    ),
     "matrix without sides": (DINO, {FIRST: np.array(1, np.float32)}, r"fc1.weight of 2 axes and no empty one; received shape \[\]"),
     "empty positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 0, 32), np.float32)}, "no empty one"),
     "empty patches": (DINO, {"embeddings.patch_embeddings.projection.weight": np.zeros((32, 3, 0, 0), np.float32)}, "no empty one"),

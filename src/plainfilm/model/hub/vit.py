@@ -282,7 +282,8 @@ class _Transformer:
             opened = self.activate(self.dense(x, gate, width, hidden), self.told.activation)
             return self.dense(graph.node("Mul", [opened, self.dense(x, up, width, hidden)]), down, hidden, width)
         y = self.dense(x, up, width, hidden)
-        if hidden == 2 * into:  # SwiGLU: the first half opens the second
+        can_halve = self.told.family == "timm" or up.endswith("weights_in")
+        if can_halve and hidden == 2 * into:  # SwiGLU: the first half opens the second
             cuts = [(0, into, 2), (into, hidden, 2)]
             opened, shut = (graph.node("Slice", [y, *(graph.weight(np.array([each])) for each in cut)]) for cut in cuts)
             return self.dense(graph.node("Mul", [self.activate(opened, "silu"), shut]), down, into, width)
