@@ -156,6 +156,7 @@ BROKEN = {
         DINO, {FIRST: np.zeros((256, 32), np.float32), FIRST.replace("weight", "bias"): np.zeros(256, np.float32)}, r"fc2.weight of shape \[32, 256\]",
     ),
     "matrix without sides": (DINO, {FIRST: np.array(1, np.float32)}, r"fc1.weight of 2 axes and no empty one; received shape \[\]"),
+    "one position": (DINO, {"embeddings.position_embeddings": np.zeros((1, 1, 32), np.float32)}, "a square of patches"),
     "empty positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 0, 32), np.float32)}, "no empty one"),
     "empty patches": (DINO, {"embeddings.patch_embeddings.projection.weight": np.zeros((32, 3, 0, 0), np.float32)}, "no empty one"),
     "oblong": (with_config(image_size=[56, 28]), {}, "image_size of a square"),

@@ -180,7 +180,8 @@ class _Transformer:
         sides = weights.shape(layout.positions)
         table = weights.take(layout.positions, *[-1] * (len(sides) - 1), width).reshape(1, -1, width)
         own = table.shape[1] - int(np.sqrt(table.shape[1])) ** 2
-        if own not in {0, classes.shape[1], classes.shape[1] + registers.shape[1]}:
+        more = {0, classes.shape[1] + registers.shape[1]} if self.told.family == "timm" else set()
+        if own not in {classes.shape[1], *more}:
             raise WeightsError(
                 f"Expected positions of a square of patches in {layout.positions}; received {table.shape[1]}. {EXPORT}"
             )
