@@ -9,6 +9,8 @@ import numpy as np
 
 ORIGINALS = Path(__file__).parent / "model" / "hub" / "originals.json"
 
+PLAIN = {"do_normalize": False, "resample": 3}
+
 
 def tensor(name: str, shape: Sequence[int]) -> np.ndarray:
     """Draw a tensor float32: matrices so that sums keep their size, norms around 1, variances above 0."""
@@ -38,7 +40,8 @@ def write(folder: Path, original: Mapping, *, but: Mapping[str, np.ndarray | Non
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor(name, shape) for name, shape in original["shapes"].items()} | dict(but or {})
     weights = {name: value for name, value in tensors.items() if value is not None}
-    for name, content in original["files"].items():
+    plain = {"preprocessor_config.json": PLAIN} if "model_type" in original["files"].get("config.json", {}) else {}
+    for name, content in (plain | original["files"]).items():
         (folder / name).write_text(json.dumps(content))
     is_open_clip = "open_clip_config.json" in original["files"]
     save_file(weights, folder / ("open_clip_model.safetensors" if is_open_clip else "model.safetensors"))

@@ -194,3 +194,93 @@ def test_a_checkpoint_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
         archive.writestr("net/data/0", bytes(1 << 20))
     with pytest.raises(WeightsError, match="unpack to more than it is"):
         torch_checkpoint.read_tensors(tmp_path / "packed.pt")
+
+
+def archive_of(path, **files):
+    """Write an archive of data.pkl and storages."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"net/{name.replace('data_', 'data/')}".replace("net/pickle", "net/data.pkl"), content)
+    return path
+
+
+def shared(depth):
+    """Nest modules, each twice in the one around it."""
+    module = {"_modules": {}, "_parameters": {}}
+    for _ in range(depth):
+        module = {"_modules": {"a": module, "b": module}, "_parameters": {}}
+    return pickle.dumps(module, protocol=2)
+
+
+@pytest.mark.parametrize(
+    ("pickled", "told"),
+    [
+        (shared(40), "more parts than a network has"),
+        (pickle.dumps({"_modules": {"a" * 1001: {}}, "_parameters": {}}, protocol=2), "a tensor has no name"),
+        (b"\x80\x02K\x01r" + struct.pack("<I", 2**31 - 1) + b".", "gaps"),
+        (b"\x80\x02K\x01p999999999\n.", "gaps"),
+        (b"\x80\x02}()" + b"2\x86" * 60 + b"K\x01u.", "tuples hold too much"),
+        (b"\x80\x02}()" + b"q\0h\0\x86" * 60 + b"K\x01u.", "tuples hold too much"),
+        (b"\x80\x04\x8e" + struct.pack("<Q", 2**63) + b".", "cannot be read"),
+        (b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".", "cannot be read"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_a_small_pickle_takes_neither_time_nor_memory(pickled, told, tmp_path):
+    with pytest.raises(WeightsError, match=told):
+        torch_checkpoint.read_tensors(archive_of(tmp_path / "net.pt", pickle=pickled), modules=True)
+
+
+def mark(content, offset, value):
+    """Change a field of an archive's one entry, in its own head and in the directory."""
+    content = bytearray(content)
+    at = content.find(b"PK\x01\x02")
+    content[offset], content[at + offset + 2] = value, value
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, 1), (8, 97)], ids=["encrypted", "compression"])
+def test_an_archive_that_cannot_be_opened_is_refused(offset, value, tmp_path):
+    path = archive_of(tmp_path / "net.pt", pickle=pickle.dumps({}))
+    path.write_bytes(mark(path.read_bytes(), offset, value))
+    with pytest.raises(WeightsError, match="it is encrypted, or compressed"):
+        torch_checkpoint.read_tensors(path)
+
+
+def test_an_archive_without_tensors_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="it has no data.pkl"):
+        torch_checkpoint.read_tensors(archive_of(tmp_path / "net.pt", notes="x"))
+
+
+def stored(names, kind=b"FloatStorage"):
+    """Pickle a state dict whose tensors, four numbers each, lie in one storage."""
+    tensor = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n%b\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQK\0K\x04\x85K\x01\x85tR"
+        % kind
+    )
+    return (
+        b"\x80\x02}(" + b"".join(pickle.dumps(name, protocol=2)[2:-1].split(b"q")[0] + tensor for name in names) + b"u."
+    )
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    values = np.array([1, -2.5, 0, 3e30], np.float32)
+    halves = (values.view(np.uint32) >> 16).astype("<u2")
+    path = archive_of(tmp_path / "net.pt", pickle=stored(["a"], b"BFloat16Storage"), data_0=halves.tobytes())
+    found = torch_checkpoint.read_tensors(path)["a"]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, values, rtol=2**-8)
+
+
+def test_a_tensor_without_a_name_is_refused(tmp_path):
+    path = archive_of(tmp_path / "net.pt", pickle=stored([1]), data_0=bytes(16))
+    with pytest.raises(WeightsError, match="a tensor has no name"):
+        torch_checkpoint.read_tensors(path)
+
+
+def test_tensors_that_share_numbers_are_not_many_times_the_file(monkeypatch, tmp_path):
+    path = archive_of(tmp_path / "net.pt", pickle=stored(["a", "b"]), data_0=bytes(16))
+    assert set(torch_checkpoint.read_tensors(path)) == {"a", "b"}
+    monkeypatch.setattr(torch_checkpoint, "_MOST_SHARING", 16 / path.stat().st_size)
+    with pytest.raises(WeightsError, match="many times larger than the file"):
+        torch_checkpoint.read_tensors(path)

@@ -178,7 +178,7 @@ def test_a_folder_is_kept_for_a_row_and_found_again(small_row, tmp_path):
     kept = weights.import_file("tiny", path)
     again = weights.locate(backbones.find("tiny"))
     assert (again.origin, again.path, again.sha256) == ("imported", kept.path, kept.sha256)
-    assert sorted(again.files) == ["config.json", "model.safetensors"]
+    assert sorted(again.files) == ["config.json", "model.safetensors", "preprocessor_config.json"]
     assert again.sha256 == weights.locate(backbones.find(str(path))).sha256
     (listed,) = [row for row in weights.listing() if row.name == "tiny"]
     assert (listed.present, listed.sha256) == ("imported", kept.sha256)

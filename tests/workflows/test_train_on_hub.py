@@ -124,7 +124,7 @@ def test_what_is_to_be_known_of_a_backbone_is_said_before_a_training(folder):
 
 
 def test_a_store_keeps_what_the_recipes_backbones_look_at(folder, tmp_path, call):
-    told = {"crop_size": {"height": 280, "width": 280}}
+    told = {"crop_size": {"height": 280, "width": 280}, "do_normalize": False}
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
     phantom.write_phantoms(tmp_path / "films", n=24, seed=2)
     made = plainfilm.ingest(tmp_path / "films", tmp_path / "own.h5", size="auto", backbone=str(folder), workers=1)
@@ -146,7 +146,8 @@ def test_a_store_keeps_what_the_recipes_backbones_look_at(folder, tmp_path, call
 
 
 def test_a_training_on_a_folder_of_films_takes_its_size_from_the_recipe(folder, tmp_path):
-    (folder / "preprocessor_config.json").write_text(json.dumps({"crop_size": {"height": 280, "width": 280}}))
+    told = {"crop_size": {"height": 280, "width": 280}, "do_normalize": False}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
     phantom.write_phantoms(tmp_path / "films", n=24, seed=2)
     settings = {"backbone.name": str(folder)}
     plan = train.plan(TrainOptions(tmp_path / "films", tmp_path / "run", settings=settings, size="auto", workers=1))

@@ -328,7 +328,7 @@ def _of_folder(row: Backbone, depth: int, pooling: str, output: str) -> Backbone
         row,
         input_size=made.size,
         scaling="",
-        own=Scaling(made.span, made.mean, made.std),
+        own=Scaling(made.span, made.mean, made.std) if made.mean and made.std else None,
         channels=made.channels,
         resample=made.resample,
         depth=depth,

@@ -203,6 +203,11 @@ def _scaling(
     """Give a scaling and its name: a known one, or by its values where some of them are set."""
     name = backbone.scaling if asked == "auto" else asked
     known = backbone.own if asked == "auto" and backbone.own else SCALINGS.get(name)
+    if known is None and asked == "auto" and backbone.weights.kind == "folder" and not (mean and std):
+        raise RecipeError(
+            f"Expected {backbone.weights.file} to say the mean and deviation of its images; received none. Set backbone.mean and backbone.std, "
+            "or backbone.scaling."
+        )
     if not (span or mean or std):
         if known is None:
             received = name or "none, and an ONNX file does not say it"

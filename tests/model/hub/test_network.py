@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 
 import made_hub
 from plainfilm.errors import PlainfilmError, RecipeError, WeightsError
-from plainfilm.model.hub import folder, network
+from plainfilm.model import backbones, encoder
+from plainfilm.model.hub import configuration, folder, network
 from plainfilm.model.onnx.from_keras import Graph, float_output
 from plainfilm.model.onnx_safety.check import check
 
@@ -146,6 +147,18 @@ BROKEN = {
     "epsilon": (with_config(layer_norm_eps=float("nan")), {}, "layer_norm_eps from 0"),
     "blocks": (with_config(num_hidden_layers=3), {}, "Expected 3 blocks; received 2"),
     "many blocks": (with_config(num_hidden_layers=10**9), {}, "num_hidden_layers from 1 to 256"),
+    "kind as list": (with_config(model_type=["dinov2"]), {}, "model_type \\['dinov2"),
+    "activation as list": (with_config(hidden_act=["gelu"]), {}, "hidden_act of gelu"),
+    "width": (with_config(hidden_size=48), {}, "a width of 48, as the configuration says; received 32"),
+    "patches": (with_config(patch_size=8), {}, "patches of 8 px, as the configuration says; received 14"),
+    "channels": (with_config(num_channels=1), {}, "num_channels other than 3"),
+    "gate of another family": (
+        DINO, {FIRST: np.zeros((256, 32), np.float32), FIRST.replace("weight", "bias"): np.zeros(256, np.float32)}, r"fc2.weight of shape \[32, 256\]",
+    ),
+    "matrix without sides": (DINO, {FIRST: np.array(1, np.float32)}, r"fc1.weight of 2 axes and no empty one; received shape \[\]"),
+    "one position": (DINO, {"embeddings.position_embeddings": np.zeros((1, 1, 32), np.float32)}, "a square of patches"),
+    "empty positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 0, 32), np.float32)}, "no empty one"),
+    "empty patches": (DINO, {"embeddings.patch_embeddings.projection.weight": np.zeros((32, 3, 0, 0), np.float32)}, "no empty one"),
     "oblong": (with_config(image_size=[56, 28]), {}, "image_size of a square"),
     "huge": (with_config(image_size=10**6), {}, "image_size from 1 to 2,048"),
     "missing": (DINO, {FIRST: None}, f"Expected a tensor {FIRST.replace('fc1', 'fc.')}"),
@@ -176,6 +189,7 @@ def test_what_is_no_such_network_is_refused_in_one_line(fault, tmp_path):
         ({"config.json": b"[]"}, "a JSON object"),
         ({"config.json": b" " * (5 << 20)}, "which is larger"),
         ({"config.json": b"{}"}, "received none of them"),
+        ({"config.json": b"{}", "model.safetensors": b""}, "received model_type None"),
         ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "../x.safetensors"}}'}, "files beside it"),
         ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": 3}'}, "files beside it"),
         ({"config.json": b"{}", "model.safetensors.index.json": b'{"weight_map": {"a": "x.safetensors"}}'}, "x.safetensors is missing"),
@@ -191,6 +205,12 @@ def test_a_folder_that_holds_no_network_is_refused_in_one_line(files, told, tmp_
         encoded(tmp_path, 56)
     assert "\n" not in str(caught.value)
     assert "harmed" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("shapes", [{"features.conv0.weight": [1]}, {"features.conv0.weight": [1, 1, 1, 0]}])
+def test_a_first_layer_of_other_axes_is_refused(shapes, tmp_path):
+    with pytest.raises(WeightsError, match="conv0.weight of 4 axes and no empty one"):
+        network.preparation(folder.open_folder(torch_file(tmp_path / "net.pt", shapes)))
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
@@ -218,11 +238,156 @@ def test_preparation_is_what_the_folder_says(tmp_path):
     made = network.preparation(folder.open_folder(path))
     assert (made.size, made.mean, made.std, made.resample) == (518, (0.5307,) * 3, (0.2583,) * 3, "bicubic-antialias")
     assert made.span == pytest.approx((0, 1))
-    for changed, told_ in [({"image_std": [0.0] * 3}, "std above 0"), ({"image_mean": [1, 2]}, "mean of three"),
+    for changed, told_ in [({"image_std": [0.0] * 3}, "image_std from 0.001"), ({"image_mean": [1, 2]}, "mean of three"),
                            ({"rescale_factor": "x"}, "rescale_factor from"), ({"crop_size": {"height": 3, "width": 4}}, "a square")]:  # fmt: skip
         (path / "preprocessor_config.json").write_text(json.dumps(told | changed))
         with pytest.raises(WeightsError, match=told_):
             network.preparation(folder.open_folder(path))
+
+
+def prepared(path, told, name="preprocessor_config.json"):
+    (path / "preprocessor_config.json").unlink(missing_ok=True)
+    (path / name).write_text(json.dumps(told))
+    return network.preparation(folder.open_folder(path))
+
+
+TOLD = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3}
+
+
+def test_a_processor_of_images_and_texts_says_it_too(tmp_path):
+    path = made_hub.write(tmp_path / "net", DINO)
+    made = prepared(path, {"image_processor": TOLD | {"resample": 2}}, "processor_config.json")
+    assert (made.mean, made.std, made.resample) == ((0.5,) * 3, (0.25,) * 3, "bilinear-antialias")
+    assert "processor_config.json" in folder.open_folder(path).sha256()
+
+
+@pytest.mark.parametrize(
+    ("told", "resample"),
+    [({"image_processor_type": "ViTImageProcessorFast"}, "bilinear"), ({"resample": "LANCZOS"}, "lanczos"),
+     ({"resample": None, "crop_size": None, "do_center_crop": None, "do_rescale": None, "rescale_factor": None, "size": None}, "bicubic")],
+)  # fmt: skip
+def test_what_is_null_or_missing_is_the_processors_own(told, resample, tmp_path):
+    made = prepared(made_hub.write(tmp_path / "net", DINO), TOLD | told)
+    assert (made.size, made.span, made.resample) == (56, (0, 1), f"{resample}-antialias")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"resample": each} for each in (0, 4, 5, 99, True, 2.0, "nearest")]
+    + [{"do_normalize": "false"}, {"do_rescale": 0}, {"do_center_crop": "yes", "crop_size": 28}, {"image_std": 1e-30}, {"do_pad": True},
+       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}],
+)  # fmt: skip
+def test_a_preparation_that_is_not_known_is_refused(told, tmp_path):
+    with pytest.raises(WeightsError) as caught:
+        prepared(made_hub.write(tmp_path / "net", DINO), TOLD | told)
+    assert next(iter(told)).split("_type")[0].removeprefix("image_processor") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", [{"image_mean": None}, {"image_std": None}, dict.fromkeys(TOLD)])
+def test_without_mean_or_deviation_the_recipe_must_say_them(missing, tmp_path):
+    path = made_hub.write(tmp_path / "net", DINO)
+    assert prepared(path, TOLD | missing).mean is None
+    backbone = backbones.find(str(path))
+    for told in ({}, {"mean": (0.5,) * 3}):
+        with pytest.raises(
+            RecipeError, match=r"say the mean and deviation of its images; received none\. Set backbone\.mean and"
+        ):
+            encoder.preprocessing(backbone, image_size=56, **told)
+    assert encoder.preprocessing(backbone, image_size=56, mean=(0.5,) * 3, std=(0.25,) * 3).scale == pytest.approx(
+        [4 / 255] * 3
+    )
+
+
+TIMM = {"mean": [0.5] * 3, "std": [0.5] * 3, "input_size": [3, 64, 64]}
+
+
+def configured(tmp_path, config, name="config.json"):
+    (tmp_path / name).write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").touch()
+    return configuration.read(folder.open_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling"),
+    [("vit_base_patch16_224", "cls"), ("vit_so150m_patch16_reg4_map_256", "map"), ("vit_small_patch16_36x1_224", "cls"),
+     ("vit_large_patch14_clip_quickgelu_336", "cls"), ("vit_base_patch16_siglip_gap_224", "mean"), ("deit3_huge_patch14_224", "cls")],
+)  # fmt: skip
+def test_plain_blocks_of_timm_are_known_by_name(name, pooling, tmp_path):
+    assert configured(tmp_path, {"architecture": name, "pretrained_cfg": TIMM}).pooling == pooling
+
+
+def test_heads_are_those_of_the_name(tmp_path):
+    assert (
+        configured(tmp_path, {"architecture": "vit_base_patch16_gap_224", "pretrained_cfg": TIMM}).head_sizes[768] == 16
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["vit_pe_core_base_patch16_224", "vit_base_patch16_rope_224", "vit_huge_patch16_sapiens2", "vit_base_patch16_lingbot", "vit_relpos_base_patch16_224",
+     "vit_dwee_patch16_reg1_gap_256", "vit_base_patch16_18x2_224", "vit_base_r50_s16_224", "vit_small_patch16_dinov3", "vit_base_mci_224"],
+)  # fmt: skip
+def test_other_blocks_of_timm_are_refused(name, tmp_path):
+    with pytest.raises(WeightsError, match=f"received architecture '{name}'"):
+        configured(tmp_path, {"architecture": name, "pretrained_cfg": TIMM})
+
+
+def test_a_pooling_that_is_not_known_here_is_asked_of_the_recipe(tmp_path):
+    original = ORIGINALS["timm token"]
+    config = original["files"]["config.json"] | {"global_pool": "avgmax"}
+    path = made_hub.write(tmp_path / "net", original | {"files": {"config.json": config}})
+    with pytest.raises(WeightsError, match=r"received avgmax\. Set backbone\.pooling"):
+        encoded(path, 64)
+    assert encoded(path, 64, pooling="cls").shape == (2, 32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [({"act_layer": "relu"}, "act_layer"), ({"pool_include_prefix": True}, "pool_include_prefix"), ({"embed_dim": 64}, "without num_heads"),
+     ({"in_chans": 1}, "in_chans"), ({"pos_embed": "none"}, "pos_embed"), ({"img_size": [64, 32]}, "img_size of a square"), ([1], "an object")],
+)  # fmt: skip
+def test_arguments_of_timm_that_no_tensor_shows_are_refused(arguments, told, tmp_path):
+    with pytest.raises(WeightsError, match=told):
+        configured(tmp_path, {"architecture": "vit_small_patch16_224", "pretrained_cfg": TIMM, "model_args": arguments})
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"input_size": [3, 96, 64]}, "input_size of a square"),
+        ({"interpolation": "nearest"}, "interpolation of 1"),
+        ({"std": [0, 1, 1]}, "std from"),
+    ],
+)
+def test_a_preparation_of_timm_that_is_not_known_is_refused(changed, told, tmp_path):
+    with pytest.raises(WeightsError, match=told):
+        configured(tmp_path, {"architecture": "vit_small_patch16_224", "pretrained_cfg": TIMM | changed})
+
+
+def open_clip(tmp_path, vision=(), prepare=()):
+    config = {"model_cfg": {"vision_cfg": dict(vision)}, "preprocess_cfg": dict(prepare)}
+    return configured(tmp_path, config, "open_clip_config.json")
+
+
+def test_open_clip_is_taken_as_it_says(tmp_path):
+    made = open_clip(tmp_path, {"timm_model_name": "vit_base_patch16_224"}, {"interpolation": "bilinear"})
+    assert (made.pooling, made.preparation.resample) == ("mean", "bilinear-antialias")
+    for strange in ({"norm_kwargs": {"eps": 1e-2}}, {"act_kwargs": {"approximate": "tanh"}}, {"pool_type": "avg"}, {"qk_norm": True},
+                    {"attentional_pool": True}, {"no_ln_pre": True}, {"pos_embed_type": "sin_cos_2d"}):  # fmt: skip
+        with pytest.raises(WeightsError, match=f"vision_cfg with {next(iter(strange))}"):
+            open_clip(tmp_path, strange)
+
+
+def test_attention_pooling_leaves_out_what_stands_before_the_patches(tmp_path):
+    """A class token, whose queries and keys change nothing where blocks pass tokens on, does not reach the features."""
+    original = ORIGINALS["timm map"]
+    quiet = {name: np.zeros(shape, np.float32) for name, shape in original["shapes"].items()
+             if name.startswith("blocks.") and ("attn.proj" in name or "fc2" in name)}  # fmt: skip
+    wanted = encoded(made_hub.write(tmp_path / "without", original, but=quiet), 64)
+    token = {"cls_token": np.full((1, 1, original["shapes"]["norm.weight"][0]), 3, np.float32)}
+    found = encoded(made_hub.write(tmp_path / "with", original, but=quiet | token), 64)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_one_channel_is_taken_as_torchxrayvision_takes_it(tmp_path):

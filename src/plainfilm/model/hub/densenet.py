@@ -29,7 +29,7 @@ def add(graph: Graph, folder: HubFolder, x: str, *, pooling: str, output: str, d
         )
     network = _DenseNet(graph, open_weights(folder))
     features = network.build(x)
-    return features, network.weights.shape("features.norm5.weight")[0]
+    return features, network.weights.shape("features.norm5.weight", 1)[0]
 
 
 def open_weights(folder: HubFolder) -> Weights:
@@ -53,7 +53,7 @@ def open_weights(folder: HubFolder) -> Weights:
 
 def channels(folder: HubFolder) -> int:
     """Channels of the images that a network takes."""
-    return open_weights(folder).shape(_STEM)[1]
+    return open_weights(folder).shape(_STEM, 4)[1]
 
 
 class _DenseNet:

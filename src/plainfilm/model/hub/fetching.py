@@ -9,12 +9,12 @@ from typing import Any
 
 from plainfilm import extras
 from plainfilm.errors import FlawError, RecipeError, WeightsError
-from plainfilm.model.hub.folder import CONFIGS, PREPROCESSOR, licence_of
+from plainfilm.model.hub.folder import CONFIGS, PREPROCESSORS, licence_of
 from plainfilm.reasons import reason_of
 
 PREFIX = "hf:"
 _NAMED = re.compile(r"hf:([A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@([A-Za-z0-9][\w./-]{0,99}))?")
-_SETTINGS = [*CONFIGS, PREPROCESSOR, "README.md", "LICENSE*", "*.safetensors.index.json"]
+_SETTINGS = [*CONFIGS, *PREPROCESSORS, "README.md", "LICENSE*", "*.safetensors.index.json"]
 _SAFE, _PICKLED = (
     ["model*.safetensors", "open_clip_model.safetensors"],
     ["pytorch_model.bin", "open_clip_pytorch_model.bin"],

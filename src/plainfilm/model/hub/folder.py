@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from plainfilm.model import torch_checkpoint
 from plainfilm.reasons import reason_of
 
 CONFIGS = ("open_clip_config.json", "config.json")
-PREPROCESSOR = "preprocessor_config.json"
+PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 _PICKLED = frozenset({".bin", ".pt", ".pth"})
@@ -63,11 +62,12 @@ class HubFolder:
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
     weights: tuple[Path, ...]
+    preprocessor_name: str = ""
 
     def files(self) -> list[Path]:
         """List the files that make the network what it is, in a fixed order."""
         base = self.path if self.path.is_dir() else self.path.parent
-        named = [self.config_name, PREPROCESSOR, _INDEX] if self.path.is_dir() else []
+        named = [self.config_name, self.preprocessor_name, _INDEX] if self.path.is_dir() else []
         return [*(base / name for name in named if name and (base / name).is_file()), *self.weights]
 
     def sha256(self) -> dict[str, str]:
@@ -125,8 +125,15 @@ def open_folder(path: Path) -> HubFolder:
             f"Expected a folder as hubs lay it out, with config.json and model.safetensors; received {path}, which has no {CONFIGS[1]}. "
             "Fetch all files of the model into one folder."
         )
-    preprocessor = _json(path / PREPROCESSOR) if (path / PREPROCESSOR).is_file() else {}
-    return HubFolder(path, name, _json(path / name), preprocessor, _weights(path))
+    preparing = next((each for each in PREPROCESSORS if (path / each).is_file()), "")
+    return HubFolder(path, name, _json(path / name), _preprocessor(path, preparing), _weights(path), preparing)
+
+
+def _preprocessor(path: Path, name: str) -> dict[str, Any]:
+    """Read how images are prepared; a processor of images and texts says it under a key of its own."""
+    told = _json(path / name) if name else {}
+    own = told.get("image_processor") if name == PREPROCESSORS[1] else told
+    return own if isinstance(own, dict) else {}
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -250,19 +257,25 @@ class Weights:
         """Whether there is a tensor of this name."""
         return name in self._names
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Give a tensor's shape.
+    def shape(self, name: str, axes: int = 0) -> tuple[int, ...]:
+        """Give a tensor's shape, of so many axes, 0 for any number.
 
         Raises
         ------
         WeightsError
-            It is missing.
+            It is missing, empty, or has other axes.
         """
         if not self.has(name):
             raise WeightsError(
                 f"Expected a tensor {self._prefix}{name} in {self._where}; it is missing. Fetch the weights again, or another kind of model."
             )
-        return self._tensors.shape(self._prefix + name)
+        found = self._tensors.shape(self._prefix + name)
+        if not all(found) or axes not in {0, len(found)}:
+            raise WeightsError(
+                f"Expected {self._prefix}{name} of {axes or 'some'} axes and no empty one; received shape {list(found)} in {self._where}. "
+                "Fetch the weights again, or another kind of model."
+            )
+        return found
 
     def take(self, name: str, *shape: int) -> NDArray[np.float32]:
         """Read a tensor as float32; its shape must be the one given, where -1 stands for any side.
@@ -319,12 +332,7 @@ def number(value: Any, key: str, where: Path, *, low: float, high: float) -> flo
     WeightsError
         It is none.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise WeightsError(
             f"Expected {key} from {low:g} to {high:g} in {where}; received {_shown(value)}. Fetch it again."
         )

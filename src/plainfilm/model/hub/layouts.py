@@ -44,6 +44,7 @@ class Layout:
     epsilon: float = 1e-6
     activation: str = "gelu"
     image_size: int = 224
+    resample: int = 3  # Pillow's number, of the family's image processor
 
 
 _DINOV2 = Layout(
@@ -78,7 +79,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             patch="embeddings.patch_embeddings", classes="embeddings.cls_token", registers="embeddings.register_tokens", block="layer.{}.",
             qkv=("attention.q_proj", "attention.k_proj", "attention.v_proj"), out="attention.o_proj", scale1="layer_scale1.lambda1",
             gate=("mlp.gate_proj",), up=("mlp.up_proj",), down=("mlp.down_proj",), scale2="layer_scale2.lambda1", norm="norm",
-            aside=re.compile(r"embeddings\.mask_token$"), heads=6, epsilon=1e-5),
+            aside=re.compile(r"embeddings\.mask_token$"), heads=6, epsilon=1e-5, resample=2),
         "clip_vision_model": _CLIP,
         "siglip_vision_model": Layout(
             patch=_CLIP.patch, positions=_CLIP.positions, block=_CLIP.block, norm1=_CLIP.norm1, qkv=_CLIP.qkv, out=_CLIP.out,
@@ -87,7 +88,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "vit": Layout(
             patch=_DINOV2.patch, classes=_DINOV2.classes, positions=_DINOV2.positions, block=_DINOV2.block, norm1="layernorm_before",
             qkv=_DINOV2.qkv, out=_DINOV2.out, norm2="layernorm_after", up=("intermediate.dense",), down=("output.dense",), norm="layernorm",
-            pooler="pooler.dense", aside=re.compile(r"embeddings\.mask_token$|pooler\."), epsilon=1e-12),
+            pooler="pooler.dense", aside=re.compile(r"embeddings\.mask_token$|pooler\."), epsilon=1e-12, resample=2),
         "timm": _TIMM,
         "open_clip": Layout(
             patch="conv1", classes="class_embedding", positions="positional_embedding", before="ln_pre", block="transformer.resblocks.{}.",

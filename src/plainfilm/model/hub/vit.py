@@ -78,8 +78,8 @@ class _Transformer:
 
     def __init__(self, graph: Graph, weights: Weights, told: Configuration, size: int) -> None:
         self.graph, self.weights, self.told, self.layout = graph, weights, told, layout_of(told)
-        kernel = weights.shape(f"{self.layout.patch}.weight")
-        if len(kernel) != 4 or kernel[1] != 3 or kernel[2] != kernel[3] or not 1 <= kernel[0] <= _MOST_WIDTH:
+        kernel = weights.shape(f"{self.layout.patch}.weight", 4)
+        if kernel[1] != 3 or kernel[2] != kernel[3] or not 1 <= kernel[0] <= _MOST_WIDTH:
             raise WeightsError(
                 f"Expected patches of three channels and a square in {self.layout.patch}.weight; received {list(kernel)}. {EXPORT}"
             )
@@ -87,10 +87,19 @@ class _Transformer:
         self.side = size // self.patch
         sizes = told.head_sizes or {}
         self.heads = told.heads or sizes.get(self.width, max(1, self.width // 64))
-        if self.width % self.heads or not self.side:
+        pairs = [("a width of {}", told.width, self.width), ("patches of {} px", told.patch, self.patch)]
+        for words, wanted, found in (pair for pair in pairs if pair[1] not in {0, pair[2]}):
             raise WeightsError(
-                f"Expected a width that {self.heads} heads divide, and an input of {self.patch} px or more; received {self.width} "
-                f"and {size} px. Fetch the weights with their configuration, or set backbone.input_size."
+                f"Expected {words.format(wanted)}, as the configuration says; received {found}. The weights are not those of the "
+                "configuration beside them: fetch both again."
+            )
+        if self.width % self.heads:
+            raise WeightsError(
+                f"Expected a width that {self.heads} heads divide; received {self.width}. Fetch the weights with their configuration."
+            )
+        if not self.side:
+            raise WeightsError(
+                f"Expected an input of {self.patch} px or more; received {size} px. Set backbone.input_size."
             )
         self.prefix = 0
 
@@ -171,7 +180,8 @@ class _Transformer:
         sides = weights.shape(layout.positions)
         table = weights.take(layout.positions, *[-1] * (len(sides) - 1), width).reshape(1, -1, width)
         own = table.shape[1] - int(np.sqrt(table.shape[1])) ** 2
-        if own not in {0, classes.shape[1], classes.shape[1] + registers.shape[1]}:
+        more = {0, classes.shape[1] + registers.shape[1]} if self.told.family == "timm" else set()
+        if own not in {classes.shape[1], *more}:
             raise WeightsError(
                 f"Expected positions of a square of patches in {layout.positions}; received {table.shape[1]}. {EXPORT}"
             )
@@ -267,13 +277,14 @@ class _Transformer:
     def _perceptron(self, x: str, at: str) -> str:
         graph, width = self.graph, self.width
         up, down = self._first(at, self.layout.up), self._first(at, self.layout.down)
-        hidden, into = self.weights.shape(f"{up}.weight")[0], self.weights.shape(f"{down}.weight")[-1]
+        hidden, into = self.weights.shape(f"{up}.weight", 2)[0], self.weights.shape(f"{down}.weight", 2)[1]
         gate = self._first(at, self.layout.gate) if self.layout.gate else ""
         if gate and self.weights.has(f"{gate}.weight"):
             opened = self.activate(self.dense(x, gate, width, hidden), self.told.activation)
             return self.dense(graph.node("Mul", [opened, self.dense(x, up, width, hidden)]), down, hidden, width)
         y = self.dense(x, up, width, hidden)
-        if hidden == 2 * into:  # SwiGLU: the first half opens the second
+        can_halve = self.told.family == "timm" or up.endswith("weights_in")
+        if can_halve and hidden == 2 * into:  # SwiGLU: the first half opens the second
             cuts = [(0, into, 2), (into, hidden, 2)]
             opened, shut = (graph.node("Slice", [y, *(graph.weight(np.array([each])) for each in cut)]) for cut in cuts)
             return self.dense(graph.node("Mul", [self.activate(opened, "silu"), shut]), down, into, width)
@@ -295,6 +306,10 @@ class _Transformer:
             "map": bool(layout.attention_pool) and self.weights.has(layout.attention_pool["latent"]),
             "pooler": bool(layout.pooler) and self.weights.has(f"{layout.pooler}.weight"),
         }
+        if how not in can:
+            raise WeightsError(
+                f"Expected pooling of token, avg or map in the configuration; received {how}. Set backbone.pooling."
+            )
         if not can[how]:
             raise RecipeError(
                 f"Expected backbone.pooling of {', '.join(name for name, is_there in can.items() if is_there)}, which this network has; "
@@ -326,18 +341,20 @@ class _Transformer:
         return self.norm(features, layout.pooled_norm) if late else features
 
     def _attended(self, tokens: str) -> str:
-        """Attention pooling: a learnt query asks all tokens, and a perceptron follows."""
+        """Attention pooling: a learnt query asks all patches, and a perceptron follows."""
         graph, width, heads, names = self.graph, self.width, self.heads, self.layout.attention_pool
         wide = width // heads
         query, matrix, shift = self._asking(names)
         asked = np.ascontiguousarray(query.reshape(1, 1, heads, wide).transpose(0, 2, 1, 3) * wide**-0.5, np.float32)
-        parts = self._shaped(self._plus(self._times(tokens, matrix), shift), 0, self._count(), 2, heads, wide)
+        ends = [graph.weight(np.array([each])) for each in (self.prefix, _FAR, 1)]
+        patches = graph.node("Slice", [tokens, *ends]) if self.prefix else tokens
+        parts = self._shaped(self._plus(self._times(patches, matrix), shift), 0, self.side**2, 2, heads, wide)
         parts = graph.node("Transpose", [parts], perm=[2, 0, 3, 1, 4])
         keys, values = (graph.node("Gather", [parts, graph.weight(np.array(each))], axis=0) for each in range(2))
         scores = graph.node("MatMul", [graph.weight(asked), graph.node("Transpose", [keys], perm=[0, 1, 3, 2])])
         mixed = graph.node("MatMul", [graph.node("Softmax", [scores], axis=-1), values])
         x = self.dense(self._shaped(mixed, 0, width), names["out"], width, width)
-        hidden = self.weights.shape(f"{names['up']}.weight")[0]
+        hidden = self.weights.shape(f"{names['up']}.weight", 2)[0]
         y = self.activate(self.dense(self.norm(x, names["norm"]), names["up"], width, hidden), self.told.activation)
         return graph.node("Add", [x, self.dense(y, names["down"], hidden, width)])
 
