@@ -106,6 +106,13 @@ def _said() -> str:
     return _asked.get() or os.environ.get(VARIABLE) or "auto"
 
 
+def beside_cluster(device: str) -> UsageError:
+    """Say that a device cannot be used beside a cluster."""
+    return UsageError(
+        f"Expected --device cpu with --cluster, whose jobs run on processors; received {device}. Leave one of them out."
+    )
+
+
 def providers(device: str) -> list[str | tuple[str, dict[str, str]]]:
     """Give the execution providers of a session on a device, as ONNX Runtime takes them; the processor does what it cannot."""
     every: list[str | tuple[str, dict[str, str]]] = [f"CPU{PROVIDER}"]

@@ -503,7 +503,7 @@ def _write_features(path: Path, encoder: Encoder, store: ImageSource, progress: 
             file.write(header.getvalue())
             file.write(segment(encoder, store, 0, progress))
         return
-    kind = "mixed" if is_mixed() else kernels.kernel_class()  # no features are of two kinds of processors
+    kind = kernels.kind()  # no features are of two kinds of processors
     parts = [segments_of(path) / f"{start // SEGMENT}-{kind}.f4" for start in range(0, len(store), SEGMENT)]
     if engine := elsewhere():
         _send(engine, encoder, store, parts, progress)

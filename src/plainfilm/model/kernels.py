@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from plainfilm.engines.current import is_mixed
 from plainfilm.model import lung_segmentation, view
 from plainfilm.model.onnx_session import ImageNetwork
 
@@ -19,3 +20,8 @@ def kernel_class() -> str:
         for answer in ImageNetwork(network, threads=1, has_packed_weights=True).run(pictures, side=side):
             digest.update(answer.tobytes())
     return digest.hexdigest()[:16]
+
+
+def kind() -> str:
+    """Name the kind of processors whose answers an entry of the cache holds: that of `kernel_class`, or "mixed" where several kinds may take part."""
+    return "mixed" if is_mixed() else kernel_class()

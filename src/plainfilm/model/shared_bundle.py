@@ -44,7 +44,7 @@ def opened(shared: SharedBundle) -> Bundle:
             f"Expected the bundle at the same path on every machine; received none at {shared.path} on {host()}. Share the folder."
         )
     with devices.using(devices.CPU):
-        found = bundles.load(shared.path)
+        found = bundles.load(shared.path, prepare=True)
     if shared.site:
         found = sites.at(found, sites.find(found, shared.site))
     if _digest(found) != shared.sha256:

@@ -44,10 +44,8 @@ def _device(options: ClusterOptions, engine: Engine) -> str | None:
     """Device for the networks of a verb: beside a cluster the processor, on which its jobs run, so that all features are of one kind."""
     if isinstance(engine, Here):
         return options.device
-    if options.device not in {None, "auto", devices.CPU}:
-        raise UsageError(
-            f"Expected --device cpu with --cluster, whose jobs run on processors; received {options.device}. Leave one of them out."
-        )
+    if options.device is not None and options.device not in {"auto", devices.CPU}:
+        raise devices.beside_cluster(options.device)
     return devices.CPU
 
 

@@ -121,8 +121,7 @@ def answers_of(
 def _send(
     engine: Engine, shared: SharedBundle, store: Store, runs: Sequence[NDArray[np.int64]], advance: Advance
 ) -> list[Path]:
-    kind = "mixed" if engine.mixed else kernels.kernel_class()
-    about = json.dumps([_VERSION, __version__, shared.sha256, shared.site, store.fingerprint, kind])
+    about = json.dumps([_VERSION, __version__, shared.sha256, shared.site, store.fingerprint, kernels.kind()])
     keys = [hashlib.sha256(about.encode() + rows.tobytes()).hexdigest()[:32] for rows in runs]
     places = [cache_folder() / "answers" / f"{key}.npz" for key in keys]
     where = str(store.path.absolute())

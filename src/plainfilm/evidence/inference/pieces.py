@@ -24,7 +24,7 @@ from plainfilm.data.shard_files import FLEETING
 from plainfilm.engines.current import elsewhere
 from plainfilm.engines.engine import Engine
 from plainfilm.engines.left_files import LeftFile
-from plainfilm.errors import ImageError, UsageError
+from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.overlays import Drawing, Overlays
 from plainfilm.evidence.inference.predictor import BLOCK, Film, Predictor, decoded, paths
 from plainfilm.model import devices, kernels, shared_bundle
@@ -117,14 +117,12 @@ def sent_of(
     if engine is None or shared is None:
         return None
     if (device := predictor.bundle.classifier.device) != devices.CPU:
-        raise UsageError(
-            f"Expected --device cpu with --cluster, whose jobs run on processors; received {device}. Leave one of them out."
-        )
+        raise devices.beside_cluster(device)
     given = [*films]
     named = [film for film in given if isinstance(film, str | Path)]
     if len(named) < len(given) or len(files := paths(named)[0]) <= BLOCK:
         return None
-    work = _Sent(predictor, shared, files, prevalence, workers, overlays, is_mixed=engine.mixed)
+    work = _Sent(predictor, shared, files, prevalence, workers, overlays)
     work.send(engine, advance)
     return work.joined()
 
@@ -140,15 +138,12 @@ class _Sent:
         prevalence: float | None,
         workers: int,
         overlays: Overlays | None,
-        *,
-        is_mixed: bool,
     ) -> None:
         self._predictor, self._shared, self._prevalence, self._workers = predictor, shared, prevalence, workers
         self._overlays, self._drawing = overlays, overlays.drawing if overlays else None
         self._files = [*chunks(files, pieces.length(len(files), block=BLOCK))]
         drawn = (self._drawing.way.method, self._drawing.shows_text) if self._drawing else None
-        kind = "mixed" if is_mixed else kernels.kernel_class()
-        about = json.dumps([_VERSION, __version__, shared.sha256, shared.site, prevalence, drawn, kind])
+        about = json.dumps([_VERSION, __version__, shared.sha256, shared.site, prevalence, drawn, kernels.kind()])
         self._pieces = [(_entry(about, names), len(names)) for names in self._files]
 
     def send(self, engine: Engine, advance: Callable[[int, int], None]) -> None:
