@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Two processes: each takes up to 2 GB.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 .DEFAULT_GOAL := help
 # The quickest installation compiles no Python: each module then is at its first import, which must be kept.
 export PYTHONDONTWRITEBYTECODE :=
