@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -377,3 +379,28 @@ def test_features_in_bfloat16_lie_apart_in_the_cache_also_those_of_a_job(tmp_pat
     job = {name: getattr(rough, name) for name in ("key", "name", "preprocessing", "weights_sha256", "precision")}
     there = encoder._opened(rough.path, *job.values())
     np.testing.assert_allclose(there.encode(images.pixels), found, rtol=1e-3)
+
+
+LET_GO = """
+import sys
+import numpy as np
+from plainfilm.model.bfloat16 import Bfloat16Network
+
+images = np.zeros((32, 32, 32), np.uint8)
+for _ in range(10):
+    network = Bfloat16Network(open(sys.argv[1], "rb").read(), threads=2)
+    network.run(images, "features")
+    del network
+print("done")
+"""
+
+
+@pytest.mark.skipif(not bfloat16.is_native(), reason="without instructions for bfloat16")
+def test_a_network_in_bfloat16_that_is_let_go_as_soon_as_it_has_answered_does_not_wait_for_itself(tmp_path):
+    """Callbacks in Python hung within a few of these, with Python's lock held: not even a limit of time was heard."""
+    network = tmp_path / "network.onnx"
+    network.write_bytes(own_encoder(tmp_path).network())
+    ended = subprocess.run(
+        [sys.executable, "-c", LET_GO, network], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert ended.stdout == "done\n", ended.stderr

@@ -79,17 +79,24 @@ class Bfloat16Network:
 
     def run(self, images: NDArray[np.uint8], name: str) -> list[NDArray[np.float32]]:
         """Give an output by its name for images uint8 (n, h, w)."""
-        from openvino import AsyncInferQueue
-
         out = np.empty((-(-len(images) // _AT_ONCE), _AT_ONCE, self.width(name)), np.float32)
-        queue = AsyncInferQueue(self._compiled, self._threads)
-        queue.set_callback(lambda request, place: np.copyto(out[place], request.get_tensor(name).data))
+        # No callback: a thread of OpenVINO that still leaves one waits for Python's lock, and who closes the network for that thread.
+        requests = [self._compiled.create_infer_request() for _ in range(min(self._threads, len(out)))]
+
+        def take(place: int) -> None:
+            request = requests[place % len(requests)]
+            request.wait()
+            out[place] = request.get_tensor(name).data
+
         for place in range(len(out)):
+            if place >= len(requests):
+                take(place - len(requests))
             batch = images[place * _AT_ONCE : (place + 1) * _AT_ONCE]
             if len(batch) < _AT_ONCE:
                 batch = np.pad(batch, ((0, _AT_ONCE - len(batch)), (0, 0), (0, 0)))
-            queue.start_async({"images": batch}, place)
-        queue.wait_all()
+            requests[place % len(requests)].start_async({"images": batch})
+        for place in range(max(0, len(out) - len(requests)), len(out)):
+            take(place)
         return [out.reshape(-1, out.shape[-1])[: len(images)]]
 
 
