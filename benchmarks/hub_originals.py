@@ -22,15 +22,13 @@ from timm.models.eva import Eva
 from timm.models.eva import checkpoint_filter_fn as eva_filter
 from timm.models.vision_transformer import checkpoint_filter_fn
 
+from exported import THEIRS_OF_BASE, THEIRS_OF_SMALL, theirs
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from made_hub import ORIGINALS, images, tensor
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56, "patch_size": 14}
 SHALLOW = {"embed_dim": 32, "depth": 2, "num_heads": 4}
-# What timm's names are in EVA-X's own checkpoints.
-THEIRS_OF_SMALL = {"fc_norm.": "norm.", "mlp.fc1.": "mlp.w12.", "mlp.fc2.": "mlp.w3."}
-THEIRS_OF_BASE = {"fc_norm.": "norm.", "mlp.norm.": "mlp.ffn_ln.", "mlp.fc1_g.": "mlp.w1.", "mlp.fc1_x.": "mlp.w2.", "mlp.fc2.": "mlp.w3.",
-                  "q_proj.bias": "q_bias", "v_proj.bias": "v_bias"}  # fmt: skip
 Features = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
 
 
@@ -117,14 +115,9 @@ def of_eva_x(small: bool, other: int) -> dict[str, Any]:
     made = partial(
         Eva, patch_size=16, num_classes=0, embed_dim=128, depth=2, num_heads=2, ref_feat_shape=(14, 14), **told
     )
-    names = (THEIRS_OF_SMALL if small else THEIRS_OF_BASE).items()
-    shapes = {}
-    for name, value in made(img_size=64).state_dict().items():
-        shown = name
-        for part, own in names:
-            shown = shown.replace(part, own)
-        shapes[shown] = list(value.shape)
-    shapes |= {"mask_token": [1, 1, 128], "lm_head.weight": [16, 128], "lm_head.bias": [16]}
+    kept = theirs(made(img_size=64).state_dict(), THEIRS_OF_SMALL if small else THEIRS_OF_BASE)
+    shapes = {name: list(value.shape) for name, value in kept.items()}
+    shapes |= {"lm_head.weight": [16, 128], "lm_head.bias": [16]}
     features = []
     for side in (64, other):
         model = made(img_size=side)
