@@ -1,11 +1,11 @@
-"""Encoders of true architectures with random weights, as users export them: whether they are taken, in how many seconds, how alike.
+"""Encoders of true architectures with random weights, as users have them: whether they are taken, in how many seconds, how alike.
 
     python benchmarks/backbones.py --torch /where/torch/is/bin/python --out backbones.json [--only ViT-S] [--made FOLDER]
 
 Needs an environment of its own with torch, timm, transformers, open_clip_torch, torchxrayvision, onnxscript and onnx (`exported.py`), since
-plainfilm installs none of them. Each file goes through `train`'s own check of networks, in a process of its own, and answers then to the
-two images that torch answered. What is exported stays in --made, and is not exported again. Columns are the ways: "new" and "old" exporter;
-folders of hubs are measured by tests/model/hub.
+plainfilm installs none of them. Each goes through `train`'s own check of networks, in a process of its own, and answers then to the
+two images that torch answered. What is exported stays in --made, and is not exported again. Columns are the ways: "new" and "old" exporter,
+and "hub", the folder or checkpoint that the network's own software keeps, of which nothing is exported. Each row is printed as it is known.
 """
 
 import argparse
@@ -21,32 +21,29 @@ import numpy as np
 
 from measuring import finish
 
-WAYS = ("new", "old")
+WAYS = ("new", "old", "hub")
 _HERE = Path(__file__).resolve().parent
 
 
 def tried(path: Path) -> dict[str, object]:
-    """Open an exported file as the encoder that it is meant to be."""
+    """Open an exported file, a folder or a checkpoint as the encoder that it is meant to be."""
     from plainfilm.errors import WeightsError
     from plainfilm.model import backbones, encoder
 
-    known = np.load(path.with_suffix(".npz"))
-    side, own = known["images"].shape[1], backbones.find(str(path))
-    channels = 1 if "xray" in path.name else 3
-    prepare = encoder.preprocessing(own, image_size=side, input_size=side, scaling="0..1", channels=channels)
-    start = time.perf_counter()
+    known = np.load(path.with_name(f"{path.name.removesuffix('.onnx').removesuffix('.pt')}.npz"))
+    side, is_file = known["images"].shape[1], path.suffix == ".onnx"
+    start, spent = time.perf_counter(), time.process_time()
     try:
+        own = backbones.find(str(path), output="embedding" if path.name == "CLIP of open_clip" else "")
+        channels = 1 if "xray" in path.name and is_file else 0
+        prepare = encoder.preprocessing(own, image_size=side, input_size=side, scaling="0..1", channels=channels)
         opened = encoder.open_encoder(own, prepare)
     except WeightsError as error:
-        return {"refused": str(error).replace(str(path), path.name), "seconds": time.perf_counter() - start}
-    seconds = time.perf_counter() - start
+        told = {"refused": str(error).replace(str(path), path.name)}
+        return {**told, "seconds": time.perf_counter() - start, "processor_s": time.process_time() - spent}
+    times = {"seconds": time.perf_counter() - start, "processor_s": time.process_time() - spent}
     apart = float(np.abs(opened.encode(known["images"]) - known["features"]).max())
-    return {
-        "width": opened.width,
-        "seconds": seconds,
-        "apart": apart,
-        "largest": float(np.abs(known["features"]).max()),
-    }
+    return {"width": opened.width, **times, "apart": apart, "largest": float(np.abs(known["features"]).max())}
 
 
 def exported(torch: str, name: str, way: str, folder: Path) -> str:
@@ -62,8 +59,9 @@ def exported(torch: str, name: str, way: str, folder: Path) -> str:
 def row(torch: str, name: str, way: str, folder: Path) -> dict[str, object]:
     if unexported := exported(torch, name, way, folder):
         return {"architecture": name, "way": way, "not exported": unexported}
+    kept = (folder / f"{name}.onnx", folder / f"{name}.pt", folder / name)
     with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, __file__, "--try", str(folder / f"{name}.onnx")]
+        command = [sys.executable, __file__, "--try", str(next(path for path in kept if path.exists()))]
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, env={**os.environ, "PLAINFILM_CACHE": cache}
         )
@@ -91,9 +89,11 @@ def main() -> None:
     names = args.only or listed.stdout.split("\n")[:-1]
     with tempfile.TemporaryDirectory() as scratch:
         made = args.made or Path(scratch)
-        rows = [row(args.torch, name, way, made / way) for name in names for way in WAYS]
-    for each in rows:
-        print(json.dumps(each))
+        rows = []
+        for name in names:
+            for way in WAYS:
+                rows.append(row(args.torch, name, way, made / way))
+                print(json.dumps(rows[-1]), flush=True)
     finish({"rows": rows}, args.out)
 
 

@@ -3,9 +3,11 @@
     python benchmarks/exported.py NAME WAY FOLDER
 
 Needs torch, timm, transformers, open_clip_torch and torchxrayvision, which plainfilm does not; it is run by their Python. It writes
-FOLDER/NAME.onnx, and FOLDER/NAME.npz with two images uint8 (2, s, s) and the features that torch gives of them.
+FOLDER/NAME.onnx, or as hubs lay it out a folder FOLDER/NAME or a checkpoint FOLDER/NAME.pt, and FOLDER/NAME.npz with two images
+uint8 (2, s, s) and the features that torch gives of them.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,11 @@ import numpy as np
 import torch
 from torch import nn
 
-WAYS = ("new", "old")  # torch.onnx.export by torch.export, and by tracing
+WAYS = ("new", "old", "hub")  # torch.onnx.export by torch.export, and by tracing; and no export
+# What timm's names are in EVA-X's own checkpoints, of its small and its base network.
+THEIRS_OF_SMALL = {"fc_norm.": "norm.", "mlp.fc1.": "mlp.w12.", "mlp.fc2.": "mlp.w3."}
+THEIRS_OF_BASE = {"fc_norm.": "norm.", "mlp.norm.": "mlp.ffn_ln.", "mlp.fc1_g.": "mlp.w1.", "mlp.fc1_x.": "mlp.w2.", "mlp.fc2.": "mlp.w3.",
+                  "q_proj.bias": "q_bias", "v_proj.bias": "v_bias"}  # fmt: skip
 
 
 class Taken(nn.Module):
@@ -89,6 +95,14 @@ def densenet121() -> nn.Module:
     return Taken(network.features, lambda maps: torch.relu(maps).mean((2, 3)))
 
 
+def eva_x() -> nn.Module:
+    """Build EVA-X-S as its authors' eva_x.py does."""
+    from timm.models.eva import Eva
+
+    return Eva(patch_size=16, embed_dim=384, num_heads=6, mlp_ratio=8 / 3, swiglu_mlp=True, use_rot_pos_emb=True, ref_feat_shape=(14, 14),
+               num_classes=0)  # fmt: skip
+
+
 # Name -> what makes it, side in pixels, channels.
 MODELS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
     "RAD-DINO": (rad_dino, 518, 3),
@@ -98,6 +112,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
     "CLIP of open_clip": (open_clip, 224, 3),
     "SigLIP": (siglip, 224, 3),
     "EVA-02": (lambda: timm_model("eva02_small_patch14_224"), 224, 3),
+    "EVA-X": (eva_x, 224, 3),
     "DINOv3": (dinov3, 224, 3),
     "DINOv3 of timm": (lambda: timm_model("vit_small_patch16_dinov3"), 224, 3),
     "Swin": (lambda: timm_model("swin_tiny_patch4_window7_224"), 224, 3),
@@ -125,6 +140,47 @@ def export(network: nn.Module, x: torch.Tensor, way: str, path: Path) -> None:
         )
 
 
+def theirs(tensors: dict[str, torch.Tensor], names: dict[str, str]) -> dict[str, torch.Tensor]:
+    """Give tensors the names that EVA-X's authors gave them, and beside them what they were trained with."""
+    found = {"mask_token": torch.zeros(1, 1, tensors["cls_token"].shape[-1])}
+    for name, value in tensors.items():
+        for part, own in names.items():
+            name = name.replace(part, own)
+        found[name] = value
+    return found
+
+
+def keep(network: nn.Module, name: str, side: int, folder: Path) -> None:
+    """Keep a network as hubs lay it out, with images prepared from 0 to 1."""
+    from safetensors.torch import save_file
+
+    plain, inner = {"mean": [0.0] * 3, "std": [1.0] * 3}, getattr(network, "network", network)
+    tensors = {key: value.contiguous() for key, value in inner.state_dict().items()}
+    if name == "EVA-X":
+        torch.save({"model": theirs(tensors, THEIRS_OF_SMALL)}, folder / f"{name}.pt")
+        return
+    if not hasattr(inner, "save_pretrained") and not hasattr(inner, "default_cfg") and name != "CLIP of open_clip":
+        torch.save({f"features.{key}": value for key, value in tensors.items()}, folder / f"{name}.pt")
+        return
+    (folder / name).mkdir(exist_ok=True)
+    config, weights = folder / name / "config.json", folder / name / "model.safetensors"
+    if hasattr(inner, "save_pretrained"):
+        inner.save_pretrained(folder / name)
+        (folder / name / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False, "resample": 3}))
+        return
+    if name == "CLIP of open_clip":
+        import open_clip
+
+        told = {"model_cfg": open_clip.get_model_config("ViT-B-16"), "preprocess_cfg": plain}
+        config, weights = config.with_name("open_clip_config.json"), weights.with_name("open_clip_model.safetensors")
+        tensors = {f"visual.{key}": value for key, value in tensors.items()}
+    else:
+        cfg = {**plain, "input_size": [3, side, side], "interpolation": "bicubic"}
+        told = {"architecture": inner.default_cfg["architecture"], "global_pool": getattr(inner, "global_pool", "avg"), "pretrained_cfg": cfg}  # fmt: skip
+    config.write_text(json.dumps(told))
+    save_file(tensors, weights)
+
+
 def main() -> None:
     name, way, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     build, side, channels = MODELS[name]
@@ -134,7 +190,10 @@ def main() -> None:
     x = torch.from_numpy(images).float()[:, None].expand(-1, channels, -1, -1).contiguous() / 255
     with torch.no_grad():
         features = network(x).numpy()
-        export(network, x, way, folder / f"{name}.onnx")
+        if way == "hub":
+            keep(network, name, side, folder)
+        else:
+            export(network, x, way, folder / f"{name}.onnx")
     np.savez(folder / f"{name}.npz", images=images, features=features)
 
 

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ import torch
 import torchvision
 import transformers
 from safetensors.torch import load_file, save_file
+from timm.models.eva import Eva
+from timm.models.eva import checkpoint_filter_fn as eva_filter
 from timm.models.vision_transformer import checkpoint_filter_fn
+
+from exported import THEIRS_OF_BASE, THEIRS_OF_SMALL, theirs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from made_hub import ORIGINALS, images, tensor
@@ -90,12 +95,37 @@ def of_timm(name: str, *, other: int = 0, **settings: Any) -> dict[str, Any]:
     """Take a network of timm's, at its size and with its positions resized to another."""
     model = drawn(timm.create_model(name, num_classes=0, img_size=64, **SHALLOW, **settings))
     cfg = {"input_size": [3, 64, 64], **{key: model.default_cfg[key] for key in ("mean", "std", "interpolation")}}
+    grid = {key: settings[key] for key in ("ref_feat_shape",) if key in settings}
     files = {"config.json": {"architecture": name, "global_pool": model.global_pool, "pretrained_cfg": cfg,
-                             "model_args": {"num_heads": SHALLOW["num_heads"]}}}  # fmt: skip
+                             "model_args": {"num_heads": SHALLOW["num_heads"], **grid}}}  # fmt: skip
     asked: list[tuple[int, dict[str, Any], Features]] = [(64, {}, lambda model, x: model(x))]
     if other:
         asked.append((other, {}, lambda model, x: at_size(name, model, other, settings)(x)))
     return row(model, files, asked)
+
+
+def of_eva(name: str, *, other: int = 0, **settings: Any) -> dict[str, Any]:
+    """Take an EVA-02 of timm's, whose hidden layer is 8/3 of its width."""
+    return of_timm(name, other=other, patch_size=16, ref_feat_shape=4, **settings)
+
+
+def of_eva_x(small: bool, other: int) -> dict[str, Any]:
+    """Take EVA-X as its authors' eva_x.py builds it with timm, from a checkpoint under their names."""
+    told = {"qkv_fused": small, "scale_mlp": not small, "mlp_ratio": 8 / 3, "swiglu_mlp": True, "use_rot_pos_emb": True}
+    made = partial(
+        Eva, patch_size=16, num_classes=0, embed_dim=128, depth=2, num_heads=2, ref_feat_shape=(14, 14), **told
+    )
+    kept = theirs(made(img_size=64).state_dict(), THEIRS_OF_SMALL if small else THEIRS_OF_BASE)
+    shapes = {name: list(value.shape) for name, value in kept.items()}
+    shapes |= {"lm_head.weight": [16, 128], "lm_head.bias": [16]}
+    features = []
+    for side in (64, other):
+        model = made(img_size=side)
+        drawn_ = {name: torch.from_numpy(tensor(name, shape)) for name, shape in shapes.items()}
+        model.load_state_dict(eva_filter(drawn_, model))
+        model.eval()
+        features.append((side, {}, lambda _, x, own=model: own(x)))
+    return row(model, {}, features) | {"shapes": shapes}
 
 
 def at_size(name: str, model: torch.nn.Module, side: int, settings: dict[str, Any]) -> torch.nn.Module:
@@ -158,6 +188,11 @@ def rows() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "timm mean", of_timm("vit_medium_patch16_gap_240")
     yield "timm map", of_timm("vit_so400m_patch14_siglip_224", patch_size=16)
     yield "timm clip", of_timm("vit_base_patch32_clip_quickgelu_224", patch_size=16)
+    yield "eva02 small", of_eva("eva02_small_patch14_224", other=96)
+    yield "eva02 base", of_eva("eva02_base_patch14_224", other=96)
+    yield "eva02 clip", of_eva("eva02_base_patch16_clip_224")
+    yield "eva_x small", of_eva_x(True, 96)
+    yield "eva_x base", of_eva_x(False, 96)
     yield (
         "open_clip",
         of_open_clip({"image_size": 56, "layers": 2, "width": 32, "patch_size": 14, "head_width": 8}, quick_gelu=True),

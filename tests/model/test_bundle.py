@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import made_bundles
 from plainfilm.errors import BundleError
-from plainfilm.model import bundle
+from plainfilm.model import bundle, golden, kernels
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.onnx import from_keras
 
@@ -373,6 +373,43 @@ def test_a_bundle_of_large_images_has_one_golden_image(monkeypatch, whole, tmp_p
     write(path)
     assert len(np.load(io.BytesIO(members(path)["golden_images.npy"]))) == 1
     assert bundle.load(path).metrics == METRICS
+
+
+@pytest.fixture
+def large(monkeypatch, tmp_path):
+    """A bundle whose network counts as slow, in a cache of its own; and how often golden answers were compared."""
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bundle, "_LARGE", 31)
+    write(tmp_path / "large")
+    compared, agree = list[int](), golden.agree
+    monkeypatch.setattr(golden, "agree", lambda *both: compared.append(1) or agree(*both))
+    return tmp_path / "large", compared
+
+
+def test_a_large_network_is_asked_for_golden_answers_once_a_kind_of_processor(large, monkeypatch, tmp_path):
+    path, compared = large
+    bundle.load(path, prepare=True)
+    assert not compared  # writing it has asked
+    monkeypatch.setattr(kernels, "kernel_class", lambda: "another")
+    for _ in range(2):
+        bundle.load(path, prepare=True)
+    assert len(compared) == 1
+    contents = members(path)
+    other = packed(tmp_path / "other", {**contents, "golden_logits.npy": npy(np.load(io.BytesIO(contents["golden_logits.npy"])) + 0.1)})  # fmt: skip
+    for _ in range(2):
+        with pytest.raises(BundleError, match="other answers here"):
+            bundle.load(other, prepare=True)
+    bundle.load(path).classifier.prepare()  # who opens it for long asks anew, before and after it is prepared
+    assert len(compared) == 5
+
+
+def test_a_cache_that_cannot_be_written_costs_a_pass_and_nothing_else(large, monkeypatch, tmp_path):
+    path, compared = large
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        assert bundle.load(path, prepare=True).metrics == METRICS
+    assert len(compared) == 2
 
 
 def external():

@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "epochs": Kind("fine-tunings that have begun on a cluster", "they begin anew"),
     "turned": Kind("features of turned radiographs", "they are computed anew"),
     "compiled": Kind("compiled passes of heads", "the next training compiles anew, some seconds"),
+    "golden": Kind("notes on large bundles that gave their golden answers here", "they are asked for them again, some seconds"),
     "opened": Kind("notes on stores that were looked through", "the next command looks through each store again"),
     "stores": Kind("stores that folders were read into", "the folders are read anew, where they are still there; their logs of test openings go too", goes_by_name=True),
     "openings": Kind("how often test sets were scored", "the count: only the log beside each store still knows", goes_by_name=True),

@@ -207,6 +207,8 @@ HUB: Mapping[str, Backbone] = MappingProxyType(
                  "arXiv:2303.00915", "MIT"),
             _hub("medsiglip", f"{HUGGING_FACE}google/medsiglip-448", 1152, 448, "arXiv:2303.15343",
                  "Health AI Developer Foundations terms of use", "https://developers.google.com/health-ai-developer-foundations/terms"),
+            _hub("eva_x", f"{HUGGING_FACE}MapleF/eva_x/resolve/main/eva_x_small_patch16_merged520k_mim.pt", 384, 224,
+                 "doi:10.1038/s41746-025-02032-z", "MIT"),
             _hub("dinov2_small", f"{HUGGING_FACE}facebook/dinov2-small", 384, 224, "arXiv:2304.07193", "Apache-2.0"),
             _hub("dinov3_small", f"{HUGGING_FACE}facebook/dinov3-vits16-pretrain-lvd1689m", 384, 224, "arXiv:2508.10104",
                  "DINOv3 License", "https://ai.meta.com/resources/models-and-libraries/dinov3-license"),

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from plainfilm.data import files
+from plainfilm.data import cache, files
 from plainfilm.data.files import written_whole
 from plainfilm.errors import BundleError, UsageError
-from plainfilm.model import bundle_zip, devices, golden, manifest, signing
+from plainfilm.model import answered, bundle_zip, devices, golden, manifest, signing
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Classifier, Decision
 from plainfilm.model.golden import Golden
@@ -66,14 +66,16 @@ class Bundle:
 class _Opened(Classifier):
     """A classifier out of a file: once ONNX Runtime has replaced its operators by faster ones, it must answer the same."""
 
-    def __init__(self, path: Path, network: bytes, decision: Decision, shown: Golden) -> None:
+    def __init__(self, path: Path, network: bytes, decision: Decision, shown: Golden, kept: Path | None) -> None:
         super().__init__(network, decision)
         self._device = devices.current()
-        self._path, self._golden = path, shown
+        self._path, self._golden, self._kept = path, shown, kept if self.device == devices.CPU else None
 
     def _prepare(self) -> ImageNetwork:
         try:
             prepared = super()._prepare()
+            if self._kept and cache.has(self._kept):
+                return prepared
             received = prepared.run(self._golden.pictures, "logits")[0]
         except UsageError:  # of the device
             raise
@@ -81,6 +83,8 @@ class _Opened(Classifier):
             raise _not_one(self._path, reason_of(error)) from error
         if not golden.agree(received, self._golden.expected):
             raise _not_one(self._path, "its network gives other answers here than where it was made")
+        if self._kept:
+            answered.keep(self._kept)
         return prepared
 
 
@@ -126,6 +130,10 @@ def write(
             for name, data in {_MANIFEST: first, **contents, **signature}.items():
                 archive.writestr(zipfile.ZipInfo(name), data)
         _check_written(partial)
+    if (
+        classifier.image_size > _LARGE and classifier.device == devices.CPU
+    ):  # what is prepared here has just given these answers
+        answered.keep(_kept(told.members))
 
 
 def _check_written(path: Path) -> None:
@@ -169,7 +177,8 @@ def load(path: str | Path, *, require_signature: str | Path | None = None, prepa
     require_signature
         A public key (PEM, Ed25519) that the bundle must be signed for.
     prepare
-        Prepare the network for speed at once, and let the golden images go through that alone: for who has images to answer.
+        Prepare the network for speed at once, and let the golden images go through that alone: for who has images to answer. A large
+        network on the processor is asked once a kind of processor, as the cache tells (`answered`).
 
     Raises
     ------
@@ -210,10 +219,16 @@ def _open(path: Path, key: Path | None, *, prepare: bool) -> Bundle:
         raise Damaged("a member does not have the hash in its manifest: the file was altered")
     metrics, decision = manifest.read_metrics(contents[_METRICS]), manifest.decision(told)
     recipe, card = (_text(contents[name]) for name in (_RECIPE, _CARD))
-    made = _Opened(path, contents[_NETWORK], decision, _checked(told, contents, decision, is_run=not prepare))
+    shown = _checked(told, contents, decision, is_run=not prepare)
+    kept = _kept(told.members) if prepare and told.preprocessing.image_size > _LARGE else None
+    made = _Opened(path, contents[_NETWORK], decision, shown, kept)
     if prepare:
         made.prepare()
     return Bundle(made, told, metrics, recipe, card, contents[_OUTLIERS], contents[_SEEN], signature is not None)
+
+
+def _kept(members: Mapping[str, Member]) -> Path:
+    return answered.entry(*(members[name].sha256 for name in (_NETWORK, _IMAGES, _LOGITS)))
 
 
 def _checked(told: Manifest, contents: Mapping[str, bytes], decision: Decision, *, is_run: bool) -> Golden:

@@ -17,6 +17,7 @@ from plainfilm.reasons import reason_of
 
 BATCH = 8  # images at a time; larger batches leave the processors' caches: measured 5 to 10 % slower at 32
 _OF_ONE = 2  # images at a time of a processor that has a batch of its own: measured 10 % slower at 8
+_LARGE = 384  # pixels, above which images go one by one: a transformer at 518 px took as long a film by ones as by twos, and 0.4 GB less
 _FEW = 32  # images for which a network is not prepared a second time, which takes some 40 ms
 _ON_DEVICE = 256  # images at a time of another device, halved until its memory holds them
 _ALIKE = 1e-3  # of the processor's numbers, by the largest of an output
@@ -137,6 +138,7 @@ class ImageNetwork:
         self._seen += len(images)
         is_many = self._seen > _FEW and len(images) >= 2 * self._threads > 2
         length = _OF_ONE if is_many or self._threads == 1 else BATCH
+        length = 1 if (side or images.shape[-1]) > _LARGE else length
         batches = [images[at : at + length] for at in range(0, len(images), length)]
         work = partial(_answers, self._alone if is_many else self.session, list(names) or None, side)
         parts = list(self._pool.map(work, batches) if is_many else map(work, batches))

@@ -287,7 +287,7 @@ def fetch(name: str, *, accept_terms: bool = False) -> WeightsFile:
             f"Expected the licence of the weights of {name} to be accepted, {row.weights.licence} ({row.weights.url}), which a bundle that holds "
             "them is under too; it was not. Read what stands there, then accept it."
         )
-    if row.weights.url.startswith(backbones.HUGGING_FACE):
+    if row.weights.url.startswith(backbones.HUGGING_FACE) and not row.weights.url.endswith(".pt"):
         return _keep_folder(
             row, fetching.snapshot(fetching.PREFIX + row.weights.url.removeprefix(backbones.HUGGING_FACE)).path
         )

@@ -43,8 +43,8 @@ def written(folder_, name):
     )
 
 
-def torch_file(path, shapes):
-    """Write what torch.save writes of a state dict, without PyTorch: its pickle asks for three names."""
+def torch_file(path, shapes, but=None):
+    """Write what torch.save writes of a state dict, without PyTorch: its pickle asks for three names. Tensors in `but` are others."""
     path.parent.mkdir(parents=True, exist_ok=True)
     body = b"\x80\x02ccollections\nOrderedDict\n)R("
     for number, (name, shape) in enumerate(shapes.items()):
@@ -58,7 +58,8 @@ def torch_file(path, shapes):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("net/data.pkl", body + b"u.")
         for number, (name, shape) in enumerate(shapes.items()):
-            archive.writestr(f"net/data/{number}", made_hub.tensor(name, shape).tobytes())
+            drawn = (but or {}).get(name, made_hub.tensor(name, shape))
+            archive.writestr(f"net/data/{number}", drawn.astype(np.float32).tobytes())
     return path
 
 
@@ -135,6 +136,12 @@ def with_config(**values):
     return {**DINO, "files": {"config.json": DINO["files"]["config.json"] | values}}
 
 
+def eva_with(**values):
+    told = ORIGINALS["eva02 small"]
+    config = told["files"]["config.json"]
+    return {**told, "files": {"config.json": {**config, "model_args": config["model_args"] | values}}}
+
+
 FIRST = "encoder.layer.0.mlp.fc1.weight"
 BROKEN = {
     "kind": (with_config(model_type="swinv2"), {}, "model_type 'swinv2'.*torch.onnx.export"),
@@ -168,6 +175,17 @@ BROKEN = {
     "more": (DINO, {"encoder.layer.0.attention.extra": np.zeros(3, np.float32)}, "attention.extra as well, a part that is not known"),
     "whole numbers": (DINO, {FIRST: np.zeros((128, 32), np.int8)}, "tensors of BF16, F16, F32.*of I8"),
     "positions": (DINO, {"embeddings.position_embeddings": np.zeros((1, 19, 32), np.float32)}, "a square of patches"),
+}  # fmt: skip
+
+
+EVA = ORIGINALS["eva02 small"]
+BROKEN |= {
+    "no turns": (eva_with(use_rot_pos_emb=False), {}, "model_args with use_rot_pos_emb false"),
+    "turns of another kind": (eva_with(rope_type="mixed"), {}, "model_args with rope_type"),
+    "registers": (eva_with(num_reg_tokens=4), {}, "model_args with num_reg_tokens"),
+    "oblong grid": (eva_with(ref_feat_shape=[4, 5]), {}, "ref_feat_shape of a square"),
+    "two norms": (EVA, {"norm.weight": np.ones(32, np.float32)}, "received norm.weight as well"),
+    "norms of queries": (EVA, {"blocks.0.attn.q_norm.weight": np.ones(8, np.float32)}, "received blocks.0.attn.q_norm.weight as well"),
 }  # fmt: skip
 
 
@@ -395,3 +413,30 @@ def test_one_channel_is_taken_as_torchxrayvision_takes_it(tmp_path):
     assert (made.channels, made.span, made.size) == (1, (-1024, 1024), 224)
     with pytest.raises(RecipeError, match="a DenseNet121 whole"):
         encoded(tmp_path / "x" / "net.pt", 64, depth=2)
+
+
+def test_a_checkpoint_says_itself_where_its_patches_lie(tmp_path):
+    shapes = ORIGINALS["eva_x small"]["shapes"]
+    plain = encoded(torch_file(tmp_path / "plain.pt", shapes), 64)
+    with_places = {**shapes, "rope.freqs_cos": [16, 64], "rope.freqs_sin": [16, 64]}
+    with pytest.raises(WeightsError, match="a grid of 14 patches a side in rope.freqs_cos; received others"):
+        encoded(torch_file(tmp_path / "other.pt", with_places), 64)
+    angles = np.arange(4)[:, None] * (14 / 4) / 10_000 ** (np.arange(16) / 16)
+    grid = np.concatenate([np.repeat(angles, 4, axis=0), np.tile(angles, (4, 1))], axis=1)
+    true = {"rope.freqs_cos": np.repeat(np.cos(grid), 2, axis=1), "rope.freqs_sin": np.repeat(np.sin(grid), 2, axis=1)}
+    wrapped = torch_file(tmp_path / "wrapped.pt", {f"module.{name}": shape for name, shape in with_places.items()},
+                         {f"module.{name}": value for name, value in true.items()} | {f"module.{name}": made_hub.tensor(name, shape) for name, shape in shapes.items()})  # fmt: skip
+    np.testing.assert_array_equal(encoded(wrapped, 64), plain)
+
+
+@pytest.mark.parametrize(("patch", "has_mean"), [(16, True), (14, False)])
+def test_a_checkpoint_is_scaled_as_eva_x_is_where_its_patches_are(patch, has_mean, tmp_path):
+    shapes = ORIGINALS["eva_x small"]["shapes"] | {"patch_embed.proj.weight": [128, 3, patch, patch]}
+    made = network.preparation(folder.open_folder(torch_file(tmp_path / "net.pt", shapes)))
+    assert (made.size, made.mean is not None) == (4 * patch, has_mean)
+
+
+def test_a_checkpoint_of_another_transformer_asks_for_its_configuration(tmp_path):
+    path = torch_file(tmp_path / "net.pt", ORIGINALS["timm token"]["shapes"])
+    with pytest.raises(WeightsError, match=r"or an EVA-02, in .* which has no configuration"):
+        encoded(path, 64)

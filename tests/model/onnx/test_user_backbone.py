@@ -399,11 +399,41 @@ def test_features_that_depend_on_the_other_images_are_refused(tmp_path, axes, sp
     refused(path, "gives others beside another image. Export it after model.eval")
 
 
-def test_features_that_a_third_image_has_of_the_first_are_refused(tmp_path):
-    pieces = [("0", np.array([0])), ("1", np.array([1])), ("2", np.array([2])), ("many", np.array([2**31]))]
-    nodes = [own_mean("m"), node("Slice", ["m", "0", "2"], ["two"]), node("Slice", ["m", "2", "many"], ["rest"])]
-    nodes += [node("Slice", ["m", "0", "1"], ["first"]), node("Mul", ["rest", "first"], ["changed"])]
-    path = own_backbone(tmp_path / "own.onnx", [*nodes, node("Concat", ["two", "changed"], ["y"], axis=0)], pieces)
+ENDS = [
+    ("0", np.array([0])),
+    ("1", np.array([1])),
+    ("2", np.array([2])),
+    ("-1", np.array([-1])),
+    ("many", np.array([2**31])),
+]
+
+
+def sliced(start, end, name):
+    """Features "m" of the images from one to another, along the batch."""
+    return node("Slice", ["m", start, end, "0"], [name])
+
+
+# What features an image has of the others.
+TAKEN = {
+    "a third image of the first": [sliced("0", "2", "two"), sliced("2", "many", "rest"), sliced("0", "1", "first"), node("Mul", ["rest", "first"], ["changed"]), node("Concat", ["two", "changed"], ["y"], axis=0)],
+    "all of the first": [sliced("0", "1", "first"), node("Sub", ["m", "first"], ["y"])],
+    "all of the last": [sliced("-1", "many", "last"), node("Sub", ["m", "last"], ["y"])],
+    "later ones of the first": [sliced("0", "1", "first"), sliced("1", "many", "rest"), node("Sub", ["rest", "first"], ["changed"]), node("Concat", ["first", "changed"], ["y"], axis=0)],
+    "the first for all": [sliced("0", "1", "first"), node("Mul", ["m", "0.0"], ["none"]), node("Add", ["none", "first"], ["y"])],
+    "the last for all": [sliced("-1", "many", "last"), node("Mul", ["m", "0.0"], ["none"]), node("Add", ["none", "last"], ["y"])],
+    "those before": [node("CumSum", ["m", "axis"], ["y"])],
+    "those behind": [node("CumSum", ["m", "axis"], ["y"], reverse=1)],
+    "the next one's": [sliced("0", "1", "first"), sliced("1", "many", "rest"), node("Concat", ["rest", "first"], ["y"], axis=0)],
+    "their number": [node("ReduceSum", ["ones", "0"], ["n"], keepdims=0), node("Div", ["m", "n"], ["y"])],
+    "their place": [node("CumSum", ["ones", "axis"], ["place"]), node("Add", ["m", "place"], ["y"])],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_whatever_an_image_has_of_the_others_is_refused(tmp_path, taken):
+    weights = [*ENDS, ("0.0", np.float32(0)), ("axis", np.array(0))]
+    ones = [node("Mul", ["m", "0.0"], ["zeros"]), node("Exp", ["zeros"], ["ones"])]
+    path = own_backbone(tmp_path / "own.onnx", [own_mean("m"), *ones, *TAKEN[taken]], weights)
     refused(path, "gives others beside another image")
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm.errors import WeightsError
+from plainfilm.model.hub import eva
 from plainfilm.model.hub.folder import HubFolder, number, whole
-from plainfilm.model.hub.layouts import LAYOUTS, TEXT_ALONE, TOWERS, Layout
+from plainfilm.model.hub.layouts import LAYOUTS, NOT_OF_TRANSFORMERS, TEXT_ALONE, TOWERS, Layout
 
 DENSENET = "densenet121"
 _MOST_SIDE = 2048  # pixels
@@ -37,6 +38,12 @@ _TIMM_KNOWN = re.compile(
     r"(?:vit|deit3?)_(?:tiny|xsmall|wee|little|small|mediumd?|betwixt|base|large|huge|giant|giantopt|gigantic|so150m2?|so400m)_patch\d+(?:_36x1)?"
     r"(?:_plus)?(?:_clip(?:_quickgelu)?|_siglip)?(?:_reg\d)?(?:_gap|_map)?(?:_dinov2|_tipsv2)?(?:_\d+)?(?:_miil)?|flexivit_(?:small|base|large)"
 )  # those of plain blocks
+_EVA_KNOWN = re.compile(r"eva02_(?:tiny|small|base|large)_patch1[46](?:_clip)?_\d+")
+_EVA_GRID, _EVA_THETA = 16, 10_000.0  # of all names of timm's
+_SETS_NOTHING_OF_EVA = frozenset(
+    "qkv_fused scale_mlp scale_attn_inner ref_feat_shape swiglu_mlp use_rot_pos_emb".split()
+)  # the tensors show them
+_EVA_X = (0.49185243, 0.28509309)  # mean and deviation of what it was trained on, as its authors' datasets.py has them
 _TIMM_TANH = re.compile(r"vit_(base_patch32_siglip|giantopt|large_patch16_siglip(_gap)?_512|so400m_patch16_siglip)")
 _TIMM_HEADS = {1152: 16, 1280: 16, 1408: 16, 1536: 24, 1664: 16}  # width: heads; else width / 64
 _TIMM_OTHER_HEADS = {"vit_base_patch16_gap_224": {768: 16}}
@@ -61,7 +68,7 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """A network of a family of `LAYOUTS`, or `DENSENET`. 0 stands for what the tensors say."""
+    """A network of a family of `LAYOUTS`, or `DENSENET`. 0 stands for what the tensors say; `grid` patches a side are what EVA-02 counts its places by."""
 
     family: str
     preparation: Preparation
@@ -71,7 +78,7 @@ class Configuration:
     activation: str = "gelu"
     blocks: int = 0
     theta: float = 0.0
-    is_doubled: bool = False
+    grid: int = 0
     head_sizes: Mapping[int, int] | None = None
     width: int = 0
     patch: int = 0
@@ -86,16 +93,28 @@ def read(folder: HubFolder) -> Configuration:
         The kind of network is not known here, or a value is none.
     """
     if not folder.config_name:
-        return Configuration(
-            family=DENSENET, pooling="mean",
-            preparation=Preparation(size=224, span=(-1024.0, 1024.0), channels=1, resample="bilinear-antialias"),
-        )  # fmt: skip
+        return _checkpoint(folder)
     where = folder.path / folder.config_name
     if "model_cfg" in folder.config:
         return _open_clip(folder.config, where)
     if "architecture" in folder.config:
         return _timm(folder.config, where)
     return _transformers(folder, where)
+
+
+def _checkpoint(folder: HubFolder) -> Configuration:
+    """Tell a DenseNet and an EVA-02, such as EVA-X, by the names of their tensors."""
+    if weights := eva.opened(folder):
+        size, patch, family = eva.described(weights)
+        mean, std = _EVA_X if patch == eva.PATCH_OF_EVA_X else (None, None)  # another was trained on what nothing tells
+        return Configuration(
+            family=family, pooling="mean", theta=_EVA_THETA, grid=max(1, eva.TRAINED_AT // patch), patch=patch,
+            preparation=_scaled(mean, std, size, folder.path, resample="bicubic-antialias"),
+        )  # fmt: skip
+    return Configuration(
+        family=DENSENET, pooling="mean",
+        preparation=Preparation(size=224, span=(-1024.0, 1024.0), channels=1, resample="bilinear-antialias"),
+    )  # fmt: skip
 
 
 def _transformers(folder: HubFolder, where: Path) -> Configuration:
@@ -109,7 +128,7 @@ def _transformers(folder: HubFolder, where: Path) -> Configuration:
             f"Expected a network that takes images; received {where}, a text encoder (model_type {kind}). Fetch the model with its vision "
             "encoder."
         )
-    if kind not in LAYOUTS or kind in {"timm", "open_clip"}:
+    if kind not in LAYOUTS or kind in NOT_OF_TRANSFORMERS:
         raise _unknown(f"model_type {kind!r}"[:80], where)
     layout = LAYOUTS[str(kind)]
     config = {key: value for key, value in config.items() if value is not None}
@@ -139,7 +158,7 @@ def _theta(config: Mapping[str, Any]) -> Any:
 
 def _timm(config: Mapping[str, Any], where: Path) -> Configuration:
     name = config["architecture"]
-    if not isinstance(name, str) or not _TIMM_KNOWN.fullmatch(name):
+    if not _is_known_to_timm(name):
         raise _unknown(f"architecture {name!r}"[:80], where)
     told = config.get("pretrained_cfg", config)
     told = told if isinstance(told, Mapping) else {}
@@ -157,9 +176,15 @@ def _timm(config: Mapping[str, Any], where: Path) -> Configuration:
     return _of_timm(name, preparation, pool, arguments, where)
 
 
+def _is_known_to_timm(name: Any) -> bool:
+    return isinstance(name, str) and bool(_TIMM_KNOWN.fullmatch(name) or _EVA_KNOWN.fullmatch(name))
+
+
 def _of_timm(
     name: str, preparation: Preparation, pool: Any, arguments: Mapping[str, Any], where: Path
 ) -> Configuration:
+    if _EVA_KNOWN.fullmatch(name):
+        return _of_eva(name, preparation, pool, arguments, where)
     own = "avg" if "_gap" in name else "map" if re.search("_siglip|_map", name) else "token"
     _check_arguments(arguments, where)
     return Configuration(
@@ -171,15 +196,27 @@ def _of_timm(
     )  # fmt: skip
 
 
+def _of_eva(name: str, preparation: Preparation, pool: Any, arguments: Mapping[str, Any], where: Path) -> Configuration:
+    grid = arguments.get("ref_feat_shape")
+    _check_arguments(arguments, where, _SETS_NOTHING | _SETS_NOTHING_OF_EVA)
+    if arguments.get("use_rot_pos_emb") is False:
+        raise _unknown("model_args with use_rot_pos_emb false", where)
+    return Configuration(
+        family="eva02", preparation=preparation, pooling=_timm_pool(pool or ("token" if "_clip_" in name else "avg")), theta=_EVA_THETA,
+        heads=whole(arguments["num_heads"], "num_heads", where, most=256) if arguments.get("num_heads") is not None else 0,
+        grid=_EVA_GRID if grid is None else _side(grid, "ref_feat_shape", where),
+    )  # fmt: skip
+
+
 def _timm_pool(pool: Any) -> str:
     """Give our name of a pooling; one that is not known here is refused only where a recipe does not say another."""
     return _TIMM_POOLS.get(pool, pool[:40]) if isinstance(pool, str) else repr(pool)[:40]
 
 
-def _check_arguments(arguments: Mapping[str, Any], where: Path) -> None:
+def _check_arguments(arguments: Mapping[str, Any], where: Path, known: frozenset[str] = _SETS_NOTHING) -> None:
     """Refuse arguments of timm's that make another network than its name, in a way that no tensor shows."""
     told = {key: value for key, value in arguments.items() if value is not None}
-    strange = _strange(told, _SETS_NOTHING)
+    strange = _strange(told, known)
     strange = strange or ("embed_dim without num_heads" if "embed_dim" in told and "num_heads" not in told else "")
     strange = strange or ("in_chans other than 3" if told.get("in_chans", 3) != 3 else "")
     strange = strange or ("pos_embed other than learn" if told.get("pos_embed", "learn") != "learn" else "")
@@ -210,7 +247,7 @@ def _open_clip(config: Mapping[str, Any], where: Path) -> Configuration:
         raise _unknown(f"vision_cfg with {strange}", where)
     name = vision.get("timm_model_name")
     if name is not None:
-        if not isinstance(name, str) or not _TIMM_KNOWN.fullmatch(name):
+        if not _is_known_to_timm(name):
             raise _unknown(f"timm_model_name {name!r}"[:80], where)
         return _of_timm(name, preparation, vision.get("timm_pool", "avg"), {}, where)
     if not isinstance(vision.get("width", 768), int) or isinstance(vision.get("layers", 12), list):
@@ -227,7 +264,12 @@ def _open_clip(config: Mapping[str, Any], where: Path) -> Configuration:
 
 def _unknown(what: str, where: Path) -> WeightsError:
     known = ", ".join(
-        [*(name for name in LAYOUTS if name not in {"timm", "open_clip"}), *TOWERS, "timm's vit_…", "open_clip's ViT"]
+        [
+            *(name for name in LAYOUTS if name not in NOT_OF_TRANSFORMERS),
+            *TOWERS,
+            "timm's vit_… and eva02_…",
+            "open_clip's ViT",
+        ]
     )
     return WeightsError(f"Expected a network of {known}; received {what} in {where}. {EXPORT}")
 

@@ -45,7 +45,7 @@ def open_weights(folder: HubFolder) -> Weights:
     if len(found) != 1:
         names = ", ".join(tensors.names()[:3]) or "no tensors"
         raise WeightsError(
-            f"Expected a DenseNet121 of torchxrayvision or torchvision in {folder.path}, which has no configuration; received {names}. "
+            f"Expected a DenseNet121 of torchxrayvision or torchvision, or an EVA-02, in {folder.path}, which has no configuration; received {names}. "
             f"Put its config.json beside it. {EXPORT}"
         )
     return Weights(tensors, found[0].removesuffix(_STEM), folder.path)

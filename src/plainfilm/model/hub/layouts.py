@@ -11,7 +11,8 @@ from types import MappingProxyType
 class Layout:
     """Names of a family's tensors without ".weight"; of a name with several forms the first that is there counts.
 
-    Names from `norm1` to `scale2` stand behind `block`, whose {} is the block's number. `qkv` is one name of all three, or three.
+    Names from `norm1` to `scale2` stand behind `block`, whose {} is the block's number. `qkv` is one name of all three, or three, in the place
+    of which `fused` may stand; `biases` are those of the three where they stand apart. `inner` and `middle` are norms before `out` and `down`.
     `antialias`: whether position embeddings are resized with it, as the library of the family does.
     """
 
@@ -23,12 +24,14 @@ class Layout:
     block: str
     norm1: str = "norm1"
     qkv: tuple[str, ...]
+    fused: str = ""
     biases: tuple[str, ...] = ()
     inner: str = ""
     out: str
     scale1: str = ""
     norm2: str = "norm2"
     gate: tuple[str, ...] = ()
+    gate_activation: str = ""
     up: tuple[str, ...]
     middle: str = ""
     down: tuple[str, ...]
@@ -70,6 +73,12 @@ _TIMM = Layout(
         "up": "attn_pool.mlp.fc1", "down": "attn_pool.mlp.fc2"},
     projection="head.proj", aside=re.compile(r"(head|norm|fc_norm|attn_pool)\."), antialias=True,
 )  # fmt: skip
+_EVA = Layout(
+    patch="patch_embed.proj", classes="cls_token", positions="pos_embed", block="blocks.{}.", qkv=("attn.q_proj", "attn.k_proj", "attn.v_proj"),
+    fused="attn.qkv", biases=("attn.q_bias", "attn.k_bias", "attn.v_bias"), inner="attn.norm", out="attn.proj", scale1="gamma_1",
+    gate=("mlp.fc1_g",), gate_activation="silu", up=("mlp.fc1_x", "mlp.fc1"), middle="mlp.norm", down=("mlp.fc2",), scale2="gamma_2",
+    norm="norm", pooled_norm="fc_norm", aside=re.compile(r"head\.|(blocks\.\d+\.attn\.)?rope\.freqs_(cos|sin)$"), antialias=True,
+)  # fmt: skip
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
@@ -90,6 +99,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             qkv=_DINOV2.qkv, out=_DINOV2.out, norm2="layernorm_after", up=("intermediate.dense",), down=("output.dense",), norm="layernorm",
             pooler="pooler.dense", aside=re.compile(r"embeddings\.mask_token$|pooler\."), epsilon=1e-12, resample=2),
         "timm": _TIMM,
+        "eva02": _EVA,
+        "eva02 masked": dataclasses.replace(  # as it was trained to fill in what is masked: its last norm is that of the mean
+            _EVA, norm="", pooled_norm="norm", aside=re.compile(rf"{_EVA.aside.pattern}|mask_token$|lm_head\.")
+        ),
         "open_clip": Layout(
             patch="conv1", classes="class_embedding", positions="positional_embedding", before="ln_pre", block="transformer.resblocks.{}.",
             norm1="ln_1", qkv=("attn.in_proj_",), out="attn.out_proj", scale1="ls_1.gamma", norm2="ln_2", up=("mlp.c_fc",),
@@ -97,4 +110,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     }
 )  # fmt: skip
 TOWERS: Mapping[str, str] = MappingProxyType({"clip": "clip_vision_model", "siglip": "siglip_vision_model"})
+NOT_OF_TRANSFORMERS = frozenset({"timm", "eva02", "eva02 masked", "open_clip"})
+# Of checkpoints of EVA-02 and EVA-X: a part of a name, and what stands in its place where timm keeps it.
+EVA_NAMES: Mapping[str, str] = MappingProxyType(
+    {".mlp.ffn_ln.": ".mlp.norm.", ".attn.inner_attn_ln.": ".attn.norm.", ".mlp.w12.": ".mlp.fc1.", ".mlp.w1.": ".mlp.fc1_g.",
+     ".mlp.w2.": ".mlp.fc1_x.", ".mlp.w3.": ".mlp.fc2."}
+)  # fmt: skip
 TEXT_ALONE = frozenset({"clip_text_model", "siglip_text_model", "bert", "roberta"})

@@ -33,14 +33,29 @@ def _cubic(size: int, target: int) -> NDArray[np.float64]:
     return matrix
 
 
-def rotary(side: int, wide: int, theta: float, *, before: int) -> tuple[Array, Array]:
-    """Cosines and sines float32 (before + side², wide) of DINOv3's rotary positions; tokens before the patches are not turned.
+def rotary(places: NDArray[np.float64], wide: int, theta: float, *, before: int) -> tuple[Array, Array]:
+    """Cosines and sines float32 (before + side², wide) of rotary positions; tokens before the patches are not turned.
 
-    Centres of patches from -1 to 1, down then across, each with wide / 4 frequencies 1 / theta^(4 i / wide).
+    `places` float64 (side) of patches down and across, in radians of the first frequency; down then across, each has wide / 4
+    frequencies 1 / theta^(4 i / wide). The second half of a head is turned with the first.
     """
     frequencies = 1 / theta ** np.arange(0, 1, 4 / wide)
-    centres = 2 * (np.arange(side) + 0.5) / side - 1
-    places = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1).reshape(-1, 2)
-    angles = (2 * np.pi * places[:, :, None] * frequencies).reshape(side**2, -1)
+    grid = np.stack(np.meshgrid(places, places, indexing="ij"), axis=-1).reshape(-1, 2)
+    angles = (grid[:, :, None] * frequencies).reshape(len(grid), -1)
     angles = np.concatenate([np.zeros((before, wide)), np.tile(angles, 2)])
     return np.asarray(np.cos(angles), np.float32), np.asarray(np.sin(angles), np.float32)
+
+
+def centred(side: int) -> NDArray[np.float64]:
+    """Places of DINOv3: centres of patches from -1 to 1, whole turns."""
+    return 2 * np.pi * (2 * (np.arange(side, dtype=np.float64) + 0.5) / side - 1)
+
+
+def counted(side: int, grid: int) -> NDArray[np.float64]:
+    """Places of EVA-02: patches counted as on the grid that it was trained with."""
+    return np.arange(side, dtype=np.float64) * (grid / side)
+
+
+def halved(rows: Array, heads: int) -> Array:
+    """Put the even rows of each head before the odd ones: what EVA-02 turns in pairs is then turned in halves, with the same products."""
+    return rows.reshape(heads, -1, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)

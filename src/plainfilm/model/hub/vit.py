@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.errors import RecipeError, WeightsError
+from plainfilm.model.hub import eva, positions
 from plainfilm.model.hub.configuration import EXPORT, Configuration, layout_of
 from plainfilm.model.hub.folder import HubFolder, Weights
-from plainfilm.model.hub.positions import interpolated, rotary
 from plainfilm.model.onnx.from_keras import Graph, gelu, silu
 
 Array = NDArray[np.float32]
@@ -49,7 +49,9 @@ def add(
         The network has no such pooling, output or depth.
     """
     network = _Transformer(graph, _weights(folder, told), told, size)
-    tokens = network.blocks(network.embed(x), depth)
+    tokens = network.embed(x)
+    network.check_places()
+    tokens = network.blocks(tokens, depth)
     features = network.pool(
         tokens, told.pooling if pooling in {"auto", "pooler"} and not network.layout.pooler else pooling
     )
@@ -61,6 +63,8 @@ def add(
 
 def _weights(folder: HubFolder, told: Configuration) -> Weights:
     """Find the tensors of the image encoder, whatever stands before their names."""
+    if not folder.config_name and (weights := eva.opened(folder)):
+        return weights
     layout, tensors = layout_of(told), folder.tensors()
     ending = f"{layout.patch}.weight"
     found = sorted(name for name in tensors.names() if name == ending or name.endswith(f".{ending}"))
@@ -109,9 +113,12 @@ class _Transformer:
         y = self._times(x, self.weights.take(f"{name}.weight", into, wide))
         return self._plus(y, self.weights.take(f"{name}.bias", into)) if self.weights.has(f"{name}.bias") else y
 
-    def norm(self, x: str, name: str) -> str:
-        scale, shift = (self.weights.take(f"{name}.{part}", self.width) for part in ("weight", "bias"))
+    def norm(self, x: str, name: str, wide: int = 0) -> str:
+        scale, shift = (self.weights.take(f"{name}.{part}", wide or self.width) for part in ("weight", "bias"))
         return self._normed(x, scale, shift)
+
+    def norm_if_there(self, x: str, name: str, wide: int = 0) -> str:
+        return self.norm(x, name, wide) if self.weights.has(f"{name}.weight") else x
 
     def activate(self, x: str, kind: str) -> str:
         graph = self.graph
@@ -155,13 +162,12 @@ class _Transformer:
             inputs.append(graph.weight(self.weights.take(f"{layout.patch}.bias", self.width)))
         maps = graph.node("Conv", inputs, strides=[patch, patch], kernel_shape=[patch, patch])
         tokens = graph.node("Transpose", [self._shaped(maps, 0, self.width, self.side**2)], perm=[0, 2, 1])
-        first, positions = self._first_tokens()
-        tokens = self._plus(tokens, positions) if positions is not None else tokens
+        first, grid = self._first_tokens()
+        tokens = self._plus(tokens, grid) if grid is not None else tokens
         self.prefix = first.shape[1]
         if self.prefix:
             tokens = graph.node("Concat", [self._repeated(tokens, first), tokens], axis=1)
-        before = layout.before
-        return self.norm(tokens, before) if before and self.weights.has(f"{before}.weight") else tokens
+        return self.norm_if_there(tokens, layout.before) if layout.before else tokens
 
     def _repeated(self, tokens: str, first: Array) -> str:
         """Repeat tokens over the images by adding them to nought times a patch: to expand a tensor needs its shape."""
@@ -185,7 +191,7 @@ class _Transformer:
             raise WeightsError(
                 f"Expected positions of a square of patches in {layout.positions}; received {table.shape[1]}. {EXPORT}"
             )
-        grid = interpolated(table[:, own:], self.side, antialias=layout.antialias)
+        grid = positions.interpolated(table[:, own:], self.side, antialias=layout.antialias)
         first = np.concatenate([classes, registers], axis=1)
         first[:, :own] += table[:, :own]
         return first, grid
@@ -242,6 +248,7 @@ class _Transformer:
         scores = graph.node("MatMul", [queries, graph.node("Transpose", [keys], perm=[0, 1, 3, 2])])
         mixed = graph.node("MatMul", [graph.node("Softmax", [scores], axis=-1), values])
         mixed = self._shaped(graph.node("Transpose", [mixed], perm=[0, 2, 1, 3]), 0, self._count(), width)
+        mixed = self.norm_if_there(mixed, at + self.layout.inner) if self.layout.inner else mixed
         return self.dense(mixed, at + self.layout.out, width, width)
 
     def _count(self) -> int:
@@ -249,30 +256,51 @@ class _Transformer:
 
     def _queries_keys_values(self, at: str) -> tuple[Array, Array]:
         """Give weights (3 width, width) and biases (3 width) of all three, whichever way they are kept."""
-        width, names = self.width, [at + name for name in self.layout.qkv]
-        if len(names) == 1:
-            weight, bias = (names[0] + ("" if names[0].endswith("_") else ".") + part for part in ("weight", "bias"))
-            shift = self.weights.take(bias, 3 * width) if self.weights.has(bias) else np.zeros(3 * width, np.float32)
-            return self.weights.take(weight, 3 * width, width).copy(), shift.copy()
-        shifts = [
-            self.weights.take(f"{name}.bias", width)
-            if self.weights.has(f"{name}.bias")
-            else np.zeros(width, np.float32)
-            for name in names
-        ]
-        return np.concatenate([self.weights.take(f"{name}.weight", width, width) for name in names]), np.concatenate(
-            shifts
+        width, layout, weights = self.width, self.layout, self.weights
+        names = [at + name for name in layout.qkv]
+        if layout.fused and weights.has(f"{at}{layout.fused}.weight"):
+            names = [at + layout.fused]
+        parts = ["" if name.endswith("_") else "." for name in names]
+        wide = 3 * width // len(names)
+        matrix = np.concatenate(
+            [weights.take(f"{name}{dot}weight", wide, width) for name, dot in zip(names, parts, strict=True)]
         )
+        shifts = [f"{name}{dot}bias" for name, dot in zip(names, parts, strict=True)]
+        if not any(map(weights.has, shifts)) and layout.biases:
+            shifts, wide = [at + name for name in layout.biases], width
+        shift = np.concatenate(
+            [weights.take(name, wide) if weights.has(name) else np.zeros(wide, np.float32) for name in shifts]
+        )
+        if self.told.grid:
+            for first in (0, width):
+                matrix[first : first + width] = positions.halved(matrix[first : first + width], self.heads)
+                shift[first : first + width] = positions.halved(shift[first : first + width], self.heads)
+        return matrix, shift
 
     def _turned(self, x: str, wide: int) -> str:
         """Turn queries or keys by their place; tokens before the patches stay."""
         graph = self.graph
-        cosine, sine = rotary(self.side, wide, self.told.theta, before=self.prefix)
+        places = positions.counted(self.side, self.told.grid) if self.told.grid else positions.centred(self.side)
+        cosine, sine = positions.rotary(places, wide, self.told.theta, before=self.prefix)
         halves = [graph.node("Slice", [x, *(graph.weight(np.array([each])) for each in cut)])
                   for cut in ((0, wide // 2, 3), (wide // 2, wide, 3))]  # fmt: skip
         swapped = graph.node("Concat", [graph.node("Neg", [halves[1]]), halves[0]], axis=-1)
         straight = graph.node("Mul", [x, graph.weight(cosine)])
         return graph.node("Add", [straight, graph.node("Mul", [swapped, graph.weight(sine)])])
+
+    def check_places(self) -> None:
+        """Hold the places of patches against those that EVA-02's own checkpoints keep: other grids than the one known here were trained with."""
+        kept = "rope.freqs_cos"
+        if not self.told.grid or not self.weights.has(kept):
+            return
+        count, wide = self.weights.shape(kept, 2)
+        side = round(count**0.5)
+        cosine, _ = positions.rotary(positions.counted(side, self.told.grid), wide, self.told.theta, before=0)
+        found = self.weights.take(kept, side**2, self.width // self.heads)
+        if not np.allclose(np.repeat(cosine[:, : wide // 2], 2, axis=1), found, atol=1e-2):
+            raise WeightsError(
+                f"Expected places on a grid of {self.told.grid} patches a side in {kept}; received others. {EXPORT}"
+            )
 
     def _perceptron(self, x: str, at: str) -> str:
         graph, width = self.graph, self.width
@@ -280,15 +308,22 @@ class _Transformer:
         hidden, into = self.weights.shape(f"{up}.weight", 2)[0], self.weights.shape(f"{down}.weight", 2)[1]
         gate = self._first(at, self.layout.gate) if self.layout.gate else ""
         if gate and self.weights.has(f"{gate}.weight"):
-            opened = self.activate(self.dense(x, gate, width, hidden), self.told.activation)
-            return self.dense(graph.node("Mul", [opened, self.dense(x, up, width, hidden)]), down, hidden, width)
+            opened = self.activate(
+                self.dense(x, gate, width, hidden), self.layout.gate_activation or self.told.activation
+            )
+            y = graph.node("Mul", [opened, self.dense(x, up, width, hidden)])
+            return self.dense(self._middle(y, at, hidden), down, hidden, width)
         y = self.dense(x, up, width, hidden)
-        can_halve = self.told.family == "timm" or up.endswith("weights_in")
+        can_halve = self.told.family in {"timm", "eva02", "eva02 masked"} or up.endswith("weights_in")
         if can_halve and hidden == 2 * into:  # SwiGLU: the first half opens the second
             cuts = [(0, into, 2), (into, hidden, 2)]
             opened, shut = (graph.node("Slice", [y, *(graph.weight(np.array([each])) for each in cut)]) for cut in cuts)
-            return self.dense(graph.node("Mul", [self.activate(opened, "silu"), shut]), down, into, width)
-        return self.dense(self.activate(y, self.told.activation), down, hidden, width)
+            y = graph.node("Mul", [self.activate(opened, "silu"), shut])
+            return self.dense(self._middle(y, at, into), down, into, width)
+        return self.dense(self._middle(self.activate(y, self.told.activation), at, hidden), down, hidden, width)
+
+    def _middle(self, x: str, at: str, wide: int) -> str:
+        return self.norm_if_there(x, at + self.layout.middle, wide) if self.layout.middle else x
 
     def _first(self, at: str, names: Sequence[str]) -> str:
         return next((at + name for name in names if self.weights.has(f"{at}{name}.weight")), at + names[0])
