@@ -34,6 +34,9 @@ def serve(
     peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     answer_to: str | None = None,
     poll: str | None = None,
+    dicom_tls_cert: Annotated[Path | None, Parameter(negative="")] = None,
+    dicom_tls_key: Annotated[Path | None, Parameter(negative="")] = None,
+    dicom_tls_ca: Annotated[Path | None, Parameter(negative="")] = None,
     show_text: ShowText = False,
     quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
     as_json: AsJson = False,
@@ -67,11 +70,17 @@ def serve(
     spool
         Folder of what the node has received and not yet answered; by default ~/.local/state/plainfilm/spool.
     peer
-        Who may send and is answered: NAME=HOST:PORT (DICOM) or NAME=URL (DICOMweb); again for more.
+        Who may send and is answered: NAME=HOST:PORT (DICOM), NAME=tls://HOST:PORT (DICOM over TLS) or NAME=URL (DICOMweb); again for more.
     answer_to
         The peer that gets all answers; by default whoever sent.
     poll
         A peer with a URL that is asked for new radiographs.
+    dicom_tls_cert
+        PEM file of the node's certificate: it then listens over TLS alone.
+    dicom_tls_key
+        PEM file with that certificate's key.
+    dicom_tls_ca
+        PEM file of the authority whose certificates peers must have, who call and who are called.
     """
     require("serving", *EXTRAS["serve"])
     from plainfilm.cli import terminal
@@ -106,20 +115,40 @@ def serve(
         certificate=certificate,
         key=key,
         shows_text=show_text,
-        node=_node(host, dicom_port, ae_title, spool=spool, peers=peer, answer_to=answer_to, poll=poll),
+        node=_node(
+            host,
+            dicom_port,
+            ae_title,
+            spool=spool,
+            tls=(dicom_tls_cert, dicom_tls_key, dicom_tls_ca),
+            peers=peer,
+            answer_to=answer_to,
+            poll=poll,
+        ),
     )
     server.serve(settings, quiet=quiet, started=started)
 
 
-def _node(host: str, port: int | None, ae_title: str, *, spool: Path | None, **named: Any) -> Any:
+def _node(
+    host: str,
+    port: int | None,
+    ae_title: str,
+    *,
+    spool: Path | None,
+    tls: tuple[Path | None, Path | None, Path | None],
+    **named: Any,
+) -> Any:
     """What makes the DICOM node once the bundle is open, or nothing."""
     if port is None:
-        if spool or any(named.values()):
+        if spool or any(tls) or any(named.values()):
             raise UsageError(
-                "Expected --dicom-port with --spool, --peer, --answer-to or --poll; received none. Add it."
+                "Expected --dicom-port with --spool, --peer, --answer-to, --poll or --dicom-tls-*; received none. Add it."
             )
         return None
     from plainfilm.serve.dicom.node import DicomNode
+    from plainfilm.serve.dicom.secured import Certificates
+
+    certificates = Certificates(certificate=tls[0], key=tls[1], authority=tls[2])
 
     kept = spool or Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "plainfilm" / "spool"
-    return partial(DicomNode, host=host, port=port, ae_title=ae_title, spool=kept, **named)
+    return partial(DicomNode, host=host, port=port, ae_title=ae_title, spool=kept, certificates=certificates, **named)

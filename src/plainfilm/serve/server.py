@@ -4,7 +4,6 @@ import ipaddress
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.model.bundle import place_of
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
-from plainfilm.serve import http_limits, telemetry
+from plainfilm.serve import http_limits, telemetry, tls
 from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
 from plainfilm.serve.clients import client_of
@@ -242,25 +241,7 @@ def _check(settings: ServerSettings, token: str | None) -> None:
         raise UsageError(
             f"Expected --proxy to be an IP address; received {wrong[0]}. Give the one that the proxy calls from."
         )
-    if (settings.certificate is None) != (settings.key is None):
-        raise UsageError("Expected --certificate and --key together; received one. Give both, or none.")
-    for file in (settings.certificate, settings.key):
-        if file is not None and not file.is_file():
-            raise UsageError(f"Expected a PEM file; received {file}, which is none. Check --certificate and --key.")
-    if settings.certificate is not None:
-        _check_pair(settings.certificate, settings.key)
-
-
-def _check_pair(certificate: Path, key: Path | None) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            certificate, key, password=str
-        )  # asked for, an empty one
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"Expected a certificate and its key as PEM, without a passphrase; received {certificate} and {key} ({reason_of(error)}). "
-            "Check --certificate and --key."
-        ) from None
+    tls.check(settings.certificate, settings.key, flags=("--certificate", "--key"))
 
 
 def _is_address(text: str) -> bool:
