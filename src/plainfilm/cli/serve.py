@@ -16,12 +16,13 @@ from plainfilm.harmless import harmless
 
 
 def serve(
-    bundle: Path,
-    *,
+    *bundle: Path,
     host: str = "127.0.0.1",
     port: int = 8000,
     allow_host: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     token_file: Annotated[Path | None, Parameter(negative="")] = None,
+    tokens: Annotated[Path | None, Parameter(negative="")] = None,
+    root_path: str = "",
     proxy: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     certificate: Annotated[Path | None, Parameter(negative="")] = None,
     key: Annotated[Path | None, Parameter(negative="")] = None,
@@ -29,6 +30,7 @@ def serve(
     site: str | None = None,
     device: OnDevice = None,
     dicom_port: int | None = None,
+    dicom_model: str | None = None,
     ae_title: str = "PLAINFILM",
     spool: Path | None = None,
     peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
@@ -41,20 +43,24 @@ def serve(
     quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve a bundle: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
+    """Serve bundles: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
 
     Parameters
     ----------
     bundle
-        A model.plainfilm of `plainfilm train`.
+        A model.plainfilm of `plainfilm train`, or several; NAME=PATH names one. The first answers whoever names none.
     host
-        Address to bind to. Any but this machine's own needs a token: PLAINFILM_TOKEN, or --token-file.
+        Address to bind to. Any but this machine's own needs a token: PLAINFILM_TOKEN, --token-file, or --tokens.
     port
         Port of the page and the API; 0 for any that is free.
     allow_host
         A further name by which the server may be called, such as a proxy's; again for more.
     token_file
         A file with the token that the API asks for.
+    tokens
+        A file of named tokens, each with its rights and its models; see docs/serve.md.
+    root_path
+        The path under which a proxy shows the server, such as /xray.
     proxy
         Address of a proxy before the server, whose X-Forwarded-For says who the client is; again for more.
     certificate
@@ -65,6 +71,8 @@ def serve(
         The hospital whose calibration is used, by the name that evaluate --recalibrate --site kept it under.
     dicom_port
         Port of the DICOM node; without it there is none.
+    dicom_model
+        The name of the bundle that answers for the node; by default the first.
     ae_title
         Application entity title of the node.
     spool
@@ -85,25 +93,26 @@ def serve(
     require("serving", *EXTRAS["serve"])
     from plainfilm.cli import terminal
     from plainfilm.results.inspection import Serving
-    from plainfilm.serve import server
+    from plainfilm.serve import models, server
 
     named = ", ".join(each.partition("=")[0] for each in peer)
     node_lines = [f"DICOM  {ae_title} at {host}:{dicom_port}, for {named}"] if dicom_port is not None else []
 
-    def started(address: str, examiner: Any) -> None:
+    def started(address: str, served: models.Models) -> None:
+        first, *others = (each.examiner for each in served)
         if as_json:
-            print_document(Serving(address=address, name=examiner.identity.name, version=examiner.identity.version))
+            print_document(Serving(address=address, name=first.identity.name, version=first.identity.version))
             return
+        names = {each.examiner: each.name for each in served} if others else {}
         terminal.say(
-            f"Serving {examiner.identity.name} at {address}",
+            f"Serving {first.identity.name} at {address}",
             *node_lines,
-            *filter(None, [harmless(examiner.about.calibration)]),
-            *terminal.worth(examiner.about.metrics, "Worth  "),
+            *(line for each in (first, *others) for line in _about(each, names.get(each, ""))),
             terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
         )
 
     settings = server.ServerSettings(
-        bundle=bundle,
+        bundles=models.named(bundle),
         require_signature=require_signature,
         site=site,
         device=device,
@@ -111,6 +120,8 @@ def serve(
         port=port,
         allow_hosts=allow_host,
         token_file=token_file,
+        tokens=tokens,
+        root_path=root_path,
         proxies=proxy,
         certificate=certificate,
         key=key,
@@ -125,8 +136,18 @@ def serve(
             answer_to=answer_to,
             poll=poll,
         ),
+        node_model=dicom_model,
     )
     server.serve(settings, quiet=quiet, started=started)
+
+
+def _about(examiner: Any, name: str) -> list[Any]:
+    """Say whose calibration a model uses and what its accuracy is worth; before it its name, where there are several."""
+    from plainfilm.cli import terminal
+
+    said = [harmless(examiner.about.calibration)] if examiner.about.calibration else []
+    head = [f"Model  {name}: {harmless(examiner.identity.name)}"] if name else []
+    return [*head, *said, *terminal.worth(examiner.about.metrics, "Worth  ")]
 
 
 def _node(

@@ -106,7 +106,7 @@ class DicomNode:
         self._tasks: list[Task] = [*self._senders, self._worker]
         self._spared = Spared()
         if poll:
-            poller = Poller(self.spool, self._peers[poll], model=model, every_s=poll_every_s, since=poll_since)
+            poller = Poller(self.spool, self._peers[poll], every_s=poll_every_s, since=poll_since)
             self._tasks, self._spared = [*self._tasks, poller], poller.spared
 
     @property
@@ -154,6 +154,11 @@ class DicomNode:
         if time.monotonic() - self._looked > _LOOK_S:
             self._looked, self._found = time.monotonic(), self.spool.trouble()
         return self._found
+
+    def answer_by(self, examiner: Examines) -> None:
+        """Let another model answer for what is not begun; what comes again from now on is judged again, by this one."""
+        self._worker.examiner = examiner
+        self.spool.model = examiner.identity.key
 
     def counts(self) -> dict[str, int]:
         """Since the start: instances `received` and `judged`, answers `delivered`, new tries (`retried`); now: `waiting`, `undelivered`, `failed`."""
