@@ -74,3 +74,24 @@ def provenance(classes=("COVID", "NORMAL"), prepare=None, **changed) -> Provenan
         "intended_use": "Research use only.",
     }
     return Provenance(**stated | changed)
+
+
+def rewritten(path, to, *, card=None, **decision):
+    """Write a bundle again with another decision or card: another file, the same network."""
+    from dataclasses import replace
+
+    from plainfilm.model import bundle
+
+    own = bundle.load(path)
+    classifier = own.classifier.deciding(replace(own.classifier.decision, **decision))
+    bundle.write(
+        to,
+        classifier,
+        about=own.manifest,
+        metrics=own.metrics,
+        recipe=own.recipe,
+        card=card or own.card,
+        outliers=own.outliers,
+        seen=own.seen,
+    )
+    return to

@@ -116,7 +116,7 @@ def free_port() -> int:
 class Archive:
     """A PACS in miniature: keeps what it is sent, answers with `status`."""
 
-    def __init__(self, title: str = "PACS", port: int = 0, classes: tuple[str, ...] = ()) -> None:
+    def __init__(self, title: str = "PACS", port: int = 0, classes: tuple[str, ...] = (), secured: Any = None) -> None:
         from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
         self.status = 0x0000
@@ -126,7 +126,7 @@ class Archive:
         for sop_class in classes or (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
             entity.add_supported_context(sop_class)
         handlers = [(evt.EVT_C_STORE, self._keep)]
-        self._server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        self._server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=secured)
         self.port = self._server.server_address[1]
 
     def _keep(self, event: Any) -> int:

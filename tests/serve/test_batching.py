@@ -58,11 +58,15 @@ class Predicting:
 
 
 class Asking(Judge):
-    """Asks for one client in one turn, where a test is not about that."""
+    """Asks one predictor for one client in one turn, where a test is not about that."""
 
-    def ask(self, name, data, turn=None, **more):
+    def __init__(self, predictor, decoders, turns):
+        self._predictor = predictor
+        super().__init__(decoders, turns)
+
+    def ask(self, name, data, turn=None, *, predictor=None, **more):
         self.turn = turn or getattr(self, "turn", Turn("a"))
-        return super().ask(name, data, self.turn, **more)
+        return super().ask(predictor or self._predictor, name, data, self.turn, **more)
 
     def close(self):
         self._turns.close()
@@ -108,6 +112,18 @@ def test_each_gets_its_own_prevalence_also_in_one_batch(judge):
     asked = [(str(number), b"x", [0.1, 0.1, None, 0.2][number % 4]) for number in range(8)]
     answers = [future.result(WAIT_S) for future in held_up(judge, asked)]
     assert [answer.at_prevalence for answer in answers] == [prevalence for _, _, prevalence in asked]
+
+
+def test_each_is_judged_by_the_bundle_that_was_asked_also_in_one_batch(judge):
+    other = Predicting()
+    judge._predictor.gate.clear()
+    first = judge.ask("first", b"x")
+    assert judge._predictor.is_asked.wait(WAIT_S)
+    asked = [judge.ask(str(n), b"x", predictor=other if n % 2 else None) for n in range(4)]
+    until(lambda: len(judge._decoded) == 4)
+    judge._predictor.gate.set()
+    assert names([first, *asked]) == ["first", "0", "1", "2", "3"]
+    assert (sum(n for n, _ in judge._predictor.batches), sum(n for n, _ in other.batches)) == (3, 2)
 
 
 def test_an_unreadable_file_is_an_answer(judge):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plainfilm.serve import middleware
+from plainfilm.serve import middleware, tokens
 from plainfilm.serve.http_errors import CSP, Refused
 from plainfilm.serve.middleware import API, Door, Guard
 from plainfilm.serve.telemetry import Telemetry
@@ -30,7 +30,7 @@ async def fine(scope, receive, send):
     await send({"type": "http.response.body", "body": b"in"})
 
 
-def ask(*headers, path="/", method="GET", app=fine, token=None):
+def ask(*headers, path="/", method="GET", app=fine, token=None, root=""):
     """Status, headers and body of a request with exactly these headers."""
     sent = []
 
@@ -42,7 +42,11 @@ def ask(*headers, path="/", method="GET", app=fine, token=None):
 
     scope = {"type": "http", "method": method, "path": path, "headers": [(a.encode(), b.encode()) for a, b in headers]}
     telemetry = Recorded()
-    asyncio.run(Guard(app, Door(hosts=HOSTS, token=token), telemetry)(scope, receive, send))
+    asyncio.run(
+        Guard(app, Door(hosts=HOSTS, tokens=tokens.read(None, models=(), everybodys=token), root=root), telemetry)(
+            scope, receive, send
+        )
+    )
     starts = [message for message in sent if message["type"] == "http.response.start"]
     assert len(starts) == 1, "one answer, never two"
     got = [(name.decode(), value.decode()) for name, value in starts[0]["headers"]]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from browsing import needs_chromium
+from made_bundles import rewritten
 from made_requests import started
 from plainfilm import NOTICE
 from plainfilm.cli.predictions import as_csv
@@ -726,3 +727,30 @@ def test_all_words_stand_out_from_their_ground_in_light_and_dark(make_site, film
     assert [text for ink, ground, text in pairs if contrast(ink, ground) < 4.5] == []
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (contrast(paper, "rgb(0, 0, 0)") > 10) == (scheme == "light")
+
+
+def test_of_several_classifiers_one_is_chosen_and_answers(small_bundle, films, browser, tmp_path):
+    second = rewritten(small_bundle, tmp_path / "second.plainfilm", threshold=0.77)
+    with started(small_bundle, tmp_path / "log", second, "--quiet") as server:
+        page = browser.new_page()
+        asked = []
+        page.on("request", lambda request: asked.append(request.url.removeprefix(server.address)))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(server.address)
+        expect(page.locator("#which-model option")).to_have_count(2)
+        first = page.locator("#which-model").input_value()
+        page.set_input_files("#choose", [films[0]])
+        expect(page.locator("#running")).to_have_text("Done.")
+        page.get_by_label("Classifier").select_option("second")
+        page.wait_for_url("**/?model=second")
+        expect(page.locator("#says-threshold")).to_contain_text("77.0")
+        expect(page.locator("#results")).to_be_hidden()
+        page.set_input_files("#choose", [films[0]])
+        expect(page.locator("#running")).to_have_text("Done.")
+        assert [url for url in asked if url.endswith("/predict")] == [
+            f"/api/v1/models/{name}/predict" for name in (first, "second")
+        ]
+        assert page.locator("[data-card]").first.get_attribute("href") == "api/v1/models/second/card"
+        page.goto(f"{server.address}/?model=gone")
+        expect(page.locator("#which-model")).to_have_value(first)
+        page.close()

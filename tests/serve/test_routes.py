@@ -21,12 +21,12 @@ from plainfilm.results import documents
 from plainfilm.serve import http_errors, http_limits
 from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
-from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.http_errors import CSP
 from plainfilm.serve.middleware import API, Door, Guard
+from plainfilm.serve.models import Models, Opening
 from plainfilm.serve.multipart import Limits
 from plainfilm.serve.routes import RestService, application
-from plainfilm.serve.static_pages import Pages
+from plainfilm.serve.static_pages import Pages, card_page
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.turns import Turns
 from waiting import WAIT_S, until
@@ -38,13 +38,12 @@ DICOM = dicom_bytes(dataset(film(200, 180), PatientName="Doe^Jane"))
 
 
 @pytest.fixture(scope="module")
-def service(small_bundle, small_predictor):
+def service(small_bundle):
     decoders, turns = Decoders(3), Turns(3)
-    judge = Judge(small_predictor, decoders, turns)
+    judge = Judge(decoders, turns)
     admission = Admission(Amount(uploads=8, files=24, held=8_000_000))
     yield RestService(
-        predictor=small_predictor,
-        examiner=Examiner(small_predictor, decoders, Identity.of(small_predictor, small_bundle)),
+        models=Models({"chest": small_bundle}, Opening(decoders=decoders, limits=LIMITS, seconds=30.0)),
         judge=judge,
         turns=turns,
         admission=admission,
@@ -60,7 +59,7 @@ def service(small_bundle, small_predictor):
 @contextmanager
 def opened(service, **changes):
     changed = replace(service, telemetry=Telemetry(lambda: {"files_under_way": 0}), **changes)
-    pages = Pages.of(service.predictor.bundle.card)
+    pages = Pages.read()
     with InThread(Guard(application(changed, pages), Door(hosts={"127.0.0.1"}), changed.telemetry)) as server:
         yield server.port
 
@@ -118,14 +117,14 @@ def test_answers_are_those_of_the_library_in_the_order_of_the_files(port, servic
     fields = {} if prevalence is None else {"prevalence": str(prevalence)}
     answer = asked(port, post(PREDICT, form([(str(path), path.read_bytes()) for path in paths], **fields)))
     assert answer.status == 200
-    about = About.of(service.predictor, prevalence)
-    expected = service.predictor.predict(paths, prevalence=prevalence)
+    about = About.of(service.models.default.predictor, prevalence)
+    expected = service.models.default.predictor.predict(paths, prevalence=prevalence)
     assert {each.level for each in expected} >= {"unreadable", "refused"}
     for told, each in zip(answer.json["predictions"], expected, strict=True):
         same(told, each, about)
     assert answer.json.items() >= documents.plain(about.context).items()
     assert answer.json["notice"] == NOTICE
-    assert answer.json["model"]["version"] == service.examiner.identity.version
+    assert answer.json["model"]["version"] == service.models.default.examiner.identity.version
 
 
 def test_requests_at_the_same_time_get_each_its_own_prevalence_and_files(port, service, small_films):
@@ -137,21 +136,21 @@ def test_requests_at_the_same_time_get_each_its_own_prevalence_and_files(port, s
         link.sendall(post(PREDICT, form([(str(path), path.read_bytes())], prevalence=str(stated[number % 3]))))
     for number, link in enumerate(opened_links):
         (told,) = received(link).json["predictions"]
-        (expected,) = service.predictor.predict(small_films[number], prevalence=stated[number % 3])
-        same(told, expected, About.of(service.predictor, stated[number % 3]))
+        (expected,) = service.models.default.predictor.predict(small_films[number], prevalence=stated[number % 3])
+        same(told, expected, About.of(service.models.default.predictor, stated[number % 3]))
     for link in links:
         link.__exit__(None, None, None)
 
 
 def test_an_explanation_is_two_pictures_of_one_size(port, service, small_films):
-    path = next(path for path in small_films if service.predictor.predict(path).labels[0])
+    path = next(path for path in small_films if service.models.default.predictor.predict(path).labels[0])
     told = asked(port, post(EXPLAIN, form([(str(path), path.read_bytes())]))).json
     same(
         told["prediction"] | {"attribution_in_lungs": None},
-        service.predictor.predict(path)[0],
-        About.of(service.predictor),
+        service.models.default.predictor.predict(path)[0],
+        About.of(service.models.default.predictor),
     )
-    assert (told["explained"], told["method"]) == (told["prediction"]["class"], service.examiner.method)
+    assert (told["explained"], told["method"]) == (told["prediction"]["class"], service.models.default.examiner.method)
     shown, heat = (
         Image.open(io.BytesIO(base64.b64decode(told[name].partition(",")[2]))) for name in ("picture", "heatmap")
     )
@@ -417,7 +416,9 @@ def test_who_waits_behind_others_costly_files_is_told_so_soon(service, slow):
 
 
 def test_a_late_explanation_is_told_to_come_again(service, monkeypatch, small_films):
-    monkeypatch.setattr(service.examiner, "_decoders", SlowDecoders(service.examiner._decoders))
+    monkeypatch.setattr(
+        service.models.default.examiner, "_decoders", SlowDecoders(service.models.default.examiner._decoders)
+    )
     with opened(service, answer_s=0.2) as port:
         assert refused(asked(port, post(EXPLAIN, form([("a", small_films[0].read_bytes())])))) == (503, "too-slow")
 
@@ -494,9 +495,7 @@ def test_every_answer_bears_the_headers(port, path):
 
 
 def test_the_card_is_a_page_in_which_the_bundles_html_is_text(service):
-    page = Pages.of(
-        "# <script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n\n[a](javascript:alert(1))"
-    ).card.decode()
+    page = card_page("# <script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n\n[a](javascript:alert(1))").decode()
     assert "<script" not in page
     assert "<img" not in page
     assert 'href="javascript' not in page
@@ -571,7 +570,7 @@ def test_model_tells_the_limits_and_the_test(port, service):
     told = asked(port, head("GET", f"{API}/model")).json
     assert told["limits"]["file_bytes"] == LIMITS.file_bytes
     assert told["tested"]["n"] > 0
-    assert told["sha256"] == service.examiner.identity.sha256
+    assert told["sha256"] == service.models.default.examiner.identity.sha256
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 

@@ -33,7 +33,9 @@ MARKER = "Doe-Jane-1950"
 
 def refused(bundle="model.plainfilm", **settings):
     with pytest.raises(PlainfilmError) as caught:
-        running.serve(ServerSettings(bundle=bundle, **settings), started=lambda *_: pytest.fail("it was started"))
+        running.serve(
+            ServerSettings(bundles={"b": Path(bundle)}, **settings), started=lambda *_: pytest.fail("it was started")
+        )
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("Expected ")
     return caught.value
@@ -87,11 +89,11 @@ def test_a_certificate_that_is_none_is_said_before_anything_is_opened(tmp_path):
     ],
 )
 def test_the_names_that_it_answers_to_are_its_own(settings, names):
-    assert running._names(ServerSettings(bundle="b", **settings)) == names
+    assert running._names(ServerSettings(bundles={"b": Path("b")}, **settings)) == names
 
 
 def test_bound_to_all_addresses_it_answers_to_no_wildcard():
-    names = running._names(ServerSettings(bundle="b", host="0.0.0.0"))
+    names = running._names(ServerSettings(bundles={"b": Path("b")}, host="0.0.0.0"))
     assert socket.gethostname().lower() in names
     assert "0.0.0.0" not in names
 
@@ -110,7 +112,7 @@ def test_a_proxy_that_was_named_says_who_the_client_is_and_nobody_else_does(call
     async def app(scope, receive, send):
         seen.append(client_of(scope["client"]))
 
-    settings = ServerSettings(bundle="b", proxies=["192.0.2.1"])
+    settings = ServerSettings(bundles={"b": Path("b")}, proxies=["192.0.2.1"])
     config = running._config(app, settings, Connections(settings.proxies))
     config.load()
     scope = {"type": "http", "client": (caller, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
@@ -119,7 +121,7 @@ def test_a_proxy_that_was_named_says_who_the_client_is_and_nobody_else_does(call
 
 
 def test_without_a_named_proxy_nobody_says_who_the_client_is():
-    config = running._config(None, ServerSettings(bundle="b"), Connections())
+    config = running._config(None, ServerSettings(bundles={"b": Path("b")}), Connections())
     assert config.proxy_headers is False
 
 

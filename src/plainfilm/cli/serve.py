@@ -16,12 +16,13 @@ from plainfilm.harmless import harmless
 
 
 def serve(
-    bundle: Path,
-    *,
+    *bundle: Path,
     host: str = "127.0.0.1",
     port: int = 8000,
     allow_host: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     token_file: Annotated[Path | None, Parameter(negative="")] = None,
+    tokens: Annotated[Path | None, Parameter(negative="")] = None,
+    root_path: str = "",
     proxy: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     certificate: Annotated[Path | None, Parameter(negative="")] = None,
     key: Annotated[Path | None, Parameter(negative="")] = None,
@@ -29,29 +30,37 @@ def serve(
     site: str | None = None,
     device: OnDevice = None,
     dicom_port: int | None = None,
+    dicom_model: str | None = None,
     ae_title: str = "PLAINFILM",
     spool: Path | None = None,
     peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
     answer_to: str | None = None,
     poll: str | None = None,
+    dicom_tls_cert: Annotated[Path | None, Parameter(negative="")] = None,
+    dicom_tls_key: Annotated[Path | None, Parameter(negative="")] = None,
+    dicom_tls_ca: Annotated[Path | None, Parameter(negative="")] = None,
     show_text: ShowText = False,
     quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve a bundle: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
+    """Serve bundles: a page for people, an API for programs and, with --dicom-port, a node for the PACS.
 
     Parameters
     ----------
     bundle
-        A model.plainfilm of `plainfilm train`.
+        A model.plainfilm of `plainfilm train`, or several; NAME=PATH names one. The first answers whoever names none.
     host
-        Address to bind to. Any but this machine's own needs a token: PLAINFILM_TOKEN, or --token-file.
+        Address to bind to. Any but this machine's own needs a token: PLAINFILM_TOKEN, --token-file, or --tokens.
     port
         Port of the page and the API; 0 for any that is free.
     allow_host
         A further name by which the server may be called, such as a proxy's; again for more.
     token_file
         A file with the token that the API asks for.
+    tokens
+        A file of named tokens, each with its rights and its models; see docs/serve.md.
+    root_path
+        The path under which a proxy shows the server, such as /xray.
     proxy
         Address of a proxy before the server, whose X-Forwarded-For says who the client is; again for more.
     certificate
@@ -62,39 +71,48 @@ def serve(
         The hospital whose calibration is used, by the name that evaluate --recalibrate --site kept it under.
     dicom_port
         Port of the DICOM node; without it there is none.
+    dicom_model
+        The name of the bundle that answers for the node; by default the first.
     ae_title
         Application entity title of the node.
     spool
         Folder of what the node has received and not yet answered; by default ~/.local/state/plainfilm/spool.
     peer
-        Who may send and is answered: NAME=HOST:PORT (DICOM) or NAME=URL (DICOMweb); again for more.
+        Who may send and is answered: NAME=HOST:PORT (DICOM), NAME=tls://HOST:PORT (DICOM over TLS) or NAME=URL (DICOMweb); again for more.
     answer_to
         The peer that gets all answers; by default whoever sent.
     poll
         A peer with a URL that is asked for new radiographs.
+    dicom_tls_cert
+        PEM file of the node's certificate: it then listens over TLS alone.
+    dicom_tls_key
+        PEM file with that certificate's key.
+    dicom_tls_ca
+        PEM file of the authority whose certificates peers must have, who call and who are called.
     """
     require("serving", *EXTRAS["serve"])
     from plainfilm.cli import terminal
     from plainfilm.results.inspection import Serving
-    from plainfilm.serve import server
+    from plainfilm.serve import models, server
 
     named = ", ".join(each.partition("=")[0] for each in peer)
     node_lines = [f"DICOM  {ae_title} at {host}:{dicom_port}, for {named}"] if dicom_port is not None else []
 
-    def started(address: str, examiner: Any) -> None:
+    def started(address: str, served: models.Models) -> None:
+        first, *others = (each.examiner for each in served)
         if as_json:
-            print_document(Serving(address=address, name=examiner.identity.name, version=examiner.identity.version))
+            print_document(Serving(address=address, name=first.identity.name, version=first.identity.version))
             return
+        names = {each.examiner: each.name for each in served} if others else {}
         terminal.say(
-            f"Serving {examiner.identity.name} at {address}",
+            f"Serving {first.identity.name} at {address}",
             *node_lines,
-            *filter(None, [harmless(examiner.about.calibration)]),
-            *terminal.worth(examiner.about.metrics, "Worth  "),
+            *(line for each in (first, *others) for line in _about(each, names.get(each, ""))),
             terminal.styled(f"{NOTICE} Ctrl-C stops.", "dim"),
         )
 
     settings = server.ServerSettings(
-        bundle=bundle,
+        bundles=models.named(bundle),
         require_signature=require_signature,
         site=site,
         device=device,
@@ -102,24 +120,56 @@ def serve(
         port=port,
         allow_hosts=allow_host,
         token_file=token_file,
+        tokens=tokens,
+        root_path=root_path,
         proxies=proxy,
         certificate=certificate,
         key=key,
         shows_text=show_text,
-        node=_node(host, dicom_port, ae_title, spool=spool, peers=peer, answer_to=answer_to, poll=poll),
+        node=_node(
+            host,
+            dicom_port,
+            ae_title,
+            spool=spool,
+            tls=(dicom_tls_cert, dicom_tls_key, dicom_tls_ca),
+            peers=peer,
+            answer_to=answer_to,
+            poll=poll,
+        ),
+        node_model=dicom_model,
     )
     server.serve(settings, quiet=quiet, started=started)
 
 
-def _node(host: str, port: int | None, ae_title: str, *, spool: Path | None, **named: Any) -> Any:
+def _about(examiner: Any, name: str) -> list[Any]:
+    """Say whose calibration a model uses and what its accuracy is worth; before it its name, where there are several."""
+    from plainfilm.cli import terminal
+
+    said = [harmless(examiner.about.calibration)] if examiner.about.calibration else []
+    head = [f"Model  {name}: {harmless(examiner.identity.name)}"] if name else []
+    return [*head, *said, *terminal.worth(examiner.about.metrics, "Worth  ")]
+
+
+def _node(
+    host: str,
+    port: int | None,
+    ae_title: str,
+    *,
+    spool: Path | None,
+    tls: tuple[Path | None, Path | None, Path | None],
+    **named: Any,
+) -> Any:
     """What makes the DICOM node once the bundle is open, or nothing."""
     if port is None:
-        if spool or any(named.values()):
+        if spool or any(tls) or any(named.values()):
             raise UsageError(
-                "Expected --dicom-port with --spool, --peer, --answer-to or --poll; received none. Add it."
+                "Expected --dicom-port with --spool, --peer, --answer-to, --poll or --dicom-tls-*; received none. Add it."
             )
         return None
     from plainfilm.serve.dicom.node import DicomNode
+    from plainfilm.serve.dicom.secured import Certificates
+
+    certificates = Certificates(certificate=tls[0], key=tls[1], authority=tls[2])
 
     kept = spool or Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "plainfilm" / "spool"
-    return partial(DicomNode, host=host, port=port, ae_title=ae_title, spool=kept, **named)
+    return partial(DicomNode, host=host, port=port, ae_title=ae_title, spool=kept, certificates=certificates, **named)

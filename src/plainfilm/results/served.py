@@ -16,6 +16,29 @@ class ModelName(Record, frozen=True, kw_only=True):
     version: str
 
 
+class NamedModel(ModelName, frozen=True, kw_only=True):
+    """A model, and the name that it answers under."""
+
+    served_as: str
+
+
+class ModelNames(Record, frozen=True, kw_only=True):
+    """What `/models` answers: who answers, and who answers where none is named; null where that is for other tokens."""
+
+    default: str | None
+    models: tuple[NamedModel, ...]
+
+
+class ModelChange(Record, frozen=True, kw_only=True):
+    """What `/reload` and `/rollback` answer: the versions before and now, the same where there was nothing new."""
+
+    request_id: str
+    served_as: str
+    before: ModelName
+    now: ModelName
+    changed: bool
+
+
 class ServedPrediction(Prediction, frozen=True, kw_only=True):
     """One answer, and what it means among those examined; "" where it means nothing."""
 

@@ -21,6 +21,7 @@ _STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
+    predictor: Predictor
     name: str
     film: Radiograph | ImageError
     prevalence: float | None
@@ -33,16 +34,14 @@ class Judge:
 
     Parameters
     ----------
-    predictor
-        The opened bundle.
     decoders
         Processes that decode, as many as `turns` has places.
     turns
         Whose file is decoded and judged next.
     """
 
-    def __init__(self, predictor: Predictor, decoders: Decoders, turns: Turns) -> None:
-        self._predictor, self._decoders, self._turns = predictor, decoders, turns
+    def __init__(self, decoders: Decoders, turns: Turns) -> None:
+        self._decoders, self._turns = decoders, turns
         self._decoded: list[_Waiting] = []
         self._changed, self._is_closing = threading.Condition(), False
         self._judging = threading.Thread(target=self._judge, name="judge", daemon=True)
@@ -54,10 +53,16 @@ class Judge:
         return self._judging.is_alive()
 
     def ask(
-        self, name: str, data: bytes | bytearray, turn: Turn, *, prevalence: float | None = None
+        self,
+        predictor: Predictor,
+        name: str,
+        data: bytes | bytearray,
+        turn: Turn,
+        *,
+        prevalence: float | None = None,
     ) -> "Future[Prediction]":
-        """Decode and judge one file. A future that is cancelled costs nothing more: its decoding is ended."""
-        decode = partial(self._decode, name, data, turn, prevalence)
+        """Decode one file and have it judged by an opened bundle. A future that is cancelled costs nothing more: its decoding is ended."""
+        decode = partial(self._decode, predictor, name, data, turn, prevalence)
         return self._turns.submit(turn, decode, is_light=is_light(data))
 
     def close(self) -> None:
@@ -68,27 +73,33 @@ class Judge:
         self._judging.join(_STOP_S)
 
     def _decode(
-        self, name: str, data: bytes | bytearray, turn: Turn, prevalence: float | None, answer: "Future[Prediction]"
+        self,
+        predictor: Predictor,
+        name: str,
+        data: bytes | bytearray,
+        turn: Turn,
+        prevalence: float | None,
+        answer: "Future[Prediction]",
     ) -> None:
         try:
             film = self._decoders.radiograph(
                 data,
-                size=self._predictor.preprocessing.image_size,
-                fit=self._predictor.preprocessing.fit,
+                size=predictor.preprocessing.image_size,
+                fit=predictor.preprocessing.fit,
                 is_wanted=lambda: not answer.cancelled(),
             )
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
             fail(answer, error)
             return
         with self._changed:
-            self._decoded.append(_Waiting(name, film, prevalence, answer, turn))
+            self._decoded.append(_Waiting(predictor, name, film, prevalence, answer, turn))
             self._changed.notify()
 
     def _judge(self) -> None:
         while batch := self._batch():
             wanted = (each for each in batch if each.answer.set_running_or_notify_cancel())
-            for prevalence, same in groupby(wanted, key=lambda each: each.prevalence):
-                self._timed(list(same), prevalence)
+            for _, same in groupby(wanted, key=lambda each: (id(each.predictor), each.prevalence)):
+                self._timed(list(same))
 
     def _batch(self) -> list[_Waiting]:
         """Wait for what is decoded, and give the most urgent of it; nothing at the end."""
@@ -101,21 +112,23 @@ class Judge:
             batch, self._decoded = self._decoded[:BATCH], self._decoded[BATCH:]
             return batch
 
-    def _timed(self, batch: list[_Waiting], prevalence: float | None) -> None:
+    def _timed(self, batch: list[_Waiting]) -> None:
         begun = time.monotonic()
-        self._answer(batch, prevalence)
+        self._answer(batch)
         for each in batch:
             self._turns.charge(each.turn, (time.monotonic() - begun) / len(batch))
 
-    def _answer(self, batch: list[_Waiting], prevalence: float | None) -> None:
+    def _answer(self, batch: list[_Waiting]) -> None:
+        """Answer for files that one bundle judges for one prevalence."""
+        predictor, prevalence = batch[0].predictor, batch[0].prevalence
         try:
-            answers = list(self._predictor.answer([(each.name, each.film) for each in batch], prevalence=prevalence))
+            answers = list(predictor.answer([(each.name, each.film) for each in batch], prevalence=prevalence))
         except Exception as error:  # noqa: BLE001 - whoever asked gets it, and the judge goes on
             if len(batch) == 1:
                 batch[0].answer.set_exception(error)
                 return
             for each in batch:  # others' files need not suffer
-                self._answer([each], prevalence)
+                self._answer([each])
             return
         for each, answer in zip(batch, answers, strict=True):
             each.answer.set_result(answer)

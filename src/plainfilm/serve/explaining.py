@@ -15,7 +15,7 @@ from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph, unfitted
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.overlays import Way
+from plainfilm.evidence.inference.overlays import Watch, Way
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.turns import Turn, Turns, settle
@@ -115,8 +115,8 @@ class Examiner:
         film = self._decoders.radiograph(
             data, size=self._prepare.image_size, fit=self._prepare.fit, is_wanted=is_wanted
         )
-        maps: list[NDArray[np.float32]] = []
-        (answer,) = self._predictor.answer([(name, film)], prevalence=prevalence, explain=self._watcher(maps))
+        watch = Watch(self._way, self._predictor)
+        (answer,) = self._predictor.answer([(name, film)], prevalence=prevalence, explain=watch)
         shown: NDArray[np.uint8] | ImageError = (
             self._decoders.displayed(data, longest_px=VIEW_PX, is_wanted=is_wanted)
             if isinstance(film, Radiograph)
@@ -126,19 +126,11 @@ class Examiner:
             return Examined(prediction=answer, view=None, attribution=None, explained=None)
         view = shown if self._shows_text else covered(shown)
         is_covered = not np.array_equal(view, shown)
-        if answer.label is None or not maps:
+        if answer.label is None or not watch.kept:
             return Examined(prediction=answer, view=view, attribution=None, explained=None, text_covered=is_covered)
         height, width = shown.shape
-        laid = unfitted(maps[0], height=height, width=width, fit=self._prepare.fit)
+        laid = unfitted(watch.kept[0][2], height=height, width=width, fit=self._prepare.fit)
         return Examined(prediction=answer, view=view, attribution=laid, explained=answer.label, text_covered=is_covered)
-
-    def _watcher(self, maps: list[NDArray[np.float32]]) -> Callable[[str, NDArray[np.uint8], int], float | None]:
-        def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
-            attribution, share = self._way.look(self._predictor, pixels, label)
-            maps.append(attribution)
-            return share
-
-        return watch
 
 
 class OrderlyExaminer:

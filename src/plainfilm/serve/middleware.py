@@ -1,23 +1,24 @@
 """The door of the web server: who may come in (Host, Origin, token), and what every answer bears."""
 
 import asyncio
-import hmac
 import re
 import time
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from plainfilm.serve import http_errors
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.telemetry import LOG, Telemetry
+from plainfilm.serve.tokens import Access, Tokens
 
 API = "/api/v1"
 _EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in http_errors.HEADERS.items()]
 _OPEN = frozenset({f"{API}/health", f"{API}/ready", f"{API}/card"})  # of the API; the page itself is open too
+_CARD = re.compile(rf"{API}/models/[^/]+/card")  # which is open as that of the first is
 _PROTECTED = (f"{API}/", "/dicom-web/")
 AT_ONCE_S = 0.02  # what has come by then was sent with the request
 LINGER_S = 2.0
@@ -28,13 +29,21 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """Who may come in: host names (lower case, without port), and the token that the API asks for, if any."""
+    """Who may come in: host names (lower case, without port), and the tokens that the API asks for, if any.
+
+    `root` is the path that a proxy puts before ours, "" or as /xray; it may have taken it off already.
+    """
 
     hosts: Collection[str]
-    token: str | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+    root: str = ""
 
-    def check(self, scope: Scope) -> None:
-        """Let a request in.
+    def below(self, path: str) -> str:
+        """Give a path without the root."""
+        return path.removeprefix(self.root) if path.startswith(f"{self.root}/") else path
+
+    def check(self, scope: Scope) -> Access:
+        """Let a request in, and say what it may do.
 
         Raises
         ------
@@ -54,16 +63,16 @@ class Door:
             raise Refused(
                 403, "origin", "Expected a request of this server's own page; received one of another site's."
             )
-        if self.token is not None and scope["path"].startswith(_PROTECTED) and scope["path"] not in _OPEN:
-            self._check_token(_only(scope, b"authorization"), self.token)
-
-    @staticmethod
-    def _check_token(given: str, token: str) -> None:
-        kind, _, shown = given.partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), token.encode()):
+        path = self.below(scope["path"])
+        if not self.tokens or not path.startswith(_PROTECTED) or path in _OPEN or _CARD.fullmatch(path):
+            return Access()
+        kind, _, shown = _only(scope, b"authorization").partition(" ")
+        access = self.tokens.access(shown.strip()) if kind.lower() == "bearer" else None
+        if access is None:
             raise Refused(
                 401, "token", "Expected the header Authorization: Bearer TOKEN; received none, or another token."
             )
+        return access
 
 
 class Guard:
@@ -86,8 +95,8 @@ class Guard:
             scope["held"] = held
             answer = _Answer(scope, receive, send)
             try:
-                self._door.check(scope)
-                await self._app(scope, receive, answer.send)
+                scope["access"] = self._door.check(scope)
+                await self._within(scope, receive, answer.send)
             except Refused as refused:
                 await (await answered(refused, scope, receive))(scope, receive, answer.send)
             except Exception:  # noqa: BLE001 - logged, and told to the client as a fault of ours
@@ -97,10 +106,26 @@ class Guard:
             finally:
                 self._note(scope, answer)
 
+    async def _within(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer below the root, and send who stands at it to its page, whose links are relative."""
+        root = self._door.root
+        if root and scope["path"] == root:
+            await RedirectResponse(f"{root}/", 308)(scope, receive, send)
+            return
+        scope["root_path"], scope["path"] = root, root + self._door.below(scope["path"])
+        await self._app(scope, receive, send)
+
     def _note(self, scope: Scope, answer: "_Answer") -> None:
         seconds, route = time.perf_counter() - answer.began, getattr(scope.get("route"), "path", "other")
         self._telemetry.answered(route=route, status=answer.status, seconds=seconds)
-        event = {"request": answer.request_id, "method": scope["method"], "route": route, "status": answer.status}
+        token = scope["access"].token if "access" in scope else ""
+        event = {
+            "request": answer.request_id,
+            **({"token": token} if token else {}),
+            "method": scope["method"],
+            "route": route,
+            "status": answer.status,
+        }
         LOG.info("request", extra={"event": {**event, "ms": round(1000 * seconds, 1), **scope.get("noted", {})}})
 
 

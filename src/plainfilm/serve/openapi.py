@@ -84,7 +84,11 @@ def _later(refusal: Json) -> Json:
 _REFUSALS: dict[int | str, Json] = {
     400: _refused("Not what is expected.", "no-files", "Expected files in the field `files`; received none."),
     401: _refused("No token, or another.", "token", "Expected the header Authorization: Bearer TOKEN."),
-    403: _refused("Another Host or Origin.", "origin", "Expected a request of this server's own page."),
+    403: _refused(
+        "Another Host or Origin, or a token without the right.",
+        "origin",
+        "Expected a request of this server's own page.",
+    ),
     408: _refused("The body came too slowly.", "slow-body", "Expected the whole body within 60 s; received a part."),
     413: _refused("Too many bytes or files.", "too-many-bytes", "Expected at most 100 MB in a file; received more."),
     415: _refused("Another content type.", "not-multipart", "Expected multipart/form-data with a boundary."),
@@ -157,6 +161,47 @@ MODEL = _route(
         "notice": NOTICE,
     },
     refusals={401: _REFUSALS[401]},
+)
+_NAME: Json = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "Of `GET models`.",
+}
+_NO_MODEL = _refused(
+    "No such model, or not for this token.", "model", "Expected the name of a model that answers here."
+)
+_MODEL_CHANGE = {
+    "request_id": "5f0c1d2e3a4b5c6d",
+    "served_as": "chest",
+    "before": _MODEL,
+    "now": _MODEL,
+    "changed": True,
+}
+
+
+def named(route: Json) -> Json:
+    """Give the route of one model by its name, of the route of the first."""
+    more = {**route.get("openapi_extra", {}), "parameters": [_NAME]}
+    return {**route, "responses": {**route["responses"], 404: _NO_MODEL}, "openapi_extra": more}
+
+
+MODELS = _route(
+    "Which models answer, and which where none is named.",
+    {"default": "chest", "models": [{**_MODEL, "served_as": "chest"}]},
+    refusals={401: _REFUSALS[401]},
+)
+CHANGE = named(
+    _route(
+        "What answered before, and what answers now. Needs a named token with the right reload.",
+        _MODEL_CHANGE,
+        refusals={
+            401: _REFUSALS[401],
+            403: _refused("Without the right.", "right", "Expected a token with the right reload."),
+            409: _refused("Not changed.", "bundle", "Expected a whole plainfilm bundle; received another file."),
+        },
+    )
 )
 STOW: Json = {
     "response_model": None,

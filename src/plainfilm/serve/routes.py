@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import wraps
 from io import BytesIO
 from typing import Any
 
@@ -15,16 +16,16 @@ from msgspec import structs
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 
 from plainfilm import NOTICE, __version__
-from plainfilm.errors import UsageError
+from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference.context import About
-from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.results import documents
 from plainfilm.results.documents import Record
 from plainfilm.results.predictions import Prediction
-from plainfilm.results.served import ExplainAnswer, ModelName, PredictAnswer, ServedPrediction
+from plainfilm.results.served import ExplainAnswer, ModelChange, PredictAnswer, ServedPrediction
 from plainfilm.serve import http_errors, openapi
 from plainfilm.serve.admission import Admission, Amount, Full, Room
 from plainfilm.serve.batching import Judge
@@ -33,15 +34,20 @@ from plainfilm.serve.costs import is_light
 from plainfilm.serve.explaining import Examined, Examiner
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.middleware import API, answered
+from plainfilm.serve.models import Change, Models, Served
 from plainfilm.serve.multipart import Form, Limits, Related, Upload
 from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
+from plainfilm.serve.tokens import Right
 from plainfilm.serve.turns import Turn, Turns, settle
+
+ANSWER_S = 30.0
+GZIP_BYTES, GZIP_LEVEL = 1024, 1  # of an answer from which on it is compressed; more effort saves little of pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestService:
-    """All that answers: what `application` makes routes of.
+    """All that answers: what `application` makes routes of; `models` are the bundles.
 
     `answer_s` is the time within which a request is answered once its body is there, `body_s` within which the body must come, and
     after `grace_s` never slower than `least_rate` bytes a second. `turns` are those of `judge`.
@@ -49,8 +55,7 @@ class RestService:
     into the spool of the node, if there is one (`dicom.stow_rs.received`).
     """
 
-    predictor: Predictor
-    examiner: Examiner
+    models: Models
     judge: Judge
     turns: Turns
     admission: Admission
@@ -59,7 +64,7 @@ class RestService:
     is_ready: Callable[[], bool]
     trouble: Callable[[], str] = lambda: ""
     stow: Callable[..., tuple[int, Mapping[str, object]]] | None = None
-    answer_s: float = 30.0
+    answer_s: float = ANSWER_S
     body_s: float = 60.0
     grace_s: float = 5.0
     least_rate: float = 10_000.0
@@ -71,46 +76,62 @@ def application(service: RestService, pages: Pages) -> FastAPI:
         title="plainfilm", version=__version__, description=NOTICE, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json"
     )  # fmt: skip
     app.state.telemetry = service.telemetry
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)
     for kind in (Refused, Full, HTTPException):
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(Exception, _failed)
     routes = _Routes(service)
-    app.post(f"{API}/predict", **openapi.PREDICT)(routes.predict)
-    app.post(f"{API}/explain", **openapi.EXPLAIN)(routes.explain)
+    for under, told in ((API, lambda route: route), (f"{API}/models/{{name}}", openapi.named)):
+        app.post(f"{under}/predict", **told(openapi.PREDICT))(_with("predict", routes.predict))
+        app.post(f"{under}/explain", **told(openapi.EXPLAIN))(_with("explain", routes.explain))
+        app.get(f"{under}/card", include_in_schema=False)(routes.card)
     app.get(f"{API}/model", **openapi.MODEL)(routes.model)
+    app.get(f"{API}/models", **openapi.MODELS)(routes.listed)
+    app.get(f"{API}/models/{{name}}", **openapi.named(openapi.MODEL))(routes.model)
+    app.post(f"{API}/models/{{name}}/reload", **openapi.CHANGE)(_with("reload", routes.reload))
+    app.post(f"{API}/models/{{name}}/rollback", **openapi.CHANGE)(_with("reload", routes.rollback))
     app.get(f"{API}/health", **openapi.HEALTH)(routes.health)
     app.get(f"{API}/ready", **openapi.READY)(routes.ready)
-    app.get(f"{API}/metrics", **openapi.METRICS)(routes.metrics)
+    app.get(f"{API}/metrics", **openapi.METRICS)(_with("metrics", routes.metrics))
     if service.stow:
-        app.post("/dicom-web/studies", **openapi.STOW)(routes.stow)
-        app.post("/dicom-web/studies/{study}", **openapi.STOW)(routes.stow)
+        app.post("/dicom-web/studies", **openapi.STOW)(_with("store", routes.stow))
+        app.post("/dicom-web/studies/{study}", **openapi.STOW)(_with("store", routes.stow))
     pages.add_to(app)
     return app
+
+
+def _with(right: Right, answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Answer those who have a right."""
+
+    @wraps(answer)
+    async def route(request: Request) -> Response:
+        request.scope["access"].check(right)
+        return await answer(request)
+
+    return route
 
 
 class _Routes:
     """What each route answers."""
 
     def __init__(self, service: RestService) -> None:
-        bundle, identity = service.predictor.bundle, service.examiner.identity
-        told = openapi.model(service.examiner, bundle, service.limits, seconds=service.answer_s)
-        self._service, self._model = service, documents.encode(told)
-        self._name = ModelName(name=identity.name, version=identity.version)
+        self._service = service
 
     async def predict(self, request: Request) -> Response:
         """Answer for radiographs: class, calibrated probability, and what stands against believing it."""
+        served = self._asked(request)
         service, room = self._service, self._room(request)
         form = await _form(request, service, room)
         prevalence = _prevalence(form)
-        about = _stated(service, prevalence)
+        about = _stated(served, prevalence)
         turn = service.turns.turn(room.client, is_light=all(is_light(file.data) for file in form.files))
-        answers = await _within(service, request, turn, _judged(service.judge, form.files, turn, prevalence))
+        answers = await _within(service, request, turn, _judged(service.judge, served, form.files, turn, prevalence))
         service.telemetry.files(answer.level for answer in answers)
-        request.scope["noted"] = {"files": len(answers)}
+        request.scope["noted"] = {"model": served.name, "files": len(answers)}
         return _json(
             PredictAnswer(
                 request_id=request.scope["request_id"],
-                model=self._name,
+                model=served.model,
                 **structs.asdict(about.context),
                 notice=NOTICE,
                 predictions=tuple(_served(answer, about) for answer in answers),
@@ -120,20 +141,21 @@ class _Routes:
 
     async def explain(self, request: Request) -> Response:
         """Answer for one radiograph, with the radiograph and what spoke for the answer, as pictures."""
+        served = self._asked(request)
         service, room = self._service, self._room(request)
         form = await _form(request, service, room)
         if len(form.files) != 1:
             raise Refused(400, "one-file", f"Expected one file; received {len(form.files)}. Send them one by one.")
         prevalence = _prevalence(form)
         turn = service.turns.turn(room.client, is_light=False)
-        asked = _explained(service, form.files[0], turn, prevalence)
+        asked = _explained(service.turns, served.examiner, form.files[0], turn, prevalence)
         found, picture, heat = await _within(service, request, turn, asyncio.wrap_future(asked))
         return _json(
             ExplainAnswer(
                 request_id=request.scope["request_id"],
-                prediction=_served(found.prediction, _stated(service, prevalence)),
+                prediction=_served(found.prediction, _stated(served, prevalence)),
                 explained=found.explained,
-                method=service.examiner.method,
+                method=served.examiner.method,
                 picture=picture,
                 heatmap=heat,
             ),
@@ -150,9 +172,27 @@ class _Routes:
         status, told = await asyncio.to_thread(service.stow, parts, study=request.path_params.get("study"))
         return Response(json.dumps(told), status, media_type="application/dicom+json")
 
-    async def model(self) -> Response:
+    async def model(self, request: Request) -> Response:
         """Say which model answers, what it was tested on, what its accuracy is worth, and the limits of a request."""
-        return Response(self._model, media_type="application/json")
+        return Response(self._asked(request).told, media_type="application/json")
+
+    async def card(self, request: Request) -> Response:
+        """Show the model's card."""
+        return Response(self._asked(request).card, media_type="text/html")
+
+    async def listed(self, request: Request) -> Response:
+        """Name the models that answer, and which where none is named."""
+        return Response(
+            documents.encode(self._service.models.listed(request.scope["access"])), media_type="application/json"
+        )
+
+    async def reload(self, request: Request) -> Response:
+        """Read a model's file again; the one that answers now answers on until another has been checked whole, and where it is none."""
+        return await self._changed(request, self._service.models.reload)
+
+    async def rollback(self, request: Request) -> Response:
+        """Let the model answer again that answered before."""
+        return await self._changed(request, self._service.models.back)
 
     async def health(self) -> Response:
         """Say that the server runs."""
@@ -167,9 +207,27 @@ class _Routes:
             raise Refused(503, "not-ready", f"Expected to be ready; {trouble}. See the log.", retry_after_s=5)
         return Response(b'{"status": "ready"}', media_type="application/json")
 
-    async def metrics(self) -> Response:
+    async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - as all routes with a right
         """Give counts and times in the text format of Prometheus."""
         return Response(self._service.telemetry.page(), media_type="text/plain; version=0.0.4")
+
+    def _asked(self, request: Request) -> Served:
+        """Give the model that a request names, or the first: the same to its end, whatever answers the next."""
+        return self._service.models.get(request.path_params.get("name"), request.scope["access"])
+
+    async def _changed(self, request: Request, change: Callable[[str], Change]) -> Response:
+        try:
+            done = await asyncio.to_thread(change, self._asked(request).name)
+        except PlainfilmError as error:
+            raise Refused(409, "bundle", str(error)) from error
+        told = ModelChange(
+            request_id=request.scope["request_id"],
+            served_as=done.name,
+            before=done.before.model,
+            now=done.now.model,
+            changed=done.now is not done.before,
+        )
+        return Response(documents.encode(told), media_type="application/json")
 
     def _room(self, request: Request) -> Room:
         """Room for a request until its answer has been taken."""
@@ -213,8 +271,13 @@ async def _read(request: Request, service: RestService, form: Form) -> None:
     request.scope["read_whole"] = True
 
 
-async def _judged(judge: Judge, files: list[Upload], turn: Turn, prevalence: float | None) -> list[Prediction]:
-    asked = [asyncio.wrap_future(judge.ask(file.name, file.data, turn, prevalence=prevalence)) for file in files]
+async def _judged(
+    judge: Judge, served: Served, files: list[Upload], turn: Turn, prevalence: float | None
+) -> list[Prediction]:
+    asked = [
+        asyncio.wrap_future(judge.ask(served.predictor, file.name, file.data, turn, prevalence=prevalence))
+        for file in files
+    ]
     try:
         return await asyncio.gather(*asked)
     finally:
@@ -262,8 +325,8 @@ def _prevalence(form: Form) -> float | None:
         ) from None
 
 
-def _stated(service: RestService, prevalence: float | None) -> About:
-    about = service.examiner.about
+def _stated(served: Served, prevalence: float | None) -> About:
+    about = served.examiner.about
     return about if prevalence is None else replace(about, prevalence=prevalence)
 
 
@@ -272,12 +335,12 @@ def _served(answer: Prediction, about: About) -> ServedPrediction:
 
 
 def _explained(
-    service: RestService, upload: Upload, turn: Turn, prevalence: float | None
+    turns: Turns, examiner: Examiner, upload: Upload, turn: Turn, prevalence: float | None
 ) -> "Future[tuple[Examined, str | None, str | None]]":
     def work(answer: "Future[Any]") -> None:
-        settle(answer, lambda: _details(service.examiner, upload, prevalence, lambda: not answer.cancelled()))
+        settle(answer, lambda: _details(examiner, upload, prevalence, lambda: not answer.cancelled()))
 
-    return service.turns.submit(turn, work, is_light=False)
+    return turns.submit(turn, work, is_light=False)
 
 
 def _details(
@@ -308,7 +371,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     """Answer a refusal of ours, or the framework's own (no such path, another method) in our words."""
     if isinstance(error, Full):
         request.app.state.telemetry.turned_away(error.what)
-    return await answered(_ours(error), request.scope, request.receive)
+    return await answered(_ours(error, request.scope.get("root_path", "")), request.scope, request.receive)
 
 
 async def _failed(request: Request, _: Exception) -> Response:
@@ -316,14 +379,16 @@ async def _failed(request: Request, _: Exception) -> Response:
     return http_errors.failed().answer(request.scope)
 
 
-def _ours(error: Exception) -> Refused:
+def _ours(error: Exception, root: str) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, Full):
         return http_errors.busy(error.retry_after_s)
     if isinstance(error, HTTPException) and error.status_code == 404:
-        return Refused(404, "not-found", f"Expected a path of this server; received another. See {API}/openapi.json.")
+        return Refused(
+            404, "not-found", f"Expected a path of this server; received another. See {root}{API}/openapi.json."
+        )
     if isinstance(error, HTTPException) and error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "")
-        return Refused(405, "method", f"Expected {allow} for this path; received another method. See {API}/openapi.json.", allow=allow)  # fmt: skip
+        return Refused(405, "method", f"Expected {allow} for this path; received another method. See {root}{API}/openapi.json.", allow=allow)  # fmt: skip
     return http_errors.failed()

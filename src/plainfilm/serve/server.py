@@ -1,18 +1,18 @@
-"""Starting and stopping: a bundle, its processes, the web server, and the DICOM node beside it."""
+"""Starting and stopping: bundles, their processes, the web server, and the DICOM node beside it."""
 
 import ipaddress
 import os
+import re
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
-import numpy as np
 import uvicorn
 
 from plainfilm.arguments import Device
@@ -20,21 +20,20 @@ from plainfilm.data import confinement
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError, UsageError
-from plainfilm.evidence.inference import predictor as prediction
-from plainfilm.evidence.inference.predictor import Predictor
-from plainfilm.model.bundle import place_of
 from plainfilm.model.cpus import processors
 from plainfilm.reasons import reason_of
-from plainfilm.serve import http_limits, telemetry
+from plainfilm.serve import http_limits, telemetry, tls, tokens
 from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
 from plainfilm.serve.clients import client_of
-from plainfilm.serve.explaining import Examiner, Identity, OrderlyExaminer
+from plainfilm.serve.explaining import OrderlyExaminer
 from plainfilm.serve.http_limits import Connections
 from plainfilm.serve.middleware import Door, Guard
+from plainfilm.serve.models import Models, Opening, Served
 from plainfilm.serve.multipart import Limits
-from plainfilm.serve.routes import RestService, application
+from plainfilm.serve.routes import ANSWER_S, RestService, application
 from plainfilm.serve.static_pages import Pages
+from plainfilm.serve.tokens import Tokens
 from plainfilm.serve.turns import Turns
 
 TOKEN_VARIABLE = "PLAINFILM_TOKEN"
@@ -42,6 +41,7 @@ FEWEST_TOKEN_LETTERS = 16
 LIMITS = Limits(files=64, file_bytes=MAX_BYTES, request_bytes=256_000_000)
 MOST = Amount(uploads=128, files=128, held=1 << 30)  # of all clients; one alone may hold half of it
 STOP_S = 20
+_OWN = (["api"], ["page"], ["dicom-web"])  # first parts of our paths
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -63,6 +63,9 @@ class BackgroundNode(Protocol):
     def trouble(self) -> str:
         """Why its work does not move; nothing where it does."""
 
+    def answer_by(self, examiner: OrderlyExaminer) -> None:
+        """Let another model answer from now on."""
+
     def counts(self) -> Mapping[str, int]:
         """How many were received, judged, delivered, wait, and failed."""
 
@@ -71,13 +74,14 @@ class BackgroundNode(Protocol):
 class ServerSettings:
     """What is served, and where.
 
-    `bundle` a model.plainfilm, signed for `require_signature` if that is given, with the calibration of `site`, on `device`; `host` and `port` to bind to, port 0 for any
-    that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with the access token,
-    else the variable PLAINFILM_TOKEN; `proxies` addresses whose X-Forwarded-For names the client; `certificate` and `key` PEM files for TLS;
-    `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one.
+    `bundles` are files by the name that they answer under (`models.named`), the first by default, signed for `require_signature` if that is given, with the calibration of
+    `site`, on `device`; `host` and `port` to bind to, port 0 for any that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with
+    the access token for everybody, else the variable PLAINFILM_TOKEN; `tokens` a file of named ones; `proxies` addresses whose X-Forwarded-For names the client; `root_path`
+    what a proxy puts before ours; `certificate` and `key` PEM files for TLS; `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one,
+    for the bundle named `node_model`, or the first.
     """
 
-    bundle: Path
+    bundles: Mapping[str, Path]
     require_signature: Path | None = None
     site: str | None = None
     device: Device | None = None
@@ -85,15 +89,18 @@ class ServerSettings:
     port: int = 8000
     allow_hosts: Sequence[str] = ()
     token_file: Path | None = None
+    tokens: Path | None = None
+    root_path: str = ""
     proxies: Sequence[str] = ()
     certificate: Path | None = None
     key: Path | None = None
     shows_text: bool = False
     node: Callable[[OrderlyExaminer], BackgroundNode] | None = None
+    node_model: str | None = None
 
 
-def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[str, Examiner], None]) -> None:
-    """Serve until SIGINT or SIGTERM; then finish what is under way, `STOP_S` seconds at most.
+def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[str, Models], None]) -> None:
+    """Serve until SIGINT or SIGTERM; then finish what is under way, `STOP_S` seconds at most. SIGHUP has files of bundles and of tokens read again.
 
     Parameters
     ----------
@@ -102,7 +109,7 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     quiet
         Log warnings and errors alone.
     started
-        Called with the address and who answers, once connections are taken.
+        Called with the address and those who answer, once connections are taken.
 
     Raises
     ------
@@ -115,42 +122,36 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     """
     token = _token(settings.token_file)
     _check(settings, token)
-    predictor = prediction.opened(
-        settings.bundle, require_signature=settings.require_signature, site=settings.site, device=settings.device
-    )
+    allowed = _tokens(settings, token)
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
         listening = stack.enter_context(_listening(settings.host, settings.port))
         connections = Connections({client_of((each,)) for each in settings.proxies})
-        service, examiner = _opened(settings, predictor, stack, connections)
-        door = Door(hosts=_names(settings), token=token)
-        app = Guard(application(service, Pages.of(predictor.bundle.card)), door, service.telemetry)
+        service = _opened(settings, stack, connections)
+        door = Door(hosts=_names(settings), tokens=allowed, root=settings.root_path)
+        app = Guard(application(service, Pages.read()), door, service.telemetry)
+        stack.enter_context(_reloading(service.models, lambda: allowed.replace(_tokens(settings, token))))
         server = _Server(_config(app, settings, connections))
         address = (
             f"{'https' if settings.certificate else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
         )
-        started(address, examiner)
+        started(address, service.models)
         server.run(sockets=[listening])
 
 
-def _opened(
-    settings: ServerSettings, predictor: Predictor, stack: ExitStack, connections: Connections
-) -> tuple[RestService, Examiner]:
+def _opened(settings: ServerSettings, stack: ExitStack, connections: Connections) -> RestService:
     """Start the processes, the judge and the node; the stack stops them, the node first."""
     turns = Turns(max(2, processors()) + 1)  # one is kept for light work
     decoders = Decoders(turns.places)
+    models = Models(settings.bundles, _opening(settings, decoders))
     stack.callback(decoders.close)
     decoders.start()
-    judge = Judge(predictor, decoders, turns)
+    judge = Judge(decoders, turns)
     stack.callback(judge.close)
     stack.callback(turns.close)
-    predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
     if unbounded := sorted(set(confinement.ALL) - set(decoders.bounded())):
         telemetry.LOG.warning("decoders not confined", extra={"event": {"unbounded": unbounded}})
-    examiner = Examiner(
-        predictor, decoders, Identity.of(predictor, place_of(settings.bundle)), shows_text=settings.shows_text
-    )
-    node = settings.node(OrderlyExaminer(examiner, turns, "dicom")) if settings.node else None
+    node = _node(settings, models, turns)
     stow = None
     if node:
         from plainfilm.serve.dicom import stow_rs as storing
@@ -172,9 +173,8 @@ def _opened(
         own = {**held, **turns.figures()}
         return {**own, **{f"dicom_{name}": count for name, count in node.counts().items()}} if node else own
 
-    service = RestService(
-        predictor=predictor,
-        examiner=examiner,
+    return RestService(
+        models=models,
         judge=judge,
         turns=turns,
         admission=admission,
@@ -184,7 +184,56 @@ def _opened(
         trouble=node.trouble if node else lambda: "",
         stow=stow,
     )
-    return service, examiner
+
+
+def _opening(settings: ServerSettings, decoders: Decoders) -> Opening:
+    return Opening(
+        decoders=decoders,
+        limits=LIMITS,
+        seconds=ANSWER_S,
+        require_signature=settings.require_signature,
+        site=settings.site,
+        device=settings.device,
+        shows_text=settings.shows_text,
+        root=settings.root_path,
+    )
+
+
+def _node(settings: ServerSettings, models: Models, turns: Turns) -> BackgroundNode | None:
+    """Make the node, which one of the models answers for, whatever takes its place."""
+    if settings.node is None:
+        return None
+    name = settings.node_model or models.default.name
+    answering = next(each for each in models if each.name == name)
+    node = settings.node(OrderlyExaminer(answering.examiner, turns, "dicom"))
+
+    def changed(now: Served) -> None:
+        if now.name == name:
+            node.answer_by(OrderlyExaminer(now.examiner, turns, "dicom"))
+
+    models.changed = changed
+    return node
+
+
+@contextmanager
+def _reloading(models: Models, tokens: Callable[[], None]) -> Iterator[None]:
+    """Read bundles and tokens again when SIGHUP says so; what is none changes nothing."""
+
+    def work() -> None:
+        try:
+            tokens()
+        except UsageError as error:
+            telemetry.LOG.error("tokens not reloaded", extra={"event": {"reason": str(error)}})
+        models.reload_all()
+
+    if not hasattr(signal, "SIGHUP"):  # Windows
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: Thread(target=work, name="reload", daemon=True).start())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class _Server(uvicorn.Server):
@@ -228,11 +277,15 @@ def _token(file: Path | None) -> str | None:
         ) from None
 
 
+def _tokens(settings: ServerSettings, token: str | None) -> Tokens:
+    return tokens.read(settings.tokens, models=tuple(settings.bundles), everybodys=token)
+
+
 def _check(settings: ServerSettings, token: str | None) -> None:
-    if token is None and not _is_loopback(settings.host):
+    if token is None and settings.tokens is None and not _is_loopback(settings.host):
         raise UsageError(
-            f"Expected a token, since {settings.host} can be reached from other machines; received none. Set {TOKEN_VARIABLE} or "
-            "--token-file, or serve at 127.0.0.1 behind a proxy that asks for one."
+            f"Expected a token, since {settings.host} can be reached from other machines; received none. Set {TOKEN_VARIABLE}, "
+            "--token-file or --tokens, or serve at 127.0.0.1 behind a proxy that asks for one."
         )
     if token is not None and (len(token) < FEWEST_TOKEN_LETTERS or not token.isascii() or not token.isprintable()):
         raise UsageError(
@@ -242,25 +295,16 @@ def _check(settings: ServerSettings, token: str | None) -> None:
         raise UsageError(
             f"Expected --proxy to be an IP address; received {wrong[0]}. Give the one that the proxy calls from."
         )
-    if (settings.certificate is None) != (settings.key is None):
-        raise UsageError("Expected --certificate and --key together; received one. Give both, or none.")
-    for file in (settings.certificate, settings.key):
-        if file is not None and not file.is_file():
-            raise UsageError(f"Expected a PEM file; received {file}, which is none. Check --certificate and --key.")
-    if settings.certificate is not None:
-        _check_pair(settings.certificate, settings.key)
-
-
-def _check_pair(certificate: Path, key: Path | None) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            certificate, key, password=str
-        )  # asked for, an empty one
-    except (OSError, ValueError) as error:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", settings.root_path) or settings.root_path.split("/")[1:2] in _OWN:
         raise UsageError(
-            f"Expected a certificate and its key as PEM, without a passphrase; received {certificate} and {key} ({reason_of(error)}). "
-            "Check --certificate and --key."
-        ) from None
+            f"Expected --root-path as /xray, without a / at its end and none of our own ({', '.join('/' + own for (own,) in _OWN)}); "
+            f"received {settings.root_path}. Name the path that the proxy has."
+        )
+    if settings.node_model is not None and settings.node_model not in settings.bundles:
+        raise UsageError(
+            f"Expected --dicom-model to name a bundle ({', '.join(settings.bundles)}); received {settings.node_model}. Name one of them."
+        )
+    tls.check(settings.certificate, settings.key, flags=("--certificate", "--key"))
 
 
 def _is_address(text: str) -> bool:

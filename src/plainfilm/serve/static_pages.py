@@ -10,33 +10,30 @@ from markdown_it import MarkdownIt
 
 from plainfilm import NOTICE
 from plainfilm.serve.http_errors import Refused
-from plainfilm.serve.middleware import API
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Static files by name, each with its type, and the card as HTML; all read once."""
+    """Static files by name, each with its type; all read once."""
 
     static: dict[str, tuple[str, bytes]]
-    card: bytes
 
     @classmethod
-    def of(cls, card: str) -> "Pages":
-        """Read the page's files, and make a page of a model card (Markdown)."""
+    def read(cls) -> "Pages":
+        """Read the page's files."""
         folder = files("plainfilm.serve") / "page"
         static = {
             entry.name: (_TYPES[kind], entry.read_bytes().replace(b"NOTICE", NOTICE.encode()))
             for entry in folder.iterdir()
             if (kind := entry.name.rpartition(".")[2]) in _TYPES
         }
-        return cls(static, _card_page(card))
+        return cls(static)
 
     def add_to(self, app: FastAPI) -> None:
         """Add the routes."""
         app.get("/", include_in_schema=False)(self._named("index.html"))
-        app.get(f"{API}/card", include_in_schema=False)(self._card)
         app.get("/page/{name}", include_in_schema=False)(self._file)
 
     def _named(self, name: str) -> Callable[[], Awaitable[Response]]:
@@ -51,12 +48,9 @@ class Pages:
         kind, content = self.static[name]
         return Response(content, media_type=kind)
 
-    async def _card(self) -> Response:
-        return Response(self.card, media_type="text/html")
 
-
-def _card_page(card: str) -> bytes:
-    """Render Markdown of a bundle, which may be anyone's: HTML in it is shown as text."""
+def card_page(card: str, root: str = "") -> bytes:
+    """Render Markdown of a bundle, which may be anyone's: HTML in it is shown as text. `root` stands before the page's links."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(card)
     for token in tokens:
@@ -67,7 +61,7 @@ def _card_page(card: str) -> bytes:
     title = html.escape(card.lstrip("# ").partition("\n")[0] or "Model card")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>{title}</title><link rel="icon" href="/page/icon.svg" type="image/svg+xml">'
-        '<link rel="stylesheet" href="/page/page.css"></head>'
+        f'<title>{title}</title><link rel="icon" href="{root}/page/icon.svg" type="image/svg+xml">'
+        f'<link rel="stylesheet" href="{root}/page/page.css"></head>'
         f'<body class="card"><header class="notice">{NOTICE}</header><main>{body}</main></body></html>'
     ).encode()

@@ -16,7 +16,7 @@ from pydicom import dcmread
 from made_dicom import ABOUT, MODEL, FakeExaminer, examined, has, instance, instance_bytes
 from made_files import dicom_bytes
 from plainfilm import NOTICE
-from plainfilm.serve.dicom import header, secondary_capture, structured_report
+from plainfilm.serve.dicom import class_codes, header, secondary_capture, structured_report
 from plainfilm.serve.dicom.narrative import DicomAnswer, percent
 from plainfilm.serve.dicom.worker import _made, _pair
 
@@ -68,7 +68,7 @@ def test_the_report_holds_the_answer_and_what_it_is_worth(tmp_path):
     (tmp_path / "sr.dcm").write_bytes(structured_report.made(source_of(instance_bytes()), answer()))
     read = hd.sr.srread(tmp_path / "sr.dcm")
     assert numbers(read) == {"Probability of COVID": 0.93, "Probability of NORMAL": 0.07}
-    assert codes(read)["Class at the threshold"] == "COVID"
+    assert codes(read)["Class at the threshold"] == "COVID-19"
     assert codes(read)["Can the image be answered for"].startswith("As usual")
     said = texts(read)
     assert said.count(NOTICE) == 2
@@ -171,6 +171,85 @@ def test_dcmtk_reads_both(tmp_path):
     assert shutil.which("dcmdump")
     said = subprocess.run(["dcmdump", "+E", tmp_path / "2-capture"], capture_output=True, text=True, check=True)
     assert not [line for line in said.stderr.splitlines() if line.startswith("E:")]
+
+
+@pytest.mark.skipif(not has("dciodvfy"), reason="needs dciodvfy (Debian's dicom3tools)")
+@pytest.mark.parametrize(
+    ("level", "label"), [("ok", "COVID"), ("flagged", "ward 7"), ("refused", "COVID"), ("unreadable", "")]
+)
+def test_a_validator_of_others_finds_no_error(level, label, tmp_path):
+    both = _pair(source_of(instance_bytes()), answer(level, label))
+    assert len(both) == 2 - (level == "unreadable")
+    for name, data in both.items():
+        (tmp_path / name).write_bytes(data)
+        said = subprocess.run(["dciodvfy", tmp_path / name], capture_output=True, text=True, check=False)
+        assert said.stderr.splitlines()[0] == {"1-report": "ComprehensiveSR", "2-capture": "SCImage"}[name]
+        assert not [line for line in said.stderr.splitlines() if line.startswith("Error")]
+
+
+def coded(read):
+    """Value and scheme of the class called, and of what each probability is of, by the name of its class."""
+    (group,) = read.content.get_image_measurement_groups()
+    (called,) = (each.value for each in group.get_qualitative_evaluations() if each.name.meaning.startswith("Class"))
+    found = {}
+    for measured in group.get_measurements():
+        of = [item.value for item in measured[0].get("ContentSequence", ()) if item.name.meaning == "Finding"]
+        found[measured.name.meaning.removeprefix("Probability of ")] = [
+            (code.value, code.scheme_designator) for code in of
+        ]
+    return (called.value, called.scheme_designator), found
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"), [("COVID", ("840539006", "SCT")), ("No Finding", None), ("ward 7", None)]
+)
+def test_a_class_has_the_code_of_a_dictionary_that_knows_it_or_else_one_of_ours(label, expected, tmp_path):
+    (tmp_path / "sr.dcm").write_bytes(structured_report.made(source_of(instance_bytes()), answer(label=label)))
+    called, probabilities = coded(hd.sr.srread(tmp_path / "sr.dcm"))
+    assert called == (expected or (f"CLASS-{header.digest(label, 8)}", "99PLAINFILM"))
+    assert probabilities["NORMAL"] == [("17621005", "SCT")]
+    assert probabilities[label] == ([expected] if expected else [])
+
+
+IN_PS3_16 = ["60046008", "36118008", "19242006", "27925004", "4147007", "52988006", "17621005", "112121", "112001"]
+
+
+def test_codes_of_classes_are_those_of_the_standard_where_it_has_them():
+    from pydicom.sr._concepts_dict import concepts
+
+    names = {
+        (scheme, code): meaning
+        for scheme in ("SCT", "DCM")
+        for spellings in concepts[scheme].values()
+        for code, (meaning, _) in spellings.items()
+    }
+    mine = set(class_codes._KNOWN.values())
+    assert {code.value for code in mine if (code.scheme_designator, code.value) in names} == set(IN_PS3_16)
+    for code in mine:
+        known = names.get((code.scheme_designator, code.value), code.meaning)
+        assert known.casefold() == code.meaning.casefold()
+        assert len(code.meaning) <= 64
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("COVID-19", "840539006"),
+        ("covid_19", "840539006"),
+        ("Pleural Effusion", "60046008"),
+        ("Effusion", "60046008"),
+        ("TB", "56717001"),
+        ("Lung Opacity", "112001"),
+        ("No Finding", None),
+        ("Pleural_Thickening", None),
+        ("Hernia", None),
+        ("not normal", None),
+        ("COVID or NORMAL", None),
+    ],
+)
+def test_a_class_is_known_by_its_letters_and_never_by_a_part_of_its_name(name, code):
+    found = class_codes.known(name)
+    assert (found and found.value) == code
 
 
 HOSTILE = {

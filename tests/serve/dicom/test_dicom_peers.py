@@ -29,6 +29,8 @@ def test_a_peer_has_a_dicom_address_or_a_dicomweb_address(text, peer):
         "PACS=host:0",
         "PACS=host:65536",
         "PACS=host:1:2",
+        "PACS=tls://host",
+        "PACS=tls://tls://host:104",
         "PACS=http://",
         "PACS=http:///x",
         "PACS=http://host/a b",
@@ -38,7 +40,7 @@ def test_a_peer_has_a_dicom_address_or_a_dicomweb_address(text, peer):
     ],
 )
 def test_another_text_is_refused_with_what_was_expected(text):
-    with pytest.raises(UsageError, match="Expected --peer NAME=HOST:PORT or NAME=URL; received"):
+    with pytest.raises(UsageError, match="Expected --peer NAME=HOST:PORT, NAME=tls://HOST:PORT or NAME=URL; received"):
         Peer.parse(text)
 
 

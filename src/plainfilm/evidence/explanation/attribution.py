@@ -18,6 +18,7 @@ Maps = NDArray[np.float32]
 
 SQUARES = 8  # an occluding square has this part of the image's side, and moves by half of its own
 _FEWEST = 3  # squares a side, 25 passes: with 2 the peak misses a bright square on a quarter of made films
+OF_GRAD_CAM = ("maps", "slopes")  # outputs of the network that it takes
 _BLOCK = 32  # images whose maps are held at once: 8 MB of EfficientNet-Lite0
 SPREAD = 0.9  # standard deviation, of a cell of Grad-CAM's maps; docs/results.md has how well others point
 HALF = 0.5  # of the highest; a line goes round what lies above
@@ -73,12 +74,23 @@ def grad_cam(classifier: Classifier, images: NDArray[np.uint8], label: ArrayLike
     found = np.zeros(images.shape, np.float32)
     for at in range(0, len(images), _BLOCK):
         block = slice(at, at + _BLOCK)
-        logits, maps, slopes = classifier.run(images[block], "logits", "maps", "slopes")
+        logits, maps, slopes = classifier.run(images[block], "logits", *OF_GRAD_CAM)
         labels = _labels(classifier, logits, None if label is None else np.asarray(label)[block])
-        rows = np.arange(len(labels))
-        weights = slopes[rows, labels] if slopes.shape[1] > 1 else slopes[:, 0] * _sign(classifier, labels)[:, None]
-        found[block] = _enlarged(np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), images.shape[1])
+        found[block] = weighed(classifier, maps, slopes, labels, images.shape[1])
     return found
+
+
+def weighed(
+    classifier: Classifier,
+    maps: NDArray[np.float32],
+    slopes: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    size: int,
+) -> Maps:
+    """Make `grad_cam`'s maps (n, size, size) for classes int (n) of what a pass gave already: "maps" (n, c, h, w) and "slopes" (n, outputs, c)."""
+    rows = np.arange(len(labels))
+    weights = slopes[rows, labels] if slopes.shape[1] > 1 else slopes[:, 0] * _sign(classifier, labels)[:, None]
+    return _enlarged(np.maximum(np.einsum("nc,nchw->nhw", weights, maps), 0), size)
 
 
 def occlusion(

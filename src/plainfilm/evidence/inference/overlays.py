@@ -52,10 +52,15 @@ class Way:
             return cls("gradcam")
         return cls("occlusion", explain.squares_within(classifier, seconds))
 
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Outputs of the pass that answers, which `look` takes by name: then it needs no pass of its own."""
+        return explain.OF_GRAD_CAM if self.method == "gradcam" else ()
+
     def look(
-        self, predictor: Predictor, pixels: NDArray[np.uint8], label: int
+        self, predictor: Predictor, pixels: NDArray[np.uint8], label: int, **seen: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float | None]:
-        """Attribute the answer for a radiograph uint8 (s, s).
+        """Attribute the answer for a radiograph uint8 (s, s), of which the network's outputs may be `seen`.
 
         Returns
         -------
@@ -64,12 +69,28 @@ class Way:
             lungs are found.
         """
         image, labels, classifier = pixels[None], np.array([label]), predictor.bundle.classifier
-        if self.method == "gradcam":
+        if seen:
+            maps = explain.weighed(classifier, seen["maps"][None], seen["slopes"][None], labels, len(pixels))
+        elif self.method == "gradcam":
             maps = explain.grad_cam(classifier, image, labels)
         else:
             maps = explain.occlusion(classifier, image, labels, squares=self.squares)
         share = float(explain.share_in_lungs(maps, predictor.lungs.find(image).masks)[0])
         return maps[0], None if np.isnan(share) else share
+
+
+class Watch:
+    """Keeps what explains each answer of `Predictor.answer(explain=)`: pixels uint8 (s, s), class index, attribution float32 (s, s)."""
+
+    def __init__(self, way: Way, predictor: Predictor) -> None:
+        self.kept: list[tuple[NDArray[np.uint8], int, NDArray[np.float32]]] = []
+        self.wants, self._way, self._predictor = way.wants, way, predictor
+
+    def __call__(self, _: str, pixels: NDArray[np.uint8], label: int, **seen: NDArray[np.float32]) -> float | None:
+        """Keep it, and give the share of the attribution inside the lungs, None where no lungs are found."""
+        attribution, share = self._way.look(self._predictor, pixels, label, **seen)
+        self.kept.append((pixels, label, attribution))
+        return share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
@@ -127,19 +148,13 @@ class Explanation:
 def explain_one(predictor: Predictor, film: Film, *, method: Method | None = None) -> Explanation:
     """Answer for one radiograph and explain the answer, as `Predictor.explain` says."""
     way = Way.of(predictor, method)
-    kept: list[tuple[NDArray[np.uint8], int, NDArray[np.float32]]] = []
-
-    def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
-        attribution, share = way.look(predictor, pixels, label)
-        kept.append((pixels, label, attribution))
-        return share
-
+    watch = Watch(way, predictor)
     answers = list(predictor.stream(film, explain=watch))
     if len(answers) != 1:
         raise UsageError(f"Expected one radiograph to explain; received {len(answers)}. Name one file.")
-    if not kept:
+    if not watch.kept:
         raise ImageError(answers[0].level, f"{answers[0].file}: {answers[0].reasons[0]}")
-    pixels, label, attribution = kept[0]
+    pixels, label, attribution = watch.kept[0]
     name = predictor.classes_[label]
     return Explanation(
         prediction=answers[0], explained=name, pixels=covered(pixels), attribution=attribution, method=way.method
@@ -153,9 +168,11 @@ class Drawing:
     way: Way
     shows_text: bool
 
-    def of(self, predictor: Predictor, pixels: NDArray[np.uint8], label: int) -> tuple[bytes, float | None]:
+    def of(
+        self, predictor: Predictor, pixels: NDArray[np.uint8], label: int, **seen: NDArray[np.float32]
+    ) -> tuple[bytes, float | None]:
         """Draw the answer for a radiograph uint8 (s, s): a PNG, and the share of the attribution inside the lungs, None where none are found."""
-        attribution, share = self.way.look(predictor, pixels, label)
+        attribution, share = self.way.look(predictor, pixels, label, **seen)
         shown = explain.overlay(pixels if self.shows_text else covered(pixels), attribution)
         stream = io.BytesIO()
         Image.fromarray(shown).save(stream, "PNG")
@@ -165,7 +182,7 @@ class Drawing:
 class Overlays:
     """Writes one PNG a radiograph into a folder; called as `Predictor.stream(explain=)` asks.
 
-    `method` is "gradcam" (one pass of the network), "occlusion" (slower, as many passes as fit in `seconds` a file, 225 at most, needs no
+    `method` is "gradcam" (of the pass that answers), "occlusion" (slower, as many passes as fit in `seconds` a file, 225 at most, needs no
     gradient) or "auto", the first where the network has maps. Lines of text are covered unless `shows_text`.
     """
 
@@ -179,13 +196,14 @@ class Overlays:
         shows_text: bool = False,
     ) -> None:
         self.drawing = Drawing(Way.of(predictor, method, seconds=seconds), shows_text)
+        self.wants = self.drawing.way.wants
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._predictor = folder, predictor
         self._taken: set[str] = set()
 
-    def __call__(self, file: str, pixels: NDArray[np.uint8], label: int) -> float | None:
+    def __call__(self, file: str, pixels: NDArray[np.uint8], label: int, **seen: NDArray[np.float32]) -> float | None:
         """Write the overlay and return the share of the attribution inside the lungs, None where no lungs are found."""
-        picture, share = self.drawing.of(self._predictor, pixels, label)
+        picture, share = self.drawing.of(self._predictor, pixels, label, **seen)
         self.keep(file, picture)
         return share
 

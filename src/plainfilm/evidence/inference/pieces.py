@@ -71,22 +71,36 @@ def _opened(shared: SharedBundle) -> Predictor:
     return Predictor(shared_bundle.opened(shared))
 
 
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """Draws the answer that comes behind those that are there, as `Predictor.answer(explain=)` asks."""
+
+    drawing: Drawing
+    predictor: Predictor
+    before: Sequence[Prediction]
+    pictures: dict[int, bytes]
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        return self.drawing.way.wants
+
+    def __call__(self, _: str, pixels: NDArray[np.uint8], label: int, **seen: NDArray[np.float32]) -> float | None:
+        self.pictures[len(self.before)], share = self.drawing.of(self.predictor, pixels, label, **seen)
+        return share
+
+
 def _answered(
     predictor: Predictor, files: Sequence[str], prevalence: float | None, drawing: Drawing | None, workers: int
 ) -> Piece:
     answers, fleeting, pictures = list[Prediction](), list[int](), dict[int, bytes]()
-
-    def draw(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
-        pictures[len(answers)], share = drawing.of(predictor, pixels, label) if drawing else (b"", None)
-        return share
-
+    draw = _Draw(drawing, predictor, answers, pictures) if drawing else None
     prepared = predictor.preprocessing
     for block in chunks(decoded(files, prepared.image_size, prepared.fit, workers), BLOCK):
         for place, (_, film) in enumerate(block, len(answers)):
             if isinstance(film, ImageError) and film.code in FLEETING:
                 fleeting.append(place)
         nameless = [("", film) for _, film in block]
-        for answer in predictor.answer(nameless, prevalence=prevalence, explain=draw if drawing else None):
+        for answer in predictor.answer(nameless, prevalence=prevalence, explain=draw):
             answers.append(answer)
     return Piece(tuple(answers), tuple(fleeting), pictures)
 

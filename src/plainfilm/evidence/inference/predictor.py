@@ -49,7 +49,7 @@ _UNREADABLE = "unreadable"
 _SHOWN = 20  # answers that a cell shows
 
 Film = str | Path | NDArray[np.uint8]
-Watcher = Callable[[str, NDArray[np.uint8], int], float | None]
+Watcher = Callable[..., float | None]  # of a file, its pixels, the class, and what it `wants` of the pass by name
 Running = Callable[..., AbstractContextManager[Engine]]  # `engines.opening.running`, which serving must not reach
 
 
@@ -432,16 +432,16 @@ class Predictor:
         block
             Names, each with its radiograph, or with the error that came in its place.
         prevalence, explain
-            As in `stream`.
+            As in `stream`. Outputs of the network that `explain.wants` names are given to it by name, of the same pass.
         """
         stated = self.stated(prevalence)
         films = [film for _, film in block if isinstance(film, Radiograph)]
-        found = iter(self._judge(films) if films else ())
+        found = iter(self._judge(films, getattr(explain, "wants", ())) if films else ())
         for file, film in block:
             if isinstance(film, ImageError):
                 yield Prediction(file=file, label=None, probabilities={}, level=_UNREADABLE, reasons=(str(film),))
                 continue
-            chance, level, reasons, notes = next(found)
+            chance, level, reasons, notes, seen = next(found)
             chosen = int(self._decision.predict(chance[None])[0])
             yield Prediction(
                 file=file,
@@ -451,15 +451,15 @@ class Predictor:
                 reasons=reasons,
                 notes=notes,
                 at_prevalence=self._moved(chance, stated),
-                in_lungs=explain(file, film.pixels, chosen) if explain else None,
+                in_lungs=explain(file, film.pixels, chosen, **seen) if explain else None,
             )
 
     def _judge(
-        self, films: Sequence[Radiograph]
-    ) -> Iterator[tuple[NDArray[np.float64], str, tuple[str, ...], tuple[str, ...]]]:
-        """Give probabilities (classes), level, reasons and notes of each radiograph."""
+        self, films: Sequence[Radiograph], wanted: Sequence[str] = ()
+    ) -> Iterator[tuple[NDArray[np.float64], str, tuple[str, ...], tuple[str, ...], dict[str, NDArray[np.float32]]]]:
+        """Give probabilities (classes), level, reasons and notes of each radiograph, and what is wanted of the network's outputs."""
         pixels = np.stack([film.pixels for film in films])
-        logits, features = self.bundle.classifier.run(pixels, "logits", "features")
+        logits, features, *seen = self.bundle.classifier.run(pixels, "logits", "features", *wanted)
         chances = self._decision.probabilities(logits)
         views = self._views.find(pixels)
         judged = judging.judge(self._detector, features, views=views, pixels=pixels)
@@ -469,7 +469,8 @@ class Predictor:
         without = set(odd[~self._find_lungs(pixels[odd])].tolist())
         for row, film in enumerate(films):
             notes = (*(("no lungs found",) if row in without else ()), *_quality(film, self.preprocessing.input_size))
-            yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes
+            looked = {name: output[row] for name, output in zip(wanted, seen, strict=True)}
+            yield chances[row], str(levels[row]), (str(why[row]),) if why[row] else (), notes, looked
 
     @checked
     def explain(self, film: Film, *, method: Method | None = None) -> "Explanation":

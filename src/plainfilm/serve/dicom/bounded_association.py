@@ -1,6 +1,7 @@
 """Connections that end in time: pynetdicom's, which would wait and take in without limit, held to bounds."""
 
 import socket
+import ssl
 import time
 from collections import Counter
 from typing import Any, NoReturn
@@ -99,20 +100,23 @@ class BoundedSocket(AssociationSocket):
             return self.socket.recv_into(buffer)
         except TimeoutError:
             self._end("too slow")
+        except ssl.SSLError as error:  # of the handshake, which the first read begins
+            self._end(f"TLS: {error.reason}")
 
     def _end(self, reason: str) -> NoReturn:
         self.abort(reason)
         raise OverrunError(reason)
 
     def abort(self, reason: str) -> None:
-        """Send an A-ABORT, if the peer is still there, and close."""
+        """Send an A-ABORT, if the peer is still there, and close; over TLS only close, for another thread may be reading."""
         if not self.is_over:
             told("dicom.aborted", reason=reason)
         self._over()
         if self.socket is not None:
             try:
-                self.socket.settimeout(1.0)
-                self.socket.sendall(_ABORT)
+                if not isinstance(self.socket, ssl.SSLSocket):
+                    self.socket.settimeout(1.0)
+                    self.socket.sendall(_ABORT)
                 self.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # it is gone already
@@ -157,6 +161,14 @@ class BoundedServer(AssociationServer):
     most_connections = 32
     idle_s = 2.0  # after which a connection that says nothing gives way, if there are too many
     most_threads = 256  # pynetdicom's outlive a connection by a moment
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection; over TLS its handshake is for the thread that reads, lest one that stalls keep all others out."""
+        listening: Any = self.socket
+        taken, address = listening.accept()
+        if self.ssl_context is not None:
+            taken = self.ssl_context.wrap_socket(taken, server_side=True, do_handshake_on_connect=False)
+        return taken, address
 
     def verify_request(self, _: Any, client_address: Any) -> bool:
         """Take no more connections than a bound, nor all from one address; some more while `service_actions` ends idle ones."""

@@ -1,6 +1,7 @@
 """The way out: answers go to their peer again and again while it is away; one that it does not take stops no other."""
 
 import logging
+import ssl
 from collections import Counter
 from pathlib import Path
 
@@ -23,10 +24,19 @@ class _Sender(Task):
 
     longest_s = _LONGEST_SENDING_S
 
-    def __init__(self, name: str, spool: Spool, peer: Peer, *, ae_title: str, pause_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        spool: Spool,
+        peer: Peer,
+        *,
+        ae_title: str,
+        pause_s: float,
+        secured: ssl.SSLContext | None,
+    ) -> None:
         super().__init__(f"{name}-{peer.name}")
         self._spool, self._peer = spool, peer
-        self._line: Line = line(peer, ae_title)
+        self._line: Line = line(peer, ae_title, secured=secured)
         self._shortest_s = self._pause_s = pause_s
         self.delivered = 0
 
@@ -67,10 +77,20 @@ class Courier(_Sender):
         Our own.
     pause_s
         After the first failure; doubled after each other, up to `LONGEST_PAUSE_S`.
+    secured
+        For a peer over TLS.
     """
 
-    def __init__(self, spool: Spool, peer: Peer, *, ae_title: str, pause_s: float = 1.0) -> None:
-        super().__init__("deliver", spool, peer, ae_title=ae_title, pause_s=pause_s)
+    def __init__(
+        self,
+        spool: Spool,
+        peer: Peer,
+        *,
+        ae_title: str,
+        pause_s: float = 1.0,
+        secured: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__("deliver", spool, peer, ae_title=ae_title, pause_s=pause_s, secured=secured)
         self._tries: Counter[Path] = Counter()
 
     def _work(self) -> None:
@@ -118,8 +138,16 @@ class Courier(_Sender):
 class Retrier(_Sender):
     """Tries again what one peer did not take, each over an association of its own and beside what is new."""
 
-    def __init__(self, spool: Spool, peer: Peer, *, ae_title: str, pause_s: float = 1.0) -> None:
-        super().__init__("retry", spool, peer, ae_title=ae_title, pause_s=pause_s)
+    def __init__(
+        self,
+        spool: Spool,
+        peer: Peer,
+        *,
+        ae_title: str,
+        pause_s: float = 1.0,
+        secured: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__("retry", spool, peer, ae_title=ae_title, pause_s=pause_s, secured=secured)
 
     def _work(self) -> None:
         aside = self._spool.due(self._peer.name)

@@ -186,12 +186,11 @@ class Poller(Task):
         spool: Spool,
         peer: Peer,
         *,
-        model: str,
         every_s: float = EVERY_S,
         since: Callable[[], datetime.date] | None = None,
     ) -> None:
         super().__init__("poll")
-        self._spool, self._peer, self._model = spool, peer, model
+        self._spool, self._peer = spool, peer
         self._every_s, self._since = every_s, since or _yesterday
         self.spared = Spared()
 
@@ -199,7 +198,12 @@ class Poller(Task):
         """Ask once."""
         try:
             new = polled(
-                self._spool, self._peer, model=self._model, since=self._since(), spared=self.spared, moved=self.moved
+                self._spool,
+                self._peer,
+                model=self._spool.model,
+                since=self._since(),
+                spared=self.spared,
+                moved=self.moved,
             )
             told("dicom.polled", level=logging.INFO if new else logging.DEBUG, new=new)
         except (ServiceError, SpoolFullError) as error:

@@ -14,6 +14,7 @@ from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.delivery import Courier, Retrier
 from plainfilm.serve.dicom.dicomweb_poller import EVERY_S, Poller, Spared
 from plainfilm.serve.dicom.log import told
+from plainfilm.serve.dicom.secured import Certificates
 from plainfilm.serve.dicom.set_aside import FIRST_S
 from plainfilm.serve.dicom.spool import Spool
 from plainfilm.serve.dicom.spool_room import SpoolLimits
@@ -37,13 +38,15 @@ class DicomNode:
     spool
         Folder for what is on its way; of this node alone.
     peers
-        NAME=HOST:PORT or NAME=URL, at least one. Only they may send.
+        NAME=HOST:PORT, NAME=tls://HOST:PORT or NAME=URL, at least one. Only they may send.
     answer_to
         Name of the peer that gets all answers; by default each sender gets its own.
     poll
         Name of a peer with a URL to be asked for new radiographs.
     poll_every_s, poll_since
         How often, and for studies since which day (default: yesterday).
+    certificates
+        With one of its own the node listens over TLS alone; peers over TLS are called with them.
     limits
         Of the spool.
     pause_s
@@ -70,10 +73,11 @@ class DicomNode:
         poll: str | None = None,
         poll_every_s: float = EVERY_S,
         poll_since: Callable[[], datetime.date] | None = None,
+        certificates: Certificates | None = None,
         limits: SpoolLimits | None = None,
         pause_s: float = 1.0,
     ) -> None:
-        title = _checked(ae_title)
+        title, certificates = _checked(ae_title), certificates or Certificates()
         self._peers = _known(peers, answer_to, poll)
         self._answer_to, self._is_stopped = answer_to, False
         self._looked, self._found = -_LOOK_S, ""
@@ -81,21 +85,28 @@ class DicomNode:
         _silence()
         self.spool = Spool(spool, model=model, limits=limits, again_s=FIRST_S * pause_s)
         try:
-            self._reception = Reception(self.spool, host=host, port=port, ae_title=title, callers=self._peers)
+            self._reception = Reception(
+                self.spool,
+                host=host,
+                port=port,
+                ae_title=title,
+                callers=self._peers,
+                secured=certificates.inward(),
+            )
         except BaseException:
             self.spool.close()
             raise
         self._listening = threading.Thread(target=self._reception.listen, name="listen-dicom", daemon=True)
         self._worker = Worker(self.spool, examiner, addressed=self._addressee)
         self._senders = [
-            kind(self.spool, peer, ae_title=title, pause_s=pause_s)
+            kind(self.spool, peer, ae_title=title, pause_s=pause_s, secured=certificates.outward())
             for peer in self._peers.values()
             for kind in (Courier, Retrier)
         ]
         self._tasks: list[Task] = [*self._senders, self._worker]
         self._spared = Spared()
         if poll:
-            poller = Poller(self.spool, self._peers[poll], model=model, every_s=poll_every_s, since=poll_since)
+            poller = Poller(self.spool, self._peers[poll], every_s=poll_every_s, since=poll_since)
             self._tasks, self._spared = [*self._tasks, poller], poller.spared
 
     @property
@@ -143,6 +154,11 @@ class DicomNode:
         if time.monotonic() - self._looked > _LOOK_S:
             self._looked, self._found = time.monotonic(), self.spool.trouble()
         return self._found
+
+    def answer_by(self, examiner: Examines) -> None:
+        """Let another model answer for what is not begun; what comes again from now on is judged again, by this one."""
+        self._worker.examiner = examiner
+        self.spool.model = examiner.identity.key
 
     def counts(self) -> dict[str, int]:
         """Since the start: instances `received` and `judged`, answers `delivered`, new tries (`retried`); now: `waiting`, `undelivered`, `failed`."""

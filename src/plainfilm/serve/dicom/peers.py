@@ -7,22 +7,24 @@ from urllib.parse import urlsplit
 
 from plainfilm.errors import UsageError
 
-_EXPECTED = "Expected --peer NAME=HOST:PORT or NAME=URL"
+_EXPECTED = "Expected --peer NAME=HOST:PORT, NAME=tls://HOST:PORT or NAME=URL"
+_TLS = "tls://"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another node: its AE title, and either host and port or the address of its DICOMweb service."""
+    """Another node: its AE title, and either host and port, over TLS or not, or the address of its DICOMweb service."""
 
     name: str
     host: str = ""
     port: int = 0
     url: str = ""
+    is_secured: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "Peer":
-        """Read NAME=HOST:PORT, NAME=[IPv6]:PORT or NAME=http(s)://….
+        """Read NAME=HOST:PORT, NAME=[IPv6]:PORT, both with tls:// before the host, or NAME=http(s)://….
 
         Raises
         ------
@@ -35,10 +37,11 @@ class Peer:
         checked_title(name, what="--peer NAME")
         if address.startswith(("http://", "https://")):
             return cls(name=name, url=_checked_url(address, text))
-        match = _ADDRESS.fullmatch(address)
+        match = _ADDRESS.fullmatch(address.removeprefix(_TLS))
         if match is None or not 0 < int(match["port"]) < 65536:
             raise UsageError(f"{_EXPECTED}; received {text!r}.")
-        return cls(name=name, host=match["v6"] or match["host"], port=int(match["port"]))
+        host, is_secured = match["v6"] or match["host"], address.startswith(_TLS)
+        return cls(name=name, host=host, port=int(match["port"]), is_secured=is_secured)
 
 
 def known(texts: Iterable[str]) -> dict[str, Peer]:

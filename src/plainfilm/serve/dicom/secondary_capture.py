@@ -135,6 +135,7 @@ def _described(source: Dataset, answer: DicomAnswer) -> Dataset:
     capture.ImageComments = plain(f"{NOTICE} {answer.headline}", 1024)
     capture.Modality, capture.ConversionType = "OT", "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.Laterality = ""  # not known: an image that was refused may be of anything
     capture.Manufacturer = "plainfilm"
     capture.ManufacturerModelName = plain(identity.name, 64)
     capture.SoftwareVersions = plain(identity.version, 64)

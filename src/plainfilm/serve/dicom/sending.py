@@ -1,5 +1,6 @@
 """Sending one file to a peer, over DICOM or DICOMweb, and telling whose fault a failure is: the peer's, the object's, or either's."""
 
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from plainfilm.serve.dicom.peers import Peer
 _CLASSES = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 _PROCESSING_FAILURE = 0x0110
 _LONGEST_ANSWER_S, _SHORTEST_ANSWER_S = 60.0, 30.0  # that a peer may take for an answer
+_UNREACHED = ("no connection", "no connection, or no certificate that is trusted")
 _PATIENCE = 10  # times the longest answer that it has given
 
 
@@ -51,16 +53,17 @@ class Line(Protocol):
         """Close it."""
 
 
-def line(peer: Peer, title: str, *, classes: Sequence[UID] = _CLASSES) -> Line:
-    """Give the way to a peer; `title` is our own AE title, `classes` are what is proposed."""
-    return _Stow(peer) if peer.url else _Association(peer, title, classes)
+def line(peer: Peer, title: str, *, classes: Sequence[UID] = _CLASSES, secured: ssl.SSLContext | None = None) -> Line:
+    """Give the way to a peer; `title` is our own AE title, `classes` are what is proposed, `secured` is for a peer over TLS."""
+    return _Stow(peer) if peer.url else _Association(peer, title, classes, secured)
 
 
 class _Association:
     """C-STORE, over one association after the other."""
 
-    def __init__(self, peer: Peer, title: str, classes: Sequence[UID]) -> None:
+    def __init__(self, peer: Peer, title: str, classes: Sequence[UID], secured: ssl.SSLContext | None) -> None:
         self._peer, self._title, self._classes = peer, title, classes
+        self._secured = (secured or ssl.create_default_context(), peer.host) if peer.is_secured else None
         self._open: Any = None
         self._patience_s, self._longest_s = _LONGEST_ANSWER_S, 0.0
 
@@ -107,7 +110,7 @@ class _Association:
         """Open an association for what the peer takes: some reject it for one class that they do not know."""
         association, reason = None, ""
         for classes in (self._classes, *([each] for each in self._classes if len(self._classes) > 1)):
-            association, reason = _associated(self._peer, self._title, classes)
+            association, reason = _associated(self._peer, self._title, classes, self._secured)
             if association.is_established:
                 return association
             if reason != "rejected":
@@ -115,15 +118,19 @@ class _Association:
         raise AwayError(reason)
 
 
-def _associated(peer: Peer, title: str, classes: Sequence[UID]) -> tuple[Any, str]:
+def _associated(
+    peer: Peer, title: str, classes: Sequence[UID], secured: tuple[ssl.SSLContext, str] | None
+) -> tuple[Any, str]:
     entity, connected = AE(title), []
     for sop_class in classes:
         entity.add_requested_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
     entity.acse_timeout, entity.dimse_timeout, entity.network_timeout, entity.connection_timeout = 30, 60, 60, 15
     handlers: list[Any] = [(evt.EVT_CONN_OPEN, lambda _: connected.append(True))]
-    association = entity.associate(peer.host, peer.port, ae_title=peer.name, evt_handlers=handlers)
+    association = entity.associate(peer.host, peer.port, ae_title=peer.name, tls_args=secured, evt_handlers=handlers)
     is_rejected = association.is_rejected or (connected and association.rejected_contexts)
-    return association, "rejected" if is_rejected else "no association" if connected else "no connection"
+    return association, "rejected" if is_rejected else "no association" if connected else _UNREACHED[
+        secured is not None
+    ]
 
 
 def _judge(status: int) -> NoReturn:

@@ -60,6 +60,8 @@ class Spool:
 
     Attributes
     ----------
+    model : str
+        As given; changed while it runs, it holds for what comes from then on.
     retried : int
         New tries of what was set aside, since the start.
 
@@ -72,7 +74,7 @@ class Spool:
     def __init__(
         self, folder: Path, *, model: str, limits: SpoolLimits | None = None, again_s: float = FIRST_S
     ) -> None:
-        self._folder, self._model, self._limits = folder, model, limits or SpoolLimits()
+        self._folder, self.model, self._limits = folder, model, limits or SpoolLimits()
         self._lock = locked(folder)
         self._changed = threading.Condition()
         self._numbers = itertools.count()
@@ -113,7 +115,7 @@ class Spool:
 
     def key(self, uid: str) -> str:
         """Name of an instance in the spool, 64 hexadecimal digits; never the UID itself, which a sender chooses."""
-        return hashlib.sha256(f"{self._model}\n{uid}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.model}\n{uid}".encode()).hexdigest()
 
     def holds(self, uid: str) -> bool:
         """Whether an instance is on its way, or was answered already."""

@@ -1,6 +1,7 @@
 """The way in over DICOM: C-ECHO, and C-STORE of CR and DX, answered once the instance is safely in the spool."""
 
 import logging
+import ssl
 from collections.abc import Collection
 from typing import Any
 
@@ -16,6 +17,7 @@ from plainfilm.serve.dicom.spool import Spool
 from plainfilm.serve.dicom.spool_room import SpoolFullError
 
 _VERIFICATION = "1.2.840.10008.1.1"  # C-ECHO
+_TITLE = 16  # letters of an AE title, at most (PS3.5 6.2)
 _SUCCESS, _OUT_OF_RESOURCES, _MISMATCH = 0x0000, 0xA700, 0xA900
 
 
@@ -29,7 +31,7 @@ def quiet() -> None:
 
 
 class Reception:
-    """Listens for associations and stores what comes; called `ae_title`, for known calling AE titles.
+    """Listens for associations and stores what comes; called `ae_title`, for known calling AE titles, over TLS if `secured` says how.
 
     Raises
     ------
@@ -37,7 +39,16 @@ class Reception:
         The port is taken.
     """
 
-    def __init__(self, spool: Spool, *, host: str, port: int, ae_title: str, callers: Collection[str]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        host: str,
+        port: int,
+        ae_title: str,
+        callers: Collection[str],
+        secured: ssl.SSLContext | None = None,
+    ) -> None:
         self._spool = spool
         entity = AE(ae_title)
         entity.add_supported_context(_VERIFICATION)
@@ -52,12 +63,14 @@ class Reception:
         handlers: list[Any] = [
             (evt.EVT_C_ECHO, lambda _: _SUCCESS),
             (evt.EVT_C_STORE, self._stored),
+            (evt.EVT_REJECTED, _rejected),
             (evt.EVT_DIMSE_RECV, lambda event: event.assoc.dul.socket.message_came()),
         ]
         try:
             self._server: Any = entity.make_server(
                 (host.strip("[]"), port),
                 ae_title,
+                ssl_context=secured,
                 evt_handlers=handlers,
                 server_class=BoundedServer,
                 request_handler=Handler,
@@ -113,6 +126,13 @@ class Reception:
         is_new = self._spool.store(source.SOPInstanceUID, [header.prefix(source, syntax=syntax, sender=sender), data])
         told("dicom.stored" if is_new else "dicom.known", key=self._spool.key(source.SOPInstanceUID), bytes=len(data))
         return _SUCCESS
+
+
+def _rejected(event: Any) -> None:
+    """Log who was called and who called, so that a misspelt title is found: both are a stranger's words."""
+    asked = event.assoc.requestor.primitive
+    called, calling = (header.plain(title, _TITLE) for title in (asked.called_ae_title, asked.calling_ae_title))
+    told("dicom.rejected", level=logging.WARNING, called=called, calling=calling)
 
 
 def _bare(uid: object) -> str:

@@ -10,6 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from plainfilm import NOTICE
+from plainfilm.serve.dicom.class_codes import known
 from plainfilm.serve.dicom.header import answer_uid, digest, plain, series_uid
 from plainfilm.serve.dicom.narrative import DicomAnswer
 
@@ -17,6 +18,7 @@ KIND = "report"
 SCHEME = "99PLAINFILM"
 SERIES_NUMBER = 99901
 _COMMENT = Code("121106", "DCM", "Comment")
+_FINDING = Code("121071", "DCM", "Finding")
 _RATIO = Code("1", "UCUM", "no units")
 _LEVELS = {
     "ok": "As usual: like the images it was trained on",
@@ -95,12 +97,9 @@ def _group(source: Dataset, answer: DicomAnswer) -> Any:
     said = [sr.QualitativeEvaluation(_code("LEVEL", "Can the image be answered for"), _level(prediction.level))]
     measured = []
     if prediction.label is not None:
-        called = _class("CLASS", prediction.label, prediction.label)
+        called = known(prediction.label) or _class("CLASS", prediction.label, prediction.label)
         said.append(sr.QualitativeEvaluation(_code("CALLED", "Class at the threshold"), called))
-        measured = [
-            sr.Measurement(_class("PROB", name, f"Probability of {name}"), float(f"{value:.6g}"), _RATIO)
-            for name, value in prediction.probabilities.items()
-        ]
+        measured = [_probability(name, value) for name, value in prediction.probabilities.items()]
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=answer_uid(source.SOPInstanceUID, answer.identity.key, "tracking"), identifier="plainfilm answer"
@@ -116,6 +115,15 @@ def _group(source: Dataset, answer: DicomAnswer) -> Any:
     )
     group[0].ContentSequence.extend(map(_text, answer.sentences()))
     return group
+
+
+def _probability(name: str, value: float) -> Any:
+    """Write the probability of a class, with what it is the probability of as a modifier of its name, where a dictionary has a code for that."""
+    measured = sr.Measurement(_class("PROB", name, f"Probability of {name}"), float(f"{value:.6g}"), _RATIO)
+    if code := known(name):
+        of = sr.CodeContentItem(_FINDING, code, sr.RelationshipTypeValues.HAS_CONCEPT_MOD)
+        measured[0].ContentSequence = sr.ContentSequence([of])
+    return measured
 
 
 def _parameters(answer: DicomAnswer) -> list[str]:

@@ -39,12 +39,13 @@ class Examines(Protocol):
 class Worker(Task):
     """Answers what lies in the spool, in the order of its coming.
 
-    `addressed` gives the name of the peer to be answered, from the sender's AE title.
+    `addressed` gives the name of the peer to be answered, from the sender's AE title; `examiner` judges, and may be another from one
+    instance to the next.
     """
 
     def __init__(self, spool: Spool, examiner: Examines, *, addressed: Callable[[str], str]) -> None:
         super().__init__("judge-dicom")
-        self._spool, self._examiner, self._addressed = spool, examiner, addressed
+        self._spool, self.examiner, self._addressed = spool, examiner, addressed
         self.judged = 0
 
     def step(self) -> None:
@@ -68,8 +69,9 @@ class Worker(Task):
         except HeaderError as error:
             self._spool.give_up(key, str(error))
             return
-        examined = self._examined(data) if times <= _MOST_TIMES else _unreadable("judging it ended the program")
-        answer = DicomAnswer(examined=examined, identity=self._examiner.identity, about=self._examiner.about)
+        examiner = self.examiner
+        examined = _examined(examiner, data) if times <= _MOST_TIMES else _unreadable("judging it ended the program")
+        answer = DicomAnswer(examined=examined, identity=examiner.identity, about=examiner.about)
         try:
             answers = _made(source, answer)
         except Exception as error:  # noqa: BLE001 - whatever a hostile tag may do, this ends here
@@ -80,12 +82,13 @@ class Worker(Task):
         self.judged += 1
         told("dicom.judged", key=key, level_of_answer=examined.prediction.level)
 
-    def _examined(self, data: bytes) -> Examined:
-        try:
-            return self._examiner.examine(data, name="instance")
-        except Exception as error:  # noqa: BLE001 - one instance must not stop those behind it
-            told("dicom.examining-failed", level=logging.ERROR, error=type(error).__name__)
-            return _unreadable("plainfilm failed on it")
+
+def _examined(examiner: Examines, data: bytes) -> Examined:
+    try:
+        return examiner.examine(data, name="instance")
+    except Exception as error:  # noqa: BLE001 - one instance must not stop those behind it
+        told("dicom.examining-failed", level=logging.ERROR, error=type(error).__name__)
+        return _unreadable("plainfilm failed on it")
 
 
 def _made(source: Dataset, answer: DicomAnswer) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ const TRIES = 40;
 const LONGEST_WAIT_S = 30;
 const KEY = "plainfilm-token";
 
+let under = "";
 let token = sessionStorage.getItem(KEY);
 let asking = null;
 let askForToken = async () => null;
@@ -11,6 +12,16 @@ let askForToken = async () => null;
 /** Say how a token is asked for: called with a sentence on the last one, it gives the next. */
 export function onToken(ask) {
   askForToken = ask;
+}
+
+/** Where a classifier of the server is found, by its name. */
+export function placeOf(name) {
+  return `models/${encodeURIComponent(name)}`;
+}
+
+/** Ask this classifier from now on. */
+export function answerBy(name) {
+  under = `${placeOf(name)}/`;
 }
 
 /** An answer that is no success. `status` is 0 where the server could not be reached. */
@@ -71,7 +82,7 @@ export function pause(ms, signal = null) {
 async function send(path, body, used, signal) {
   const headers = used ? { Authorization: `Bearer ${used}` } : {};
   try {
-    return await fetch(`api/v1/${path}`, { method: body ? "POST" : "GET", headers, body: body?.(), signal, cache: "no-store", credentials: "omit" });
+    return await fetch(`api/v1/${under}${path}`, { method: body ? "POST" : "GET", headers, body: body?.(), signal, cache: "no-store", credentials: "omit" });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Refusal(0, "The server cannot be reached.");

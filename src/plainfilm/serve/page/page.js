@@ -1,10 +1,10 @@
 // The page: takes files, has them answered, shows the answers. The parts do the work; this file joins them.
 
 import { csv, odd, summary } from "./answers.js";
-import { ask, onToken } from "./api.js";
+import { answerBy, ask, onToken, placeOf } from "./api.js";
 import { Detail } from "./detail.js";
 import { dropped, pasted } from "./given.js";
-import { $, open } from "./parts.js";
+import { $, make, open } from "./parts.js";
 import { watchPrevalence } from "./prevalence.js";
 import { Sender } from "./sending.js";
 import { showStanding } from "./standing.js";
@@ -156,11 +156,38 @@ function listenToDrops() {
   });
 }
 
+/** The classifier that the page's address names, or else the first. */
+function chosen({ models, default: first }) {
+  const named = new URLSearchParams(window.location.search).get("model");
+  return models.some((each) => each.served_as === named) ? named : (first ?? models[0].served_as);
+}
+
+/** Let another classifier be chosen where there are several; the page then begins anew. */
+function offer({ models }, name) {
+  for (const link of document.querySelectorAll("[data-card]")) link.href = `api/v1/${placeOf(name)}/card`;
+  $("which-model").replaceChildren(...models.map((each) => make("option", { value: each.served_as }, `${each.served_as}: ${each.name}`)));
+  $("which-model").value = name;
+  $("which").hidden = models.length < 2;
+  $("which-model").addEventListener("change", () => {
+    const other = $("which-model").value;
+    if (!entries.length || window.confirm("Another classifier answers anew. Remove all files and answers from this page?")) {
+      window.location.search = new URLSearchParams({ model: other });
+    } else $("which-model").value = name;
+  });
+}
+
 async function start() {
   onToken(askForToken);
   listen();
   try {
-    model = await ask("model");
+    const listed = await ask("models");
+    const name = chosen(listed);
+    const isOnly = listed.models.length === 1 && listed.default !== null;
+    model = await ask(isOnly ? "model" : placeOf(name));
+    if (!isOnly) {
+      answerBy(name);
+      offer(listed, name);
+    }
   } catch (error) {
     problem(`The model is not known: ${error.message} Load the page again.`);
     return;
