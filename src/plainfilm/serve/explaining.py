@@ -17,7 +17,7 @@ from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.context import About
 from plainfilm.evidence.inference.overlays import Way
 from plainfilm.evidence.inference.predictor import Predictor
-from plainfilm.results.predictions import Prediction
+from plainfilm.results.predictions import UNSURE, Prediction
 from plainfilm.serve.turns import Turn, Turns, settle
 
 VIEW_PX = 1024
@@ -115,7 +115,7 @@ class Examiner:
         film = self._decoders.radiograph(
             data, size=self._prepare.image_size, fit=self._prepare.fit, is_wanted=is_wanted
         )
-        maps: list[NDArray[np.float32]] = []
+        maps: list[tuple[NDArray[np.float32], str]] = []
         (answer,) = self._predictor.answer([(name, film)], prevalence=prevalence, explain=self._watcher(maps))
         shown: NDArray[np.uint8] | ImageError = (
             self._decoders.displayed(data, longest_px=VIEW_PX, is_wanted=is_wanted)
@@ -126,16 +126,19 @@ class Examiner:
             return Examined(prediction=answer, view=None, attribution=None, explained=None)
         view = shown if self._shows_text else covered(shown)
         is_covered = not np.array_equal(view, shown)
-        if answer.label is None or not maps:
+        if (answer.label is None and answer.level != UNSURE) or not maps:
             return Examined(prediction=answer, view=view, attribution=None, explained=None, text_covered=is_covered)
         height, width = shown.shape
-        laid = unfitted(maps[0], height=height, width=width, fit=self._prepare.fit)
-        return Examined(prediction=answer, view=view, attribution=laid, explained=answer.label, text_covered=is_covered)
+        (attribution, explained), *_ = maps
+        laid = unfitted(attribution, height=height, width=width, fit=self._prepare.fit)
+        return Examined(prediction=answer, view=view, attribution=laid, explained=explained, text_covered=is_covered)
 
-    def _watcher(self, maps: list[NDArray[np.float32]]) -> Callable[[str, NDArray[np.uint8], int], float | None]:
+    def _watcher(
+        self, maps: list[tuple[NDArray[np.float32], str]]
+    ) -> Callable[[str, NDArray[np.uint8], int], float | None]:
         def watch(_: str, pixels: NDArray[np.uint8], label: int) -> float | None:
             attribution, share = self._way.look(self._predictor, pixels, label)
-            maps.append(attribution)
+            maps.append((attribution, self._predictor.classes_[label]))
             return share
 
         return watch
