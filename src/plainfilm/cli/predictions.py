@@ -15,9 +15,9 @@ from plainfilm.cli.terminal import say, styled, worth
 from plainfilm.evidence.inference.context import About
 from plainfilm.harmless import harmless, write_csv
 from plainfilm.results import documents
-from plainfilm.results.predictions import Prediction, PredictionDocument
+from plainfilm.results.predictions import UNSURE, Prediction, PredictionDocument
 
-_STYLES = {"ok": "", "flagged": "yellow", "refused": "bold yellow", "unreadable": "red"}
+_STYLES = {"ok": "", "flagged": "yellow", "unsure": "bold yellow", "refused": "bold yellow", "unreadable": "red"}
 
 
 @dataclass(slots=True)
@@ -97,16 +97,18 @@ def say_summary(tally: Tally, about: About) -> None:
 
 def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
     counts = [f"{count:,} {name}" for name, count in sorted(tally.labels.items()) if name]
-    counts += [f"{tally.levels[name]:,} {name}" for name in ("refused", "unreadable") if tally.levels[name]]
+    counts += [f"{tally.levels[name]:,} {name}" for name in (UNSURE, "refused", "unreadable") if tally.levels[name]]
     total = tally.levels.total()
     yield f"{total:,} {'file' if total == 1 else 'files'}: {', '.join(counts) or 'nothing to answer'}."
     if about.positive is not None and about.prevalence is not None and about.calibrated_at is not None:
-        yield f"{about.positive} is called from a probability of {100 * about.threshold:.1f} % on; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
+        yield f"{harmless(about.called)}; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
         if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
             yield meaning
     if not about.metrics.is_calibrated:
-        called = f"{about.positive} is called from {100 * about.threshold:.1f} % on; the" if about.positive else "The"
+        called = f"{harmless(about.called)}; the" if about.positive else "The"
         yield f"{called} probabilities are not calibrated: they hold at no stated prevalence."
+    if about.promise:
+        yield about.promise
     if about.calibration:
         yield harmless(about.calibration)
     yield from worth(about.metrics, "Worth  ")

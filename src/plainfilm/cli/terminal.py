@@ -73,7 +73,9 @@ def decision(run: RunMetrics) -> str:
     """What the metrics above are about: the positive class and its threshold, or means over classes."""
     if run.positive is None:
         return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
-    return f"Positive means {run.positive}, from a probability of {run.threshold:.3f} on.\n"
+    said = f"Positive means {run.positive}, from a probability of {run.threshold:.3f} on.\n"
+    three = run.three_answers
+    return f"{said}{three.sentence} {three.splits[run.tested].sentence}\n" if three else said
 
 
 def styled(text: str, style: str) -> Text:
@@ -192,6 +194,8 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
     yield from _left_out(found)
     style = _STYLES[found.transportability.level]
     yield Text.assemble(("Verdict   ", f"bold {style}"), (found.transportability.sentence, style))
+    if found.three_answers:
+        yield Text.assemble(("Unsure    ", "bold"), found.three_answers.sentence)
     if found.sources.sentence:
         yield Text.assemble(" " * 10, (found.sources.sentence, "yellow"))
     if found.recalibration.helps:

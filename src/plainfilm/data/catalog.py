@@ -4,13 +4,14 @@ Lists and reads tables; decodes nothing. `cataloguing` reads each SOURCE; here t
 user's, and checked.
 """
 
+import datetime as dt
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from plainfilm.data import files
+from plainfilm.data import files, study_dates
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection
 from plainfilm.data.cataloguing.entry import Entry, counted, trimmed
@@ -30,6 +31,7 @@ from plainfilm.results.ingested import FolderLevel
 __all__ = ["Asked", "Catalog", "Entry", "read_catalog", "spelling_key"]
 
 _NAMES_SHOWN = 8
+_NO_DATE = "Expected the date of a study for --test-from; this image has none that says which side it is on. It is not in the test set."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,9 @@ def read_catalog(
         problems += lay_preset_over(read, asked.preset, asked)
     findings = _join_findings(read)
     entries = [entry for collection in read for entry in collection.images.values()]
+    if asked.test_from is not None:
+        entries, undated = _by_date(entries, read, asked, asked.test_from)
+        problems += undated
     _check_used(asked, read)
     if not (entries and no_label_will_do and asked.label_pattern is None):
         check_labelled(entries, sources, problems, read, asked.label_pattern)
@@ -119,6 +124,28 @@ def read_catalog(
         findings=findings,
         asked=asked,
     )
+
+
+def _by_date(
+    entries: Sequence[Entry], read: Sequence[Collection], asked: Asked, start: dt.date
+) -> tuple[list[Entry], list[Problem]]:
+    """Say of each entry whether its study is of the later part, by a table's date, else by that of its header; and name those without."""
+    column = study_dates.date_column(asked.date_column, {name for entry in entries for name in entry.details})
+    headers = [each.identifiers.get(name, {}) for each in read for name in each.images]
+    in_tables = [entry.details.get(column, "") if column else "" for entry in entries]
+    of_files = study_dates.are_later([header.get("study_date", "") for header in headers], start)
+    later = [
+        own if own is not None or text else of_file
+        for own, text, of_file in zip(study_dates.are_later(in_tables, start), in_tables, of_files, strict=True)
+    ]
+    if not any(each is not None for each in later):
+        raise CatalogError(
+            "Expected dates of studies for --test-from, in DICOM headers or in a column of a table; received none that can be read. Name "
+            "the column with --date-column."
+        )
+    dated = [replace(entry, is_later=each) for entry, each in zip(entries, later, strict=True)]
+    undated = [entry for entry in dated if entry.is_later is None and entry.label is not None]
+    return dated, [Problem(entry.file, "no-date", _NO_DATE, fatal=False) for entry in undated]
 
 
 def _check_used(asked: Asked, read: Sequence[Collection]) -> None:

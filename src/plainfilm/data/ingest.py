@@ -34,7 +34,7 @@ from plainfilm.data import (
     texts,
 )
 from plainfilm.data.adding import Held, held_by, remarks_of
-from plainfilm.data.catalog import Catalog, Entry
+from plainfilm.data.catalog import Asked, Catalog, Entry
 from plainfilm.data.decoding.modalities import LATERAL_VIEWS, lateral_sentence
 from plainfilm.data.depths import folder_depths
 from plainfilm.data.duplicates import chain
@@ -79,6 +79,13 @@ _JOINED_PARTS = (
     "Expected a patient, or an image and its copies, in one part of the split; added files show that this one stands in two. Its images of "
     "the test set were left out of it, and no other set has them. Make a new split with --resplit."
 )
+_ON_BOTH_SIDES = {
+    leaves_out: f"Expected a patient, or an image and its copies, on one side of --test-from; this one has images on both. {fate}"
+    for leaves_out, fate in (
+        (False, "All of them went to training and validation."),
+        (True, "All of them were left out of the split."),
+    )
+}
 _ONE_ID = (
     "Every image bears the same id of a patient; taken for no id at all. Give a column patient_id, or the images of one "
     "patient may stand in two parts of the split."
@@ -223,7 +230,7 @@ def fill_store(
         found = _found(read, catalog, held, comparing, seed=seed, resplit=resplit, only_test=only_test)
         done = _told_of(out, catalog, read, found, key, held)
         attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
-        attributes |= _attributes(done, apart=catalog.asked.separate_sources)
+        attributes |= _attributes(done, catalog.asked)
         with store_writer.create(out, size=size, expected=done.images, at=new) as writer:
             if shard or (old and old.is_sharded) or done.images * size**2 > _ONE_FILE_BYTES:
                 writer.refer(*shards.shelve(found.keep, shelf))
@@ -269,7 +276,7 @@ def _found(
         before[: len(held.rows)] = held.store.split[held.rows]
     labels = labels[keep]
     parts, leakage = _parts(
-        read, kept, before[keep], labels, group, classes, seed=seed, resplit=resplit, only_test=only_test
+        read, kept, catalog.asked, before[keep], labels, group, classes, seed=seed, resplit=resplit, only_test=only_test
     )
     told = sorted_out(_cut(read.provenance, keep), labels=labels, group=group, keep=catalog.asked.keep)
     columns = store.Columns(
@@ -340,12 +347,12 @@ def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
     return [next(in_order) if entry.place.in_order else entry for entry in shuffled]
 
 
-def _attributes(done: Ingested, *, apart: bool) -> dict[str, str | int]:
+def _attributes(done: Ingested, asked: Asked) -> dict[str, str | int]:
     """What the report will say of the ingest, kept in the store."""
     return {
         "tool": "plainfilm",
-        "patients": "apart by source" if apart else "over all sources",
-        "split": "made" if done.leakage is None else "given",
+        "patients": "apart by source" if asked.separate_sources else "over all sources",
+        "split": "by date" if asked.test_from else "made" if done.leakage is None else "given",
         "left_out": sum(problem.fatal for problem in done.problems),
         "exact_duplicates": done.exact,
         "near_duplicates": done.near,
@@ -478,6 +485,7 @@ def _conflict_problems(
 def _parts(
     read: _Read,
     kept: Sequence[Entry],
+    asked: Asked,
     before: NDArray[np.str_],
     labels: NDArray[np.int64],
     group: NDArray[np.int64],
@@ -490,6 +498,14 @@ def _parts(
     """Give the part of each row: as it is given, else as it was `before`, else made; and the leaks of a given split."""
     if only_test:
         return np.where(labels >= 0, "test", ""), None
+    if asked.test_from is not None:
+        later = np.array([-1 if entry.is_later is None else int(entry.is_later) for entry in kept], np.int64)
+        leaves_out = asked.leaves_out_straddling
+        parts, rows = split.by_date(later, labels, group, classes, seed=seed, leaves_out=leaves_out)
+        read.problems += [
+            Problem(kept[row].file, "on-both-sides", _ON_BOTH_SIDES[leaves_out], fatal=False) for row in rows
+        ]
+        return parts, None
     given = np.array(["" if resplit else entry.split or "" for entry in kept])
     if (given != "").any():
         leaks = split.leaking_rows(given, group)

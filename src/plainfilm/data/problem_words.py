@@ -30,6 +30,8 @@ _OF_A_CATALOG: dict[str, str] = {
     "copy-of-tree": "a copy of other folders; its images count once",
     "no-permission": "a folder that cannot be listed",
     "leak": "a patient, or a duplicate, in two parts of the given split",
+    "no-date": "no date that tells the earlier from the later part; not in the test set",
+    "on-both-sides": "a patient, or a duplicate, with studies on both sides of the date of --test-from",
     "part-made": "a part that the given split lacks, taken from train",
     "joined-patients": "ids of patients in several sources, each taken for one patient",
     "one-patient-id": "one id for all images, taken for none",

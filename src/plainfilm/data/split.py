@@ -217,6 +217,57 @@ def extend(
     return out, leaking
 
 
+def by_date(
+    is_later: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    group: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    seed: int = 0,
+    leaves_out: bool = False,
+) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Split by time: what is later is the test set, and the rest is dealt to train and validation in the default's proportion.
+
+    A group with rows on both sides goes to the rest whole, or with `leaves_out` to no part; so nobody in the test set was
+    trained on. What is of no known side is of the rest.
+
+    Parameters
+    ----------
+    is_later
+        int64 (n): 1 later, 0 earlier, -1 not known.
+    labels, group, classes, seed
+        As of `make`.
+
+    Returns
+    -------
+    str (n)
+        Part of each row; "" where there is no label, and for what is left out.
+    int64 (k)
+        Rows of groups on both sides.
+
+    Raises
+    ------
+    SplitError
+        A class has too few groups, or is not in every part.
+    """
+    labelled = labels >= 0
+    later, other = (np.isin(group, group[labelled & side]) & labelled for side in (is_later == 1, is_later != 1))
+    out = np.full(len(labels), "", dtype="U10")
+    out[later & ~other] = "test"
+    rest = np.flatnonzero(other & ~later if leaves_out else other)
+    check_enough(
+        labels[rest], group[rest], classes, parts=2, why="before the date of --test-from, for training and validation"
+    )
+    out[rest] = np.array(NAMES[:2])[assign(labels[rest], group[rest], shares=SHARES[:2], seed=seed)]
+    for name in (name for name, part in _unfilled(labels, out, classes) if part == "test"):
+        raise SplitError(
+            f"Expected images of every class from the date of --test-from on, of patients without earlier ones; received none of {name}. "
+            "Set an earlier date."
+        )
+    _check_filled(labels, out, classes)
+    return out, np.flatnonzero(later & other)
+
+
 def leaking_rows(split: NDArray[np.str_], group: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows of groups with images in more than one part, int64 (k). Rows without a part are passed over."""
     rows = np.flatnonzero(split != "")

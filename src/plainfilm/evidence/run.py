@@ -8,6 +8,7 @@ import numpy as np
 
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.evaluation import in_time
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Lines, Scores, lines, score
 from plainfilm.evidence.evaluation.left_out import LeftOut
 from plainfilm.evidence.explanation.summary import ExplanationFindings
@@ -143,6 +144,8 @@ def _measured(
         outliers=_outliers(detector, store, trained, judged),
         subgroups=judged.subgroups.result,
         utility=judged.utility.result if judged.utility else None,
+        three_answers=judged.three_answers,
+        in_time=None if judged.folds else in_time.compare(store, judged.metrics),
         data=RunData(store=store.path.name, fingerprint=store.fingerprint, images=len(store)),
         versions=versions,
         backend=trained.fitted.backend,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plainfilm.model.encoder import Encoder, Features
     from plainfilm.model.recipe_schema import Recipe
     from plainfilm.model.training import Fitted
+    from plainfilm.results.metrics import Promise
 
 _ROWS = 1024  # features a step through the head: 5 MB at most
 
@@ -33,7 +34,8 @@ class Decision:
     `classes` in label order; `positive` the class that sensitivity is about, None with more than two;
     `temperature` > 0 divides the logits; `shift` is then added to the positive class's log odds (two classes only: the
     intercept of Platt's scaling, and what recalibration adds). With more classes `slopes` > 0 multiply the logits and
-    `intercepts` are added, one a class; empty, they change nothing. `threshold` on the positive class's probability, 0 to 1.
+    `intercepts` are added, one a class; empty, they change nothing. `threshold` on the positive class's probability, 0 to 1;
+    with a `lower_threshold` the other class is called below that alone, and between the two the answer is unsure.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +45,7 @@ class Decision:
     shift: float = 0.0
     slopes: tuple[float, ...] = ()
     intercepts: tuple[float, ...] = ()
+    lower_threshold: float | None = None
 
     @classmethod
     def scaled(cls, classes: tuple[str, ...], positive: str | None, scaling: Scaling) -> Decision:
@@ -92,10 +95,20 @@ class Decision:
         least = self.threshold if threshold is None else threshold
         return np.where(probabilities[:, positive] >= least, positive, 1 - positive)
 
+    def unsure(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which rows (n) lie between the two thresholds; none where there is one."""
+        if self.positive is None or self.lower_threshold is None:
+            return np.zeros(len(probabilities), bool)
+        chance = probabilities[:, self.classes.index(self.positive)]
+        return np.asarray((chance >= self.lower_threshold) & (chance < self.threshold))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A trained head with all that made it, before the test set has been seen. `head` is its ONNX form."""
+    """A trained head with all that made it, before the test set has been seen. `head` is its ONNX form.
+
+    `promise` says what its two thresholds promise; None where it has one.
+    """
 
     recipe: Recipe
     encoder: Encoder
@@ -103,6 +116,7 @@ class Trained:
     fitted: Fitted
     head: bytes
     decision: Decision
+    promise: Promise | None = None
 
     def probabilities(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probabilities float64 (len(rows), classes) of rows of the store, from the cached features."""

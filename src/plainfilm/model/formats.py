@@ -47,6 +47,7 @@ def _about(bundle: Bundle) -> FileMetadata:
         classes=decision.classes,
         positive=decision.positive,
         threshold=decision.threshold if decision.positive else None,
+        lower_threshold=decision.lower_threshold,
         image_size=bundle.classifier.image_size,
         intended_use=bundle.manifest.intended_use,
         verdict=audit.verdict if audit else "not audited",

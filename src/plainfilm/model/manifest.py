@@ -138,6 +138,10 @@ def _check_classes(manifest: Manifest) -> None:
     calibrated = len(manifest.slopes), len(manifest.intercepts)
     if calibrated not in {(0, 0), (len(classes),) * 2} or (manifest.positive and any(calibrated)):
         raise Damaged("slopes and intercepts in its manifest are not of its classes")
+    parts = [(manifest.lower_threshold, manifest.threshold)]
+    parts += [(each.lower_threshold, each.threshold) for each in manifest.sites.values()]
+    if any(lower is not None and (lower > upper or not manifest.positive) for lower, upper in parts):
+        raise Damaged("its manifest has a lower threshold above the other, or for more than two classes")
     if manifest.sites and (not manifest.positive or not all(map(str.isprintable, manifest.sites))):
         raise Damaged("its manifest names a site for more than two classes, or one that cannot be printed")
     if set(manifest.prevalence) != set(classes):

@@ -402,6 +402,20 @@ class EvaluationSettings:
         check=parse_threshold,
         flag="--threshold",
     )
+    sensitivity: float = _key(
+        0.0,
+        "With npv: three answers. Above the first of two thresholds radiographs are called positive, at least this share of the ill, who are unsure counting as not found. 0: one threshold.",
+        low=0,
+        high=0.9999,
+        flag="--sensitivity",
+    )
+    npv: float = _key(
+        0.0,
+        "With sensitivity: three answers. Below the second threshold radiographs are called negative, at least this share of them rightly; between the two the answer is unsure. 0: one threshold.",
+        low=0,
+        high=0.9999,
+        flag="--npv",
+    )
     calibrate: bool = _key(
         True,
         "Calibrate probabilities by slope and intercept, one of each a class with more than two, fitted on the validation set.",

@@ -14,6 +14,7 @@ from plainfilm.model.recipe_schema import (
     KEYS,
     KINDS,
     EnsembleSettings,
+    EvaluationSettings,
     Recipe,
     parse_blocks,
     parse_channels,
@@ -61,7 +62,22 @@ def load(name: str | Path = "default", settings: Mapping[str, Any] | None = None
     values.setdefault("name", Path(name).stem)
     _set_all(values, settings or {})
     recipe: Recipe = _build(Recipe, values, "")
+    _check_three_answers(recipe.evaluation)
     return recipe
+
+
+def _check_three_answers(asked: EvaluationSettings) -> None:
+    """Refuse one target without the other, and a rule for one threshold beside them."""
+    if bool(asked.sensitivity) != bool(asked.npv):
+        here, there = ("sensitivity", "npv") if asked.sensitivity else ("npv", "sensitivity")
+        raise RecipeError(
+            f"Expected evaluation.sensitivity and evaluation.npv together, for three answers; received {here} alone. Set {there} too, "
+            "or evaluation.threshold=sensitivity:0.95 for one threshold."
+        )
+    if asked.sensitivity and asked.threshold != KEYS["evaluation.threshold"].default:
+        raise RecipeError(
+            f"Expected either evaluation.threshold or evaluation.sensitivity with npv; received {asked.threshold} beside them. Leave one out."
+        )
 
 
 def cluster_of(name: str | Path) -> tuple[str, bool]:

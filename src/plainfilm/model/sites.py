@@ -49,12 +49,21 @@ def find(bundle: Bundle, name: str) -> Site:
 def at(bundle: Bundle, site: Site) -> Bundle:
     """Give the bundle as it answers at a site: another calibration, threshold and prevalence; all else is as it was."""
     decision = replace(
-        bundle.classifier.decision, temperature=site.temperature, shift=site.shift, threshold=site.threshold
+        bundle.classifier.decision,
+        temperature=site.temperature,
+        shift=site.shift,
+        threshold=site.threshold,
+        lower_threshold=site.lower_threshold,
     )
     others = [name for name in decision.classes if name != decision.positive]
     prevalence = {str(decision.positive): site.prevalence, **dict.fromkeys(others, 1 - site.prevalence)}
     manifest = structs.replace(bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated)
-    metrics = structs.replace(bundle.metrics, threshold=site.threshold, recalibrated=site.recalibrated)
+    metrics = structs.replace(
+        bundle.metrics,
+        threshold=site.threshold,
+        recalibrated=site.recalibrated,
+        three_answers=bundle.metrics.three_answers and bundle.metrics.three_answers.elsewhere(),
+    )
     return replace(bundle, classifier=bundle.classifier.deciding(decision), manifest=manifest, metrics=metrics)
 
 

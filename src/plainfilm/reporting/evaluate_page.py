@@ -19,6 +19,7 @@ from plainfilm.reporting.figures.evaluation import Curve, Reliability
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
+from plainfilm.reporting.tables import three_answers as three_tables
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 
@@ -175,6 +176,8 @@ def _tables(found: ExternalEvaluation) -> Values:
         "labels": [(label, stands_for.get(label), left_out.get(label, 0)) for label in sorted({*stands_for, *left_out})],
         "subgroups": subgroups.show(found.subgroups),
         "utility": found.utility and utility_tables.show(found.utility),
+        "three_answers": found.three_answers and three_tables.show([("Here", found.three_answers)]),
+        "lower": found.decision.lower_threshold,
         "mistakes": report_data.mistakes(store, found.predictions.scores, found.decision),
         "wrong": tables.wrong_answers(matrix),
         "facts": report_data.facts(store),

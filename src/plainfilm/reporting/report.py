@@ -24,10 +24,13 @@ from plainfilm.reporting.figures.evaluation import Curve, Reliability
 from plainfilm.reporting.tables import audit as audit_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import explanation as looked_tables
+from plainfilm.reporting.tables import in_time as time_tables
 from plainfilm.reporting.tables import learning_curve as curve_tables
 from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
+from plainfilm.reporting.tables import three_answers as three_tables
+from plainfilm.reporting.tables.three_answers import ThreeAnswersShown
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import LeftOutSources, RunMetrics
@@ -76,6 +79,7 @@ class Report:
     precision_recall: Sequence[Curve] = ()
     prevalence: float | None = None  # of the positive class in the test set
     reliability: Reliability | None = None
+    lower_threshold: float | None = None  # None: one threshold
     utility: UtilityFindings | None = None  # None: more than two classes, or not asked for
     explanation: ExplanationFindings | None = None  # None: not audited, or the network has no maps to look at
     mistakes: Sequence[Mistake] = ()  # the most wrong first
@@ -150,6 +154,9 @@ def write_report(report: Report, out: Path) -> None:
         "curve": run.left_out and run.left_out.curve and curve_tables.show(run.left_out.curve),
         "subgroups": subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
+        "three_answers": _three_answers(run),
+        "in_time": run.in_time and time_tables.show(run.in_time, run.splits["validation"], run.test),
+        "lower": report.lower_threshold,
         "looked": report.explanation and looked_tables.show(report.explanation),
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
         "metric_groups": tables.metric_groups(run.test, run.splits.get("validation"), positive=run.positive),
@@ -179,6 +186,14 @@ def write_audit(audit: AuditPage, out: Path) -> None:
     """
     values = {"report": audit, "shown": audit_tables.show(audit.audit)}
     page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
+
+
+def _three_answers(run: RunMetrics) -> ThreeAnswersShown | None:
+    """Lay out the answers and the unsure band on the tested and the validation set; None with one threshold."""
+    if run.three_answers is None:
+        return None
+    found, tested = run.three_answers.splits, "Test" if run.tested == "test" else "Held-out folds"
+    return three_tables.show([(tested, found[run.tested]), ("Validation", found["validation"])])
 
 
 def _forest(found: LeftOutSources) -> list[tuple[str, Estimate]]:

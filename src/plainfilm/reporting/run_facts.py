@@ -34,7 +34,7 @@ class Card:
     patients: int
     without_patient: int
     groups: int
-    split: Literal["given", "made"] | None
+    split: Literal["given", "made", "by date"] | None
     recorded: Mapping[str, int]
     problems: Sequence[ProblemGroup] | None
     left_out: int | None

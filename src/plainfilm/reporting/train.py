@@ -25,6 +25,7 @@ from plainfilm.reporting.run_facts import class_weight
 from plainfilm.results import documents
 from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
 from plainfilm.results.metrics import RunMetrics, RunSeconds
+from plainfilm.results.predictions import UNSURE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +138,14 @@ def _predictions(run: Finished) -> Iterator[Sequence[str]]:
     heads = ["probability"] if decision.positive else [f"probability {name}" for name in named]
     yield ["file", "split", "label", *heads, "predicted"]
     for part, scores in run.measured.predictions.items():
-        called = decision.predict(scores.probabilities, scores.threshold)
+        called, unsure = decision.predict(scores.probabilities, scores.threshold), scores.unsure(decision)
         for at, row in enumerate(scores.rows):
             yield [
                 store.file[row],
                 part,
                 store.classes[scores.labels[at]],
                 *(f"{scores.probabilities[at, column]:.6f}" for column in columns),
-                store.classes[called[at]],
+                UNSURE if unsure[at] else store.classes[called[at]],
             ]
 
 
@@ -162,6 +163,7 @@ def _report(run: Finished, started: float) -> Report:
         result=result,
         audit=found.audit,
         subgroups=judged.subgroups,
+        lower_threshold=trained.decision.lower_threshold,
         utility=judged.utility,
         explanation=found.explanation,
         guess=judged.rule.guess,

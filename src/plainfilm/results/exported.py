@@ -19,6 +19,10 @@ class FileMetadata(Document, frozen=True, kw_only=True):
     classes: Annotated[tuple[str, ...], Meta(description="Names of the columns that the file gives.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
+    lower_threshold: Annotated[
+        float | None,
+        Meta(description="Probability below which the other class is called, unsure between; null with one."),
+    ] = None
     image_size: Annotated[int, Meta(ge=1, description="Side of the images it takes.", extra_json_schema={"unit": "px"})]
     intended_use: Annotated[str, Meta(description="What it may be used for.")]
     verdict: Annotated[Verdict | Literal["not audited"], Meta(description="Verdict of the audit.")]

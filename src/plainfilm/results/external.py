@@ -22,6 +22,7 @@ from plainfilm.results.metrics import (
     Sensitivity,
     Specificity,
     Subgroups,
+    ThreeAnswersMeasured,
     Utility,
 )
 from plainfilm.results.severity import Level
@@ -220,6 +221,12 @@ class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportabi
     recalibration: Annotated[Recalibration, Meta(description="What recalibration would do.")]
     subgroups: Annotated[Subgroups, Meta(description="Metrics by subgroup.")]
     utility: Annotated[Utility | None, Meta(description="With two classes: answers at other prevalences.")] = None
+    three_answers: Annotated[
+        ThreeAnswersMeasured | None,
+        Meta(
+            description="The model's two thresholds here, and whether what they were set for holds; left out with one."
+        ),
+    ] = None
     data: Annotated[ExternalData, Meta(description="The external data.")]
     model: Annotated[EvaluatedModel, Meta(description="The bundle.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]

@@ -36,6 +36,10 @@ Shift = Annotated[
     ),
 ]
 Threshold = Annotated[float, Meta(ge=0, le=1000, description="Probability from which the positive class is called.")]
+LowerThreshold = Annotated[
+    Annotated[float, Meta(ge=0, le=1000)] | None,
+    Meta(description="Probability below which the other class is called, unsure between; left out with one threshold."),
+]
 
 
 class Preprocessing(Record, frozen=True, kw_only=True, omit_defaults=False):
@@ -117,6 +121,7 @@ class Site(Record, frozen=True, kw_only=True):
     temperature: Temperature
     shift: Shift
     threshold: Threshold
+    lower_threshold: LowerThreshold = None
     prevalence: Annotated[
         float,
         Meta(gt=0, lt=1, description="Prevalence there.", extra_json_schema={"range": "0 to 1, neither of them"}),
@@ -149,13 +154,14 @@ class Provenance(Document, frozen=True, kw_only=True):
 class Manifest(Provenance, frozen=True, kw_only=True):
     """What a bundle says of itself: how it was made, how it decides, and the hash of each of its members."""
 
-    VERSION: ClassVar[int] = 2  # with slopes and intercepts of more than two classes
+    VERSION: ClassVar[int] = 3  # 2 with slopes and intercepts of more than two classes, 3 with a lower threshold
 
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     temperature: Temperature
     shift: Shift
     threshold: Threshold
+    lower_threshold: LowerThreshold = None
     slopes: Annotated[
         tuple[Annotated[float, Meta(gt=0, le=1000)], ...],
         Meta(description="With more than two classes: logits are multiplied by them too, one a class."),
@@ -168,5 +174,5 @@ class Manifest(Provenance, frozen=True, kw_only=True):
 
     @property
     def least_version(self) -> int:
-        """2 with slopes and intercepts, which an older reader would pass over."""
-        return 2 if self.slopes else 1
+        """3 with a lower threshold, 2 with slopes and intercepts, which an older reader would pass over."""
+        return 3 if self.lower_threshold is not None else 2 if self.slopes else 1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from plainfilm.results.audit import Audit
 from plainfilm.results.documents import Document, Record
@@ -420,6 +420,82 @@ class GroupWeight(Record, frozen=True, kw_only=True):
     weight: Annotated[Share, Meta(description="Share of the loss; above its share of the radiographs it was hard.")]
 
 
+class ThreeAnswersMeasured(Estimates, frozen=True, kw_only=True):
+    """Positive, negative or unsure on some radiographs; sensitivity to NPV are of those that are not unsure."""
+
+    n: Annotated[Count, Meta(description="Radiographs.")]
+    groups: Groups
+    unsure: Annotated[ShareEstimate, Meta(description="Share between the two thresholds.")]
+    found: Annotated[
+        ShareEstimate, Meta(description="Share of the ill called positive; who are unsure count as not found.")
+    ]
+    sensitivity: Sensitivity
+    specificity: Specificity
+    ppv: Ppv
+    npv: Npv
+    sensitivity_holds: Annotated[
+        bool | None,
+        Meta(description="Whether the sensitivity asked for holds by the interval of found; null: cannot be said."),
+    ]
+    npv_holds: Annotated[bool | None, Meta(description="Whether the NPV asked for holds; null: cannot be said.")]
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
+class Promise(Record, frozen=True, kw_only=True):
+    """What two thresholds, chosen on the validation set, promise of new patients from the same place."""
+
+    sensitivity: Annotated[Share, Meta(description="The sensitivity asked for.")]
+    npv: Annotated[Share, Meta(description="The NPV asked for.")]
+    confidence: Annotated[Share, Meta(description="That what is promised holds on new patients from the same place.")]
+    sensitivity_promised: Annotated[bool, Meta(description="Whether validation is enough to promise the sensitivity.")]
+    npv_promised: Annotated[bool, Meta(description="Whether validation is enough to promise the NPV.")]
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
+class ThreeAnswers(Promise, frozen=True, kw_only=True):
+    """Two thresholds with an unsure band between them, and what they come to."""
+
+    splits: Annotated[
+        Mapping[str, ThreeAnswersMeasured], Meta(description="By set: test or out_of_fold, and validation.")
+    ]
+
+    def elsewhere(self) -> "ThreeAnswers":
+        """Give the same where nothing is promised: at another hospital the thresholds were moved with the probabilities alone."""
+        asked = f"a sensitivity of {100 * self.sensitivity:g} % and an NPV of {100 * self.npv:g} %"
+        said = f"The two thresholds were set for {asked} where the model was trained; here that is promised by nobody."
+        return structs.replace(self, sensitivity_promised=False, npv_promised=False, sentence=said)
+
+
+class TimePart(Record, frozen=True, kw_only=True):
+    """What the earlier or the later studies of a split by date are."""
+
+    n: Annotated[Count, Meta(description="Radiographs.")]
+    groups: Groups
+    classes: Annotated[Mapping[str, ShareEstimate], Meta(description="Share of each class.")]
+    mix: Annotated[
+        Mapping[str, Mapping[str, Share]],
+        Meta(description="Share of each value by what the store knows: sex, age, view, source, manufacturer."),
+    ]
+
+
+class InTime(Record, frozen=True, kw_only=True):
+    """A test set of later studies beside the earlier ones: TRIPOD's temporal validation."""
+
+    earlier: Annotated[TimePart, Meta(description="Training and validation set.")]
+    later: Annotated[TimePart, Meta(description="Test set.")]
+    lower: Annotated[
+        Mapping[str, Estimate],
+        Meta(
+            description="Validation, which is of earlier studies, less test; positive where the metric is lower later."
+        ),
+    ]
+    undated: Annotated[Count, Meta(description="Radiographs without a date, none of them in the test set.")]
+    on_both_sides: Annotated[
+        Count, Meta(description="Radiographs of patients, or copies, with studies on both sides, none in the test set.")
+    ]
+    sentence: Annotated[str, Meta(description="What differs, in words.")]
+
+
 class RunData(StoreIdentity, frozen=True, kw_only=True):
     """The store that was trained on."""
 
@@ -485,6 +561,13 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     outliers: Annotated[Outliers | None, Meta(description="The outlier detector; null with too few radiographs.")]
     subgroups: Annotated[Subgroups, Meta(description="Metrics by subgroup.")]
     utility: Annotated[Utility | None, Meta(description="With two classes: answers at other prevalences.")] = None
+    three_answers: Annotated[
+        ThreeAnswers | None, Meta(description="Two thresholds with an unsure band, where they were asked for.")
+    ] = None
+    in_time: Annotated[
+        InTime | None,
+        Meta(description="The later test set beside the earlier studies, where the split was made by date."),
+    ] = None
     data: Annotated[RunData, Meta(description="The store.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
     backend: Annotated[KerasBackend | None, Meta(description="What Keras ran on; null before 0.3.0.")] = None

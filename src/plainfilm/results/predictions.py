@@ -9,6 +9,8 @@ from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Share
 from plainfilm.results.severity import Verdict
 
+UNSURE = "unsure"  # the level of an answer between two thresholds
+
 
 class Prediction(
     Record,
@@ -24,9 +26,9 @@ class Prediction(
     file : str
         The path, or "array 0", "array 1", ….
     label : str or None
-        The class at the threshold; None where the classifier should not be asked, or the file cannot be read.
+        The class at the threshold; None where the answer is unsure, the classifier should not be asked, or the file cannot be read.
     level : str
-        "ok", "flagged", "refused" (unlike anything it was trained on) or "unreadable".
+        "ok", "flagged", "unsure" (between two thresholds), "refused" (unlike anything it was trained on) or "unreadable".
     probabilities : dict of str to float
         Calibrated, by class; empty where the file cannot be read.
     at_prevalence : float or None
@@ -41,7 +43,7 @@ class Prediction(
 
     file: Annotated[str, Meta(description="The file.")]
     label: Annotated[str | None, Meta(description="The class at the threshold; null where there is no answer.")]
-    level: Annotated[str, Meta(description="What was made of it: ok, flagged, refused or unreadable.")]
+    level: Annotated[str, Meta(description="What was made of it: ok, flagged, unsure, refused or unreadable.")]
     probabilities: Annotated[Mapping[str, Share], Meta(description="Calibrated probability of each class.")]
     at_prevalence: Annotated[
         Share | None, Meta(description="Probability of the positive class at the stated prevalence.")
@@ -59,6 +61,13 @@ class Context(Record, frozen=True, kw_only=True):
     classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
+    lower_threshold: Annotated[
+        float | None,
+        Meta(
+            description="Probability below which the other class is called, unsure between; left out with one threshold."
+        ),
+    ] = None
+    three_answers: Annotated[str, Meta(description="What the two thresholds promise; left out with one.")] = ""
     calibrated_at_prevalence: Annotated[Share | None, Meta(description="Prevalence that probabilities are right at.")]
     calibrated: Annotated[bool, Meta(description="Whether probabilities are calibrated; left out where they are.")] = (
         True

@@ -17,7 +17,7 @@ from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.context import About
 from plainfilm.evidence.inference.overlays import Watch, Way
 from plainfilm.evidence.inference.predictor import Predictor
-from plainfilm.results.predictions import Prediction
+from plainfilm.results.predictions import UNSURE, Prediction
 from plainfilm.serve.turns import Turn, Turns, settle
 
 VIEW_PX = 1024
@@ -126,11 +126,13 @@ class Examiner:
             return Examined(prediction=answer, view=None, attribution=None, explained=None)
         view = shown if self._shows_text else covered(shown)
         is_covered = not np.array_equal(view, shown)
-        if answer.label is None or not watch.kept:
+        if (answer.label is None and answer.level != UNSURE) or not watch.kept:
             return Examined(prediction=answer, view=view, attribution=None, explained=None, text_covered=is_covered)
         height, width = shown.shape
-        laid = unfitted(watch.kept[0][2], height=height, width=width, fit=self._prepare.fit)
-        return Examined(prediction=answer, view=view, attribution=laid, explained=answer.label, text_covered=is_covered)
+        _, label, attribution = watch.kept[0]
+        laid = unfitted(attribution, height=height, width=width, fit=self._prepare.fit)
+        explained = self._predictor.classes_[label]
+        return Examined(prediction=answer, view=view, attribution=laid, explained=explained, text_covered=is_covered)
 
 
 class OrderlyExaminer:

@@ -232,6 +232,14 @@ class _Held:
         return built.path.stat().st_size * max(1, self.copies)
 
 
+def check_three_answers(recipes: Sequence[Recipe], positive: str | None) -> None:
+    """Raise UsageError where a recipe asks for three answers of other than two classes."""
+    if positive is None and any(recipe.evaluation.sensitivity for recipe in recipes):
+        raise UsageError(
+            "Expected two classes for --sensitivity with --npv; received others. Leave both out, or ingest two classes with --classes."
+        )
+
+
 def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
     """Name the positive class: the one asked for, or the one whose name does not deny a finding; None with more than two.
 

@@ -79,7 +79,8 @@ def plan(options: CompareOptions) -> Plan:
             checks.check_networks(recipes.members(own[0]), image_size)
 
     def check_rows(rows: Store | Rows) -> None:
-        checks.positive_class(rows.classes, options.positive)
+        positive = checks.positive_class(rows.classes, options.positive)
+        checks.check_three_answers([own[0] for own in chosen], positive)
         folding.by_source(options.folds, options.together, rows, seed=0)
 
     store, read = open_store(

@@ -15,7 +15,9 @@ from plainfilm.data import split
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation.evaluate import Fold
+from plainfilm.evidence.evaluation.three_answers import promise as promise_of
 from plainfilm.evidence.statistics.calibration import choose_threshold
+from plainfilm.evidence.statistics.promised_thresholds import choose_two_thresholds
 from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model import classifier, ensembling, recipes, training
 from plainfilm.model.callbacks import Callback
@@ -24,6 +26,7 @@ from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.scaling import Scaling
 from plainfilm.model.training import Fitted
+from plainfilm.results.metrics import Promise
 from plainfilm.workflows import elsewhere
 from plainfilm.workflows.member import Member, fit_member, index_of, part_of
 from plainfilm.workflows.progress import Progress, silent
@@ -74,13 +77,15 @@ def fit(
     part = _joined(store, recipe, members, positive)
     rows, joined = store.rows("validation"), len(members) > 1
     scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else members[0])
+    decision, promise = _decide(_logits(part, rows), scaling, store, rows, positive, recipe)
     return Trained(
         recipe=recipe,
         encoder=part.encoder,
         features=part.features,
         fitted=_all_fitted([member.fitted for member in members], "member"),
         head=part.head,
-        decision=_decide(_logits(part, rows), scaling, store, rows, positive, recipe),
+        decision=decision,
+        promise=promise,
     )
 
 
@@ -162,13 +167,15 @@ def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: s
     logits = np.concatenate([scaling.of(own) for scaling, own in zip(scalings, raw, strict=True)])
     whole = ensembling.combine(parts, *ensembling.mean_of(scalings))
     scaling = _scaling(logits, store, rows, positive)
+    decision, promise = _decide(logits, scaling, store, rows, positive, recipe)
     return Trained(
         recipe=recipe,
         encoder=whole.encoder,
         features=whole.features,
         fitted=_all_fitted([fold.trained.fitted for fold in folds], "fold"),
         head=whole.head,
-        decision=_decide(logits, scaling, store, rows, positive, recipe),
+        decision=decision,
+        promise=promise,
     )
 
 
@@ -240,16 +247,22 @@ def _decide(
     rows: NDArray[np.int64],
     positive: str | None,
     recipe: Recipe,
-) -> Decision:
-    """Choose the threshold on the logits of some rows that were not trained on, calibrated where the recipe says so."""
+) -> tuple[Decision, Promise | None]:
+    """Choose the threshold on the logits of some rows that were not trained on, calibrated where the recipe says so.
+
+    Of two thresholds give what they promise, too.
+    """
     labels, classes = store.labels[rows], store.classes
     decision = Decision(classes=classes, positive=positive)
     if recipe.evaluation.calibrate:
         decision = Decision.scaled(classes, positive, scaling)
     if positive is None:
-        return decision
-    index = classes.index(positive)
-    threshold = choose_threshold(
-        (labels == index).astype(int), decision.probabilities(logits)[:, index], rule=recipe.evaluation.threshold
-    )
-    return dataclasses.replace(decision, threshold=threshold)
+        return decision, None
+    index, asked = classes.index(positive), recipe.evaluation
+    truth, chance = (labels == index).astype(int), decision.probabilities(logits)[:, index]
+    if not asked.sensitivity:
+        threshold = choose_threshold(truth, chance, rule=asked.threshold)
+        return dataclasses.replace(decision, threshold=threshold), None
+    found = choose_two_thresholds(truth, chance, sensitivity=asked.sensitivity, npv=asked.npv, group=store.group[rows])
+    decision = dataclasses.replace(decision, threshold=found.upper, lower_threshold=found.lower)
+    return decision, promise_of(found, truth, sensitivity=asked.sensitivity, npv=asked.npv)

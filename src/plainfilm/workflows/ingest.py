@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import claims, files, split, texts
+from plainfilm.data import claims, files, split, study_dates, texts
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
@@ -65,7 +65,8 @@ def plan(options: IngestOptions) -> Plan:
     makes_split = options.resplit or not (is_added or any(entry.split for entry in catalog.entries))
     if not options.dry_run and makes_split:
         rows = rows_of(catalog)
-        split.check_enough(rows.labels, rows.group, rows.classes, parts=len(split.NAMES))
+        parts = 2 if options.test_from else len(split.NAMES)
+        split.check_enough(rows.labels, rows.group, rows.classes, parts=parts)
     return Plan(options, catalog)
 
 
@@ -121,9 +122,21 @@ def check_options(options: IngestOptions) -> None:
         raise UsageError(f"Expected a size from 32 to 2048 px; received {options.size}.")
     if options.shard is not None and not 8 <= options.shard <= 4096:
         raise UsageError(f"Expected --shard from 8 to 4096 radiographs; received {options.shard}.")
+    _check_dates(options)
     check_seed(options.seed)
     check_cluster(options)
     asked_of(options)
+
+
+def _check_dates(options: IngestOptions) -> None:
+    if options.test_from is None:
+        if options.date_column is not None or options.both_sides != "train":
+            given = "--date-column" if options.date_column is not None else "--both-sides"
+            raise UsageError(f"Expected --test-from with {given}; received none. Add it, or leave {given} out.")
+        return
+    study_dates.read_start(options.test_from)
+    if options.add:
+        raise UsageError("Expected a new store for --test-from; received --add, which keeps each part. Leave one out.")
 
 
 def check_name(out: Path) -> None:
@@ -161,8 +174,16 @@ def listed(options: IngestOptions) -> Catalog:
         classes=options.classes,
         separate_sources=options.separate_sources,
         keep_others=options.keep_non_radiographs,
+        test_from=None if options.test_from is None else study_dates.read_start(options.test_from),
+        date_column=options.date_column,
+        leaves_out_straddling=options.both_sides == "leave-out",
     )
-    return read_catalog(folders, asked)
+    catalog = read_catalog(folders, asked)
+    if asked.test_from and not options.resplit and any(entry.split for entry in catalog.entries):
+        raise UsageError(
+            "Expected no split for --test-from; received folders or a table that give one. Add --resplit, or leave --test-from out."
+        )
+    return catalog
 
 
 def rows_of(catalog: Catalog) -> Rows:

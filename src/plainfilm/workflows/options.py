@@ -202,6 +202,13 @@ class IngestOptions(StoringOptions):
         Add to a store of that name what its folders have got since: what it holds is not decoded again and keeps its part of the split.
     shard
         Radiographs a shard, 8 to 4096: the store is then an index with its shards beside it, whatever its size; by default one of up to 1 GB is one file.
+    test_from
+        Split by date: the studies of this day or later (2025-01-15, 2025-01, 2025) are the test set, by StudyDate of DICOM headers or a
+        table's column. The store has the parts, and no date.
+    date_column
+        The table's column of dates, where its name does not tell.
+    both_sides
+        Patients with studies on both sides of the date: train keeps all of theirs for training and validation; leave-out for nothing.
     dry_run
         Show what would be read, and what folders and tables are taken for; read no pixels, write nothing.
     progress
@@ -217,6 +224,9 @@ class IngestOptions(StoringOptions):
     backbone: str | None = None
     add: Flag = False
     shard: int | None = None
+    test_from: Annotated[str | None, Parameter(metavar="DATE"), READ] = None
+    date_column: Annotated[str | None, READ] = None
+    both_sides: Annotated[Literal["train", "leave-out"], a_choice, READ] = "train"
     dry_run: Flag = False
     progress: Annotated[Progress, HIDDEN] = silent
 
@@ -255,6 +265,8 @@ class RecipeOptions(SourceOptions):
     augment: Annotated[int | None, _flag("augment")] = None
     finetune: Annotated[str | None, _flag("finetune")] = None
     threshold: Annotated[str | None, _flag("threshold")] = None
+    sensitivity: Annotated[float | None, _flag("sensitivity")] = None
+    npv: Annotated[float | None, _flag("npv")] = None
     seed: Annotated[int | None, _flag("seed")] = None
 
     def of_recipe(self) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def plan(options: TrainOptions) -> Plan:
 
     def check_rows(rows: Store | Rows) -> None:
         checks.check_rows(rows.classes, len(rows.labels))
-        checks.positive_class(rows.classes, options.positive)
+        checks.check_three_answers([recipe], checks.positive_class(rows.classes, options.positive))
         if count:
             split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=count)
         sources = folding.by_source(options.folds, options.together, rows, seed=recipe.seed)

@@ -1,5 +1,6 @@
 """How the user asks for SOURCES to be read: the options of `ingest` and `evaluate` that say what files and tables mean."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,12 @@ class Asked:
         Go on where most files are no radiographs.
     keep
         Columns that stay in the store as they are.
+    test_from
+        Studies of this day or later are the test set.
+    date_column
+        The column of their dates, where its name does not tell.
+    leaves_out_straddling
+        Whether patients with studies on both sides are left out of the split, and not trained on.
     pseudonyms
         Numbers take the place of the names of files and sources.
     """
@@ -49,4 +56,7 @@ class Asked:
     separate_sources: bool = False
     keep_others: bool = False
     keep: Sequence[str] = ()
+    test_from: dt.date | None = None
+    date_column: str | None = None
+    leaves_out_straddling: bool = False
     pseudonyms: bool = False

@@ -19,7 +19,8 @@ class Entry:
     name where there are several. `label` and `patient` are None where unknown, `issuer` is DICOM's of the patient's id or
     "". `split` is train, validation, test or None. `details` holds `view`, `sex`, `age`, `manufacturer` and the other
     columns of a table, as text, where they are known; `findings` one int8 a finding of the catalog's. `other_ids` are more
-    ids of the same patient, as where a table and a header differ; `of_folder` is the patient whom a folder names.
+    ids of the same patient, as where a table and a header differ; `of_folder` is the patient whom a folder names. `is_later`
+    says whether the study is of the later part of a split by date, None where that is not known, or was not asked.
     """
 
     place: Place
@@ -34,6 +35,7 @@ class Entry:
     findings: bytes = b""
     other_ids: tuple[str, ...] = ()
     of_folder: str | None = None
+    is_later: bool | None = None
 
     @property
     def path(self) -> Path:

@@ -39,6 +39,7 @@ KEYWORDS: dict[str, str] = {
     "sop_instance_uid": "SOPInstanceUID",
     "study_instance_uid": "StudyInstanceUID",
     "accession_number": "AccessionNumber",
+    "study_date": "StudyDate",
 }
 _TAGS: list[BaseTag | int] = [tag for keyword in KEYWORDS.values() if (tag := tag_for_keyword(keyword)) is not None]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from plainfilm.data.split import Leakage, leakage
@@ -11,13 +12,13 @@ from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
 from plainfilm.evidence.evaluation import clinical_utility as utility
 from plainfilm.evidence.evaluation import source_baseline as worth
-from plainfilm.evidence.evaluation import subgroups
+from plainfilm.evidence.evaluation import subgroups, three_answers
 from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
 from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import Metrics, Promise, ThreeAnswers, ThreeAnswersMeasured
 from plainfilm.results.severity import Worth
 
 
@@ -26,7 +27,7 @@ class Scores:
     """Answers on one part: `rows` of the store, their labels int64 (n), probabilities (n, classes), groups int64 (n).
 
     `threshold` on the positive class's probability, 0 to 1: one for all rows, or float64 (n), one a row, where folds have
-    their own.
+    their own; `lower` likewise, below which the other class is called, None where there is one threshold.
     """
 
     rows: NDArray[np.int64]
@@ -34,6 +35,14 @@ class Scores:
     probabilities: NDArray[np.float64]
     group: NDArray[np.int64]
     threshold: float | NDArray[np.float64]
+    lower: float | NDArray[np.float64] | None = None
+
+    def unsure(self, decision: Decision) -> NDArray[np.bool_]:
+        """Say which rows (n) lie between the two thresholds."""
+        if decision.positive is None or self.lower is None:
+            return np.zeros(len(self.rows), bool)
+        chance = self.probabilities[:, decision.classes.index(decision.positive)]
+        return np.asarray((chance >= self.lower) & (chance < self.threshold))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,7 @@ class Judged:
     worth: Worth
     subgroups: SubgroupFindings
     utility: UtilityFindings | None  # None with more than two classes
+    three_answers: ThreeAnswers | None = None  # None with one threshold
     folds: Sequence["Judged"] = ()  # of a cross-validation, each on its own
 
 
@@ -102,7 +112,25 @@ def _judged(
         worth=worth.worth(rule, metrics[tested], leak),
         subgroups=by_subgroup(store, decision, scores[tested]),
         utility=of_use(decision, scores[tested]),
+        three_answers=_three_answers(trained, scores),
     )
+
+
+def _three_answers(trained: Trained, scores: Mapping[str, Scores]) -> ThreeAnswers | None:
+    if trained.promise is None:
+        return None
+    measured = {part: of_three_answers(trained.decision, own, trained.promise) for part, own in scores.items()}
+    return ThreeAnswers(**asdict(trained.promise), splits={part: own for part, own in measured.items() if own})
+
+
+def of_three_answers(decision: Decision, scores: Scores, promise: Promise) -> ThreeAnswersMeasured | None:
+    """Measure the answers and the unsure band between the thresholds; None where there is one."""
+    if decision.positive is None or scores.lower is None:
+        return None
+    column = decision.classes.index(decision.positive)
+    return three_answers.measure(scores.labels == column, scores.probabilities[:, column], lower=scores.lower,
+                                 upper=scores.threshold, sensitivity=promise.sensitivity, npv=promise.npv,
+                                 group=scores.group)  # fmt: skip
 
 
 def _together(parts: Sequence[Scores]) -> Scores:
@@ -112,7 +140,8 @@ def _together(parts: Sequence[Scores]) -> Scores:
         for name in ("rows", "labels", "probabilities", "group")
     }
     thresholds = [np.full(len(part.rows), part.threshold) for part in parts]
-    return Scores(**columns, threshold=np.concatenate(thresholds))
+    lower = [np.full(len(part.rows), part.lower) for part in parts if part.lower is not None]
+    return Scores(**columns, threshold=np.concatenate(thresholds), lower=np.concatenate(lower) if lower else None)
 
 
 def by_subgroup(store: Store, decision: Decision, test: Scores) -> SubgroupFindings:
@@ -165,4 +194,5 @@ def score(store: Store, trained: Trained, part: str) -> Scores:
         probabilities=trained.probabilities(rows),
         group=store.group[rows],
         threshold=trained.decision.threshold,
+        lower=trained.decision.lower_threshold,
     )

@@ -47,7 +47,7 @@ from plainfilm.results.external import (
     TotalSeconds,
     Transportability,
 )
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import Metrics, ThreeAnswersMeasured
 
 _FOLDS = 5
 
@@ -92,6 +92,7 @@ class ExternalEvaluation:
     no_recalibration: str
     subgroups: SubgroupFindings
     utility: UtilityFindings | None
+    three_answers: ThreeAnswersMeasured | None = None
     site: str | None = None  # whose calibration was tested
 
     @property
@@ -132,6 +133,7 @@ class ExternalEvaluation:
             recalibration=replaced(self.recalibration.result, site=kept_for) if self.recalibration else not_offered,
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
+            three_answers=self.three_answers,
             data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
             model=EvaluatedModel(name=model, network_sha256=self.network_sha256, site=self.site),
             versions=versions,
@@ -165,6 +167,7 @@ def predict(
             probabilities=decision.probabilities(logits),
             group=cohort.store.group[cohort.rows],
             threshold=decision.threshold,
+            lower=decision.lower_threshold,
         ),
         log_odds=decision.log_odds(logits) if decision.positive is not None else None,
         level=found.get("level"),
@@ -220,6 +223,7 @@ def evaluate(
     `prevalence` is what recalibration is fitted to, in the place of labels; `site` names the one that the bundle answers at.
     """
     decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
+    promise = bundle.metrics.three_answers
     external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
     missing = tuple(name for number, name in enumerate(decision.classes) if number not in scores.labels)
     drop, verdict = of_own_test_set() if cohort.is_own else compare(
@@ -246,6 +250,7 @@ def evaluate(
         no_recalibration=_no_recalibration(cohort, decision),
         subgroups=judge.by_subgroup(cohort.store, decision, scores),
         utility=judge.of_use(decision, scores),
+        three_answers=judge.of_three_answers(decision, scores, promise) if promise else None,
         site=site,
     )
 

@@ -40,6 +40,7 @@ def recalibrate(
         temperature=min(own.temperature / fit.slope, _MOST),
         shift=min(max(fit.slope * own.shift + fit.shift, -_MOST), _MOST),
         threshold=fit.moved(own.threshold),
+        lower_threshold=None if own.lower_threshold is None else fit.moved(own.lower_threshold),
         prevalence=prevalence,
         created=created,
         recalibrated=Recalibrated(

@@ -32,7 +32,8 @@ class About:
 
     `positive`, `calibrated_at` and `prevalence` are None with more than two classes, the latter two also where the
     probabilities are not calibrated; `threshold`, both prevalences: 0 to 1. `site` is the hospital whose calibration is
-    used, None for the bundle's own; `sites` are those that the bundle knows.
+    used, None for the bundle's own; `sites` are those that the bundle knows. Below `lower_threshold` the other class is
+    called and between the two the answer is unsure; None where there is one threshold.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +44,7 @@ class About:
     metrics: RunMetrics
     site: str | None = None
     sites: tuple[str, ...] = ()
+    lower_threshold: float | None = None
 
     @classmethod
     def of(cls, predictor: "Predictor", prevalence: float | None = None) -> "About":
@@ -52,6 +54,7 @@ class About:
             classes=tuple(predictor.classes_),
             positive=decision.positive,
             threshold=decision.threshold,
+            lower_threshold=decision.lower_threshold,
             calibrated_at=predictor.prevalence,
             prevalence=predictor.prevalence if prevalence is None else prevalence,
             metrics=predictor.bundle.metrics,
@@ -79,6 +82,22 @@ class About:
         )
 
     @property
+    def called(self) -> str:
+        """Say from which probability on the positive class is called; of two thresholds also where the answer is unsure."""
+        said = f"{self.positive} is called from a probability of {100 * self.threshold:.1f} % on"
+        if self.lower_threshold is None:
+            return said
+        other = next(name for name in self.classes if name != self.positive)
+        unsure = ", and between them the answer is unsure" if self.lower_threshold < self.threshold else ""
+        return f"{said}, {other} below {100 * self.lower_threshold:.1f} %{unsure}"
+
+    @property
+    def promise(self) -> str:
+        """Say what two thresholds promise; nothing where there is one."""
+        three = self.metrics.three_answers
+        return three.sentence if three and self.lower_threshold is not None else ""
+
+    @property
     def verdict(self) -> Verdict | None:
         """The audit's verdict; None where there was no audit."""
         return self.metrics.audit.verdict if self.metrics.audit else None
@@ -99,6 +118,8 @@ class About:
             classes=self.classes,
             positive=self.positive,
             threshold=self.threshold if self.positive else None,
+            lower_threshold=self.lower_threshold,
+            three_answers=self.promise,
             calibrated_at_prevalence=self.calibrated_at,
             calibrated=self.metrics.is_calibrated,
             prevalence=self.prevalence,

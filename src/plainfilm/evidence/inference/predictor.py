@@ -35,7 +35,7 @@ from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
-from plainfilm.results.predictions import Prediction
+from plainfilm.results.predictions import UNSURE, Prediction
 
 if TYPE_CHECKING:
     import pandas
@@ -443,9 +443,11 @@ class Predictor:
                 continue
             chance, level, reasons, notes, seen = next(found)
             chosen = int(self._decision.predict(chance[None])[0])
+            if level != "refused" and self._decision.unsure(chance[None])[0]:
+                level = UNSURE
             yield Prediction(
                 file=file,
-                label=None if level == "refused" else self.classes_[chosen],
+                label=None if level in {"refused", UNSURE} else self.classes_[chosen],
                 probabilities=dict(zip(self.classes_, chance.tolist(), strict=True)),
                 level=level,
                 reasons=reasons,

@@ -63,6 +63,9 @@ def partitions(known: Known) -> ItemAnswer:
     if known.card.split == "made":
         dealt = "Dealt at random, patients and duplicates kept together, each class in its share."
         return ItemAnswer("answered", f"{dealt} {text}", "data")
+    if known.card.split == "by date":
+        dealt = "Temporal: later studies are the test set, the earlier ones were dealt to training and validation at random, patients and duplicates kept together."
+        return ItemAnswer("answered", f"{dealt} {text}", "data")
     if known.card.split == "given":
         return ItemAnswer(
             "partly", f"The split came with the data. {text}", "data", "Who split the data, how, and why so."
@@ -133,6 +136,8 @@ def differences(known: Known) -> ItemAnswer:
     """How the test set differs from what the model was made on."""
     if known.card.split == "made":
         return ItemAnswer("answered", "None but chance: all parts were dealt from the same images.", "data")
+    if known.metrics.in_time:
+        return ItemAnswer("answered", f"The test set is of later studies. {known.metrics.in_time.sentence}", "data")
     return OPEN
 
 

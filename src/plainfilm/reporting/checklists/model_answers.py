@@ -169,7 +169,10 @@ def output(known: Known) -> ItemAnswer:
 
 def threshold_rule(known: Known) -> str:
     """Say how the threshold was found."""
-    name, _, target = known.card.recipe.evaluation.threshold.partition(":")
+    asked = known.card.recipe.evaluation
+    if asked.sensitivity:
+        return f"by a sensitivity of {asked.sensitivity:g} and an NPV of {asked.npv:g} on validation, with a second threshold and an unsure band"
+    name, _, target = asked.threshold.partition(":")
     return f"by {name}{target and ' ' + target} on validation: {RULES[name]}" if name in RULES else FIXED
 
 

@@ -119,10 +119,12 @@ def checklists_page(known: Known) -> str:
     return page.render("checklists.html", values)
 
 
-def _split(store: Store) -> Literal["given", "made"] | None:
+def _split(store: Store) -> Literal["given", "made", "by date"] | None:
     noted = str(store.attributes.get("split", ""))
     if noted == "given" or int(store.attributes.get("leaking_images", 0)):
         return "given"
+    if noted == "by date":
+        return "by date"
     return "made" if noted == "made" else None
 
 

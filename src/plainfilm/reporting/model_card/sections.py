@@ -8,6 +8,7 @@ from plainfilm.reporting.formatting import count, date, decimal, percent, second
 from plainfilm.reporting.model_card.markdown import bullets, fenced, name, table, text
 from plainfilm.reporting.model_card.results_sections import NOT_RECORDED
 from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimate
+from plainfilm.reporting.tables.three_answers import PARTS
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.manifest import WeightsOrigin
 
@@ -53,6 +54,13 @@ def misuse(known: Known) -> str:
     return bullets(lines)
 
 
+_SPLITS = {
+    "given": "given with the data",
+    "made": "made at random, each class in its share",
+    "by date": "by date: later studies are the test set, of patients without earlier ones; the rest at random",
+}
+
+
 def data(known: Known) -> str:
     """Counts by class, part and source; patients, split, files left out."""
     card = known.card
@@ -61,9 +69,8 @@ def data(known: Known) -> str:
         "Images": count(known.metrics.data.images),
         "Patients": _patients(known),
         "Patients or unrelated images": count(card.groups),
-        "Split": {"given": "given with the data", "made": "made at random, each class in its share"}.get(
-            card.split or "", ""
-        ),
+        "Split": _SPLITS.get(card.split or "", ""),
+        "Earlier and later": text(known.metrics.in_time.sentence) if known.metrics.in_time else "",
         "Parts are disjoint": text(data_answers.disjoint(known).evidence),
         "Files left out": "" if card.left_out is None else f"{card.left_out:,}",
         "Recorded of images": ", ".join(
@@ -113,6 +120,7 @@ def calibration(known: Known) -> str:
     facts = {
         "Calibrated": _calibrated(known),
         "Threshold": f"{decimal(threshold)}, {rule}" if threshold is not None else "",
+        **_three_answers(known),
         f"Brier score, {known.where}": estimate("brier", test.brier),
         f"ECE, {known.where}": estimate("ece", test.ece),
     }
@@ -123,6 +131,19 @@ def calibration(known: Known) -> str:
     return (
         f"{_facts(facts)}\n\n{lines}\n\n{told} PPV and NPV hold for the share of the classes in the {known.where} only."
     )
+
+
+def _three_answers(known: Known) -> dict[str, str]:
+    """Say what two thresholds promise, and what they come to on the tested set; nothing where there is one."""
+    three = known.metrics.three_answers
+    if three is None:
+        return {}
+    measured = three.splits[known.metrics.tested]
+    return {
+        "Three answers": text(three.sentence),
+        **{f"{label}, {known.where}": estimate("accuracy", measured.estimates[name]) for name, label in PARTS.items()},
+        f"Held, {known.where}": text(measured.sentence),
+    }
 
 
 def _calibrated(known: Known) -> str:

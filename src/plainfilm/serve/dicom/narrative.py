@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from plainfilm import NOTICE
 from plainfilm.evidence.inference.context import About
+from plainfilm.results.predictions import UNSURE
 from plainfilm.serve.dicom.header import plain
 from plainfilm.serve.explaining import Examined, Identity
 
@@ -20,8 +21,9 @@ class DicomAnswer:
 
     @property
     def is_given(self) -> bool:
-        """Whether a class is called: not where the image was refused or cannot be read."""
-        return self.examined.prediction.label is not None
+        """Whether there is an answer, if an unsure one: not where the image was refused or cannot be read."""
+        prediction = self.examined.prediction
+        return prediction.label is not None or prediction.level == UNSURE
 
     @property
     def headline(self) -> str:
@@ -29,6 +31,9 @@ class DicomAnswer:
         prediction = self.examined.prediction
         if prediction.level == "unreadable":
             return "No answer: the image cannot be read."
+        if prediction.level == UNSURE:
+            positive = str(self.about.positive)
+            return plain(f"Unsure: probability of {positive} {percent(prediction.probabilities[positive])}", 200)
         if prediction.label is None:
             return "No answer: the image is refused."
         flag = " (flagged)" if prediction.level == "flagged" else ""
@@ -56,7 +61,7 @@ class DicomAnswer:
             meaning.append(f"Of what spoke for the answer, {percent(prediction.in_lungs)} lies in the lung fields.")
         worth = [said.sentence for said in about.worth]
         used = about.calibration if about.site else ""
-        said = (NOTICE, self.headline, *self.reasons, *notes, *meaning, used, *worth)
+        said = (NOTICE, self.headline, *self.reasons, *notes, *meaning, about.promise, used, *worth)
         return [plain(sentence, _LONGEST).replace("..", ".") for sentence in said if sentence]
 
 

@@ -10,6 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from plainfilm import NOTICE
+from plainfilm.results.predictions import UNSURE
 from plainfilm.serve.dicom.class_codes import known
 from plainfilm.serve.dicom.header import answer_uid, digest, plain, series_uid
 from plainfilm.serve.dicom.narrative import DicomAnswer
@@ -23,6 +24,7 @@ _RATIO = Code("1", "UCUM", "no units")
 _LEVELS = {
     "ok": "As usual: like the images it was trained on",
     "flagged": "Flagged: unusual for the images it was trained on",
+    UNSURE: "Unsure: between the thresholds of both classes",
     "refused": "Refused: unlike the images it was trained on",
     "unreadable": "Unreadable",
 }
@@ -96,8 +98,9 @@ def _group(source: Dataset, answer: DicomAnswer) -> Any:
     prediction = answer.examined.prediction
     said = [sr.QualitativeEvaluation(_code("LEVEL", "Can the image be answered for"), _level(prediction.level))]
     measured = []
-    if prediction.label is not None:
-        called = known(prediction.label) or _class("CLASS", prediction.label, prediction.label)
+    if answer.is_given:
+        label = prediction.label
+        called = _code("UNSURE", "Unsure") if label is None else known(label) or _class("CLASS", label, label)
         said.append(sr.QualitativeEvaluation(_code("CALLED", "Class at the threshold"), called))
         measured = [_probability(name, value) for name, value in prediction.probabilities.items()]
     group = sr.MeasurementsAndQualitativeEvaluations(
@@ -131,6 +134,7 @@ def _parameters(answer: DicomAnswer) -> list[str]:
     given = {
         "positive class": about.positive,
         "threshold": f"{about.threshold:.4g}" if about.positive else None,
+        "lower threshold": None if about.lower_threshold is None else f"{about.lower_threshold:.4g}",
         "calibrated at prevalence": None if about.calibrated_at is None else f"{about.calibrated_at:.4g}",
         "calibration of the site": about.site,
         "probabilities": None if about.metrics.is_calibrated else "not calibrated",

@@ -1,6 +1,6 @@
 // Answers in words, numbers and CSV. Computes only: no document, no request.
 
-export const LEVELS = { flagged: "Flagged", refused: "Refused", unreadable: "Unreadable" };
+export const LEVELS = { flagged: "Flagged", unsure: "Unsure", refused: "Refused", unreadable: "Unreadable" };
 
 /** A share as the reports print it, "98.4 %", with a narrow space that does not break. */
 export function percent(share) {
@@ -34,6 +34,15 @@ function ofHundred(share) {
   return count < 1 ? "fewer than 1" : count > 99 ? "more than 99" : String(count);
 }
 
+/** From which probability on the positive class is called, and below which the other, where there are two thresholds. */
+export function calledFrom(model) {
+  const said = `${model.positive} is called from ${percent(model.threshold)} on`;
+  const lower = model.lower_threshold ?? null;
+  if (lower === null) return said;
+  const other = model.classes.find((name) => name !== model.positive);
+  return `${said}, ${other} below ${percent(lower)}${lower < model.threshold ? "; between them the answer is unsure" : ""}`;
+}
+
 /** What an answer's probability means among those examined; nothing where it means nothing. */
 export function meaning(prediction, model, prevalence) {
   if (prediction.class === null || model.positive === null || prevalence === null) return "";
@@ -57,7 +66,7 @@ export function noticed(prediction) {
   return [...prediction.reasons, ...prediction.notes, ...looked];
 }
 
-/** Whether a person should look: flagged, refused, unreadable. */
+/** Whether a person should look: flagged, unsure, refused, unreadable. */
 export function odd(prediction) {
   return prediction.level !== "ok";
 }
@@ -72,7 +81,7 @@ export function summary(entries) {
     if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const flagged = entries.filter(({ prediction }) => prediction?.level === "flagged").length;
-  const last = ["refused", "unreadable", "not answered"];
+  const last = ["unsure", "refused", "unreadable", "not answered"];
   const names = [...counts.keys()].sort((a, b) => last.indexOf(a) - last.indexOf(b) || a.localeCompare(b));
   const parts = names.map((name) => `${counts.get(name).toLocaleString("en")} ${name}`);
   const total = `${entries.length.toLocaleString("en")} ${entries.length === 1 ? NAMED.n : NAMED.many}`;

@@ -1,6 +1,6 @@
 // One film in full: the answer with what stands against it, the picture with the heatmap, the way to the next film.
 
-import { LEVELS, likely, meaning, moved, noticed, percent, said, shown } from "./answers.js";
+import { LEVELS, calledFrom, likely, meaning, moved, noticed, percent, said, shown } from "./answers.js";
 import { ask } from "./api.js";
 import { $, bar, chip, make } from "./parts.js";
 import { Viewer, drawScale } from "./viewer.js";
@@ -81,6 +81,8 @@ export class Detail {
     $("answer-bars").replaceChildren(...this.bars(prediction, value));
     $("answer-meaning").textContent = prediction.level === "refused"
       ? "Unlike anything the model was trained on: its probability means nothing here."
+      : prediction.level === "unsure"
+      ? `Between the thresholds of both classes. ${model.three_answers ?? ""}`
       : meaning(prediction, model, this.prevalence);
     for (const id of ["answer-worth", "detail-share"]) $(id).hidden = prediction.class === null || (id === "detail-share" && model.positive === null);
     const remarks = noticed(prediction);
@@ -97,7 +99,7 @@ export class Detail {
     const name = model.positive ?? model.classes.find((each) => prediction.probabilities[each] === value);
     const threshold = model.positive === null ? null : model.threshold;
     const figures = [this.figure(`Probability of ${name}`, value, threshold, prediction.level === "refused")];
-    if (threshold !== null) figures.push(make("p", { class: "small muted mark-says" }, make("b", { "aria-hidden": "true" }), `${name} is called from ${percent(threshold)} on`));
+    if (threshold !== null) figures.push(make("p", { class: "small muted mark-says" }, make("b", { "aria-hidden": "true" }), calledFrom(model)));
     const calibrated = model.calibrated_at_prevalence;
     if (calibrated !== null && prevalence !== calibrated && prediction.class !== null) {
       figures.push(this.figure(`Where ${Number((100 * prevalence).toPrecision(3))}\u202f% have it`, moved(value, calibrated, prevalence), null, false));

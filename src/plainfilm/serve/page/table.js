@@ -5,7 +5,7 @@ import { LEVELS, likely, moved, noticed, odd, said, shown } from "./answers.js";
 
 const STEP = 200; // rows put in at once
 const STATES = { waiting: "Waiting", sending: "Sending", failed: "Not answered" };
-const KINDS = { flagged: "caution", refused: "caution", unreadable: "warning" };
+const KINDS = { flagged: "caution", unsure: "caution", refused: "caution", unreadable: "warning" };
 
 export class Table {
   /** `opens(entry)` is called for the entry whose detail is asked for. */
