@@ -22,6 +22,7 @@ from plainfilm.results.inspection import BackboneList, Cache, Findings, KeptWeig
 from plainfilm.results.manifest import Manifest
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import PredictionDocument
+from plainfilm.results.relabelling import Relabelled, Relabelling
 from plainfilm.results.search import Search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,6 +55,8 @@ DOCUMENTS: Mapping[str, type[Document]] = {
     "`ingest --json`": IngestSummary,
     "`metrics.json` of a run": RunMetrics,
     "`audit.json`": Audit,
+    "`relabel.json`": Relabelling,
+    "`relabel --apply --json`": Relabelled,
     "`metrics.json` of an external validation": ExternalMetrics,
     "`metrics.json` of radiographs without labels": UnlabelledMetrics,
     "`manifest.json` of a bundle": Manifest,

@@ -33,7 +33,7 @@ def quicker(words: Sequence[str], folder: Path) -> list[str]:
     if words[0] == "tune" and "--trials" not in words:
         added += ["--trials", "3"]
     out = words[words.index("--out") + 1] if "--out" in words else ""
-    if words[0] in {"train", "audit", "compare", "evaluate"} and (folder / out).is_dir():
+    if words[0] in {"train", "audit", "relabel", "compare", "evaluate"} and (folder / out).is_dir():
         added.append("--overwrite")
     return [*given, *added]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what __getattr__ hides from editors and from checkers of ty
     from plainfilm.workflows.ingest import ingest as ingest
     from plainfilm.workflows.pack import pack as pack
     from plainfilm.workflows.predict import load as load
+    from plainfilm.workflows.relabel import relabel as relabel
     from plainfilm.workflows.train import train as train
     from plainfilm.workflows.tune import tune as tune
 
@@ -29,6 +30,7 @@ _WHERE = {
     "ingest": "plainfilm.workflows.ingest",
     "train": "plainfilm.workflows.train",
     "audit": "plainfilm.workflows.audit",
+    "relabel": "plainfilm.workflows.relabel",
     "evaluate": "plainfilm.workflows.evaluate",
     "compare": "plainfilm.workflows.compare",
     "tune": "plainfilm.workflows.tune",

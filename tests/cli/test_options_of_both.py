@@ -20,6 +20,7 @@ VERBS = {
     "ingest": (plainfilm.ingest,),
     "train": (plainfilm.train,),
     "audit": (plainfilm.audit,),
+    "relabel": (plainfilm.relabel,),
     "evaluate": (plainfilm.evaluate,),
     "compare": (plainfilm.compare,),
     "tune": (plainfilm.tune,),

@@ -59,6 +59,7 @@ _COMMANDS = (
     "ingest",
     "train",
     "audit",
+    "relabel",
     "compare",
     "tune",
     "predict",

@@ -15,7 +15,12 @@ from plainfilm.data.files import cache_folder
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import IngestOptions, StoringOptions
 
-_PAGES = {"tuning.json": "tuning.html", "comparison.json": "comparison.html", "audit.json": "audit.html"}
+_PAGES = {
+    "tuning.json": "tuning.html",
+    "comparison.json": "comparison.html",
+    "relabel.json": "relabel.html",
+    "audit.json": "audit.html",
+}
 
 
 @places_first

@@ -219,7 +219,7 @@ def fill_store(
     entries = [*(held.entries if held else ()), *order]
     with (
         contextlib.nullcontext() if read_into else kept(folder),
-        _place(out) as (key_file, table, shelf, new),
+        place(out) as (_, key_file, table, shelf, new),
         tempfile.TemporaryFile(dir=out.parent) as small,
         tempfile.TemporaryFile(dir=out.parent) as large,
     ):
@@ -322,16 +322,19 @@ def _looked_every(files: int) -> int:
 
 
 @contextlib.contextmanager
-def _place(out: Path) -> Iterator[tuple[Path, ...]]:
-    """Keep a store's name from other commands from the start; key, table and store take their places together."""
+def place(out: Path) -> Iterator[tuple[Path, ...]]:
+    """Keep a store's name from other commands from the start; its corrections, key, problems, shards and itself take their places together."""
     store_writer.check_place(out)
     try:
-        with reserved(key_path(out), problems_path(out), store_images.shards_folder(out), out) as partials:
+        with reserved(
+            corrections_path(out), key_path(out), problems_path(out), store_images.shards_folder(out), out
+        ) as partials:
             yield partials
-            is_sharded = partials[2].is_dir()
+            written = [partials[at].exists() for at in (0, -2)]
         hdf5.remember(out, store.FORMAT)
-        if not is_sharded:
-            claims.remove(store_images.shards_folder(out))  # of a store that lay there before
+        for path, is_new in zip((corrections_path(out), store_images.shards_folder(out)), written, strict=True):
+            if not is_new:
+                claims.remove(path)  # of a store that lay there before
     except OSError as error:
         raise store_writer.cannot_write(out, error) from error
 
@@ -590,6 +593,11 @@ def _problem_summary(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
         group["count"] += 1
         group["files"] = [*group["files"], problem.file][:3]
     return groups
+
+
+def corrections_path(out: Path) -> Path:
+    """Give the path of the table of corrections beside a store whose labels were corrected: `NAME.corrections.csv`."""
+    return out.with_suffix(".corrections.csv")
 
 
 def problems_path(out: Path) -> Path:

@@ -6,6 +6,7 @@ Both are NumPy's own formats and hold no objects. The second one is written last
 import contextlib
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -97,6 +98,16 @@ def written(path: Path, size: int) -> Iterator[PixelWriter]:
         writer = PixelWriter(file, size)
         yield writer
         writer.finish()
+
+
+def linked(file: Path, folder: Path) -> Path:
+    """Give a file a second name in a folder; where the file system has none, copy it."""
+    path = folder / file.name
+    try:
+        path.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, path)
+    return path
 
 
 def write_known(path: Path, outcomes: Sequence[Outcome], known: Mapping[str, NDArray[Any]]) -> None:

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -24,7 +23,7 @@ from plainfilm.data import claims, copies, decoder_pool, duplicates, shard_files
 from plainfilm.data.catalog import Entry
 from plainfilm.data.images import Radiograph
 from plainfilm.data.places.archives import Archive, open_archive
-from plainfilm.data.shard_files import Film, Outcome, PixelReader
+from plainfilm.data.shard_files import Film, Outcome, PixelReader, linked
 from plainfilm.data.store_images import ShardTable
 from plainfilm.engines.current import elsewhere
 from plainfilm.engines.engine import Engine
@@ -229,7 +228,7 @@ class Shards:
             else:
                 there = own if shard.places is None else shard.places[own]
                 count = PixelReader(shard.file).shape[0]
-                files.append(_linked(shard.file, folder))
+                files.append(linked(shard.file, folder))
             places.append(there + sum(films))
             films.append(count)
             digests.append(digest)
@@ -344,16 +343,6 @@ def _loaded(path: Path) -> Shard:
 def _in_files(path: Path, outcomes: Sequence[Outcome], known: Mapping[str, NDArray[Any]]) -> Shard:
     pixels = path.with_suffix(shard_files.PIXELS)
     return Shard(outcomes=outcomes, known=known, pixels=PixelReader(pixels), file=pixels)
-
-
-def _linked(file: Path, folder: Path) -> Path:
-    """Give a file a second name in a folder; where the file system has none, copy it."""
-    path = folder / file.name
-    try:
-        path.hardlink_to(file)
-    except OSError:
-        shutil.copyfile(file, path)
-    return path
 
 
 def gathered(

@@ -123,7 +123,7 @@ def folds(
         split[rows[fold == number]] = "test"
         rest = rows[fold != number]
         split[rest] = np.array(NAMES[:2])[assign(labels[rest], group[rest], shares=SHARES[:2], seed=seed)]
-        for name in (name for name, _ in _unfilled(labels, split, classes)):
+        for name in (name for name, _ in unfilled(labels, split, classes)):
             raise SplitError(
                 f"Expected enough patients of {name} for {count} folds; received a few with so many images that fold {number + 1} "
                 "leaves one of its parts without. Set another number of folds."
@@ -309,14 +309,14 @@ def check_enough(
 
 
 def _check_filled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> None:
-    for name, part in _unfilled(labels, split, classes):
+    for name, part in unfilled(labels, split, classes):
         raise SplitError(
             f"Expected images of every class in every part of the split; {part} has none of {name}. Add images of other "
             "patients, or make a new split with --resplit."
         )
 
 
-def _unfilled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> Iterator[tuple[str, str]]:
+def unfilled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Name each class and a part of the split that has none of it."""
     for part in NAMES:
         for number, name in enumerate(classes):

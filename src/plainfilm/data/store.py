@@ -22,7 +22,7 @@ from plainfilm.arguments import checked
 from plainfilm.data import burned_text, files, hdf5, openings, store_images
 from plainfilm.data.shard_files import digest_of
 from plainfilm.data.store_columns import DIGEST_BYTES, ColumnGroup, ColumnReader, Words
-from plainfilm.data.store_images import ShardedImages
+from plainfilm.data.store_images import ShardedImages, ShardTable
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import as_html, harmless
@@ -279,6 +279,18 @@ class Store:
         if not isinstance(self._images, ShardedImages):
             return None
         return self._images.files, *self._images.where(rows)
+
+    def shelved(self, folder: Path) -> tuple[ShardTable, NDArray[np.uint8]]:
+        """Put the shards into a new folder too, for a store with the same images; with their table and the SHA-256 of each image, uint8 (n, 32).
+
+        Raises
+        ------
+        UsageError
+            It is a store in one file.
+        """
+        if not isinstance(self._images, ShardedImages) or self._digests is None:
+            raise UsageError(f"Expected a store in shards; received {self.path}, which is one file.")
+        return self._images.shelved(folder), self._digests
 
     def _numbers(self, rows: Rows) -> NDArray[np.int64]:
         given = np.asarray(rows)

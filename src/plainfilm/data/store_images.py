@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.data import store_columns, texts
-from plainfilm.data.shard_files import PIXELS, PixelReader
+from plainfilm.data.shard_files import PIXELS, PixelReader, linked
 from plainfilm.errors import FlawError, StoreError
 
 GROUP = "shards"
@@ -91,6 +91,7 @@ class ShardedImages:
         if len(self._place) and not 0 <= self._place.min() <= self._place.max() < self._ends[-1]:
             raise FlawError("its rows are not in its shards")
         self._check(columns[_BYTES].tolist())
+        self._table = ShardTable(file=self.names, bytes=columns[_BYTES], films=columns[_FILMS], place=columns[_PLACE])
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Read images, uint8 (len(rows), s, s), from one shard after the other."""
@@ -108,6 +109,13 @@ class ShardedImages:
     def files(self) -> list[Path]:
         """Where the shards lie."""
         return [shards_folder(self._store) / name for name in self.names]
+
+    def shelved(self, folder: Path) -> ShardTable:
+        """Put the shards into a new folder too, and give the table of them."""
+        folder.mkdir(mode=0o700)
+        for file in self.files:
+            linked(file, folder)
+        return self._table
 
     def where(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give the shard of each row, and its place there, int64 (k)."""

@@ -16,9 +16,10 @@ from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
 from plainfilm.results.metrics import Metrics, RunMetrics
+from plainfilm.results.relabelling import Relabelled, Relabelling
 from plainfilm.results.search import Search
 
-PAGES = ("report.html", "audit.html", "comparison.html", "tuning.html")
+PAGES = ("report.html", "audit.html", "relabel.html", "comparison.html", "tuning.html")
 
 
 def facts(result: Document) -> dict[str, str]:
@@ -37,6 +38,10 @@ def facts(result: Document) -> dict[str, str]:
             told = {"Fit": result.recalibration.sentence or "", "Open": result.recalibration.warning or ""}
         case Audit():
             told = {"Verdict": f"{result.verdict.capitalize()}. {result.sentence}"}
+        case Relabelling():
+            told = {"Doubtful": f"{result.doubtful:,} of {result.images:,} labels"}
+        case Relabelled():
+            told = {"Corrected": result.sentence}
         case Comparison():
             told = {"Worth": result.worth.sentence}
         case Search():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from plainfilm.data import corrections
 from plainfilm.data.provenance import kept_columns, left_out_columns
 from plainfilm.data.spelling import listed
 from plainfilm.data.store import SPLITS, Store, count_by_split
@@ -61,6 +62,7 @@ def facts(store: Store) -> list[tuple[str, str]]:
         ("Radiographs of unknown patients", f"{unknown:,}"),
         ("Patients or unrelated images", f"{len(np.unique(store.group)):,}"),
         ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
+        *_corrections(store),
         *_columns(store),
     ]
 
@@ -68,6 +70,11 @@ def facts(store: Store) -> list[tuple[str, str]]:
 def origin(store: Store, row: int) -> tuple[str, str, str]:
     """Say where a row comes from, as `ORIGIN` names it: its source, its patient's salted hash, and the number of its group."""
     return str(store.source[row]), str(store.patient[row]), str(store.group[row])
+
+
+def _corrections(store: Store) -> list[tuple[str, str]]:
+    """Say which labels were corrected since they were read, and by whom."""
+    return [("Labels corrected", made.sentence) for made in corrections.made_in(store.attributes)]
 
 
 def known_patients(store: Store) -> tuple[int, int]:

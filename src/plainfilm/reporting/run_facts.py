@@ -24,7 +24,8 @@ class Card:
     `duplicates`: `report_data.duplicate_counts`. `patients` counts the known ones, `without_patient` the images of unknown
     ones, `groups` patients and unrelated images: the store's columns `patient` and `group`. `split` says who made the
     split, `left_out` how many files are not in the store: its attributes. `recorded` counts, for each column of
-    provenance, the images that have a value. `recipe` has no paths; `repeat` are the commands.
+    provenance, the images that have a value. `recipe` has no paths; `repeat` are the commands; `corrected`
+    says of each time that labels were corrected how many, and by whom.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Card:
     duplicates: DuplicateCounts
     recipe: Recipe
     repeat: Sequence[str]
+    corrected: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
 LEAST_SIDE = 256  # px, that a store keeps unless it is told otherwise
 MOST_CLASSES = 80  # metrics of more, by subgroup too, are more values than `manifest.MOST`
 _OF_WEIGHTS = 0.7  # of a file of weights is the network at least; the rest may be its classifier
-_OURS = ("metrics.json", "comparison.json", "audit.json")
+_OURS = ("metrics.json", "comparison.json", "audit.json", "relabel.json")
 
 
 def check_can_train() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data import claims, files, split, study_dates, texts
+from plainfilm.data import claims, corrections, files, split, study_dates, texts
 from plainfilm.data.catalog import Catalog, read_catalog
 from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
-from plainfilm.data.ingest import Ingested, fill_store
+from plainfilm.data.ingest import Ingested, corrections_path, fill_store
 from plainfilm.data.patients import named_by, patient_keys
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import UsageError
@@ -107,6 +107,11 @@ def sized(options: IngestOptions) -> IngestOptions:
 
 def _check_added(options: IngestOptions, out: Path) -> None:
     with Store(out) as old:
+        if corrections.made_in(old.attributes):
+            raise UsageError(
+                f"Expected to add to a store whose labels are those of its folders; received {out}, of which some were corrected. Ingest the "
+                f"folders to another store, and apply {corrections_path(out)} to that with plainfilm relabel."
+            )
         if (old.size, old.attributes["fit"]) != (options.size, options.fit):
             raise UsageError(
                 f"Expected to add radiographs of {old.size} px, fit {old.attributes['fit']}, as {out} has them; received --size {options.size} "

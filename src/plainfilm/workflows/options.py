@@ -546,6 +546,50 @@ class TuneOptions(SourceOptions):
 
 
 @dataclass(frozen=True, slots=True)
+class RelabelOptions(SourceOptions):
+    """List the radiographs whose label is doubtful, as a table and a page of pictures; or write a store with corrected labels.
+
+    Parameters
+    ----------
+    store
+        A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
+        also what `plainfilm.ingest` returned.
+    out
+        The folder to make: relabel.csv, relabel.html, relabel.json; with apply the store to write, NAME.h5.
+    apply
+        A relabel.csv whose column `correction` holds the right class where a label is wrong: write a new store with these
+        corrections, and NAME.corrections.csv beside it. The old store stays as it is.
+    by
+        With apply: who corrects, where the table's column `by` does not say it.
+    show
+        Radiographs on the page at most, 0 to 2000.
+    repeats
+        Cross-validations whose scores are averaged, 1 to 100.
+    seed
+        Random seed of their folds.
+    show_text
+        Leave text in the radiographs of the page, such as a burned-in name, uncovered.
+    overwrite
+        Replace a folder that an earlier run wrote, or with apply a store of that name.
+    command, progress
+        As for `train`.
+    """
+
+    store: Source
+    out: Place = "relabel"
+    _: KW_ONLY
+    apply: Place | None = None
+    by: str | None = None
+    show: int = 100
+    repeats: int = 5
+    seed: int = 0
+    show_text: Flag = False
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
+@dataclass(frozen=True, slots=True)
 class DemoOptions:
     """Go the whole way on synthetic radiographs of three invented hospitals, without a network.
 

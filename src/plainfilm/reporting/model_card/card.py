@@ -10,6 +10,7 @@ import numpy as np
 
 import plainfilm
 from plainfilm import NOTICE
+from plainfilm.data import corrections
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import source_baseline
 from plainfilm.model.recipe_schema import Recipe
@@ -75,6 +76,7 @@ def describe(
         duplicates=report_data.duplicate_counts(store),
         recipe=recipe,
         repeat=tuple(repeat),
+        corrected=[made.sentence for made in corrections.made_in(store.attributes)],
     )
 
 

@@ -72,6 +72,7 @@ def data(known: Known) -> str:
         "Split": _SPLITS.get(card.split or "", ""),
         "Earlier and later": text(known.metrics.in_time.sentence) if known.metrics.in_time else "",
         "Parts are disjoint": text(data_answers.disjoint(known).evidence),
+        "Labels corrected": "; ".join(map(text, card.corrected)),
         "Files left out": "" if card.left_out is None else f"{card.left_out:,}",
         "Recorded of images": ", ".join(
             f"{name(each)} {n:,}" for each, n in list(card.recorded.items())[:_COLUMNS_SHOWN]

@@ -1,0 +1,1 @@
+"""Labels to be put right: which are doubtful, and what speaks against them."""
