@@ -349,3 +349,75 @@ def test_one_patient_as_large_as_a_fold_may_leave_too_few_others_and_is_told():
     labels, group = np.zeros(10, int), np.array([31, 38, 17, 38, 24, 38, 38, 3, 38, 10])
     with pytest.raises(SplitError, match="enough patients of COVID for 2 folds"):
         split.folds(labels, group, CLASSES[:1], count=2)
+
+
+# Findings
+
+
+def stated(patients: int, shares: tuple[float, ...], seed: int, unknown: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """States int8 (n, k) of findings that so many of the patients have, some not known, and patients of 1 to 3 films."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(patients), rng.choice([1, 2, 3], patients, p=[0.75, 0.17, 0.08]))
+    states = (rng.random((len(group), len(shares))) < shares).astype(np.int8)
+    states[rng.random(states.shape) < unknown] = -1
+    return states, group
+
+
+@given(SEEDS)
+@settings(max_examples=20)
+def test_findings_are_dealt_by_patient_and_each_comes_near_its_share(seed):
+    states, group = stated(800, (0.5, 0.2, 0.05, 0.02), seed)
+    parts = split.make(states, group, ("A", "B", "C", "D"), seed=seed)
+    assert all(len(found) == 1 for found in parts_of_groups(parts[parts != ""], group[parts != ""]))
+    assert ((parts == "") == (states < 0).all(axis=1)).all()
+    for finding in states.T:
+        for state in (0, 1):
+            own = parts[finding == state]
+            for part, share in zip(split.NAMES, split.SHARES, strict=True):
+                assert abs((own == part).sum() - share * len(own)) <= 3 + 0.02 * len(own)
+
+
+def test_a_rare_finding_is_spread_better_than_by_chance():
+    off = {"iterative": [], "chance": []}
+    for seed in range(20):
+        states, group = stated(600, (0.4, 0.3, 0.02), seed, unknown=0.0)
+        parts = split.make(states, group, ("A", "B", "C"), seed=seed)
+        by_chance = np.random.default_rng(seed).choice(split.NAMES, group.max() + 1, p=split.SHARES)[group]
+        for name, found in (("iterative", parts), ("chance", by_chance)):
+            off[name].append(abs((found[states[:, 2] == 1] == "test").mean() - split.SHARES[2]))
+    assert np.mean(off["iterative"]) < np.mean(off["chance"]) / 2
+
+
+@given(SEEDS)
+@settings(max_examples=20)
+def test_a_finding_of_three_patients_stands_in_every_part(seed):
+    states, group = stated(60, (0.4, 0.0), seed, unknown=0.0)
+    rare = np.random.default_rng(seed).choice(np.unique(group), 3, replace=False)
+    states[np.isin(group, rare), 1] = 1
+    parts = split.make(states, group, ("A", "B"), seed=seed)
+    assert set(parts[states[:, 1] == 1].tolist()) == set(split.NAMES)
+    assert split.filled(states, parts).all()
+
+
+def test_folds_of_findings_test_each_row_once_and_a_rare_one_is_refused_by_name():
+    states, group = stated(200, (0.4, 0.1), 0)
+    folds = split.folds(states, group, ("A", "B"), count=5, seed=0)
+    tested = np.sum([own == "test" for own in folds], axis=0)
+    assert (tested == (states >= 0).any(axis=1)).all()
+    states[:, 1] = 0
+    states[np.isin(group, [1, 2]), 1] = 1
+    with pytest.raises(SplitError, match="with and without each finding, .* received 2 of B. .*leave the finding out"):
+        split.folds(states, group, ("A", "B"), count=5, seed=0)
+    assert split.with_enough(states, group).tolist() == [True, False]
+
+
+def test_new_rows_join_the_findings_that_a_part_holds():
+    states, group = stated(300, (0.4, 0.1), 3, unknown=0.0)
+    before = split.make(states, group, ("A", "B"), seed=0)
+    old = before.copy()
+    old[group >= 200] = ""
+    parts, leaking = split.extend(old, states, group, ("A", "B"), seed=1)
+    assert (parts[group < 200] == before[group < 200]).all()
+    assert not len(leaking)
+    own = parts[states[:, 1] == 1]
+    assert abs((own == "test").mean() - 0.15) < 0.06

@@ -480,9 +480,9 @@ def test_an_hdf5_file_of_another_kind_is_one_line(path, tmp_path):
 
 
 def test_a_store_of_a_newer_version_is_one_line_with_both_versions(path, tmp_path):
-    said = message(altered(path, tmp_path, lambda file: file.attrs.update(version=4)))
-    assert "version 3 or older" in said
-    assert "has version 4. Update plainfilm" in said
+    said = message(altered(path, tmp_path, lambda file: file.attrs.update(version=5)))
+    assert "version 4 or older" in said
+    assert "has version 5. Update plainfilm" in said
 
 
 @pytest.mark.parametrize("name", ["labels", "split", "patient", "source", "file", "sha256", "group", "images"])

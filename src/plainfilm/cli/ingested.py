@@ -46,11 +46,9 @@ def free_name(name: str) -> str:
 def _found_again(plan: Any) -> Iterator[Any]:
     from plainfilm.cli import terminal
     from plainfilm.data.problem_words import meaning
-    from plainfilm.data.store import count_by_split
 
     store = plan.store
-    counts = count_by_split(store.labels, store.split, store.classes)
-    yield terminal.class_table(counts, unlabelled=int((store.labels < 0).sum()))
+    yield terminal.class_table(store.counts(), unlabelled=int((store.labels < 0).sum()), task=store.task)
     yield ""
     yield f"{len(store):,} radiographs in {store.path}, as they were read before ({store.attributes['created']})"
     for code, group in json.loads(store.attributes.get("problems", "{}")).items():
@@ -62,8 +60,7 @@ def _ingested(done: Any) -> Iterator[Any]:
     from plainfilm.data.ingest import problems_path
     from plainfilm.data.pseudonyms import key_path
 
-    unlabelled = done.images - sum(sum(parts.values()) for parts in done.counts.values())
-    yield terminal.class_table(done.counts, unlabelled=unlabelled)
+    yield terminal.class_table(done.counts, unlabelled=done.unlabelled, task=done.task)
     yield ""
     added = "" if done.added is None else f", {done.added:,} of them new; the others keep their part of the split"
     yield f"{done.images:,} radiographs in {done.path}{added}"
@@ -96,7 +93,7 @@ def show_listed(catalog: Any, last: object, *, as_json: bool) -> None:
         print_document(listed)
         return
     terminal.say(
-        terminal.class_table(listed.counts, unlabelled=listed.unlabelled),
+        terminal.class_table(listed.counts, unlabelled=listed.unlabelled, task=listed.task),
         "",
         f"{listed.images:,} radiographs would be read, "
         + (f"of {listed.patients:,} known patients." if listed.patients else "of patients that nothing names."),
@@ -131,6 +128,7 @@ def _summary(done: Any) -> Any:
         added=done.added,
         gone=done.gone,
         pseudonyms=key_path(done.path) if done.key is not None else None,
+        task=done.task,
     )
 
 
@@ -149,6 +147,7 @@ def _listing(catalog: Any) -> Any:
         sources=listed.sources,
         patients=len({*keys} - {""}),
         findings=catalog.findings,
+        task=listed.task,
         levels=listed.levels,
         problem_counts=_codes(listed.problems),
     )

@@ -12,7 +12,7 @@ def presets() -> None:
             "images": f"{preset.images:,}",
             "size": preset.size,
             "licence": preset.licence,
-            "--label-of": "needed" if preset.several else "",
+            "labels": "findings" if preset.several else "classes",
         }
         for preset in PRESETS
     ]
@@ -21,6 +21,7 @@ def presets() -> None:
         "",
         *(f"{preset.name}: {preset.title}. {preset.note}" for preset in PRESETS),
         "",
-        "Read one: plainfilm ingest FOLDER --preset nih14 --label-of Effusion --out nih.h5",
+        "Read one: plainfilm ingest FOLDER --preset nih14 --out nih.h5",
+        "One finding alone: --label-of Effusion",
         "Tables, sources, and which sets hold each other: docs/datasets.md",
     )

@@ -27,6 +27,7 @@ from plainfilm.results.inspection import BackboneWeights, Cache, Finding
 from plainfilm.results.metrics import Metrics, RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
 from plainfilm.results.severity import Level
+from plainfilm.results.task import Task
 
 Item = TypeVar("Item")
 _OF_SOURCES = ("auroc", "sensitivity", "specificity")
@@ -58,14 +59,13 @@ def following(*words: str | Path) -> Typed:
     return Typed(f"Next: {shell.command(*words, encoding=sys.stdout.encoding or 'utf-8')}")
 
 
-def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int) -> Rows:
-    """Images by class and split; those without a label in a row of their own."""
-    table: list[dict[str, Any]] = [
-        {"class": name, **parts, "all": sum(parts.values())} for name, parts in counts.items()
-    ]
+def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int, task: Task = "classes") -> Rows:
+    """Images by class, or by finding, and split; those without a label in a row of their own."""
+    kind = "class" if task == "classes" else "finding"
+    table: list[dict[str, Any]] = [{kind: name, **parts, "all": sum(parts.values())} for name, parts in counts.items()]
     columns = list(table[0])
     if unlabelled:
-        table.append({**dict.fromkeys(columns, ""), "class": "(no label)", "all": unlabelled})
+        table.append({**dict.fromkeys(columns, ""), kind: "(no label)", "all": unlabelled})
     return tables.of(table, columns=columns)
 
 

@@ -11,9 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plainfilm.data import files, study_dates
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection
+from plainfilm.data.cataloguing.combinations import as_findings, check_no_combinations
 from plainfilm.data.cataloguing.entry import Entry, counted, trimmed
 from plainfilm.data.cataloguing.laying import lay_over, lay_preset_over
 from plainfilm.data.cataloguing.levels import ROLES
@@ -23,10 +27,11 @@ from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.data.kept_columns import is_told_by_files
 from plainfilm.data.spelling import did_you_mean, listed, spelling_key
 from plainfilm.data.tables.columns import FLAGS, letters
-from plainfilm.data.tables.findings import NOT_STATED
+from plainfilm.data.tables.findings import NOT_STATED, UNCERTAIN
 from plainfilm.data.tables.reading import read_table
 from plainfilm.errors import CatalogError, Problem
 from plainfilm.results.ingested import FolderLevel
+from plainfilm.results.task import Task
 
 __all__ = ["Asked", "Catalog", "Entry", "read_catalog", "spelling_key"]
 
@@ -39,7 +44,8 @@ class Catalog:
     """All radiographs of the SOURCE folders, and what was left out or flagged.
 
     `layout` names the layouts found, joined by `+`: `classes`, `splits`, `table`, `ieee8023`, `lists`, `dicom`, `flat`.
-    `levels` says what the folders were taken for; `findings` names those that entries have states of, sorted.
+    `levels` says what the folders were taken for; `findings` names those that entries have states of, sorted. `told` are
+    those of them that are to be told apart, each by itself; of classes there are none.
     """
 
     entries: tuple[Entry, ...]
@@ -47,7 +53,19 @@ class Catalog:
     layout: str
     levels: tuple[FolderLevel, ...] = ()
     findings: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     asked: Asked = field(default_factory=Asked)
+
+    @property
+    def task(self) -> Task:
+        """Whether each entry is of one class or has findings."""
+        return "findings" if self.told else "classes"
+
+    def states_of(self, entries: Sequence[Entry]) -> NDArray[np.int8]:
+        """State of each finding that is to be told, of some entries, int8 (n, k): 1 present, 0 absent, -1 not known."""
+        every = np.frombuffer(b"".join(entry.findings for entry in entries), np.int8)
+        places = [self.findings.index(name) for name in self.told]
+        return np.maximum(every.reshape(len(entries), len(self.findings))[:, places], np.int8(UNCERTAIN))
 
 
 def read_catalog(
@@ -111,17 +129,23 @@ def read_catalog(
     if not (entries and no_label_will_do and asked.label_pattern is None):
         check_labelled(entries, sources, problems, read, asked.label_pattern)
     _check_modalities(entries, asked)
-    entries, spelling = _one_spelling(entries)
-    entries, others = _asked_only(entries, asked.classes)
-    if not one_class_will_do:
-        _check_classes(entries, sources, problems)
+    told: tuple[str, ...] = ()
+    if asked.label_of is None and (asked.task == "findings" or any(each.task == "findings" for each in read)):
+        stated = as_findings(entries, findings, asked.classes)
+        entries, findings, told, remarks = stated.entries, stated.names, stated.trained, stated.problems
+    else:
+        entries, remarks = _of_classes(entries, asked)
+        if not one_class_will_do:
+            _check_classes(entries, sources, problems)
+            check_no_combinations(sorted({entry.label for entry in entries if entry.label}), asked.task)
     _check_kept(entries, asked.keep)
     return Catalog(
         entries=tuple(entries),
-        problems=(*problems, *spelling, *others, *_unlabelled(entries)),
+        problems=(*problems, *remarks, *_unlabelled(entries)),
         layout="+".join(dict.fromkeys(layout for collection in read for layout in collection.layouts)),
         levels=tuple(level for collection in read for level in _levels(collection)),
         findings=findings,
+        told=told,
         asked=asked,
     )
 
@@ -221,6 +245,13 @@ def _check_kept(entries: Sequence[Entry], keep: Sequence[str]) -> None:
 
 
 # Classes
+
+
+def _of_classes(entries: Sequence[Entry], asked: Asked) -> tuple[list[Entry], list[Problem]]:
+    """Give the entries of the classes that are asked for, each class under one spelling."""
+    entries, spelling = _one_spelling(entries)
+    kept, others = _asked_only(entries, asked.classes)
+    return kept, [*spelling, *others]
 
 
 def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:

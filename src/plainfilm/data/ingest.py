@@ -48,11 +48,12 @@ from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store import Store
 from plainfilm.data.store_writer import held_name
 from plainfilm.data.tables.findings import NOT_STATED
-from plainfilm.errors import CatalogError, Problem, StoreError
+from plainfilm.errors import CatalogError, Problem, SplitError, StoreError
 from plainfilm.harmless import as_html, harmless, write_csv
 from plainfilm.reasons import reason_of
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.ingested import FolderLevel
+from plainfilm.results.task import Task
 
 MEASURED = frozenset(
     {"width", "height", "format", "mode", "bits", "quality", "ppi", "photometric", "transfer_syntax"}
@@ -94,6 +95,11 @@ _JOINED = (
     "{} ids of patients occur in several sources, and each was taken for one patient. If they are not, as where every hospital counts "
     "from 1, keep them apart with --separate-sources."
 )
+_FEWEST_FINDINGS = 2
+_RARE = "Too few patients (or unrelated images) have or surely lack it, so it is kept and not trained on: {}."
+_LACKING = (
+    "A part of the split has none that have it, or none that surely lack it, so it is kept and not trained on: {}."
+)
 _NOT_RADIOGRAPHS = {"not-radiograph-modality", "not-chest", "colour"}  # remarks by which a file is no chest radiograph
 
 
@@ -118,6 +124,8 @@ class Ingested:
     key: Key | None = None  # what the numbers stand for
     added: int | None = None  # films that the store had not, where it was added to
     gone: int = 0  # films that it had, and the folders have not any more
+    task: Task = "classes"  # of findings an image stands in the counts of each that it has
+    unlabelled: int = 0  # images
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {sum(parts.values()):,}" for name, parts in self.counts.items())
@@ -249,10 +257,11 @@ def fill_store(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What the films that were read are: rows to `keep`, bool (n), and their columns; pairs of duplicates; leaks of a given split."""
+    """What the films that were read are: rows to `keep`, bool (n), their columns and what is told; pairs of duplicates; leaks of a given split."""
 
     keep: NDArray[np.bool_]
     columns: store.Columns
+    targets: split.Labels
     duplicates: duplicates.Duplicates
     provenance: Provenance
     leakage: split.Leakage | None
@@ -263,10 +272,12 @@ def _found(
 ) -> _Found:
     if not catalog.asked.keep_others:
         _check_radiographs(read)
-    classes, labels = _labels(read, one_will_do=only_test)
+    classes: tuple[str, ...]
+    labels: split.Labels
+    classes, labels = _targets(read, catalog, one_will_do=only_test)
     found = _duplicates(read, comparing)
-    keep = ~duplicates.label_conflicts(found, labels)
-    read.problems += _conflict_problems(read, found, ~keep, labels, classes)
+    keep, conflicts = _without_conflicts(read, found, labels, classes)
+    read.problems += conflicts
     patients = _patients(read, apart=catalog.asked.separate_sources)
     known = chain(held.store.group[held.rows]) if held else np.empty((0, 2), np.int64)
     group = duplicates.join_groups(len(labels), np.concatenate([found.pairs, known]), patients)[keep]
@@ -275,14 +286,18 @@ def _found(
     if held and not resplit:
         before[: len(held.rows)] = held.store.split[held.rows]
     labels = labels[keep]
+    if catalog.task == "findings" and not only_test:
+        classes, labels = _enough(read, classes, labels, split.with_enough(labels, group), _RARE)
     parts, leakage = _parts(
         read, kept, catalog.asked, before[keep], labels, group, classes, seed=seed, resplit=resplit, only_test=only_test
     )
+    if catalog.task == "findings" and not only_test:
+        classes, labels = _enough(read, classes, labels, split.filled(labels, parts), _LACKING)
     told = sorted_out(_cut(read.provenance, keep), labels=labels, group=group, keep=catalog.asked.keep)
     columns = store.Columns(
-        classes=classes,
-        labels=labels,
-        split=parts,
+        classes=tuple(_held_names(classes, catalog.findings)),
+        labels=_held_labels(labels),
+        split=np.where(split.labelled(labels), parts, ""),
         patient=texts.as_array(patients)[keep],
         source=texts.as_array([entry.source for entry in kept]),
         file=texts.as_array([entry.file for entry in kept]),
@@ -291,7 +306,7 @@ def _found(
         provenance=told.columns,
         findings=_findings(kept, catalog.findings),
     )
-    return _Found(keep=keep, columns=columns, duplicates=found, provenance=told, leakage=leakage)
+    return _Found(keep=keep, columns=columns, targets=labels, duplicates=found, provenance=told, leakage=leakage)
 
 
 def _told_of(out: Path, catalog: Catalog, read: _Read, found: _Found, key: Key | None, held: Held | None) -> Ingested:
@@ -299,7 +314,7 @@ def _told_of(out: Path, catalog: Catalog, read: _Read, found: _Found, key: Key |
         path=out,
         images=int(found.keep.sum()),
         classes=found.columns.classes,
-        counts=store.count_by_split(found.columns.labels, found.columns.split, found.columns.classes),
+        counts=store.count_by_split(found.targets, found.columns.split, found.columns.classes),
         problems=_told_problems((*catalog.problems, *read.problems), key),
         exact=int(found.duplicates.exact.sum()),
         near=int((~found.duplicates.exact).sum()),
@@ -313,6 +328,8 @@ def _told_of(out: Path, catalog: Catalog, read: _Read, found: _Found, key: Key |
         key=key,
         added=len(read.entries) - len(held.rows) if held else None,
         gone=held.gone if held else 0,
+        task=catalog.task,
+        unlabelled=int((found.columns.labels < 0).sum()),
     )
 
 
@@ -356,6 +373,7 @@ def _attributes(done: Ingested, asked: Asked) -> dict[str, str | int]:
         "tool": "plainfilm",
         "patients": "apart by source" if asked.separate_sources else "over all sources",
         "split": "by date" if asked.test_from else "made" if done.leakage is None else "given",
+        **({"task": done.task} if done.task == "findings" else {}),
         "left_out": sum(problem.fatal for problem in done.problems),
         "exact_duplicates": done.exact,
         "near_duplicates": done.near,
@@ -462,6 +480,51 @@ def _labels(read: _Read, *, one_will_do: bool) -> tuple[tuple[str, ...], NDArray
     return classes, np.array([store.UNLABELLED if e.label is None else number[e.label] for e in read.entries], np.int64)
 
 
+def _targets(read: _Read, catalog: Catalog, *, one_will_do: bool) -> tuple[tuple[str, ...], split.Labels]:
+    """Names and labels of classes, int64 (n); or of findings to tell, with the state of each, int8 (n, k)."""
+    if catalog.task == "classes":
+        return _labels(read, one_will_do=one_will_do)
+    return catalog.told, catalog.states_of(read.entries)
+
+
+def _without_conflicts(
+    read: _Read, found: duplicates.Duplicates, labels: split.Labels, classes: tuple[str, ...]
+) -> tuple[NDArray[np.bool_], list[Problem]]:
+    """Tell the rows of which no copy says otherwise, bool (n), and what there is to say of the others; of findings each by itself."""
+    each = [(labels, classes)]
+    if labels.ndim == 2:
+        each = [(own.astype(np.int64), (f"no {name}", name)) for name, own in zip(classes, labels.T, strict=True)]
+    keep, problems = np.ones(len(labels), bool), dict[str, Problem]()
+    for own, names in each:
+        conflict = duplicates.label_conflicts(found, own)
+        keep &= ~conflict
+        for problem in _conflict_problems(read, found, conflict, own, names):
+            problems.setdefault(problem.file, problem)
+    return keep, list(problems.values())
+
+
+def _enough(
+    read: _Read, classes: tuple[str, ...], states: NDArray[np.int8], enough: NDArray[np.bool_], why: str
+) -> tuple[tuple[str, ...], NDArray[np.int8]]:
+    """Leave out findings that cannot be trained and tested on, and say so.
+
+    Raises
+    ------
+    SplitError
+        Fewer than two are left.
+    """
+    kept = tuple(name for name, is_enough in zip(classes, enough, strict=True) if is_enough)
+    if len(kept) < _FEWEST_FINDINGS:
+        raise SplitError(
+            f"Expected two findings or more that can be told; received {len(kept)} of {len(classes)}. {why.format(listed(sorted({*classes} - {*kept})))} "
+            "Add images, or ask for one by itself with --label-of."
+        )
+    if len(kept) < len(classes):
+        told = why.format(listed(sorted({*classes} - {*kept})))
+        read.problems.append(Problem(read.entries[0].file, "rare-finding", told, fatal=False))
+    return kept, states[:, enough]
+
+
 def _conflict_problems(
     read: _Read,
     found: duplicates.Duplicates,
@@ -490,7 +553,7 @@ def _parts(
     kept: Sequence[Entry],
     asked: Asked,
     before: NDArray[np.str_],
-    labels: NDArray[np.int64],
+    labels: split.Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -500,7 +563,7 @@ def _parts(
 ) -> tuple[NDArray[np.str_], split.Leakage | None]:
     """Give the part of each row: as it is given, else as it was `before`, else made; and the leaks of a given split."""
     if only_test:
-        return np.where(labels >= 0, "test", ""), None
+        return np.where(split.labelled(labels), "test", ""), None
     if asked.test_from is not None:
         later = np.array([-1 if entry.is_later is None else int(entry.is_later) for entry in kept], np.int64)
         leaves_out = asked.leaves_out_straddling
@@ -524,10 +587,12 @@ def _parts(
 
 
 def _made_parts(
-    kept: Sequence[Entry], given: NDArray[np.str_], parts: NDArray[np.str_], labels: NDArray[np.int64]
+    kept: Sequence[Entry], given: NDArray[np.str_], parts: NDArray[np.str_], labels: split.Labels
 ) -> list[Problem]:
     """Say which parts a given split lacked."""
-    made = [name for name in split.NAMES if (parts == name).any() and not ((given == name) & (labels >= 0)).any()]
+    made = [
+        name for name in split.NAMES if (parts == name).any() and not ((given == name) & split.labelled(labels)).any()
+    ]
     return [
         Problem(
             kept[int(np.flatnonzero(parts == name)[0])].file,
@@ -539,6 +604,27 @@ def _made_parts(
     ]
 
 
+def _held_labels(labels: split.Labels) -> NDArray[np.int64]:
+    """Give what a store holds as labels: of findings 0 where one is known, else -1."""
+    return labels if labels.ndim == 1 else split.labelled(labels).astype(np.int64) - 1
+
+
+def _held_names(classes: Sequence[str], findings: Sequence[str]) -> Iterator[str]:
+    """Give the names under which a store holds the findings that are to be told; those of classes as they are."""
+    held = dict(zip(findings, _names_held(findings), strict=True))
+    return (held.get(name, name) for name in classes)
+
+
+def _names_held(names: Sequence[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for name in names:
+        own = held_name(name)
+        while own in found:
+            own += "_"
+        found[own] = None
+    return list(found)
+
+
 def _findings(kept: Sequence[Entry], names: Sequence[str]) -> dict[str, NDArray[np.int8]]:
     if not names:
         return {}
@@ -546,13 +632,7 @@ def _findings(kept: Sequence[Entry], names: Sequence[str]) -> dict[str, NDArray[
     states = np.frombuffer(b"".join(entry.findings or nothing for entry in kept), np.int8).reshape(
         len(kept), len(names)
     )
-    held: dict[str, NDArray[np.int8]] = {}
-    for place, name in enumerate(names):
-        own = held_name(name)
-        while own in held:
-            own += "_"
-        held[own] = states[:, place].copy()
-    return held
+    return {own: states[:, place].copy() for place, own in enumerate(_names_held(names))}
 
 
 def _patients(read: _Read, *, apart: bool) -> list[str]:

@@ -23,6 +23,8 @@ _OF_A_CATALOG: dict[str, str] = {
     "table": "what was not read as it stands in a table",
     "unlabelled": "an image without a label; kept, but not trained on",
     "class-not-asked": "an image of a class that --classes does not name",
+    "blank-is-absent": "findings that are only ever written as present: blank is absent",
+    "rare-finding": "a finding kept, and too rare to be trained on",
     "class-spelling": "spellings of one class, taken as one",
     "linked-folder": "a linked folder, read once",
     "system-folder": "a hidden or system folder, not entered",

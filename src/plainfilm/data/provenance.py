@@ -4,7 +4,7 @@ A column that is left out is measured against the class, so that an audit can st
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,7 +38,7 @@ class Provenance:
 def sorted_out(
     columns: Mapping[str, Sequence[Any]],
     *,
-    labels: NDArray[np.int64],
+    labels: NDArray[np.int64] | NDArray[np.int8],
     group: NDArray[np.int64],
     keep: Collection[str] = (),
 ) -> Provenance:
@@ -50,13 +50,12 @@ def sorted_out(
         Values by name, n each, None where an image has none.
     labels, group
         Class index, -1 for none, and patient or duplicates, int64 (n). Columns are measured on the labelled images of all
-        sets, one a group.
+        sets, one a group; of findings, int8 (n, k), against the one that they go with the most.
     keep
         Names, by letters and digits, of columns that stay as they are.
     """
     asked = {letters(name) for name in keep}
-    measured = np.flatnonzero(labels >= 0)
-    measured = measured[first_of_each(group[measured])]
+    measured = list(_measured(labels, group))
     stored: dict[str, NDArray[Any]] = {}
     left_out: list[LeftOutColumn] = []
     kept: list[str] = []
@@ -70,9 +69,20 @@ def sorted_out(
         if told is not None:
             stored[name] = told
         if told_of is not None:
-            v = cramers_v(labels[measured], categories(whole[measured]))
-            left_out.append(replace(told_of, column=_shown(name, len(left_out)), cramers_v=v, n=len(measured)))
+            each = [(cramers_v(own, categories(whole[known])), len(known)) for own, known in measured]
+            v, n = max(each, key=lambda found: np.nan_to_num(found[0].low, nan=-1.0))
+            left_out.append(replace(told_of, column=_shown(name, len(left_out)), cramers_v=v, n=n))
     return Provenance(columns=stored, left_out=tuple(left_out), kept=tuple(kept))
+
+
+def _measured(
+    labels: NDArray[np.int64] | NDArray[np.int8], group: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Give labels and rows that columns are measured on: of classes once, of findings for each."""
+    for own in labels.reshape(len(labels), -1).T:
+        known = np.flatnonzero(own >= 0)
+        known = known[first_of_each(group[known])]
+        yield own[known].astype(np.int64), known
 
 
 def left_out_columns(attributes: Mapping[str, Any]) -> tuple[LeftOutColumn, ...]:

@@ -1,7 +1,12 @@
-"""Train / validation / test: stratified by class, grouped by patient and duplicate, seeded."""
+"""Train / validation / test: stratified by class or by findings, grouped by patient and duplicate, seeded.
+
+What is split by is `labels`: int64 (n), an index of a class, -1 for none; or of findings int8 (n, k), 1 present, 0 absent, -1 not
+known, where a row of which nothing is known takes no part.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +18,9 @@ NAMES = ("train", "validation", "test")
 _FEWEST_TO_FOLD = 4  # groups of a class: whatever stays of them outside a fold still fills train and validation
 
 
+Labels = NDArray[Any]  # int64 (n) of classes, int8 (n, k) of findings
+
+
 @dataclass(frozen=True, slots=True)
 class Leakage:
     """Groups (patients, duplicates) that stand in more than one part of a given split."""
@@ -21,8 +29,21 @@ class Leakage:
     images: int
 
 
+def labelled(labels: Labels) -> NDArray[np.bool_]:
+    """Tell the rows that have a class, or of which a finding is known, bool (n)."""
+    return np.asarray(labels >= 0 if labels.ndim == 1 else (labels >= 0).any(axis=1))
+
+
+def strata(labels: Labels, names: Sequence[str]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Tell which rows are of each class, or have and surely lack each finding: bool (n, classes) or (n, 2k), and what to call it."""
+    if labels.ndim == 1:
+        return labels[:, None] == np.arange(len(names)), tuple(names)
+    both = np.concatenate([labels == 1, labels == 0], axis=1)
+    return both, (*names, *(f"no {name}" for name in names))
+
+
 def assign(
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     *,
     shares: Sequence[float],
@@ -47,7 +68,7 @@ def assign(
     seed
         Of the order among groups of one size.
     held
-        int64 (parts, classes): rows of each class that stand in the parts already; none by default.
+        int64 (parts, classes or 2k): rows of each column of `strata` that stand in the parts already; none by default.
 
     Returns
     -------
@@ -55,12 +76,20 @@ def assign(
         Index of the part.
     """
     _, index = np.unique(group, return_inverse=True)
-    present, label = np.unique(labels, return_inverse=True)
-    counts = np.zeros((int(index.max(initial=-1)) + 1, len(present)))
-    np.add.at(counts, (index, label), 1)
-    there = np.zeros((len(shares), len(present))) if held is None else held[:, present]
-    wanted = np.outer(np.asarray(shares) / np.sum(shares), counts.sum(0) + there.sum(0))
+    if labels.ndim == 1:
+        present, label = np.unique(labels, return_inverse=True)
+        counts = np.zeros((int(index.max(initial=-1)) + 1, len(present)))
+        np.add.at(counts, (index, label), 1)
+    else:
+        rows, _ = strata(labels, [""] * labels.shape[1])
+        present = np.flatnonzero(rows.any(axis=0))
+        counts = np.zeros((int(index.max(initial=-1)) + 1, len(present)))
+        np.add.at(counts, index, rows[:, present])
+    there = np.zeros((len(shares), len(present))) if held is None else np.asarray(held[:, present], np.float64)
+    wanted = np.outer(np.asarray(shares, np.float64) / np.sum(shares), counts.sum(0) + there.sum(0))
     order = np.random.default_rng(seed).permutation(len(counts))
+    if labels.ndim == 2:
+        return _iteratively(counts, wanted - there, there == 0, order)[index]
     part = np.empty(len(counts), np.int64)
     lacking, without, left = wanted - there, there == 0, (counts > 0).sum(0)
     for each in order[np.argsort(-counts.sum(1)[order], kind="stable")]:
@@ -74,8 +103,59 @@ def assign(
     return part[index]
 
 
+def _iteratively(
+    counts: NDArray[np.float64], lacking: NDArray[np.float64], without: NDArray[np.bool_], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Deal groups to parts by iterative stratification: the rarest column first, each group to the part that lacks most of it.
+
+    Of the groups of a column the largest come first, those of one size in `order`; of parts that lack as much of it, the one
+    that lacks most of all columns gets the group. Beyond the paper: a column with as many groups left as parts without it goes to
+    one of these parts.
+
+    Parameters
+    ----------
+    counts
+        float64 (groups, columns): rows of each group.
+    lacking
+        float64 (parts, columns): rows that each part still wants.
+    without
+        bool (parts, columns): whether the part has none yet.
+    order
+        int64 (groups), a permutation.
+
+    Returns
+    -------
+    int64 (groups)
+        Index of the part.
+
+    References
+    ----------
+    Sechidis, Tsoumakas & Vlahavas, On the stratification of multi-label data, ECML PKDD 2011.
+    """
+    part, is_left, lacking, without = (
+        np.full(len(counts), -1),
+        np.ones(len(counts), bool),
+        lacking.copy(),
+        without.copy(),
+    )
+    by_size = order[np.argsort(-counts.sum(1)[order], kind="stable")]
+    while is_left.any():
+        remaining = (counts[is_left] > 0).sum(0)
+        open_columns = np.flatnonzero(remaining)
+        column = open_columns[np.argmin(remaining[open_columns])]
+        for each in by_size[is_left[by_size] & (counts[by_size, column] > 0)]:
+            has = counts[each] > 0
+            urgent = without & has & (remaining <= without.sum(0))
+            part[each] = here = np.lexsort((-(lacking @ counts[each]), -lacking[:, column], -urgent.sum(1)))[0]
+            lacking[here] -= counts[each]
+            without[here] &= ~has
+            remaining -= has
+            is_left[each] = False
+    return part
+
+
 def make(
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -88,7 +168,7 @@ def make(
     SplitError
         A class has fewer groups than there are parts: it could not stand in each.
     """
-    rows = np.flatnonzero(labels >= 0)
+    rows = np.flatnonzero(labelled(labels))
     check_enough(labels[rows], group[rows], classes, parts=len(SHARES))
     part = assign(labels[rows], group[rows], shares=SHARES, seed=seed)
     split = np.full(len(labels), "", dtype="U10")
@@ -98,7 +178,7 @@ def make(
 
 
 def folds(
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -115,7 +195,7 @@ def folds(
         A class has fewer groups than folds, or too few to stand in every part.
     """
     check_enough_to_fold(labels, group, classes, count=count)
-    rows = np.flatnonzero(labels >= 0)
+    rows = np.flatnonzero(labelled(labels))
     fold = assign(labels[rows], group[rows], shares=[1] * count, seed=seed)
     found = []
     for number in range(count):
@@ -134,7 +214,7 @@ def folds(
 
 def complete(
     split: NDArray[np.str_],
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -147,19 +227,20 @@ def complete(
     SplitError
         Some labelled images have a split and others none; there is no train set; or a part lacks a class.
     """
-    labelled = labels >= 0
-    missing = int((labelled & (split == "")).sum())
+    is_labelled = labelled(labels)
+    missing = int((is_labelled & (split == "")).sum())
     if missing:
         raise SplitError(
-            f"Expected a split for every labelled image or for none; received {missing} of {int(labelled.sum())} without. "
+            f"Expected a split for every labelled image or for none; received {missing} of {int(is_labelled.sum())} without. "
             "Fill the column `split` (or sort the rest into train, val and test), or make a new split with --resplit."
         )
-    out = np.where(labelled, split, "").astype("U10")
+    out = np.where(is_labelled, split, "").astype("U10")
     present = {name: bool((out == name).any()) for name in NAMES}
     parts = [0, *(number for number, name in enumerate(NAMES) if number and not present[name])]
     if present["train"] and len(parts) > 1:
         train = np.flatnonzero(out == "train")
-        check_enough(labels[train], group[train], classes, parts=len(parts))
+        if labels.ndim == 1:
+            check_enough(labels[train], group[train], classes, parts=len(parts))
         part = assign(labels[train], group[train], shares=[SHARES[each] for each in parts], seed=seed)
         out[train] = np.array(NAMES)[parts][part]
     _check_filled(labels, out, classes)
@@ -168,7 +249,7 @@ def complete(
 
 def extend(
     split: NDArray[np.str_],
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -199,18 +280,19 @@ def extend(
     SplitError
         A part would lack a class.
     """
-    out = np.where(labels >= 0, split, "").astype("U10")
+    out = np.where(labelled(labels), split, "").astype("U10")
     _, index = np.unique(group, return_inverse=True)
     stands = np.zeros((int(index.max(initial=-1)) + 1, len(NAMES)), bool)
     for number, name in enumerate(NAMES):
         stands[index[out == name], number] = True
-    is_new = (labels >= 0) & (out == "")
+    is_new = labelled(labels) & (out == "")
     known = is_new & stands[index].any(axis=1)
     out[known] = np.array(NAMES)[stands.argmax(axis=1)[index[known]]]
-    leaking = np.flatnonzero((stands[index].sum(axis=1) >= 2) & (labels >= 0))
+    leaking = np.flatnonzero((stands[index].sum(axis=1) >= 2) & labelled(labels))
     out[leaking[out[leaking] == "test"]] = ""
     fresh = np.flatnonzero(is_new & ~known)
-    held = np.array([[((out == name) & (labels == number)).sum() for number in range(len(classes))] for name in NAMES])
+    rows, _ = strata(labels, classes)
+    held = np.array([rows[out == name].sum(axis=0) for name in NAMES])
     part = assign(labels[fresh], group[fresh], shares=SHARES, seed=seed, held=held)
     out[fresh] = np.array(NAMES)[part]
     _check_filled(labels, out, classes)
@@ -219,7 +301,7 @@ def extend(
 
 def by_date(
     is_later: NDArray[np.int64],
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -250,16 +332,17 @@ def by_date(
     SplitError
         A class has too few groups, or is not in every part.
     """
-    labelled = labels >= 0
-    later, other = (np.isin(group, group[labelled & side]) & labelled for side in (is_later == 1, is_later != 1))
+    stands = labelled(labels)
+    later, other = (np.isin(group, group[stands & side]) & stands for side in (is_later == 1, is_later != 1))
     out = np.full(len(labels), "", dtype="U10")
     out[later & ~other] = "test"
     rest = np.flatnonzero(other & ~later if leaves_out else other)
-    check_enough(
-        labels[rest], group[rest], classes, parts=2, why="before the date of --test-from, for training and validation"
-    )
+    if labels.ndim == 1:
+        why = "before the date of --test-from, for training and validation"
+        check_enough(labels[rest], group[rest], classes, parts=2, why=why)
     out[rest] = np.array(NAMES[:2])[assign(labels[rest], group[rest], shares=SHARES[:2], seed=seed)]
-    for name in (name for name, part in _unfilled(labels, out, classes) if part == "test"):
+    lacking = unfilled(labels, out, classes) if labels.ndim == 1 else ()  # findings that lack films are left out
+    for name in (name for name, part in lacking if part == "test"):
         raise SplitError(
             f"Expected images of every class from the date of --test-from on, of patients without earlier ones; received none of {name}. "
             "Set an earlier date."
@@ -283,15 +366,13 @@ def leakage(split: NDArray[np.str_], group: NDArray[np.int64]) -> Leakage:
     return Leakage(groups=len(np.unique(group[rows])), images=len(rows))
 
 
-def check_enough_to_fold(
-    labels: NDArray[np.int64], group: NDArray[np.int64], classes: Sequence[str], *, count: int
-) -> None:
+def check_enough_to_fold(labels: Labels, group: NDArray[np.int64], classes: Sequence[str], *, count: int) -> None:
     """Raise SplitError unless each class has a group for each of `count` folds."""
     check_enough(labels, group, classes, parts=max(count, _FEWEST_TO_FOLD), why=f"for --folds {count}")
 
 
 def check_enough(
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -299,26 +380,45 @@ def check_enough(
     why: str = "one for each part of the split",
 ) -> None:
     """Raise SplitError unless each class has as many groups as there are parts; `why` ends what was expected."""
-    for number, name in enumerate(classes):
-        received = len(np.unique(group[labels == number]))
+    rows, names = strata(labels, classes)
+    what = "class" if labels.ndim == 1 else "finding"
+    each = "of each class" if labels.ndim == 1 else "with and without each finding"
+    for name, is_it in zip(names, rows.T, strict=True):
+        received = len(np.unique(group[is_it]))
         if received < parts:
             raise SplitError(
-                f"Expected at least {parts} patients (or unrelated images) of each class, {why}; received "
-                f"{received} of {name}. Add {parts - received} more, or leave the class out with --classes."
+                f"Expected at least {parts} patients (or unrelated images) {each}, {why}; received "
+                f"{received} of {name}. Add {parts - received} more, or leave the {what} out with --classes."
             )
 
 
-def _check_filled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> None:
-    for name, part in unfilled(labels, split, classes):
+def with_enough(states: NDArray[np.int8], group: NDArray[np.int64], *, parts: int = len(SHARES)) -> NDArray[np.bool_]:
+    """Tell the findings that as many groups surely have, and surely lack, as there are parts, bool (k)."""
+    rows, _ = strata(states, [""] * states.shape[1])
+    enough = np.array([len(np.unique(group[own])) >= parts for own in rows.T], bool)
+    return np.asarray(enough.reshape(2, -1).all(axis=0))
+
+
+def filled(states: NDArray[np.int8], split: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Tell the findings of which every part of a split has some that have it, and some that lack it, bool (k)."""
+    rows, _ = strata(states, [""] * states.shape[1])
+    each = np.stack([rows[split == part].any(axis=0) for part in NAMES])
+    return np.asarray(each.all(axis=0).reshape(2, -1).all(axis=0))
+
+
+def _check_filled(labels: Labels, split: NDArray[np.str_], classes: Sequence[str]) -> None:
+    """Raise SplitError unless every part has each class; of findings `filled` tells those that may stay."""
+    for name, part in unfilled(labels, split, classes) if labels.ndim == 1 else ():
         raise SplitError(
             f"Expected images of every class in every part of the split; {part} has none of {name}. Add images of other "
             "patients, or make a new split with --resplit."
         )
 
 
-def unfilled(labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]) -> Iterator[tuple[str, str]]:
+def unfilled(labels: Labels, split: NDArray[np.str_], classes: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Name each class and a part of the split that has none of it."""
+    rows, names = strata(labels, classes)
     for part in NAMES:
-        for number, name in enumerate(classes):
-            if not ((split == part) & (labels == number)).any():
+        for name, any_there in zip(names, rows[split == part].any(axis=0), strict=True):
+            if not any_there:
                 yield name, part

@@ -23,10 +23,12 @@ from plainfilm.data import burned_text, files, hdf5, openings, store_images
 from plainfilm.data.shard_files import digest_of
 from plainfilm.data.store_columns import DIGEST_BYTES, ColumnGroup, ColumnReader, Words
 from plainfilm.data.store_images import ShardedImages, ShardTable
+from plainfilm.data.tables.findings import ABSENT, PRESENT, UNCERTAIN
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import as_html, harmless
 from plainfilm.reasons import reason_of
+from plainfilm.results.task import NO_FINDING, Task, combination
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
 Rows = Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]
 FORMAT = "plainfilm-store"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-UNSHARDED, VERSION = (
+UNSHARDED, SHARDED, VERSION = (
     2,
     3,
-)  # 3 is an index of shards; 1 has text as text alone, and one SHA-256 over all columns, or none
+    4,
+)  # 3 is an index of shards, 4 has findings to tell; 1 has text as text alone, and one SHA-256 over all columns, or none
 KEPT = "stores"  # the cache's folder of stores that folders were read into
 SPLITS = ("train", "validation", "test")
 UNLABELLED = -1
@@ -63,7 +66,7 @@ _DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueErro
 class Columns:
     """What a store knows of its images beside their pixels, one value a row.
 
-    `labels` int64, index into `classes` or -1; `split` one of `SPLITS` or ""; `patient` salted hashes, "" for unknown;
+    `labels` int64, index into `classes` or -1 (of findings to tell 0 where one of `classes` is known, else -1); `split` one of `SPLITS` or ""; `patient` salted hashes, "" for unknown;
     `group` int64, patient and duplicates joined; `provenance` one array a name (numbers or text); `findings` one int8
     array a finding: 1 present, 0 absent, -1 uncertain, -2 not stated. Text is as `texts.as_array` gives it.
     """
@@ -86,6 +89,9 @@ class Store:
     Attributes
     ----------
     classes : tuple of str
+        Of the task "findings" those that are to be told, of `findings`.
+    task : str
+        "classes": each radiograph is of one of `classes`; "findings": each has none, one or several of them.
     size : int
         Height and width of the images in pixels.
     labels, split, patient, source, file, sha256, group, provenance, findings
@@ -124,6 +130,7 @@ class Store:
         told_aside = {"classes", SEAL, COLUMN_DIGESTS}
         self.attributes = {name: value for name, value in attributes.items() if name not in told_aside}
         self.classes: tuple[str, ...] = tuple(attributes["classes"])
+        self.task: Task = "findings" if attributes.get("task") == "findings" else "classes"
         self.size: int = attributes["size"]
         self.fingerprint: str = attributes["fingerprint"]
         self._images = store_images.opened(
@@ -138,6 +145,8 @@ class Store:
             raise FlawError("its labels are not numbers of its classes")
         self.provenance: Mapping[str, NDArray[Any]] = ColumnGroup(self._columns, "provenance")
         self.findings: Mapping[str, NDArray[np.int8]] = ColumnGroup(self._columns, "findings")
+        if self.task == "findings" and not set(self.classes) <= set(self.findings):
+            raise FlawError("it lacks findings that it is to tell")
         self._split: NDArray[np.str_] | None = None
 
     def _check_seal(self, attributes: Mapping[str, Any]) -> None:
@@ -245,6 +254,43 @@ class Store:
             raise UsageError(f"Expected a split among {', '.join(SPLITS)}; received {split!r}. Name one of them.")
         return np.flatnonzero((self.split == split) & (self.labels >= 0))
 
+    @property
+    def states(self) -> NDArray[np.int8]:
+        """State of each finding that is to be told, int8 (n, k): 1 present, 0 absent, -1 not known."""
+        held = [self.findings[name] for name in self.classes]
+        return np.maximum(np.stack(held, axis=1), UNCERTAIN, dtype=np.int8)
+
+    @property
+    def targets(self) -> NDArray[np.int64] | NDArray[np.int8]:
+        """What is split by and trained on: `labels` of classes, `states` of findings."""
+        return self.states if self.task == "findings" else self.labels
+
+    def of(self, finding: str) -> "Store":
+        """Give the same open store as one of two classes, "no FINDING" and FINDING; a row of which it is not known has no label.
+
+        Raises
+        ------
+        UsageError
+            It is none of the findings to tell.
+        """
+        if self.task != "findings" or finding not in self.classes:
+            raise UsageError(
+                f"Expected a finding among {', '.join(self.classes)}; received {finding}. Name one of them."
+            )
+        other = copy.copy(self)
+        other.task, other.classes = "classes", (f"no {finding}", finding)
+        other.labels = np.maximum(self.findings[finding], UNCERTAIN).astype(np.int64)
+        return other
+
+    def named(self, rows: NDArray[np.int64]) -> list[str]:
+        """Give what each of some rows shows: its class, or its findings, `Effusion|Mass`; "" where none is known."""
+        if self.task == "classes":
+            return [self.classes[label] if label >= 0 else "" for label in self.labels[rows]]
+        states = self.states[rows]
+        is_told = (states == PRESENT).any(axis=1) | (states == ABSENT).all(axis=1)
+        told = [combination(np.array(self.classes)[own == PRESENT].tolist()) for own in states]
+        return [name if is_known else "" for name, is_known in zip(told, is_told, strict=True)]
+
     def with_split(self, split: NDArray[np.str_]) -> "Store":
         """Give the same open store under another split (n), for cross-validation; the file stays as it is."""
         other = copy.copy(self)
@@ -330,18 +376,20 @@ class Store:
             own = self.labels[order] == label
             turn[own] = np.arange(own.sum())
         rows = order[np.argsort(turn, kind="stable")[:n]]
-        names = [harmless(self.classes[label]) if label >= 0 else "no label" for label in self.labels[rows]]
-        return contact_sheet(self.pictures(rows), names)
+        return contact_sheet(self.pictures(rows), [harmless(name) or "no label" for name in self.named(rows)])
 
     def __repr__(self) -> str:
-        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
-        told = ", ".join(f"{name} {count:,}" for name, count in zip(self.classes, counts, strict=True))
+        told = ", ".join(f"{name} {is_it.sum():,}" for name, is_it in members(self.targets, self.classes).items())
         return harmless(f"<Store {self.path.name}: {len(self):,} radiographs of {self.size} px; {told}>")
 
     def _repr_html_(self) -> str:
-        counts = count_by_split(self.labels, self.split, self.classes)
+        counts = self.counts()
         rows = [[name, *parts.values()] for name, parts in counts.items()]
         return as_html(rows, [f"{self.path.name}, {self.size} px", *SPLITS])
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count the images of each class, or with each finding and with none, by split."""
+        return count_by_split(self.targets, self.split, self.classes)
 
     @checked
     def batches(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
@@ -531,14 +579,20 @@ def is_store(path: Path) -> bool:
         return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
 
 
+def members(labels: NDArray[np.int64] | NDArray[np.int8], classes: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Tell the images of each class, bool (n) by name; of findings (n, k) those that have each, and those that surely have none."""
+    if labels.ndim == 1:
+        return {name: labels == number for number, name in enumerate(classes)}
+    has = labels == PRESENT
+    return dict(zip(classes, has.T, strict=True)) | {NO_FINDING: (labels == ABSENT).all(axis=1)}
+
+
 def count_by_split(
-    labels: NDArray[np.int64], split: NDArray[np.str_], classes: Sequence[str]
+    labels: NDArray[np.int64] | NDArray[np.int8], split: NDArray[np.str_], classes: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Count images by class name and split."""
-    return {
-        name: {part: int(((labels == number) & (split == part)).sum()) for part in SPLITS}
-        for number, name in enumerate(classes)
-    }
+    """Count images by class name and split, or by finding as `members` says."""
+    found = members(labels, classes)
+    return {name: {part: int((is_it & (split == part)).sum()) for part in SPLITS} for name, is_it in found.items()}
 
 
 def _open(path: Path) -> tuple[h5py.File, str]:

@@ -25,6 +25,7 @@ from plainfilm.data.store import (
     DIGESTS,
     FORMAT,
     SEAL,
+    SHARDED,
     UNSHARDED,
     VERSION,
     Columns,
@@ -103,7 +104,7 @@ class StoreWriter:
             self._dataset().resize(len(columns.labels), axis=0)
         digests = np.frombuffer(self._digests, np.uint8).reshape(-1, DIGEST_BYTES)
         self._file.create_dataset(DIGESTS, data=digests)
-        version = VERSION if self._sealed else UNSHARDED
+        version = VERSION if attributes.get("task") == "findings" else SHARDED if self._sealed else UNSHARDED
         for name in COLUMNS:
             self._sealed |= write(self._file, name, getattr(columns, name))
         for group in GROUPS:

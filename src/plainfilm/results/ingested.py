@@ -9,6 +9,7 @@ from msgspec import Meta
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count
+from plainfilm.results.task import Task
 
 
 class FolderLevel(Record, frozen=True, kw_only=True):
@@ -34,6 +35,9 @@ class IngestListing(Document, frozen=True, kw_only=True):
     sources: Annotated[tuple[str, ...], Meta(description="Names of the sources.")]
     patients: Annotated[Count, Meta(description="Patients that headers, tables or folders name.")]
     findings: Annotated[tuple[str, ...], Meta(description="Findings that a table states of each image.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
     levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")]
     problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")]
 
@@ -73,3 +77,6 @@ class IngestSummary(Document, frozen=True, kw_only=True):
         Path | None,
         Meta(description="What the numbers of files and sources stand for; null where names are as they were."),
     ] = None
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"

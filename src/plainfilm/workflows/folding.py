@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from plainfilm.data import source_split
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.errors import UsageError
+from plainfilm.results.task import Task
 from plainfilm.workflows.parsing import BY_SOURCE, groups_of
 
 Together = Sequence[str | Sequence[str]] | None
@@ -16,6 +17,10 @@ Together = Sequence[str | Sequence[str]] | None
 
 class Sourced(Protocol):
     """Rows with their classes, sources and groups: a store, or what will become one."""
+
+    @property
+    def task(self) -> Task:
+        """Whether they are classes, or findings."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,6 +91,11 @@ def by_source(
     """
     if folds != BY_SOURCE:
         return None
+    if of.task == "findings":
+        raise UsageError(
+            f"Expected --folds {BY_SOURCE} with classes; received several findings, for which sources are not left out yet. Name one finding "
+            "with --label-of where the radiographs are read."
+        )
     labels = _labels(of, rows)
     return source_split.leave_out(labels, of.source, of.group, of.classes, together=groups_of(together), seed=seed)
 

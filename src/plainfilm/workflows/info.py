@@ -7,7 +7,7 @@ import numpy as np
 
 from plainfilm.arguments import checked
 from plainfilm.data import cache, files
-from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, SPLITS, Store
+from plainfilm.data.store import FORMAT, HDF5_SIGNATURE, SPLITS, Store, members
 from plainfilm.data.store_columns import Words
 from plainfilm.errors import CacheError, StoreError, UsageError
 from plainfilm.results import documents
@@ -95,8 +95,8 @@ def _classes(store: Store) -> dict[str, dict[str, int]]:
     words = store.words("split")
     place = {name: number for number, name in enumerate(words.values)}
     return {
-        name: {part: int((words.codes[store.labels == number] == place.get(part, -2)).sum()) for part in SPLITS}
-        for number, name in enumerate(store.classes)
+        name: {part: int((words.codes[is_it] == place.get(part, -2)).sum()) for part in SPLITS}
+        for name, is_it in members(store.targets, store.classes).items()
     }
 
 

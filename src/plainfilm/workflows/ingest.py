@@ -14,9 +14,10 @@ from plainfilm.data.duplicates import join_groups
 from plainfilm.data.files import followed
 from plainfilm.data.ingest import Ingested, corrections_path, fill_store
 from plainfilm.data.patients import named_by, patient_keys
-from plainfilm.data.store import Store, is_store
+from plainfilm.data.store import Store, is_store, members
 from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
+from plainfilm.results.task import Task
 from plainfilm.workflows.checks import check_seed, size_for
 from plainfilm.workflows.clustering import check_cluster, on_cluster
 from plainfilm.workflows.options import IngestOptions, StoringOptions
@@ -27,10 +28,15 @@ from plainfilm.workflows.verb import verb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Rows of a store to be, as a listing knows them: classes, the label of each row, its group and source; pixels may join groups."""
+    """Rows of a store to be, as a listing knows them: classes, the label of each row, its group and source; pixels may join groups.
 
+    Of findings `labels` is 0, and `targets` has the state of each, as in a store.
+    """
+
+    task: Task
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
+    targets: split.Labels
     group: NDArray[np.int64]
     source: NDArray[np.str_]
 
@@ -65,8 +71,9 @@ def plan(options: IngestOptions) -> Plan:
     makes_split = options.resplit or not (is_added or any(entry.split for entry in catalog.entries))
     if not options.dry_run and makes_split:
         rows = rows_of(catalog)
-        parts = 2 if options.test_from else len(split.NAMES)
-        split.check_enough(rows.labels, rows.group, rows.classes, parts=parts)
+        if rows.task == "classes":  # findings that are too rare are left out once all is read
+            parts = 2 if options.test_from else len(split.NAMES)
+            split.check_enough(rows.labels, rows.group, rows.classes, parts=parts)
     return Plan(options, catalog)
 
 
@@ -194,11 +201,15 @@ def listed(options: IngestOptions) -> Catalog:
 def rows_of(catalog: Catalog) -> Rows:
     """Give the labelled rows of a listing; what is one patient's by name is one group."""
     entries = [entry for entry in catalog.entries if entry.label is not None]
-    classes, labels = np.unique(texts.as_array([str(entry.label) for entry in entries]), return_inverse=True)
+    named, labels = np.unique(texts.as_array([str(entry.label) for entry in entries]), return_inverse=True)
+    classes: tuple[str, ...] = tuple(named.tolist())
+    targets: split.Labels = labels
     patients, _ = patient_keys(list(map(named_by, entries)), apart=catalog.asked.separate_sources)
     group = join_groups(len(entries), np.empty((0, 2), np.int64), patients)
     source = texts.as_array([entry.source for entry in entries])
-    return Rows(classes=tuple(classes.tolist()), labels=labels, group=group, source=source)
+    if catalog.task == "findings":
+        classes, targets, labels = catalog.told, catalog.states_of(entries), np.zeros(len(entries), np.int64)
+    return Rows(task=catalog.task, classes=classes, labels=labels, targets=targets, group=group, source=source)
 
 
 @on_cluster
@@ -236,11 +247,16 @@ def as_listed(catalog: Catalog, path: Path = Path()) -> Ingested:
     found = Counter((entry.label, entry.split or "not given") for entry in entries if entry.label is not None)
     parts = [part for part in ("not given", *split.NAMES) if any(part == given for _, given in found)]
     classes = tuple(sorted({label for label, _ in found}))
+    counts = {label: {part: found[label, part] for part in parts} for label in classes}
+    if catalog.task == "findings":
+        classes, given = catalog.told, np.array([entry.split or "not given" for entry in entries])
+        has = members(catalog.states_of(entries), classes)
+        counts = {name: {part: int((own & (given == part)).sum()) for part in parts} for name, own in has.items()}
     return Ingested(
         path=path,
         images=len(entries),
         classes=classes,
-        counts={label: {part: found[label, part] for part in parts} for label in classes},
+        counts=counts,
         problems=catalog.problems,
         exact=0,
         near=0,
@@ -248,6 +264,8 @@ def as_listed(catalog: Catalog, path: Path = Path()) -> Ingested:
         leakage=None,
         sources=tuple(sorted({entry.source for entry in entries})),
         levels=catalog.levels,
+        task=catalog.task,
+        unlabelled=sum(entry.label is None for entry in entries),
     )
 
 

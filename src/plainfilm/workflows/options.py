@@ -102,7 +102,10 @@ class ReadingOptions(ClusterOptions):
     source_column
         Its column of sources: hospitals or collections.
     label_of
-        A finding of a table with several an image: the classes are FINDING and no FINDING.
+        One finding of a table with several an image: the classes are FINDING and no FINDING.
+    task
+        classes: each image is of one class; findings: each has none, one or several, and a classifier tells each by itself. By
+        default what the tables say; classes whose names put findings together are asked about.
     label_pattern
         A regular expression that finds the label in the path of a file, as its first group: '_(\d)\.png$'.
     layout
@@ -124,6 +127,7 @@ class ReadingOptions(ClusterOptions):
     patient_column: Annotated[str | None, READ] = None
     source_column: Annotated[str | None, READ] = None
     label_of: Annotated[str | None, Parameter(metavar="FINDING"), READ] = None
+    task: Annotated[Literal["classes", "findings"] | None, a_choice, READ] = None
     label_pattern: Annotated[str | None, Parameter(metavar="REGEX"), READ] = None
     layout: Annotated[str | None, READ] = None
     classes_from: Annotated[int | None, Parameter(metavar="LEVEL"), READ] = None
@@ -139,7 +143,7 @@ class StoringOptions(ReadingOptions):
     Parameters
     ----------
     classes
-        Keep these classes only: COVID,NORMAL.
+        Keep these classes only: COVID,NORMAL; of findings, train on these only.
     size
         Height and width of the stored images in pixels, 32 to 2048. auto, for ingest and train: what the recipe's backbones look at, 256
         at least.

@@ -27,6 +27,8 @@ def asked_of(options: ReadingOptions) -> Asked:
         raise UsageError("Expected --layout or --classes-from; received both. Leave one out.")
     if options.layout:
         roles_of(options.layout)
+    if options.label_of and options.task == "findings":
+        raise UsageError("Expected --label-of or --task findings; received both. Leave one out.")
     given = {ours: getattr(options, flag.removeprefix("--").replace("-", "_")) for ours, flag in FLAGS.items()}
     columns = {ours: str(column) for ours, column in given.items() if column is not None}
     if options.preset and (options.labels or columns):
@@ -39,6 +41,7 @@ def asked_of(options: ReadingOptions) -> Asked:
         columns=columns,
         preset=presets.find(options.preset) if options.preset else None,
         label_of=options.label_of,
+        task=options.task,
         label_pattern=_pattern(options.label_pattern),
         layout=options.layout,
         classes_from=options.classes_from,

@@ -18,6 +18,7 @@ from plainfilm.data.ingest import Ingested
 from plainfilm.data.store import Store
 from plainfilm.errors import StoreError, UsageError
 from plainfilm.reasons import reason_of
+from plainfilm.results.task import Task
 from plainfilm.workflows import ingest
 from plainfilm.workflows.clustering import check_cluster
 from plainfilm.workflows.ingest import Rows
@@ -84,13 +85,22 @@ def open_store(
             f"Expected one store, or folders and archives; received the store {named[0]} and {other}. Name one of them."
         )
     found = Store(named[0], shows_text=show_text)
-    if given := given_of(options, SourceOptions):
+    if given := given_of(replace(options, task=None), SourceOptions):
         raise UsageError(
             f"Expected {given} with a folder; received a store, which has been read. Leave out what is about reading."
         )
+    _check_task(found, options.task)
     check_size(found.size)
     check_rows(found)
     return found, None
+
+
+def _check_task(store: Store, asked: Task | None) -> None:
+    if asked not in {None, store.task}:
+        raise UsageError(
+            f"Expected --task {store.task} with {store.path}, a store of {store.task}; received {asked}. Ingest its radiographs again with "
+            f"--task {asked}."
+        )
 
 
 def places_of(source: Source) -> list[Path]:

@@ -11,14 +11,14 @@ from plainfilm.errors import CatalogError
 
 @pytest.fixture
 def read(tmp_path):
-    def reader(text, asked=None, **columns):
+    def reader(text, asked=None, task=None, **columns):
         path = tmp_path / "t.csv"
         path.write_text(text)
         table = read_table(path, columns=columns)
         rows = defaultdict(list)
         for row in table.rows:
             rows[row.get("file_name")].append(row)
-        labelling = labelling_of(table, rows, asked)
+        labelling = labelling_of(table, rows, asked, task)
         labels = {name: labelling.labels(each) for name, each in rows.items()}
         findings = {name: [*map(signed, labelling.findings(each))] for name, each in rows.items()}
         return labels, labelling.names, findings
@@ -51,9 +51,11 @@ def test_columns_of_which_each_image_has_one_are_classes(read):
     assert (labels, names) == ({"1.png": {"COVID"}, "2.png": {"Normal"}}, ())
 
 
-def test_columns_of_which_an_image_has_none_or_several_need_a_finding(read):
-    with pytest.raises(CatalogError, match=r"none or several for 2 of 4 images. Name the finding .* among Edema, Mass"):
-        read(COLUMNS)
+@pytest.mark.parametrize("task", [None, "classes", "findings"])
+def test_columns_of_which_an_image_has_none_or_several_state_findings(read, task):
+    labels, names, findings = read(COLUMNS, task=task)
+    assert labels == {"1.png": {"Edema"}, "2.png": {"No Finding"}, "3.png": {"Mass"}, "4.png": set()}
+    assert (names, findings["2.png"], findings["4.png"]) == (("Edema", "Mass"), [0, -1], [-2, -2])
 
 
 def test_a_finding_that_is_asked_for_is_there_not_there_or_uncertain(read):
@@ -63,9 +65,8 @@ def test_a_finding_that_is_asked_for_is_there_not_there_or_uncertain(read):
     assert findings == {"1.png": [1, 0], "2.png": [0, -1], "3.png": [-2, 1], "4.png": [-2, -2]}
 
 
-def test_lists_of_findings_need_one_and_their_order_does_not_count(read):
-    with pytest.raises(CatalogError, match=r"several findings for 2 of 5 images.* among Edema, Mass, No Finding"):
-        read(LISTS)
+def test_lists_state_findings_and_their_order_does_not_count(read):
+    assert list(read(LISTS)[0].values()) == [{"Edema|Mass"}, {"Edema|Mass"}, {"No Finding"}, {"Mass"}, set()]
     labels, names, findings = read(LISTS, "Edema")
     assert labels["1.png"] == labels["2.png"] == {"Edema"}
     assert labels["3.png"] == labels["4.png"] == {"no Edema"}
@@ -77,8 +78,7 @@ def test_lists_of_findings_need_one_and_their_order_does_not_count(read):
 
 def test_one_row_a_finding_is_joined(read):
     rows = "".join(f"{image}.png,{name}\n" for image in range(6) for name in ("Edema", "Mass"))
-    with pytest.raises(CatalogError, match="several findings for 6 of 7 images"):
-        read(f"file_name,label\n{rows}7.png,Mass\n")
+    assert read(f"file_name,label\n{rows}7.png,Mass\n")[0]["0.png"] == {"Edema|Mass"}
     labels, _, findings = read(f"file_name,label\n{rows}7.png,Mass\n", "Edema")
     assert (labels["0.png"], labels["7.png"]) == ({"Edema"}, {"no Edema"})
     assert (findings["0.png"], findings["7.png"]) == ([1, 1], [0, 1])
@@ -161,8 +161,7 @@ def test_lists_are_lists_though_some_of_their_parts_are_rare(read, separator):
     assert {name for name, label in labels.items() if label == {"Effusion"}} == {
         f"{k}.png" for k, cell in enumerate(cells) if "Effusion" in cell
     }
-    with pytest.raises(CatalogError, match="several findings for 18 of 24 images"):
-        read(text)
+    assert read(text)[0]["0.png"] == {"Edema|Effusion"}
 
 
 def test_brackets_hold_lists(read):

@@ -343,14 +343,35 @@ def test_the_store_keeps_a_column_a_finding(tmp_path, preset):
 # ---- what cannot be meant
 
 
-def test_a_set_of_several_findings_asks_for_one_and_names_the_commonest(tmp_path):
+def test_a_set_of_several_findings_tells_each_but_that_there_is_none(tmp_path):
     for preset, (make, label_of) in SETS.items():
-        if label_of is None:
-            continue
-        message = refused(make(tmp_path / preset), preset)
-        assert message.startswith(f'Expected preset="{preset}" with `label_of` and a finding, since ')
-        assert re.search(label_of, message, re.IGNORECASE), message
-    assert "such as Cardiomegaly, Effusion, No Finding, " in refused(tmp_path / "nih14", "nih14")
+        catalog = read(make(tmp_path / preset), preset)
+        assert catalog.task == ("classes" if label_of is None else "findings")
+        if label_of is not None:
+            assert re.search(label_of, " ".join(catalog.told), re.IGNORECASE), catalog.told
+            assert not any(name.lower().startswith(("no finding", "normal")) for name in catalog.told)
+    assert read(tmp_path / "nih14", "nih14").told == (
+        "Cardiomegaly",
+        "Effusion",
+        "Emphysema",
+        "Hernia",
+        "Mass",
+        "Nodule",
+    )
+
+
+def test_chexpert_keeps_what_is_not_known_as_such_and_no_finding_makes_the_rest_absent(tmp_path):
+    catalog = read(made_sets.chexpert_small(tmp_path), "chexpert")
+    by_name = {entry.name: entry for entry in catalog.entries}
+    rows = catalog.states_of(
+        [by_name[f"train/patient0000{k}/study{s}/view1_frontal.jpg"] for k, s in ((1, 1), (2, 2), (2, 1))]
+    )
+    of = {name: rows[:, at].tolist() for at, name in enumerate(catalog.told)}
+    assert of["Pleural Effusion"] == [0, -1, 1]
+    assert of["Support Devices"] == [1, -1, -1]
+    assert of["Edema"] == [0, -1, 1]
+    assert "No Finding" not in catalog.told
+    assert "No Finding" in catalog.findings
 
 
 def test_a_finding_that_is_misspelt(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plainfilm.data.cataloguing.presets import Preset
+from plainfilm.results.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +23,11 @@ class Asked:
     preset
         The public data set that each SOURCE is.
     classes
-        Keep these classes alone, and images without a label.
+        Keep these classes alone, and images without a label; of findings, train on these alone.
     label_of
         A finding: the classes are "FINDING" and "no FINDING".
+    task
+        Whether each image is of one class or has findings; None for what the tables and folders look like.
     label_pattern
         Finds the label in the path of a file: its group `label`, or the first.
     layout, classes_from
@@ -50,6 +53,7 @@ class Asked:
     preset: Preset | None = None
     classes: Sequence[str] | None = None
     label_of: str | None = None
+    task: Task | None = None
     label_pattern: re.Pattern[str] | None = None
     layout: str | None = None
     classes_from: int | None = None

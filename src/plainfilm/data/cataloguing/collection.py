@@ -25,9 +25,10 @@ from plainfilm.data.cataloguing.names import Names, leads_outside, tidy
 from plainfilm.data.decoding.modalities import is_radiography, named_modality
 from plainfilm.data.places.place import Archived, Place
 from plainfilm.data.spelling import shortened
-from plainfilm.data.tables.findings import class_by
+from plainfilm.data.tables.findings import PRESENT, class_by
 from plainfilm.data.tables.reading import Table, TableRow, read_table
 from plainfilm.errors import CatalogError, Problem
+from plainfilm.results.task import Task, combination
 
 _FROM_HEADER = ("view", "sex", "age", "manufacturer", "modality")
 _NOTHING: Mapping[str, str] = {}
@@ -38,8 +39,8 @@ class Collection:
     """A SOURCE while a catalog is made of it; only this module and the catalog change it.
 
     `images` are entries by their path below the place; `identifiers` what DICOM headers say of some of them; `prefix`
-    stands before each `file`; `layouts` keeps the layouts met, in order; `findings` names those of the entries; `masks`
-    are what was set aside; `advice` says what a table lacks to give labels.
+    stands before each `file`; `layouts` keeps the layouts met, in order; `findings` names those of the entries, and of the
+    `task` "findings" each is told by itself; `masks` are what was set aside; `advice` says what a table lacks to give labels.
     """
 
     place: Place
@@ -52,8 +53,14 @@ class Collection:
     layout: Layout = field(default_factory=lambda: Layout({}, {}))
     more_tables: list[str] = field(default_factory=list)
     findings: tuple[str, ...] = ()
+    task: Task = "classes"
     masks: set[str] = field(default_factory=set)
     advice: list[str] = field(default_factory=list)
+
+    def take(self, labelling: Labelling) -> None:
+        """Name the findings that a table speaks of."""
+        self.findings = labelling.names or self.findings
+        self.task = "findings" if labelling.task == "findings" else self.task
 
     def note(self, code: str, sentence: str, *, file: str = "", fatal: bool = True) -> None:
         """Add a problem of one file, or of the whole SOURCE."""
@@ -291,8 +298,8 @@ def _finish(collection: Collection, reading: _Reading, asked: Asked) -> None:
     if _leaves_labels(collection, reading, asked):
         labelling = Labelling(table, speaks=False)
     else:
-        labelling = labelling_of(table, reading.listed, asked.label_of)
-    collection.findings = labelling.names or collection.findings
+        labelling = labelling_of(table, reading.listed, asked.label_of, asked.task)
+    collection.take(labelling)
     if not labelling.speaks:
         collection.advice.append(
             f"{table.path.name} has no column of labels; received {table.shown_headers()}. Name it with --label-column."
@@ -386,11 +393,16 @@ def _apply_arrays(collection: Collection, asked: Asked) -> None:
     if archive is None or not archive.splits:
         return
     names = tuple(next(iter(archive.findings.values()), {}))
-    finding = finding_asked_for(asked.label_of, names, str(collection.place.root)) if names else None
+    is_asked = names and asked.label_of is not None
+    finding = finding_asked_for(asked.label_of, names, str(collection.place.root)) if is_asked else None
     collection.findings = tuple(sorted(names))
+    if names and finding is None:
+        collection.task = asked.task or "findings"
     for name, entry in collection.images.items():
         states = archive.findings.get(name, {})
         label = archive.labels.get(name) if finding is None else class_by(finding, states[finding])
+        if names and finding is None:
+            label = combination(each for each in collection.findings if states[each] == PRESENT)
         collection.images[name] = replace(
             entry,
             label=label,

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from plainfilm.data.cataloguing.entry import counted, is_ieee8023, trimmed
+from plainfilm.data.cataloguing.entry import is_ieee8023, trimmed
 from plainfilm.data.spelling import did_you_mean, listed, spelling_key
 from plainfilm.data.tables.findings import (
     ABSENT,
@@ -18,6 +18,7 @@ from plainfilm.data.tables.findings import (
 )
 from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError
+from plainfilm.results.task import Task, combination
 
 MOST_FINDINGS = 500
 FEWEST_WITH_SEVERAL = 5  # images
@@ -30,7 +31,9 @@ class Labelling:
 
     `names` are the findings that a store will keep, sorted, () where each image has one label. `columns` says that they
     are columns of 0 and 1, else names in the column of labels, apart by `separator`; `asked` is the one that is the
-    label. `has_uncertain` says that labels are 0 and 1 with -1 for uncertain. `speaks` is False where the table says nothing of labels.
+    label. `is_combined` says that images have several and none is asked for: a label then names all of an image, and of the
+    task "findings" each is told by itself. `has_uncertain` says that labels are 0 and 1 with -1 for uncertain. `speaks` is
+    False where the table says nothing of labels.
     """
 
     table: Table
@@ -40,12 +43,15 @@ class Labelling:
     names: tuple[str, ...] = ()
     asked: str | None = None
     has_uncertain: bool = False
+    is_combined: bool = False
+    task: Task = "classes"
 
     def labels(self, rows: Sequence[TableRow]) -> set[str]:
         """Give the classes that the rows of one image name: none, one, or more where they contradict each other."""
-        if self.asked is not None:
+        if self.asked is not None or self.is_combined:
             states = _states(self, rows)
-            label = class_by(self.asked, states[spelling_key(self.asked)])
+            has = [name for name in self.names if states[spelling_key(name)] == PRESENT]
+            label = combination(has) if self.asked is None else class_by(self.asked, states[spelling_key(self.asked)])
             return set() if label is None or set(states.values()) == {NOT_STATED} else {label}
         if self.columns:
             return {name for name in self.table.finding_columns for row in rows if finding_state(row.cell(name)) == 1}
@@ -60,7 +66,9 @@ class Labelling:
         return bytes(states[spelling_key(name)] & 0xFF for name in self.names)
 
 
-def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked: str | None) -> Labelling:
+def labelling_of(
+    table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked: str | None, task: Task | None = None
+) -> Labelling:
     """Find out how a table writes labels, and which finding of it is asked for.
 
     Parameters
@@ -70,12 +78,14 @@ def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked:
     rows_of
         Its rows by image.
     asked
-        The finding that is the label, in any spelling; None where the classes are to be.
+        The finding that is the label, in any spelling; None where the classes, or all findings, are to be.
+    task
+        Whether each image is of one class, or has findings; None for findings where images have several or none.
 
     Raises
     ------
     CatalogError
-        Images have several findings and none is asked for, or the one asked for is not there.
+        The finding asked for is not there.
     """
     if "label" in table.named:
         labelling, several = _in_one_column(table, rows_of, asked)
@@ -87,23 +97,16 @@ def labelling_of(table: Table, rows_of: Mapping[str, Sequence[TableRow]], asked:
         )
     else:
         return Labelling(table, speaks=False)
-    return _asked_for(labelling, several, len(rows_of), asked)
+    return _asked_for(labelling, several, asked, task)
 
 
-def _asked_for(labelling: Labelling, several: int, images: int, asked: str | None) -> Labelling:
+def _asked_for(labelling: Labelling, several: int, asked: str | None, task: Task | None) -> Labelling:
     table, names = labelling.table, labelling.names
-    if asked is None and several:
-        received = "columns of 0 and 1, with none or several" if labelling.columns else "several findings"
-        raise CatalogError(
-            f"Expected one label an image in {table.path}; received {received} for {several:,} of {counted(images, 'image')}. "
-            f"Name the finding to tell apart with --label-of, among {listed(names)}."
-        )
-    if asked is None:
-        return Labelling(
-            table, columns=labelling.columns, has_uncertain=not labelling.columns and _has_uncertain(table)
-        )
-    finding = finding_asked_for(asked, names, str(table.path))
-    return Labelling(table, True, labelling.columns, labelling.separator, names, finding)
+    if asked is not None:
+        return replace(labelling, asked=finding_asked_for(asked, names, str(table.path)))
+    if several:
+        return replace(labelling, is_combined=True, task=task or "findings")
+    return Labelling(table, columns=labelling.columns, has_uncertain=not labelling.columns and _has_uncertain(table))
 
 
 def _has_uncertain(table: Table) -> bool:
@@ -127,18 +130,6 @@ def finding_asked_for(asked: str | None, names: Sequence[str], where: str) -> st
             f"Expected for --label-of a finding of {where}, among {listed(names)}; received {asked or 'none'}. {meant}Name one."
         )
     return by_key[spelling_key(asked)]
-
-
-def findings_named(table: Table) -> tuple[str, ...]:
-    """Findings that a table speaks of, the commonest first."""
-    if "label" not in table.named:
-        return table.finding_columns
-    cells = Counter(table.column("label"))
-    separator = list_separator(cells)
-    found: Counter[str] = Counter()
-    for cell, times in cells.items():
-        found.update(dict.fromkeys(findings_of(cell, separator), times))
-    return tuple(name for name, _ in found.most_common())
 
 
 def _one_column_each(table: Table, rows_of: Mapping[str, Sequence[TableRow]]) -> tuple[Labelling, int]:

@@ -7,15 +7,14 @@ from dataclasses import replace
 from plainfilm.data.cataloguing.asked import Asked
 from plainfilm.data.cataloguing.collection import Collection, laid_over, table_remarks
 from plainfilm.data.cataloguing.entry import counted, require
-from plainfilm.data.cataloguing.labelling import Labelling, findings_named, labelling_of
+from plainfilm.data.cataloguing.labelling import Labelling, labelling_of
 from plainfilm.data.cataloguing.names import Names, tidy
 from plainfilm.data.cataloguing.presets import Preset, read_preset
-from plainfilm.data.spelling import plain_id, shortened, spelling_key
+from plainfilm.data.spelling import plain_id, spelling_key
 from plainfilm.data.tables.reading import Table, TableRow
 from plainfilm.errors import CatalogError, Problem
 
 _KEYS = ("file_name", "sop_instance_uid", "study_instance_uid", "accession_number", "patient_id")
-_FINDINGS_SHOWN = 20
 
 
 def lay_over(collections: Sequence[Collection], table: Table, asked: Asked) -> list[Problem]:
@@ -30,11 +29,6 @@ def lay_preset_over(collections: Sequence[Collection], preset: Preset, asked: As
     problems = []
     for collection in collections:
         table = read_preset(preset, collection.place)
-        if preset.several and asked.label_of is None:
-            raise CatalogError(
-                f"Expected --preset {preset.name} with --label-of and a finding, since {preset.title} names several an image, such as "
-                f"{shortened(findings_named(table), _FINDINGS_SHOWN)}; received none. Add it."
-            )
         found = _lay_table_over([collection], table, asked)
         problems += [problem for problem in found if problem.code != "duplicate-row"]  # a row a box or a reader
     return problems
@@ -48,7 +42,7 @@ def _lay_table_over(collections: Sequence[Collection], table: Table, asked: Aske
     said, lost = next((found for key in keys if (found := _rows_of(collections, key, table))[0]), ({}, []))
     if not said:
         raise _fits_nothing(collections, table, keys)
-    labelling = labelling_of(table, said, asked.label_of)
+    labelling = labelling_of(table, said, asked.label_of, asked.task)
     problems = table_remarks(table.path.name, table)
     problems += [_lost(table, lost)] if lost else []
     for collection in collections:
@@ -145,7 +139,7 @@ def _put(collection: Collection, said: dict[str, list[TableRow]], labelling: Lab
         elif (laid := laid_over(collection, entry, rows, labelling)) is not None:
             after[name] = laid
     collection.images = after
-    collection.findings = labelling.names or collection.findings
+    collection.take(labelling)
     problems = collection.problems[before:]
     if unlisted:
         fate = "keeping the label of the folder" if folders_are_classes else "left without a label"

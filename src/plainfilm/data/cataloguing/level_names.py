@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 
-from plainfilm.data.spelling import without_accents
+from plainfilm.data.spelling import spelling_key, without_accents
 
 SPLITS: dict[str, str] = {
     **dict.fromkeys(
@@ -50,6 +50,10 @@ _PLAIN = _FILLERS | frozenset(
 )
 _FINDING_WORDS = frozenset(
     "tb ptb flu none other others no yes pos neg true false ill well class label grade category without with non not".split()
+)
+_NEGATIVE = frozenset(
+    "normal normals negative negatives neg healthy control controls no none clear benign false absent unremarkable 0 - "
+    "nofinding nofindings nodisease gesund unauffaellig unauffällig sain saine sano sana negativ negatif négatif negativo".split()
 )
 _FINDING = re.compile(
     r"n?cov(id)?|corona|sars|mers$|normal|abnorm|pneumon|viral|virus|bacteri|fung|tubercul|healthy|controls?$|positiv|"
@@ -120,6 +124,16 @@ def is_finding(name: str) -> bool:
     return any(_FINDING.match(word) or word in _FINDING_WORDS for word in words) or bool(
         _FINDING_INSIDE.search(name.casefold())
     )
+
+
+def is_negative(name: str) -> bool:
+    """Whether a name says by itself that nothing is found: normal, No Finding, healthy and the like."""
+    return letters_of(spelling_key(name)) in _NEGATIVE or name.strip() in _NEGATIVE
+
+
+def letters_of(name: str) -> str:
+    """Give the letters and digits of a name, small."""
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 @lru_cache(_REMEMBERED)

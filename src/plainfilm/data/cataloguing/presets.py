@@ -41,7 +41,7 @@ class Preset:
     joins
         Further tables.
     several
-        Whether an image has several findings, so that one must be asked for.
+        Whether an image has findings, none or several, rather than one class.
     images, size, licence, note
         For the list of presets, "" where it is not known; the note is a sentence or two.
     """
