@@ -542,7 +542,7 @@ def test_a_node_killed_at_any_step_loses_nothing_and_answers_nothing_otherwise(t
 
 
 class _Keyed:
-    _model = MODEL
+    model = MODEL
 
 
 def _release(folder: Path) -> None:
