@@ -1,8 +1,11 @@
 import numpy as np
+import onnx
 import pytest
 
 from plainfilm.errors import UsageError
 from plainfilm.model import devices, onnx_session, view
+from plainfilm.model.onnx import from_keras
+from plainfilm.model.onnx_safety import writing
 from plainfilm.model.onnx_session import ImageNetwork, open_network, shrunk
 
 ODD = 71  # images: no multiple of a batch
@@ -34,6 +37,37 @@ def test_few_images_do_not_wait_for_a_second_network(images, monkeypatch):
     assert [told["threads"] for told in opened] == [2]
     network.run(images[:8], side=view.SIDE)
     assert [told["threads"] for told in opened] == [2, 1]
+
+
+def wide(side=32):
+    """A network of one product, whose weights are large enough to be kept apart."""
+    graph = from_keras.Graph()
+    floats = graph.node("Cast", ["images"], to=onnx.TensorProto.FLOAT)
+    rows = graph.node("ReduceMean", [floats, graph.weight(np.array([1]))], keepdims=0)
+    matrix = np.random.default_rng(0).standard_normal((side, 600)).astype(np.float32)
+    graph.node("MatMul", [rows, graph.weight(matrix)], output="features")
+    taken = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", side, side])
+    return graph.model([taken], [from_keras.float_output("features", 600)]).SerializeToString()
+
+
+def test_weights_that_are_given_apart_answer_to_the_same_bit(monkeypatch):
+    pictures = np.random.default_rng(1).integers(0, 256, (3, 32, 32), np.uint8)
+    (whole,) = open_network(wide()).run(None, {"images": pictures})
+    parted = []
+    monkeypatch.setattr(onnx_session, "_HEAVY", 0)
+    monkeypatch.setattr(writing, "parted", lambda *_, parted_=writing.parted, **told: parted.append(parted_(*_, **told)) or parted[-1])  # fmt: skip
+    network = ImageNetwork(wide)
+    np.testing.assert_array_equal(network.run(pictures, "features")[0], whole)
+    ((bare, apart),) = parted
+    assert len(bare) < 1000 < sum(each.nbytes for each in apart.values())
+
+
+@pytest.mark.parametrize(("side", "lengths"), [(384, [8, 2]), (385, [1] * 10)])
+def test_large_images_go_one_by_one(side, lengths):
+    network = ImageNetwork(wide(side), threads=2)
+    network.session = Elsewhere(network.session)
+    network.run(np.zeros((10, side, side), np.uint8), "features")
+    assert network.session.lengths == lengths
 
 
 def test_no_images_have_no_answers(images):

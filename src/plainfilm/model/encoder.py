@@ -138,7 +138,7 @@ class Encoder:
     @cached_property
     def _network(self) -> ImageNetwork | Bfloat16Network:
         if self.precision == FLOAT32:
-            return ImageNetwork(self.network(), threads=self._threads, device=self._device)
+            return ImageNetwork(self.network, threads=self._threads, device=self._device)
         return Bfloat16Network(self.network(), threads=self._threads)
 
     def rest(self) -> None:

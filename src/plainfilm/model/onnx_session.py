@@ -1,7 +1,7 @@
 """Networks in ONNX Runtime, on the processors that this process may use, or on another device that answers alike."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from plainfilm.errors import UsageError
 from plainfilm.model import devices
 from plainfilm.model.cpus import processors
+from plainfilm.model.onnx_safety import writing
 from plainfilm.reasons import reason_of
 
 BATCH = 8  # images at a time; larger batches leave the processors' caches: measured 5 to 10 % slower at 32
 _OF_ONE = 2  # images at a time of a processor that has a batch of its own: measured 10 % slower at 8
 _LARGE = 384  # pixels, above which images go one by one: a transformer at 518 px took as long a film by ones as by twos, and 0.4 GB less
+_HEAVY = 64 << 20  # bytes, above which weights are given apart: ONNX Runtime copies those in the network twice
 _FEW = 32  # images for which a network is not prepared a second time, which takes some 40 ms
 _ON_DEVICE = 256  # images at a time of another device, halved until its memory holds them
 _ALIKE = 1e-3  # of the processor's numbers, by the largest of an output
@@ -51,6 +53,9 @@ def open_network(
     options.log_severity_level = 4
     if has_packed_weights:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if isinstance(network, bytes) and len(network) > _HEAVY and device == devices.CPU:
+        network, apart = writing.parted(network, outside=True)
+        options.add_external_initializers(list(apart), [*map(ort.OrtValue.ortvalue_from_numpy, apart.values())])
     return ort.InferenceSession(network, options, providers=devices.providers(device))
 
 
@@ -63,7 +68,7 @@ class ImageNetwork:
     Parameters
     ----------
     network
-        Whole, or its file.
+        Whole, or its file, or what reads it: then it is let go once it is opened, and read again where it is prepared a second time.
     threads
         Processors to use; by default all that this process may use.
     has_packed_weights
@@ -85,18 +90,22 @@ class ImageNetwork:
 
     def __init__(
         self,
-        network: bytes | Path,
+        network: bytes | Path | Callable[[], bytes],
         *,
         threads: int | None = None,
         has_packed_weights: bool = False,
         device: devices.Chosen = devices.PROCESSOR,
     ) -> None:
         self._threads = threads or processors()
-        self._opened = partial(open_network, network, has_packed_weights=has_packed_weights)
+        self._network, self._has_packed_weights = network, has_packed_weights
         self.session, self._seen = self._opened(threads=self._threads), 0
         self.device, self._at_once = devices.CPU, _ON_DEVICE
         if device.name != devices.CPU:
             self._move(device.name, is_demanded=device.is_demanded)
+
+    def _opened(self, *, threads: int, device: str = devices.CPU) -> Any:
+        network = self._network() if callable(self._network) else self._network
+        return open_network(network, threads=threads, has_packed_weights=self._has_packed_weights, device=device)
 
     def _move(self, device: str, *, is_demanded: bool) -> None:
         """Go over to a device, if it can be used and answers as the processor does."""

@@ -293,7 +293,7 @@ def test_what_is_null_or_missing_is_the_processors_own(told, resample, tmp_path)
     "told",
     [{"resample": each} for each in (0, 4, 5, 99, True, 2.0, "nearest")]
     + [{"do_normalize": "false"}, {"do_rescale": 0}, {"do_center_crop": "yes", "crop_size": 28}, {"image_std": 1e-30}, {"do_pad": True},
-       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}],
+       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}, {"size": {}}, {"size": {"max_pixels": 50_000}}],
 )  # fmt: skip
 def test_a_preparation_that_is_not_known_is_refused(told, tmp_path):
     with pytest.raises(WeightsError) as caught:

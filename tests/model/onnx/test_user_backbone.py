@@ -270,6 +270,18 @@ def test_other_types_inside_are_refused(tmp_path, last, why):
     refused(own_backbone(tmp_path / "own.onnx", [own_mean("m"), last]), why)
 
 
+@pytest.mark.parametrize("sides", [["b", "c", "h", "w"], ["b", 3, "h", "w"], ["b", "c", SIDE, SIDE]])
+def test_a_network_whose_sides_are_free_and_of_an_old_form_is_taken(tmp_path, films, sides):
+    path = own_backbone(tmp_path / "own.onnx", [own_mean()])
+    model = onnx.load(path)
+    model.graph.input[0].CopyFrom(own_value("x", sides))
+    model.ir_version = 4
+    path.write_bytes(model.SerializeToString())
+    np.testing.assert_allclose(
+        features(path, films), np.repeat(films.mean((1, 2))[:, None], 3, axis=1) / 255, rtol=1e-5
+    )
+
+
 @pytest.mark.parametrize("name", ["x", "y", "m"])
 def test_names_that_are_no_text_are_refused(tmp_path, name):
     path = own_backbone(tmp_path / "own.onnx", [own_mean("m"), node("Neg", ["m"], ["y"])])

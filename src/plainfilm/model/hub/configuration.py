@@ -339,6 +339,11 @@ def _told_side(value: Any, key: str, where: Path) -> int:
     if isinstance(value, Mapping):
         names = ("height", "width", "shortest_edge", "longest_edge")
         given = [value[name] for name in names if value.get(name) is not None]
+        if not given:
+            raise WeightsError(
+                f"Expected {key} with {', '.join(names[:3])} or {names[3]} in {where}; received {dict(value)!r:.60}. Fetch it again, or write there "
+                'what the model\'s page states, as {"height": 224, "width": 224}.'
+            )
         return _side(given, key, where)
     return _side(value, key, where)
 

@@ -24,6 +24,7 @@ from plainfilm.model.onnx_safety.running import Plain
 from plainfilm.reasons import reason_of
 
 _LEAST_OPSET = 13
+_LEAST_IR = min(check.IR_VERSIONS)  # an older one says nothing that this does not
 _MOST_BYTES = check.MOST_BYTES - (32 << 20)  # the head and its preprocessing stand in the same bundle
 _PREFIX = "backbone_"
 _NOT_QUANTISED = "float32 is wanted, so a network before it is quantised"
@@ -144,13 +145,13 @@ class _Given:
         return inputs[0]
 
     def is_channels_last(self, input_size: int, channels: int) -> bool:
-        """Whether its input is (n, h, w, channels), not (n, channels, h, w)."""
+        """Whether its input is (n, h, w, channels), not (n, channels, h, w), as which one is taken whose sides are all free."""
         tensor = self.entry.type.tensor_type
         shape = [side.dim_value for side in tensor.shape.dim]
         self._check_takes_floats()
         last = len(shape) == 4 and shape[3] == channels and shape[1] != channels
         size, found = (shape[1:3], shape[3:]) if last else (shape[2:], shape[1:2])
-        if len(shape) != 4 or found != [channels] or any(side not in {0, input_size} for side in size):
+        if len(shape) != 4 or found not in ([channels], [0]) or any(side not in {0, input_size} for side in size):
             other = 4 - channels
             hint = f", or set backbone.channels={other}" if len(shape) == 4 and other in {shape[1], shape[3]} else ""
             raise WeightsError(
@@ -263,7 +264,9 @@ class _Given:
             copy = own.initializer.add()
             copy.CopyFrom(weight)
             copy.name = _PREFIX + weight.name
-        return helper.make_model(own, opset_imports=list(self.model.opset_import), ir_version=self.model.ir_version)
+        return helper.make_model(
+            own, opset_imports=list(self.model.opset_import), ir_version=max(_LEAST_IR, self.model.ir_version)
+        )
 
 
 def _parted(path: Path) -> tuple[onnx.ModelProto, dict[str, NDArray[Any]]]:

@@ -32,8 +32,10 @@ def as_inputs(data: bytes, names: frozenset[str]) -> bytes:
     )
 
 
-def parted(data: Buffer) -> tuple[bytes, dict[str, NDArray[Any]]]:
+def parted(data: Buffer, *, outside: bool = False) -> tuple[bytes, dict[str, NDArray[Any]]]:
     """Part a network from its larger weights: a network whose weights from `LARGE` on have no bytes, and these as views.
+
+    `outside` says of them that they lie in a file, which ONNX Runtime asks of those that it is given apart.
 
     Raises
     ------
@@ -42,13 +44,13 @@ def parted(data: Buffer) -> tuple[bytes, dict[str, NDArray[Any]]]:
     """
     apart = dict[str, NDArray[Any]]()
     pieces = [
-        _sized(_GRAPH, b"".join(_without_weights(value, apart))) if number == _GRAPH else bytes(raw)
+        _sized(_GRAPH, b"".join(_without_weights(value, apart, outside))) if number == _GRAPH else bytes(raw)
         for number, _, value, raw in fields(memoryview(data))
     ]
     return b"".join(pieces), apart
 
 
-def _without_weights(graph: memoryview, apart: dict[str, NDArray[Any]]) -> Iterator[Buffer]:
+def _without_weights(graph: memoryview, apart: dict[str, NDArray[Any]], outside: bool) -> Iterator[Buffer]:
     for number, wire, value, raw in fields(graph):
         if number != _INITIALIZER or wire != SIZED or len(value) < LARGE:
             yield raw
@@ -58,7 +60,15 @@ def _without_weights(graph: memoryview, apart: dict[str, NDArray[Any]]) -> Itera
             raise NetworkRefused("has two weights of one name")
         apart[found.name] = found.values
         kind = next(each for at, _, each, _ in fields(value) if at == _DATA_TYPE)
-        yield _sized(_INITIALIZER, hollow(found.name, kind, found.values.shape))
+        told = _elsewhere(found.values.nbytes) if outside else b""
+        yield _sized(_INITIALIZER, hollow(found.name, kind, found.values.shape) + told)
+
+
+def _elsewhere(size: int) -> bytes:
+    """Say of a weight that it lies in a file: entries external_data 13 (key 1, value 2), data_location 14."""
+    entries = {b"location": b"weights", b"offset": b"0", b"length": str(size).encode()}
+    told = (_sized(_EXTERNAL_DATA, _sized(1, key) + _sized(2, value)) for key, value in entries.items())
+    return b"".join(told) + b"\x70\x01"
 
 
 def kinds(data: Buffer) -> set[int]:
