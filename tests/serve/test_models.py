@@ -20,6 +20,7 @@ from made_files import encoded, film
 from made_requests import InThread, asked, form, head, post
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.errors import UsageError
+from plainfilm.model.shared_trunk import Trunks
 from plainfilm.serve import server as running
 from plainfilm.serve import tokens
 from plainfilm.serve.admission import Admission, Amount
@@ -79,7 +80,7 @@ def files(bundles, tmp_path):
 
 @contextmanager
 def serving(parts, files, *, named_tokens=None, token=None, root="", names=("first", "second")):
-    opening = Opening(decoders=parts.decoders, limits=LIMITS, seconds=30.0, root=root)
+    opening = Opening(decoders=parts.decoders, limits=LIMITS, seconds=30.0, root=root, trunks=Trunks())
     models = Models({name: files / f"{name}.plainfilm" for name in names}, opening)
     service = RestService(
         models=models,
@@ -188,6 +189,8 @@ def test_a_new_bundle_answers_once_it_is_checked_and_the_one_before_can_come_bac
         assert change("reload").json["changed"] is False
         shutil.copy(bundles / "c.plainfilm", files / "first.plainfilm")
         told = change("reload").json
+        example = got(server, f"{API}/openapi.json", ADMIN).json["paths"][f"{API}/models/{{name}}/reload"]["post"]
+        assert told.keys() == example["responses"]["200"]["content"]["application/json"]["example"].keys()
         assert told["changed"] is True
         assert told["before"]["version"] != told["now"]["version"] == got(server, f"{API}/model", ADMIN).json["version"]
         assert threshold() == 0.6

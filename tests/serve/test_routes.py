@@ -559,11 +559,13 @@ def test_the_description_shows_what_is_really_answered(port, small_films):
     files = form([(path.name, path.read_bytes()) for path in small_films[:1]])
     assert alike(example(PREDICT, "post", 200), asked(port, post(PREDICT, files)).json)
     assert alike(example(EXPLAIN, "post", 200), asked(port, post(EXPLAIN, files)).json)
-    for name in ("model", "health", "ready"):
+    for name in ("model", "models", "health", "ready"):
         assert alike(example(f"{API}/{name}", "get", 200), asked(port, head("GET", f"{API}/{name}")).json), name
     assert alike(example(PREDICT, "post", 413), asked(port, post(PREDICT, form([("a", b"")] * 13))).json)
     names = {path for path in described["paths"] if not path.startswith("/dicom-web/")}
-    assert names == {f"{API}/{name}" for name in ("predict", "explain", "model", "health", "ready", "metrics")}
+    of_all = ("predict", "explain", "model", "models", "health", "ready", "metrics")
+    of_one = ("", "/predict", "/explain", "/reload", "/rollback")
+    assert names == {f"{API}/{name}" for name in of_all} | {f"{API}/models/{{name}}{name}" for name in of_one}
 
 
 def test_model_tells_the_limits_and_the_test(port, service):

@@ -7,9 +7,10 @@ and its golden answers first, in memory of at most twice the file's size and `BE
 import dataclasses
 import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plainfilm.data import cache, files
 from plainfilm.data.files import written_whole
@@ -71,10 +72,17 @@ class _Opened(Classifier):
         self._device = devices.current()
         self._path, self._golden, self._kept = path, shown, kept if self.device == devices.CPU else None
 
+    def through(self, network: Any) -> Classifier:
+        return super().through(self._checked(lambda: network, None))
+
     def _prepare(self) -> ImageNetwork:
+        prepared: ImageNetwork = self._checked(super()._prepare, self._kept)
+        return prepared
+
+    def _checked(self, make: Callable[[], Any], kept: Path | None) -> Any:
         try:
-            prepared = super()._prepare()
-            if self._kept and cache.has(self._kept):
+            prepared = make()
+            if kept and cache.has(kept):
                 return prepared
             received = prepared.run(self._golden.pictures, "logits")[0]
         except UsageError:  # of the device
@@ -83,8 +91,8 @@ class _Opened(Classifier):
             raise _not_one(self._path, reason_of(error)) from error
         if not golden.agree(received, self._golden.expected):
             raise _not_one(self._path, "its network gives other answers here than where it was made")
-        if self._kept:
-            answered.keep(self._kept)
+        if kept:
+            answered.keep(kept)
         return prepared
 
 

@@ -157,6 +157,12 @@ class Classifier:
         other.decision = decision
         return other
 
+    def through(self, network: Any) -> Classifier:
+        """Give the same classifier run by another `ImageNetwork` of the same outputs; the bytes of its own are let go."""
+        other = copy.copy(self)
+        other.__dict__ |= {"_prepared": network, "key": self.key, "network": b""}
+        return other
+
     def prepare(self) -> None:
         """Open the network now, so that a device that cannot run it is told before the first answer.
 
@@ -211,7 +217,7 @@ class Classifier:
             raise ValueError(f"Expected gray uint8 images (n, {size}, {size}); received {images.dtype} {images.shape}.")
         return self._prepared.run(images, *names)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the network, in hex: what its features depend on."""
         return hashlib.sha256(self.network).hexdigest()

@@ -5,7 +5,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference import predictor as prediction
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.model.bundle import NAME, place_of
+from plainfilm.model.shared_trunk import Trunks
 from plainfilm.results import documents
 from plainfilm.results.served import ModelName, ModelNames, NamedModel
 from plainfilm.serve import openapi, static_pages
@@ -47,7 +48,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How bundles are opened; `limits` and `seconds` are what `/model` says of requests, `root` the path that a proxy puts before ours."""
+    """How bundles are opened; `limits` and `seconds` are what `/model` says of requests, `root` the path that a proxy puts before ours.
+
+    With `trunks`, bundles of one backbone share it.
+    """
 
     decoders: Decoders
     limits: Limits
@@ -57,6 +61,7 @@ class Opening:
     device: Device | None = None
     shows_text: bool = False
     root: str = ""
+    trunks: Trunks | None = None
 
     def __call__(self, name: str, path: Path) -> Served:
         """Open a bundle, whole: all that is checked before an answer is checked, and one answer is given.
@@ -78,6 +83,12 @@ class Opening:
             raise PlainfilmError(
                 f"Expected a bundle that is whole; received {place}, which was written while it was read. Try again."
             )
+        classifier = predictor.bundle.classifier
+        predictor.bundle = replace(
+            predictor.bundle,
+            classifier=self.trunks.share(classifier) if self.trunks else classifier,
+            seen=b"",  # what it was made from, which answering does not ask for
+        )
         predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
         examiner = Examiner(predictor, self.decoders, identity, shows_text=self.shows_text)
         told = openapi.model(examiner, predictor.bundle, self.limits, seconds=self.seconds)

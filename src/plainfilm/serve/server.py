@@ -21,6 +21,7 @@ from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import MAX_BYTES
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.model.cpus import processors
+from plainfilm.model.shared_trunk import Trunks
 from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry, tls, tokens
 from plainfilm.serve.admission import Admission, Amount
@@ -196,6 +197,7 @@ def _opening(settings: ServerSettings, decoders: Decoders) -> Opening:
         device=settings.device,
         shows_text=settings.shows_text,
         root=settings.root_path,
+        trunks=Trunks() if len(settings.bundles) > 1 else None,  # of one alone, one session is the quicker
     )
 
 

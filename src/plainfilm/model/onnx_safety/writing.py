@@ -1,6 +1,6 @@
 """A network written again with its larger weights as inputs, or apart from them: the weights stay where they lie, uncopied."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ Buffer = bytes | memoryview
 LARGE = 1 << 16  # bytes of a weight that is kept apart
 _GRAPH = 7  # field number of ModelProto.graph
 _INITIALIZER = 5  # of GraphProto.initializer
-_INPUT = 11  # of GraphProto.input
+_NODE, _INPUT, _OUTPUT, _VALUE_INFO = 1, 11, 12, 13  # of GraphProto
+_FLOAT = b"\x12\x04\x0a\x02\x08\x01"  # type 2 of a ValueInfoProto: tensor_type 1, whose elem_type 1 is FLOAT
 _DATA_TYPE, _RAW_DATA, _EXTERNAL_DATA = 2, 9, 13  # of TensorProto
 
 
@@ -99,6 +100,45 @@ def locations(data: Buffer) -> list[str]:
         entries = ({number: bytes(value) for number, wire, value, _ in fields(each) if wire == SIZED} for each in told)
         found |= {entry.get(2, b"").decode(errors="replace") for entry in entries if entry.get(1) == b"location"}
     return sorted(found)
+
+
+def part(data: bytes, nodes: Collection[int], *, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """Write some nodes of a network, by their numbers, with the weights that they take.
+
+    Parameters
+    ----------
+    data
+        A network that `read` takes.
+    nodes
+        In any order; what they take of others are `inputs`.
+    inputs, outputs
+        Names; those that the network has not declared are float32, of a shape that is not said.
+    """
+    return b"".join(
+        _sized(_GRAPH, b"".join(_part(value, nodes, inputs, outputs))) if number == _GRAPH else bytes(raw)
+        for number, _, value, raw in fields(memoryview(data))
+    )
+
+
+def _part(graph: memoryview, nodes: Collection[int], inputs: Sequence[str], outputs: Sequence[str]) -> Iterator[Buffer]:
+    """Give the fields of a graph: first the nodes, whose inputs say which weights are kept."""
+    every = list(fields(graph))
+    kept = [each for at, each in enumerate(each for each in every if each[0] == _NODE) if at in nodes]
+    taken = {name for _, _, node, _ in kept for name in Reader().message("NodeProto", node).get("input", ())}
+    yield from (raw for _, _, _, raw in kept)
+    for number, _, value, raw in every:
+        if number == _INITIALIZER:
+            if Reader().message("TensorProto", value).get("name", "") in taken:
+                yield raw
+        elif number not in {_NODE, _INPUT, _OUTPUT, _VALUE_INFO}:
+            yield raw
+    for kind, names in ((_INPUT, inputs), (_OUTPUT, outputs)):
+        declared = {
+            Reader().message("ValueInfoProto", value).get("name", ""): raw
+            for number, _, value, raw in every
+            if number == kind
+        }
+        yield from (declared.get(name) or _sized(kind, _sized(1, name.encode()) + _FLOAT) for name in names)
 
 
 def _weights(data: Buffer) -> list[memoryview]:
