@@ -1,11 +1,13 @@
 """Synthetic radiographs as DICOM instances, an examiner that needs no model, and nodes to talk to, for the tests of the DICOM node."""
 
+import dataclasses
 import hashlib
 import os
 import shutil
 import socket
 import struct
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from pynetdicom import AE, evt
 from made_bundles import RUN, metrics
 from made_files import dataset, dicom_bytes, film
 from plainfilm.evidence.inference.context import About
-from plainfilm.results.predictions import Prediction
+from plainfilm.results.predictions import GroupedPrediction, Prediction
 from plainfilm.serve.explaining import Examined, Identity
 
 MODEL = hashlib.sha256(b"a made model").hexdigest()
@@ -88,6 +90,14 @@ class FakeExaminer:
         if self._raising:
             raise self._raising
         return examined(self._level, self._label)
+
+    def check_studies(self) -> None:
+        """It knows how."""
+
+    def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
+        told = {name: getattr(films[0], name) for name in ("label", "level", "probabilities")}
+        joined = GroupedPrediction(file="study", films=tuple(film.file for film in films), used=len(films), **told)
+        return joined, dataclasses.replace(self.about, by="study")
 
 
 def examined(level: str = "ok", label: str = "COVID", side: int = 256) -> Examined:

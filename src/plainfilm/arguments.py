@@ -13,6 +13,8 @@ from plainfilm.errors import UsageError
 from plainfilm.harmless import harmless
 
 Method = Literal["auto", "gradcam", "occlusion"]  # of explaining
+By = Literal["study", "patient"]  # that one answer is given for
+BY: tuple[By, ...] = get_args(By)
 Target = Literal["onnx", "openvino", "keras", "tflite"]  # of exporting
 Device = Literal["auto", "cpu", "cuda", "rocm", "openvino", "directml", "coreml"]  # that networks run on
 DEVICES: tuple[str, ...] = get_args(Device)

@@ -28,8 +28,14 @@ VALUES = {  # for each flag, as typed, and as a recipe holds it
     "--augment": ("4", 4),
     "--finetune": ("2", "2"),
     "--threshold": ("sensitivity:0.95", "sensitivity:0.95"),
+    "--sensitivity": ("0.95", 0.95),
+    "--npv": ("0.99", 0.99),
     "--seed": ("7", 7),
 }
+BESIDE = {
+    "--sensitivity": {"evaluation.npv": 0.9},
+    "--npv": {"evaluation.sensitivity": 0.9},
+}  # what a flag cannot do without
 
 
 def parsed(*words):
@@ -66,7 +72,8 @@ def test_a_flag_sets_its_key_in_the_type_of_the_key(flag):
     found = parsed(flag, text)
     assert found == {FLAGGED[flag].key: value}
     assert type(found[FLAGGED[flag].key]) is FLAGGED[flag].kind
-    assert recipes.load("default", found) == recipes.load("default", {FLAGGED[flag].key: text})
+    more = BESIDE.get(flag, {})
+    assert recipes.load("default", found | more) == recipes.load("default", {FLAGGED[flag].key: text} | more)
 
 
 def test_nothing_given_sets_nothing_and_a_flag_wins_over_set():

@@ -263,7 +263,7 @@ def resealed(whole, path, **changes):
 
 def test_a_newer_version_asks_for_an_update(whole, tmp_path):
     refused(
-        resealed(whole, tmp_path / "m", version=3), "version 2 or older; .* has manifest version 3. Update plainfilm"
+        resealed(whole, tmp_path / "m", version=4), "version 3 or older; .* has manifest version 4. Update plainfilm"
     )
     newer = json.loads(members(whole)["metrics.json"]) | {"version": 2}
     contents = {**members(whole), "metrics.json": json.dumps(newer).encode()}

@@ -99,6 +99,26 @@ def same(told, expected, about):
     assert told["meaning"] == about.meaning(expected)
 
 
+def test_one_answer_a_study_joins_the_films_of_a_request_and_names_no_id(port, small_predictor, small_films):
+    films = {
+        f"{number}.dcm": dicom_bytes(dataset(film(200, 180 + number), PatientID=f"SECRET-{number % 2}", StudyInstanceUID=f"1.2.3.{number}"))
+        for number in range(3)
+    } | {path.name: path.read_bytes() for path in small_films[:2]}  # fmt: skip
+    for by, groups in {"patient": [[0, 2], [1], [3, 4]], "study": [[0], [1], [2], [3, 4]]}.items():
+        answer = asked(port, post(PREDICT, form([*films.items()], by=by)))
+        assert answer.status == 200
+        told, names = answer.json, [*films]
+        assert [each["films"] for each in told["predictions"]] == [[names[place] for place in own] for own in groups]
+        assert [each["file"] for each in told["predictions"]] == [f"{by} {number + 1}" for number in range(len(groups))]
+        assert told["by"] == by
+        how = small_predictor.bundle.classifier.decision.combining
+        assert told["threshold"] == pytest.approx(how.threshold)
+        assert "SECRET" not in json.dumps(told)
+        assert "1.2.3." not in json.dumps(told)
+    assert refused(asked(port, post(PREDICT, form([*films.items()][:1], by="hospital")))) == (400, "by")
+    assert refused(asked(port, post(EXPLAIN, form([*films.items()][:1], by="study")))) == (400, "unknown-field")
+
+
 @pytest.mark.parametrize("prevalence", [None, 0.02])
 def test_answers_are_those_of_the_library_in_the_order_of_the_files(port, service, small_films, tmp_path, prevalence):
     paths = [

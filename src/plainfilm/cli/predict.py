@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from plainfilm.arguments import Method
+from plainfilm.arguments import By, Method
 from plainfilm.cli.options import AsJson, OnDevice, Quiet, ShowText, Signed
 from plainfilm.errors import UsageError, telling
 from plainfilm.workflows.parsing import a_choice
@@ -34,6 +34,8 @@ def predict(
     workers: int = 0,
     cluster: Annotated[str | None, Parameter(metavar="WHERE"), _CLUSTER] = None,
     mixed: Annotated[bool, Parameter(negative="", show_default=False), _CLUSTER] = False,
+    by: Annotated[By | None, a_choice] = None,
+    patients: Annotated[Path | None, Parameter(metavar="TABLE")] = None,
     quiet: Quiet = False,
     as_csv: Annotated[bool, Parameter(name="--csv", help="Print one row a file as CSV.", negative="")] = False,
     as_json: AsJson = False,
@@ -63,18 +65,25 @@ def predict(
         PLAINFILM_CLUSTER says, or here.
     mixed
         Let processors of several kinds answer: probabilities differ in their last bits by the machine that gave them.
+    by
+        study or patient: one answer for all films of one, joined as training chose; by film where it is left out.
+    patients
+        With --by, a table with file names and a column of patients or of studies; by default DICOM headers name them.
     """
     from plainfilm.cli import predictions, terminal
     from plainfilm.cli.console import is_terminal
     from plainfilm.engines.current import elsewhere
     from plainfilm.engines.opening import running
     from plainfilm.evidence.inference.context import About
+    from plainfilm.evidence.inference.grouping import joined
     from plainfilm.evidence.inference.predictor import opened, paths
 
     if not files:
         raise UsageError("Expected an image or a folder; received none. Write: plainfilm predict BUNDLE FILE")
     if as_csv and as_json:
         raise UsageError("Expected --csv or --json; received both. Leave one out.")
+    if patients is not None and by is None:
+        raise UsageError("Expected --by with --patients; received none. Add --by study or --by patient.")
     with running(cluster or "", mixed=mixed):
         predictor = opened(
             bundle,
@@ -84,9 +93,10 @@ def predict(
             running=running,
             prepare=elsewhere() is None,
         )
-        about, tally = About.of(predictor, prevalence), predictions.Tally()
+        about, tally = About.of(predictor, prevalence, by), predictions.Tally()
         overlays = _overlays(predictor, explain, explain_by, explain_seconds, shows_text=show_text)
         named, passed_over = paths(files)
+        units = _units(predictor, named, by, patients)
         predictions.say_passed_over(passed_over)
         sent = _sent(predictor, named, prevalence, workers, overlays, quiet=quiet)
         is_watched = sent is not None or is_terminal(sys.stdout)  # then the answers themselves show how far it is
@@ -98,11 +108,29 @@ def predict(
         )
         with stopped, terminal.Shown(quiet=quiet or is_watched) as progress:
             answers = sent or predictor.stream(named, prevalence=prevalence, workers=workers, explain=overlays)
-            write(terminal.counted(tally.watch(answers), progress, "Predicting", len(named)), about)
+            answers = terminal.counted(answers, progress, "Predicting", len(named))
+            if by is not None:
+                answers = joined(predictor, answers, units, by, prevalence=prevalence)
+            write(tally.watch(answers), about)
     if not (as_csv or as_json):
         predictions.say_summary(tally, about)
     if tally.nothing_answered:
         sys.exit(1)
+
+
+def _units(predictor: "Predictor", named: Sequence[str], by: By | None, patients: Path | None) -> list[int]:
+    """Number the study or patient of each file, and say of how many none is known."""
+    from plainfilm.cli import terminal
+    from plainfilm.evidence.inference import grouping
+
+    if by is None:
+        return []
+    grouping.combining_of(predictor)
+    units, unknown = grouping.units_of(named, by, patients)
+    if unknown:
+        said = f"Note: nothing names the {by} of {unknown:,} of {len(named):,} files; each of them stands alone."
+        terminal.say(terminal.styled(said, "yellow"), stderr=True)
+    return units
 
 
 def _sent(

@@ -15,8 +15,9 @@ from plainfilm.cli.terminal import say, styled, worth
 from plainfilm.evidence.inference.context import About
 from plainfilm.harmless import harmless, write_csv
 from plainfilm.results import documents
-from plainfilm.results.predictions import UNSURE, Prediction, PredictionDocument
+from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction, PredictionDocument
 
+_FILMS_SHOWN = 3
 _STYLES = {"ok": "", "flagged": "yellow", "unsure": "bold yellow", "refused": "bold yellow", "unreadable": "red"}
 
 
@@ -73,9 +74,16 @@ def _line(answer: Prediction, about: About, wide: int) -> Text:
     return Text.assemble(
         numbers,
         (f"{said:<{wide}}", _STYLES[answer.level]),
-        f"  {harmless(answer.file)}",
+        f"  {harmless(_named(answer))}",
         (f"  {remarks}" if remarks else "", "dim"),
     )
+
+
+def _named(answer: Prediction) -> str:
+    if not isinstance(answer, GroupedPrediction):
+        return answer.file
+    shown = ", ".join(answer.films[:_FILMS_SHOWN])
+    return f"{answer.file} ({shown}{', …' if len(answer.films) > _FILMS_SHOWN else ''})"
 
 
 def _percent(share: float | None) -> str:
@@ -90,6 +98,11 @@ def _remarks(answer: Prediction) -> str:
     return f"flagged: {said}" if answer.level == "flagged" else said
 
 
+def _counted(by: str | None, count: int) -> str:
+    one, many = {"study": ("study", "studies"), "patient": ("patient", "patients")}.get(by or "", ("file", "files"))
+    return one if count == 1 else many
+
+
 def say_summary(tally: Tally, about: About) -> None:
     """Print what the answers came to, what they mean, and what the classifier is worth."""
     say("", *_summary(tally, about))
@@ -99,7 +112,7 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
     counts = [f"{count:,} {name}" for name, count in sorted(tally.labels.items()) if name]
     counts += [f"{tally.levels[name]:,} {name}" for name in (UNSURE, "refused", "unreadable") if tally.levels[name]]
     total = tally.levels.total()
-    yield f"{total:,} {'file' if total == 1 else 'files'}: {', '.join(counts) or 'nothing to answer'}."
+    yield f"{total:,} {_counted(about.by, total)}: {', '.join(counts) or 'nothing to answer'}."
     if about.positive is not None and about.prevalence is not None and about.calibrated_at is not None:
         yield f"{harmless(about.called)}; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
         if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
@@ -107,6 +120,8 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
     if not about.metrics.is_calibrated:
         called = f"{harmless(about.called)}; the" if about.positive else "The"
         yield f"{called} probabilities are not calibrated: they hold at no stated prevalence."
+    if about.combined:
+        yield about.combined
     if about.promise:
         yield about.promise
     if about.calibration:
@@ -135,6 +150,7 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
         "notes",
         "attribution_in_lungs",
         *(["site"] if site else []),
+        *(["films", "films_used"] if about.by else []),
     ]
     asked = about.classes if about.positive is None else (about.positive,)
     for answer in answers:
@@ -150,6 +166,7 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
             "; ".join(answer.notes),
             inside,
             *site,
+            *(["; ".join(answer.films), str(answer.used)] if isinstance(answer, GroupedPrediction) else []),
         ]
 
 

@@ -3,7 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +13,7 @@ from plainfilm.cli.output import print_document
 from plainfilm.errors import UsageError
 from plainfilm.extras import EXTRAS, require
 from plainfilm.harmless import harmless
+from plainfilm.workflows.parsing import a_choice
 
 
 def serve(
@@ -31,6 +32,8 @@ def serve(
     device: OnDevice = None,
     dicom_port: int | None = None,
     dicom_model: str | None = None,
+    dicom_by: Annotated[Literal["study"] | None, a_choice] = None,
+    dicom_wait: Annotated[float | None, Parameter(metavar="SECONDS")] = None,
     ae_title: str = "PLAINFILM",
     spool: Path | None = None,
     peer: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - read only
@@ -73,6 +76,10 @@ def serve(
         Port of the DICOM node; without it there is none.
     dicom_model
         The name of the bundle that answers for the node; by default the first.
+    dicom_by
+        study: the node sends one report a study, joined as training chose, instead of a report and a picture an image.
+    dicom_wait
+        With --dicom-by, seconds without another image after which a study is answered; by default 30.
     ae_title
         Application entity title of the node.
     spool
@@ -135,6 +142,8 @@ def serve(
             peers=peer,
             answer_to=answer_to,
             poll=poll,
+            by=dicom_by,
+            quiet_s=dicom_wait,
         ),
         node_model=dicom_model,
     )
@@ -163,7 +172,7 @@ def _node(
     if port is None:
         if spool or any(tls) or any(named.values()):
             raise UsageError(
-                "Expected --dicom-port with --spool, --peer, --answer-to, --poll or --dicom-tls-*; received none. Add it."
+                "Expected --dicom-port with --spool, --peer, --answer-to, --poll, --dicom-by, --dicom-wait or --dicom-tls-*; received none. Add it."
             )
         return None
     from plainfilm.serve.dicom.node import DicomNode

@@ -145,6 +145,7 @@ def _measured(
         subgroups=judged.subgroups.result,
         utility=judged.utility.result if judged.utility else None,
         three_answers=judged.three_answers,
+        by_patient=judged.by_patient,
         in_time=None if judged.folds else in_time.compare(store, judged.metrics),
         data=RunData(store=store.path.name, fingerprint=store.fingerprint, images=len(store)),
         versions=versions,

@@ -17,6 +17,7 @@ from plainfilm.model import devices
 from plainfilm.model.onnx_safety import writing
 from plainfilm.model.onnx_session import ImageNetwork, open_network
 from plainfilm.model.scaling import Scaling
+from plainfilm.results.manifest import Combining
 
 if TYPE_CHECKING:
     from plainfilm.model.encoder import Encoder, Features
@@ -35,7 +36,8 @@ class Decision:
     `temperature` > 0 divides the logits; `shift` is then added to the positive class's log odds (two classes only: the
     intercept of Platt's scaling, and what recalibration adds). With more classes `slopes` > 0 multiply the logits and
     `intercepts` are added, one a class; empty, they change nothing. `threshold` on the positive class's probability, 0 to 1;
-    with a `lower_threshold` the other class is called below that alone, and between the two the answer is unsure.
+    with a `lower_threshold` the other class is called below that alone, and between the two the answer is unsure. `combining`
+    says how several films become one answer; None where that is not known.
     """
 
     classes: tuple[str, ...]
@@ -46,6 +48,7 @@ class Decision:
     slopes: tuple[float, ...] = ()
     intercepts: tuple[float, ...] = ()
     lower_threshold: float | None = None
+    combining: Combining | None = None
 
     @classmethod
     def scaled(cls, classes: tuple[str, ...], positive: str | None, scaling: Scaling) -> Decision:
@@ -107,7 +110,7 @@ class Decision:
 class Trained:
     """A trained head with all that made it, before the test set has been seen. `head` is its ONNX form.
 
-    `promise` says what its two thresholds promise; None where it has one.
+    `promise` says what its two thresholds promise, `promise_by_patient` what those of one answer a patient do; None where it has one.
     """
 
     recipe: Recipe
@@ -117,6 +120,7 @@ class Trained:
     head: bytes
     decision: Decision
     promise: Promise | None = None
+    promise_by_patient: Promise | None = None
 
     def probabilities(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probabilities float64 (len(rows), classes) of rows of the store, from the cached features."""

@@ -416,6 +416,11 @@ class EvaluationSettings:
         high=0.9999,
         flag="--npv",
     )
+    films: str = _key(
+        "auto",
+        "How several frontal films of a patient become one probability. mean: the mean of their log odds; worst: the highest; auto: whichever fits the patients of the validation set better.",
+        choices=("auto", "mean", "worst"),
+    )
     calibrate: bool = _key(
         True,
         "Calibrate probabilities by slope and intercept, one of each a class with more than two, fitted on the validation set.",

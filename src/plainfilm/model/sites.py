@@ -1,5 +1,6 @@
 """Hospitals that a bundle knows by name: for each a calibration that keeps every answer and makes probabilities fit there."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,7 +9,8 @@ from msgspec import structs
 from plainfilm.data.spelling import listed
 from plainfilm.errors import UsageError
 from plainfilm.model.bundle import Bundle
-from plainfilm.results.manifest import MOST_SITES, Site
+from plainfilm.model.classifier import Decision
+from plainfilm.results.manifest import MOST_SITES, Combining, Site
 
 _LONGEST = 200  # letters of a name
 
@@ -48,8 +50,10 @@ def find(bundle: Bundle, name: str) -> Site:
 
 def at(bundle: Bundle, site: Site) -> Bundle:
     """Give the bundle as it answers at a site: another calibration, threshold and prevalence; all else is as it was."""
+    own = bundle.classifier.decision
     decision = replace(
-        bundle.classifier.decision,
+        own,
+        combining=own.combining and _moved(own.combining, own, site),
         temperature=site.temperature,
         shift=site.shift,
         threshold=site.threshold,
@@ -65,6 +69,24 @@ def at(bundle: Bundle, site: Site) -> Bundle:
         three_answers=bundle.metrics.three_answers and bundle.metrics.three_answers.elsewhere(),
     )
     return replace(bundle, classifier=bundle.classifier.deciding(decision), manifest=manifest, metrics=metrics)
+
+
+def _moved(how: Combining, own: Decision, site: Site) -> Combining:
+    """Move one answer of several films as those of the films move: their log odds times `slope` plus `shift`, the thresholds with them."""
+    slope = own.temperature / site.temperature
+    shift = site.shift - slope * own.shift
+
+    def along(threshold: float) -> float:
+        inside = 0 < threshold < 1
+        return 1 / (1 + math.exp(-slope * math.log(threshold / (1 - threshold)) - shift)) if inside else threshold
+
+    return structs.replace(
+        how,
+        prevalence=site.prevalence,
+        intercept=slope * how.intercept + shift - how.slope * shift,
+        threshold=along(how.threshold),
+        lower_threshold=None if how.lower_threshold is None else along(how.lower_threshold),
+    )
 
 
 def kept(bundle: Bundle, name: str, site: Site) -> Bundle:

@@ -16,6 +16,7 @@ from plainfilm.reporting import environment, page, report_data
 from plainfilm.reporting.figures import clinical_utility, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
+from plainfilm.reporting.tables import by_patient as patient_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
@@ -177,6 +178,7 @@ def _tables(found: ExternalEvaluation) -> Values:
         "subgroups": subgroups.show(found.subgroups),
         "utility": found.utility and utility_tables.show(found.utility),
         "three_answers": found.three_answers and three_tables.show([("Here", found.three_answers)]),
+        "by_patient": found.by_patient and patient_tables.show(found.by_patient, "external", found.external),
         "lower": found.decision.lower_threshold,
         "mistakes": report_data.mistakes(store, found.predictions.scores, found.decision),
         "wrong": tables.wrong_answers(matrix),

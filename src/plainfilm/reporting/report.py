@@ -22,6 +22,7 @@ from plainfilm.reporting.figures import explanation as looked_figures
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.figures.evaluation import Curve, Reliability
 from plainfilm.reporting.tables import audit as audit_tables
+from plainfilm.reporting.tables import by_patient as patient_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import explanation as looked_tables
 from plainfilm.reporting.tables import in_time as time_tables
@@ -155,6 +156,7 @@ def write_report(report: Report, out: Path) -> None:
         "subgroups": subgroup_tables.show(report.subgroups),
         "utility": report.utility and utility_tables.show(report.utility),
         "three_answers": _three_answers(run),
+        "by_patient": run.by_patient and patient_tables.show(run.by_patient, run.tested, run.test),
         "in_time": run.in_time and time_tables.show(run.in_time, run.splits["validation"], run.test),
         "lower": report.lower_threshold,
         "looked": report.explanation and looked_tables.show(report.explanation),

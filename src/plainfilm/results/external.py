@@ -13,6 +13,7 @@ from plainfilm.results.metrics import (
     Accuracy,
     Auprc,
     Auroc,
+    ByPatient,
     Estimates,
     Groups,
     Metrics,
@@ -221,6 +222,9 @@ class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportabi
     recalibration: Annotated[Recalibration, Meta(description="What recalibration would do.")]
     subgroups: Annotated[Subgroups, Meta(description="Metrics by subgroup.")]
     utility: Annotated[Utility | None, Meta(description="With two classes: answers at other prevalences.")] = None
+    by_patient: Annotated[
+        ByPatient | None, Meta(description="One answer a patient; left out where the bundle does not know how.")
+    ] = None
     three_answers: Annotated[
         ThreeAnswersMeasured | None,
         Meta(

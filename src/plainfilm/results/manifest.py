@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta
 
@@ -115,6 +115,26 @@ class Member(Record, frozen=True, kw_only=True):
     bytes: Annotated[Count, Meta(description="Its size.")]
 
 
+Rule = Literal["mean", "worst"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+
+class Combining(Record, frozen=True, kw_only=True):
+    """How the answers to several films become one of a patient or a study."""
+
+    rule: Annotated[Rule, Meta(description="The mean of the films' log odds, or the highest.")]
+    slope: Annotated[
+        Annotated[float, Meta(gt=0, le=1000)], Meta(description="They are multiplied by it: calibration by patient.")
+    ] = 1.0
+    intercept: Annotated[Annotated[float, Meta(ge=-1000, le=1000)], Meta(description="Added to them after that.")] = 0.0
+    threshold: Threshold
+    lower_threshold: LowerThreshold = None
+    prevalence: Annotated[Share, Meta(description="Share of positive patients that it was calibrated on.")]
+    decided: Annotated[
+        bool, Meta(description="Whether patients of the validation set with several films chose and calibrated it.")
+    ]
+
+
 class Site(Record, frozen=True, kw_only=True):
     """How a bundle answers at one hospital: the same network and the same answers, with probabilities that fit there."""
 
@@ -170,6 +190,10 @@ class Manifest(Provenance, frozen=True, kw_only=True):
         tuple[Annotated[float, Meta(ge=-1000, le=1000)], ...],
         Meta(description="With more than two classes: added to the scaled logits, one a class."),
     ] = ()
+    combining: Annotated[
+        Combining | None,
+        Meta(description="How several films become one answer; null before 0.3.0 and with more classes."),
+    ] = None
     members: Annotated[Mapping[str, Member], Meta(description="Each other member, by name.")]
 
     @property

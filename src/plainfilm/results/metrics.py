@@ -466,6 +466,26 @@ class ThreeAnswers(Promise, frozen=True, kw_only=True):
         return structs.replace(self, sensitivity_promised=False, npv_promised=False, sentence=said)
 
 
+class ByPatient(Record, frozen=True, kw_only=True):
+    """One answer a patient, out of the answers to all of theirs; a patient is positive where any film is."""
+
+    rule: Annotated[Literal["mean", "worst"], Meta(description="The mean of the films' log odds, or the highest.")]
+    decided: Annotated[
+        bool, Meta(description="Whether patients of the validation set with several films chose and calibrated it.")
+    ]
+    threshold: Annotated[float, Meta(description="Probability from which a patient is called positive.")]
+    lower_threshold: Annotated[
+        float | None, Meta(description="Below it the other class is called, unsure between; null with one threshold.")
+    ] = None
+    films: Annotated[Count, Meta(description="Frontal films of those tested.")]
+    several: Annotated[Count, Meta(description="Patients tested who have several.")]
+    splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set, of patients.")]
+    three_answers: Annotated[
+        ThreeAnswers | None, Meta(description="Two thresholds by patient, where they were asked for.")
+    ] = None
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
 class TimePart(Record, frozen=True, kw_only=True):
     """What the earlier or the later studies of a split by date are."""
 
@@ -564,6 +584,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     three_answers: Annotated[
         ThreeAnswers | None, Meta(description="Two thresholds with an unsure band, where they were asked for.")
     ] = None
+    by_patient: Annotated[ByPatient | None, Meta(description="With two classes: one answer a patient.")] = None
     in_time: Annotated[
         InTime | None,
         Meta(description="The later test set beside the earlier studies, where the split was made by date."),

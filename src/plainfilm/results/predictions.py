@@ -55,6 +55,13 @@ class Prediction(
     )
 
 
+class GroupedPrediction(Prediction, frozen=True, kw_only=True):
+    """One answer for several films of a study or a patient; `file` counts them ("patient 1"), and no id is given."""
+
+    films: Annotated[tuple[str, ...], Meta(description="The files.")]
+    used: Annotated[int, Meta(ge=0, description="How many of them had a say: frontal, readable and not refused.")]
+
+
 class Context(Record, frozen=True, kw_only=True):
     """What stands beside answers."""
 
@@ -67,6 +74,12 @@ class Context(Record, frozen=True, kw_only=True):
             description="Probability below which the other class is called, unsure between; left out with one threshold."
         ),
     ] = None
+    by: Annotated[
+        str | None, Meta(description="What one answer is for: study or patient; left out where it is a film.")
+    ] = None
+    combined: Annotated[
+        str, Meta(description="How several films became one answer; left out where answers are of films.")
+    ] = ""
     three_answers: Annotated[str, Meta(description="What the two thresholds promise; left out with one.")] = ""
     calibrated_at_prevalence: Annotated[Share | None, Meta(description="Prevalence that probabilities are right at.")]
     calibrated: Annotated[bool, Meta(description="Whether probabilities are calibrated; left out where they are.")] = (
@@ -85,4 +98,6 @@ class PredictionDocument(Context, Document, frozen=True, kw_only=True):
 
     FORMAT: ClassVar[str] = "plainfilm-predictions"
 
-    predictions: Annotated[tuple[Prediction, ...], Meta(description="An answer for each file, in order.")]
+    predictions: Annotated[
+        tuple[Prediction, ...], Meta(description="An answer for each file, or for each study or patient, in order.")
+    ]

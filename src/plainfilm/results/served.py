@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from plainfilm.results.audit import Reason
 from plainfilm.results.documents import Record
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.predictions import Context, Prediction
+from plainfilm.results.predictions import Context, GroupedPrediction, Prediction
 from plainfilm.results.severity import Level, Verdict
 
 
@@ -45,13 +45,19 @@ class ServedPrediction(Prediction, frozen=True, kw_only=True):
     meaning: str
 
 
+class ServedGroup(GroupedPrediction, frozen=True, kw_only=True):
+    """One answer for several films, and what it means among those examined; "" where it means nothing."""
+
+    meaning: str
+
+
 class PredictAnswer(Context, frozen=True, kw_only=True):
     """What `/predict` answers."""
 
     request_id: str
     model: ModelName
     notice: str
-    predictions: tuple[ServedPrediction, ...]
+    predictions: tuple[ServedPrediction | ServedGroup, ...]
 
 
 class ExplainAnswer(Record, frozen=True, kw_only=True):

@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 from plainfilm.data.decoder_pool import Decoders
+from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import ImageError
 from plainfilm.evidence.inference.predictor import Predictor
@@ -64,6 +66,15 @@ class Judge:
         """Decode one file and have it judged by an opened bundle. A future that is cancelled costs nothing more: its decoding is ended."""
         decode = partial(self._decode, predictor, name, data, turn, prevalence)
         return self._turns.submit(turn, decode, is_light=is_light(data))
+
+    def headers(self, files: Sequence[bytes | bytearray]) -> list[Mapping[str, str]]:
+        """Read what DICOM files say of patient and study; nothing of other files."""
+        dicom = [place for place, data in enumerate(files) if kind_of(data) == "DICOM"]
+        found: list[Mapping[str, str]] = [{} for _ in files]
+        read = self._decoders.headers(partial(bytes, files[place]) for place in dicom) if dicom else ()
+        for place, told in zip(dicom, read, strict=True):
+            found[place] = told if isinstance(told, dict) else {}
+        return found
 
     def close(self) -> None:
         """Answer what was asked, when `turns` is closed, then stop."""

@@ -1,7 +1,7 @@
 """Bytes of one file -> an answer with the radiograph and what spoke for the answer: what the page's details and the node show."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from plainfilm.data.burned_text import covered
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph, unfitted
 from plainfilm.errors import ImageError
+from plainfilm.evidence.inference import grouping
 from plainfilm.evidence.inference.context import About
 from plainfilm.evidence.inference.overlays import Watch, Way
 from plainfilm.evidence.inference.predictor import Predictor
@@ -134,6 +135,15 @@ class Examiner:
         explained = self._predictor.classes_[label]
         return Examined(prediction=answer, view=view, attribution=laid, explained=explained, text_covered=is_covered)
 
+    def check_studies(self) -> None:
+        """Raise UsageError unless the classifier knows how several films become one answer."""
+        grouping.combining_of(self._predictor)
+
+    def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
+        """Join the answers to the films of a study to one, with what stands beside it."""
+        how = grouping.combining_of(self._predictor)
+        return grouping.join(self._predictor, how, films, "study"), About.of(self._predictor, by="study")
+
 
 class OrderlyExaminer:
     """An examiner each of whose examinations waits for its turn, as one client's: what the node has."""
@@ -141,6 +151,7 @@ class OrderlyExaminer:
     def __init__(self, examiner: Examiner, turns: Turns, client: str) -> None:
         self.identity, self.about = examiner.identity, examiner.about
         self._examiner, self._turns, self._client = examiner, turns, client
+        self.check_studies, self.of_study = examiner.check_studies, examiner.of_study
 
     def examine(self, data: bytes, *, name: str) -> Examined:
         """Examine one file, however long that is waited for."""

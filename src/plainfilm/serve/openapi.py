@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import structs
 
 from plainfilm import NOTICE
+from plainfilm.arguments import BY
 from plainfilm.data.images import MAX_PIXELS
 from plainfilm.model.bundle import Bundle
 from plainfilm.results.served import AuditSummary, ModelAnswer, RequestLimits
@@ -107,8 +108,16 @@ _PREVALENCE = {
 }
 
 
-def _form(files: Json) -> Json:
-    schema = {"type": "object", "required": ["files"], "properties": {"files": files, "prevalence": _PREVALENCE}}
+_BY = {
+    "type": "string",
+    "enum": [*BY],
+    "description": "One answer for all files of a study or a patient, by StudyInstanceUID or PatientID of DICOM files; files without one are of one.",
+}
+
+
+def _form(files: Json, **more: Json) -> Json:
+    fields = {"files": files, "prevalence": _PREVALENCE, **more}
+    schema = {"type": "object", "required": ["files"], "properties": fields}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
@@ -117,10 +126,10 @@ def _route(about: str, example: Any, **more: Any) -> Json:
 
 
 PREDICT = _route(
-    "An answer for each file, in the order of the files; a file that cannot be read has the level unreadable.",
+    "An answer for each file, in the order of the files, or `by` study or patient; a file that cannot be read has the level unreadable.",
     {"request_id": "5f0c1d2e3a4b5c6d", "model": _MODEL, **_STANDING, "notice": NOTICE, "predictions": [_ANSWER]},
     refusals=_REFUSALS,
-    openapi_extra=_form({"type": "array", "items": _FILE}),
+    openapi_extra=_form({"type": "array", "items": _FILE}, by=_BY),
 )
 EXPLAIN = _route(
     "The answer, the film, and over it, of the same size, what spoke for the answer (0 to 255).",

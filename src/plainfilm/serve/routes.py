@@ -20,12 +20,14 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 
 from plainfilm import NOTICE, __version__
+from plainfilm.arguments import BY, By
 from plainfilm.errors import PlainfilmError, UsageError
+from plainfilm.evidence.inference import grouping
 from plainfilm.evidence.inference.context import About
 from plainfilm.results import documents
 from plainfilm.results.documents import Record
 from plainfilm.results.predictions import Prediction
-from plainfilm.results.served import ExplainAnswer, ModelChange, PredictAnswer, ServedPrediction
+from plainfilm.results.served import ExplainAnswer, ModelChange, PredictAnswer, ServedGroup, ServedPrediction
 from plainfilm.serve import http_errors, openapi
 from plainfilm.serve.admission import Admission, Amount, Full, Room
 from plainfilm.serve.batching import Judge
@@ -122,8 +124,9 @@ class _Routes:
         served = self._asked(request)
         service, room = self._service, self._room(request)
         form = await _form(request, service, room)
+        by = _by(form, served)
         prevalence = _prevalence(form)
-        about = _stated(served, prevalence)
+        about = _stated(served, prevalence, by)
         turn = service.turns.turn(room.client, is_light=all(is_light(file.data) for file in form.files))
         answers = await _within(service, request, turn, _judged(service.judge, served, form.files, turn, prevalence))
         service.telemetry.files(answer.level for answer in answers)
@@ -134,7 +137,7 @@ class _Routes:
                 model=served.model,
                 **structs.asdict(about.context),
                 notice=NOTICE,
-                predictions=tuple(_served(answer, about) for answer in answers),
+                predictions=await _told(service.judge, served, form.files, answers, about, prevalence),
             ),
             room,
         )
@@ -311,10 +314,28 @@ async def _gone(request: Request) -> None:
         pass
 
 
+def _by(form: Form, served: Served) -> By | None:
+    """Give what one answer is for, where it is not a film."""
+    asked = form.fields.pop("by", "").strip()
+    found = next((by for by in BY if by == asked), None)
+    if asked and found is None:
+        raise Refused(
+            400, "by", "Expected by as study or patient; received another text. Leave it out, or write study."
+        )
+    if found is not None:
+        try:
+            grouping.combining_of(served.predictor)
+        except UsageError as error:
+            raise Refused(400, "by", str(error)) from error
+    return found
+
+
 def _prevalence(form: Form) -> float | None:
     if unknown := form.fields.keys() - {"prevalence"}:
         raise Refused(
-            400, "unknown-field", f"Expected files and prevalence; received the field {min(unknown)}. Leave it out."
+            400,
+            "unknown-field",
+            f"Expected files and prevalence, of /predict also by; received the field {min(unknown)}. Leave it out.",
         )
     text = form.fields.get("prevalence", "").strip()
     try:
@@ -325,7 +346,21 @@ def _prevalence(form: Form) -> float | None:
         ) from None
 
 
-def _stated(served: Served, prevalence: float | None) -> About:
+async def _told(
+    judge: Judge, served: Served, files: list[Upload], answers: list[Prediction], about: About, prevalence: float | None
+) -> tuple[ServedPrediction | ServedGroup, ...]:
+    """Give the answers as they are told: of each file, or joined by the ids in DICOM headers; files without one are of one study."""
+    if about.by is None:
+        return tuple(_served(answer, about) for answer in answers)
+    headers = await asyncio.to_thread(judge.headers, [file.data for file in files])
+    units = grouping.numbered(grouping.key_of(told, about.by) for told in headers)
+    found = grouping.joined(served.predictor, answers, units, about.by, prevalence=prevalence)
+    return tuple(ServedGroup(**structs.asdict(each), meaning=about.meaning(each)) for each in found)
+
+
+def _stated(served: Served, prevalence: float | None, by: By | None = None) -> About:
+    if by is not None:
+        return About.of(served.predictor, prevalence, by)
     about = served.examiner.about
     return about if prevalence is None else replace(about, prevalence=prevalence)
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from plainfilm.data import split
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
+from plainfilm.evidence.evaluation import by_patient as by_patients
+from plainfilm.evidence.evaluation.by_patient import Films
 from plainfilm.evidence.evaluation.evaluate import Fold
 from plainfilm.evidence.evaluation.three_answers import promise as promise_of
 from plainfilm.evidence.statistics.calibration import choose_threshold
@@ -26,7 +28,6 @@ from plainfilm.model.ensembling import EncoderHead
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.scaling import Scaling
 from plainfilm.model.training import Fitted
-from plainfilm.results.metrics import Promise
 from plainfilm.workflows import elsewhere
 from plainfilm.workflows.member import Member, fit_member, index_of, part_of
 from plainfilm.workflows.progress import Progress, silent
@@ -77,15 +78,14 @@ def fit(
     part = _joined(store, recipe, members, positive)
     rows, joined = store.rows("validation"), len(members) > 1
     scaling = _scaling(_logits(part, rows), store, rows, positive, None if joined else members[0])
-    decision, promise = _decide(_logits(part, rows), scaling, store, rows, positive, recipe)
+    decided = _decide(_logits(part, rows), scaling, store, rows, positive, recipe)
     return Trained(
         recipe=recipe,
         encoder=part.encoder,
         features=part.features,
         fitted=_all_fitted([member.fitted for member in members], "member"),
         head=part.head,
-        decision=decision,
-        promise=promise,
+        **decided,
     )
 
 
@@ -167,15 +167,14 @@ def _join_folds(store: Store, recipe: Recipe, folds: Sequence[Fold], positive: s
     logits = np.concatenate([scaling.of(own) for scaling, own in zip(scalings, raw, strict=True)])
     whole = ensembling.combine(parts, *ensembling.mean_of(scalings))
     scaling = _scaling(logits, store, rows, positive)
-    decision, promise = _decide(logits, scaling, store, rows, positive, recipe)
+    decided = _decide(logits, scaling, store, rows, positive, recipe)
     return Trained(
         recipe=recipe,
         encoder=whole.encoder,
         features=whole.features,
         fitted=_all_fitted([fold.trained.fitted for fold in folds], "fold"),
         head=whole.head,
-        decision=decision,
-        promise=promise,
+        **decided,
     )
 
 
@@ -247,22 +246,29 @@ def _decide(
     rows: NDArray[np.int64],
     positive: str | None,
     recipe: Recipe,
-) -> tuple[Decision, Promise | None]:
-    """Choose the threshold on the logits of some rows that were not trained on, calibrated where the recipe says so.
+) -> dict[str, Any]:
+    """Choose thresholds on the logits of some rows that were not trained on, calibrated where the recipe says so, by film and by patient.
 
-    Of two thresholds give what they promise, too.
+    Give the decision and what its thresholds promise, by their names in `Trained`.
     """
-    labels, classes = store.labels[rows], store.classes
+    labels, classes, asked = store.labels[rows], store.classes, recipe.evaluation
     decision = Decision(classes=classes, positive=positive)
-    if recipe.evaluation.calibrate:
+    if asked.calibrate:
         decision = Decision.scaled(classes, positive, scaling)
     if positive is None:
-        return decision, None
-    index, asked = classes.index(positive), recipe.evaluation
-    truth, chance = (labels == index).astype(int), decision.probabilities(logits)[:, index]
-    if not asked.sensitivity:
-        threshold = choose_threshold(truth, chance, rule=asked.threshold)
-        return dataclasses.replace(decision, threshold=threshold), None
-    found = choose_two_thresholds(truth, chance, sensitivity=asked.sensitivity, npv=asked.npv, group=store.group[rows])
-    decision = dataclasses.replace(decision, threshold=found.upper, lower_threshold=found.lower)
-    return decision, promise_of(found, truth, sensitivity=asked.sensitivity, npv=asked.npv)
+        return {"decision": decision}
+    is_positive, chance = labels == classes.index(positive), decision.probabilities(logits)[:, classes.index(positive)]
+    how, by_patient = by_patients.choose(decision.log_odds(logits), is_positive, Films.of(store, rows), asked)
+    truth, promise = is_positive.astype(int), None
+    if asked.sensitivity:
+        targets = {"sensitivity": asked.sensitivity, "npv": asked.npv}
+        found = choose_two_thresholds(truth, chance, group=store.group[rows], **targets)
+        promise = promise_of(found, truth, **targets)
+        decision = dataclasses.replace(decision, threshold=found.upper, lower_threshold=found.lower)
+    else:
+        decision = dataclasses.replace(decision, threshold=choose_threshold(truth, chance, rule=asked.threshold))
+    return {
+        "decision": dataclasses.replace(decision, combining=how),
+        "promise": promise,
+        "promise_by_patient": by_patient,
+    }

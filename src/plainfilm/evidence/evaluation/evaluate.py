@@ -1,7 +1,7 @@
 """A trained head judged: metrics of the validation and the test set, and what the accuracy is worth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from msgspec.structs import asdict
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from plainfilm.data.split import Leakage, leakage
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
+from plainfilm.evidence.evaluation import by_patient as by_patients
 from plainfilm.evidence.evaluation import clinical_utility as utility
 from plainfilm.evidence.evaluation import source_baseline as worth
 from plainfilm.evidence.evaluation import subgroups, three_answers
@@ -18,7 +19,7 @@ from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.statistics.curves import Curves, curves
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
-from plainfilm.results.metrics import Metrics, Promise, ThreeAnswers, ThreeAnswersMeasured
+from plainfilm.results.metrics import ByPatient, Metrics, Promise, ThreeAnswers, ThreeAnswersMeasured
 from plainfilm.results.severity import Worth
 
 
@@ -60,6 +61,10 @@ class Judged:
     subgroups: SubgroupFindings
     utility: UtilityFindings | None  # None with more than two classes
     three_answers: ThreeAnswers | None = None  # None with one threshold
+    units: Mapping[str, by_patients.Units] = field(
+        default_factory=dict
+    )  # patients by part; none with more than two classes
+    by_patient: ByPatient | None = None
     folds: Sequence["Judged"] = ()  # of a cross-validation, each on its own
 
 
@@ -74,7 +79,8 @@ class Fold:
 def judge(store: Store, trained: Trained) -> Judged:
     """Score the validation and the test set. Log the opening of the test set (`Store.log_test_opening`) before."""
     scores = {part: score(store, trained, part) for part in ("validation", "test")}
-    return _judged("test", store, scores, trained, [store], leakage(store.split, store.group))
+    units = {part: _units(store, trained.decision, own) for part, own in scores.items()}
+    return _judged("test", store, scores, trained, [store], leakage(store.split, store.group), units)
 
 
 def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold]) -> Judged:
@@ -84,7 +90,11 @@ def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold]) -> Judged
         name: _together([each.scores[part] for each in judged])
         for name, part in (("validation", "validation"), ("out_of_fold", "test"))
     }
-    whole = _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK)
+    units = {
+        name: by_patients.together([each.units[part] for each in judged]) if part in judged[0].units else None
+        for name, part in (("validation", "validation"), ("out_of_fold", "test"))
+    }
+    whole = _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK, units)
     return replace(whole, folds=judged)
 
 
@@ -95,8 +105,10 @@ def _judged(
     trained: Trained,
     splits: Sequence[Store],
     leak: Leakage,
+    units: Mapping[str, by_patients.Units | None],
 ) -> Judged:
     decision, seed = trained.decision, trained.recipe.seed
+    patients = {part: own for part, own in units.items() if own is not None}
     metrics = {
         part: evaluate(own.labels, own.probabilities, classes=decision.classes, positive=decision.positive,
                        threshold=own.threshold, group=own.group, seed=seed)
@@ -113,7 +125,13 @@ def _judged(
         subgroups=by_subgroup(store, decision, scores[tested]),
         utility=of_use(decision, scores[tested]),
         three_answers=_three_answers(trained, scores),
+        units=patients,
+        by_patient=by_patients.measure(decision, patients, tested, trained.promise_by_patient, seed=seed),
     )
+
+
+def _units(store: Store, decision: Decision, own: Scores) -> by_patients.Units | None:
+    return by_patients.units_of(store, decision, own.rows, own.labels, own.probabilities)
 
 
 def _three_answers(trained: Trained, scores: Mapping[str, Scores]) -> ThreeAnswers | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data.split import assign
 from plainfilm.errors import CatalogError, UsageError
+from plainfilm.evidence.evaluation import by_patient as by_patients
 from plainfilm.evidence.evaluation import evaluate as judge
 from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
 from plainfilm.evidence.evaluation.evaluate import Lines, Scores
@@ -47,7 +48,7 @@ from plainfilm.results.external import (
     TotalSeconds,
     Transportability,
 )
-from plainfilm.results.metrics import Metrics, ThreeAnswersMeasured
+from plainfilm.results.metrics import ByPatient, Metrics, ThreeAnswersMeasured
 
 _FOLDS = 5
 
@@ -93,6 +94,7 @@ class ExternalEvaluation:
     subgroups: SubgroupFindings
     utility: UtilityFindings | None
     three_answers: ThreeAnswersMeasured | None = None
+    by_patient: ByPatient | None = None
     site: str | None = None  # whose calibration was tested
 
     @property
@@ -134,6 +136,7 @@ class ExternalEvaluation:
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
             three_answers=self.three_answers,
+            by_patient=self.by_patient,
             data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
             model=EvaluatedModel(name=model, network_sha256=self.network_sha256, site=self.site),
             versions=versions,
@@ -251,8 +254,18 @@ def evaluate(
         subgroups=judge.by_subgroup(cohort.store, decision, scores),
         utility=judge.of_use(decision, scores),
         three_answers=judge.of_three_answers(decision, scores, promise) if promise else None,
+        by_patient=_by_patient(cohort, bundle, scores),
         site=site,
     )
+
+
+def _by_patient(cohort: Cohort, bundle: Bundle, scores: Scores) -> ByPatient | None:
+    decision, own = bundle.classifier.decision, bundle.metrics.by_patient
+    units = by_patients.units_of(cohort.store, decision, scores.rows, scores.labels, scores.probabilities)
+    if units is None:
+        return None
+    promise = own.three_answers if own else None
+    return by_patients.measure(decision, {"external": units}, "external", promise, seed=0)
 
 
 def _labels01(cohort: Cohort, decision: Decision) -> IntArray:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from plainfilm.arguments import By
 from plainfilm.data.spelling import listed
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import Context, Prediction
@@ -10,6 +11,9 @@ from plainfilm.results.severity import LEVELS, SEVERITY, Verdict, Worth
 
 if TYPE_CHECKING:
     from plainfilm.evidence.inference.predictor import Predictor
+
+
+_MANY: dict[By | None, str] = {None: "radiographs", "study": "studies", "patient": "patients"}
 
 
 def worth(metrics: RunMetrics) -> tuple[Worth, ...]:
@@ -33,7 +37,7 @@ class About:
     `positive`, `calibrated_at` and `prevalence` are None with more than two classes, the latter two also where the
     probabilities are not calibrated; `threshold`, both prevalences: 0 to 1. `site` is the hospital whose calibration is
     used, None for the bundle's own; `sites` are those that the bundle knows. Below `lower_threshold` the other class is
-    called and between the two the answer is unsure; None where there is one threshold.
+    called and between the two the answer is unsure; None where there is one threshold. `by` says what one answer is for, None for a film.
     """
 
     classes: tuple[str, ...]
@@ -45,18 +49,23 @@ class About:
     site: str | None = None
     sites: tuple[str, ...] = ()
     lower_threshold: float | None = None
+    by: By | None = None
 
     @classmethod
-    def of(cls, predictor: "Predictor", prevalence: float | None = None) -> "About":
-        """Take it from an opened bundle; `prevalence` None means the one it was calibrated at."""
+    def of(cls, predictor: "Predictor", prevalence: float | None = None, by: By | None = None) -> "About":
+        """Take it from an opened bundle; `prevalence` None means the one it was calibrated at, `by` None that answers are of films."""
         decision = predictor.bundle.classifier.decision
+        cuts = decision if by is None or decision.combining is None else decision.combining
+        of_units = by is not None and decision.combining is not None and predictor.prevalence is not None
+        calibrated_at = decision.combining.prevalence if of_units and decision.combining else predictor.prevalence
         return cls(
             classes=tuple(predictor.classes_),
             positive=decision.positive,
-            threshold=decision.threshold,
-            lower_threshold=decision.lower_threshold,
-            calibrated_at=predictor.prevalence,
-            prevalence=predictor.prevalence if prevalence is None else prevalence,
+            threshold=cuts.threshold,
+            lower_threshold=cuts.lower_threshold,
+            by=by,
+            calibrated_at=calibrated_at,
+            prevalence=calibrated_at if prevalence is None else prevalence,
             metrics=predictor.bundle.metrics,
             site=predictor.site,
             sites=tuple(predictor.bundle.manifest.sites),
@@ -92,9 +101,16 @@ class About:
         return f"{said}, {other} below {100 * self.lower_threshold:.1f} %{unsure}"
 
     @property
+    def combined(self) -> str:
+        """Say how several films became one answer; nothing where answers are of films."""
+        by_patient = self.metrics.by_patient if self.by else None
+        return by_patient.sentence if by_patient else ""
+
+    @property
     def promise(self) -> str:
         """Say what two thresholds promise; nothing where there is one."""
-        three = self.metrics.three_answers
+        by_patient = self.metrics.by_patient
+        three = self.metrics.three_answers if self.by is None else by_patient and by_patient.three_answers
         return three.sentence if three and self.lower_threshold is not None else ""
 
     @property
@@ -108,7 +124,7 @@ class About:
             return ""
         return (
             f"Where {100 * self.prevalence:.3g} % of those examined have {self.positive}, "
-            f"{_of_hundred(answer.at_prevalence)} of 100 radiographs with this answer show it, if the probability is right."
+            f"{_of_hundred(answer.at_prevalence)} of 100 {_MANY[self.by]} with this answer show it, if the probability is right."
         )
 
     @property
@@ -119,6 +135,8 @@ class About:
             positive=self.positive,
             threshold=self.threshold if self.positive else None,
             lower_threshold=self.lower_threshold,
+            by=self.by,
+            combined=self.combined,
             three_answers=self.promise,
             calibrated_at_prevalence=self.calibrated_at,
             calibrated=self.metrics.is_calibrated,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm import NOTICE
-from plainfilm.arguments import Device, Method, checked
+from plainfilm.arguments import By, Device, Method, checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
@@ -35,7 +35,7 @@ from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
-from plainfilm.results.predictions import UNSURE, Prediction
+from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
 
 if TYPE_CHECKING:
     import pandas
@@ -204,6 +204,8 @@ class Predictor:
         workers: int = 0,
         cluster: str | None = None,
         mixed: bool = False,
+        by: By | None = None,
+        patients: str | Path | Sequence[str] | None = None,
         progress: Callable[[str, int, int, str], None] = _silent,
     ) -> Predictions:
         """Answer for paths (also of folders and DICOM files), or for gray uint8 arrays (h, w) or (n, h, w), bones bright.
@@ -229,6 +231,10 @@ class Predictor:
             PLAINFILM_CLUSTER says, or here. Arrays are answered here.
         mixed
             Let processors of several kinds answer: probabilities differ in their last bits by the machine that gave them.
+        by
+            "study" or "patient": one answer for all films of one, `GroupedPrediction`, joined as training chose.
+        patients
+            With `by`, who is on the films: a table with file names and patients or studies, or a text for each film; by default DICOM headers.
         progress
             Called with a stage, files done, all files, and a note, while others answer.
 
@@ -245,14 +251,40 @@ class Predictor:
 
         overlays = self._overlays(Path(explain), explain_by, explain_seconds, shows_text=show_text) if explain else None
         with self._running(cluster or "", mixed=mixed) if self._running else nullcontext():
-            given, sent = _several(films), None
+            given, sent, units = _several(films), None, list[int]()
+            if by is not None:
+                given, units = self._grouped(given, by, patients)
             if elsewhere():
                 from plainfilm.evidence.inference.pieces import sent_of  # it knows predictors
 
                 given = [*given]
                 sent = sent_of(self, given, prevalence=prevalence, workers=workers, overlays=overlays, advance=advance)
-            answers = list(sent or self.stream(given, prevalence=prevalence, workers=workers, explain=overlays))
+            found = sent or self.stream(given, prevalence=prevalence, workers=workers, explain=overlays)
+            answers: list[Prediction] = list(found)
+        if by is not None:
+            from plainfilm.evidence.inference import grouping  # it knows predictors
+
+            answers = [*grouping.joined(self, answers, units, by, prevalence=prevalence)]
         return Predictions(answers, self.classes_, [self._called(answer) for answer in answers])
+
+    def _grouped(
+        self, films: Iterable[Film], by: By, patients: str | Path | Sequence[str] | None
+    ) -> tuple[list[Film], list[int]]:
+        """Give films one by one, with the number of the study or patient of each."""
+        from plainfilm.evidence.inference import grouping  # it knows predictors
+
+        grouping.combining_of(self)
+        given = [*films]
+        if patients is not None and not isinstance(patients, str | Path):
+            if len(patients) != len(given):
+                raise UsageError(
+                    f"Expected a patient for each of {len(given):,} films; received {len(patients):,}. Give one for each."
+                )
+            return given, grouping.numbered(map(str, patients))
+        if not all(isinstance(film, str | Path) for film in given):
+            raise UsageError("Expected patients with arrays, a text for each; received none. Add patients=[…].")
+        named = paths([film for film in given if isinstance(film, str | Path)])[0]
+        return [*named], grouping.units_of(named, by, patients)[0]
 
     def _overlays(self, folder: Path, method: Method, seconds: float, *, shows_text: bool) -> "Overlays":
         from plainfilm.evidence.inference.overlays import Overlays  # it knows predictors
@@ -263,8 +295,9 @@ class Predictor:
         """Class of an answer at the threshold, refused or not; None where it could not be read."""
         if not answer.probabilities:
             return None
-        chances = np.array([[answer.probabilities[name] for name in self.classes_]])
-        return self.classes_[int(self._decision.predict(chances)[0])]
+        chances, how = np.array([[answer.probabilities[name] for name in self.classes_]]), self._decision.combining
+        threshold = how.threshold if how and isinstance(answer, GroupedPrediction) else None
+        return self.classes_[int(self._decision.predict(chances, threshold)[0])]
 
     @checked
     def stream(

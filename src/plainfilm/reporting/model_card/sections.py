@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from plainfilm.data.problem_words import meaning
 from plainfilm.reporting.checklists import data_answers, model_answers
-from plainfilm.reporting.formatting import count, date, decimal, percent, seconds
+from plainfilm.reporting.formatting import LABELS, count, date, decimal, percent, seconds
 from plainfilm.reporting.model_card.markdown import bullets, fenced, name, table, text
 from plainfilm.reporting.model_card.results_sections import NOT_RECORDED
 from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimate
@@ -122,6 +122,7 @@ def calibration(known: Known) -> str:
         "Calibrated": _calibrated(known),
         "Threshold": f"{decimal(threshold)}, {rule}" if threshold is not None else "",
         **_three_answers(known),
+        **_by_patient(known),
         f"Brier score, {known.where}": estimate("brier", test.brier),
         f"ECE, {known.where}": estimate("ece", test.ece),
     }
@@ -132,6 +133,21 @@ def calibration(known: Known) -> str:
     return (
         f"{_facts(facts)}\n\n{lines}\n\n{told} PPV and NPV hold for the share of the classes in the {known.where} only."
     )
+
+
+def _by_patient(known: Known) -> dict[str, str]:
+    """Say how several films become one answer, and what that is worth; nothing where the model does not know how."""
+    found = known.metrics.by_patient
+    if found is None:
+        return {}
+    own = found.splits[known.metrics.tested]
+    return {
+        "By patient": text(found.sentence),
+        **{f"{LABELS[name]} by patient, {known.where}": estimate(name, own.estimates[name]) for name in _BY_PATIENT},
+    }
+
+
+_BY_PATIENT = ("sensitivity", "specificity", "auroc")
 
 
 def _three_answers(known: Known) -> dict[str, str]:

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 from plainfilm.errors import UsageError
 from plainfilm.serve.dicom import peers, store_scp
@@ -19,6 +20,7 @@ from plainfilm.serve.dicom.set_aside import FIRST_S
 from plainfilm.serve.dicom.spool import Spool
 from plainfilm.serve.dicom.spool_room import SpoolLimits
 from plainfilm.serve.dicom.store_scp import Reception
+from plainfilm.serve.dicom.studies import Studies
 from plainfilm.serve.dicom.worker import Examines, Worker
 
 _LOOK_S = 2.0
@@ -49,6 +51,10 @@ class DicomNode:
         With one of its own the node listens over TLS alone; peers over TLS are called with them.
     limits
         Of the spool.
+    by
+        "study": one report a study, instead of a report and a picture an image.
+    quiet_s
+        Seconds without another image, after which a study is answered; by default `studies.QUIET_S`.
     pause_s
         Before the second try to reach a peer that is away; 60 times as long before that of what was set aside.
 
@@ -76,11 +82,14 @@ class DicomNode:
         certificates: Certificates | None = None,
         limits: SpoolLimits | None = None,
         pause_s: float = 1.0,
+        by: Literal["study"] | None = None,
+        quiet_s: float | None = None,
     ) -> None:
         title, certificates = _checked(ae_title), certificates or Certificates()
         self._peers = _known(peers, answer_to, poll)
         self._answer_to, self._is_stopped = answer_to, False
         self._looked, self._found = -_LOOK_S, ""
+        studies = _studies(examiner, by, quiet_s)
         model = examiner.identity.key
         _silence()
         self.spool = Spool(spool, model=model, limits=limits, again_s=FIRST_S * pause_s)
@@ -97,7 +106,7 @@ class DicomNode:
             self.spool.close()
             raise
         self._listening = threading.Thread(target=self._reception.listen, name="listen-dicom", daemon=True)
-        self._worker = Worker(self.spool, examiner, addressed=self._addressee)
+        self._worker = Worker(self.spool, examiner, addressed=self._addressee, studies=studies)
         self._senders = [
             kind(self.spool, peer, ae_title=title, pause_s=pause_s, secured=certificates.outward())
             for peer in self._peers.values()
@@ -173,6 +182,18 @@ class DicomNode:
     def _addressee(self, sender: str) -> str:
         """Say who is answered: whom we were told to, the sender, or else the first peer there is."""
         return self._answer_to or (sender if sender in self._peers else next(iter(self._peers)))
+
+
+def _studies(examiner: Examines, by: str | None, quiet_s: float | None) -> Studies | None:
+    """Give what holds the films of studies, where a study has one report."""
+    if by is None:
+        if quiet_s is not None:
+            raise UsageError(
+                "Expected --dicom-by study with --dicom-wait; received none. Add it, or leave --dicom-wait out."
+            )
+        return None
+    examiner.check_studies()
+    return Studies() if quiet_s is None else Studies(quiet_s)
 
 
 def _checked(title: str) -> str:

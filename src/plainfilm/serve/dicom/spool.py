@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,11 +152,16 @@ class Spool:
             partial.unlink(missing_ok=True)
         return True
 
-    def next(self, timeout_s: float) -> tuple[str, Path] | None:
-        """Key and file of the instance that came first and is not answered; None if none comes in time."""
+    def next(self, timeout_s: float, *, but: Set[str] = frozenset()) -> tuple[str, Path] | None:
+        """Key and file of the instance that came first and is not answered, nor one of `but`; None if none comes in time."""
+
+        def first() -> str | None:
+            return next((key for key in self._waiting if key not in but), None)
+
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_ending, timeout_s)
-            return (self._waiting[0], self._received(self._waiting[0])) if self._waiting else None
+            self._changed.wait_for(lambda: first() or self._is_ending, timeout_s)
+            key = first()
+            return (key, self._received(key)) if key else None
 
     def content(self, file: Path) -> bytes:
         """Read a file of the spool.

@@ -1,5 +1,6 @@
 """The answer as a Comprehensive SR document in the style of TID 1500 (PS3.16), in the image's study."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -30,23 +31,25 @@ _LEVELS = {
 }
 
 
-def made(source: Dataset, answer: DicomAnswer) -> bytes:
-    """Make the report on an image: a DICOM file.
+def made(source: Dataset, answer: DicomAnswer, *, others: Sequence[Dataset] = ()) -> bytes:
+    """Make the report on an image, or on several of one study: a DICOM file.
 
     Parameters
     ----------
     source
         The image's head, as `header.source` gives it.
     answer
-        What is said of it.
+        What is said of it, or of all of them together.
+    others
+        The heads of the others.
     """
-    identity = answer.identity
+    identity, sources = answer.identity, [source, *others]
     report = sr.ComprehensiveSR(
-        evidence=[source],
-        content=_content(source, answer)[0],
+        evidence=sources,
+        content=_content(sources, answer)[0],
         series_instance_uid=series_uid(source, identity.key, KIND),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=answer_uid(source.SOPInstanceUID, identity.key, KIND),
+        sop_instance_uid=answer_uid(_named(sources), identity.key, KIND),
         instance_number=1,
         manufacturer="plainfilm",
         manufacturer_model_name=plain(identity.name, 64),
@@ -69,11 +72,15 @@ def _scheme() -> Any:
     )
 
 
-def _content(source: Dataset, answer: DicomAnswer) -> Any:
+def _named(sources: Sequence[Dataset]) -> str:
+    return "\n".join(sorted(str(each.SOPInstanceUID) for each in sources))
+
+
+def _content(sources: Sequence[Dataset], answer: DicomAnswer) -> Any:
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(answer)),
         procedure_reported=Code("399208008", "SCT", "Plain chest X-ray"),
-        imaging_measurements=[_group(source, answer)],
+        imaging_measurements=[_group(sources, answer)],
         title=codes.DCM.ImagingMeasurementReport,
     )
     report[0].ContentSequence.append(_text(NOTICE))
@@ -94,7 +101,7 @@ def _observer(answer: DicomAnswer) -> Any:
     )
 
 
-def _group(source: Dataset, answer: DicomAnswer) -> Any:
+def _group(sources: Sequence[Dataset], answer: DicomAnswer) -> Any:
     prediction = answer.examined.prediction
     said = [sr.QualitativeEvaluation(_code("LEVEL", "Can the image be answered for"), _level(prediction.level))]
     measured = []
@@ -105,7 +112,7 @@ def _group(source: Dataset, answer: DicomAnswer) -> Any:
         measured = [_probability(name, value) for name, value in prediction.probabilities.items()]
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=answer_uid(source.SOPInstanceUID, answer.identity.key, "tracking"), identifier="plainfilm answer"
+            uid=answer_uid(_named(sources), answer.identity.key, "tracking"), identifier="plainfilm answer"
         ),
         algorithm_id=sr.AlgorithmIdentification(
             name=plain(answer.identity.name, 256),
@@ -114,7 +121,7 @@ def _group(source: Dataset, answer: DicomAnswer) -> Any:
         ),
         measurements=measured,
         qualitative_evaluations=said,
-        source_images=[sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+        source_images=[sr.SourceImageForMeasurementGroup(each.SOPClassUID, each.SOPInstanceUID) for each in sources],
     )
     group[0].ContentSequence.extend(map(_text, answer.sentences()))
     return group

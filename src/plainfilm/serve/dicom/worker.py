@@ -1,7 +1,7 @@
 """The work between in and out: each instance in the spool is examined once, and its answers are put into the outbox."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
 from plainfilm.serve.dicom.narrative import DicomAnswer
 from plainfilm.serve.dicom.spool import Spool
+from plainfilm.serve.dicom.studies import JudgedFilm, Studies
 from plainfilm.serve.explaining import Examined, Identity
 
 _MOST_TIMES = 3  # that judging one instance may end the process, before it is answered as unreadable
@@ -35,23 +36,31 @@ class Examines(Protocol):
     def examine(self, data: bytes, *, name: str) -> Examined:
         """Examine one file."""
 
+    def check_studies(self) -> None:
+        """Raise UsageError unless several films can become one answer."""
+
+    def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
+        """Join the answers to the films of a study to one, with what stands beside it."""
+
 
 class Worker(Task):
     """Answers what lies in the spool, in the order of its coming.
 
     `addressed` gives the name of the peer to be answered, from the sender's AE title; `examiner` judges, and may be another from one
-    instance to the next.
+    instance to the next. With `studies` the films of a study have one report, once no more of them come.
     """
 
-    def __init__(self, spool: Spool, examiner: Examines, *, addressed: Callable[[str], str]) -> None:
+    def __init__(
+        self, spool: Spool, examiner: Examines, *, addressed: Callable[[str], str], studies: Studies | None = None
+    ) -> None:
         super().__init__("judge-dicom")
-        self._spool, self.examiner, self._addressed = spool, examiner, addressed
+        self._spool, self.examiner, self._addressed, self._studies = spool, examiner, addressed, studies
         self.judged = 0
 
     def step(self) -> None:
         """Answer one instance; one that cannot be read or answered is set aside."""
         self._spool.readmit()
-        found = self._spool.next(1.0)
+        found = self._spool.next(1.0, but=self._studies.keys if self._studies else frozenset())
         if found is not None and not self.is_ending:
             try:
                 self._answer(*found)
@@ -59,6 +68,8 @@ class Worker(Task):
                 if self._spool.is_at_fault(error):
                     raise
                 self._spool.give_up(found[0], reason_of(error))
+        for films in self._studies.quiet() if self._studies and not self.is_ending else ():
+            self._answer_study(films)
 
     def _answer(self, key: str, file: Path) -> None:
         times = self._spool.begun(key)
@@ -71,6 +82,10 @@ class Worker(Task):
             return
         examiner = self.examiner
         examined = _examined(examiner, data) if times <= _MOST_TIMES else _unreadable("judging it ended the program")
+        if self._studies is not None:
+            held = JudgedFilm(key=key, source=source, prediction=examined.prediction, sender=read.sender)
+            self._studies.add(held)
+            return
         answer = DicomAnswer(examined=examined, identity=examiner.identity, about=examiner.about)
         try:
             answers = _made(source, answer)
@@ -81,6 +96,35 @@ class Worker(Task):
         self._spool.answer(key, answers, to=self._addressed(read.sender))
         self.judged += 1
         told("dicom.judged", key=key, level_of_answer=examined.prediction.level)
+
+    def _answer_study(self, films: Sequence[JudgedFilm]) -> None:
+        """Put one report on the films of a study into the outbox; it is of the first, and the others are answered with nothing more."""
+        first, *others = films
+        try:
+            prediction, about = self.examiner.of_study([film.prediction for film in films])
+            examined = Examined(prediction=prediction, view=None, attribution=None, explained=None)
+            answer = DicomAnswer(examined=examined, identity=self.examiner.identity, about=about)
+            report = _of_study([film.source for film in films], answer)
+        except Exception as error:  # noqa: BLE001 - whatever a hostile tag may do, this ends here
+            told("dicom.no-answer", key=first.key, level=logging.ERROR, error=type(error).__name__)
+            for film in films:
+                self._spool.give_up(film.key, "no report can be made of its study")
+            return
+        to = self._addressed(first.sender)
+        self._spool.answer(first.key, {"1-report": report}, to=to)
+        for film in others:
+            self._spool.answer(film.key, {}, to=to)
+        self.judged += len(films)
+        told("dicom.study-judged", key=first.key, films=len(films), level_of_answer=prediction.level)
+
+
+def _of_study(sources: Sequence[Dataset], answer: DicomAnswer) -> bytes:
+    """Make the report on several images; without what they say of the patient where that cannot be written."""
+    try:
+        return structured_report.made(sources[0], answer, others=sources[1:])
+    except Exception:  # noqa: BLE001 - the second try names what cannot be mended
+        bare = [header.without_patient(source) for source in sources]
+        return structured_report.made(bare[0], answer, others=bare[1:])
 
 
 def _examined(examiner: Examines, data: bytes) -> Examined:

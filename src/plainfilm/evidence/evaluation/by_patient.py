@@ -1,0 +1,200 @@
+"""One answer a patient: how several films become one probability, chosen on the validation set and measured by patient."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, logit
+
+from plainfilm.data.store import Store
+from plainfilm.evidence import attributes
+from plainfilm.evidence.evaluation import three_answers
+from plainfilm.evidence.statistics.calibration import choose_threshold
+from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.evidence.statistics.promised_thresholds import choose_two_thresholds
+from plainfilm.evidence.statistics.scaling import fit_scaling
+from plainfilm.model.classifier import Decision
+from plainfilm.model.recipe_schema import EvaluationSettings
+from plainfilm.results.manifest import RULES, Combining
+from plainfilm.results.metrics import ByPatient, Promise, ThreeAnswers
+
+_FEWEST = 10  # patients with several films, of whom a rule is chosen or calibrated
+_LEAST = 1e-12  # probability that has log odds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """Patients, n of them: labels 0 or 1, 1 where any film is positive; probability of the positive class; thresholds, one each."""
+
+    labels: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    threshold: NDArray[np.float64]
+    lower: NDArray[np.float64] | None
+    films: int
+    several: int
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """Films of patients: rows that are `used`, bool (n), and `codes` int64 (used), the patient of each as 0, 1, 2 …."""
+
+    used: NDArray[np.bool_]
+    codes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, store: Store, rows: NDArray[np.int64]) -> "Films":
+        """Take the frontal films of each patient of some rows; those of a patient who has no other kind, too."""
+        view, group = attributes.traits(store, rows)["view"], store.group[rows]
+        lateral = np.zeros(len(rows), bool) if view is None else np.char.startswith(view.astype(str), "lateral")
+        used = ~lateral | ~np.isin(group, group[~lateral])
+        return cls(used, np.unique(group[used], return_inverse=True)[1].astype(np.int64))
+
+    def labels(self, positive: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Say whether a patient has any positive film, 0 or 1; `positive` bool (n)."""
+        return np.bincount(self.codes, positive[self.used]).astype(bool).astype(np.int64)
+
+
+def choose(
+    log_odds: NDArray[np.float64], positive: NDArray[np.bool_], films: Films, asked: EvaluationSettings
+) -> tuple[Combining, Promise | None]:
+    """Choose on films that were not trained on how those of a patient become one probability, its calibration and thresholds.
+
+    Parameters
+    ----------
+    log_odds, positive
+        float64 (n) and bool (n): calibrated log odds of the positive class, and whether a film is of it.
+    films
+        Whose they are.
+    asked
+        `films`: mean, worst, or auto, which takes the one that fits the patients better (log loss) after calibration. With too few
+        patients of several films it is the mean, as it stands.
+
+    Returns
+    -------
+    Combining, and what two thresholds promise, None with one
+    """
+    truth, count = films.labels(positive), np.bincount(films.codes)
+    can_fit = bool(np.count_nonzero(count > 1) >= _FEWEST and 0 < truth.sum() < len(truth))
+    rules = [rule for rule in RULES if asked.films in {"auto", rule}]
+    tried = []
+    for rule in rules if can_fit else rules[:1]:
+        joined = combined(log_odds[films.used], films.codes, rule)
+        slope, intercept = 1.0, 0.0
+        if can_fit and asked.calibrate:
+            scaling = fit_scaling(joined[:, None], truth, positive=1)
+            slope, intercept = float(scaling.slopes[0]), float(scaling.intercepts[0])
+        scaled = slope * joined + intercept
+        loss = -float(log_expit(np.where(truth == 1, scaled, -scaled)).mean())
+        tried.append((loss, rule, slope, intercept, expit(scaled)))
+    _, rule, slope, intercept, chance = min(tried, key=lambda each: each[0])
+    share = float(truth.mean())
+    made = Combining(rule=rule, slope=slope, intercept=intercept, threshold=0.5, prevalence=share, decided=can_fit)
+    return _with_thresholds(made, truth, chance, asked)
+
+
+def _with_thresholds(
+    made: Combining, truth: NDArray[np.int64], chance: NDArray[np.float64], asked: EvaluationSettings
+) -> tuple[Combining, Promise | None]:
+    if not asked.sensitivity:
+        return replace(made, threshold=choose_threshold(truth, chance, rule=asked.threshold)), None
+    found = choose_two_thresholds(truth, chance, sensitivity=asked.sensitivity, npv=asked.npv)
+    said = three_answers.promise(found, truth, sensitivity=asked.sensitivity, npv=asked.npv)
+    return replace(made, threshold=found.upper, lower_threshold=found.lower), said
+
+
+def combined(log_odds: NDArray[np.float64], codes: NDArray[np.int64], rule: str) -> NDArray[np.float64]:
+    """Join log odds (n) of films to one of each patient, float64: their mean, or the worst."""
+    if rule == "mean":
+        return np.asarray(np.bincount(codes, log_odds) / np.bincount(codes))
+    worst = np.full(int(codes.max()) + 1, -np.inf)
+    np.maximum.at(worst, codes, log_odds)
+    return worst
+
+
+def units_of(
+    store: Store,
+    decision: Decision,
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+) -> Units | None:
+    """Join the answers to some rows to one of each patient; None where the classifier does not know how."""
+    if decision.positive is None or decision.combining is None or not len(rows):
+        return None
+    how, column, films = decision.combining, decision.classes.index(decision.positive), Films.of(store, rows)
+    chance = np.clip(probabilities[:, column], _LEAST, 1 - _LEAST)
+    joined = combined(logit(chance)[films.used], films.codes, how.rule)
+    many = len(joined)
+    return Units(
+        labels=films.labels(labels == column),
+        probability=expit(how.slope * joined + how.intercept),
+        threshold=np.full(many, how.threshold),
+        lower=None if how.lower_threshold is None else np.full(many, how.lower_threshold),
+        films=int(films.used.sum()),
+        several=int(np.count_nonzero(np.bincount(films.codes) > 1)),
+    )
+
+
+def together(parts: Sequence[Units]) -> Units:
+    """Put the patients of several folds one after the other; each keeps the thresholds of its fold."""
+    lower = [own.lower for own in parts if own.lower is not None]
+    return Units(
+        labels=np.concatenate([own.labels for own in parts]),
+        probability=np.concatenate([own.probability for own in parts]),
+        threshold=np.concatenate([own.threshold for own in parts]),
+        lower=np.concatenate(lower) if lower else None,
+        films=sum(own.films for own in parts),
+        several=sum(own.several for own in parts),
+    )
+
+
+def measure(
+    decision: Decision, units: Mapping[str, Units], tested: str, promise: Promise | None, *, seed: int
+) -> ByPatient | None:
+    """Measure the answers by patient; None where the classifier does not know how several films become one."""
+    how, positive = decision.combining, decision.positive
+    if how is None or positive is None or tested not in units:
+        return None
+    column = decision.classes.index(positive)
+    splits = {}
+    for part, own in units.items():
+        chance = np.stack([own.probability, 1 - own.probability], axis=1)[:, :: 1 if column == 0 else -1]
+        truth = np.where(own.labels == 1, column, 1 - column)
+        splits[part] = evaluate(
+            truth, chance, classes=decision.classes, positive=positive, threshold=own.threshold, seed=seed
+        )
+    three = None
+    if promise is not None:
+        measured = {
+            part: three_answers.measure(own.labels, own.probability, lower=own.lower, upper=own.threshold,
+                                        sensitivity=promise.sensitivity, npv=promise.npv)
+            for part, own in units.items() if own.lower is not None
+        }  # fmt: skip
+        three = ThreeAnswers(**{name: getattr(promise, name) for name in Promise.__struct_fields__}, splits=measured)
+    return ByPatient(
+        rule=how.rule,
+        decided=how.decided,
+        threshold=how.threshold,
+        lower_threshold=how.lower_threshold,
+        films=units[tested].films,
+        several=units[tested].several,
+        splits=splits,
+        three_answers=three,
+        sentence=_sentence(how, units[tested]),
+    )
+
+
+def _sentence(how: Combining, tested: Units) -> str:
+    """Say how several films become one answer, and how many patients have some."""
+    joined = {
+        "mean": "The mean of the log odds of a patient's frontal films",
+        "worst": "The highest of a patient's frontal films",
+    }
+    chosen = (
+        "chosen and calibrated on the patients of the validation set"
+        if how.decided
+        else "as it stands: too few patients of the validation set have several films to choose or calibrate by"
+    )
+    return f"{joined[how.rule]} is the answer by patient, {chosen}. Of {len(tested.labels):,} patients tested {tested.several:,} have several."

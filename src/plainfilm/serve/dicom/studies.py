@@ -1,0 +1,58 @@
+"""Films of studies that are still coming: each is judged at once, and answered with the others once its study has been quiet."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom import Dataset
+
+from plainfilm.errors import UsageError
+from plainfilm.results.predictions import Prediction
+
+QUIET_S = 30.0  # without another film, before a study is answered
+_MOST = 10_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedFilm:
+    """A film in the spool that was judged: its `key` there, its head, what is said of it, and who sent it."""
+
+    key: str
+    source: Dataset
+    prediction: Prediction
+    sender: str
+
+
+class Studies:
+    """Judged films by study and sender. The films themselves stay in the spool until their study is answered.
+
+    Raises
+    ------
+    UsageError
+        `quiet_s` out of its range.
+    """
+
+    def __init__(self, quiet_s: float = QUIET_S) -> None:
+        if not 0 < quiet_s <= _MOST:
+            raise UsageError(f"Expected --dicom-wait above 0 and at most {_MOST:,.0f} s; received {quiet_s:g}.")
+        self._quiet_s = quiet_s
+        self._held: dict[tuple[str, str], list[JudgedFilm]] = {}
+        self._last: dict[tuple[str, str], float] = {}
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Keys of all films that are held."""
+        return frozenset(film.key for films in self._held.values() for film in films)
+
+    def add(self, film: JudgedFilm) -> None:
+        """Hold a film with those of its study."""
+        study = str(film.source.StudyInstanceUID), film.sender
+        self._held.setdefault(study, []).append(film)
+        self._last[study] = time.monotonic()
+
+    def quiet(self) -> Iterator[list[JudgedFilm]]:
+        """Give the films of each study that has been quiet for long enough, and hold them no more."""
+        now = time.monotonic()
+        for study in [each for each, last in self._last.items() if now - last >= self._quiet_s]:
+            del self._last[study]
+            yield self._held.pop(study)
