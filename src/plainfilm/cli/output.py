@@ -63,7 +63,11 @@ def show_run(run: "Run[RunMetrics]", *, as_json: bool, recipe: str = "") -> None
     if as_json:
         print_document(result)
         return
-    table = terminal.confusion(result.test.confusion_matrix, result.classes)
+    table = (
+        terminal.findings(result)
+        if result.findings
+        else terminal.confusion(result.test.confusion_matrix, result.classes)
+    )
     terminal.say(
         "",
         *terminal.left_out(result),

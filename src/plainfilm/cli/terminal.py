@@ -71,6 +71,8 @@ def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int, tas
 
 def decision(run: RunMetrics) -> str:
     """What the metrics above are about: the positive class and its threshold, or means over classes."""
+    if run.findings:
+        return "The metrics above are means over the findings, each on the radiographs of which it is known.\n"
     if run.positive is None:
         return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
     said = f"Positive means {run.positive}, from a probability of {run.threshold:.3f} on.\n"
@@ -107,6 +109,8 @@ def verdict(run: RunMetrics) -> list[Text]:
     """The worst source left out, the accuracy, and beside them what they are worth."""
     measured = f" on {run.test.n:,} images of the {WHERE[run.tested]}, 95 % interval"
     accuracy = Text.assemble(("Accuracy  ", "bold"), percent(run.test.accuracy), measured)
+    if run.findings:
+        accuracy = Text.assemble(("Mean AUROC", "bold"), f" {number(run.test.auroc)}", measured)
     return [*_worst(run), *_curve(run), accuracy, *worth(run, "Worth     ")]
 
 
@@ -268,6 +272,23 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Rows:
     """The confusion matrix; rows are the truth."""
     counted = [[name, *(f"{count:,}" for count in row)] for name, row in zip(classes, matrix, strict=True)]
     return Rows(["truth \\ called", *classes], counted, right=True)
+
+
+def findings(run: RunMetrics) -> Rows:
+    """Each finding by itself: how many have it, its threshold, AUROC, sensitivity and specificity; and all together."""
+    rows = []
+    for name, own in (run.findings or {}).items():
+        test = own.splits[run.tested]
+        present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
+        at = MISSING if own.threshold is None else f"{own.threshold:.3f}"
+        verdict = own.audit.verdict if own.audit else ""
+        rows.append([name, f"{present:,} of {test.n:,}", at, *(_metric(each, test) for each in _OF_SOURCES), verdict])
+    micro = run.test.micro
+    if micro:
+        told = (number(micro.auroc), percent(micro.sensitivity), percent(micro.specificity))
+        rows.append(["all together", f"{micro.n:,} pairs", "", *told, ""])
+    headings = ["finding", "have it", "threshold", *(LABELS[name] for name in _OF_SOURCES), "verdict"]
+    return Rows(headings, rows)
 
 
 def compared(found: Comparison) -> Rows:

@@ -18,7 +18,16 @@ from plainfilm.evidence.outliers.fitting import refusals, usual
 from plainfilm.model.backbones import FLOAT32
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.devices import CPU
-from plainfilm.results.metrics import Encoded, GroupWeight, Outliers, RunData, RunMetrics, RunSeconds, RunWorth
+from plainfilm.results.metrics import (
+    Encoded,
+    FindingMetrics,
+    GroupWeight,
+    Outliers,
+    RunData,
+    RunMetrics,
+    RunSeconds,
+    RunWorth,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +128,15 @@ def _measured(
     learnt = store.with_split(np.where(store.labels >= 0, "train", "")) if judged.folds else store
     detector = usual(learnt, trained)
     metrics = RunMetrics(
+        task=store.task,
         classes=trained.decision.classes,
         positive=trained.decision.positive,
         threshold=trained.decision.threshold if trained.decision.positive else None,
         temperature=trained.decision.temperature,
         calibrated=trained.recipe.evaluation.calibrate,
         splits={part: judged.metrics[part] for part in (judged.tested, "validation")},
+        findings=_by_finding(judged, trained, audit) if judged.findings else None,
+        speaks=judged.speaks,
         folds=len(judged.folds) or None,
         left_out=left_out.result if left_out else None,
         group_weights=_group_weights(store, trained),
@@ -132,13 +144,7 @@ def _measured(
         features_cached=trained.features.cached,
         encoded=_encoded(trained),
         test_openings=openings,
-        worth=RunWorth(
-            level=judged.worth.level,
-            sentence=judged.worth.sentence,
-            source_rule_accuracy=judged.rule.accuracy,
-            source_rule_auroc=judged.rule.auroc,
-            source_rule_class=judged.rule.worst if len(judged.rule.areas) > 1 else None,
-        ),
+        worth=_worth(judged),
         audit=audit.result if audit else None,
         explanation=explanation.result if explanation else None,
         outliers=_outliers(detector, store, trained, judged),
@@ -160,6 +166,31 @@ def _measured(
         detector=detector,
         fingerprints=TrainingFingerprints.of(learnt),
     )
+
+
+def _worth(judged: Judged) -> RunWorth:
+    return RunWorth(
+        level=judged.worth.level,
+        sentence=judged.worth.sentence,
+        source_rule_accuracy=judged.rule.accuracy,
+        source_rule_auroc=judged.rule.auroc,
+        source_rule_class=judged.rule.worst if len(judged.rule.areas) > 1 else None,
+    )
+
+
+def _by_finding(judged: Judged, trained: Trained, audit: AuditFindings | None) -> dict[str, FindingMetrics]:
+    """What each finding came to by itself."""
+    return {
+        name: FindingMetrics(
+            threshold=None if judged.folds else trained.decision.of(name).threshold,
+            splits={part: own.metrics[part] for part in (judged.tested, "validation")},
+            worth=_worth(own),
+            audit=audit.findings[name].result if audit else None,
+            subgroups=own.subgroups.result,
+            utility=own.utility.result if own.utility else None,
+        )
+        for name, own in judged.findings.items()
+    }
 
 
 def _encoded(trained: Trained) -> Encoded | None:

@@ -244,7 +244,8 @@ def _checked(told: Manifest, contents: Mapping[str, bytes], decision: Decision, 
     network = check.check(contents[_NETWORK])
     if told.preprocessing.image_size != network.image_size:
         raise Damaged("its network takes images of another size than its manifest says")
-    widths = (1, 2) if len(decision.classes) == 2 else (len(decision.classes),)
+    is_one_of_two = len(decision.classes) == 2 and decision.task == "classes"
+    widths = (1, 2) if is_one_of_two else (len(decision.classes),)
     try:
         found = golden.read(network, contents[_IMAGES], contents[_LOGITS], outputs=widths)
         if is_run:

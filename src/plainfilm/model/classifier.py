@@ -18,6 +18,7 @@ from plainfilm.model.onnx_safety import writing
 from plainfilm.model.onnx_session import ImageNetwork, open_network
 from plainfilm.model.scaling import Scaling
 from plainfilm.results.manifest import Combining
+from plainfilm.results.task import Task, combination
 
 if TYPE_CHECKING:
     from plainfilm.model.encoder import Encoder, Features
@@ -38,6 +39,9 @@ class Decision:
     `intercepts` are added, one a class; empty, they change nothing. `threshold` on the positive class's probability, 0 to 1;
     with a `lower_threshold` the other class is called below that alone, and between the two the answer is unsure. `combining`
     says how several films become one answer; None where that is not known.
+
+    Of the `task` "findings" `classes` are findings, each of which is told by itself, by its own slope, intercept and one of
+    `thresholds`; `of` gives what decides on one of them, as on two classes.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +53,31 @@ class Decision:
     intercepts: tuple[float, ...] = ()
     lower_threshold: float | None = None
     combining: Combining | None = None
+    task: Task = "classes"
+    thresholds: tuple[float, ...] = ()
+
+    @classmethod
+    def joined(cls, each: Sequence[Decision]) -> Decision:
+        """Decide on findings, by what decides on each of them as on two classes; `of` gives it back."""
+        return cls(
+            classes=tuple(str(own.positive) for own in each),
+            positive=None,
+            slopes=tuple(1 / own.temperature for own in each),
+            intercepts=tuple(own.shift for own in each),
+            task="findings",
+            thresholds=tuple(own.threshold for own in each),
+        )
+
+    def of(self, finding: str) -> Decision:
+        """Give what decides on one finding, as on two classes: "no FINDING" and FINDING."""
+        at = self.classes.index(finding)
+        return Decision(
+            classes=(f"no {finding}", finding),
+            positive=finding,
+            temperature=1 / self.slopes[at],
+            threshold=self.thresholds[at],
+            shift=self.intercepts[at],
+        )
 
     @classmethod
     def scaled(cls, classes: tuple[str, ...], positive: str | None, scaling: Scaling) -> Decision:
@@ -69,8 +98,10 @@ class Decision:
         return Scaling(slopes, intercepts)
 
     def probabilities(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Turn logits (n, 1) of a sigmoid or (n, k) of a softmax into probabilities float64 (n, classes)."""
+        """Turn logits (n, 1) of a sigmoid, or (n, k) of a softmax or of findings, into probabilities float64 (n, classes)."""
         scaled = self.scaling(logits.shape[1]).of(logits)
+        if self.task == "findings":
+            return np.asarray(0.5 * (1 + np.tanh(scaled / 2)))
         if scaled.shape[1] == 1:
             score = 0.5 * (1 + np.tanh(scaled[:, 0] / 2))
             columns = [1 - score, score] if self.classes[1] == self.positive else [score, 1 - score]
@@ -91,7 +122,16 @@ class Decision:
         """Decide: the positive class from the threshold on; with more than two classes the most probable.
 
         Another `threshold` than the decision's own may be given, one for all rows or one a row (n).
+
+        Raises
+        ------
+        ValueError
+            Of findings, which are `called`.
         """
+        if self.task == "findings":
+            raise ValueError(
+                "Expected classes, of which one is predicted; received findings, which are called each by itself."
+            )
         if self.positive is None:
             return np.asarray(probabilities.argmax(axis=1))
         positive = self.classes.index(self.positive)
@@ -105,12 +145,44 @@ class Decision:
         chance = probabilities[:, self.classes.index(self.positive)]
         return np.asarray((chance >= self.lower_threshold) & (chance < self.threshold))
 
+    def called(
+        self, probabilities: NDArray[np.float64], thresholds: NDArray[np.float64] | None = None
+    ) -> NDArray[np.bool_]:
+        """Tell which findings are called present, bool (n, k), each from its threshold on; other ones may be given, (k) or (n, k)."""
+        return np.asarray(probabilities >= (np.array(self.thresholds) if thresholds is None else thresholds))
+
+    def named(self, probabilities: NDArray[np.float64]) -> list[str]:
+        """Give the answer to each row: its class, or its findings, `Effusion|Mass`, and `No Finding` where none is called."""
+        if self.task == "classes":
+            return [self.classes[label] for label in self.predict(probabilities)]
+        return [combination(np.array(self.classes)[own].tolist()) for own in self.called(probabilities)]
+
+
+class KnownLogits:
+    """Logits of rows of a store by a head on cached features, computed when they are first asked for."""
+
+    def __init__(self, head: bytes, features: Features) -> None:
+        self._head, self._features = head, features
+        self._known = np.zeros(features.rows, bool)
+        self._held = np.zeros((features.rows, 0), np.float32)
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits float32 (len(rows), outputs)."""
+        new = np.unique(rows[~self._known[rows]])
+        if len(new) or not self._held.shape[1]:
+            found = head_logits(self._head, self._features.read, new if len(new) else rows)
+            if not self._held.shape[1]:
+                self._held = np.zeros((self._features.rows, found.shape[1]), np.float32)
+            self._held[new], self._known[new] = found[: len(new)], True
+        return self._held[rows]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """A trained head with all that made it, before the test set has been seen. `head` is its ONNX form.
 
     `promise` says what its two thresholds promise, `promise_by_patient` what those of one answer a patient do; None where it has one.
+    Of one finding of several, `output` is its own, and `logits` what they all share.
     """
 
     recipe: Recipe
@@ -121,10 +193,21 @@ class Trained:
     decision: Decision
     promise: Promise | None = None
     promise_by_patient: Promise | None = None
+    output: int | None = None
+    logits: KnownLogits | None = None
+
+    def sharing(self) -> Trained:
+        """Give the same with logits that all its findings share, each computed once."""
+        return self if self.logits else replace(self, logits=KnownLogits(self.head, self.features))
+
+    def of(self, finding: str) -> Trained:
+        """Give what tells one finding of several, as if it told two classes: "no FINDING" and FINDING."""
+        return replace(self, decision=self.decision.of(finding), output=self.decision.classes.index(finding))
 
     def probabilities(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probabilities float64 (len(rows), classes) of rows of the store, from the cached features."""
-        return self.decision.probabilities(head_logits(self.head, self.features.read, rows))
+        known = self.logits.of(rows) if self.logits else head_logits(self.head, self.features.read, rows)
+        return self.decision.probabilities(known if self.output is None else known[:, [self.output]])
 
     def classifier(self) -> Classifier:
         """Join encoder, head and decision to what runs without Keras."""
@@ -166,6 +249,10 @@ class Classifier:
         other = copy.copy(self)
         other.__dict__ |= {"_prepared": network, "key": self.key, "network": b""}
         return other
+
+    def of(self, finding: str) -> Classifier:
+        """Give what tells one finding of several, as a network with one logit for two classes."""
+        return _OneFinding(self, finding)
 
     def prepare(self) -> None:
         """Open the network now, so that a device that cannot run it is told before the first answer.
@@ -231,8 +318,25 @@ class Classifier:
         return self.decision.probabilities(self.logits(images))
 
     def predict(self, images: NDArray[np.uint8]) -> list[str]:
-        """Class name of each image, at the threshold."""
-        return [self.classes_[label] for label in self.decision.predict(self.predict_proba(images))]
+        """Class name of each image, at the threshold; its findings, `Effusion|Mass`, where it may have several."""
+        return self.decision.named(self.predict_proba(images))
+
+
+class _OneFinding(Classifier):
+    """One finding of a classifier of several; the network is the same, and runs once."""
+
+    def __init__(self, whole: Classifier, finding: str) -> None:
+        super().__init__(whole.network, whole.decision.of(finding))
+        self._whole, self._at = whole, whole.classes_.index(finding)
+
+    @cached_property
+    def _prepared(self) -> ImageNetwork:
+        return self._whole._prepared
+
+    def run(self, images: NDArray[np.uint8], *names: str) -> list[NDArray[np.float32]]:
+        found = self._whole.run(images, *names)
+        own = slice(self._at, self._at + 1)
+        return [each[:, own] if name in {"logits", "slopes"} else each for name, each in zip(names, found, strict=True)]
 
 
 def export_head(head: Any) -> bytes:

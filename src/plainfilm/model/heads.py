@@ -10,8 +10,10 @@ from plainfilm.model import keras_backend
 from plainfilm.model.recipe_schema import HeadSettings, parse_layers
 
 
-def output_kind(settings: HeadSettings, classes: int) -> str:
-    """Resolve the output: "sigmoid" (one score, of the positive class) or "softmax" (one a class)."""
+def output_kind(settings: HeadSettings, classes: int, *, findings: bool = False) -> str:
+    """Resolve the output: "sigmoid" (one score, of the positive class, or one a finding) or "softmax" (one a class)."""
+    if findings:
+        return "sigmoid"
     if settings.output != "auto":
         return settings.output if classes == 2 else "softmax"
     return "sigmoid" if classes == 2 else "softmax"
@@ -24,16 +26,24 @@ _LAST = 999  # counts as the number of the last Dense layer, whatever stands bef
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What a head is built from: features in, classes out, the recipe's settings, and the penalty on its weights."""
+    """What a head is built from: features in, classes (or findings) out, the recipe's settings, and the penalty on its weights."""
 
     width: int
     classes: int
     settings: HeadSettings
     l2: float = 0.0
+    findings: bool = False
 
 
 def build_head(
-    width: int, classes: int, settings: HeadSettings, *, seed: int, l2: float = 0.0, dropout: Any = None
+    width: int,
+    classes: int,
+    settings: HeadSettings,
+    *,
+    seed: int,
+    l2: float = 0.0,
+    findings: bool = False,
+    dropout: Any = None,
 ) -> Any:
     """Build a head that has not been trained; its attribute `blueprint` is what it was built from.
 
@@ -46,18 +56,20 @@ def build_head(
         Numbers of features and classes.
     l2
         The penalty l2 / 2 x the sum of squares of the Dense layers' kernels; biases have none.
+    findings
+        `classes` are findings, each told by itself.
     dropout
         A layer class to stand in for Keras' Dropout.
 
     Returns
     -------
     keras.Model
-        float32 (n, width) features to float32 probabilities: (n, 1) with a sigmoid, (n, classes) with a softmax. The
+        float32 (n, width) features to float32 probabilities: (n, 1) with a sigmoid, (n, classes) with a softmax or of findings. The
         layer before the last, "logits", holds them before the sigmoid or softmax.
     """
     keras = keras_backend.load()
     layers, dropout = keras.layers, dropout or keras.layers.Dropout
-    kind = output_kind(settings, classes)
+    kind = output_kind(settings, classes, findings=findings)
     inputs = keras.Input((width,), name="features")
     x = inputs
     for number, (layer, value) in enumerate(parse_layers(settings.layers)):
@@ -69,9 +81,10 @@ def build_head(
             )(x)
         else:
             x = dropout(value, seed=(seed * 1000 + number) % 2**32, name=f"dropout{number}")(x)
-    x = _dense(x, 1 if kind == "sigmoid" else classes, "logits", seed=(seed, _LAST), l2=l2)
+    outputs = 1 if kind == "sigmoid" and not findings else classes
+    x = _dense(x, outputs, "logits", seed=(seed, _LAST), l2=l2)
     head = keras.Model(inputs, layers.Activation(kind, name="probabilities")(x), name="head")
-    head.blueprint = Blueprint(width, classes, settings, l2)
+    head.blueprint = Blueprint(width, classes, settings, l2, findings)
     return head
 
 

@@ -20,7 +20,7 @@ from plainfilm import __version__
 from plainfilm.data import cache
 from plainfilm.data.files import cache_folder
 from plainfilm.engines.terms import version_of
-from plainfilm.model import cpus, heads, keras_backend, training
+from plainfilm.model import cpus, keras_backend, training
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.group_dro import GroupWeights
 from plainfilm.model.recipe_schema import Recipe, TrainingSettings
@@ -162,7 +162,7 @@ def fit_head(
     with cache.missing(path) as is_missing:
         if not is_missing and (kept := cache.read_arrays(path)) is not None:
             with keras_backend.on_cpu():
-                model = heads.build_head(width, classes, recipe.head, seed=recipe.seed, l2=recipe.training.l2)
+                model = training.new_head(width, classes, train, recipe)
             fitted = from_arrays(kept, model)
             on_epoch(len(fitted.history), fitted.history[-1])
             return fitted

@@ -133,15 +133,19 @@ def _check_classes(manifest: Manifest) -> None:
     classes = manifest.classes
     if not all(map(str.isprintable, classes)) or len(set(classes)) != len(classes):
         raise Damaged("its manifest names a class twice, or one that cannot be printed")
-    if manifest.positive not in (classes if len(classes) == 2 else [None]):
+    of_findings = manifest.task == "findings"
+    if manifest.positive not in (classes if len(classes) == 2 and not of_findings else [None]):
         raise Damaged("its positive class is none of its classes")
     calibrated = len(manifest.slopes), len(manifest.intercepts)
-    if calibrated not in {(0, 0), (len(classes),) * 2} or (manifest.positive and any(calibrated)):
+    fitting = {(len(classes),) * 2} if of_findings else {(0, 0), (len(classes),) * 2}
+    if calibrated not in fitting or (manifest.positive and any(calibrated)):
         raise Damaged("slopes and intercepts in its manifest are not of its classes")
     parts = [(manifest.lower_threshold, manifest.threshold)]
     parts += [(each.lower_threshold, each.threshold) for each in manifest.sites.values()]
     if any(lower is not None and (lower > upper or not manifest.positive) for lower, upper in parts):
         raise Damaged("its manifest has a lower threshold above the other, or for more than two classes")
+    if len(manifest.thresholds) != (len(classes) if of_findings else 0):
+        raise Damaged("thresholds in its manifest are not of its findings")
     if manifest.sites and (not manifest.positive or not all(map(str.isprintable, manifest.sites))):
         raise Damaged("its manifest names a site for more than two classes, or one that cannot be printed")
     if set(manifest.prevalence) != set(classes):

@@ -184,7 +184,7 @@ class _JaxTest:
     """Logits by a compiled graph, judged in NumPy."""
 
     def __init__(self, model: Any, batch_size: int) -> None:
-        self._logits, self._loss = _JaxLogits(model, batch_size), model.loss
+        self._logits, self._loss = _JaxLogits(model, batch_size), loss_of(model)
 
     def run(self, stretches: Iterator[Stretch]) -> dict[str, float]:
         totals = np.zeros(4)
@@ -247,9 +247,17 @@ class _Shape:
         if drawn is None:
             return cls(None, model, kind, batch_size)
         optimizer = model.optimizer.get_config() | _UNSHARED if kind == "train" else {}
-        loss = "" if kind == "logits" else model.loss
+        loss = "" if kind == "logits" else loss_of(model)
         layers = tuple((name, bool(value) if name == "dropout" else value) for name, value in parse_layers(drawn.settings.layers))  # fmt: skip
-        head = (drawn.width, drawn.classes, layers, drawn.settings.activation, drawn.settings.output, bool(drawn.l2))
+        head = (
+            drawn.width,
+            drawn.classes,
+            drawn.findings,
+            layers,
+            drawn.settings.activation,
+            drawn.settings.output,
+            bool(drawn.l2),
+        )
         return cls(
             (head, loss, str(optimizer), keras_backend.load().config.dtype_policy().name), model, kind, batch_size
         )
@@ -299,7 +307,7 @@ class _Program:
         model = self._template(drawn) if drawn else shape.model
         self._network, self._batch_size = heads.up_to_logits(model), shape.batch_size
         if shape.kind == "train":
-            self._loss = shape.model.loss
+            self._loss = loss_of(shape.model)
             self._penalties = [each.regularizer for each in self._network.trainable_variables]
             self._optimizer = self._own_optimizer(shape.model)
         self.train = jax.jit(self._train, compiler_options=_QUICKER_TO_COMPILE if drawn else None)
@@ -325,7 +333,9 @@ class _Program:
                 return keras.ops.where(kept, inputs / share, 0)
 
         l2 = 1.0 if drawn.l2 else 0.0
-        return heads.build_head(drawn.width, drawn.classes, drawn.settings, seed=0, l2=l2, dropout=Dropout)
+        return heads.build_head(
+            drawn.width, drawn.classes, drawn.settings, seed=0, l2=l2, findings=drawn.findings, dropout=Dropout
+        )
 
     def _train(self, state: _State, numbers: Sequence[Any], columns: Sequence[Any], rows: Any) -> Any:
         import jax
@@ -370,7 +380,13 @@ class _Program:
 
 
 def _judged(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
-    """Losses of rows (n), and whether their answers are right, of logits (n, 1) or (n, classes); `xp` is NumPy or JAX's."""
+    """Losses of rows (n), and whether their answers are right, of logits (n, 1) or (n, classes); `xp` is NumPy or JAX's.
+
+    Of findings `wanted` (n, 2k) is the truth, and behind it the weight of each: the loss is the mean over them, and right is
+    the share of those that are known.
+    """
+    if wanted.shape[-1] == 2 * found.shape[-1]:
+        return _judged_findings(found, wanted, loss, xp)
     if found.shape[-1] == 1:
         log_is, log_is_not = -xp.logaddexp(0, -found), -xp.logaddexp(0, found)
         losses = -(wanted * log_is + (1 - wanted) * log_is_not)[:, 0]
@@ -383,6 +399,50 @@ def _judged(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
     if loss == "mean_squared_error":
         losses = ((xp.exp(log_is) - wanted) ** 2).mean(axis=-1)
     return losses, right
+
+
+def _judged_findings(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
+    truth, weights = wanted[:, : found.shape[-1]], wanted[:, found.shape[-1] :]
+    log_is, log_is_not = -xp.logaddexp(0, -found), -xp.logaddexp(0, found)
+    each = -(truth * log_is + (1 - truth) * log_is_not)
+    if loss == "mean_squared_error":
+        each = (xp.exp(log_is) - truth) ** 2
+    known = weights > 0
+    right = (((found > 0) == (truth > 0.5)) & known).sum(axis=-1) / xp.maximum(known.sum(axis=-1), 1)
+    return (each * weights).mean(axis=-1), right
+
+
+def loss_of(model: Any) -> str:
+    """Name the loss of a compiled model."""
+    return model.loss if isinstance(model.loss, str) else str(model.loss.__name__)
+
+
+def findings_loss(name: str) -> Callable[[Any, Any], Any]:
+    """Give a loss of findings for Keras, as `_judged` has it: "binary_crossentropy" or "mean_squared_error"."""
+    ops, least = keras_backend.load().ops, 1e-7
+
+    def loss(wanted: Any, found: Any) -> Any:
+        truth, weights = ops.split(ops.cast(wanted, found.dtype), 2, axis=-1)
+        chance = ops.clip(found, least, 1 - least)
+        each = -(truth * ops.log(chance) + (1 - truth) * ops.log(1 - chance))
+        return ops.mean(weights * (ops.square(found - truth) if name == "mean_squared_error" else each), axis=-1)
+
+    loss.__name__ = name
+    return loss
+
+
+def findings_accuracy() -> Any:
+    """Give Keras' metric "accuracy" of findings: the share of those that are known that is right."""
+    keras = keras_backend.load()
+    ops = keras.ops
+
+    def right(wanted: Any, found: Any) -> Any:
+        truth, weights = ops.split(ops.cast(wanted, found.dtype), 2, axis=-1)
+        known = ops.cast(weights > 0, found.dtype)
+        same = ops.cast(ops.equal(found > 0.5, truth > 0.5), found.dtype)
+        return ops.sum(same * known, axis=-1) / ops.maximum(ops.sum(known, axis=-1), 1)
+
+    return keras.metrics.MeanMetricWrapper(right, name="accuracy")
 
 
 def _sums(losses: Any, right: Any, weights: Any, count: Any) -> list[Any]:

@@ -34,17 +34,28 @@ class Part:
     """Rows to train or validate on, with their inputs read batch by batch.
 
     `read` maps row numbers int64 (b) to inputs (b, …); `labels` int64 (rows), index into classes, `positive` the class
-    that a sigmoid's one output means. `views` int64 (rows, k) are the numbers by which `read` knows the altered views of
+    that a sigmoid's one output means; or of findings int8 (rows, k): 1 present, 0 absent, -1 not known. `views` int64 (rows, k) are the numbers by which `read` knows the altered views of
     each row: an epoch sees one of its k + 1 views, drawn anew. `strata` int64 (rows) numbers the source of each row. So many
     stretches `ahead` are read at once: for inputs that are read the faster, the more of them are.
     """
 
     rows: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     read: Callable[[NDArray[np.int64]], NDArray[Any]]
     views: NDArray[np.int64] | None = None
     strata: NDArray[np.int64] | None = None
     ahead: int = 1
+
+    @property
+    def is_of_findings(self) -> bool:
+        """Whether each row has findings, rather than one class."""
+        return self.labels.ndim == 2
+
+    def of_finding(self, number: int) -> "Part":
+        """Give the rows of which a finding is known, with that as their class: 1 present, 0 absent."""
+        known = self.labels[:, number] >= 0
+        strata = None if self.strata is None else self.strata[known]
+        return Part(self.rows[known], self.labels[known, number].astype(np.int64), self.read, strata=strata)
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Number one view of each row for an epoch, int64 (rows)."""
@@ -113,6 +124,25 @@ def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: i
     return np.asarray(np.eye(classes, dtype=np.float32)[labels])
 
 
+def finding_targets(part: Part, class_weight: str) -> NDArray[np.float32]:
+    """Give the findings of a part as a loss wants them, float32 (rows, 2k): the truth, and behind it the weight of each.
+
+    What is not known weighs nothing; the known ones of a finding are weighed as `row_weights` does, and so much that the sum
+    over rows is the number of rows for each: a finding that is seldom known counts as much as another.
+    """
+    class_weight = weight_of_findings(class_weight)
+    truth, weights = (part.labels == 1).astype(np.float32), np.zeros(part.labels.shape, np.float32)
+    for number in range(part.labels.shape[1]):
+        known, own = part.labels[:, number] >= 0, part.of_finding(number)
+        weights[known, number] = row_weights(own, 2, class_weight) * len(part.rows) / max(1, len(own.rows))
+    return np.asarray(np.concatenate([truth, weights], axis=1), np.float32)
+
+
+def weight_of_findings(class_weight: str) -> str:
+    """Give what weighs findings where a recipe asks for `class_weight`: group DRO knows classes alone, and "by source" takes its place."""
+    return "by source" if class_weight == "group-dro" else class_weight
+
+
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
     """Weights (classes) under which each class counts the same, with mean 1 over the rows."""
     counts = np.bincount(labels, minlength=classes)
@@ -125,11 +155,11 @@ def row_weights(part: Part, classes: int, class_weight: str, ended: GroupWeights
     With "by source" each class counts the same, and within a class each source that it came from. With "group-dro" they
     are what it `ended` with; without that each class counts the same.
     """
-    if class_weight == "none":
+    if class_weight == "none" or part.is_of_findings:  # which have weights of their own
         return np.ones(len(part.labels), np.float32)
     if ended and part.strata is not None:
-        return ended.of_rows(part.labels, part.strata)
-    weights = class_weights(part.labels, classes)[part.labels]
+        return np.asarray(ended.of_rows(part.labels, part.strata), np.float32)
+    weights = np.asarray(class_weights(part.labels, classes)[part.labels])
     if class_weight != "by source" or part.strata is None:
         return weights
     (label_of_cell, _), cell_of_row, counts = group_dro.groups_of(part.labels, part.strata)
@@ -177,9 +207,16 @@ def fit_head(
         The training diverged: no epoch that could be kept has weights that are numbers.
     """
     with keras_backend.on_cpu():
-        model = heads.build_head(width, classes, recipe.head, seed=recipe.seed, l2=recipe.training.l2)
+        model = new_head(width, classes, train, recipe)
         standardise(model, train)
         return fit(model, classes, positive, train, validation, recipe, on_epoch=on_epoch, callbacks=callbacks)
+
+
+def new_head(width: int, classes: int, train: Part, recipe: Recipe) -> Any:
+    """Build the head that a recipe trains on a part; of findings the penalty is a share of the mean loss over them."""
+    findings = train.is_of_findings
+    l2 = recipe.training.l2 / (classes if findings else 1)
+    return heads.build_head(width, classes, recipe.head, seed=recipe.seed, l2=l2, findings=findings)
 
 
 def standardise(head: Any, train: Part) -> None:
@@ -209,7 +246,7 @@ def fit(
 ) -> Fitted:
     """Train any Keras model that ends like a head of `heads.build_head`, as the recipe says."""
     settings, rng = recipe.training, np.random.default_rng(recipe.seed)
-    compile_as_told(model, recipe, classes, settings.learning_rate)
+    compile_as_told(model, recipe, classes, settings.learning_rate, findings=train.is_of_findings)
     every = epochs(recipe, len(train.rows))
     course = _course(model, classes, positive, train, validation, recipe, every)
     start = time.perf_counter()
@@ -231,22 +268,29 @@ def _course(
     prepare = partial(
         prepared_passes, model, classes, positive, train, validation, recipe, batch_size=settings.batch_size
     )
-    groups = group_dro.opened(train.labels, train.strata) if settings.class_weight == "group-dro" else None
+    is_dro = settings.class_weight == "group-dro" and not train.is_of_findings
+    groups = group_dro.opened(train.labels, train.strata) if is_dro else None
     if groups:
         return _MeanCourse(model, *prepare(groups=groups), groups, epochs=epochs, patience=settings.patience)
     return Course(model, *prepare(), keeps_best=settings.keep == "best", patience=settings.patience)
 
 
-def compile_as_told(model: Any, recipe: Recipe, classes: int, learning_rate: Any) -> None:
+def compile_as_told(model: Any, recipe: Recipe, classes: int, learning_rate: Any, *, findings: bool = False) -> None:
     """Compile a Keras model with the recipe's optimizer and loss; `learning_rate` is a number or a schedule of Keras'."""
     keras = keras_backend.load()
     optimizer = type(keras.optimizers.get(recipe.training.optimizer))(learning_rate=learning_rate)
-    is_sigmoid = heads.output_kind(recipe.head, classes) == "sigmoid"
+    is_sigmoid = heads.output_kind(recipe.head, classes, findings=findings) == "sigmoid"
     crossentropy = "binary_crossentropy" if is_sigmoid else "categorical_crossentropy"
     loss = crossentropy if recipe.training.loss == "crossentropy" else recipe.training.loss
-    accuracy = keras.metrics.BinaryAccuracy if is_sigmoid else keras.metrics.CategoricalAccuracy
+    kind = keras.metrics.BinaryAccuracy if is_sigmoid else keras.metrics.CategoricalAccuracy
+    accuracy = passes.findings_accuracy() if findings else kind("accuracy")
     # TensorFlow's XLA would spend seconds compiling what runs for milliseconds
-    model.compile(optimizer, loss, weighted_metrics=[accuracy("accuracy")], jit_compile=False)
+    model.compile(
+        optimizer,
+        passes.findings_loss(loss) if findings else loss,
+        weighted_metrics=[accuracy],
+        jit_compile=False,
+    )
 
 
 def prepared_passes(
@@ -268,12 +312,16 @@ def prepared_passes(
     `groups` weigh its rows anew each step; `ended` are the weights that such a training ended with.
     """
     weights = groups.numbers if groups else row_weights(train, classes, recipe.training.class_weight, ended)
-    output = heads.output_kind(recipe.head, classes)
-    wanted = partial(targets, classes=classes, output=output, positive=positive)
     alike = np.ones(len(validation.labels), np.float32)
+    wanted = [
+        finding_targets(part, weighed)
+        if part.is_of_findings
+        else targets(part.labels, classes, output=heads.output_kind(recipe.head, classes), positive=positive)
+        for part, weighed in ((train, recipe.training.class_weight), (validation, "none"))
+    ]
     return (
-        _Pass(model, "train", train, wanted(train.labels), weights, batch_size, feed, groups),
-        _Pass(model, "test", validation, wanted(validation.labels), alike, validation_batch, feed),
+        _Pass(model, "train", train, wanted[0], weights, batch_size, feed, groups),
+        _Pass(model, "test", validation, wanted[1], alike, validation_batch, feed),
     )
 
 

@@ -31,7 +31,7 @@ REPORTED = {
 def beside(recipe: str, test: Metrics) -> list[tuple[str, str]]:
     """Set the paper's results beside those of a run, as lines of name and value; none for a recipe that is not the paper's."""
     said = REPORTED.get(recipe)
-    if said is None:
+    if said is None or not test.confusion_matrix:
         return []
     lines = [("Accuracy, this run", _with_interval(test)), ("Accuracy, the paper", f"{said.accuracy} ({said.remark})")]
     if said.has_matrix:

@@ -65,12 +65,18 @@ class Plots:
         """Draw the share that came true over the predicted probability; each radiograph counts as one draw."""
         tested = self._tested("a reliability diagram")
         with _axes(ax, 3.5, 3.3) as axes:
-            evaluation.on_reliability(axes, bins_of(tested.reliability()), of_answer=tested.positive is None)
+            evaluation.on_reliability(
+                axes, bins_of(tested.reliability()), of_answer=tested.positive is None and not tested.has_findings
+            )
         return axes
 
     def confusion_matrix(self, ax: "Axes | None" = None) -> "Drawn":
         """Draw the counts of the tested set, truth down, prediction across."""
         result = self._classified("a confusion matrix")
+        if not self._metrics.confusion_matrix:
+            raise UsageError(
+                "Expected a run of classes, which has a confusion matrix; received one of several findings."
+            )
         side = 1.7 + 0.62 * len(result.classes)
         with _axes(ax, side + 0.4, side) as axes:
             evaluation.on_confusion(axes, self._metrics.confusion_matrix, result.classes)
@@ -157,7 +163,15 @@ class _Tested:
             return {self.positive: self._curves(self.positive, "probability")}
         return {name: self._curves(name, f"probability {name}") for name in self.classes}
 
+    @property
+    def has_findings(self) -> bool:
+        """Whether each row may have several findings."""
+        return bool(self.rows) and f"truth {self.classes[0]}" in self.rows[0]
+
     def _curves(self, name: str, column: str) -> Curves:
+        if self.has_findings:
+            known = [row for row in self.rows if row[f"truth {name}"]]
+            return curves([int(row[f"truth {name}"]) for row in known], [float(row[column]) for row in known])
         truth = np.array([row["label"] == name for row in self.rows], int)
         return curves(truth, np.array([float(row[column]) for row in self.rows]))
 
@@ -165,6 +179,10 @@ class _Tested:
         """Compute the bins, of the positive class's probability, or of that of the answer."""
         if self.positive is not None:
             return self._curves(self.positive, "probability")
+        if self.has_findings:
+            known = [(row, name) for row in self.rows for name in self.classes if row[f"truth {name}"]]
+            truth = [int(row[f"truth {name}"]) for row, name in known]
+            return curves(truth, [float(row[f"probability {name}"]) for row, name in known])
         right = np.array([row["label"] == row["predicted"] for row in self.rows], int)
         return curves(right, [max(float(row[f"probability {name}"]) for name in self.classes) for row in self.rows])
 

@@ -73,7 +73,7 @@ class Report:
     problems: Sequence[ProblemGroup] = ()
     duplicates: DuplicateCounts | None = None
     history: Sequence[Mapping[str, float]] = ()  # epoch, loss, val_loss, accuracy, val_accuracy
-    balanced_instead: bool = False  # group DRO was asked for, and no class has two sources
+    weighed_instead: str = ""  # what took the place of group DRO, which was asked for
     altered: Sequence[Picture] = ()  # a training image and views of it that the training saw
     altered_means: str = ""  # how they were altered
     roc: Sequence[Curve] = ()  # one, or one a class
@@ -136,7 +136,8 @@ def write_report(report: Report, out: Path) -> None:
     drawings = _draw(report)
     pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
     run, matrix = report.result, report.result.test.confusion_matrix
-    pngs["confusion"] = evaluation.confusion(matrix, run.classes)
+    if matrix:
+        pngs["confusion"] = evaluation.confusion(matrix, run.classes)
     if run.left_out is not None:
         pngs["left-out"] = evaluation.forest(_forest(run.left_out))
     if report.audit is not None:
@@ -161,8 +162,12 @@ def write_report(report: Report, out: Path) -> None:
         "lower": report.lower_threshold,
         "looked": report.explanation and looked_tables.show(report.explanation),
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
-        "metric_groups": tables.metric_groups(run.test, run.splits.get("validation"), positive=run.positive),
-        "class_rows": tables.class_rows(run.test),
+        "metric_groups": tables.metric_groups(
+            run.test, run.splits.get("validation"), positive=run.positive, of="finding" if run.findings else "class"
+        ),
+        "class_rows": [] if run.findings else tables.class_rows(run.test),
+        "finding_rows": tables.finding_rows(run),
+        "micro": tables.micro_cells(run.test),
         "calibration_rows": tables.calibration_rows(
             [
                 ("Test" if run.tested == "test" else "Held-out folds", run.test),
@@ -171,7 +176,7 @@ def write_report(report: Report, out: Path) -> None:
             run.positive,
         ),
         "calibrated": run.is_calibrated,
-        "confusion": tables.confusion_rows(matrix, run.classes),
+        "confusion": tables.confusion_rows(matrix, run.classes) if matrix else [],
         "wrong": max(tables.wrong_answers(matrix), len(report.mistakes)),
         "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
     }
@@ -220,7 +225,9 @@ def _draw(report: Report) -> dict[str, Drawing | None]:
             report.roc, point=evaluation.threshold_point(report.result.test, report.positive, report.threshold)
         ),
         "precision-recall": evaluation.precision_recall(report.precision_recall, prevalence=report.prevalence),
-        "reliability": None if bins is None else evaluation.reliability(bins, of_answer=report.positive is None),
+        "reliability": None
+        if bins is None
+        else evaluation.reliability(bins, of_answer=report.positive is None and not report.result.findings),
         "learning-loss": evaluation.learning(report.history, "loss"),
         "learning-accuracy": evaluation.learning(report.history, "accuracy"),
         "predictive-values": None if utility is None else clinical_utility.predictive_values(utility),

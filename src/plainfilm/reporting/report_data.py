@@ -8,7 +8,7 @@ import numpy as np
 from plainfilm.data import corrections
 from plainfilm.data.provenance import kept_columns, left_out_columns
 from plainfilm.data.spelling import listed
-from plainfilm.data.store import SPLITS, Store, count_by_split
+from plainfilm.data.store import SPLITS, Store, members
 from plainfilm.errors import StoreError
 from plainfilm.evidence.evaluation import source_baseline
 from plainfilm.evidence.evaluation.evaluate import Lines, Scores
@@ -29,27 +29,17 @@ ORIGIN = ("source", "patient", "group")  # columns of predictions.csv
 
 def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Store] = ()) -> list[Counts]:
     """Class × split, or × fold of a cross-validation, and class × source."""
-    by_split = [list(parts.values()) for parts in count_by_split(store.labels, store.split, store.classes).values()]
-    parts = Counts(row_label="class", column_label="split", rows=store.classes, columns=SPLITS, counts=by_split)
+    found, kind = members(store.targets, store.classes), "class" if store.task == "classes" else "finding"
+    by_split = [list(parts.values()) for parts in store.counts().values()]
+    parts = Counts(row_label=kind, column_label="split", rows=[*found], columns=SPLITS, counts=by_split)
     if folds:
-        held = [np.bincount(store.labels[fold.rows("test")], minlength=len(store.classes)) for fold in folds]
+        held = [[int(is_it[fold.rows("test")].sum()) for fold in folds] for is_it in found.values()]
         numbers = [str(number) for number in range(1, len(folds) + 1)]
-        parts = Counts(
-            row_label="class",
-            column_label="fold",
-            rows=store.classes,
-            columns=numbers,
-            counts=np.stack(held, axis=1).tolist(),
-        )
+        parts = Counts(row_label=kind, column_label="fold", rows=[*found], columns=numbers, counts=held)
+    by_source = [[int((is_it & (store.source == name)).sum()) for name in rule.sources] for is_it in found.values()]
     return [
         parts,
-        Counts(
-            row_label="class",
-            column_label="source",
-            rows=store.classes,
-            columns=rule.sources,
-            counts=rule.table.tolist(),
-        ),
+        Counts(row_label=kind, column_label="source", rows=[*found], columns=rule.sources, counts=by_source),
     ]
 
 
@@ -100,9 +90,9 @@ def _apart(store: Store) -> str:
 def samples(store: Store) -> dict[str, list[Picture]]:
     """The first few training images of each class; rows are in random order, so they are a fair draw."""
     shown = {}
-    for number, name in enumerate(store.classes):
+    for name, is_it in members(store.targets, store.classes).items():
         rows = store.rows("train")
-        rows = rows[store.labels[rows] == number][:SAMPLES]
+        rows = rows[is_it[rows]][:SAMPLES]
         shown[name] = [
             Picture(pixels=image, caption=str(store.file[row]))
             for row, image in zip(rows, store.pictures(rows), strict=True)
@@ -114,9 +104,9 @@ def altered(store: Store, recipe: Recipe) -> list[Picture]:
     """A training image of each class and views of it, as the training saw them; none without augmentation."""
     views = min(ALTERED, recipe.augmentation.views)
     shown = []
-    for number in range(len(store.classes)) if views else ():
+    for is_it in members(store.targets, store.classes).values() if views else ():
         rows = store.rows("train")
-        rows = np.repeat(rows[store.labels[rows] == number][:1], views + 1)
+        rows = np.repeat(rows[is_it[rows]][:1], views + 1)
         numbers = np.arange(len(rows))
         pixels = alter(store.pictures(rows), rows, numbers, recipe.augmentation, seed=recipe.seed)
         captions = ["as it is", *(f"view {view}" for view in numbers[1:])]
@@ -178,7 +168,9 @@ def duplicate_counts(store: Store) -> DuplicateCounts:
 
 
 def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
-    """The wrong answers that were surest, the surest first."""
+    """The wrong answers that were surest, the surest first; of findings each by itself."""
+    if decision.task == "findings":
+        return _mistaken_findings(store, scores, decision)
     called = decision.predict(scores.probabilities, scores.threshold)
     surety = scores.probabilities[np.arange(len(called)), called]
     wrong = np.flatnonzero(called != scores.labels)
@@ -192,6 +184,24 @@ def mistakes(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
             probability=float(surety[at]),
         )
         for at, image in zip(wrong, store.pictures(scores.rows[wrong]), strict=True)
+    ]
+
+
+def _mistaken_findings(store: Store, scores: Scores, decision: Decision) -> list[Mistake]:
+    called = decision.called(scores.probabilities, np.asarray(scores.threshold))
+    surety = np.where(called, scores.probabilities, 1 - scores.probabilities)
+    wrong = np.argwhere((scores.labels >= 0) & (called != (scores.labels == 1)))
+    wrong = wrong[np.argsort(-surety[tuple(wrong.T)], kind="stable")][:MISTAKES]
+    pictures = store.pictures(scores.rows[wrong[:, 0]])
+    return [
+        Mistake(
+            pixels=pictures[place],
+            file=str(store.file[scores.rows[row]]),
+            truth=("" if not called[row, at] else "no ") + decision.classes[at],
+            predicted=("no " if not called[row, at] else "") + decision.classes[at],
+            probability=float(surety[row, at]),
+        )
+        for place, (row, at) in enumerate(wrong.tolist())
     ]
 
 

@@ -26,6 +26,7 @@ from plainfilm.results import documents
 from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
 from plainfilm.results.metrics import RunMetrics, RunSeconds
 from plainfilm.results.predictions import UNSURE
+from plainfilm.results.task import combination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def _write_bundle(folder: Path, run: Finished, made: MeasuredClassifier) -> None
         folder / "model.plainfilm",
         made.classifier,
         about=known.about,
-        metrics=known.metrics,
+        metrics=known.metrics.to_share,
         recipe=_without_paths(made.trained.recipe).to_toml(),
         card=described,
         outliers=made.detector.to_bytes() if made.detector else b"",
@@ -136,14 +137,19 @@ def _about(made: MeasuredClassifier) -> Provenance:
 
 
 def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
-    """Shares of the classes in the validation set, which the probabilities were calibrated on."""
+    """Shares of the classes, or of each finding where it is known, in the validation set, which the probabilities were calibrated on."""
     labels, classes = made.judged.scores["validation"].labels, made.result.classes
+    if labels.ndim == 2:
+        return {name: float((own[own >= 0] == 1).mean()) for name, own in zip(classes, labels.T, strict=True)}
     shares = np.bincount(labels, minlength=len(classes)) / len(labels)
     return dict(zip(classes, shares.tolist(), strict=True))
 
 
 def _predictions(run: Finished) -> Iterator[Sequence[str]]:
     decision, store = run.trained.decision, run.store
+    if store.task == "findings":
+        yield from _predicted_findings(run)
+        return
     named = [decision.positive] if decision.positive else decision.classes
     columns = [store.classes.index(name) for name in named]
     heads = ["probability"] if decision.positive else [f"probability {name}" for name in named]
@@ -159,6 +165,20 @@ def _predictions(run: Finished) -> Iterator[Sequence[str]]:
                 UNSURE if unsure[at] else store.classes[called[at]],
                 *report_data.origin(store, int(row)),
             ]
+
+
+def _predicted_findings(run: Finished) -> Iterator[Sequence[str]]:
+    """As `_predictions`, and beside each probability the truth, 1, 0, or nothing where it is not known."""
+    decision, store = run.trained.decision, run.store
+    heads = [head for name in decision.classes for head in (f"probability {name}", f"truth {name}")]
+    yield ["file", "split", "label", *heads, "predicted"]
+    for part, scores in run.measured.predictions.items():
+        named, called = store.named(scores.rows), decision.called(scores.probabilities, np.asarray(scores.threshold))
+        for at, row in enumerate(scores.rows):
+            pairs = zip(scores.probabilities[at], scores.labels[at], strict=True)
+            cells = [cell for chance, state in pairs for cell in (f"{chance:.6f}", str(state) if state >= 0 else "")]
+            found = [name for name, is_called in zip(decision.classes, called[at], strict=True) if is_called]
+            yield [store.file[row], part, named[at], *cells, combination(found)]
 
 
 def _report(run: Finished, started: float) -> Report:
@@ -187,7 +207,9 @@ def _report(run: Finished, started: float) -> Report:
         problems=report_data.problems(store),
         duplicates=report_data.duplicate_counts(store),
         history=trained.fitted.history,
-        balanced_instead=class_weight(trained.recipe, result) != trained.recipe.training.class_weight,
+        weighed_instead=class_weight(trained.recipe, result)
+        if class_weight(trained.recipe, result) != trained.recipe.training.class_weight
+        else "",
         altered=report_data.altered(store, trained.recipe),
         altered_means=report_data.altered_means(trained.recipe.augmentation),
         roc=roc,
@@ -209,6 +231,12 @@ def _report(run: Finished, started: float) -> Report:
 
 def _title(store: Store) -> str:
     few = len(store.classes) < 4
+    if store.task == "findings":
+        return (
+            f"{', '.join(store.classes)}: which of them?"
+            if few
+            else f"{len(store.classes)} findings of chest radiographs"
+        )
     return f"{' or '.join(store.classes)}?" if few else f"{len(store.classes)} classes of chest radiographs"
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Share
 from plainfilm.results.metrics import KerasBackend, Recalibrated
+from plainfilm.results.task import Task
 
 Fit = Literal["stretch", "crop", "pad"]
 Side = Annotated[int, Meta(ge=1, le=1 << 20, extra_json_schema={"unit": "px"})]
@@ -162,7 +163,8 @@ class Provenance(Document, frozen=True, kw_only=True):
     preprocessing: Annotated[FilePreprocessing, Meta(description="How radiographs are prepared for it.")]
     data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the store that it was trained on.")]
     prevalence: Annotated[
-        Mapping[str, Share], Meta(description="Shares of the classes in the data that it was calibrated on.")
+        Mapping[str, Share],
+        Meta(description="Shares of the classes, or of each finding, in the data that it was calibrated on."),
     ]
     intended_use: Annotated[str, Meta(description="What it may be used for.")]
     recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how.")] = None
@@ -174,9 +176,17 @@ class Provenance(Document, frozen=True, kw_only=True):
 class Manifest(Provenance, frozen=True, kw_only=True):
     """What a bundle says of itself: how it was made, how it decides, and the hash of each of its members."""
 
-    VERSION: ClassVar[int] = 3  # 2 with slopes and intercepts of more than two classes, 3 with a lower threshold
+    VERSION: ClassVar[int] = (
+        3  # 2 with slopes and intercepts of more than two classes, 3 with a lower threshold or of findings
+    )
 
-    classes: Annotated[tuple[ClassName, ...], Meta(min_length=2, max_length=1000, description="Names of the classes.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
+    classes: Annotated[
+        tuple[ClassName, ...],
+        Meta(min_length=2, max_length=1000, description="Names of the classes, or of the findings."),
+    ]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     temperature: Temperature
     shift: Shift
@@ -184,11 +194,15 @@ class Manifest(Provenance, frozen=True, kw_only=True):
     lower_threshold: LowerThreshold = None
     slopes: Annotated[
         tuple[Annotated[float, Meta(gt=0, le=1000)], ...],
-        Meta(description="With more than two classes: logits are multiplied by them too, one a class."),
+        Meta(description="With more than two classes, or of findings: logits are multiplied by them too, one each."),
     ] = ()
     intercepts: Annotated[
         tuple[Annotated[float, Meta(ge=-1000, le=1000)], ...],
-        Meta(description="With more than two classes: added to the scaled logits, one a class."),
+        Meta(description="With more than two classes, or of findings: added to the scaled logits, one each."),
+    ] = ()
+    thresholds: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=1000)], ...],
+        Meta(description="Of findings: probability from which each is called."),
     ] = ()
     combining: Annotated[
         Combining | None,
@@ -198,5 +212,6 @@ class Manifest(Provenance, frozen=True, kw_only=True):
 
     @property
     def least_version(self) -> int:
-        """3 with a lower threshold, 2 with slopes and intercepts, which an older reader would pass over."""
-        return 3 if self.lower_threshold is not None else 2 if self.slopes else 1
+        """3 with a lower threshold or of findings, 2 with slopes and intercepts, which an older reader would pass over."""
+        is_new = self.lower_threshold is not None or self.task == "findings"
+        return 3 if is_new else 2 if self.slopes else 1

@@ -10,6 +10,7 @@ from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Count, Estimate, Seconds, Share, ShareEstimate
 from plainfilm.results.severity import Worth
 from plainfilm.results.store import StoreIdentity
+from plainfilm.results.task import Task
 
 HEAVY = 0.03  # share of a set that no one patient should hold more of
 Confusion = tuple[tuple[int, ...], ...]
@@ -68,8 +69,27 @@ class ClassMetrics(Estimates, frozen=True, kw_only=True):
     calibration: CalibrationOf = None
 
 
+class Micro(Estimates, frozen=True, kw_only=True):
+    """All findings together: each pair of a radiograph and a finding that is known of it counts once."""
+
+    n: Annotated[Count, Meta(description="Pairs.")]
+    accuracy: Annotated[ShareEstimate, Meta(description="Share of pairs called right.")]
+    sensitivity: Sensitivity
+    specificity: Specificity
+    ppv: Ppv
+    npv: Npv
+    f1: F1
+    auroc: Auroc
+    auprc: Auprc
+    brier: Annotated[ShareEstimate, Meta(description="Mean squared distance to the truth; 0 is best.")]
+
+
 class Metrics(Estimates, frozen=True, kw_only=True):
-    """All metrics of a set of radiographs. With more than two classes sensitivity to AUPRC are macro means."""
+    """All metrics of a set of radiographs.
+
+    With more than two classes sensitivity to AUPRC are macro means; of findings all are, each finding on the radiographs of
+    which it is known.
+    """
 
     n: Annotated[Count, Meta(description="Radiographs.")]
     groups: Groups
@@ -90,7 +110,10 @@ class Metrics(Estimates, frozen=True, kw_only=True):
         Calibration | None,
         Meta(description="With two classes: probabilities of the positive one against what is observed."),
     ] = None
-    per_class: Annotated[Mapping[str, ClassMetrics] | None, Meta(description="Each class against the rest.")] = None
+    per_class: Annotated[
+        Mapping[str, ClassMetrics] | None, Meta(description="Each class against the rest, or each finding.")
+    ] = None
+    micro: Annotated[Micro | None, Meta(description="Of findings: all of them together.")] = None
     largest_group: Annotated[
         Share | None, Meta(description="Share of the radiographs that the patient with most of them holds.")
     ] = None
@@ -411,6 +434,19 @@ class Utility(Record, frozen=True, kw_only=True):
     decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
 
 
+class FindingMetrics(Record, frozen=True, kw_only=True):
+    """One finding of several by itself: a classifier of two classes, on the radiographs of which it is known."""
+
+    threshold: Annotated[
+        Share | None, Meta(description="Probability from which it is called; null where folds have their own.")
+    ]
+    splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set, as of two classes.")]
+    worth: Annotated[RunWorth, Meta(description="What its accuracy is worth by rules that see no image.")]
+    audit: Annotated[Audit | None, Meta(description="Its audit, where that ran.")] = None
+    subgroups: Annotated[Subgroups | None, Meta(description="Its metrics by subgroup; not in a bundle.")] = None
+    utility: Annotated[Utility | None, Meta(description="Answers at other prevalences; not in a bundle.")] = None
+
+
 class GroupWeight(Record, frozen=True, kw_only=True):
     """What one class of one source weighed in the loss of a training by group DRO, in the end."""
 
@@ -553,7 +589,12 @@ class RunMetrics(Document, frozen=True, kw_only=True):
 
     FORMAT: ClassVar[str] = "plainfilm-metrics"
 
-    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, as labels number them.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
+    classes: Annotated[
+        tuple[str, ...], Meta(description="Names of the classes, as labels number them, or of the findings.")
+    ]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which a radiograph is called positive.")]
     temperature: Annotated[
@@ -564,6 +605,10 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         Meta(description="Whether slope and intercept were fitted on the validation set; null before 0.3.0."),
     ] = None
     splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set: test or out_of_fold, and validation.")]
+    findings: Annotated[Mapping[str, FindingMetrics] | None, Meta(description="Of findings: each by itself.")] = None
+    speaks: Annotated[
+        str | None, Meta(description="The finding that worth, subgroups and utility are of: the worst one.")
+    ] = None
     folds: Annotated[Count | None, Meta(description="Folds of a cross-validation.")] = None
     left_out: Annotated[
         LeftOutSources | None, Meta(description="Each source left out in turn, where that was asked for.")
@@ -598,6 +643,14 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         """Refuse metrics of nothing that was kept for testing."""
         if self.tested not in self.splits:
             raise ValueError("no metrics of the test set")
+
+    @property
+    def to_share(self) -> "RunMetrics":
+        """What a bundle holds: of each finding no subgroups and no other prevalences, which are many numbers."""
+        if self.findings is None:
+            return self
+        slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
+        return structs.replace(self, findings=slim)
 
     @property
     def is_calibrated(self) -> bool:

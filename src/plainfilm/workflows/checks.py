@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from plainfilm.data import claims, class_names, files
+from plainfilm.data.cataloguing import combinations
 from plainfilm.errors import RecipeError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import harmless
@@ -15,6 +16,7 @@ from plainfilm.model.hub.folder import UNSTATED
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
 from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
+from plainfilm.results.task import Task
 
 LEAST_SIDE = 256  # px, that a store keeps unless it is told otherwise
 MOST_CLASSES = 80  # metrics of more, by subgroup too, are more values than `manifest.MOST`
@@ -240,8 +242,29 @@ def check_three_answers(recipes: Sequence[Recipe], positive: str | None) -> None
         )
 
 
-def positive_class(classes: Sequence[str], asked: str | None = None) -> str | None:
-    """Name the positive class: the one asked for, or the one whose name does not deny a finding; None with more than two.
+def check_task(task: Task, classes: Sequence[str], asked: Task | None, trained: Sequence[Recipe]) -> None:
+    """Find out whether classes are meant as classes, and whether what is asked for is there for several findings.
+
+    Raises
+    ------
+    CatalogError
+        Classes look like combinations of findings, and nobody has said that they are none.
+    RecipeError
+        A recipe asks for what findings do not have yet.
+    """
+    if task == "classes":
+        combinations.check_no_combinations(classes, asked)
+        return
+    for recipe in trained:
+        if parse_blocks(recipe.finetuning.blocks) != 0:
+            raise RecipeError(
+                "Expected a frozen backbone for several findings; received finetuning.blocks "
+                f"{recipe.finetuning.blocks}, which knows classes alone yet. Set finetuning.blocks=none, or ask for one finding with --label-of."
+            )
+
+
+def positive_class(classes: Sequence[str], asked: str | None = None, *, task: Task = "classes") -> str | None:
+    """Name the positive class: the one asked for, or the one whose name does not deny a finding; None with more than two, and of findings.
 
     Raises
     ------
@@ -250,6 +273,12 @@ def positive_class(classes: Sequence[str], asked: str | None = None) -> str | No
     """
     if asked is not None and asked not in classes:
         raise UsageError(f"Expected --positive to be one of {', '.join(classes)}; received {asked}.")
+    if task == "findings" and asked is not None:
+        raise UsageError(
+            f"Expected no --positive with several findings, each of which is present or absent; received {asked}. Leave it out."
+        )
+    if task == "findings":
+        return None
     if len(classes) != 2:
         if asked is not None:
             raise UsageError(

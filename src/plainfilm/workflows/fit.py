@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def cross_validate(
     SplitError
         A class has fewer patients than folds.
     """
-    splits = split.folds(store.labels, store.group, store.classes, count=folds, seed=recipe.seed)
+    splits = split.folds(store.targets, store.group, store.classes, count=folds, seed=recipe.seed)
     named = {f"fold{number}": (f"Fold {number} of {folds}", own) for number, own in enumerate(splits, 1)}
     made = _fit_views(store, recipe, named, positive, checkpoints, callbacks, progress)
     return CrossValidated(_join_folds(store, recipe, made, positive), made)
@@ -211,19 +211,62 @@ def _joined(store: Store, recipe: Recipe, members: Sequence[Member], positive: s
     if len(parts) == 1:
         return parts[0]
     rows = store.rows("validation")
-    labels, logits = store.labels[rows], [_logits(part, rows) for part in parts]
-    index = index_of(store, positive)
+    logits = [_logits(part, rows) for part in parts]
     if recipe.ensemble.combine == "stacking":
-        joint = np.concatenate(logits, axis=1)
-        return ensembling.combine(parts, *ensembling.stacked(joint, labels, classes=len(store.classes), positive=index))
+        return ensembling.combine(parts, *_stacked(np.stack(logits, axis=1), store, rows, positive))
     scalings = [_scaling(own, store, rows, positive, member) for own, member in zip(logits, members, strict=True)]
     return ensembling.combine(parts, *ensembling.mean_of(scalings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One finding by itself: the store as one of two classes, the rows of which it is known, and their logits (n, 1) or (n, parts, 1)."""
+
+    name: str
+    store: Store
+    rows: NDArray[np.int64]
+    logits: NDArray[Any]
+
+
+def _findings(logits: NDArray[Any], store: Store, rows: NDArray[np.int64]) -> Iterator[_Finding]:
+    """Give each finding by itself; `logits` (n, …, k) are of `rows`."""
+    for number, name in enumerate(store.classes):
+        own = store.of(name)
+        known = own.labels[rows] >= 0
+        yield _Finding(name, own, rows[known], logits[known][..., [number]])
+
+
+def _weighing_findings(member: Member) -> Member:
+    """Name what weighed the findings of a member's training."""
+    settings = member.recipe.training
+    weighed = dataclasses.replace(settings, class_weight=training.weight_of_findings(settings.class_weight))
+    return dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, training=weighed))
+
+
+def _stacked(
+    logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights and bias of `ensembling.stacked` for logits (n, parts, outputs); of findings each has its own."""
+    if store.task == "classes":
+        joint = logits.reshape(len(logits), -1)
+        labels = store.labels[rows]
+        return ensembling.stacked(joint, labels, classes=len(store.classes), positive=index_of(store, positive))
+    outputs = logits.shape[2]
+    weights, bias = np.zeros((logits.shape[1] * outputs, outputs), np.float32), np.zeros(outputs, np.float32)
+    for number, own in enumerate(_findings(logits, store, rows)):
+        weight, offset = _stacked(own.logits, own.store, own.rows, own.name)
+        weights[number::outputs, number], bias[number] = weight[:, 0], offset[0]
+    return weights, bias
 
 
 def _scaling(
     logits: NDArray[Any], store: Store, rows: NDArray[np.int64], positive: str | None, member: Member | None = None
 ) -> Scaling:
     """Calibrate the logits of some rows that were not trained on; `member` None where its class weights are out already."""
+    if store.task == "findings":
+        member = _weighing_findings(member) if member else None
+        each = [_scaling(own.logits, own.store, own.rows, own.name, member) for own in _findings(logits, store, rows)]
+        return Scaling(*(np.concatenate(values) for values in zip(*each, strict=True)))
     weighed, shares = _shares(store, member) if member else (None, None)
     return fit_scaling(
         logits, store.labels[rows], positive=index_of(store, positive), trained_at=weighed, shares=shares
@@ -251,6 +294,15 @@ def _decide(
 
     Give the decision and what its thresholds promise, by their names in `Trained`.
     """
+    if store.task == "findings":
+        parts = zip(_findings(logits, store, rows), *scaling, strict=True)
+        each = [
+            _decide(own.logits, Scaling(slope[None], intercept[None]), own.store, own.rows, own.name, recipe)[
+                "decision"
+            ]
+            for own, slope, intercept in parts
+        ]
+        return {"decision": Decision.joined(each)}
     labels, classes, asked = store.labels[rows], store.classes, recipe.evaluation
     decision = Decision(classes=classes, positive=positive)
     if asked.calibrate:

@@ -165,7 +165,7 @@ def part_of(
     numbers = training.view_numbers(rows, len(store), views)
     sources = store.codes("source")
     strata = (sources[rows] + int(sources.min(initial=0) < 0)).astype(np.int64)  # as np.unique numbers them
-    return training.Part(rows, store.labels[rows], read, views=numbers, strata=strata, ahead=ahead)
+    return training.Part(rows, store.targets[rows], read, views=numbers, strata=strata, ahead=ahead)
 
 
 def finetunes(recipe: Recipe) -> bool:

@@ -108,9 +108,10 @@ def plan(options: TrainOptions) -> Plan:
 
     def check_rows(rows: Store | Rows) -> None:
         checks.check_rows(rows.classes, len(rows.labels))
-        checks.check_three_answers([recipe], checks.positive_class(rows.classes, options.positive))
+        checks.check_task(rows.task, rows.classes, options.task, recipes.members(recipe))
+        checks.check_three_answers([recipe], checks.positive_class(rows.classes, options.positive, task=rows.task))
         if count:
-            split.check_enough_to_fold(rows.labels, rows.group, rows.classes, count=count)
+            split.check_enough_to_fold(rows.targets, rows.group, rows.classes, count=count)
         sources = folding.by_source(options.folds, options.together, rows, seed=recipe.seed)
         curve.draw(rows, sources, curve=options.curve, seed=recipe.seed)
 
@@ -123,7 +124,7 @@ def plan(options: TrainOptions) -> Plan:
         check_rows=check_rows,
     )
     if count:
-        split.folds(store.labels, store.group, store.classes, count=count)
+        split.folds(store.targets, store.group, store.classes, count=count)
     sources = folding.by_source(options.folds, options.together, store, seed=recipe.seed)
     return Plan(
         options=options,
@@ -133,7 +134,7 @@ def plan(options: TrainOptions) -> Plan:
         folds=count,
         sources=sources,
         drawn=curve.draw(store, sources, curve=options.curve, seed=recipe.seed),
-        positive=checks.positive_class(store.classes, options.positive),
+        positive=checks.positive_class(store.classes, options.positive, task=store.task),
         folder=folder,
         tracking=tracked,
     )
@@ -273,8 +274,14 @@ def _audit(plan: Plan, trained: Trained, judged: Judged) -> AuditFindings:
 
 def _look(plan: Plan, joined: Classifier, judged: Judged) -> ExplanationFindings | None:
     plan.options.progress("Explaining", 0, 1, "")
-    test = judged.scores[judged.tested]
-    found = look(plan.store, joined, test.rows, test.probabilities, seed=plan.recipe.seed)
+    store, test = plan.store, judged.scores[judged.tested]
+    if judged.speaks is not None:  # of several findings one is looked at
+        store, joined, test = (
+            store.of(judged.speaks),
+            joined.of(judged.speaks),
+            judged.findings[judged.speaks].scores[judged.tested],
+        )
+    found = look(store, joined, test.rows, test.probabilities, seed=plan.recipe.seed)
     plan.options.progress("Explaining", 1, 1, "")
     return found
 

@@ -1,10 +1,13 @@
 """What an accuracy is worth: probes that are kept from the lungs, sources, leaks and labels, and a verdict by stated rules."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from plainfilm.data.copies import Copies
 from plainfilm.data.provenance import left_out_columns
@@ -13,11 +16,14 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.audit import copies, data_issues, judging, probes, sources, verdict
 from plainfilm.evidence.audit.findings import AuditFindings, SuspectsFinding
 from plainfilm.evidence.audit.looks import LOOKS, ImageEncoder
-from plainfilm.evidence.audit.sample import Sample, draw
+from plainfilm.evidence.audit.sample import Sample, draw, draw_findings, of_finding
+from plainfilm.evidence.audit.seeing import Seeing
+from plainfilm.evidence.statistics.intervals import IntArray
 from plainfilm.model.encoder import Features
 from plainfilm.results.audit import Audit, ComparedWith, NotRun, Power, Reason, Sources
 from plainfilm.results.estimate import UNDEFINED
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.severity import VERDICTS
 
 SAMPLE = 600
 _UNSEEN = {
@@ -44,6 +50,8 @@ def audit(
 ) -> AuditFindings:
     """Audit a store, and with `model` the classifier that was trained on it. The test set's images are not scored.
 
+    Of several findings each is audited by itself, and the worst speaks.
+
     Parameters
     ----------
     store, encoder
@@ -59,13 +67,64 @@ def audit(
     advance
         Called with images done and all.
     """
+    seeing = Seeing(store, encoder, advance)
+    if store.task == "findings":
+        return _of_findings(store, seeing, features, model, most, seed)
+    return _audited(store, seeing, partial(draw, store, seed=seed), features, model, None, most, seed)
+
+
+def _of_findings(
+    store: Store, seeing: Seeing, features: Features | None, model: Metrics | None, most: int, seed: int
+) -> AuditFindings:
+    """Audit each finding by itself: what probes see is looked at once. The worst speaks, its name before the sentence."""
+    rows, among = draw_findings(store, most, seed), len(store.classes)
+    hidden = seeing.hide(rows)  # of all at once, so that all have one common part
+    seeing.encoded(rows, hidden)
+    seeing.objects(rows, hidden)
+    twins = _twins(store, features, rows, features.read(rows) if features else seeing.whole(rows))
+    each = {}
+    for name in store.classes:
+        own = store.of(name)
+
+        def drawn(count: int, own: Store = own) -> Sample:
+            return of_finding(own, draw_findings(store, count, seed), seed, among=among)
+
+        compared = model and _of_one(model, name)
+        each[name] = _audited(own, seeing, drawn, features, compared, twins, most, seed)
+    name = max(each, key=lambda name: VERDICTS.index(each[name].result.verdict))
+    worst = each[name]
+    result = replace(worst.result, sentence=f"{name}: {worst.result.sentence}")
+    return dataclasses.replace(worst, result=result, findings=each)
+
+
+def _of_one(model: Metrics, finding: str) -> Metrics:
+    """Take the AUROC of one finding for that of a classifier that tells it alone."""
+    return replace(model, auroc=(model.per_class or {})[finding].auroc, per_class=None)
+
+
+def _twins(store: Store, features: Features | None, rows: IntArray, sampled: NDArray[np.float32]) -> Copies:
+    if features is None:
+        return copies.find(store, rows, sampled)
+    known = np.arange(min(len(store), data_issues.MOST_ROWS))
+    return copies.find(store, known, features.read(known))
+
+
+def _audited(
+    store: Store,
+    seeing: Seeing,
+    drawn: Callable[[int], Sample],
+    features: Features | None,
+    model: Metrics | None,
+    twins: Copies | None,
+    most: int,
+    seed: int,
+) -> AuditFindings:
     start = time.perf_counter()
-    sample = draw(store, most, seed)
+    sample = drawn(most)
     known = features.read(sample.rows) if features else None
-    probed = probes.probe(store, sample, encoder, seed=seed, features=known, advance=advance)
+    probed = probes.probe(store, sample, seeing, drawn, seed=seed, features=known)
     by_source, not_run = _sources(store, sample, probed, seed)
-    rows = np.arange(min(len(store), data_issues.MOST_ROWS)) if features else sample.rows[: len(probed.features)]
-    twins = copies.find(store, rows, features.read(rows) if features else probed.features)
+    twins = twins or _twins(store, features, sample.rows[: len(probed.features)], probed.features)
     doubtful, unknown = _suspects(store, sample, probed, twins)
     compared = _compared_with(model, probed)
     leak = leakage(store.split, store.group)
@@ -130,7 +189,7 @@ def _sources(store: Store, sample: Sample, probed: probes.Probed, seed: int) -> 
 def _suspects(
     store: Store, sample: Sample, probed: probes.Probed, twins: Copies
 ) -> tuple[list[SuspectsFinding], list[NotRun]]:
-    found, not_run = data_issues.patients(store)
+    found, not_run = data_issues.patients(store) if sample.among == 1 else ([], [])  # a finding comes and goes
     found.append(data_issues.laterals(store, np.flatnonzero(store.split != "test")))
     found += data_issues.neighbours(store, twins)
     if len(probed.features):

@@ -1,7 +1,7 @@
 """What an audit found beside its JSON: pictures, captions, and what only rules and pages need."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,3 +57,4 @@ class AuditFindings:
     examples: NDArray[np.uint8]
     example_captions: tuple[str, ...]
     with_objects: Strip | None = None
+    findings: Mapping[str, "AuditFindings"] = field(default_factory=dict)  # each by itself; this is then the worst's

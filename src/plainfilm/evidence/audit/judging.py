@@ -26,7 +26,7 @@ def tell(sample: Sample, scores: FloatArray, *, among: int = 1) -> tuple[Estimat
     `among` samples that are looked at alike, such as sources.
     """
     each = ridge.areas(sample.labels, scores, sample.group, sample.part)
-    draws = sample.draws()
+    draws, among = sample.draws(), among * sample.among
     by_class = {}
     for at, name in enumerate(sample.classes):
         is_it = sample.labels == at
@@ -66,18 +66,18 @@ def power(sample: Sample) -> Power:
     draws = sample.draws()
     name = min(draws, key=lambda each: draws[each])
     own, rest = draws[name], sum(draws.values()) - draws[name]
-    classes = len(draws)
+    classes, among = len(draws), sample.among
 
     def area_seen(value: float) -> bool:
         unlucky = value - _CHANCES_Z * hanley_mcneil(value, own, rest) ** 0.5
-        return unlucky > NOTABLE and newcombe(unlucky, own, rest, sure(classes)).low >= NOTABLE
+        return unlucky > NOTABLE and newcombe(unlucky, own, rest, sure(classes, among=among)).low >= NOTABLE
 
     def part_seen(value: float) -> bool:
         unlucky = int(own * value - _CHANCES_Z * (own * value * (1 - value)) ** 0.5)
         if unlucky <= 0:
             return False
         share, others = (
-            wilson(np.arange(count) < hits, level=sure(classes, of_two=2))
+            wilson(np.arange(count) < hits, level=sure(classes, of_two=2, among=among))
             for hits, count in ((unlucky, own), (int(FALSE * rest), rest))
         )
         return share.low - others.high >= PART

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
-from plainfilm.evidence.audit import foreign_objects, judging, looks, masking, metadata_features, ridge, within_sources
+from plainfilm.evidence.audit import foreign_objects, judging, masking, metadata_features, ridge, within_sources
 from plainfilm.evidence.audit.findings import ProbeFinding, Strip
-from plainfilm.evidence.audit.looks import LOOKS, Advance, ImageEncoder, Look
-from plainfilm.evidence.audit.sample import Sample, draw, shown
+from plainfilm.evidence.audit.looks import LOOKS, Look
+from plainfilm.evidence.audit.sample import Sample, shown
+from plainfilm.evidence.audit.seeing import Seeing
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray
 from plainfilm.results.audit import ForeignObject, NotRun, Probe, Sees
 
@@ -65,39 +66,39 @@ class Probed:
 def probe(
     store: Store,
     sample: Sample,
-    encoder: ImageEncoder,
+    seeing: Seeing,
+    drawn: Callable[[int], Sample],
     *,
     seed: int = 0,
     features: NDArray[np.float32] | None = None,
-    advance: Advance = lambda _done, _all: None,
 ) -> Probed:
     """Run every probe that the sample allows.
 
-    What is cheap sees all images of the training and validation sets, at most `CHEAP`, drawn with `seed`. `features`
-    float32 (n, width) are those of the whole images where they are known; `advance(done, all)` counts images.
+    What is cheap sees all images of the training and validation sets, at most `CHEAP`, by `drawn`, which draws as the sample
+    was. `features` float32 (n, width) are those of the whole images where they are known.
     """
     few = sample.too_few()
     if few:
         return _unprobed(store, few)
     start = time.perf_counter()
-    hidden = looks.hide(store, sample.rows)
+    hidden = seeing.hide(sample.rows)
     lungs_s = time.perf_counter() - start
-    seen = looks.encoded(store, sample.rows, encoder, hidden, advance=advance)
-    features = looks.whole(store, sample.rows, encoder) if features is None else features
+    seen = seeing.encoded(sample.rows, hidden)
+    features = seeing.whole(sample.rows) if features is None else features
     encode_s = time.perf_counter() - start - lungs_s
     places = shown(sample, EXAMPLES)
     images = store.pictures(sample.rows[places])
     scores = _scores(sample, features)
     whole = _judge(sample, scores, "whole_image", "Whole image", "everything", "what your model may use", seen=images)
-    objects = looks.objects(store, sample.rows, hidden)
+    objects = seeing.objects(sample.rows, hidden)
     objects_s = time.perf_counter() - start - lungs_s - encode_s
-    more = cache(partial(_more, store, sample, hidden.common, seed))
-    of_parts = _Parts(store, encoder, sample, hidden, seen, seed, advance, more)
+    more = cache(partial(_more, seeing, sample, drawn))
+    of_parts = _Parts(store, seeing, sample, hidden, seen, seed, more)
     parts, unseen = _part_probes(of_parts, objects, images, places)
-    wide = draw(store, CHEAP, seed)
+    wide = drawn(CHEAP)
     told, untold = _told_probes(store, wide)
     return Probed(
-        probes=(whole, *parts, *_simple_probes(store, wide, hidden.common, images), *told),
+        probes=(whole, *parts, *_simple_probes(seeing, wide, hidden.common, images), *told),
         not_run=(*unseen, *untold),
         objects=foreign_objects.found(sample, objects) if hidden.found.mean() >= FOUND else {},
         with_objects=_with_objects(store, sample, objects),
@@ -147,12 +148,11 @@ class _Parts:
     """What probes that see the image in part work on: `seen` of the sample, and where to look at more."""
 
     store: Store
-    encoder: ImageEncoder
+    seeing: Seeing
     sample: Sample
     hidden: masking.Hidden
     seen: Mapping[str, NDArray[Any]]
     seed: int
-    advance: Advance
     more: Callable[[], "_More | None"]
 
     def widened(
@@ -183,11 +183,11 @@ class _More:
     hidden: masking.Hidden
 
 
-def _more(store: Store, sample: Sample, common: NDArray[np.bool_], seed: int) -> _More | None:
+def _more(seeing: Seeing, sample: Sample, drawn: Callable[[int], Sample]) -> _More | None:
     """Find the lungs in more images; None where there are none."""
-    larger = draw(store, GROWN, seed)
+    larger = drawn(GROWN)
     rows = np.setdiff1d(larger.rows, sample.rows)
-    return _More(larger, rows, looks.hide(store, rows, common)) if len(rows) else None
+    return _More(larger, rows, seeing.hide(rows)) if len(rows) else None
 
 
 def _part_probes(
@@ -222,7 +222,7 @@ def _part_probe(parts: _Parts, look: Look, seen: NDArray[np.uint8]) -> ProbeFind
         return _judge(sample, _scores(sample, features), look.name, look.title, look.sees, look.means, seen=seen)
 
     def see(rows: IntArray, hidden: masking.Hidden) -> NDArray[Any]:
-        return looks.encoded(parts.store, rows, parts.encoder, hidden, [look], parts.advance)[look.name]
+        return parts.seeing.encoded(rows, hidden, [look])[look.name]
 
     known = parts.seen[look.name]
     return parts.widened(known, see, judged) if look.sees == "no lungs" else judged(parts.sample, known)
@@ -233,7 +233,7 @@ def _object_probe(parts: _Parts, objects: FloatArray) -> ProbeFinding:
         return _judge(sample, _scores(sample, features), "objects", _OBJECTS, "objects",
                       "text, electrodes or tubes tell the class", "foreign objects")  # fmt: skip
 
-    return parts.widened(objects, partial(looks.objects, parts.store), judged)
+    return parts.widened(objects, parts.seeing.objects, judged)
 
 
 def _lung_probe(parts: _Parts, kind: _OfLungs, numbers: FloatArray) -> ProbeFinding:
@@ -244,10 +244,10 @@ def _lung_probe(parts: _Parts, kind: _OfLungs, numbers: FloatArray) -> ProbeFind
 
 
 def _simple_probes(
-    store: Store, sample: Sample, common: NDArray[np.bool_], images: NDArray[np.uint8]
+    seeing: Seeing, sample: Sample, common: NDArray[np.bool_], images: NDArray[np.uint8]
 ) -> list[ProbeFinding]:
     """Run what needs neither the encoder nor lung fields."""
-    simple = looks.measured(store, sample.rows, common)
+    simple = seeing.measured(sample.rows, common)
     small = masking.thumbnails(images).reshape(-1, masking.THUMBNAIL, masking.THUMBNAIL).astype(np.uint8)
     return [
         _judge(sample, _scores(sample, simple["thumbnail"]), "thumbnail", "8 × 8 thumbnail", "coarse", "large shadows and brightness tell the class", seen=small),

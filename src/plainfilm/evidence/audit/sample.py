@@ -14,13 +14,17 @@ FEWEST = 10  # patients or unrelated images of a class
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The rows that probes work on, int64 (n), with labels, groups and the parts of the cross-validation, int64 (n)."""
+    """The rows that probes work on, int64 (n), with labels, groups and the parts of the cross-validation, int64 (n).
+
+    `among` is the number of findings that are looked at alike, of which this is one.
+    """
 
     rows: IntArray
     labels: IntArray
     group: IntArray
     part: IntArray
     classes: tuple[str, ...]
+    among: int = 1
 
     def draws(self) -> dict[str, int]:
         """Give how many independent images those of each class are worth: a patient with many is one draw, or little more."""
@@ -46,14 +50,41 @@ def draw(store: Store, most: int, seed: int = 0) -> Sample:
 
     The test set is not touched. A larger sample of the same seed holds the smaller one.
     """
-    rng = np.random.default_rng(seed)
-    pool = np.flatnonzero((store.labels >= 0) & np.isin(store.split, ("train", "validation")))
-    shuffled = rng.permutation(pool)
+    shuffled = _shuffled(store, seed)
     by_class = [shuffled[store.labels[shuffled] == number] for number in range(len(store.classes))]
     each = _share_out([len(rows) for rows in by_class], most)
-    rows = np.sort(np.concatenate([rows[:count] for rows, count in zip(by_class, each, strict=True)]))
+    return _sample(
+        store, np.sort(np.concatenate([rows[:count] for rows, count in zip(by_class, each, strict=True)])), seed
+    )
+
+
+def draw_findings(store: Store, most: int, seed: int = 0) -> IntArray:
+    """Draw at most `most` rows of the same sets of a store of findings, int64 (n): those with each finding, and with none, in turn.
+
+    A larger draw of the same seed holds the smaller one.
+    """
+    shuffled = _shuffled(store, seed)
+    has = store.states[shuffled] == 1
+    has = np.column_stack([has, ~has.any(axis=1)])
+    turn = np.where(has, np.cumsum(has, axis=0), len(shuffled) + 1).min(axis=1)
+    return np.sort(shuffled[np.argsort(turn, kind="stable")[:most]])
+
+
+def of_finding(store: Store, rows: IntArray, seed: int, *, among: int) -> Sample:
+    """Take the rows of a draw of which a finding is known; `store` is that of this finding (`Store.of`)."""
+    return _sample(store, rows[store.labels[rows] >= 0], seed, among=among)
+
+
+def _shuffled(store: Store, seed: int) -> IntArray:
+    pool = np.flatnonzero((store.labels >= 0) & np.isin(store.split, ("train", "validation")))
+    return np.random.default_rng(seed).permutation(pool)
+
+
+def _sample(store: Store, rows: IntArray, seed: int, *, among: int = 1) -> Sample:
     labels, group = store.labels[rows], store.group[rows]
-    return Sample(rows=rows, labels=labels, group=group, part=ridge.folds(labels, group, seed), classes=store.classes)
+    return Sample(
+        rows=rows, labels=labels, group=group, part=ridge.folds(labels, group, seed), classes=store.classes, among=among
+    )
 
 
 def _share_out(sizes: list[int], most: int) -> list[int]:

@@ -1,7 +1,8 @@
 """A trained head judged: metrics of the validation and the test set, and what the accuracy is worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from msgspec.structs import asdict
@@ -17,10 +18,11 @@ from plainfilm.evidence.evaluation import subgroups, three_answers
 from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
 from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
 from plainfilm.evidence.statistics.curves import Curves, curves
+from plainfilm.evidence.statistics.findings import evaluate_findings
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model.classifier import Decision, Trained
 from plainfilm.results.metrics import ByPatient, Metrics, Promise, ThreeAnswers, ThreeAnswersMeasured
-from plainfilm.results.severity import Worth
+from plainfilm.results.severity import LEVELS, Worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,12 @@ class Scores:
     """Answers on one part: `rows` of the store, their labels int64 (n), probabilities (n, classes), groups int64 (n).
 
     `threshold` on the positive class's probability, 0 to 1: one for all rows, or float64 (n), one a row, where folds have
-    their own; `lower` likewise, below which the other class is called, None where there is one threshold.
+    their own; `lower` likewise, below which the other class is called, None where there is one threshold. Of findings
+    `labels` are their states int8 (n, k), and thresholds float64 (k) or (n, k).
     """
 
     rows: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     probabilities: NDArray[np.float64]
     group: NDArray[np.int64]
     threshold: float | NDArray[np.float64]
@@ -66,6 +69,8 @@ class Judged:
     )  # patients by part; none with more than two classes
     by_patient: ByPatient | None = None
     folds: Sequence["Judged"] = ()  # of a cross-validation, each on its own
+    findings: Mapping[str, "Judged"] = field(default_factory=dict)  # each by itself, as of two classes
+    speaks: str | None = None  # the finding that `rule`, `worth`, `subgroups` and `utility` are of: the worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +80,71 @@ class Fold:
     store: Store
     trained: Trained
 
+    def of(self, finding: str) -> "Fold":
+        """Give the same of one finding of several."""
+        return Fold(self.store.of(finding), self.trained.of(finding))
 
-def judge(store: Store, trained: Trained) -> Judged:
-    """Score the validation and the test set. Log the opening of the test set (`Store.log_test_opening`) before."""
+
+def judge(store: Store, trained: Trained, *, among: int = 1) -> Judged:
+    """Score the validation and the test set. Log the opening of the test set (`Store.log_test_opening`) before.
+
+    `among` is the number of findings of which this is one.
+    """
+    if store.task == "findings":
+        shared = Fold(store, trained.sharing())
+        return _of_findings(
+            {name: judge(own.store, own.trained, among=len(store.classes)) for name, own in _findings(shared)},
+            {part: score(store, shared.trained, part) for part in ("validation", "test")},
+        )
     scores = {part: score(store, trained, part) for part in ("validation", "test")}
     units = {part: _units(store, trained.decision, own) for part, own in scores.items()}
-    return _judged("test", store, scores, trained, [store], leakage(store.split, store.group), units)
+    return _judged("test", store, scores, trained, [store], leakage(store.split, store.group), units, among)
 
 
-def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold]) -> Judged:
+def _findings(fold: Fold) -> Iterator[tuple[str, Fold]]:
+    trained = fold.trained.sharing()
+    for name in fold.store.classes:
+        yield name, Fold(fold.store.of(name), trained.of(name))
+
+
+def _of_findings(each: Mapping[str, Judged], scores: Mapping[str, Scores], folds: Sequence[Judged] = ()) -> Judged:
+    """Put the findings together: the worst one speaks, of those that are as bad the one with the lowest AUROC."""
+    tested = next(iter(each.values())).tested
+    speaks = max(
+        each,
+        key=lambda name: (LEVELS.index(each[name].worth.level), -np.nan_to_num(each[name].metrics[tested].auroc.low)),
+    )
+    worst = each[speaks]
+    return replace(
+        worst,
+        scores=scores,
+        metrics={
+            part: evaluate_findings(own.labels, own.probabilities, {name: judged.metrics[part] for name, judged in each.items()},
+                                    threshold=np.asarray(own.threshold), group=own.group)
+            for part, own in scores.items()
+        },
+        worth=Worth(level=worst.worth.level, sentence=f"{speaks}: {worst.worth.sentence}"),
+        folds=folds,
+        findings=each,
+        speaks=speaks,
+    )  # fmt: skip
+
+
+def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold], *, among: int = 1) -> Judged:
     """Score each fold's parts with the classifier that has not seen them, all together; `trained` joins the folds'."""
-    judged = [judge(fold.store, fold.trained) for fold in folds]
+    if store.task == "findings":
+        shared = [Fold(fold.store, fold.trained.sharing()) for fold in folds]
+        of_folds = [judge(fold.store, fold.trained) for fold in shared]
+        each = {
+            name: judge_folds(own.store, own.trained, [fold.of(name) for fold in shared], among=len(store.classes))
+            for name, own in _findings(Fold(store, trained))
+        }
+        together = {
+            name: _together([each.scores[part] for each in of_folds])
+            for name, part in (("validation", "validation"), ("out_of_fold", "test"))
+        }
+        return _of_findings(each, together, of_folds)
+    judged = [judge(fold.store, fold.trained, among=among) for fold in folds]
     found = {
         name: _together([each.scores[part] for each in judged])
         for name, part in (("validation", "validation"), ("out_of_fold", "test"))
@@ -94,7 +153,7 @@ def judge_folds(store: Store, trained: Trained, folds: Sequence[Fold]) -> Judged
         name: by_patients.together([each.units[part] for each in judged]) if part in judged[0].units else None
         for name, part in (("validation", "validation"), ("out_of_fold", "test"))
     }
-    whole = _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK, units)
+    whole = _judged("out_of_fold", store, found, trained, [fold.store for fold in folds], worth.NO_LEAK, units, among)
     return replace(whole, folds=judged)
 
 
@@ -106,6 +165,7 @@ def _judged(
     splits: Sequence[Store],
     leak: Leakage,
     units: Mapping[str, by_patients.Units | None],
+    among: int,
 ) -> Judged:
     decision, seed = trained.decision, trained.recipe.seed
     patients = {part: own for part, own in units.items() if own is not None}
@@ -115,7 +175,7 @@ def _judged(
         for part, own in scores.items()
     }  # fmt: skip
     parts = [(each.rows("train"), each.rows("test")) for each in splits]
-    rule = worth.source_rule(store.labels, store.source, store.group, parts, store.classes)
+    rule = worth.source_rule(store.labels, store.source, store.group, parts, store.classes, among=among)
     return Judged(
         tested=tested,
         scores=scores,
@@ -157,7 +217,7 @@ def _together(parts: Sequence[Scores]) -> Scores:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("rows", "labels", "probabilities", "group")
     }
-    thresholds = [np.full(len(part.rows), part.threshold) for part in parts]
+    thresholds = [np.broadcast_to(part.threshold, part.labels.shape) for part in parts]
     lower = [np.full(len(part.rows), part.lower) for part in parts if part.lower is not None]
     return Scores(**columns, threshold=np.concatenate(thresholds), lower=np.concatenate(lower) if lower else None)
 
@@ -190,7 +250,9 @@ class Lines:
 
 
 def lines(scores: Scores, decision: Decision) -> Lines:
-    """Compute the lines to draw."""
+    """Compute the lines to draw; of findings those of each, and of reliability all of them together."""
+    if decision.task == "findings":
+        return _lines_of_findings(scores, decision)
     labels, chance = scores.labels, scores.probabilities
     by_class = {
         name: curves((labels == column).astype(int), chance[:, column], group=scores.group)
@@ -203,14 +265,26 @@ def lines(scores: Scores, decision: Decision) -> Lines:
     return Lines(by_class=by_class, reliability=curves(right, chance.max(axis=1), group=scores.group))
 
 
+def _lines_of_findings(scores: Scores, decision: Decision) -> Lines:
+    known, chance = scores.labels >= 0, scores.probabilities
+    by_class = {
+        name: curves((scores.labels[own, at] == 1).astype(int), chance[own, at], group=scores.group[own])
+        for at, (name, own) in enumerate(zip(decision.classes, known.T, strict=True))
+    }
+    pairs = np.broadcast_to(scores.group[:, None], known.shape)[known]
+    return Lines(
+        by_class=by_class, reliability=curves((scores.labels[known] == 1).astype(int), chance[known], group=pairs)
+    )
+
+
 def score(store: Store, trained: Trained, part: str) -> Scores:
     """Score one part of a store."""
     rows = store.rows(part)
     return Scores(
         rows=rows,
-        labels=store.labels[rows],
+        labels=store.targets[rows],
         probabilities=trained.probabilities(rows),
         group=store.group[rows],
-        threshold=trained.decision.threshold,
+        threshold=trained.decision.threshold if store.task == "classes" else np.array(trained.decision.thresholds),
         lower=trained.decision.lower_threshold,
     )

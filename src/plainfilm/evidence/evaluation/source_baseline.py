@@ -33,6 +33,7 @@ class SourceRule:
     accuracy: Estimate
     areas: Mapping[str, Estimate]
     guess: tuple[str, float]
+    among: int = 1  # findings that are looked at alike
 
     @property
     def worst(self) -> str | None:
@@ -63,6 +64,7 @@ def source_rule(
     classes: Sequence[str],
     *,
     level: float = 0.95,
+    among: int = 1,
 ) -> SourceRule:
     """Measure on a test set the rule learnt on its training set that knows the share of each class in each source.
 
@@ -77,6 +79,8 @@ def source_rule(
         Class names.
     level
         Coverage of the areas' intervals, all together.
+    among
+        Findings that are looked at alike, of which these classes are one: the level is that of all.
     """
     names, index = np.unique(source, return_inverse=True)
     table = _counts(labels, index, np.flatnonzero(labels >= 0), (len(classes), len(names)))
@@ -90,7 +94,7 @@ def source_rule(
     truth = labels[test]
     counted = np.bincount(truth, minlength=len(classes)) / len(test)
     asked = range(1 if len(classes) == 2 else len(classes))
-    each = 1 - (1 - level) / len(asked)
+    each = 1 - (1 - level) / (len(asked) * among)
     codes = group_codes(group[test], len(test))
     areas = {
         classes[c]: area_under_roc(truth == c, shares[test, c], codes, each, strata=fold[test]).estimate for c in asked
@@ -101,6 +105,7 @@ def source_rule(
         accuracy=wilson(shares[test].argmax(axis=1) == truth, group=group[test]),
         areas=areas,
         guess=(classes[int(counted.argmax())], float(counted.max())),
+        among=among,
     )
 
 
@@ -177,7 +182,7 @@ def _areas(rule: SourceRule, metrics: Metrics) -> dict[str, Estimate]:
     each = metrics.per_class or {}
     own = {name: each[name].auroc if name in each else metrics.auroc for name in rule.areas}
     known = {name: area for name, area in own.items() if area.is_known and rule.areas[name].is_known}
-    return {name: for_several(area, len(rule.areas)) for name, area in known.items()}
+    return {name: for_several(area, len(rule.areas) * rule.among) for name, area in known.items()}
 
 
 def _needed(value: float, end: float, bound: float, metrics: Metrics, rule: SourceRule, name: str) -> str:

@@ -94,6 +94,7 @@ def evaluate(
         ece=calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
         calibration=None if each else calibration(observed, confidence, codes, level=level),
         per_class=_per_class(classes, each, lines) if each else None,
+        micro=None,
         largest_group=float(np.bincount(codes).max() / len(truth)) if len(truth) else None,
     )
 

@@ -157,7 +157,12 @@ def prediction(known: Known) -> ItemAnswer:
 def output(known: Known) -> ItemAnswer:
     """What comes out, and how a class is made of it."""
     metrics, rule = known.metrics, threshold_rule(known)
-    text = f"A probability of each of {count_of(len(metrics.classes), 'class', 'classes')}; {_decided(known)}."
+    what = (
+        count_of(len(metrics.classes), "finding")
+        if metrics.findings
+        else count_of(len(metrics.classes), "class", "classes")
+    )
+    text = f"A probability of each of {what}; {_decided(known)}."
     if metrics.positive is None:
         return ItemAnswer("answered", text, "asked")
     if metrics.threshold is None:
@@ -207,6 +212,8 @@ def code(known: Known) -> ItemAnswer:
 
 def _decided(known: Known) -> str:
     positive, threshold = known.metrics.positive, known.metrics.threshold
+    if known.metrics.findings:
+        return "each is called from its own threshold on"
     if positive is None:
         return "the most probable class is called"
     if threshold is None:

@@ -31,7 +31,7 @@ def performance(known: Known) -> str:
         table(heads, rows, numbers=True),
         "In brackets: 95 % intervals; images of one patient, and copies, count as one draw. "
         "Threshold and calibration were chosen on validation.",
-        _per_class(test),
+        _findings(known) if known.metrics.findings else _per_class(test),
         _confusion(known),
         _openings(known.metrics.test_openings),
         *([_reasons(audit), _probes(audit)] if audit else []),
@@ -72,7 +72,22 @@ def _per_class(test: Metrics) -> str:
     return table(("Class against the others", *(LABELS[each] for each in _SHOWN[1:])), rows) if rows else ""
 
 
+def _findings(known: Known) -> str:
+    """Each finding by itself, with what speaks against it."""
+    rows = []
+    for each, own in (known.metrics.findings or {}).items():
+        found = own.splits[known.metrics.tested]
+        at = "each fold's" if own.threshold is None else f"{own.threshold:.3f}"
+        verdict = text(own.audit.verdict) if own.audit else NO_AUDIT.rstrip(".")
+        rows.append((name(each), count(found.n), at, *(_written(metric, found) for metric in _SHOWN[1:]), verdict))
+    heads = ("Finding", "n", "Threshold", *(LABELS[each] for each in _SHOWN[1:]), "Verdict")
+    note = "The metrics above are means over the findings, each on the radiographs of which it is known."
+    return f"{note}\n\n{table(heads, rows)}"
+
+
 def _confusion(known: Known) -> str:
+    if not known.test.confusion_matrix:
+        return ""
     classes = known.metrics.classes
     called = (f"called {name(each)}" for each in classes)
     rows = [

@@ -11,6 +11,7 @@ from plainfilm.reporting.run_facts import Known, class_weight, count_of, estimat
 from plainfilm.reporting.tables.three_answers import PARTS
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.manifest import WeightsOrigin
+from plainfilm.results.task import NO_FINDING
 
 _COLUMNS_SHOWN = 20
 
@@ -22,7 +23,9 @@ def identity(known: Known) -> str:
     stored = about.preprocessing.image_size
     version = about.versions.get("plainfilm")
     facts = {
-        "Task": f"chest radiograph to one of {len(metrics.classes)} classes: {classes}",
+        "Task": f"chest radiograph to which of {len(metrics.classes)} findings it has, each told by itself: {classes}; {NO_FINDING} is the absence of all"
+        if metrics.findings
+        else f"chest radiograph to one of {len(metrics.classes)} classes: {classes}",
         "Positive class": name(metrics.positive) if metrics.positive is not None else "",
         "Backbone": f"{name(about.backbone.name)}, {model_answers.trained_part(known)}",
         "Input": f"one image, gray, {size} × {size} px, from images kept at {stored} × {stored} px",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, decimal, isolated, number, percent
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.metrics import Metrics
+from plainfilm.results.metrics import Metrics, RunMetrics
+from plainfilm.results.severity import LEVELS, Level, Worth
 
 BAR_PX = 140
 _OF_PROBABILITY = {"brier": "mean squared error of the probability", "ece": "mean gap between probability and truth"}
@@ -68,9 +69,24 @@ class CountCell:
     shade: int
 
 
-def metric_groups(test: Metrics, validation: Metrics | None, *, positive: str | None) -> list[MetricGroup]:
-    """Lay out all metrics, grouped by what they speak of."""
-    notes, parts = _notes(positive), [part.estimates for part in (test, validation) if part]
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding by itself: how many have it of those of which it is known, threshold, metrics, and what they are worth."""
+
+    name: str
+    present: int
+    known: int
+    threshold: float | None
+    cells: list[Cell]
+    level: Level
+    sentence: str
+
+
+def metric_groups(
+    test: Metrics, validation: Metrics | None, *, positive: str | None, of: str = "class"
+) -> list[MetricGroup]:
+    """Lay out all metrics, grouped by what they speak of; means are over classes, or over findings."""
+    notes, parts = _notes(positive, of), [part.estimates for part in (test, validation) if part]
     groups = []
     for title, names, scales in _GROUPS:
         scale = _scale([part[name] for part in parts for name in names], scales)
@@ -95,6 +111,35 @@ def class_rows(test: Metrics) -> list[tuple[str, list[Cell]]]:
             ],
         )
         for name, own in (test.per_class or {}).items()
+    ]
+
+
+def finding_rows(run: RunMetrics) -> list[FindingRow]:
+    """Lay out each finding on what was kept for testing, the most doubtful first; nothing for classes."""
+    rows = []
+    for name, own in (run.findings or {}).items():
+        test = own.splits[run.tested]
+        said: list[Worth] = [own.worth]
+        if own.audit:
+            said.append(
+                Worth(level=own.audit.level, sentence=f"{own.audit.verdict.capitalize()}. {own.audit.sentence}")
+            )
+        worst = max(said, key=lambda each: LEVELS.index(each.level))
+        share = (cell(each, (0.0, 1.0), in_percent=True) for each in (test.sensitivity, test.specificity, test.ppv))
+        cells = [cell(test.auroc, (0.0, 1.0), in_percent=False), *share]
+        present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
+        rows.append(FindingRow(name, present, test.n, own.threshold, cells, worst.level, worst.sentence))
+    return sorted(rows, key=lambda row: -LEVELS.index(row.level))
+
+
+def micro_cells(test: Metrics) -> list[Cell]:
+    """Lay out AUROC, sensitivity, specificity and PPV of all findings together; nothing for classes."""
+    if test.micro is None:
+        return []
+    own = test.micro
+    return [
+        cell(own.auroc, (0.0, 1.0), in_percent=False),
+        *(cell(each, (0.0, 1.0), in_percent=True) for each in (own.sensitivity, own.specificity, own.ppv)),
     ]
 
 
@@ -172,7 +217,9 @@ def _scale(metrics: Sequence[Estimate], scales: Sequence[tuple[float, float]]) -
     return next(fitting, scales[-1])
 
 
-def _notes(positive: str | None) -> dict[str, str]:
+def _notes(positive: str | None, of: str) -> dict[str, str]:
+    if of == "finding":
+        return dict.fromkeys(LABELS, "mean over the findings")
     if positive is None:
         means = dict.fromkeys(LABELS, "mean over the classes")
         return means | {"accuracy": "right answers among all"} | _OF_PROBABILITY

@@ -1,0 +1,134 @@
+"""Five findings told at once, beside five trainings of one each, on made radiographs: AUROC of each, and the seconds.
+
+Run: python benchmarks/findings.py [--images 1000] [--seed 0] [--keep FOLDER]
+
+The films are those of `plainfilm.data.phantom`; four further findings are drawn into them (nodules, an effusion, a dark apex, a large
+heart), each by itself, on about a fifth of the patients. The features of the backbone are encoded before either is timed.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+import plainfilm
+from plainfilm.data import phantom
+from plainfilm.data.phantom import Phantom
+from plainfilm.data.store import Store
+from plainfilm.harmless import write_table
+from plainfilm.results.metrics import RunMetrics
+
+FINDINGS = ("Opacity", "Nodule", "Effusion", "Pneumothorax", "Cardiomegaly")
+SHARE = 0.22  # of the patients that have each drawn finding
+UNKNOWN = 0.05  # of the labels that are left blank
+
+
+def draw(film: Phantom, has: dict[str, bool], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw the findings that a patient has into a film, softly, and as strongly as chance will have it."""
+    pixels, lungs = film.pixels.astype(np.float64), film.lungs
+    rows, columns = np.nonzero(lungs)
+    top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
+    height, width = bottom - top, right - left
+    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
+    added = np.zeros_like(pixels)
+    if has["Nodule"]:
+        for _ in range(rng.integers(1, 4)):
+            at = rng.integers(len(rows))
+            radius = width * rng.uniform(0.02, 0.045)
+            added += rng.uniform(25, 60) * (np.hypot(y - rows[at], x - columns[at]) < radius)
+    if has["Effusion"]:
+        side = left + width * rng.choice([0.25, 0.75])
+        level = bottom - height * rng.uniform(0.08, 0.25)
+        added += rng.uniform(30, 70) * ((y > level) & (np.abs(x - side) < width * 0.27) & (y < bottom + height * 0.05))
+    if has["Pneumothorax"]:
+        side = rng.choice([left + width * 0.22, left + width * 0.78])
+        far = np.hypot((y - top) / (height * 0.35), (x - side) / (width * 0.2))
+        added -= rng.uniform(18, 45) * ((far < rng.uniform(0.7, 1.1)) & lungs)
+    if has["Cardiomegaly"]:
+        middle = left + width * rng.uniform(0.5, 0.58)
+        far = np.hypot((y - top - 0.72 * height) / (height * 0.3), (x - middle) / (width * rng.uniform(0.24, 0.32)))
+        added += rng.uniform(25, 55) * (far < 1)
+    soft = gaussian_filter(added, width * 0.012)
+    return np.clip(pixels + soft, 0, 255).astype(np.uint8)
+
+
+def make(folder: Path, images: int, seed: int) -> None:
+    """Write the films, and a table with a column a finding: 1, 0, or blank where it is not known."""
+    folder.mkdir(parents=True)
+    rng, by_patient, table = np.random.default_rng(seed), dict[str, dict[str, bool]](), []
+    for visit in phantom.plan(images, seed=seed, duplicates=0):
+        drawn = {name: bool(rng.random() < SHARE) for name in FINDINGS[1:]}
+        has = by_patient.setdefault(visit.patient, {"Opacity": visit.sick, **drawn})
+        film = phantom.render(visit)
+        Image.fromarray(draw(film, has, rng)).save(folder / f"{visit.name}.png")
+        known = {name: "" if rng.random() < UNKNOWN else str(int(has[name])) for name in FINDINGS}
+        table.append([f"{visit.name}.png", visit.patient, visit.hospital.name, *known.values()])
+    write_table(folder / "metadata.csv", [["file_name", "patient_id", "source", *FINDINGS], *table])
+
+
+def timed(store: Path, out: Path, **options: object) -> tuple[RunMetrics, float]:
+    """Train, test and audit; give metrics and seconds."""
+    start = time.perf_counter()
+    run = plainfilm.train(store, out, **options)
+    return run.result, time.perf_counter() - start
+
+
+def ingested(films: Path, store: Path, **options: object) -> None:
+    """Read the films, and let the cache have what trainings begin with: features of the default recipe, lungs and looks."""
+    plainfilm.ingest(films, store, size=256, **options)
+
+
+def main() -> None:
+    """Make, train both ways, and print a row a finding."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--no-audit", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        work = asked.keep or Path(made)
+        os.environ["PLAINFILM_CACHE"] = str(work / "cache")
+        films, table = work / "films", []
+        if not films.is_dir():
+            make(films, asked.images, asked.seed)
+        ingested(films, work / "all.h5", overwrite=True)
+        audit = not asked.no_audit
+        plainfilm.train(work / "all.h5", work / "warm", audit=False, overwrite=True)  # encodes, and loads Keras
+        with Store(work / "all.h5") as store:
+            splits = dict(zip(store.file, store.split, strict=True))
+        together, seconds = timed(work / "all.h5", work / "together", audit=audit, overwrite=True)
+        alone_s = 0.0
+        for name in FINDINGS:
+            table = single(films, splits, name, work)
+            ingested(films, work / f"{name}.h5", labels=table, overwrite=True, label_of=name)
+            plainfilm.train(work / f"{name}.h5", work / "warm", audit=False, overwrite=True)
+            alone, taken = timed(work / f"{name}.h5", work / name, audit=audit, overwrite=True, positive=name)
+            alone_s += taken
+            own = together.findings[name].splits["test"].auroc
+            single_auroc = alone.test.auroc
+            print(json.dumps({"finding": name, "together": own.value, "low": own.low, "high": own.high,
+                              "alone": single_auroc.value, "apart": own.value - single_auroc.value}), flush=True)  # fmt: skip
+        print(json.dumps({"seconds together": seconds, "five alone": alone_s, "share": seconds / alone_s}))
+
+
+def single(films: Path, splits: dict[str, str], finding: str, work: Path) -> Path:
+    """Write the table of one finding, with the split that all findings have, and nothing of the films of which it is not known."""
+    lines = [line.split(",") for line in (films / "metadata.csv").read_text().splitlines()]
+    column = lines[0].index(finding)
+    rows = [
+        [row[0], row[1], row[2], splits[row[0]], row[column]] for row in lines[1:] if row[column] and splits[row[0]]
+    ]
+    write_table(work / f"{finding}.csv", [["file_name", "patient_id", "source", "split", finding], *rows])
+    return work / f"{finding}.csv"
+
+
+if __name__ == "__main__":
+    main()
