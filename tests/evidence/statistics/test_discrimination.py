@@ -7,14 +7,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import formulas
 from plainfilm.evidence.statistics.discrimination import (
-    _Placements,
-    _placements,
+    Placements,
     _precision_influence,
     area_under_roc,
     average_precision,
     delong,
     delong_difference,
     newcombe,
+    placements,
 )
 from plainfilm.evidence.statistics.intervals import bootstrap, group_codes, variance
 from plainfilm.results.estimate import Estimate
@@ -50,7 +50,7 @@ def test_the_variance_is_delongs_by_all_pairs(seed, ties):
     labels, scores, group = sample(seed, ties=ties)
     above = compare(scores[labels == 1], scores[labels == 0])
     expected = above.mean(axis=1).var(ddof=1) / above.shape[0] + above.mean(axis=0).var(ddof=1) / above.shape[1]
-    assert _placements(labels == 1, scores, group).variance() == pytest.approx(expected, rel=1e-9)
+    assert placements(labels == 1, scores, group).variance() == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_clustered_variance_is_obuchowskis_by_all_pairs():
@@ -66,7 +66,7 @@ def test_the_clustered_variance_is_obuchowskis_by_all_pairs():
     s01 = with_well / ((with_well - 1) * n) * (well**2).sum()
     s11 = len(groups) / (len(groups) - 1) * (sick * well).sum()
     expected = s10 / m + s01 / n + 2 * s11 / (m * n)
-    assert _placements(labels == 1, scores, group).variance() == pytest.approx(expected, rel=1e-9)
+    assert placements(labels == 1, scores, group).variance() == pytest.approx(expected, rel=1e-9)
 
 
 def area_by_weights(labels, scores):
@@ -83,7 +83,7 @@ def area_by_weights(labels, scores):
 def test_the_variances_agree_with_the_bootstrap_by_groups(group_size):
     labels, scores, group = sample(4, 450, group_size=group_size)
     drawn = bootstrap(area_by_weights(labels, scores), group, repeats=2000)
-    assert _placements(labels == 1, scores, group).variance() ** 0.5 == pytest.approx(drawn.std(), rel=0.06)
+    assert placements(labels == 1, scores, group).variance() ** 0.5 == pytest.approx(drawn.std(), rel=0.06)
     order = np.argsort(-scores)
     hits = labels[order]
 
@@ -113,7 +113,7 @@ def test_the_influence_on_average_precision_is_its_derivative():
 @pytest.mark.parametrize(("n", "group_size"), [(7, 1), (40, 1), (60, 3), (12, 4)])
 def test_an_area_has_students_interval_on_the_logit_scale(n, group_size, level):
     labels, scores, group = sample(n, n, group_size=group_size)
-    placed = _placements(labels == 1, scores, group)
+    placed = placements(labels == 1, scores, group)
     holders = min(len(set(group[labels == 1])), len(set(group[labels == 0])))
     worth = [formulas.kish(group[labels == kind]) for kind in (1, 0)]
     held = [(np.count_nonzero(labels == kind), len(set(group[labels == kind]))) for kind in (1, 0)]
@@ -160,8 +160,8 @@ def test_a_perfect_ranking_has_wilsons_interval_for_the_groups_with_positives():
 def test_a_difference_has_students_interval(group_size, level):
     labels, first, group = sample(12, 60, group_size=group_size)
     second = first + np.random.default_rng(12).normal(size=60)
-    one, two = (_placements(labels == 1, each, group) for each in (first, second))
-    apart = _Placements(0.0, one.positive - two.positive, one.negative - two.negative, one.holders)
+    one, two = (placements(labels == 1, each, group) for each in (first, second))
+    apart = Placements(0.0, one.positive - two.positive, one.negative - two.negative, one.holders)
     half = formulas.student(apart.influence, min(one.holders[:2]) - 1, level) * apart.variance() ** 0.5
     found = delong_difference(labels, first, second, group, level=level)
     value = roc_auc_score(labels, first) - roc_auc_score(labels, second)
@@ -196,7 +196,7 @@ def test_one_group_of_a_class_leaves_no_variance_but_newcombes_interval():
     group = np.array([0, 0, 1, 2, 3])
     found = delong(labels, scores, group=group)
     assert found == newcombe(found.value, 1, 3, LEVEL)
-    assert _placements(labels == 1, scores, group).variance() == 0.0
+    assert placements(labels == 1, scores, group).variance() == 0.0
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95])

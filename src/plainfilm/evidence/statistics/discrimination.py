@@ -72,11 +72,11 @@ def delong_difference(
     codes = group_codes(group, len(first))
     if not positive.any() or positive.all():
         return UNDEFINED
-    one, two = _placements(positive, first, codes), _placements(positive, second, codes)
+    one, two = placements(positive, first, codes), placements(positive, second, codes)
     value = one.value - two.value
     if np.array_equal(np.unique(first, return_inverse=True)[1], np.unique(second, return_inverse=True)[1]):
         return Estimate(0.0, 0.0, 0.0)
-    apart = _Placements(value, one.positive - two.positive, one.negative - two.negative, one.holders)
+    apart = Placements(value, one.positive - two.positive, one.negative - two.negative, one.holders)
     spread = apart.variance()
     if spread > SMALLEST_VARIANCE:
         half = student(apart.influence, min(apart.holders[:2]) - 1, level) * np.sqrt(spread)
@@ -107,7 +107,7 @@ def area_under_roc(
     both = np.isin(strata, np.intersect1d(strata[positive], strata[~positive]))
     if not both.any():
         return Measured(UNDEFINED, np.zeros(int(codes.max(initial=-1)) + 1))
-    placed = _placements(positive, score, codes, np.where(both, strata, -1))
+    placed = placements(positive, score, codes, np.where(both, strata, -1))
     estimate = logit_interval(placed.value, *_clustered(placed, positive, codes), placed.influence, level)
     return Measured(estimate or _newcombe(placed.value, placed.holders[0], placed.holders[1], level), placed.influence)
 
@@ -143,7 +143,7 @@ def _precision_influence(positive: NDArray[np.bool_], score: FloatArray) -> tupl
     return value, (positive * ((true / called)[place] - value + gained[place]) - lost[place]) / total
 
 
-def _clustered(placed: "_Placements", positive: NDArray[np.bool_], codes: IntArray) -> tuple[float, float]:
+def _clustered(placed: "Placements", positive: NDArray[np.bool_], codes: IntArray) -> tuple[float, float]:
     """Variance of an AUROC and its degrees of freedom, raised as `clustered_variance` does to Hanley and McNeil's."""
     seen, sizes = placed.variance(), [np.bincount(codes[rows]) for rows in (positive, ~positive)]
     freedom, most = min(map(alike_size, sizes)) - 1, min(placed.holders[:2]) - 1
@@ -155,7 +155,7 @@ def _clustered(placed: "_Placements", positive: NDArray[np.bool_], codes: IntArr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Placements:
+class Placements:
     """An AUROC, and what the positive and the negative rows of each group add to its error.
 
     `holders` counts the groups with positives, with negatives, and all.
@@ -168,6 +168,7 @@ class _Placements:
 
     @property
     def influence(self) -> FloatArray:
+        """What each group adds to the error, (groups)."""
         return self.positive + self.negative
 
     def variance(self) -> float:
@@ -179,9 +180,9 @@ class _Placements:
         return float(own + 2 * groups * (self.positive * self.negative).sum())
 
 
-def _placements(
+def placements(
     positive: NDArray[np.bool_], score: FloatArray, codes: IntArray, strata: IntArray | None = None
-) -> _Placements:
+) -> Placements:
     """Place rows among those of the other class and the same stratum; one below 0 is left out."""
     strata = np.zeros(len(score), np.int64) if strata is None else strata
     beats, against = np.zeros(len(score)), np.zeros(len(score))
@@ -197,7 +198,7 @@ def _placements(
     groups = int(codes.max()) + 1
     holders = len(np.unique(codes[positive & used])), len(np.unique(codes[~positive & used])), groups
     from_ill, from_well = (group_sums(codes[is_it], influence[is_it], groups) for is_it in (positive, ~positive))
-    return _Placements(value, from_ill, from_well, holders)
+    return Placements(value, from_ill, from_well, holders)
 
 
 def _share_below(scores: FloatArray, others: FloatArray) -> FloatArray:
