@@ -10,7 +10,7 @@ from made_networks import OWN_SIDE, endless_loop
 from plainfilm.data import phantom
 from plainfilm.data.store import Store
 from plainfilm.errors import CatalogError, RecipeError, UsageError, WeightsError
-from plainfilm.model import bundle, keras_backend, recipes
+from plainfilm.model import bundle, checkpoints, kept_fits, keras_backend, recipes, training
 from plainfilm.workflows import fit
 
 QUICK = {"backbone.input_size": 64, "backbone.depth": 6, "training.epochs": 2}
@@ -245,6 +245,30 @@ def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder)
     assert [path.name for path in folder.glob(".*")] == []
     frozen = fitting_network(folder)
     assert networks[0] != frozen
+
+
+def test_a_comparison_that_was_stopped_goes_on_and_trains_only_what_is_missing(folder, monkeypatch):
+    kept_fits.computes_here()  # trains a head of its own, once
+    heads, epochs = [], []
+    fit_head, write = training.fit_head, checkpoints.write
+    monkeypatch.setattr(training, "fit_head", lambda *args, **kwargs: heads.append(1) or fit_head(*args, **kwargs))
+    monkeypatch.setattr(checkpoints, "write", lambda *args, **kwargs: epochs.append(1) or write(*args, **kwargs))
+
+    def stop(stage, done, _every, _note="", /):
+        if stage == "Recipe hidden-layer" and done == 1:
+            raise KeyboardInterrupt
+
+    asked = {"recipes": ["hidden-layer"], "seeds": 2, "settings": TUNED | {"training.epochs": 3}}
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        plainfilm.compare(folder / "s.h5", folder / "compared", **asked, progress=stop)
+    assert "run the same command to go on" in str(getattr(stopped.value, "__notes__", stopped.value))
+    trained = len(heads)
+    assert (trained, len(epochs)) == (1, 3)
+    made = plainfilm.compare(folder / "s.h5", folder / "compared", **asked)
+    assert (len(heads) - trained, len(epochs)) == (1, 6)
+    assert [path.name for path in folder.glob(".*")] == []
+    (row,) = made.metrics["recipes"]
+    assert [json.loads((made.folder / own / "metrics.json").read_text())["splits"]["test"]["auroc"]["value"] for own in row["folders"]] == row["auroc"]["values"]  # fmt: skip
 
 
 def fitting_network(folder):

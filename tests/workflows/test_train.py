@@ -296,16 +296,22 @@ def test_recipes_are_compared_over_seeds(folder, store):
         "comparison.csv",
         "comparison.html",
         "comparison.json",
+        "differences.csv",
         "figures",
+        "trainings",
     ]
     written = json.loads((made.folder / "comparison.json").read_text())
     assert written == made.metrics
-    assert set(written) == {"format", "version", "data", "recipes", "worth", "test_openings"}
+    keys = {"format", "version", "data", "recipes", "worth", "test_openings"}
+    assert set(written) == keys | {"n", "groups", "pairs", "tests"}
     with Store(store) as opened:
         assert written["data"]["fingerprint"] == opened.fingerprint
     assert [row["recipe"] for row in written["recipes"]] == ["default", "linear"]
     for row in written["recipes"]:
-        assert set(row) == {"recipe", "accuracy", "auroc", "seconds", "stability"}
+        assert set(row) == {"recipe", "accuracy", "auroc", "seconds", "stability", "metrics", "folders"}
+        assert row["metrics"]["auroc"]["value"] == pytest.approx(row["auroc"]["mean"])
+        assert row["metrics"]["accuracy"]["value"] == pytest.approx(row["accuracy"]["mean"])
+        assert row["metrics"]["brier"]["low"] < row["metrics"]["brier"]["high"]
         assert len(row["accuracy"]["values"]) == 2
         assert 0 <= row["stability"] <= 1
         assert row["seconds"] > 0
@@ -314,6 +320,43 @@ def test_recipes_are_compared_over_seeds(folder, store):
 
     alone = plainfilm.train(store, folder / "alone", settings={**QUICK, "seed": 1})
     assert alone.metrics["splits"]["test"]["accuracy"]["value"] == written["recipes"][0]["accuracy"]["values"][1]
+
+    kept = [made.folder / name for row in written["recipes"] for name in row["folders"]]
+    assert [path.name for path in kept] == ["default-seed0", "default-seed1", "linear-seed0", "linear-seed1"]
+    assert (kept[1] / "predictions.csv").read_bytes() == (alone.folder / "predictions.csv").read_bytes()
+    assert metrics_of(kept[1])["versions"] == alone.metrics["versions"]
+    assert metrics_of(kept[1])["splits"] == alone.metrics["splits"]
+    one, other = (
+        plainfilm.load(path).predict(sorted((folder / "films").rglob("*.png"))[:3]) for path in (kept[1], alone.folder)
+    )
+    assert [each.probabilities for each in one] == [each.probabilities for each in other]
+
+    (pair,) = written["pairs"]
+    assert pair["recipes"] == ["default", "linear"]
+    assert {"accuracy", "auroc", "brier", "f1", "ppv"} < set(pair["differences"])
+    assert pair["auroc"]["p"] <= pair["auroc"]["p_corrected"] <= 1
+    assert pair["auroc"]["p"] <= pair["auroc"]["p_seeds"]
+    page = (made.folder / "comparison.html").read_text(encoding="utf-8")
+    assert pair["auroc"]["sentence"] in html.unescape(page)
+
+    # as finished runs: both commands of docs/training.md
+    runs = plainfilm.compare([kept[0], kept[2]], folder / "runs")
+    (told,) = runs.metrics["pairs"]
+    first = [written["recipes"][number]["auroc"]["values"][0] for number in (0, 1)]
+    assert told["differences"]["auroc"]["value"] == pytest.approx(first[0] - first[1], abs=2e-3)
+    assert runs.metrics["groups"] == written["groups"] < written["n"] == runs.metrics["n"]
+    assert told["auroc"]["p_seeds"] is None
+    assert runs.metrics["compared"] == "runs"
+    rows = table(kept[2] / "predictions.csv")
+    tested = next(row for row in rows if row["split"] == "test")
+    (kept[2] / "predictions.csv").write_text(
+        (kept[2] / "predictions.csv").read_text().replace(tested["file"], "another.png")
+    )
+    with pytest.raises(
+        PlainfilmError,
+        match=rf"same radiographs.*received {written['n']} in .*, {written['n'] - 1} of them in both, such as",
+    ):
+        plainfilm.compare([kept[0], kept[2]], folder / "runs", overwrite=True)
 
 
 def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):

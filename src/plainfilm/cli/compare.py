@@ -20,13 +20,14 @@ class Options(CompareOptions):
 
 
 def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
-    """Train several recipes with several seeds each and set them side by side."""
+    """Train several recipes with several seeds each, or take finished runs, and test them on the same patients."""
     from plainfilm.cli import terminal
     from plainfilm.workflows import compare as verb
 
     plan = planned(verb.plan, replace(options, command=typed()), quiet=quiet, as_json=as_json)
     with terminal.Shown(quiet=quiet) as progress:
-        load_keras(progress, finetunes=plan.finetunes)
+        if plan.trains:
+            load_keras(progress, finetunes=plan.finetunes)
         run = verb.run(replace(plan, options=replace(plan.options, progress=progress)))
     if as_json:
         print_document(run.result)
@@ -34,8 +35,15 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
     terminal.say(
         terminal.compared(run.result),
         "",
+        *(line for pair in run.result.pairs for line in (pair.auroc.sentence, pair.accuracy.sentence, "")),
         *([run.result.choice.sentence, ""] if run.result.choice else []),
         run.result.worth.sentence,
-        f"The test set's films were scored {run.result.test_openings} times so far, {run.result.trainings} of them by this comparison.",
+        *(
+            [
+                f"The test set's films were scored {run.result.test_openings} times so far, {run.result.trainings} of them by this comparison."
+            ]
+            if plan.trains
+            else []
+        ),
         f"Open {run.folder / 'comparison.html'}",
     )

@@ -1,4 +1,4 @@
-"""The folder of a comparison: comparison.html, .json and .csv, figures/."""
+"""The folder of a comparison: comparison.html, .json and .csv, differences.csv, figures/."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,22 @@ from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
 from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.figures import evaluation
-from plainfilm.reporting.formatting import number
+from plainfilm.reporting.formatting import LABELS, decimal, number
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.results import documents
-from plainfilm.results.comparison import Comparison
+from plainfilm.results.comparison import Comparison, RecipePair
+from plainfilm.results.estimate import UNDEFINED
 
 STABILITY = (
     "Stability is the share of test images that the training runs of a recipe, alike but for the random seed, all answer "
     "alike: 1 where the seed changes no answer. The test set judges here; to choose a recipe, look at the validation set "
     "(comparison.csv), or the number of the winner flatters."
+)
+TESTS = (
+    "Differences are the first less the second, with a 95 % interval over patients. AUROCs are tested by DeLong's paired test, accuracies by McNemar's, both "
+    "for patients of several films as Obuchowski (1997, 1998) has them; over several seeds the means are compared. p is two-sided and corrected for all tests "
+    'of this page (Holm). "Within chance": other patients might turn the difference round. "Within seeds": these patients do not explain it, other random '
+    'seeds might. "Apart": neither explains it.'
 )
 
 
@@ -44,22 +51,27 @@ def write(folder: Path, compared: ComparedRecipes, *, store: str, images: int, n
     name, command
         Of the folder, and what the user typed, for the page.
     """
-    first = compared.result.recipes[0]
+    result = compared.result
+    of_runs = result.compared == "runs"
+    first = result.recipes[0]
     shown = ComparisonPage(
-        title="Recipes side by side",
+        title="Runs side by side" if of_runs else "Recipes side by side",
         created=environment.now(),
         version=plainfilm.__version__,
         folder=name,
-        result=compared.result,
+        result=result,
         asked=[
             ("Store", store),
             ("Test images", f"{images:,}"),
-            ("Seeds per recipe", str(len(first.accuracy.values))),
+            *([("Patients and unrelated images", f"{result.groups:,}")] if result.groups is not None else []),
+            *([] if of_runs else [("Seeds per recipe", str(len(first.accuracy.values)))]),
         ],
         repeat=[command] if command else [],
     )
     write_page(shown, folder)
-    write_table(folder / "comparison.csv", _rows(compared.seeds))
+    write_table(folder / "comparison.csv", _rows(compared.seeds) if compared.seeds else _run_rows(result))
+    if result.pairs:
+        write_table(folder / "differences.csv", _differences(result))
     (folder / "comparison.json").write_bytes(documents.encode(compared.result, indent=1))
 
 
@@ -80,14 +92,61 @@ def write_page(shown: ComparisonPage, out: Path) -> None:
         "axis": [(tables.place(mark, scale), f"{100 * mark:g}") for mark in scale],
         "strips": [[tables.place(value, scale) for value in row] for row in known],
         "means": [tables.place(each.accuracy.mean, scale) for each in recipes],
+        "tests": TESTS,
+        "labels": LABELS,
+        "pairs": [_shown(pair) for pair in shown.result.pairs],
     }
     png = evaluation.strips([each.recipe for each in recipes], known, "test accuracy")
     page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
 
 
+def _shown(pair: RecipePair) -> dict[str, object]:
+    """Lay out two recipes for the page: a row a metric."""
+    return {
+        "names": pair.recipes,
+        "sentences": (pair.auroc, pair.accuracy),
+        "rows": [
+            (LABELS.get(name, name), decimal(own), f"{decimal(own.low)} to {decimal(own.high)}", {"auroc": pair.auroc, "accuracy": pair.accuracy}.get(name))
+            for name, own in pair.differences.items() if own.is_known
+        ],
+    }  # fmt: skip
+
+
 def _rows(seeds: Sequence[SeedResult]) -> Iterator[Sequence[object]]:
-    yield ["recipe", "seed", "accuracy", "auroc", "validation_accuracy", "validation_auroc", "seconds"]
+    names = list(seeds[0].test.estimates)
+    yield [
+        "recipe", "seed", "accuracy", "auroc", "validation_accuracy", "validation_auroc", "seconds",
+        *(f"{name}_{end}" for name in ("accuracy", "auroc") for end in ("low", "high")),
+        *(column for name in names if name not in {"accuracy", "auroc"} for column in (name, f"{name}_low", f"{name}_high")),
+    ]  # fmt: skip
     for each in seeds:
         measured = (each.test.accuracy, each.test.auroc, each.validation.accuracy, each.validation.auroc)
         values = [number(estimate.value) for estimate in measured]  # None leaves a field empty
-        yield [each.recipe, each.seed, *values, f"{each.seconds:.2f}"]
+        ends = [number(end) for own in measured[:2] for end in (own.low, own.high)]
+        others = [own for name, own in each.test.estimates.items() if name not in {"accuracy", "auroc"}]
+        rest = [number(end) for own in others for end in (own.value, own.low, own.high)]
+        yield [each.recipe, each.seed, *values, f"{each.seconds:.2f}", *ends, *rest]
+
+
+def _run_rows(result: Comparison) -> Iterator[Sequence[object]]:
+    names = list(result.recipes[0].metrics)
+    yield ["run", *(column for name in names for column in (name, f"{name}_low", f"{name}_high"))]
+    for each in result.recipes:
+        found = [each.metrics.get(name, UNDEFINED) for name in names]
+        yield [each.recipe, *(number(end) for own in found for end in (own.value, own.low, own.high))]
+
+
+def _differences(result: Comparison) -> Iterator[Sequence[object]]:
+    """Give a row a metric of each pair, with its test where it has one."""
+    yield ["first", "second", "metric", "difference", "low", "high", "test", "statistic", "p", "p_corrected", "p_seeds", "p_seeds_corrected", "means"]  # fmt: skip
+    for pair in result.pairs:
+        for name, own in pair.differences.items():
+            tested = {"auroc": pair.auroc, "accuracy": pair.accuracy}.get(name)
+            told = (
+                (tested.statistic, tested.p, tested.p_corrected, tested.p_seeds, tested.p_seeds_corrected)
+                if tested
+                else (None,) * 5
+            )
+            ends = [number(end) for end in (own.value, own.low, own.high)]
+            test, means = (tested.test, tested.means) if tested else ("", "")
+            yield [*pair.recipes, name, *ends, test, *map(number, told), means]

@@ -12,7 +12,7 @@ from plainfilm.evidence.external.unlabelled import UnlabelledEvaluation
 from plainfilm.harmless import write_table
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
-from plainfilm.reporting import environment, evaluate_page
+from plainfilm.reporting import environment, evaluate_page, report_data
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, TotalSeconds, UnlabelledMetrics
@@ -65,7 +65,7 @@ def _predictions(evaluation: Evaluation) -> Iterator[CsvRow]:
     named = [decision.positive] if decision.positive else list(decision.classes)
     columns = [decision.classes.index(name) for name in named]
     heads = ["probability"] if decision.positive else [f"probability {name}" for name in named]
-    yield ["file", "split", "label", *heads, "predicted", "outlier", "reason"]
+    yield ["file", "split", "label", *heads, "predicted", "outlier", "reason", *report_data.ORIGIN]
     called = decision.predict(scores.probabilities)
     for at, row in enumerate(scores.rows):
         yield [
@@ -76,6 +76,7 @@ def _predictions(evaluation: Evaluation) -> Iterator[CsvRow]:
             decision.classes[called[at]],
             "" if predictions.level is None else predictions.level[at],
             "" if predictions.reason is None else predictions.reason[at],
+            *report_data.origin(store, int(row)),
         ]
 
 

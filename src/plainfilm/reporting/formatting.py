@@ -50,6 +50,12 @@ def interval(metric: Estimate, kind: str = "percent") -> str:
     return f"{text(low, unit=False)} to {text(high)}"
 
 
+def p_value(value: float | None) -> str:
+    """Write a p value with three decimals, or that it is below 0.001."""
+    known = number(value)
+    return MISSING if known is None else f"{known:.3f}" if known >= 0.001 else f"<{NARROW_SPACE}0.001"
+
+
 def points(value: float | None) -> str:
     """Write a difference of shares in percentage points."""
     return percent(value, unit=False)

@@ -53,6 +53,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
         formatting.decimal,
         formatting.interval,
         formatting.points,
+        formatting.p_value,
         formatting.count,
         formatting.date,
         formatting.seconds,

@@ -23,6 +23,7 @@ from plainfilm.results.metrics import Metrics
 SAMPLES = 4
 ALTERED = 3  # views shown of a training image
 MISTAKES = 12
+ORIGIN = ("source", "patient", "group")  # columns of predictions.csv
 
 
 def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Store] = ()) -> list[Counts]:
@@ -62,6 +63,11 @@ def facts(store: Store) -> list[tuple[str, str]]:
         ("Stored at", f"{store.size} × {store.size} px ({store.attributes.get('fit', '?')})"),
         *_columns(store),
     ]
+
+
+def origin(store: Store, row: int) -> tuple[str, str, str]:
+    """Say where a row comes from, as `ORIGIN` names it: its source, its patient's salted hash, and the number of its group."""
+    return str(store.source[row]), str(store.patient[row]), str(store.group[row])
 
 
 def known_patients(store: Store) -> tuple[int, int]:

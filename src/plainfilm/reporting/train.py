@@ -52,11 +52,7 @@ def write(folder: Path, run: Finished, *, started: float) -> RunMetrics:
 
     `started` is `time.perf_counter()` at the start of the run.
     """
-    recipe, history = run.trained.recipe.to_toml(), run.trained.fitted.history
-    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
-    write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
-    write_table(folder / "predictions.csv", _predictions(run))
-    _write_bundle(folder, run, run.measured.whole)
+    _write_training(folder, run)
     for number, fold in enumerate(run.measured.folds, 1):
         own = folder / "folds" / str(number)
         own.mkdir(parents=True)
@@ -70,6 +66,21 @@ def write(folder: Path, run: Finished, *, started: float) -> RunMetrics:
     metrics = structs.replace(result, seconds=seconds, data=data)
     _write_metrics(folder, metrics)
     return metrics
+
+
+def keep(folder: Path, run: Finished) -> None:
+    """Write one training of several into a new folder: all that a run has, but the report and its figures."""
+    folder.mkdir(parents=True)
+    _write_training(folder, run)
+    _write_metrics(folder, run.measured.whole.result)
+
+
+def _write_training(folder: Path, run: Finished) -> None:
+    recipe, history = run.trained.recipe.to_toml(), run.trained.fitted.history
+    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+    write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
+    write_table(folder / "predictions.csv", _predictions(run))
+    _write_bundle(folder, run, run.measured.whole)
 
 
 def _write_metrics(folder: Path, metrics: RunMetrics) -> None:
@@ -135,7 +146,7 @@ def _predictions(run: Finished) -> Iterator[Sequence[str]]:
     named = [decision.positive] if decision.positive else decision.classes
     columns = [store.classes.index(name) for name in named]
     heads = ["probability"] if decision.positive else [f"probability {name}" for name in named]
-    yield ["file", "split", "label", *heads, "predicted"]
+    yield ["file", "split", "label", *heads, "predicted", *report_data.ORIGIN]
     for part, scores in run.measured.predictions.items():
         called = decision.predict(scores.probabilities, scores.threshold)
         for at, row in enumerate(scores.rows):
@@ -145,6 +156,7 @@ def _predictions(run: Finished) -> Iterator[Sequence[str]]:
                 store.classes[scores.labels[at]],
                 *(f"{scores.probabilities[at, column]:.6f}" for column in columns),
                 store.classes[called[at]],
+                *report_data.origin(store, int(row)),
             ]
 
 

@@ -6,10 +6,11 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
-from plainfilm.results.estimate import Count, Seconds, Share
+from plainfilm.results.estimate import Count, Estimate, Known, Seconds, Share, ShareEstimate
 from plainfilm.results.severity import Worth
 from plainfilm.results.store import StoreIdentity
 
+Means = Literal["apart", "within seeds", "within chance", "not tested"]
 Rank = Literal["worst", "mean"]  # what of the left-out sources a choice is made by
 
 
@@ -62,6 +63,46 @@ class RecipeResult(Record, frozen=True, kw_only=True):
         Share | None, Meta(description="Share of test images that all seeds answer alike; null with one seed.")
     ]
     left_out: Annotated[RecipeLeftOut | None, Meta(description="At sources left out, where that was asked for.")] = None
+    metrics: Annotated[
+        Mapping[str, ShareEstimate],
+        Meta(description="Each metric, its mean over the seeds, with an interval over patients."),
+    ] = {}
+    folders: Annotated[
+        tuple[str, ...],
+        Meta(description="Where each seed's training is kept, in this folder; of runs, which they are."),
+    ] = ()
+
+
+class TestedDifference(Record, frozen=True, kw_only=True):
+    """A difference of two recipes on the same patients, tested; p values are two-sided."""
+
+    test: Annotated[
+        Literal["DeLong", "McNemar"], Meta(description="The test; for patients of several films Obuchowski's.")
+    ]
+    statistic: Annotated[Known, Meta(description="DeLong's z or McNemar's chi square; null where neither can be had.")]
+    p: Annotated[Known, Meta(description="Of these very trainings, over patients.")]
+    p_corrected: Annotated[Known, Meta(description="The same, corrected for all tests of the comparison (Holm).")]
+    p_seeds: Annotated[Known, Meta(description="With seeds drawn anew too; null with one training of either.")]
+    p_seeds_corrected: Annotated[Known, Meta(description="The same, corrected for all tests of the comparison (Holm).")]
+    means: Annotated[
+        Means,
+        Meta(
+            description="What explains it: within chance, the choice of patients; within seeds, other seeds might; apart, neither."
+        ),
+    ]
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
+class RecipePair(Record, frozen=True, kw_only=True):
+    """Two recipes on the same patients: the first less the second."""
+
+    recipes: Annotated[tuple[str, str], Meta(description="Their names.")]
+    differences: Annotated[
+        Mapping[str, Estimate],
+        Meta(description="The first less the second in each metric, -1 to 1, with an interval over patients."),
+    ]
+    auroc: Annotated[TestedDifference, Meta(description="The difference in AUROC.")]
+    accuracy: Annotated[TestedDifference, Meta(description="The difference in accuracy.")]
 
 
 class Comparison(Document, frozen=True, kw_only=True):
@@ -76,6 +117,13 @@ class Comparison(Document, frozen=True, kw_only=True):
         LeftOutChoice | None, Meta(description="The choice by left-out sources, where that was asked for.")
     ] = None
     data: Annotated[StoreIdentity | None, Meta(description="The store.")] = None
+    compared: Annotated[
+        Literal["recipes", "runs"], Meta(description="Recipes that were trained, or runs that were finished before.")
+    ] = "recipes"
+    n: Annotated[Count | None, Meta(description="Radiographs that all were tested on.")] = None
+    groups: Annotated[Count | None, Meta(description="Patients and unrelated radiographs among them.")] = None
+    pairs: Annotated[tuple[RecipePair, ...], Meta(description="Each two of them.")] = ()
+    tests: Annotated[Count, Meta(description="Tests that p values are corrected for.")] = 0
 
     @property
     def trainings(self) -> int:

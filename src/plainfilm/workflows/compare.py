@@ -1,6 +1,10 @@
-"""`plainfilm compare`: several recipes with several random seeds each, side by side."""
+"""`plainfilm compare`: several recipes with several random seeds each, or finished runs, side by side and tested."""
 
+import hashlib
+import re
+import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,26 +12,59 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm import __version__
+from plainfilm.data import claims
 from plainfilm.data.files import followed
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
-from plainfilm.errors import UsageError
+from plainfilm.errors import UsageError, telling
 from plainfilm.evidence.evaluation import comparison
-from plainfilm.evidence.evaluation.comparison import TrainingRun
-from plainfilm.evidence.evaluation.evaluate import Fold
+from plainfilm.evidence.evaluation.comparison import ComparedRecipes, TrainingRun
+from plainfilm.evidence.evaluation.evaluate import Fold, Judged
+from plainfilm.evidence.run import measure
 from plainfilm.model import keras_backend, recipes
+from plainfilm.model.classifier import Trained
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import compare as report
+from plainfilm.reporting import environment
+from plainfilm.reporting import train as training_report
+from plainfilm.reporting.train import Finished
 from plainfilm.results.comparison import Comparison
-from plainfilm.workflows import checks, elsewhere, folding
+from plainfilm.workflows import checks, compared_runs, elsewhere, folding
 from plainfilm.workflows.clustering import on_cluster
+from plainfilm.workflows.compared_runs import FinishedRun
 from plainfilm.workflows.fit import fit, fit_without_sources
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.ingest import Rows
-from plainfilm.workflows.options import CompareOptions
+from plainfilm.workflows.options import CompareOptions, SourceOptions
 from plainfilm.workflows.parsing import settings_of
-from plainfilm.workflows.stored import Reading, command_of, open_store
+from plainfilm.workflows.progress import stage
+from plainfilm.workflows.reading import given_of
+from plainfilm.workflows.stored import Reading, command_of, open_store, places_of
 from plainfilm.workflows.verb import Run, verb
+
+KEPT = "trainings"  # folder of the trainings in that of the comparison
+_OF_TRAININGS = (
+    "recipes",
+    "seeds",
+    "folds",
+    "together",
+    "rank",
+    "settings",
+    "positive",
+)  # options that runs have no use for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsPlan:
+    """Finished runs that can be compared."""
+
+    options: CompareOptions
+    runs: Sequence[FinishedRun]
+    folder: Path
+    read: None = None
+    finetunes: bool = False
+    trains: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +79,24 @@ class Plan:
     pairs: Mapping[tuple[int, int], NDArray[np.str_]]  # the split without two of them, by their numbers
     positive: str | None
     folder: Path
+    trains: bool = True
+
+    @property
+    def epochs(self) -> Path:
+        """Where fine-tunings keep their epochs until the folder is whole: a command that was killed goes on from there."""
+        return claims.beside(self.folder, "epochs")
+
+    @property
+    def names(self) -> Sequence[Sequence[str]]:
+        """Names of the folders of all trainings, a sequence a recipe."""
+        plain = [re.sub(r"[^\w.-]+", "-", own[0].name)[:60].strip("-.") or "recipe" for own in self.recipes]
+        seen = Counter[str]()
+        found = []
+        for name, own in zip(plain, self.recipes, strict=True):
+            seen[name] += 1
+            number = f"-{seen[name]}" if seen[name] > 1 else ""
+            found.append([f"{name}{number}-seed{recipe.seed}" for recipe in own])
+        return found
 
     @property
     def finetunes(self) -> bool:
@@ -49,8 +104,8 @@ class Plan:
         return any(recipes.finetunes(own[0]) for own in self.recipes)
 
 
-def plan(options: CompareOptions) -> Plan:
-    """Check the options; open the store and load the recipes.
+def plan(options: CompareOptions) -> Plan | RunsPlan:
+    """Check the options; open the store and load the recipes, or read the runs that are named in its place.
 
     Raises
     ------
@@ -58,6 +113,13 @@ def plan(options: CompareOptions) -> Plan:
         One line: what was expected, what came, what to do.
     """
     folder, settings = followed(options.out), settings_of(options.settings)
+    if any(compared_runs.is_run(place) for place in places_of(options.store)):
+        return _plan_of_runs(options, folder)
+    if not options.recipes:
+        raise UsageError(
+            "Expected --recipes with the names of recipes, such as --recipes default,robust, or two run folders in the place of the store; "
+            "received neither. Name some."
+        )
     checks.check_can_train()
     folding.check_by_source(options.folds, options.together, options.rank)
     if not 1 <= options.seeds <= 100:
@@ -102,21 +164,60 @@ def plan(options: CompareOptions) -> Plan:
     )
 
 
+def _plan_of_runs(options: CompareOptions, folder: Path) -> RunsPlan:
+    defaults = CompareOptions("")
+    of_trainings = [f"--{name}" for name in _OF_TRAININGS if getattr(options, name) != getattr(defaults, name)]
+    if given := " and ".join(filter(None, [*of_trainings, given_of(options, SourceOptions)])):
+        raise UsageError(f"Expected {given} with a store, which is trained on; received finished runs. Leave it out.")
+    checks.check_out(folder, overwrite=options.overwrite)
+    return RunsPlan(options=options, runs=compared_runs.read(places_of(options.store)), folder=folder)
+
+
 @on_cluster
-def run(plan: Plan) -> Run[Comparison]:
-    """Train every recipe with every seed, test all of them and write the folder."""
+def run(plan: Plan | RunsPlan) -> Run[Comparison]:
+    """Train every recipe with every seed, test all of them and write the folder; of runs only compare what they answered."""
+    if isinstance(plan, RunsPlan):
+        with new_folder(plan.folder, overwrite=plan.options.overwrite) as partial:
+            compared = compared_runs.compare(plan.runs)
+            report.write(partial, compared, store=compared.result.data.store if compared.result.data else "",
+                         images=compared.result.n or 0, name=plan.folder.name, command=plan.options.command)  # fmt: skip
+        return Run(plan.folder, compared.result)
     options, name = plan.options, plan.folder.name
     keras_backend.load(finetunes=plan.finetunes)
-    with plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
+    told = telling(lambda: "What is trained is kept: run the same command to go on.")
+    with told, plan.store as store, new_folder(plan.folder, overwrite=options.overwrite) as partial:
         elsewhere.train(_trainings(plan), plan.positive, options.progress)
         trained = [_fit_seeds(plan, own) for own in plan.recipes]
         openings = store.log_test_opening(
             *(f"compare {name}, recipe {recipe.name}, seed {recipe.seed}" for own in plan.recipes for recipe in own)
         )
-        compared = comparison.compare(store, trained, openings=openings, sources=plan.sources, rank=options.rank)
+        compared = comparison.compare(
+            store, trained, openings=openings, sources=plan.sources, rank=options.rank,
+            folders=[[f"{KEPT}/{each}" for each in own] for own in plan.names],
+        )  # fmt: skip
+        _keep(plan, partial / KEPT, trained, compared)
         images, command = len(store.rows("test")), command_of(options.command, options.store, options)
         report.write(partial, compared, store=store.shown, images=images, name=name, command=command)
+    shutil.rmtree(plan.epochs, ignore_errors=True)
     return Run(plan.folder, compared.result, store.path)
+
+
+def _keep(plan: Plan, folder: Path, trained: Sequence[Sequence[TrainingRun]], compared: ComparedRecipes) -> None:
+    """Keep every training as a run of its own: bundle, predictions, metrics with versions, recipe, history."""
+    each = [
+        (name, run.trained, judged)
+        for names, own, found in zip(plan.names, trained, compared.judged, strict=True)
+        for name, run, judged in zip(names, own, found, strict=True)
+    ]
+    with stage(plan.options.progress, "Keeping trainings") as advance:
+        for number, (name, own, judged) in enumerate(each, 1):
+            training_report.keep(folder / name, _finished(plan, name, own, judged, compared.result.test_openings))
+            advance(number, len(each))
+
+
+def _finished(plan: Plan, name: str, own: Trained, judged: Judged, openings: int) -> Finished:
+    found = measure(plan.store, own, own.classifier(), judged, openings=openings, versions=environment.versions())
+    return Finished(measured=found, name=name, command=plan.options.command)
 
 
 def _trainings(plan: Plan) -> list[tuple[Store, Recipe]]:
@@ -131,13 +232,21 @@ def _fit_seeds(plan: Plan, own: Sequence[Recipe]) -> list[TrainingRun]:
     for number, recipe in enumerate(own):
         progress(f"Recipe {recipe.name}", number, len(own), f"seed {recipe.seed}")
         start = time.perf_counter()
-        trained = fit(plan.store, recipe, positive=plan.positive, is_one_of_several=True)
+        trained = fit(
+            plan.store, recipe, positive=plan.positive, checkpoints=_epochs(plan, recipe), is_one_of_several=True
+        )
         taken = max(time.perf_counter() - start, trained.fitted.seconds)  # one that was found took no time now
         runs.append(
             TrainingRun(trained, taken, *(_without_sources(plan, recipe, plan.sources) if plan.sources else ()))
         )
     progress(f"Recipe {own[0].name}", len(own), len(own), "")
     return runs
+
+
+def _epochs(plan: Plan, recipe: Recipe) -> Path:
+    """Name a folder for the epochs of a fine-tuning by all that it depends on: those of another one are left alone."""
+    about = f"{__version__} {plan.store.fingerprint} {plan.positive} {recipe.to_toml()}"
+    return plan.epochs / hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
 def _without_sources(

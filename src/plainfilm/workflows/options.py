@@ -429,17 +429,18 @@ class EvaluateOptions(ReadingOptions):
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions(SourceOptions):
-    """Train several recipes with several random seeds each on one store, and set them side by side.
+    """Train several recipes with several random seeds each on one store, or take finished runs, and test them on the same patients.
 
     Parameters
     ----------
     store
         A store of `plainfilm ingest`, or folders or archives of radiographs, which are read into one in the cache. In Python
-        also what `plainfilm.ingest` returned.
+        also what `plainfilm.ingest` returned. Or two or more run folders of `train` or `evaluate` that were tested on the same
+        radiographs: nothing is trained then.
     out
-        The folder to make: comparison.html, comparison.json, comparison.csv.
+        The folder to make: comparison.html, comparison.json, comparison.csv, differences.csv, and trainings/ with each as a run of its own.
     recipes
-        Names of recipes or TOML files, with commas between: paper-mobilenet,default.
+        Names of recipes or TOML files, with commas between: paper-mobilenet,default. With a store.
     seeds
         Training runs (seeds) per recipe, 1 to 100; the seeds are 0, 1, ….
     folds
@@ -462,7 +463,7 @@ class CompareOptions(SourceOptions):
     store: Source
     out: Place = "comparison"
     _: KW_ONLY
-    recipes: Annotated[Sequence[str | Path], comma_separated]
+    recipes: Annotated[Sequence[str | Path], comma_separated] = ()
     seeds: int = 5
     folds: Folds = 0
     together: Together = None

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
     from plainfilm.reporting.plots import Plots
 
-_TEXTS = ("file", "split", "label", "predicted", "outlier", "reason", "recipe")  # of tables, where NA is a name
+_TEXTS = (
+    "file",
+    "split",
+    "label",
+    "predicted",
+    "outlier",
+    "reason",
+    "recipe",
+    "source",
+    "patient",
+)  # of tables, where NA is a name
 P = ParamSpec("P")
 Options = TypeVar("Options")
 Plan = TypeVar("Plan")

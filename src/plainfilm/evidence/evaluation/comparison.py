@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import left_out_comparison
+from plainfilm.evidence.evaluation import pairs as paired
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge
+from plainfilm.evidence.evaluation.pairs import Answers, Rows
 from plainfilm.evidence.evaluation.spreads import spread
+from plainfilm.evidence.statistics.intervals import Measured, group_codes
 from plainfilm.model.classifier import Trained
 from plainfilm.results.comparison import Comparison, Rank, RecipeResult
+from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import LEVELS, Worth
 from plainfilm.results.store import StoreIdentity
@@ -45,10 +49,14 @@ class SeedResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRecipes:
-    """A comparison as its folder shows it: `result` is comparison.json, `seeds` are all training runs in their order."""
+    """A comparison as its folder shows it: `result` is comparison.json, `seeds` are all training runs in their order.
+
+    `judged` are these as they were judged, a sequence a recipe; none of runs that were finished before.
+    """
 
     result: Comparison
     seeds: Sequence[SeedResult]
+    judged: Sequence[Sequence[Judged]] = ()
 
 
 def compare(
@@ -58,30 +66,54 @@ def compare(
     openings: int,
     sources: SourceFolds | None = None,
     rank: Rank = "worst",
+    folders: Sequence[Sequence[str]] = (),
 ) -> ComparedRecipes:
     """Judge all training runs, a sequence a recipe, on the test set, and where sources were left out also there.
 
-    Log the opening of the test set (`Store.log_test_opening`, which gives `openings`) before.
+    `folders` say where each is going to be kept. Log the opening of the test set (`Store.log_test_opening`, which gives `openings`) before.
     """
     elsewhere = None if sources is None else left_out_comparison.compare(
         [[(run.without, run.without_two) for run in own] for own in runs],
         [own[0].trained.recipe.name for own in runs], sources, rank,
     )  # fmt: skip
     judged = [[judge(store, run.trained) for run in own] for own in runs]
-    pairs = [pair for own, found in zip(runs, judged, strict=True) for pair in zip(own, found, strict=True)]
+    flat = [pair for own, found in zip(runs, judged, strict=True) for pair in zip(own, found, strict=True)]
+    test, names = judged[0][0].scores["test"], [own[0].trained.recipe.name for own in runs]
+    rows = Rows(labels=test.labels, codes=group_codes(test.group, len(test.labels)), classes=store.classes,
+                positive=runs[0][0].trained.decision.positive)  # fmt: skip
+    answers = [
+        [_answers(*pair) for pair in zip(own, found, strict=True)] for own, found in zip(runs, judged, strict=True)
+    ]
+    metrics, pairs = paired.compare(rows, list(zip(names, answers, strict=True)))
     result = Comparison(
         recipes=tuple(
             msgspec.structs.replace(
-                _recipe_result(own, found), left_out=elsewhere.recipes[number] if elsewhere else None
+                _recipe_result(own, found, given, measured),
+                left_out=elsewhere.recipes[number] if elsewhere else None,
+                folders=tuple(folders[number]) if folders else (),
             )
-            for number, (own, found) in enumerate(zip(runs, judged, strict=True))
+            for number, (own, found, given, measured) in enumerate(zip(runs, judged, answers, metrics, strict=True))
         ),
-        worth=_least_worth(pairs),
+        worth=_least_worth(flat),
         choice=elsewhere.choice if elsewhere else None,
         test_openings=openings,
         data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
+        n=len(rows.labels),
+        groups=len(np.unique(rows.codes)),
+        pairs=pairs,
+        tests=2 * len(pairs),
     )
-    return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in pairs])
+    return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in flat], judged=judged)
+
+
+def _answers(run: TrainingRun, found: Judged) -> Answers:
+    chance = found.scores["test"].probabilities
+    return Answers(probabilities=chance, called=run.trained.decision.predict(chance))
+
+
+def estimates(metrics: Mapping[str, Measured]) -> dict[str, Estimate]:
+    """Give the estimates of metrics by name."""
+    return {name: found.estimate for name, found in metrics.items()}
 
 
 def agreement(answers: Sequence[NDArray[np.int64]]) -> float:
@@ -89,18 +121,17 @@ def agreement(answers: Sequence[NDArray[np.int64]]) -> float:
     return float((np.stack(answers) == answers[0]).all(axis=0).mean())
 
 
-def _recipe_result(own: Sequence[TrainingRun], found: Sequence[Judged]) -> RecipeResult:
+def _recipe_result(
+    own: Sequence[TrainingRun], found: Sequence[Judged], given: Sequence[Answers], metrics: Mapping[str, Measured]
+) -> RecipeResult:
     tests = [judged.metrics["test"] for judged in found]
-    answers = [
-        run.trained.decision.predict(judged.scores["test"].probabilities)
-        for run, judged in zip(own, found, strict=True)
-    ]
     return RecipeResult(
         recipe=own[0].trained.recipe.name,
         accuracy=spread([test.accuracy.value for test in tests]),
         auroc=spread([test.auroc.value for test in tests]),
         seconds=float(np.median([run.seconds for run in own])),
-        stability=agreement(answers) if len(own) > 1 else None,
+        stability=agreement([each.called for each in given]) if len(own) > 1 else None,
+        metrics=estimates(metrics),
     )
 
 

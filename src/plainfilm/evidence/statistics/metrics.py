@@ -74,35 +74,64 @@ def evaluate(
     truth, chance, codes = _checked(labels, probabilities, len(classes), group)
     if positive is not None and positive not in classes:
         raise ValueError(f"Expected positive to be one of {list(classes)}; received {positive!r}.")
+    target: int | None = None
     if len(classes) == 2:
         if not np.isfinite(threshold).all():
             raise ValueError(f"Expected a finite threshold; received {threshold}.")
-        target = 1 if positive is None else list(classes).index(positive)
-        called = np.where(chance[:, target] >= threshold, target, 1 - target)
-        observed, confidence = truth == target, chance[:, target]
-        ranked, each = _against_rest(observed, called == target, confidence, codes, level), []
-        kinds = {name: measured.estimate for name, measured in ranked.items()}
+        column = 1 if positive is None else list(classes).index(positive)
+        called = np.where(chance[:, column] >= threshold, column, 1 - column)
+        observed, confidence, target = truth == column, chance[:, column], column
     else:
         called = chance.argmax(axis=1)
         observed, confidence = called == truth, chance.max(axis=1)
-        each = [_against_rest(truth == c, called == c, chance[:, c], codes, level) for c in range(len(classes))]
-        kinds = {name: macro_average([metrics[name] for metrics in each]) for name in each[0]}
+    whole, each = measured(truth, called, chance, codes, target=target, level=level)
     lines = [calibration(truth == c, chance[:, c], codes, level=level) for c in range(len(each))]
-    distance = np.square(chance - np.eye(len(classes))[truth]).sum(axis=1) / 2
     return Metrics(
         n=len(truth),
         groups=len(np.unique(codes)),
         confusion_matrix=_confusion(truth, called, len(classes)),
-        accuracy=proportion(
-            called == truth, np.ones(len(truth), dtype=bool), codes, level, alike=ALIKE_CALLED
-        ).estimate,
-        **kinds,
-        brier=mean(np.minimum(distance, 1.0), codes, level).estimate,
+        **{name: found.estimate for name, found in whole.items()},
         ece=calibration_error(observed, confidence, codes, level=level, repeats=repeats, seed=seed),
         calibration=None if each else calibration(observed, confidence, codes, level=level),
         per_class=_per_class(classes, each, lines) if each else None,
         largest_group=float(np.bincount(codes).max() / len(truth)) if len(truth) else None,
     )
+
+
+def measured(
+    truth: IntArray, called: IntArray, chance: FloatArray, codes: IntArray, *, target: int | None, level: float = 0.95
+) -> tuple[dict[str, Measured], list[dict[str, Measured]]]:
+    """Measure all but the calibration error: of the class `target` against the rest, or with None macro means.
+
+    Parameters
+    ----------
+    truth, called : int (n,)
+        The class, and the one that was called.
+    chance : float (n, k)
+        Probabilities.
+    codes : int (n,)
+        Group of each row.
+
+    Returns
+    -------
+    whole, each : dict, list of dict
+        By metric; the means rest on those of `each` class against the rest, of which there are none beside a `target`.
+    """
+    every = np.ones(len(truth), dtype=bool)
+    distance = np.square(chance - np.eye(chance.shape[1])[truth]).sum(axis=1) / 2
+    whole = {"accuracy": proportion(called == truth, every, codes, level, alike=ALIKE_CALLED)}
+    each: list[dict[str, Measured]] = []
+    if target is None:
+        each = [_against_rest(truth == c, called == c, chance[:, c], codes, level) for c in range(chance.shape[1])]
+        whole |= {name: mean_of([own[name] for own in each]) for name in each[0]}
+    else:
+        whole |= _against_rest(truth == target, called == target, chance[:, target], codes, level)
+    return whole | {"brier": mean(np.minimum(distance, 1.0), codes, level)}, each
+
+
+def mean_of(parts: Sequence[Measured]) -> Measured:
+    """Average measures of the same groups; see `intervals.macro_average`."""
+    return Measured(macro_average(parts), np.mean([part.influence for part in parts], axis=0))
 
 
 def _against_rest(

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from plainfilm.evidence.evaluation import pairs
+from plainfilm.evidence.evaluation.pairs import Answers, Rows
+from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.evidence.statistics.paired import delong_test, holm, mcnemar_test
+
+CLASSES = ("NORMAL", "COVID")
+
+
+def rows_of(patients=300, seed=0, classes=CLASSES):
+    random = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(patients), random.integers(1, 4, patients))
+    labels = random.integers(0, len(classes), patients)[codes]
+    return Rows(labels=labels, codes=codes, classes=classes, positive="COVID" if len(classes) == 2 else None)
+
+
+def answers(rows, skill, seed):
+    random = np.random.default_rng(seed)
+    logits = skill * np.eye(len(rows.classes))[rows.labels] + random.normal(size=(len(rows.labels), len(rows.classes)))
+    chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return Answers(probabilities=chance, called=chance.argmax(axis=1))
+
+
+def test_metrics_are_the_means_over_seeds_and_their_intervals_are_over_patients():
+    rows = rows_of()
+    seeds = [answers(rows, 1.5, seed) for seed in (1, 2, 3)]
+    (metrics, alone), _ = pairs.compare(rows, [("three", seeds), ("one", seeds[:1])])
+    each = [
+        evaluate(rows.labels, own.probabilities, classes=CLASSES, positive="COVID", threshold=0.5, group=rows.codes)
+        for own in seeds
+    ]
+    for name, found in metrics.items():
+        assert found.estimate.value == pytest.approx(np.mean([own.estimates[name].value for own in each]))
+        assert alone[name].estimate.low == pytest.approx(each[0].estimates[name].low)
+    assert metrics["auroc"].estimate.low < metrics["auroc"].estimate.value < metrics["auroc"].estimate.high
+
+
+def test_p_values_are_corrected_for_all_tests_of_all_pairs():
+    rows = rows_of()
+    named = [
+        (name, [answers(rows, skill, seed)]) for seed, (name, skill) in enumerate([("a", 2.0), ("b", 1.6), ("c", 0.5)])
+    ]
+    _, found = pairs.compare(rows, named)
+    assert [pair.recipes for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    p = [test.p for pair in found for test in (pair.auroc, pair.accuracy)]
+    corrected = [test.p_corrected for pair in found for test in (pair.auroc, pair.accuracy)]
+    assert corrected == pytest.approx(holm(p))
+    assert min(corrected) == pytest.approx(6 * min(p))
+    one, other = (own[0] for _, own in named[:2])
+    expected = delong_test(rows.labels == 1, one.probabilities[:, 1], other.probabilities[:, 1], group=rows.codes)
+    assert found[0].auroc.statistic == pytest.approx(expected.statistic)
+    assert found[0].differences["auroc"] == expected.difference
+    exact = mcnemar_test(*(own.called == rows.labels for own in (one, other)), group=rows.codes)
+    assert found[0].accuracy.statistic == pytest.approx(exact.statistic)
+
+
+def skilled(rows, skills, seed):
+    """Trainings that see the same films, each with its own skill and a little noise."""
+    random = np.random.default_rng(seed)
+    noise = random.normal(size=len(rows.labels))
+    made = []
+    for skill in skills:
+        odds = skill * (2 * rows.labels - 1) + noise + 0.1 * random.normal(size=len(rows.labels))
+        chance = 1 / (1 + np.exp(-odds))
+        made.append(Answers(probabilities=np.stack([1 - chance, chance], axis=1), called=(odds > 0).astype(np.int64)))
+    return made
+
+
+def test_what_seeds_may_do_is_told_from_what_recipes_do_and_from_chance():
+    rows = rows_of(600)
+    steady, better = skilled(rows, [1.0, 1.0, 1.0], 1), skilled(rows, [1.4, 1.4, 1.4], 1)
+    shaky = skilled(rows, [0.2, 1.2, 1.1], 1)
+    (apart,) = pairs.compare(rows, [("better", better), ("steady", steady)])[1]
+    (seeds,) = pairs.compare(rows, [("shaky", shaky), ("steady", steady)])[1]
+    (chance,) = pairs.compare(rows, [("steady", steady), ("again", skilled(rows, [1.0, 1.0, 1.0], 1))])[1]
+    assert (apart.auroc.means, seeds.auroc.means, chance.auroc.means) == ("apart", "within seeds", "within chance")
+    assert "neither patients nor random seeds explain it" in apart.auroc.sentence
+    assert apart.auroc.sentence.startswith("AUROC of better is ")
+    assert seeds.auroc.sentence.startswith("AUROC of steady is ")
+    assert "no more than other random seeds may change" in seeds.auroc.sentence
+    assert "does not rule one out" in chance.auroc.sentence
+    (once,) = pairs.compare(rows, [("better", better[:1]), ("steady", steady[:1])])[1]
+    assert once.auroc.means == "apart"
+    assert "With one training each it is not known" in once.auroc.sentence
+
+
+def test_more_classes_are_compared_by_their_macro_means():
+    rows = rows_of(classes=("A", "B", "C"))
+    one, other = answers(rows, 2.0, 1), answers(rows, 1.0, 2)
+    metrics, (pair,) = pairs.compare(rows, [("one", [one]), ("other", [other])])
+    assert pair.differences["auroc"].value == pytest.approx(
+        metrics[0]["auroc"].estimate.value - metrics[1]["auroc"].estimate.value
+    )
+    assert pair.auroc.p < 0.001
+
+
+def test_what_cannot_be_tested_is_said():
+    rows = Rows(labels=np.ones(10, np.int64), codes=np.arange(10), classes=CLASSES, positive="COVID")
+    own = Answers(probabilities=np.full((10, 2), 0.5), called=np.ones(10, np.int64))
+    metrics, (pair,) = pairs.compare(rows, [("one", [own]), ("other", [own])])
+    assert pair.auroc.means == "not tested"
+    assert "cannot be tested" in pair.auroc.sentence
+    assert not metrics[0]["auroc"].estimate.is_known
+    assert pair.accuracy.means == "within chance"
