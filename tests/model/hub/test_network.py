@@ -344,7 +344,7 @@ def test_heads_are_those_of_the_name(tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["vit_pe_core_base_patch16_224", "vit_base_patch16_rope_224", "vit_huge_patch16_sapiens2", "vit_base_patch16_lingbot", "vit_relpos_base_patch16_224",
-     "vit_dwee_patch16_reg1_gap_256", "vit_base_patch16_18x2_224", "vit_base_r50_s16_224", "vit_small_patch16_dinov3", "vit_base_mci_224"],
+     "vit_dwee_patch16_reg1_gap_256", "vit_base_patch16_18x2_224", "vit_base_r50_s16_224", "vit_small_patch16_rope_224", "vit_huge_plus_patch16_dinov3", "eva02_enormous_patch14_clip_224", "vit_base_mci_224"],
 )  # fmt: skip
 def test_other_blocks_of_timm_are_refused(name, tmp_path):
     with pytest.raises(WeightsError, match=f"received architecture '{name}'"):
