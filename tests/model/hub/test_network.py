@@ -293,7 +293,8 @@ def test_what_is_null_or_missing_is_the_processors_own(told, resample, tmp_path)
     "told",
     [{"resample": each} for each in (0, 4, 5, 99, True, 2.0, "nearest")]
     + [{"do_normalize": "false"}, {"do_rescale": 0}, {"do_center_crop": "yes", "crop_size": 28}, {"image_std": 1e-30}, {"do_pad": True},
-       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}, {"size": {}}, {"size": {"max_pixels": 50_000}}],
+       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}, {"size": {}}, {"size": {"max_pixels": 50_000}},
+       {"do_center_crop": True, "size": {"shortest_edge": 64}}],
 )  # fmt: skip
 def test_a_preparation_that_is_not_known_is_refused(told, tmp_path):
     with pytest.raises(WeightsError) as caught:
@@ -440,3 +441,14 @@ def test_a_checkpoint_of_another_transformer_asks_for_its_configuration(tmp_path
     path = torch_file(tmp_path / "net.pt", ORIGINALS["timm token"]["shapes"])
     with pytest.raises(WeightsError, match=r"or an EVA-02, in .* which has no configuration"):
         encoded(path, 64)
+
+
+def test_a_folder_of_both_softwares_is_read_with_the_weights_of_its_configuration(tmp_path):
+    path = made_hub.write(tmp_path / "net", ORIGINALS["clip_vision_model"])
+    theirs = encoded(path, 56)
+    made_hub.write(path, ORIGINALS["open_clip"])  # as LAION's repositories have it
+    np.testing.assert_array_equal(
+        encoded(path, 56), encoded(made_hub.write(tmp_path / "one", ORIGINALS["open_clip"]), 56)
+    )
+    (path / "open_clip_model.safetensors").unlink()
+    np.testing.assert_array_equal(encoded(path, 56), theirs)

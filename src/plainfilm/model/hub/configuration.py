@@ -306,6 +306,8 @@ def _prepared(folder: HubFolder, own: int, layout: Layout) -> Preparation:
     where, size = folder.path / (folder.preprocessor_name or folder.config_name), own
     if strange := _strange(told, _PREPARING):
         raise _unknown(f"images prepared with {strange}", where)
+    if told.get("do_center_crop") is True and "size" in told and "crop_size" not in told:
+        raise _unknown("images prepared with do_center_crop and no crop_size", where)
     for key in ("size", "crop_size"):
         if key in told and (key != "crop_size" or _flag(told, "do_center_crop", where)):
             size = _told_side(told[key], key, where)
