@@ -191,6 +191,8 @@ def rows() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "eva02 small", of_eva("eva02_small_patch14_224", other=96)
     yield "eva02 base", of_eva("eva02_base_patch14_224", other=96)
     yield "eva02 clip", of_eva("eva02_base_patch16_clip_224")
+    yield "timm dinov3", of_timm("vit_small_patch16_dinov3", other=96)
+    yield "timm dinov3 gated", of_timm("vit_small_plus_patch16_dinov3")
     yield "eva_x small", of_eva_x(True, 96)
     yield "eva_x base", of_eva_x(False, 96)
     yield (

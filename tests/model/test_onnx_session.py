@@ -39,9 +39,11 @@ def test_few_images_do_not_wait_for_a_second_network(images, monkeypatch):
     assert [told["threads"] for told in opened] == [2, 1]
 
 
-def wide(side=32):
-    """A network of one product, whose weights are large enough to be kept apart."""
+def wide(side=32, *, has_more=False):
+    """A network of one product, whose weights are large enough to be kept apart; and others, if asked, that nothing takes."""
     graph = from_keras.Graph()
+    if has_more:
+        graph.weight(np.zeros((32, 600), np.float32))
     floats = graph.node("Cast", ["images"], to=onnx.TensorProto.FLOAT)
     rows = graph.node("ReduceMean", [floats, graph.weight(np.array([1]))], keepdims=0)
     matrix = np.random.default_rng(0).standard_normal((side, 600)).astype(np.float32)
@@ -60,6 +62,13 @@ def test_weights_that_are_given_apart_answer_to_the_same_bit(monkeypatch):
     np.testing.assert_array_equal(network.run(pictures, "features")[0], whole)
     ((bare, apart),) = parted
     assert len(bare) < 1000 < sum(each.nbytes for each in apart.values())
+
+
+def test_a_network_with_weights_that_nothing_takes_is_opened_whole(monkeypatch):
+    monkeypatch.setattr(onnx_session, "_HEAVY", 0)
+    pictures = {"images": np.ones((1, 32, 32), np.uint8)}
+    plain, more = (open_network(wide(has_more=each)).run(None, pictures)[0] for each in (False, True))
+    np.testing.assert_array_equal(more, plain)
 
 
 @pytest.mark.parametrize(("side", "lengths"), [(384, [8, 2]), (385, [1] * 10)])

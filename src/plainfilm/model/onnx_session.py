@@ -1,7 +1,8 @@
 """Networks in ONNX Runtime, on the processors that this process may use, or on another device that answers alike."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -48,15 +49,20 @@ def open_network(
     """
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or processors()
-    options.log_severity_level = 4
-    if has_packed_weights:
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    def opened(content: bytes | Path, apart: Mapping[str, NDArray[Any]]) -> Any:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or processors()
+        options.log_severity_level = 4
+        if has_packed_weights:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if apart:
+            options.add_external_initializers(list(apart), [*map(ort.OrtValue.ortvalue_from_numpy, apart.values())])
+        return ort.InferenceSession(content, options, providers=devices.providers(device))
+
     if isinstance(network, bytes) and len(network) > _HEAVY and device == devices.CPU:
-        network, apart = writing.parted(network, outside=True)
-        options.add_external_initializers(list(apart), [*map(ort.OrtValue.ortvalue_from_numpy, apart.values())])
-    return ort.InferenceSession(network, options, providers=devices.providers(device))
+        with contextlib.suppress(Exception):  # a weight that no operator takes cannot be given apart
+            return opened(*writing.parted(network, outside=True))
+    return opened(network, {})
 
 
 class ImageNetwork:

@@ -293,7 +293,8 @@ def test_what_is_null_or_missing_is_the_processors_own(told, resample, tmp_path)
     "told",
     [{"resample": each} for each in (0, 4, 5, 99, True, 2.0, "nearest")]
     + [{"do_normalize": "false"}, {"do_rescale": 0}, {"do_center_crop": "yes", "crop_size": 28}, {"image_std": 1e-30}, {"do_pad": True},
-       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}, {"size": {}}, {"size": {"max_pixels": 50_000}}],
+       {"rescale_factor": 10**401}, {"image_processor_type": "OwnImageProcessor"}, {"size": {}}, {"size": {"max_pixels": 50_000}},
+       {"do_center_crop": True, "size": {"shortest_edge": 64}}],
 )  # fmt: skip
 def test_a_preparation_that_is_not_known_is_refused(told, tmp_path):
     with pytest.raises(WeightsError) as caught:
@@ -344,7 +345,7 @@ def test_heads_are_those_of_the_name(tmp_path):
 @pytest.mark.parametrize(
     "name",
     ["vit_pe_core_base_patch16_224", "vit_base_patch16_rope_224", "vit_huge_patch16_sapiens2", "vit_base_patch16_lingbot", "vit_relpos_base_patch16_224",
-     "vit_dwee_patch16_reg1_gap_256", "vit_base_patch16_18x2_224", "vit_base_r50_s16_224", "vit_small_patch16_dinov3", "vit_base_mci_224"],
+     "vit_dwee_patch16_reg1_gap_256", "vit_base_patch16_18x2_224", "vit_base_r50_s16_224", "vit_small_patch16_rope_224", "vit_huge_plus_patch16_dinov3", "eva02_enormous_patch14_clip_224", "vit_base_mci_224"],
 )  # fmt: skip
 def test_other_blocks_of_timm_are_refused(name, tmp_path):
     with pytest.raises(WeightsError, match=f"received architecture '{name}'"):
@@ -440,3 +441,14 @@ def test_a_checkpoint_of_another_transformer_asks_for_its_configuration(tmp_path
     path = torch_file(tmp_path / "net.pt", ORIGINALS["timm token"]["shapes"])
     with pytest.raises(WeightsError, match=r"or an EVA-02, in .* which has no configuration"):
         encoded(path, 64)
+
+
+def test_a_folder_of_both_softwares_is_read_with_the_weights_of_its_configuration(tmp_path):
+    path = made_hub.write(tmp_path / "net", ORIGINALS["clip_vision_model"])
+    theirs = encoded(path, 56)
+    made_hub.write(path, ORIGINALS["open_clip"])  # as LAION's repositories have it
+    np.testing.assert_array_equal(
+        encoded(path, 56), encoded(made_hub.write(tmp_path / "one", ORIGINALS["open_clip"]), 56)
+    )
+    (path / "open_clip_model.safetensors").unlink()
+    np.testing.assert_array_equal(encoded(path, 56), theirs)

@@ -39,6 +39,8 @@ _TIMM_KNOWN = re.compile(
     r"(?:_plus)?(?:_clip(?:_quickgelu)?|_siglip)?(?:_reg\d)?(?:_gap|_map)?(?:_dinov2|_tipsv2)?(?:_\d+)?(?:_miil)?|flexivit_(?:small|base|large)"
 )  # those of plain blocks
 _EVA_KNOWN = re.compile(r"eva02_(?:tiny|small|base|large)_patch1[46](?:_clip)?_\d+")
+_DINOV3_KNOWN = re.compile(r"vit_(?:small|small_plus|base|large)_patch16_dinov3(?:_qkvb)?")
+_DINOV3_THETA = 100.0
 _EVA_GRID, _EVA_THETA = 16, 10_000.0  # of all names of timm's
 _SETS_NOTHING_OF_EVA = frozenset(
     "qkv_fused scale_mlp scale_attn_inner ref_feat_shape swiglu_mlp use_rot_pos_emb".split()
@@ -177,13 +179,13 @@ def _timm(config: Mapping[str, Any], where: Path) -> Configuration:
 
 
 def _is_known_to_timm(name: Any) -> bool:
-    return isinstance(name, str) and bool(_TIMM_KNOWN.fullmatch(name) or _EVA_KNOWN.fullmatch(name))
+    return isinstance(name, str) and any(known.fullmatch(name) for known in (_TIMM_KNOWN, _EVA_KNOWN, _DINOV3_KNOWN))
 
 
 def _of_timm(
     name: str, preparation: Preparation, pool: Any, arguments: Mapping[str, Any], where: Path
 ) -> Configuration:
-    if _EVA_KNOWN.fullmatch(name):
+    if _EVA_KNOWN.fullmatch(name) or _DINOV3_KNOWN.fullmatch(name):
         return _of_eva(name, preparation, pool, arguments, where)
     own = "avg" if "_gap" in name else "map" if re.search("_siglip|_map", name) else "token"
     _check_arguments(arguments, where)
@@ -197,14 +199,16 @@ def _of_timm(
 
 
 def _of_eva(name: str, preparation: Preparation, pool: Any, arguments: Mapping[str, Any], where: Path) -> Configuration:
-    grid = arguments.get("ref_feat_shape")
-    _check_arguments(arguments, where, _SETS_NOTHING | _SETS_NOTHING_OF_EVA)
+    grid, is_dinov3 = arguments.get("ref_feat_shape"), bool(_DINOV3_KNOWN.fullmatch(name))
+    _check_arguments(arguments, where, _SETS_NOTHING if is_dinov3 else _SETS_NOTHING | _SETS_NOTHING_OF_EVA)
     if arguments.get("use_rot_pos_emb") is False:
         raise _unknown("model_args with use_rot_pos_emb false", where)
+    family, own = ("timm dinov3", "avg") if is_dinov3 else ("eva02", "token" if "_clip_" in name else "avg")
     return Configuration(
-        family="eva02", preparation=preparation, pooling=_timm_pool(pool or ("token" if "_clip_" in name else "avg")), theta=_EVA_THETA,
+        family=family, preparation=preparation, pooling=_timm_pool(pool or own), epsilon=LAYOUTS[family].epsilon,
+        theta=_DINOV3_THETA if is_dinov3 else _EVA_THETA,
         heads=whole(arguments["num_heads"], "num_heads", where, most=256) if arguments.get("num_heads") is not None else 0,
-        grid=_EVA_GRID if grid is None else _side(grid, "ref_feat_shape", where),
+        grid=0 if is_dinov3 else _EVA_GRID if grid is None else _side(grid, "ref_feat_shape", where),
     )  # fmt: skip
 
 
@@ -302,6 +306,8 @@ def _prepared(folder: HubFolder, own: int, layout: Layout) -> Preparation:
     where, size = folder.path / (folder.preprocessor_name or folder.config_name), own
     if strange := _strange(told, _PREPARING):
         raise _unknown(f"images prepared with {strange}", where)
+    if told.get("do_center_crop") is True and "size" in told and "crop_size" not in told:
+        raise _unknown("images prepared with do_center_crop and no crop_size", where)
     for key in ("size", "crop_size"):
         if key in told and (key != "crop_size" or _flag(told, "do_center_crop", where)):
             size = _told_side(told[key], key, where)

@@ -19,6 +19,7 @@ CONFIGS = ("open_clip_config.json", "config.json")
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+_OF_OPEN_CLIP = "open_clip_"
 _PICKLED = frozenset({".bin", ".pt", ".pth"})
 _MOST_JSON = 4 << 20  # bytes; the index of the largest network has some hundred thousand
 _MOST_SHARDS = 64
@@ -116,7 +117,7 @@ def open_folder(path: Path) -> HubFolder:
     """
     if is_checkpoint(path):
         return HubFolder(path, "", {}, {}, (path,))
-    name = next((each for each in CONFIGS if (path / each).is_file()), "")
+    name = _config(path)
     single = [] if name else sorted(each for each in path.glob("*.pt*") if is_checkpoint(each))
     if len(single) == 1:
         return HubFolder(path, "", {}, {}, tuple(single))
@@ -126,7 +127,17 @@ def open_folder(path: Path) -> HubFolder:
             "Fetch all files of the model into one folder."
         )
     preparing = next((each for each in PREPROCESSORS if (path / each).is_file()), "")
-    return HubFolder(path, name, _json(path / name), _preprocessor(path, preparing), _weights(path), preparing)
+    return HubFolder(
+        path, name, _json(path / name), _preprocessor(path, preparing), _weights(path, name == CONFIGS[0]), preparing
+    )
+
+
+def _config(path: Path) -> str:
+    """Name the configuration; where a folder has open_clip's and transformers', the one whose weights are there, open_clip's first."""
+    there = [each for each in CONFIGS if (path / each).is_file()]
+    if len(there) > 1 and not any((path / each).is_file() for each in _WEIGHTS if each.startswith(_OF_OPEN_CLIP)):
+        return there[1]
+    return next(iter(there), "")
 
 
 def _preprocessor(path: Path, name: str) -> dict[str, Any]:
@@ -152,10 +163,13 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _weights(path: Path) -> tuple[Path, ...]:
-    if (path / _INDEX).is_file() and not (path / _WEIGHTS[0]).is_file():
+def _weights(path: Path, is_open_clip: bool) -> tuple[Path, ...]:
+    """Find the files of weights, those first whose names are the configuration's."""
+    own = sorted(_WEIGHTS, key=lambda name: name.startswith(_OF_OPEN_CLIP) != is_open_clip)
+    found = next((path / name for name in own if (path / name).is_file()), None)
+    has_its_own = found is not None and found.name.startswith(_OF_OPEN_CLIP) and is_open_clip
+    if (path / _INDEX).is_file() and not (path / _WEIGHTS[0]).is_file() and not has_its_own:
         return _shards(path)
-    found = next((path / name for name in _WEIGHTS if (path / name).is_file()), None)
     if found is None:
         raise WeightsError(
             f"Expected {' or '.join(_WEIGHTS[:3])} in {path}; received none of them. Fetch all files of the model into one folder."

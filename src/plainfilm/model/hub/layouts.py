@@ -103,6 +103,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "eva02 masked": dataclasses.replace(  # as it was trained to fill in what is masked: its last norm is that of the mean
             _EVA, norm="", pooled_norm="norm", aside=re.compile(rf"{_EVA.aside.pattern}|mask_token$|lm_head\.")
         ),
+        "timm dinov3": dataclasses.replace(_EVA, registers="reg_token", positions="", epsilon=1e-5),
         "open_clip": Layout(
             patch="conv1", classes="class_embedding", positions="positional_embedding", before="ln_pre", block="transformer.resblocks.{}.",
             norm1="ln_1", qkv=("attn.in_proj_",), out="attn.out_proj", scale1="ls_1.gamma", norm2="ln_2", up=("mlp.c_fc",),
@@ -110,7 +111,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     }
 )  # fmt: skip
 TOWERS: Mapping[str, str] = MappingProxyType({"clip": "clip_vision_model", "siglip": "siglip_vision_model"})
-NOT_OF_TRANSFORMERS = frozenset({"timm", "eva02", "eva02 masked", "open_clip"})
+NOT_OF_TRANSFORMERS = frozenset({"timm", "timm dinov3", "eva02", "eva02 masked", "open_clip"})
 # Of checkpoints of EVA-02 and EVA-X: a part of a name, and what stands in its place where timm keeps it.
 EVA_NAMES: Mapping[str, str] = MappingProxyType(
     {".mlp.ffn_ln.": ".mlp.norm.", ".attn.inner_attn_ln.": ".attn.norm.", ".mlp.w12.": ".mlp.fc1.", ".mlp.w1.": ".mlp.fc1_g.",

@@ -18,6 +18,7 @@ from plainfilm.model.onnx.from_keras import Graph, gelu, silu
 
 Array = NDArray[np.float32]
 _MOST_WIDTH = 8192
+_HALVED = frozenset({"timm", "timm dinov3", "eva02", "eva02 masked"})  # families whose first layer may hold its gate
 _FAR = np.iinfo(np.int64).max
 
 
@@ -314,7 +315,7 @@ class _Transformer:
             y = graph.node("Mul", [opened, self.dense(x, up, width, hidden)])
             return self.dense(self._middle(y, at, hidden), down, hidden, width)
         y = self.dense(x, up, width, hidden)
-        can_halve = self.told.family in {"timm", "eva02", "eva02 masked"} or up.endswith("weights_in")
+        can_halve = self.told.family in _HALVED or up.endswith("weights_in")
         if can_halve and hidden == 2 * into:  # SwiGLU: the first half opens the second
             cuts = [(0, into, 2), (into, hidden, 2)]
             opened, shut = (graph.node("Slice", [y, *(graph.weight(np.array([each])) for each in cut)]) for cut in cuts)
