@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -266,7 +267,9 @@ def test_a_hangup_reads_bundles_and_tokens_again_and_what_is_none_changes_nothin
         def tokens_again():
             server.tokens.replace(tokens.read(files / "tokens.toml", models=("first", "second")))
 
-        with running._reloading(server.models, tokens_again), caplog.at_level(logging.INFO):
+        with running._Hangups() as hangups, caplog.at_level(logging.INFO):
+            os.kill(os.getpid(), signal.SIGHUP)  # before all is there it is passed over
+            hangups.work = partial(running._read_again, server.models, tokens_again)
             shutil.copy(bundles / "c.plainfilm", files / "first.plainfilm")
             (files / "second.plainfilm").write_bytes(b"no bundle")
             (files / "tokens.toml").write_text(TOKENS.replace("[ward]", "[night]").replace('["second"]', '["first"]'))
@@ -281,6 +284,30 @@ def test_a_hangup_reads_bundles_and_tokens_again_and_what_is_none_changes_nothin
             os.kill(os.getpid(), signal.SIGHUP)
             until(lambda: "tokens not reloaded" in caplog.text)
             assert sent(server, f"{API}/predict", WARD).status == 200
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_a_hangup_of_the_terminal_stops_as_it_does_elsewhere(monkeypatch):
+    stopped = []
+    monkeypatch.setattr(os, "isatty", lambda _: True)
+    with running._Hangups() as hangups:
+        hangups.work = lambda: pytest.fail("it was no order to read again")
+        monkeypatch.setattr(os, "isatty", lambda _: False)
+        monkeypatch.setattr(signal, "raise_signal", stopped.append)
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(lambda: stopped)
+    assert stopped == [signal.SIGTERM]
+
+
+def test_a_second_hangup_waits_for_the_first_so_that_the_last_file_answers(parts, files, bundles):
+    with serving(parts, files, names=("first",)) as server:
+        with server.models._alone():
+            shutil.copy(bundles / "c.plainfilm", files / "first.plainfilm")
+            waiting = threading.Thread(target=server.models.reload_all)
+            waiting.start()
+            assert sent(server, f"{API}/predict").json["threshold"] == 0.2
+        waiting.join()
+        assert sent(server, f"{API}/predict").json["threshold"] == 0.6
 
 
 def test_answers_are_compressed_for_who_takes_that(parts, files):

@@ -5,6 +5,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -180,7 +181,7 @@ class Models:
         PlainfilmError
             As `Opening`.
         """
-        with self._alone():
+        with self._alone(waits=not is_named):  # whoever cannot be told to come again waits
             before = self._now[name]
             digest = _sha256(place_of(self._places[name]))
             known = {before.examiner.identity.sha256} | (set() if is_named else {self._left.get(name, "")})
@@ -217,8 +218,17 @@ class Models:
             except (PlainfilmError, OSError, Refused) as error:
                 LOG.error("model not reloaded", extra={"event": {"model": name, "reason": str(error)}})
 
-    def _alone(self) -> "_Alone":
-        return _Alone(self._changing)
+    @contextmanager
+    def _alone(self, *, waits: bool = False) -> Iterator[None]:
+        """Let one change be made at a time; a second waits, or is told to come again."""
+        if not self._changing.acquire(blocking=waits):
+            raise Refused(
+                409, "changing", "Expected no other change under way; there is one. Ask again when it is done."
+            )
+        try:
+            yield
+        finally:
+            self._changing.release()
 
     def _put(self, name: str, now: Served) -> Change:
         before = self._now[name]
@@ -233,22 +243,6 @@ class Models:
             extra={"event": {"model": name, **versions}},
         )
         return Change(name=name, before=before, now=now)
-
-
-class _Alone:
-    """One change at a time: a second is told to come again."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            raise Refused(
-                409, "changing", "Expected no other change under way; there is one. Ask again when it is done."
-            )
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def named(bundles: Sequence[Path]) -> dict[str, Path]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import uvicorn
 
@@ -42,6 +42,7 @@ FEWEST_TOKEN_LETTERS = 16
 LIMITS = Limits(files=64, file_bytes=MAX_BYTES, request_bytes=256_000_000)
 MOST = Amount(uploads=128, files=128, held=1 << 30)  # of all clients; one alone may hold half of it
 STOP_S = 20
+_STDERR = 2
 _OWN = (["api"], ["page"], ["dicom-web"])  # first parts of our paths
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -126,12 +127,13 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     allowed = _tokens(settings, token)
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
+        hangups = stack.enter_context(_Hangups())
         listening = stack.enter_context(_listening(settings.host, settings.port))
         connections = Connections({client_of((each,)) for each in settings.proxies})
         service = _opened(settings, stack, connections)
         door = Door(hosts=_names(settings), tokens=allowed, root=settings.root_path)
         app = Guard(application(service, Pages.read()), door, service.telemetry)
-        stack.enter_context(_reloading(service.models, lambda: allowed.replace(_tokens(settings, token))))
+        hangups.work = partial(_read_again, service.models, lambda: allowed.replace(_tokens(settings, token)))
         server = _Server(_config(app, settings, connections))
         address = (
             f"{'https' if settings.certificate else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
@@ -217,25 +219,36 @@ def _node(settings: ServerSettings, models: Models, turns: Turns) -> BackgroundN
     return node
 
 
-@contextmanager
-def _reloading(models: Models, tokens: Callable[[], None]) -> Iterator[None]:
-    """Read bundles and tokens again when SIGHUP says so; what is none changes nothing."""
+class _Hangups:
+    """What SIGHUP does: nothing until there is something to read again, then that; and where our terminal was closed, what SIGTERM does."""
 
-    def work() -> None:
-        try:
-            tokens()
-        except UsageError as error:
-            telemetry.LOG.error("tokens not reloaded", extra={"event": {"reason": str(error)}})
-        models.reload_all()
+    def __init__(self) -> None:
+        self.work: Callable[[], None] | None = None
+        self._had_terminal = os.isatty(_STDERR)
 
-    if not hasattr(signal, "SIGHUP"):  # Windows
-        yield
-        return
-    before = signal.signal(signal.SIGHUP, lambda *_: Thread(target=work, name="reload", daemon=True).start())
+    def __enter__(self) -> Self:
+        if hasattr(signal, "SIGHUP"):  # not on Windows
+            self._before = signal.signal(signal.SIGHUP, self._came)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, self._before)
+
+    def _came(self, *_: object) -> None:
+        if self._had_terminal and not os.isatty(_STDERR):
+            signal.raise_signal(signal.SIGTERM)
+        elif self.work is not None:
+            Thread(target=self.work, name="reload", daemon=True).start()
+
+
+def _read_again(models: Models, tokens: Callable[[], None]) -> None:
+    """Read tokens and bundles again; what is none changes nothing."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
+        tokens()
+    except UsageError as error:
+        telemetry.LOG.error("tokens not reloaded", extra={"event": {"reason": str(error)}})
+    models.reload_all()
 
 
 class _Server(uvicorn.Server):
