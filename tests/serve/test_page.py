@@ -264,6 +264,28 @@ def test_all_can_be_removed_after_a_question(site, films):
     expect(site.page.locator("#rows .name")).to_have_text([films[2].name])
 
 
+def test_an_unsure_answer_has_no_class_and_says_between_which_thresholds_it_lies(make_site, films):
+    site, promise = (
+        make_site(),
+        "With 95 % confidence new patients from the same place see a sensitivity of at least 95 %.",
+    )
+    told = {"threshold": 0.9, "lower_threshold": 0.1, "three_answers": promise}
+    changed = {"class": None, "level": "unsure"}
+    site.page.route("**/model", lambda route: route.fulfill(json={**route.fetch().json(), **told}))
+    site.page.route("**/predict", lambda route: route.fulfill(json=answers(route.request.post_data_buffer, **changed)))
+    page = site.open()
+    site.give(films[0])
+    assert page.locator(".c-answer").last.inner_text() == "Unsure"
+    assert page.locator("#rows .figure").inner_text().startswith("80.0")
+    page.locator("#needs-look").check()
+    assert page.locator("#rows tr").count() == 1
+    site.show(films[0].name)
+    assert page.locator("#answer-word").inner_text() == "Unsure"
+    assert page.locator("#answer-meaning").inner_text() == f"Between the thresholds of both classes. {promise}"
+    said = page.locator("#answer-bars").inner_text().replace("\u202f", " ")
+    assert "COVID is called from 90.0 % on, NORMAL below 10.0 %; between them the answer is unsure" in said
+
+
 def test_with_three_classes_the_most_probable_one_is_shown(make_site, films):
     site, classes = make_site(), ["COVID", "NORMAL", "PNEUMONIA"]
     none = dict.fromkeys(("positive", "threshold", "calibrated_at_prevalence", "prevalence"))

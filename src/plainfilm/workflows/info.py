@@ -188,6 +188,8 @@ def _trained(path: Path, metrics: RunMetrics) -> Plain:
         f"{part}_images": test["n"],
         f"{part}_accuracy": test["accuracy"],
         f"{part}_auroc": test["auroc"],
+        **({"three_answers": metrics.three_answers.sentence} if metrics.three_answers else {}),
+        **({"by_patient": metrics.by_patient.sentence} if metrics.by_patient else {}),
         "worth": metrics.worth.sentence,
         **{name: told.get(name) for name in ("test_openings", "seconds", "versions")},
     }

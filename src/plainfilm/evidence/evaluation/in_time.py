@@ -46,13 +46,22 @@ def compare(store: Store, splits: Mapping[str, Metrics]) -> InTime | None:
 
 
 def _part(store: Store, rows: NDArray[np.int64], told: Mapping[str, NDArray[np.str_]]) -> TimePart:
-    labels, group = store.labels[rows], store.group[rows]
+    group = store.group[rows]
     return TimePart(
         n=len(rows),
         groups=len(np.unique(group)),
-        classes={name: wilson(labels == number, group=group) for number, name in enumerate(store.classes)},
+        classes={name: wilson(*_is_it(store, rows, number), group=group) for number, name in enumerate(store.classes)},
         mix={kind: _shares(column) for kind, column in told.items()},
     )
+
+
+def _is_it(store: Store, rows: NDArray[np.int64], number: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which rows are of a class, or show a finding, and of which that is known."""
+    if store.task == "findings":
+        state = store.states[rows, number]
+        return state == 1, state >= 0
+    labels = store.labels[rows]
+    return labels == number, labels >= 0
 
 
 def _shares(column: NDArray[np.str_]) -> dict[str, float]:

@@ -40,7 +40,9 @@ def combining_of(predictor: "Predictor") -> Combining:
     """
     decision = predictor.bundle.classifier.decision
     if decision.positive is None:
-        raise UsageError(f"Expected two classes for --by; the model has {len(decision.classes)}. Leave it out.")
+        raise UsageError(
+            f"Expected a model of two classes for --by; received one of {len(decision.classes)} {decision.task}. Leave it out."
+        )
     if decision.combining is None:
         raise UsageError(
             "Expected a bundle that knows how several films become one answer, for --by; received one of before 0.3.0. Train it again, or leave "
