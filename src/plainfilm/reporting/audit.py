@@ -1,5 +1,6 @@
 """The folder of an audit alone: audit.html, audit.json, figures/."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import plainfilm
@@ -9,8 +10,10 @@ from plainfilm.reporting.report import AuditPage, write_audit
 from plainfilm.results import documents
 
 
-def write(folder: Path, found: AuditFindings, *, store: str, name: str, command: str) -> None:
-    """Write an audit into an empty folder; `store` is the store's file name, `name` what the folder will be called."""
+def write(
+    folder: Path, found: AuditFindings, *, store: str, name: str, command: str, formats: Sequence[str] = ()
+) -> None:
+    """Write an audit into an empty folder; `store` is the store's file name, `name` what the folder will be called, `formats` those of figures."""
     audit = found.result
     (folder / "audit.json").write_bytes(documents.encode(audit, indent=1))
     page = AuditPage(
@@ -23,4 +26,4 @@ def write(folder: Path, found: AuditFindings, *, store: str, name: str, command:
         asked=[("Store", store), ("Radiographs", f"{audit.images:,}"), ("Seen by the probes", audit.probed)],
         repeat=[command] if command else [],
     )
-    write_audit(page, folder)
+    write_audit(page, folder, formats)

@@ -8,7 +8,8 @@ import plainfilm
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
 from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page
-from plainfilm.reporting.figures import evaluation
+from plainfilm.reporting.figures import canvas, evaluation
+from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.formatting import LABELS, decimal, number
 from plainfilm.reporting.tables import metrics as tables
 from plainfilm.results import documents
@@ -41,7 +42,16 @@ class ComparisonPage:
     repeat: Sequence[str] = ()  # commands
 
 
-def write(folder: Path, compared: ComparedRecipes, *, store: str, images: int, name: str, command: str) -> None:
+def write(
+    folder: Path,
+    compared: ComparedRecipes,
+    *,
+    store: str,
+    images: int,
+    name: str,
+    command: str,
+    formats: Sequence[str] = (),
+) -> None:
     """Write comparison.html, .json and .csv.
 
     Parameters
@@ -50,6 +60,8 @@ def write(folder: Path, compared: ComparedRecipes, *, store: str, images: int, n
         File name of the store, and how many images its test set has.
     name, command
         Of the folder, and what the user typed, for the page.
+    formats
+        Of figures, beside PNG.
     """
     result = compared.result
     of_runs = result.compared == "runs"
@@ -68,15 +80,15 @@ def write(folder: Path, compared: ComparedRecipes, *, store: str, images: int, n
         ],
         repeat=[command] if command else [],
     )
-    write_page(shown, folder)
+    write_page(shown, folder, formats)
     write_table(folder / "comparison.csv", _rows(compared.seeds) if compared.seeds else _run_rows(result))
     if result.pairs:
         write_table(folder / "differences.csv", _differences(result))
     (folder / "comparison.json").write_bytes(documents.encode(compared.result, indent=1))
 
 
-def write_page(shown: ComparisonPage, out: Path) -> None:
-    """Write `out/comparison.html` and `out/figures/accuracy-by-seed.png`, each one whole or not at all.
+def write_page(shown: ComparisonPage, out: Path, formats: Sequence[str] = ()) -> None:
+    """Write `out/comparison.html` and its figures, each one whole or not at all.
 
     Raises
     ------
@@ -96,8 +108,15 @@ def write_page(shown: ComparisonPage, out: Path) -> None:
         "labels": LABELS,
         "pairs": [_shown(pair) for pair in shown.result.pairs],
     }
-    png = evaluation.strips([each.recipe for each in recipes], known, "test accuracy")
-    page.write(out, "comparison.html", page.render("comparison.html", values), {"accuracy-by-seed": png})
+    names = [each.recipe for each in recipes]
+    drawings: dict[str, Drawing | None] = {"accuracy-by-seed": evaluation.strips(names, known, "test accuracy")}
+    if differences := [
+        (f"{' less '.join(map(canvas.shown, pair.recipes))}", own)
+        for pair in shown.result.pairs
+        if (own := pair.differences.get("auroc", UNDEFINED)).is_known
+    ]:
+        drawings["auroc-differences"] = evaluation.differences(differences)
+    page.write(out, "comparison.html", page.render("comparison.html", values), drawings, formats)
 
 
 def _shown(pair: RecipePair) -> dict[str, object]:

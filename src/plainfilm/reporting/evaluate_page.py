@@ -46,6 +46,7 @@ class ExternalReport:
     about: About
     evaluation: ExternalEvaluation
     recalibrated: Bundle | None = None
+    formats: Sequence[str] = ()  # of figures, beside PNG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +114,13 @@ def write(out: Path, report: ExternalReport, metrics: ExternalMetrics) -> None:
     found = report.evaluation
     lines = report_data.lines(found.lines, found.external)
     drawings = _draw(found, *lines)
-    pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
-    pngs["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
+    files: dict[str, Drawing | None] = dict(drawings)
+    files["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
     values = _head(found) | _tables(found) | _recalibration(report) | _outliers(found) | {
         "report": _about(report, metrics) | {"roc": lines[0], "precision_recall": lines[1]},
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
     }  # fmt: skip
-    page.write(out, "report.html", page.render("external.html", values), pngs)
+    page.write(out, "report.html", page.render("external.html", values), files, report.formats)
 
 
 def _about(report: ExternalReport, metrics: ExternalMetrics) -> Values:

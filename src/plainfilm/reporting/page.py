@@ -7,7 +7,7 @@ inside the file. Everything that is not our own markup is escaped.
 import base64
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from plainfilm.data.files import written_whole
 from plainfilm.harmless import harmless
 from plainfilm.reporting import formatting
 from plainfilm.reporting.figures import canvas
+from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.tables import metrics
 
 THUMBNAIL_PX = 200
@@ -83,13 +84,17 @@ def thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:
     return Thumbnail(f"data:image/jpeg;base64,{encoded}", image.width, image.height)
 
 
-def write(out: Path, name: str, text: str, pngs: Mapping[str, bytes]) -> None:
-    """Write `out/figures/*.png`, then the page `out/name`; each file is whole or the one that was there before."""
-    folder = out / "figures"
-    if pngs:
+def write(out: Path, name: str, text: str, drawings: Mapping[str, Drawing | None], formats: Sequence[str] = ()) -> None:
+    """Write `out/figures/*.png`, and in other `formats` of `canvas.FORMATS`, then the page `out/name`; each file is whole or the one that was there before.
+
+    What is None is not drawn.
+    """
+    folder, drawn = out / "figures", {each: drawing for each, drawing in drawings.items() if drawing is not None}
+    if drawn:
         folder.mkdir(parents=True, exist_ok=True)
-    for figure, png in pngs.items():
-        _put(folder / f"{figure}.png", png)
+    for figure, drawing in drawn.items():
+        for kind in dict.fromkeys([canvas.FORMATS[0], *formats]):
+            _put(folder / f"{figure}.{kind}", drawing.as_file(kind))
     _put(out / name, text.encode("utf-8"))
 
 

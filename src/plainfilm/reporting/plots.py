@@ -111,12 +111,8 @@ class Plots:
         audit = self.result if isinstance(self.result, Audit) else getattr(self.result, "audit", None)
         if audit is None or not audit.probes:
             raise UsageError("Expected a run with an audit whose probes ran; received one without.")
-        names = [probe.title for probe in audit.probes.values()]
-        values = [probe.worst[1] for probe in audit.probes.values()]
-        with _axes(ax, 5.2, 0.9 + 0.3 * len(names)) as axes:
-            evaluation.on_intervals(
-                axes, names, values, model=audit.compared_with.of(audit.of_class), label="AUROC, 95 % interval"
-            )
+        with _axes(ax, 5.2, 0.9 + 0.3 * len(audit.probes)) as axes:
+            evaluation.on_probes(axes, audit)
         return axes
 
     @property

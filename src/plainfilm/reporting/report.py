@@ -125,8 +125,8 @@ class AuditPage:
     repeat: Sequence[str] = ()
 
 
-def write_report(report: Report, out: Path) -> None:
-    """Write `out/report.html` and `out/figures/*.png`, each one whole or not at all.
+def write_report(report: Report, out: Path, formats: Sequence[str] = ()) -> None:
+    """Write `out/report.html` and `out/figures/*.png`, and in other `formats`, each one whole or not at all.
 
     Raises
     ------
@@ -134,14 +134,14 @@ def write_report(report: Report, out: Path) -> None:
         The folder cannot be written.
     """
     drawings = _draw(report)
-    pngs = {name: drawing.png for name, drawing in drawings.items() if drawing is not None}
+    files = dict(drawings)
     run, matrix = report.result, report.result.test.confusion_matrix
     if matrix:
-        pngs["confusion"] = evaluation.confusion(matrix, run.classes)
+        files["confusion"] = evaluation.confusion(matrix, run.classes)
     if run.left_out is not None:
-        pngs["left-out"] = evaluation.forest(_forest(run.left_out))
+        files["left-out"] = evaluation.forest(_forest(run.left_out))
     if report.audit is not None:
-        pngs["audit"] = audit_figures.picture(report.audit)
+        files |= _of_audit(report.audit)
     trainings = evaluation.trainings(report.history)
     values = _worth(report) | {
         "report": report,
@@ -180,11 +180,11 @@ def write_report(report: Report, out: Path) -> None:
         "wrong": max(tables.wrong_answers(matrix), len(report.mistakes)),
         "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
     }
-    page.write(out, "report.html", page.render("report.html", values), pngs)
+    page.write(out, "report.html", page.render("report.html", values), files, formats)
 
 
-def write_audit(audit: AuditPage, out: Path) -> None:
-    """Write `out/audit.html` and `out/figures/audit.png`, each one whole or not at all.
+def write_audit(audit: AuditPage, out: Path, formats: Sequence[str] = ()) -> None:
+    """Write `out/audit.html`, `out/figures/audit.png` and `audit-probes.png`, and these in other `formats`, each one whole or not at all.
 
     Raises
     ------
@@ -192,7 +192,12 @@ def write_audit(audit: AuditPage, out: Path) -> None:
         The folder cannot be written.
     """
     values = {"report": audit, "shown": audit_tables.show(audit.audit)}
-    page.write(out, "audit.html", page.render("audit_page.html", values), {"audit": audit_figures.picture(audit.audit)})
+    page.write(out, "audit.html", page.render("audit_page.html", values), _of_audit(audit.audit), formats)
+
+
+def _of_audit(found: AuditFindings) -> dict[str, Drawing | None]:
+    """Draw the audit for slides, and its probes for a paper."""
+    return {"audit": audit_figures.picture(found), "audit-probes": evaluation.probes(found.result)}
 
 
 def _three_answers(run: RunMetrics) -> ThreeAnswersShown | None:

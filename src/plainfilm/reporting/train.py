@@ -37,6 +37,7 @@ class Finished:
     name: str
     command: str
     sign: Path | None = None
+    formats: Sequence[str] = ()  # of figures, beside PNG
 
     @property
     def store(self) -> Store:
@@ -60,7 +61,7 @@ def write(folder: Path, run: Finished, *, started: float) -> RunMetrics:
         own.mkdir(parents=True)
         _write_bundle(own, run, fold)
         _write_metrics(own, fold.result)
-    write_report(_report(run, started), folder)
+    write_report(_report(run, started), folder, run.formats)
     encoding, training, total = run.trained.features.seconds, run.trained.fitted.seconds, time.perf_counter() - started
     seconds = RunSeconds(features=encoding, training=training, total=total)
     result = run.measured.whole.result

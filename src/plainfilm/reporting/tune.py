@@ -11,12 +11,12 @@ from plainfilm.results import documents
 from plainfilm.results.search import TrialResult
 
 
-def write(folder: Path, summary: SearchSummary, *, command: str) -> None:
-    """Write all files anew, each whole or not at all."""
+def write(folder: Path, summary: SearchSummary, *, command: str, formats: Sequence[str] = ()) -> None:
+    """Write all files anew, each whole or not at all; figures in other `formats` beside PNG."""
     _put(folder / "tuning.json", documents.encode(summary.result, indent=1))
     _put(folder / "best.toml", _best(summary).encode("utf-8", errors="replace"))
     _write_table(summary, folder / "trials.csv")
-    tune_page.write(folder, summary, command=command)
+    tune_page.write(folder, summary, command=command, formats=formats)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -63,8 +63,8 @@ class TuningPage:
     then: Sequence[str]
 
 
-def write(folder: Path, summary: SearchSummary, *, command: str) -> None:
-    """Write tuning.html and figures/*.png, each whole or not at all."""
+def write(folder: Path, summary: SearchSummary, *, command: str, formats: Sequence[str] = ()) -> None:
+    """Write tuning.html and figures/*.png, and these in other `formats`, each whole or not at all."""
     drawings = _draw(summary)
     importances = summary.result.importances
     values = {
@@ -72,8 +72,7 @@ def write(folder: Path, summary: SearchSummary, *, command: str) -> None:
         "drawings": {name: each.svg for name, each in drawings.items()},
         "slices": [(_figure(each.name), each.title) for each in importances if _figure(each.name) in drawings],
     }
-    pngs = {name: each.png for name, each in drawings.items()}
-    page.write(folder, "tuning.html", page.render("tuning.html", values), pngs)
+    page.write(folder, "tuning.html", page.render("tuning.html", values), drawings, formats)
 
 
 def _figure(name: str) -> str:

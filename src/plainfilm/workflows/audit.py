@@ -11,7 +11,7 @@ from plainfilm.model import bundle
 from plainfilm.reporting import audit as report
 from plainfilm.results.audit import Audit
 from plainfilm.workflows.audited_model import ComparedModel, compared_model, complete, default_encoder
-from plainfilm.workflows.checks import check_out, check_seed
+from plainfilm.workflows.checks import check_figures, check_out, check_seed
 from plainfilm.workflows.clustering import on_cluster, on_device
 from plainfilm.workflows.folders import new_folder
 from plainfilm.workflows.options import AuditOptions
@@ -46,6 +46,7 @@ def plan(options: AuditOptions) -> Plan:
         raise UsageError(f"Expected --fail-on to be possible or not-to-be-believed; received {options.fail_on}.")
     check_seed(options.seed)
     check_out(folder, overwrite=options.overwrite)
+    check_figures(options.figures)
     with on_device(options):
         opened = bundle.load(options.model) if options.model else None
     store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
@@ -63,7 +64,7 @@ def run(plan: Plan) -> Run[Audit]:
             found = examine(store, own, model=model.metrics, seed=options.seed, advance=advance)
             found = complete(found, store, model)
         command = command_of(options.command, options.store, options)
-        report.write(partial, found, store=store.shown, name=plan.folder.name, command=command)
+        report.write(partial, found, store=store.shown, name=plan.folder.name, command=command, formats=options.figures)
     return Run(plan.folder, found.result, store.path)
 
 

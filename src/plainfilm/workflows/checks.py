@@ -15,6 +15,7 @@ from plainfilm.model import backbones, bfloat16
 from plainfilm.model.hub.folder import UNSTATED
 from plainfilm.model.onnx_safety.check import MOST_BYTES
 from plainfilm.model.recipe_schema import Recipe, parse_blocks
+from plainfilm.reporting.figures import canvas
 from plainfilm.results.manifest import MOST_LETTERS, Preprocessing
 from plainfilm.results.task import Task
 
@@ -27,6 +28,14 @@ _OURS = ("metrics.json", "comparison.json", "audit.json", "relabel.json")
 def check_can_train() -> None:
     """Raise MissingExtraError unless what trains is installed."""
     require("training", "keras", "onnx")
+
+
+def check_figures(formats: Sequence[str]) -> None:
+    """Raise UsageError where figures are asked for in a format that they are not drawn in."""
+    if unknown := sorted(set(formats) - set(canvas.FORMATS)):
+        raise UsageError(
+            f"Expected --figures to name formats of {', '.join(canvas.FORMATS)}; received {', '.join(unknown)}. Write for example --figures svg,pdf"
+        )
 
 
 def check_out(folder: Path, *, overwrite: bool) -> None:

@@ -113,6 +113,7 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
         One line: what was expected, what came, what to do.
     """
     folder, settings = followed(options.out), settings_of(options.settings)
+    checks.check_figures(options.figures)
     if any(compared_runs.is_run(place) for place in places_of(options.store)):
         return _plan_of_runs(options, folder)
     if not options.recipes:
@@ -181,7 +182,8 @@ def run(plan: Plan | RunsPlan) -> Run[Comparison]:
         with new_folder(plan.folder, overwrite=plan.options.overwrite) as partial:
             compared = compared_runs.compare(plan.runs)
             report.write(partial, compared, store=compared.result.data.store if compared.result.data else "",
-                         images=compared.result.n or 0, name=plan.folder.name, command=plan.options.command)  # fmt: skip
+                         images=compared.result.n or 0, name=plan.folder.name, command=plan.options.command,
+                         formats=plan.options.figures)  # fmt: skip
         return Run(plan.folder, compared.result)
     options, name = plan.options, plan.folder.name
     keras_backend.load(finetunes=plan.finetunes)
@@ -198,7 +200,9 @@ def run(plan: Plan | RunsPlan) -> Run[Comparison]:
         )  # fmt: skip
         _keep(plan, partial / KEPT, trained, compared)
         images, command = len(store.rows("test")), command_of(options.command, options.store, options)
-        report.write(partial, compared, store=store.shown, images=images, name=name, command=command)
+        report.write(
+            partial, compared, store=store.shown, images=images, name=name, command=command, formats=options.figures
+        )
     shutil.rmtree(plan.epochs, ignore_errors=True)
     return Run(plan.folder, compared.result, store.path)
 

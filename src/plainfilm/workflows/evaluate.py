@@ -29,7 +29,7 @@ from plainfilm.reporting import environment
 from plainfilm.reporting import evaluate as reporting
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
-from plainfilm.workflows.checks import check_out
+from plainfilm.workflows.checks import check_figures, check_out
 from plainfilm.workflows.clustering import check_cluster, on_cluster, on_device
 from plainfilm.workflows.options import EvaluateOptions
 from plainfilm.workflows.parsing import mapping_of
@@ -70,6 +70,7 @@ def plan(options: EvaluateOptions) -> Plan:
     check_cluster(options)
     folder, source, mapping = followed(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
+    check_figures(options.figures)
     _check_prevalence(options)
     files.settle(source)
     opened = _bundle(options)
@@ -168,7 +169,7 @@ def _judged(plan: Plan, selected: Cohort, predictions: ExternalPredictions, abou
     if options.recalibrate and found.recalibration:
         share = found.recalibration.share if options.prevalence is None else options.prevalence
         made = _recalibrated(plan, selected, found.recalibration.fit, share)
-    return ExternalReport(about=about, evaluation=found, recalibrated=made)
+    return ExternalReport(about=about, evaluation=found, recalibrated=made, formats=options.figures)
 
 
 def _fitted(plan: Plan, selected: Cohort, predictions: ExternalPredictions, about: About) -> UnlabelledReport:

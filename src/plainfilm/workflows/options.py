@@ -38,6 +38,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Place = Annotated[str | Path, Parameter(metavar="PATH")]
 Size = int | Literal["auto"]
 Folds = Annotated[int | Literal["source"], a_number_of_folds]
+Figures = Annotated[Sequence[str], comma_separated]
 Rank = Annotated[Literal["worst", "mean"], a_choice]
 Together = Annotated[Sequence[str | Sequence[str]] | None, Parameter(metavar="NAME,NAME"), texts]
 RecipeSettings = Annotated[
@@ -324,6 +325,8 @@ class TrainOptions(RecipeOptions):
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     mlflow
         Log recipe, metrics, verdict and artefacts to MLflow: at this URI, such as sqlite:///mlflow.db, or where MLFLOW_TRACKING_URI says.
+    figures
+        Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
         Replace a folder that an earlier run wrote.
     callbacks
@@ -349,6 +352,7 @@ class TrainOptions(RecipeOptions):
     sign: Place | None = None
     show_text: Flag = False
     mlflow: Annotated[bool | str, Parameter(negative="", show_default=False, metavar="[URI]")] = False
+    figures: Figures = ()
     overwrite: Flag = False
     callbacks: Annotated[Sequence[Callback], HIDDEN] = ()
     command: Annotated[str, HIDDEN] = ""
@@ -374,6 +378,8 @@ class AuditOptions(SourceOptions):
         possible or not-to-be-believed: at that verdict or a worse one exit with 1, in Python raise VerdictError, once all is written.
     show_text
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
+    figures
+        Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
         Replace a folder that an earlier run wrote.
     command, progress
@@ -387,6 +393,7 @@ class AuditOptions(SourceOptions):
     seed: int = 0
     fail_on: Annotated[Literal["possible", "not-to-be-believed"] | None, a_choice] = None
     show_text: Flag = False
+    figures: Figures = ()
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
@@ -420,6 +427,8 @@ class EvaluateOptions(ReadingOptions):
         Processes that decode; 0 for one per processor.
     require_signature
         A public key (PEM): go on only if the bundle is signed for it.
+    figures
+        Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
         Replace a folder that an earlier run wrote.
     command, progress
@@ -438,6 +447,7 @@ class EvaluateOptions(ReadingOptions):
     site: str | None = None
     workers: int = 0
     require_signature: Place | None = None
+    figures: Figures = ()
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
@@ -470,6 +480,8 @@ class CompareOptions(SourceOptions):
         Any value of all recipes, KEY=VALUE, but the seed.
     positive
         The positive class, as for `train`.
+    figures
+        Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
         Replace a folder that an earlier run wrote.
     command, progress
@@ -486,6 +498,7 @@ class CompareOptions(SourceOptions):
     rank: Rank = "worst"
     settings: RecipeSettings = None
     positive: str | None = None
+    figures: Figures = ()
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent
@@ -525,6 +538,8 @@ class TuneOptions(SourceOptions):
         Augmented views of each image that a trial may train with; 0 leaves augmentation out of the search.
     seed
         Random seed of the search and of each training.
+    figures
+        Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
         Begin anew: remove the search that is in the folder.
     command, progress
@@ -544,6 +559,7 @@ class TuneOptions(SourceOptions):
     input_sizes: Annotated[Sequence[int], whole_numbers] = (0,)
     views: int = 0
     seed: int = 0
+    figures: Figures = ()
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""
     progress: Annotated[Progress, HIDDEN] = silent

@@ -88,6 +88,7 @@ def plan(options: TrainOptions) -> Plan:
     folder = followed(options.out)
     checks.check_can_train()
     checks.check_out(folder, overwrite=options.overwrite)
+    checks.check_figures(options.figures)
     folding.check(options.folds, options.together, fewest=2, most=100)
     curve.check(curve=options.curve, folds=options.folds)
     recipe = recipes.load(options.recipe, settings_of(options.settings) | options.of_recipe())
@@ -174,7 +175,9 @@ def run(plan: Plan) -> Run[RunMetrics]:
         )
         sign = Path(options.sign) if options.sign else None
         command = command_of(options.command, options.store, options)
-        finished = report.Finished(measured=measured, name=plan.folder.name, command=command, sign=sign)
+        finished = report.Finished(
+            measured=measured, name=plan.folder.name, command=command, sign=sign, formats=options.figures
+        )
         metrics = report.write(partial, finished, started=started)
     shutil.rmtree(plan.epochs, ignore_errors=True)
     progress("Writing the report", 1, 1, "")

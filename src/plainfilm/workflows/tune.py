@@ -104,6 +104,7 @@ def plan(options: TuneOptions) -> Plan:
     require("trials", "optuna")
     checks.check_can_train()
     _check_ranges(options)
+    checks.check_figures(options.figures)
     files.settle(folder)
     is_busy = claims.is_taken(folder)
     if options.overwrite:
@@ -196,7 +197,9 @@ def run(plan: Plan) -> Run[Search]:
             choice=choose(begun.results(), begun.left_out(), options.rank) if plan.sources else None,
             interrupted=interrupted,
         )
-        report.write(place, summary, command=command_of(options.command, options.store, options))
+        report.write(
+            place, summary, command=command_of(options.command, options.store, options), formats=options.figures
+        )
         if place != plan.folder:
             begun.close()
             _keep_others(plan.folder, place)

@@ -8,7 +8,7 @@ from typing import Any
 from plainfilm import NOTICE
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.reporting.figures import canvas
-from plainfilm.reporting.figures.canvas import INK, LINE, MUTED, PAPER, SERIES
+from plainfilm.reporting.figures.canvas import INK, LINE, MUTED, PAPER, SERIES, Drawing
 from plainfilm.reporting.tables import audit as audit_tables
 from plainfilm.reporting.tables.audit import AuditShown, ProbeGroup, ProbeRow, Spot
 from plainfilm.results.audit import Audit
@@ -38,8 +38,8 @@ class _Sheet:
         self.axes.plot(xs, ys, **{"solid_capstyle": "butt"} | style)
 
 
-def picture(found: AuditFindings) -> bytes:
-    """Draw the verdict, its sentence, and a row a probe with what it sees and its AUROC, as PNG.
+def picture(found: AuditFindings) -> Drawing:
+    """Draw the verdict, its sentence, and a row a probe with what it sees and its AUROC.
 
     The line through all rows is `Audit.compared_with`. Of each kind the three highest are drawn, and all that have radiographs; the page
     has every one. Without a probe the picture says that none could run.
@@ -64,7 +64,7 @@ def picture(found: AuditFindings) -> bytes:
             sheet.write(_NAME, top + _ROW / 2, "No probe could run.", color=INK, fontsize=11)
         _foot(sheet, audit, height)
         axes.set(xlim=(0, WIDTH_IN), ylim=(height, 0))
-        return canvas.png(figure)
+        return canvas.apart(figure)
 
 
 def _head(sheet: _Sheet, audit: Audit, sentence: list[str]) -> None:

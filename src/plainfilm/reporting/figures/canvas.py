@@ -1,4 +1,4 @@
-"""Paper, palette and pen of the report's drawings; turns a drawing into an SVG that a page can hold, and a PNG.
+"""Paper, palette and pen of the report's drawings; turns a drawing into an SVG that a page can hold, and files for a paper.
 
 The light palette is what the PNG shows. In the SVG every colour of it becomes a CSS variable of `templates/report.css`,
 so that the page can be dark or light. No text given by a user enters an SVG: names stand in the page's own legend, and
@@ -17,13 +17,15 @@ INK, MUTED, LINE, PAPER = "#1b1f24", "#59616a", "#d8dde2", "#ffffff"
 SERIES = ("#0b5cad", "#c2410c", "#00756b", "#8a3a9e", "#7a5b00", "#4b5564")
 DASHES = ((), (5.0, 2.0), (1.5, 1.5))
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", PAPER: "paper"} | {c: f"s{i}" for i, c in enumerate(SERIES)}
-DPI = 150
+DPI = 300
+FORMATS = ("png", "svg", "pdf")  # of files; the first is always written
 UNIT = (-0.02, 1.02)  # an axis from 0 to 1 with room for a line on its edge
 _QUICKLY: dict[str, int] = {"compress_level": 2}  # a tenth larger, in a third of the time
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "plainfilm",
+    "pdf.fonttype": 42,  # TrueType, which journals ask for: text stays text
     "font.size": 9.0,
     "path.simplify_threshold": 0.2,
     "axes.linewidth": 0.8,
@@ -40,15 +42,29 @@ _FALLBACK_FONTS = (
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One figure: `svg` to stand inside HTML (colours are CSS variables), `png` at 150 dpi on white."""
+    """One figure: `svg` to stand inside HTML (colours are CSS variables; "" where it stands in none), `png` at 300 dpi on white."""
 
     svg: str
     png: bytes
+    figure: Any
+
+    def as_file(self, kind: str) -> bytes:
+        """Give the content of a file of `FORMATS`: an SVG looks alike everywhere, since its letters are outlines; a PDF has its fonts in it."""
+        if kind == "png":
+            return self.png
+        stream = io.BytesIO()
+        nothing = dict.fromkeys(("Date", "Creator") if kind == "svg" else ("CreationDate", "Creator", "Producer"))
+        with style(), _any_script():
+            import matplotlib as mpl
+
+            mpl.rcParams["svg.fonttype"] = "path"
+            self.figure.savefig(stream, format=kind, metadata=nothing)
+        return stream.getvalue()
 
 
 def series_classes(index: int) -> str:
-    """Name the CSS classes of the line at `index`: its colour, and its dashes once the colours are used up."""
-    return f"s{index % len(SERIES)} d{index // len(SERIES) % len(DASHES)}"
+    """Name the CSS classes of the line at `index`: its colour and its dashes, which tell lines apart in gray."""
+    return f"s{index % len(SERIES)} d{index % len(DASHES)}"
 
 
 def style() -> Any:
@@ -70,7 +86,7 @@ def plot(width_in: float, height_in: float, *, bottom: float | None = None) -> t
 
     The margins are wide enough for our labels: asking matplotlib to lay them out costs more than drawing.
     """
-    left, right, top = 0.545 / width_in, 0.105 / width_in, 0.12 / height_in
+    left, right, top = 0.59 / width_in, 0.105 / width_in, 0.12 / height_in
     low = 0.48 / height_in if bottom is None else bottom
     figure = sheet(width_in, height_in)
     axes = figure.add_axes((left, low, 1 - left - right, 1 - low - top))
@@ -79,19 +95,23 @@ def plot(width_in: float, height_in: float, *, bottom: float | None = None) -> t
 
 
 def plain(axes: Any) -> None:
-    """Leave a fine grid and one base line."""
+    """Leave a fine grid, two axes and short marks on them."""
     axes.set_facecolor("none")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(LINE)
-    axes.grid(color=LINE, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(MUTED)
+    axes.grid(color=LINE, linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=MUTED, labelsize=8.5)
+    axes.tick_params(length=2.5, color=MUTED, labelcolor=INK, labelsize=8.5)
 
 
 def label(axes: Any, x: str, y: str) -> None:
-    """Name both axes."""
-    axes.set_xlabel(x, color=MUTED)
-    axes.set_ylabel(y, color=MUTED)
+    """Name both axes, as a sentence begins; a sign such as n stays."""
+    axes.set_xlabel(_begun(x), color=INK)
+    axes.set_ylabel(_begun(y), color=INK)
+
+
+def _begun(text: str) -> str:
+    return text[:1].upper() + text[1:] if len(text) > 1 else text
 
 
 def quarters(axis: Any) -> None:
@@ -109,15 +129,15 @@ def both(figure: Any, name: str, *, legend: Callable[[], Any] | None = None) -> 
         svg, pixels = drawn(figure, dpi=DPI, legend=legend)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", dpi=(DPI, DPI), **_QUICKLY)
-    return Drawing(for_page(svg, name), stream.getvalue())
+    return Drawing(for_page(svg, name), stream.getvalue(), figure)
 
 
-def png(figure: Any) -> bytes:
-    """Save a figure for slides, at 150 dpi."""
+def apart(figure: Any) -> Drawing:
+    """Draw a figure that stands in no page."""
     stream = io.BytesIO()
     with _any_script():
         figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=_QUICKLY)
-    return stream.getvalue()
+    return Drawing("", stream.getvalue(), figure)
 
 
 @contextmanager
@@ -128,26 +148,26 @@ def _any_script() -> Iterator[None]:
         yield
 
 
-def name_ticks(axis: Any, names: Sequence[str], *, rotation: float = 0) -> None:
+def name_ticks(axis: Any, names: Sequence[str], *, rotation: float = 0, longest: int = 22) -> None:
     """Write users' names along an axis, as they are: a dollar starts no formula."""
-    axis.set_ticks(range(len(names)), [shown(name) for name in names])
+    axis.set_ticks(range(len(names)), [shown(name, longest) for name in names])
     for text in axis.get_ticklabels():
         text.set(parse_math=False, fontfamily=fonts(), rotation=rotation, color=INK)
 
 
-def name_legend(axes: Any, lines: Sequence[Any], names: Sequence[str], *, place: str) -> Any:
-    """Write users' names beside their lines, as they are."""
+def name_legend(axes: Any, lines: Sequence[Any], names: Sequence[str], *, place: str, notes: Sequence[str]) -> Any:
+    """Write users' names beside their lines, as they are, each with its note."""
     # The names come after: matplotlib leaves out a label that begins with an underscore.
-    drawn = axes.legend(lines, ["-"] * len(lines), loc=place, frameon=False, fontsize=7, labelcolor=INK)
-    for text, name in zip(drawn.get_texts(), names, strict=True):
-        text.set(parse_math=False, fontfamily=fonts(), text=shown(name))
+    drawn = axes.legend(lines, ["-"] * len(lines), loc=place, frameon=False, fontsize=7.5, labelcolor=INK)
+    for text, name, note in zip(drawn.get_texts(), names, notes, strict=True):
+        text.set(parse_math=False, fontfamily=fonts(), text=f"{shown(name)}{note}")
     return drawn
 
 
-def shown(name: str) -> str:
-    """Make a user's name fit for a PNG: nothing unprintable, not longer than a label may be."""
+def shown(name: str, longest: int = 22) -> str:
+    """Make a user's name fit for a file: nothing unprintable, not longer than a label may be."""
     printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
-    return printable if len(printable) <= 22 else f"{printable[:21]}…"
+    return printable if len(printable) <= longest else f"{printable[: longest - 1]}…"
 
 
 def fonts() -> list[str]:

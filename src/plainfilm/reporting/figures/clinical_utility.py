@@ -33,7 +33,7 @@ def predictive_values(utility: Utility) -> Drawing | None:
         canvas.quarters(axes.yaxis)
         axes.set(xlim=(places[0], places[-1] + 0.08), ylim=canvas.UNIT)  # room for the name of the last mark
         canvas.label(axes, "prevalence", "PPV, NPV")
-        return canvas.both(figure, "predictive-values", legend=_legend(axes, lines, ("PPV", "NPV"), "lower right"))
+        return canvas.both(figure, "predictive-values", legend=_legend(axes, lines, ("PPV", "NPV"), "center left"))
 
 
 def decision_curve(utility: Utility) -> Drawing | None:
@@ -53,7 +53,7 @@ def decision_curve(utility: Utility) -> Drawing | None:
         canvas.quarters(axes.xaxis)
         canvas.label(axes, "threshold probability", "net benefit")
         return canvas.both(
-            figure, "decision-curve", legend=_legend(axes, lines, ("model", "treat all", "treat none"), "center right")
+            figure, "decision-curve", legend=_legend(axes, lines, ("model", "treat all", "treat none"), "upper right")
         )
 
 

@@ -1,4 +1,4 @@
-"""The report's drawings: arrays in, one SVG for the page and one PNG for slides out. Knows nothing of files or HTML."""
+"""The report's drawings: arrays in, one SVG for the page and files for a paper out. Knows nothing of files or HTML."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from plainfilm.reporting.figures import canvas
 from plainfilm.reporting.figures.canvas import DASHES, INK, MUTED, PAPER, SERIES, Drawing
 from plainfilm.reporting.formatting import number
+from plainfilm.results.audit import Audit
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import Metrics
 
+WIDE_IN = 6.4  # of figures with names at the left: within a page of two columns
 _GUIDE: dict[str, object] = {"color": MUTED, "linewidth": 0.8, "dashes": DASHES[2]}
 
 
@@ -104,7 +106,7 @@ def on_roc(axes: Any, curves: Sequence[Curve], *, point: tuple[float, float] | N
     lines = _lines(axes, curves)
     if point is not None:
         axes.plot(*point, "o", color=PAPER, markersize=6, markeredgecolor=INK, markeredgewidth=1.4, zorder=5)
-    return _legend(axes, lines, curves, "lower right")
+    return _legend(axes, lines, curves, "lower right", "AUROC")
 
 
 def precision_recall(curves: Sequence[Curve], *, prevalence: float | None = None) -> Drawing | None:
@@ -124,7 +126,7 @@ def on_precision_recall(
     if prevalence is not None and math.isfinite(prevalence):
         axes.plot([0, 1], [prevalence, prevalence], **_GUIDE)
     lines = _lines(axes, curves)
-    return _legend(axes, lines, curves, "lower left")
+    return _legend(axes, lines, curves, "lower left", "AUPRC")
 
 
 def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reliability") -> Drawing | None:
@@ -142,7 +144,7 @@ def reliability(bins: Reliability, *, of_answer: bool = False, name: str = "reli
         on_reliability(axes, bins, of_answer=of_answer)
         axes.set_xlabel("")
         axes.set_xticklabels([])
-        counts = figure.add_axes((0.155, 0.145, 0.815, 0.15))
+        counts = figure.add_axes((0.59 / 3.5, 0.145, 1 - 0.695 / 3.5, 0.15))
         canvas.plain(counts)
         first = np.minimum(np.floor(x * bins.bins), bins.bins - 1) / bins.bins
         counts.bar(first, n, width=0.9 / bins.bins, align="edge", color=MUTED, linewidth=0)
@@ -173,13 +175,17 @@ def _predicted(*, of_answer: bool) -> str:
     return "probability of the answer" if of_answer else "predicted probability"
 
 
-def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
-    """Draw counts int (k, k), truth down, prediction across, shaded by the share of each row, as PNG."""
+def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Drawing:
+    """Draw counts int (k, k), truth down, prediction across, shaded by the share of each row."""
     with canvas.style():
-        side = 1.7 + 0.62 * len(classes)
-        figure = canvas.sheet(side + 0.4, side)
-        on_confusion(figure.add_axes((0.3, 0.08, 0.66, 0.7)), matrix, classes)
-        return canvas.png(figure)
+        longest = max(len(canvas.shown(name)) for name in classes)
+        left, top = 0.55 + 0.075 * longest, 0.62 if _is_roomy(classes) else 0.45 + 0.068 * longest
+        cells = 0.72 * len(classes)
+        width, height = left + cells + 0.12, top + cells + 0.12
+        figure = canvas.sheet(width, height)
+        axes = figure.add_axes((left / width, 0.12 / height, cells / width, cells / height))
+        on_confusion(axes, matrix, classes)
+        return canvas.apart(figure)
 
 
 def on_confusion(axes: Any, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
@@ -194,17 +200,22 @@ def on_confusion(axes: Any, matrix: Sequence[Sequence[int]], classes: Sequence[s
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     canvas.label(axes, "predicted", "truth")
-    is_roomy = len(classes) < 4 and max(map(len, classes), default=0) < 12
-    canvas.name_ticks(axes.xaxis, classes, rotation=0 if is_roomy else 60)
+    canvas.name_ticks(axes.xaxis, classes, rotation=0 if _is_roomy(classes) else 60)
     canvas.name_ticks(axes.yaxis, classes)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
-def on_intervals(axes: Any, names: Sequence[str], values: Sequence[Estimate], *, model: Estimate, label: str) -> None:
+def _is_roomy(classes: Sequence[str]) -> bool:
+    return len(classes) < 4 and max(map(len, classes), default=0) < 10
+
+
+def on_intervals(
+    axes: Any, names: Sequence[str], values: Sequence[Estimate], *, model: Estimate, label: str, chance: float = 0.5
+) -> None:
     """Draw a value with its interval a name, the line of chance, and the line of what all are compared with."""
     canvas.plain(axes)
-    axes.axvline(0.5, **_GUIDE)
+    axes.axvline(chance, **_GUIDE)
     if model.is_known:
         axes.axvline(model.value, color=INK, linewidth=1.2)
     for row, value in enumerate(values):
@@ -213,27 +224,62 @@ def on_intervals(axes: Any, names: Sequence[str], values: Sequence[Estimate], *,
             axes.plot(value.value, row, "o", color=SERIES[0], markersize=5)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.yaxis.set_ticks(range(len(names)), names)
+    axes.locator_params(axis="x", nbins=7)
     canvas.label(axes, label, "")
 
 
-def forest(rows: Sequence[tuple[str, Estimate]]) -> bytes:
-    """Draw the AUROC of each source that was left out with its interval, and what they come to below, as PNG."""
+def probes(audit: Audit) -> Drawing | None:
+    """Draw the AUROC of each probe with its interval, the line of chance and the classifier's own AUROC; None without probes."""
+    if not audit.probes:
+        return None
+    with canvas.style():
+        height = 0.9 + 0.3 * len(audit.probes)
+        figure = canvas.sheet(WIDE_IN, height)
+        axes = figure.add_axes((0.36, 0.5 / height, 0.61, 1 - 0.62 / height))
+        on_probes(axes, audit)
+        return canvas.apart(figure)
+
+
+def on_probes(axes: Any, audit: Audit) -> None:
+    """Draw the same on axes."""
+    names = [probe.title for probe in audit.probes.values()]
+    values = [probe.worst[1] for probe in audit.probes.values()]
+    own = audit.compared_with.of(audit.of_class)
+    on_intervals(axes, names, values, model=own, label="AUROC, 95 % interval")
+    axes.grid(visible=False, axis="y")
+
+
+def forest(rows: Sequence[tuple[str, Estimate]]) -> Drawing:
+    """Draw the AUROC of each source that was left out with its interval, and what they come to below."""
     with canvas.style():
         height = 0.9 + 0.38 * len(rows)
-        figure = canvas.sheet(6.4, height)
-        axes = figure.add_axes((0.3, 0.55 / height, 0.66, 1 - 0.75 / height))
+        figure = canvas.sheet(WIDE_IN, height)
+        axes = figure.add_axes((0.36, 0.55 / height, 0.61, 1 - 0.75 / height))
         names, values = zip(*rows, strict=True)
         on_intervals(axes, names, values, model=UNDEFINED, label="AUROC, 95 % interval")
         axes.grid(visible=False, axis="y")
-        canvas.name_ticks(axes.yaxis, names)
-        return canvas.png(figure)
+        canvas.name_ticks(axes.yaxis, names, longest=30)
+        return canvas.apart(figure)
 
 
-def strips(names: Sequence[str], values: Sequence[Sequence[float]], label: str) -> bytes:
-    """Draw one row of dots a name (`values` float, one a seed) and a bar at the mean, as PNG."""
+def differences(rows: Sequence[tuple[str, Estimate]]) -> Drawing:
+    """Draw each difference in AUROC with its interval, and the line of none."""
+    with canvas.style():
+        height = 0.9 + 0.3 * len(rows)
+        figure = canvas.sheet(WIDE_IN, height)
+        axes = figure.add_axes((0.42, 0.5 / height, 0.55, 1 - 0.62 / height))
+        names, values = zip(*rows, strict=True)
+        on_intervals(axes, names, values, model=UNDEFINED, label="difference in AUROC, 95 % interval", chance=0.0)
+        axes.grid(visible=False, axis="y")
+        canvas.name_ticks(axes.yaxis, names, longest=48)
+        return canvas.apart(figure)
+
+
+def strips(names: Sequence[str], values: Sequence[Sequence[float]], label: str) -> Drawing:
+    """Draw one row of dots a name (`values` float, one a seed) and a bar at the mean."""
     with canvas.style():
         height = 0.9 + 0.38 * max(len(names), 1)
-        figure = canvas.sheet(6.4, height)
+        figure = canvas.sheet(WIDE_IN, height)
         axes = figure.add_axes((0.3, 0.55 / height, 0.66, 1 - 0.75 / height))
         canvas.plain(axes)
         axes.grid(visible=False, axis="y")
@@ -245,7 +291,7 @@ def strips(names: Sequence[str], values: Sequence[Sequence[float]], label: str) 
         axes.set_ylim(len(names) - 0.5, -0.5)
         canvas.name_ticks(axes.yaxis, names)
         canvas.label(axes, label, "")
-        return canvas.png(figure)
+        return canvas.apart(figure)
 
 
 def _column(history: Sequence[Mapping[str, float]], key: str) -> NDArray[np.float64]:
@@ -278,17 +324,31 @@ def _unit(axes: Any, x: str, y: str) -> None:
 def _lines(axes: Any, curves: Sequence[Curve]) -> list[Any]:
     drawn = []
     for index, curve in enumerate(curves):
-        dashes = DASHES[index // len(SERIES) % len(DASHES)]
+        dashes = DASHES[index % len(DASHES)]
         style = {"dashes": dashes} if dashes else {}
         width = 2.0 if len(curves) == 1 else 1.5
         drawn += axes.plot(curve.x, curve.y, color=SERIES[index % len(SERIES)], linewidth=width, clip_on=False, **style)
     return drawn
 
 
-def _legend(axes: Any, lines: Sequence[Any], curves: Sequence[Curve], place: str) -> Callable[[], Any] | None:
-    if len(curves) < 2:
+def _legend(
+    axes: Any, lines: Sequence[Any], curves: Sequence[Curve], place: str, what: str
+) -> Callable[[], Any] | None:
+    areas = [curve.area for curve in curves if curve.area and curve.area.is_known]
+    if len(curves) < 2 and not areas:
         return None
-    return partial(canvas.name_legend, axes, lines, [curve.name for curve in curves], place=place)
+    notes = [_area(curve.area, what, whole=len(curves) == 1) for curve in curves]
+    return partial(canvas.name_legend, axes, lines, [curve.name for curve in curves], place=place, notes=notes)
+
+
+def _area(area: Estimate | None, what: str, *, whole: bool) -> str:
+    if area is None or not area.is_known:
+        return ""
+    return (
+        f", {what} {area.value:.3f}\n(95 % interval {area.low:.3f} to {area.high:.3f})"
+        if whole
+        else f", {what} {area.value:.3f}"
+    )
 
 
 def _blues() -> Any:

@@ -62,7 +62,7 @@ def importance(found: Sequence[Importance]) -> Drawing | None:
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set(xlim=(0, 1.05 * max(*shares, *by_chance, 0.01)), ylim=(len(found) - 0.4, -0.6))
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
-        axes.set_xlabel("share of what mattered", color=MUTED)
+        canvas.label(axes, "share of what mattered", "")
         return canvas.both(figure, "importance")
 
 
