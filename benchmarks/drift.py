@@ -12,7 +12,7 @@ took. Scanner: every film through a gamma of 1.4, or blurred by 1 px.
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,8 @@ from measuring import SHARED, finish
 from plainfilm.data.images import fitted
 from plainfilm.data.store import Store
 from plainfilm.evidence.drift.image_statistics import NAMES, image_statistics
-from plainfilm.evidence.drift.monitor import LIMITS, SHARES, Bets
-from plainfilm.evidence.drift.reference import _described
+from plainfilm.evidence.drift.monitor import BLOCK, LIMITS, SHARES, Bets, _forecasts
+from plainfilm.evidence.drift.reference import _described, jittered
 from plainfilm.results.drift import WatchedStatistic
 
 WEEK, WITHIN, BEFORE = 1000, 200, 500
@@ -92,24 +92,64 @@ def reference(rng: np.random.Generator, draw: Draw, n: int) -> list[WatchedStati
     ]
 
 
-def alarms(rng: np.random.Generator, about: list[WatchedStatistic], numbers: Numbers, first: int = 0) -> dict[str, int]:
-    """Give for each family that alarms how many radiographs after the `first` ones it took; below 0 before these."""
-    every, found = [Bets(each) for each in about], dict[str, int]()
-    for number, row in enumerate(numbers):
-        for bets, value in zip(every, row, strict=True):
-            bets.note(float(value), float(rng.random()))
+def alarms(
+    rng: np.random.Generator, abouts: Sequence[Sequence[WatchedStatistic]], weeks: Numbers, first: int = 0
+) -> list[dict[str, int]]:
+    """Give for each week, float64 (weeks, n, numbers), the families that alarm, and how many radiographs after the `first` ones it took.
+
+    All weeks are gone through side by side, by the arithmetic of `Bets`; the first week is held against it.
+    """
+    chance = rng.random(weeks.shape)
+    every = [_Side([own[at] for own in abouts]) for at in range(weeks.shape[2])]
+    found: list[dict[str, int]] = [{} for _ in weeks]
+    own = [Bets(each) for each in abouts[0]]
+    for number in range(weeks.shape[1]):
+        for at, side in enumerate(every):
+            side.note(weeks[:, number, at], chance[:, number, at])
+            own[at].note(float(weeks[0, number, at]), float(chance[0, number, at]))
         for family in SHARES:
-            own = [bets.evidence for bets in every if bets.about.family == family]
-            if family not in found and sum(own) / len(own) >= LIMITS[family]:
-                found[family] = number - first
+            evidence = np.mean([side.evidence for side in every if side.family == family], axis=0)
+            for week in np.flatnonzero(evidence >= LIMITS[family]).tolist():
+                found[week].setdefault(family, number - first)
+    for side, bets in zip(every, own, strict=True):
+        assert np.isclose(side.evidence[0], bets.evidence, rtol=1e-6)
     return found
+
+
+class _Side:
+    """The bets of many weeks on one number."""
+
+    def __init__(self, abouts: Sequence[WatchedStatistic]) -> None:
+        self.family = abouts[0].family
+        made = [_forecasts(each) for each in abouts]
+        self._forecasts, self._weights = (np.array([each[at] for each in made]) for at in (0, 1))
+        self._edges = np.array([each.edges for each in abouts])
+        self._gaps = np.array([each.gaps for each in abouts], np.float64)
+        self._won, self._kept, self._seen = np.zeros(self._weights.shape), 1.0, 0
+
+    @property
+    def evidence(self) -> Numbers:
+        return np.asarray((self._weights * self._won).sum(axis=1) + self._kept)
+
+    def note(self, values: Numbers, chance: Numbers) -> None:
+        if self._seen % BLOCK == 0:
+            block = self._seen // BLOCK + 1
+            self._won += 1 / (block * (block + 1))
+            self._kept -= 1 / (block * (block + 1))
+        apart = jittered(values, chance, self.family)
+        weeks, place = np.arange(len(values)), (self._edges <= apart[:, None]).sum(axis=1)
+        usual = self._gaps[weeks, place] / self._gaps.sum(axis=1)
+        self._won *= self._forecasts[weeks, :, place] / usual[:, None]
+        self._gaps[weeks, place] += 1
+        self._seen += 1
 
 
 def _false(measured: dict[str, Numbers], weeks: int) -> Iterator[dict[str, object]]:
     for size in (100, 300, 1000):
         rng = np.random.default_rng(size)
         draw = drawn(rng, measured["none"], 0.2, 3.0)
-        found = [alarms(rng, reference(rng, draw, size), draw(WEEK)[1]) for _ in range(weeks)]
+        abouts = [reference(rng, draw, size) for _ in range(weeks)]
+        found = alarms(rng, abouts, np.array([draw(WEEK)[1] for _ in range(weeks)]))
         row = {"reference": size, "weeks": weeks, "radiographs": WEEK, "any": np.mean([bool(each) for each in found])}
         row |= {family: float(np.mean([family in each for each in found])) for family in SHARES}
         print(json.dumps(row), flush=True)
@@ -129,10 +169,9 @@ def _found(measured: dict[str, Numbers], times: int) -> Iterator[dict[str, objec
                 rng = np.random.default_rng([size, before])
                 usual = drawn(rng, measured["none"], share, apart)
                 other = drawn(rng, measured[change], share if change != "none" else 2 * share, apart)
-                took = []
-                for _ in range(times):
-                    numbers = np.concatenate([usual(before)[1], other(WITHIN)[1]])
-                    took.append(alarms(rng, reference(rng, usual, size), numbers, before).get(family, WITHIN))
+                weeks = [np.concatenate([usual(before)[1], other(WITHIN)[1]]) for _ in range(times)]
+                every = alarms(rng, [reference(rng, usual, size) for _ in range(times)], np.array(weeks), before)
+                took = [each.get(family, WITHIN) for each in every]
                 row = {"drift": title, "apart": apart, "reference": size, "after": before,
                        "found": float(np.mean(np.array(took) < WITHIN)), "median": statistics.median(took)}  # fmt: skip
                 print(json.dumps(row), flush=True)
