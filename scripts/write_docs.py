@@ -24,6 +24,7 @@ from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import PredictionDocument
 from plainfilm.results.relabelling import Relabelled, Relabelling
 from plainfilm.results.search import Search
+from plainfilm.results.watched import DriftFindings
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- written by scripts/write_docs.py -->", "<!-- end of what is written -->"
@@ -70,6 +71,7 @@ DOCUMENTS: Mapping[str, type[Document]] = {
     "`serve --json`": Serving,
     "`comparison.json`": Comparison,
     "`tuning.json`": Search,
+    "`drift --json`": DriftFindings,
 }
 _NAMES = {
     inspect.IntType: "whole number",

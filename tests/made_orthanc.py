@@ -45,9 +45,9 @@ def own_network() -> Iterator[None]:
 
 
 class Orthanc:
-    """A running Orthanc. `modalities` are names with (AE title, host, port)."""
+    """A running Orthanc. `modalities` are names with (AE title, host, port); `more` are settings of its own."""
 
-    def __init__(self, folder: Path, modalities: Mapping[str, tuple[str, str, int]]) -> None:
+    def __init__(self, folder: Path, modalities: Mapping[str, tuple[str, str, int]], **more: Any) -> None:
         self.dicom_port, self.http_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.dicomweb = f"{self.url}/dicom-web"
@@ -66,6 +66,7 @@ class Orthanc:
             "DicomModalities": {name: list(where) for name, where in modalities.items()},
             "Plugins": [str(PLUGIN)],
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+            **more,
         }
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "orthanc.json").write_text(json.dumps(settings))

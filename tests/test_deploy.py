@@ -84,3 +84,41 @@ def test_the_service_unit_is_sound_and_well_closed(call):
         check=False,
     )
     assert rated.returncode == 0, rated.stdout[-400:]
+
+
+def prometheus_names():
+    """Names of all metrics that the code gives."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "plainfilm" / "serve").glob("*.py"))
+    return set(re.findall(r'"(plainfilm_[a-z_]+)"', text))
+
+
+def test_the_alerts_are_sound_and_about_metrics_that_there_are(tmp_path):
+    rules = ROOT / "deploy" / "prometheus-rules.yml"
+    named = set(re.findall(r"plainfilm_[a-z_]+", rules.read_text(encoding="utf-8")))
+    known = {f"{name}{end}" for name in prometheus_names() for end in ("", "_total", "_bucket")}
+    assert {name for name in named if not name.startswith("plainfilm_dicom_")} <= known
+    assert {f"plainfilm_dicom_{name}" for name in ("failed", "undelivered")} <= named
+    if shutil.which("promtool") is None:
+        pytest.skip("needs promtool (Debian's prometheus)")
+    checked = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    config = (
+        (ROOT / "deploy" / "prometheus.yml").read_text(encoding="utf-8").replace("/etc/prometheus/", f"{rules.parent}/")
+    )
+    (tmp_path / "token").write_text("x")
+    (tmp_path / "p.yml").write_text(config.replace("/run/secrets/plainfilm_token", str(tmp_path / "token")))
+    checked = subprocess.run(
+        ["promtool", "check", "config", tmp_path / "p.yml"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_compose_file_starts_what_there_is_with_files_that_are_there(call):
+    text = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+    _, out, _ = call("serve", "--help")
+    flags = re.findall(r"^ +- (--[a-z-]+)=", text, re.M)
+    assert len(flags) >= 8
+    assert {flag for flag in flags if flag not in out} == set()
+    mounted = {name for name in re.findall(r"^ +- \./([\w.-]+):", text, re.M) if name != "model.plainfilm"}
+    assert mounted == {"orthanc.json", "to_plainfilm.lua", "prometheus.yml", "prometheus-rules.yml"}
+    assert all((ROOT / "deploy" / name).is_file() for name in mounted)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # what __getattr__ hides from editors and from checkers of ty
     from plainfilm.workflows.audit import audit as audit
     from plainfilm.workflows.compare import compare as compare
     from plainfilm.workflows.demo import demo as demo
+    from plainfilm.workflows.drift import drift as drift
     from plainfilm.workflows.evaluate import evaluate as evaluate
     from plainfilm.workflows.info import describe as describe
     from plainfilm.workflows.ingest import ingest as ingest
@@ -35,6 +36,7 @@ _WHERE = {
     "compare": "plainfilm.workflows.compare",
     "tune": "plainfilm.workflows.tune",
     "demo": "plainfilm.workflows.demo",
+    "drift": "plainfilm.workflows.drift",
     "pack": "plainfilm.workflows.pack",
     "describe": "plainfilm.workflows.info",
     "Store": "plainfilm.data.store",

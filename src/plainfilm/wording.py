@@ -11,7 +11,7 @@ SWITCHES = frozenset(
     "add curve dry-run keep-non-radiographs mixed mlflow overwrite prune pseudonyms recalibrate resplit resume separate-sources show-text verify".split()
 )
 LISTS = {"map": "mapping", "set": "settings"}  # of NAME=VALUE
-_VERBS = "ingest|train|audit|relabel|evaluate|compare|tune|demo"
+_VERBS = "ingest|train|audit|relabel|evaluate|compare|tune|demo|drift"
 _FLAG = re.compile(
     r"""(?P<tick>`)?(?<![\w-])--(?P<name>[a-z][a-z-]*)
     (?:[ ](?P<value>'[^']*'|[\w./-]+=[\w./-]*\w|[\d.]*\d\b|[\w./-]+[.]\w+|[\w.-]*/[^\s',]*\w|\w+_\w+|[A-Z]+\b|(?:skip|fail|stretch|crop|pad|occlusion)\b|(?<=preset[ ])(?!or\b)[\w-]+))?

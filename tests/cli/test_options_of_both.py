@@ -26,6 +26,7 @@ VERBS = {
     "tune": (plainfilm.tune,),
     "demo": (plainfilm.demo,),
     "export": (plainfilm.export,),
+    "drift": (plainfilm.drift,),
     "info": (plainfilm.describe,),
     "pack": (plainfilm.pack,),
     "cache": (cache.look,),

@@ -29,6 +29,7 @@ from plainfilm.serve.routes import RestService, application
 from plainfilm.serve.static_pages import Pages, card_page
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.turns import Turns
+from plainfilm.serve.watching import Watch
 from waiting import WAIT_S, until
 
 pytestmark = pytest.mark.slow
@@ -39,16 +40,19 @@ DICOM = dicom_bytes(dataset(film(200, 180), PatientName="Doe^Jane"))
 
 @pytest.fixture(scope="module")
 def service(small_bundle):
-    decoders, turns = Decoders(3), Turns(3)
+    decoders, turns, watch = Decoders(3), Turns(3), Watch()
     judge = Judge(decoders, turns)
     admission = Admission(Amount(uploads=8, files=24, held=8_000_000))
     yield RestService(
-        models=Models({"chest": small_bundle}, Opening(decoders=decoders, limits=LIMITS, seconds=30.0)),
+        models=Models(
+            {"chest": small_bundle}, Opening(decoders=decoders, limits=LIMITS, seconds=30.0, watch=watch.over)
+        ),
         judge=judge,
         turns=turns,
         admission=admission,
         telemetry=Telemetry(lambda: {"files_under_way": admission.under_way.files}),
         limits=LIMITS,
+        watch=watch,
         is_ready=lambda: judge.is_alive,
     )
     turns.close()
@@ -341,6 +345,17 @@ def test_a_refusal_does_not_wait_for_the_rest_of_a_body(service, port):
         assert refused(received(link)) == (503, "busy")
         link.sendall(bytes(900))  # what still comes is passed over, so that the answer is not lost to a reset
         assert closes(link)
+
+
+def test_drift_is_told_of_each_model_by_what_it_has_answered_for(port, service, small_films):
+    films = [(film.name, film.read_bytes()) for film in small_films[:3]]
+    asked(port, post("/api/v1/predict", form(films)))
+    for path in ("/api/v1/drift", "/api/v1/models/chest/drift"):
+        told = asked(port, head("GET", path)).json
+        assert told["model"]["version"] == service.models.default.model.version
+        assert told["watched"] is (service.models.default.predictor.bundle.manifest.drift is not None)
+        assert not told["watched"] or told["weeks"][-1]["images"] >= 3
+    assert asked(port, head("GET", "/api/v1/models/other/drift")).status == 404
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ _COMMANDS = (
     "look",
     "export",
     "serve",
+    "drift",
     "info",
     "pack",
     "cache",

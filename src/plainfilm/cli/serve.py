@@ -42,6 +42,8 @@ def serve(
     dicom_tls_cert: Annotated[Path | None, Parameter(negative="")] = None,
     dicom_tls_key: Annotated[Path | None, Parameter(negative="")] = None,
     dicom_tls_ca: Annotated[Path | None, Parameter(negative="")] = None,
+    log_answers: Annotated[Path | None, Parameter(negative="")] = None,
+    log_names: Annotated[bool, Parameter(negative="")] = False,
     show_text: ShowText = False,
     quiet: Annotated[bool, Parameter(help="Log warnings and errors alone.", negative="")] = False,
     as_json: AsJson = False,
@@ -96,6 +98,10 @@ def serve(
         PEM file with that certificate's key.
     dicom_tls_ca
         PEM file of the authority whose certificates peers must have, who call and who are called.
+    log_answers
+        A file that each answer is appended to, without names: time, hashes of bundle and image, answer, verdict; see docs/drift.md.
+    log_names
+        Keep the name that each file was sent under there too, as its id: where it tells nobody who somebody is.
     """
     require("serving", *EXTRAS["serve"])
     from plainfilm.cli import terminal
@@ -133,6 +139,8 @@ def serve(
         certificate=certificate,
         key=key,
         shows_text=show_text,
+        log_answers=log_answers,
+        log_names=log_names,
         node=_node(
             host,
             dicom_port,

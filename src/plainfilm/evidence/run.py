@@ -8,16 +8,18 @@ import numpy as np
 
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence.audit.findings import AuditFindings
+from plainfilm.evidence.drift.reference import reference
 from plainfilm.evidence.evaluation import in_time
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Lines, Scores, lines, score
 from plainfilm.evidence.evaluation.left_out import LeftOut
 from plainfilm.evidence.explanation.summary import ExplanationFindings
 from plainfilm.evidence.external.training_fingerprints import TrainingFingerprints
 from plainfilm.evidence.outliers.detector import Detector
-from plainfilm.evidence.outliers.fitting import refusals, usual
+from plainfilm.evidence.outliers.fitting import levels, refusals, usual
 from plainfilm.model.backbones import FLOAT32
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.devices import CPU
+from plainfilm.results.drift import DriftReference
 from plainfilm.results.metrics import (
     Encoded,
     FindingMetrics,
@@ -44,6 +46,7 @@ class MeasuredClassifier:
     result: RunMetrics
     detector: Detector | None  # None with too few radiographs
     fingerprints: TrainingFingerprints
+    drift: DriftReference | None  # None with too few radiographs that were not learnt from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,25 @@ def _measured(
         result=metrics,
         detector=detector,
         fingerprints=TrainingFingerprints.of(learnt),
+        drift=_drift(store, trained, judged, detector),
+    )
+
+
+def _drift(store: Store, trained: Trained, judged: Judged, detector: Detector | None) -> DriftReference | None:
+    """Describe what answers will be watched by: radiographs that were not learnt from; of a cross-validation, which has seen all, their images alone."""
+    seed = trained.recipe.seed
+    if judged.folds:
+        rows = np.flatnonzero(store.labels >= 0)
+        return reference(store, trained.decision, rows=rows, probabilities=None, refused=None, seed=seed)
+    own = [judged.scores[part] for part in ("test", "validation")]
+    rows = np.concatenate([each.rows for each in own])
+    return reference(
+        store,
+        trained.decision,
+        rows=rows,
+        probabilities=np.concatenate([each.probabilities for each in own]),
+        refused=None if detector is None else levels(detector, store, trained, rows) == "refused",
+        seed=seed,
     )
 
 

@@ -4,12 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 from msgspec import structs
+from scipy.special import expit, logit
 
 from plainfilm.data.spelling import listed
 from plainfilm.errors import UsageError
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.classifier import Decision
+from plainfilm.results.drift import DriftReference
 from plainfilm.results.manifest import MOST_SITES, Combining, Site
 
 _LONGEST = 200  # letters of a name
@@ -48,6 +51,24 @@ def find(bundle: Bundle, name: str) -> Site:
     )
 
 
+def _moved(bundle: Bundle, site: Site) -> DriftReference | None:
+    """Move the scores that answers are watched by to the calibration of a site, which keeps their order."""
+    own, about = bundle.classifier.decision, bundle.manifest.drift
+
+    def moved(edge: float) -> float:
+        chance = np.clip(edge, 0.0, 1.0)
+        odds = (logit(chance) - own.shift) * own.temperature / site.temperature + site.shift
+        return float(expit(odds)) + edge - float(chance)
+
+    return about and structs.replace(
+        about,
+        statistics=tuple(
+            structs.replace(each, edges=tuple(map(moved, each.edges))) if each.family == "scores" else each
+            for each in about.statistics
+        ),
+    )
+
+
 def at(bundle: Bundle, site: Site) -> Bundle:
     """Give the bundle as it answers at a site: another calibration, threshold and prevalence; all else is as it was."""
     own = bundle.classifier.decision
@@ -61,7 +82,9 @@ def at(bundle: Bundle, site: Site) -> Bundle:
     )
     others = [name for name in decision.classes if name != decision.positive]
     prevalence = {str(decision.positive): site.prevalence, **dict.fromkeys(others, 1 - site.prevalence)}
-    manifest = structs.replace(bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated)
+    manifest = structs.replace(
+        bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated, drift=_moved(bundle, site)
+    )
     metrics = structs.replace(
         bundle.metrics,
         threshold=site.threshold,

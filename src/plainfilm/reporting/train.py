@@ -134,6 +134,7 @@ def _about(made: MeasuredClassifier) -> Provenance:
         data_fingerprint=made.store.fingerprint,
         prevalence=_prevalence(made),
         intended_use=plainfilm.NOTICE,
+        drift=made.drift,
     )
 
 

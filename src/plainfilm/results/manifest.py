@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
+from plainfilm.results.drift import DriftReference
 from plainfilm.results.estimate import Count, Share
 from plainfilm.results.metrics import KerasBackend, Recalibrated
 from plainfilm.results.task import Task
@@ -171,6 +172,10 @@ class Provenance(Document, frozen=True, kw_only=True):
     sites: Annotated[
         Mapping[SiteName, Site], Meta(max_length=MOST_SITES, description="Calibrations for hospitals, by name.")
     ] = {}
+    drift: Annotated[
+        DriftReference | None,
+        Meta(description="What answers are watched by; null where nothing was kept out, and before 0.3.0."),
+    ] = None
 
 
 class Manifest(Provenance, frozen=True, kw_only=True):

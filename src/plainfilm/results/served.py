@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from plainfilm.results.audit import Reason
 from plainfilm.results.documents import Record
+from plainfilm.results.drift import DriftWeek
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.predictions import Context, GroupedPrediction, Prediction
 from plainfilm.results.severity import Level, Verdict
@@ -69,6 +70,14 @@ class ExplainAnswer(Record, frozen=True, kw_only=True):
     method: str
     picture: str | None
     heatmap: str | None
+
+
+class DriftAnswer(Record, frozen=True, kw_only=True):
+    """What `/drift` answers: the week before and this one; `watched` says whether the bundle carries what that needs."""
+
+    model: ModelName
+    watched: bool
+    weeks: tuple[DriftWeek, ...]
 
 
 class AuditSummary(Record, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ class Opening:
     """How bundles are opened; `limits` and `seconds` are what `/model` says of requests, `root` the path that a proxy puts before ours.
 
     With `trunks`, bundles of one backbone share it.
+    `watch` is called with who is going to answer, and the SHA-256 of the bundle.
     """
 
     decoders: Decoders
@@ -63,6 +64,7 @@ class Opening:
     shows_text: bool = False
     root: str = ""
     trunks: Trunks | None = None
+    watch: Callable[[Predictor, str], None] = lambda _predictor, _sha256: None
 
     def __call__(self, name: str, path: Path) -> Served:
         """Open a bundle, whole: all that is checked before an answer is checked, and one answer is given.
@@ -91,6 +93,7 @@ class Opening:
             seen=b"",  # what it was made from, which answering does not ask for
         )
         predictor.predict(np.zeros((64, 64), np.uint8))  # the first answer takes longer: not a user's
+        self.watch(predictor, identity.sha256)
         examiner = Examiner(predictor, self.decoders, identity, shows_text=self.shows_text)
         told = openapi.model(examiner, predictor.bundle, self.limits, seconds=self.seconds)
         return Served(

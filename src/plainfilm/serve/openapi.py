@@ -232,6 +232,20 @@ STOW: Json = {
 }
 HEALTH = _route("It runs.", {"status": "ok"})
 READY = _route("It answers.", {"status": "ready"}, refusals={503: _REFUSALS[503]})
+DRIFT = _route(
+    "Whether answers are still like those on the training's own test.",
+    {
+        "model": {"name": "COVID or NORMAL, mobilenet", "version": "0.3.0+0123456789ab"},
+        "watched": True,
+        "weeks": [
+            {
+                "week": "2026-01-05",
+                "images": 412,
+                "families": {"scores": {"evidence": 1.7, "alarm": False, "most": "COVID"}},
+            }
+        ],
+    },
+)
 METRICS: Json = {
     "response_model": None,
     "responses": {

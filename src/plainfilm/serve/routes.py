@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from io import BytesIO
 from typing import Any
@@ -27,7 +27,14 @@ from plainfilm.evidence.inference.context import About
 from plainfilm.results import documents
 from plainfilm.results.documents import Record
 from plainfilm.results.predictions import Prediction
-from plainfilm.results.served import ExplainAnswer, ModelChange, PredictAnswer, ServedGroup, ServedPrediction
+from plainfilm.results.served import (
+    DriftAnswer,
+    ExplainAnswer,
+    ModelChange,
+    PredictAnswer,
+    ServedGroup,
+    ServedPrediction,
+)
 from plainfilm.serve import http_errors, openapi
 from plainfilm.serve.admission import Admission, Amount, Full, Room
 from plainfilm.serve.batching import Judge
@@ -42,6 +49,7 @@ from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.tokens import Right
 from plainfilm.serve.turns import Turn, Turns, settle
+from plainfilm.serve.watching import Watch
 
 ANSWER_S = 30.0
 GZIP_BYTES, GZIP_LEVEL = 1024, 1  # of an answer from which on it is compressed; more effort saves little of pictures
@@ -64,6 +72,7 @@ class RestService:
     telemetry: Telemetry
     limits: Limits
     is_ready: Callable[[], bool]
+    watch: Watch = field(default_factory=Watch)
     trouble: Callable[[], str] = lambda: ""
     stow: Callable[..., tuple[int, Mapping[str, object]]] | None = None
     answer_s: float = ANSWER_S
@@ -86,6 +95,7 @@ def application(service: RestService, pages: Pages) -> FastAPI:
     for under, told in ((API, lambda route: route), (f"{API}/models/{{name}}", openapi.named)):
         app.post(f"{under}/predict", **told(openapi.PREDICT))(_with("predict", routes.predict))
         app.post(f"{under}/explain", **told(openapi.EXPLAIN))(_with("explain", routes.explain))
+        app.get(f"{under}/drift", **told(openapi.DRIFT))(routes.drift)
         app.get(f"{under}/card", include_in_schema=False)(routes.card)
     app.get(f"{API}/model", **openapi.MODEL)(routes.model)
     app.get(f"{API}/models", **openapi.MODELS)(routes.listed)
@@ -213,6 +223,13 @@ class _Routes:
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - as all routes with a right
         """Give counts and times in the text format of Prometheus."""
         return Response(self._service.telemetry.page(), media_type="text/plain; version=0.0.4")
+
+    async def drift(self, request: Request) -> Response:
+        """Say whether scores, refusals and images of this week and the last are still those of the training."""
+        asked = self._asked(request)
+        weeks = self._service.watch.weeks(asked.examiner.identity.sha256)
+        told = DriftAnswer(model=asked.model, watched=weeks is not None, weeks=weeks or ())
+        return Response(documents.encode(told), media_type="application/json")
 
     def _asked(self, request: Request) -> Served:
         """Give the model that a request names, or the first: the same to its end, whatever answers the next."""

@@ -25,6 +25,7 @@ from plainfilm.model.shared_trunk import Trunks
 from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry, tls, tokens
 from plainfilm.serve.admission import Admission, Amount
+from plainfilm.serve.answer_log import AnswerLog
 from plainfilm.serve.batching import Judge
 from plainfilm.serve.clients import client_of
 from plainfilm.serve.explaining import OrderlyExaminer
@@ -36,6 +37,7 @@ from plainfilm.serve.routes import ANSWER_S, RestService, application
 from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.tokens import Tokens
 from plainfilm.serve.turns import Turns
+from plainfilm.serve.watching import Watch
 
 TOKEN_VARIABLE = "PLAINFILM_TOKEN"
 FEWEST_TOKEN_LETTERS = 16
@@ -80,7 +82,8 @@ class ServerSettings:
     `site`, on `device`; `host` and `port` to bind to, port 0 for any that is free; `allow_hosts` further names in a Host header, such as a proxy's; `token_file` a file with
     the access token for everybody, else the variable PLAINFILM_TOKEN; `tokens` a file of named ones; `proxies` addresses whose X-Forwarded-For names the client; `root_path`
     what a proxy puts before ours; `certificate` and `key` PEM files for TLS; `shows_text` leaves text in radiographs uncovered; `node` makes the DICOM node, if there is one,
-    for the bundle named `node_model`, or the first.
+    for the bundle named `node_model`, or the first; answers are appended to `log_answers`, with
+    `log_names` under the names that files were sent by.
     """
 
     bundles: Mapping[str, Path]
@@ -99,6 +102,8 @@ class ServerSettings:
     shows_text: bool = False
     node: Callable[[OrderlyExaminer], BackgroundNode] | None = None
     node_model: str | None = None
+    log_answers: Path | None = None
+    log_names: bool = False
 
 
 def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[str, Models], None]) -> None:
@@ -146,7 +151,8 @@ def _opened(settings: ServerSettings, stack: ExitStack, connections: Connections
     """Start the processes, the judge and the node; the stack stops them, the node first."""
     turns = Turns(max(2, processors()) + 1)  # one is kept for light work
     decoders = Decoders(turns.places)
-    models = Models(settings.bundles, _opening(settings, decoders))
+    watch = _watch(settings, stack)
+    models = Models(settings.bundles, _opening(settings, decoders, watch))
     stack.callback(decoders.close)
     decoders.start()
     judge = Judge(decoders, turns)
@@ -181,7 +187,8 @@ def _opened(settings: ServerSettings, stack: ExitStack, connections: Connections
         judge=judge,
         turns=turns,
         admission=admission,
-        telemetry=telemetry.Telemetry(gauges),
+        telemetry=telemetry.Telemetry(gauges, watch),
+        watch=watch,
         limits=LIMITS,
         is_ready=lambda: judge.is_alive and (node is None or node.is_alive),
         trouble=node.trouble if node else lambda: "",
@@ -189,7 +196,7 @@ def _opened(settings: ServerSettings, stack: ExitStack, connections: Connections
     )
 
 
-def _opening(settings: ServerSettings, decoders: Decoders) -> Opening:
+def _opening(settings: ServerSettings, decoders: Decoders, watch: Watch) -> Opening:
     return Opening(
         decoders=decoders,
         limits=LIMITS,
@@ -200,6 +207,7 @@ def _opening(settings: ServerSettings, decoders: Decoders) -> Opening:
         shows_text=settings.shows_text,
         root=settings.root_path,
         trunks=Trunks() if len(settings.bundles) > 1 else None,  # of one alone, one session is the quicker
+        watch=watch.over,
     )
 
 
@@ -249,6 +257,19 @@ def _read_again(models: Models, tokens: Callable[[], None]) -> None:
     except UsageError as error:
         telemetry.LOG.error("tokens not reloaded", extra={"event": {"reason": str(error)}})
     models.reload_all()
+
+
+def _watch(settings: ServerSettings, stack: ExitStack) -> Watch:
+    """Open the log of answers, if there is to be one, and see to what is answered."""
+    if settings.log_answers is None:
+        if settings.log_names:
+            raise UsageError(
+                "Expected --log-names beside --log-answers; received it alone. Name the file, or leave it out."
+            )
+        return Watch()
+    log = AnswerLog(settings.log_answers)
+    stack.callback(log.close)
+    return Watch(log, named=settings.log_names)
 
 
 class _Server(uvicorn.Server):

@@ -20,10 +20,10 @@ Gauges = Callable[[], Mapping[str, float]]
 class Telemetry:
     """Counts requests and answers of one server.
 
-    `gauges` gives numbers of this moment by name, such as {"files_waiting": 3}.
+    `gauges` gives numbers of this moment by name, such as {"files_waiting": 3}; `others` have their own.
     """
 
-    def __init__(self, gauges: Gauges) -> None:
+    def __init__(self, gauges: Gauges, *others: Collector) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "plainfilm_requests", "Requests answered.", ("route", "status"), registry=self._registry
@@ -39,7 +39,8 @@ class Telemetry:
         self._turned_away = Counter(
             "plainfilm_turned_away", "Requests told 503, by what was wanting.", ("wanting",), registry=self._registry
         )
-        self._registry.register(_Now(gauges))
+        for each in (_Now(gauges), *others):
+            self._registry.register(each)
 
     def answered(self, *, route: str, status: int, seconds: float) -> None:
         """Count a request; `route` is a template of ours, never a path that a client made up."""

@@ -168,6 +168,8 @@ class Predictor:
         and where they are not calibrated.
     site : str or None
         The hospital whose calibration is used; None for the bundle's own.
+    watch : callable or None
+        Called with each radiograph, or the error in its place, and the answer, by `answer` and what goes through it.
     shared : SharedBundle or None
         The bundle as other processes open it; None where no path is known.
     """
@@ -190,6 +192,7 @@ class Predictor:
                 f"Expected a bundle whose prevalence is between 0 and 1; received one of {share}. Train it again."
             )
         self.prevalence = share if bundle.metrics.is_calibrated else None
+        self.watch: Callable[[Radiograph | ImageError, Prediction], None] | None = None
 
     @checked
     def predict(
@@ -467,6 +470,14 @@ class Predictor:
         prevalence, explain
             As in `stream`. Outputs of the network that `explain.wants` names are given to it by name, of the same pass.
         """
+        for (_, film), made in zip(block, self._answers(block, prevalence, explain), strict=True):
+            if self.watch:
+                self.watch(film, made)
+            yield made
+
+    def _answers(
+        self, block: Sequence[tuple[str, Radiograph | ImageError]], prevalence: float | None, explain: Watcher | None
+    ) -> Iterator[Prediction]:
         stated = self.stated(prevalence)
         films = [film for _, film in block if isinstance(film, Radiograph)]
         found = iter(self._judge(films, getattr(explain, "wants", ())) if films else ())

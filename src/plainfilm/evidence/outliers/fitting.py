@@ -49,14 +49,20 @@ def _turned_features(
 
 def refusals(detector: Detector, store: Store, trained: Trained, test: Scores) -> Outliers:
     """Measure how many radiographs of the test set are refused and flagged, with what the detector promises."""
-    views = find_views(store, test.rows)
-    level = np.concatenate(
-        [
-            judge(
-                detector, trained.features.read(test.rows[part]), views=Views(views.lateral[part], views.frontal[part])
-            ).level
-            for part in (slice(at, at + _ROWS_AT_ONCE) for at in range(0, len(test.rows), _ROWS_AT_ONCE))
-        ]
-    )
+    level = levels(detector, store, trained, test.rows)
     refused, flagged = (wilson(level == name, group=test.group) for name in ("refused", "flagged"))
     return Outliers(refused=refused, flagged=flagged, promise=detector.promise)
+
+
+def levels(detector: Detector, store: Store, trained: Trained, rows: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Say what is made of some rows of a store, by features and views: "ok", "flagged" or "refused" (n)."""
+    views = find_views(store, rows)
+    parts = (slice(at, at + _ROWS_AT_ONCE) for at in range(0, len(rows), _ROWS_AT_ONCE))
+    return np.concatenate(
+        [
+            judge(
+                detector, trained.features.read(rows[part]), views=Views(views.lateral[part], views.frontal[part])
+            ).level
+            for part in parts
+        ]
+    )

@@ -3,6 +3,7 @@
 import { csv, odd, summary } from "./answers.js";
 import { answerBy, ask, onToken, placeOf } from "./api.js";
 import { Detail } from "./detail.js";
+import { watchDrift } from "./drift.js";
 import { dropped, pasted } from "./given.js";
 import { $, make, open } from "./parts.js";
 import { watchPrevalence } from "./prevalence.js";
@@ -194,6 +195,7 @@ async function start() {
   }
   prevalence = model.calibrated_at_prevalence;
   showStanding(model);
+  watchDrift();
   sender.limits = model.limits;
   table.start(model);
   detail.start(model);

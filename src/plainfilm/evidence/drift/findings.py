@@ -1,0 +1,72 @@
+"""A log of answers, read through: each bundle's answers, and its weeks against its reference."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from plainfilm.evidence.drift.log import Line
+from plainfilm.evidence.drift.monitor import Monitor
+from plainfilm.results.drift import LoggedAnswer, LogStart
+from plainfilm.results.watched import WatchedBundle
+
+
+@dataclass(slots=True)
+class BundleAnswers:
+    """The answers of one bundle so far; `answered` has the last one for each image."""
+
+    start: LogStart
+    monitor: Monitor | None
+    answers: int = 0
+    levels: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+    last: str = ""
+    answered: dict[str, LoggedAnswer] = field(default_factory=dict)
+
+    def note(self, line: LoggedAnswer) -> None:
+        """Take an answer."""
+        self.answers += 1
+        self.levels[line.level] += 1
+        self.first, self.last = self.first or line.time, line.time
+        self.answered[line.image] = line
+        if self.monitor and line.watched:
+            self.monitor.note(line.time, line.image, line.watched)
+
+    @property
+    def told(self) -> WatchedBundle:
+        """What they came to."""
+        return WatchedBundle(
+            bundle=self.start.bundle,
+            classes=self.start.classes,
+            answers=self.answers,
+            images=len(self.answered),
+            levels=dict(self.levels),
+            first=self.first,
+            last=self.last,
+            weeks=self.monitor.weeks() if self.monitor else (),
+        )
+
+
+def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
+    """Gather answers by bundle, in the order in which they came; and count lines that could not be read.
+
+    Raises
+    ------
+    BundleError
+        A bundle's reference is damaged.
+    """
+    found: dict[str, BundleAnswers] = {}
+    broken = 0
+    for line in lines:
+        if line is None:
+            broken += 1
+        elif isinstance(line, LogStart):
+            if line.bundle not in found:
+                found[line.bundle] = BundleAnswers(line, Monitor(line.reference) if line.reference else None)
+        elif line.bundle in found:
+            found[line.bundle].note(line)
+        else:  # of a log whose beginning is gone
+            found[line.bundle] = BundleAnswers(
+                LogStart(time=line.time, bundle=line.bundle, version="", classes=()), None
+            )
+            found[line.bundle].note(line)
+    return [each for each in found.values() if each.answers], broken
