@@ -32,7 +32,8 @@ class Tally:
     def watch(self, answers: Iterable[Prediction]) -> Iterator[Prediction]:
         """Count answers on their way."""
         for answer in answers:
-            self.labels[answer.label or ""] += 1
+            for name in answer.findings or [answer.label or ""]:  # of several findings each counts
+                self.labels[name] += 1
             self.levels[answer.level] += 1
             self.last = answer
             yield answer
@@ -52,7 +53,8 @@ def say_passed_over(folders: Iterable[str]) -> None:
 def as_lines(answers: Iterable[Prediction], about: About) -> None:
     """Print a line an answer."""
     wide = max(len("unreadable"), *map(len, about.classes))
-    heads = [f"{about.positive or 'most probable':>13}", *_moved_head(about), f"{'class':<{wide}}", "file"]
+    called = "findings" if about.task == "findings" else "class"
+    heads = [f"{about.positive or 'most probable':>13}", *_moved_head(about), f"{called:<{wide}}", "file"]
     say(styled("  ".join(heads), "dim"))
     for answer in answers:
         say(_line(answer, about, wide))

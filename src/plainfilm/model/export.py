@@ -70,6 +70,10 @@ def export(
     out = files.followed(out)
     check(to, out, overwrite=overwrite)
     bundle = bundle if isinstance(bundle, Bundle) else load(bundle, require_signature=require_signature)
+    if to == "tflite" and bundle.classifier.decision.task == "findings":
+        raise ExportError(
+            "Expected a classifier of classes for tflite; received one of several findings, which it does not hold yet. Use onnx."
+        )
     if site is not None:
         bundle = dataclasses.replace(sites.at(bundle, sites.find(bundle, site)), site=site)
     with reserved(*_files(out), apart=True) as partials, files.scratch() as folder:

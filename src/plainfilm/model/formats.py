@@ -47,6 +47,8 @@ def _about(bundle: Bundle) -> FileMetadata:
         classes=decision.classes,
         positive=decision.positive,
         threshold=decision.threshold if decision.positive else None,
+        task=decision.task,
+        thresholds=decision.thresholds,
         lower_threshold=decision.lower_threshold,
         image_size=bundle.classifier.image_size,
         intended_use=bundle.manifest.intended_use,
@@ -63,7 +65,7 @@ def _texts(about: FileMetadata) -> dict[str, str]:
 
 
 def affine(decision: Decision, outputs: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Calibration as a matrix (outputs, classes) and an offset (classes) before a softmax, both float32.
+    """Calibration as a matrix (outputs, classes) and an offset (classes) before a softmax, or of findings a sigmoid, both float32.
 
     A sigmoid's scaled logit is the log odds of the positive class: softmax over 0 and it.
     """
@@ -86,7 +88,9 @@ def _onnx_model(bundle: Bundle) -> Any:
     nodes = [
         *_leading_to(graph, "logits"),
         helper.make_node("Gemm", ["logits", *names], ["calibrated"]),
-        helper.make_node("Softmax", ["calibrated"], ["probabilities"], axis=-1),
+        helper.make_node("Sigmoid", ["calibrated"], ["probabilities"])
+        if bundle.classifier.decision.task == "findings"
+        else helper.make_node("Softmax", ["calibrated"], ["probabilities"], axis=-1),
     ]
     used = {name for node in nodes for name in _reads(node)}
     kept = [weight for weight in graph.initializer if weight.name in used]
@@ -152,7 +156,10 @@ def _keras_model(bundle: Bundle) -> Any:
     logits = keras_rebuild.keras_model(bundle)
     matrix, offset = affine(bundle.classifier.decision, logits.outputs[0].shape[-1])
     calibration = keras.layers.Dense(len(offset), name="calibration")
-    probabilities = keras.layers.Softmax(name="probabilities")(calibration(logits.outputs[0]))
+    last = keras.layers.Softmax(name="probabilities")
+    if bundle.classifier.decision.task == "findings":
+        last = keras.layers.Activation("sigmoid", name="probabilities")
+    probabilities = last(calibration(logits.outputs[0]))
     calibration.set_weights([matrix, offset])
     model = keras.Model(logits.inputs, probabilities, name="plainfilm")
     model.trainable = False

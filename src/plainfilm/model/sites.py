@@ -1,12 +1,10 @@
 """Hospitals that a bundle knows by name: for each a calibration that keeps every answer and makes probabilities fit there."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import numpy as np
 from msgspec import structs
-from scipy.special import expit, logit
 
 from plainfilm.data.spelling import listed
 from plainfilm.errors import UsageError
@@ -51,19 +49,30 @@ def find(bundle: Bundle, name: str) -> Site:
     )
 
 
-def _moved(bundle: Bundle, site: Site) -> DriftReference | None:
+def _slope_and_shift(own: Decision, site: Site) -> tuple[float, float]:
+    """What the log odds of a bundle's answers are multiplied by at a site, and what is added to them."""
+    slope = own.temperature / site.temperature
+    return slope, site.shift - slope * own.shift
+
+
+def _carried(own: Decision, site: Site) -> Callable[[float], float]:
+    """Give what makes a bundle's probability the one at a site; 0, 1 and what lies beyond stay."""
+    slope, shift = _slope_and_shift(own, site)
+
+    def carried(chance: float) -> float:
+        is_inside = 0 < chance < 1
+        return 1 / (1 + math.exp(-slope * math.log(chance / (1 - chance)) - shift)) if is_inside else chance
+
+    return carried
+
+
+def _watched(about: DriftReference, own: Decision, site: Site) -> DriftReference:
     """Move the scores that answers are watched by to the calibration of a site, which keeps their order."""
-    own, about = bundle.classifier.decision, bundle.manifest.drift
-
-    def moved(edge: float) -> float:
-        chance = np.clip(edge, 0.0, 1.0)
-        odds = (logit(chance) - own.shift) * own.temperature / site.temperature + site.shift
-        return float(expit(odds)) + edge - float(chance)
-
-    return about and structs.replace(
+    carried = _carried(own, site)
+    return structs.replace(
         about,
         statistics=tuple(
-            structs.replace(each, edges=tuple(map(moved, each.edges))) if each.family == "scores" else each
+            structs.replace(each, edges=tuple(map(carried, each.edges))) if each.family == "scores" else each
             for each in about.statistics
         ),
     )
@@ -74,7 +83,7 @@ def at(bundle: Bundle, site: Site) -> Bundle:
     own = bundle.classifier.decision
     decision = replace(
         own,
-        combining=own.combining and _moved(own.combining, own, site),
+        combining=own.combining and _combining(own.combining, own, site),
         temperature=site.temperature,
         shift=site.shift,
         threshold=site.threshold,
@@ -82,9 +91,8 @@ def at(bundle: Bundle, site: Site) -> Bundle:
     )
     others = [name for name in decision.classes if name != decision.positive]
     prevalence = {str(decision.positive): site.prevalence, **dict.fromkeys(others, 1 - site.prevalence)}
-    manifest = structs.replace(
-        bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated, drift=_moved(bundle, site)
-    )
+    watched = bundle.manifest.drift and _watched(bundle.manifest.drift, own, site)
+    manifest = structs.replace(bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated, drift=watched)
     metrics = structs.replace(
         bundle.metrics,
         threshold=site.threshold,
@@ -94,21 +102,15 @@ def at(bundle: Bundle, site: Site) -> Bundle:
     return replace(bundle, classifier=bundle.classifier.deciding(decision), manifest=manifest, metrics=metrics)
 
 
-def _moved(how: Combining, own: Decision, site: Site) -> Combining:
-    """Move one answer of several films as those of the films move: their log odds times `slope` plus `shift`, the thresholds with them."""
-    slope = own.temperature / site.temperature
-    shift = site.shift - slope * own.shift
-
-    def along(threshold: float) -> float:
-        inside = 0 < threshold < 1
-        return 1 / (1 + math.exp(-slope * math.log(threshold / (1 - threshold)) - shift)) if inside else threshold
-
+def _combining(how: Combining, own: Decision, site: Site) -> Combining:
+    """Move one answer of several films as those of the films move, the thresholds with them."""
+    (slope, shift), carried = _slope_and_shift(own, site), _carried(own, site)
     return structs.replace(
         how,
         prevalence=site.prevalence,
         intercept=slope * how.intercept + shift - how.slope * shift,
-        threshold=along(how.threshold),
-        lower_threshold=None if how.lower_threshold is None else along(how.lower_threshold),
+        threshold=carried(how.threshold),
+        lower_threshold=None if how.lower_threshold is None else carried(how.lower_threshold),
     )
 
 

@@ -9,6 +9,7 @@ from plainfilm.results.documents import Document
 from plainfilm.results.estimate import Count, Share
 from plainfilm.results.manifest import WeightsOrigin
 from plainfilm.results.severity import Verdict
+from plainfilm.results.task import Task
 
 
 class FileMetadata(Document, frozen=True, kw_only=True):
@@ -17,6 +18,12 @@ class FileMetadata(Document, frozen=True, kw_only=True):
     FORMAT: ClassVar[str] = "plainfilm-export"
 
     classes: Annotated[tuple[str, ...], Meta(description="Names of the columns that the file gives.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
+    thresholds: Annotated[
+        tuple[float, ...], Meta(description="Of findings: probability from which each is called; left out of classes.")
+    ] = ()
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
     lower_threshold: Annotated[

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from plainfilm.results.documents import Document, Record
 from plainfilm.results.estimate import Share
 from plainfilm.results.severity import Verdict
+from plainfilm.results.task import Task
 
 UNSURE = "unsure"  # the level of an answer between two thresholds
 
@@ -25,8 +27,10 @@ class Prediction(
     ----------
     file : str
         The path, or "array 0", "array 1", ….
+    findings : tuple of str or None
+        Of several findings: those that are called present, each from its own threshold on; None of classes, and where there is no answer.
     label : str or None
-        The class at the threshold; None where the answer is unsure, the classifier should not be asked, or the file cannot be read.
+        The findings that are called, `Effusion|Mass`, or `No Finding`; of classes: the class at the threshold; None where the answer is unsure, the classifier should not be asked, or the file cannot be read.
     level : str
         "ok", "flagged", "unsure" (between two thresholds), "refused" (unlike anything it was trained on) or "unreadable".
     probabilities : dict of str to float
@@ -42,9 +46,14 @@ class Prediction(
     """
 
     file: Annotated[str, Meta(description="The file.")]
-    label: Annotated[str | None, Meta(description="The class at the threshold; null where there is no answer.")]
+    label: Annotated[
+        str | None,
+        Meta(description="The class at the threshold, or the findings called, A|B; null where there is no answer."),
+    ]
     level: Annotated[str, Meta(description="What was made of it: ok, flagged, unsure, refused or unreadable.")]
-    probabilities: Annotated[Mapping[str, Share], Meta(description="Calibrated probability of each class.")]
+    probabilities: Annotated[
+        Mapping[str, Share], Meta(description="Calibrated probability of each class, or of each finding by itself.")
+    ]
     at_prevalence: Annotated[
         Share | None, Meta(description="Probability of the positive class at the stated prevalence.")
     ] = None
@@ -53,6 +62,10 @@ class Prediction(
     in_lungs: Annotated[Share | None, Meta(description="Share of the attribution in the lungs, where asked for.")] = (
         None
     )
+    findings: Annotated[
+        tuple[str, ...] | msgspec.UnsetType,
+        Meta(description="Of several findings: those that are called; left out of classes."),
+    ] = msgspec.UNSET
 
 
 class GroupedPrediction(Prediction, frozen=True, kw_only=True):
@@ -65,9 +78,16 @@ class GroupedPrediction(Prediction, frozen=True, kw_only=True):
 class Context(Record, frozen=True, kw_only=True):
     """What stands beside answers."""
 
-    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, or of the findings.")]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
+    thresholds: Annotated[
+        Mapping[str, float],
+        Meta(description="Of findings: probability from which each is called; left out of classes."),
+    ] = {}
     lower_threshold: Annotated[
         float | None,
         Meta(

@@ -1,6 +1,7 @@
 """What stands beside every answer: classes, threshold, prevalences, and what the classifier's accuracy is worth."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from plainfilm.arguments import By
@@ -8,6 +9,7 @@ from plainfilm.data.spelling import listed
 from plainfilm.results.metrics import RunMetrics
 from plainfilm.results.predictions import Context, Prediction
 from plainfilm.results.severity import LEVELS, SEVERITY, Verdict, Worth
+from plainfilm.results.task import Task
 
 if TYPE_CHECKING:
     from plainfilm.evidence.inference.predictor import Predictor
@@ -46,6 +48,8 @@ class About:
     calibrated_at: float | None
     prevalence: float | None
     metrics: RunMetrics
+    task: Task = "classes"
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     site: str | None = None
     sites: tuple[str, ...] = ()
     lower_threshold: float | None = None
@@ -61,6 +65,8 @@ class About:
         return cls(
             classes=tuple(predictor.classes_),
             positive=decision.positive,
+            task=decision.task,
+            thresholds=dict(zip(decision.classes, decision.thresholds, strict=True)) if decision.thresholds else {},
             threshold=cuts.threshold,
             lower_threshold=cuts.lower_threshold,
             by=by,
@@ -134,6 +140,8 @@ class About:
             classes=self.classes,
             positive=self.positive,
             threshold=self.threshold if self.positive else None,
+            task=self.task,
+            thresholds=self.thresholds,
             lower_threshold=self.lower_threshold,
             by=self.by,
             combined=self.combined,

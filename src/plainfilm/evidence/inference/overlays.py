@@ -69,6 +69,9 @@ class Way:
             lungs are found.
         """
         image, labels, classifier = pixels[None], np.array([label]), predictor.bundle.classifier
+        if classifier.decision.task == "findings":  # one of them is told as if it were alone
+            classifier, labels = classifier.of(classifier.classes_[label]), np.array([1])
+            seen = {name: each[[label]] if name == "slopes" else each for name, each in seen.items()}
         if seen:
             maps = explain.weighed(classifier, seen["maps"][None], seen["slopes"][None], labels, len(pixels))
         elif self.method == "gradcam":

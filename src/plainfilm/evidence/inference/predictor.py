@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, overload
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm import NOTICE
@@ -299,8 +300,9 @@ class Predictor:
         if not answer.probabilities:
             return None
         chances, how = np.array([[answer.probabilities[name] for name in self.classes_]]), self._decision.combining
-        threshold = how.threshold if how and isinstance(answer, GroupedPrediction) else None
-        return self.classes_[int(self._decision.predict(chances, threshold)[0])]
+        if how and isinstance(answer, GroupedPrediction):
+            return self.classes_[int(self._decision.predict(chances, how.threshold)[0])]
+        return self._decision.named(chances)[0]
 
     @checked
     def stream(
@@ -347,6 +349,10 @@ class Predictor:
         ImageError
             A file that cannot be read.
         """
+        if self._decision.task == "findings":
+            raise UsageError(
+                "Expected a classifier of classes, whose accuracy is one number; received one of several findings. Count each of them from predict_proba."
+            )
         truth = np.asarray(labels)
         unknown = sorted({str(label) for label in truth.ravel().tolist() if label not in self.classes_.tolist()})
         if unknown:
@@ -423,6 +429,8 @@ class Predictor:
                 why = (
                     "probabilities are not calibrated"
                     if self._decision.positive
+                    else "answers are of several findings, each with a prevalence of its own"
+                    if self._decision.task == "findings"
                     else "answers are of more than two classes"
                 )
                 raise UsageError(f"Expected no prevalence: this classifier's {why}. Leave it out.")
@@ -486,12 +494,13 @@ class Predictor:
                 yield Prediction(file=file, label=None, probabilities={}, level=_UNREADABLE, reasons=(str(film),))
                 continue
             chance, level, reasons, notes, seen = next(found)
-            chosen = int(self._decision.predict(chance[None])[0])
+            chosen = self._chosen(chance)
             if level != "refused" and self._decision.unsure(chance[None])[0]:
                 level = UNSURE
             yield Prediction(
                 file=file,
-                label=None if level in {"refused", UNSURE} else self.classes_[chosen],
+                label=None if level in {"refused", UNSURE} else self._decision.named(chance[None])[0],
+                findings=self._findings(chance, level),
                 probabilities=dict(zip(self.classes_, chance.tolist(), strict=True)),
                 level=level,
                 reasons=reasons,
@@ -499,6 +508,18 @@ class Predictor:
                 at_prevalence=self._moved(chance, stated),
                 in_lungs=explain(file, film.pixels, chosen, **seen) if explain else None,
             )
+
+    def _chosen(self, chance: NDArray[np.float64]) -> int:
+        """Index of the class that is called; of findings the one that stands highest above its threshold, or least below."""
+        if self._decision.task == "findings":
+            return int(np.argmax(logit_of(chance) - logit_of(np.array(self._decision.thresholds))))
+        return int(self._decision.predict(chance[None])[0])
+
+    def _findings(self, chance: NDArray[np.float64], level: str) -> tuple[str, ...] | UnsetType:
+        if self._decision.task == "classes":
+            return UNSET
+        called = self._decision.called(chance[None])[0]
+        return () if level == "refused" else tuple(np.array(self.classes_.tolist())[called].tolist())
 
     def _judge(
         self, films: Sequence[Radiograph], wanted: Sequence[str] = ()
@@ -542,7 +563,8 @@ class Predictor:
 
     def __repr__(self) -> str:
         where = f" for {self.site}" if self.site else ""
-        return harmless(f"<Predictor of {' or '.join(self.classes_)}, {self.bundle.manifest.backbone.name}{where}>")
+        told = (", " if self._decision.task == "findings" else " or ").join(self.classes_)
+        return harmless(f"<Predictor of {told}, {self.bundle.manifest.backbone.name}{where}>")
 
     def _repr_html_(self) -> str:
         from plainfilm.evidence.inference.context import About  # it knows predictors
@@ -551,10 +573,14 @@ class Predictor:
         at = (
             f"{said.positive} from a probability of {said.threshold:.3f}"
             if said.positive
+            else "each finding from its own threshold on"
+            if said.task == "findings"
             else "the most probable class"
         )
         rows = [
-            ["Classes", " or ".join(self.classes_)],
+            ["Findings", ", ".join(self.classes_)]
+            if said.task == "findings"
+            else ["Classes", " or ".join(self.classes_)],
             ["Answers", at],
             ["Backbone", self.bundle.manifest.backbone.name],
         ]
@@ -580,6 +606,12 @@ class Predictor:
         value = float(chance[self.classes_.index(self._decision.positive)])
         odds = (prevalence / (1 - prevalence)) / (self.prevalence / (1 - self.prevalence))
         return value * odds / (value * odds + 1 - value)
+
+
+def logit_of(chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds of probabilities, finite at 0 and 1."""
+    inside = np.clip(chance, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
 def opened(

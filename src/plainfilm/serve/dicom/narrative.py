@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from plainfilm import NOTICE
 from plainfilm.evidence.inference.context import About
-from plainfilm.results.predictions import UNSURE
+from plainfilm.results.predictions import UNSURE, Prediction
 from plainfilm.serve.dicom.header import plain
 from plainfilm.serve.explaining import Examined, Identity
 
@@ -37,6 +37,8 @@ class DicomAnswer:
         if prediction.label is None:
             return "No answer: the image is refused."
         flag = " (flagged)" if prediction.level == "flagged" else ""
+        if self.about.task == "findings":
+            return plain(f"{_findings(prediction)}{flag}", 200)
         return plain(
             f"{prediction.label}{flag}: probability {percent(prediction.probabilities[prediction.label])}", 200
         )
@@ -63,6 +65,15 @@ class DicomAnswer:
         used = about.calibration if about.site else ""
         said = (NOTICE, self.headline, *self.reasons, *notes, *meaning, about.promise, used, *worth)
         return [plain(sentence, _LONGEST).replace("..", ".") for sentence in said if sentence]
+
+
+def _findings(prediction: Prediction) -> str:
+    """Name the findings that are called, each with its probability; where none is, the one that is most probable."""
+    chances = prediction.probabilities
+    if prediction.findings:
+        return ", ".join(f"{name}: probability {percent(chances[name])}" for name in prediction.findings)
+    name = max(chances, key=lambda each: chances[each])
+    return f"{prediction.label}: of what was looked for {name} is the most probable, {percent(chances[name])}"
 
 
 def percent(probability: float) -> str:

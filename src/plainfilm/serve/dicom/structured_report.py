@@ -107,8 +107,9 @@ def _group(sources: Sequence[Dataset], answer: DicomAnswer) -> Any:
     measured = []
     if answer.is_given:
         label = prediction.label
-        called = _code("UNSURE", "Unsure") if label is None else known(label) or _class("CLASS", label, label)
-        said.append(sr.QualitativeEvaluation(_code("CALLED", "Class at the threshold"), called))
+        for name in prediction.findings or [label]:  # of several findings each that is called
+            called = _code("UNSURE", "Unsure") if name is None else known(name) or _class("CLASS", name, name)
+            said.append(sr.QualitativeEvaluation(_code("CALLED", "Class at the threshold"), called))
         measured = [_probability(name, value) for name, value in prediction.probabilities.items()]
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
@@ -141,6 +142,7 @@ def _parameters(answer: DicomAnswer) -> list[str]:
     given = {
         "positive class": about.positive,
         "threshold": f"{about.threshold:.4g}" if about.positive else None,
+        **{f"threshold of {name}": f"{value:.4g}" for name, value in about.thresholds.items()},
         "lower threshold": None if about.lower_threshold is None else f"{about.lower_threshold:.4g}",
         "calibrated at prevalence": None if about.calibrated_at is None else f"{about.calibrated_at:.4g}",
         "calibration of the site": about.site,

@@ -56,6 +56,7 @@ export function meaning(prediction, model, prevalence) {
 
 /** The answer in words. */
 export function said(prediction) {
+  if (prediction.findings?.length) return prediction.findings.join(", ");
   return prediction.class ?? LEVELS[prediction.level] ?? "No answer";
 }
 
@@ -77,8 +78,9 @@ const NAMED = { n: "file", many: "files" };
 export function summary(entries) {
   const counts = new Map();
   for (const { prediction, state } of entries) {
-    const name = prediction ? (prediction.class ?? prediction.level) : state === "failed" ? "not answered" : null;
-    if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
+    const one = prediction ? (prediction.class ?? prediction.level) : state === "failed" ? "not answered" : null;
+    const names = prediction?.findings?.length ? prediction.findings : [one]; // of several findings each counts
+    for (const name of names) if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const flagged = entries.filter(({ prediction }) => prediction?.level === "flagged").length;
   const last = ["unsure", "refused", "unreadable", "not answered"];

@@ -89,7 +89,7 @@ export class Detail {
     $("against").replaceChildren(...(remarks.length ? remarks : ["Nothing out of the ordinary."]).map((each) => make("li", {}, each.charAt(0).toUpperCase() + each.slice(1))));
     const chances = model.classes.filter((name) => name in prediction.probabilities);
     $("chances").replaceChildren(...chances.map((name) =>
-      make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, name)), make("td", {}, likely(prediction.probabilities[name])), make("td", {}, bar(prediction.probabilities[name], null)))));
+      make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, name)), make("td", {}, likely(prediction.probabilities[name])), make("td", {}, bar(prediction.probabilities[name], model.thresholds?.[name] ?? null)))));
     $("chances").parentElement.hidden = chances.length === 0;
   }
 

@@ -199,6 +199,8 @@ async function start() {
   sender.limits = model.limits;
   table.start(model);
   detail.start(model);
+  const apart = Object.entries(model.thresholds ?? {});
+  if (apart.length) $("says-threshold").textContent = `Each finding is called from its own threshold on: ${apart.map(([name, value]) => `${name} ${(100 * value).toFixed(1)}\u202f%`).join(", ")}. The bars mark it.`;
   if (model.positive !== null) $("says-threshold").textContent = `${model.positive} is called from a probability of ${(100 * model.threshold).toFixed(1)}\u202f% on. The bars mark it.`;
   if (model.calibrated === false) $("says-threshold").append(" The probabilities are not calibrated: they hold at no stated prevalence.");
   watchPrevalence(model, (stated) => {

@@ -79,7 +79,7 @@ function reasons(audit) {
 
 function facts(model) {
   return [
-    ["Classes", model.classes.join(", ")],
+    [model.task === "findings" ? "Findings" : "Classes", model.classes.join(", ")],
     ["Backbone", `${model.backbone}, ${model.input_size} px`],
     ...model.licences.map((licence) => ["Licence of its weights", licence]),
     ["Version", model.version],
