@@ -175,8 +175,11 @@ def keep(network: nn.Module, name: str, side: int, folder: Path) -> None:
         config, weights = config.with_name("open_clip_config.json"), weights.with_name("open_clip_model.safetensors")
         tensors = {f"visual.{key}": value for key, value in tensors.items()}
     else:
+        pool = (
+            inner.global_pool if isinstance(getattr(inner, "global_pool", None), str) else "avg"
+        )  # of a ResNet it is a layer
         cfg = {**plain, "input_size": [3, side, side], "interpolation": "bicubic"}
-        told = {"architecture": inner.default_cfg["architecture"], "global_pool": getattr(inner, "global_pool", "avg"), "pretrained_cfg": cfg}  # fmt: skip
+        told = {"architecture": inner.default_cfg["architecture"], "global_pool": pool, "pretrained_cfg": cfg}  # fmt: skip
     config.write_text(json.dumps(told))
     save_file(tensors, weights)
 
