@@ -231,6 +231,14 @@ def test_what_is_fetched_is_kept(small_row, tmp_path, monkeypatch):
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("name", ["eva_x", "xrv_densenet121"])
+def test_a_row_that_is_one_file_fetches_that_file_alone(name, monkeypatch):
+    monkeypatch.setattr(fetching, "snapshot", None)
+    monkeypatch.setattr(fetching, "file", lambda url, _: pytest.fail(url))
+    with pytest.raises(pytest.fail.Exception, match=HUB[name].weights.url):
+        weights.fetch(name, accept_terms=True)
+
+
 def test_a_name_of_the_hub_brings_the_row_its_revision_and_its_licence(tmp_path, monkeypatch):
     path = made_hub.write(tmp_path / "net", made_hub.originals()["dinov2"])
     monkeypatch.setattr(fetching, "snapshot", lambda name: fetching.Snapshot(path, name[3:], "c0ffee", "cc-by-nc-4.0"))
