@@ -282,6 +282,23 @@ def test_a_network_whose_sides_are_free_and_of_an_old_form_is_taken(tmp_path, fi
     )
 
 
+def channels_last(path, sides):
+    """A convolution of images (n, h, w, channels)."""
+    nodes = [node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]), node("Conv", ["t", "w"], ["c"]), node("ReduceMean", ["c"], ["y"], axes=[2, 3], keepdims=0)]  # fmt: skip
+    model = onnx.load(own_backbone(path, nodes, [("w", np.ones((3, 3, 3, 3), np.float32))]))
+    model.graph.input[0].CopyFrom(own_value("x", sides))
+    onnx.save(model, path)
+    return path
+
+
+def test_channels_that_are_last_and_free_are_known_by_the_sides_before_them(tmp_path, films):
+    free = ["n", SIDE, SIDE, "c"], ["n", SIDE, SIDE, 3]
+    given, told = (features(channels_last(tmp_path / f"{at}.onnx", sides), films) for at, sides in enumerate(free))
+    np.testing.assert_array_equal(given, told)
+    path = channels_last(tmp_path / "own.onnx", ["n", "h", "w", "c"])
+    refused(path, r"do not fit so\. Export it with the number of its channels")
+
+
 @pytest.mark.parametrize("name", ["x", "y", "m"])
 def test_names_that_are_no_text_are_refused(tmp_path, name):
     path = own_backbone(tmp_path / "own.onnx", [own_mean("m"), node("Neg", ["m"], ["y"])])

@@ -149,7 +149,11 @@ class _Given:
         tensor = self.entry.type.tensor_type
         shape = [side.dim_value for side in tensor.shape.dim]
         self._check_takes_floats()
-        last = len(shape) == 4 and shape[3] == channels and shape[1] != channels
+        last = (
+            len(shape) == 4
+            and shape[1] != channels
+            and (shape[3] == channels or shape[1:] == [input_size, input_size, 0])
+        )
         size, found = (shape[1:3], shape[3:]) if last else (shape[2:], shape[1:2])
         if len(shape) != 4 or found not in ([channels], [0]) or any(side not in {0, input_size} for side in size):
             other = 4 - channels
@@ -212,6 +216,11 @@ class _Given:
         except NetworkRefused as error:
             if count > 1:
                 raise self.one_at_a_time() from error
+            if "fit" in str(error) and not any(each.dim_value for each in self.entry.type.tensor_type.shape.dim):
+                raise WeightsError(
+                    f"Expected an ONNX network whose channels come first, where all sides are free; received {self.path}, which {error} so. Export it "
+                    "with the number of its channels, (n, h, w, 3) or (n, 3, h, w)."
+                ) from error
             raise _refused(self.path, error) from error
         return {name: value.shape for name, value in found.items()}
 
