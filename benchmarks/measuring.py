@@ -87,6 +87,11 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def processor_s(pid: int) -> float:
+    """Seconds of processor time of a process and those of its descendants that live."""
+    return sum(map(_ran_s, tree(pid)))
+
+
 def _ran_s(pid: int) -> float:
     """Seconds in user and system mode, proc_pid_stat(5), fields 14 and 15."""
     try:

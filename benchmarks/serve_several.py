@@ -3,8 +3,8 @@
     python benchmarks/serve_several.py one.plainfilm two.plainfilm --old ../before --out several.json
 
 Memory is the proportional set size of the server and its processes, each bundle having answered 64 radiographs. Then the first bundle is taken over 50 times,
-by turns with the second, while three clients ask without rest. With --old, a checkout of other code, both serve the first bundle by turns, each on a core of its own,
-and 16 clients ask without rest. Needs Linux, two cores and ../shared, or --files.
+by turns with the second, while three clients ask without rest. With --old, a checkout of other code, both run on one core, and 16 clients ask one
+and the other by turns without rest. Needs Linux, two cores and ../shared, or --files.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measuring import SHARED, finish, resident_mb
+from measuring import SHARED, finish, processor_s, resident_mb, spread
 from serve import CLIENT, SERVER, Client, body, closed_loop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from made_requests import asked, form, post, started
+from made_requests import Started, asked, form, post, started
 
 TOKEN = "the-token-of-this-benchmark"
 RIGHTS = f'[admin]\nsha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\nrights = ["predict", "reload"]\n'
@@ -96,25 +96,35 @@ def reloads(first: Path, second: Path, films: Sequence[Path], folder: Path, time
         }
 
 
-def rate(bundle: Path, code: Path | None, ones: Sequence[bytes], log: Path, seconds: float) -> float:
-    """Radiographs answered a second by the code of a checkout, or this one."""
-    more = {} if code is None else {"env": {"PYTHONPATH": str(code / "src")}}
-    with started(bundle, log, "--quiet", preexec_fn=partial(os.sched_setaffinity, 0, SERVER), **more) as server:
-        asyncio.run(closed_loop(Client(server.port), ones, 1, 2.0))
-        return asyncio.run(closed_loop(Client(server.port), ones, 16, seconds))
+def rate(server: Started, ones: Sequence[bytes], seconds: float) -> dict[str, float]:
+    """Radiographs that a server answers a second, and its processor time for each, ms."""
+    begun, ran = time.perf_counter(), processor_s(server.process.pid)
+    found = asyncio.run(closed_loop(Client(server.port), ones, 16, seconds))
+    answers = found * (time.perf_counter() - begun)
+    return {"per_s": found, "processor_ms": 1000 * (processor_s(server.process.pid) - ran) / answers}
 
 
 def pairs(bundle: Path, old: Path, ones: Sequence[bytes], log: Path, count: int, seconds: float) -> dict[str, Any]:
-    """Rates of the old and of this code by turns, and old over new."""
-    before, here = os.sched_getaffinity(0), list[dict[str, float]]()
+    """Rates of the old and of this code by turns, both running on one core, and the medians of old over new, and of new over old in processor time."""
+    before, found = os.sched_getaffinity(0), list[dict[str, dict[str, float]]]()
+    on_core = {"preexec_fn": partial(os.sched_setaffinity, 0, SERVER)}
     os.sched_setaffinity(0, CLIENT)
-    for number in range(count):
-        order = [("old", old), ("new", None)] if number % 2 else [("new", None), ("old", old)]
-        here.append({name: rate(bundle, code, ones, log, seconds) for name, code in order})
-        print(json.dumps(here[-1]), file=sys.stderr)
+    with (
+        started(bundle, log, "--quiet", **on_core, env={"PYTHONPATH": str(old / "src")}) as then,
+        started(bundle, log.with_suffix(".new"), "--quiet", **on_core) as now,
+    ):
+        servers = {"old": then, "new": now}
+        for server in servers.values():
+            rate(server, ones, seconds)
+        for number in range(count):
+            order = ("old", "new") if number % 2 else ("new", "old")
+            found.append({name: rate(servers[name], ones, seconds) for name in order})
     os.sched_setaffinity(0, before)
-    ratios = [pair["old"] / pair["new"] for pair in here]
-    return {"pairs": here, "old_over_new": ratios, "median": statistics.median(ratios)}
+    return {
+        "pairs": found,
+        "old_over_new_per_s": spread([pair["old"]["per_s"] / pair["new"]["per_s"] for pair in found]),
+        "new_over_old_processor": spread([pair["new"]["processor_ms"] / pair["old"]["processor_ms"] for pair in found]),
+    }
 
 
 def main() -> None:
@@ -122,9 +132,10 @@ def main() -> None:
     parser.add_argument("bundles", type=Path, nargs=2)
     parser.add_argument("--files", type=Path, default=SHARED / "data" / "mixed", help="folder of radiographs")
     parser.add_argument("--reloads", type=int, default=50)
+    parser.add_argument("--only-rate", action="store_true")
     parser.add_argument("--old", type=Path, help="a checkout of other code")
-    parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each rate")
+    parser.add_argument("--pairs", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each rate")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     found = sorted(path for path in given.files.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
@@ -136,9 +147,10 @@ def main() -> None:
         shutil.copy(first, folder / "one.plainfilm")
         shutil.copy(second, folder / "two.plainfilm")
         one, two = str(folder / "one.plainfilm"), str(folder / "two.plainfilm")
-        alone, both = memory([one], films, folder / "log"), memory([one, two], films, folder / "log")
-        figures["memory_mb"] = {"one": alone, "two": both, "ratio": both / alone}
-        if given.reloads:
+        if not given.only_rate:
+            alone, both = memory([one], films, folder / "log"), memory([one, two], films, folder / "log")
+            figures["memory_mb"] = {"one": alone, "two": both, "ratio": both / alone}
+        if given.reloads and not given.only_rate:
             figures["reloads"] = reloads(first, second, films, folder, given.reloads)
         if given.old:
             ones = [body([film]) for film in films]

@@ -124,7 +124,7 @@ class Models:
     opening
         Opens one.
     changed
-        Called with what answers from now on.
+        Called with what is to answer from now on, before it does; what it raises leaves the old in place.
     """
 
     def __init__(
@@ -235,9 +235,9 @@ class Models:
 
     def _put(self, name: str, now: Served) -> Change:
         before = self._now[name]
+        self.changed(now)
         self._earlier[name], self._now = before, {**self._now, name: now}
         self._left.pop(name, None)
-        self.changed(now)
         versions = {"before": before.model.version, "now": now.model.version}
         same = before.predictor.classes_ == now.predictor.classes_
         LOG.log(

@@ -25,7 +25,7 @@ _MOST_BYTES = 1 << 20
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    sha256: Annotated[str, msgspec.Meta(pattern=f"^{_HASH}$")]
+    sha256: Annotated[str, msgspec.Meta(pattern=rf"^{_HASH}\Z")]
     rights: Annotated[list[Right], msgspec.Meta(min_length=1)]
     models: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
 
@@ -105,8 +105,8 @@ def _named(file: Path) -> dict[str, _Entry]:
     try:
         with file.open("rb") as stream:
             given = tomllib.loads(stream.read(_MOST_BYTES).decode())
-        found = msgspec.convert(given, dict[Annotated[str, msgspec.Meta(pattern=f"^{_NAME}$")], _Entry])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        found = msgspec.convert(given, dict[Annotated[str, msgspec.Meta(pattern=rf"^{_NAME}\Z")], _Entry])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
         raise UsageError(
             f"Expected a file of tokens, a table [NAME] each with sha256, rights ({', '.join(get_args(Right))}) and, if wanted, models; "
             f"received {file} ({reason_of(error)}). Check --tokens."

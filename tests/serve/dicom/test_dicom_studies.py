@@ -1,6 +1,7 @@
 """One report a study: films are judged as they come, and answered together once no more of them do."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -92,3 +93,29 @@ def test_a_model_that_does_not_know_how_is_refused_at_the_start(start):
 
     with pytest.raises(UsageError, match="knows how several films become one"):
         start(Older())
+
+
+def test_a_study_that_another_model_is_taken_over_in_has_a_report_of_each(start, archive):
+    first, second = FakeExaminer(), FakeExaminer()
+    second.identity = replace(first.identity, sha256="2" * 64)
+    node = start(first, quiet_s=1.5)
+    one, two = films("one", "a", "b")
+    assert sent(node.port, one) == [0]
+    until(lambda: first.asked)
+    node.answer_by(second)
+    assert sent(node.port, two) == [0]
+    until(lambda: len(archive.reports()) == 2)
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+    assert len({report.SOPInstanceUID for report in archive.reports()}) == 2
+
+
+def test_a_model_that_does_not_know_how_does_not_take_over(start):
+    class Knowing(FakeExaminer):
+        def check_studies(self):
+            raise UsageError("Expected a bundle that says how.")
+
+    own = FakeExaminer()
+    node = start(own)
+    with pytest.raises(UsageError):
+        node.answer_by(Knowing())
+    assert node._worker.examiner is own

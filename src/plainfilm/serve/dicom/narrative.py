@@ -1,6 +1,8 @@
 """What the answers to an image say, in plain words: the same in the report and below the picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from plainfilm import NOTICE
 from plainfilm.evidence.inference.context import About
@@ -9,6 +11,27 @@ from plainfilm.serve.dicom.header import plain
 from plainfilm.serve.explaining import Examined, Identity
 
 _LONGEST = 1024  # letters of one sentence
+
+
+class Examines(Protocol):
+    """What judges: `explaining.Examiner`."""
+
+    @property
+    def identity(self) -> Identity:
+        """Which model answers."""
+
+    @property
+    def about(self) -> About:
+        """What stands beside every answer."""
+
+    def examine(self, data: bytes, *, name: str) -> Examined:
+        """Examine one file."""
+
+    def check_studies(self) -> None:
+        """Raise UsageError unless several films can become one answer."""
+
+    def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
+        """Join the answers to the films of a study to one, with what stands beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,14 @@ from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.delivery import Courier, Retrier
 from plainfilm.serve.dicom.dicomweb_poller import EVERY_S, Poller, Spared
 from plainfilm.serve.dicom.log import told
+from plainfilm.serve.dicom.narrative import Examines
 from plainfilm.serve.dicom.secured import Certificates
 from plainfilm.serve.dicom.set_aside import FIRST_S
 from plainfilm.serve.dicom.spool import Spool
 from plainfilm.serve.dicom.spool_room import SpoolLimits
 from plainfilm.serve.dicom.store_scp import Reception
 from plainfilm.serve.dicom.studies import Studies
-from plainfilm.serve.dicom.worker import Examines, Worker
+from plainfilm.serve.dicom.worker import Worker
 
 _LOOK_S = 2.0
 
@@ -166,7 +167,7 @@ class DicomNode:
 
     def answer_by(self, examiner: Examines) -> None:
         """Let another model answer for what is not begun; what comes again from now on is judged again, by this one."""
-        self._worker.examiner = examiner
+        self._worker.answer_by(examiner)
         self.spool.model = examiner.identity.key
 
     def counts(self) -> dict[str, int]:

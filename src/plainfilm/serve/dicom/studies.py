@@ -8,6 +8,7 @@ from pydicom import Dataset
 
 from plainfilm.errors import UsageError
 from plainfilm.results.predictions import Prediction
+from plainfilm.serve.dicom.narrative import Examines
 
 QUIET_S = 30.0  # without another film, before a study is answered
 _MOST = 10_000.0
@@ -15,16 +16,17 @@ _MOST = 10_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedFilm:
-    """A film in the spool that was judged: its `key` there, its head, what is said of it, and who sent it."""
+    """A film in the spool that was judged: its `key` there, its head, what is said of it, who sent it, and who judged."""
 
     key: str
     source: Dataset
     prediction: Prediction
     sender: str
+    examiner: Examines
 
 
 class Studies:
-    """Judged films by study and sender. The films themselves stay in the spool until their study is answered.
+    """Judged films by study, sender and model. The films themselves stay in the spool until their study is answered.
 
     Raises
     ------
@@ -36,8 +38,8 @@ class Studies:
         if not 0 < quiet_s <= _MOST:
             raise UsageError(f"Expected --dicom-wait above 0 and at most {_MOST:,.0f} s; received {quiet_s:g}.")
         self._quiet_s = quiet_s
-        self._held: dict[tuple[str, str], list[JudgedFilm]] = {}
-        self._last: dict[tuple[str, str], float] = {}
+        self._held: dict[tuple[str, ...], list[JudgedFilm]] = {}
+        self._last: dict[tuple[str, ...], float] = {}
 
     @property
     def keys(self) -> frozenset[str]:
@@ -46,7 +48,7 @@ class Studies:
 
     def add(self, film: JudgedFilm) -> None:
         """Hold a film with those of its study."""
-        study = str(film.source.StudyInstanceUID), film.sender
+        study = str(film.source.StudyInstanceUID), film.sender, film.examiner.identity.key
         self._held.setdefault(study, []).append(film)
         self._last[study] = time.monotonic()
 

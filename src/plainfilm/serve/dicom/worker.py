@@ -3,44 +3,21 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from pydicom import Dataset
 
-from plainfilm.evidence.inference.context import About
 from plainfilm.reasons import reason_of
 from plainfilm.results.predictions import Prediction
 from plainfilm.serve.dicom import header, secondary_capture, structured_report
 from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.header import HeaderError
 from plainfilm.serve.dicom.log import told
-from plainfilm.serve.dicom.narrative import DicomAnswer
+from plainfilm.serve.dicom.narrative import DicomAnswer, Examines
 from plainfilm.serve.dicom.spool import Spool
 from plainfilm.serve.dicom.studies import JudgedFilm, Studies
-from plainfilm.serve.explaining import Examined, Identity
+from plainfilm.serve.explaining import Examined
 
 _MOST_TIMES = 3  # that judging one instance may end the process, before it is answered as unreadable
-
-
-class Examines(Protocol):
-    """What judges: `explaining.Examiner`."""
-
-    @property
-    def identity(self) -> Identity:
-        """Which model answers."""
-
-    @property
-    def about(self) -> About:
-        """What stands beside every answer."""
-
-    def examine(self, data: bytes, *, name: str) -> Examined:
-        """Examine one file."""
-
-    def check_studies(self) -> None:
-        """Raise UsageError unless several films can become one answer."""
-
-    def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
-        """Join the answers to the films of a study to one, with what stands beside it."""
 
 
 class Worker(Task):
@@ -56,6 +33,12 @@ class Worker(Task):
         super().__init__("judge-dicom")
         self._spool, self.examiner, self._addressed, self._studies = spool, examiner, addressed, studies
         self.judged = 0
+
+    def answer_by(self, examiner: Examines) -> None:
+        """Let another judge what is not begun. Raises UsageError where studies are answered, and it cannot."""
+        if self._studies is not None:
+            examiner.check_studies()
+        self.examiner = examiner
 
     def step(self) -> None:
         """Answer one instance; one that cannot be read or answered is set aside."""
@@ -83,8 +66,10 @@ class Worker(Task):
         examiner = self.examiner
         examined = _examined(examiner, data) if times <= _MOST_TIMES else _unreadable("judging it ended the program")
         if self._studies is not None:
-            held = JudgedFilm(key=key, source=source, prediction=examined.prediction, sender=read.sender)
-            self._studies.add(held)
+            told_of = examined.prediction
+            self._studies.add(
+                JudgedFilm(key=key, source=source, prediction=told_of, sender=read.sender, examiner=examiner)
+            )
             return
         answer = DicomAnswer(examined=examined, identity=examiner.identity, about=examiner.about)
         try:
@@ -101,9 +86,9 @@ class Worker(Task):
         """Put one report on the films of a study into the outbox; it is of the first, and the others are answered with nothing more."""
         first, *others = films
         try:
-            prediction, about = self.examiner.of_study([film.prediction for film in films])
+            prediction, about = first.examiner.of_study([film.prediction for film in films])
             examined = Examined(prediction=prediction, view=None, attribution=None, explained=None)
-            answer = DicomAnswer(examined=examined, identity=self.examiner.identity, about=about)
+            answer = DicomAnswer(examined=examined, identity=first.examiner.identity, about=about)
             report = _of_study([film.source for film in films], answer)
         except Exception as error:  # noqa: BLE001 - whatever a hostile tag may do, this ends here
             told("dicom.no-answer", key=first.key, level=logging.ERROR, error=type(error).__name__)
