@@ -41,11 +41,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--weeks", type=int, default=1000)
     parser.add_argument("--drifts", type=int, default=200)
+    parser.add_argument("--only", choices=["false", "found"])
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     films = _films(asked.work)
     measured = {name: _measured(films, change) for name, change in CHANGES.items()}
-    finish({"false": list(_false(measured, asked.weeks)), "found": list(_found(measured, asked.drifts))}, asked.out)
+    ways = {"false": lambda: list(_false(measured, asked.weeks)), "found": lambda: list(_found(measured, asked.drifts))}
+    finish({name: way() for name, way in ways.items() if asked.only in {None, name}}, asked.out)
 
 
 CHANGES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -136,7 +138,7 @@ class _Side:
             block = self._seen // BLOCK + 1
             self._won += 1 / (block * (block + 1))
             self._kept -= 1 / (block * (block + 1))
-        apart = jittered(values, chance, self.family)
+        apart = np.array([jittered(*each, self.family) for each in zip(values.tolist(), chance.tolist(), strict=True)])  # type: ignore[arg-type]
         weeks, place = np.arange(len(values)), (self._edges <= apart[:, None]).sum(axis=1)
         usual = self._gaps[weeks, place] / self._gaps.sum(axis=1)
         self._won *= self._forecasts[weeks, :, place] / usual[:, None]

@@ -50,7 +50,7 @@ def _told(own: Any) -> Iterator[Any]:
     if own.weeks:
         rows = [{"week of": week.week, "radiographs": f"{week.images:,}", **{name: _evidence(each) for name, each in week.families.items()}} for week in own.weeks]  # fmt: skip
         yield tables.of(rows, columns=list(rows[0]))
-        yield "Evidence of drift against the training, as a factor; an alarm from 200 for scores, 400 for refusals and image: by chance in at most 1 % of weeks."
+        yield "Evidence of drift against the training, as a factor; an alarm from 143 for scores, 500 for the image, 1,000 for refusals: by chance in at most 1 % of weeks."
         for week in own.weeks:
             for name in week.alarms:
                 each = week.families[name]

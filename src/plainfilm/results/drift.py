@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from plainfilm.results.documents import Record
 from plainfilm.results.estimate import Count
+from plainfilm.results.task import Task
 
 Family = Literal["scores", "refusals", "image"]
 Edges = Annotated[tuple[float, ...], Meta(max_length=100)]
@@ -43,6 +44,7 @@ class LogStart(Record, frozen=True, kw_only=True, tag_field="event", tag="start"
     bundle: str
     version: str
     classes: tuple[str, ...]
+    task: Task = "classes"
     positive: str | None = None
     threshold: float | None = None
     verdict: str | None = None

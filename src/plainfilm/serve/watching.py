@@ -120,6 +120,7 @@ def _start(predictor: Predictor, sha256: str) -> LogStart:
         bundle=sha256,
         version=__version__,
         classes=tuple(predictor.classes_),
+        task=decision.task,
         positive=decision.positive,
         threshold=decision.threshold if decision.positive else None,
         verdict=audit.verdict if audit else None,

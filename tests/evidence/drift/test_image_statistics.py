@@ -34,7 +34,7 @@ def test_what_is_changed_shows(film, change, name, sign):
 
 def test_their_meaning(film):
     own = told(film)
-    assert own["brightness"] == pytest.approx(film.mean())
-    assert own["contrast"] == pytest.approx(film.std(), rel=1e-6)
-    assert abs(own["middle tone"] - (np.median(film) - film.mean())) <= 1
+    assert own["brightness"] == pytest.approx(film.mean(), abs=0.5)
+    assert own["contrast"] == pytest.approx(film.std(), rel=0.02)
+    assert abs(own["middle tone"] - (np.median(film) - film.mean())) <= 2
     assert np.isfinite(image_statistics(np.zeros((64, 64), np.uint8))).all()

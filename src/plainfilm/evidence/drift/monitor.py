@@ -14,6 +14,7 @@ E-detectors, 2024).
 
 import datetime as dt
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,11 +26,12 @@ from plainfilm.evidence.statistics.intervals import FloatArray
 from plainfilm.results.drift import DriftFamily, DriftReference, DriftWeek, WatchedStatistic
 
 FALSE_ALARMS = 0.01  # of the weeks, at most
-SHARES = {"scores": 0.5, "refusals": 0.25, "image": 0.25}  # of them
+SHARES = {"scores": 0.7, "refusals": 0.1, "image": 0.2}  # of them
 LIMITS = {name: 1 / (FALSE_ALARMS * share) for name, share in SHARES.items()}
 BLOCK = 50
 _TIMES = (0.02, 0.15, 0.4, 2.5, 7.0, 50.0)  # as frequent
-_ODDS = (0.25, 0.5, 2.0, 3.0)  # of the positive class, times those of the reference
+_ODDS = (0.4, 2.5)  # of the positive class, times those of the reference
+_ON_ODDS = 0.7  # of the stake on a score
 _MOST_SEEN = 200_000  # radiographs of a week that are known again
 
 
@@ -43,8 +45,9 @@ class Bets:
                 f"Expected a bundle whose reference is whole; received one where {about.name} is not. Get the file again."
             )
         self.about = about
-        self._edges, self._gaps = np.array(about.edges), np.array(about.gaps, np.float64)
-        self._forecasts, self._weights = _forecasts(about)
+        self._gaps, self._all = list(about.gaps), sum(about.gaps)
+        forecasts, self._weights = _forecasts(about)
+        self._forecasts = np.ascontiguousarray(forecasts.T)
         self._won = np.zeros(len(self._weights))
         self._kept, self._seen, self._blocks = 1.0, 0, 0
 
@@ -60,10 +63,11 @@ class Bets:
             stake = 1 / (self._blocks * (self._blocks + 1))
             self._won += stake
             self._kept -= stake
-        (apart,) = jittered([value], np.array([chance]), self.about.family)
-        place = int(np.searchsorted(self._edges, apart, side="right"))
-        self._won *= self._forecasts[:, place] * (self._gaps.sum() / self._gaps[place])
+        place = bisect_right(self.about.edges, jittered(value, chance, self.about.family))
+        self._won *= self._forecasts[place]
+        self._won *= self._all / self._gaps[place]
         self._gaps[place] += 1
+        self._all += 1
         self._seen += 1
 
 
@@ -75,8 +79,8 @@ def _forecasts(about: WatchedStatistic) -> tuple[FloatArray, FloatArray]:
         np.where(np.arange(len(usual)) < cut, times, 1.0) * usual for cut in range(1, len(usual)) for times in _TIMES
     ]
     of_classes = [usual * ratio for ratio in _of_classes(about)]
-    share = 0.5 if of_classes else 1.0
-    weights = [*([share / max(1, len(moved))] * len(moved)), *([0.5 / max(1, len(of_classes))] * len(of_classes))]
+    on_odds = _ON_ODDS if of_classes else 0.0
+    weights = [*([(1 - on_odds) / len(moved)] * len(moved)), *([on_odds / len(_ODDS)] * len(of_classes))]
     every = np.array([*moved, *of_classes]).reshape(-1, len(usual))
     return every / every.sum(axis=1, keepdims=True), np.array(weights)
 

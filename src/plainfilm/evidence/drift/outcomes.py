@@ -88,12 +88,17 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
     Raises
     ------
     UsageError
-        An outcome that is no class of the bundle.
+        An outcome that is no class of the bundle, or a bundle of several findings.
     """
     classes, every = list(own.start.classes), list(own.answered.values())
     pairs = [(answer, known) for answer in every if answer.scores and (known := outcomes.of(answer))]
     if not pairs or not classes:
         return None
+    if own.start.task == "findings":
+        raise UsageError(
+            f"Expected outcomes of a classifier of classes; received {outcomes.table} for one that tells several findings, which are not measured "
+            "by outcomes yet. Leave --outcomes out."
+        )
     for _, known in pairs:
         if known.name not in classes:
             raise UsageError(

@@ -1,7 +1,5 @@
 """What a bundle carries so that its answers can be watched: a few values of each number, of radiographs that were not learnt from."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,7 +75,10 @@ def _described(
     name: str, family: Family, values: FloatArray, rng: np.random.Generator, positive: NDArray[np.bool_] | None = None
 ) -> WatchedStatistic:
     """Part values into bins at some of them; a gap lies between two values, and beyond the first and the last."""
-    apart = jittered([*map(rounded, values.tolist())], rng.random(len(values)), family)
+    chances = rng.random(len(values)).tolist()
+    apart = np.array(
+        [jittered(rounded(each), chance, family) for each, chance in zip(values.tolist(), chances, strict=True)]
+    )
     order = np.argsort(apart)
     ends = _ends(len(values))
     edges = apart[order[ends]]
@@ -107,8 +108,6 @@ def rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def jittered(values: FloatArray | Sequence[float], chance: FloatArray, family: Family) -> FloatArray:
-    """Set what is equal apart by `chance`, 0 to 1, one a value: by less than any difference that tells something."""
-    numbers = np.asarray(values, np.float64)
-    size = 0.5 if family == "refusals" else JITTER * np.maximum(1.0, np.abs(numbers))
-    return numbers + size * chance
+def jittered(value: float, chance: float, family: Family) -> float:
+    """Set what is equal apart by `chance`, 0 to 1: by less than any difference that tells something."""
+    return value + chance * (0.5 if family == "refusals" else JITTER * max(1.0, abs(value)))
