@@ -140,6 +140,8 @@ def audited(found: Audit) -> Iterator[Text | Rows | str]:
     """The verdict of an audit, its reasons, its probes and what could not run."""
     yield Text.assemble(("Verdict   ", "bold"), (found.verdict, f"bold {_STYLES[found.level]}"))
     yield Text(found.sentence)
+    for name, own in found.findings.items():
+        yield f"  {name}: {own.verdict}"
     yield ""
     yield (
         tables.of(

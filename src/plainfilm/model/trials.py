@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from plainfilm.data import split
 from plainfilm.data.source_split import SourceFolds
+from plainfilm.data.split import Labels
 from plainfilm.errors import RecipeError
-from plainfilm.model import heads, keras_backend, passes, training
+from plainfilm.model import keras_backend, passes, training
 from plainfilm.model.encoder import Features
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.search_space import Encoding, SearchSpace, Trial
 from plainfilm.results.search import Choice
 
 _ROWS = 1024  # features a step through the head
-Score = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float64]]
+Score = Callable[[NDArray[np.float32], NDArray[Any]], NDArray[np.float64]]
 
 
 class StoppedEarly(Exception):  # noqa: N818 - says what happened, as StopIteration does; it is no error
@@ -53,7 +54,7 @@ class InnerFold:
 def inner_folds(
     train: NDArray[np.int64],
     validation: NDArray[np.int64],
-    labels: NDArray[np.int64],
+    labels: Labels,
     group: NDArray[np.int64],
     classes: Sequence[str],
     *,
@@ -106,13 +107,13 @@ class Material:
     """What all trials share.
 
     `features` holds, for each backbone and input size, the features of the images themselves and of each augmented view;
-    `labels` and `strata`, the number of the source, int64 of all rows of the store; `positive` is the class that a sigmoid's
-    one output means; `score` maps logits (n, 1) or (n, classes) and labels int64 (n) to a loss a row, float64 (n), less is
-    better.
+    `labels` and `strata`, the number of the source, int64 of all rows of the store, or of findings their states int8 (n, k);
+    `positive` is the class that a sigmoid's one output means; `score` maps logits (n, 1) or (n, classes) and labels to a loss a
+    row, float64 (n), less is better.
     """
 
     features: Mapping[Encoding, Sequence[Features]]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     strata: NDArray[np.int64]
     folds: Sequence[InnerFold]
     classes: int
@@ -192,7 +193,7 @@ def _fold(
     read = training.kept_reader(views, fold.train)
     train = training.Part(fold.train, labels[fold.train], read, numbers, material.strata[fold.train])
     validation = training.Part(fold.validation, labels[fold.validation], views[0].read)
-    model = heads.build_head(width, material.classes, recipe.head, seed=recipe.seed, l2=recipe.training.l2)
+    model = training.new_head(width, material.classes, train, recipe)
     training.standardise(model, train)
     watch = _Watch(trial, model, validation, None if fold.left_out else material.score)
     try:

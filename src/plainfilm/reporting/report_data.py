@@ -31,15 +31,15 @@ def tables(store: Store, rule: source_baseline.SourceRule, folds: Sequence[Store
     """Class × split, or × fold of a cross-validation, and class × source."""
     found, kind = members(store.targets, store.classes), "class" if store.task == "classes" else "finding"
     by_split = [list(parts.values()) for parts in store.counts().values()]
-    parts = Counts(row_label=kind, column_label="split", rows=[*found], columns=SPLITS, counts=by_split)
+    parts = Counts(row_label=kind, column_label="split", rows=tuple(found), columns=SPLITS, counts=by_split)
     if folds:
         held = [[int(is_it[fold.rows("test")].sum()) for fold in folds] for is_it in found.values()]
         numbers = [str(number) for number in range(1, len(folds) + 1)]
-        parts = Counts(row_label=kind, column_label="fold", rows=[*found], columns=numbers, counts=held)
+        parts = Counts(row_label=kind, column_label="fold", rows=tuple(found), columns=numbers, counts=held)
     by_source = [[int((is_it & (store.source == name)).sum()) for name in rule.sources] for is_it in found.values()]
     return [
         parts,
-        Counts(row_label=kind, column_label="source", rows=[*found], columns=rule.sources, counts=by_source),
+        Counts(row_label=kind, column_label="source", rows=tuple(found), columns=rule.sources, counts=by_source),
     ]
 
 

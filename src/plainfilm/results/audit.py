@@ -177,6 +177,13 @@ class NotRun(Record, frozen=True, kw_only=True):
     reason: Annotated[str, Meta(description="Why it could not run.")]
 
 
+class FindingVerdict(Record, frozen=True, kw_only=True):
+    """What an audit found of one finding of several."""
+
+    verdict: Annotated[Verdict, Meta(description="The verdict.")]
+    sentence: Annotated[str, Meta(description="Why, in one sentence.")]
+
+
 class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model"}):
     """What an audit found."""
 
@@ -185,6 +192,10 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     verdict: Annotated[Verdict, Meta(description="The verdict.")]
     sentence: Annotated[str, Meta(description="Why, in one sentence.")]
     reasons: Annotated[tuple[Reason, ...], Meta(description="The rules that led to it, the strongest first.")]
+    findings: Annotated[
+        Mapping[str, FindingVerdict],
+        Meta(description="Of several findings: the verdict of each; all else is of the worst one."),
+    ] = {}
     cues: Annotated[tuple[str, ...], Meta(description="Shortcuts that could be named, the strongest first.")]
     compared_with: Annotated[ComparedWith, Meta(description="What the probes are compared with.")]
     probes: Annotated[Mapping[str, Probe], Meta(description="The probes by name.")]

@@ -133,16 +133,17 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
     chosen = [
         [recipes.load(name, settings | {"seed": seed}) for seed in range(options.seeds)] for name in options.recipes
     ]
-    for own in chosen:
-        for member in recipes.members(own[0]):
-            checks.check_recipe(member)
+    for member in (member for own in chosen for member in recipes.members(own[0])):
+        checks.check_recipe(member)
 
     def check_size(image_size: int) -> None:
         for own in chosen:
             checks.check_networks(recipes.members(own[0]), image_size)
 
     def check_rows(rows: Store | Rows) -> None:
-        positive = checks.positive_class(rows.classes, options.positive)
+        every = [member for own in chosen for member in recipes.members(own[0])]
+        checks.check_task(rows.task, rows.classes, options.task, every)
+        positive = checks.positive_class(rows.classes, options.positive, task=rows.task)
         checks.check_three_answers([own[0] for own in chosen], positive)
         folding.by_source(options.folds, options.together, rows, seed=0)
 
@@ -161,7 +162,7 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
         recipes=chosen,
         sources=sources,
         pairs=folding.by_two_sources(sources, store, seed=0) if sources else {},
-        positive=checks.positive_class(store.classes, options.positive),
+        positive=checks.positive_class(store.classes, options.positive, task=store.task),
         folder=folder,
     )
 

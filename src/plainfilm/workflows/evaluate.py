@@ -12,6 +12,7 @@ from plainfilm.data.files import followed
 from plainfilm.data.ingest import fill_store, problems_path
 from plainfilm.data.pseudonyms import Key, key_path, write_key
 from plainfilm.data.shards import kept, reading_folder
+from plainfilm.data.spelling import listed
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import CatalogError, EngineError, PlainfilmError, UsageError
 from plainfilm.evidence.external import cohort, unlabelled
@@ -75,10 +76,19 @@ def plan(options: EvaluateOptions) -> Plan:
     files.settle(source)
     opened = _bundle(options)
     classes = opened.classifier.classes_
+    if opened.classifier.decision.task == "findings":
+        raise UsageError(
+            "Expected a classifier of classes to evaluate; received one of several findings, which other data are not evaluated with yet. "
+            "Train one finding with --label-of, and evaluate that."
+        )
     if not is_store(source):
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
         no_label_will_do = options.prevalence is not None
         catalog = read_catalog([source], asked, one_class_will_do=True, no_label_will_do=no_label_will_do)
+        if catalog.task == "findings":
+            raise UsageError(
+                f"Expected one label an image for a classifier of {listed(classes)}; received several findings. Name the one that is the label with --label-of."
+            )
         labels = {entry.label for entry in catalog.entries if entry.label is not None}
         if no_label_will_do and cohort.without_labels(labels, classes, mapping):
             entries, known = cohort.unlabelled(catalog)
@@ -97,6 +107,11 @@ def plan(options: EvaluateOptions) -> Plan:
     if given := given_of(options):
         raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
     store = Store(source)
+    if store.task == "findings":
+        store.close()
+        raise UsageError(
+            f"Expected a store of classes for a classifier of {listed(classes)}; received one of findings. Ingest it again with --label-of."
+        )
     no_label_will_do = options.prevalence is not None and cohort.without_labels(store.classes, classes, mapping)
     known = cohort.map_store(store, opened, mapping, no_label_will_do=no_label_will_do)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)

@@ -126,6 +126,7 @@ def plan(options: TuneOptions) -> Plan:
     )
 
     def check_rows(rows: Store | Rows) -> None:
+        checks.check_task(rows.task, rows.classes, options.task, ())
         folding.by_source(options.folds, options.together, rows, seed=options.seed)
 
     store, read = open_store(options.store, options, options.progress, check_rows=check_rows)
@@ -281,7 +282,7 @@ def _seen(store: Store, *, by_source: bool) -> str:
     digest = hashlib.sha256(repr(store.classes).encode())
     for name in ("train", "validation"):
         rows = store.rows(name)
-        for column in (rows, store.labels[rows], store.group[rows]):
+        for column in (rows, store.targets[rows], store.group[rows]):
             digest.update(np.ascontiguousarray(column, np.int64).tobytes())
         if by_source:
             digest.update(repr(store.source[rows].tolist()).encode())
@@ -300,7 +301,7 @@ def _inner_folds(plan: Plan) -> list[trials.InnerFold]:
         return trials.source_folds(plan.sources, pairs)
     train, validation = store.rows("train"), store.rows("validation")
     count = folds if isinstance(folds, int) else 1
-    return trials.inner_folds(train, validation, store.labels, store.group, store.classes, folds=count, seed=seed)
+    return trials.inner_folds(train, validation, store.targets, store.group, store.classes, folds=count, seed=seed)
 
 
 def _scored_rows(plan: Plan, material: trials.Material) -> ScoredRows:
@@ -315,14 +316,15 @@ def _scored_rows(plan: Plan, material: trials.Material) -> ScoredRows:
 
 def _material(plan: Plan) -> trials.Material:
     store = plan.store
-    named = class_names.positive_of(*store.classes) if len(store.classes) == 2 else None
+    is_of_two = len(store.classes) == 2 and store.task == "classes"
+    named = class_names.positive_of(*store.classes) if is_of_two else None
     positive = store.classes.index(named) if named else 0  # either will do for a loss
     return trials.Material(
         features={
             key: _encode(store, recipe, plan.space, plan.options.progress)
             for key, recipe in plan.space.encodings().items()
         },
-        labels=store.labels,
+        labels=store.targets,
         strata=np.unique(store.source, return_inverse=True)[1],
         folds=_inner_folds(plan),
         classes=len(store.classes),

@@ -20,7 +20,7 @@ from plainfilm.evidence.audit.sample import Sample, draw, draw_findings, of_find
 from plainfilm.evidence.audit.seeing import Seeing
 from plainfilm.evidence.statistics.intervals import IntArray
 from plainfilm.model.encoder import Features
-from plainfilm.results.audit import Audit, ComparedWith, NotRun, Power, Reason, Sources
+from plainfilm.results.audit import Audit, ComparedWith, FindingVerdict, NotRun, Power, Reason, Sources
 from plainfilm.results.estimate import UNDEFINED
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.severity import VERDICTS
@@ -93,7 +93,10 @@ def _of_findings(
         each[name] = _audited(own, seeing, drawn, features, compared, twins, most, seed)
     name = max(each, key=lambda name: VERDICTS.index(each[name].result.verdict))
     worst = each[name]
-    result = replace(worst.result, sentence=f"{name}: {worst.result.sentence}")
+    verdicts = {
+        one: FindingVerdict(verdict=own.result.verdict, sentence=own.result.sentence) for one, own in each.items()
+    }
+    result = replace(worst.result, sentence=f"{name}: {worst.result.sentence}", findings=verdicts)
     return dataclasses.replace(worst, result=result, findings=each)
 
 

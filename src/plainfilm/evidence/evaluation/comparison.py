@@ -11,11 +11,11 @@ from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import left_out_comparison
 from plainfilm.evidence.evaluation import pairs as paired
-from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge
+from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Scores, judge
 from plainfilm.evidence.evaluation.pairs import Answers, Rows
 from plainfilm.evidence.evaluation.spreads import spread
 from plainfilm.evidence.statistics.intervals import Measured, group_codes
-from plainfilm.model.classifier import Trained
+from plainfilm.model.classifier import Decision, Trained
 from plainfilm.results.comparison import Comparison, Rank, RecipeResult
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Metrics
@@ -78,9 +78,8 @@ def compare(
     )  # fmt: skip
     judged = [[judge(store, run.trained) for run in own] for own in runs]
     flat = [pair for own, found in zip(runs, judged, strict=True) for pair in zip(own, found, strict=True)]
-    test, names = judged[0][0].scores["test"], [own[0].trained.recipe.name for own in runs]
-    rows = Rows(labels=test.labels, codes=group_codes(test.group, len(test.labels)), classes=store.classes,
-                positive=runs[0][0].trained.decision.positive)  # fmt: skip
+    names = [own[0].trained.recipe.name for own in runs]
+    rows = _rows(store, judged[0][0].scores["test"], runs[0][0].trained.decision)
     answers = [
         [_answers(*pair) for pair in zip(own, found, strict=True)] for own, found in zip(runs, judged, strict=True)
     ]
@@ -98,7 +97,7 @@ def compare(
         choice=elsewhere.choice if elsewhere else None,
         test_openings=openings,
         data=StoreIdentity(store=store.path.name, fingerprint=store.fingerprint, kept_at=store.kept_at),
-        n=len(rows.labels),
+        n=len(judged[0][0].scores["test"].labels),
         groups=len(np.unique(rows.codes)),
         pairs=pairs,
         tests=2 * len(pairs),
@@ -106,8 +105,25 @@ def compare(
     return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in flat], judged=judged)
 
 
+def _rows(store: Store, test: Scores, decision: Decision) -> Rows:
+    """Give what all were asked; of findings each pair of a film and a finding that is known of it, present or absent."""
+    codes = group_codes(test.group, len(test.labels))
+    if store.task == "classes":
+        return Rows(labels=test.labels, codes=codes, classes=store.classes, positive=decision.positive)
+    known = test.labels >= 0
+    pairs = np.unique(np.broadcast_to(codes[:, None], known.shape)[known], return_inverse=True)[1]
+    return Rows(
+        labels=test.labels[known].astype(np.int64), codes=pairs, classes=("absent", "present"), positive="present"
+    )
+
+
 def _answers(run: TrainingRun, found: Judged) -> Answers:
-    chance = found.scores["test"].probabilities
+    test, decision = found.scores["test"], run.trained.decision
+    chance = test.probabilities
+    if decision.task == "findings":
+        known = test.labels >= 0
+        pairs = np.stack([1 - chance[known], chance[known]], axis=1)
+        return Answers(probabilities=pairs, called=decision.called(chance)[known].astype(np.int64))
     return Answers(probabilities=chance, called=run.trained.decision.predict(chance))
 
 

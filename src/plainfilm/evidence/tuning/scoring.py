@@ -30,8 +30,17 @@ def probabilities(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: 
     return Decision.scaled(classes, classes[positive] if len(classes) == 2 else None, scaling).probabilities(logits)
 
 
-def log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:
-    """Give each row's log loss, float64 (n), of calibrated probabilities: 0 is best, ln 2 a coin's."""
+def log_losses(logits: NDArray[Any], labels: NDArray[Any], *, positive: int) -> NDArray[np.float64]:
+    """Give each row's log loss, float64 (n), of calibrated probabilities: 0 is best, ln 2 a coin's.
+
+    Of findings, whose states `labels` int8 (n, k) are, the mean over those that are known of the row.
+    """
+    if labels.ndim == 2:
+        losses = np.full(labels.shape, np.nan)
+        for at, own in enumerate(labels.T):
+            known, truth = own >= 0, own[own >= 0].astype(np.int64)
+            losses[known, at] = log_losses(logits[known][:, [at]], truth, positive=1)
+        return np.asarray(np.nanmean(losses, axis=1))
     return _log_losses(probabilities(logits, labels, positive=positive), labels)
 
 
@@ -52,7 +61,7 @@ def _log_losses(chance: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArr
     return np.asarray(-np.log(np.maximum(chance[np.arange(len(labels)), labels], _LEAST)))
 
 
-def score(ended: Outcome, labels: NDArray[np.int64], group: NDArray[np.int64], *, positive: int) -> Scored:
+def score(ended: Outcome, labels: NDArray[Any], group: NDArray[np.int64], *, positive: int) -> Scored:
     """Sum up a trial; labels and groups are int64, of all rows of the store.
 
     The standard error takes the rows of a group as one draw (infinitesimal jackknife).
@@ -112,7 +121,7 @@ class _Measured:
 def _measured(
     losses: NDArray[np.float64],
     logits: NDArray[Any],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     group: NDArray[np.int64],
     *,
     positive: int,
@@ -120,6 +129,8 @@ def _measured(
 ) -> _Measured:
     """Measure some rows; with more than two classes a calibration on them moves the AUROC, if it is `calibrated`."""
     codes = group_codes(group, len(labels))
+    if labels.ndim == 2:
+        return _measured_findings(losses, logits, labels, codes)
     off = group_sums(codes, losses - losses.mean(), int(codes.max()) + 1) / len(losses)
     chance = probabilities(logits, labels, positive=positive)
     columns = [positive] if logits.shape[1] == 1 else range(chance.shape[1])
@@ -129,5 +140,24 @@ def _measured(
         loss=float(losses.mean()),
         error=float(np.sqrt(variance(off))),
         accuracy=float((chance.argmax(axis=1) == labels).mean()),
+        area=float(np.mean(areas)),
+    )
+
+
+def _measured_findings(
+    losses: NDArray[np.float64], logits: NDArray[Any], states: NDArray[np.int8], codes: NDArray[np.int64]
+) -> _Measured:
+    """Measure some rows of findings: means over them, each on the rows of which it is known."""
+    off = group_sums(codes, losses - losses.mean(), int(codes.max()) + 1) / len(losses)
+    right, areas = [], []
+    for at, own in enumerate(states.T):
+        known, truth = own >= 0, own[own >= 0].astype(np.int64)
+        found = _measured(losses[known], logits[known][:, [at]], truth, codes[known], positive=1)
+        right.append(found.accuracy)
+        areas.append(found.area)
+    return _Measured(
+        loss=float(losses.mean()),
+        error=float(np.sqrt(variance(off))),
+        accuracy=float(np.mean(right)),
         area=float(np.mean(areas)),
     )

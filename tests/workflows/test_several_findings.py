@@ -1,0 +1,163 @@
+"""Several findings, the whole way: a table becomes a run whose bundle answers for each of them."""
+
+import csv
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import plainfilm
+from plainfilm.data.store import Store
+from plainfilm.errors import ExportError, PlainfilmError
+from plainfilm.results import documents
+from plainfilm.results.metrics import RunMetrics
+
+FINDINGS = ("Effusion", "Mass", "Nodule")
+PLACES = {"Effusion": (44, 6), "Mass": (10, 38), "Nodule": (12, 8)}
+QUICK = {"backbone.name": "mobilenet", "backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 40}
+pytestmark = [pytest.mark.slow, pytest.mark.trains]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """Films of noise with a bright square for each finding; some cells are blank, and so is all of one row."""
+    made, rng = tmp_path_factory.mktemp("findings"), np.random.default_rng(0)
+    (made / "films").mkdir()
+    rows = [["file_name", "patient_id", "source", *FINDINGS]]
+    for k in range(120):
+        has = rng.random(3) < (0.4, 0.35, 0.3)
+        pixels = rng.normal(90, 18, (64, 64))
+        for name, is_it in zip(FINDINGS, has, strict=True):
+            y, x = PLACES[name]
+            pixels[y : y + 14, x : x + 14] += 70 * is_it
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(made / f"films/{k}.png")
+        cells = ["" if k == 0 or rng.random() < 0.08 else str(int(own)) for own in has]
+        rows.append([f"{k}.png", f"P{k // 2 if k < 60 else k}", ("North", "South")[k % 2], *cells])
+    with (made / "films/metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAINFILM_CACHE", str(made / "cache"))
+        plainfilm.ingest(made / "films", made / "s.h5", size=64, workers=1)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    plainfilm.train(folder / "s.h5", folder / "run", settings=QUICK)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def metrics(run):
+    return documents.decode((run / "metrics.json").read_bytes(), RunMetrics, "metrics.json")
+
+
+def test_each_finding_is_told_and_the_worst_speaks(metrics):
+    assert (metrics.task, metrics.classes, metrics.positive) == ("findings", FINDINGS, None)
+    assert all(own.splits["test"].auroc.value > 0.8 for own in metrics.findings.values())
+    assert metrics.test.auroc.value == pytest.approx(
+        np.mean([own.splits["test"].auroc.value for own in metrics.findings.values()])
+    )
+    assert metrics.test.micro.n == sum(own.splits["test"].n for own in metrics.findings.values())
+    assert metrics.speaks in FINDINGS
+    assert metrics.worth.sentence == f"{metrics.speaks}: {metrics.findings[metrics.speaks].worth.sentence}"
+    assert metrics.audit.findings.keys() == set(FINDINGS)
+    for name, own in metrics.findings.items():
+        assert own.audit.verdict == metrics.audit.findings[name].verdict
+        assert own.splits["test"].confusion_matrix
+        assert 0 < own.threshold < 1.1
+
+
+def test_predictions_leave_blank_what_is_not_known(folder, run):
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with Store(folder / "s.h5") as store:
+        assert len(rows) == (store.split != "").sum() == (store.labels >= 0).sum() < 120
+        states = {str(file): own for file, own in zip(store.file, store.states, strict=True)}
+    for row in rows:
+        truth = [-1 if row[f"truth {name}"] == "" else int(row[f"truth {name}"]) for name in FINDINGS]
+        assert truth == states[row["file"]].tolist()
+        assert set(row["predicted"].split("|")) <= {*FINDINGS, "No Finding"}
+
+
+def test_report_and_card_name_every_finding(run):
+    for name in ("report.html", "card.md"):
+        text = (run / name).read_text()
+        assert all(finding in text for finding in FINDINGS)
+    assert "Each finding" in (run / "report.html").read_text()
+    assert "which of 3 findings it has" in (run / "card.md").read_text()
+
+
+def test_the_bundle_answers_as_the_run_did(folder, run, metrics):
+    opened = plainfilm.load(run)
+    assert opened.bundle.manifest.task == "findings"
+    assert opened.bundle.metrics.findings["Mass"].subgroups is None
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    answers = opened.predict([folder / "films" / row["file"] for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert list(answer.probabilities.values()) == pytest.approx(
+            [float(row[f"probability {name}"]) for name in FINDINGS], abs=1e-3
+        )
+        called = tuple(name for name in FINDINGS if answer.probabilities[name] >= metrics.findings[name].threshold)
+        if answer.level != "refused":
+            assert answer.findings == called
+            assert answer.label == ("|".join(called) or "No Finding")
+    with pytest.raises(PlainfilmError, match="several findings, each with a prevalence of its own"):
+        opened.predict(folder / "films/1.png", prevalence=0.1)
+    with pytest.raises(PlainfilmError, match="received one of several findings"):
+        opened.score([folder / "films/1.png"], ["Mass"])
+    looked = (
+        opened.explain(folder / "films/1.png", method="gradcam") if opened.bundle.classifier.looks_at_maps else None
+    )
+    assert looked is None or looked.explained in FINDINGS
+
+
+def test_the_command_counts_each_finding(folder, run, call):
+    code, out, _ = call("predict", run, folder / "films/1.png", folder / "films/2.png", "--json")
+    told = json.loads(out)
+    assert (code, told["task"], told["positive"], set(told["thresholds"])) == (0, "findings", None, set(FINDINGS))
+    assert all("|".join(one["findings"]) in {one["class"], ""} for one in told["predictions"])
+
+
+def test_onnx_has_a_sigmoid_each_and_tflite_says_that_it_does_not(run, tmp_path):
+    made = plainfilm.export(run, "onnx", tmp_path / "m.onnx")
+    assert made.largest_difference < 1e-4
+    if find_spec("tensorflow"):
+        with pytest.raises(ExportError, match="several findings, which it does not hold yet"):
+            plainfilm.export(run, "tflite", tmp_path / "m.tflite")
+
+
+def test_folds_test_each_film_once_with_each_finding(folder):
+    found = plainfilm.train(folder / "s.h5", folder / "folds", settings=QUICK, folds=3, audit=False).result
+    with Store(folder / "s.h5") as store:
+        assert found.splits["out_of_fold"].n == (store.labels >= 0).sum()
+    assert found.splits["out_of_fold"].micro.n == sum(own.splits["out_of_fold"].n for own in found.findings.values())
+    assert all(own.threshold is None for own in found.findings.values())
+    assert plainfilm.load(folder / "folds").bundle.manifest.thresholds
+
+
+def test_what_findings_do_not_have_yet_is_one_line(folder, run):
+    for words, says in (
+        ({"settings": {**QUICK, "finetuning.blocks": "1"}}, "frozen backbone for several findings"),
+        ({"folds": "source"}, "for which sources are not left out yet"),
+        ({"positive": "Mass"}, "no `positive` with several findings"),
+        ({"task": "classes"}, "a store of findings"),
+    ):
+        with pytest.raises(PlainfilmError, match=says) as caught:
+            plainfilm.train(folder / "s.h5", folder / "x", **words)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(PlainfilmError, match="one of several findings, which other data are not evaluated with yet"):
+        plainfilm.evaluate(run, folder / "s.h5", folder / "y")
+
+
+def test_two_recipes_are_compared_over_all_pairs_of_a_film_and_a_finding(folder):
+    found = plainfilm.compare(
+        folder / "s.h5", folder / "compared", recipes=["default", "hidden-layer"], seeds=1, settings=QUICK
+    ).result
+    with Store(folder / "s.h5") as store:
+        assert found.n == len(store.rows("test"))
+    assert len(found.pairs) == 1
+    assert found.recipes[0].auroc.mean > 0.7
