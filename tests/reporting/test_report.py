@@ -428,7 +428,7 @@ def test_the_figures_stand_beside_the_page_as_pictures(written: dict[str, Path])
     assert set(sizes) == {"roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy", "confusion"}
     assert all(min(size) >= 300 for size in sizes.values())
     assert [p.name for p in (written["comparison"] / "figures").iterdir()] == ["accuracy-by-seed.png"]
-    assert [p.name for p in (written["audit"] / "figures").iterdir()] == ["audit.png"]
+    assert {p.name for p in (written["audit"] / "figures").iterdir()} == {"audit.png", "audit-probes.png"}
     assert (written["audited"] / "figures" / "audit.png").read_bytes() == (
         written["audit"] / "figures" / "audit.png"
     ).read_bytes()

@@ -96,6 +96,8 @@ class Store:
         Height and width of the images in pixels.
     labels, split, patient, source, file, sha256, group, provenance, findings
         As in `Columns`. Text that would take more than 64 MB as NumPy's "U" is of `numpy.dtypes.StringDType`.
+    subgroups : tuple of str
+        Columns of `provenance` that results are told apart by, beside those that always are; none unless it is set.
     shows_text : bool
         Whether `pictures` leaves burned-in text, such as names, as it is.
     fingerprint : str
@@ -115,6 +117,7 @@ class Store:
     @checked
     def __init__(self, path: str | Path, *, shows_text: bool = False) -> None:
         self.path, self.shows_text, self._is_verified = Path(path), shows_text, False
+        self.subgroups: tuple[str, ...] = ()
         files.settle(self.path)
         self._file, self._state = _open(self.path)
         try:

@@ -4,7 +4,7 @@ Tables and DICOM headers write these as they like; here "female", "f" and "F" ar
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from plainfilm.data import sexes, texts
 from plainfilm.data.ages import years
+from plainfilm.data.spelling import listed
 from plainfilm.data.store import Store
 from plainfilm.data.tables.columns import COLUMNS, letters
+from plainfilm.errors import UsageError
 
 Texts = NDArray[np.str_]
 
@@ -50,13 +52,29 @@ def traits(store: Store, rows: NDArray[np.int64]) -> dict[str, Texts | None]:
     """Give what is known of `rows` (int64 (k)): for each kind of `NAMES` text (k), "" where it is not known.
 
     Age is a band of `BANDS`; view PA, AP, lateral or what else was written; sex F, M, other or what else was written.
-    A kind that no image of the store has is None.
+    A kind that no image of the store has is None. Columns of `store.subgroups` follow under their names, as they were written.
     """
     found: dict[str, Texts | None] = {}
     for kind in NAMES:
         known = source_names(store.source) if kind == "source" else _told(store, kind, _READ[kind])
         found[kind] = known[rows] if known is not None and (known != "").any() else None
+    for name in store.subgroups:
+        if name not in NAMES:
+            known = _mapped(
+                store.provenance[name], lambda text: "" if _tidy(text) in _NOT_KNOWN else " ".join(text.split())
+            )
+            found[name] = known[rows]
     return found
+
+
+def check_columns(store: Store, names: Sequence[str]) -> None:
+    """Raise UsageError where the store keeps no column of a name that is no kind of `NAMES` either."""
+    kept = [*NAMES, *store.provenance]
+    if unknown := [name for name in names if name not in kept]:
+        raise UsageError(
+            f"Expected --subgroups to name columns that the store keeps: {listed(kept)}; received {listed(unknown)}. "
+            f"Ingest the radiographs again with --keep {unknown[0]}"
+        )
 
 
 def source_names(source: Texts) -> Texts:

@@ -14,7 +14,6 @@ from plainfilm.results.manifest import Provenance
 from plainfilm.results.metrics import Metrics, RunMetrics, Subgroup
 
 PARTS = ("train", "validation", "test")
-_KINDS = ("sex", "age", "view", "source", "manufacturer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +81,7 @@ class Known:
     @property
     def subgroups(self) -> dict[str, Mapping[str, Subgroup]]:
         """Metrics of subgroups by kind, of the kinds that are recorded."""
-        kinds: dict[str, Mapping[str, Subgroup] | None] = {
-            kind: getattr(self.metrics.subgroups, kind) for kind in _KINDS
-        }
-        return {kind: groups for kind, groups in kinds.items() if groups}
+        return {kind: groups for kind, groups in self.metrics.subgroups.kinds.items() if groups}
 
 
 def class_weight(recipe: Recipe, metrics: RunMetrics) -> str:

@@ -299,6 +299,17 @@ class Comparisons(Record, frozen=True, kw_only=True):
     ]
 
 
+class Interaction(Record, frozen=True, kw_only=True):
+    """Whether a metric is the same in all subgroups of a kind, tested once for all of them."""
+
+    kind: Annotated[str, Meta(description="Kind of subgroup.")]
+    metric: Annotated[str, Meta(description="The metric.")]
+    subgroups: Annotated[Count, Meta(description="Subgroups that are large enough to be told from one another.")]
+    statistic: Annotated[float, Meta(ge=0, description="Chi square, with one degree of freedom less.")]
+    p: Annotated[Share, Meta(description="How often chance alone sets them so far apart.")]
+    p_corrected: Annotated[Share, Meta(description="The same, corrected for all these tests (Holm).")]
+
+
 class SubgroupsLeftOut(Record, frozen=True, kw_only=True):
     """Subgroups beyond the largest ones."""
 
@@ -320,6 +331,12 @@ class Subgroups(Record, frozen=True, kw_only=True):
     manufacturer: Annotated[BySubgroup, Meta(description="By manufacturer of the device.")]
     left_out: Annotated[tuple[SubgroupsLeftOut, ...], Meta(description="Subgroups that are not shown.")]
     comparisons: Annotated[Comparisons, Meta(description="Subgroups compared with one another.")]
+    columns: Annotated[
+        Mapping[str, Mapping[str, Subgroup]], Meta(description="By the columns that were asked for, by their names.")
+    ] = {}
+    interactions: Annotated[
+        tuple[Interaction, ...], Meta(description="Each kind and metric tested once over all its subgroups.")
+    ] = ()
 
     @property
     def kinds(self) -> dict[str, BySubgroup]:
@@ -330,6 +347,7 @@ class Subgroups(Record, frozen=True, kw_only=True):
             "view": self.view,
             "source": self.source,
             "manufacturer": self.manufacturer,
+            **self.columns,
         }
 
 

@@ -15,6 +15,7 @@ from plainfilm.data.shards import kept, reading_folder
 from plainfilm.data.spelling import listed
 from plainfilm.data.store import Store, is_store
 from plainfilm.errors import CatalogError, EngineError, PlainfilmError, UsageError
+from plainfilm.evidence import attributes
 from plainfilm.evidence.external import cohort, unlabelled
 from plainfilm.evidence.external import evaluate as external
 from plainfilm.evidence.external.cohort import Cohort
@@ -112,6 +113,8 @@ def plan(options: EvaluateOptions) -> Plan:
         raise UsageError(
             f"Expected a store of classes for a classifier of {listed(classes)}; received one of findings. Ingest it again with --label-of."
         )
+    attributes.check_columns(store, options.subgroups)
+    store.subgroups = tuple(options.subgroups)
     no_label_will_do = options.prevalence is not None and cohort.without_labels(store.classes, classes, mapping)
     known = cohort.map_store(store, opened, mapping, no_label_will_do=no_label_will_do)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
@@ -239,6 +242,8 @@ def _opened(plan: Plan, partial: Path) -> Iterator[tuple[Store, Key | None]]:
                 progress=lambda stage, done, every: options.progress(stage, done, every, ""),
             )
             with Store(done.path) as store:
+                attributes.check_columns(store, plan.options.subgroups)
+                store.subgroups = tuple(plan.options.subgroups)
                 yield store, done.key
             problems_path(done.path).replace(partial / "problems.csv")
 

@@ -325,6 +325,9 @@ class TrainOptions(RecipeOptions):
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     mlflow
         Log recipe, metrics, verdict and artefacts to MLflow: at this URI, such as sqlite:///mlflow.db, or where MLFLOW_TRACKING_URI says.
+    subgroups
+        Columns that the store keeps, with commas between: scanner_room,ethnicity. The results are told apart by them too, beside sex, age,
+        view, source and manufacturer; what `ingest` leaves out is kept with its --keep.
     figures
         Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
@@ -352,6 +355,7 @@ class TrainOptions(RecipeOptions):
     sign: Place | None = None
     show_text: Flag = False
     mlflow: Annotated[bool | str, Parameter(negative="", show_default=False, metavar="[URI]")] = False
+    subgroups: Annotated[Sequence[str], comma_separated] = ()
     figures: Figures = ()
     overwrite: Flag = False
     callbacks: Annotated[Sequence[Callback], HIDDEN] = ()
@@ -427,6 +431,9 @@ class EvaluateOptions(ReadingOptions):
         Processes that decode; 0 for one per processor.
     require_signature
         A public key (PEM): go on only if the bundle is signed for it.
+    subgroups
+        Columns that the store keeps, with commas between: scanner_room,ethnicity. The results are told apart by them too, beside sex, age,
+        view, source and manufacturer; what `ingest` leaves out is kept with its --keep.
     figures
         Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
@@ -447,6 +454,7 @@ class EvaluateOptions(ReadingOptions):
     site: str | None = None
     workers: int = 0
     require_signature: Place | None = None
+    subgroups: Annotated[Sequence[str], comma_separated] = ()
     figures: Figures = ()
     overwrite: Flag = False
     command: Annotated[str, HIDDEN] = ""

@@ -16,6 +16,7 @@ from plainfilm.data.source_curve import Drawn
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.errors import UsageError, telling
+from plainfilm.evidence import attributes
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
@@ -124,6 +125,8 @@ def plan(options: TrainOptions) -> Plan:
         check_size=partial(checks.check_networks, recipes.members(recipe), folds=count),
         check_rows=check_rows,
     )
+    attributes.check_columns(store, options.subgroups)
+    store.subgroups = tuple(options.subgroups)
     if count:
         split.folds(store.targets, store.group, store.classes, count=count)
     sources = folding.by_source(options.folds, options.together, store, seed=recipe.seed)

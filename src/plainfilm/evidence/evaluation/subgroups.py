@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.attributes import BANDS, CHILD, NAMES, Texts
+from plainfilm.evidence.statistics import homogeneity
 from plainfilm.evidence.statistics.differences import independent_difference
 from plainfilm.evidence.statistics.intervals import FloatArray, IntArray, for_several, group_codes
 from plainfilm.evidence.statistics.metrics import evaluate
+from plainfilm.evidence.statistics.paired import holm
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import (
     Apart,
     Comparisons,
+    Interaction,
     Metrics,
     NamedEstimate,
     Subgroup,
@@ -106,10 +109,44 @@ def measure(
         whole=_subgroup(np.ones(len(truth), dtype=bool), part),
         result=Subgroups(
             **{kind: kinds.get(kind) or None for kind in NAMES},
+            columns={kind: own for kind, own in kinds.items() if kind not in NAMES},
+            interactions=tuple(_interactions(recorded, kinds, part)),
             left_out=tuple(each for each in left_out if each.subgroups),
             comparisons=Comparisons(made=len(compared), apart=_apart(compared)),
         ),
     )
+
+
+def _interactions(
+    recorded: Mapping[str, Texts], kinds: Mapping[str, Mapping[str, Subgroup]], part: _Part
+) -> list[Interaction]:
+    """Test each kind and metric once over all subgroups that are large enough; with two classes."""
+    if len(part.classes) != 2:
+        return []
+    target = 1 if part.positive is None else part.classes.index(part.positive)
+    chance = part.probabilities[:, target]
+    called = np.where(chance >= part.threshold, target, 1 - target)
+    is_it, right = part.labels == target, called == part.labels
+    asked = {"sensitivity": is_it, "specificity": ~is_it, "auroc": np.ones(len(is_it), bool)}
+    found = []
+    for kind, names in recorded.items():
+        for metric, counted in asked.items():
+            large = [name for name, own in kinds[kind].items() if name != NOT_KNOWN and own.estimates[metric].is_known]
+            member = np.array(
+                [{name: at for at, name in enumerate(large)}.get(str(name), -1) for name in names], np.int64
+            )
+            rows = counted & (member >= 0)
+            if metric == "auroc":
+                tested = homogeneity.of_areas(is_it[rows], chance[rows], member[rows], part.codes[rows])
+            else:
+                tested = homogeneity.of_shares(right[rows], member[rows], part.codes[rows])
+            if tested[1]:
+                found.append((kind, metric, *tested))
+    corrected = holm([each[-1] for each in found])
+    return [
+        Interaction(kind=kind, metric=metric, subgroups=freedom + 1, statistic=chi2, p=p, p_corrected=own)
+        for (kind, metric, chi2, freedom, p), own in zip(found, corrected, strict=True)
+    ]
 
 
 def tells_class(parts: Mapping[str, Subgroup]) -> bool:

@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 INK, MUTED, LINE, PAPER = "#1b1f24", "#59616a", "#d8dde2", "#ffffff"
@@ -46,7 +46,7 @@ class Drawing:
 
     svg: str
     png: bytes
-    figure: Any
+    figure: Any = field(repr=False, compare=False)
 
     def as_file(self, kind: str) -> bytes:
         """Give the content of a file of `FORMATS`: an SVG looks alike everywhere, since its letters are outlines; a PDF has its fonts in it."""

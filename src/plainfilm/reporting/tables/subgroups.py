@@ -12,7 +12,7 @@ from plainfilm.evidence.evaluation.subgroups import (
     comparing,
     tells_class,
 )
-from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, number, percent
+from plainfilm.reporting.formatting import LABELS, NARROW_SPACE, PERCENT, number, p_value, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import Estimate
@@ -78,6 +78,7 @@ class SubgroupsShown:
     not_recorded: Sequence[str]
     apart: Sequence[Difference]
     comparing: str
+    interactions: Sequence[tuple[str, str, int, str, str]]  # kind, metric, subgroups, p, p corrected
     fewest_groups: int = FEWEST_GROUPS
     fewest_of_class: int = FEWEST_OF_CLASS
 
@@ -95,7 +96,7 @@ def show(found: SubgroupFindings) -> SubgroupsShown:
         blocks=[
             Block(
                 kind=kind,
-                title=TITLES[kind],
+                title=TITLES.get(kind, kind),
                 rows=[_row(name, part, found.positive, scale) for name, part in parts.items()],
                 tells_class=tells_class(parts),
                 left_out=left_out.get(kind, (0, 0)),
@@ -105,6 +106,16 @@ def show(found: SubgroupFindings) -> SubgroupsShown:
         not_recorded=[kind for kind, parts in found.result.kinds.items() if not parts],
         apart=[_difference(each) for each in found.result.comparisons.apart],
         comparing=comparing(found.result.comparisons),
+        interactions=[
+            (
+                TITLES.get(each.kind, each.kind),
+                LABELS[each.metric],
+                each.subgroups,
+                p_value(each.p),
+                p_value(each.p_corrected),
+            )
+            for each in found.result.interactions
+        ],
     )
 
 
