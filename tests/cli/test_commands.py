@@ -503,7 +503,7 @@ def bad_store(path, kind, store):
         ("folder", "a folder"),
         ("text", "not an HDF5 file"),
         ("truncated", "truncated"),
-        ("newer", "version 3 or older; .* has version 99. Update plainfilm"),
+        ("newer", "version 4 or older; .* has version 99. Update plainfilm"),
         ("other", "another kind"),
         ("incomplete", "damaged"),
     ],

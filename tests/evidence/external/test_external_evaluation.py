@@ -233,7 +233,8 @@ def test_the_folder_holds_what_the_documents_say(folder, bundle, found, store):
     assert set(metrics) == set(keys.split())
     assert set(metrics["splits"]) == {"external"}
     rows = table(out / "predictions.csv")
-    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted", "outlier", "reason"]
+    origin = ["source", "patient", "group"]
+    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted", "outlier", "reason", *origin]
     assert np.mean([row["label"] == row["predicted"] for row in rows]) == metrics["splits"]["external"]["accuracy"]["value"]  # fmt: skip
     assert {row["split"] for row in rows} == {"external"}
     assert {path.read_bytes()[:4] for path in (out / "figures").iterdir()} == {b"\x89PNG"}
