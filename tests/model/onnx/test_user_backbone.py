@@ -296,7 +296,10 @@ def test_channels_that_are_last_and_free_are_known_by_the_sides_before_them(tmp_
     given, told = (features(channels_last(tmp_path / f"{at}.onnx", sides), films) for at, sides in enumerate(free))
     np.testing.assert_array_equal(given, told)
     path = channels_last(tmp_path / "own.onnx", ["n", "h", "w", "c"])
-    refused(path, r"do not fit so\. Export it with the number of its channels")
+    refused(
+        path,
+        r"do not fit\. Set backbone\.input_size to the side that it was exported for, or export it with its sides told",
+    )
 
 
 @pytest.mark.parametrize("name", ["x", "y", "m"])

@@ -216,10 +216,11 @@ class _Given:
         except NetworkRefused as error:
             if count > 1:
                 raise self.one_at_a_time() from error
-            if "fit" in str(error) and not any(each.dim_value for each in self.entry.type.tensor_type.shape.dim):
+            sides = [each.dim_value for each in self.entry.type.tensor_type.shape.dim]
+            if "fit" in str(error) and 0 in sides[2:]:
                 raise WeightsError(
-                    f"Expected an ONNX network whose channels come first, where all sides are free; received {self.path}, which {error} so. Export it "
-                    "with the number of its channels, (n, h, w, 3) or (n, 3, h, w)."
+                    f"Expected an ONNX network that takes the images it is given, where its sides are free; received {self.path}, which {error}. Set "
+                    "backbone.input_size to the side that it was exported for, or export it with its sides told, (n, 3, h, w) or (n, h, w, 3)."
                 ) from error
             raise _refused(self.path, error) from error
         return {name: value.shape for name, value in found.items()}
