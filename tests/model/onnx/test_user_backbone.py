@@ -365,6 +365,15 @@ def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
     refused(path, "has no pooler of its own", pooling="pooler")
 
 
+def test_the_last_of_several_maps_is_named(tmp_path):
+    nodes = [node("Relu", ["x"], ["y"]), node("AveragePool", ["x"], ["deep"], kernel_shape=[8, 8], strides=[8, 8])]
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", nodes))
+    model.graph.output[0].CopyFrom(own_value("y", ["n", 3, SIDE, SIDE]))
+    model.graph.output.append(own_value("deep", ["n", 3, SIDE // 8, SIDE // 8]))
+    onnx.save(model, tmp_path / "own.onnx")
+    refused(tmp_path / "own.onnx", r"pooling=mean\. Its last output is \(n, 3, 4, 4\): backbone\.output=deep\.")
+
+
 @pytest.mark.parametrize(
     ("count", "patches"), [(17, 16), (16, 16), (11, 9), (50, 49), (1370, 1369), (1374, 1369), (601 - 25 + 9, 576)]
 )

@@ -252,11 +252,15 @@ class _Given:
         )
 
     def other_outputs(self, name: str, seen: Mapping[str, Shape]) -> str:
-        """Name another output that has features already."""
+        """Name another output that has features already, or else the last of several, as of the maps of all stages."""
         names = [
             each.name for each in self.model.graph.output if each.name != name and len(seen.get(each.name, ())) == 2
         ]
-        return f" Or take another output: backbone.output={shown(names[0])}." if names else ""
+        if names:
+            return f" Or take another output: backbone.output={shown(names[0])}."
+        last = self.model.graph.output[-1].name
+        is_other = last != name and last in seen
+        return f" Its last output is {_told(seen[last])}: backbone.output={shown(last)}." if is_other else ""
 
     def joined(self, images: onnx.ValueInfoProto, graph: Graph, width: int) -> bytes:
         graph.nodes[:] = _needed(graph.nodes)
