@@ -10,7 +10,6 @@ from pathlib import Path
 from plainfilm.data import cache
 from plainfilm.data.files import cache_folder
 from plainfilm.errors import CacheNotWrittenError
-from plainfilm.model import kernels
 
 _FOLDER, _VERSION = "golden", 1
 
@@ -18,6 +17,8 @@ _FOLDER, _VERSION = "golden", 1
 def entry(*sha256: str) -> Path:
     """Give the place of the note on a network, its golden images and answers, by their SHA-256 in hex."""
     import onnxruntime as ort
+
+    from plainfilm.model import kernels  # not needed to open a small bundle
 
     about = f"{_VERSION} {' '.join(sha256)} {ort.get_build_info()} {kernels.kernel_class()}"
     return cache_folder() / _FOLDER / hashlib.sha256(about.encode()).hexdigest()[:32]

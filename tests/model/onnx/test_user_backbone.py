@@ -296,7 +296,10 @@ def test_channels_that_are_last_and_free_are_known_by_the_sides_before_them(tmp_
     given, told = (features(channels_last(tmp_path / f"{at}.onnx", sides), films) for at, sides in enumerate(free))
     np.testing.assert_array_equal(given, told)
     path = channels_last(tmp_path / "own.onnx", ["n", "h", "w", "c"])
-    refused(path, r"do not fit so\. Export it with the number of its channels")
+    refused(
+        path,
+        r"do not fit\. Set backbone\.input_size to the side that it was exported for, or export it with its sides told",
+    )
 
 
 @pytest.mark.parametrize("name", ["x", "y", "m"])
@@ -360,6 +363,15 @@ def test_tokens_become_features_as_they_are_asked_for(tmp_path, films):
     refused(path, 'whose outputs are "y", "pooled"; received "ghost"', output="ghost")
     refused(path, "Nothing is left to pool: leave backbone.pooling=mean out", output="pooled", pooling="mean")
     refused(path, "has no pooler of its own", pooling="pooler")
+
+
+def test_the_last_of_several_maps_is_named(tmp_path):
+    nodes = [node("Relu", ["x"], ["y"]), node("AveragePool", ["x"], ["deep"], kernel_shape=[8, 8], strides=[8, 8])]
+    model = onnx.load(own_backbone(tmp_path / "own.onnx", nodes))
+    model.graph.output[0].CopyFrom(own_value("y", ["n", 3, SIDE, SIDE]))
+    model.graph.output.append(own_value("deep", ["n", 3, SIDE // 8, SIDE // 8]))
+    onnx.save(model, tmp_path / "own.onnx")
+    refused(tmp_path / "own.onnx", r"pooling=mean\. Its last output is \(n, 3, 4, 4\): backbone\.output=deep\.")
 
 
 @pytest.mark.parametrize(

@@ -216,10 +216,11 @@ class _Given:
         except NetworkRefused as error:
             if count > 1:
                 raise self.one_at_a_time() from error
-            if "fit" in str(error) and not any(each.dim_value for each in self.entry.type.tensor_type.shape.dim):
+            sides = [each.dim_value for each in self.entry.type.tensor_type.shape.dim]
+            if "fit" in str(error) and 0 in sides[2:]:
                 raise WeightsError(
-                    f"Expected an ONNX network whose channels come first, where all sides are free; received {self.path}, which {error} so. Export it "
-                    "with the number of its channels, (n, h, w, 3) or (n, 3, h, w)."
+                    f"Expected an ONNX network that takes the images it is given, where its sides are free; received {self.path}, which {error}. Set "
+                    "backbone.input_size to the side that it was exported for, or export it with its sides told, (n, 3, h, w) or (n, h, w, 3)."
                 ) from error
             raise _refused(self.path, error) from error
         return {name: value.shape for name, value in found.items()}
@@ -251,11 +252,15 @@ class _Given:
         )
 
     def other_outputs(self, name: str, seen: Mapping[str, Shape]) -> str:
-        """Name another output that has features already."""
+        """Name another output that has features already, or else the last of several, as of the maps of all stages."""
         names = [
             each.name for each in self.model.graph.output if each.name != name and len(seen.get(each.name, ())) == 2
         ]
-        return f" Or take another output: backbone.output={shown(names[0])}." if names else ""
+        if names:
+            return f" Or take another output: backbone.output={shown(names[0])}."
+        last = self.model.graph.output[-1].name
+        is_other = last != name and last in seen
+        return f" Its last output is {_told(seen[last])}: backbone.output={shown(last)}." if is_other else ""
 
     def joined(self, images: onnx.ValueInfoProto, graph: Graph, width: int) -> bytes:
         graph.nodes[:] = _needed(graph.nodes)
