@@ -125,6 +125,9 @@ def test_each_answers_under_its_name_and_the_first_to_who_names_none(parts, file
         told = sent(server, f"{API}/models/second/explain").json
         assert told["picture"].startswith("data:image/png")
         assert b"<main>" in got(server, f"{API}/models/second/card").body
+        one, other = (each.predictor for each in server.models)
+        assert one.lungs is other.lungs
+        assert one.bundle.classifier._prepared._trunk is other.bundle.classifier._prepared._trunk
         paths = got(server, f"{API}/openapi.json").json["paths"]
         parameters = paths[f"{API}/models/{{name}}/predict"]["post"]["parameters"]
         assert [each["name"] for each in parameters] == ["name"]

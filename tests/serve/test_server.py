@@ -337,3 +337,20 @@ def test_with_a_token_it_may_be_reached_from_elsewhere_under_the_names_it_was_gi
 
 def test_a_site_that_the_bundle_does_not_know_is_refused_before_anything_is_started(small_bundle):
     assert "Expected a bundle that knows sites" in str(refused(small_bundle, site="Guangzhou"))
+
+
+@pytest.mark.parametrize(
+    "root", ["xray", "/xray/", "/x ray", "/api", "/page/x", "/dicom-web", "/a//b", "/<b>", "/x?y", "//evil.example"]
+)
+def test_a_path_before_ours_that_cannot_be_meant_is_refused_before_anything_is_started(root):
+    assert "Expected --root-path as /xray" in str(refused(root_path=root))
+
+
+def test_a_model_of_the_node_that_is_not_served_is_refused_before_anything_is_started():
+    assert "Expected --dicom-model to name a bundle (b); received c." in str(refused(node_model="c"))
+
+
+def test_named_tokens_alone_are_tokens(tmp_path):
+    (tmp_path / "tokens.toml").write_text("")
+    assert "received 0.0.0.0" not in str(refused(host="0.0.0.0", tokens=tmp_path / "tokens.toml"))
+    assert "which has none" in str(refused(host="0.0.0.0", tokens=tmp_path / "tokens.toml"))

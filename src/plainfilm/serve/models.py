@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from plainfilm.arguments import Device
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference import predictor as prediction
-from plainfilm.evidence.inference.predictor import Predictor
+from plainfilm.evidence.inference.predictor import Finders, Predictor
 from plainfilm.model.bundle import NAME, place_of
 from plainfilm.model.shared_trunk import Trunks
 from plainfilm.results import documents
@@ -51,7 +51,7 @@ class Served:
 class Opening:
     """How bundles are opened; `limits` and `seconds` are what `/model` says of requests, `root` the path that a proxy puts before ours.
 
-    With `trunks`, bundles of one backbone share it.
+    With `trunks`, bundles of one backbone share it; all share `finders`.
     `watch` is called with who is going to answer, and the SHA-256 of the bundle.
     """
 
@@ -64,6 +64,7 @@ class Opening:
     shows_text: bool = False
     root: str = ""
     trunks: Trunks | None = None
+    finders: Finders = field(default_factory=Finders)
     watch: Callable[[Predictor, str], None] = lambda _predictor, _sha256: None
 
     def __call__(self, name: str, path: Path) -> Served:
@@ -86,7 +87,7 @@ class Opening:
             raise PlainfilmError(
                 f"Expected a bundle that is whole; received {place}, which was written while it was read. Try again."
             )
-        classifier = predictor.bundle.classifier
+        predictor.finders, classifier = self.finders, predictor.bundle.classifier
         predictor.bundle = replace(
             predictor.bundle,
             classifier=self.trunks.share(classifier) if self.trunks else classifier,

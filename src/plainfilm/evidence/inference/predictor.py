@@ -153,6 +153,20 @@ def _column(name: str) -> str:
     return f"probability {name}"
 
 
+class Finders:
+    """The networks that every bundle looks through beside its own, each opened when it is first needed: predictors may share them."""
+
+    @cached_property
+    def views(self) -> ViewFinder:
+        """Tells the views of radiographs."""
+        return ViewFinder()
+
+    @cached_property
+    def lungs(self) -> LungFinder:
+        """Finds lung fields."""
+        return LungFinder()
+
+
 class Predictor:
     """An opened bundle that answers for files and arrays; `plainfilm.load` makes one.
 
@@ -171,6 +185,8 @@ class Predictor:
         The hospital whose calibration is used; None for the bundle's own.
     watch : callable or None
         Called with each radiograph, or the error in its place, and the answer, by `answer` and what goes through it.
+    finders : Finders
+        Of its own, unless they are replaced by those of another.
     shared : SharedBundle or None
         The bundle as other processes open it; None where no path is known.
     """
@@ -185,7 +201,7 @@ class Predictor:
         self._running = running
         self.bundle, self.classes_ = bundle, ClassNames(bundle.classifier.classes_)
         self._decision, self.preprocessing = bundle.classifier.decision, bundle.manifest.preprocessing
-        self._detector, self._views = detector.opened(bundle.outliers), ViewFinder()
+        self._detector, self.finders = detector.opened(bundle.outliers), Finders()
         positive = self._decision.positive
         share = bundle.manifest.prevalence[positive] if positive else None
         if share is not None and not 0 < share < 1:
@@ -528,7 +544,7 @@ class Predictor:
         pixels = np.stack([film.pixels for film in films])
         logits, features, *seen = self.bundle.classifier.run(pixels, "logits", "features", *wanted)
         chances = self._decision.probabilities(logits)
-        views = self._views.find(pixels)
+        views = self.finders.views.find(pixels)
         judged = judging.judge(self._detector, features, views=views, pixels=pixels)
         levels, why = judged.level, judged.reason
         doubtful = (levels == "refused") | ((levels != "ok") & ~views.known)
@@ -588,10 +604,10 @@ class Predictor:
         rows += [["Worth", " ".join(each.sentence for each in said.worth)], ["Use", NOTICE]]
         return as_html(rows)
 
-    @cached_property
+    @property
     def lungs(self) -> LungFinder:
         """The lung fields' model, opened when it is first needed."""
-        return LungFinder()
+        return self.finders.lungs
 
     def _find_lungs(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return self.lungs.find(pixels).found if len(pixels) else np.ones(0, bool)
