@@ -11,6 +11,7 @@ from plainfilm.errors import BundleError, UsageError
 from plainfilm.model import bundle as bundles
 from plainfilm.model import sites
 from plainfilm.results import documents
+from plainfilm.results.drift import DriftReference, WatchedStatistic
 from plainfilm.results.manifest import MOST_SITES, Manifest, Site
 from plainfilm.results.metrics import Recalibrated
 
@@ -48,6 +49,21 @@ def test_at_a_site_calibration_threshold_and_prevalence_are_its_own(tmp_path):
     images = np.zeros((2, SIZE, SIZE), np.uint8)
     np.testing.assert_array_equal(there.classifier.logits(images), kept.classifier.logits(images))
     np.testing.assert_allclose(decision.log_odds(kept.classifier.logits(images)), kept.classifier.decision.log_odds(kept.classifier.logits(images)) / 2 - 2)  # fmt: skip
+
+
+def test_what_answers_are_watched_by_moves_with_the_calibration_of_a_site(tmp_path):
+    chances = np.array([1e-9, 0.001, 0.2, 0.5, 0.9, 1 - 1e-9, 1.0, 1 + 1e-9])
+    about = WatchedStatistic(name="square", family="scores", edges=tuple(chances), gaps=(3,) * 9)
+    image = WatchedStatistic(name="sharpness", family="image", edges=(0.1,), gaps=(3, 3))
+    kept = bundles.load(written(tmp_path, drift=DriftReference(statistics=(about, image)), sites={"There": site(temperature=1e-3)}))  # fmt: skip
+    moved, same = sites.at(kept, site()).manifest.drift.statistics
+    own = kept.classifier.decision
+    odds = (np.log(chances[:6] / (1 - chances[:6])) - own.shift) * own.temperature / 2.0 - 2.0
+    np.testing.assert_allclose(moved.edges[:6], 1 / (1 + np.exp(-odds)), rtol=1e-5)
+    assert list(moved.edges) == sorted(moved.edges)
+    assert (same, moved.gaps) == (image, about.gaps)
+    steep = sites.at(kept, sites.find(kept, "There")).manifest.drift.statistics[0].edges
+    assert np.isfinite(steep).all()
 
 
 def test_a_site_that_is_not_known_is_told_which_are(tmp_path):

@@ -61,7 +61,7 @@ def _carried(own: Decision, site: Site) -> Callable[[float], float]:
 
     def carried(chance: float) -> float:
         is_inside = 0 < chance < 1
-        return 1 / (1 + math.exp(-slope * math.log(chance / (1 - chance)) - shift)) if is_inside else chance
+        return 0.5 + math.tanh((slope * math.log(chance / (1 - chance)) + shift) / 2) / 2 if is_inside else chance
 
     return carried
 
