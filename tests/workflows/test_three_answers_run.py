@@ -81,6 +81,7 @@ def test_another_hospital_is_told_whether_they_hold_and_promised_nothing(trained
     assert moved.lower_threshold <= moved.threshold
     assert (moved.lower_threshold, moved.threshold) != (own.lower_threshold, own.threshold)
     assert "promised by nobody" in there.metrics.three_answers.sentence
+    assert "promised by nobody" in there.metrics.by_patient.three_answers.sentence
 
 
 @pytest.mark.trains

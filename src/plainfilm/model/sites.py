@@ -98,6 +98,7 @@ def at(bundle: Bundle, site: Site) -> Bundle:
         threshold=site.threshold,
         recalibrated=site.recalibrated,
         three_answers=bundle.metrics.three_answers and bundle.metrics.three_answers.elsewhere(),
+        by_patient=bundle.metrics.by_patient and bundle.metrics.by_patient.elsewhere(),
     )
     return replace(bundle, classifier=bundle.classifier.deciding(decision), manifest=manifest, metrics=metrics)
 

@@ -539,6 +539,10 @@ class ByPatient(Record, frozen=True, kw_only=True):
     ] = None
     sentence: Annotated[str, Meta(description="The same in words.")]
 
+    def elsewhere(self) -> "ByPatient":
+        """Give the same where two thresholds promise nothing."""
+        return structs.replace(self, three_answers=self.three_answers and self.three_answers.elsewhere())
+
 
 class TimePart(Record, frozen=True, kw_only=True):
     """What the earlier or the later studies of a split by date are."""

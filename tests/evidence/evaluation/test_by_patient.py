@@ -101,7 +101,7 @@ def test_a_site_moves_answers_of_patients_as_those_of_their_films():
         rule="mean", slope=1.4, intercept=-0.3, threshold=0.45, lower_threshold=0.1, prevalence=0.4, decided=True
     )
     site = Site.__struct_fields__ and type("There", (), {"temperature": 0.9, "shift": -0.7, "prevalence": 0.2})
-    moved = sites._moved(how, own, site)
+    moved = sites._combining(how, own, site)
     raw = np.array([-2.0, 0.5, 3.0])
     here, there = raw / 1.3 + 0.2, raw / 0.9 - 0.7
     slope, shift = 1.3 / 0.9, -0.7 - 1.3 / 0.9 * 0.2
