@@ -55,6 +55,10 @@ def plan(options: RelabelOptions) -> Plan:
     out = followed(options.out)
     _check(options, out)
     store, read = open_store(options.store, options, options.progress, show_text=options.show_text)
+    if store.task == "findings":
+        raise StoreError(
+            f"Expected a store of classes; received {store.path}, of several findings, whose labels are not looked through yet. Ingest one with --label-of."
+        )
     if options.apply is not None:
         if out.exists() and out.samefile(store.path):
             raise UsageError(
