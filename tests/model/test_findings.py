@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from plainfilm.model import heads, keras_backend, manifest, passes, recipes, training
+from plainfilm.model import group_dro, heads, keras_backend, manifest, passes, recipes, training
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Decision
 from plainfilm.model.training import Part
@@ -46,7 +46,7 @@ def test_targets_weigh_each_finding_alike_and_what_is_not_known_nothing():
     plain = training.finding_targets(part(states, features), "none")[:, 3:]
     assert len(np.unique(plain[states[:, 0] >= 0, 0])) == 1
     strata = np.arange(len(states)) % 2
-    by_source = training.finding_targets(part(states, features, strata), "group-dro")[:, 3:]
+    by_source = training.finding_targets(part(states, features, strata), "by source")[:, 3:]
     for own, weight in zip(states.T, by_source.T, strict=True):
         cells = [weight[(own == label) & (strata == source)].sum() for label in (0, 1) for source in (0, 1)]
         assert cells == pytest.approx([cells[0]] * 4, rel=1e-5)
@@ -71,6 +71,26 @@ def test_the_loss_of_every_backend_is_the_weighed_mean_over_findings(loss):
     metric = passes.findings_accuracy()
     metric.update_state(wanted, chance.astype(np.float32))
     assert float(metric.result()) == pytest.approx(right.mean(), rel=1e-5)
+
+
+def test_groups_of_findings_are_weighed_as_those_of_each_finding_alone():
+    states, _ = made()
+    strata, losses = np.arange(len(states)) % 3, np.random.default_rng(2).random(states.shape)
+    together = group_dro.opened(states, strata)
+    for _ in range(5):
+        weights = together.take(losses, together.numbers)
+    ended = together.ended(together.weights)
+    for number, own in enumerate(states.T):
+        known = own >= 0
+        alone = group_dro.opened(own[known].astype(np.int64), strata[known])
+        for _ in range(5):
+            expected = alone.take(losses[known, number], alone.numbers)
+        assert weights[known, number] == pytest.approx(expected * len(own) / known.sum(), rel=1e-4)
+        assert (weights[~known, number] == 0).all()
+        assert weights[:, number].mean() == pytest.approx(1, rel=1e-4)
+        told = ended.of(number)
+        assert (told.share.sum(), told.weight.sum()) == pytest.approx((1, 1))
+        assert told.of_rows(own[known].astype(np.int64), strata[known]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_head_of_findings_without_hidden_layer_is_one_of_each_finding_alone():

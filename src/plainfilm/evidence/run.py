@@ -19,6 +19,7 @@ from plainfilm.evidence.outliers.fitting import levels, refusals, usual
 from plainfilm.model.backbones import FLOAT32
 from plainfilm.model.classifier import Classifier, Trained
 from plainfilm.model.devices import CPU
+from plainfilm.model.group_dro import GroupWeights
 from plainfilm.results.drift import DriftReference
 from plainfilm.results.metrics import (
     Encoded,
@@ -225,6 +226,13 @@ def _group_weights(store: Store, trained: Trained) -> tuple[GroupWeight, ...] | 
     found = trained.fitted.weights
     if found is None:
         return None
+    if store.task == "findings":
+        each = [(store.of(name), found.of(number)) for number, name in enumerate(store.classes)]
+        return tuple(group for own, weights in each for group in _named_weights(own, weights))
+    return _named_weights(store, found)
+
+
+def _named_weights(store: Store, found: GroupWeights) -> tuple[GroupWeight, ...]:
     sources = np.unique(store.source)
     return tuple(
         GroupWeight(

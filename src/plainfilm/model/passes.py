@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.model import group_dro, heads, keras_backend
-from plainfilm.model.group_dro import GroupDro
+from plainfilm.model.group_dro import FindingsDro, GroupDro
 from plainfilm.model.heads import Blueprint
 from plainfilm.model.keyboard_interrupt import held
 from plainfilm.model.recipe_schema import parse_layers
@@ -33,7 +33,9 @@ class Runner(Protocol):
         """
 
 
-def runner(model: Any, kind: str, batch_size: int, like: Stretch, groups: GroupDro | None = None) -> Runner:
+def runner(
+    model: Any, kind: str, batch_size: int, like: Stretch, groups: "GroupDro | FindingsDro | None" = None
+) -> Runner:
     """Prepare passes of a compiled model that ends like a head of `heads.build_head`.
 
     Parameters
@@ -116,16 +118,20 @@ class _Batchwise:
 class _Weighing(_Batchwise):
     """Training batch by batch, with weights by the losses that a batch has before its step."""
 
-    def __init__(self, model: Any, batch_size: int, groups: GroupDro) -> None:
+    def __init__(self, model: Any, batch_size: int, groups: "GroupDro | FindingsDro") -> None:
         super().__init__(model, "train", batch_size)
         self._groups, self._logits = groups, logits_of(model)
 
     def _take(self, *batch: NDArray[Any]) -> NDArray[np.float64]:
         inputs, wanted, numbers = batch
         with np.errstate(all="ignore"):  # a training that diverges gives no numbers
-            losses, _ = _judged(self._logits(inputs).astype(np.float64), wanted, self._model.loss, np)
-            weights = self._groups.take(losses, numbers)
-        return super()._take(inputs, wanted, weights)
+            logits, loss = self._logits(inputs).astype(np.float64), loss_of(self._model)
+            if numbers.ndim == 1:
+                return super()._take(inputs, wanted, self._groups.take(_judged(logits, wanted, loss, np)[0], numbers))
+            each, _ = _each_finding(logits, wanted, loss, np)
+            weights = self._groups.take(each, numbers)
+        told = np.concatenate([wanted[:, : weights.shape[1]], weights], axis=1)
+        return super()._take(inputs, told, np.asarray((numbers > 0).any(axis=1), np.float32))
 
 
 def _untold(model: Any, kind: str) -> float:
@@ -136,7 +142,7 @@ def _untold(model: Any, kind: str) -> float:
 class _JaxTraining:
     """A compiled loop a stretch, shared by all heads of one shape: `_Program`."""
 
-    def __init__(self, model: Any, batch_size: int, groups: GroupDro | None) -> None:
+    def __init__(self, model: Any, batch_size: int, groups: "GroupDro | FindingsDro | None") -> None:
         self._model, self._batch_size, self._groups = model, batch_size, groups
         self._network, self._numbers = heads.up_to_logits(model), _numbers(model)
         self._program = _program(_Shape.of(model, "train", batch_size))
@@ -365,7 +371,11 @@ class _Program:
         inputs, wanted, row_weights = batch
         found, fixed = self._network.stateless_call(weights, fixed, inputs, training=True)
         losses, right = _judged(found.astype(jnp.float32), wanted, self._loss, jnp)
-        if weighing:
+        if weighing and row_weights.ndim == 2:  # groups of findings
+            each, _ = _each_finding(found.astype(jnp.float32), wanted, self._loss, jnp)
+            weighing, weights_of = group_dro.step_findings(weighing, jax.lax.stop_gradient(each), row_weights, jnp)
+            losses, row_weights = (each * weights_of).mean(axis=-1), (row_weights > 0).any(axis=-1).astype(jnp.float32)
+        elif weighing:
             weighing, row_weights = group_dro.step(weighing, jax.lax.stop_gradient(losses), row_weights, jnp)
         total, *others = _sums(losses, right, row_weights, count)
         for penalty, values in zip(self._penalties, weights, strict=True):
@@ -402,6 +412,12 @@ def _judged(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
 
 
 def _judged_findings(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
+    each, right = _each_finding(found, wanted, loss, xp)
+    return (each * wanted[:, found.shape[-1] :]).mean(axis=-1), right
+
+
+def _each_finding(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, Any]:
+    """Losses of rows and findings (n, k), without weights, and the share of those known of a row that is right (n)."""
     truth, weights = wanted[:, : found.shape[-1]], wanted[:, found.shape[-1] :]
     log_is, log_is_not = -xp.logaddexp(0, -found), -xp.logaddexp(0, found)
     each = -(truth * log_is + (1 - truth) * log_is_not)
@@ -409,7 +425,7 @@ def _judged_findings(found: Any, wanted: Any, loss: str, xp: Any) -> tuple[Any, 
         each = (xp.exp(log_is) - truth) ** 2
     known = weights > 0
     right = (((found > 0) == (truth > 0.5)) & known).sum(axis=-1) / xp.maximum(known.sum(axis=-1), 1)
-    return (each * weights).mean(axis=-1), right
+    return each, right
 
 
 def loss_of(model: Any) -> str:

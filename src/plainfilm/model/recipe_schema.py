@@ -308,7 +308,7 @@ class TrainingSettings:
     )
     class_weight: str = _key(
         "balanced",
-        "What has the same weight in the loss. balanced: all classes; by source: all classes, and all sources within a class; none: all images. group-dro: the more weight the greater the loss, by class and source; balanced where no class has two sources; of several findings, by source.",
+        "What has the same weight in the loss. balanced: all classes; by source: all classes, and all sources within a class; none: all images. group-dro: the more weight the greater the loss, by class and source; balanced where no class has two sources.",
         choices=("balanced", "by source", "group-dro", "none"),
         flag="--class-weight",
     )

@@ -14,7 +14,7 @@ from plainfilm.errors import RecipeError
 from plainfilm.model import group_dro, heads, keras_backend, passes
 from plainfilm.model.callbacks import Callback, Following
 from plainfilm.model.encoder import Features
-from plainfilm.model.group_dro import GroupDro, GroupWeights
+from plainfilm.model.group_dro import FindingsDro, GroupDro, GroupWeights
 from plainfilm.model.keyboard_interrupt import held
 from plainfilm.model.memory import trim
 from plainfilm.model.passes import Stretch
@@ -130,17 +130,11 @@ def finding_targets(part: Part, class_weight: str) -> NDArray[np.float32]:
     What is not known weighs nothing; the known ones of a finding are weighed as `row_weights` does, and so much that the sum
     over rows is the number of rows for each: a finding that is seldom known counts as much as another.
     """
-    class_weight = weight_of_findings(class_weight)
     truth, weights = (part.labels == 1).astype(np.float32), np.zeros(part.labels.shape, np.float32)
     for number in range(part.labels.shape[1]):
         known, own = part.labels[:, number] >= 0, part.of_finding(number)
         weights[known, number] = row_weights(own, 2, class_weight) * len(part.rows) / max(1, len(own.rows))
     return np.asarray(np.concatenate([truth, weights], axis=1), np.float32)
-
-
-def weight_of_findings(class_weight: str) -> str:
-    """Give what weighs findings where a recipe asks for `class_weight`: group DRO knows classes alone, and "by source" takes its place."""
-    return "by source" if class_weight == "group-dro" else class_weight
 
 
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
@@ -268,8 +262,7 @@ def _course(
     prepare = partial(
         prepared_passes, model, classes, positive, train, validation, recipe, batch_size=settings.batch_size
     )
-    is_dro = settings.class_weight == "group-dro" and not train.is_of_findings
-    groups = group_dro.opened(train.labels, train.strata) if is_dro else None
+    groups = group_dro.opened(train.labels, train.strata) if settings.class_weight == "group-dro" else None
     if groups:
         return _MeanCourse(model, *prepare(groups=groups), groups, epochs=epochs, patience=settings.patience)
     return Course(model, *prepare(), keeps_best=settings.keep == "best", patience=settings.patience)
@@ -304,7 +297,7 @@ def prepared_passes(
     batch_size: int,
     validation_batch: int = passes.VALIDATION_BATCH,
     feed: Feed = iter,
-    groups: GroupDro | None = None,
+    groups: GroupDro | FindingsDro | None = None,
     ended: GroupWeights | None = None,
 ) -> tuple["_Pass", "_Pass"]:
     """Prepare the passes of a compiled model over both parts, with the recipe's class weights on the first.
@@ -398,7 +391,14 @@ class _MeanCourse(Course):
     """
 
     def __init__(
-        self, model: Any, train_pass: "_Pass", test_pass: "_Pass", groups: GroupDro, *, epochs: int, patience: int
+        self,
+        model: Any,
+        train_pass: "_Pass",
+        test_pass: "_Pass",
+        groups: GroupDro | FindingsDro,
+        *,
+        epochs: int,
+        patience: int,
     ) -> None:
         super().__init__(model, train_pass, test_pass, keeps_best=False, patience=patience)
         self._groups, self._first = groups, epochs // 2 + 1
@@ -438,7 +438,7 @@ class _Pass:
         weights: NDArray[Any],
         batch_size: int,
         feed: Feed,
-        groups: GroupDro | None = None,
+        groups: GroupDro | FindingsDro | None = None,
     ) -> None:
         self._part, self._wanted, self._weights, self._feed = part, wanted, weights, feed
         first = part.read(part.rows[:1])

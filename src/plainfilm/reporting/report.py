@@ -73,7 +73,7 @@ class Report:
     problems: Sequence[ProblemGroup] = ()
     duplicates: DuplicateCounts | None = None
     history: Sequence[Mapping[str, float]] = ()  # epoch, loss, val_loss, accuracy, val_accuracy
-    weighed_instead: str = ""  # what took the place of group DRO, which was asked for
+    balanced_instead: bool = False  # group DRO was asked for, and no class has two sources
     altered: Sequence[Picture] = ()  # a training image and views of it that the training saw
     altered_means: str = ""  # how they were altered
     roc: Sequence[Curve] = ()  # one, or one a class

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.model.training import weight_of_findings
 from plainfilm.reporting.formatting import PERCENT, WHERE, decimal, percent
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, ProblemGroup
 from plainfilm.results.estimate import Estimate
@@ -90,8 +89,6 @@ def class_weight(recipe: Recipe, metrics: RunMetrics) -> str:
     Of joined trainings, which have weights of their own, what the recipe asks for.
     """
     asked = recipe.training.class_weight
-    if metrics.findings:
-        return weight_of_findings(asked)
     is_one = not metrics.folds and not recipe.ensemble.members
     return "balanced" if asked == "group-dro" and is_one and metrics.group_weights is None else asked
 

@@ -209,9 +209,7 @@ def _report(run: Finished, started: float) -> Report:
         problems=report_data.problems(store),
         duplicates=report_data.duplicate_counts(store),
         history=trained.fitted.history,
-        weighed_instead=class_weight(trained.recipe, result)
-        if class_weight(trained.recipe, result) != trained.recipe.training.class_weight
-        else "",
+        balanced_instead=class_weight(trained.recipe, result) != trained.recipe.training.class_weight,
         altered=report_data.altered(store, trained.recipe),
         altered_means=report_data.altered_means(trained.recipe.augmentation),
         roc=roc,

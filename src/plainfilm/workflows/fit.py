@@ -236,11 +236,11 @@ def _findings(logits: NDArray[Any], store: Store, rows: NDArray[np.int64]) -> It
         yield _Finding(name, own, rows[known], logits[known][..., [number]])
 
 
-def _weighing_findings(member: Member) -> Member:
-    """Name what weighed the findings of a member's training."""
-    settings = member.recipe.training
-    weighed = dataclasses.replace(settings, class_weight=training.weight_of_findings(settings.class_weight))
-    return dataclasses.replace(member, recipe=dataclasses.replace(member.recipe, training=weighed))
+def _of_finding(member: Member, number: int) -> Member:
+    """Give a member whose weights by group are those of one finding."""
+    weights = member.fitted.weights
+    fitted = dataclasses.replace(member.fitted, weights=weights.of(number) if weights else None)
+    return dataclasses.replace(member, fitted=fitted)
 
 
 def _stacked(
@@ -264,8 +264,10 @@ def _scaling(
 ) -> Scaling:
     """Calibrate the logits of some rows that were not trained on; `member` None where its class weights are out already."""
     if store.task == "findings":
-        member = _weighing_findings(member) if member else None
-        each = [_scaling(own.logits, own.store, own.rows, own.name, member) for own in _findings(logits, store, rows)]
+        each = [
+            _scaling(own.logits, own.store, own.rows, own.name, member and _of_finding(member, number))
+            for number, own in enumerate(_findings(logits, store, rows))
+        ]
         return Scaling(*(np.concatenate(values) for values in zip(*each, strict=True)))
     weighed, shares = _shares(store, member) if member else (None, None)
     return fit_scaling(
