@@ -67,9 +67,9 @@ def work(folder, call, *flags):
         "`metrics.json`, `audit.json`": [*read(run, "metrics.json"), *read(folder, "audit/audit.json", "evaluated/metrics.json")],
         "`audit.html`": read(folder, "audit/audit.html"),
         "`report.html` of `evaluate`": read(folder, "evaluated/report.html"),
-        "model card, `checklists.html`": [*read(run, "checklists.html"), *read(run, "*.md")],
+        "model card, `checklists.html`, `checklists.md`, `tables/`": read(run, "checklists.html", "*.md", "tables/*"),
         "`model.plainfilm`": members(run / "model.plainfilm"),
-        "`history.csv`, `recipe.toml`, `figures/`": read(run, "history.csv", "recipe.toml", "figures/*"),
+        "`history.csv`, `recipe.toml`, `requirements.lock`, `figures/`": read(run, "history.csv", "recipe.toml", "requirements.lock", "figures/*"),
     }  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def test_a_run_folder_holds_what_the_documents_say(run):
     assert sorted(path.name for path in run.iterdir()) == [
         "card.md",
         "checklists.html",
+        "checklists.md",
         "figures",
         "history.csv",
         "metrics.json",
@@ -77,10 +78,35 @@ def test_a_run_folder_holds_what_the_documents_say(run):
         "predictions.csv",
         "recipe.toml",
         "report.html",
+        "requirements.lock",
+        "tables",
     ]
     figures = list((run / "figures").iterdir())
     assert len(figures) >= 4
     assert {path.read_bytes()[:4] for path in figures} == {b"\x89PNG"}
+
+
+def test_a_run_says_how_to_repeat_it_and_what_a_paper_needs(run):
+    lock = (run / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert f"numpy=={np.__version__}" in lock
+    assert f"plainfilm=={plainfilm.__version__}" in lock
+    page = html.unescape((run / "report.html").read_text(encoding="utf-8"))
+    assert re.search(r"plainfilm ingest FOLDER --out \S+\.h5 --size \d+ --fit stretch --seed 0", page)
+    assert "seed 0; all packages: " in page
+    assert metrics_of(run)["sample_size"]["sentence"] in page
+    sheets = (run / "checklists.md").read_text(encoding="utf-8")
+    assert "## CLAIM 2024" in sheets
+    assert "## TRIPOD+AI" in sheets
+    assert "The run does not know." in sheets
+    measured = table(run / "tables" / "metrics.csv")
+    assert {row["Metric"] for row in measured} >= {"AUROC", "Sensitivity", "Brier score"}
+    assert float(measured[0]["test low"]) < float(measured[0]["test"])
+    written = (run / "tables" / "metrics.tex").read_text(encoding="utf-8")
+    assert r"\toprule" in written
+    assert re.search(r"Sensitivity & [\d.]+\\,\\% \([\d.]+ to [\d.]+\)|AUROC & 0\.\d+ \(0\.\d+ to", written)
+    rows = table(run / "predictions.csv")
+    assert all(row["group"].isdecimal() and row["source"] for row in rows)
+    assert {len(row["patient"]) for row in rows} <= {0, 64}
 
 
 def test_metrics_json_has_the_keys_that_others_rely_on(run):
@@ -298,6 +324,8 @@ def test_recipes_are_compared_over_seeds(folder, store):
         "comparison.json",
         "differences.csv",
         "figures",
+        "requirements.lock",
+        "tables",
         "trainings",
     ]
     written = json.loads((made.folder / "comparison.json").read_text())

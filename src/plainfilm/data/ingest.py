@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm import shell
 from plainfilm.data import (
     burned_text,
     claims,
@@ -47,6 +48,7 @@ from plainfilm.data.shards import Advance, Shard, Shards, is_mask, kept, reading
 from plainfilm.data.spelling import listed, plain_id
 from plainfilm.data.store import Store
 from plainfilm.data.store_writer import held_name
+from plainfilm.data.tables.columns import FLAGS
 from plainfilm.data.tables.findings import NOT_STATED
 from plainfilm.errors import CatalogError, Problem, SplitError, StoreError
 from plainfilm.harmless import as_html, harmless, write_csv
@@ -239,6 +241,9 @@ def fill_store(
         done = _told_of(out, catalog, read, found, key, held)
         attributes: dict[str, str | int] = {"fit": fit, "seed": seed, "layout": catalog.layout}
         attributes |= _attributes(done, catalog.asked)
+        attributes["ingested_with"] = _repeat(
+            out, catalog.asked, size=size, fit=fit, seed=seed, resplit=resplit, on_bad=on_bad
+        )
         with store_writer.create(out, size=size, expected=done.images, at=new) as writer:
             if shard or (old and old.is_sharded) or done.images * size**2 > _ONE_FILE_BYTES:
                 writer.refer(*shards.shelve(found.keep, shelf))
@@ -365,6 +370,28 @@ def _shuffled(entries: Sequence[Entry], seed: int) -> list[Entry]:
     shuffled = [entries[index] for index in np.random.default_rng(seed).permutation(len(entries))]
     in_order = iter([entry for entry in entries if entry.place.in_order])
     return [next(in_order) if entry.place.in_order else entry for entry in shuffled]
+
+
+def _repeat(out: Path, asked: Asked, *, size: int, fit: str, seed: int, resplit: bool, on_bad: str) -> str:
+    """Write the command that makes such a store: without paths, names of sources or dates, for reports show it."""
+    told = {
+        "--size": size, "--fit": fit, "--seed": seed, "--labels": asked.labels and "TABLE", "--preset": asked.preset and asked.preset.name,
+        "--classes": asked.classes and ",".join(asked.classes), "--label-of": asked.label_of, "--task": asked.task,
+        "--label-pattern": asked.label_pattern and asked.label_pattern.pattern, "--layout": asked.layout, "--classes-from": asked.classes_from,
+        "--test-from": asked.test_from and "DATE", "--date-column": asked.date_column, "--on-bad": None if on_bad == "skip" else on_bad,
+        **{FLAGS[ours]: column for ours, column in asked.columns.items()},
+    }  # fmt: skip
+    switches = {
+        "--separate-sources": asked.separate_sources,
+        "--pseudonyms": asked.pseudonyms,
+        "--keep-non-radiographs": asked.keep_others,
+        "--resplit": resplit,
+    }
+    words = [word for flag, value in told.items() if value not in {None, ""} for word in (flag, str(value))]
+    kept = [word for column in asked.keep or () for word in ("--keep", column)]
+    return shell.command(
+        "ingest", "FOLDER", "--out", out.name, *words, *kept, *(flag for flag, on in switches.items() if on)
+    )
 
 
 def _attributes(done: Ingested, asked: Asked) -> dict[str, str | int]:

@@ -9,7 +9,7 @@ import numpy as np
 from plainfilm.data.store import SPLITS, Store
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.drift.reference import reference
-from plainfilm.evidence.evaluation import in_time
+from plainfilm.evidence.evaluation import in_time, sample_size
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Lines, Scores, lines, score
 from plainfilm.evidence.evaluation.left_out import LeftOut
 from plainfilm.evidence.explanation.summary import ExplanationFindings
@@ -153,6 +153,7 @@ def _measured(
         explanation=explanation.result if explanation else None,
         outliers=_outliers(detector, store, trained, judged),
         subgroups=judged.subgroups.result,
+        sample_size=sample_size.note(judged.metrics[judged.tested], judged.metrics[judged.tested].groups),
         utility=judged.utility.result if judged.utility else None,
         three_answers=judged.three_answers,
         by_patient=judged.by_patient,

@@ -7,7 +7,7 @@ from pathlib import Path
 import plainfilm
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
 from plainfilm.harmless import write_table
-from plainfilm.reporting import environment, page
+from plainfilm.reporting import environment, page, paper_tables
 from plainfilm.reporting.figures import canvas, evaluation
 from plainfilm.reporting.figures.canvas import Drawing
 from plainfilm.reporting.formatting import LABELS, decimal, number
@@ -84,6 +84,9 @@ def write(
     write_table(folder / "comparison.csv", _rows(compared.seeds) if compared.seeds else _run_rows(result))
     if result.pairs:
         write_table(folder / "differences.csv", _differences(result))
+    if result.pairs:
+        paper_tables.of_comparison(folder, result)
+    (folder / "requirements.lock").write_text(environment.locked(), encoding="utf-8")
     (folder / "comparison.json").write_bytes(documents.encode(compared.result, indent=1))
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import importlib.metadata
 import os
 import platform
+from pathlib import Path
 
 import plainfilm
 from plainfilm import extras
@@ -38,6 +39,27 @@ def versions() -> dict[str, str]:
     return found
 
 
+def locked() -> str:
+    """List every package that is installed, with its version, as `pip install -r` reads it."""
+    found = {
+        name.lower(): f"{name}=={each.version}"
+        for each in importlib.metadata.distributions()
+        if (name := each.metadata["Name"])
+    }
+    head = f"# Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return "\n".join([head, *(found[name] for name in sorted(found)), ""])
+
+
+def processor() -> str:
+    """Name the processor as the system does; its architecture where the system does not."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        told = ""
+    names = (line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("model name"))
+    return next((name for name in names if name), platform.processor() or platform.machine())
+
+
 def hardware(threads: int) -> list[tuple[str, str]]:
     """Processor, cores used and memory, as name and value."""
     memory = (
@@ -45,6 +67,7 @@ def hardware(threads: int) -> list[tuple[str, str]]:
     )
     return [
         ("System", f"{platform.system()} {platform.machine()}"),
+        ("Processor", processor()),
         ("Processors used", str(threads)),
         ("Memory", f"{memory:.0f} GiB"),
     ]

@@ -18,13 +18,13 @@ from plainfilm.model import bundle, recipes
 from plainfilm.model.classifier import Trained
 from plainfilm.model.cpus import processors
 from plainfilm.model.recipe_schema import Recipe
-from plainfilm.reporting import environment, page, paper, report_data
+from plainfilm.reporting import environment, page, paper, paper_tables, report_data
 from plainfilm.reporting.model_card import card
 from plainfilm.reporting.report import Report, write_report
 from plainfilm.reporting.run_facts import class_weight
 from plainfilm.results import documents
 from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
-from plainfilm.results.metrics import RunMetrics, RunSeconds
+from plainfilm.results.metrics import Metrics, RunMetrics, RunSeconds
 from plainfilm.results.predictions import UNSURE
 from plainfilm.results.task import combination
 
@@ -83,7 +83,18 @@ def _write_training(folder: Path, run: Finished) -> None:
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
     write_table(folder / "predictions.csv", _predictions(run))
+    (folder / "requirements.lock").write_text(environment.locked(), encoding="utf-8")
     _write_bundle(folder, run, run.measured.whole)
+    _write_tables(folder, run.measured.whole.result)
+
+
+def _write_tables(folder: Path, result: RunMetrics) -> None:
+    parts = [
+        (name, own) for name in (result.tested, "validation") if isinstance(own := result.splits.get(name), Metrics)
+    ]
+    if parts:
+        paper_tables.of_metrics(folder, parts)
+    paper_tables.of_subgroups(folder, result.subgroups)
 
 
 def _write_metrics(folder: Path, metrics: RunMetrics) -> None:
@@ -96,6 +107,7 @@ def _write_bundle(folder: Path, run: Finished, made: MeasuredClassifier) -> None
     described = card.model_card(known)
     (folder / "card.md").write_text(described, encoding="utf-8", errors="replace")
     page.write(folder, "checklists.html", card.checklists_page(known), {})
+    (folder / "checklists.md").write_text(card.checklists_text(known), encoding="utf-8", errors="replace")
     bundle.write(
         folder / "model.plainfilm",
         made.classifier,
@@ -294,6 +306,8 @@ def _repeat(run: Finished, made: MeasuredClassifier, store: str) -> list[str]:
     folds = ["--folds", str(made.result.folds)] if made.result.folds else []
     recipe = f"{run.name}/recipe.toml"
     return [
-        f"# plainfilm {plainfilm.__version__}, in the folder that holds {store} and {run.name}",
+        f"# plainfilm {plainfilm.__version__} on {environment.processor()}, seed {made.trained.recipe.seed}; all packages: {run.name}/requirements.lock",
+        f"# {store} was made by: {run.store.attributes.get('ingested_with', 'an ingest before 0.3, which noted no command')}",
+        f"# in the folder that holds {store} and {run.name}",
         shell.command("train", store, "--recipe", recipe, *positive, *folds, "--out", f"{run.name}-again"),
     ]

@@ -310,6 +310,17 @@ class Interaction(Record, frozen=True, kw_only=True):
     p_corrected: Annotated[Share, Meta(description="The same, corrected for all these tests (Holm).")]
 
 
+class SampleSize(Record, frozen=True, kw_only=True):
+    """What intervals would be with more patients of the same kind."""
+
+    groups: Groups
+    times: Annotated[Count, Meta(description="How many times as many.")]
+    estimates: Annotated[
+        Mapping[str, ShareEstimate], Meta(description="The metrics, with the intervals that they would have.")
+    ]
+    sentence: Annotated[str, Meta(description="The same in words.")]
+
+
 class SubgroupsLeftOut(Record, frozen=True, kw_only=True):
     """Subgroups beyond the largest ones."""
 
@@ -655,6 +666,9 @@ class RunMetrics(Document, frozen=True, kw_only=True):
     in_time: Annotated[
         InTime | None,
         Meta(description="The later test set beside the earlier studies, where the split was made by date."),
+    ] = None
+    sample_size: Annotated[
+        SampleSize | None, Meta(description="What the intervals would be with twice the patients.")
     ] = None
     data: Annotated[RunData, Meta(description="The store.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]

@@ -29,7 +29,7 @@ def line(drawing, colour, columns):
 
 def test_ppv_rises_with_prevalence_and_npv_falls():
     drawing = predictive_values(utility())
-    left, right = (120, 160), (600, 640)
+    left, right = (240, 280), (600, 640)
     assert line(drawing, BLUE, left) > line(drawing, BLUE, (300, 340)) > line(drawing, BLUE, (480, 520))
     assert line(drawing, ORANGE, left) < line(drawing, ORANGE, right)
 

@@ -45,7 +45,7 @@ CLAIM = Standard(
             Item("20", "Level at which parts are disjoint", "Patient, study or image.", data_answers.disjoint),
         ),
         "Methods: test data": (
-            Item("21", "Intended sample size", "How large a test set was aimed at, and the calculation.", by_author),
+            Item("21", "Intended sample size", "How large a test set was aimed at, and the calculation.", results_answers.sample_size),
         ),
         "Methods: model": (
             Item("22", "The model in detail", "Its layers, input and output.", model_answers.architecture),

@@ -21,6 +21,7 @@ ANCHORS = {
     "repeat": "How to repeat it",
     "subgroups": "Subgroups",
     "utility": "Utility",
+    "sample-size": "With more patients",
 }  # sections of report.html by their anchor
 
 

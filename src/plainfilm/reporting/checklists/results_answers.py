@@ -89,6 +89,18 @@ def diagnostic(known: Known) -> ItemAnswer:
     return ItemAnswer("answered" if complete else "partly", f"{_numbers(known, names)} {_verdict(known)}", "result")
 
 
+def sample_size(known: Known) -> ItemAnswer:
+    """How many were tested and what twice as many would give; what was aimed at is not known."""
+    found = known.metrics.sample_size
+    if found is None:
+        return OPEN
+    return ItemAnswer(
+        "partly",
+        f"{count_of(found.groups, 'patient or unrelated image', 'patients and unrelated images')} tested. {found.sentence}",
+        "sample-size",
+    )
+
+
 def by_subgroup(known: Known) -> ItemAnswer:
     """Performance with intervals, of subgroups too."""
     whole = performance(known)

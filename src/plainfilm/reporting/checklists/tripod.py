@@ -35,7 +35,7 @@ TRIPOD = Standard(
             Item("9a", "Choice of predictors", "Why the image alone.", model_answers.predictors),
             Item("9b", "Definition of predictors", "How and when the images were taken.", model_answers.predictors_defined),
             Item("9c", "Who assessed predictors", "Their training, where judgement was needed.", model_answers.no_assessor),
-            Item("10", "Sample size", "How it came about, and why it is enough.", by_author),
+            Item("10", "Sample size", "How it came about, and why it is enough.", results_answers.sample_size),
             Item("11", "Missing data", "Which clinical data are missing, why, and what was done.", data_answers.missing),
         ),
         "Methods: analysis": (

@@ -64,7 +64,16 @@ class Drawing:
 
 def series_classes(index: int) -> str:
     """Name the CSS classes of the line at `index`: its colour and its dashes, which tell lines apart in gray."""
-    return f"s{index % len(SERIES)} d{index % len(DASHES)}"
+    return f"s{index % len(SERIES)} d{_dash(index)}"
+
+
+def dashes(index: int) -> tuple[float, ...]:
+    """Give the dashes of the line at `index`; none for a whole line."""
+    return DASHES[_dash(index)]
+
+
+def _dash(index: int) -> int:
+    return (index + index // len(SERIES)) % len(DASHES)
 
 
 def style() -> Any:

@@ -324,7 +324,7 @@ def _unit(axes: Any, x: str, y: str) -> None:
 def _lines(axes: Any, curves: Sequence[Curve]) -> list[Any]:
     drawn = []
     for index, curve in enumerate(curves):
-        dashes = DASHES[index % len(DASHES)]
+        dashes = canvas.dashes(index)
         style = {"dashes": dashes} if dashes else {}
         width = 2.0 if len(curves) == 1 else 1.5
         drawn += axes.plot(curve.x, curve.y, color=SERIES[index % len(SERIES)], linewidth=width, clip_on=False, **style)

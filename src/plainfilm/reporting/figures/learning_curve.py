@@ -41,7 +41,7 @@ def _line(axes: Any, points: Sequence[CurvePoint], index: int, lines: int) -> An
     x = np.log2([point.films for point in points]) + _APART * (index - (lines - 1) / 2)
     value, low, high = np.array([(own.auroc.value, own.auroc.low, own.auroc.high) for own in points]).T
     colour = SERIES[index % len(SERIES)]
-    dashes = DASHES[index % len(DASHES)]
+    dashes = canvas.dashes(index)
     axes.vlines(x, low, high, color=colour, linewidth=1.0, alpha=0.6)
     style = {"dashes": dashes} if dashes else {}
     return axes.plot(x, value, color=colour, linewidth=1.8, marker="o", markersize=4, **style)[0]

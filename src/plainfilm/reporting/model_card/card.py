@@ -15,15 +15,16 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import source_baseline
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.reporting import page, report_data
-from plainfilm.reporting.checklists.checklist import Checklist, fill
+from plainfilm.reporting.checklists.checklist import Checklist, ChecklistRow, fill
 from plainfilm.reporting.checklists.claim import CLAIM
 from plainfilm.reporting.checklists.item import ANCHORS
 from plainfilm.reporting.checklists.tripod import TRIPOD
+from plainfilm.reporting.formatting import MISSING
 from plainfilm.reporting.model_card import results_sections, sections
-from plainfilm.reporting.model_card.markdown import text
+from plainfilm.reporting.model_card.markdown import table, text
 from plainfilm.reporting.run_facts import Card, Known
 
-__all__ = ["Card", "Checklist", "Known", "checklists", "checklists_page", "describe", "model_card"]
+__all__ = ["Card", "Checklist", "Known", "checklists", "checklists_page", "checklists_text", "describe", "model_card"]
 
 _SECTIONS = {
     "What it is": sections.identity,
@@ -88,7 +89,7 @@ def model_card(known: Known) -> str:
     )
     body = [f"## {title}\n\n{write(known)}" for title, write in _SECTIONS.items()]
     lists = [f"- {each.name}: {each.summary}" for each in checklists(known)]
-    body.append("## Reporting checklists\n\n" + "\n".join(lists) + "\n\nItem by item: checklists.html.")
+    body.append("## Reporting checklists\n\n" + "\n".join(lists) + "\n\nItem by item: checklists.html, checklists.md.")
     return "\n\n".join([*head, *body]) + "\n"
 
 
@@ -103,6 +104,27 @@ def checklists(known: Known) -> tuple[Checklist, Checklist]:
     Tejani et al., Radiology: Artificial Intelligence 2024;6(4):e240300. Collins et al., BMJ 2024;385:e078378.
     """
     return fill(CLAIM, known), fill(TRIPOD, known)
+
+
+def checklists_text(known: Known) -> str:
+    """Write both lists in Markdown, to be filled further: an item that the run does not know says so."""
+    parts = [f"# Reporting checklists: {text(known.card.title)}",
+             "Filled by plainfilm from what the run recorded. The wording is ours: read the published list before you send one in."]  # fmt: skip
+    for each in checklists(known):
+        parts += [
+            f"## {each.name}",
+            f"{each.full_name}. {each.citation}, https://doi.org/{each.doi}",
+            f"{each.summary}.",
+        ]
+        for section, rows in each.sections.items():
+            cells = [(row.number, text(row.asked), row.status, *_answer(row)) for row in rows]
+            parts += [f"### {section}", table(("No.", "Asked", "Status", "Evidence of this run", "You write"), cells)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _answer(row: ChecklistRow) -> tuple[str, str]:
+    known = "The run does not know." if row.evidence == MISSING else text(row.evidence)
+    return known, text(row.write)
 
 
 def checklists_page(known: Known) -> str:
