@@ -349,7 +349,9 @@ def export_head(head: Any) -> bytes:
     from_keras.add_keras(graph, head, "features", until="logits", output="logits")
     inputs = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", head.inputs[0].shape[1]])
     return bytes(
-        graph.model([inputs], [from_keras.float_output("logits", head.get_layer("logits").units)]).SerializeToString()
+        graph.model(
+            [inputs], [from_keras.float_output("logits", head.get_layer("logits").output.shape[-1])]
+        ).SerializeToString()
     )
 
 

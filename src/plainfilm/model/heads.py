@@ -1,5 +1,6 @@
 """The Dense / Dropout heads, in Keras."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,21 +72,49 @@ def build_head(
     layers, dropout = keras.layers, dropout or keras.layers.Dropout
     kind = output_kind(settings, classes, findings=findings)
     inputs = keras.Input((width,), name="features")
+    told = parse_layers(settings.layers)
+    first = next((at for at, (layer, _) in enumerate(told) if layer == "dense"), len(told))
+    rest = _Rest(settings, first, told[first:], seed, l2, dropout)
     x = inputs
-    for number, (layer, value) in enumerate(parse_layers(settings.layers)):
-        if layer == "dense":
-            x = _dense(x, int(value), f"dense{number}", seed=(seed, number), l2=l2, activation=settings.activation)
-        elif layer == "standardise":
+    for number, (layer, value) in enumerate(told[:first]):
+        if layer == "standardise":
             x = layers.BatchNormalization(
                 center=False, scale=False, epsilon=_LEAST_VARIANCE, trainable=False, name=STANDARDISE
             )(x)
         else:
             x = dropout(value, seed=(seed * 1000 + number) % 2**32, name=f"dropout{number}")(x)
     outputs = 1 if kind == "sigmoid" and not findings else classes
-    x = _dense(x, outputs, "logits", seed=(seed, _LAST), l2=l2)
+    if findings and rest.layers:  # each has hidden layers of its own, as a head for it alone
+        apart = [rest.after(x, 1, f"_{at}", at) for at in range(classes)]
+        x = layers.Concatenate(name="logits")(apart)
+    else:
+        x = rest.after(x, outputs, "", 0)
     head = keras.Model(inputs, layers.Activation(kind, name="probabilities")(x), name="head")
     head.blueprint = Blueprint(width, classes, settings, l2, findings)
     return head
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """The layers of a head from its first Dense on, of which the recipe's list has the numbers from `first`."""
+
+    settings: HeadSettings
+    first: int
+    layers: Sequence[tuple[str, float]]
+    seed: int
+    l2: float
+    dropout: Any
+
+    def after(self, x: Any, outputs: int, mark: str, branch: int) -> Any:
+        """Put them behind x, the logits last; `mark` sets their names apart."""
+        for number, (layer, value) in enumerate(self.layers, self.first):
+            if layer == "dense":
+                x = _dense(x, int(value), f"dense{number}{mark}", seed=(self.seed, number), l2=self.l2,
+                           activation=self.settings.activation)  # fmt: skip
+            else:
+                drawn = (self.seed * 1000 + number + 100 * branch) % 2**32
+                x = self.dropout(value, seed=drawn, name=f"dropout{number}{mark}")(x)
+        return _dense(x, outputs, f"logits{mark}", seed=(self.seed, _LAST), l2=self.l2)
 
 
 def _dense(x: Any, units: int, name: str, *, seed: tuple[int, int], l2: float, activation: str | None = None) -> Any:

@@ -281,7 +281,14 @@ def _numbers(model: Any) -> list[np.float32]:
     """Penalty and Dropout rates of a head; a model that has its passes to itself has its own, and takes its penalty once."""
     drawn = _blueprint(model)
     layers = parse_layers(drawn.settings.layers) if drawn else []
-    rates = [np.float32(value) for name, value in layers if name == "dropout" and value]
+    first = next((at for at, (name, _) in enumerate(layers) if name == "dense"), len(layers))
+    times = [drawn.classes if drawn and drawn.findings and at > first else 1 for at in range(len(layers))]
+    rates = [
+        np.float32(value)
+        for (name, value), k in zip(layers, times, strict=True)
+        for _ in range(k)
+        if name == "dropout" and value
+    ]
     return [np.float32(drawn.l2 if drawn else 1), *rates]
 
 
