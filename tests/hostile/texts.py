@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable
 
 from hostile.base import Build, Contents, case, entries_of, packed, told, zipped
+from plainfilm.results.manifest import Manifest
 
 # fmt: off
 ANY_JSON = "its JSON"
@@ -46,7 +47,7 @@ for label, data in BAD_JSON.items():
 PREPARE = {"image_size": 32, "input_size": 32, "scaling": "0..255", "scale": [1, 1, 1], "offset": [0, 0, 0], "fit": "stretch", "sha256": ""}
 LIES: list[tuple[str, dict[str, object], str]] = [
     *((f"version {v!r}", {"version": v}, "names no version") for v in (0, -1, "1", 1.0, True, None, ..., [1])),
-    *((f"version {v}", {"version": v}, "Update plainfilm") for v in (3, 10**9)),
+    *((f"version {v}", {"version": v}, "Update plainfilm") for v in (Manifest.VERSION + 1, 10**9)),
     *((f"format {v!r}", {"format": v}, "of another kind") for v in ("plainfilm-store", None, 1, ["plainfilm-bundle"], ...)),
     *((f"classes {i}", {"classes": v}, r"classes`|\$\.classes|cannot be printed") for i, v in enumerate([..., [], ["COVID"], "AB", [1, 2], [["a"], ["b"]], {"a": 1, "b": 2}, ["a", ""], ["a", "b\nc"], ["a", "b" * 300]])),
     ("too many classes", {"classes": [str(n) for n in range(2000)], "positive": None}, r"\$\.classes"),
