@@ -1,4 +1,4 @@
-"""One report a study, as docs/dicom.md has it: films are judged as they come, and answered together once no more of them do."""
+"""One report a study (docs/dicom.md): films are judged as they come, and answered together once no more of them do."""
 
 import time
 from dataclasses import replace
