@@ -638,9 +638,6 @@ def test_any_text_stays_text(text: str) -> None:
         "looked": None,
         "calibration_rows": [],
         "calibrated": True,
-        "in_time": None,
-        "by_patient": None,
-        "three_answers": None,
     }
     full |= {
         "drawings": dict.fromkeys(("roc", "precision-recall", "reliability", "learning-loss", "learning-accuracy"))
