@@ -41,7 +41,9 @@ def keras_model(bundle: Bundle) -> Any:
     with keras_backend.unfilled():
         network = backbone_blocks.shortened(backbones.build(backbone, prepare.input_size), backbone)
     _fill(network, lambda: encoder.to_onnx(network, prepare), stored, prefix="")
-    head = heads.build_head(network.outputs[0].shape[-1], len(bundle.classifier.classes_), recipe.head, seed=0)
+    decision = bundle.classifier.decision
+    head = heads.build_head(network.outputs[0].shape[-1], len(decision.classes), recipe.head, seed=0,
+                            findings=decision.task == "findings")  # fmt: skip
     _fill(head, lambda: _opened(export_head(head)), stored, prefix="head_")
     images = keras.Input((prepare.image_size, prepare.image_size), dtype="uint8", name="images")
     x = keras.layers.Rescaling(1.0, name="as_float")(images)
