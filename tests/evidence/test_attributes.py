@@ -21,7 +21,7 @@ NAN = float("nan")
 
 def store(source=None, n=3, **provenance):
     columns = {name: np.asarray(values) for name, values in provenance.items()}
-    return SimpleNamespace(source=np.asarray(source or ["north"] * n), provenance=columns)
+    return SimpleNamespace(source=np.asarray(source or ["north"] * n), provenance=columns, subgroups=())
 
 
 def known(made, kind):
