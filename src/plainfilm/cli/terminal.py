@@ -360,8 +360,10 @@ def _recipe_line(settings: Mapping[str, Setting]) -> str:
 
 
 def outline(values: Mapping[str, Any], indent: int = 0) -> Iterator[Text]:
-    """Nested values as indented lines."""
+    """Nested values as indented lines; what is not known is left out."""
     for name, value in values.items():
+        if value is None:
+            continue
         label = f"{' ' * indent}{name.replace('_', ' ') if not indent else name}"
         if isinstance(value, Mapping) and not {"value", "low", "high"} <= value.keys():
             yield Text(label, style="bold" if not indent else "")

@@ -185,6 +185,7 @@ def _trained(path: Path, metrics: RunMetrics) -> Plain:
         **{name: told[name] for name in ("format", "version")},
         "store": metrics.data.store,
         **{name: told[name] for name in ("classes", "positive", "threshold")},
+        **({"thresholds": {name: own.threshold for name, own in metrics.findings.items()}} if metrics.findings else {}),
         f"{part}_images": test["n"],
         f"{part}_accuracy": test["accuracy"],
         f"{part}_auroc": test["auroc"],
