@@ -1,5 +1,6 @@
 """`plainfilm cluster`: certificates; and a command that is planned, run by index and joined."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,19 @@ def test_an_evaluation_of_a_folder_is_planned_twice_reading_then_answering(call,
     assert said[0].startswith("Planned 4 jobs")
     assert said[1] == ["Planned", "3", "jobs"]
     assert len(said) == 3
-    for name in ("predictions.csv", "overlap.csv", "problems.csv"):
+    for name in ("overlap.csv", "problems.csv"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+    assert answered(tmp_path / "here") == answered(tmp_path / "there")
     assert not list(tmp_path.glob(".*"))
     assert [*(tmp_path / "cache" / "answers").iterdir()] == []
+
+
+def answered(folder):
+    """What predictions.csv says, but for the patients' hashes: each reading of a folder has a salt of its own."""
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = [{name: value for name, value in row.items() if name != "patient"} for row in csv.DictReader(file)]
+    assert rows
+    return rows
 
 
 def test_an_evaluation_of_a_folder_that_was_stopped_goes_on_and_one_that_cannot_be_leaves_nothing(films, tmp_path):

@@ -75,6 +75,13 @@ def workers(cluster):
     return [each for each in cluster[4].children(recursive=True) if each.net_connections()]
 
 
+def kill_workers(cluster, most=None):
+    """Kill those who do jobs; a scheduler may just have ended one."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for each in workers(cluster)[:most]:
+            each.kill()
+
+
 def test_each_job_gives_one_result_whoever_is_killed(cluster, engine, tmp_path):
     kills = sorted(random.Random(20).sample(range(1, 30), 3))
     numbers = []
@@ -97,8 +104,7 @@ def test_an_ingest_whose_workers_die_gives_the_same_store(cluster, tmp_path, mon
     def kill(_stage, done, _every, _note=""):
         if done in kills:
             kills.remove(done)
-            for each in workers(cluster)[:1]:
-                each.kill()
+            kill_workers(cluster, 1)
 
     stores = [tmp_path / "here.h5", tmp_path / "there.h5"]
     plainfilm.ingest(films, stores[0], size=64)
@@ -121,8 +127,7 @@ def test_a_prediction_whose_workers_die_gives_the_same_answers(cluster, tmp_path
     def kill(_stage, done, _every, _note):
         if done in kills:
             kills.remove(done)
-            for each in workers(cluster)[:1]:
-                each.kill()
+            kill_workers(cluster, 1)
 
     predictor = plainfilm.load(BUNDLE)
     there = predictor.predict(films, prevalence=0.1, cluster=cluster[0], progress=kill)
@@ -141,8 +146,7 @@ def test_seeds_whose_workers_die_end_with_the_same_bits(cluster, tmp_path, monke
     def kill(stage, done, _every, _note=""):
         if stage == "Training elsewhere" and done in left:
             left.remove(done)
-            for each in workers(cluster):
-                each.kill()
+            kill_workers(cluster)
 
     for where in ("here", cluster[0]):
         monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / where[:4]))
