@@ -18,6 +18,7 @@ class Rows:
     def __init__(self, group, view=None):
         self.group = np.asarray(group)
         self.source = np.full(len(self.group), "here")
+        self.subgroups = ()
         self.provenance = {} if view is None else {"view": np.asarray(view)}
 
 
