@@ -594,12 +594,12 @@ def test_the_description_shows_what_is_really_answered(port, small_films):
     files = form([(path.name, path.read_bytes()) for path in small_films[:1]])
     assert alike(example(PREDICT, "post", 200), asked(port, post(PREDICT, files)).json)
     assert alike(example(EXPLAIN, "post", 200), asked(port, post(EXPLAIN, files)).json)
-    for name in ("model", "models", "health", "ready"):
+    for name in ("model", "models", "health", "ready", "drift"):
         assert alike(example(f"{API}/{name}", "get", 200), asked(port, head("GET", f"{API}/{name}")).json), name
     assert alike(example(PREDICT, "post", 413), asked(port, post(PREDICT, form([("a", b"")] * 13))).json)
     names = {path for path in described["paths"] if not path.startswith("/dicom-web/")}
-    of_all = ("predict", "explain", "model", "models", "health", "ready", "metrics")
-    of_one = ("", "/predict", "/explain", "/reload", "/rollback")
+    of_all = ("predict", "explain", "model", "models", "health", "ready", "metrics", "drift")
+    of_one = ("", "/predict", "/explain", "/reload", "/rollback", "/drift")
     assert names == {f"{API}/{name}" for name in of_all} | {f"{API}/models/{{name}}{name}" for name in of_one}
 
 
