@@ -102,16 +102,7 @@ def plan(options: EvaluateOptions) -> Plan:
                 external.check_recalibration(opened.classifier.decision, [entry.label for entry in entries])
         catalog = replace(catalog, entries=entries)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
-    if given := given_of(options):
-        raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
-    store = Store(source)
-    if store.task == "findings":
-        store.close()
-        raise UsageError(
-            f"Expected a store of classes for a classifier of {listed(classes)}; received one of findings. Ingest it again with --label-of."
-        )
-    attributes.check_columns(store, options.subgroups)
-    store.subgroups = tuple(options.subgroups)
+    store = _store(options, opened)
     no_label_will_do = options.prevalence is not None and cohort.without_labels(store.classes, classes, mapping)
     known = cohort.map_store(store, opened, mapping, no_label_will_do=no_label_will_do)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
@@ -128,18 +119,25 @@ def _plan_of_findings(options: EvaluateOptions, opened: Bundle, folder: Path) ->
         asked = replace(asked_of(options), keep_others=True, task="findings")
         catalog, known = cohort.map_findings(read_catalog([source], asked, one_class_will_do=True), opened, mapping)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
+    store = _store(options, opened)
+    known = cohort.map_store(store, opened, mapping)
+    return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+
+
+def _store(options: EvaluateOptions, opened: Bundle) -> Store:
+    """Open the store of the other data, whose labels are of the kind that the classifier tells."""
     if given := given_of(options):
         raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
-    store = Store(source)
-    if store.task == "classes":
+    store, told = Store(Path(options.source)), opened.classifier.decision
+    if store.task != told.task:
         store.close()
+        asked = "--label-of" if told.task == "classes" else "--task findings"
         raise UsageError(
-            f"Expected a store of findings for a classifier of {names}; received one of classes. Ingest it again with --task findings."
+            f"Expected a store of {told.task} for a classifier of {listed(told.classes)}; received one of {store.task}. Ingest it again with {asked}."
         )
     attributes.check_columns(store, options.subgroups)
     store.subgroups = tuple(options.subgroups)
-    known = cohort.map_store(store, opened, mapping)
-    return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+    return store
 
 
 def _check_prevalence(options: EvaluateOptions) -> None:
