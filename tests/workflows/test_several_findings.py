@@ -3,6 +3,7 @@
 import csv
 import json
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,8 +150,70 @@ def test_what_findings_do_not_have_yet_is_one_line(folder, run):
         with pytest.raises(PlainfilmError, match=says) as caught:
             plainfilm.train(folder / "s.h5", folder / "x", **words)
         assert "\n" not in str(caught.value)
-    with pytest.raises(PlainfilmError, match="one of several findings, which other data are not evaluated with yet"):
-        plainfilm.evaluate(run, folder / "s.h5", folder / "y")
+    with pytest.raises(PlainfilmError, match="tells several findings, which are not recalibrated yet"):
+        plainfilm.evaluate(run, folder / "s.h5", folder / "y", recalibrate=True)
+    with pytest.raises(PlainfilmError, match="no `label_of` with a classifier of findings"):
+        plainfilm.evaluate(run, folder / "films", folder / "y", label_of="Mass")
+
+
+@pytest.fixture(scope="module")
+def elsewhere(folder):
+    """Other films of the same kind, whose table knows two of the findings, one by another name, and one that is new."""
+    made, rng = folder / "elsewhere", np.random.default_rng(1)
+    made.mkdir()
+    rows = [["file_name", "patient_id", "pleural effusion", "Mass", "Fracture"]]
+    for k in range(60):
+        has = rng.random(2) < 0.4
+        pixels = rng.normal(90, 18, (64, 64))
+        for name, is_it in zip(("Effusion", "Mass"), has, strict=True):
+            y, x = PLACES[name]
+            pixels[y : y + 14, x : x + 14] += 70 * is_it
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(made / f"{k}.png")
+        rows.append([f"{k}.png", f"P{k}", int(has[0]), "" if k < 10 else int(has[1]), int(k == 3)])
+    with (made / "metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return made
+
+
+def test_findings_of_another_hospital_are_tested_each_and_what_it_does_not_state_is_named(run, elsewhere, call):
+    code, out, err = call("evaluate", run, elsewhere, "--out", "there", "--map", "pleural effusion=Effusion", "--quiet")
+    assert (code, err) == (0, "")
+    found = json.loads(Path("there/metrics.json").read_text())
+    assert (found["task"], found["classes"]) == ("findings", ["Effusion", "Mass"])
+    assert found["missing_classes"] == ["Nodule"]
+    assert found["left_out"] == {"labels": {"Fracture": 1}, "without_label": 0}
+    assert {name: own["splits"]["external"]["n"] for name, own in found["findings"].items()} == {
+        "Effusion": 60,
+        "Mass": 50,
+    }
+    areas = [own["splits"]["external"]["auroc"]["value"] for own in found["findings"].values()]
+    assert min(areas) > 0.8
+    assert found["splits"]["external"]["auroc"]["value"] == pytest.approx(np.mean(areas))
+    assert (
+        found["travels"]["sentence"]
+        == f"{found['speaks']}: {found['findings'][found['speaks']]['travels']['sentence']}"
+    )
+    assert "Not stated here: Nodule" in out
+    assert "Fracture 1" in out
+    page = Path("there/report.html").read_text()
+    assert "Each finding, new data" in page
+    assert "Effusion and Mass? Tested on elsewhere" in page
+    with Path("there/predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    answers = plainfilm.load(run).predict([elsewhere / row["file"] for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert float(row["probability Mass"]) == pytest.approx(answer.probabilities["Mass"], abs=1e-3)
+        assert row["outlier"] == answer.level
+    assert sum(row["truth Mass"] == "" for row in rows) == 10
+
+
+def test_of_its_own_store_findings_are_tested_on_the_test_set_again(folder, run, metrics):
+    found = plainfilm.evaluate(run, folder / "s.h5", folder / "again").result
+    assert found.data.own_test_part
+    assert found.external.auroc.value == pytest.approx(metrics.test.auroc.value, abs=1e-3)
+    for name, own in found.findings.items():
+        assert own.splits.external.n == metrics.findings[name].splits["test"].n
+        assert own.internal.auroc == metrics.findings[name].splits["test"].auroc
 
 
 def test_two_recipes_are_compared_over_all_pairs_of_a_film_and_a_finding(folder):

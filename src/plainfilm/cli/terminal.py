@@ -24,7 +24,7 @@ from plainfilm.results.comparison import Comparison, Rank
 from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.external import ExternalMetrics, Recalibration, UnlabelledMetrics
 from plainfilm.results.inspection import BackboneWeights, Cache, Finding
-from plainfilm.results.metrics import Metrics, RunMetrics
+from plainfilm.results.metrics import Metrics, Micro, RunMetrics
 from plainfilm.results.search import Search, Setting, TrialResult
 from plainfilm.results.severity import Level
 from plainfilm.results.task import Task
@@ -195,7 +195,7 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
         table.append([label, here, own, lower])
     yield Rows(["", "here (95 % interval)", "own test set", "lower here by"], table)
     yield ""
-    yield confusion(found.external.confusion_matrix, found.classes)
+    yield findings_elsewhere(found) if found.findings else confusion(found.external.confusion_matrix, found.classes)
     yield ""
     yield from _left_out(found)
     style = _STYLES[found.transportability.level]
@@ -249,7 +249,10 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
     labels = [f"{name} {n:,}" for name, n in left_out.labels.items()]
     labels += [f"no label {left_out.without_label:,}"] if left_out.without_label else []
     if labels:
-        yield Text(f"Left out, since their labels stand for no class of the model: {', '.join(labels)}.")
+        told = "Left out, since their labels stand for no class of the model"
+        if found.findings:
+            told = "Not tested, since they are no findings of the model, or nothing is known"
+        yield Text(f"{told}: {', '.join(labels)}.")
     if overlap.found:
         yield Text(
             f"Left out, since the model was made from them: {overlap.found:,} radiographs; see overlap.csv.",
@@ -258,7 +261,9 @@ def _left_out(found: ExternalMetrics) -> Iterator[Text]:
     elif not overlap.searched and not found.data.own_test_part:
         yield Text(f"Not searched for radiographs that the model was made from. {overlap.not_searched}", style="yellow")
     if found.missing_classes:
-        yield Text(f"Missing here: {', '.join(found.missing_classes)}.", style="yellow")
+        yield Text(
+            f"{'Not stated' if found.findings else 'Missing'} here: {', '.join(found.missing_classes)}.", style="yellow"
+        )
 
 
 def metric_table(run: RunMetrics) -> Rows:
@@ -278,14 +283,29 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Rows:
 
 def findings(run: RunMetrics) -> Rows:
     """Each finding by itself: how many have it, its threshold, AUROC, sensitivity and specificity; and all together."""
-    rows = []
-    for name, own in (run.findings or {}).items():
-        test = own.splits[run.tested]
-        present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
-        at = MISSING if own.threshold is None else f"{own.threshold:.3f}"
-        verdict = own.audit.verdict if own.audit else ""
-        rows.append([name, f"{present:,} of {test.n:,}", at, *(_metric(each, test) for each in _OF_SOURCES), verdict])
-    micro = run.test.micro
+    rows = [
+        _finding(name, own.splits[run.tested], own.threshold, own.audit.verdict if own.audit else "")
+        for name, own in (run.findings or {}).items()
+    ]
+    return _of_findings(rows, run.test.micro)
+
+
+def findings_elsewhere(found: ExternalMetrics) -> Rows:
+    """Give the same on external data, with the verdict there."""
+    rows = [
+        _finding(name, own.splits.external, own.threshold, own.transportability.verdict)
+        for name, own in (found.findings or {}).items()
+    ]
+    return _of_findings(rows, found.external.micro)
+
+
+def _finding(name: str, test: Metrics, threshold: float | None, verdict: str) -> list[str]:
+    present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
+    at = MISSING if threshold is None else f"{threshold:.3f}"
+    return [name, f"{present:,} of {test.n:,}", at, *(_metric(each, test) for each in _OF_SOURCES), verdict]
+
+
+def _of_findings(rows: list[list[str]], micro: Micro | None) -> Rows:
     if micro:
         told = (number(micro.auroc), percent(micro.sensitivity), percent(micro.specificity))
         rows.append(["all together", f"{micro.n:,} pairs", "", *told, ""])

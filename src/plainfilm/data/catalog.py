@@ -131,7 +131,7 @@ def read_catalog(
     _check_modalities(entries, asked)
     told: tuple[str, ...] = ()
     if asked.label_of is None and (asked.task == "findings" or any(each.task == "findings" for each in read)):
-        stated = as_findings(entries, findings, asked.classes)
+        stated = as_findings(entries, findings, asked.classes, fewest=1 if one_class_will_do else 2)
         entries, findings, told, remarks = stated.entries, stated.names, stated.trained, stated.problems
     else:
         entries, remarks = _of_classes(entries, asked)

@@ -23,7 +23,7 @@ from plainfilm.data import burned_text, files, hdf5, openings, store_images
 from plainfilm.data.shard_files import digest_of
 from plainfilm.data.store_columns import DIGEST_BYTES, ColumnGroup, ColumnReader, Words
 from plainfilm.data.store_images import ShardedImages, ShardTable
-from plainfilm.data.tables.findings import ABSENT, PRESENT, UNCERTAIN
+from plainfilm.data.tables.findings import ABSENT, PRESENT, UNCERTAIN, joined
 from plainfilm.errors import FlawError, StoreError, UsageError
 from plainfilm.extras import require
 from plainfilm.harmless import as_html, harmless
@@ -283,6 +283,17 @@ class Store:
         other = copy.copy(self)
         other.task, other.classes = "classes", (f"no {finding}", finding)
         other.labels = np.maximum(self.findings[finding], UNCERTAIN).astype(np.int64)
+        return other
+
+    def standing_for(self, findings: Mapping[str, Sequence[str]]) -> "Store":
+        """Give the same open store with findings under other names, each of which some of its own stand for.
+
+        One is present where one of those that stand for it is, and absent where they all are.
+        """
+        other = copy.copy(self)
+        other.task, other.classes = "findings", tuple(findings)
+        other.findings = {name: joined([self.findings[each] for each in own]) for name, own in findings.items()}
+        other.labels = np.where((other.states >= 0).any(axis=1), 0, -1)
         return other
 
     def named(self, rows: NDArray[np.int64]) -> list[str]:

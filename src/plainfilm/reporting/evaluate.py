@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from msgspec.structs import replace
 
 from plainfilm.evidence.external.evaluate import ExternalEvaluation
@@ -61,6 +62,9 @@ def _write_bundle(path: Path, made: Bundle) -> None:
 
 def _predictions(evaluation: Evaluation) -> Iterator[CsvRow]:
     decision, store = evaluation.decision, evaluation.cohort.store
+    if decision.task == "findings":
+        yield from _predicted_findings(evaluation)
+        return
     predictions, scores = evaluation.predictions, evaluation.predictions.scores
     named = [decision.positive] if decision.positive else list(decision.classes)
     columns = [decision.classes.index(name) for name in named]
@@ -80,9 +84,17 @@ def _predictions(evaluation: Evaluation) -> Iterator[CsvRow]:
         ]
 
 
+def _predicted_findings(evaluation: Evaluation) -> Iterator[CsvRow]:
+    store, predictions = evaluation.cohort.store, evaluation.predictions
+    yield [*report_data.findings_heads(evaluation.decision), "outlier", "reason", *report_data.ORIGIN]
+    lines = report_data.predicted_findings(store, evaluation.decision, "external", predictions.scores)
+    for at, (row, cells) in enumerate(zip(predictions.scores.rows, lines, strict=True)):
+        told = ["" if each is None else each[at] for each in (predictions.level, predictions.reason)]
+        yield [*cells, *told, *report_data.origin(store, int(row))]
+
+
 def _overlap(evaluation: Evaluation) -> Iterator[CsvRow]:
     store, overlap = evaluation.cohort.store, evaluation.cohort.overlap
     yield ["file", "label", "seen in training as"]
     for row, reason in zip(overlap.rows, overlap.reasons, strict=True):
-        label = store.labels[row]
-        yield [store.file[row], store.classes[label] if label >= 0 else "", reason]
+        yield [store.file[row], *store.named(np.array([row])), reason]

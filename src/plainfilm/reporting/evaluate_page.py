@@ -115,8 +115,9 @@ def write(out: Path, report: ExternalReport, metrics: ExternalMetrics) -> None:
     lines = report_data.lines(found.lines, found.external)
     drawings = _draw(found, *lines)
     files: dict[str, Drawing | None] = dict(drawings)
-    files["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
-    values = _head(found) | _tables(found) | _recalibration(report) | _outliers(found) | {
+    if found.external.confusion_matrix:
+        files["confusion"] = evaluation.confusion(found.external.confusion_matrix, found.decision.classes)
+    values = _head(found) | _tables(found) | _findings(found, metrics) | _recalibration(report) | _outliers(found) | {
         "report": _about(report, metrics) | {"roc": lines[0], "precision_recall": lines[1]},
         "drawings": {name: drawing and Markup(drawing.svg) for name, drawing in drawings.items()},
     }  # fmt: skip
@@ -126,13 +127,14 @@ def write(out: Path, report: ExternalReport, metrics: ExternalMetrics) -> None:
 def _about(report: ExternalReport, metrics: ExternalMetrics) -> Values:
     found = report.evaluation
     cohort, classes = found.cohort, found.decision.classes
-    asked = " or ".join(classes) if len(classes) < 4 else f"{len(classes)} classes"
+    is_of, joint = ("findings", " and ") if found.findings else ("classes", " or ")
+    asked = joint.join(classes) if len(classes) < 4 else f"{len(classes)} {is_of}"
     counted = [
         *([("Calibration of the site", found.site)] if found.site else []),
         ("Radiographs tested", f"{len(cohort.rows):,}"),
         ("Sources", f"{len(found.sources.names):,}"),
-        ("Classes missing", ", ".join(found.missing) or "none"),
-        ("Left out for their label", f"{sum(cohort.labels.left_out.values()):,}"),
+        ("Findings not stated here" if found.findings else "Classes missing", ", ".join(found.missing) or "none"),
+        ("Left out for their label", f"{_left_out(found):,}"),
         ("Left out as seen in training", f"{len(cohort.overlap.rows):,}"),
     ]
     title = f"{asked}? Tested on {report.about.data}"
@@ -141,6 +143,12 @@ def _about(report: ExternalReport, metrics: ExternalMetrics) -> Values:
         "threshold": found.threshold,
         "prevalence": found.prevalence,
     }
+
+
+def _left_out(found: ExternalEvaluation) -> int:
+    """Count the radiographs left out: of findings those of which none is known."""
+    left_out = found.cohort.labels.left_out
+    return left_out.get("", 0) if found.findings else sum(left_out.values())
 
 
 def _head(found: ExternalEvaluation) -> Values:
@@ -160,6 +168,15 @@ def _head(found: ExternalEvaluation) -> Values:
     }
 
 
+def _findings(found: ExternalEvaluation, metrics: ExternalMetrics) -> Values:
+    """Lay out each finding; nothing for classes."""
+    return {
+        "finding_rows": external.finding_rows(metrics),
+        "micro": tables.micro_cells(found.external),
+        "speaks": found.speaks,
+    }
+
+
 def _tables(found: ExternalEvaluation) -> Values:
     classes, positive, store = found.decision.classes, found.decision.positive, found.cohort.store
     metrics, internal, matrix = found.external, found.internal, found.external.confusion_matrix
@@ -167,14 +184,15 @@ def _tables(found: ExternalEvaluation) -> Values:
     return {
         "test": metrics,
         "own": internal,
-        "metric_groups": tables.metric_groups(metrics, None if found.cohort.is_own else internal, positive=positive),
-        "class_rows": tables.class_rows(metrics),
+        "metric_groups": tables.metric_groups(metrics, None if found.cohort.is_own else internal, positive=positive,
+                                              of="finding" if found.findings else "class"),
+        "class_rows": [] if found.findings else tables.class_rows(metrics),
         "calibration_rows": tables.calibration_rows(
             [("Here", metrics), ("Own test set", None if found.cohort.is_own else internal)], positive),
         "calibrated": found.calibrated,
-        "confusion": tables.confusion_rows(matrix, classes),
+        "confusion": tables.confusion_rows(matrix, classes) if matrix else [],
         "drops": external.drops(found.external, found.internal, found.drop),
-        "sources": Counts(row_label="class", column_label="source", rows=classes, columns=found.sources.names, counts=found.sources.table),
+        "sources": Counts(row_label="class", column_label="source", rows=_of_sources(found), columns=found.sources.names, counts=found.sources.table),
         "labels": [(label, stands_for.get(label), left_out.get(label, 0)) for label in sorted({*stands_for, *left_out})],
         "subgroups": subgroups.show(found.subgroups),
         "utility": found.utility and utility_tables.show(found.utility),
@@ -182,10 +200,15 @@ def _tables(found: ExternalEvaluation) -> Values:
         "by_patient": found.by_patient and patient_tables.show(found.by_patient, "external", found.external),
         "lower": found.decision.lower_threshold,
         "mistakes": report_data.mistakes(store, found.predictions.scores, found.decision),
-        "wrong": tables.wrong_answers(matrix),
+        "wrong": tables.wrong_answers(matrix) + sum(tables.wrong_answers(own.external.confusion_matrix) for own in found.findings.values()),
         "facts": report_data.facts(store),
         "problems": report_data.problems(store),
     }  # fmt: skip
+
+
+def _of_sources(found: ExternalEvaluation) -> Sequence[str]:
+    """Name the rows of the table of sources: the classes, or the finding that speaks and its absence."""
+    return found.findings[found.speaks].decision.classes if found.speaks else found.decision.classes
 
 
 def _recalibration(report: ExternalReport) -> Values:
@@ -221,7 +244,7 @@ def _draw(
     return {
         "roc": evaluation.roc(roc, point=point),
         "precision-recall": evaluation.precision_recall(precision_recall, prevalence=found.prevalence),
-        "reliability": evaluation.reliability(reliability, of_answer=positive is None),
+        "reliability": evaluation.reliability(reliability, of_answer=positive is None and not found.findings),
         **{
             f"reliability-{name}": evaluation.reliability(report_data.bins_of(lines), name=f"reliability-{name}")
             for name, lines in bins.items()

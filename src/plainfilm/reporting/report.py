@@ -177,7 +177,8 @@ def write_report(report: Report, out: Path, formats: Sequence[str] = ()) -> None
         ),
         "calibrated": run.is_calibrated,
         "confusion": tables.confusion_rows(matrix, run.classes) if matrix else [],
-        "wrong": max(tables.wrong_answers(matrix), len(report.mistakes)),
+        "wrong": tables.wrong_answers(matrix)
+        + sum(tables.wrong_answers(own.splits[run.tested].confusion_matrix) for own in (run.findings or {}).values()),
         "longest_s": max((s for _, s in report.times if math.isfinite(s)), default=0.0),
     }
     page.write(out, "report.html", page.render("report.html", values), files, formats)

@@ -1,6 +1,6 @@
 """A trained run as its report wants it: tables, pictures and curves, computed from the store and the scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from plainfilm.reasons import reason_of
 from plainfilm.reporting.report import Curve, Reliability
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.task import combination
 
 SAMPLES = 4
 ALTERED = 3  # views shown of a training image
@@ -60,6 +61,22 @@ def facts(store: Store) -> list[tuple[str, str]]:
 def origin(store: Store, row: int) -> tuple[str, str, str]:
     """Say where a row comes from, as `ORIGIN` names it: its source, its patient's salted hash, and the number of its group."""
     return str(store.source[row]), str(store.patient[row]), str(store.group[row])
+
+
+def findings_heads(decision: Decision) -> list[str]:
+    """Name the columns of `predicted_findings`."""
+    heads = [head for name in decision.classes for head in (f"probability {name}", f"truth {name}")]
+    return ["file", "split", "label", *heads, "predicted"]
+
+
+def predicted_findings(store: Store, decision: Decision, part: str, scores: Scores) -> Iterator[list[str]]:
+    """Give a line a row: beside each finding's probability the truth, 1, 0, or nothing where it is not known."""
+    truths, called = store.named(scores.rows), decision.called(scores.probabilities, np.asarray(scores.threshold))
+    for at, row in enumerate(scores.rows):
+        pairs = zip(scores.probabilities[at], scores.labels[at], strict=True)
+        cells = [cell for chance, state in pairs for cell in (f"{chance:.6f}", str(state) if state >= 0 else "")]
+        found = [name for name, is_called in zip(decision.classes, called[at], strict=True) if is_called]
+        yield [str(store.file[row]), part, truths[at], *cells, combination(found)]
 
 
 def _corrections(store: Store) -> list[tuple[str, str]]:

@@ -26,7 +26,6 @@ from plainfilm.results import documents
 from plainfilm.results.manifest import BackboneUsed, FilePreprocessing, Provenance
 from plainfilm.results.metrics import Metrics, RunMetrics, RunSeconds
 from plainfilm.results.predictions import UNSURE
-from plainfilm.results.task import combination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +161,12 @@ def _prevalence(made: MeasuredClassifier) -> dict[str, float]:
 def _predictions(run: Finished) -> Iterator[Sequence[str]]:
     decision, store = run.trained.decision, run.store
     if store.task == "findings":
-        yield from _predicted_findings(run)
+        yield [*report_data.findings_heads(decision), *report_data.ORIGIN]
+        for part, scores in run.measured.predictions.items():
+            lines = report_data.predicted_findings(store, decision, part, scores)
+            yield from (
+                [*line, *report_data.origin(store, int(row))] for row, line in zip(scores.rows, lines, strict=True)
+            )
         return
     named = [decision.positive] if decision.positive else decision.classes
     columns = [store.classes.index(name) for name in named]
@@ -179,20 +183,6 @@ def _predictions(run: Finished) -> Iterator[Sequence[str]]:
                 UNSURE if unsure[at] else store.classes[called[at]],
                 *report_data.origin(store, int(row)),
             ]
-
-
-def _predicted_findings(run: Finished) -> Iterator[Sequence[str]]:
-    """As `_predictions`, and beside each probability the truth, 1, 0, or nothing where it is not known."""
-    decision, store = run.trained.decision, run.store
-    heads = [head for name in decision.classes for head in (f"probability {name}", f"truth {name}")]
-    yield ["file", "split", "label", *heads, "predicted"]
-    for part, scores in run.measured.predictions.items():
-        named, called = store.named(scores.rows), decision.called(scores.probabilities, np.asarray(scores.threshold))
-        for at, row in enumerate(scores.rows):
-            pairs = zip(scores.probabilities[at], scores.labels[at], strict=True)
-            cells = [cell for chance, state in pairs for cell in (f"{chance:.6f}", str(state) if state >= 0 else "")]
-            found = [name for name, is_called in zip(decision.classes, called[at], strict=True) if is_called]
-            yield [store.file[row], part, named[at], *cells, combination(found)]
 
 
 def _report(run: Finished, started: float) -> Report:

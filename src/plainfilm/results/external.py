@@ -27,6 +27,7 @@ from plainfilm.results.metrics import (
     Utility,
 )
 from plainfilm.results.severity import Level
+from plainfilm.results.task import Task
 
 SiteVerdict = Literal["travels", "cannot be said", "travels in part", "does not travel"]
 VERDICTS: tuple[SiteVerdict, ...] = get_args(SiteVerdict)  # the worst last
@@ -92,7 +93,12 @@ class Overlap(Record, frozen=True, kw_only=True):
 class LabelsLeftOut(Record, frozen=True, kw_only=True):
     """Radiographs whose label stands for no class of the model."""
 
-    labels: Annotated[Mapping[str, Count], Meta(description="Radiographs by label.")]
+    labels: Annotated[
+        Mapping[str, Count],
+        Meta(
+            description="Radiographs by label; of findings those that have one the model does not tell, which may be tested for others."
+        ),
+    ]
     without_label: Annotated[Count, Meta(description="Radiographs without a label.")]
 
 
@@ -199,12 +205,30 @@ class TotalSeconds(Record, frozen=True, kw_only=True):
     total: Annotated[Seconds, Meta(description="All of it.")]
 
 
+class ExternalFinding(Record, frozen=True, kw_only=True, rename={"transportability": "travels"}):
+    """One finding of several by itself: a classifier of two classes, on the radiographs of which it is known."""
+
+    threshold: Annotated[float, Meta(description="Probability from which it is called.")]
+    transportability: Annotated[Transportability, Meta(description="Whether the performance holds on these data.")]
+    splits: Annotated[Splits, Meta(description="Metrics on the external data, as of two classes.")]
+    internal: Annotated[InternalMetrics, Meta(description="Metrics of the model's own test set.")]
+    drop: Annotated[PerformanceDrop, Meta(description="The latter less the former.")]
+    sources: Annotated[SourceBaseline, Meta(description="How well the source alone predicts it.")]
+    subgroups: Annotated[Subgroups, Meta(description="Its metrics by subgroup.")]
+    utility: Annotated[Utility | None, Meta(description="Answers at other prevalences.")] = None
+
+
 class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportability": "travels"}):
     """What an external validation came to."""
 
     FORMAT: ClassVar[str] = "plainfilm-external-metrics"
 
-    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
+    classes: Annotated[
+        tuple[str, ...], Meta(description="Names of the classes, or of the findings that the data state.")
+    ]
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="The model's own threshold on its probability.")]
     transportability: Annotated[Transportability, Meta(description="Whether the performance holds on these data.")]
@@ -214,7 +238,10 @@ class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportabi
     overlap: Annotated[Overlap, Meta(description="Radiographs that the model was made from.")]
     left_out: Annotated[LabelsLeftOut, Meta(description="Radiographs left out for their label.")]
     stands_for: Annotated[Mapping[str, str], Meta(description="By label: the class of the model that it stands for.")]
-    missing_classes: Annotated[tuple[str, ...], Meta(description="Classes of the model that the data lack.")]
+    missing_classes: Annotated[
+        tuple[str, ...],
+        Meta(description="Classes of the model that the data lack, or findings that they do not state."),
+    ]
     sources: Annotated[SourceBaseline, Meta(description="How well the source alone predicts the class.")]
     outliers: Annotated[
         ExternalOutliers | None, Meta(description="Radiographs unlike the training set; null without a detector.")
@@ -230,6 +257,10 @@ class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportabi
         Meta(
             description="The model's two thresholds here, and whether what they were set for holds; left out with one."
         ),
+    ] = None
+    findings: Annotated[Mapping[str, ExternalFinding] | None, Meta(description="Of findings: each by itself.")] = None
+    speaks: Annotated[
+        str | None, Meta(description="The finding that travels, sources, subgroups and utility are of: the worst one.")
     ] = None
     data: Annotated[ExternalData, Meta(description="The external data.")]
     model: Annotated[EvaluatedModel, Meta(description="The bundle.")]

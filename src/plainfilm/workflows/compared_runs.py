@@ -99,7 +99,7 @@ def _read(place: Path, name: str) -> FinishedRun:
         result = documents.decode(data, ExternalMetrics, place / METRICS)
     else:
         result = documents.decode(data, RunMetrics, place / METRICS)
-    if isinstance(result, RunMetrics) and result.task == "findings":
+    if result.task == "findings":
         raise UsageError(
             f"Expected runs of classes; received {place}, of several findings, which finished runs are not compared with yet. Compare recipes on the store."
         )

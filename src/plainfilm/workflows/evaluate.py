@@ -78,10 +78,7 @@ def plan(options: EvaluateOptions) -> Plan:
     opened = _bundle(options)
     classes = opened.classifier.classes_
     if opened.classifier.decision.task == "findings":
-        raise UsageError(
-            "Expected a classifier of classes to evaluate; received one of several findings, which other data are not evaluated with yet. "
-            "Train one finding with --label-of, and evaluate that."
-        )
+        return _plan_of_findings(options, opened, folder)
     if not is_store(source):
         asked = replace(asked_of(options), keep_others=True)  # the outlier detector judges each radiograph
         no_label_will_do = options.prevalence is not None
@@ -105,19 +102,42 @@ def plan(options: EvaluateOptions) -> Plan:
                 external.check_recalibration(opened.classifier.decision, [entry.label for entry in entries])
         catalog = replace(catalog, entries=entries)
         return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
-    if given := given_of(options):
-        raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
-    store = Store(source)
-    if store.task == "findings":
-        store.close()
-        raise UsageError(
-            f"Expected a store of classes for a classifier of {listed(classes)}; received one of findings. Ingest it again with --label-of."
-        )
-    attributes.check_columns(store, options.subgroups)
-    store.subgroups = tuple(options.subgroups)
+    store = _store(options, opened)
     no_label_will_do = options.prevalence is not None and cohort.without_labels(store.classes, classes, mapping)
     known = cohort.map_store(store, opened, mapping, no_label_will_do=no_label_will_do)
     return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+
+
+def _plan_of_findings(options: EvaluateOptions, opened: Bundle, folder: Path) -> Plan:
+    source, mapping, names = Path(options.source), mapping_of(options.mapping), listed(opened.classifier.classes_)
+    if options.label_of or options.task == "classes":
+        given = "--label-of" if options.label_of else "--task classes"
+        raise UsageError(
+            f"Expected no {given} with a classifier of findings ({names}), which are tested all at once. Leave it out."
+        )
+    if not is_store(source):
+        asked = replace(asked_of(options), keep_others=True, task="findings")
+        catalog, known = cohort.map_findings(read_catalog([source], asked, one_class_will_do=True), opened, mapping)
+        return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
+    store = _store(options, opened)
+    known = cohort.map_store(store, opened, mapping)
+    return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+
+
+def _store(options: EvaluateOptions, opened: Bundle) -> Store:
+    """Open the store of the other data, whose labels are of the kind that the classifier tells."""
+    if given := given_of(options):
+        raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
+    store, told = Store(Path(options.source)), opened.classifier.decision
+    if store.task != told.task:
+        store.close()
+        asked = "--label-of" if told.task == "classes" else "--task findings"
+        raise UsageError(
+            f"Expected a store of {told.task} for a classifier of {listed(told.classes)}; received one of {store.task}. Ingest it again with {asked}."
+        )
+    attributes.check_columns(store, options.subgroups)
+    store.subgroups = tuple(options.subgroups)
+    return store
 
 
 def _check_prevalence(options: EvaluateOptions) -> None:

@@ -9,13 +9,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plainfilm.data.cataloguing.entry import require
 from plainfilm.data.tables.columns import COLUMNS
-from plainfilm.data.tables.findings import NO_VALUE, finding_state, findings_of, list_separator
+from plainfilm.data.tables.findings import NO_VALUE, finding_state, findings_of, joined, list_separator
 from plainfilm.data.tables.reading import Table, read_table
 from plainfilm.errors import CatalogError, MissingExtraError
 
@@ -554,3 +555,9 @@ def test_a_workbook_that_inflates_to_gigabytes_is_refused_whatever_it_declares(t
         path.write_bytes(whole)
     with pytest.raises(CatalogError, match="inflates to more than|is damaged"):
         read_table(path)
+
+
+def test_a_finding_is_present_where_one_that_stands_for_it_is_and_absent_where_all_are():
+    left, right = np.array([1, 1, 0, 0, -2], np.int8), np.array([0, -1, 0, -2, -2], np.int8)
+    assert joined([left, right]).tolist() == [1, 1, 0, -1, -1]
+    assert joined([right]).tolist() == [0, -1, 0, -1, -1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from plainfilm.evidence.statistics.discrimination import area_under_roc
-from plainfilm.evidence.statistics.findings import evaluate_findings
+from plainfilm.evidence.statistics.findings import evaluate_findings, mean_metrics
 from plainfilm.evidence.statistics.intervals import group_codes
 from plainfilm.evidence.statistics.metrics import evaluate
 
@@ -93,3 +93,18 @@ def test_thresholds_of_folds_are_those_of_each_row():
     rows = np.broadcast_to(THRESHOLDS, states.shape)
     one, other = (evaluate_findings(states, chance, each, threshold=cut, group=group) for cut in (THRESHOLDS, rows))
     assert one == other
+
+
+def test_the_mean_of_some_has_the_same_value_and_an_interval_that_is_not_narrower():
+    states, chance, group = made()
+    own, each = whole(states, chance, group)
+    some = {name: each[name] for name in ("A", "C")}
+    found = mean_metrics(own, some)
+    measured = evaluate_findings(states[:, [0, 2]], chance[:, [0, 2]], some, threshold=THRESHOLDS[[0, 2]], group=group)
+    assert found.micro is None
+    assert list(found.per_class) == ["A", "C"]
+    for name in ("auroc", "sensitivity", "specificity", "accuracy", "brier"):
+        wide, narrow = getattr(found, name), getattr(measured, name)
+        assert wide.value == pytest.approx(narrow.value)
+        assert wide.low <= narrow.low + 1e-9
+        assert wide.high >= narrow.high - 1e-9

@@ -63,7 +63,9 @@ def check_no_combinations(classes: Sequence[str], task: Task | None) -> None:
         )
 
 
-def as_findings(entries: Sequence[Entry], names: Sequence[str], asked: Collection[str] | None) -> Stated:
+def as_findings(
+    entries: Sequence[Entry], names: Sequence[str], asked: Collection[str] | None, *, fewest: int = 2
+) -> Stated:
     """Give each entry the state of every finding, those of names such as `Effusion|Mass` too, and the findings to be told.
 
     A name that denies, such as `No Finding`, is none of them: where it is present, whatever is not stated is absent. Where
@@ -72,7 +74,7 @@ def as_findings(entries: Sequence[Entry], names: Sequence[str], asked: Collectio
     Raises
     ------
     CatalogError
-        `asked`, the findings to train on, names one that is not there; or there are fewer than two.
+        `asked`, the findings to train on, names one that is not there; or there are fewer than `fewest`.
     """
     labels = sorted({entry.label for entry in entries if entry.label is not None and not entry.findings})
     parts = {label: parts_of(label, labels) for label in labels}
@@ -85,7 +87,7 @@ def as_findings(entries: Sequence[Entry], names: Sequence[str], asked: Collectio
     denied = (states[:, is_none] == PRESENT).any(axis=1)
     states[denied[:, None] & (states == NOT_STATED) & ~is_none] = ABSENT
     problems = [_absent_where_blank(states, is_none)] if _never_absent(states, is_none) else []
-    trained = _chosen([name for name in every if not is_negative(name)], asked)
+    trained = _chosen([name for name in every if not is_negative(name)], asked, fewest)
     columns = [every.index(name) for name in trained]
     told = [
         replace(entry, findings=own.tobytes(), label=_label(own[columns], trained))
@@ -120,7 +122,7 @@ def _absent_where_blank(states: NDArray[np.int8], is_none: NDArray[np.bool_]) ->
     return Problem("findings", _BLANKS, sentence, fatal=False)
 
 
-def _chosen(names: Sequence[str], asked: Collection[str] | None) -> tuple[str, ...]:
+def _chosen(names: Sequence[str], asked: Collection[str] | None, fewest: int) -> tuple[str, ...]:
     by_key = {spelling_key(name): name for name in names}
     for name in asked or ():
         if spelling_key(name) not in by_key:
@@ -128,9 +130,9 @@ def _chosen(names: Sequence[str], asked: Collection[str] | None) -> tuple[str, .
                 f"Expected findings among {listed(sorted(names))}; received {trimmed(name)}. {did_you_mean(name, names)}Correct it."
             )
     chosen = tuple(sorted(names if asked is None else {by_key[spelling_key(name)] for name in asked}))
-    if len(chosen) < 2:
+    if len(chosen) < fewest:
         raise CatalogError(
-            f"Expected two findings or more to tell; received {counted(len(chosen), 'finding')}: {listed(chosen) or 'none'}. "
+            f"Expected {'two findings or more' if fewest > 1 else 'a finding'} to tell; received {counted(len(chosen), 'finding')}: {listed(chosen) or 'none'}. "
             "Ask for one by itself with --label-of."
         )
     return chosen

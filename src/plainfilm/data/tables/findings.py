@@ -3,8 +3,11 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from plainfilm.data.spelling import spelling_key
 
@@ -29,6 +32,13 @@ def finding_state(cell: str) -> int:
 def class_by(finding: str, state: int) -> str | None:
     """Give the class of an image by the state of one finding: `FINDING`, `no FINDING`, or None where it is uncertain."""
     return None if state == UNCERTAIN else finding if state == PRESENT else f"no {finding}"
+
+
+def joined(states: Sequence[NDArray[np.int8]]) -> NDArray[np.int8]:
+    """State (n) of a finding that others stand for: present where one of them is, absent where all are, else uncertain."""
+    each = np.stack(states)
+    absent = np.where((each == ABSENT).all(axis=0), ABSENT, UNCERTAIN)
+    return np.where((each == PRESENT).any(axis=0), PRESENT, absent).astype(np.int8)
 
 
 def states_findings(cells: Collection[str]) -> bool:

@@ -41,6 +41,17 @@ class Scores:
     threshold: float | NDArray[np.float64]
     lower: float | NDArray[np.float64] | None = None
 
+    def of(self, number: int) -> "Scores":
+        """Give those of one finding as of two classes, on the rows of which it is known; thresholds are float64 (k)."""
+        known, chance = self.labels[:, number] >= 0, self.probabilities[:, number]
+        return Scores(
+            rows=self.rows[known],
+            labels=self.labels[known, number].astype(np.int64),
+            probabilities=np.stack([1 - chance, chance], axis=1)[known],
+            group=self.group[known],
+            threshold=float(np.asarray(self.threshold)[number]),
+        )
+
     def unsure(self, decision: Decision) -> NDArray[np.bool_]:
         """Say which rows (n) lie between the two thresholds."""
         if decision.positive is None or self.lower is None:

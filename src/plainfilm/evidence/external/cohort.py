@@ -3,12 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plainfilm.data.catalog import Catalog, Entry, spelling_key
+from plainfilm.data.cataloguing.level_names import is_negative
 from plainfilm.data.spelling import listed
 from plainfilm.data.store import Store
+from plainfilm.data.tables.findings import PRESENT, joined
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external.training_fingerprints import ImageHashes, TrainingFingerprints, changed
 from plainfilm.evidence.statistics.intervals import IntArray
@@ -57,15 +61,24 @@ class LabelMapping:
 class Cohort:
     """What the classifier is tested on: `rows` of a store, int64 (n), with their classes as the model numbers them.
 
+    Of findings `classes` are the states of those that both sides have, int8 (n, k), and the store has them under the
+    model's names, in its order.
     `is_own`: these are the test set of the store that the model was trained on.
     """
 
     store: Store
     rows: IntArray
-    classes: IntArray
+    classes: NDArray[Any]
     labels: LabelMapping
     overlap: TrainingOverlap
     is_own: bool
+
+    def of(self, finding: str) -> "Cohort":
+        """Give the same for one finding as two classes, with the rows of which it is known."""
+        states = self.classes[:, self.store.classes.index(finding)]
+        known = states >= 0
+        classes = states[known].astype(np.int64)
+        return replace(self, store=self.store.of(finding), rows=self.rows[known], classes=classes)
 
 
 def match_labels(there: Iterable[str], classes: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
@@ -120,6 +133,48 @@ def map_catalog(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) ->
     return kept, LabelMapping(stands_for=stands_for, left_out=left_out, renamed=True)
 
 
+def map_findings(catalog: Catalog, bundle: Bundle, mapping: Mapping[str, str]) -> tuple[Catalog, LabelMapping]:
+    """Take the entries of a catalog of which a finding of the model is known, with these findings under its names.
+
+    Raises
+    ------
+    UsageError
+        See `match_labels`.
+    """
+    columns = dict(zip(catalog.told, catalog.states_of(catalog.entries).T, strict=True))
+    found = _stands_for(columns, bundle, mapping)
+    states = np.stack(
+        [joined([columns[each] for each in own]) for own in _by_name(found.stands_for, bundle).values()], axis=1
+    )
+    known, names = np.any(states >= 0, axis=1), tuple(_by_name(found.stands_for, bundle))
+    entries = tuple(
+        replace(entry, findings=own.tobytes())
+        for entry, own, is_known in zip(catalog.entries, states, known, strict=True)
+        if is_known
+    )
+    return replace(catalog, entries=entries, findings=names, told=names), replace(found, renamed=True)
+
+
+def _stands_for(columns: Mapping[str, NDArray[np.int8]], bundle: Bundle, mapping: Mapping[str, str]) -> LabelMapping:
+    """Match findings of a table, each with its states (n), and count what stands for none of the model's."""
+    stands_for = match_labels(columns, bundle.classifier.classes_, mapping)
+    left_out = {
+        name: n for name, own in columns.items() if name not in stands_for and (n := int((own == PRESENT).sum()))
+    }
+    known = np.any([columns[name] >= 0 for name in stands_for], axis=0)
+    if not known.any():
+        raise CatalogError(f"Expected radiographs of which a finding of the model is known ({listed(bundle.classifier.classes_)}); received none. Name other data.")  # fmt: skip
+    if unknown := int((~known).sum()):
+        left_out[""] = unknown
+    return LabelMapping(stands_for=stands_for, left_out=left_out, renamed=False)
+
+
+def _by_name(stands_for: Mapping[str, str], bundle: Bundle) -> dict[str, list[str]]:
+    """Give the findings that stand for each of the model's, in its order."""
+    names = [name for name in bundle.classifier.classes_ if name in stands_for.values()]
+    return {name: [each for each, finding in stands_for.items() if finding == name] for name in names}
+
+
 def map_store(
     store: Store, bundle: Bundle, mapping: Mapping[str, str], *, no_label_will_do: bool = False
 ) -> LabelMapping:
@@ -131,6 +186,9 @@ def map_store(
         Another size or fit; and see `match_labels`.
     """
     _check_prepared(store, bundle)
+    if store.task == "findings":
+        stated = {name: own[:] for name, own in store.findings.items() if not is_negative(name)}
+        return _stands_for(stated, bundle, mapping)
     if no_label_will_do:
         return LabelMapping(stands_for={}, left_out={}, renamed=False)
     stands_for = match_labels(store.classes, bundle.classifier.classes_, mapping)
@@ -164,12 +222,10 @@ def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
     BundleError
         The bundle's list of images is damaged.
     """
-    names = bundle.classifier.classes_
-    stand_for = [name if labels.renamed else labels.stands_for.get(name) for name in store.classes]
-    classes = np.array([-1 if name is None else names.index(name) for name in [*stand_for, None]])[store.labels]
+    store, classes, is_labelled = _labelled(store, bundle, labels)
     # Folders have no test set; a store of the same images may be split otherwise.
     is_own = not labels.renamed and bundle.manifest.data_fingerprint == store.fingerprint
-    rows, training = np.flatnonzero((classes >= 0) | (not labels.stands_for)), _training(bundle)
+    rows, training = np.flatnonzero(is_labelled | (not labels.stands_for)), _training(bundle)
     if is_own:
         rows = rows[training.in_test_set(store.sha256[rows]) if training else store.split[rows] == "test"]
         overlap = TrainingOverlap(rows=rows[:0], reasons=(), not_searched="These are the model's own test images.")
@@ -179,7 +235,23 @@ def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
     if not len(kept):
         received = f"{len(overlap.rows):,}, and it was made from all of them" if len(overlap.rows) else "none"
         raise CatalogError(f"Expected radiographs of the model's classes that it has not seen; received {received}. Name other data.")  # fmt: skip
+    if store.task == "findings":
+        some = np.any(classes[kept] >= 0, axis=0)  # the others are stated of no row that is left
+        store = store.standing_for({name: [name] for name, own in zip(store.classes, some, strict=True) if own})
+        classes = classes[:, some]
     return Cohort(store=store, rows=kept, classes=classes[kept], labels=labels, overlap=overlap, is_own=is_own)
+
+
+def _labelled(store: Store, bundle: Bundle, labels: LabelMapping) -> tuple[Store, NDArray[Any], NDArray[np.bool_]]:
+    """Give the store, its classes as the model numbers them or its findings' states under the model's names, and which rows have one."""
+    if store.task == "findings":
+        stands_for = {name: name for name in store.classes} if labels.renamed else labels.stands_for
+        store = store.standing_for(_by_name(stands_for, bundle))
+        return store, store.states, np.any(store.states >= 0, axis=1)
+    names = bundle.classifier.classes_
+    stand_for = [name if labels.renamed else labels.stands_for.get(name) for name in store.classes]
+    classes = np.array([-1 if name is None else names.index(name) for name in [*stand_for, None]])[store.labels]
+    return store, classes, classes >= 0
 
 
 def _training(bundle: Bundle) -> TrainingFingerprints | None:

@@ -5,7 +5,7 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from msgspec.structs import asdict
@@ -26,6 +26,7 @@ from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.recalibration import FittedRecalibration
 from plainfilm.evidence.external.transportability import compare, of_own_test_set
 from plainfilm.evidence.outliers.detector import opened
+from plainfilm.evidence.statistics.findings import evaluate_findings, mean_metrics
 from plainfilm.evidence.statistics.intervals import IntArray, group_codes, wilson
 from plainfilm.evidence.statistics.metrics import evaluate as measure
 from plainfilm.model.bundle import Bundle
@@ -33,8 +34,10 @@ from plainfilm.model.classifier import Decision
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.external import (
+    VERDICTS,
     EvaluatedModel,
     ExternalData,
+    ExternalFinding,
     ExternalMetrics,
     ExternalOutliers,
     InternalMetrics,
@@ -49,6 +52,7 @@ from plainfilm.results.external import (
     Transportability,
 )
 from plainfilm.results.metrics import ByPatient, Metrics, ThreeAnswersMeasured
+from plainfilm.results.severity import LEVELS
 
 _FOLDS = 5
 
@@ -66,6 +70,10 @@ class ExternalPredictions:
     level: NDArray[np.str_] | None
     reason: NDArray[np.str_] | None
 
+    def of(self, number: int) -> "ExternalPredictions":
+        """Give what was said of one finding."""
+        return ExternalPredictions(scores=self.scores.of(number), log_odds=None, level=None, reason=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalEvaluation:
@@ -73,6 +81,8 @@ class ExternalEvaluation:
 
     `external` are the metrics on these data, `internal` those of the model's own test set. `majority` is the commonest
     class and its share, 0 to 1. `recalibration` is None where nothing can be offered; `no_recalibration` says why.
+    Of findings `external` and `internal` are macro means; `findings` has each by itself, as of two classes, and `speaks` names
+    the worst, whose are verdict, sources, subgroups and utility.
     """
 
     cohort: Cohort
@@ -96,6 +106,8 @@ class ExternalEvaluation:
     three_answers: ThreeAnswersMeasured | None = None
     by_patient: ByPatient | None = None
     site: str | None = None  # whose calibration was tested
+    findings: Mapping[str, "ExternalEvaluation"] = field(default_factory=dict)
+    speaks: str | None = None
 
     @property
     def threshold(self) -> float | None:
@@ -114,15 +126,15 @@ class ExternalEvaluation:
     ) -> ExternalMetrics:
         """Give what is written of it; `model` and `data` are their names for people, `kept_for` that of the site kept."""
         cohort, decision, left_out = self.cohort, self.decision, self.cohort.labels.left_out
-        own = {name: getattr(self.internal, name) for name in InternalMetrics.__struct_fields__}
         not_offered = Recalibration(offered=False, reason=self.no_recalibration)
         return ExternalMetrics(
+            task=decision.task,
             classes=decision.classes,
             positive=decision.positive,
             threshold=self.threshold,
             transportability=self.transportability,
             splits=Splits(external=self.external),
-            internal=InternalMetrics(**own),
+            internal=self._own,
             drop=self.drop,
             overlap=cohort.overlap.counts,
             left_out=LabelsLeftOut(
@@ -137,10 +149,29 @@ class ExternalEvaluation:
             utility=self.utility.result if self.utility else None,
             three_answers=self.three_answers,
             by_patient=self.by_patient,
+            findings={name: own._as_finding for name, own in self.findings.items()} or None,
+            speaks=self.speaks,
             data=ExternalData(name=data, fingerprint=cohort.store.fingerprint, own_test_part=cohort.is_own),
             model=EvaluatedModel(name=model, network_sha256=self.network_sha256, site=self.site),
             versions=versions,
             seconds=TotalSeconds(total=seconds),
+        )
+
+    @property
+    def _own(self) -> InternalMetrics:
+        return InternalMetrics(**{name: getattr(self.internal, name) for name in InternalMetrics.__struct_fields__})
+
+    @property
+    def _as_finding(self) -> ExternalFinding:
+        return ExternalFinding(
+            threshold=self.decision.threshold,
+            transportability=self.transportability,
+            splits=Splits(external=self.external),
+            internal=self._own,
+            drop=self.drop,
+            sources=self.sources,
+            subgroups=self.subgroups.result,
+            utility=self.utility.result if self.utility else None,
         )
 
 
@@ -160,16 +191,18 @@ def predict(
     EngineError
         Other processes cannot do the work.
     """
-    decision = bundle.classifier.decision
+    whole, decision = bundle.classifier.decision, _decision(bundle, cohort)
     found = answers_of(bundle, cohort.store, cohort.rows, shared=shared, advance=advance)
     logits = found["logits"]
+    if decision.task == "findings":
+        logits = logits[:, [whole.classes.index(name) for name in decision.classes]]
     return ExternalPredictions(
         scores=Scores(
             rows=cohort.rows,
             labels=cohort.classes,
             probabilities=decision.probabilities(logits),
             group=cohort.store.group[cohort.rows],
-            threshold=decision.threshold,
+            threshold=decision.threshold if decision.task == "classes" else np.array(decision.thresholds),
             lower=decision.lower_threshold,
         ),
         log_odds=decision.log_odds(logits) if decision.positive is not None else None,
@@ -178,10 +211,28 @@ def predict(
     )
 
 
+def _decision(bundle: Bundle, cohort: Cohort) -> Decision:
+    """Give what decides; of findings on those that the data state."""
+    decision = bundle.classifier.decision
+    if decision.task == "classes":
+        return decision
+    return Decision.joined([decision.of(name) for name in cohort.store.classes])
+
+
 def score(scores: Scores, decision: Decision) -> Metrics:
-    """Compute every metric of some predictions at the decision's threshold."""
+    """Compute every metric of some predictions at the decision's threshold; of findings their means."""
+    if decision.task == "findings":
+        return _means(
+            scores, {name: score(scores.of(at), decision.of(name)) for at, name in enumerate(decision.classes)}
+        )
     return measure(scores.labels, scores.probabilities, classes=decision.classes, positive=decision.positive,
                    threshold=scores.threshold, group=scores.group)  # fmt: skip
+
+
+def _means(scores: Scores, each: Mapping[str, Metrics]) -> Metrics:
+    return evaluate_findings(
+        scores.labels, scores.probabilities, each, threshold=np.asarray(scores.threshold), group=scores.group
+    )
 
 
 def check_recalibration(decision: Decision, classes: Sequence[str | None] = (), group: IntArray | None = None) -> None:
@@ -197,10 +248,12 @@ def check_recalibration(decision: Decision, classes: Sequence[str | None] = (), 
     Raises
     ------
     UsageError
-        The model has more than two classes.
+        The model has more than two classes, or tells findings.
     CatalogError
         Too few radiographs, or too few of a class.
     """
+    if decision.task == "findings":
+        raise UsageError("Expected two classes for --recalibrate; the model tells several findings, which are not recalibrated yet. Leave it out.")  # fmt: skip
     if decision.positive is None:
         raise UsageError(f"Expected two classes for --recalibrate; the model has {len(decision.classes)}. Leave it out.")  # fmt: skip
     if not len(classes):
@@ -220,17 +273,21 @@ def evaluate(
     *,
     prevalence: float | None = None,
     site: str | None = None,
+    among: int = 1,
 ) -> ExternalEvaluation:
     """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows.
 
     `prevalence` is what recalibration is fitted to, in the place of labels; `site` names the one that the bundle answers at.
+    `among` is the number of findings of which this is one.
     """
+    if cohort.store.task == "findings":
+        return _of_findings(bundle, cohort, predictions, site)
     decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
     promise = bundle.metrics.three_answers
-    external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision)
+    external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision, among)
     missing = tuple(name for number, name in enumerate(decision.classes) if number not in scores.labels)
     drop, verdict = of_own_test_set() if cohort.is_own else compare(
-        internal, external, two_classes=decision.positive is not None, missing=missing, sources=len(sources.names)
+        internal, external, two_classes=decision.positive is not None, missing=missing, sources=len(sources.names), among=among
     )  # fmt: skip
     if sources.sentence and verdict.level == "none":
         verdict = replaced(verdict, level="caution")
@@ -248,7 +305,7 @@ def evaluate(
         transportability=verdict,
         sources=sources,
         majority=majority,
-        outliers=_outliers(bundle, predictions),
+        outliers=_outliers(bundle, predictions, decision),
         recalibration=_recalibration(cohort, predictions, decision, prevalence, external.auroc),
         no_recalibration=_no_recalibration(cohort, decision),
         subgroups=judge.by_subgroup(cohort.store, decision, scores),
@@ -257,6 +314,53 @@ def evaluate(
         by_patient=_by_patient(cohort, bundle, scores),
         site=site,
     )
+
+
+def _of_findings(
+    bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions, site: str | None
+) -> ExternalEvaluation:
+    """Judge each finding by itself, as a classifier of two classes, and put them together; the worst speaks."""
+    decision, scores, whole = _decision(bundle, cohort), predictions.scores, bundle.metrics.test
+    names = decision.classes
+    each = {
+        name: evaluate(_telling(bundle, name), cohort.of(name), predictions.of(at), site=site, among=len(names))
+        for at, name in enumerate(names)
+    }
+    external = _means(scores, {name: own.external for name, own in each.items()})
+    missing = tuple(name for name in bundle.classifier.classes_ if name not in names)
+    internal = mean_metrics(whole, {name: own.internal for name, own in each.items()}) if missing else whole
+    drop, _ = of_own_test_set() if cohort.is_own else compare(internal, external, two_classes=False)
+    speaks = max(each, key=lambda name: _badness(each[name]))
+    worst = each[speaks].transportability
+    return replace(
+        each[speaks],
+        cohort=cohort,
+        predictions=predictions,
+        lines=judge.lines(scores, decision),
+        decision=decision,
+        external=external,
+        internal=internal,
+        missing=missing,
+        drop=drop,
+        transportability=replaced(worst, sentence=f"{speaks}: {worst.sentence}"),
+        outliers=_outliers(bundle, predictions, decision),
+        recalibration=None,
+        no_recalibration="Several findings are not recalibrated yet.",
+        findings=each,
+        speaks=speaks,
+    )
+
+
+def _badness(found: ExternalEvaluation) -> tuple[int, int, float]:
+    verdict = found.transportability
+    return VERDICTS.index(verdict.verdict), LEVELS.index(verdict.level), -float(np.nan_to_num(found.external.auroc.low))
+
+
+def _telling(bundle: Bundle, finding: str) -> Bundle:
+    """Give the bundle as one that tells one finding alone, with what its own test set came to for it."""
+    found = (bundle.metrics.findings or {})[finding]
+    metrics = replaced(bundle.metrics, splits=found.splits)
+    return replace(bundle, classifier=bundle.classifier.of(finding), metrics=metrics)
 
 
 def _by_patient(cohort: Cohort, bundle: Bundle, scores: Scores) -> ByPatient | None:
@@ -289,14 +393,14 @@ def _recalibration(
                                  prevalence=prevalence, auroc=auroc)  # fmt: skip
 
 
-def _outliers(bundle: Bundle, predictions: ExternalPredictions) -> ExternalOutliers | None:
+def _outliers(bundle: Bundle, predictions: ExternalPredictions, decision: Decision) -> ExternalOutliers | None:
     """Take the shares of radiographs unlike the training set, and the metrics without those refused."""
     shares, level, scores = outlier_shares(bundle, predictions), predictions.level, predictions.scores
     if shares is None or level is None:
         return None
     kept = level != "refused"
     rest = replace(scores, **{name: getattr(scores, name)[kept] for name in ("rows", "labels", "probabilities", "group")})  # fmt: skip
-    return ExternalOutliers(**asdict(shares), without_refused=score(rest, bundle.classifier.decision))
+    return ExternalOutliers(**asdict(shares), without_refused=score(rest, decision))
 
 
 def outlier_shares(bundle: Bundle, predictions: ExternalPredictions) -> OutlierShares | None:
@@ -318,7 +422,7 @@ def _own_outliers(bundle: Bundle) -> OwnOutliers | None:
     return OwnOutliers(refused=own.refused, flagged=own.flagged) if own and own.refused and own.flagged else None
 
 
-def _source_baseline(cohort: Cohort, decision: Decision) -> tuple[SourceBaseline, tuple[str, float]]:
+def _source_baseline(cohort: Cohort, decision: Decision, among: int) -> tuple[SourceBaseline, tuple[str, float]]:
     """Cross-validate how well the source alone tells the classes; give also the commonest class, and its share.
 
     The source tells a class where its AUROC is above one half by the lower end of a 99.5 % interval, since radiographs of
@@ -331,7 +435,7 @@ def _source_baseline(cohort: Cohort, decision: Decision) -> tuple[SourceBaseline
     parts = [each for each in parts if len(each[0]) and len(each[1])]
     if not parts:
         parts = [(np.arange(len(rows)),) * 2]
-    rule = source_rule(cohort.classes, source, group, parts, decision.classes, level=0.995)
+    rule = source_rule(cohort.classes, source, group, parts, decision.classes, level=0.995, among=among)
     area = rule.auroc
     sentence = f"In these data, too, knowing only which source an image came from gives AUC {area.value:.2f} ({area.low:.2f} to {area.high:.2f}){rule.of_class(rule.worst)}: a right answer may still be the source, not the disease."
     return SourceBaseline(

@@ -30,6 +30,7 @@ def compare(
     two_classes: bool = True,
     missing: Sequence[str] = (),
     sources: int = 1,
+    among: int = 1,
 ) -> tuple[PerformanceDrop, Transportability]:
     """Compare the metrics of a classifier's own test set with those of external data.
 
@@ -44,26 +45,28 @@ def compare(
         Classes that the external data lack.
     sources
         Hospitals or collections that they come from.
+    among
+        Findings that are looked at alike, of which this is one: intervals are widened for their number.
     """
     own, other = internal.estimates, external.estimates
     drop = PerformanceDrop(**{name: independent_difference(own[name], other[name]) for name in METRICS})
     if missing:
         sentence = _without(missing, external, drop)
         return drop, Transportability(verdict="cannot be said", level="caution", sentence=sentence)
-    verdict, said, needed = _worst(internal, external, two_classes)
+    verdict, said, needed = _worst(internal, external, two_classes, among)
     where, site = ("In this hospital", "this site") if sources == 1 else ("In these hospitals", "these sites")
     sentence = f"{where} AUC {said}: {_ENDS[verdict].format(site=site)}.{needed}"
     return drop, Transportability(verdict=verdict, level=SEVERITY[verdict], sentence=sentence)
 
 
-def _worst(internal: Metrics, external: Metrics, two_classes: bool) -> tuple[SiteVerdict, str, str]:
+def _worst(internal: Metrics, external: Metrics, two_classes: bool, among: int) -> tuple[SiteVerdict, str, str]:
     """Judge the two classes, or each of several; give the worst verdict, what it rests on, and what would be needed to tell."""
     one, two = internal.per_class or {}, external.per_class or {}
     shared = [name for name in two if name in one]
     if two_classes or not shared:
         cases = min((sum(row) for row in external.confusion_matrix), default=0)
         return _judged(
-            "", _Rates.of(internal, 1), _Rates.of(external, 1), cases, "the rarer class", answers=two_classes
+            "", _Rates.of(internal, among), _Rates.of(external, among), cases, "the rarer class", answers=two_classes
         )[1:]
     held = dict(zip(two, map(sum, external.confusion_matrix), strict=False))
     each = [

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.intervals import (
@@ -66,6 +67,12 @@ def evaluate_findings(
         micro=_micro(states, called, probabilities, codes, level),
         largest_group=float(np.bincount(codes).max() / len(states)) if len(states) else None,
     )
+
+
+def mean_metrics(whole: Metrics, each: Mapping[str, Metrics]) -> Metrics:
+    """Give macro means of some of the findings of `whole`, whose rows are not at hand: limits too are means, never narrower than they need be."""
+    means = {name: _mean_of([own.estimates[name] for own in each.values()]) for name in whole.estimates}
+    return replace(whole, **means, per_class={name: _class_metrics(own) for name, own in each.items()}, micro=None)
 
 
 def _measured(

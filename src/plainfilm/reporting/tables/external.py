@@ -5,10 +5,19 @@ from dataclasses import dataclass
 
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, number, percent
 from plainfilm.reporting.tables import metrics
-from plainfilm.reporting.tables.metrics import Cell
+from plainfilm.reporting.tables.metrics import Cell, FindingRow
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.external import CalibrationFit, Distribution, OutlierShares, PerformanceDrop, SiteVerdict
+from plainfilm.results.external import VERDICTS as VERDICT_ORDER
+from plainfilm.results.external import (
+    CalibrationFit,
+    Distribution,
+    ExternalMetrics,
+    OutlierShares,
+    PerformanceDrop,
+    SiteVerdict,
+)
 from plainfilm.results.metrics import Estimates, Metrics
+from plainfilm.results.severity import Worth
 
 MINUS = "\N{MINUS SIGN}"
 VERDICTS: Mapping[SiteVerdict, str] = {
@@ -66,6 +75,21 @@ def drops(external: Metrics, internal: Metrics, drop: PerformanceDrop) -> DropTa
     ]
     ticks = [(metrics.place(-reach, scale), "higher here"), (metrics.place(reach, scale), "lower here")]
     return DropTable(rows=rows, ticks=ticks, zero=metrics.place(0.0, scale))
+
+
+def finding_rows(found: ExternalMetrics) -> list[FindingRow]:
+    """Lay out each finding here, the one whose performance falls most first; nothing for classes."""
+    rows = []
+    each = sorted(
+        (found.findings or {}).items(), key=lambda item: -VERDICT_ORDER.index(item[1].transportability.verdict)
+    )
+    for name, own in each:
+        said = own.transportability
+        sentence = " ".join(filter(None, (said.sentence, own.sources.sentence)))
+        rows.append(
+            metrics.finding_row(name, own.splits.external, own.threshold, Worth(level=said.level, sentence=sentence))
+        )
+    return rows
 
 
 def fits(before: CalibrationFit, after: CalibrationFit) -> list[PairRow]:

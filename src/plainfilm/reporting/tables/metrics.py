@@ -125,11 +125,16 @@ def finding_rows(run: RunMetrics) -> list[FindingRow]:
                 Worth(level=own.audit.level, sentence=f"{own.audit.verdict.capitalize()}. {own.audit.sentence}")
             )
         worst = max(said, key=lambda each: LEVELS.index(each.level))
-        share = (cell(each, (0.0, 1.0), in_percent=True) for each in (test.sensitivity, test.specificity, test.ppv))
-        cells = [cell(test.auroc, (0.0, 1.0), in_percent=False), *share]
-        present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
-        rows.append(FindingRow(name, present, test.n, own.threshold, cells, worst.level, worst.sentence))
+        rows.append(finding_row(name, test, own.threshold, worst))
     return sorted(rows, key=lambda row: -LEVELS.index(row.level))
+
+
+def finding_row(name: str, test: Metrics, threshold: float | None, worst: Worth) -> FindingRow:
+    """Lay out one finding, with the worst that is said of it."""
+    share = (cell(each, (0.0, 1.0), in_percent=True) for each in (test.sensitivity, test.specificity, test.ppv))
+    cells = [cell(test.auroc, (0.0, 1.0), in_percent=False), *share]
+    present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
+    return FindingRow(name, present, test.n, threshold, cells, worst.level, worst.sentence)
 
 
 def micro_cells(test: Metrics) -> list[Cell]:
