@@ -2,6 +2,7 @@
 
 import pytest
 
+import plainfilm
 from browsing import APPEARANCES, SIZES, faults, needs_chromium
 from made_desk import put_reports, put_store_and_run
 from made_requests import started
@@ -14,6 +15,7 @@ PAGES = [
     "both/comparison.html",
     "search/tuning.html",
     "elsewhere/report.html",
+    "doubtful/relabel.html",
 ]
 TOKEN = "a-token-for-the-tests"
 
@@ -25,6 +27,7 @@ def desk(tmp_path_factory):
         patch.setenv("PLAINFILM_CACHE", str(folder / "cache"))
         put_store_and_run(folder)
         put_reports(folder)
+        plainfilm.relabel(folder / "my.h5", folder / "doubtful")
     return folder
 
 
@@ -45,7 +48,8 @@ def test_axe_finds_nothing_in_a_report(desk, page, name):
 
 
 def test_every_page_that_is_written_is_looked_at(desk):
-    found = {path.relative_to(desk).as_posix() for path in desk.rglob("*.html") if "cache" not in path.parts}
+    pages = (path.relative_to(desk) for path in desk.rglob("*.html"))
+    found = {path.as_posix() for path in pages if not {"cache", "trainings"} & set(path.parts)}  # trainings are runs
     assert found == set(PAGES)
 
 
