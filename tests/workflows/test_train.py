@@ -143,7 +143,8 @@ def test_where_the_model_looked_is_measured_beside_the_audit_and_not_without_it(
 
 def test_the_predictions_are_of_every_labelled_image_and_give_the_accuracy_again(run, store):
     rows, metrics = table(run / "predictions.csv"), metrics_of(run)
-    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted"]
+    origin = ["source", "patient", "group"]
+    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted", *origin]
     with Store(store) as opened:
         known = {
             (str(f), str(s), opened.classes[k])
