@@ -20,6 +20,7 @@ from plainfilm.workflows import checks, fit
 from waiting import WAIT_S
 
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
+ORIGIN = ("source", "patient", "group")  # the last columns of predictions.csv
 QUICK = {"backbone.input_size": 96, "training.epochs": 2}
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
@@ -143,8 +144,7 @@ def test_where_the_model_looked_is_measured_beside_the_audit_and_not_without_it(
 
 def test_the_predictions_are_of_every_labelled_image_and_give_the_accuracy_again(run, store):
     rows, metrics = table(run / "predictions.csv"), metrics_of(run)
-    origin = ["source", "patient", "group"]
-    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted", *origin]
+    assert list(rows[0]) == ["file", "split", "label", "probability", "predicted", *ORIGIN]
     with Store(store) as opened:
         known = {
             (str(f), str(s), opened.classes[k])
@@ -408,7 +408,7 @@ def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
     assert set(test["per_class"]) == {"COVID", "NORMAL", "OTHER"}
     predictions = table(made.folder / "predictions.csv")
     names = [f"probability {name}" for name in done.classes]
-    assert list(predictions[0]) == ["file", "split", "label", *names, "predicted"]
+    assert list(predictions[0]) == ["file", "split", "label", *names, "predicted", *ORIGIN]
     chance = np.array([[float(row[name]) for name in names] for row in predictions])
     np.testing.assert_allclose(chance.sum(axis=1), 1, atol=1e-5)
     tested = [k for k, row in enumerate(predictions) if row["split"] == "test"]
