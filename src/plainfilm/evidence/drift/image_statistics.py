@@ -5,8 +5,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.evidence.statistics.intervals import FloatArray
-
 NAMES: Final = ("brightness", "contrast", "middle tone", "sharpness", "black", "white")
 _LEVELS = np.arange(256)
 _DARK, _BRIGHT = 8, 248  # gray levels that count as black and white
@@ -14,7 +12,7 @@ _EVERY = 2  # pixels each way whose gray level is counted
 _ROWS = 4  # of these one is looked at for sharpness
 
 
-def image_statistics(pixels: NDArray[np.uint8]) -> FloatArray:
+def image_statistics(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Measure a gray radiograph, uint8 (h, w), at the size and fit that the network gets.
 
     Returns

@@ -19,10 +19,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plainfilm.errors import BundleError
 from plainfilm.evidence.drift.reference import jittered
-from plainfilm.evidence.statistics.intervals import FloatArray
 from plainfilm.results.drift import DriftFamily, DriftReference, DriftWeek, WatchedStatistic
 
 FALSE_ALARMS = 0.01  # of the weeks, at most
@@ -71,7 +71,7 @@ class Bets:
         self._seen += 1
 
 
-def _forecasts(about: WatchedStatistic) -> tuple[FloatArray, FloatArray]:
+def _forecasts(about: WatchedStatistic) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Probabilities of the bins, float64 (bets, bins), that bets foresee, and their weights."""
     usual = np.array(about.gaps, np.float64)
     usual /= usual.sum()
@@ -85,7 +85,7 @@ def _forecasts(about: WatchedStatistic) -> tuple[FloatArray, FloatArray]:
     return every / every.sum(axis=1, keepdims=True), np.array(weights)
 
 
-def _of_classes(about: WatchedStatistic) -> Iterable[FloatArray]:
+def _of_classes(about: WatchedStatistic) -> Iterable[NDArray[np.float64]]:
     """How much more frequent each bin is where the odds of the positive class are others."""
     if not about.positives:
         return

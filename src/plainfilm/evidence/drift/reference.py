@@ -1,13 +1,16 @@
 """What a bundle carries so that its answers can be watched: a few values of each number, of radiographs that were not learnt from."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.data.store import Store
 from plainfilm.evidence.drift.image_statistics import NAMES, image_statistics
-from plainfilm.evidence.statistics.intervals import FloatArray, IntArray
 from plainfilm.model.classifier import Decision
 from plainfilm.results.drift import DriftReference, Family, WatchedStatistic
+
+if TYPE_CHECKING:
+    from plainfilm.data.store import Store  # a server watches without HDF5
 
 FEWEST = 40  # radiographs; of fewer no drift could be told
 MOST = 2000
@@ -18,11 +21,11 @@ _MOST_CLASSES = 20
 
 
 def reference(
-    store: Store,
+    store: "Store",
     decision: Decision,
     *,
-    rows: IntArray,
-    probabilities: FloatArray | None,
+    rows: NDArray[np.int64],
+    probabilities: NDArray[np.float64] | None,
     refused: NDArray[np.bool_] | None,
     seed: int = 0,
 ) -> DriftReference | None:
@@ -66,13 +69,17 @@ def watched_classes(decision: Decision) -> list[tuple[str, int]]:
     return [(name, at) for at, name in enumerate(decision.classes[:_MOST_CLASSES])]
 
 
-def _measured(store: Store, rows: IntArray) -> FloatArray:
+def _measured(store: "Store", rows: NDArray[np.int64]) -> NDArray[np.float64]:
     films = (store.images(rows[at : at + 64]) for at in range(0, len(rows), 64))
     return np.array([image_statistics(image) for block in films for image in block])
 
 
 def _described(
-    name: str, family: Family, values: FloatArray, rng: np.random.Generator, positive: NDArray[np.bool_] | None = None
+    name: str,
+    family: Family,
+    values: NDArray[np.float64],
+    rng: np.random.Generator,
+    positive: NDArray[np.bool_] | None = None,
 ) -> WatchedStatistic:
     """Part values into bins at some of them; a gap lies between two values, and beyond the first and the last."""
     chances = rng.random(len(values)).tolist()
@@ -93,7 +100,7 @@ def _described(
     )
 
 
-def _ends(n: int) -> IntArray:
+def _ends(n: int) -> NDArray[np.int64]:
     """Places, in order, of the values at which bins end: a bin has three gaps at least."""
     places = np.unique(np.round(_LEVELS * n).astype(np.int64) - 1)
     kept: list[int] = []
