@@ -15,11 +15,9 @@ from plainfilm.data import split
 from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import by_patient as by_patients
+from plainfilm.evidence.evaluation import three_answers
 from plainfilm.evidence.evaluation.by_patient import Films
 from plainfilm.evidence.evaluation.evaluate import Fold
-from plainfilm.evidence.evaluation.three_answers import promise as promise_of
-from plainfilm.evidence.statistics.calibration import choose_threshold
-from plainfilm.evidence.statistics.promised_thresholds import choose_two_thresholds
 from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model import classifier, ensembling, recipes, training
 from plainfilm.model.callbacks import Callback
@@ -313,16 +311,9 @@ def _decide(
         return {"decision": decision}
     is_positive, chance = labels == classes.index(positive), decision.probabilities(logits)[:, classes.index(positive)]
     how, by_patient = by_patients.choose(decision.log_odds(logits), is_positive, Films.of(store, rows), asked)
-    truth, promise = is_positive.astype(int), None
-    if asked.sensitivity:
-        targets = {"sensitivity": asked.sensitivity, "npv": asked.npv}
-        found = choose_two_thresholds(truth, chance, group=store.group[rows], **targets)
-        promise = promise_of(found, truth, **targets)
-        decision = dataclasses.replace(decision, threshold=found.upper, lower_threshold=found.lower)
-    else:
-        decision = dataclasses.replace(decision, threshold=choose_threshold(truth, chance, rule=asked.threshold))
+    threshold, lower, promise = three_answers.choose(is_positive.astype(int), chance, asked, group=store.group[rows])
     return {
-        "decision": dataclasses.replace(decision, combining=how),
+        "decision": dataclasses.replace(decision, threshold=threshold, lower_threshold=lower, combining=how),
         "promise": promise,
         "promise_by_patient": by_patient,
     }

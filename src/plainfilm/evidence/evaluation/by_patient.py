@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import replace
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, logit
 
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
 from plainfilm.evidence.evaluation import three_answers
-from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.metrics import evaluate
-from plainfilm.evidence.statistics.promised_thresholds import choose_two_thresholds
 from plainfilm.evidence.statistics.scaling import fit_scaling
 from plainfilm.model.classifier import Decision
 from plainfilm.model.recipe_schema import EvaluationSettings
@@ -90,18 +88,10 @@ def choose(
         tried.append((loss, rule, slope, intercept, expit(scaled)))
     _, rule, slope, intercept, chance = min(tried, key=lambda each: each[0])
     share = float(truth.mean())
-    made = Combining(rule=rule, slope=slope, intercept=intercept, threshold=0.5, prevalence=share, decided=can_fit)
-    return _with_thresholds(made, truth, chance, asked)
-
-
-def _with_thresholds(
-    made: Combining, truth: NDArray[np.int64], chance: NDArray[np.float64], asked: EvaluationSettings
-) -> tuple[Combining, Promise | None]:
-    if not asked.sensitivity:
-        return replace(made, threshold=choose_threshold(truth, chance, rule=asked.threshold)), None
-    found = choose_two_thresholds(truth, chance, sensitivity=asked.sensitivity, npv=asked.npv)
-    said = three_answers.promise(found, truth, sensitivity=asked.sensitivity, npv=asked.npv)
-    return replace(made, threshold=found.upper, lower_threshold=found.lower), said
+    threshold, lower, said = three_answers.choose(truth, chance, asked)
+    made = Combining(rule=rule, slope=slope, intercept=intercept, threshold=threshold, lower_threshold=lower,
+                     prevalence=share, decided=can_fit)  # fmt: skip
+    return made, said
 
 
 def combined(log_odds: NDArray[np.float64], codes: NDArray[np.int64], rule: str) -> NDArray[np.float64]:
@@ -172,7 +162,7 @@ def measure(
                                         sensitivity=promise.sensitivity, npv=promise.npv)
             for part, own in units.items() if own.lower is not None
         }  # fmt: skip
-        three = ThreeAnswers(**{name: getattr(promise, name) for name in Promise.__struct_fields__}, splits=measured)
+        three = ThreeAnswers(**asdict(promise), splits=measured)
     return ByPatient(
         rule=how.rule,
         decided=how.decided,

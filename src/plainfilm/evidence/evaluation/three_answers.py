@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.intervals import (
     ALIKE_CALLED,
     FloatArray,
@@ -10,7 +11,13 @@ from plainfilm.evidence.statistics.intervals import (
     group_codes,
     proportion,
 )
-from plainfilm.evidence.statistics.promised_thresholds import CONFIDENCE, PromisedThresholds, rows_needed
+from plainfilm.evidence.statistics.promised_thresholds import (
+    CONFIDENCE,
+    PromisedThresholds,
+    choose_two_thresholds,
+    rows_needed,
+)
+from plainfilm.model.recipe_schema import EvaluationSettings
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import Promise, ThreeAnswersMeasured
 
@@ -67,6 +74,31 @@ def measure(
             f"not found. {_said('An NPV', npv, cleared, held[1])}"
         ),
     )
+
+
+def choose(
+    labels01: ArrayLike, probability: ArrayLike, asked: EvaluationSettings, *, group: ArrayLike | None = None
+) -> tuple[float, float | None, Promise | None]:
+    """Choose the threshold on rows that were not trained on; where targets are asked for, two, and say what these promise.
+
+    Parameters
+    ----------
+    labels01, probability : (n,)
+        0 or 1, and the probability of the positive class, 0 to 1.
+    asked
+        `sensitivity` and `npv`, or the rule `threshold`.
+    group : (n,), optional
+        Rows with the same value are one draw.
+
+    Returns
+    -------
+    The threshold, the lower one, and the promise; the last two None with one threshold
+    """
+    if not asked.sensitivity:
+        return choose_threshold(labels01, probability, rule=asked.threshold), None, None
+    targets = {"sensitivity": asked.sensitivity, "npv": asked.npv}
+    found = choose_two_thresholds(labels01, probability, group=group, **targets)
+    return found.upper, found.lower, promise(found, labels01, **targets)
 
 
 def promise(found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: float, npv: float) -> Promise:

@@ -6,7 +6,6 @@ Ids come from DICOM headers or from a table of the user's; none of them is in an
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,23 +13,20 @@ from plainfilm.arguments import By
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
+from plainfilm.evidence.inference.predictor import Predictor, logit_of, moved
 from plainfilm.evidence.outliers.judging import LATERAL
 from plainfilm.results.manifest import Combining
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
-
-if TYPE_CHECKING:
-    from plainfilm.evidence.inference.predictor import Predictor
 
 PLAIN = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"})  # that are no DICOM files
 _IDS: Mapping[By, tuple[str, ...]] = {
     "patient": ("patient_id",),
     "study": ("study_instance_uid", "accession_number", "study_id"),
 }  # by the names of tables' columns and of headers
-_LEAST = 1e-12  # probability that has log odds
 _LATERAL = ("lateral", LATERAL)
 
 
-def combining_of(predictor: "Predictor") -> Combining:
+def combining_of(predictor: Predictor) -> Combining:
     """Give how a classifier joins several films.
 
     Raises
@@ -127,7 +123,7 @@ def _of_table(files: Sequence[str], by: By, path: Path) -> list[str]:
 
 
 def joined(
-    predictor: "Predictor",
+    predictor: Predictor,
     answers: Iterable[Prediction],
     units: Sequence[int],
     by: By,
@@ -147,7 +143,7 @@ def joined(
 
 
 def join(
-    predictor: "Predictor", how: Combining, films: Sequence[Prediction], name: str, *, prevalence: float | None = None
+    predictor: Predictor, how: Combining, films: Sequence[Prediction], name: str, *, prevalence: float | None = None
 ) -> GroupedPrediction:
     """Join the answers to the films of one study or patient: of the frontal ones that were not refused, if there are some."""
     readable = [film for film in films if film.probabilities]
@@ -176,23 +172,20 @@ def join(
 
 
 def _probability(how: Combining, films: Sequence[float]) -> float:
-    chance = np.clip(films, _LEAST, 1 - _LEAST)
-    odds = np.log(chance) - np.log1p(-chance)
+    odds = logit_of(np.asarray(films))
     one = odds.mean() if how.rule == "mean" else odds.max()
     return float(1 / (1 + np.exp(-(how.slope * one + how.intercept))))
 
 
-def _moved(predictor: "Predictor", how: Combining, value: float, prevalence: float | None) -> float | None:
+def _moved(predictor: Predictor, how: Combining, value: float, prevalence: float | None) -> float | None:
     """Give the probability at a prevalence of patients, as a predictor does for a film; None where it holds at none."""
     if predictor.stated(prevalence) is None or not 0 < how.prevalence < 1:
         return None
-    asked = how.prevalence if prevalence is None else prevalence
-    odds = (asked / (1 - asked)) / (how.prevalence / (1 - how.prevalence))
-    return value * odds / (value * odds + 1 - value)
+    return moved(value, how.prevalence, how.prevalence if prevalence is None else prevalence)
 
 
 def _level(
-    predictor: "Predictor", how: Combining, used: Sequence[Prediction], value: float, *, is_refused: bool
+    predictor: Predictor, how: Combining, used: Sequence[Prediction], value: float, *, is_refused: bool
 ) -> tuple[str, str | None]:
     """Give the level, and the class that is called."""
     if is_refused:

@@ -613,15 +613,20 @@ class Predictor:
         return self.lungs.find(pixels).found if len(pixels) else np.ones(0, bool)
 
     def _moved(self, chance: NDArray[np.float64], prevalence: float | None) -> float | None:
-        """Move a probability from the prevalence of the calibration to another one, by Bayes' rule on the odds.
-
-        Saerens, Latinne & Decaestecker, Neural Computation 2002.
-        """
+        """Move the positive class's probability from the prevalence of the calibration to another one."""
         if prevalence is None or self.prevalence is None or self._decision.positive is None:
             return None
         value = float(chance[self.classes_.index(self._decision.positive)])
-        odds = (prevalence / (1 - prevalence)) / (self.prevalence / (1 - self.prevalence))
-        return value * odds / (value * odds + 1 - value)
+        return moved(value, self.prevalence, prevalence)
+
+
+def moved(value: float, before: float, after: float) -> float:
+    """Move a probability from one prevalence to another, by Bayes' rule on the odds; all from 0 to 1.
+
+    Saerens, Latinne & Decaestecker, Neural Computation 2002.
+    """
+    odds = (after / (1 - after)) / (before / (1 - before))
+    return value * odds / (value * odds + 1 - value)
 
 
 def logit_of(chance: NDArray[np.float64]) -> NDArray[np.float64]:

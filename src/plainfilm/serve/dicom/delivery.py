@@ -4,6 +4,7 @@ import logging
 import ssl
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 from plainfilm.serve.dicom.background_task import Task
 from plainfilm.serve.dicom.log import told
@@ -23,18 +24,18 @@ class _Sender(Task):
     """Sends to one peer, and leaves it alone for 1, 2, 4, … `LONGEST_PAUSE_S` seconds while it is away."""
 
     longest_s = _LONGEST_SENDING_S
+    does: ClassVar[str]  # in the name of its thread
 
     def __init__(
         self,
-        name: str,
         spool: Spool,
         peer: Peer,
         *,
         ae_title: str,
-        pause_s: float,
-        secured: ssl.SSLContext | None,
+        pause_s: float = 1.0,
+        secured: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(f"{name}-{peer.name}")
+        super().__init__(f"{self.does}-{peer.name}")
         self._spool, self._peer = spool, peer
         self._line: Line = line(peer, ae_title, secured=secured)
         self._shortest_s = self._pause_s = pause_s
@@ -81,6 +82,8 @@ class Courier(_Sender):
         For a peer over TLS.
     """
 
+    does = "deliver"
+
     def __init__(
         self,
         spool: Spool,
@@ -90,7 +93,7 @@ class Courier(_Sender):
         pause_s: float = 1.0,
         secured: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__("deliver", spool, peer, ae_title=ae_title, pause_s=pause_s, secured=secured)
+        super().__init__(spool, peer, ae_title=ae_title, pause_s=pause_s, secured=secured)
         self._tries: Counter[Path] = Counter()
 
     def _work(self) -> None:
@@ -138,16 +141,7 @@ class Courier(_Sender):
 class Retrier(_Sender):
     """Tries again what one peer did not take, each over an association of its own and beside what is new."""
 
-    def __init__(
-        self,
-        spool: Spool,
-        peer: Peer,
-        *,
-        ae_title: str,
-        pause_s: float = 1.0,
-        secured: ssl.SSLContext | None = None,
-    ) -> None:
-        super().__init__("retry", spool, peer, ae_title=ae_title, pause_s=pause_s, secured=secured)
+    does = "retry"
 
     def _work(self) -> None:
         aside = self._spool.due(self._peer.name)
