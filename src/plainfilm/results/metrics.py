@@ -524,6 +524,12 @@ class ThreeAnswers(Promise, frozen=True, kw_only=True):
         Mapping[str, ThreeAnswersMeasured], Meta(description="By set: test or out_of_fold, and validation.")
     ]
 
+    @classmethod
+    def measured(cls, promise: Promise, splits: Mapping[str, ThreeAnswersMeasured]) -> "ThreeAnswers":
+        """Put what was measured beside what was promised; `promise` may have measurements of its own, which are left out."""
+        told = {name: getattr(promise, name) for name in Promise.__struct_fields__}
+        return cls(**told, splits=splits)
+
     def elsewhere(self) -> "ThreeAnswers":
         """Give the same where nothing is promised: at another hospital the thresholds were moved with the probabilities alone."""
         asked = f"a sensitivity of {100 * self.sensitivity:g} % and an NPV of {100 * self.npv:g} %"

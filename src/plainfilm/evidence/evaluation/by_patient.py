@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import asdict
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, logit
 
@@ -162,7 +161,7 @@ def measure(
                                         sensitivity=promise.sensitivity, npv=promise.npv)
             for part, own in units.items() if own.lower is not None
         }  # fmt: skip
-        three = ThreeAnswers(**asdict(promise), splits=measured)
+        three = ThreeAnswers.measured(promise, measured)
     return ByPatient(
         rule=how.rule,
         decided=how.decided,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from plainfilm.data.split import Leakage, leakage
@@ -209,7 +208,7 @@ def _three_answers(trained: Trained, scores: Mapping[str, Scores]) -> ThreeAnswe
     if trained.promise is None:
         return None
     measured = {part: of_three_answers(trained.decision, own, trained.promise) for part, own in scores.items()}
-    return ThreeAnswers(**asdict(trained.promise), splits={part: own for part, own in measured.items() if own})
+    return ThreeAnswers.measured(trained.promise, {part: own for part, own in measured.items() if own})
 
 
 def of_three_answers(decision: Decision, scores: Scores, promise: Promise) -> ThreeAnswersMeasured | None:

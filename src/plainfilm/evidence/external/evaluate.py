@@ -368,7 +368,7 @@ def _by_patient(cohort: Cohort, bundle: Bundle, scores: Scores) -> ByPatient | N
     units = by_patients.units_of(cohort.store, decision, scores.rows, scores.labels, scores.probabilities)
     if units is None:
         return None
-    promise = own.three_answers if own else None
+    promise = own.three_answers.elsewhere() if own and own.three_answers else None
     return by_patients.measure(decision, {"external": units}, "external", promise, seed=0)
 
 
