@@ -12,17 +12,11 @@ from pathlib import Path, PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.decoding import arrays, signatures
+from plainfilm.data.extensions import DICOM_EXTENSIONS, IMAGE_EXTENSIONS, TABLE_EXTENSIONS
 from plainfilm.data.places.place import Place, is_system_file
 from plainfilm.data.spelling import shortened
 from plainfilm.errors import Problem
 
-IMAGE_EXTENSIONS = frozenset({
-    *("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "bmp", "gif", "jp2", "j2k", "pgm", "pnm", "ppm"),
-})  # fmt: skip
-DICOM_EXTENSIONS = frozenset({"dcm", "dicom", "dic", "ima"})
-TABLE_EXTENSIONS = frozenset(
-    {"csv", "tsv", "json", "jsonl", "ndjson", "csv.gz", "tsv.gz", "xlsx", "xls", "ods", "parquet"}
-)
 LOOKED_AT = 100  # folders whose first file is looked at: a file may be DICOM under the name of another format
 
 _NO_IMAGES = frozenset(
