@@ -89,7 +89,7 @@ function showWork({ jobs }) {
   const parts = told.filter(Boolean).flatMap((each) => [" · ", each]);
   const waits = waiting ? [" · ", t("work.waiting", { n: waiting })] : [];
   if ($("work").dataset.job !== runs.id) {
-    $("work").replaceChildren(link(make("bdi", {}, runs.title), place(["job", runs.id])), make("span"));
+    $("work").replaceChildren(link(make("bdi", {}, job.titled(runs)), place(["job", runs.id])), make("span"));
     $("work").dataset.job = runs.id;
   }
   $("work").lastElementChild.replaceChildren(...parts, ...waits);
@@ -111,7 +111,7 @@ function tellEnds(before, { jobs }) {
   for (const now of jobs) {
     const was = before?.jobs.find(({ id }) => id === now.id)?.state;
     if ((was !== "running" && was !== "waiting") || !["done", "failed", "stopped", "interrupted"].includes(now.state)) continue;
-    const words = t("work.ended", { title: now.title, state: t(`job.state.${now.state}`) });
+    const words = t("work.ended", { title: job.titled(now), state: t(`job.state.${now.state}`) });
     app.say(words);
     if (document.hidden) document.title = words;
   }

@@ -98,7 +98,7 @@ class Doubts {
 
   drawFoot() {
     const page = this.made?.page && link(t("doubts.page"), place(["run", this.project, this.called]), { class: "button" });
-    const applied = link(t("doubts.apply"), place(["step", "apply", this.project], { in: [this.made.store, this.made.path] }), { class: "button strong", "data-key": "apply" });
+    const applied = link(t("doubts.apply"), place(["step", "apply", this.project], { in: [this.made.path, this.made.store] }), { class: "button strong", "data-key": "apply" });
     const told = make("p", {}, t("doubts.decided", { n: this.decided }));
     swap(this.foot, told, make("p", { class: "actions" }, this.decided ? applied : null, page || ""));
   }

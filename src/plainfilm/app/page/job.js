@@ -9,6 +9,11 @@ import { duration, moment, number, percent, t } from "./words.js";
 const ENDED = ["done", "failed", "stopped", "interrupted"];
 const SAY_EVERY_MS = 15000; // to a screen reader
 
+const ORDER = ["running", "waiting", "interrupted", "failed", "stopped", "done"];
+
+/** What a job is, in the language of the page. */
+export const titled = ({ verb, project }) => `${t(`kind.${verb}`)}: ${project}`;
+
 /** Where what a job has made is shown. */
 export function madeBy(job, app) {
   if (!job.made) return null;
@@ -78,6 +83,7 @@ export class Line {
 
   update({ jobs }) {
     const open = jobs.filter(({ state }) => state !== "done");
+    open.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (a.place ?? 0) - (b.place ?? 0));
     this.element.hidden = open.length === 0;
     const now = JSON.stringify(open.map(({ id, state, place: at }) => [id, state, at]));
     if (now !== this.seen) swap(this.rows, ...open.map((job) => this.row(job)));
@@ -89,7 +95,7 @@ export class Line {
     const line = job.line ? make("p", { class: "small wrong", lang: "en" }, job.line) : null;
     const acts = actions(job, this.app, (error) => swap(this.problem, problem(error)));
     for (const act of acts) act.dataset.key += job.id;
-    return make("li", { class: "made" }, make("div", {}, link(name(job.title), place(["job", job.id]), { class: "made-name" }), " ", state, line), make("p", { class: "actions" }, ...acts));
+    return make("li", { class: "made" }, make("div", {}, link(name(titled(job)), place(["job", job.id]), { class: "made-name" }), " ", state, line), make("p", { class: "actions" }, ...acts));
   }
 }
 
@@ -137,8 +143,8 @@ class Job {
   }
 
   write(job) {
-    if (this.heading.textContent !== job.title) {
-      this.heading.replaceChildren(name(job.title));
+    if (this.heading.textContent !== titled(job)) {
+      this.heading.replaceChildren(name(titled(job)));
       this.app.titled();
     }
     const steps = job.commands.length > 1 && job.state === "running" ? t("job.step", { n: job.step + 1, every: job.commands.length }) : "";

@@ -4,21 +4,24 @@ import { make, chip } from "./parts.js";
 import { link, name, place, title } from "./pieces.js";
 import { moment, number, percent, t } from "./words.js";
 
-export const KINDS = { "no shortcut found": "clear", "possible shortcut": "caution", "not to be believed": "warning" };
+const KINDS = { none: "clear", caution: "caution", warning: "warning" };
+
+const FEW = 4; // of the newest, in the list of all projects
 
 /** What an accuracy is, and what it is worth: never the one without the other. */
 export function standing(made) {
   if (!made.accuracy) return make("p", { class: "small muted" }, t(`kind.${made.kind}`));
   const { value, low, high } = made.accuracy;
   const verdict = made.verdict ? chipped(made) : null;
-  const interval = t("run.interval", { low: number(100 * low, 1), high: `${number(100 * high, 1)}\u202f%` });
+  const isKnown = typeof low === "number" && typeof high === "number";
+  const interval = isKnown ? t("run.interval", { low: number(100 * low, 1), high: percent(high) }) : "";
   return make("p", { class: "standing" }, make("strong", {}, percent(value)), make("span", { class: "muted" }, interval), verdict);
 }
 
 /** The verdict as a chip: the words are the report's. */
-export function chipped(made) {
+function chipped({ verdict, level }) {
   const element = make("span", { class: "chip", lang: "en" });
-  chip(element, made.verdict, KINDS[made.verdict.toLowerCase()] ?? "caution");
+  chip(element, verdict.charAt(0).toUpperCase() + verdict.slice(1), KINDS[level] ?? "caution");
   return element;
 }
 
@@ -34,11 +37,11 @@ function runRow(project, made) {
   );
 }
 
-const counted = (store) => `${t("count.images", { n: store.images })} · ${store.classes.join(", ")}`;
+const counted = ({ images, classes }) => (images === null ? t("project.counting") : `${t("count.images", { n: images })} · ${(classes ?? []).join(", ")}`);
 
 /** A project in the list of all. */
 export function projectCard(project) {
-  const newest = [...project.runs].sort((a, b) => (a.created < b.created ? 1 : -1)).slice(0, 4);
+  const newest = project.runs.slice(0, FEW);
   const head = make("h2", {}, link(name(project.name), place(["project", project.name])));
   const stores = project.stores.slice(0, 1).map((store) => make("p", { class: "small muted" }, counted(store)));
   const runs = newest.length ? make("ul", { class: "plain" }, ...newest.map((made) => runRow(project, made))) : make("p", { class: "small" }, t("project.no_runs"));
@@ -49,7 +52,7 @@ function storeCard(project, store) {
   const to = (view, query = {}) => place(view, query);
   const actions = [
     link(t("project.train"), to("train", { store: store.path, project: project.name }), { class: "button strong" }),
-    store.classes.length > 1 && store.task !== "findings" ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
+    store.classes?.length > 1 && store.task !== "findings" ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
     link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
     link(t("project.audit"), to(["step", "audit", project.name], { in: store.path }), { class: "button" }),
   ];

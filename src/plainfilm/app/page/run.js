@@ -29,19 +29,19 @@ function content(project, made, app) {
   const says = make("div");
   const commands = new Commands(app);
   commands.show(made.command);
-  const page = fileOf(project, made.name, made.page);
+  const page = made.page && fileOf(project, made.name, made.page);
   const facts = [t(`kind.${made.kind}`), made.recipe, moment(made.created)].filter(Boolean).join(" · ");
-  const head = make("div", { class: "head" }, make("p", { class: "small" }, link(name(project), place(["project", project]))), title(made.title || made.name), make("p", { class: "small muted" }, facts));
-  const frame = make("iframe", { class: "report", src: page, title: t("run.report") });
+  const head = make("div", { class: "head" }, make("p", { class: "small" }, link(name(project), place(["project", project]))), title(made.title), make("p", { class: "small muted" }, facts));
+  const frame = page ? make("iframe", { class: "report", src: page, title: t("run.report") }) : make("p", {}, t("run.no_report"));
   return [head, make("div", { class: "actions" }, ...acts(project, made, page, says)), says, frame, take(project, made), commands.element];
 }
 
 function acts(project, made, page, says) {
-  const tab = link(t("run.tab"), page, { class: "button", target: "_blank", rel: "noopener" });
-  tab.append(make("span", { class: "unseen" }, ` ${t("page.new_tab")}`));
-  const acts = [tab];
+  const acts = [];
+  if (page) acts.push(link(t("run.tab"), page, { class: "button", target: "_blank", rel: "noopener" }));
+  acts[0]?.append(make("span", { class: "unseen" }, ` ${t("page.new_tab")}`));
   if (made.bundle) {
-    const { bundle } = made;
+    const bundle = `${made.path}/${made.bundle}`;
     acts.unshift(button(t("run.try"), (event) => tryIt(bundle, says, event.target), { class: "button strong" }));
     acts.push(link(t("run.evaluate"), place("choose", { then: `step/evaluate/${project}`, in: bundle }), { class: "button" }));
   }

@@ -73,8 +73,8 @@ class Step {
   // External data: which of its labels stands for which class
 
   async showMapping() {
-    const made = this.app.project(this.project)?.runs.find(({ bundle }) => bundle === this.inputs[0]);
-    const classes = this.app.project(this.project)?.stores.find(({ path }) => path === made?.store)?.classes ?? [];
+    const made = this.app.project(this.project)?.runs.find(({ path, bundle }) => `${path}/${bundle}` === this.inputs[0]);
+    const classes = made?.classes ?? [];
     const source = this.inputs.at(-1);
     this.stopper = new AbortController();
     const { signal } = this.stopper;
