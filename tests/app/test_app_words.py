@@ -33,7 +33,7 @@ def base(key):
 def asked():
     """Keys that the page names as they are, and patterns of those that it puts together."""
     plain = set(re.findall(r'"([a-z_]+(?:\.[a-z_]+)+)"', "".join(sources())))
-    patterns = [re.escape(each) for each in re.findall(r"`([^`\s/]*\$\{[^`\s/]*)`", "".join(sources())) if "." in each]
+    patterns = [re.escape(each) for each in re.findall(r"\bt\(`([^`]*)`", "".join(sources()))]
     return plain, [re.compile(re.sub(r"\\\$\\\{.*?\\\}", r"[a-z_]+", each)) for each in patterns]
 
 
