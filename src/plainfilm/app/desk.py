@@ -12,11 +12,13 @@ from typing import Any
 
 from plainfilm import NOTICE, __version__
 from plainfilm.app.commands import Maker, Work
+from plainfilm.app.illustrator import Illustrator
 from plainfilm.app.jobs import Job, Line, full
 from plainfilm.app.looks import Look
 from plainfilm.app.made import Projects
 from plainfilm.app.news import News
 from plainfilm.app.places import Places
+from plainfilm.app.trying import Tries
 from plainfilm.extras import EXTRAS, find
 from plainfilm.serve.http_errors import Refused
 
@@ -35,6 +37,7 @@ class Desk:
         self.line = Line(places.own / "jobs")
         self.maker = Maker(places, self.line.claimed, self._sources_of, self.projects.ingested)
         self.look: Look | None = None
+        self.illustrator, self.tries = Illustrator(), Tries()
         self.heard = time.monotonic()
         self.is_ending = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -50,6 +53,8 @@ class Desk:
                 is_busy = await asyncio.to_thread(self.line.tend)
                 told = await asyncio.to_thread(self._told)
             self.state.tell(told)
+            self.illustrator.rest()
+            await asyncio.to_thread(self.tries.rest)
             if is_busy or self.state.waiting:
                 self.heard = time.monotonic()
             elif time.monotonic() - self.heard > IDLE_S:
@@ -80,6 +85,11 @@ class Desk:
         if self.look is not None:
             self.look.end()
             self.look.news.end()
+
+    def close(self) -> None:
+        """End the processes that serve the page alone."""
+        self.illustrator.end()
+        self.tries.end()
 
     async def done(self, act: Callable[[], Any]) -> Any:
         """Do something to the line or the files, when nothing else does; then tell the news.

@@ -1,5 +1,6 @@
 """What the app answers under each address: JSON in, JSON out; the files of the page, and those of the runs."""
 
+import asyncio
 import json
 import mimetypes
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,9 @@ from plainfilm.app import declared, folders
 from plainfilm.app.coming_in import FILE_HEADERS, PAGE_CSP, AppDoor
 from plainfilm.app.commands import Work
 from plainfilm.app.desk import Desk
+from plainfilm.app.doubts import Doubts
+from plainfilm.app.drops import drop
+from plainfilm.app.illustrator import SIZES_PX
 from plainfilm.app.places import is_plain
 from plainfilm.errors import PlainfilmError
 from plainfilm.serve import http_errors
@@ -65,6 +69,12 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/job", routes.job, methods=["POST"]),
             Route("/api/job/{id}/{act}", routes.act, methods=["POST"]),
             Route("/api/command", routes.command, methods=["POST"]),
+            Route("/api/picture", routes.picture),
+            Route("/api/drop", routes.drop, methods=["POST"]),
+            Route("/api/try", routes.trying, methods=["POST"]),
+            Route("/api/doubts", routes.doubts),
+            Route("/api/doubts", routes.decide, methods=["POST"]),
+            Route("/api/doubts/picture", routes.doubted),
             Route("/api/end", routes.end, methods=["POST"]),
         ],
         exception_handlers=dict.fromkeys((Refused, PlainfilmError, HTTPException), _refused),
@@ -76,6 +86,7 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
 class _Routes:
     def __init__(self, desk: Desk, door: AppDoor) -> None:
         self._desk, self._door = desk, door
+        self._trying = asyncio.Lock()
         shared = _read(files("plainfilm.serve") / "page")
         own = {name: shared[name] for name in _SHARED} | _read(files("plainfilm.app") / "page")
         self._static = {f"page/{name}": told for name, told in own.items()}
@@ -185,6 +196,64 @@ class _Routes:
         self._desk.end()
         return _json({})
 
+    # ---- pictures, doubtful labels, dropped files, trying
+
+    async def picture(self, request: Request) -> Response:
+        """Draw a file below ROOT, or a member of an archive there."""
+        path = self._desk.places.inside(request.query_params.get("of"))
+        return await self._drawn(request, {"path": str(path)})
+
+    async def doubts(self, request: Request) -> Response:
+        """Give some of the doubtful labels."""
+        doubts = await self._doubts(request.query_params.get("made"))
+        start, many = _number(request, "from", 0), _number(request, "many", 20)
+        return _json(await run_in_threadpool(doubts.told, start, many))
+
+    async def decide(self, request: Request) -> Response:
+        """Keep a correction, or take it back."""
+        asked = await _body(request)
+        doubts = await self._doubts(asked.get("made"))
+        return _json(
+            {"decided": await self._desk.done(partial(doubts.decide, asked.get("sha256"), asked.get("correction")))}
+        )
+
+    async def doubted(self, request: Request) -> Response:
+        """Draw a film whose label is doubtful, or its copy, as the store has it."""
+        doubts = await self._doubts(request.query_params.get("made"))
+        film = doubts.picture(_number(request, "place", -1), request.query_params.get("which", "film"))
+        made = await run_in_threadpool(self._desk.projects.made, doubts.folder)
+        store = self._desk.places.inside((made or {}).get("store"))
+        return await self._drawn(request, {"store": str(store), **film})
+
+    async def _doubts(self, made: object) -> Doubts:
+        return await run_in_threadpool(Doubts.read, self._desk.places.inside(made))
+
+    async def _drawn(self, request: Request, asked: dict[str, str]) -> Response:
+        size = _number(request, "size", 256)
+        if size not in SIZES_PX:
+            raise Refused(
+                400,
+                "size",
+                f"Expected {SIZES_PX.start} to {SIZES_PX.stop - 1} px; received {size}. Ask for another size.",
+            )
+        return Response(await self._desk.illustrator.draw({**asked, "size": size}), media_type="image/png")
+
+    async def drop(self, request: Request) -> Response:
+        """Take a file that was dropped on the page; hidden files, as systems put beside others, are passed over."""
+        asked, name = request.query_params, request.query_params.get("name", "")
+        if name.rpartition("/")[2].startswith("."):
+            return _json({"path": None})
+        path = await drop(self._desk.places, asked.get("into", ""), name, request.stream())
+        request.scope["read_whole"] = True
+        return _json({"path": str(path), "folder": str(self._desk.places.project(asked.get("into")) / "dropped")})
+
+    async def trying(self, request: Request) -> Response:
+        """Start a server of a classifier."""
+        asked = await _body(request)
+        bundle = self._desk.places.inside(asked.get("bundle"))
+        async with self._trying:
+            return _json({"address": await run_in_threadpool(self._desk.tries.open, bundle)})
+
     # ---- files of runs
 
     async def file(self, request: Request) -> Response:
@@ -225,8 +294,12 @@ def _json(told: Any, status: int = 200) -> Response:
 
 
 def _since(request: Request) -> int:
-    text = request.query_params.get("since", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+    return _number(request, "since", 0)
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else default
 
 
 async def _body(request: Request, *, needed: bool = True) -> dict[str, Any]:

@@ -116,6 +116,7 @@ async def _run(places: Places, door: AppDoor, listening: Any, started: Callable[
     await serving
     desk.end()
     await keeping
+    await asyncio.to_thread(desk.close)
 
 
 class _Server(Server):
