@@ -106,7 +106,7 @@ class Look {
   count({ found, by_folder: folders, state }) {
     this.running.hidden = state !== "running";
     if (this.running.hidden) return;
-    const rows = Object.entries(folders).sort(([, a], [, b]) => b - a).slice(0, FEW);
+    const rows = Object.entries(folders).filter(([folder, n]) => folder && n).sort(([, a], [, b]) => b - a).slice(0, FEW);
     const items = rows.map(([folder, n]) => make("li", {}, name(folder), " ", make("span", { class: "muted" }, number(n))));
     this.running.replaceChildren(make("p", { class: "statement" }, t("look.so_far", { n: found })), make("ul", { class: "by-folder" }, ...items));
   }
