@@ -93,7 +93,7 @@ def _confusion(known: Known) -> str:
     rows = [
         (name(truth), *(f"{n:,}" for n in row)) for truth, row in zip(classes, known.test.confusion_matrix, strict=True)
     ]
-    return table(("Test set, truth", *called), rows, numbers=True)
+    return table((f"{known.where.capitalize()}, truth", *called), rows, numbers=True)
 
 
 def _openings(openings: int | None) -> str:
