@@ -49,3 +49,12 @@ def test_what_is_promised_and_what_is_not_is_said(sure, ill, said):
     found = promise(cuts, np.repeat([1, 0], [ill, 200]), sensitivity=0.95, npv=0.99)
     assert said in found.sentence
     assert (found.sentence.startswith("With 95 % confidence")) == any(sure)
+
+
+def test_films_of_few_patients_are_too_few_however_many_they_are():
+    cuts = PromisedThresholds(lower=0.3, upper=0.7, sensitivity_promised=False, npv_promised=True)
+    labels, group = np.repeat([1, 0], [100, 200]), np.repeat(np.arange(30), 10)
+    found = promise(cuts, labels, sensitivity=0.95, npv=0.99, group=group)
+    assert (
+        "is too small to promise a sensitivity of 95 %: it takes 72 radiographs of different patients" in found.sentence
+    )

@@ -7,6 +7,7 @@ from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.intervals import (
     ALIKE_CALLED,
     FloatArray,
+    alike_size,
     check_level,
     group_codes,
     proportion,
@@ -98,13 +99,16 @@ def choose(
         return choose_threshold(labels01, probability, rule=asked.threshold), None, None
     targets = {"sensitivity": asked.sensitivity, "npv": asked.npv}
     found = choose_two_thresholds(labels01, probability, group=group, **targets)
-    return found.upper, found.lower, promise(found, labels01, **targets)
+    return found.upper, found.lower, promise(found, labels01, group=group, **targets)
 
 
-def promise(found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: float, npv: float) -> Promise:
-    """Say what two thresholds promise that were chosen on rows with these labels (n), 0 or 1."""
-    ill = int(np.count_nonzero(labels01))
-    well = len(np.asarray(labels01)) - ill
+def promise(
+    found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: float, npv: float, group: ArrayLike | None = None
+) -> Promise:
+    """Say what two thresholds promise that were chosen on rows with these labels (n), 0 or 1, and groups (n)."""
+    is_ill = np.asarray(labels01) == 1
+    codes = group_codes(group, len(is_ill))
+    ill, well = (alike_size(np.bincount(codes[rows])) if rows.any() else 0.0 for rows in (is_ill, ~is_ill))
     targets = [
         (
             f"a sensitivity of at least {100 * sensitivity:g} %, unsure counting as not found",
@@ -132,8 +136,8 @@ def promise(found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: floa
     )
 
 
-def _too_few(target: str, needed: int, known: int, what: str) -> str:
-    """Say on one line that a target is not promised, and what it takes."""
+def _too_few(target: str, needed: int, known: float, what: str) -> str:
+    """Say on one line that a target is not promised, and what it takes; `known` independent radiographs there are at most."""
     why = (
         f"is too small to promise {target}"
         if known < needed
