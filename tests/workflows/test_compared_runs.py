@@ -1,7 +1,7 @@
-import made_metrics
 import numpy as np
 import pytest
 
+import made_metrics
 from plainfilm.workflows.compared_runs import FinishedRun
 
 
