@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from plainfilm.evidence.evaluation.three_answers import measure, promise
+from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.evidence.statistics.promised_thresholds import PromisedThresholds
 
 TRUTH = np.repeat([1, 0], [100, 200])
@@ -20,6 +21,14 @@ def test_unsure_answers_count_as_not_found_and_are_left_out_of_the_other_shares(
     assert (found.sensitivity_holds, found.npv_holds) == (False, True)
     assert "A sensitivity of 95 % does not hold here: 90.0 %" in found.sentence
     assert "An NPV of 90 % holds here: 98.8 %" in found.sentence
+
+
+def test_what_is_found_is_the_sensitivity_at_the_upper_threshold_with_its_interval():
+    group = np.arange(300) // 3
+    found = measure(TRUTH, CHANCE, lower=0.3, upper=0.7, sensitivity=0.95, npv=0.9, group=group)
+    both = np.stack([1 - CHANCE, CHANCE], axis=1)
+    whole = evaluate(TRUTH, both, classes=("no", "yes"), positive="yes", threshold=0.7, group=group, repeats=1)
+    assert found.found == whole.sensitivity
 
 
 def test_few_patients_let_nothing_be_said():

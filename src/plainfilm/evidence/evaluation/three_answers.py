@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.intervals import (
+    ALIKE,
     ALIKE_CALLED,
     FloatArray,
     alike_size,
@@ -54,10 +55,11 @@ def measure(
     codes, positive, negative = group_codes(group, len(ill)), score >= upper, score < np.minimum(lower, upper)
     every, sure = np.ones(len(ill), dtype=bool), positive | negative
 
-    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], alike: float = ALIKE_CALLED) -> Estimate:
+    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], alike: float = ALIKE) -> Estimate:
         return proportion(hits & among, among, codes, level, alike=alike).estimate
 
-    unsure, found, cleared = share(~sure, every), share(positive, ill), share(~ill, negative)
+    unsure, found = share(~sure, every, ALIKE_CALLED), share(positive, ill)
+    cleared = share(~ill, negative, ALIKE_CALLED)
     held = _held(found, sensitivity), _held(cleared, npv)
     return ThreeAnswersMeasured(
         n=len(ill),
@@ -66,7 +68,7 @@ def measure(
         found=found,
         sensitivity=share(positive, ill & sure),
         specificity=share(negative, ~ill & sure),
-        ppv=share(ill, positive),
+        ppv=share(ill, positive, ALIKE_CALLED),
         npv=cleared,
         sensitivity_holds=held[0],
         npv_holds=held[1],
