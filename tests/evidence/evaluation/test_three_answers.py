@@ -24,7 +24,7 @@ def test_unsure_answers_count_as_not_found_and_are_left_out_of_the_other_shares(
 
 
 def test_what_is_found_is_the_sensitivity_at_the_upper_threshold_with_its_interval():
-    group = np.concatenate([np.arange(100) // 25, 4 + np.arange(200) // 3])
+    group = np.concatenate([np.arange(100) % 6, 6 + np.arange(200) // 3])
     found = measure(TRUTH, CHANCE, lower=0.3, upper=0.7, sensitivity=0.95, npv=0.9, group=group)
     both = np.stack([1 - CHANCE, CHANCE], axis=1)
     whole = evaluate(TRUTH, both, classes=("no", "yes"), positive="yes", threshold=0.7, group=group, repeats=1)
