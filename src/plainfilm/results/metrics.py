@@ -698,6 +698,12 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         return structs.replace(self, findings=slim)
 
     @property
+    def by_subgroup(self) -> dict[str, Subgroups]:
+        """Metrics by subgroup, under ""; of findings those of each that tells them, by its name."""
+        each = {name: own.subgroups for name, own in (self.findings or {}).items() if own.subgroups}
+        return each or {"": self.subgroups}
+
+    @property
     def is_calibrated(self) -> bool:
         """Whether probabilities hold at a prevalence; before 0.3.0 a temperature of 1 says that nothing was fitted."""
         fitted = self.temperature != 1 if self.calibrated is None else self.calibrated
