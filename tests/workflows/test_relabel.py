@@ -262,3 +262,77 @@ def test_the_command_lists_and_applies(original, call, tmp_path):
 def test_a_store_whose_record_of_corrections_is_damaged_says_so():
     with pytest.raises(StoreError, match="how its labels were corrected"):
         corrections.made_in({corrections.ATTRIBUTE: "[1"})
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory):
+    """The same kind of films with two findings, a bright upper and a bright left half; one column is blank for some."""
+    root, rng = tmp_path_factory.mktemp("findings"), np.random.default_rng(1)
+    (root / "films").mkdir()
+    rows = [["file_name", "Upper", "Left", "Rare"]]
+    for number in range(FILMS):
+        upper, left = rng.random(2) < 0.5
+        pixels = rng.integers(0, 100, (8, 8), dtype=np.uint8)
+        pixels[:4] += np.uint8(70 * upper)
+        pixels[:, :4] += np.uint8(70 * left)
+        Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC).save(root / f"films/{number:03}.png")
+        rows.append([f"{number:03}.png", int(upper), "" if number % 10 == 9 else int(left), int(number % 15 == 0)])
+    written(root / "films/metadata.csv", rows)
+    plainfilm.ingest(root / "films", root / "s.h5", size=32, workers=1, task="findings")
+    return root
+
+
+def states_of(path):
+    with Store(path) as store:
+        return {name: values.copy() for name, values in store.findings.items()}
+
+
+def test_labels_of_findings_are_doubted_and_put_right_each_by_itself(findings, tmp_path):
+    before = states_of(findings / "s.h5")
+    with Store(findings / "s.h5") as store:
+        assert store.classes == ("Left", "Rare", "Upper")
+        known = np.flatnonzero((store.split == "train") & (store.findings["Left"] >= 0))[:3]
+        flips = [
+            [str(store.file[row]), "Left", store.of("Left").classes[1 - store.of("Left").labels[row]]] for row in known
+        ]
+    asked = written(tmp_path / "flips.csv", [["file", "finding", "correction"], *flips])
+    done = plainfilm.relabel(findings / "s.h5", tmp_path / "flipped.h5", apply=asked, by="A student")
+    after = states_of(tmp_path / "flipped.h5")
+    assert np.flatnonzero(after["Left"] != before["Left"]).tolist() == known.tolist()
+    assert all((after[name] == before[name]).all() for name in ("Upper", "Rare")), "no other finding is touched"
+    assert set(done.result.changes) <= {"no Left → Left", "Left → no Left"}
+    assert done.result.counts["Left"]["train"] == int(
+        (after["Left"][before["Left"] >= 0] == 1).sum()
+        - sum(done.result.counts["Left"][part] for part in ("validation", "test"))
+    )
+    run = plainfilm.relabel(tmp_path / "flipped.h5", tmp_path / "listed")
+    found = table(run.folder)
+    assert {(row["file"], row["finding"]) for row in found[:3]} == {(file, "Left") for file, *_ in flips}
+    assert run.result.not_judged.keys() == {"Rare"}, "four films are too few for five folds"
+    assert run.result.findings.keys() == {"Left", "Upper"}
+    assert len(found) == run.result.labels == FILMS + int((before["Left"] >= 0).sum())
+    page = run.report.read_text(encoding="utf-8")
+    assert page.count('<article class="doubt"') == run.result.shown == run.result.doubtful
+    for row in found:
+        row["correction"] = row["suggested"] if row["finding"] == "Left" else ""
+    filled = written(tmp_path / "filled.csv", [list(found[0]), *([*row.values()] for row in found[:3])])
+    plainfilm.relabel(tmp_path / "flipped.h5", tmp_path / "right.h5", apply=filled, by="B. Reader")
+    right = states_of(tmp_path / "right.h5")
+    assert all((right[name] == before[name]).all() for name in before)
+    assert not list(csv.DictReader((tmp_path / "right.corrections.csv").open())), "all is taken back"
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([["file", "correction"], ["000.png", "Left"]], "the columns file, finding and correction; .* lacks finding"),
+        ([["file", "finding", "correction"], ["000.png", "Lower", "Left"]], "a finding of the store: Left, Rare, Upper; received Lower in line 2"),
+        ([["file", "finding", "correction"], ["000.png", "Left", "Upper"]], "a class of the store: no Left, Left; received Upper"),
+        ([["file", "finding", "correction"], ["009.png", "Left", "Left"]], "a labelled film"),
+        ([["file", "finding", "correction"], ["000.png", "Left", "Left"], ["000.png", "Left", "no Left"]], "one correction a film and finding"),
+    ],
+)  # fmt: skip
+def test_a_table_of_findings_that_cannot_be_meant_is_one_line(findings, tmp_path, rows, told):
+    with pytest.raises(PlainfilmError, match=told) as error:
+        plainfilm.relabel(findings / "s.h5", tmp_path / "n.h5", apply=written(tmp_path / "t.csv", rows), by="R")
+    assert "\n" not in str(error.value)

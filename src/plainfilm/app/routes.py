@@ -41,6 +41,7 @@ _TYPES = {
     "svg": "image/svg+xml",
     "png": "image/png",
 }
+_SHARED = ("base.css", "parts.js", "given.js", "icon.svg")  # with the page that `plainfilm serve` shows
 _STRANGER = (
     f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>plainfilm</title></head><body><h1>plainfilm</h1>'
     f"<p>Expected the address that plainfilm app opened; received none, or one that was used before. "
@@ -86,7 +87,9 @@ class _Routes:
     def __init__(self, desk: Desk, door: AppDoor) -> None:
         self._desk, self._door = desk, door
         self._trying = asyncio.Lock()
-        self._static = {f"page/{name}": told for name, told in _read(files("plainfilm.app") / "page").items()}
+        shared = _read(files("plainfilm.serve") / "page")
+        own = {name: shared[name] for name in _SHARED} | _read(files("plainfilm.app") / "page")
+        self._static = {f"page/{name}": told for name, told in own.items()}
 
     # ---- the page
 

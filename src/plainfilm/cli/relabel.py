@@ -39,7 +39,11 @@ def _listed(run: Any) -> Iterator[Any]:
     from plainfilm.reporting.relabel import TABLE
 
     found, table = run.result, run.folder / TABLE
-    yield f"{found.doubtful:,} of {found.images:,} labels are doubtful; {found.copies:,} of these radiographs have a copy under another label."
+    yield f"{found.doubtful:,} of {found.labels:,} labels are doubtful; {found.copies:,} of these radiographs have a copy under another label."
+    for name, own in found.findings.items():
+        yield f"{name}: {own.doubtful:,} of {own.images:,}"
+    for name, why in found.not_judged.items():
+        yield terminal.styled(f"{name} is not judged. {why}", "yellow")
     if found.left_out:
         yield f"{found.left_out:,} more were left out by ingest, since one image stood under two labels."
     yield f"All stand in {table}, the most doubtful first. Write the right class into its column `correction`."

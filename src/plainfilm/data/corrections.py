@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,8 @@ from plainfilm.harmless import as_named, harmless
 from plainfilm.reasons import reason_of
 from plainfilm.results.relabelling import Correction
 
-FILE, LABEL, CORRECTION, BY, SHA256, STORE = "file", "label", "correction", "by", "sha256", "store"  # columns
-COLUMNS = (FILE, LABEL, CORRECTION, BY, SHA256)  # of what is written beside a store with corrections
+FILE, FINDING, LABEL, CORRECTION = "file", "finding", "label", "correction"  # columns
+BY, SHA256, STORE = "by", "sha256", "store"
 ATTRIBUTE = "relabelled"  # of a store: what was corrected in it, one `Correction` a time
 _DIGITS = 16  # of a fingerprint, by which a table knows its store
 
@@ -31,18 +31,25 @@ class Corrections:
 
     Attributes
     ----------
+    findings : k names
+        Which finding each is about; "" of classes.
     rows, labels : int64 (k)
-        Of the store, and the class that each row has in truth, which is another than its label.
+        Of the store, and the class that each row has in truth, which is another than its label; of a finding 1 present, 0 absent.
     by : k names
         Who says so.
     confirmed : int
-        Films whose correction is the label that they bear.
+        Labels whose correction is the label itself.
     """
 
+    findings: Sequence[str]
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
     by: Sequence[str]
     confirmed: int
+
+    def of(self, finding: str) -> NDArray[np.int64]:
+        """Give the places of those about a finding, int64; "" is all of a store of classes."""
+        return np.flatnonzero(np.array(self.findings, str) == finding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,8 @@ def read(table: Path, store: Store, *, by: str | None = None) -> Corrections:
     Parameters
     ----------
     table
-        CSV, TSV or JSON, with the extra `tables` also XLSX and Parquet, with `file` and `correction`. What it has of `sha256`,
-        `label` and `store` must be the store's; `by` says who corrects.
+        CSV, TSV or JSON, with the extra `tables` also XLSX and Parquet, with `file` and `correction`, and of a store of findings
+        `finding`. What it has of `sha256`, `label` and `store` must be the store's; `by` says who corrects.
     store
         That it is about.
     by
@@ -80,37 +87,46 @@ def read(table: Path, store: Store, *, by: str | None = None) -> Corrections:
     CatalogError
         No table, or one without these columns.
     UsageError
-        A class, a film or a store that is not meant; two corrections of one film; or none, or by nobody.
+        A class, a finding, a film or a store that is not meant; two corrections of one label; or none, or by nobody.
     """
-    lines = list(_corrected(table))
+    lines = list(_corrected(table, (FILE, FINDING, CORRECTION) if store.task == "findings" else (FILE, CORRECTION)))
     if not lines:
         raise UsageError(
             f"Expected a correction or more; received {table}, whose column {CORRECTION} is empty. Write the right class beside a film."
         )
-    found, number = _Films(store), {name: at for at, name in enumerate(store.classes)}
-    given: dict[int, tuple[int, str]] = {}
+    found, stores = _Films(store), store.each
+    given: dict[tuple[str, int], tuple[int, str]] = {}
     for line in lines:
-        label, who = _class(line, number), line.cells.get(BY) or (by or "").strip()
+        finding, own = _finding(line, stores)
+        label, who = _class(line, own), line.cells.get(BY) or (by or "").strip()
         if not who:
             raise line.flaw("none", "to know who corrects", f"Give --by NAME, or fill the column {BY}.")
-        for row in found.rows(line):
-            if given.setdefault(row, (label, who))[0] != label:
-                raise line.flaw("another", "one correction a film", "Leave one of the two.")
-    changed = [row for row in sorted(given) if given[row][0] != store.labels[row]]
+        for row in found.rows(line, own):
+            if given.setdefault((finding, row), (label, who))[0] != label:
+                raise line.flaw(
+                    "another", f"one correction a film{finding and ' and finding'}", "Leave one of the two."
+                )
+    changed = [about for about in sorted(given) if given[about][0] != stores[about[0]].labels[about[1]]]
     return Corrections(
-        rows=np.array(changed, np.int64),
-        labels=np.array([given[row][0] for row in changed], np.int64),
-        by=[given[row][1] for row in changed],
+        findings=[finding for finding, _ in changed],
+        rows=np.array([row for _, row in changed], np.int64),
+        labels=np.array([given[about][0] for about in changed], np.int64),
+        by=[given[about][1] for about in changed],
         confirmed=len(given) - len(changed),
     )
 
 
-def told(table: Path) -> dict[tuple[str, str], dict[str, str]]:
-    """Read what was corrected from the table beside a store, by file and SHA-256; nothing where there is none, or another."""
+def columns_of(store: Store) -> tuple[str, ...]:
+    """Name the columns of what is written beside a store with corrections."""
+    return (FILE, *((FINDING,) if store.task == "findings" else ()), LABEL, CORRECTION, BY, SHA256)
+
+
+def told(table: Path, columns: Collection[str]) -> dict[tuple[str, str, str], dict[str, str]]:
+    """Read what was corrected from the table beside a store, by file, SHA-256 and finding; nothing where there is none, or another."""
     try:
         with table.open(newline="", encoding="utf-8") as file:
             rows = [{name: as_named(cell or "") for name, cell in row.items()} for row in csv.DictReader(file)]
-        return {(row[FILE], row[SHA256]): row for row in rows if {*COLUMNS} <= row.keys()}
+        return {(row[FILE], row[SHA256], row.get(FINDING, "")): row for row in rows if {*columns} <= row.keys()}
     except (OSError, ValueError, csv.Error):
         return {}
 
@@ -131,30 +147,40 @@ def made_in(attributes: Mapping[str, Any]) -> list[Correction]:
         ) from error
 
 
-def _corrected(table: Path) -> Iterator[_Line]:
+def _corrected(table: Path, needed: Sequence[str]) -> Iterator[_Line]:
     """Give the rows of a table whose correction is not empty."""
     try:
         grid = read_grid(table)
     except ValueError as error:
         raise CatalogError(f"Expected a table of corrections; received {table}: {reason_of(error)}.") from error
     names = [header.strip().casefold() for header in grid.headers]
-    lacking = [name for name in (FILE, CORRECTION) if name not in names]
+    lacking = [name for name in needed if name not in names]
     if lacking:
         raise CatalogError(
-            f"Expected a table of plainfilm relabel, with the columns {FILE} and {CORRECTION}; received {table}, which lacks {' and '.join(lacking)}."
+            f"Expected a table of plainfilm relabel, with the columns {', '.join(needed[:-1])} and {needed[-1]}; received {table}, which lacks "
+            f"{' and '.join(lacking)}."
         )
-    at = {name: names.index(name) for name in (FILE, LABEL, CORRECTION, BY, SHA256, STORE) if name in names}
+    at = {name: names.index(name) for name in (FILE, FINDING, LABEL, CORRECTION, BY, SHA256, STORE) if name in names}
     for row, line in enumerate(grid.lines):
         cells = {name: as_named(grid.columns[column][row]) for name, column in at.items()}
         if cells[CORRECTION]:
             yield _Line(cells, line, table)
 
 
-def _class(line: _Line, number: Mapping[str, int]) -> int:
+def _finding(line: _Line, stores: Mapping[str, Store]) -> tuple[str, Store]:
+    """Give the finding that a line is about, and the store as one of it; of classes "" and the store."""
+    name = "" if "" in stores else line.cells[FINDING]
+    if name not in stores:
+        raise line.flaw(name or "none", f"a finding of the store: {', '.join(stores)}", "Name one of them.")
+    return name, stores[name]
+
+
+def _class(line: _Line, store: Store) -> int:
     name = line.cells[CORRECTION]
-    if name not in number:
-        raise line.flaw(name, f"a class of the store: {', '.join(number)}", "Write it so, or leave the cell empty.")
-    return number[name]
+    if name not in store.classes:
+        kinds = ", ".join(store.classes)
+        raise line.flaw(name, f"a class of the store: {kinds}", "Write it so, or leave the cell empty.")
+    return store.classes.index(name)
 
 
 class _Films:
@@ -167,8 +193,8 @@ class _Films:
             self._by_name[harmless(file)].append(row)
             self._by_digest[digest].append(row)
 
-    def rows(self, line: _Line) -> list[int]:
-        """Give the rows: one, or those of files that are the same by name and content."""
+    def rows(self, line: _Line, store: Store) -> list[int]:
+        """Give the rows: one, or those of files that are the same by name and content; `store` is as one of what is labelled."""
         cells = line.cells
         flaw = partial(line.flaw, cells[FILE])
         if cells.get(STORE, self._identity) not in {"", self._identity}:
@@ -180,18 +206,17 @@ class _Films:
             raise flaw(f"films of {self._store.path}", "It has no such film: correct the name, or leave the row out.")
         if same is None and len({self._store.sha256[row] for row in found}) > 1:
             raise flaw("a film", f"Several bear the name: give the column {SHA256} of plainfilm relabel too.")
-        self._check_label(line, found)
+        _check_label(line, found, store)
         return found
 
-    def _check_label(self, line: _Line, found: Sequence[int]) -> None:
-        """Hold the label that the table was written about against the one that the store has now."""
-        held = {int(self._store.labels[row]) for row in found}
-        if held == {-1}:
-            raise line.flaw(
-                line.cells[FILE], "a labelled film", "It has no label: give it one where the films come from."
-            )
-        names = {self._store.classes[label] for label in held if label >= 0}
-        if line.cells.get(LABEL) and line.cells[LABEL] not in names:
-            raise line.flaw(
-                f"{line.cells[LABEL]} of {line.cells[FILE]}", f"the label that {self._store.path} has, {' or '.join(sorted(names))}", "Write the table anew with plainfilm relabel."
-            )  # fmt: skip
+
+def _check_label(line: _Line, found: Sequence[int], store: Store) -> None:
+    """Hold the label that the table was written about against the one that the store has now."""
+    held = {int(store.labels[row]) for row in found}
+    if held == {-1}:
+        raise line.flaw(line.cells[FILE], "a labelled film", "It has no label: give it one where the films come from.")
+    names = {store.classes[label] for label in held if label >= 0}
+    if line.cells.get(LABEL) and line.cells[LABEL] not in names:
+        raise line.flaw(
+            f"{line.cells[LABEL]} of {line.cells[FILE]}", f"the label that {store.path} has, {' or '.join(sorted(names))}", "Write the table anew with plainfilm relabel."
+        )  # fmt: skip

@@ -37,9 +37,10 @@ def write(store: Store, out: Path, made: Corrections) -> Correction:
     StoreError
         The old store is damaged, or the new one cannot be written; nothing is changed then.
     """
-    labels = store.labels.copy()
-    labels[made.rows] = made.labels
-    _check_parts(store, labels)
+    states, labels = _corrected(store, made)
+    _check_parts(
+        store, labels if store.task == "classes" else np.stack([states[name] for name in store.classes], axis=1)
+    )
     record = _recorded(store, made)
     with place(out) as (table, _, problems, shelf, new):
         write_table(table, _told(store, made))
@@ -50,17 +51,30 @@ def write(store: Store, out: Path, made: Corrections) -> Correction:
                 writer.refer(*store.shelved(shelf))
             for films in () if store.is_sharded else store.batches(_AT_ONCE):
                 writer.append(films)
-            writer.finish(_columns(store, labels), attributes=_attributes(store, record))
+            writer.finish(_columns(store, labels, states), attributes=_attributes(store, record))
     with Store(out) as written:
         if openings := store.logged_openings():
             written.take_over(openings)
     return record
 
 
-def _check_parts(store: Store, labels: NDArray[np.int64]) -> None:
-    """Raise UsageError where corrections take the last film of a class out of a part of the split."""
-    had = set(split.unfilled(store.labels, store.split, store.classes))
-    for name, part in split.unfilled(labels, store.split, store.classes):
+def _corrected(store: Store, made: Corrections) -> tuple[dict[str, NDArray[np.int8]], NDArray[np.int64]]:
+    """Give the states of all findings, and the labels, after the corrections; of several findings the labels stay."""
+    states, labels = dict(store.findings), store.labels.copy()
+    if store.task == "classes":
+        labels[made.rows] = made.labels
+        return states, labels
+    for name in set(made.findings):
+        own = made.of(name)
+        states[name] = states[name].copy()
+        states[name][made.rows[own]] = made.labels[own]
+    return states, labels
+
+
+def _check_parts(store: Store, targets: split.Labels) -> None:
+    """Raise UsageError where corrections take the last film of a class, or with or without a finding, out of a part of the split."""
+    had = set(split.unfilled(store.targets, store.split, store.classes))
+    for name, part in split.unfilled(targets, store.split, store.classes):
         if (name, part) not in had:
             raise UsageError(
                 f"Expected films of every class in every part of the split after the corrections; received none of {name} in {part}. "
@@ -69,9 +83,12 @@ def _check_parts(store: Store, labels: NDArray[np.int64]) -> None:
 
 
 def _recorded(store: Store, made: Corrections) -> Correction:
+    stores = store.each
     pairs = [
-        f"{store.classes[before]} → {store.classes[after]}"
-        for before, after in zip(store.labels[made.rows].tolist(), made.labels.tolist(), strict=True)
+        f"{own.classes[own.labels[row]]} → {own.classes[after]}"
+        for own, row, after in zip(
+            (stores[name] for name in made.findings), made.rows.tolist(), made.labels.tolist(), strict=True
+        )
     ]
     return Correction(
         when=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -84,24 +101,26 @@ def _recorded(store: Store, made: Corrections) -> Correction:
 
 def _told(store: Store, made: Corrections) -> Iterator[list[str]]:
     """Give the rows of NAME.corrections.csv, those of the old store among them: for `relabel --apply` to a store of the same files as ingested."""
-    yield [*corrections.COLUMNS]
-    told = corrections.told(corrections_path(store.path))
-    for row, label, who in zip(made.rows.tolist(), made.labels.tolist(), made.by, strict=True):
-        file, digest, before = str(store.file[row]), str(store.sha256[row]), store.classes[store.labels[row]]
-        earlier = told.get((file, digest), {corrections.LABEL: before})
-        told[file, digest] = {
+    stores, columns = store.each, corrections.columns_of(store)
+    yield [*columns]
+    told = corrections.told(corrections_path(store.path), columns)
+    for finding, row, label, who in zip(made.findings, made.rows.tolist(), made.labels.tolist(), made.by, strict=True):
+        file, digest, own = str(store.file[row]), str(store.sha256[row]), stores[finding]
+        earlier = told.get((file, digest, finding), {corrections.LABEL: own.classes[own.labels[row]]})
+        told[file, digest, finding] = {
             corrections.FILE: file,
+            corrections.FINDING: finding,
             corrections.LABEL: earlier[corrections.LABEL],
-            corrections.CORRECTION: store.classes[label],
+            corrections.CORRECTION: own.classes[label],
             corrections.BY: who,
             corrections.SHA256: digest,
         }
     for cells in told.values():
         if cells[corrections.LABEL] != cells[corrections.CORRECTION]:
-            yield [cells[name] for name in corrections.COLUMNS]
+            yield [cells[name] for name in columns]
 
 
-def _columns(store: Store, labels: NDArray[np.int64]) -> Columns:
+def _columns(store: Store, labels: NDArray[np.int64], states: Mapping[str, NDArray[np.int8]]) -> Columns:
     return Columns(
         classes=store.classes,
         labels=labels,
@@ -112,7 +131,7 @@ def _columns(store: Store, labels: NDArray[np.int64]) -> Columns:
         sha256=store.sha256,
         group=store.group,
         provenance=store.provenance,
-        findings=store.findings,
+        findings=states,
     )
 
 

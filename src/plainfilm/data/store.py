@@ -285,6 +285,11 @@ class Store:
         other.labels = np.maximum(self.findings[finding], UNCERTAIN).astype(np.int64)
         return other
 
+    @property
+    def each(self) -> "dict[str, Store]":
+        """Each finding that is to be told by its name, as `of` gives it; a store of classes itself, under ""."""
+        return {name: self.of(name) for name in self.classes} if self.task == "findings" else {"": self}
+
     def standing_for(self, findings: Mapping[str, Sequence[str]]) -> "Store":
         """Give the same open store with findings under other names, each of which some of its own stand for.
 

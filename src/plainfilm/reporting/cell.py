@@ -39,7 +39,7 @@ def facts(result: Document) -> dict[str, str]:
         case Audit():
             told = {"Verdict": f"{result.verdict.capitalize()}. {result.sentence}"}
         case Relabelling():
-            told = {"Doubtful": f"{result.doubtful:,} of {result.images:,} labels"}
+            told = {"Doubtful": f"{result.doubtful:,} of {result.labels:,} labels"}
         case Relabelled():
             told = {"Corrected": result.sentence}
         case Comparison():

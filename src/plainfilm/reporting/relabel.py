@@ -1,6 +1,6 @@
-"""The folder of doubtful labels: relabel.csv, all labelled films in the order of doubt; relabel.html, the first with pictures; relabel.json."""
+"""The folder of doubtful labels: relabel.csv, all labels in the order of doubt; relabel.html, the first with pictures; relabel.json."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import plainfilm
 from plainfilm.data import corrections
 from plainfilm.data.store import Store
 from plainfilm.evidence.relabelling.doubts import SURE
-from plainfilm.evidence.relabelling.listing import Listing
+from plainfilm.evidence.relabelling.listing import Listings
 from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.view_model import Counts, Picture
@@ -20,7 +20,7 @@ TABLE = "relabel.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubted:
-    """A film on the page: its place in the table, file, label, what it looks like and why, probabilities by class, and pictures."""
+    """A label on the page: its place in the table, file, label, what it looks like and why, probabilities by class, and pictures."""
 
     place: int
     file: str
@@ -49,14 +49,14 @@ class RelabelPage:
 def write(
     folder: Path,
     store: Store,
-    found: Listing,
-    beside: Mapping[int, Sequence[int]],
+    found: Listings,
+    beside: Sequence[Sequence[int]],
     result: Relabelling,
     *,
     name: str,
     command: str,
 ) -> None:
-    """Write the files into an empty folder, which will be called `name`; `beside` has the rows to show beside each film by its row."""
+    """Write the files into an empty folder, which will be called `name`; `beside` has the rows to show beside each film."""
     write_table(folder / TABLE, _table(store, found))
     (folder / "relabel.json").write_bytes(documents.encode(result, indent=1))
     shown = RelabelPage(
@@ -65,10 +65,8 @@ def write(
         version=plainfilm.__version__,
         folder=name,
         result=result,
-        counted=Counts(
-            row_label="label", column_label="class of the like", rows=store.classes, columns=store.classes, counts=result.counted
-        ),
-        films=[_film(store, found, place, beside) for place in range(result.shown)],
+        counted=_counts(result),
+        films=[_film(found, at, rows) for at, rows in enumerate(beside)],
         asked=[
             ("Store", store.shown),
             ("Labelled radiographs", f"{result.images:,}"),
@@ -80,23 +78,43 @@ def write(
     page.write(folder, "relabel.html", page.render("relabel.html", {"report": shown, "sure": SURE}), {})
 
 
-def _table(store: Store, found: Listing) -> Iterator[list[object]]:
-    chances = [f"probability {name}" for name in store.classes]
-    yield ["file", corrections.LABEL, "suggested", corrections.CORRECTION, corrections.BY, "doubtful", "doubt", *chances, "copy", "source", "split",
-           corrections.SHA256, corrections.STORE]  # fmt: skip
-    whole = corrections.identity(store)
+def _counts(result: Relabelling) -> Counts:
+    """Count radiographs by label and what they are counted to; of several findings a row each."""
+    if not result.findings:
+        return Counts(
+            row_label="label", column_label="class of the like", rows=result.classes, columns=result.classes, counts=result.counted
+        )  # fmt: skip
+    each = [own.counted for own in result.findings.values()]
+    return Counts(
+        row_label="finding",
+        column_label="label",
+        rows=list(result.findings),
+        columns=["absent", "absent, looks present", "present", "present, looks absent"],
+        counts=[(*absent, present[1], present[0]) for absent, present in each],
+    )
+
+
+def _table(store: Store, found: Listings) -> Iterator[list[object]]:
+    of_findings = store.task == "findings"
+    chances = ["probability"] if of_findings else [f"probability {name}" for name in store.classes]
+    yield [corrections.FILE, *([corrections.FINDING] if of_findings else []), corrections.LABEL, "suggested", corrections.CORRECTION, corrections.BY,
+           "doubtful", "doubt", *chances, "copy", "source", "split", corrections.SHA256, corrections.STORE]  # fmt: skip
+    whole, listings = corrections.identity(store), list(found.each.items())
     files, sources, parts, digests = store.file, store.source, store.split, store.sha256
-    for place, row in enumerate(found.rows.tolist()):
-        suggested, copy = found.suggested[place], found.copy[place]
+    for number, place in found.order.tolist():
+        finding, own = listings[number]
+        told, row = found.stores[finding], int(own.rows[place])
+        suggested, copy, chance = own.suggested[place], own.copy[place], own.probabilities[place]
         yield [
             str(files[row]),
-            store.classes[store.labels[row]],
-            store.classes[suggested] if suggested >= 0 else "",
+            *([finding] if of_findings else []),
+            told.classes[told.labels[row]],
+            told.classes[suggested] if suggested >= 0 else "",
             "",
             "",
             "yes" if suggested >= 0 else "no",
-            f"{found.doubt[place]:.4f}",
-            *(f"{chance:.4f}" for chance in found.probabilities[place]),
+            f"{own.doubt[place]:.4f}",
+            *(f"{each:.4f}" for each in (chance[1:] if of_findings else chance)),
             str(files[copy]) if copy >= 0 else "",
             str(sources[row]),
             str(parts[row]),
@@ -105,19 +123,22 @@ def _table(store: Store, found: Listing) -> Iterator[list[object]]:
         ]
 
 
-def _film(store: Store, found: Listing, place: int, beside: Mapping[int, Sequence[int]]) -> Doubted:
-    row, copy = int(found.rows[place]), int(found.copy[place])
-    label, suggested = store.classes[store.labels[row]], store.classes[found.suggested[place]]
-    rows = [row, copy] if copy >= 0 else [row, *beside[row]]
+def _film(found: Listings, at: int, beside: Sequence[int]) -> Doubted:
+    number, place = found.order[at].tolist()
+    finding, own = list(found.each.items())[number]
+    store = found.stores[finding]
+    row, copy = int(own.rows[place]), int(own.copy[place])
+    label, suggested = store.classes[store.labels[row]], store.classes[own.suggested[place]]
+    rows = [row, copy] if copy >= 0 else [row, *beside]
     told = ["This film", "Its copy"] if copy >= 0 else ["This film", *["Nearest"] * (len(rows) - 1)]
     captions = [f"{what}: {store.classes[store.labels[each]]}" for what, each in zip(told, rows, strict=True)]
     return Doubted(
-        place=place + 1,
+        place=at + 1,
         file=str(store.file[row]),
         label=label,
         suggested=suggested,
         is_copy=copy >= 0,
-        chances=list(zip(store.classes, found.probabilities[place].tolist(), strict=True)),
+        chances=list(zip(store.classes, own.probabilities[place].tolist(), strict=True)),
         pictures=[
             Picture(pixels=image, caption=text) for image, text in zip(store.pictures(rows), captions, strict=True)
         ],

@@ -1,6 +1,6 @@
 """The films of a store in the order of doubt of their labels, and what to look at beside each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,40 +49,94 @@ class Listing:
         return doubtful
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Listings:
+    """What is listed of a store, by finding, as of two classes; a store of classes has one listing, under "".
+
+    Attributes
+    ----------
+    stores
+        The store as one of each.
+    each
+        Its listing.
+    order : int64 (n, 2)
+        Every label of all listings, the most doubtful first: the number of its listing, and its place there.
+    """
+
+    stores: Mapping[str, Store]
+    each: Mapping[str, Listing]
+    order: IntArray
+
+    @property
+    def doubtful(self) -> int:
+        """How many labels are doubtful."""
+        return sum(int(own.doubtful.sum()) for own in self.each.values())
+
+
 def listed(
-    store: Store, features: Features, *, repeats: int, seed: int, advance: Callable[[str, int, int], None]
-) -> Listing:
-    """Put all labelled films of a store in order: copies under two labels, then doubtful labels, then the others.
+    stores: Mapping[str, Store],
+    features: Features,
+    *,
+    repeats: int,
+    seed: int,
+    advance: Callable[[str, int, int], None],
+) -> Listings:
+    """Put all labels of a store in order: those of copies under two labels, then doubtful ones, then the others.
 
     Parameters
     ----------
-    store, features
-        The films, and the features of all of them.
+    stores, features
+        The store as one of each finding (`Store.each`), and the features of all its films.
     repeats, seed
         As of `doubts.judge`.
     advance
         Called with a stage, steps done and all.
     """
+    whole = next(iter(stores.values()))
+    rows = np.unique(np.concatenate([np.flatnonzero(own.labels >= 0) for own in stores.values()]))
+    image = np.full(len(whole), NONE)
+    image[rows] = twins.images(whole, rows, advance=lambda done, every: advance("Comparing radiographs", done, every))
+    each = {}
+    for number, (name, own) in enumerate(stores.items()):
+
+        def step(done: int, every: int, before: int = number) -> None:
+            advance("Doubting labels", before * every + done, len(stores) * every)
+
+        each[name] = _listing(own, features, image, repeats, seed, step)
+    return Listings(stores=stores, each=each, order=_in_order(each))
+
+
+def _listing(
+    store: Store, features: Features, image: IntArray, repeats: int, seed: int, advance: Callable[[int, int], None]
+) -> Listing:
     rows = np.flatnonzero(store.labels >= 0)
-    labels = store.labels[rows]
-    copy = _copies(store, rows, lambda done, every: advance("Comparing radiographs", done, every))
+    copy = twins.under_another_label(store, rows, image[rows])
     judged = doubts.judge(
         lambda places: features.read(rows[places]),
-        labels,
+        store.labels[rows],
         store.group[rows],
         len(store.classes),
         repeats=repeats,
         seed=seed,
-        advance=lambda done, every: advance("Doubting labels", done, every),
+        advance=advance,
     )
     suggested = np.where(copy == NONE, judged.suggested, store.labels[copy])
-    order = np.lexsort((-judged.doubt, suggested == NONE, copy == NONE))
-    return _ordered(rows, judged, suggested, copy, order)
+    return _ordered(rows, judged, suggested, copy, _ranked(judged.doubt, suggested, copy))
 
 
-def _copies(store: Store, rows: IntArray, advance: Callable[[int, int], None]) -> IntArray:
-    found = twins.under_another_label(store, rows, advance=advance)
-    return np.array([found.get(row, NONE) for row in rows.tolist()], np.int64)
+def _ranked(doubt: FloatArray, suggested: IntArray, copy: IntArray) -> IntArray:
+    return np.lexsort((-doubt, suggested == NONE, copy == NONE))
+
+
+def _in_order(each: Mapping[str, Listing]) -> IntArray:
+    """Put the labels of several listings in one order."""
+    places = [
+        np.stack([np.full(len(own.rows), at), np.arange(len(own.rows))], axis=1) for at, own in enumerate(each.values())
+    ]
+    doubt, suggested, copy = (
+        np.concatenate([getattr(own, column) for own in each.values()]) for column in ("doubt", "suggested", "copy")
+    )
+    return np.concatenate(places)[_ranked(doubt, suggested, copy)]
 
 
 def _ordered(rows: IntArray, judged: Doubts, suggested: IntArray, copy: IntArray, order: IntArray) -> Listing:
@@ -96,7 +150,16 @@ def _ordered(rows: IntArray, judged: Doubts, suggested: IntArray, copy: IntArray
     )
 
 
-def nearest(store: Store, features: Features, found: Listing, most: int) -> dict[int, tuple[int, ...]]:
+def beside(found: Listings, features: Features, most: int) -> list[tuple[int, ...]]:
+    """Give for each of the first `most` labels the rows of the films to look at beside it, as `_nearest` finds them."""
+    first, near = found.order[:most], {}
+    for number, (name, own) in enumerate(found.each.items()):
+        if shown := int((first[:, 0] == number).sum()):
+            near[number] = _nearest(found.stores[name], features, own, shown)
+    return [near[number][place] for number, place in first.tolist()]
+
+
+def _nearest(store: Store, features: Features, found: Listing, most: int) -> list[tuple[int, ...]]:
     """Give for each of the first `most` films the nearest one that bears its label, and the nearest of the class that is suggested.
 
     Nearest by the cosine of their features; of another patient, and itself not doubtful. A class without such a film has none.
@@ -115,7 +178,7 @@ def nearest(store: Store, features: Features, found: Listing, most: int) -> dict
             here = fitting[np.arange(len(rows)), place]
             closer = here > best[:, side]
             best[closer, side], near[closer, side] = here[closer], block[place[closer]]
-    return {int(row): tuple(each for each in own if each != NONE) for row, own in zip(rows, near.tolist(), strict=True)}
+    return [tuple(each for each in own if each != NONE) for own in near.tolist()]
 
 
 def _other_class(found: Listing) -> IntArray:

@@ -9,40 +9,40 @@ from plainfilm.data import copies, duplicates
 from plainfilm.data.copies import CopyFinder
 from plainfilm.data.duplicates import Duplicates, ThumbnailFile
 from plainfilm.data.store import Store
+from plainfilm.evidence.relabelling.doubts import NONE
 from plainfilm.evidence.statistics.intervals import IntArray
 
 _AT_ONCE = 32
 
 
-def under_another_label(
-    store: Store, rows: IntArray, *, advance: Callable[[int, int], None] = lambda _done, _all: None
-) -> dict[int, int]:
-    """Find films whose copy bears another label: the row of each, and the row of such a copy.
+def under_another_label(store: Store, rows: IntArray, image: IntArray) -> IntArray:
+    """Find films whose copy bears another label: the row of such a copy, int64 (n), -1 where there is none.
 
     Ingest leaves such films out; a store has them where labels were corrected since, or where it was written before 0.2.
 
     Parameters
     ----------
     store, rows
-        The labelled films, int64 (n), that are compared: the same, nearly the same, or changed copies.
-    advance
-        Called with films compared and all.
+        The labelled films, int64 (n), that are compared.
+    image
+        The image that each shows, by `images`, int64 (n).
     """
-    if not len(rows):
-        return {}
-    image = _images(store, rows, advance)
-    found: dict[int, int] = {}
-    order = np.argsort(image, kind="stable")
-    for same in np.split(rows[order], np.flatnonzero(np.diff(image[order])) + 1):
-        labels = store.labels[same]
-        for row, label in zip(same.tolist(), labels.tolist(), strict=True):
+    found, order = np.full(len(rows), NONE), np.argsort(image, kind="stable")
+    for same in np.split(order, np.flatnonzero(np.diff(image[order])) + 1):
+        labels = store.labels[rows[same]]
+        for place, label in zip(same.tolist(), labels.tolist(), strict=True):
             if (other := same[labels != label]).size:
-                found[row] = int(other[0])
+                found[place] = rows[other[0]]
     return found
 
 
-def _images(store: Store, rows: IntArray, advance: Callable[[int, int], None]) -> IntArray:
-    """Number the images that the films show, int64 (n): copies have one number."""
+def images(store: Store, rows: IntArray, *, advance: Callable[[int, int], None] = lambda _done, _all: None) -> IntArray:
+    """Number the images that films show, int64 (n): the same, nearly the same, and changed copies have one number.
+
+    `advance` is called with films compared and all.
+    """
+    if not len(rows):
+        return np.empty(0, np.int64)
     with tempfile.TemporaryFile() as small, tempfile.TemporaryFile() as large:
         thumbs, finder = ThumbnailFile(small), CopyFinder(ThumbnailFile(large, copies.SIDE_PX))
         hashes = []
