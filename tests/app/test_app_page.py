@@ -188,7 +188,11 @@ def test_the_report_opens_by_itself_and_is_the_one_that_was_written(app, trained
 
 
 def test_everything_can_be_taken_along(app, trained):
-    for words, name in {"The classifier": "model.plainfilm", "Model card": "card.md", "Predictions": "predictions.csv"}.items():
+    for words, name in {
+        "The classifier": "model.plainfilm",
+        "Model card": "card.md",
+        "Predictions": "predictions.csv",
+    }.items():
         with trained.expect_download() as given:
             trained.get_by_role("link", name=words, exact=True).click()
         assert given.value.suggested_filename == name
