@@ -448,6 +448,26 @@ def test_counts_have_totals():
     assert "| NORMAL | 95 | 800 | 895 |" in shown
 
 
+def test_counts_of_findings_are_not_added_up():
+    """A radiograph with two findings stands in two rows, one of which something is not known maybe in none."""
+    of_findings = replace(CARD, by_split=replace(CARD.by_split, row_label="finding"))
+    shown = section(model_card(known(card=of_findings)), "Data")
+    assert "| COVID | 620 | 130 | 135 | 885 |" in shown
+    assert "| total | 1,245" not in shown
+
+
+def test_subgroups_of_findings_stand_with_their_finding():
+    own = {"threshold": 0.5, "splits": {"test": part()}, "worth": METRICS["worth"]}
+    told = {
+        name: own | {"subgroups": NO_SUBGROUPS | {"sex": {"F": subgroup(n)}}}
+        for name, n in (("Mass", 70), ("Hernia", 19))
+    }
+    shown = section(model_card(known(METRICS | {"findings": told})), "Subgroups")
+    assert re.search(r"\| Mass \| sex \| F \| 70 \| 97\.0", shown)
+    assert re.search(r"\| Hernia \| sex \| F \| 19 \| 97\.0", shown)
+    assert "| 120 |" not in shown  # the top level's, which are those of one finding again
+
+
 def test_file_names_stay_out_of_what_is_shared():
     assert "xyzzy" not in model_card(known())
     assert "xyzzy" not in checklists_page(known())

@@ -248,7 +248,8 @@ def _counts(counts: Counts) -> str:
         (name(row), *(f"{n:,}" for n in numbers), f"{sum(numbers):,}")
         for row, numbers in zip(counts.rows, counts.counts, strict=True)
     ]
-    rows.append(("total", *(f"{sum(column):,}" for column in zip(*counts.counts, strict=True)), f"{sum(map(sum, counts.counts)):,}"))  # fmt: skip
+    if counts.adds_up:
+        rows.append(("total", *(f"{sum(column):,}" for column in zip(*counts.counts, strict=True)), f"{sum(map(sum, counts.counts)):,}"))  # fmt: skip
     return table(
         (f"{counts.row_label} by {counts.column_label}", *map(name, counts.columns), "total"), rows, numbers=True
     )
