@@ -36,7 +36,7 @@ class App:
 
     @property
     def work(self):
-        return self.root / "plainfilm"
+        return next(self.root.glob("plainfilm*"))
 
     def run(self):
         """Start it, or ask the one that runs for another address."""
