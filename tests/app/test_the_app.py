@@ -1,4 +1,4 @@
-"""The app as a process, and a client that asks it as a browser does: coming in, listing, working, and what befalls it."""
+"""The app (docs/app.md) as a process, and a client that asks it as a browser does: coming in, listing, working, and what befalls it."""
 
 import hashlib
 import json
@@ -92,7 +92,7 @@ def test_a_second_app_opens_the_first(app, client, home):
         assert second.process.wait(60) == 0
         other = Client(second.told["address"])
     assert other.port == client.port
-    assert other.get("/api/state")["work"] == str(home / "plainfilm")
+    assert other.get("/api/state")["work"] == str(home / "plainfilm-projects")
 
 
 def test_another_sites_page_reaches_nothing(client):
@@ -146,7 +146,7 @@ def test_folders_are_a_tree_to_choose_from(client, home):
     (home / "labels.csv").write_text("file_name,label\n")
     told = client.get("/api/folders")
     assert (told["path"], told["parent"]) == (str(home), None)
-    assert {each["name"] for each in told["folders"]} == {"films", "plainfilm"}
+    assert {each["name"] for each in told["folders"]} == {"films", "plainfilm-projects"}
     assert [each["name"] for each in told["archives"] + told["tables"]] == ["archive.zip", "labels.csv"]
     below = client.get(f"/api/folders?path={quote(str(home / 'films' / 'COVID'))}")
     assert (below["images"], below["parent"], below["more"]) == (6, str(home / "films"), False)
@@ -193,7 +193,11 @@ def test_a_job_reads_a_folder_and_changes_nothing_in_it(client, home):
     job = client.post("/api/job", asked)
     assert job["commands"] == shown["commands"]
     done = client.rested(job["id"])
-    assert (done["state"], done["line"], done["made"]) == ("done", "", str(home / "plainfilm" / "films" / "films.h5"))
+    assert (done["state"], done["line"], done["made"]) == (
+        "done",
+        "",
+        str(home / "plainfilm-projects" / "films" / "films.h5"),
+    )
     assert done["progress"][-1]["stage"] == "Reading radiographs"
     store = until(lambda: (found := client.get("/api/state")["projects"][0]["stores"][0])["images"] and found)
     assert (store["images"], store["classes"], store["task"], store["command"]) == (
@@ -231,7 +235,7 @@ def test_a_folder_taken_away_before_its_turn_ends_in_one_line(client, home):
 def test_two_windows_see_the_same(app, client, home):
     other = Client(json.loads(_second(home))["address"])
     number = other.get("/api/state")["number"]
-    job = client.post("/api/job", {"verb": "relabel", "inputs": [str(home / "plainfilm" / "none.h5")]})
+    job = client.post("/api/job", {"verb": "relabel", "inputs": [str(home / "plainfilm-projects" / "none.h5")]})
     seen = other.get(f"/api/state?since={number}")
     assert job["id"] in [each["id"] for each in seen["jobs"]]
     first, second = client.rested(job["id"]), other.rested(job["id"])
@@ -245,7 +249,7 @@ def _second(home):
 
 
 def test_a_page_that_a_run_brings_reaches_nothing_of_ours(client, home):
-    run = home / "plainfilm" / "films" / "theirs"
+    run = home / "plainfilm-projects" / "films" / "theirs"
     run.mkdir(parents=True)
     (run / "report.html").write_text("<script>fetch('/api/state')</script>")
     (run / "metrics.json").write_text("{}")
@@ -272,7 +276,7 @@ def test_dropped_files_become_a_source(client, home):
     status, told = client.dropped("mine", "../../evil.png", b"x")
     assert (status, told["error"]["code"]) == (400, "name")
     assert client.dropped("..", "a.png", b"x")[0] == 400
-    listing = client.looked(home / "plainfilm" / "mine" / "dropped")["listing"]
+    listing = client.looked(home / "plainfilm-projects" / "mine" / "dropped")["listing"]
     assert (listing["images"], listing["classes"]) == (12, ["COVID", "OTHER"])
 
 
@@ -298,8 +302,8 @@ def test_an_app_that_is_killed_leaves_its_job_running_and_the_next_one_finds_it(
         client = second.client()
         assert second.told["serves"] is True
         assert [client.rested(each["id"])["state"] for each in (job, waits)] == ["done", "done"]
-        names = {path.name for path in (tmp_path / "home" / "plainfilm" / "films").iterdir()}
-        assert {"films.h5", "films-2.h5"} <= names
+        stores = (tmp_path / "home" / "plainfilm-projects").glob("*/*.h5")
+        assert {str(path.relative_to(path.parents[1])) for path in stores} == {"films/films.h5", "films-2/films.h5"}
         assert client.post("/api/end") == {}
         assert second.process.wait(60) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
@@ -318,8 +322,8 @@ def test_ctrl_c_ends_it_and_the_processes_that_serve_the_page(tmp_path):
         assert below
         assert started.end(signal.SIGINT) == 0
     assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
-    assert not (tmp_path / "home" / "plainfilm" / ".app" / "app.json").exists()
-    assert (tmp_path / "home" / "plainfilm" / ".app").stat().st_mode & 0o077 == 0
+    assert not (tmp_path / "home" / "plainfilm-projects" / ".app" / "app.json").exists()
+    assert (tmp_path / "home" / "plainfilm-projects" / ".app").stat().st_mode & 0o077 == 0
     assert (tmp_path / "log").read_text() == ""
 
 
@@ -342,7 +346,7 @@ def test_what_cannot_be_started_is_said_in_one_line(call, tmp_path, words, line)
 
 
 def test_a_folder_that_another_user_may_have_filled_is_refused(call, tmp_path, monkeypatch):
-    (tmp_path / "plainfilm" / ".app").mkdir(parents=True)
+    (tmp_path / "plainfilm-projects" / ".app").mkdir(parents=True)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     code, _, err = call("app", "--root", str(tmp_path), "--no-browser")
     assert (code, err.count("\n")) == (2, 1)
