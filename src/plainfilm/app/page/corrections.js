@@ -2,7 +2,7 @@
 
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { name, select, swap } from "./pieces.js";
+import { folded, name, select, small, swap } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
@@ -22,7 +22,7 @@ export class Corrections {
     this.preset = make("div", { class: "picks" });
     this.more = new OptionsForm("ingest", { leaveOut: OWN, groups: ["Reading radiographs"], changed: (values) => this.further(values) });
     const body = make("div", { class: "folded" }, this.levels, this.table, this.preset, this.more.element);
-    this.element = make("details", { class: "correct" }, make("summary", {}, t("correct.title")), make("p", { class: "small muted" }, t("correct.what")), body);
+    this.element = folded(t("correct.title"), small(t("correct.what")), body);
   }
 
   /** Show what was found, so that it can be corrected; without a listing the look has failed. */
@@ -60,7 +60,7 @@ export class Corrections {
     const isFixed = isFew && !this.left.length;
     const cards = all.map((each) => this.card(each, { counts: counts[each], examples: examples?.[each] ?? [], isFew, isFixed, isKept: classes.includes(each), kept: classes }));
     const heading = make("h2", { id: "classes-title" }, t(task === "findings" ? "look.findings" : "look.classes"));
-    swap(this.classes, heading, isFixed ? null : make("p", { class: "small muted" }, t("correct.classes_what")), make("ul", { class: "class-cards" }, ...cards));
+    swap(this.classes, heading, isFixed ? null : small(t("correct.classes_what")), make("ul", { class: "class-cards" }, ...cards));
   }
 
   card(each, { counts, examples, isFew, isFixed, isKept, kept }) {
@@ -93,7 +93,7 @@ export class Corrections {
       const words = [t("correct.level", { level }), " ", make("span", { class: "muted small" }, name(names.slice(0, 6).join(", ")))];
       return select(make("span", {}, ...words), choices, roles[index], chosen, `level ${level}`);
     });
-    swap(this.levels, make("h3", {}, t("correct.levels")), make("p", { class: "small muted" }, t("correct.levels_what")), make("div", { class: "picks" }, ...rows));
+    swap(this.levels, make("h3", {}, t("correct.levels")), small(t("correct.levels_what")), make("div", { class: "picks" }, ...rows));
   }
 
   // A table of labels
@@ -112,7 +112,7 @@ export class Corrections {
     const cleared = Object.fromEntries(COLUMNS.map((key) => [key, null]));
     const picks = [select(t("correct.table"), choices, labels ?? "", (path) => this.set({ ...cleared, labels: path }), "labels")];
     if (labels || COLUMNS.some((key) => this.read[key])) picks.push(...(await this.columns(labels)));
-    swap(this.table, make("h3", {}, t("correct.table_title")), make("p", { class: "small muted" }, t("correct.table_what")), ...picks);
+    swap(this.table, make("h3", {}, t("correct.table_title")), small(t("correct.table_what")), ...picks);
   }
 
   async columns(labels) {
@@ -133,7 +133,7 @@ export class Corrections {
     if (this.preset.hidden) return;
     const names = [["", t("correct.preset_none")], ...choices.map((each) => [each, each])];
     const pick = select(t("correct.preset"), names, this.read.preset ?? "", (preset) => this.set({ preset }), "preset");
-    swap(this.preset, make("h3", {}, t("correct.preset_title")), make("p", { class: "small muted" }, t("correct.preset_what")), pick);
+    swap(this.preset, make("h3", {}, t("correct.preset_title")), small(t("correct.preset_what")), pick);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { Curve } from "./curve.js";
 import { make } from "./parts.js";
-import { Commands, button, english, link, name, place, problem, strong, sure, swap, title } from "./pieces.js";
+import { button, Commands, english, link, name, place, problem, small, strong, sure, swap, title } from "./pieces.js";
 import { ask } from "./server.js";
 import { duration, moment, number, percent, t } from "./words.js";
 
@@ -114,7 +114,7 @@ class Job {
     this.between = make("p", { class: "between small muted" }, t("job.between"), make("progress", { "aria-label": t("job.between") }));
     this.curve = new Curve();
     this.acts = make("p", { class: "actions" });
-    this.hint = make("p", { class: "small muted" }, t("job.may_close"));
+    this.hint = small(t("job.may_close"));
     this.commands = new Commands(app);
     this.line = new Line(app);
     this.element = make("div", {}, this.head, this.alert, this.list, this.between, this.curve.element, this.acts, this.hint, this.commands.element, this.line.element);
