@@ -56,11 +56,9 @@ class Doubts:
                         }
                     )
         except (OSError, ValueError, KeyError, TypeError, csv.Error, RecursionError):
-            raise Refused(
-                404,
-                "doubts",
-                "Expected a folder of plainfilm relabel; received none that can be read. Look for doubtful labels anew.",
-            ) from None
+            raise _none() from None
+        if not {*headers} >= _COLUMNS:
+            raise _none()
         return cls(folder, classes, headers, rows)
 
     def told(self, start: int, many: int) -> dict[str, Any]:
@@ -141,6 +139,14 @@ class Doubts:
             raise Refused(404, "picture", "Expected a film of the list; received another. Load the list again.")
         row = self.rows[place]
         return {"file": row["copy"]} if which == "copy" else {"sha256": row["sha256"]}
+
+
+def _none() -> Refused:
+    return Refused(
+        404,
+        "doubts",
+        "Expected a folder of plainfilm relabel; received none that can be read. Look for doubtful labels anew.",
+    )
 
 
 def _number(text: str) -> float | None:

@@ -63,7 +63,13 @@ class Places:
             raise Refused(
                 400, "path", "Expected a path; received none, or one that no file can have. Choose a folder or file."
             )
-        path = Path(text).expanduser()
+        try:
+            os.fsencode(text)
+            path = Path(text).expanduser()
+        except (UnicodeEncodeError, RuntimeError):  # half a character; a user who is not known
+            raise Refused(
+                400, "path", "Expected a path; received one that no file can have. Choose a folder or file."
+            ) from None
         if not path.is_absolute():
             raise Refused(
                 400,

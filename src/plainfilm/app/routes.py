@@ -13,7 +13,7 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -77,7 +77,7 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/doubts/picture", routes.doubted),
             Route("/api/end", routes.end, methods=["POST"]),
         ],
-        exception_handlers=dict.fromkeys((Refused, PlainfilmError, HTTPException), _refused),
+        exception_handlers=dict.fromkeys((Refused, PlainfilmError, HTTPException, ClientDisconnect), _refused),
     )
     app.router.redirect_slashes = False
     return app
@@ -339,6 +339,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             refused = error
         case PlainfilmError():
             refused = Refused(400, "refused", str(error))
+        case ClientDisconnect():
+            refused = Refused(400, "disconnected", "Expected the whole of a body; received a part. Send it again.")
         case HTTPException(status_code=405):
             refused = Refused(
                 405,

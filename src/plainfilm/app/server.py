@@ -23,7 +23,7 @@ from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry
 from plainfilm.serve.http_limits import Connections
-from plainfilm.serve.listening import LOOPBACK_NAMES, Server, is_loopback, listening_at, shown
+from plainfilm.serve.listening import Server, is_loopback, listening_at, names_of, shown
 from plainfilm.serve.middleware import Guard
 
 _STOP_S = 3
@@ -63,6 +63,7 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
     telemetry.log_to_stderr(quiet=True)
     try:
         places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_own(places.own)
         with _own(places) as is_own:
             if is_own:
                 _serve(places, settings, lambda address: started(address, True))
@@ -90,7 +91,7 @@ def _serve(places: Places, settings: AppSettings, started: Callable[[str], None]
     with listening_at(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         address = f"http://{shown(settings.host)}:{port}"
-        door = AppDoor(hosts=LOOPBACK_NAMES | {shown(settings.host).lower()}, port=port)
+        door = AppDoor(hosts=names_of(settings.host), port=port)
         told = {"address": address, "secret": door.secret}
         locks.write(places.own / "app.json", json.dumps(told).encode())
         asyncio.run(_run(places, door, listening, lambda: started(f"{address}/?key={door.keys.new()}")))
@@ -152,6 +153,17 @@ def _of_the_other(places: Places) -> str:
             "with --work."
         ) from None
     return f"{told['address']}/?key={key}"
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse work that another user may have put there; keep what is ours from others' eyes."""
+    if not hasattr(os, "geteuid"):
+        return
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise UsageError(
+            f"Expected {folder} to be this user's own folder; received another's. Name another folder with --work."
+        )
+    folder.chmod(0o700)
 
 
 def _check(settings: AppSettings) -> None:

@@ -463,6 +463,21 @@ class Utility(Record, frozen=True, kw_only=True):
     decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
 
 
+RecalibrationMethod = Literal["labels", "prevalence"]
+
+
+class Recalibrated(Record, frozen=True, kw_only=True):
+    """How a bundle was recalibrated to other data."""
+
+    shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
+    slope: Annotated[float, Meta(description="The log odds are multiplied by it first.")] = 1.0
+    method: Annotated[
+        RecalibrationMethod, Meta(description="Fitted to labels, or to a stated prevalence without looking at labels.")
+    ] = "labels"
+    radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
+    data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
+
+
 class FindingMetrics(Record, frozen=True, kw_only=True):
     """One finding of several by itself: a classifier of two classes, on the radiographs of which it is known."""
 
@@ -474,6 +489,9 @@ class FindingMetrics(Record, frozen=True, kw_only=True):
     audit: Annotated[Audit | None, Meta(description="Its audit, where that ran.")] = None
     subgroups: Annotated[Subgroups | None, Meta(description="Its metrics by subgroup; not in a bundle.")] = None
     utility: Annotated[Utility | None, Meta(description="Answers at other prevalences; not in a bundle.")] = None
+    recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how, where it was.")] = (
+        None
+    )
 
 
 class GroupWeight(Record, frozen=True, kw_only=True):
@@ -595,21 +613,6 @@ class RunData(StoreIdentity, frozen=True, kw_only=True):
     """The store that was trained on."""
 
     images: Annotated[Count, Meta(description="Images in it.")]
-
-
-RecalibrationMethod = Literal["labels", "prevalence"]
-
-
-class Recalibrated(Record, frozen=True, kw_only=True):
-    """How a bundle was recalibrated to other data."""
-
-    shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
-    slope: Annotated[float, Meta(description="The log odds are multiplied by it first.")] = 1.0
-    method: Annotated[
-        RecalibrationMethod, Meta(description="Fitted to labels, or to a stated prevalence without looking at labels.")
-    ] = "labels"
-    radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
-    data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
 
 
 class Encoded(Record, frozen=True, kw_only=True):

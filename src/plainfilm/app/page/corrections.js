@@ -6,7 +6,7 @@ import { name, select, swap } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
-const ROLES = ["class", "split", "source", "patient", "-"];
+const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "role.source"], ["patient", "role.patient"], ["-", "role.none"]];
 const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
 const OWN = ["sources", "out", "classes", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
 const PICTURE_PX = 256;
@@ -88,7 +88,7 @@ export class Corrections {
     const roles = numbers.map((level) => levels.find((each) => each.level === level).role);
     const rows = numbers.map((level, index) => {
       const names = [...new Set(levels.filter((each) => each.level === level).flatMap((each) => each.names))];
-      const choices = ROLES.map((role) => [role, t(`role.${role === "-" ? "none" : role}`)]);
+      const choices = ROLES.map(([role, words]) => [role, t(words)]);
       const chosen = (role) => this.set({ layout: numbers.map((_, other) => (other === index ? role : roles[other])).join("/"), classes_from: null });
       const words = [t("correct.level", { level }), " ", make("span", { class: "muted small" }, name(names.slice(0, 6).join(", ")))];
       return select(make("span", {}, ...words), choices, roles[index], chosen, `level ${level}`);

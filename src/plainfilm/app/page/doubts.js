@@ -16,7 +16,7 @@ class Doubts {
   constructor(project, called, app) {
     Object.assign(this, { app, project, called, rows: [], number: 0, decided: 0, classes: [], at: 0, done: [], turn: Promise.resolve() });
     this.made = app.made(project, called);
-    this.film = make("section", { class: "film", tabindex: "-1", "aria-labelledby": "film-title" });
+    this.film = make("section", { class: "film", role: "group", "aria-labelledby": "film-title" });
     this.says = make("div");
     this.place = make("p", { class: "muted", id: "doubt-place" });
     this.foot = make("div", { class: "doubt-foot" });
@@ -34,9 +34,13 @@ class Doubts {
   async begin() {
     if (!this.made) {
       swap(this.says, make("p", {}, t("gone.run")));
+      this.film.hidden = true;
       return;
     }
-    if (!(await this.read(0))) return;
+    if (!(await this.read(0))) {
+      this.film.hidden = true;
+      return;
+    }
     const open = this.rows.findIndex((row) => row && !row.correction);
     this.at = Math.max(0, open);
     this.draw();

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from plainfilm.arguments import By
+from plainfilm.arguments import By, Prevalence
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
@@ -128,7 +128,7 @@ def joined(
     units: Sequence[int],
     by: By,
     *,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
 ) -> Iterator[GroupedPrediction]:
     """Join the answers to films, in order, to one of each unit, in the order of their first films; `units` are of `units_of`."""
     how, left = combining_of(predictor), Counter(units)
@@ -143,7 +143,12 @@ def joined(
 
 
 def join(
-    predictor: Predictor, how: Combining, films: Sequence[Prediction], name: str, *, prevalence: float | None = None
+    predictor: Predictor,
+    how: Combining,
+    films: Sequence[Prediction],
+    name: str,
+    *,
+    prevalence: Prevalence | None = None,
 ) -> GroupedPrediction:
     """Join the answers to the films of one study or patient: of the frontal ones that were not refused, if there are some."""
     readable = [film for film in films if film.probabilities]
@@ -177,9 +182,9 @@ def _probability(how: Combining, films: Sequence[float]) -> float:
     return float(1 / (1 + np.exp(-(how.slope * one + how.intercept))))
 
 
-def _moved(predictor: Predictor, how: Combining, value: float, prevalence: float | None) -> float | None:
+def _moved(predictor: Predictor, how: Combining, value: float, prevalence: Prevalence | None) -> float | None:
     """Give the probability at a prevalence of patients, as a predictor does for a film; None where it holds at none."""
-    if predictor.stated(prevalence) is None or not 0 < how.prevalence < 1:
+    if predictor.stated(prevalence) is None or isinstance(prevalence, Mapping) or not 0 < how.prevalence < 1:
         return None
     return moved(value, how.prevalence, how.prevalence if prevalence is None else prevalence)
 
