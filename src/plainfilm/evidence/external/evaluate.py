@@ -165,6 +165,7 @@ class ExternalEvaluation:
     def _as_finding(self) -> ExternalFinding:
         return ExternalFinding(
             threshold=self.decision.threshold,
+            lower_threshold=self.decision.lower_threshold,
             transportability=self.transportability,
             splits=Splits(external=self.external),
             internal=self._own,
@@ -172,6 +173,8 @@ class ExternalEvaluation:
             sources=self.sources,
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
+            three_answers=self.three_answers,
+            by_patient=self.by_patient,
         )
 
 
@@ -202,8 +205,7 @@ def predict(
             labels=cohort.classes,
             probabilities=decision.probabilities(logits),
             group=cohort.store.group[cohort.rows],
-            threshold=decision.threshold if decision.task == "classes" else np.array(decision.thresholds),
-            lower=decision.lower_threshold,
+            **judge.cuts(decision),
         ),
         log_odds=decision.log_odds(logits) if decision.positive is not None else None,
         level=found.get("level"),
@@ -346,6 +348,8 @@ def _of_findings(
         outliers=_outliers(bundle, predictions, decision),
         recalibration=None,
         no_recalibration="Several findings are not recalibrated yet.",
+        three_answers=None,
+        by_patient=None,
         findings=each,
         speaks=speaks,
     )
@@ -359,7 +363,9 @@ def _badness(found: ExternalEvaluation) -> tuple[int, int, float]:
 def _telling(bundle: Bundle, finding: str) -> Bundle:
     """Give the bundle as one that tells one finding alone, with what its own test set came to for it."""
     found = (bundle.metrics.findings or {})[finding]
-    metrics = replaced(bundle.metrics, splits=found.splits)
+    metrics = replaced(
+        bundle.metrics, splits=found.splits, three_answers=found.three_answers, by_patient=found.by_patient
+    )
     return replace(bundle, classifier=bundle.classifier.of(finding), metrics=metrics)
 
 
