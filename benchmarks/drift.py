@@ -6,7 +6,9 @@ Numbers as a bundle watches them: scores of a classifier of two classes that are
 statistics of films of darkcovidnet (../shared; synthetic ones without it), which are drawn with replacement, so that all that is not drifted
 is one population. For each simulated week a reference is drawn anew. False alarms: weeks of 1,000 radiographs in which any family alarms.
 Found: share of weeks in which an alarm comes within 200 radiographs, at the start of the week and after 500 usual ones, and the median number it
-took. Scanner: every film through a gamma of 1.4, or blurred by 1 px.
+took. Scanner: every film through a gamma of 1.4, or blurred by 1 px. Bound: the same prevalences told by one look at exactly 200 radiographs,
+which spends all false alarms that scores may have, and by looks at 50, 100 and 200, each of which may have a seventh: the sum of each bin's share of
+positives, against its exact distribution (Dirichlet-multinomial) while nothing drifts. An alarm that may come at any time can hardly find more than the one look.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from measuring import SHARED, finish
 from plainfilm.data.images import fitted
 from plainfilm.data.store import Store
 from plainfilm.evidence.drift.image_statistics import NAMES, image_statistics
-from plainfilm.evidence.drift.monitor import BLOCK, LIMITS, SHARES, Bets, _forecasts
+from plainfilm.evidence.drift.monitor import BLOCK, FALSE_ALARMS, LIMITS, SHARES, Bets, _forecasts
 from plainfilm.evidence.drift.reference import _described, jittered
 from plainfilm.results.drift import WatchedStatistic
 
@@ -41,12 +43,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--weeks", type=int, default=1000)
     parser.add_argument("--drifts", type=int, default=200)
-    parser.add_argument("--only", choices=["false", "found"])
+    parser.add_argument("--only", choices=["false", "found", "bound"])
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     films = _films(asked.work)
     measured = {name: _measured(films, change) for name, change in CHANGES.items()}
-    ways = {"false": lambda: list(_false(measured, asked.weeks)), "found": lambda: list(_found(measured, asked.drifts))}
+    ways = {
+        "false": lambda: list(_false(measured, asked.weeks)),
+        "found": lambda: list(_found(measured, asked.drifts)),
+        "bound": lambda: list(_bound(measured, asked.drifts)),
+    }
     finish({name: way() for name, way in ways.items() if asked.only in {None, name}}, asked.out)
 
 
@@ -178,6 +184,34 @@ def _found(measured: dict[str, Numbers], times: int) -> Iterator[dict[str, objec
                        "found": float(np.mean(np.array(took) < WITHIN)), "median": statistics.median(took)}  # fmt: skip
                 print(json.dumps(row), flush=True)
                 yield row
+
+
+def _bound(measured: dict[str, Numbers], times: int) -> Iterator[dict[str, object]]:
+    allowed = SHARES["scores"] * FALSE_ALARMS / 2  # more or fewer positives
+    for share in (0.1, 0.2, 0.3):
+        for apart in (1.8, 3.0):
+            for size in (300, 1000):
+                rng = np.random.default_rng(size)
+                usual, other = (drawn(rng, measured["none"], own, apart) for own in (share, 2 * share))
+                found = np.array(
+                    [_by_looks(rng, reference(rng, usual, size)[0], other(WITHIN)[1][:, 0]) for _ in range(times)]
+                )
+                row = {"prevalence": share, "apart": apart, "reference": size, "one look": float(np.mean(found[:, -1] <= allowed)),
+                       "looks": float(np.mean(found.min(axis=1) <= allowed / 7))}  # fmt: skip
+                print(json.dumps(row), flush=True)
+                yield row
+
+
+def _by_looks(rng: np.random.Generator, about: WatchedStatistic, scores: Numbers) -> list[float]:
+    """Give the chance that no drift brings as many positives by the scores of the first 50, 100 and 200 radiographs."""
+    gaps, positives = np.array(about.gaps, np.float64), np.array(about.positives, np.float64)
+    sick = (positives + 0.5) / gaps
+    told = sick[np.searchsorted(about.edges, scores, side="right")]
+    chances = []
+    for number in (50, 100, WITHIN):
+        usual = rng.multinomial(number, rng.dirichlet(gaps, size=20_000)) @ sick
+        chances.append(float(1 + np.count_nonzero(usual >= told[:number].sum() - 1e-9)) / (1 + len(usual)))
+    return chances
 
 
 if __name__ == "__main__":

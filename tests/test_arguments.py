@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import plainfilm
+from plainfilm.arguments import prevalence_of
 from plainfilm.data import images
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import CompareOptions, IngestOptions, StoringOptions
@@ -75,3 +76,11 @@ def test_what_can_be_gone_through_is_a_list_and_numbers_of_numpy_are_numbers():
 
 def test_choices_are_those_that_are_known():
     assert set(get_args(get_type_hints(StoringOptions)["fit"])) == set(images.FITS)
+
+
+def test_a_prevalence_is_a_share_or_one_a_finding():
+    assert prevalence_of("0.09") == 0.09
+    assert prevalence_of("Effusion=0.1, Pleural=Thickening=0.02") == {"Effusion": 0.1, "Pleural=Thickening": 0.02}
+    for text in ("", "many", "=0.1", "Mass=", "Mass=0.1,0.2"):
+        with pytest.raises(ValueError):  # noqa: PT011 - float's own words, or ours
+            prevalence_of(text)

@@ -37,6 +37,25 @@ _SINGULAR_AND_PLURAL = {  # by the name of the type: what it is called alone, an
 _SHOWN = 60  # characters of what was received
 
 
+Prevalence = float | Mapping[str, float]  # of the positive class, or of findings by name
+
+
+def prevalence_of(text: str) -> Prevalence:
+    """Read a share, "0.09", or one a finding, "Effusion=0.1,Mass=0.02".
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    if "=" not in text:
+        return float(text)
+    parts = [part.rpartition("=") for part in text.split(",")]
+    if not all(name.strip() for name, _, _ in parts):
+        raise ValueError("a share without a name")
+    return {name.strip(): float(share) for name, _, share in parts}
+
+
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Refuse arguments of another type than the function states, before it is called.
 

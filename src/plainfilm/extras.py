@@ -21,6 +21,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "starlette",
             "uvicorn",
         ),
+        "app": ("docstring_parser",),
         "dicom": ("highdicom", "pynetdicom"),
         "tune": ("optuna",),
         "mlflow": ("mlflow", "sqlalchemy", "alembic"),

@@ -123,3 +123,15 @@ def test_sites_of_more_than_two_classes_or_that_cannot_be_printed_are_refused(tm
 def test_a_manifest_without_sites_is_read_as_before():
     assert Manifest.__struct_fields__[-1] == "members"
     assert "sites" not in documents.plain(made_bundles.provenance())
+
+
+def test_a_site_of_findings_belongs_to_a_bundle_that_tells_them(tmp_path):
+    with pytest.raises(BundleError, match="a site for a finding that it does not tell"):
+        bundles.load(written(tmp_path, finding_sites={"Hill": {"square": site()}}))
+
+
+def test_a_bundle_of_many_findings_holds_fewer_sites():
+    known = {f"Site {k}": {} for k in range(20)}
+    sites.check_name("One more", known, 14)
+    with pytest.raises(UsageError, match="at most 20 sites in a bundle; received One more"):
+        sites.check_name("One more", known, 100)

@@ -253,6 +253,17 @@ def test_an_answer_has_its_evidence_and_a_place_in_the_report():
                 assert len(row.evidence) > 10, row
 
 
+def test_tests_between_subgroups_are_no_secret():
+    def uncertainty(metrics: dict[str, Any]) -> str:
+        return next(row.evidence for row in checklists(known(metrics))[0].rows if row.number == "29")
+
+    test = {"kind": "sex", "metric": "auroc", "subgroups": 2, "statistic": 5.0, "p": 0.025, "p_corrected": 0.05}
+    assert uncertainty(METRICS).endswith("No significance test was made.")
+    tested = uncertainty(METRICS | {"subgroups": NO_SUBGROUPS | {"interactions": [test, test]}})
+    assert "No significance test" not in tested
+    assert "2 tests whether a metric is the same in all subgroups, corrected for their number (Holm)." in tested
+
+
 def test_links_lead_to_sections_that_the_report_has():
     ids = {found for file in TEMPLATES.glob("*.html") for found in re.findall(r'id="([a-z-]+)"', file.read_text())}
     assert set(ANCHORS) - {"subgroups", "utility"} <= ids
@@ -410,6 +421,17 @@ def test_limits_follow_from_the_values():
     assert "knowing the hospital is enough: south." in limits(METRICS, CARD)
     both = replace(CARD.by_source, counts=((885, 1), (95, 800)))
     assert "knowing the hospital" not in limits(METRICS, replace(CARD, by_source=both))
+    assert "nobody read the images again" in limits(METRICS, CARD)
+    corrected = limits(METRICS, replace(CARD, corrected=("3 by A, 2026-01-01",)))
+    assert "nobody read" not in corrected
+    assert "but for those that were corrected" in corrected
+
+
+def test_counts_of_a_cross_validation_are_not_called_a_test_set():
+    folds = METRICS | {"splits": {"out_of_fold": part(), "validation": part(265)}, "folds": 5}
+    shown = section(model_card(known(folds)), "Performance, and what it is worth")
+    assert "| Held-out folds, truth |" in shown
+    assert "Test set" not in shown
 
 
 def test_subgroups_stand_with_their_size_and_what_is_not_defined():
@@ -424,6 +446,26 @@ def test_counts_have_totals():
     assert "| COVID | 620 | 130 | 135 | 885 |" in shown
     assert "| total | 1,245 | 265 | 270 | 1,780 |" in shown
     assert "| NORMAL | 95 | 800 | 895 |" in shown
+
+
+def test_counts_of_findings_are_not_added_up():
+    """A radiograph with two findings stands in two rows, one of which something is not known maybe in none."""
+    of_findings = replace(CARD, by_split=replace(CARD.by_split, row_label="finding"))
+    shown = section(model_card(known(card=of_findings)), "Data")
+    assert "| COVID | 620 | 130 | 135 | 885 |" in shown
+    assert "| total | 1,245" not in shown
+
+
+def test_subgroups_of_findings_stand_with_their_finding():
+    own = {"threshold": 0.5, "splits": {"test": part()}, "worth": METRICS["worth"]}
+    told = {
+        name: own | {"subgroups": NO_SUBGROUPS | {"sex": {"F": subgroup(n)}}}
+        for name, n in (("Mass", 70), ("Hernia", 19))
+    }
+    shown = section(model_card(known(METRICS | {"findings": told})), "Subgroups")
+    assert re.search(r"\| Mass \| sex \| F \| 70 \| 97\.0", shown)
+    assert re.search(r"\| Hernia \| sex \| F \| 19 \| 97\.0", shown)
+    assert "| 120 |" not in shown  # the top level's, which are those of one finding again
 
 
 def test_file_names_stay_out_of_what_is_shared():

@@ -1,8 +1,16 @@
 import csv
+from collections import namedtuple
 
+import numpy as np
+import pytest
+
+from plainfilm.evidence.evaluation import pairs as paired
+from plainfilm.evidence.evaluation import subgroups
+from plainfilm.evidence.evaluation.pairs import Answers, Rows
 from plainfilm.reporting import paper_tables
 from plainfilm.results.estimate import UNDEFINED, Estimate
 
+Compared, Recipe = namedtuple("Compared", "recipes pairs"), namedtuple("Recipe", "recipe metrics")
 ROWS = [["50 % & more_of $x$ #1 {a} ~b^c \\d", Estimate(0.5, 0.25, 0.75)], ["=1+1", UNDEFINED]]
 
 
@@ -22,6 +30,51 @@ def test_a_table_is_csv_for_spreadsheets_and_latex_for_a_paper(tmp_path):
     assert r"=1+1 & -- \\" in written
     assert written.count(r"\\") == 3
     assert written.index(r"\toprule") < written.index(r"\midrule") < written.index(r"\bottomrule")
+
+
+def test_what_latex_takes_for_something_else_is_printed_as_it_is():
+    """A row that begins with a bracket is the length of `\\\\`; angles and bars are other letters in its oldest encoding."""
+    written = paper_tables.latex("c", "l", ["Name", "n"], [["a", 1], ["[b] <60 | >80", 2], ["*c", 3]])
+    assert r"{[}b] \textless{}60 \textbar{} \textgreater{}80 & 2 \\" in written
+    assert r"{*}c & 3 \\" in written
+
+
+def test_no_p_is_zero_and_none_is_nan(tmp_path):
+    rows = Rows(labels=np.arange(200) % 2, codes=np.arange(200), classes=("A", "B"), positive="B")
+    chance = [np.where(np.arange(200) % 2, high, 1 - high) for high in (0.9, 0.1)]
+    own = [
+        Answers(probabilities=np.stack([1 - each, each], axis=1), called=(each > 0.5).astype(np.int64))
+        for each in chance
+    ]
+    found = paired.compare(rows, [("one", [own[0]]), ("other", [own[1]])])[1]
+    paper_tables.of_comparison(tmp_path, Compared(recipes=[Recipe("one", {}), Recipe("other", {})], pairs=found))
+    with (tmp_path / "tables" / "differences.csv").open(newline="", encoding="utf-8") as file:
+        auroc, accuracy = csv.DictReader(file)
+    assert (auroc["p corrected"], auroc["p with seeds"], auroc["It is"]) == ("", "", "not tested")
+    assert 0 < float(accuracy["p corrected"]) == pytest.approx(found[0].accuracy.p_corrected, rel=0.05)
+
+
+def test_subgroups_of_findings_are_told_apart_by_finding(tmp_path):
+    random = np.random.default_rng(0)
+    labels, room = random.integers(0, 2, 200), random.choice(["old", "new"], 200)
+    chance = random.random(200)
+    found = subgroups.measure({"room": room}, labels, np.stack([1 - chance, chance], axis=1), classes=("A", "B"), positive="B", threshold=0.5)  # fmt: skip
+    for folder, each_of in (
+        ("classes", {"": found.result}),
+        ("findings", {"Mass": found.result, "Hernia": found.result}),
+    ):
+        (tmp_path / folder).mkdir()
+        paper_tables.of_subgroups(tmp_path / folder, each_of)
+    for name, lines in (("subgroups", 2), ("interactions", 3)):
+        heads, rows = [], []
+        for folder in ("classes", "findings"):
+            with (tmp_path / folder / "tables" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+                head, *own = csv.reader(file)
+                heads.append(head)
+                rows.append(own)
+        assert heads[1] == ["Finding", *heads[0]]
+        assert rows[1] == [[finding, *row] for finding in ("Mass", "Hernia") for row in rows[0]]
+        assert len(rows[0]) == lines
 
 
 def test_nothing_is_written_of_an_empty_table(tmp_path):

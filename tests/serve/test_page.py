@@ -636,6 +636,17 @@ def test_a_model_without_an_audit_says_that_nobody_looked(site, predictor):
     expect(site.page.locator("#sentence")).to_have_text(predictor.bundle.metrics.worth.sentence)
 
 
+def test_a_token_in_the_address_is_used_and_taken_out_of_it(make_site, films):
+    site = make_site(token=None)
+    site.page.goto(f"{site.address}/?from=app#token={TOKEN}")
+    expect(site.page.locator("#standing")).to_have_attribute("aria-busy", "false")
+    assert site.page.url == f"{site.address}/?from=app"
+    site.give(films[0])
+    site.page.reload()
+    expect(site.page.locator("#standing")).to_have_attribute("aria-busy", "false")
+    assert not [request.url for request in site.asked if TOKEN in request.url.partition("#")[0]]
+
+
 def test_the_card_opens_without_the_token(make_site):
     site = make_site(token=None)
     site.page.goto(f"{site.address}/api/v1/card")

@@ -106,8 +106,19 @@ def test_the_bundle_answers_as_the_run_did(folder, run, metrics):
         if answer.level != "refused":
             assert answer.findings == called
             assert answer.label == ("|".join(called) or "No Finding")
-    with pytest.raises(PlainfilmError, match="several findings, each with a prevalence of its own"):
+    with pytest.raises(
+        PlainfilmError, match="prevalence of findings by name, since each has its own; received 0.1 alone"
+    ):
         opened.predict(folder / "films/1.png", prevalence=0.1)
+    with pytest.raises(
+        PlainfilmError, match=r"findings of the model \(Effusion, Mass, Nodule\); received Masss. Correct it"
+    ):
+        opened.predict(folder / "films/1.png", prevalence={"Masss": 0.1})
+    (answer,) = opened.predict(folder / "films/1.png", prevalence={"Mass": 0.01})
+    assert answer.at_prevalences["Effusion"] == pytest.approx(answer.probabilities["Effusion"])
+    odds = 0.01 / 0.99 / (opened.prevalences["Mass"] / (1 - opened.prevalences["Mass"]))
+    raised = answer.probabilities["Mass"] * odds
+    assert answer.at_prevalences["Mass"] == pytest.approx(raised / (raised + 1 - answer.probabilities["Mass"]))
     with pytest.raises(PlainfilmError, match="received one of several findings"):
         opened.score([folder / "films/1.png"], ["Mass"])
     looked = (
@@ -214,8 +225,13 @@ def test_what_findings_do_not_have_yet_is_one_line(folder, run):
         with pytest.raises(PlainfilmError, match=says) as caught:
             plainfilm.train(folder / "s.h5", folder / "x", **words)
         assert "\n" not in str(caught.value)
-    with pytest.raises(PlainfilmError, match="tells several findings, which are not recalibrated yet"):
-        plainfilm.evaluate(run, folder / "s.h5", folder / "y", recalibrate=True)
+    for words, says in (
+        ({"prevalence": 0.1}, "of findings by name, since each has its own; received 0.1 alone"),
+        ({"prevalence": {"Fracture": 0.1}}, "findings of the model"),
+        ({"prevalence": {"Mass": 1.0}}, "between 0 and 1, neither of them; received 1.0"),
+    ):
+        with pytest.raises(PlainfilmError, match=says):
+            plainfilm.evaluate(run, folder / "s.h5", folder / "y", recalibrate=True, **words)
     with pytest.raises(PlainfilmError, match="no `label_of` with a classifier of findings"):
         plainfilm.evaluate(run, folder / "films", folder / "y", label_of="Mass")
 
@@ -269,6 +285,49 @@ def test_findings_of_another_hospital_are_tested_each_and_what_it_does_not_state
         assert float(row["probability Mass"]) == pytest.approx(answer.probabilities["Mass"], abs=1e-3)
         assert row["outlier"] == answer.level
     assert sum(row["truth Mass"] == "" for row in rows) == 10
+
+
+def test_each_finding_is_recalibrated_by_itself_and_kept_for_a_site(run, elsewhere, tmp_path):
+    words = {"mapping": {"pleural effusion": "Effusion"}, "recalibrate": True}
+    found = plainfilm.evaluate(run, elsewhere, tmp_path / "there", site="Hill", **words)
+    assert found.result.recalibration.sentence.startswith("Moving the log odds of each finding by itself")
+    moved = {name: own.recalibration for name, own in found.result.findings.items()}
+    assert {name: own.offered for name, own in moved.items()} == {"Effusion": True, "Mass": True}
+    assert "Each finding is recalibrated by itself" in (tmp_path / "there/report.html").read_text()
+    own, there = plainfilm.load(run), plainfilm.load(found.bundle, site="Hill")
+    assert set(there.bundle.manifest.finding_sites["Hill"]) == {"Effusion", "Mass"}
+    films = [elsewhere / f"{k}.png" for k in range(30)]
+    before, after = own.predict(films), there.predict(films)
+    assert [each.findings for each in after] == [each.findings for each in before]
+    for name, fit in moved.items():
+        shown, told = (np.array([each.probabilities[name] for each in answers]) for answers in (before, after))
+        assert np.log(told / (1 - told)) == pytest.approx(fit.slope * np.log(shown / (1 - shown)) + fit.shift, abs=1e-4)
+        assert there.bundle.metrics.findings[name].threshold == pytest.approx(fit.threshold)
+        here = found.result.findings[name].splits.external
+        assert there.prevalences[name] == pytest.approx(sum(here.confusion_matrix[1]) / here.n)
+    assert [each.probabilities["Nodule"] for each in after] == [each.probabilities["Nodule"] for each in before]
+    tested = plainfilm.evaluate(found.bundle, elsewhere, tmp_path / "at", site="Hill", mapping=words["mapping"])
+    assert tested.result.model.site == "Hill"
+    assert tested.result.external.brier.value < found.result.external.brier.value
+
+
+def test_a_prevalence_moves_its_finding_alone_and_needs_no_labels(run, elsewhere, tmp_path):
+    for k in range(30):
+        (tmp_path / f"{k}.png").write_bytes((elsewhere / f"{k}.png").read_bytes())
+    made = plainfilm.evaluate(run, tmp_path, tmp_path / "out", recalibrate=True, prevalence={"Mass": 0.1})
+    assert (made.result.positive, made.result.threshold, made.result.before) == (None, None, None)
+    ((name, fitted),) = made.result.findings.items()
+    assert name == "Mass"
+    assert fitted.after.mean == pytest.approx(0.1, abs=0.03)
+    assert "As they were: Effusion, Nodule." in made.result.recalibration.sentence
+    own, moved = plainfilm.load(run), plainfilm.load(made.bundle)
+    assert moved.prevalences == {**own.prevalences, "Mass": 0.1}
+    assert moved.bundle.metrics.findings["Mass"].recalibrated.method == "prevalence"
+    assert moved.bundle.metrics.findings["Nodule"].recalibrated is None
+    labelled = plainfilm.evaluate(run, elsewhere, tmp_path / "l", recalibrate=True, prevalence={"Mass": 0.1}).result
+    assert labelled.findings["Mass"].recalibration.method == "prevalence"
+    with pytest.raises(PlainfilmError, match="of findings that these data state"):
+        plainfilm.evaluate(run, elsewhere, tmp_path / "n", recalibrate=True, prevalence={"Nodule": 0.1})
 
 
 def test_of_its_own_store_findings_are_tested_on_the_test_set_again(folder, run, metrics):

@@ -56,6 +56,7 @@ app.register_install_completion_command(
 )
 _COMMANDS = (
     "demo",
+    "app",
     "ingest",
     "train",
     "audit",

@@ -33,7 +33,9 @@ def ingest(
     from plainfilm.workflows import ingest as verb
 
     if options.dry_run:
-        show_listed(verb.listed(options), "Nothing was read or written: leave out --dry-run.", as_json=as_json)
+        with terminal.Shown(quiet=True) as progress:
+            catalog = verb.listed(replace(options, progress=progress))
+        show_listed(catalog, "Nothing was read or written: leave out --dry-run.", as_json=as_json)
         return
     if not options.out:
         raise UsageError(

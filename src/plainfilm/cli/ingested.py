@@ -1,7 +1,7 @@
 """What `plainfilm ingest` says of what it has read, or would read."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from plainfilm.errors import Problem
 
 Options = TypeVar("Options")
 Plan = TypeVar("Plan", bound=Any)
+_EXAMPLES = 4
 _ROLE_NAMES = {"class": "classes", "split": "split", "source": "sources", "patient": "patients", "-": "not used"}
 
 
@@ -150,7 +151,32 @@ def _listing(catalog: Any) -> Any:
         task=listed.task,
         levels=listed.levels,
         problem_counts=_codes(listed.problems),
+        examples={name: _spread(own) for name, own in catalog.by_class().items()},
+        passed_over=tuple(_passed_over(listed.problems)),
     )
+
+
+def _spread(entries: Sequence[Any]) -> tuple[str, ...]:
+    """Give the paths of a few entries that lie far apart."""
+    places = sorted({place * len(entries) // _EXAMPLES for place in range(_EXAMPLES)})
+    return tuple(str(entries[place].path.absolute()) for place in places) if entries else ()
+
+
+def _passed_over(problems: Sequence[Problem]) -> Iterator[Any]:
+    from plainfilm.data.problem_words import how_many, meaning
+    from plainfilm.results.ingested import PassedOver
+
+    by_code = defaultdict[tuple[bool, str], list[Problem]](list)
+    for problem in problems:
+        by_code[not problem.fatal, problem.code].append(problem)
+    for (is_remark, code), own in sorted(by_code.items()):
+        yield PassedOver(
+            code=code,
+            meaning=meaning(code),
+            number=sum(how_many(each.sentence) for each in own),
+            left_out=not is_remark,
+            examples=tuple(f"{each.file}: {each.sentence}" for each in own[:_EXAMPLES]),
+        )
 
 
 def _codes(problems: Iterable[Problem]) -> Mapping[str, int]:

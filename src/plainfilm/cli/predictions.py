@@ -62,6 +62,8 @@ def as_lines(answers: Iterable[Prediction], about: About) -> None:
 
 
 def _moved_head(about: About) -> list[str]:
+    if about.prevalences:
+        return ["at stated"]
     moved = about.positive is not None and about.prevalence != about.calibrated_at
     return [f"{f'at {100 * (about.prevalence or 0):g} %':>9}"] if moved else []
 
@@ -72,7 +74,8 @@ def _line(answer: Prediction, about: About, wide: int) -> Text:
         shown = answer.probabilities.get(about.positive)
     numbers = f"{_percent(shown):>13}  "
     if _moved_head(about):
-        numbers += f"{_percent(answer.at_prevalence):>9}  "
+        at = max(answer.at_prevalences.values(), default=None) if answer.at_prevalences else answer.at_prevalence
+        numbers += f"{_percent(at):>9}  "
     said, remarks = answer.label or answer.level, _remarks(answer)
     return Text.assemble(
         numbers,
@@ -121,6 +124,13 @@ def _summary(tally: Tally, about: About) -> Iterator[Text | str]:
         yield f"{harmless(about.called)}; the probabilities hold where {100 * about.calibrated_at:.0f} % have it."
         if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
             yield meaning
+    if about.prevalences:
+        shares = (f"{name} {100 * share:.3g} %" for name, share in about.prevalences.items())
+        yield harmless(
+            f"At stated: the most probable finding where so many of those examined have it: {', '.join(shares)}."
+        )
+        if total == 1 and tally.last is not None and (meaning := about.meaning(tally.last)):
+            yield meaning
     if not about.metrics.is_calibrated:
         called = f"{harmless(about.called)}; the" if about.positive else "The"
         yield f"{called} probabilities are not calibrated: they hold at no stated prevalence."
@@ -151,6 +161,7 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
         *names,
         *(["unsure"] if about.lower_thresholds else []),
         "at_prevalence",
+        *(f"at_prevalence {name}" for name in about.prevalences),
         "reasons",
         "notes",
         "attribution_in_lungs",
@@ -168,6 +179,10 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
             *chances,
             *([BETWEEN.join(answer.unsure or ())] if about.lower_thresholds else []),
             moved,
+            *(
+                f"{(answer.at_prevalences or {})[name]:.6f}" if answer.at_prevalences else ""
+                for name in about.prevalences
+            ),
             "; ".join(answer.reasons),
             "; ".join(answer.notes),
             inside,

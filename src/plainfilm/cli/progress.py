@@ -1,6 +1,13 @@
-"""Progress on stderr: bars at a terminal, else a line a stage and an epoch, at once."""
+"""Progress on stderr: bars at a terminal, else a line a stage and an epoch, at once; and in a file, for programs that wait."""
 
+import contextlib
+import json
+import os
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,26 +18,68 @@ from rich.text import Text
 from plainfilm.cli.console import HarmlessConsole, moves
 from plainfilm.workflows.progress import Display, Lines, clock
 
+VARIABLE = "PLAINFILM_PROGRESS"
 _ROOMY = 100  # columns from which a note leaves room for the time
+_BETWEEN_S = 0.25  # lines of a file that say nothing but a number
 
 
 class Shown:
-    """Progress as `workflows.progress.Progress` reports it, of a command that runs."""
+    """Progress as `workflows.progress.Progress` reports it, of a command that runs.
+
+    Where the environment has PLAINFILM_PROGRESS, it is appended to that file too, also if `quiet`.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._display: Display | None = None if quiet else Bars() if moves() else Lines(sys.stderr)
+        self._noted = Noted(Path(path)) if (path := os.environ.get(VARIABLE)) else None
 
     def __enter__(self) -> "Shown":
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if self._display is not None:
-            self._display.close(whole=kind is None)
+        for each in filter(None, (self._display, self._noted)):
+            each.close(whole=kind is None)
 
     def __call__(self, stage: str, done: int, every: int, note: str = "") -> None:
         """Show that `done` of `every` steps of a stage are done."""
-        if self._display is not None:
-            self._display.show(stage, done, every, note)
+        for each in filter(None, (self._display, self._noted)):
+            each.show(stage, done, every, note)
+
+
+class Noted:
+    """Progress as JSON lines in a file: the time in seconds since the epoch as "at", "stage", "done", "every" and "note".
+
+    First and last of each stage and of each note, and what is between four times a second at most. A file that cannot be
+    written is left alone: the command goes on.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path, self._clock = path, clock
+        self._last: tuple[str, int, int, str] = ("", 0, 0, "")
+        self._is_written, self._at = True, -1.0
+
+    def show(self, stage: str, done: int, every: int, note: str = "", /) -> None:
+        """Write a line, if one is due."""
+        now, before = self._clock(), self._last
+        is_new = (stage, note) != (before[0], before[3])
+        if is_new:
+            self._write(now)
+        self._last, self._is_written = (stage, done, every, note), False
+        if is_new or done == every or not 0 <= now - self._at < _BETWEEN_S:
+            self._write(now)
+
+    def close(self, *, whole: bool) -> None:  # noqa: ARG002 - as a display's
+        """Write what was said last."""
+        self._write(self._clock())
+
+    def _write(self, now: float) -> None:
+        if self._is_written:
+            return
+        stage, done, every, note = self._last
+        told: dict[str, Any] = {"at": round(now, 3), "stage": stage, "done": done, "every": every, "note": note}
+        with contextlib.suppress(OSError), self._path.open("a", encoding="ascii") as file:
+            file.write(json.dumps(told) + "\n")
+        self._is_written, self._at = True, now
 
 
 class _Told(ProgressColumn):

@@ -223,7 +223,8 @@ def recalibrated(found: UnlabelledMetrics) -> Iterator[RenderableType]:
     said = [f"{found.n:,} radiographs; no label was looked at"]
     said += [f"{found.overlap.found:,} left out, since the model was made from them"] if found.overlap.found else []
     yield f"{'; '.join(said)}."
-    yield f"{percent(found.called)} are called {found.positive}, before and after."
+    for name, own in found.fitted.items():
+        yield f"{percent(own.called)} are called {name}, before and after."
     if found.outliers:
         yield f"{percent(found.outliers.refused)} would be refused as unlike the training set."
     yield Text.assemble(("Fit       ", "bold"), found.recalibration.sentence or "")

@@ -7,7 +7,7 @@ user's, and checked.
 import datetime as dt
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from plainfilm.data.decoding.modalities import is_radiography
 from plainfilm.data.kept_columns import is_told_by_files
 from plainfilm.data.spelling import did_you_mean, listed, spelling_key
 from plainfilm.data.tables.columns import FLAGS, letters
-from plainfilm.data.tables.findings import NOT_STATED, UNCERTAIN
+from plainfilm.data.tables.findings import NOT_STATED, PRESENT, UNCERTAIN
 from plainfilm.data.tables.reading import read_table
 from plainfilm.errors import CatalogError, Problem
 from plainfilm.results.ingested import FolderLevel
@@ -61,6 +61,20 @@ class Catalog:
         """Whether each entry is of one class or has findings."""
         return "findings" if self.told else "classes"
 
+    def by_class(self) -> dict[str, list[Entry]]:
+        """Give the entries of each class; of findings those of which each is present."""
+        if self.told:
+            states = self.states_of(self.entries) == PRESENT
+            return {
+                name: [self.entries[row] for row in np.flatnonzero(has)]
+                for name, has in zip(self.told, states.T, strict=True)
+            }
+        found = defaultdict[str, list[Entry]](list)
+        for entry in self.entries:
+            if entry.label is not None:
+                found[entry.label].append(entry)
+        return dict(sorted(found.items()))
+
     def states_of(self, entries: Sequence[Entry]) -> NDArray[np.int8]:
         """State of each finding that is to be told, of some entries, int8 (n, k): 1 present, 0 absent, -1 not known."""
         every = np.frombuffer(b"".join(entry.findings for entry in entries), np.int8)
@@ -74,6 +88,7 @@ def read_catalog(
     *,
     one_class_will_do: bool = False,
     no_label_will_do: bool = False,
+    seen: Callable[[str], None] = lambda _: None,
 ) -> Catalog:
     """List the radiographs of one SOURCE or several, with their labels.
 
@@ -95,6 +110,8 @@ def read_catalog(
         A single class is no error: for images that nothing is trained on.
     no_label_will_do
         No label at all is none either.
+    seen
+        Called with the name of each file below its SOURCE as it is met.
 
     Returns
     -------
@@ -114,7 +131,7 @@ def read_catalog(
     table = (
         read_table(asked.labels, columns=asked.columns) if asked.labels else None
     )  # the headers of a folder take longer
-    read = read_sources(sources, asked)
+    read = read_sources(sources, asked, seen)
     problems = [problem for collection in read for problem in collection.problems]
     if table is not None:
         problems += lay_over(read, table, asked)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from plainfilm.data import decoder_pool
 from plainfilm.data.catalog import Entry
 from plainfilm.data.cataloguing.entry import counted
-from plainfilm.data.cataloguing.folders import DICOM_EXTENSIONS
 from plainfilm.data.decoding import signatures
+from plainfilm.data.extensions import DICOM_EXTENSIONS
 from plainfilm.data.images import Radiograph
 from plainfilm.errors import Problem
 

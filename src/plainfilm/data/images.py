@@ -44,6 +44,7 @@ __all__ = [
     "REASONS",
     "REMARKS",
     "Radiograph",
+    "bytes_of",
     "check_options",
     "decode",
     "displayed",
@@ -110,7 +111,7 @@ def read(path: Path | str, *, size: int = 256, fit: str = "stretch", depth: int 
         `size` or `fit` cannot be meant.
     """
     check_options(size, fit)
-    return decode(_bytes_of(Path(path)), size=size, fit=fit, depth=depth)
+    return decode(bytes_of(Path(path)), size=size, fit=fit, depth=depth)
 
 
 def decode(data: bytes, *, size: int = 256, fit: str = "stretch", depth: int | None = None) -> Radiograph:
@@ -138,7 +139,7 @@ def read_if_light(
     by Huffman's codes: that bounds its memory and its time. Texts and profiles in a PNG Pillow inflates to 1 MB each.
     """
     check_options(size, fit)
-    data = _bytes_of(Path(path))
+    data = bytes_of(Path(path))
     return decode(data, size=size, fit=fit, depth=depth) if len(data) <= LIGHT_BYTES and _is_light(data) else None
 
 
@@ -221,7 +222,14 @@ def check_options(size: int, fit: str) -> None:
         raise UsageError(f"Expected a size from 1 to {MAX_SIZE_PX} px; received {size}.")
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """Read a regular file, as far as a radiograph may be long.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read, or is none.
+    """
     with _disk_errors(), _opened(path) as file:
         return file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.arguments import Prevalence
+from plainfilm.data.spelling import listed
+from plainfilm.errors import UsageError
 from plainfilm.model import devices
 from plainfilm.model.onnx_safety import writing
 from plainfilm.model.onnx_session import ImageNetwork, open_network
@@ -126,7 +129,9 @@ class Decision:
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
     def log_odds(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Turn logits into the log odds of the positive class, float64 (n); two classes only."""
+        """Turn logits into the log odds of the positive class, float64 (n), or of each finding (n, k); not with more than two classes."""
+        if self.task == "findings":
+            return self.scaling(logits.shape[1]).of(logits)
         if self.positive is None:
             raise ValueError("Expected two classes; received more.")
         scaled, column = self.scaling(logits.shape[1]).of(logits), self.classes.index(self.positive)
@@ -163,6 +168,34 @@ class Decision:
             return np.zeros(len(probabilities), bool)
         chance = probabilities[:, self.classes.index(self.positive)]
         return np.asarray((chance >= self.lower_threshold) & (chance < self.threshold))
+
+    def check_prevalence(self, stated: Prevalence, named: str = "prevalence") -> None:
+        """Refuse prevalences that are not the one of the positive class, or of findings by name; `named` is what people call it.
+
+        Raises
+        ------
+        UsageError
+            One share with findings, shares by name with classes, a name of no finding, or a share that is not between 0 and 1.
+        """
+        of_findings, by_name = self.task == "findings", isinstance(stated, Mapping)
+        if of_findings and not by_name:
+            raise UsageError(
+                f"Expected {named} of findings by name, since each has its own; received {stated} alone. Write for example {self.classes[0]}={stated}"
+            )
+        if by_name and not of_findings:
+            raise UsageError(
+                f"Expected {named} as one share, that of the positive class; received shares by name. Write for example 0.09"
+            )
+        shares = stated if isinstance(stated, Mapping) else {"": stated}
+        if by_name and (unknown := [name for name in shares if name not in self.classes]):
+            raise UsageError(
+                f"Expected {named} of findings of the model ({listed(self.classes)}); received {listed(unknown)}. Correct it."
+            )
+        for share in shares.values():
+            if not 0 < share < 1:
+                raise UsageError(
+                    f"Expected a {named} between 0 and 1, neither of them; received {share}. Write for example 0.05."
+                )
 
     def called(
         self, probabilities: NDArray[np.float64], thresholds: NDArray[np.float64] | None = None

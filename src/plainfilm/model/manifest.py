@@ -18,7 +18,7 @@ from plainfilm.results.metrics import RunMetrics
 
 D = TypeVar("D", bound=Document)
 _DEEPEST = 32
-MOST = 50_000  # values in metrics; each becomes an object many times its size
+MOST = 50_000  # values in metrics, and in a manifest with sites of findings; each becomes an object many times its size
 _LARGEST = 1 << 63
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"
@@ -97,7 +97,7 @@ def read(data: bytes) -> Manifest:
     Damaged
         It is none, or makes no sense; `Newer` where it has a newer version.
     """
-    manifest = _typed(parse(data), Manifest, "manifest")
+    manifest = _typed(parse(data, most=MOST), Manifest, "manifest")
     _check_classes(manifest)
     return manifest
 
@@ -147,12 +147,17 @@ def _check_classes(manifest: Manifest) -> None:
     above = any(lower is not None and lower > upper for lower, upper in (*between, *combined))
     if above or any(lower is not None and (lower > upper or not manifest.positive) for lower, upper in parts):
         raise Damaged("its manifest has a lower threshold above the other, or for more than two classes")
+    of_findings_there = [each for own in manifest.finding_sites.values() for each in own.values()]
+    if any(each.lower_threshold is not None and each.lower_threshold > each.threshold for each in of_findings_there):
+        raise Damaged("its manifest has a lower threshold above the other for a finding at a site")
     told = len(classes) if of_findings else 0
     lengths = len(manifest.lower_thresholds), len(manifest.combinings)
     if len(manifest.thresholds) != told or not set(lengths) <= {0, told}:
         raise Damaged("thresholds in its manifest are not of its findings")
-    if manifest.sites and (not manifest.positive or not all(map(str.isprintable, manifest.sites))):
+    if (manifest.sites and not manifest.positive) or not all(map(str.isprintable, manifest.known_sites)):
         raise Damaged("its manifest names a site for more than two classes, or one that cannot be printed")
+    if any(set(own) - set(classes if of_findings else ()) for own in manifest.finding_sites.values()):
+        raise Damaged("its manifest names a site for a finding that it does not tell")
     if set(manifest.prevalence) != set(classes):
         raise Damaged("prevalence in its manifest is not of its classes")
 

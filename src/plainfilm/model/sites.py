@@ -14,21 +14,26 @@ from plainfilm.results.drift import DriftReference
 from plainfilm.results.manifest import MOST_SITES, Combining, Site
 
 _LONGEST = 200  # letters of a name
+_MOST_OF_FINDINGS = 2000  # sites times findings
+Known = Site | Mapping[str, Site]  # of two classes; by finding
 
 
-def check_name(name: str, known: Mapping[str, Site]) -> None:
-    """Raise UsageError for a name that a bundle cannot keep, or one more than it can hold."""
+def check_name(name: str, known: Mapping[str, Known], findings: int = 1) -> None:
+    """Raise UsageError for a name that a bundle cannot keep, or one more than it can hold with so many findings."""
+    most = min(MOST_SITES, _MOST_OF_FINDINGS // findings)
     is_plain = name.isprintable() and name == name.strip() and not name.startswith("-")
     if not is_plain or not 1 <= len(name) <= _LONGEST:
         raise UsageError(
             f"Expected --site to be a name of 1 to {_LONGEST} signs that can be printed, without a space around it or a hyphen in front; "
             f"received {name!r:.60}. Write for example --site Guangzhou"
         )
-    if name not in known and len(known) >= MOST_SITES:
-        raise UsageError(f"Expected at most {MOST_SITES} sites in a bundle; received {name} as one more. Recalibrate a bundle with fewer.")  # fmt: skip
+    if name not in known and len(known) >= most:
+        raise UsageError(
+            f"Expected at most {most} sites in a bundle; received {name} as one more. Recalibrate a bundle with fewer."
+        )
 
 
-def find(bundle: Bundle, name: str) -> Site:
+def find(bundle: Bundle, name: str) -> Known:
     """Find a site by its name.
 
     Raises
@@ -36,7 +41,7 @@ def find(bundle: Bundle, name: str) -> Site:
     UsageError
         The bundle knows no such site; the line names those that it knows.
     """
-    known = bundle.manifest.sites
+    known = bundle.manifest.known_sites
     if name in known:
         return known[name]
     if known:
@@ -66,22 +71,23 @@ def _carried(own: Decision, site: Site) -> Callable[[float], float]:
     return carried
 
 
-def _watched(about: DriftReference, own: Decision, site: Site) -> DriftReference:
-    """Move the scores that answers are watched by to the calibration of a site, which keeps their order."""
-    carried = _carried(own, site)
+def _watched(about: DriftReference, each: Mapping[str, Site], of: Callable[[str], Decision]) -> DriftReference:
+    """Move the scores that answers are watched by, by name, to the calibrations of a site, which keep their order."""
+    carried = {name: _carried(of(name), site) for name, site in each.items()}
     return structs.replace(
         about,
         statistics=tuple(
-            structs.replace(each, edges=tuple(map(carried, each.edges))) if each.family == "scores" else each
-            for each in about.statistics
+            structs.replace(own, edges=tuple(map(carried[own.name], own.edges)))
+            if own.family == "scores" and own.name in carried
+            else own
+            for own in about.statistics
         ),
     )
 
 
-def at(bundle: Bundle, site: Site) -> Bundle:
-    """Give the bundle as it answers at a site: another calibration, threshold and prevalence; all else is as it was."""
-    own = bundle.classifier.decision
-    decision = replace(
+def _decided(own: Decision, site: Site) -> Decision:
+    """Give a decision on two classes as it is made at a site."""
+    return replace(
         own,
         combining=own.combining and _combining(own.combining, own, site),
         temperature=site.temperature,
@@ -89,9 +95,17 @@ def at(bundle: Bundle, site: Site) -> Bundle:
         threshold=site.threshold,
         lower_threshold=site.lower_threshold,
     )
+
+
+def at(bundle: Bundle, site: Known) -> Bundle:
+    """Give the bundle as it answers at a site: other calibrations, thresholds and prevalences; all else is as it was."""
+    if not isinstance(site, Site):
+        return _findings_at(bundle, site)
+    own = bundle.classifier.decision
+    decision = _decided(own, site)
     others = [name for name in decision.classes if name != decision.positive]
     prevalence = {str(decision.positive): site.prevalence, **dict.fromkeys(others, 1 - site.prevalence)}
-    watched = bundle.manifest.drift and _watched(bundle.manifest.drift, own, site)
+    watched = bundle.manifest.drift and _watched(bundle.manifest.drift, {str(own.positive): site}, lambda _: own)
     manifest = structs.replace(bundle.manifest, prevalence=prevalence, recalibrated=site.recalibrated, drift=watched)
     metrics = structs.replace(
         bundle.metrics,
@@ -101,6 +115,34 @@ def at(bundle: Bundle, site: Site) -> Bundle:
         by_patient=bundle.metrics.by_patient and bundle.metrics.by_patient.elsewhere(),
     )
     return replace(bundle, classifier=bundle.classifier.deciding(decision), manifest=manifest, metrics=metrics)
+
+
+def _findings_at(bundle: Bundle, each: Mapping[str, Site]) -> Bundle:
+    """Give the bundle as each finding is told at a site; one that is not named there keeps its own calibration."""
+    own, told = bundle.classifier.decision, bundle.metrics.findings or {}
+    moved = {name: _decided(own.of(name), site) for name, site in each.items()}
+    decision = Decision.joined([moved.get(name) or own.of(name) for name in own.classes])
+    watched = bundle.manifest.drift and _watched(bundle.manifest.drift, each, own.of)
+    shares = {**bundle.manifest.prevalence, **{name: site.prevalence for name, site in each.items()}}
+    findings = {
+        name: structs.replace(
+            found,
+            threshold=each[name].threshold,
+            lower_threshold=each[name].lower_threshold,
+            recalibrated=each[name].recalibrated,
+            three_answers=found.three_answers and found.three_answers.elsewhere(),
+            by_patient=found.by_patient and found.by_patient.elsewhere(),
+        )
+        if name in each
+        else found
+        for name, found in told.items()
+    }
+    return replace(
+        bundle,
+        classifier=bundle.classifier.deciding(decision),
+        manifest=structs.replace(bundle.manifest, prevalence=shares, drift=watched),
+        metrics=structs.replace(bundle.metrics, findings=findings),
+    )
 
 
 def _combining(how: Combining, own: Decision, site: Site) -> Combining:
@@ -115,6 +157,9 @@ def _combining(how: Combining, own: Decision, site: Site) -> Combining:
     )
 
 
-def kept(bundle: Bundle, name: str, site: Site) -> Bundle:
+def kept(bundle: Bundle, name: str, site: Known) -> Bundle:
     """Give the bundle with a site under a name, in the place of one that it had; its own decision stays."""
-    return replace(bundle, manifest=structs.replace(bundle.manifest, sites={**bundle.manifest.sites, name: site}))
+    about = bundle.manifest
+    if isinstance(site, Site):
+        return replace(bundle, manifest=structs.replace(about, sites={**about.sites, name: site}))
+    return replace(bundle, manifest=structs.replace(about, finding_sites={**about.finding_sites, name: site}))

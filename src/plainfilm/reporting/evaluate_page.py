@@ -73,13 +73,14 @@ def write_unlabelled(out: Path, report: UnlabelledReport, metrics: UnlabelledMet
         ("Sources", f"{len(set(found.cohort.store.source[found.cohort.rows].tolist())):,}"),
         ("Left out as seen in training", f"{metrics.overlap.found:,}"),
     ]
-    title = f"{' or '.join(metrics.classes)}? Recalibrated to {report.about.data}"
+    joint = " or " if metrics.findings is None else " and "
+    title = f"{joint.join(metrics.findings or metrics.classes)}? Recalibrated to {report.about.data}"
     values: Values = {
         "report": _stated(report.about, title, cohort, found.cohort.store.fingerprint, metrics),
         "found": metrics,
         "overlap": metrics.overlap,
         "shares": shares and external.outlier_shares(shares),
-        "rows": external.spread(metrics.before, metrics.after),
+        "each": [(name, own, external.spread(own.before, own.after)) for name, own in metrics.fitted.items()],
         "problems": report_data.problems(found.cohort.store),
     }
     page.write(out, "report.html", page.render("unlabelled.html", values), {})
@@ -218,7 +219,12 @@ def _of_sources(found: ExternalEvaluation) -> Sequence[str]:
 
 def _recalibration(report: ExternalReport) -> Values:
     fitted = report.evaluation.recalibration
+    each = {name: own for name, own in report.evaluation.findings.items() if own.recalibration}
     return {
+        "moved": external.moved({name: own.recalibration.result for name, own in each.items() if own.recalibration}),
+        "kept_own": [
+            (name, own.no_recalibration) for name, own in report.evaluation.findings.items() if name not in each
+        ],
         "recalibration": fitted,
         "recalibrated": report.recalibrated is not None,
         "no_recalibration": report.evaluation.no_recalibration,

@@ -1,7 +1,8 @@
 """Tables for a paper: each as CSV and as LaTeX (booktabs), in `tables/` beside a report."""
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from plainfilm.harmless import harmless, write_table
@@ -12,9 +13,11 @@ from plainfilm.results.metrics import Metrics, Subgroups
 
 FOLDER = "tables"
 Row = Sequence[object]
-_ESCAPED = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
-    c: f"\\{c}" for c in "&%$#_{}"
-}
+_ESCAPED = (
+    {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": "{[}", "*": "{*}"}
+)  # a row may begin with the last two
 
 
 def write(folder: Path, name: str, caption: str, header: Sequence[str], rows: Iterable[Row]) -> None:
@@ -40,7 +43,7 @@ def latex(caption: str, label: str, header: Sequence[str], rows: Sequence[Row]) 
 
 def escaped(text: object) -> str:
     """Write a text so that LaTeX prints it as it is."""
-    return re.sub(r"[\\~^&%$#_{}]", lambda found: _ESCAPED[found[0]], harmless(str(text)))
+    return re.sub(r"[\\~^&%$#_{}<>|\[*]", lambda found: _ESCAPED[found[0]], harmless(str(text)))
 
 
 def of_metrics(folder: Path, parts: Sequence[tuple[str, Metrics]]) -> None:
@@ -56,17 +59,18 @@ def of_metrics(folder: Path, parts: Sequence[tuple[str, Metrics]]) -> None:
               [[name, *own.estimates.values()] for name, own in tested.per_class.items()])  # fmt: skip
 
 
-def of_subgroups(folder: Path, found: Subgroups) -> None:
-    """Write the metrics of each subgroup, and the tests over all subgroups of a kind."""
+def of_subgroups(folder: Path, each_of: Mapping[str, Subgroups]) -> None:
+    """Write the metrics of each subgroup, and the tests over all subgroups of a kind; of findings, by their names, for each."""
+    first = ["Finding"] if all(each_of) else []
     metrics = ("accuracy", "sensitivity", "specificity", "auroc")
     write(folder, "subgroups", "Performance by subgroup with 95 % intervals over patients",
-          ["Kind", "Subgroup", "Radiographs", "Groups", *(LABELS[name] for name in metrics)],
-          [[kind, name, part.n, part.groups, *(part.estimates[metric] for metric in metrics)]
-           for kind, parts in found.kinds.items() for name, part in (parts or {}).items()])  # fmt: skip
+          [*first, "Kind", "Subgroup", "Radiographs", "Groups", *(LABELS[name] for name in metrics)],
+          [[*filter(None, [of]), kind, name, part.n, part.groups, *(part.estimates[metric] for metric in metrics)]
+           for of, found in each_of.items() for kind, parts in found.kinds.items() for name, part in (parts or {}).items()])  # fmt: skip
     write(folder, "interactions", "Whether a metric is the same in all subgroups; p corrected after Holm",
-          ["Kind", "Metric", "Subgroups", "Chi square", "p", "p corrected"],
-          [[each.kind, LABELS[each.metric], each.subgroups, f"{each.statistic:.3f}", f"{each.p:.4f}", f"{each.p_corrected:.4f}"]
-           for each in found.interactions])  # fmt: skip
+          [*first, "Kind", "Metric", "Subgroups", "Chi square", "p", "p corrected"],
+          [[*filter(None, [of]), each.kind, LABELS[each.metric], each.subgroups, _number(each.statistic), _p(each.p), _p(each.p_corrected)]
+           for of, found in each_of.items() for each in found.interactions])  # fmt: skip
 
 
 def of_comparison(folder: Path, found: Comparison) -> None:
@@ -76,7 +80,7 @@ def of_comparison(folder: Path, found: Comparison) -> None:
           [[each.recipe, *(each.metrics[name] for name in names)] for each in found.recipes if each.metrics])  # fmt: skip
     write(folder, "differences", "Differences, the first less the second, on the same patients; p corrected after Holm",
           ["First", "Second", "Metric", "Difference", "Test", "p corrected", "p with seeds", "It is"],
-          [[*pair.recipes, LABELS[metric], pair.differences[metric], test.test, f"{test.p_corrected:.4f}", f"{test.p_seeds_corrected:.4f}", test.means]
+          [[*pair.recipes, LABELS[metric], pair.differences[metric], test.test, _p(test.p_corrected), _p(test.p_seeds_corrected), test.means]
            for pair in found.pairs for metric, test in (("auroc", pair.auroc), ("accuracy", pair.accuracy))])  # fmt: skip
 
 
@@ -93,6 +97,15 @@ def _ends(cell: object) -> list[object]:
     if not isinstance(cell, Estimate):
         return [cell, "", ""]
     return [cell.value, cell.low, cell.high] if cell.is_known else ["", "", ""]
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else ""
+
+
+def _p(value: float) -> str:
+    """Write a p value as a number, never as 0; nothing where there is none."""
+    return "" if not math.isfinite(value) else f"{value:.4f}" if value >= 0.0001 else f"{value:.1e}"
 
 
 def _cell(cell: object, column: str) -> str:

@@ -23,8 +23,16 @@ def rows(result: Document) -> list[Row]:
             inside = [{"set": "model's own test", "class": "", **row} for row in _estimates(result.internal.estimates)]
             return [*_of_set("external", result.external), *inside]
         case UnlabelledMetrics():
-            return [{"quantile": at, "before": low, "after": result.after.quantiles[at]}
-                    for at, low in result.before.quantiles.items()]  # fmt: skip
+            return [
+                {
+                    **({"finding": name} if result.findings else {}),
+                    "quantile": at,
+                    "before": low,
+                    "after": own.after.quantiles[at],
+                }
+                for name, own in result.fitted.items()
+                for at, low in own.before.quantiles.items()
+            ]
         case Audit():
             return [row for name, probe in result.probes.items() for row in _of_probe(name, probe)]
         case Comparison():

@@ -217,6 +217,7 @@ class ExternalFinding(Record, frozen=True, kw_only=True, rename={"transportabili
     internal: Annotated[InternalMetrics, Meta(description="Metrics of the model's own test set.")]
     drop: Annotated[PerformanceDrop, Meta(description="The latter less the former.")]
     sources: Annotated[SourceBaseline, Meta(description="How well the source alone predicts it.")]
+    recalibration: Annotated[Recalibration | None, Meta(description="What recalibration would do to it.")] = None
     subgroups: Annotated[Subgroups, Meta(description="Its metrics by subgroup.")]
     utility: Annotated[Utility | None, Meta(description="Answers at other prevalences.")] = None
     three_answers: Annotated[
@@ -288,20 +289,46 @@ class Distribution(Record, frozen=True, kw_only=True):
     quantiles: Annotated[Mapping[str, Share], Meta(description="By share of the radiographs that lie below.")]
 
 
+class UnlabelledFinding(Record, frozen=True, kw_only=True):
+    """What a recalibration of one finding to radiographs without labels came to."""
+
+    threshold: Annotated[float, Meta(description="The model's own threshold on its probability.")]
+    recalibration: Annotated[Recalibration, Meta(description="What was fitted.")]
+    before: Annotated[Distribution, Meta(description="The probabilities as they are.")]
+    after: Annotated[Distribution, Meta(description="The probabilities with the recalibration.")]
+    called: Annotated[ShareEstimate, Meta(description="Share called, which recalibration does not change.")]
+
+
 class UnlabelledMetrics(Document, frozen=True, kw_only=True):
     """What a recalibration to radiographs without labels came to; nothing in it says how often the model is right."""
 
     FORMAT: ClassVar[str] = "plainfilm-unlabelled-metrics"
 
-    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
-    positive: Annotated[str, Meta(description="The positive class.")]
-    threshold: Annotated[float, Meta(description="The model's own threshold on its probability.")]
+    task: Annotated[
+        Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
+    ] = "classes"
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, or of the findings.")]
+    positive: Annotated[str | None, Meta(description="The positive class; null of findings.")]
+    threshold: Annotated[
+        float | None, Meta(description="The model's own threshold on its probability; null of findings.")
+    ]
     n: Annotated[Count, Meta(description="Radiographs.")]
     groups: Groups
     recalibration: Annotated[Recalibration, Meta(description="What was fitted.")]
-    before: Annotated[Distribution, Meta(description="The probabilities as they are.")]
-    after: Annotated[Distribution, Meta(description="The probabilities with the recalibration.")]
-    called: Annotated[ShareEstimate, Meta(description="Share called positive, which recalibration does not change.")]
+    before: Annotated[Distribution | None, Meta(description="The probabilities as they are; left out of findings.")] = (
+        None
+    )
+    after: Annotated[
+        Distribution | None, Meta(description="The probabilities with the recalibration; left out of findings.")
+    ] = None
+    called: Annotated[
+        ShareEstimate | None,
+        Meta(description="Share called positive, which recalibration does not change; left out of findings."),
+    ] = None
+    findings: Annotated[
+        Mapping[str, UnlabelledFinding] | None,
+        Meta(description="Of findings: each of which a prevalence was stated, by itself."),
+    ] = None
     overlap: Annotated[Overlap, Meta(description="Radiographs that the model was made from.")]
     outliers: Annotated[
         OutlierShares | None, Meta(description="Radiographs unlike the training set; null without a detector.")
@@ -310,6 +337,22 @@ class UnlabelledMetrics(Document, frozen=True, kw_only=True):
     model: Annotated[EvaluatedModel, Meta(description="The bundle.")]
     versions: Annotated[Mapping[str, str], Meta(description="Versions of the software, by name.")]
     seconds: Annotated[TotalSeconds | None, Meta(description="How long it took.")] = None
+
+    @property
+    def fitted(self) -> Mapping[str, UnlabelledFinding]:
+        """What was fitted, by the positive class or by finding."""
+        if self.findings:
+            return self.findings
+        if self.before is None or self.after is None or self.called is None or self.threshold is None:
+            return {}
+        one = UnlabelledFinding(
+            threshold=self.threshold,
+            recalibration=self.recalibration,
+            before=self.before,
+            after=self.after,
+            called=self.called,
+        )
+        return {str(self.positive): one}
 
 
 class _Head(msgspec.Struct):

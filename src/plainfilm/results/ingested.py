@@ -23,6 +23,16 @@ class FolderLevel(Record, frozen=True, kw_only=True):
     images: Annotated[Count, Meta(description="Radiographs below them.")]
 
 
+class PassedOver(Record, frozen=True, kw_only=True):
+    """What was left out, or remarked on, for one reason."""
+
+    code: Annotated[str, Meta(description="Reason code.")]
+    meaning: Annotated[str, Meta(description="What it means.")]
+    number: Annotated[Count, Meta(description="How many files or folders.")]
+    left_out: Annotated[bool, Meta(description="Whether they would be left out.")]
+    examples: Annotated[tuple[str, ...], Meta(description="A sentence each about some of them.")]
+
+
 class IngestListing(Document, frozen=True, kw_only=True):
     """What an ingest would read: `ingest --dry-run --json`."""
 
@@ -40,6 +50,13 @@ class IngestListing(Document, frozen=True, kw_only=True):
     ] = "classes"
     levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")]
     problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")]
+    examples: Annotated[
+        Mapping[str, tuple[str, ...]],
+        Meta(description="Paths of up to four files of each class; of a member, its path below the archive's."),
+    ] = {}
+    passed_over: Annotated[
+        tuple[PassedOver, ...], Meta(description="What was left out or remarked on, by reason.")
+    ] = ()
 
 
 class IngestSummary(Document, frozen=True, kw_only=True):

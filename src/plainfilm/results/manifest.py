@@ -172,10 +172,22 @@ class Provenance(Document, frozen=True, kw_only=True):
     sites: Annotated[
         Mapping[SiteName, Site], Meta(max_length=MOST_SITES, description="Calibrations for hospitals, by name.")
     ] = {}
+    finding_sites: Annotated[
+        Mapping[SiteName, Mapping[ClassName, Site]],
+        Meta(
+            max_length=MOST_SITES,
+            description="Of findings: calibrations for hospitals, by name and finding; one that is left out keeps the bundle's own.",
+        ),
+    ] = {}
     drift: Annotated[
         DriftReference | None,
         Meta(description="What answers are watched by; null where nothing was kept out, and before 0.3.0."),
     ] = None
+
+    @property
+    def known_sites(self) -> Mapping[str, Site | Mapping[str, Site]]:
+        """Calibrations for hospitals, by name; of findings each by finding."""
+        return {**self.sites, **self.finding_sites}
 
 
 class Manifest(Provenance, frozen=True, kw_only=True):

@@ -463,6 +463,21 @@ class Utility(Record, frozen=True, kw_only=True):
     decision_curve: Annotated[DecisionCurve | None, Meta(description="Decision curve.")]
 
 
+RecalibrationMethod = Literal["labels", "prevalence"]
+
+
+class Recalibrated(Record, frozen=True, kw_only=True):
+    """How a bundle was recalibrated to other data."""
+
+    shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
+    slope: Annotated[float, Meta(description="The log odds are multiplied by it first.")] = 1.0
+    method: Annotated[
+        RecalibrationMethod, Meta(description="Fitted to labels, or to a stated prevalence without looking at labels.")
+    ] = "labels"
+    radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
+    data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
+
+
 class GroupWeight(Record, frozen=True, kw_only=True):
     """What one class of one source weighed in the loss of a training by group DRO, in the end."""
 
@@ -566,6 +581,9 @@ class FindingMetrics(Record, frozen=True, kw_only=True):
         ThreeAnswers | None, Meta(description="Two thresholds with an unsure band, where they were asked for.")
     ] = None
     by_patient: Annotated[ByPatient | None, Meta(description="One answer a patient.")] = None
+    recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how, where it was.")] = (
+        None
+    )
 
 
 class TimePart(Record, frozen=True, kw_only=True):
@@ -602,21 +620,6 @@ class RunData(StoreIdentity, frozen=True, kw_only=True):
     """The store that was trained on."""
 
     images: Annotated[Count, Meta(description="Images in it.")]
-
-
-RecalibrationMethod = Literal["labels", "prevalence"]
-
-
-class Recalibrated(Record, frozen=True, kw_only=True):
-    """How a bundle was recalibrated to other data."""
-
-    shift: Annotated[float, Meta(description="Added to the log odds of the positive class.")]
-    slope: Annotated[float, Meta(description="The log odds are multiplied by it first.")] = 1.0
-    method: Annotated[
-        RecalibrationMethod, Meta(description="Fitted to labels, or to a stated prevalence without looking at labels.")
-    ] = "labels"
-    radiographs: Annotated[Count, Meta(description="Radiographs that it was fitted to.")]
-    data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
 
 
 class Encoded(Record, frozen=True, kw_only=True):
@@ -700,6 +703,12 @@ class RunMetrics(Document, frozen=True, kw_only=True):
             return self
         slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
         return structs.replace(self, findings=slim)
+
+    @property
+    def by_subgroup(self) -> dict[str, Subgroups]:
+        """Metrics by subgroup, under ""; of findings those of each that tells them, by its name."""
+        each = {name: own.subgroups for name, own in (self.findings or {}).items() if own.subgroups}
+        return each or {"": self.subgroups}
 
     @property
     def is_calibrated(self) -> bool:

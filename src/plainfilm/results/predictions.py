@@ -40,6 +40,8 @@ class Prediction(
         Calibrated, by class; empty where the file cannot be read.
     at_prevalence : float or None
         Probability of the positive class at the stated prevalence; None with more than two classes.
+    at_prevalences : dict of str to float
+        Of findings, where prevalences were stated: the probability of each at its own; UNSET otherwise.
     reasons : tuple of str
         Why it was flagged, refused or cannot be read.
     notes : tuple of str
@@ -72,6 +74,10 @@ class Prediction(
     unsure: Annotated[
         tuple[str, ...] | msgspec.UnsetType,
         Meta(description="Of findings with two thresholds each: those between them; left out elsewhere."),
+    ] = msgspec.UNSET
+    at_prevalences: Annotated[
+        Mapping[str, Share] | msgspec.UnsetType,
+        Meta(description="Of findings: probability of each at its prevalence; left out where none was stated."),
     ] = msgspec.UNSET
 
 
@@ -118,7 +124,15 @@ class Context(Record, frozen=True, kw_only=True):
     calibrated: Annotated[bool, Meta(description="Whether probabilities are calibrated; left out where they are.")] = (
         True
     )
+    calibrated_at_prevalences: Annotated[
+        Mapping[str, Share],
+        Meta(description="Of findings: prevalence that each probability is right at; left out of classes."),
+    ] = {}
     prevalence: Annotated[Share | None, Meta(description="Prevalence that `at_prevalence` is for.")]
+    prevalences: Annotated[
+        Mapping[str, Share],
+        Meta(description="Of findings: prevalences that `at_prevalences` is for; left out where none was stated."),
+    ] = {}
     site: Annotated[
         str | None, Meta(description="The site whose calibration was used; left out for the bundle's own.")
     ] = None

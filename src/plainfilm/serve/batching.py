@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
+from plainfilm.arguments import Prevalence
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.decoding.signatures import kind_of
 from plainfilm.data.images import Radiograph
@@ -26,7 +27,7 @@ class _Waiting:
     predictor: Predictor
     name: str
     film: Radiograph | ImageError
-    prevalence: float | None
+    prevalence: Prevalence | None
     answer: "Future[Prediction]"
     turn: Turn
 
@@ -61,7 +62,7 @@ class Judge:
         data: bytes | bytearray,
         turn: Turn,
         *,
-        prevalence: float | None = None,
+        prevalence: Prevalence | None = None,
     ) -> "Future[Prediction]":
         """Decode one file and have it judged by an opened bundle. A future that is cancelled costs nothing more: its decoding is ended."""
         decode = partial(self._decode, predictor, name, data, turn, prevalence)
@@ -89,7 +90,7 @@ class Judge:
         name: str,
         data: bytes | bytearray,
         turn: Turn,
-        prevalence: float | None,
+        prevalence: Prevalence | None,
         answer: "Future[Prediction]",
     ) -> None:
         try:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import __version__
+from plainfilm.arguments import Prevalence
 from plainfilm.data.burned_text import covered
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import Radiograph, unfitted
@@ -101,7 +102,7 @@ class Examiner:
         data: bytes | bytearray,
         *,
         name: str,
-        prevalence: float | None = None,
+        prevalence: Prevalence | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Examined:
         """Decode, judge and explain one file; a bad file gives an answer of level "unreadable".

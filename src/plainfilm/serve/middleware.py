@@ -16,7 +16,7 @@ from plainfilm.serve.telemetry import LOG, Telemetry
 from plainfilm.serve.tokens import Access, Tokens
 
 API = "/api/v1"
-_EVERY_ANSWER = [(name.encode(), value.encode()) for name, value in http_errors.HEADERS.items()]
+_EVERY_ANSWER = {name.encode(): value.encode() for name, value in http_errors.HEADERS.items()}
 _OPEN = frozenset({f"{API}/health", f"{API}/ready", f"{API}/card"})  # of the API; the page itself is open too
 _CARD = re.compile(rf"{API}/models/[^/]+/card")  # which is open as that of the first is
 _PROTECTED = (f"{API}/", "/dicom-web/")
@@ -48,31 +48,41 @@ class Door:
         Raises
         ------
         Refused
-            403 for a Host or an Origin that is not ours, which is how other pages in a user's browser would reach in (DNS
-            rebinding, cross-site requests); 401 without the token.
+            403 as `check_site` has it; 401 without the token.
         """
-        host = _only(scope, b"host")
-        if _name_of(host) not in self.hosts:
-            raise Refused(
-                403,
-                "host",
-                "Expected a Host that this server was started for; received another. Start it with --allow-host NAME.",
-            )
-        origin = _only(scope, b"origin")
-        if origin and origin not in {f"http://{host}", f"https://{host}"}:
-            raise Refused(
-                403, "origin", "Expected a request of this server's own page; received one of another site's."
-            )
+        self.check_site(scope)
         path = self.below(scope["path"])
         if not self.tokens or not path.startswith(_PROTECTED) or path in _OPEN or _CARD.fullmatch(path):
             return Access()
-        kind, _, shown = _only(scope, b"authorization").partition(" ")
+        kind, _, shown = only(scope, b"authorization").partition(" ")
         access = self.tokens.access(shown.strip()) if kind.lower() == "bearer" else None
         if access is None:
             raise Refused(
                 401, "token", "Expected the header Authorization: Bearer TOKEN; received none, or another token."
             )
         return access
+
+    def check_site(self, scope: Scope) -> None:
+        """Turn away whoever calls this server by another's name, or from another's page.
+
+        Raises
+        ------
+        Refused
+            403 for a Host or an Origin that is not ours, which is how other pages in a user's browser would reach in (DNS
+            rebinding, cross-site requests).
+        """
+        host = only(scope, b"host")
+        if _name_of(host) not in self.hosts:
+            raise Refused(
+                403,
+                "host",
+                "Expected a Host that this server was started for; received another. Start it with --allow-host NAME.",
+            )
+        origin = only(scope, b"origin")
+        if origin and origin not in {f"http://{host}", f"https://{host}"}:
+            raise Refused(
+                403, "origin", "Expected a request of this server's own page; received one of another site's."
+            )
 
 
 class Guard:
@@ -135,7 +145,7 @@ async def answered(refused: Refused, scope: Scope, receive: Receive) -> Response
     What the request held is given back before.
     """
     scope["held"].close()
-    if http_errors.may_have_body(scope) and not _only(scope, b"expect"):
+    if http_errors.may_have_body(scope) and not only(scope, b"expect"):
         await _read_on(scope, receive, AT_ONCE_S)
     return refused.answer(scope)
 
@@ -146,16 +156,17 @@ class _Answer:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.began, self.status = time.perf_counter(), 0
         self._scope, self._receive, self._send = scope, receive, send
-        given = _only(scope, b"x-request-id").encode()
+        given = only(scope, b"x-request-id").encode()
         self.request_id = given.decode() if _REQUEST_ID.fullmatch(given) else http_errors.new_id()
         scope["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
+            own = {name.lower(): value for name, value in message.get("headers", ())}
             message["headers"] = [
                 *message.get("headers", ()),
-                *_EVERY_ANSWER,
+                *((name, value) for name, value in _EVERY_ANSWER.items() if name not in own),
                 (b"x-request-id", self.request_id.encode()),
             ]
         elif not message.get("more_body"):
@@ -186,7 +197,7 @@ async def _read_on(scope: Scope, receive: Receive, seconds: float) -> None:
                     return
 
 
-def _only(scope: Scope, name: bytes) -> str:
+def only(scope: Scope, name: bytes) -> str:
     """Value of a header that may stand once; what stands twice matches nothing."""
     found = [value for key, value in scope["headers"] if key == name]
     return found[0].decode("latin-1") if len(found) == 1 else "\n" * len(found)

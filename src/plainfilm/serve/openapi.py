@@ -101,10 +101,8 @@ _FILE = {
     "description": "JPEG, PNG, TIFF, WebP, BMP, GIF, JPEG 2000, PNM, NPY or DICOM.",
 }
 _PREVALENCE = {
-    "type": "number",
-    "exclusiveMinimum": 0,
-    "exclusiveMaximum": 1,
-    "description": "Share of those examined who have the positive class; by default that of the calibration.",
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "string"}],
+    "description": "Share of those examined who have the positive class, or of findings NAME=SHARE with commas between; by default that of the calibration.",
 }
 
 

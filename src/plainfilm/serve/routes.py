@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import wraps
 from io import BytesIO
 from typing import Any
@@ -20,7 +20,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 
 from plainfilm import NOTICE, __version__
-from plainfilm.arguments import BY, By
+from plainfilm.arguments import BY, By, Prevalence, prevalence_of
 from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.evidence.inference import grouping
 from plainfilm.evidence.inference.context import About
@@ -292,7 +292,7 @@ async def _read(request: Request, service: RestService, form: Form) -> None:
 
 
 async def _judged(
-    judge: Judge, served: Served, files: list[Upload], turn: Turn, prevalence: float | None
+    judge: Judge, served: Served, files: list[Upload], turn: Turn, prevalence: Prevalence | None
 ) -> list[Prediction]:
     asked = [
         asyncio.wrap_future(judge.ask(served.predictor, file.name, file.data, turn, prevalence=prevalence))
@@ -347,7 +347,7 @@ def _by(form: Form, served: Served) -> By | None:
     return found
 
 
-def _prevalence(form: Form) -> float | None:
+def _prevalence(form: Form) -> Prevalence | None:
     if unknown := form.fields.keys() - {"prevalence"}:
         raise Refused(
             400,
@@ -356,15 +356,22 @@ def _prevalence(form: Form) -> float | None:
         )
     text = form.fields.get("prevalence", "").strip()
     try:
-        return float(text) if text else None
+        return prevalence_of(text) if text else None
     except ValueError:
         raise Refused(
-            400, "prevalence", "Expected a prevalence between 0 and 1; received no number. Leave it out, or write 0.05."
+            400,
+            "prevalence",
+            "Expected a prevalence between 0 and 1, or of findings NAME=SHARE with commas between; received no number. Leave it out, or write 0.05.",
         ) from None
 
 
 async def _told(
-    judge: Judge, served: Served, files: list[Upload], answers: list[Prediction], about: About, prevalence: float | None
+    judge: Judge,
+    served: Served,
+    files: list[Upload],
+    answers: list[Prediction],
+    about: About,
+    prevalence: Prevalence | None,
 ) -> tuple[ServedPrediction | ServedGroup, ...]:
     """Give the answers as they are told: of each file, or joined by the ids in DICOM headers; files without one are of one study."""
     if about.by is None:
@@ -375,11 +382,10 @@ async def _told(
     return tuple(ServedGroup(**structs.asdict(each), meaning=about.meaning(each)) for each in found)
 
 
-def _stated(served: Served, prevalence: float | None, by: By | None = None) -> About:
-    if by is not None:
-        return About.of(served.predictor, prevalence, by)
-    about = served.examiner.about
-    return about if prevalence is None else replace(about, prevalence=prevalence)
+def _stated(served: Served, prevalence: Prevalence | None, by: By | None = None) -> About:
+    if by is None and prevalence is None:
+        return served.examiner.about
+    return About.of(served.predictor, prevalence, by)
 
 
 def _served(answer: Prediction, about: About) -> ServedPrediction:
@@ -387,7 +393,7 @@ def _served(answer: Prediction, about: About) -> ServedPrediction:
 
 
 def _explained(
-    turns: Turns, examiner: Examiner, upload: Upload, turn: Turn, prevalence: float | None
+    turns: Turns, examiner: Examiner, upload: Upload, turn: Turn, prevalence: Prevalence | None
 ) -> "Future[tuple[Examined, str | None, str | None]]":
     def work(answer: "Future[Any]") -> None:
         settle(answer, lambda: _details(examiner, upload, prevalence, lambda: not answer.cancelled()))
@@ -396,7 +402,7 @@ def _explained(
 
 
 def _details(
-    examiner: Examiner, upload: Upload, prevalence: float | None, is_wanted: Callable[[], bool]
+    examiner: Examiner, upload: Upload, prevalence: Prevalence | None, is_wanted: Callable[[], bool]
 ) -> tuple[Examined, str | None, str | None]:
     found = examiner.examine(upload.data, name=upload.name, prevalence=prevalence, is_wanted=is_wanted)
     heat = None if found.attribution is None else np.rint(255 * found.attribution).astype(np.uint8)

@@ -4,9 +4,8 @@ import ipaddress
 import os
 import re
 import signal
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from plainfilm.arguments import Device
 from plainfilm.data import confinement
 from plainfilm.data.decoder_pool import Decoders
 from plainfilm.data.images import MAX_BYTES
-from plainfilm.errors import PlainfilmError, UsageError
+from plainfilm.errors import UsageError
 from plainfilm.model.cpus import processors
 from plainfilm.model.shared_trunk import Trunks
 from plainfilm.reasons import reason_of
@@ -30,6 +29,7 @@ from plainfilm.serve.batching import Judge
 from plainfilm.serve.clients import client_of
 from plainfilm.serve.explaining import OrderlyExaminer
 from plainfilm.serve.http_limits import Connections
+from plainfilm.serve.listening import Server, is_loopback, listening_at, names_of, shown
 from plainfilm.serve.middleware import Door, Guard
 from plainfilm.serve.models import Models, Opening, Served
 from plainfilm.serve.multipart import Limits
@@ -46,7 +46,6 @@ MOST = Amount(uploads=128, files=128, held=1 << 30)  # of all clients; one alone
 STOP_S = 20
 _STDERR = 2
 _OWN = (["api"], ["page"], ["dicom-web"])  # first parts of our paths
-_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class BackgroundNode(Protocol):
@@ -133,16 +132,14 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
     telemetry.log_to_stderr(quiet=quiet)
     with ExitStack() as stack:
         hangups = stack.enter_context(_Hangups())
-        listening = stack.enter_context(_listening(settings.host, settings.port))
+        listening = stack.enter_context(listening_at(settings.host, settings.port))
         connections = Connections({client_of((each,)) for each in settings.proxies})
         service = _opened(settings, stack, connections)
-        door = Door(hosts=_names(settings), tokens=allowed, root=settings.root_path)
+        door = Door(hosts=names_of(settings.host, settings.allow_hosts), tokens=allowed, root=settings.root_path)
         app = Guard(application(service, Pages.read()), door, service.telemetry)
         hangups.work = partial(_read_again, service.models, lambda: allowed.replace(_tokens(settings, token)))
-        server = _Server(_config(app, settings, connections))
-        address = (
-            f"{'https' if settings.certificate else 'http'}://{_shown(settings.host)}:{listening.getsockname()[1]}"
-        )
+        server = Server(_config(app, settings, connections))
+        address = f"{'https' if settings.certificate else 'http'}://{shown(settings.host)}:{listening.getsockname()[1]}"
         started(address, service.models)
         server.run(sockets=[listening])
 
@@ -272,20 +269,6 @@ def _watch(settings: ServerSettings, stack: ExitStack) -> Watch:
     return Watch(log, named=settings.log_names)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's, which would raise the signal again once it has stopped, before we have."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        kinds = (signal.SIGINT, signal.SIGTERM)
-        before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
-
-
 def _config(app: Guard, settings: ServerSettings, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -318,7 +301,7 @@ def _tokens(settings: ServerSettings, token: str | None) -> Tokens:
 
 
 def _check(settings: ServerSettings, token: str | None) -> None:
-    if token is None and settings.tokens is None and not _is_loopback(settings.host):
+    if token is None and settings.tokens is None and not is_loopback(settings.host):
         raise UsageError(
             f"Expected a token, since {settings.host} can be reached from other machines; received none. Set {TOKEN_VARIABLE}, "
             "--token-file or --tokens, or serve at 127.0.0.1 behind a proxy that asks for one."
@@ -349,40 +332,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _names(settings: ServerSettings) -> frozenset[str]:
-    """Names by which this server may be called."""
-    own = {_shown(settings.host)} - {"0.0.0.0", "[::]", ""}
-    if not _is_loopback(settings.host):
-        own |= {socket.gethostname(), socket.getfqdn()}
-    return _LOOPBACK_NAMES | {name.lower() for name in (*own, *settings.allow_hosts)}
-
-
-def _shown(host: str) -> str:
-    """Write a host as it stands in a URL, an IPv6 address as browsers write it (RFC 5952)."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host
-    return f"[{address}]" if address.version == 6 else str(address)
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    bare = host.strip("[]")
-    try:
-        listening = socket.create_server((bare, port), family=socket.AF_INET6 if ":" in bare else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        raise PlainfilmError(
-            f"Expected a free port of this machine; received {host}:{port} ({reason_of(error)}). Choose another with --port, or 0 for any."
-        ) from None
-    with listening:
-        yield listening

@@ -62,6 +62,6 @@ def card_page(card: str, root: str = "") -> bytes:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f'<title>{title}</title><link rel="icon" href="{root}/page/icon.svg" type="image/svg+xml">'
-        f'<link rel="stylesheet" href="{root}/page/page.css"></head>'
+        f'<link rel="stylesheet" href="{root}/page/base.css"><link rel="stylesheet" href="{root}/page/page.css"></head>'
         f'<body class="card"><header class="notice">{NOTICE}</header><main>{body}</main></body></html>'
     ).encode()

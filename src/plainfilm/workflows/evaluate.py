@@ -2,9 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from plainfilm.data import claims, files
 from plainfilm.data.catalog import Catalog, read_catalog
@@ -20,8 +22,7 @@ from plainfilm.evidence.external import cohort, unlabelled
 from plainfilm.evidence.external import evaluate as external
 from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.evaluate import ExternalPredictions
-from plainfilm.evidence.external.recalibrated_bundle import recalibrate
-from plainfilm.evidence.external.recalibration import Fit
+from plainfilm.evidence.external.recalibrated_bundle import FittedTo, recalibrate
 from plainfilm.model import bundle as bundles
 from plainfilm.model import sites
 from plainfilm.model.bundle import Bundle
@@ -109,19 +110,55 @@ def plan(options: EvaluateOptions) -> Plan:
 
 
 def _plan_of_findings(options: EvaluateOptions, opened: Bundle, folder: Path) -> Plan:
-    source, mapping, names = Path(options.source), mapping_of(options.mapping), listed(opened.classifier.classes_)
+    source, mapping, names = Path(options.source), mapping_of(options.mapping), opened.classifier.classes_
     if options.label_of or options.task == "classes":
         given = "--label-of" if options.label_of else "--task classes"
         raise UsageError(
-            f"Expected no {given} with a classifier of findings ({names}), which are tested all at once. Leave it out."
+            f"Expected no {given} with a classifier of findings ({listed(names)}), which are tested all at once. Leave it out."
         )
-    if not is_store(source):
-        asked = replace(asked_of(options), keep_others=True, task="findings")
-        catalog, known = cohort.map_findings(read_catalog([source], asked, one_class_will_do=True), opened, mapping)
-        return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
-    store = _store(options, opened)
-    known = cohort.map_store(store, opened, mapping)
-    return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+    if is_store(source):
+        store = _store(options, opened)
+        no_label_will_do = options.prevalence is not None and cohort.without_labels(_named_in(store), names, mapping)
+        known = cohort.map_store(store, opened, mapping, no_label_will_do=no_label_will_do)
+        return Plan(options=options, bundle=opened, store=store, catalog=None, labels=known, folder=folder)
+    catalog, known = _catalog_of_findings(options, opened)
+    return Plan(options=options, bundle=opened, store=None, catalog=catalog, labels=known, folder=folder)
+
+
+def _named_in(store: Store) -> Sequence[str]:
+    return [*store.findings] if store.task == "findings" else store.classes
+
+
+def _catalog_of_findings(options: EvaluateOptions, opened: Bundle) -> tuple[Catalog, cohort.LabelMapping]:
+    """List a folder with the findings that it states; without, where a prevalence is stated and the labels are of none, or of too few."""
+    source, mapping, names = [Path(options.source)], mapping_of(options.mapping), opened.classifier.classes_
+    asked, stated = replace(asked_of(options), keep_others=True), _stated(options)
+    if stated is not None:
+        catalog = read_catalog(source, asked, one_class_will_do=True, no_label_will_do=True)
+        labels = catalog.told or {entry.label for entry in catalog.entries if entry.label is not None}
+        if cohort.without_labels(labels, names, mapping):
+            return _unlabelled(catalog)
+    listing = read_catalog(source, replace(asked, task="findings"), one_class_will_do=True)
+    catalog, known = cohort.map_findings(listing, opened, mapping)
+    if options.recalibrate:
+        states = dict(zip(catalog.told, catalog.states_of(catalog.entries).T, strict=True))
+        try:
+            external.check_findings_recalibration(states, np.arange(len(catalog.entries)), stated)
+        except CatalogError:
+            if stated is None:
+                raise
+            return _unlabelled(listing)
+    return catalog, known
+
+
+def _unlabelled(catalog: Catalog) -> tuple[Catalog, cohort.LabelMapping]:
+    entries, known = cohort.unlabelled(catalog)
+    return replace(catalog, entries=entries, findings=(), told=()), known
+
+
+def _stated(options: EvaluateOptions) -> Mapping[str, float] | None:
+    """Give the prevalences of findings that are stated."""
+    return options.prevalence if isinstance(options.prevalence, Mapping) else None
 
 
 def _store(options: EvaluateOptions, opened: Bundle) -> Store:
@@ -129,7 +166,7 @@ def _store(options: EvaluateOptions, opened: Bundle) -> Store:
     if given := given_of(options):
         raise UsageError(f"Expected {given} with a folder; received a store, which has its labels. Leave it out.")
     store, told = Store(Path(options.source)), opened.classifier.decision
-    if store.task != told.task:
+    if store.task != told.task and not (told.task == "findings" and options.prevalence is not None):
         store.close()
         asked = "--label-of" if told.task == "classes" else "--task findings"
         raise UsageError(
@@ -145,9 +182,10 @@ def _check_prevalence(options: EvaluateOptions) -> None:
         return
     if not options.recalibrate:
         raise UsageError("Expected --recalibrate with --prevalence; received none. Add it, or leave --prevalence out.")
-    if not 0 < options.prevalence < 1:
+    stated = options.prevalence.values() if isinstance(options.prevalence, Mapping) else [options.prevalence]
+    if not all(0 < each < 1 for each in stated):
         raise UsageError(
-            f"Expected --prevalence between 0 and 1, neither of them; received {options.prevalence}. Write for example --prevalence 0.09"
+            f"Expected --prevalence between 0 and 1, neither of them; received {listed([*map(str, stated)])}. Write for example --prevalence 0.09"
         )
 
 
@@ -156,9 +194,13 @@ def _bundle(options: EvaluateOptions) -> Bundle:
     with on_device(options):
         opened, site = bundles.load(options.bundle, require_signature=options.require_signature), options.site
     if options.recalibrate:
-        external.check_recalibration(opened.classifier.decision)
+        decision = opened.classifier.decision
+        external.check_recalibration(decision)
+        if options.prevalence is not None:
+            decision.check_prevalence(options.prevalence, "--prevalence")
         if site is not None:
-            sites.check_name(site, opened.manifest.sites)
+            findings = len(decision.classes) if decision.task == "findings" else 1
+            sites.check_name(site, opened.manifest.known_sites, findings)
         return opened
     return opened if site is None else sites.at(opened, sites.find(opened, site))
 
@@ -169,10 +211,9 @@ def run(plan: Plan) -> Run[ExternalMetrics] | Run[UnlabelledMetrics]:
     started, options, progress = time.perf_counter(), plan.options, plan.options.progress
     with _places(plan) as (key_partial, partial), _opened(plan, partial) as (store, key):
         progress("Looking for overlap", 0, 1, "")
-        selected, decision = cohort.select(store, plan.bundle, plan.labels), plan.bundle.classifier.decision
+        selected = cohort.select(store, plan.bundle, plan.labels)
         if options.recalibrate:
-            names = [decision.classes[number] if number >= 0 else None for number in selected.classes]
-            external.check_recalibration(decision, names, store.group[selected.rows])
+            _check_selected(plan, selected)
         progress("Looking for overlap", 1, 1, "")
         predictions = external.predict(
             plan.bundle,
@@ -201,31 +242,51 @@ def run(plan: Plan) -> Run[ExternalMetrics] | Run[UnlabelledMetrics]:
     return result
 
 
+def _check_selected(plan: Plan, selected: Cohort) -> None:
+    """Refuse a recalibration that cannot be fitted to the radiographs that are left."""
+    decision, group = plan.bundle.classifier.decision, selected.store.group[selected.rows]
+    if decision.task == "findings":
+        states = dict(zip(selected.store.classes, selected.classes.T, strict=True)) if plan.is_labelled else {}
+        external.check_findings_recalibration(states, group, _stated(plan.options))
+        return
+    names = [decision.classes[number] if number >= 0 else None for number in selected.classes]
+    external.check_recalibration(decision, names, group)
+
+
 def _judged(plan: Plan, selected: Cohort, predictions: ExternalPredictions, about: About) -> ExternalReport:
     options, made = plan.options, None
     found = external.evaluate(plan.bundle, selected, predictions, prevalence=options.prevalence, site=plan.site)
-    if options.recalibrate and found.recalibration:
-        share = found.recalibration.share if options.prevalence is None else options.prevalence
-        made = _recalibrated(plan, selected, found.recalibration.fit, share)
+    fitted = {name: _fitted_to(own) for name, own in found.findings.items() if own.recalibration}
+    if options.recalibrate and (found.recalibration or fitted):
+        made = _recalibrated(plan, selected, fitted or _fitted_to(found))
     return ExternalReport(about=about, evaluation=found, recalibrated=made, formats=options.figures)
 
 
 def _fitted(plan: Plan, selected: Cohort, predictions: ExternalPredictions, about: About) -> UnlabelledReport:
     """Fit to the prevalence that is stated, without labels."""
-    prevalence = float(plan.options.prevalence or 0)
-    found = unlabelled.evaluate(plan.bundle, selected, predictions, prevalence=prevalence)
-    return UnlabelledReport(
-        about=about, evaluation=found, recalibrated=_recalibrated(plan, selected, found.fit, prevalence)
-    )
+    found = unlabelled.evaluate(plan.bundle, selected, predictions, prevalence=plan.options.prevalence or 0.0)
+    each = {
+        name: FittedTo(fit=own.fit, radiographs=len(selected.rows), prevalence=own.prevalence)
+        for name, own in found.fitted.items()
+    }
+    fitted = each if found.decision.task == "findings" else next(iter(each.values()))
+    return UnlabelledReport(about=about, evaluation=found, recalibrated=_recalibrated(plan, selected, fitted))
 
 
-def _recalibrated(plan: Plan, selected: Cohort, fit: Fit, prevalence: float) -> Bundle:
+def _fitted_to(found: external.ExternalEvaluation) -> FittedTo:
+    """Give what was fitted to labelled radiographs of two classes, or of one finding."""
+    if found.recalibration is None:
+        raise ValueError("Expected a recalibration; none was fitted.")
+    stated = found.recalibration.fit.prevalence
+    share = found.recalibration.share if stated is None else stated
+    return FittedTo(fit=found.recalibration.fit, radiographs=len(found.cohort.rows), prevalence=share)
+
+
+def _recalibrated(plan: Plan, selected: Cohort, fitted: FittedTo | Mapping[str, FittedTo]) -> Bundle:
     return recalibrate(
         plan.bundle,
-        fit,
+        fitted,
         store=selected.store,
-        radiographs=len(selected.rows),
-        prevalence=prevalence,
         created=environment.now(),
         site=plan.options.site,
     )

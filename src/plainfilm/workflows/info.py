@@ -72,6 +72,7 @@ def _store(path: Path, *, verify: bool) -> Plain:
             "radiographs": len(store),
             "size_px": store.size,
             "fit": _stated(store, "fit"),
+            "task": store.task,
             "classes": _classes(store),
             "sources": _sources(source),
             "findings": {name: int((states == 1).sum()) for name, states in store.findings.items()},

@@ -22,8 +22,11 @@ from plainfilm.workflows.checks import check_seed, size_for
 from plainfilm.workflows.clustering import check_cluster, on_cluster
 from plainfilm.workflows.options import IngestOptions, StoringOptions
 from plainfilm.workflows.parsing import AUTO
+from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
+
+_MET_AT_ONCE, _MOST_FOLDERS = 256, 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +193,41 @@ def listed(options: IngestOptions) -> Catalog:
         date_column=options.date_column,
         leaves_out_straddling=options.both_sides == "leave-out",
     )
-    catalog = read_catalog(folders, asked)
+    met = _Met(options.progress) if options.dry_run else None
+    catalog = read_catalog(folders, asked, seen=met) if met else read_catalog(folders, asked)
+    if met:
+        met.done()
     if asked.test_from and not options.resplit and any(entry.split for entry in catalog.entries):
         raise UsageError(
             "Expected no split for --test-from; received folders or a table that give one. Add --resplit, or leave --test-from out."
         )
     return catalog
+
+
+class _Met:
+    """Counts files as they are met, for who waits: how many so far, and in which folder of a SOURCE."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._number, self._folder = progress, 0, ""
+        self._folders = set[str]()
+
+    def __call__(self, name: str) -> None:
+        folder, below, _ = name.partition("/")
+        folder = folder if below else ""
+        if folder != self._folder:
+            self._tell()
+            self._folders.add(folder)
+            self._folder = folder if len(self._folders) <= _MOST_FOLDERS else ""
+        self._number += 1
+        if self._number % _MET_AT_ONCE == 0:
+            self._tell()
+
+    def done(self) -> None:
+        """Say that all are met."""
+        self._tell(of=self._number)
+
+    def _tell(self, of: int = 0) -> None:
+        self._progress("Listing", self._number, of, self._folder)
 
 
 def rows_of(catalog: Catalog) -> Rows:

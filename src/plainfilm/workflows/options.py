@@ -16,6 +16,7 @@ from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
 from plainfilm.workflows.parsing import (
     a_choice,
     a_number_of_folds,
+    a_prevalence,
     a_size,
     comma_separated,
     of_recipe,
@@ -423,7 +424,8 @@ class EvaluateOptions(ReadingOptions):
         Also write recalibrated.plainfilm: its probabilities fit these data, its answers stay.
     prevalence
         Recalibrate to this share of the positive class among those examined, above 0 and below 1, without looking at labels:
-        for radiographs taken as they come. They need no labels.
+        for radiographs taken as they come. They need no labels. Of findings by name, Effusion=0.1,Mass=0.02; one that is left out
+        keeps its own calibration.
     site
         With --recalibrate: keep the calibration in recalibrated.plainfilm under this name, for predict --site; without: test
         the calibration that the bundle has for this site.
@@ -450,7 +452,7 @@ class EvaluateOptions(ReadingOptions):
         Sequence[str] | Mapping[str, str] | None, Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS"), texts
     ] = None
     recalibrate: Flag = False
-    prevalence: float | None = None
+    prevalence: Annotated[float | Mapping[str, float] | None, a_prevalence] = None
     site: str | None = None
     workers: int = 0
     require_signature: Place | None = None

@@ -153,6 +153,21 @@ def _size(_kind: Any, words: Sequence[Token]) -> int | str:
         ) from None
 
 
+def _prevalence(_kind: Any, words: Sequence[Token]) -> arguments.Prevalence:
+    """Take a share, or one a finding."""
+    word = words[-1]
+    try:
+        return arguments.prevalence_of(word.value)
+    except ValueError:
+        raise UsageError(
+            f"Expected {word.keyword} to be a share, or of findings NAME=SHARE with commas between; received {word.value}. "
+            f"Write for example {word.keyword} 0.09, or {word.keyword} Effusion=0.1,Mass=0.02"
+        ) from None
+
+
+a_prevalence = Parameter(
+    converter=_prevalence, n_tokens=1, accepts_keys=False, metavar="SHARE|NAME=SHARE", show_choices=False
+)
 a_size = Parameter(converter=_size, metavar=f"INT|{AUTO}", show_choices=False)
 a_number_of_folds = Parameter(converter=_folds, metavar=f"INT|{BY_SOURCE}")
 a_choice = Parameter(converter=_chosen, show_choices=False)

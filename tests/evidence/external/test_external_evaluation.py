@@ -12,7 +12,7 @@ from page_reader import Page
 from plainfilm.data.store import Store
 from plainfilm.errors import BundleError, CatalogError, UsageError
 from plainfilm.evidence.external import answers, cohort, evaluate, unlabelled
-from plainfilm.evidence.external.recalibrated_bundle import recalibrate
+from plainfilm.evidence.external.recalibrated_bundle import FittedTo, recalibrate
 from plainfilm.evidence.external.transportability import METRICS
 from plainfilm.model import bundle as bundles
 from plainfilm.model import classifier, sites
@@ -74,7 +74,8 @@ def written(folder, name, found, recalibrated=None, **changed):
 
 def recalibrated(bundle, found, **changed):
     fitted = found.recalibration
-    return recalibrate(bundle, fitted.fit, store=found.cohort.store, radiographs=len(found.cohort.rows), prevalence=fitted.share, created="2026-01-02T03:04:05+00:00", **changed)  # fmt: skip
+    fitted = FittedTo(fit=fitted.fit, radiographs=len(found.cohort.rows), prevalence=fitted.share)
+    return recalibrate(bundle, fitted, store=found.cohort.store, created="2026-01-02T03:04:05+00:00", **changed)
 
 
 def table(path):
@@ -387,7 +388,8 @@ def unlabelled_of(store, bundle, prevalence=0.3):
 
 def test_films_without_labels_are_recalibrated_to_a_known_prevalence(folder, bundle, store):
     found = unlabelled_of(store, bundle)
-    made = recalibrate(bundle, found.fit, store=store, radiographs=80, prevalence=0.3, created="2026-01-02T03:04:05+00:00")  # fmt: skip
+    fitted = FittedTo(fit=found.fitted["square"].fit, radiographs=80, prevalence=0.3)
+    made = recalibrate(bundle, fitted, store=store, created="2026-01-02T03:04:05+00:00")
     out = folder / "no labels"
     out.mkdir()
     about = About(model=EVIL, data=EVIL, folder="no labels", command="plainfilm evaluate")

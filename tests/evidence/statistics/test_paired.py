@@ -6,9 +6,10 @@ Medicine 2010), pROC's own example; 1 is a poor outcome.
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from plainfilm.evidence.statistics.discrimination import delong, delong_difference
+from plainfilm.evidence.statistics.intervals import wilson
 from plainfilm.evidence.statistics.paired import delong_test, holm, mcnemar_test
 
 POOR = np.array(
@@ -195,6 +196,33 @@ def test_equal_answers_do_not_differ():
     right = (one > 0.5) == labels
     assert mcnemar_test(right, right, group=codes).p == 1
     assert mcnemar_test(np.repeat(right, 2, axis=0), np.repeat(right, 3, axis=0), group=codes).p_seeds == 1
+
+
+def test_few_patients_of_many_films_are_tested_by_the_difference_that_they_make():
+    """One patient of nine films against eight of one: the sign test would find the worse one better (p = 0.039)."""
+    one = np.array([True] * 9 + [False] * 8)
+    found = mcnemar_test(one, ~one, group=[0] * 9 + list(range(1, 9)))
+    assert found.difference.value == pytest.approx(1 / 17)
+    assert found.p == 1  # 9 - 8 = 1 is the least that these differences can make
+
+
+def test_few_patients_of_one_film_have_the_exact_binomial_p():
+    one, other = np.arange(12) < 9, np.arange(12) >= 4  # 4 against 3
+    assert mcnemar_test(one, other).p == pytest.approx(binomtest(4, 7).pvalue)
+    one, other = np.arange(12) >= 0, np.arange(12) >= 8
+    assert mcnemar_test(one, other).p == pytest.approx(binomtest(8, 8).pvalue)
+
+
+def test_perfect_answers_to_a_few_may_yet_differ():
+    labels, random = np.arange(20) < 10, np.random.default_rng(0)
+    found = delong_test(labels, labels + random.random(20) / 2, labels + random.random(20) / 2)
+    assert (found.difference.value, found.p) == (0, 1)
+    assert found.difference.low == -found.difference.high < -0.19
+    assert delong_test(labels, labels, labels).difference.high == pytest.approx(found.difference.high)
+    right = np.ones(20, bool)
+    assert mcnemar_test(right, right).difference.high == pytest.approx(wilson(~right).high)
+    few = mcnemar_test(right, right, group=np.arange(20) // 4).difference
+    assert few.high == pytest.approx(wilson(~right[:5]).high)
 
 
 def test_what_cannot_be_tested_is_said_to_be_so():

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -84,8 +84,10 @@ class _Reading:
     modalities: Counter[str] = field(default_factory=Counter)
 
 
-def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") -> Collection:
-    """List the radiographs of a SOURCE.
+def read_collection(
+    place: Place, asked: Asked, *, name: str, prefix: str = "", seen: Callable[[str], None] = lambda _: None
+) -> Collection:
+    """List the radiographs of a SOURCE; `seen` is called with the name of each file as it is met.
 
     Folders mean what `levels.read_levels` says. A `metadata` table speaks for all images below its folder, unless a
     deeper one does; what it does not list is left out. Masks are set aside in every layout.
@@ -96,7 +98,7 @@ def read_collection(place: Place, asked: Asked, *, name: str, prefix: str = "") 
         There is nothing to list, or a table cannot be meant.
     """
     collection = Collection(place, name, prefix)
-    found = folders.survey(place)
+    found = folders.survey(place, seen)
     collection.problems += [replace(problem, file=prefix + printable(problem.file)) for problem in found.problems]
     collection.more_tables, collection.masks = found.more_tables, found.masks
     _check_contents(place, found)

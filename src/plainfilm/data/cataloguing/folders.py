@@ -5,24 +5,18 @@ import posixpath
 import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from plainfilm.data.cataloguing.level_names import split_of
 from plainfilm.data.decoding import arrays, signatures
+from plainfilm.data.extensions import DICOM_EXTENSIONS, IMAGE_EXTENSIONS, TABLE_EXTENSIONS
 from plainfilm.data.places.place import Place, is_system_file
 from plainfilm.data.spelling import shortened
 from plainfilm.errors import Problem
 
-IMAGE_EXTENSIONS = frozenset({
-    *("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "bmp", "gif", "jp2", "j2k", "pgm", "pnm", "ppm"),
-})  # fmt: skip
-DICOM_EXTENSIONS = frozenset({"dcm", "dicom", "dic", "ima"})
-TABLE_EXTENSIONS = frozenset(
-    {"csv", "tsv", "json", "jsonl", "ndjson", "csv.gz", "tsv.gz", "xlsx", "xls", "ods", "parquet"}
-)
 LOOKED_AT = 100  # folders whose first file is looked at: a file may be DICOM under the name of another format
 
 _NO_IMAGES = frozenset(
@@ -78,8 +72,8 @@ class Contents:
         return ", ".join([*shown, *(["…"] if len(kinds) > most else [])])
 
 
-def survey(place: Place) -> Contents:
-    """List all that lies in a SOURCE.
+def survey(place: Place, seen: Callable[[str], None] = lambda _: None) -> Contents:
+    """List all that lies in a SOURCE; `seen` is called with the name of each file as it is met.
 
     A file is a radiograph by its extension; one with another extension or none, by its first bytes, as the decoder tells
     them (`signatures.kind_of`). Where the first file of a folder is DICOM under another name, all of the SOURCE are looked
@@ -93,6 +87,7 @@ def survey(place: Place) -> Contents:
     found, folder, is_mask_folder = Contents(), "", False
     firsts = list[str]()
     for name in place.files():
+        seen(name)
         cut = name.rfind("/") + 1
         if name[:cut] != folder:
             folder, is_mask_folder = name[:cut], is_mask(name[:cut])

@@ -1,6 +1,6 @@
 """SOURCES as the user names them -> collections: each a folder or an archive that is there, no folder inside another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from plainfilm.data.cataloguing.asked import Asked
@@ -16,8 +16,10 @@ _WRITTEN = {
 }
 
 
-def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
-    """List the radiographs of each SOURCE.
+def read_sources(
+    sources: Sequence[Path], asked: Asked, seen: Callable[[str], None] = lambda _: None
+) -> list[Collection]:
+    """List the radiographs of each SOURCE; `seen` is called with the name of each file below it as it is met.
 
     Raises
     ------
@@ -31,6 +33,7 @@ def read_sources(sources: Sequence[Path], asked: Asked) -> list[Collection]:
             asked,
             name=asked.preset.title if asked.preset else _name_of(path),
             prefix=f"{name}/" if len(real) > 1 else "",
+            seen=seen,
         )
         for source, path, name in zip(sources, real, _unique_names(real), strict=True)
     ]

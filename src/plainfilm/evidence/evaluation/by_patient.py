@@ -67,7 +67,7 @@ def choose(
         Whose they are.
     asked
         `films`: mean, worst, or auto, which takes the one that fits the patients better (log loss) after calibration. With too few
-        patients of several films it is the mean, as it stands.
+        patients of several films, or of one class alone, it is the mean, as it stands; the threshold of one class is that of films.
 
     Returns
     -------
@@ -88,7 +88,9 @@ def choose(
         tried.append((loss, rule, slope, intercept, expit(scaled)))
     _, rule, slope, intercept, chance = min(tried, key=lambda each: each[0])
     share = float(truth.mean())
-    threshold, lower, said = three_answers.choose(truth, chance, asked)
+    of_films = not asked.sensitivity and not 0 < truth.sum() < len(truth)  # patients of one class tell no threshold
+    of, at = (positive, expit(log_odds)) if of_films else (truth, chance)
+    threshold, lower, said = three_answers.choose(of, at, asked)
     made = Combining(rule=rule, slope=slope, intercept=intercept, threshold=threshold, lower_threshold=lower,
                      prevalence=share, decided=can_fit)  # fmt: skip
     return made, said
@@ -174,9 +176,10 @@ def _sentence(how: Combining, tested: Units) -> str:
         "mean": "The mean of the log odds of a patient's frontal films",
         "worst": "The highest of a patient's frontal films",
     }
+    calibrated = "calibration and threshold" if (how.slope, how.intercept) != (1, 0) else "threshold"
     chosen = (
-        "chosen and calibrated on the patients of the validation set"
+        f"with a {calibrated} of its own from the patients of the validation set"
         if how.decided
-        else "as it stands: too few patients of the validation set have several films to choose or calibrate by"
+        else "as it stands: too few patients of the validation set have several films, or none are of one class, to choose or calibrate by"
     )
     return f"{joined[how.rule]} is the answer by patient, {chosen}. Of {len(tested.labels):,} patients tested {tested.several:,} have several."

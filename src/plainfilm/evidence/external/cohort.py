@@ -113,7 +113,7 @@ def without_labels(labels: Iterable[str], classes: Sequence[str], mapping: Mappi
 
 def unlabelled(catalog: Catalog) -> tuple[tuple[Entry, ...], LabelMapping]:
     """Take all entries of a catalog, without what labels they have."""
-    return tuple(replace(entry, label=None) for entry in catalog.entries), LabelMapping(
+    return tuple(replace(entry, label=None, findings=b"") for entry in catalog.entries), LabelMapping(
         stands_for={}, left_out={}, renamed=True
     )
 
@@ -186,7 +186,7 @@ def map_store(
         Another size or fit; and see `match_labels`.
     """
     _check_prepared(store, bundle)
-    if store.task == "findings":
+    if store.task == "findings" and not no_label_will_do:
         stated = {name: own[:] for name, own in store.findings.items() if not is_negative(name)}
         return _stands_for(stated, bundle, mapping)
     if no_label_will_do:
@@ -235,7 +235,7 @@ def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
     if not len(kept):
         received = f"{len(overlap.rows):,}, and it was made from all of them" if len(overlap.rows) else "none"
         raise CatalogError(f"Expected radiographs of the model's classes that it has not seen; received {received}. Name other data.")  # fmt: skip
-    if store.task == "findings":
+    if classes.ndim > 1:
         some = np.any(classes[kept] >= 0, axis=0)  # the others are stated of no row that is left
         store = store.standing_for({name: [name] for name, own in zip(store.classes, some, strict=True) if own})
         classes = classes[:, some]
@@ -244,6 +244,8 @@ def select(store: Store, bundle: Bundle, labels: LabelMapping) -> Cohort:
 
 def _labelled(store: Store, bundle: Bundle, labels: LabelMapping) -> tuple[Store, NDArray[Any], NDArray[np.bool_]]:
     """Give the store, its classes as the model numbers them or its findings' states under the model's names, and which rows have one."""
+    if store.task == "findings" and not labels.stands_for and not labels.renamed:
+        return store, np.full(len(store), -1), np.zeros(len(store), bool)
     if store.task == "findings":
         stands_for = {name: name for name in store.classes} if labels.renamed else labels.stands_for
         store = store.standing_for(_by_name(stands_for, bundle))

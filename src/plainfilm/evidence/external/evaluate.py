@@ -6,12 +6,14 @@ Threshold and probabilities are the bundle's, frozen; nothing is fitted to these
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from msgspec.structs import asdict
 from msgspec.structs import replace as replaced
 from numpy.typing import NDArray
 
+from plainfilm.data.spelling import listed
 from plainfilm.data.split import assign
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.evaluation import by_patient as by_patients
@@ -61,7 +63,7 @@ _FOLDS = 5
 class ExternalPredictions:
     """What the classifier said.
 
-    `log_odds` float64 (n) of the positive class, None with more than two; `level` and `reason` text (n) of the outlier
+    `log_odds` float64 (n) of the positive class, or (n, k) of findings, None with more than two classes; `level` and `reason` text (n) of the outlier
     detector, None where the bundle has none.
     """
 
@@ -71,8 +73,10 @@ class ExternalPredictions:
     reason: NDArray[np.str_] | None
 
     def of(self, number: int) -> "ExternalPredictions":
-        """Give what was said of one finding."""
-        return ExternalPredictions(scores=self.scores.of(number), log_odds=None, level=None, reason=None)
+        """Give what was said of one finding, of the radiographs of which it is known."""
+        known = self.scores.labels[:, number] >= 0
+        log_odds = None if self.log_odds is None else self.log_odds[known, number]
+        return ExternalPredictions(scores=self.scores.of(number), log_odds=log_odds, level=None, reason=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +130,6 @@ class ExternalEvaluation:
     ) -> ExternalMetrics:
         """Give what is written of it; `model` and `data` are their names for people, `kept_for` that of the site kept."""
         cohort, decision, left_out = self.cohort, self.decision, self.cohort.labels.left_out
-        not_offered = Recalibration(offered=False, reason=self.no_recalibration)
         return ExternalMetrics(
             task=decision.task,
             classes=decision.classes,
@@ -144,7 +147,7 @@ class ExternalEvaluation:
             missing_classes=self.missing,
             sources=self.sources,
             outliers=self.outliers,
-            recalibration=replaced(self.recalibration.result, site=kept_for) if self.recalibration else not_offered,
+            recalibration=replaced(self._recalibration, site=kept_for),
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
             three_answers=self.three_answers,
@@ -156,6 +159,14 @@ class ExternalEvaluation:
             versions=versions,
             seconds=TotalSeconds(total=seconds),
         )
+
+    @property
+    def _recalibration(self) -> Recalibration:
+        if self.findings:
+            return recalibration.of_findings({name: own._recalibration for name, own in self.findings.items()})
+        if self.recalibration:
+            return self.recalibration.result
+        return Recalibration(offered=False, reason=self.no_recalibration)
 
     @property
     def _own(self) -> InternalMetrics:
@@ -171,6 +182,7 @@ class ExternalEvaluation:
             internal=self._own,
             drop=self.drop,
             sources=self.sources,
+            recalibration=self._recalibration,
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
             three_answers=self.three_answers,
@@ -199,24 +211,25 @@ def predict(
     logits = found["logits"]
     if decision.task == "findings":
         logits = logits[:, [whole.classes.index(name) for name in decision.classes]]
+    of_none = decision.task == "findings" and cohort.classes.ndim == 1  # labels are not looked at
     return ExternalPredictions(
         scores=Scores(
             rows=cohort.rows,
-            labels=cohort.classes,
+            labels=np.full((len(cohort.rows), len(decision.classes)), -1) if of_none else cohort.classes,
             probabilities=decision.probabilities(logits),
             group=cohort.store.group[cohort.rows],
             **judge.cuts(decision),
         ),
-        log_odds=decision.log_odds(logits) if decision.positive is not None else None,
+        log_odds=None if decision.positive is None and decision.task == "classes" else decision.log_odds(logits),
         level=found.get("level"),
         reason=found.get("reason"),
     )
 
 
 def _decision(bundle: Bundle, cohort: Cohort) -> Decision:
-    """Give what decides; of findings on those that the data state."""
+    """Give what decides; of findings on those that the data state, on all where labels are not looked at."""
     decision = bundle.classifier.decision
-    if decision.task == "classes":
+    if decision.task == "classes" or not cohort.labels.stands_for:
         return decision
     return Decision.joined([decision.of(name) for name in cohort.store.classes])
 
@@ -250,12 +263,12 @@ def check_recalibration(decision: Decision, classes: Sequence[str | None] = (), 
     Raises
     ------
     UsageError
-        The model has more than two classes, or tells findings.
+        The model has more than two classes.
     CatalogError
         Too few radiographs, or too few of a class.
     """
     if decision.task == "findings":
-        raise UsageError("Expected two classes for --recalibrate; the model tells several findings, which are not recalibrated yet. Leave it out.")  # fmt: skip
+        return
     if decision.positive is None:
         raise UsageError(f"Expected two classes for --recalibrate; the model has {len(decision.classes)}. Leave it out.")  # fmt: skip
     if not len(classes):
@@ -265,7 +278,49 @@ def check_recalibration(decision: Decision, classes: Sequence[str | None] = (), 
     labelled = any(name is not None for name in classes)
     reason = recalibration.why_not(is_positive, codes) if labelled else recalibration.why_not_unlabelled(codes)
     if reason:
-        raise CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
+        raise _too_few(reason)
+
+
+def check_findings_recalibration(
+    states: Mapping[str, NDArray[Any]], group: IntArray, prevalence: Mapping[str, float] | None
+) -> None:
+    """Refuse a recalibration that cannot be fitted to any finding of radiographs.
+
+    Parameters
+    ----------
+    states
+        By finding: 1 present, 0 absent, below 0 not known (n); none where labels are not looked at.
+    group
+        int64 (n), rows that are one draw.
+    prevalence
+        Those that are stated; of other findings nothing is fitted then.
+
+    Raises
+    ------
+    UsageError
+        One is stated of a finding that labelled data do not state.
+    CatalogError
+        Too few radiographs, or too few with and without each finding.
+    """
+    if not states:
+        if reason := recalibration.why_not_unlabelled(group):
+            raise _too_few(reason)
+        return
+    if unknown := [name for name in prevalence or () if name not in states]:
+        raise UsageError(
+            f"Expected --prevalence of findings that these data state ({listed([*states])}); received {listed(unknown)}. Leave it out."
+        )
+    known = {name: states[name] >= 0 for name in prevalence or states}
+    reasons = {
+        name: recalibration.why_not(states[name][own].astype(np.int64), group[own]) for name, own in known.items()
+    }
+    if all(reasons.values()):
+        first = next(iter(reasons))
+        raise _too_few(f"{first}: {reasons[first]}")
+
+
+def _too_few(reason: str) -> CatalogError:
+    return CatalogError(f"Expected enough radiographs for --recalibrate. {reason} Leave it out, or add radiographs.")
 
 
 def evaluate(
@@ -273,17 +328,18 @@ def evaluate(
     cohort: Cohort,
     predictions: ExternalPredictions,
     *,
-    prevalence: float | None = None,
+    prevalence: float | Mapping[str, float] | None = None,
     site: str | None = None,
     among: int = 1,
 ) -> ExternalEvaluation:
     """Say what the predictions are worth: metrics, the drop against the model's own test set, and all that a report shows.
 
-    `prevalence` is what recalibration is fitted to, in the place of labels; `site` names the one that the bundle answers at.
+    `prevalence` is what recalibration is fitted to, in the place of labels, of findings by name; `site` names the one that the bundle answers at.
     `among` is the number of findings of which this is one.
     """
     if cohort.store.task == "findings":
-        return _of_findings(bundle, cohort, predictions, site)
+        return _of_findings(bundle, cohort, predictions, prevalence if isinstance(prevalence, Mapping) else None, site)
+    stated = None if isinstance(prevalence, Mapping) else prevalence
     decision, scores, internal = bundle.classifier.decision, predictions.scores, bundle.metrics.test
     promise = bundle.metrics.three_answers
     external, (sources, majority) = score(scores, decision), _source_baseline(cohort, decision, among)
@@ -308,7 +364,7 @@ def evaluate(
         sources=sources,
         majority=majority,
         outliers=_outliers(bundle, predictions, decision),
-        recalibration=_recalibration(cohort, predictions, decision, prevalence, external.auroc),
+        recalibration=_recalibration(cohort, predictions, decision, stated, external.auroc),
         no_recalibration=_no_recalibration(cohort, decision),
         subgroups=judge.by_subgroup(cohort.store, decision, scores),
         utility=judge.of_use(decision, scores),
@@ -319,13 +375,27 @@ def evaluate(
 
 
 def _of_findings(
-    bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions, site: str | None
+    bundle: Bundle,
+    cohort: Cohort,
+    predictions: ExternalPredictions,
+    prevalence: Mapping[str, float] | None,
+    site: str | None,
 ) -> ExternalEvaluation:
     """Judge each finding by itself, as a classifier of two classes, and put them together; the worst speaks."""
     decision, scores, whole = _decision(bundle, cohort), predictions.scores, bundle.metrics.test
     names = decision.classes
     each = {
-        name: evaluate(_telling(bundle, name), cohort.of(name), predictions.of(at), site=site, among=len(names))
+        name: _one_of(
+            evaluate(
+                _telling(bundle, name),
+                cohort.of(name),
+                predictions.of(at),
+                prevalence=(prevalence or {}).get(name),
+                site=site,
+                among=len(names),
+            ),
+            keeps=prevalence is not None and name not in prevalence,
+        )
         for at, name in enumerate(names)
     }
     external = _means(scores, {name: own.external for name, own in each.items()})
@@ -347,12 +417,18 @@ def _of_findings(
         transportability=replaced(worst, sentence=f"{speaks}: {worst.sentence}"),
         outliers=_outliers(bundle, predictions, decision),
         recalibration=None,
-        no_recalibration="Several findings are not recalibrated yet.",
         three_answers=None,
         by_patient=None,
         findings=each,
         speaks=speaks,
     )
+
+
+def _one_of(found: ExternalEvaluation, *, keeps: bool) -> ExternalEvaluation:
+    """Give one finding of several, which `keeps` its own calibration where prevalences are stated of others alone."""
+    if not keeps:
+        return found
+    return replace(found, recalibration=None, no_recalibration="It keeps its own: no prevalence of it was stated.")
 
 
 def _badness(found: ExternalEvaluation) -> tuple[int, int, float]:

@@ -4,12 +4,14 @@ It moves every probability and the threshold with them: no answer changes, nor d
 other radiographs of the same place is told by cross-validation, never by the rows that it was fitted on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_expit, logit
 
+from plainfilm.data.spelling import listed
 from plainfilm.data.split import assign
 from plainfilm.evidence.statistics.calibration import calibration_error
 from plainfilm.evidence.statistics.calibration_line import intercept, line, shift_to
@@ -139,6 +141,26 @@ class FittedRecalibration:
             brier_gain=self.gain,
             warning=self.warning or None,
         )
+
+
+def of_findings(each: Mapping[str, Recalibration]) -> Recalibration:
+    """Sum up what recalibration would do to each finding."""
+    offered = {name: own for name, own in each.items() if own.offered}
+    if not offered:
+        reason = " ".join(f"{name}: {own.reason}" for name, own in each.items())
+        return Recalibration(offered=False, reason=reason)
+    helped = [name for name, own in offered.items() if own.helps]
+    others = [name for name in offered if name not in helped], [name for name in each if name not in offered]
+    parts = zip(("would help", "not shown to help", "not offered for"), (helped, *others), strict=True)
+    told = "; ".join(f"{what} {listed(names)}" for what, names in parts if names)
+    warned = [f"{name}: {own.warning}" for name, own in offered.items() if own.warning]
+    return Recalibration(
+        offered=True,
+        method=next(iter(offered.values())).method,
+        helps=bool(helped),
+        sentence=f"Moving the log odds of each finding by itself, by cross-validation: {told}.",
+        warning=" ".join(warned) or None,
+    )
 
 
 def why_not(labels01: IntArray, group: IntArray) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from plainfilm.data.spelling import listed
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.cohort import Cohort
 from plainfilm.evidence.external.evaluate import ExternalPredictions, outlier_shares
@@ -24,6 +25,7 @@ from plainfilm.results.external import (
     OutlierShares,
     Recalibration,
     TotalSeconds,
+    UnlabelledFinding,
     UnlabelledMetrics,
 )
 
@@ -35,40 +37,28 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnlabelledEvaluation:
-    """What was fitted. `log_odds` float64 (n) of the positive class, as the model gives them."""
+class FittedToPrevalence:
+    """What was fitted to one class or finding. `log_odds` float64 (n), as the model gives them."""
 
-    cohort: Cohort
-    predictions: ExternalPredictions
     decision: Decision
-    positive: str
     log_odds: FloatArray
     prevalence: float
     fit: Fit
     called: Estimate
-    network_sha256: str
-    outliers: OutlierShares | None
 
     @property
     def sentence(self) -> str:
         """Say what it does."""
         mean = expit(self.log_odds).mean()
         return (
-            f"On average the model says {100 * mean:.0f} % {self.positive}; {100 * self.prevalence:.3g} % of those examined are, as was "
+            f"On average the model says {100 * mean:.0f} % {self.decision.positive}; {100 * self.prevalence:.3g} % of those examined are, as was "
             f"stated. {self.fit.sentence} brings the mean to {100 * expit(self.fit.of(self.log_odds)).mean():.2g} %."
         )
 
-    def result(
-        self, *, model: str, data: str, kept_for: str | None, versions: Mapping[str, str], seconds: float
-    ) -> UnlabelledMetrics:
-        """Give what is written of it; `model` and `data` are their names for people, `kept_for` that of the site kept."""
-        group = self.predictions.scores.group
-        return UnlabelledMetrics(
-            classes=self.decision.classes,
-            positive=self.positive,
+    def result(self, kept_for: str | None) -> UnlabelledFinding:
+        """Give what is written of it; `kept_for` names the site that it is kept for."""
+        return UnlabelledFinding(
             threshold=self.decision.threshold,
-            n=len(self.log_odds),
-            groups=len(np.unique(group)),
             recalibration=Recalibration(
                 offered=True,
                 method="prevalence",
@@ -83,6 +73,39 @@ class UnlabelledEvaluation:
             before=_distribution(expit(self.log_odds)),
             after=_distribution(expit(self.fit.of(self.log_odds))),
             called=self.called,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlabelledEvaluation:
+    """What was fitted, by the positive class or by finding."""
+
+    cohort: Cohort
+    predictions: ExternalPredictions
+    decision: Decision
+    fitted: Mapping[str, FittedToPrevalence]
+    network_sha256: str
+    outliers: OutlierShares | None
+
+    def result(
+        self, *, model: str, data: str, kept_for: str | None, versions: Mapping[str, str], seconds: float
+    ) -> UnlabelledMetrics:
+        """Give what is written of it; `model` and `data` are their names for people, `kept_for` that of the site kept."""
+        group, of_findings = self.predictions.scores.group, self.decision.task == "findings"
+        each = {name: own.result(kept_for) for name, own in self.fitted.items()}
+        one = next(iter(each.values()))
+        return UnlabelledMetrics(
+            task=self.decision.task,
+            classes=self.decision.classes,
+            positive=self.decision.positive,
+            threshold=None if of_findings else one.threshold,
+            n=len(self.cohort.rows),
+            groups=len(np.unique(group)),
+            recalibration=self._of_findings(kept_for) if of_findings else one.recalibration,
+            before=None if of_findings else one.before,
+            after=None if of_findings else one.after,
+            called=None if of_findings else one.called,
+            findings=each if of_findings else None,
             overlap=self.cohort.overlap.counts,
             outliers=self.outliers,
             data=ExternalData(name=data, fingerprint=self.cohort.store.fingerprint, own_test_part=self.cohort.is_own),
@@ -91,24 +114,40 @@ class UnlabelledEvaluation:
             seconds=TotalSeconds(total=seconds),
         )
 
+    def _of_findings(self, kept_for: str | None) -> Recalibration:
+        rest = [name for name in self.decision.classes if name not in self.fitted]
+        said = " ".join(own.sentence for own in self.fitted.values())
+        keeps = f" As they were: {listed(rest)}." if rest else ""
+        return Recalibration(
+            offered=True, method="prevalence", site=kept_for, sentence=f"{said}{keeps}", warning=WITHOUT_LABELS
+        )
+
 
 def evaluate(
-    bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions, *, prevalence: float
+    bundle: Bundle, cohort: Cohort, predictions: ExternalPredictions, *, prevalence: float | Mapping[str, float]
 ) -> UnlabelledEvaluation:
-    """Fit to a known prevalence, above 0 and below 1; the model has two classes, and the cohort enough patients."""
+    """Fit to a known prevalence, above 0 and below 1, of the positive class of two, or of some findings, by name; of enough patients."""
     decision, group, log_odds = bundle.classifier.decision, predictions.scores.group, predictions.log_odds
-    if decision.positive is None or log_odds is None:
-        raise ValueError("Expected two classes; received more.")
-    called = decision.predict(predictions.scores.probabilities) == decision.classes.index(decision.positive)
+    if log_odds is None:
+        raise ValueError("Expected two classes, or findings; received more classes.")
+    fitted: dict[str, FittedToPrevalence] = {}
+    stated = prevalence if isinstance(prevalence, Mapping) else {str(decision.positive): prevalence}
+    for name, share in stated.items():
+        at = decision.classes.index(name)
+        own, odds = (decision, log_odds) if decision.task == "classes" else (decision.of(name), log_odds[:, at])
+        called = predictions.scores.probabilities[:, at] >= own.threshold
+        fitted[name] = FittedToPrevalence(
+            decision=own,
+            log_odds=odds,
+            prevalence=share,
+            fit=recalibration.fit_to_prevalence(odds, share, group),
+            called=wilson(called, group=group),
+        )
     return UnlabelledEvaluation(
         cohort=cohort,
         predictions=predictions,
         decision=decision,
-        positive=decision.positive,
-        log_odds=log_odds,
-        prevalence=prevalence,
-        fit=recalibration.fit_to_prevalence(log_odds, prevalence, group),
-        called=wilson(called, group=group),
+        fitted=fitted,
         network_sha256=bundle.classifier.key,
         outliers=outlier_shares(bundle, predictions),
     )

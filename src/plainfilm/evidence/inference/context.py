@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from plainfilm.arguments import By
+from plainfilm.arguments import By, Prevalence
 from plainfilm.data.spelling import listed
 from plainfilm.results.metrics import FindingMetrics, RunMetrics
 from plainfilm.results.predictions import Context, Prediction
@@ -41,6 +41,7 @@ class About:
     probabilities are not calibrated; `threshold`, both prevalences: 0 to 1. `site` is the hospital whose calibration is
     used, None for the bundle's own; `sites` are those that the bundle knows. Below `lower_threshold` the other class is
     called and between the two the answer is unsure; None where there is one threshold. `by` says what one answer is for, None for a film.
+    Of findings `calibrated_at_each` and `prevalences` are by name, the latter only where some were stated.
     """
 
     classes: tuple[str, ...]
@@ -50,6 +51,8 @@ class About:
     prevalence: float | None
     metrics: RunMetrics
     task: Task = "classes"
+    calibrated_at_each: Mapping[str, float] = field(default_factory=dict)
+    prevalences: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
     lower_thresholds: Mapping[str, float] = field(default_factory=dict)
     site: str | None = None
@@ -58,10 +61,13 @@ class About:
     by: By | None = None
 
     @classmethod
-    def of(cls, predictor: "Predictor", prevalence: float | None = None, by: By | None = None) -> "About":
+    def of(cls, predictor: "Predictor", prevalence: Prevalence | None = None, by: By | None = None) -> "About":
         """Take it from an opened bundle; `prevalence` None means the one it was calibrated at, `by` None that answers are of films."""
         decision = predictor.bundle.classifier.decision
         upper, lower = _of_findings(decision, by)
+        at_each = predictor.prevalences
+        if by is not None and at_each and decision.ways:
+            at_each = {name: how.prevalence for name, how in decision.ways.items() if name in at_each}
         cuts = decision if by is None or decision.combining is None else decision.combining
         of_units = by is not None and decision.combining is not None and predictor.prevalence is not None
         calibrated_at = decision.combining.prevalence if of_units and decision.combining else predictor.prevalence
@@ -75,10 +81,12 @@ class About:
             lower_threshold=cuts.lower_threshold,
             by=by,
             calibrated_at=calibrated_at,
-            prevalence=calibrated_at if prevalence is None else prevalence,
+            prevalence=calibrated_at if prevalence is None or isinstance(prevalence, Mapping) else prevalence,
+            calibrated_at_each=at_each,
+            prevalences={**at_each, **prevalence} if isinstance(prevalence, Mapping) else {},
             metrics=predictor.bundle.metrics,
             site=predictor.site,
-            sites=tuple(predictor.bundle.manifest.sites),
+            sites=tuple(predictor.bundle.manifest.known_sites),
         )
 
     @property
@@ -140,12 +148,21 @@ class About:
         return self.metrics.audit.verdict if self.metrics.audit else None
 
     def meaning(self, answer: Prediction) -> str:
-        """Say what an answer's probability means among those examined; nothing where it means nothing."""
+        """Say what an answer's probability means among those examined, of each finding that is called; nothing where it means nothing."""
+        if answer.label is not None and answer.at_prevalences and answer.findings:
+            chances = answer.at_prevalences
+            said = [
+                self._meant(name, self.prevalences[name], chances[name]) for name in answer.findings if name in chances
+            ]
+            return " ".join(said)
         if self.prevalence is None or answer.label is None or answer.at_prevalence is None:
             return ""
+        return self._meant(str(self.positive), self.prevalence, answer.at_prevalence)
+
+    def _meant(self, name: str, prevalence: float, chance: float) -> str:
         return (
-            f"Where {100 * self.prevalence:.3g} % of those examined have {self.positive}, "
-            f"{_of_hundred(answer.at_prevalence)} of 100 {_MANY[self.by]} with this answer show it, if the probability is right."
+            f"Where {100 * prevalence:.3g} % of those examined have {name}, "
+            f"{_of_hundred(chance)} of 100 {_MANY[self.by]} with this answer show it, if the probability is right."
         )
 
     @property
@@ -164,7 +181,9 @@ class About:
             three_answers=self.promise,
             calibrated_at_prevalence=self.calibrated_at,
             calibrated=self.metrics.is_calibrated,
+            calibrated_at_prevalences=self.calibrated_at_each,
             prevalence=self.prevalence,
+            prevalences=self.prevalences,
             site=self.site,
             verdict=self.verdict,
             worth=" ".join(said.sentence for said in self.worth),

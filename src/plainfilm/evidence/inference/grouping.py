@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.arguments import By
+from plainfilm.arguments import By, Prevalence
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
@@ -130,7 +130,7 @@ def joined(
     units: Sequence[int],
     by: By,
     *,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
 ) -> Iterator[GroupedPrediction]:
     """Join the answers to films, in order, to one of each unit, in the order of their first films; `units` are of `units_of`."""
     ways, left = ways_of(predictor), Counter(units)
@@ -150,7 +150,7 @@ def join(
     films: Sequence[Prediction],
     name: str,
     *,
-    prevalence: float | None = None,
+    prevalence: Prevalence | None = None,
 ) -> GroupedPrediction:
     """Join the answers to the films of one study or patient: of the frontal ones that were not refused, if there are some."""
     readable = [film for film in films if film.probabilities]
@@ -177,21 +177,30 @@ def _probability(how: Combining, films: Sequence[float]) -> float:
     return float(combining.probabilities(how, np.asarray(films), np.zeros(len(films), np.int64))[0])
 
 
-def _moved(predictor: Predictor, how: Combining, value: float, prevalence: float | None) -> float | None:
+def _moved(predictor: Predictor, how: Combining, value: float, prevalence: Prevalence | None) -> float | None:
     """Give the probability at a prevalence of patients, as a predictor does for a film; None where it holds at none."""
-    if predictor.stated(prevalence) is None or not 0 < how.prevalence < 1:
+    if predictor.stated(prevalence) is None or isinstance(prevalence, Mapping) or not 0 < how.prevalence < 1:
         return None
     return moved(value, how.prevalence, how.prevalence if prevalence is None else prevalence)
 
 
 def _of_findings(
-    predictor: Predictor, ways: Mapping[str, Combining], values: Mapping[str, float], level: str, _: float | None
+    predictor: Predictor,
+    ways: Mapping[str, Combining],
+    values: Mapping[str, float],
+    level: str,
+    prevalence: Prevalence | None,
 ) -> dict[str, Any]:
     """Give the answer, its level and the probabilities, by their names in `Prediction`."""
     upper = [how.threshold for how in ways.values()]
     lower = [how.lower_threshold for how in ways.values() if how.lower_threshold is not None]
     chance = np.array([values[name] for name in predictor.classes_])
-    return called_of(predictor.classes_, chance, upper, lower, level) | {"probabilities": values}
+    said = called_of(predictor.classes_, chance, upper, lower, level) | {"probabilities": values}
+    if isinstance(prevalence, Mapping):
+        shares = {name: how.prevalence for name, how in ways.items() if name in predictor.prevalences} | {**prevalence}
+        known = {name: share for name, share in shares.items() if 0 < ways[name].prevalence < 1}
+        said["at_prevalences"] = {name: moved(values[name], ways[name].prevalence, at) for name, at in known.items()}
+    return said
 
 
 def _of_classes(
@@ -199,7 +208,7 @@ def _of_classes(
     ways: Mapping[str, Combining],
     values: Mapping[str, float],
     level: str,
-    prevalence: float | None,
+    prevalence: Prevalence | None,
 ) -> dict[str, Any]:
     ((positive, how),), value = ways.items(), next(iter(values.values()))
     other = next(name for name in predictor.classes_ if name != positive)

@@ -16,6 +16,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from plainfilm import __version__
+from plainfilm.arguments import Prevalence
 from plainfilm.data import cache, pieces
 from plainfilm.data.decoder_pool import chunks
 from plainfilm.data.files import cache_folder
@@ -43,7 +44,7 @@ class PieceJob:
     path: str
     bundle: SharedBundle
     files: tuple[str, ...]
-    prevalence: float | None
+    prevalence: Prevalence | None
     drawing: Drawing | None
     threads: int
 
@@ -90,7 +91,7 @@ class _Draw:
 
 
 def _answered(
-    predictor: Predictor, files: Sequence[str], prevalence: float | None, drawing: Drawing | None, workers: int
+    predictor: Predictor, files: Sequence[str], prevalence: Prevalence | None, drawing: Drawing | None, workers: int
 ) -> Piece:
     answers, fleeting, pictures = list[Prediction](), list[int](), dict[int, bytes]()
     draw = _Draw(drawing, predictor, answers, pictures) if drawing else None
@@ -109,7 +110,7 @@ def sent_of(
     predictor: Predictor,
     films: Iterable[Film],
     *,
-    prevalence: float | None,
+    prevalence: Prevalence | None,
     workers: int,
     overlays: Overlays | None,
     advance: Callable[[int, int], None],
@@ -149,7 +150,7 @@ class _Sent:
         predictor: Predictor,
         shared: SharedBundle,
         files: Sequence[str],
-        prevalence: float | None,
+        prevalence: Prevalence | None,
         workers: int,
         overlays: Overlays | None,
     ) -> None:

@@ -3,7 +3,7 @@
 Needs ONNX Runtime, NumPy, Pillow and msgspec alone (for DICOM pydicom).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from itertools import islice
@@ -12,11 +12,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, overload
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm import NOTICE
-from plainfilm.arguments import By, Device, Method, checked
+from plainfilm.arguments import By, Device, Method, Prevalence, checked
 from plainfilm.data import decoder_pool, images
 from plainfilm.data.cataloguing.folders import survey
 from plainfilm.data.decoder_pool import chunks
@@ -182,6 +182,9 @@ class Predictor:
     prevalence : float or None
         Of the positive class in the data that the probabilities were calibrated on; None with more than two classes,
         and where they are not calibrated.
+    prevalences : dict of str to float
+        Of each finding in the data that its probability was calibrated on; empty of classes, and without those that are not
+        calibrated.
     site : str or None
         The hospital whose calibration is used; None for the bundle's own.
     watch : callable or None
@@ -210,6 +213,7 @@ class Predictor:
                 f"Expected a bundle whose prevalence is between 0 and 1; received one of {share}. Train it again."
             )
         self.prevalence = share if bundle.metrics.is_calibrated else None
+        self.prevalences = _prevalences(bundle)
         self.watch: Callable[[Radiograph | ImageError, Prediction], None] | None = None
 
     @checked
@@ -217,7 +221,7 @@ class Predictor:
         self,
         films: Film | Iterable[Film],
         *,
-        prevalence: float | None = None,
+        prevalence: Prevalence | None = None,
         explain: str | Path | None = None,
         explain_by: Method = "auto",
         explain_seconds: float = 10.0,
@@ -236,7 +240,8 @@ class Predictor:
         films
             One or many. A file that cannot be read gives an answer of level "unreadable".
         prevalence
-            Share of the positive class, 0 to 1, where the answers are used; by default `self.prevalence`.
+            Share of the positive class, 0 to 1, where the answers are used; by default `self.prevalence`. Of findings by name,
+            ``{"Effusion": 0.1}``; one that is left out keeps its own of `self.prevalences`.
         explain
             A folder for one picture a radiograph of where the model looked.
         explain_by
@@ -329,7 +334,7 @@ class Predictor:
         self,
         films: Film | Iterable[Film],
         *,
-        prevalence: float | None = None,
+        prevalence: Prevalence | None = None,
         workers: int = 0,
         explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
@@ -436,30 +441,30 @@ class Predictor:
             ),
         )
 
-    def stated(self, prevalence: float | None) -> float | None:
+    def stated(self, prevalence: Prevalence | None) -> Prevalence | None:
         """Give the prevalence that answers are for: the one that is stated, or that of the calibration.
+
+        Of findings one each, by name; None where none is stated of them.
 
         Raises
         ------
         UsageError
             One that cannot be meant.
         """
-        if prevalence is None or self.prevalence is None:
-            if prevalence is not None:
-                why = (
-                    "probabilities are not calibrated"
-                    if self._decision.positive
-                    else "answers are of several findings, each with a prevalence of its own"
-                    if self._decision.task == "findings"
-                    else "answers are of more than two classes"
-                )
-                raise UsageError(f"Expected no prevalence: this classifier's {why}. Leave it out.")
+        if prevalence is None:
             return self.prevalence
-        if not 0 < prevalence < 1:
+        several = len(self.classes_) > 2 and self._decision.task == "classes"
+        if several or (self.prevalence is None and not self.prevalences):
+            why = "answers are of more than two classes" if several else "probabilities are not calibrated"
+            raise UsageError(f"Expected no prevalence: this classifier's {why}. Leave it out.")
+        self._decision.check_prevalence(prevalence)
+        if not isinstance(prevalence, Mapping):
+            return prevalence
+        if unknown := [name for name in prevalence if name not in self.prevalences]:
             raise UsageError(
-                f"Expected a prevalence between 0 and 1, neither of them; received {prevalence}. Write for example 0.05."
+                f"Expected prevalence of findings whose probability is calibrated at one ({listed([*self.prevalences])}); received {listed(unknown)}. Leave it out."
             )
-        return prevalence
+        return {**self.prevalences, **prevalence}
 
     def _read(self, films: Iterable[Film], workers: int) -> Iterator[tuple[str, Radiograph | ImageError]]:
         """Read what comes, arrays and files in turn as they stand."""
@@ -486,7 +491,7 @@ class Predictor:
         self,
         block: Sequence[tuple[str, Radiograph | ImageError]],
         *,
-        prevalence: float | None = None,
+        prevalence: Prevalence | None = None,
         explain: Watcher | None = None,
     ) -> Iterator[Prediction]:
         """Answer for radiographs that are decoded already, at the size and fit of the manifest's preprocessing, in one pass.
@@ -504,7 +509,10 @@ class Predictor:
             yield made
 
     def _answers(
-        self, block: Sequence[tuple[str, Radiograph | ImageError]], prevalence: float | None, explain: Watcher | None
+        self,
+        block: Sequence[tuple[str, Radiograph | ImageError]],
+        prevalence: Prevalence | None,
+        explain: Watcher | None,
     ) -> Iterator[Prediction]:
         stated = self.stated(prevalence)
         films = [film for _, film in block if isinstance(film, Radiograph)]
@@ -522,6 +530,7 @@ class Predictor:
                 reasons=reasons,
                 notes=notes,
                 at_prevalence=self._moved(chance, stated),
+                at_prevalences=self._each_moved(chance, stated),
                 in_lungs=explain(file, film.pixels, chosen, **seen) if explain else None,
             )
 
@@ -618,9 +627,21 @@ class Predictor:
     def _find_lungs(self, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return self.lungs.find(pixels).found if len(pixels) else np.ones(0, bool)
 
-    def _moved(self, chance: NDArray[np.float64], prevalence: float | None) -> float | None:
+    def _each_moved(self, chance: NDArray[np.float64], stated: Prevalence | None) -> dict[str, float] | UnsetType:
+        """Move each finding's probability to its prevalence, where some are stated."""
+        if not isinstance(stated, Mapping):
+            return UNSET
+        told = dict(zip(self.classes_.tolist(), chance.tolist(), strict=True))
+        return {name: moved(told[name], self.prevalences[name], share) for name, share in stated.items()}
+
+    def _moved(self, chance: NDArray[np.float64], prevalence: Prevalence | None) -> float | None:
         """Move the positive class's probability from the prevalence of the calibration to another one."""
-        if prevalence is None or self.prevalence is None or self._decision.positive is None:
+        if (
+            prevalence is None
+            or isinstance(prevalence, Mapping)
+            or self.prevalence is None
+            or not self._decision.positive
+        ):
             return None
         value = float(chance[self.classes_.index(self._decision.positive)])
         return moved(value, self.prevalence, prevalence)
@@ -653,6 +674,16 @@ def called_of(
         "findings": called,
         "unsure": unsure if lower else UNSET,
     }
+
+
+def _prevalences(bundle: Bundle) -> dict[str, float]:
+    """Give the prevalence that each finding's probability is right at, by finding; nothing of classes."""
+    if bundle.classifier.decision.task == "classes":
+        return {}
+    shares, told = bundle.manifest.prevalence, bundle.metrics.findings or {}
+    fitted = {name for name, own in told.items() if own.recalibrated}
+    known = [name for name in bundle.classifier.classes_ if bundle.metrics.is_calibrated or name in fitted]
+    return {name: shares[name] for name in known if 0 < shares[name] < 1}
 
 
 def moved(value: float, before: float, after: float) -> float:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, chdtrc, ndtr, ndtri, stdtr
+from scipy.special import chdtrc, ndtr, ndtri, stdtr
 
-from plainfilm.evidence.statistics.discrimination import Placements, placements
+from plainfilm.evidence.statistics.discrimination import Placements, newcombe, placements
 from plainfilm.evidence.statistics.intervals import (
     SMALLEST_VARIANCE,
     FloatArray,
+    cautious_interval,
     check_level,
     group_codes,
     group_sums,
@@ -86,7 +88,10 @@ def delong_test(
     spread = apart.variance() if len(truth) == 1 else variance(apart.influence)
     seeds = [(np.array([each.value for each in own]), [each.influence for each in own]) for own in (a, b)]
     if np.abs(apart.influence).max() < _ALIKE and abs(apart.value) < _ALIKE:
-        return PairedTest(difference=Estimate(0.0, 0.0, 0.0), statistic=0.0, p=1.0, p_seeds=_with_seeds(0.0, 0.0, seeds, 1.0))  # fmt: skip
+        same = (
+            _same(_mean_over(a), level) if np.abs(_mean_over(a).influence).max() < _ALIKE else Estimate(0.0, 0.0, 0.0)
+        )
+        return PairedTest(difference=same, statistic=0.0, p=1.0, p_seeds=_with_seeds(0.0, 0.0, seeds, 1.0))
     if spread <= SMALLEST_VARIANCE:
         return NOT_TESTED
     z, half = apart.value / np.sqrt(spread), float(ndtri(0.5 + level / 2)) * np.sqrt(spread)
@@ -104,8 +109,9 @@ def mcnemar_test(
 ) -> PairedTest:
     """Test whether two classifiers are right equally often, by McNemar's test, for rows in groups Obuchowski's.
 
-    Without continuity correction. Where fewer than `FEWEST_DISCORDANT` groups set the two apart p is that of the exact
-    sign test over groups.
+    Without continuity correction. Where fewer than `FEWEST_DISCORDANT` groups set the two apart p is exact: of all ways to
+    turn the groups' differences round, the share that lies as far from 0. Without any such group the interval is Wilson's
+    of none, both ways.
 
     Parameters
     ----------
@@ -135,12 +141,13 @@ def mcnemar_test(
     seeds = list(zip((first.mean(axis=1), second.mean(axis=1)), influences, strict=True))
     apart[np.abs(apart) < _ALIKE] = 0.0
     if not apart.any():
-        return PairedTest(difference=Estimate(0.0, 0.0, 0.0), statistic=0.0, p=1.0, p_seeds=_with_seeds(0.0, 0.0, seeds, 1.0))  # fmt: skip
+        most = cautious_interval(0.0, size, level).high
+        return PairedTest(difference=Estimate(0.0, -most, most), statistic=0.0, p=1.0, p_seeds=_with_seeds(0.0, 0.0, seeds, 1.0))  # fmt: skip
     clustered = (groups - 1) / groups if groups < rows else 1.0
     chi2 = clustered * apart.sum() ** 2 / np.square(apart).sum()
     spread = variance((apart - value * size) / rows)
     half = float(ndtri(0.5 + level / 2)) * np.sqrt(spread)
-    p = _sign_test(apart) if np.count_nonzero(apart) < FEWEST_DISCORDANT else float(chdtrc(1, chi2))
+    p = _turned_round(apart) if np.count_nonzero(apart) < FEWEST_DISCORDANT else float(chdtrc(1, chi2))
     return PairedTest(
         difference=within_bounds(value, value - half, value + half, -1.0),
         statistic=float(chi2),
@@ -210,6 +217,15 @@ def _from_patients(influences: Sequence[FloatArray]) -> float:
     return float(np.mean([variance(own - middle) for own in influences])) * count / (count - 1)
 
 
-def _sign_test(apart: FloatArray) -> float:
-    up, every = int((apart > 0).sum()), int(np.count_nonzero(apart))
-    return min(1.0, 2 * float(bdtr(min(up, every - up), every, 0.5)))
+def _same(both: Placements, level: float) -> Estimate:
+    """Give the difference of two areas that are equal for want of any variance (both perfect), as if they were independent."""
+    own = newcombe(both.value, *both.holders[:2], level)
+    half = float(np.hypot(own.value - own.low, own.high - own.value))
+    return within_bounds(0.0, -half, half, -1.0)
+
+
+def _turned_round(apart: FloatArray) -> float:
+    """Share of all signs of the groups' differences whose sum lies as far from 0 as theirs; alike differences make it the sign test."""
+    held = np.abs(apart[apart != 0])
+    sums = np.array(list(product((-1.0, 1.0), repeat=len(held)))) @ held
+    return float((np.abs(sums) >= abs(apart.sum()) - _ALIKE).mean())

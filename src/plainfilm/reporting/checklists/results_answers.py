@@ -32,7 +32,7 @@ def evaluation(known: Known) -> ItemAnswer:
 
 
 def uncertainty(known: Known) -> ItemAnswer:
-    """How uncertainty is given: intervals by group, no tests."""
+    """How uncertainty is given: intervals by group; the tests between subgroups, where there are any."""
     held = [has_interval(known.test.estimates[name]) for name in _CORE]
     if not any(held):
         return OPEN
@@ -40,7 +40,16 @@ def uncertainty(known: Known) -> ItemAnswer:
     if not all(held):
         lacking = ", ".join(LABELS[name] for name, there in zip(_CORE, held, strict=True) if not there)
         return ItemAnswer("partly", text, "result", f"Why there is no interval of {lacking}.")
-    return ItemAnswer("answered", f"{text} No significance test was made.", "result")
+    return ItemAnswer("answered", f"{text} {_tests(known)}", "result")
+
+
+def _tests(known: Known) -> str:
+    """Say which significance tests were made; of several findings each has its own."""
+    made = sum(len(own.interactions) for own in known.metrics.by_subgroup.values())
+    if not made:
+        return "No significance test was made."
+    holm = "corrected for their number (Holm)" + (", each finding's by itself" if known.metrics.findings else "")
+    return f"{count_of(made, 'test')} whether a metric is the same in all subgroups, {holm}."
 
 
 def robustness(known: Known) -> ItemAnswer:

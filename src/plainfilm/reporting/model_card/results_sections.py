@@ -48,14 +48,16 @@ def worth(known: Known) -> str:
 
 
 def subgroups(known: Known) -> str:
-    """Performance of each subgroup, or that none is recorded."""
+    """Performance of each subgroup, of findings for each finding, or that none is recorded."""
     rows = [
-        (name(kind), name(group), count(found.n), *(_written(each, found) for each in _SHOWN))
-        for kind, groups in known.subgroups.items()
-        for group, found in groups.items()
+        (*map(name, filter(None, (of, kind, group))), count(found.n), *(_written(each, found) for each in _SHOWN))
+        for of, measured in known.metrics.by_subgroup.items()
+        for kind, groups in measured.kinds.items()
+        for group, found in (groups or {}).items()
     ]
     if rows:
-        return table(("By", "Group", "n", *(LABELS[each] for each in _SHOWN)), rows)
+        of = ("Finding",) if all(known.metrics.by_subgroup) else ()
+        return table((*of, "By", "Group", "n", *(LABELS[each] for each in _SHOWN)), rows)
     return f"{NOT_RECORDED} Whether it does as well for women and men, children and adults, is not known."
 
 
@@ -93,7 +95,7 @@ def _confusion(known: Known) -> str:
     rows = [
         (name(truth), *(f"{n:,}" for n in row)) for truth, row in zip(classes, known.test.confusion_matrix, strict=True)
     ]
-    return table(("Test set, truth", *called), rows, numbers=True)
+    return table((f"{known.where.capitalize()}, truth", *called), rows, numbers=True)
 
 
 def _openings(openings: int | None) -> str:

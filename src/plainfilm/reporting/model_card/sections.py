@@ -218,7 +218,10 @@ def limits(known: Known) -> str:
         f"The given split leaks: {count_of(leaks, 'image')} share a patient or a copy with another part.": leaks > 0,
         f"The test set was opened {openings} times; choices may have come to fit it.": openings > 1,
         "Performance of subgroups is not known.": not known.subgroups,
-        "The labels are taken as they came with the data; nobody read the images again.": True,
+        "The labels are taken as they came with the data; nobody read the images again.": not known.card.corrected,
+        "The labels are taken as they came with the data, but for those that were corrected; the others were not read again.": bool(
+            known.card.corrected
+        ),
         "The audit did not run.": not known.verdict,
     }
     lines = [line for line, holds in told.items() if holds]
@@ -260,7 +263,8 @@ def _counts(counts: Counts) -> str:
         (name(row), *(f"{n:,}" for n in numbers), f"{sum(numbers):,}")
         for row, numbers in zip(counts.rows, counts.counts, strict=True)
     ]
-    rows.append(("total", *(f"{sum(column):,}" for column in zip(*counts.counts, strict=True)), f"{sum(map(sum, counts.counts)):,}"))  # fmt: skip
+    if counts.adds_up:
+        rows.append(("total", *(f"{sum(column):,}" for column in zip(*counts.counts, strict=True)), f"{sum(map(sum, counts.counts)):,}"))  # fmt: skip
     return table(
         (f"{counts.row_label} by {counts.column_label}", *map(name, counts.columns), "total"), rows, numbers=True
     )

@@ -14,6 +14,7 @@ from plainfilm.results.external import (
     ExternalMetrics,
     OutlierShares,
     PerformanceDrop,
+    Recalibration,
     SiteVerdict,
 )
 from plainfilm.results.metrics import Estimates, Metrics
@@ -97,6 +98,32 @@ def fits(before: CalibrationFit, after: CalibrationFit) -> list[PairRow]:
     excess = [signed(each.excess, _WHOLE, in_percent=False) for each in (before, after)]
     last = PairRow(label="Mean probability less the share that came true", first=excess[0], second=excess[1])
     return [*_pairs(before, after, ("brier", "ece")), last]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedRow:
+    """What recalibration would do to one finding: in words, its warning, and how well probabilities fit before and after."""
+
+    name: str
+    sentence: str
+    warning: str
+    threshold: str
+    pairs: Sequence[PairRow]
+
+
+def moved(each: Mapping[str, Recalibration]) -> list[MovedRow]:
+    """Lay out what recalibration would do to each finding that it is offered for."""
+    return [
+        MovedRow(
+            name=name,
+            sentence=own.sentence or "",
+            warning=own.warning or "",
+            threshold=f"{own.threshold:.3g}",
+            pairs=fits(own.before, own.after),
+        )
+        for name, own in each.items()
+        if own.before and own.after
+    ]
 
 
 def spread(before: Distribution, after: Distribution) -> list[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ const LONGEST_WAIT_S = 30;
 const KEY = "plainfilm-token";
 
 let under = "";
-let token = sessionStorage.getItem(KEY);
+let token = ofTheAddress() ?? sessionStorage.getItem(KEY);
 let asking = null;
 let askForToken = async () => null;
 
@@ -77,6 +77,15 @@ export function pause(ms, signal = null) {
     if (signal?.aborted) stopped();
     else signal?.addEventListener("abort", stopped, { once: true });
   });
+}
+
+/** The token that the address carries as #token=: it is taken out of it, so that no history and no bookmark keeps it. */
+function ofTheAddress() {
+  const given = new URLSearchParams(window.location.hash.slice(1)).get("token");
+  if (!given) return null;
+  history.replaceState(null, "", window.location.pathname + window.location.search);
+  sessionStorage.setItem(KEY, given);
+  return given;
 }
 
 async function send(path, body, used, signal) {

@@ -1,0 +1,217 @@
+"""The options of each verb as the page shows them, straight from their declarations; and a value of the page as words of a command."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType, NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import docstring_parser
+from cyclopts import App, Argument, Parameter
+
+from plainfilm.arguments import Target
+from plainfilm.harmless import harmless
+from plainfilm.serve.http_errors import Refused
+from plainfilm.workflows import options, parsing
+from plainfilm.workflows.parsing import a_choice
+
+Kind = Literal["text", "number", "switch", "choice", "path", "list"]
+_FLAT = Parameter(name="*")
+_JOINED = {parsing.comma_separated.converter, parsing.whole_numbers.converter}
+_MOST_LETTERS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """Write a bundle in another runtime's format.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    out
+        The file to write.
+    to
+        onnx, openvino, keras or tflite.
+    site
+        The hospital whose calibration it has, by the name that evaluate --recalibrate --site kept it under.
+    """
+
+    bundle: str
+    out: str
+    to: Annotated[Target, a_choice] = "onnx"
+    site: str | None = None
+
+
+_DECLARED: Mapping[str, type] = MappingProxyType(
+    {
+        "ingest": options.IngestOptions,
+        "train": options.TrainOptions,
+        "audit": options.AuditOptions,
+        "relabel": options.RelabelOptions,
+        "compare": options.CompareOptions,
+        "tune": options.TuneOptions,
+        "evaluate": options.EvaluateOptions,
+        "export": ExportOptions,
+    }
+)
+VERBS = tuple(_DECLARED)
+_NOT_HERE = frozenset(
+    "sources store bundle source out apply dry_run add overwrite cluster mixed mlflow resume".split()
+)  # told by what is clicked; or what would leave this machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """An option of a verb: its name, flag and meaning, and what values it takes; `is_joined`: several with commas between."""
+
+    name: str
+    flag: str
+    group: str
+    help: str
+    kind: Kind
+    choices: Sequence[str] | None
+    default: Any
+    off: str = ""
+    is_joined: bool = False
+    is_pattern: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """Give it as the page takes it."""
+        names = ("name", "flag", "group", "help", "kind", "choices", "default")
+        return {name: getattr(self, name) for name in names}
+
+    def words(self, value: Any) -> list[str]:
+        """Write a value as words of a command; none where it says nothing.
+
+        Raises
+        ------
+        Refused
+            It is of another kind.
+        """
+        if value in (None, "", []):
+            return []
+        if self.kind == "switch":
+            return self._switched(value)
+        if self.kind == "list":
+            texts = [self._text(each) for each in (value if isinstance(value, list) else [value])]
+            if self.is_joined and any("," in text for text in texts):
+                raise self._refused(value, "names without a comma", "Rename what has one, or leave it out.")
+            return (
+                _given(self.flag, ",".join(texts))
+                if self.is_joined
+                else [w for text in texts for w in _given(self.flag, text)]
+            )
+        text = self._text(value)
+        if self.choices and text not in self.choices:
+            raise self._refused(value, f"one of {', '.join(self.choices)}", "Choose one.")
+        return _given(self.flag, text)
+
+    def _switched(self, value: Any) -> list[str]:
+        if not isinstance(value, bool):
+            raise self._refused(value, "true or false", "Switch it on or off.")
+        return [] if value == self.default else [self.flag if value else self.off]
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str) or "\0" in value or len(value) > _MOST_LETTERS:
+            raise self._refused(value, "a text or a number", "Correct it.")
+        if self.kind == "number":
+            try:
+                float(value)
+            except ValueError:
+                raise self._refused(value, "a number", "Write one.") from None
+        return value
+
+    def _refused(self, value: Any, what: str, then: str) -> Refused:
+        return Refused(
+            400, "option", f"Expected {self.flag} to be {what}; received {harmless(str(value)[:80])}. {then}"
+        )
+
+
+def _given(flag: str, text: str) -> list[str]:
+    return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+
+
+@cache
+def of(verb: str) -> Mapping[str, Option]:
+    """Give the options of a verb by name, in the order of their declaration.
+
+    Raises
+    ------
+    Refused
+        404 for a verb that is not offered.
+    """
+    if verb not in _DECLARED:
+        raise Refused(404, "verb", f"Expected one of {', '.join(VERBS)}; received {harmless(verb[:40])}. Name one.")
+    kind = _DECLARED[verb]
+
+    def named(given: Annotated[kind, _FLAT]) -> None:  # type: ignore[valid-type]
+        """Be parsed."""
+
+    app = App(default_parameter=Parameter(negative=""))
+    app.default(named)
+    told = _told(kind)
+    found = [
+        _option(each, told)
+        for each in app.assemble_argument_collection()
+        if each.parameter.parse is not False and each.name != "*"
+    ]
+    return {option.name: option for option in found if option.name not in _NOT_HERE}
+
+
+def _told(kind: type) -> dict[str, str]:
+    """What docstrings say of each parameter, those of a class before those that it inherits."""
+    found: dict[str, str] = {}
+    for each in kind.__mro__:
+        for parameter in docstring_parser.parse(inspect.cleandoc(each.__dict__.get("__doc__") or "")).params:
+            for name in parameter.arg_name.split(","):
+                found.setdefault(name.strip(), " ".join((parameter.description or "").split()))
+    return found
+
+
+def _option(argument: Argument, told: Mapping[str, str]) -> Option:
+    parameter, field = argument.parameter, argument.keys[-1]
+    default = argument.field_info.default
+    hints = [each for each in _alternatives(argument.hint) if each is not NoneType]
+    kind, choices = _kind(hints, parameter.metavar)
+    groups: Any = parameter.group or ()
+    name = next((each.name for each in groups), "")
+    return Option(
+        name=field,
+        flag=argument.names[0],
+        group="" if name == "Parameters" else name,
+        help=parameter.help or told.get(field, ""),
+        kind=kind,
+        choices=choices,
+        default=default if isinstance(default, str | int | float | bool) else None,
+        off=next((each for each in argument.names if each.startswith("--no-")), ""),
+        is_joined=parameter.converter in _JOINED,
+        is_pattern=parameter.metavar == "REGEX",
+    )
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) is Annotated:
+        return _alternatives(get_args(hint)[0])
+    return get_args(hint) if get_origin(hint) not in {None, Literal} and not _is_many(hint) else (hint,)
+
+
+def _is_many(hint: Any) -> bool:
+    origin = get_origin(hint)
+    return isinstance(origin, type) and issubclass(origin, Sequence | Mapping)
+
+
+def _kind(hints: Sequence[Any], metavar: str | None) -> tuple[Kind, Sequence[str] | None]:
+    if any(map(_is_many, hints)):
+        return "list", None
+    if all(get_origin(each) is Literal for each in hints):
+        return "choice", [str(value) for each in hints for value in get_args(each)]
+    if {*hints} == {bool}:
+        return "switch", None
+    if {*hints} <= {int, float}:
+        return "number", None
+    return ("path" if Path in hints and metavar in {"PATH", None} else "text"), None

@@ -1,0 +1,143 @@
+// Corrections of what a look found. Each is one option of `plainfilm ingest`; nothing is worked out here.
+
+import { OptionsForm } from "./options.js";
+import { make } from "./parts.js";
+import { name, select, swap } from "./pieces.js";
+import { ask, at } from "./server.js";
+import { t } from "./words.js";
+
+const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "role.source"], ["patient", "role.patient"], ["-", "role.none"]];
+const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
+const OWN = ["sources", "out", "classes", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
+const PICTURE_PX = 256;
+
+export class Corrections {
+  /** `corrected(read, left)` is called with the options of reading that are wanted, and the classes left out. */
+  constructor(app, corrected) {
+    this.app = app;
+    this.corrected = corrected;
+    this.classes = make("section", { class: "classes", "aria-labelledby": "classes-title" });
+    this.levels = make("div", { class: "levels" });
+    this.table = make("div", { class: "picks" });
+    this.preset = make("div", { class: "picks" });
+    this.more = new OptionsForm("ingest", { leaveOut: OWN, groups: ["Reading radiographs"], changed: (values) => this.further(values) });
+    const body = make("div", { class: "folded" }, this.levels, this.table, this.preset, this.more.element);
+    this.element = make("details", { class: "correct" }, make("summary", {}, t("correct.title")), make("p", { class: "small muted" }, t("correct.what")), body);
+  }
+
+  /** Show what was found, so that it can be corrected; without a listing the look has failed. */
+  async know({ given, read, left, listing }) {
+    const isFirst = this.given === undefined;
+    Object.assign(this, { given, read, left });
+    if (listing) this.showClasses(listing);
+    this.showLevels(listing?.levels ?? []);
+    if (isFirst || !listing) this.element.open = !listing || Object.keys(read).some((key) => key !== "classes");
+    if (isFirst) {
+      await this.more.ready;
+      this.more.set(read);
+      this.findTables();
+    }
+    this.showTable();
+    this.showPreset();
+  }
+
+  set(changes, left = this.left) {
+    const read = { ...this.read, ...changes };
+    for (const [key, value] of Object.entries(read)) if (value === "" || value === null) delete read[key];
+    this.corrected(read, left);
+  }
+
+  further(values) {
+    const cleared = Object.fromEntries(this.more.names.map((key) => [key, null]));
+    this.set({ ...cleared, ...values });
+  }
+
+  // Classes
+
+  showClasses({ classes, counts, examples, task }) {
+    const all = [...classes, ...this.left.filter((each) => !classes.includes(each))];
+    const isFew = classes.length <= 2; // fewer cannot be trained on
+    const isFixed = isFew && !this.left.length;
+    const cards = all.map((each) => this.card(each, { counts: counts[each], examples: examples?.[each] ?? [], isFew, isFixed, isKept: classes.includes(each), kept: classes }));
+    const heading = make("h2", { id: "classes-title" }, t(task === "findings" ? "look.findings" : "look.classes"));
+    swap(this.classes, heading, isFixed ? null : make("p", { class: "small muted" }, t("correct.classes_what")), make("ul", { class: "class-cards" }, ...cards));
+  }
+
+  card(each, { counts, examples, isFew, isFixed, isKept, kept }) {
+    const box = make("input", { type: "checkbox", "data-key": `class ${each}`, ...(isKept ? { checked: "" } : {}) });
+    box.disabled = isKept && isFew;
+    box.addEventListener("change", () => this.keep(each, box.checked, kept));
+    const count = Object.values(counts ?? {}).reduce((sum, n) => sum + n, 0);
+    const label = isFixed ? make("strong", { class: "class-name" }, name(each)) : make("label", { class: "class-name" }, box, name(each));
+    const told = make("span", { class: "muted" }, isKept ? t("count.images", { n: count }) : t("correct.left_out"));
+    const pictures = examples.map((reference, index) => picture(reference, t("look.example", { class: each, n: index + 1 })));
+    return make("li", { class: isKept ? "class" : "class left" }, make("div", { class: "class-head" }, label, told), isKept ? make("div", { class: "strip" }, ...pictures) : null);
+  }
+
+  keep(each, isKept, kept) {
+    const left = isKept ? this.left.filter((other) => other !== each) : [...this.left, each];
+    const classes = isKept ? [...kept, each] : kept.filter((other) => other !== each);
+    this.set({ classes: left.length ? classes : null }, left);
+  }
+
+  // Folders
+
+  showLevels(levels) {
+    const numbers = [...new Set(levels.map(({ level }) => level))].sort((a, b) => a - b);
+    this.levels.hidden = numbers.length === 0;
+    const roles = numbers.map((level) => levels.find((each) => each.level === level).role);
+    const rows = numbers.map((level, index) => {
+      const names = [...new Set(levels.filter((each) => each.level === level).flatMap((each) => each.names))];
+      const choices = ROLES.map(([role, words]) => [role, t(words)]);
+      const chosen = (role) => this.set({ layout: numbers.map((_, other) => (other === index ? role : roles[other])).join("/"), classes_from: null });
+      const words = [t("correct.level", { level }), " ", make("span", { class: "muted small" }, name(names.slice(0, 6).join(", ")))];
+      return select(make("span", {}, ...words), choices, roles[index], chosen, `level ${level}`);
+    });
+    swap(this.levels, make("h3", {}, t("correct.levels")), make("p", { class: "small muted" }, t("correct.levels_what")), make("div", { class: "picks" }, ...rows));
+  }
+
+  // A table of labels
+
+  async findTables() {
+    const folders = await Promise.all(this.given.map((path) => ask(at("api/folders", { path })).catch(() => ({ tables: [] }))));
+    this.tables = folders.flatMap(({ tables }) => tables);
+    this.showTable();
+  }
+
+  async showTable() {
+    const tables = this.tables ?? [];
+    const { labels } = this.read;
+    const own = labels && !tables.some(({ path }) => path === labels) ? [[labels, labels]] : [];
+    const choices = [["", t("correct.table_none")], ...own, ...tables.map(({ path, name: called }) => [path, called])];
+    const cleared = Object.fromEntries(COLUMNS.map((key) => [key, null]));
+    const picks = [select(t("correct.table"), choices, labels ?? "", (path) => this.set({ ...cleared, labels: path }), "labels")];
+    if (labels || COLUMNS.some((key) => this.read[key])) picks.push(...(await this.columns(labels)));
+    swap(this.table, make("h3", {}, t("correct.table_title")), make("p", { class: "small muted" }, t("correct.table_what")), ...picks);
+  }
+
+  async columns(labels) {
+    const path = labels ?? this.tables?.[0]?.path;
+    const { columns } = path ? await ask(at("api/table", { path })).catch(() => ({ columns: [] })) : { columns: [] };
+    return COLUMNS.map((key) => {
+      const names = [...new Set([...columns, this.read[key]].filter(Boolean))];
+      const choices = [["", t("correct.column_auto")], ...names.map((each) => [each, each])];
+      return select(t(`correct.${key}`), choices, this.read[key] ?? "", (column) => this.set({ [key]: column }), key);
+    });
+  }
+
+  showPreset() {
+    const { choices } = this.more.option("preset") ?? {};
+    this.preset.hidden = !choices?.length;
+    if (this.preset.hidden) return;
+    const names = [["", t("correct.preset_none")], ...choices.map((each) => [each, each])];
+    const pick = select(t("correct.preset"), names, this.read.preset ?? "", (preset) => this.set({ preset }), "preset");
+    swap(this.preset, make("h3", {}, t("correct.preset_title")), make("p", { class: "small muted" }, t("correct.preset_what")), pick);
+  }
+}
+
+/** A film of the listing; one that cannot be shown says so. */
+function picture(reference, words) {
+  const image = make("img", { src: at("api/picture", { of: reference, size: PICTURE_PX }), alt: words, loading: "lazy", width: "128", height: "128", decoding: "async" });
+  image.addEventListener("error", () => image.replaceWith(make("span", { class: "no-picture small muted" }, t("look.no_picture"))));
+  return image;
+}

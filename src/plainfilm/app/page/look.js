@@ -1,0 +1,165 @@
+// What a folder holds, before a pixel is read; corrections by click, each a flag of `plainfilm ingest`; and the training.
+
+import { Corrections } from "./corrections.js";
+import { make } from "./parts.js";
+import { Commands, english, link, name, place, problem, swap, title } from "./pieces.js";
+import { ask, at } from "./server.js";
+import { Training } from "./train.js";
+import { number, t } from "./words.js";
+
+const FEW = 12;
+const SETS = { train: "set.train", validation: "set.validation", test: "set.test", "not given": "set.not_given" };
+
+export function show(asked, app) {
+  return asked.query.has("store") ? new Stored(asked, app) : new Look(asked, app);
+}
+
+/** A training on a store that was read before: nothing is looked at. */
+class Stored {
+  constructor({ query }, app) {
+    const path = query.get("store");
+    const store = app.project(query.get("project"))?.stores.find((each) => each.path === path);
+    this.commands = new Commands(app);
+    this.training = new Training(app, this.commands, { project: query.get("project"), store: path });
+    this.training.know({ classes: store?.classes ?? [], task: store?.task ?? "classes" });
+    const head = make("div", { class: "head" }, title(t("train.title")), make("p", { class: "small muted" }, path));
+    this.element = make("div", {}, head, this.training.element, this.commands.element);
+  }
+}
+
+class Look {
+  constructor(asked, app) {
+    this.app = app;
+    this.asked = null;
+    this.stopper = null;
+    this.summary = make("section", { class: "facts", "aria-label": t("look.facts") });
+    this.running = make("section", { class: "running", "aria-label": t("look.counting") });
+    this.passed = make("section", { class: "passed" });
+    this.commands = new Commands(app);
+    this.corrections = new Corrections(app, (read, left) => this.correct(read, left));
+    this.training = new Training(app, this.commands, { project: asked.query.get("project") });
+    this.sources = make("ul", { class: "sources" });
+    const head = make("div", { class: "head" }, title(t("look.title")), this.sources);
+    const found = make("div", {}, this.summary, this.corrections.classes, this.corrections.element, this.passed);
+    this.found = make("div", { class: "found", "aria-busy": "true" }, found);
+    this.element = make("div", {}, head, this.running, this.found, this.training.element, this.commands.element);
+    this.found.hidden = true;
+    this.training.element.hidden = true;
+    this.changed(asked);
+  }
+
+  leave() {
+    this.stopper?.abort();
+  }
+
+  /** What the address asks for: sources, options of reading, classes left out. Back takes a correction back. */
+  changed({ query }) {
+    const sources = query.getAll("in");
+    const read = JSON.parse(query.get("read") ?? "{}");
+    const now = JSON.stringify([sources, read]);
+    this.project = query.get("project");
+    this.left = query.getAll("left");
+    if (now === this.asked) return;
+    this.asked = now;
+    if (!sources.length) {
+      this.app.replace(place("choose"));
+      return;
+    }
+    Object.assign(this, { given: sources, read });
+    this.showSources();
+    this.training.with({ sources, read });
+    this.look();
+  }
+
+  correct(read, left = this.left) {
+    this.app.go(place("look", { in: this.given, project: this.project, read: Object.keys(read).length ? JSON.stringify(read) : null, left }));
+  }
+
+  showSources() {
+    const items = this.given.map((path) => make("li", {}, make("code", {}, name(path))));
+    const other = link(t("look.another"), place("choose", { path: this.given[0].replace(/\/[^/]*$/, "") || "/" }));
+    const more = link(t("look.add_source"), place("choose", { in: this.given }));
+    this.sources.replaceChildren(...items, make("li", {}, other), make("li", {}, more));
+  }
+
+  async look() {
+    this.stopper?.abort();
+    const { signal } = (this.stopper = new AbortController());
+    this.found.setAttribute("aria-busy", "true");
+    this.training.wait();
+    try {
+      const { look, command } = await ask("api/look", { body: { sources: this.given, options: this.read }, signal });
+      for (let seen = null; ; ) {
+        const now = await ask(at(`api/look/${look}`, { since: seen }), { signal });
+        seen = now.number;
+        this.count(now);
+        if (now.state === "running") continue;
+        if (now.state === "failed") this.failed(now.line, command);
+        else this.show(now.listing);
+        return;
+      }
+    } catch (error) {
+      if (!signal.aborted) this.failed(error, "");
+    }
+  }
+
+  count({ found, by_folder: folders, state }) {
+    this.running.hidden = state !== "running";
+    if (this.running.hidden) return;
+    const rows = Object.entries(folders).filter(([folder, n]) => folder && n).sort(([, a], [, b]) => b - a).slice(0, FEW);
+    const items = rows.map(([folder, n]) => make("li", {}, name(folder), " ", make("span", { class: "muted" }, number(n))));
+    this.running.replaceChildren(make("p", { class: "statement" }, t("look.so_far", { n: found })), make("ul", { class: "by-folder" }, ...items));
+  }
+
+  failed(said, command) {
+    const error = said instanceof Error ? said : new Error(said);
+    this.running.hidden = false;
+    this.running.replaceChildren(problem(error), make("p", { class: "small" }, t("look.failed")));
+    this.found.hidden = false;
+    this.found.setAttribute("aria-busy", "false");
+    for (const part of [this.summary, this.corrections.classes, this.passed]) part.hidden = true;
+    this.corrections.know({ given: this.given, read: this.read, left: this.left, listing: null });
+    this.training.element.hidden = true;
+    this.commands.show(command ? [command] : []);
+  }
+
+  show(listing) {
+    this.running.hidden = true;
+    this.found.hidden = false;
+    this.found.setAttribute("aria-busy", "false");
+    for (const part of [this.summary, this.corrections.classes]) part.hidden = false;
+    this.showFacts(listing);
+    this.showPassed(listing.passed_over ?? []);
+    this.corrections.know({ given: this.given, read: this.read, left: this.left, listing });
+    this.training.element.hidden = false;
+    this.training.know(listing);
+    this.app.say(t("look.found", { n: listing.images, classes: listing.classes.length }));
+  }
+
+  showFacts({ images, classes, patients, sources, counts, unlabelled, task }) {
+    const sets = new Map();
+    for (const given of Object.values(counts)) for (const [set, n] of Object.entries(given)) sets.set(set, (sets.get(set) ?? 0) + n);
+    const split = [...sets.keys()].some((set) => set !== "not given")
+      ? [...sets].map(([set, n]) => `${t(SETS[set] ?? set)} ${number(n)}`).join(", ")
+      : t("look.split_none");
+    const facts = [
+      [t("look.images"), number(images), unlabelled ? t("look.unlabelled", { n: unlabelled }) : ""],
+      [t(task === "findings" ? "look.findings" : "look.classes"), number(classes.length), classes.join(", ")],
+      [t("look.patients"), patients ? number(patients) : "–", t(patients ? "look.patients_apart" : "look.patients_none")],
+      [t("look.sources"), number(sources.length), sources.slice(0, FEW).join(", ") || t("look.sources_none")],
+      [t("look.split"), "", split],
+    ];
+    const cells = facts.map(([head, value, more]) =>
+      make("div", {}, make("dt", {}, head), make("dd", {}, value ? make("span", { class: "statement" }, value) : null, make("span", { class: "small muted" }, name(more)))));
+    swap(this.summary, make("dl", {}, ...cells));
+  }
+
+  showPassed(passed) {
+    this.passed.hidden = passed.length === 0;
+    const rows = passed.map(({ code, meaning, number: n, examples }) =>
+      make("tr", {}, make("td", {}, number(n)), make("td", {}, english(meaning || code)), make("td", {}, ...examples.slice(0, 3).map((each) => make("code", { class: "file" }, name(each))))));
+    const heads = ["look.passed_number", "look.passed_why", "look.passed_files"].map((key) => make("th", { scope: "col" }, t(key)));
+    const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
+    swap(this.passed, make("h2", {}, t("look.passed")), make("div", { class: "scroll" }, table));
+  }
+}

@@ -1,0 +1,91 @@
+// A project: the data that were read, what was made of them, and what can be done next.
+
+import { make, chip } from "./parts.js";
+import { link, name, place, title } from "./pieces.js";
+import { moment, number, percent, t } from "./words.js";
+
+const KINDS = { none: "clear", caution: "caution", warning: "warning" };
+
+const FEW = 4; // of the newest, in the list of all projects
+
+/** What an accuracy is, and what it is worth: never the one without the other. */
+export function standing(made) {
+  if (!made.accuracy) return make("p", { class: "small muted" }, t(`kind.${made.kind}`));
+  const { value, low, high } = made.accuracy;
+  const verdict = made.verdict ? chipped(made) : null;
+  const isKnown = typeof low === "number" && typeof high === "number";
+  const interval = isKnown ? t("run.interval", { low: number(100 * low, 1), high: percent(high) }) : "";
+  return make("p", { class: "standing" }, make("strong", {}, percent(value)), make("span", { class: "muted" }, interval), verdict);
+}
+
+/** The verdict as a chip: the words are the report's. */
+function chipped({ verdict, level }) {
+  const element = make("span", { class: "chip", lang: "en" });
+  chip(element, verdict.charAt(0).toUpperCase() + verdict.slice(1), KINDS[level] ?? "caution");
+  return element;
+}
+
+const openOf = (project, made) => place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
+
+function runRow(project, made) {
+  const facts = [t(`kind.${made.kind}`), made.recipe, moment(made.created)].filter(Boolean).join(" · ");
+  return make(
+    "li",
+    { class: "made" },
+    make("div", {}, link(name(made.name), openOf(project, made), { class: "made-name" }), make("p", { class: "small muted" }, facts)),
+    made.accuracy ? standing(made) : null,
+  );
+}
+
+const counted = ({ images, classes }) => (images === null ? t("project.counting") : `${t("count.images", { n: images })} · ${(classes ?? []).join(", ")}`);
+
+/** A project in the list of all. */
+export function projectCard(project) {
+  const newest = project.runs.slice(0, FEW);
+  const head = make("h2", {}, link(name(project.name), place(["project", project.name])));
+  const stores = project.stores.slice(0, 1).map((store) => make("p", { class: "small muted" }, counted(store)));
+  const runs = newest.length ? make("ul", { class: "plain" }, ...newest.map((made) => runRow(project, made))) : make("p", { class: "small" }, t("project.no_runs"));
+  return make("section", { class: "card" }, head, ...stores, runs);
+}
+
+function storeCard(project, store) {
+  const to = (view, query = {}) => place(view, query);
+  const actions = [
+    link(t("project.train"), to("train", { store: store.path, project: project.name }), { class: "button strong" }),
+    store.classes?.length > 1 && store.task !== "findings" ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
+    link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
+    link(t("project.audit"), to(["step", "audit", project.name], { in: store.path }), { class: "button" }),
+  ];
+  return make("li", { class: "store" }, make("h3", {}, name(store.name)), make("p", { class: "small muted" }, counted(store)), make("p", { class: "actions" }, ...actions));
+}
+
+export function show({ parts: [called] }, app) {
+  const element = make("div");
+  let seen = "";
+  const state = () => {
+    const project = app.project(called);
+    const now = JSON.stringify(project ?? null);
+    if (now === seen) return;
+    seen = now;
+    element.replaceChildren(...(project ? content(project) : gone(called)));
+  };
+  state();
+  return { element, state };
+}
+
+const gone = (called) => [make("div", { class: "head" }, title(called)), make("p", {}, t("gone.project")), make("p", {}, link(t("home.title"), "#/"))];
+
+function content(project) {
+  const runs = project.runs.filter(({ kind }) => kind === "train" || kind === "evaluate");
+  const comparing = runs.length > 1 ? link(t("project.compare"), place(["step", "compare", project.name]), { class: "button" }) : null;
+  return [
+    make("div", { class: "head" }, make("p", { class: "small" }, link(t("home.title"), "#/")), title(project.name), make("p", { class: "small muted" }, project.path)),
+    make("section", {}, make("h2", {}, t("project.data")), make("ul", { class: "plain" }, ...project.stores.map((store) => storeCard(project, store)))),
+    make(
+      "section",
+      {},
+      make("div", { class: "row" }, make("h2", {}, t("project.made")), comparing),
+      project.runs.length ? make("ul", { class: "plain" }, ...project.runs.map((made) => runRow(project, made))) : make("p", {}, t("project.no_runs")),
+    ),
+  ];
+}

@@ -1,0 +1,151 @@
+// One command on what was made before: external data, two runs side by side, doubtful labels, corrected labels, more films, an audit.
+
+import { OptionsForm } from "./options.js";
+import { make } from "./parts.js";
+import { Commands, link, name, place, problem, select, strong, swap, title } from "./pieces.js";
+import { ask, at } from "./server.js";
+import { moment, percent, t } from "./words.js";
+
+const OWN = ["out", "overwrite", "quiet", "json", "store", "bundle", "source", "sources", "mapping", "apply", "add", "dry_run", "by", "recipes", "seeds"];
+const READING = ["relabel", "audit", "compare", "apply"]; // of verbs whose store has been read
+const PAUSE_MS = 300;
+
+export function show(asked, app) {
+  return new Step(asked, app);
+}
+
+class Step {
+  constructor({ parts: [verb, project], query }, app) {
+    Object.assign(this, { app, verb, project, inputs: query.getAll("in"), options: {}, timer: 0 });
+    this.says = make("div");
+    this.commands = new Commands(app);
+    this.starts = strong(t(`step.${verb}_start`), () => this.start());
+    const back = make("p", { class: "small" }, link(name(project), place(["project", project])));
+    const head = make("div", { class: "head" }, back, title(t(`step.${verb}`)), make("p", {}, t(`step.${verb}_what`)));
+    this.own = make("div", { class: "step-own" });
+    const actions = make("p", { class: "actions" }, this.starts, make("span", { class: "small muted" }, t("train.stays")));
+    this.element = make("div", { class: "narrow-view" }, head, this.own, verb === "apply" ? null : this.more(), this.says, actions, this.commands.element);
+    this.fill();
+  }
+
+  leave() {
+    clearTimeout(this.timer);
+    this.stopper?.abort();
+  }
+
+  more() {
+    const groups = READING.includes(this.verb) ? ["", "Parameters", "Processors", "Several machines"] : null;
+    const form = new OptionsForm(this.verb === "add" ? "ingest" : this.verb, { leaveOut: OWN, groups, changed: (options) => this.set(options, form.names) });
+    return make("details", { class: "correct" }, make("summary", {}, t("train.more")), make("p", { class: "small muted" }, t("train.more_what")), form.element);
+  }
+
+  fill() {
+    if (this.verb === "compare") this.showRuns();
+    else swap(this.own, make("ul", { class: "sources" }, ...this.inputs.map((path) => make("li", {}, make("code", {}, name(path))))));
+    if (this.verb === "evaluate") this.showMapping();
+    if (this.verb === "apply") this.showReader();
+    this.preview();
+  }
+
+  set(options, names) {
+    for (const each of names) delete this.options[each];
+    Object.assign(this.options, options);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.preview(), PAUSE_MS);
+  }
+
+  // Two runs side by side
+
+  showRuns() {
+    const runs = this.app.project(this.project)?.runs.filter(({ kind }) => kind === "train" || kind === "evaluate") ?? [];
+    const rows = runs.map((made) => {
+      const box = make("input", { type: "checkbox", id: `run-${made.name}`, ...(this.inputs.includes(made.path) ? { checked: "" } : {}) });
+      box.addEventListener("change", () => {
+        this.inputs = box.checked ? [...this.inputs, made.path] : this.inputs.filter((path) => path !== made.path);
+        this.preview();
+      });
+      const facts = [made.recipe, made.accuracy && percent(made.accuracy.value), moment(made.created)].filter(Boolean).join(" · ");
+      return make("div", { class: "check" }, box, make("label", { for: `run-${made.name}` }, make("bdi", {}, made.name), " ", make("span", { class: "small muted" }, facts)));
+    });
+    swap(this.own, make("fieldset", {}, make("legend", {}, t("step.compare_runs")), ...rows));
+  }
+
+  // External data: which of its labels stands for which class
+
+  async showMapping() {
+    const made = this.app.project(this.project)?.runs.find(({ path, bundle }) => `${path}/${bundle}` === this.inputs[0]);
+    const classes = made?.classes ?? [];
+    const source = this.inputs.at(-1);
+    this.stopper = new AbortController();
+    const { signal } = this.stopper;
+    const counting = make("p", { class: "small muted", role: "status" }, t("look.counting"));
+    this.own.append(counting);
+    try {
+      const { look } = await ask("api/look", { body: { sources: [source], options: {} }, signal });
+      let now = { state: "running", number: null };
+      while (now.state === "running") now = await ask(at(`api/look/${look}`, { since: now.number }), { signal });
+      if (now.state === "failed") throw new Error(now.line);
+      counting.remove();
+      this.mapping(now.listing.classes, classes);
+    } catch (error) {
+      if (!signal.aborted) counting.replaceWith(problem(error));
+    }
+  }
+
+  mapping(labels, classes) {
+    const chosen = new Map(labels.map((label) => [label, classes.includes(label) ? label : ""]));
+    const choose = (label) => (value) => {
+      chosen.set(label, value);
+      const pairs = [...chosen].filter(([from, to]) => to && from !== to).map(([from, to]) => `${from}=${to}`);
+      this.set(pairs.length ? { mapping: pairs } : {}, ["mapping"]);
+    };
+    const choices = [["", t("step.map_none")], ...classes.map((each) => [each, each])];
+    const rows = labels.map((label) => select(name(label), choices, chosen.get(label), choose(label), label));
+    if (classes.length) this.own.append(make("fieldset", { class: "picks" }, make("legend", {}, t("step.map")), make("p", { class: "small muted" }, t("step.map_what")), ...rows));
+  }
+
+  // Corrected labels: by whom
+
+  showReader() {
+    const field = make("input", { type: "text", id: "reader", autocomplete: "name", value: this.app.reader ?? "" });
+    field.addEventListener("input", () => {
+      this.app.reader = field.value.trim();
+      this.set(this.app.reader ? { by: this.app.reader } : {}, ["by"]);
+    });
+    this.own.append(make("p", { class: "field-row" }, make("label", { for: "reader" }, t("step.apply_by")), field), make("p", { class: "small muted" }, t("step.apply_by_what")));
+    if (this.app.reader) this.options.by = this.app.reader;
+  }
+
+  get asked() {
+    return { project: this.project, verb: this.verb, options: this.options, inputs: this.inputs };
+  }
+
+  async preview() {
+    const isEnough = this.verb !== "compare" || this.inputs.length > 1;
+    this.starts.disabled = !isEnough;
+    if (!isEnough) {
+      this.commands.show([]);
+      swap(this.says, make("p", { class: "small muted" }, t("step.compare_two")));
+      return;
+    }
+    try {
+      const { commands } = await ask("api/command", { body: this.asked });
+      this.commands.show(commands);
+      swap(this.says);
+    } catch (error) {
+      this.commands.show([]);
+      swap(this.says, problem(error));
+    }
+  }
+
+  async start() {
+    this.starts.disabled = true;
+    try {
+      const { id } = await ask("api/job", { body: this.asked });
+      this.app.go(place(["job", id]));
+    } catch (error) {
+      swap(this.says, problem(error));
+      this.starts.disabled = false;
+    }
+  }
+}

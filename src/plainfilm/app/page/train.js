@@ -1,0 +1,93 @@
+// Three ways to train in plain words, the rest behind "More", and the commands that will run.
+
+import { OptionsForm } from "./options.js";
+import { make } from "./parts.js";
+import { place, problem, select, strong, swap } from "./pieces.js";
+import { ask } from "./server.js";
+import { t } from "./words.js";
+
+const WAYS = ["quick", "paper", "hospitals"];
+const OWN = ["store", "out", "positive", "overwrite", "quiet", "json", "resume"]; // chosen elsewhere, or by the app
+const READING = "Reading radiographs"; // stands above, where a folder is read
+const PAUSE_MS = 300;
+
+export class Training {
+  constructor(app, commands, { project, store = null }) {
+    Object.assign(this, { app, commands, project, store, sources: null, read: {}, way: "quick", positive: "", options: {}, timer: 0 });
+    this.ways = make("div", { class: "ways" }, ...WAYS.map((way) => this.choice(way)));
+    this.positives = make("div", { class: "picks" });
+    this.more = new OptionsForm("train", { leaveOut: OWN, changed: (options) => this.set({ options }) });
+    this.more.ready.then(() => this.hideReading());
+    this.says = make("div");
+    this.starts = strong(t("train.start"), () => this.start(), { id: "train" });
+    const folded = make("details", { class: "correct" }, make("summary", {}, t("train.more")), make("p", { class: "small muted" }, t("train.more_what")), this.more.element);
+    const fields = make("fieldset", { class: "train-ways" }, make("legend", {}, t("train.how")), this.ways);
+    this.element = make("section", { class: "train" }, fields, this.positives, folded, this.says, make("p", { class: "actions" }, this.starts, make("span", { class: "small muted" }, t("train.stays"))));
+  }
+
+  hideReading() {
+    for (const group of this.more.element.children) if (group.firstElementChild?.textContent === READING) group.remove();
+    this.more.options = this.more.options.filter(({ group }) => group !== READING);
+  }
+
+  choice(way) {
+    const field = make("input", { type: "radio", name: "way", value: way, id: `way-${way}`, ...(way === "quick" ? { checked: "" } : {}) });
+    field.addEventListener("change", () => this.set({ way }));
+    const words = make("label", { for: `way-${way}` }, make("strong", {}, t(`train.${way}`)), make("span", { class: "small" }, t(`train.${way}_what`)), make("span", { class: "small muted" }, t(`train.${way}_time`)));
+    return make("div", { class: "way-card" }, field, words);
+  }
+
+  /** What is trained on, as far as it is known: two classes have a positive one. */
+  know({ classes, task }) {
+    const isTwo = classes.length === 2 && task !== "findings";
+    if (!isTwo || !classes.includes(this.positive)) this.positive = "";
+    const choices = [["", t("train.positive_auto")], ...classes.map((each) => [each, each])];
+    swap(this.positives, isTwo ? select(t("train.positive"), choices, this.positive, (positive) => this.set({ positive }), "positive") : null);
+    this.starts.disabled = classes.length < (task === "findings" ? 1 : 2);
+    swap(this.says, this.starts.disabled ? make("p", { class: "notice" }, t("train.too_few")) : null);
+    this.preview();
+  }
+
+  /** Until the look has ended, no one trains on what it has not found. */
+  wait() {
+    this.starts.disabled = true;
+  }
+
+  with({ sources, read }) {
+    Object.assign(this, { sources, read });
+  }
+
+  set(changes) {
+    Object.assign(this, changes);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.preview(), PAUSE_MS);
+  }
+
+  get asked() {
+    const { recipe = this.way, ...more } = this.options;
+    const options = { ...more, ...(this.positive ? { positive: this.positive } : {}) };
+    return { project: this.project, sources: this.sources, store: this.store, read: this.read, recipe, options };
+  }
+
+  async preview() {
+    try {
+      const { commands } = await ask("api/command", { body: this.asked });
+      this.commands.show(commands);
+      if (!this.starts.disabled) swap(this.says);
+    } catch (error) {
+      this.commands.show([]);
+      swap(this.says, problem(error));
+    }
+  }
+
+  async start() {
+    this.starts.disabled = true;
+    try {
+      const { id } = await ask("api/train", { body: this.asked });
+      this.app.go(place(["job", id]));
+    } catch (error) {
+      swap(this.says, problem(error));
+      this.starts.disabled = false;
+    }
+  }
+}
