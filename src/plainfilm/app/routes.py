@@ -3,6 +3,7 @@
 import asyncio
 import json
 import mimetypes
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.resources import files
@@ -135,9 +136,9 @@ class _Routes:
         """List a folder, or complete what is typed."""
         places, asked = self._desk.places, request.query_params
         if (typed := asked.get("prefix")) is not None:
-            above, _, begun = typed.rpartition("/")
-            path = places.inside(above or "/")
-            return _json(await run_in_threadpool(folders.listed, places, path, begun))
+            cut = max(typed.rfind("/"), typed.rfind(os.sep)) + 1
+            path = places.inside(typed[:cut])
+            return _json(await run_in_threadpool(folders.listed, places, path, typed[cut:]))
         path = places.inside(asked.get("path") or str(self._desk.home))
         return _json(await run_in_threadpool(folders.listed, places, path))
 
