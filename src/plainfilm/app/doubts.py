@@ -73,7 +73,7 @@ class Doubts:
         }
 
     def _told(self, row: Mapping[str, str], place: int, decided: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-        source = f"/api/doubts/picture?made={quote(str(self.folder))}&place={place}&which="
+        source = f"api/doubts/picture?made={quote(str(self.folder))}&place={place}&which="
         pictures = [{"caption": f"This film: {row['label']}", "src": f"{source}film"}]
         if row["copy"]:
             pictures.append({"caption": "Its copy, which bears another label", "src": f"{source}copy"})
