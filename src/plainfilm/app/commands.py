@@ -26,7 +26,7 @@ _MAKES = {
     "apply": "corrected.h5",
 }
 _EXPORTS = {"onnx": "model.onnx", "openvino": "model.xml", "keras": "model.keras", "tflite": "model.tflite"}
-_PATH_LIKE = re.compile(r"(~|/|[A-Za-z]:|\\)|(.*[/\\])?\.\.([/\\].*)?\Z", re.DOTALL)
+_PATH_LIKE = re.compile(r"(~|/|[A-Za-z]:[/\\]|\\)|(.*[/\\])?\.\.([/\\].*)?\Z", re.DOTALL)
 _MOST_INPUTS = 64
 DECIDED = "decided.csv"  # beside a relabel.csv: what was decided on the page
 
