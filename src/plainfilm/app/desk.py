@@ -19,7 +19,6 @@ from plainfilm.app.made import Projects
 from plainfilm.app.news import News
 from plainfilm.app.places import Places
 from plainfilm.app.trying import Tries
-from plainfilm.errors import PlainfilmError
 from plainfilm.extras import EXTRAS, find
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.telemetry import LOG
@@ -79,12 +78,12 @@ class Desk:
                 await self.done(partial(self.line.stop, job))
 
     async def _look_after(self) -> bool:
-        """Tend the line, and tell what is new; whether a job runs. A disk that fails meanwhile is asked again."""
+        """Tend the line, and tell what is new; whether a job runs. What fails meanwhile, a disk or a file of anyone's, is asked again."""
         async with self._turn:
             try:
                 is_busy = await asyncio.to_thread(self.line.tend)
                 self.state.tell(await asyncio.to_thread(self._told))
-            except (OSError, PlainfilmError):
+            except Exception:  # noqa: BLE001 - the app lives on
                 LOG.exception("the line could not be tended")
                 return False
         return is_busy

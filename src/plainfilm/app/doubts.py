@@ -80,7 +80,7 @@ class Doubts:
         }
 
     def _told(self, row: Mapping[str, str], place: int, decided: Mapping[_Key, Mapping[str, str]]) -> dict[str, Any]:
-        source = f"/api/doubts/picture?made={quote(str(self.folder))}&place={place}&which="
+        source = f"api/doubts/picture?made={quote(str(self.folder))}&place={place}&which="
         captions = [f"This film: {row['label']}", *(film["caption"] for film in self._beside(row))]
         kept = {name: row[name] for name in ("file", "sha256", "label", "suggested")}
         finding = row.get("finding", "")

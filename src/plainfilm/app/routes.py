@@ -48,6 +48,10 @@ _STRANGER = (
     f"<p>Expected the address that plainfilm app opened; received none, or one that was used before. "
     f"Run <code>plainfilm app</code> again: it opens a new one.</p><p>{NOTICE}</p></body></html>"
 )
+_GO_ON = (  # for who follows a link of another place: browsers show no strict cookie where such a link is redirected to
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>plainfilm</title>'
+    '<meta http-equiv="refresh" content="0;url={0}"></head><body><p><a href="{0}">plainfilm</a></p></body></html>'
+)
 _Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -98,13 +102,13 @@ class _Routes:
 
     async def front(self, request: Request) -> Response:
         """Let in who shows a key; show the page to who is known, else how to come in."""
-        if key := request.query_params.get("key"):
-            if self._door.keys.use(key):
-                return RedirectResponse("/", 303, {"set-cookie": self._door.given()})
-            if not self._door.is_known(request.scope):
-                return HTMLResponse(_STRANGER, 401)
-            return RedirectResponse("/", 303)
-        return self._file("page/index.html") if self._door.is_known(request.scope) else HTMLResponse(_STRANGER, 401)
+        key, to = request.query_params.get("key"), f"{self._door.root}/"
+        if key and self._door.keys.use(key):
+            given, site = {"set-cookie": self._door.given()}, request.headers.get("sec-fetch-site", "none")
+            return RedirectResponse(to, 303, given) if site == "none" else HTMLResponse(_GO_ON.format(to), 200, given)
+        if not self._door.is_known(request.scope):
+            return HTMLResponse(_STRANGER, 401)
+        return RedirectResponse(to, 303) if key else self._file("page/index.html")
 
     async def page(self, request: Request) -> Response:
         """Give a file of the page."""

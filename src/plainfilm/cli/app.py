@@ -55,7 +55,7 @@ def app(
             stops = " Ctrl-C stops; what runs, runs on." if is_own else ""
             print(f"{said} {address}", f"The address is good once. {NOTICE}{stops}", sep="\n", flush=True)
         if browser:
-            webbrowser.open(address)
+            webbrowser.open(server.leading_to(address, settings))
 
     settings = server.AppSettings(root=root or Path.home(), work=work, host=host, port=port, exposed=exposed)
     server.run(settings, started=started)
