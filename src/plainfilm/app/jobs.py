@@ -120,7 +120,7 @@ class Line:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for found in sorted(self.folder.iterdir()):
+        for found in self.folder.iterdir():
             told = _read(found / runner.JOB)
             if told is not None and told.keys() >= {
                 "project",
@@ -133,6 +133,7 @@ class Line:
                 "started",
             }:
                 self.jobs[found.name] = Job(found, told)
+        self.jobs = dict(sorted(self.jobs.items(), key=lambda each: float(each[1].told["created"])))
 
     def add(self, work: Work) -> Job:
         """Put work at the end of the line.
