@@ -55,7 +55,8 @@ class Job:
         """What has become of it."""
         if self.told["started"] is None:
             return "waiting"
-        if self.ended is None and locks.is_held(self.folder / runner.RUNNING):
+        is_begun = self.process is not None and self.process.poll() is None  # it may not hold the lock yet
+        if self.ended is None and (is_begun or locks.is_held(self.folder / runner.RUNNING)):
             return "running"
         ended = self.ended  # it may have ended between the two
         if ended is None:
