@@ -37,14 +37,15 @@ RUNS_OWN = {"seconds", "created", "test_openings", "versions"}  # of metrics.jso
 def start(folder: Path, rounds: int) -> dict[str, Any]:
     """From the start of the process to the first page."""
     (folder / "home").mkdir()
-    seconds = []
+    seconds, ran = [], []
     for _ in range(rounds):
         began = time.perf_counter()
         with App(folder / "home", log=folder / "log") as app:
             client = app.client()
             assert client.ask("GET", "/")[0] == 200
             seconds.append(time.perf_counter() - began)
-    return {"first_content_s": spread(seconds)}
+            ran.append(ran_s(app.process.pid))
+    return {"first_content_s": spread(seconds), "processor_s": spread(ran), "load": os.getloadavg()[0]}
 
 
 def listing(folder: Path, files: int) -> dict[str, Any]:
