@@ -51,6 +51,7 @@ function route() {
   shown = asked.path;
   view = VIEWS[asked.view].show(asked, app);
   $("main").replaceChildren(view.element);
+  $("main").dataset.view = asked.path;
   $("main").setAttribute("aria-busy", "false");
   showSteps(asked.view);
   head();

@@ -2,13 +2,13 @@
 
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { folded, name, select, small, swap } from "./pieces.js";
+import { button, folded, name, select, small, swap } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
 const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "role.source"], ["patient", "role.patient"], ["-", "role.none"]];
 const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
-const OWN = ["sources", "out", "classes", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
+const OWN = ["sources", "out", "classes", "join", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
 const PICTURE_PX = 256;
 
 export class Corrections {
@@ -17,11 +17,12 @@ export class Corrections {
     this.app = app;
     this.corrected = corrected;
     this.classes = make("section", { class: "classes", "aria-labelledby": "classes-title" });
+    this.joins = make("div", { class: "joins" });
     this.levels = make("div", { class: "levels" });
     this.table = make("div", { class: "picks" });
     this.preset = make("div", { class: "picks" });
     this.more = new OptionsForm("ingest", { leaveOut: OWN, groups: ["Reading radiographs"], changed: (values) => this.further(values) });
-    const body = make("div", { class: "folded" }, this.levels, this.table, this.preset, this.more.element);
+    const body = make("div", { class: "folded" }, this.joins, this.levels, this.table, this.preset, this.more.element);
     this.element = folded(t("correct.title"), small(t("correct.what")), body);
   }
 
@@ -37,13 +38,14 @@ export class Corrections {
       this.more.set(read);
       this.findTables();
     }
+    this.showJoins(listing?.classes ?? []);
     this.showTable();
     this.showPreset();
   }
 
   set(changes, left = this.left) {
     const read = { ...this.read, ...changes };
-    for (const [key, value] of Object.entries(read)) if (value === "" || value === null) delete read[key];
+    for (const [key, value] of Object.entries(read)) if (value === "" || value === null || value?.length === 0) delete read[key];
     this.corrected(read, left);
   }
 
@@ -78,6 +80,32 @@ export class Corrections {
     const left = isKept ? this.left.filter((other) => other !== each) : [...this.left, each];
     const classes = isKept ? [...kept, each] : kept.filter((other) => other !== each);
     this.set({ classes: left.length ? classes : null }, left);
+  }
+
+  // Classes that are one
+
+  showJoins(classes) {
+    const joined = [this.read.join ?? []].flat();
+    this.joins.hidden = !this.more.option("join") || (classes.length < 3 && !joined.length);
+    const rows = joined.map((each) => {
+      const apart = button(t("correct.apart"), () => this.set({ join: joined.filter((other) => other !== each) }), { "data-key": `apart ${each}` });
+      return make("p", { class: "row" }, name(each.replace("=", " = ").replaceAll(",", " + ")), apart);
+    });
+    swap(this.joins, make("h3", {}, t("correct.joins")), small(t("correct.joins_what")), ...rows, classes.length > 2 ? this.joining(classes, joined) : null);
+  }
+
+  joining(classes, joined) {
+    const boxes = classes.map((each) => make("input", { type: "checkbox", value: each }));
+    const called = make("input", { type: "text", autocomplete: "off", spellcheck: "false" });
+    const wrong = make("p", { class: "small wrong", role: "alert" });
+    const joins = button(t("correct.join"), () => {
+      const chosen = boxes.filter(({ checked }) => checked).map(({ value }) => value);
+      wrong.textContent = chosen.length > 1 && called.value.trim() ? "" : t("correct.join_two");
+      if (!wrong.textContent) this.set({ join: [...joined, `${called.value.trim()}=${chosen.join(",")}`], classes: null }, []);
+    });
+    const checks = boxes.map((box) => make("label", { class: "check" }, box, name(box.value)));
+    const field = make("label", { class: "pick" }, make("span", {}, t("correct.join_as")), called);
+    return make("fieldset", {}, make("legend", { class: "unseen" }, t("correct.joins")), make("div", { class: "checks" }, ...checks), field, joins, wrong);
   }
 
   // Folders
