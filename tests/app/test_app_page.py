@@ -181,7 +181,8 @@ def trained(app, windows):
 
     page.locator("#train").click()
     heading(page, "Training: films")
-    expect(page.locator(".stages")).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_be_visible()
     no_fault(page)
     assert page.locator(".commands pre").inner_text() == commands
     page.wait_for_url("**/#/run/films/run")
@@ -267,7 +268,8 @@ def test_a_phone_goes_the_whole_way_in_four_clicks_though_the_app_is_killed_in_t
     expect(page.locator(".class")).to_have_count(2)
     no_fault(page)
     page.locator("#train").click()
-    expect(page.locator(".stages")).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_be_visible()
     no_fault(page)
     app.end(signal.SIGKILL)
     expect(page.locator("#lost")).to_contain_text("plainfilm does not answer")

@@ -141,8 +141,7 @@ class Step {
   async start() {
     this.starts.disabled = true;
     try {
-      const { id } = await ask("api/job", { body: this.asked });
-      this.app.go(place(["job", id]));
+      this.app.begin(await ask("api/job", { body: this.asked }));
     } catch (error) {
       swap(this.says, problem(error));
       this.starts.disabled = false;

@@ -2,7 +2,7 @@
 
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { aside, folded, place, problem, select, small, strong, swap } from "./pieces.js";
+import { aside, folded, problem, select, small, strong, swap } from "./pieces.js";
 import { ask } from "./server.js";
 import { t } from "./words.js";
 
@@ -85,8 +85,7 @@ export class Training {
   async start() {
     this.starts.disabled = true;
     try {
-      const { id } = await ask("api/train", { body: this.asked });
-      this.app.go(place(["job", id]));
+      this.app.begin(await ask("api/train", { body: this.asked }));
     } catch (error) {
       swap(this.says, problem(error));
       this.starts.disabled = false;
