@@ -8,7 +8,7 @@ import { t } from "./words.js";
 
 const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "role.source"], ["patient", "role.patient"], ["-", "role.none"]];
 const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
-const OWN = ["sources", "out", "classes", "join", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
+const OWN = ["sources", "out", "classes", "mapping", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
 const PICTURE_PX = 256;
 
 export class Corrections {
@@ -82,30 +82,42 @@ export class Corrections {
     this.set({ classes: left.length ? classes : null }, left);
   }
 
-  // Classes that are one
+  // Labels that are one class
 
-  showJoins(classes) {
-    const joined = [this.read.join ?? []].flat();
-    this.joins.hidden = !this.more.option("join") || (classes.length < 3 && !joined.length);
-    const rows = joined.map((each) => {
-      const apart = button(t("correct.apart"), () => this.set({ join: joined.filter((other) => other !== each) }), { "data-key": `apart ${each}` });
-      return make("p", { class: "row" }, name(each.replace("=", " = ").replaceAll(",", " + ")), apart);
-    });
-    swap(this.joins, make("h3", {}, t("correct.joins")), small(t("correct.joins_what")), ...rows, classes.length > 2 ? this.joining(classes, joined) : null);
+  /** Pairs of a label of the data and the class that it is, as the option takes them. */
+  get pairs() {
+    return [this.read.mapping ?? []].flat().map((pair) => pair.split("="));
   }
 
-  joining(classes, joined) {
+  showJoins(classes) {
+    const joined = [...new Set(this.pairs.map(([, called]) => called))];
+    this.joins.hidden = !this.more.option("mapping") || (classes.length < 3 && !joined.length);
+    const rows = joined.map((called) => {
+      const labels = this.pairs.filter(([, to]) => to === called).map(([label]) => label);
+      const apart = () => this.join(this.pairs.filter(([, to]) => to !== called));
+      const told = name(`${called} = ${labels.join(" + ")}`);
+      return make("p", { class: "row" }, told, button(t("correct.apart"), apart, { "data-key": `apart ${called}` }));
+    });
+    swap(this.joins, make("h3", {}, t("correct.joins")), small(t("correct.joins_what")), ...rows, classes.length > 2 ? this.joining(classes) : null);
+  }
+
+  joining(classes) {
     const boxes = classes.map((each) => make("input", { type: "checkbox", value: each }));
-    const called = make("input", { type: "text", autocomplete: "off", spellcheck: "false" });
+    const field = make("input", { type: "text", autocomplete: "off", spellcheck: "false" });
     const wrong = make("p", { class: "small wrong", role: "alert" });
     const joins = button(t("correct.join"), () => {
       const chosen = boxes.filter(({ checked }) => checked).map(({ value }) => value);
-      wrong.textContent = chosen.length > 1 && called.value.trim() ? "" : t("correct.join_two");
-      if (!wrong.textContent) this.set({ join: [...joined, `${called.value.trim()}=${chosen.join(",")}`], classes: null }, []);
+      const called = field.value.trim();
+      wrong.textContent = chosen.length > 1 && called ? "" : t("correct.join_two");
+      if (!wrong.textContent) this.join(joinedPairs(this.pairs, chosen, called));
     });
     const checks = boxes.map((box) => make("label", { class: "check" }, box, name(box.value)));
-    const field = make("label", { class: "pick" }, make("span", {}, t("correct.join_as")), called);
-    return make("fieldset", {}, make("legend", { class: "unseen" }, t("correct.joins")), make("div", { class: "checks" }, ...checks), field, joins, wrong);
+    const named = make("label", { class: "pick" }, make("span", {}, t("correct.join_as")), field);
+    return make("fieldset", {}, make("legend", { class: "unseen" }, t("correct.joins")), make("div", { class: "checks" }, ...checks), named, joins, wrong);
+  }
+
+  join(pairs) {
+    this.set({ mapping: pairs.map((pair) => pair.join("=")), classes: null }, []);
   }
 
   // Folders
@@ -170,6 +182,13 @@ function typed(words, value, chosen, key) {
   const field = make("input", { type: "text", value, "data-key": key, autocomplete: "off", spellcheck: "false" });
   field.addEventListener("change", () => chosen(field.value.trim()));
   return make("label", { class: "pick" }, make("span", {}, words), field);
+}
+
+/** Pairs under which the chosen classes are one: what was joined into one of them before comes along. */
+function joinedPairs(pairs, chosen, called) {
+  const isJoined = new Set(pairs.map(([, to]) => to));
+  const moved = pairs.map(([label, to]) => [label, chosen.includes(to) ? called : to]);
+  return [...moved, ...chosen.filter((each) => !isJoined.has(each)).map((label) => [label, called])];
 }
 
 /** A film of the listing; one that cannot be shown says so. */
