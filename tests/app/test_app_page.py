@@ -412,3 +412,13 @@ def test_axe_finds_nothing_in_any_state(app, windows, trained, locale, scheme, s
         width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         found[state] = [*faults(page), *([f"{width} px too wide"] if width > 0 else [])]
     assert {state: said for state, said in found.items() if said} == {}
+
+
+def test_a_click_ends_the_app(app, windows, trained):
+    page = windows.of(app.new_address(), DESK)
+    page.get_by_role("button", name="End plainfilm").click()
+    dialog = page.get_by_role("dialog")
+    no_fault(page)
+    dialog.get_by_role("button", name="End plainfilm").click()
+    expect(page.locator("#lost")).to_have_text("plainfilm has ended. This window can be closed.")
+    assert app.process.wait(WAIT_S) == 0

@@ -36,10 +36,20 @@ const app = {
 
 let view = null; // { element, changed?, state?, leave? } of the view that is shown
 let shown = "";
+let isOver = false; // ended by a click
+
+/** A part of the address; one that is no UTF-8 stays as it is. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 function wanted() {
   const [path, search] = window.location.hash.replace(/^#\/?/, "").split("?");
-  const [view, ...parts] = path.split("/").map(decodeURIComponent);
+  const [view, ...parts] = path.split("/").map(decoded);
   return { view: view in VIEWS ? view : "", parts, query: new URLSearchParams(search), path };
 }
 
@@ -125,6 +135,7 @@ function tellEnds(before, { jobs }) {
 }
 
 function lost(refusal) {
+  if (isOver) return;
   const isShut = refusal.status === 401 || refusal.status === 403;
   const words = refusal.status === 0 ? t("server.lost") : isShut ? t("server.shut") : refusal.message;
   $("lost").hidden = false;
@@ -167,17 +178,18 @@ function listen() {
 async function end() {
   const isBusy = app.state?.jobs.some(({ state }) => state === "running" || state === "waiting");
   if (!(await sure(t(isBusy ? "page.end_busy" : "page.end_sure"), t("page.end")))) return;
+  isOver = true;
+  view.leave?.();
   await ask("api/end", { body: {} }).catch(() => null);
-  lost({ status: 200, message: t("page.ended") });
-  view?.leave?.();
-  throw new Error(t("page.ended")); // nothing more is watched
+  $("lost").hidden = false;
+  $("lost").textContent = t("page.ended");
 }
 
 async function start() {
   await readWords();
   for (const each of document.querySelectorAll("[data-words]")) each.textContent = t(each.dataset.words);
   listen();
-  await watch({ changed, lost });
+  await watch({ changed, lost, isOver: () => isOver });
 }
 
 start();

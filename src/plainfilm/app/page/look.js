@@ -10,6 +10,15 @@ import { number, t } from "./words.js";
 const FEW = 12;
 const SETS = { train: "set.train", validation: "set.validation", test: "set.test", "not given": "set.not_given" };
 
+/** Options of reading that the address carries; none where it is mangled. */
+function given(text) {
+  try {
+    return { ...JSON.parse(text) };
+  } catch {
+    return {};
+  }
+}
+
 export function show(asked, app) {
   return asked.query.has("store") ? new Stored(asked, app) : new Look(asked, app);
 }
@@ -55,7 +64,7 @@ class Look {
   /** What the address asks for: sources, options of reading, classes left out. Back takes a correction back. */
   changed({ query }) {
     const sources = query.getAll("in");
-    const read = JSON.parse(query.get("read") ?? "{}");
+    const read = given(query.get("read"));
     const now = JSON.stringify([sources, read]);
     this.project = query.get("project");
     this.left = query.getAll("left");
