@@ -1,7 +1,17 @@
+import asyncio
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
 import pytest
 
+from plainfilm.app import server
 from plainfilm.app.coming_in import FILE_HEADERS, KEY_S, PAGE_CSP, AppDoor, Keys
+from plainfilm.app.desk import Desk
+from plainfilm.app.routes import application
 from plainfilm.serve.http_errors import Refused
+from plainfilm.serve.middleware import Guard
+from plainfilm.serve.telemetry import Telemetry
 
 
 class Clock:
@@ -68,7 +78,58 @@ def test_nothing_is_told_without_the_cookie(door):
     ):
         assert refusal(door, scope(cookie=cookie)) == (401, "cookie"), cookie
     assert refusal(door, scope("/files/a/run/report.html")) == (401, "cookie")
-    assert "HttpOnly; SameSite=Strict; Path=/" in door.given()
+    assert door.given().endswith(f"; HttpOnly; SameSite=Strict; Path={door.root}/")
+
+
+def test_no_other_port_is_shown_the_cookie_nor_can_hide_it(door):
+    assert len(door.root) > 20
+    assert door.root != AppDoor(hosts={"localhost"}, port=5000).root
+    good = f"{door.cookie_name}={door.cookie}"
+    door.check(scope(f"{door.root}/api/state", cookie=f"{door.cookie_name}=x; {good}; {door.cookie_name}=y"))
+    for path in (f"{door.root}/api/state", f"{door.root}/files/a/run/report.html"):
+        assert refusal(door, scope(path)) == (401, "cookie")
+
+
+def answer(app, asked):
+    """Status, headers and body of an answer."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    asyncio.run(
+        app({"type": "http", "query_string": b"", "http_version": "1.1", "root_path": "", **asked}, receive, send)
+    )
+    return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+
+def test_who_follows_a_link_of_another_place_comes_in_too(door, places):
+    app = Guard(application(Desk(places), door), door, Telemetry(dict))
+    for site, status in (("none", 303), ("cross-site", 200), ("same-site", 200)):
+        asked = scope(f"{door.root}/", sec_fetch_site=site) | {"query_string": f"key={door.keys.new()}".encode()}
+        got, headers, body = answer(app, asked)
+        assert (got, headers[b"set-cookie"].decode()) == (status, door.given()), site
+        assert (
+            f"0;url={door.root}/".encode() in body
+            if status == 200
+            else headers[b"location"].decode() == f"{door.root}/"
+        )
+        assert answer(app, asked)[0] == 401
+    cookie = f"{door.cookie_name}={door.cookie}"
+    assert b"<script" in answer(app, scope(f"{door.root}/", cookie=cookie))[2]
+
+
+def test_no_command_line_of_a_browser_has_a_key(places):
+    address = "http://127.0.0.1:5000/place/?key=secret"
+    opened = server.leading_to(address, server.AppSettings(root=places.root))
+    if opened != address:  # Windows shows a user's command lines to nobody else
+        page = Path(url2pathname(urlsplit(opened).path))
+        assert (urlsplit(opened).scheme, page.parent) == ("file", places.own)
+        assert address in page.read_text()
+        assert page.stat().st_mode & 0o077 == 0
 
 
 def test_another_name_of_this_machine_or_another_sites_page_gets_nothing(door):

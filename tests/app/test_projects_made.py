@@ -15,6 +15,7 @@ HOSTILE = [
     b'{"splits": 1, "worth": [], "audit": "x", "classes": {"a": 1}, "tested": 5}',
     b'{"splits": {"test": {"accuracy": {"value": NaN, "low": Infinity, "high": "x"}}}}',
     b'{"splits": {"test": {"accuracy": {"value": ' + b"9" * 5000 + b"}}}}",
+    b'{"splits": {"test": {"accuracy": {"value": ' + b"9" * 400 + b"}}}}",
     json.dumps({"worth": {"sentence": "<script>alert(1)</script>\x1b[2J\u202e" * 500}}).encode(),
 ]
 

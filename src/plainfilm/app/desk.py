@@ -19,13 +19,13 @@ from plainfilm.app.made import Projects
 from plainfilm.app.news import News
 from plainfilm.app.places import Places
 from plainfilm.app.trying import Tries
-from plainfilm.errors import PlainfilmError
 from plainfilm.extras import EXTRAS, find
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.telemetry import LOG
 
 IDLE_S = 3600.0  # without a page and without work
 _TICK_S, _SLOW_TICK_S = 0.5, 2.0
+_LOOKED_AT_S = 30.0
 _OFFERED = ("train", "tensorflow", "serve", "tables", "openvino", "tune", "hub")
 
 
@@ -59,7 +59,8 @@ class Desk:
             elif time.monotonic() - self.heard > IDLE_S:
                 self.is_ending.set()
                 return
-            if not is_busy and self.state.waiting and await asyncio.to_thread(self.projects.describe_one):
+            is_looked_at = self.state.waiting or time.monotonic() - self.heard < _LOOKED_AT_S
+            if not is_busy and is_looked_at and await asyncio.to_thread(self.projects.describe_one):
                 continue
             self._soon.clear()
             with contextlib.suppress(TimeoutError):
@@ -77,12 +78,12 @@ class Desk:
                 await self.done(partial(self.line.stop, job))
 
     async def _look_after(self) -> bool:
-        """Tend the line, and tell what is new; whether a job runs. A disk that fails meanwhile is asked again."""
+        """Tend the line, and tell what is new; whether a job runs. What fails meanwhile, a disk or a file of anyone's, is asked again."""
         async with self._turn:
             try:
                 is_busy = await asyncio.to_thread(self.line.tend)
                 self.state.tell(await asyncio.to_thread(self._told))
-            except (OSError, PlainfilmError):
+            except Exception:  # noqa: BLE001 - the app lives on
                 LOG.exception("the line could not be tended")
                 return False
         return is_busy

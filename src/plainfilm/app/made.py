@@ -191,7 +191,9 @@ class _Told(dict[str, Any]):
 
     def number(self, name: str) -> float | None:
         value = self.get(name)
-        return value if isinstance(value, int | float) and math.isfinite(value) else None
+        with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
+            return value if isinstance(value, int | float) and math.isfinite(value) else None
+        return None
 
     def numbers(self, *names: str) -> dict[str, float | None] | None:
         return {name: self.number(name) for name in names} if self.number(names[0]) is not None else None

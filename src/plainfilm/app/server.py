@@ -4,6 +4,8 @@ import asyncio
 import http.client
 import json
 import os
+import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from plainfilm.serve.middleware import Guard
 
 _STOP_S = 3
 _ASKING_S = 5.0
+_OPENED = "open.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,17 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
     started(_of_the_other(places), False)
 
 
+def leading_to(address: str, settings: AppSettings) -> str:
+    """Give what a browser is started with: a page of this user's alone that leads to an address. All users see command lines."""
+    if (
+        sys.platform == "win32" or "microsoft" in platform.release().lower()
+    ):  # a browser of Windows lacks the files of WSL
+        return address
+    page = Places.of(settings.root, settings.work).own / _OPENED
+    locks.write(page, f'<!doctype html><meta http-equiv="refresh" content="0;url={address}">'.encode())
+    return page.as_uri()
+
+
 @contextmanager
 def _own(places: Places) -> Iterator[bool]:
     """Hold the lock of WORK, if nobody else does."""
@@ -83,15 +97,16 @@ def _own(places: Places) -> Iterator[bool]:
         yield lock is not None
     finally:
         if lock is not None:
-            (places.own / "app.json").unlink(missing_ok=True)
+            for name in ("app.json", _OPENED):
+                (places.own / name).unlink(missing_ok=True)
             os.close(lock)
 
 
 def _serve(places: Places, settings: AppSettings, started: Callable[[str], None]) -> None:
     with listening_at(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
-        address = f"http://{shown(settings.host)}:{port}"
         door = AppDoor(hosts=names_of(settings.host), port=port)
+        address = f"http://{shown(settings.host)}:{port}{door.root}"
         told = {"address": address, "secret": door.secret}
         locks.write(places.own / "app.json", json.dumps(told).encode())
         asyncio.run(_run(places, door, listening, lambda: started(f"{address}/?key={door.keys.new()}")))

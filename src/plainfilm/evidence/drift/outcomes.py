@@ -18,6 +18,7 @@ from plainfilm.harmless import as_named
 from plainfilm.reasons import reason_of
 from plainfilm.results.drift import LoggedAnswer, LogStart
 from plainfilm.results.metrics import Metrics
+from plainfilm.results.predictions import UNSURE
 from plainfilm.results.task import BETWEEN, NO_FINDING
 from plainfilm.results.watched import OutcomeMetrics
 
@@ -75,9 +76,9 @@ def read(table: Path) -> Outcomes:
     by = "image" if at["image"] is not None else "id"
     taken = {name for theirs in _KEYS.values() for name in theirs}
     others = {
-        grid.headers[place].strip(): cells
+        grid.headers[place].strip(): grid.columns[place]
         for place, name in enumerate(names)
-        if name not in taken and any(finding_state(cell) >= ABSENT for cell in (cells := grid.columns[place]))
+        if name not in taken and any(finding_state(cell) >= ABSENT for cell in grid.columns[place])
     }
     if at[by] is None or (at["outcome"] is None and not others):
         raise CatalogError(
@@ -112,9 +113,8 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
     if not pairs or not classes:
         return None
     answered = [(answer, known) for answer, known in pairs if answer.level != "refused"]
-    group = np.unique([known.patient or answer.id or answer.image for answer, known in answered], return_inverse=True)[
-        1
-    ]
+    whose = [known.patient or answer.id or answer.image for answer, known in answered]
+    group = np.unique(whose, return_inverse=True)[1]
     scores = np.array([answer.scores for answer, _ in answered]).reshape(-1, len(classes))
     if own.start.task == "findings":
         states = np.array([_states(known, classes, outcomes.table) for _, known in pairs], np.int8)
@@ -123,20 +123,26 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
     else:
         for _, known in pairs:
             _check_named(known, [known.name], classes, outcomes.table)
-        each, metrics = (
-            {},
-            evaluate(
-                np.array([classes.index(known.name) for _, known in answered], np.int64),
-                scores,
-                classes=classes,
-                positive=own.start.positive,
-                threshold=0.5 if own.start.threshold is None else own.start.threshold,
-                group=group,
-            ),
-        )
+        each, metrics = {}, _of_classes([known for _, known in answered], scores, group, own.start)
     shares = _known(every, [answer for answer, _ in answered])
+    warnings = _warning(shares), _warning_of_unsure(sum(answer.level == UNSURE for answer, _ in answered))
     return OutcomeMetrics(
-        refused=len(pairs) - len(answered), known=shares, warning=_warning(shares), metrics=metrics, findings=each
+        refused=len(pairs) - len(answered),
+        known=shares,
+        warning=" ".join(filter(None, warnings)),
+        metrics=metrics,
+        findings=each,
+    )
+
+
+def _of_classes(known: Sequence[Outcome], scores: FloatArray, group: IntArray, start: LogStart) -> Metrics:
+    return evaluate(
+        np.array([start.classes.index(own.name) for own in known], np.int64),
+        scores,
+        classes=start.classes,
+        positive=start.positive,
+        threshold=0.5 if start.threshold is None else start.threshold,
+        group=group,
     )
 
 
@@ -163,7 +169,8 @@ def _of_findings(
     states: NDArray[np.int8], scores: FloatArray, group: IntArray, start: LogStart
 ) -> tuple[dict[str, Metrics], Metrics]:
     """Measure each finding on the radiographs whose outcome of it is known, and put them together; those of none are left out."""
-    at = [place for place in range(len(start.classes)) if (states[:, place] >= 0).any()]
+    every = range(len(start.classes))
+    at = [place for place in every if (states[:, place] >= 0).any()] or [*every]
     threshold = np.array(start.thresholds or [0.5] * len(start.classes))
     each = {}
     for place in at:
@@ -189,6 +196,14 @@ def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
 def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer]) -> dict[str, float]:
     given, known = called(every), called(answered)
     return {name: known[name] / count for name, count in sorted(given.items())}
+
+
+def _warning_of_unsure(unsure: int) -> str:
+    return (
+        f"{unsure:,} answers are unsure, which counts as not positive: the NPV is not that of the negative ones alone."
+        if unsure
+        else ""
+    )
 
 
 def _warning(shares: Mapping[str, float]) -> str:
