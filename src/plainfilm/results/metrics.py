@@ -702,7 +702,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         if self.findings is None:
             return self
         slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
-        return structs.replace(self, findings=slim)
+        return structs.replace(self, findings=slim, audit=self.audit and self.audit.to_share)
 
     @property
     def by_subgroup(self) -> dict[str, Subgroups]:
