@@ -427,6 +427,17 @@ def test_limits_follow_from_the_values():
     assert "but for those that were corrected" in corrected
 
 
+def test_a_card_says_that_unsure_answers_count_as_not_positive():
+    share = estimate(0.9, 0.8, 0.95)
+    shares = dict.fromkeys(("unsure", "found", "sensitivity", "specificity", "ppv", "npv"), share)
+    held = shares | {"n": 270, "groups": 260, "sensitivity_holds": None, "npv_holds": None, "sentence": "Held."}
+    asked = {"sensitivity": 0.95, "npv": 0.99, "confidence": 0.95, "sensitivity_promised": False, "npv_promised": False}
+    three = METRICS | {"three_answers": asked | {"sentence": "Promised.", "splits": {"test": held}}}
+    said = "An unsure answer counts here as one that is not positive."
+    assert said in section(model_card(known(three)), "Performance, and what it is worth")
+    assert said not in model_card(known())
+
+
 def test_counts_of_a_cross_validation_are_not_called_a_test_set():
     folds = METRICS | {"splits": {"out_of_fold": part(), "validation": part(265)}, "folds": 5}
     shown = section(model_card(known(folds)), "Performance, and what it is worth")
@@ -446,6 +457,26 @@ def test_counts_have_totals():
     assert "| COVID | 620 | 130 | 135 | 885 |" in shown
     assert "| total | 1,245 | 265 | 270 | 1,780 |" in shown
     assert "| NORMAL | 95 | 800 | 895 |" in shown
+
+
+def test_counts_of_findings_are_not_added_up():
+    """A radiograph with two findings stands in two rows, one of which something is not known maybe in none."""
+    of_findings = replace(CARD, by_split=replace(CARD.by_split, row_label="finding"))
+    shown = section(model_card(known(card=of_findings)), "Data")
+    assert "| COVID | 620 | 130 | 135 | 885 |" in shown
+    assert "| total | 1,245" not in shown
+
+
+def test_subgroups_of_findings_stand_with_their_finding():
+    own = {"threshold": 0.5, "splits": {"test": part()}, "worth": METRICS["worth"]}
+    told = {
+        name: own | {"subgroups": NO_SUBGROUPS | {"sex": {"F": subgroup(n)}}}
+        for name, n in (("Mass", 70), ("Hernia", 19))
+    }
+    shown = section(model_card(known(METRICS | {"findings": told})), "Subgroups")
+    assert re.search(r"\| Mass \| sex \| F \| 70 \| 97\.0", shown)
+    assert re.search(r"\| Hernia \| sex \| F \| 19 \| 97\.0", shown)
+    assert "| 120 |" not in shown  # the top level's, which are those of one finding again
 
 
 def test_file_names_stay_out_of_what_is_shared():

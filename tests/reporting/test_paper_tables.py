@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from plainfilm.evidence.evaluation import pairs as paired
+from plainfilm.evidence.evaluation import subgroups
 from plainfilm.evidence.evaluation.pairs import Answers, Rows
 from plainfilm.reporting import paper_tables
 from plainfilm.results.estimate import UNDEFINED, Estimate
@@ -51,6 +52,29 @@ def test_no_p_is_zero_and_none_is_nan(tmp_path):
         auroc, accuracy = csv.DictReader(file)
     assert (auroc["p corrected"], auroc["p with seeds"], auroc["It is"]) == ("", "", "not tested")
     assert 0 < float(accuracy["p corrected"]) == pytest.approx(found[0].accuracy.p_corrected, rel=0.05)
+
+
+def test_subgroups_of_findings_are_told_apart_by_finding(tmp_path):
+    random = np.random.default_rng(0)
+    labels, room = random.integers(0, 2, 200), random.choice(["old", "new"], 200)
+    chance = random.random(200)
+    found = subgroups.measure({"room": room}, labels, np.stack([1 - chance, chance], axis=1), classes=("A", "B"), positive="B", threshold=0.5)  # fmt: skip
+    for folder, each_of in (
+        ("classes", {"": found.result}),
+        ("findings", {"Mass": found.result, "Hernia": found.result}),
+    ):
+        (tmp_path / folder).mkdir()
+        paper_tables.of_subgroups(tmp_path / folder, each_of)
+    for name, lines in (("subgroups", 2), ("interactions", 3)):
+        heads, rows = [], []
+        for folder in ("classes", "findings"):
+            with (tmp_path / folder / "tables" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+                head, *own = csv.reader(file)
+                heads.append(head)
+                rows.append(own)
+        assert heads[1] == ["Finding", *heads[0]]
+        assert rows[1] == [[finding, *row] for finding in ("Mass", "Hernia") for row in rows[0]]
+        assert len(rows[0]) == lines
 
 
 def test_nothing_is_written_of_an_empty_table(tmp_path):

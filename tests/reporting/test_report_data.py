@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.model import recipes
 from plainfilm.model.augmentation import alter
 from plainfilm.model.classifier import Decision
-from plainfilm.reporting import environment, report_data
+from plainfilm.reporting import environment, report_data, train
 
 SIZE = 8
 
@@ -196,3 +197,10 @@ def test_altered_views_are_shown_as_the_training_saw_them_and_told_in_words(open
     assert "blur" not in told
     none = recipes.load("default")
     assert (report_data.altered(opened, none), report_data.altered_means(none.augmentation)) == ([], "")
+
+
+def test_how_to_repeat_a_run_names_its_subgroups():
+    result = SimpleNamespace(positive="B", folds=None, subgroups=SimpleNamespace(columns={"room": {}, "ward 2": {}}))
+    made = SimpleNamespace(result=result, trained=SimpleNamespace(recipe=SimpleNamespace(seed=1)))
+    run = SimpleNamespace(name="run", store=SimpleNamespace(attributes={}))
+    assert "--subgroups 'room,ward 2'" in train._repeat(run, made, "s.h5")[-1]

@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.types import Scope
 
@@ -52,10 +51,12 @@ class Keys:
 class AppDoor(Door):
     """The door of the app: names by which it may be called, and a cookie for all that tells or does anything.
 
-    `secret` lets another `plainfilm app` of this user ask for a one-time address.
+    `secret` lets another `plainfilm app` of this user ask for a one-time address. `root` is a path that nobody can guess: browsers
+    show cookies to all ports of a host, so that of this app goes to that path alone, and to no other user's server.
     """
 
     port: int
+    root: str = field(default_factory=lambda: f"/{secrets.token_urlsafe(16)}")
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     keys: Keys = field(default_factory=Keys)
@@ -74,7 +75,7 @@ class AppDoor(Door):
             403 for another's Host, Origin or page; 401 without the cookie.
         """
         self.check_site(scope)
-        path = scope["path"]
+        path = self.below(scope["path"])
         if path == _WHO_ASKS:
             kind, _, shown = only(scope, b"authorization").partition(" ")
             if kind != "Bearer" or not _same(shown, self.secret):
@@ -94,16 +95,13 @@ class AppDoor(Door):
         return Access()
 
     def is_known(self, scope: Scope) -> bool:
-        """Whether a request shows the cookie."""
-        try:
-            shown = SimpleCookie(only(scope, b"cookie")).get(self.cookie_name)
-        except CookieError:
-            return False
-        return shown is not None and _same(shown.value, self.cookie)
+        """Whether a request shows the cookie, beside whatever else other ports have set under its name."""
+        shown = (each.strip().partition("=") for each in only(scope, b"cookie").split(";"))
+        return any(name == self.cookie_name and _same(value, self.cookie) for name, _, value in shown)
 
     def given(self) -> str:
         """Give the header that sets the cookie."""
-        return f"{self.cookie_name}={self.cookie}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{self.cookie_name}={self.cookie}; HttpOnly; SameSite=Strict; Path={self.root}/"
 
 
 def _same(shown: str, kept: str) -> bool:

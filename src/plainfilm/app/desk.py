@@ -21,9 +21,11 @@ from plainfilm.app.places import Places
 from plainfilm.app.trying import Tries
 from plainfilm.extras import EXTRAS, find
 from plainfilm.serve.http_errors import Refused
+from plainfilm.serve.telemetry import LOG
 
 IDLE_S = 3600.0  # without a page and without work
 _TICK_S, _SLOW_TICK_S = 0.5, 2.0
+_LOOKED_AT_S = 30.0
 _OFFERED = ("train", "tensorflow", "serve", "tables", "openvino", "tune", "hub")
 
 
@@ -47,12 +49,9 @@ class Desk:
 
     async def keep(self) -> None:
         """Tend the line and tell the news, until the app ends."""
-        shutil.rmtree(self.places.own / "looks", ignore_errors=True)
+        await asyncio.to_thread(self._tidy)
         while not self.is_ending.is_set():
-            async with self._turn:
-                is_busy = await asyncio.to_thread(self.line.tend)
-                told = await asyncio.to_thread(self._told)
-            self.state.tell(told)
+            is_busy = await self._look_after()
             self.illustrator.rest()
             await asyncio.to_thread(self.tries.rest)
             if is_busy or self.state.waiting:
@@ -60,7 +59,8 @@ class Desk:
             elif time.monotonic() - self.heard > IDLE_S:
                 self.is_ending.set()
                 return
-            if not is_busy and self.state.waiting and await asyncio.to_thread(self.projects.describe_one):
+            is_looked_at = self.state.waiting or time.monotonic() - self.heard < _LOOKED_AT_S
+            if not is_busy and is_looked_at and await asyncio.to_thread(self.projects.describe_one):
                 continue
             self._soon.clear()
             with contextlib.suppress(TimeoutError):
@@ -76,6 +76,24 @@ class Desk:
         for job in list(self.line.jobs.values()):
             if job.state in {"running", "waiting"}:
                 await self.done(partial(self.line.stop, job))
+
+    async def _look_after(self) -> bool:
+        """Tend the line, and tell what is new; whether a job runs. What fails meanwhile, a disk or a file of anyone's, is asked again."""
+        async with self._turn:
+            try:
+                is_busy = await asyncio.to_thread(self.line.tend)
+                self.state.tell(await asyncio.to_thread(self._told))
+            except Exception:  # noqa: BLE001 - the app lives on
+                LOG.exception("the line could not be tended")
+                return False
+        return is_busy
+
+    def _tidy(self) -> None:
+        """Remove what an app that was killed left half written."""
+        shutil.rmtree(self.places.own / "looks", ignore_errors=True)
+        for left in self.places.work.glob("*/dropped/.*.partial"):
+            with contextlib.suppress(OSError):
+                left.unlink()
 
     def end(self) -> None:
         """Let the app end; jobs run on."""

@@ -1,6 +1,7 @@
 """The line of work: one job runs, the others wait. All that is known of it lies in files, so that it outlives the app."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -28,6 +29,9 @@ State = Literal["waiting", "running", "done", "failed", "stopped", "interrupted"
 _BEGINNING_S = 20.0
 _MOST_TOLD = 1 << 16  # bytes of a command's stderr that are looked at for its last line
 _ALIKE = "plainfilm: "
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_LEAST_BYTES = 1 << 24  # of a disk that is not full
+_FULL_LINE = "The disk is full. Make room, then go on: what was finished is kept."
 _GONE = "It did not end by itself: this machine, or its process, was stopped from outside. Go on: what was finished is kept."
 
 
@@ -86,7 +90,7 @@ class Job:
     def line(self, state: State) -> str:
         """Give the one line of a failure, as a terminal shows it; "" where there is none."""
         if state == "interrupted":
-            return _GONE
+            return _FULL_LINE if _is_full(self.folder) else _GONE
         if state not in {"failed", "stopped"}:
             return ""
         last = last_line(self.folder / f"stderr-{self.step}")
@@ -154,7 +158,7 @@ class Line:
         }
         job = Job(self.folder / name, told)
         try:
-            job.folder.mkdir(mode=0o700)
+            job.folder.mkdir(parents=True, mode=0o700)
             job.save()
         except OSError as error:
             claims.remove(job.folder)
@@ -297,11 +301,19 @@ def _told(job: Job, place: int | None, pages: Mapping[str, str]) -> dict[str, An
 
 def full(error: OSError, where: Path) -> Refused:
     """Make the refusal of what could not be written."""
+    if error.errno not in _FULL:
+        return Refused(409, "folder", f"Expected to write below {where}; received: {reason_of(error)}. See that the folder is there and may be written, and do it again.")  # fmt: skip
     return Refused(
         507,
         "disk",
         f"Expected room to write below {where}; received: {reason_of(error)}. Make room, and do it again; nothing was lost.",
     )
+
+
+def _is_full(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < _LEAST_BYTES
+    return False
 
 
 def _unfit(job: Job, what: str) -> Refused:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -51,7 +52,10 @@ class Projects:
 
     def told(self) -> list[Plain]:
         """Give them as the page takes them, the newest first."""
-        found = [self._project(folder) for folder in _folders(self.places.work)]
+        found = list[Plain]()
+        for folder in _folders(self.places.work):
+            with contextlib.suppress(OSError):  # it was taken away meanwhile
+                found.append(self._project(folder))
         return sorted(found, key=lambda each: -float(each["changed"]))
 
     def pages(self, projects: Sequence[Plain]) -> dict[str, str]:
@@ -68,17 +72,19 @@ class Projects:
         return None
 
     def note(self, work: Work) -> None:
-        """Keep the commands that make something beside it, so that they can be shown, and said again."""
+        """Keep the commands that make something, so that they can be shown, and said again; not beside it, where anyone may have written."""
         done = list[Sequence[str]]()
         for words, made in zip(work.commands, work.makes, strict=True):
             done.append(words)
             if "--add" not in words:
                 made.parent.mkdir(parents=True, exist_ok=True)
-                locks.write(_note_of(made), json.dumps({"commands": done}).encode())
+                note = self._note_of(made)
+                note.parent.mkdir(parents=True, exist_ok=True)
+                locks.write(note, json.dumps({"commands": done}).encode())
 
     def ingested(self, store: Path) -> list[str] | None:
         """Give the words that a store was ingested by, None where the app does not know them."""
-        commands = _commands(store)
+        commands = self._commands(store)
         return commands[-1] if commands and commands[-1][:1] == ["ingest"] else None
 
     def sources_of(self, store: Path) -> int:
@@ -96,6 +102,13 @@ class Projects:
                     return True
         return False
 
+    def _note_of(self, made: Path) -> Path:
+        return self.places.own / "made" / made.parent.name / f"{made.name}.json"
+
+    def _commands(self, made: Path) -> list[list[str]]:
+        told = _json(self._note_of(made)) if made.parent.parent == self.places.work else None
+        return told["commands"] if isinstance(told, dict) and isinstance(told.get("commands"), list) else []
+
     def _project(self, folder: Path) -> Plain:
         runs = sorted(self._runs(folder), key=lambda run: -float(run["changed"]))
         stores = [self._store(path) for path in _stores_in(folder)]
@@ -112,7 +125,7 @@ class Projects:
     def _store(self, path: Path) -> Plain:
         about = self._stores.get(_key(path), {})
         known = {name: about.get(name) for name in ("images", "classes", "task", "sources", "line")}
-        return {"name": path.name, "path": str(path), **known, "command": _typed(_commands(path))}
+        return {"name": path.name, "path": str(path), **known, "command": _typed(self._commands(path))}
 
     def _runs(self, folder: Path) -> Iterator[Plain]:
         for path in _folders(folder):
@@ -122,12 +135,12 @@ class Projects:
                     continue
                 mark = _mark(told)
                 if path not in self._read or self._read[path][0] != mark:
-                    self._read[path] = (mark, _run(path, told, page, kind))
+                    self._read[path] = (mark, _run(path, told, page, kind, self._commands(path)))
                 yield self._read[path][1]
                 break
 
 
-def _run(path: Path, told: Path, page: str, kind: str) -> Plain:
+def _run(path: Path, told: Path, page: str, kind: str, commands: Sequence[Sequence[str]]) -> Plain:
     given = _json(told)
     about = _Told(given if isinstance(given, dict) else {})
     kind = "evaluate" if about.text("format") in _EVALUATED else kind
@@ -135,7 +148,6 @@ def _run(path: Path, told: Path, page: str, kind: str) -> Plain:
     first = splits.part(tested) or splits.part("external") or splits.part("test")
     worth = about.part("worth")
     travels = about.part("travels")
-    commands = _commands(path)
     is_page = (path / page).is_file()
     return {
         "name": path.name,
@@ -179,10 +191,12 @@ class _Told(dict[str, Any]):
 
     def number(self, name: str) -> float | None:
         value = self.get(name)
-        return value if isinstance(value, int | float) else None
+        with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
+            return value if isinstance(value, int | float) and math.isfinite(value) else None
+        return None
 
     def numbers(self, *names: str) -> dict[str, float | None] | None:
-        return {name: self.number(name) for name in names} if isinstance(self.number(names[0]), int | float) else None
+        return {name: self.number(name) for name in names} if self.number(names[0]) is not None else None
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -217,20 +231,6 @@ def _files(folder: Path) -> list[Plain]:
                     name = each.name if inner == folder else f"{inner.name}/{each.name}"
                     found.append({"name": name, "bytes": each.stat(follow_symlinks=False).st_size})
     return found[:_MOST_FILES]
-
-
-def _note_of(made: Path) -> Path:
-    return made.with_name(f".{made.name}.commands.json")
-
-
-def _commands(made: Path) -> list[list[str]]:
-    told = _json(_note_of(made))
-    commands = told.get("commands") if isinstance(told, dict) else None
-    if isinstance(commands, list) and all(
-        isinstance(words, list) and all(isinstance(w, str) for w in words) for words in commands
-    ):
-        return commands
-    return []
 
 
 def _typed(commands: Sequence[Sequence[str]]) -> list[str]:

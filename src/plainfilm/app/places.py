@@ -27,7 +27,7 @@ class Places:
 
     @classmethod
     def of(cls, root: Path, work: Path | None) -> "Places":
-        """Take the folders as they are given; WORK is ROOT/plainfilm by default.
+        """Take the folders as they are given; WORK is ROOT/plainfilm-projects by default.
 
         Raises
         ------
@@ -39,7 +39,7 @@ class Places:
                 f"Expected --root to be a folder; received {root}. Name the folder that holds your radiographs."
             )
         real = Path(os.path.realpath(root))
-        made = Path(os.path.realpath(work or real / "plainfilm"))
+        made = Path(os.path.realpath(work or real / "plainfilm-projects"))
         if made == real or not made.is_relative_to(real):
             raise UsageError(
                 f"Expected --work to be a folder below {real}; received {work}. Name one there, or leave it out."
@@ -63,7 +63,13 @@ class Places:
             raise Refused(
                 400, "path", "Expected a path; received none, or one that no file can have. Choose a folder or file."
             )
-        path = Path(text).expanduser()
+        try:
+            os.fsencode(text)
+            path = Path(text).expanduser()
+        except (UnicodeEncodeError, RuntimeError):  # half a character; a user who is not known
+            raise Refused(
+                400, "path", "Expected a path; received one that no file can have. Choose a folder or file."
+            ) from None
         if not path.is_absolute():
             raise Refused(
                 400,

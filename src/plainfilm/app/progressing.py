@@ -1,6 +1,7 @@
 """How far a command is, read from the file that it appends its progress to, as far as that has grown."""
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ class Progressing:
 
     path: Path
     stages: dict[str, Stage] = field(default_factory=dict)
-    curve: list[dict[str, float]] = field(default_factory=list)
+    curve: list[dict[str, float | None]] = field(default_factory=list)
     by_note: dict[str, int] = field(default_factory=dict)
     _offset: int = 0
 
@@ -77,10 +78,11 @@ class Progressing:
             self.stages[name] = Stage(at, at, done, every, note, done)
         else:
             stage.at, stage.done, stage.every, stage.note = at, done, every, note
-        if note in self.by_note or len(self.by_note) < _MOST_STAGES:
+        if done > before and (note in self.by_note or len(self.by_note) < _MOST_STAGES):
             self.by_note[note] = self.by_note.get(note, 0) + done - before
         if (epoch := _EPOCH.search(note)) and len(self.curve) < _MOST_EPOCHS:
-            point = {"epoch": done, "loss": float(epoch[1]), "accuracy": float(epoch[2])}
+            loss = float(epoch[1])
+            point = {"epoch": done, "loss": loss if math.isfinite(loss) else None, "accuracy": float(epoch[2])}
             if not self.curve or self.curve[-1] != point:
                 self.curve.append(point)
 

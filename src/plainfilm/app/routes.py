@@ -3,6 +3,7 @@
 import asyncio
 import json
 import mimetypes
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.resources import files
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -23,7 +24,7 @@ from plainfilm.app.coming_in import FILE_HEADERS, PAGE_CSP, AppDoor
 from plainfilm.app.commands import Work
 from plainfilm.app.desk import Desk
 from plainfilm.app.doubts import Doubts
-from plainfilm.app.drops import drop
+from plainfilm.app.drops import drop, forget
 from plainfilm.app.illustrator import SIZES_PX
 from plainfilm.app.places import is_plain
 from plainfilm.errors import PlainfilmError
@@ -47,6 +48,10 @@ _STRANGER = (
     f"<p>Expected the address that plainfilm app opened; received none, or one that was used before. "
     f"Run <code>plainfilm app</code> again: it opens a new one.</p><p>{NOTICE}</p></body></html>"
 )
+_GO_ON = (  # for who follows a link of another place: browsers show no strict cookie where such a link is redirected to
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>plainfilm</title>'
+    '<meta http-equiv="refresh" content="0;url={0}"></head><body><p><a href="{0}">plainfilm</a></p></body></html>'
+)
 _Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -62,6 +67,7 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/key", routes.key, methods=["POST"]),
             Route("/api/state", routes.state),
             Route("/api/folders", routes.folders),
+            Route("/api/table", routes.table),
             Route("/api/options", routes.options),
             Route("/api/look", routes.look, methods=["POST"]),
             Route("/api/look/{id}", routes.looked),
@@ -71,13 +77,14 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/command", routes.command, methods=["POST"]),
             Route("/api/picture", routes.picture),
             Route("/api/drop", routes.drop, methods=["POST"]),
+            Route("/api/drop/forget", routes.undrop, methods=["POST"]),
             Route("/api/try", routes.trying, methods=["POST"]),
             Route("/api/doubts", routes.doubts),
             Route("/api/doubts", routes.decide, methods=["POST"]),
             Route("/api/doubts/picture", routes.doubted),
             Route("/api/end", routes.end, methods=["POST"]),
         ],
-        exception_handlers=dict.fromkeys((Refused, PlainfilmError, HTTPException), _refused),
+        exception_handlers=dict.fromkeys((Refused, PlainfilmError, HTTPException, ClientDisconnect), _refused),
     )
     app.router.redirect_slashes = False
     return app
@@ -95,13 +102,13 @@ class _Routes:
 
     async def front(self, request: Request) -> Response:
         """Let in who shows a key; show the page to who is known, else how to come in."""
-        if key := request.query_params.get("key"):
-            if self._door.keys.use(key):
-                return RedirectResponse("/", 303, {"set-cookie": self._door.given()})
-            if not self._door.is_known(request.scope):
-                return HTMLResponse(_STRANGER, 401)
-            return RedirectResponse("/", 303)
-        return self._file("page/index.html") if self._door.is_known(request.scope) else HTMLResponse(_STRANGER, 401)
+        key, to = request.query_params.get("key"), f"{self._door.root}/"
+        if key and self._door.keys.use(key):
+            given, site = {"set-cookie": self._door.given()}, request.headers.get("sec-fetch-site", "none")
+            return RedirectResponse(to, 303, given) if site == "none" else HTMLResponse(_GO_ON.format(to), 200, given)
+        if not self._door.is_known(request.scope):
+            return HTMLResponse(_STRANGER, 401)
+        return RedirectResponse(to, 303) if key else self._file("page/index.html")
 
     async def page(self, request: Request) -> Response:
         """Give a file of the page."""
@@ -133,16 +140,26 @@ class _Routes:
         """List a folder, or complete what is typed."""
         places, asked = self._desk.places, request.query_params
         if (typed := asked.get("prefix")) is not None:
-            above, _, begun = typed.rpartition("/")
-            path = places.inside(above or "/")
-            return _json(await run_in_threadpool(folders.listed, places, path, begun))
+            cut = max(typed.rfind("/"), typed.rfind(os.sep)) + 1
+            path = places.inside(typed[:cut])
+            return _json(await run_in_threadpool(folders.listed, places, path, typed[cut:]))
         path = places.inside(asked.get("path") or str(self._desk.home))
         return _json(await run_in_threadpool(folders.listed, places, path))
 
+    async def table(self, request: Request) -> Response:
+        """Give the columns of a table, and its first rows."""
+        path = self._desk.places.inside(request.query_params.get("path"))
+        return _json(await run_in_threadpool(folders.columns, path))
+
     async def options(self, request: Request) -> Response:
-        """Give the options of a verb."""
+        """Give the options of a verb; where names are known that may be typed, with those."""
         found = declared.of(request.query_params.get("verb", ""))
-        return _json([option.told() for option in found.values()])
+        names = {"preset": declared.presets, "recipe": declared.recipes}
+        told = [option.told() for option in found.values()]
+        for each in told:
+            if each["name"] in names:
+                each["choices"] = await run_in_threadpool(names[each["name"]])
+        return _json(told)
 
     # ---- what is done
 
@@ -214,13 +231,17 @@ class _Routes:
         asked = await _body(request)
         doubts = await self._doubts(asked.get("made"))
         return _json(
-            {"decided": await self._desk.done(partial(doubts.decide, asked.get("sha256"), asked.get("correction")))}
+            {
+                "decided": await self._desk.done(
+                    partial(doubts.decide, asked.get("sha256"), asked.get("correction"), asked.get("finding"))
+                )
+            }
         )
 
     async def doubted(self, request: Request) -> Response:
         """Draw a film whose label is doubtful, or its copy, as the store has it."""
         doubts = await self._doubts(request.query_params.get("made"))
-        film = doubts.picture(_number(request, "place", -1), request.query_params.get("which", "film"))
+        film = doubts.picture(_number(request, "place", -1), _number(request, "which", 0))
         made = await run_in_threadpool(self._desk.projects.made, doubts.folder)
         store = self._desk.places.inside((made or {}).get("store"))
         return await self._drawn(request, {"store": str(store), **film})
@@ -246,6 +267,14 @@ class _Routes:
         path = await drop(self._desk.places, asked.get("into", ""), name, request.stream())
         request.scope["read_whole"] = True
         return _json({"path": str(path), "folder": str(self._desk.places.project(asked.get("into")) / "dropped")})
+
+    async def undrop(self, request: Request) -> Response:
+        """Remove the copies of files that were dropped, as long as nothing was made of them."""
+        asked = await _body(request)
+        project = self._desk.places.project(asked.get("into"))
+        claimed = {path.parent for path in await self._desk.done(self._desk.line.claimed)}
+        await self._desk.done(partial(forget, project, is_used=project in claimed))
+        return _json({})
 
     async def trying(self, request: Request) -> Response:
         """Start a server of a classifier."""
@@ -339,6 +368,8 @@ async def _refused(request: Request, error: Exception) -> Response:
             refused = error
         case PlainfilmError():
             refused = Refused(400, "refused", str(error))
+        case ClientDisconnect():
+            refused = Refused(400, "disconnected", "Expected the whole of a body; received a part. Send it again.")
         case HTTPException(status_code=405):
             refused = Refused(
                 405,

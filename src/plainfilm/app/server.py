@@ -4,6 +4,8 @@ import asyncio
 import http.client
 import json
 import os
+import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +25,12 @@ from plainfilm.errors import PlainfilmError, UsageError
 from plainfilm.reasons import reason_of
 from plainfilm.serve import http_limits, telemetry
 from plainfilm.serve.http_limits import Connections
-from plainfilm.serve.listening import LOOPBACK_NAMES, Server, is_loopback, listening_at, shown
+from plainfilm.serve.listening import Server, is_loopback, listening_at, names_of, shown
 from plainfilm.serve.middleware import Guard
 
 _STOP_S = 3
 _ASKING_S = 5.0
+_OPENED = "open.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
     telemetry.log_to_stderr(quiet=True)
     try:
         places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_own(places.own)
         with _own(places) as is_own:
             if is_own:
                 _serve(places, settings, lambda address: started(address, True))
@@ -74,6 +78,17 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
     started(_of_the_other(places), False)
 
 
+def leading_to(address: str, settings: AppSettings) -> str:
+    """Give what a browser is started with: a page of this user's alone that leads to an address. All users see command lines."""
+    if (
+        sys.platform == "win32" or "microsoft" in platform.release().lower()
+    ):  # a browser of Windows lacks the files of WSL
+        return address
+    page = Places.of(settings.root, settings.work).own / _OPENED
+    locks.write(page, f'<!doctype html><meta http-equiv="refresh" content="0;url={address}">'.encode())
+    return page.as_uri()
+
+
 @contextmanager
 def _own(places: Places) -> Iterator[bool]:
     """Hold the lock of WORK, if nobody else does."""
@@ -82,15 +97,16 @@ def _own(places: Places) -> Iterator[bool]:
         yield lock is not None
     finally:
         if lock is not None:
-            (places.own / "app.json").unlink(missing_ok=True)
+            for name in ("app.json", _OPENED):
+                (places.own / name).unlink(missing_ok=True)
             os.close(lock)
 
 
 def _serve(places: Places, settings: AppSettings, started: Callable[[str], None]) -> None:
     with listening_at(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
-        address = f"http://{shown(settings.host)}:{port}"
-        door = AppDoor(hosts=LOOPBACK_NAMES | {shown(settings.host).lower()}, port=port)
+        door = AppDoor(hosts=names_of(settings.host), port=port)
+        address = f"http://{shown(settings.host)}:{port}{door.root}"
         told = {"address": address, "secret": door.secret}
         locks.write(places.own / "app.json", json.dumps(told).encode())
         asyncio.run(_run(places, door, listening, lambda: started(f"{address}/?key={door.keys.new()}")))
@@ -152,6 +168,17 @@ def _of_the_other(places: Places) -> str:
             "with --work."
         ) from None
     return f"{told['address']}/?key={key}"
+
+
+def _check_own(folder: Path) -> None:
+    """Refuse work that another user may have put there; keep what is ours from others' eyes."""
+    if not hasattr(os, "geteuid"):
+        return
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise UsageError(
+            f"Expected {folder} to be this user's own folder; received another's. Name another folder with --work."
+        )
+    folder.chmod(0o700)
 
 
 def _check(settings: AppSettings) -> None:

@@ -13,7 +13,7 @@ from plainfilm.harmless import harmless
 from plainfilm.serve.http_errors import Refused
 
 IDLE_S = 900.0
-_STARTING_S = 180.0
+_STARTING_S, _ENDING_S = 180.0, 30.0
 _MOST = 3
 _ALIKE = "plainfilm: "
 
@@ -62,9 +62,9 @@ class _Try:
         self._lines = list[str]()
         self.heard = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "plainfilm", "serve", str(bundle), "--port", "0", "--json"],
+            [sys.executable, "-P", "-m", "plainfilm.app.leash", "serve", str(bundle), "--port", "0", "--json"],
             env=os.environ | {"PLAINFILM_TOKEN": self._token, "PYTHONIOENCODING": "utf-8"},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # never written to: what is started ends with us
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -108,10 +108,10 @@ class _Try:
                 self._lines[:] = [*self._lines[-20:], line.rstrip()]
 
     def end(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -30,7 +30,7 @@ def app(
     root
         The folder below which the app looks for radiographs; by default your home folder. Nothing outside it is listed, read or written.
     work
-        Where projects are kept, below the root; by default plainfilm in it.
+        Where projects are kept, below the root; by default plainfilm-projects in it.
     host
         Address to bind to: this machine's own.
     exposed
@@ -55,7 +55,7 @@ def app(
             stops = " Ctrl-C stops; what runs, runs on." if is_own else ""
             print(f"{said} {address}", f"The address is good once. {NOTICE}{stops}", sep="\n", flush=True)
         if browser:
-            webbrowser.open(address)
+            webbrowser.open(server.leading_to(address, settings))
 
     settings = server.AppSettings(root=root or Path.home(), work=work, host=host, port=port, exposed=exposed)
     server.run(settings, started=started)

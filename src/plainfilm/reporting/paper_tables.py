@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from plainfilm.harmless import harmless, write_table
@@ -59,17 +59,18 @@ def of_metrics(folder: Path, parts: Sequence[tuple[str, Metrics]]) -> None:
               [[name, *own.estimates.values()] for name, own in tested.per_class.items()])  # fmt: skip
 
 
-def of_subgroups(folder: Path, found: Subgroups) -> None:
-    """Write the metrics of each subgroup, and the tests over all subgroups of a kind."""
+def of_subgroups(folder: Path, each_of: Mapping[str, Subgroups]) -> None:
+    """Write the metrics of each subgroup, and the tests over all subgroups of a kind; of findings, by their names, for each."""
+    first = ["Finding"] if all(each_of) else []
     metrics = ("accuracy", "sensitivity", "specificity", "auroc")
     write(folder, "subgroups", "Performance by subgroup with 95 % intervals over patients",
-          ["Kind", "Subgroup", "Radiographs", "Groups", *(LABELS[name] for name in metrics)],
-          [[kind, name, part.n, part.groups, *(part.estimates[metric] for metric in metrics)]
-           for kind, parts in found.kinds.items() for name, part in (parts or {}).items()])  # fmt: skip
+          [*first, "Kind", "Subgroup", "Radiographs", "Groups", *(LABELS[name] for name in metrics)],
+          [[*filter(None, [of]), kind, name, part.n, part.groups, *(part.estimates[metric] for metric in metrics)]
+           for of, found in each_of.items() for kind, parts in found.kinds.items() for name, part in (parts or {}).items()])  # fmt: skip
     write(folder, "interactions", "Whether a metric is the same in all subgroups; p corrected after Holm",
-          ["Kind", "Metric", "Subgroups", "Chi square", "p", "p corrected"],
-          [[each.kind, LABELS[each.metric], each.subgroups, _number(each.statistic), _p(each.p), _p(each.p_corrected)]
-           for each in found.interactions])  # fmt: skip
+          [*first, "Kind", "Metric", "Subgroups", "Chi square", "p", "p corrected"],
+          [[*filter(None, [of]), each.kind, LABELS[each.metric], each.subgroups, _number(each.statistic), _p(each.p), _p(each.p_corrected)]
+           for of, found in each_of.items() for each in found.interactions])  # fmt: skip
 
 
 def of_comparison(folder: Path, found: Comparison) -> None:

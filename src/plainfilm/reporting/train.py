@@ -93,7 +93,7 @@ def _write_tables(folder: Path, result: RunMetrics) -> None:
     ]
     if parts:
         paper_tables.of_metrics(folder, parts)
-    paper_tables.of_subgroups(folder, result.subgroups)
+    paper_tables.of_subgroups(folder, result.by_subgroup)
 
 
 def _write_metrics(folder: Path, metrics: RunMetrics) -> None:
@@ -294,10 +294,12 @@ def _trained_on(recipe: Recipe) -> str:
 def _repeat(run: Finished, made: MeasuredClassifier, store: str) -> list[str]:
     positive = ["--positive", made.result.positive] if made.result.positive else []
     folds = ["--folds", str(made.result.folds)] if made.result.folds else []
+    columns = made.result.subgroups.columns
+    by = ["--subgroups", ",".join(columns)] if columns else []
     recipe = f"{run.name}/recipe.toml"
     return [
         f"# plainfilm {plainfilm.__version__} on {environment.processor()}, seed {made.trained.recipe.seed}; all packages: {run.name}/requirements.lock",
         f"# {store} was made by: {run.store.attributes.get('ingested_with', 'an ingest before 0.3, which noted no command')}",
         f"# in the folder that holds {store} and {run.name}",
-        shell.command("train", store, "--recipe", recipe, *positive, *folds, "--out", f"{run.name}-again"),
+        shell.command("train", store, "--recipe", recipe, *positive, *folds, *by, "--out", f"{run.name}-again"),
     ]

@@ -36,6 +36,11 @@ class Counts:
     columns: Sequence[str]
     counts: Sequence[Sequence[int]]
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether each radiograph stands in one row: one may have several findings, or none that is known."""
+        return self.row_label != "finding"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemGroup:

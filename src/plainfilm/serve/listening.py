@@ -3,7 +3,7 @@
 import ipaddress
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -11,7 +11,7 @@ import uvicorn
 from plainfilm.errors import PlainfilmError
 from plainfilm.reasons import reason_of
 
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 class Server(uvicorn.Server):
@@ -35,6 +35,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def names_of(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
+    """Give the names by which a server at an address may be called: its own, this machine's, and those that are allowed."""
+    own = {shown(host)} - {"0.0.0.0", "[::]", ""}
+    if not is_loopback(host):
+        own |= {socket.gethostname(), socket.getfqdn()}
+    return _LOOPBACK_NAMES | {name.lower() for name in (*own, *allowed)}
 
 
 def shown(host: str) -> str:

@@ -4,7 +4,6 @@ import ipaddress
 import os
 import re
 import signal
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from plainfilm.serve.batching import Judge
 from plainfilm.serve.clients import client_of
 from plainfilm.serve.explaining import OrderlyExaminer
 from plainfilm.serve.http_limits import Connections
-from plainfilm.serve.listening import LOOPBACK_NAMES, Server, is_loopback, listening_at, shown
+from plainfilm.serve.listening import Server, is_loopback, listening_at, names_of, shown
 from plainfilm.serve.middleware import Door, Guard
 from plainfilm.serve.models import Models, Opening, Served
 from plainfilm.serve.multipart import Limits
@@ -136,7 +135,7 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
         listening = stack.enter_context(listening_at(settings.host, settings.port))
         connections = Connections({client_of((each,)) for each in settings.proxies})
         service = _opened(settings, stack, connections)
-        door = Door(hosts=_names(settings), tokens=allowed, root=settings.root_path)
+        door = Door(hosts=names_of(settings.host, settings.allow_hosts), tokens=allowed, root=settings.root_path)
         app = Guard(application(service, Pages.read()), door, service.telemetry)
         hangups.work = partial(_read_again, service.models, lambda: allowed.replace(_tokens(settings, token)))
         server = Server(_config(app, settings, connections))
@@ -333,11 +332,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _names(settings: ServerSettings) -> frozenset[str]:
-    """Names by which this server may be called."""
-    own = {shown(settings.host)} - {"0.0.0.0", "[::]", ""}
-    if not is_loopback(settings.host):
-        own |= {socket.gethostname(), socket.getfqdn()}
-    return LOOPBACK_NAMES | {name.lower() for name in (*own, *settings.allow_hosts)}

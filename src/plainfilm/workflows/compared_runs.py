@@ -18,6 +18,7 @@ from plainfilm.results import documents
 from plainfilm.results.comparison import Comparison, RecipeResult
 from plainfilm.results.external import ExternalMetrics, is_external, is_unlabelled
 from plainfilm.results.metrics import Metrics, RunData, RunMetrics
+from plainfilm.results.predictions import UNSURE
 from plainfilm.results.severity import LEVELS, Level, Worth
 from plainfilm.results.store import StoreIdentity
 
@@ -50,9 +51,11 @@ class FinishedRun:
         return of.level, of.sentence
 
     def answers(self) -> Answers:
-        """Give probabilities and classes called, as they were written: with six decimals."""
+        """Give probabilities and classes called, as they were written: with six decimals; unsure counts as not found, as in metrics.json."""
         classes, positive = self.result.classes, self.result.positive
-        called = np.array([classes.index(row["predicted"]) for row in self.rows], np.int64)
+        rest = {UNSURE: 1 - classes.index(positive)} if positive is not None else {}
+        number = rest | {name: at for at, name in enumerate(classes)}
+        called = np.array([number[row["predicted"]] for row in self.rows], np.int64)
         if positive is None:
             columns = [[float(row[f"probability {name}"]) for row in self.rows] for name in classes]
             return Answers(probabilities=np.array(columns).T, called=called)

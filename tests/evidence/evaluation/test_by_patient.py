@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from plainfilm.evidence.evaluation.by_patient import Films, choose, combined, measure, together, units_of
+from plainfilm.evidence.evaluation.by_patient import Films, choose, measure, together, units_of
+from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.model.classifier import Decision
+from plainfilm.model.combining import combined
 from plainfilm.model.recipe_schema import EvaluationSettings
 from plainfilm.results.manifest import Combining
 
@@ -62,6 +64,29 @@ def test_without_patients_of_several_films_nothing_is_fitted():
     odds, ill, group = drawn(np.random.default_rng(1), 80, 1, 3.0)
     how, _ = choose(odds, ill, Films.of(Rows(group), np.arange(len(group))), EvaluationSettings())
     assert (how.rule, how.slope, how.intercept, how.decided) == ("mean", 1.0, 0.0, False)
+
+
+@pytest.mark.parametrize("view", [None, ["lateral", "PA"] * 30])
+def test_patients_of_one_class_leave_the_threshold_to_their_films(view):
+    """Each has a film of both classes, or the positive ones are lateral films, which have no say."""
+    ill, random = np.tile([True, False], 30), np.random.default_rng(5)
+    odds = np.where(ill, 2.0, -2.0) + random.normal(size=60)
+    store = Rows(np.repeat(np.arange(30), 2), view)
+    how, _ = choose(odds, ill, Films.of(store, np.arange(60)), EvaluationSettings())
+    assert (how.rule, how.decided, how.prevalence) == ("mean", False, 1.0 if view is None else 0.0)
+    assert how.threshold == choose_threshold(ill, expit(odds), rule="youden")
+
+
+def test_what_is_said_of_the_rule_is_what_was_done():
+    odds, ill, group = drawn(np.random.default_rng(3), 300, 3, 3.0)
+    store, rows = Rows(group), np.arange(len(group))
+    said = []
+    for asked in (EvaluationSettings(), EvaluationSettings(calibrate=False)):
+        decision = dataclasses.replace(DECISION, combining=choose(odds, ill, Films.of(store, rows), asked)[0])
+        units = units_of(store, decision, rows, np.where(ill, 0, 1), np.stack([expit(odds), expit(-odds)], axis=1))
+        said.append(measure(decision, {"test": units}, "test", None, seed=0).sentence)
+    assert "calibration and threshold of its own" in said[0]
+    assert "calibrat" not in said[1]
 
 
 def test_two_thresholds_are_promised_by_patient():

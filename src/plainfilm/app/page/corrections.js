@@ -6,7 +6,7 @@ import { name, select, swap } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
-const ROLES = ["class", "split", "source", "patient", "-"];
+const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "role.source"], ["patient", "role.patient"], ["-", "role.none"]];
 const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
 const OWN = ["sources", "out", "classes", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
 const PICTURE_PX = 256;
@@ -88,7 +88,7 @@ export class Corrections {
     const roles = numbers.map((level) => levels.find((each) => each.level === level).role);
     const rows = numbers.map((level, index) => {
       const names = [...new Set(levels.filter((each) => each.level === level).flatMap((each) => each.names))];
-      const choices = ROLES.map((role) => [role, t(`role.${role === "-" ? "none" : role}`)]);
+      const choices = ROLES.map(([role, words]) => [role, t(words)]);
       const chosen = (role) => this.set({ layout: numbers.map((_, other) => (other === index ? role : roles[other])).join("/"), classes_from: null });
       const words = [t("correct.level", { level }), " ", make("span", { class: "muted small" }, name(names.slice(0, 6).join(", ")))];
       return select(make("span", {}, ...words), choices, roles[index], chosen, `level ${level}`);
@@ -120,8 +120,10 @@ export class Corrections {
     const { columns } = path ? await ask(at("api/table", { path })).catch(() => ({ columns: [] })) : { columns: [] };
     return COLUMNS.map((key) => {
       const names = [...new Set([...columns, this.read[key]].filter(Boolean))];
+      const chosen = (column) => this.set({ [key]: column });
+      if (!columns.length) return typed(t(`correct.${key}`), this.read[key] ?? "", chosen, key);
       const choices = [["", t("correct.column_auto")], ...names.map((each) => [each, each])];
-      return select(t(`correct.${key}`), choices, this.read[key] ?? "", (column) => this.set({ [key]: column }), key);
+      return select(t(`correct.${key}`), choices, this.read[key] ?? "", chosen, key);
     });
   }
 
@@ -133,6 +135,13 @@ export class Corrections {
     const pick = select(t("correct.preset"), names, this.read.preset ?? "", (preset) => this.set({ preset }), "preset");
     swap(this.preset, make("h3", {}, t("correct.preset_title")), make("p", { class: "small muted" }, t("correct.preset_what")), pick);
   }
+}
+
+/** The name of a column of a table that the page cannot look into. */
+function typed(words, value, chosen, key) {
+  const field = make("input", { type: "text", value, "data-key": key, autocomplete: "off", spellcheck: "false" });
+  field.addEventListener("change", () => chosen(field.value.trim()));
+  return make("label", { class: "pick" }, make("span", {}, words), field);
 }
 
 /** A film of the listing; one that cannot be shown says so. */

@@ -90,7 +90,7 @@ class Drop {
   async send(queue) {
     for (let next = queue.shift(); next && !this.stopper.signal.aborted; next = queue.shift()) {
       const { path } = await ask(at("api/drop", { into: this.project, name: next.name }), { body: next.file, signal: this.stopper.signal });
-      this.sources.add(this.sourceOf(next.name, path));
+      if (path) this.sources.add(this.sourceOf(next.name, path));
       this.copied += 1;
       this.bytes += next.file.size;
       this.tell();

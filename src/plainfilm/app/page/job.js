@@ -111,12 +111,13 @@ class Job {
     this.head = make("div", { class: "head" }, this.heading, this.about);
     this.alert = make("div");
     this.list = make("ol", { class: "stages" });
+    this.between = make("p", { class: "between small muted" }, t("job.between"), make("progress", { "aria-label": t("job.between") }));
     this.curve = new Curve();
     this.acts = make("p", { class: "actions" });
     this.hint = make("p", { class: "small muted" }, t("job.may_close"));
     this.commands = new Commands(app);
     this.line = new Line(app);
-    this.element = make("div", {}, this.head, this.alert, this.list, this.curve.element, this.acts, this.hint, this.commands.element, this.line.element);
+    this.element = make("div", {}, this.head, this.alert, this.list, this.between, this.curve.element, this.acts, this.hint, this.commands.element, this.line.element);
     this.state(app.state);
   }
 
@@ -126,7 +127,7 @@ class Job {
     if (!job) {
       this.heading.textContent = t("gone.job");
       swap(this.acts, link(t("home.title"), "#/"));
-      for (const part of [this.alert, this.list, this.hint]) part.hidden = true;
+      for (const part of [this.alert, this.list, this.between, this.hint]) part.hidden = true;
       return;
     }
     this.write(job);
@@ -181,7 +182,9 @@ class Job {
       }
       this.stages.get(key).update(stage, index === now.length - 1, job.state === "running");
     }
-    if (job.state === "running" && now.length) this.say(now.at(-1));
+    const last = now.at(-1);
+    this.between.hidden = job.state !== "running" || (last !== undefined && last.done < last.every);
+    if (job.state === "running" && last) this.say(last);
   }
 
   say({ stage, done, every }) {

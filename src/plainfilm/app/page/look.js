@@ -2,12 +2,13 @@
 
 import { Corrections } from "./corrections.js";
 import { make } from "./parts.js";
-import { Commands, english, link, name, place, problem, swap, title } from "./pieces.js";
+import { Commands, button, english, link, name, place, problem, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { Training } from "./train.js";
 import { number, t } from "./words.js";
 
 const FEW = 12;
+const SETS = { train: "set.train", validation: "set.validation", test: "set.test", "not given": "set.not_given" };
 
 export function show(asked, app) {
   return asked.query.has("store") ? new Stored(asked, app) : new Look(asked, app);
@@ -76,7 +77,7 @@ class Look {
 
   showSources() {
     const items = this.given.map((path) => make("li", {}, make("code", {}, name(path))));
-    const other = link(t("look.other"), place("choose", { path: this.given[0].replace(/\/[^/]*$/, "") || "/" }));
+    const other = link(t("look.another"), place("choose", { path: this.given[0].replace(/\/[^/]*$/, "") || "/" }));
     const more = link(t("look.add_source"), place("choose", { in: this.given }));
     this.sources.replaceChildren(...items, make("li", {}, other), make("li", {}, more));
   }
@@ -105,7 +106,7 @@ class Look {
   count({ found, by_folder: folders, state }) {
     this.running.hidden = state !== "running";
     if (this.running.hidden) return;
-    const rows = Object.entries(folders).sort(([, a], [, b]) => b - a).slice(0, FEW);
+    const rows = Object.entries(folders).filter(([folder, n]) => folder && n).sort(([, a], [, b]) => b - a).slice(0, FEW);
     const items = rows.map(([folder, n]) => make("li", {}, name(folder), " ", make("span", { class: "muted" }, number(n))));
     this.running.replaceChildren(make("p", { class: "statement" }, t("look.so_far", { n: found })), make("ul", { class: "by-folder" }, ...items));
   }
@@ -113,7 +114,8 @@ class Look {
   failed(said, command) {
     const error = said instanceof Error ? said : new Error(said);
     this.running.hidden = false;
-    this.running.replaceChildren(problem(error), make("p", { class: "small" }, t("look.failed")));
+    const again = said instanceof Error ? make("p", { class: "actions" }, button(t("page.again"), () => this.look())) : "";
+    this.running.replaceChildren(problem(error), make("p", { class: "small" }, t("look.failed")), again);
     this.found.hidden = false;
     this.found.setAttribute("aria-busy", "false");
     for (const part of [this.summary, this.corrections.classes, this.passed]) part.hidden = true;
@@ -139,7 +141,7 @@ class Look {
     const sets = new Map();
     for (const given of Object.values(counts)) for (const [set, n] of Object.entries(given)) sets.set(set, (sets.get(set) ?? 0) + n);
     const split = [...sets.keys()].some((set) => set !== "not given")
-      ? [...sets].map(([set, n]) => `${t(`set.${set.replace(" ", "_")}`)} ${number(n)}`).join(", ")
+      ? [...sets].map(([set, n]) => `${t(SETS[set] ?? set)} ${number(n)}`).join(", ")
       : t("look.split_none");
     const facts = [
       [t("look.images"), number(images), unlabelled ? t("look.unlabelled", { n: unlabelled }) : ""],

@@ -1,6 +1,7 @@
 // The options of a command as a form, drawn from their own declarations; what they mean is said as the command says it.
 
 import { make } from "./parts.js";
+import { english } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
@@ -29,9 +30,9 @@ export class OptionsForm {
   }
 
   draw() {
-    const groups = Map.groupBy ? Map.groupBy(this.options, ({ group }) => group) : grouped(this.options);
-    const parts = [...groups].map(([group, options]) =>
-      make("details", { class: "group" }, make("summary", { lang: "en" }, group || t("options.general")), make("div", { class: "option-rows" }, ...options.map((each) => this.row(each)))));
+    const groups = [...new Set(["", "Recipe", ...this.options.map(({ group }) => group)])].map((group) => [group, this.options.filter((each) => each.group === group)]);
+    const parts = groups.filter(([, options]) => options.length).map(([group, options]) =>
+      make("details", { class: "group" }, make("summary", {}, group ? english(group) : t("options.general")), make("div", { class: "option-rows" }, ...options.map((each) => this.row(each)))));
     this.element.replaceChildren(...parts);
   }
 
@@ -40,10 +41,12 @@ export class OptionsForm {
     const field = input(option, id);
     field.addEventListener("change", () => this.changed(this.values()));
     this.fields.set(option.name, field);
+    const names = option.kind === "text" && option.choices ? make("datalist", { id: `${id}-names` }, ...option.choices.map((value) => make("option", { value }))) : null;
+    if (names) field.setAttribute("list", names.id);
     const label = make("label", { for: id }, make("code", {}, option.flag));
     const help = make("p", { class: "small muted", id: `${id}-help`, lang: "en" }, option.help);
     field.setAttribute("aria-describedby", `${id}-help`);
-    return make("div", { class: option.kind === "switch" ? "option switch" : "option" }, label, field, help);
+    return make("div", { class: option.kind === "switch" ? "option switch" : "option" }, label, field, help, ...(names ? [names] : []));
   }
 
   /** What was given and is not the default. */
@@ -62,19 +65,13 @@ export class OptionsForm {
   }
 }
 
-function grouped(options) {
-  const groups = new Map();
-  for (const each of options) groups.set(each.group, [...(groups.get(each.group) ?? []), each]);
-  return groups;
-}
-
 const said = (value) => (value === null || value === undefined ? "" : [value].flat().join(", "));
 
 function input({ kind, choices, default: usual }, id) {
   if (kind === "switch") return make("input", { type: "checkbox", id, ...(usual ? { checked: "" } : {}) });
-  if (choices?.length && kind !== "list") {
+  if (choices?.length && kind === "choice") {
     const isListed = choices.map(String).includes(said(usual));
-    const options = [...(isListed ? [] : [["", t("options.usual", { usual: said(usual) || "–" })]]), ...choices.map((each) => [each, each])];
+    const options = [...(isListed ? [] : [["", said(usual) ? t("options.usual_is", { usual: said(usual) }) : t("options.usual")]]), ...choices.map((each) => [each, each])];
     const list = make("select", { id }, ...options.map(([value, words]) => make("option", { value }, words)));
     list.value = isListed ? said(usual) : "";
     return list;

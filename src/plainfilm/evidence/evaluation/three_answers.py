@@ -5,8 +5,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.evidence.statistics.intervals import (
+    ALIKE,
     ALIKE_CALLED,
     FloatArray,
+    alike_size,
     check_level,
     group_codes,
     proportion,
@@ -53,10 +55,12 @@ def measure(
     codes, positive, negative = group_codes(group, len(ill)), score >= upper, score < np.minimum(lower, upper)
     every, sure = np.ones(len(ill), dtype=bool), positive | negative
 
-    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], alike: float = ALIKE_CALLED) -> Estimate:
+    def share(hits: NDArray[np.bool_], among: NDArray[np.bool_], alike: float = ALIKE) -> Estimate:
         return proportion(hits & among, among, codes, level, alike=alike).estimate
 
-    unsure, found, cleared = share(~sure, every), share(positive, ill), share(~ill, negative)
+    unsure, found = share(~sure, every, ALIKE_CALLED), share(positive, ill)
+    both = bool(ill.any() and not ill.all())  # predictive values of one class alone say nothing, as in `metrics`
+    cleared = share(~ill, negative & both, ALIKE_CALLED)
     held = _held(found, sensitivity), _held(cleared, npv)
     return ThreeAnswersMeasured(
         n=len(ill),
@@ -65,7 +69,7 @@ def measure(
         found=found,
         sensitivity=share(positive, ill & sure),
         specificity=share(negative, ~ill & sure),
-        ppv=share(ill, positive),
+        ppv=share(ill, positive & both, ALIKE_CALLED),
         npv=cleared,
         sensitivity_holds=held[0],
         npv_holds=held[1],
@@ -98,13 +102,16 @@ def choose(
         return choose_threshold(labels01, probability, rule=asked.threshold), None, None
     targets = {"sensitivity": asked.sensitivity, "npv": asked.npv}
     found = choose_two_thresholds(labels01, probability, group=group, **targets)
-    return found.upper, found.lower, promise(found, labels01, **targets)
+    return found.upper, found.lower, promise(found, labels01, group=group, **targets)
 
 
-def promise(found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: float, npv: float) -> Promise:
-    """Say what two thresholds promise that were chosen on rows with these labels (n), 0 or 1."""
-    ill = int(np.count_nonzero(labels01))
-    well = len(np.asarray(labels01)) - ill
+def promise(
+    found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: float, npv: float, group: ArrayLike | None = None
+) -> Promise:
+    """Say what two thresholds promise that were chosen on rows with these labels (n), 0 or 1, and groups (n)."""
+    is_ill = np.asarray(labels01) == 1
+    codes = group_codes(group, len(is_ill))
+    ill, well = (alike_size(np.bincount(codes[rows])) if rows.any() else 0.0 for rows in (is_ill, ~is_ill))
     targets = [
         (
             f"a sensitivity of at least {100 * sensitivity:g} %, unsure counting as not found",
@@ -132,8 +139,8 @@ def promise(found: PromisedThresholds, labels01: ArrayLike, *, sensitivity: floa
     )
 
 
-def _too_few(target: str, needed: int, known: int, what: str) -> str:
-    """Say on one line that a target is not promised, and what it takes."""
+def _too_few(target: str, needed: int, known: float, what: str) -> str:
+    """Say on one line that a target is not promised, and what it takes; `known` independent radiographs there are at most."""
     why = (
         f"is too small to promise {target}"
         if known < needed

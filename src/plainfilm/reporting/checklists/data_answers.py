@@ -64,7 +64,7 @@ def partitions(known: Known) -> ItemAnswer:
         dealt = "Dealt at random, patients and duplicates kept together, each class in its share."
         return ItemAnswer("answered", f"{dealt} {text}", "data")
     if known.card.split == "by date":
-        dealt = "Temporal: later studies are the test set, the earlier ones were dealt to training and validation at random, patients and duplicates kept together."
+        dealt = "Temporal: later studies of patients without earlier ones are the test set; training and validation were dealt of the others at random, patients and duplicates kept together."
         return ItemAnswer("answered", f"{dealt} {text}", "data")
     if known.card.split == "given":
         return ItemAnswer(

@@ -45,11 +45,10 @@ def uncertainty(known: Known) -> ItemAnswer:
 
 def _tests(known: Known) -> str:
     """Say which significance tests were made; of several findings each has its own."""
-    each = [own.subgroups for own in (known.metrics.findings or {}).values() if own.subgroups]
-    made = sum(len(own.interactions) for own in each or [known.metrics.subgroups])
+    made = sum(len(own.interactions) for own in known.metrics.by_subgroup.values())
     if not made:
         return "No significance test was made."
-    holm = "corrected for their number (Holm)" + (", each finding's by itself" if each else "")
+    holm = "corrected for their number (Holm)" + (", each finding's by itself" if known.metrics.findings else "")
     return f"{count_of(made, 'test')} whether a metric is the same in all subgroups, {holm}."
 
 

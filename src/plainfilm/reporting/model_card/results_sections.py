@@ -30,7 +30,8 @@ def performance(known: Known) -> str:
         worth(known),
         table(heads, rows, numbers=True),
         "In brackets: 95 % intervals; images of one patient, and copies, count as one draw. "
-        "Threshold and calibration were chosen on validation.",
+        "Threshold and calibration were chosen on validation."
+        + (" An unsure answer counts here as one that is not positive." if known.metrics.three_answers else ""),
         _findings(known) if known.metrics.findings else _per_class(test),
         _confusion(known),
         _openings(known.metrics.test_openings),
@@ -48,14 +49,16 @@ def worth(known: Known) -> str:
 
 
 def subgroups(known: Known) -> str:
-    """Performance of each subgroup, or that none is recorded."""
+    """Performance of each subgroup, of findings for each finding, or that none is recorded."""
     rows = [
-        (name(kind), name(group), count(found.n), *(_written(each, found) for each in _SHOWN))
-        for kind, groups in known.subgroups.items()
-        for group, found in groups.items()
+        (*map(name, filter(None, (of, kind, group))), count(found.n), *(_written(each, found) for each in _SHOWN))
+        for of, measured in known.metrics.by_subgroup.items()
+        for kind, groups in measured.kinds.items()
+        for group, found in (groups or {}).items()
     ]
     if rows:
-        return table(("By", "Group", "n", *(LABELS[each] for each in _SHOWN)), rows)
+        of = ("Finding",) if all(known.metrics.by_subgroup) else ()
+        return table((*of, "By", "Group", "n", *(LABELS[each] for each in _SHOWN)), rows)
     return f"{NOT_RECORDED} Whether it does as well for women and men, children and adults, is not known."
 
 
