@@ -12,6 +12,7 @@ from typing import Any
 
 from plainfilm import NOTICE, __version__
 from plainfilm.app.commands import Maker, Work
+from plainfilm.app.drops import PARTIAL
 from plainfilm.app.illustrator import Illustrator
 from plainfilm.app.jobs import Job, Line, full
 from plainfilm.app.looks import Look
@@ -91,7 +92,10 @@ class Desk:
         shutil.rmtree(self.places.own / "looks", ignore_errors=True)
         for left in self.places.work.glob("*/dropped/.*.partial"):
             with contextlib.suppress(OSError):
-                left.unlink()
+                if (
+                    PARTIAL.fullmatch(left.name) and left.parent.resolve() == left.parent
+                ):  # no file of another's, behind a link
+                    left.unlink()
 
     def end(self) -> None:
         """Let the app end; jobs run on."""
