@@ -140,6 +140,26 @@ def test_a_job_whose_processes_were_killed_is_interrupted_and_goes_on(line, plac
     assert "Go on" in line.told({})[0]["line"]
 
 
+def test_a_suspended_command_that_nobody_minds_ends_when_it_is_stopped_twice(line, places, long):
+    job = added(line, places, long)
+    running(line, job)
+    begun = json.loads((job.folder / runner.BEGUN).read_bytes())
+    os.kill(begun["pid"], signal.SIGSTOP)
+    job.process.kill()
+    job.process.wait()
+    line.stop(job)
+    assert job.state == "running"
+    line.stop(job)
+    until(lambda: job.state == "interrupted")
+
+
+def test_a_clock_that_is_set_back_lets_no_job_in_before_the_others(line, places, monkeypatch):
+    first = added(line, places, QUICK)
+    monkeypatch.setattr(jobs.time, "time", lambda: 1.0)
+    second = added(line, places, QUICK)
+    assert line.waiting() == [first, second]
+
+
 def test_the_next_job_is_chosen_and_others_are_forgotten(line, places):
     one, two, three = (added(line, places, QUICK) for _ in range(3))
     line.first(three)

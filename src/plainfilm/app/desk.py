@@ -74,7 +74,8 @@ class Desk:
         """Stop all jobs that run or wait."""
         for job in list(self.line.jobs.values()):
             if job.state in {"running", "waiting"}:
-                await self.done(partial(self.line.stop, job))
+                with contextlib.suppress(Refused):  # it has ended meanwhile
+                    await self.done(partial(self.line.stop, job))
 
     async def _look_after(self) -> bool:
         """Tend the line, and tell what is new; whether a job runs. What fails meanwhile, a disk or a file of anyone's, is asked again."""
@@ -128,20 +129,30 @@ class Desk:
         self._soon.set()
         return result
 
-    async def begin(self, work: Work) -> dict[str, Any]:
-        """Put work into the line, and give the job as the page takes it."""
+    async def begin(self, make: Callable[[], Work]) -> dict[str, Any]:
+        """Put work into the line, made when nothing else is, so that no two make the same; give the job as the page takes it."""
 
-        def begun() -> Job:
+        def begun() -> dict[str, Any]:
+            work = make()
             self.projects.note(work)
-            return self.line.add(work)
+            return self._told_of(self.line.add(work))
 
-        job: Job = await self.done(begun)
-        return await self.told_of(job)
+        told: dict[str, Any] = await self.done(begun)
+        return told
 
-    async def told_of(self, job: Job) -> dict[str, Any]:
-        """Give one job as the page takes it."""
-        told = await self.done(lambda: self.line.told({}))
-        return next(each for each in told if each["id"] == job.name)
+    async def act(self, act: Callable[[Job], None], name: str) -> dict[str, Any]:
+        """Do something to a job by its id; give it as the page takes it."""
+
+        def acted() -> dict[str, Any]:
+            job = self.line.find(name)
+            act(job)
+            return self._told_of(job)
+
+        told: dict[str, Any] = await self.done(acted)
+        return told
+
+    def _told_of(self, job: Job) -> dict[str, Any]:
+        return next((each for each in self.line.told({}) if each["id"] == job.name), {})
 
     async def begin_look(self, sources: Any, options: Any) -> Look:
         """Begin to list folders; the listing before ends."""

@@ -16,7 +16,7 @@ from plainfilm.serve.http_errors import Refused
 
 _TABLE, _TOLD = "relabel.csv", "relabel.json"
 _CHANCE = "probability "
-_MOST, _MOST_ROWS, _MOST_BYTES = 100, 200_000, 1 << 22
+_MOST, _MOST_ROWS, _MOST_BYTES, _MOST_TABLE_BYTES = 100, 200_000, 1 << 22, 1 << 28
 _COLUMNS = {"file", "label", "suggested", "correction", "doubtful", "copy", "sha256"}
 
 
@@ -38,6 +38,8 @@ class Doubts:
         Refused
             404 where there is none.
         """
+        if not (_is_plain_file(folder / _TOLD) and _is_plain_file(folder / _TABLE)):
+            raise _none()
         try:
             with (folder / _TOLD).open("rb") as told:
                 classes = [str(name) for name in json.loads(told.read(_MOST_BYTES))["classes"]]
@@ -91,6 +93,8 @@ class Doubts:
 
     def decided(self) -> dict[str, dict[str, str]]:
         """Give the rows that were decided, by SHA-256."""
+        if not _is_plain_file(self.folder / DECIDED):
+            return {}
         try:
             with (self.folder / DECIDED).open(newline="", encoding="utf-8") as file:
                 rows = [
@@ -139,6 +143,11 @@ class Doubts:
             raise Refused(404, "picture", "Expected a film of the list; received another. Load the list again.")
         row = self.rows[place]
         return {"file": row["copy"]} if which == "copy" else {"sha256": row["sha256"]}
+
+
+def _is_plain_file(path: Path) -> bool:
+    """Whether a path is a file that ends: no pipe or device, and no link that leads to one, or out of ROOT."""
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= _MOST_TABLE_BYTES
 
 
 def _none() -> Refused:

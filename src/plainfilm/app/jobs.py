@@ -143,6 +143,9 @@ class Line:
             507 where the disk is full.
         """
         now = time.time()
+        order = max(
+            [now, *(float(job.told["order"]) + 1 for job in self.waiting())]
+        )  # a clock that is set back lets nobody in before
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
         told = {
             "project": work.project,
@@ -151,7 +154,7 @@ class Line:
             "makes": [str(each) for each in work.makes],
             "adds": work.verb == "add",
             "created": now,
-            "order": now,
+            "order": order,
             "first": 0,
             "started": None,
             "again": False,
@@ -222,12 +225,15 @@ class Line:
             return
         if job.state != "running":
             raise _unfit(job, "one that runs or waits")
+        was_asked = (job.folder / runner.STOP).exists()
         locks.write(job.folder / runner.STOP, b"")
         if not locks.is_held(job.folder / runner.MINDED):  # who minds it was killed, the command lives on
             begun = _read(job.folder / runner.BEGUN)
             if begun and sys.platform != "win32":
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(int(begun["pid"]), signal.SIGINT)
+                with contextlib.suppress(
+                    ProcessLookupError, PermissionError
+                ):  # its group, whose number is no other's while one of it lives
+                    os.killpg(int(begun["pid"]), signal.SIGKILL if was_asked else signal.SIGINT)
 
     def again(self, job: Job) -> None:
         """Go on with a job that has not come to its end: from the command that did not."""
