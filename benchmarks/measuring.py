@@ -56,7 +56,7 @@ class Watch:
     def _look(self) -> None:
         while not self._stopped.wait(self._every_s):
             self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
-            self._ran_s |= {each: ran for each in tree(self._pid) if (ran := _ran_s(each))}
+            self._ran_s |= {each: ran for each in tree(self._pid) if (ran := ran_s(each))}
 
     @property
     def processor_s(self) -> float:
@@ -74,7 +74,7 @@ class Watch:
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process and its descendants together."""
-    return sum(_resident_mb(each) for each in tree(pid))
+    return sum(own_mb(each) for each in tree(pid))
 
 
 def tree(pid: int) -> list[int]:
@@ -89,10 +89,10 @@ def tree(pid: int) -> list[int]:
 
 def processor_s(pid: int) -> float:
     """Seconds of processor time of a process and those of its descendants that live."""
-    return sum(map(_ran_s, tree(pid)))
+    return sum(map(ran_s, tree(pid)))
 
 
-def _ran_s(pid: int) -> float:
+def ran_s(pid: int) -> float:
     """Seconds in user and system mode, proc_pid_stat(5), fields 14 and 15."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -101,7 +101,7 @@ def _ran_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_mb(pid: int) -> float:
+def own_mb(pid: int) -> float:
     """Proportional set size: pages that processes share are counted once."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,34 +28,43 @@ pytestmark = [pytest.mark.slow, needs_chromium]
 
 @dataclass
 class App:
-    """A running `plainfilm app`: its root, its process and the address that it gave."""
+    """A running `plainfilm app`: its root, and its process with the address that it gave."""
 
     root: Path
-    process: subprocess.Popen
-    address: str
+    process: subprocess.Popen | None = None
+    address: str = ""
 
     @property
     def work(self):
-        return self.root / "plainfilm"
+        return next(self.root.glob("plainfilm*"))
 
+    def run(self):
+        """Start it, or ask the one that runs for another address."""
+        environment = {**os.environ, "PLAINFILM_CACHE": str(self.root.with_name("cache"))}
+        words = [sys.executable, "-m", "plainfilm", "app", "--root", str(self.root), "--no-browser", "--json"]
+        with self.root.with_name("app.log").open("ab") as err:
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)
+        self.address = json.loads(process.stdout.readline())["address"]
+        return process
 
-@contextmanager
-def started(root):
-    log = root.with_name(f"{root.name}.log")
-    environment = {**os.environ, "PLAINFILM_CACHE": str(root.with_name(f"{root.name}.cache"))}
-    with log.open("ab") as err:
-        words = [sys.executable, "-m", "plainfilm", "app", "--root", str(root), "--no-browser", "--json"]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)
-    try:
-        yield App(root, process, json.loads(process.stdout.readline())["address"])
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(WAIT_S)
-        process.stdout.close()
+    def start(self):
+        self.process = self.run()
+
+    def end(self, sign):
+        self.process.send_signal(sign)
+        self.process.wait(WAIT_S)
+        self.process.stdout.close()
+
+    def new_address(self):
+        """What a second `plainfilm app` opens: the same app, by another key."""
+        with self.run() as asking:
+            assert asking.wait(WAIT_S) == 0
+        return self.address
 
 
 def put_films(root):
-    """Radiographs of two classes, some that are neither, and a file that is none."""
+    """Radiographs of two classes, some that are neither, and a file that is none; and a smaller folder without a fault."""
+    phantom.write_phantoms(root / "wards", n=40, seed=6)
     phantom.write_phantoms(root / "films", n=44, seed=4)
     (root / "films" / "OTHER").mkdir()
     table = root / "films" / "metadata.csv"
@@ -99,10 +107,12 @@ def _patience():
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    root = tmp_path_factory.mktemp("home")
-    put_films(root)
-    with started(root) as running:
-        yield running
+    made = App(tmp_path_factory.mktemp("app") / "home")
+    made.root.mkdir()
+    put_films(made.root)
+    made.start()
+    yield made
+    made.end(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -246,14 +256,140 @@ def test_doubtful_labels_are_decided_by_key_and_click_undone_and_written(app, wi
     expect(page.locator(".store")).to_have_count(2)
 
 
-def test_a_phone_goes_the_whole_way_in_four_clicks_closed_in_the_middle(app, windows, trained):
-    page = windows.of(app.address, PHONE, color_scheme="dark")
+def test_a_phone_goes_the_whole_way_in_four_clicks_though_the_app_is_killed_in_the_middle(app, windows, trained):
+    page = windows.of(app.new_address(), PHONE, color_scheme="dark")
     at(page, "choose")
     page.evaluate("sessionStorage.clicks = 0")
-    page.get_by_role("button", name="films").click()
+    page.get_by_role("button", name="wards").click()
     no_fault(page)
     page.get_by_role("button", name="Use this folder").click()
     expect(page.locator("#train")).to_be_enabled()
-    expect(page.locator(".class")).to_have_count(3)
+    expect(page.locator(".class")).to_have_count(2)
     no_fault(page)
-    assert page.evaluate("sessionStorage.clicks") == "2"
+    page.locator("#train").click()
+    expect(page.locator(".stages")).to_contain_text("Reading radiographs")
+    no_fault(page)
+    app.end(signal.SIGKILL)
+    expect(page.locator("#lost")).to_contain_text("plainfilm does not answer")
+    no_fault(page)
+    clicks = int(page.evaluate("sessionStorage.clicks"))
+    page.close()
+
+    app.start()
+    page = windows.of(app.address, PHONE, color_scheme="dark")
+    page.evaluate("sessionStorage.clicks = 0")
+    heading(page, "Projects")
+    no_fault(page)
+    other = page.context.new_page()  # a second window sees the same
+    other.goto(page.url)
+    for window in (page, other):
+        expect(window.locator(".line")).to_contain_text("Training: wards")
+    page.locator(".line").get_by_role("link", name="Training: wards").click()
+    page.wait_for_url("**/#/run/wards/run")
+    expect(page.frame_locator("iframe.report").get_by_role("heading", level=1)).to_contain_text("COVID or NORMAL")
+    assert clicks + int(page.evaluate("sessionStorage.clicks")) <= 4
+    no_fault(page)
+    expect(other.get_by_role("link", name="run", exact=True)).to_have_count(2)
+    other.close()
+
+
+def test_a_folder_that_is_taken_away_ends_in_one_line_and_the_work_can_be_done_again(app, trained):
+    page = trained
+    page.goto(app.new_address())
+    at(page, "choose")
+    page.get_by_label("Path of a folder or an archive").fill(str(app.root / "wards"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#folder")).to_have_text("wards")
+    page.get_by_role("button", name="Use this folder").click()
+    expect(page.locator("#train")).to_be_enabled()
+    away = (app.root / "wards").rename(app.root / "elsewhere")
+    page.locator("#train").click()
+    expect(page.locator(".problem[role=alert]")).to_contain_text("Expected")
+    no_fault(page)
+    away.rename(app.root / "wards")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Stop").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Stop")).to_be_focused()
+    no_fault(page)
+    dialog.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    no_fault(page)
+    page.get_by_role("button", name="Take off the list").click()
+    heading(page, "Projects")
+    expect(page.locator(".line")).to_be_hidden()
+
+
+def test_a_folder_can_be_given_to_the_page_stopped_and_given_again(app, trained):
+    page = trained
+    at(page, "choose")
+    held = []
+    page.route("**/api/drop?**", lambda route: held.append(route))
+    page.set_input_files("#give-folder", app.root / "wards")
+    heading(page, "Copying")
+    no_fault(page)
+    page.get_by_role("button", name="Stop").click()
+    heading(page, "Which radiographs?")
+    page.unroute("**/api/drop?**")
+    page.set_input_files("#give-folder", app.root / "wards")
+    expect(page.locator(".class")).to_have_count(2)
+    copied = next(app.work.rglob("dropped")) / "wards"
+    assert sorted(path.name for path in copied.rglob("*.jpg")) == sorted(
+        path.name for path in (app.root / "wards").rglob("*.jpg")
+    )
+    expect(page.locator(".commands")).to_contain_text(str(copied))
+
+
+def test_the_keyboard_alone_goes_the_way(app, windows, trained):
+    page = windows.of(app.new_address(), DESK, reduced_motion="reduce")
+    at(page, "choose")
+    page.get_by_role("button", name="films").wait_for()
+
+    def to(words):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent.trim()") == words:
+                return
+        raise AssertionError(f"no way by Tab to {words}")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    to("films")
+    page.keyboard.press("Enter")
+    expect(page.locator("#folder")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    to("Use this folder")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    expect(page.locator("#train")).to_be_enabled()
+    expect(page.locator("#live")).to_contain_text("46 radiographs, 3 classes.")
+    to("Train")
+    to("Copy")
+
+
+STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=films&store={work}/films/films.h5", "run/films/run",
+          "doubts/films/doubts", "step/compare/films", "step/audit/films?in={work}/films/films.h5", "choose?then=step/add/films&in={work}/films/films.h5",
+          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none"]  # fmt: skip
+ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 %
+
+
+@pytest.mark.parametrize(
+    ("locale", "scheme", "size"), [("en-GB", "light", PHONE), ("de-DE", "dark", ZOOMED), ("es-ES", "dark", DESK)]
+)
+def test_axe_finds_nothing_in_any_state(app, windows, trained, locale, scheme, size):
+    page = windows.of(app.new_address(), size, locale=locale, color_scheme=scheme)
+    page.locator("h1").wait_for()
+    found = {}
+    for state in STATES:
+        at(page, state.format(root=app.root, work=app.work))
+        page.reload()
+        page.locator("main[aria-busy=false] h1").wait_for()
+        page.wait_for_load_state("networkidle") if state.startswith("step") else None
+        for part in page.locator("main details").all():
+            part.evaluate("each => each.open = true")
+        assert page.evaluate("document.documentElement.lang") == locale[:2]
+        width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        found[state] = [*faults(page), *([f"{width} px too wide"] if width > 0 else [])]
+    assert {state: said for state, said in found.items() if said} == {}

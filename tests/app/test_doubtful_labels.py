@@ -99,13 +99,49 @@ def test_a_full_disk_loses_no_decision(folder, monkeypatch):
     assert [path.name for path in folder.iterdir() if path.name.endswith("partial")] == []
 
 
-def test_a_picture_is_of_the_film_or_of_its_copy(folder):
+def test_pictures_are_of_the_film_and_of_what_the_page_of_relabel_shows_beside_it(folder):
     doubts = Doubts.read(folder)
-    assert doubts.picture(0, "film") == {"sha256": "1" * 64}
-    assert doubts.picture(1, "copy") == {"file": "b/9.png"}
-    for place, which in ((0, "copy"), (2, "film"), (-1, "film")):
+    assert doubts.picture(0, 0) == {"sha256": "1" * 64}
+    assert doubts.picture(1, 1) == {"file": "b/9.png"}
+    for place, which in ((0, 1), (1, 2), (2, 0), (-1, 0)):
         with pytest.raises(Refused):
             doubts.picture(place, which)
+    films = [{"sha256": "7" * 64, "caption": "Nearest: A"}, {"sha256": "8" * 64, "caption": "Nearest: B"}]
+    (folder / "relabel.json").write_text(
+        json.dumps({"classes": ["A", "B"], "beside": [{"sha256": "1" * 64, "films": films}]})
+    )
+    doubts = Doubts.read(folder)
+    assert [each["caption"] for each in doubts.told(0, 1)["rows"][0]["pictures"]] == [
+        "This film: A",
+        "Nearest: A",
+        "Nearest: B",
+    ]
+    assert doubts.picture(0, 2) == {"sha256": "8" * 64}
+    assert doubts.picture(1, 1) == {"file": "b/9.png"}
+
+
+def test_of_several_findings_each_of_a_film_is_decided_by_itself(folder):
+    headers = ["file", "finding", *HEADERS[1:7], "probability", *HEADERS[9:]]
+    rows = [
+        ["a/1.png", name, f"no {name}", name, "", "", "yes", "0.9", "0.8", "", "s", "train", "1" * 64, "f" * 16]
+        for name in ("Mass", "Effusion")
+    ]
+    (folder / "relabel.json").write_text(json.dumps({"classes": ["Mass", "Effusion"], "task": "findings"}))
+    with (folder / "relabel.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([headers, *rows])
+    doubts = Doubts.read(folder)
+    told = doubts.told(0, 20)["rows"]
+    assert [(row["finding"], row["choices"], row["chances"]) for row in told] == [
+        ("Mass", ["Mass", "no Mass"], {"Mass": 0.8}),
+        ("Effusion", ["Effusion", "no Effusion"], {"Effusion": 0.8}),
+    ]
+    assert doubts.decide("1" * 64, "Mass", "Mass") == 1
+    assert doubts.decide("1" * 64, "no Effusion", "Effusion") == 2
+    assert [row["correction"] for row in Doubts.read(folder).told(0, 20)["rows"]] == ["Mass", "no Effusion"]
+    for finding, correction in (("", "Mass"), ("Mass", "Effusion"), (None, "Mass")):
+        with pytest.raises(Refused):
+            doubts.decide("1" * 64, correction, finding)
+    assert doubts.decide("1" * 64, None, "Mass") == 1
 
 
 @pytest.mark.parametrize("damage", ["relabel.json", "relabel.csv"])

@@ -66,9 +66,9 @@ def test_every_verb_of_python_is_compared():
 
 
 def messages():
-    """Find the texts of the library that name a flag, with what is filled in as VALUE; the server, the scheduler and its workers have no Python side."""
+    """Find the texts of the library that name a flag, with what is filled in as VALUE; the servers, the scheduler and its workers have no Python side."""
     for file in sorted(SOURCES.rglob("*.py")):
-        if file.relative_to(SOURCES).parts[0] in {"cli", "serve", "wording.py"} or file.name == "nodes.py":
+        if file.relative_to(SOURCES).parts[0] in {"app", "cli", "serve", "wording.py"} or file.name == "nodes.py":
             continue
         tree = ast.parse(file.read_text(encoding="utf-8"))
         docs = {id(node.body[0].value) for node in ast.walk(tree)

@@ -1,11 +1,12 @@
 import io
+import json
 import sys
 
 import pytest
 from rich.console import Console
 
 from plainfilm.cli import console
-from plainfilm.cli.progress import Bars, Shown
+from plainfilm.cli.progress import VARIABLE, Bars, Noted, Shown
 from plainfilm.workflows.progress import Lines, clock
 
 
@@ -177,3 +178,52 @@ def test_stdout_belongs_to_results(at_terminal):
 
 def test_times_are_written_as_clocks_do():
     assert [clock(7.4), clock(75), clock(3723)] == ["0:07", "1:15", "1:02:03"]
+
+
+# ---- in a file
+
+
+def noted(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_file_gets_first_and_last_of_each_stage_and_four_lines_a_second_between(tmp_path):
+    now, path = Clock(), tmp_path / "progress"
+    told = Noted(path, now)
+    for done in range(101):
+        now.now = done / 50
+        told.show("Reading", done, 100)
+    told.show("Testing", 0, 1)
+    told.close(whole=True)
+    lines = noted(path)
+    assert [line["done"] for line in lines if line["stage"] == "Reading"] == [0, 13, 26, 39, 52, 65, 78, 91, 100]
+    assert lines[-1] == {"at": 2.0, "stage": "Testing", "done": 0, "every": 1, "note": ""}
+
+
+def test_each_note_is_kept_and_what_came_before_it(tmp_path):
+    now, path = Clock(), tmp_path / "progress"
+    told = Noted(path, now)
+    for done, note in [(0, ""), (256, "A"), (300, "A"), (400, "B"), (450, "B")]:
+        told.show("Listing", done, 0, note)
+    told.close(whole=False)
+    assert [(line["done"], line["note"]) for line in noted(path)] == [
+        (0, ""),
+        (256, "A"),
+        (300, "A"),
+        (400, "B"),
+        (450, "B"),
+    ]
+
+
+def test_a_file_that_cannot_be_written_stops_nothing(tmp_path):
+    told = Noted(tmp_path / "none" / "progress")
+    told.show("Reading", 0, 1)
+    told.close(whole=True)
+
+
+def test_a_command_tells_a_file_too_where_the_environment_names_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "progress"))
+    with Shown(quiet=True) as shown:
+        shown("Reading", 1, 2, "x\n\udcff")
+    assert [(line["stage"], line["note"]) for line in noted(tmp_path / "progress")] == [("Reading", "x\n\udcff")]
+    assert capsys.readouterr().err == ""

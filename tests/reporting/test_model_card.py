@@ -427,6 +427,17 @@ def test_limits_follow_from_the_values():
     assert "but for those that were corrected" in corrected
 
 
+def test_a_card_says_that_unsure_answers_count_as_not_positive():
+    share = estimate(0.9, 0.8, 0.95)
+    shares = dict.fromkeys(("unsure", "found", "sensitivity", "specificity", "ppv", "npv"), share)
+    held = shares | {"n": 270, "groups": 260, "sensitivity_holds": None, "npv_holds": None, "sentence": "Held."}
+    asked = {"sensitivity": 0.95, "npv": 0.99, "confidence": 0.95, "sensitivity_promised": False, "npv_promised": False}
+    three = METRICS | {"three_answers": asked | {"sentence": "Promised.", "splits": {"test": held}}}
+    said = "An unsure answer counts here as one that is not positive."
+    assert said in section(model_card(known(three)), "Performance, and what it is worth")
+    assert said not in model_card(known())
+
+
 def test_counts_of_a_cross_validation_are_not_called_a_test_set():
     folds = METRICS | {"splits": {"out_of_fold": part(), "validation": part(265)}, "folds": 5}
     shown = section(model_card(known(folds)), "Performance, and what it is worth")

@@ -151,6 +151,70 @@ def test_folds_test_each_film_once_with_each_finding(folder):
     assert plainfilm.load(folder / "folds").bundle.manifest.thresholds
 
 
+@pytest.fixture(scope="module")
+def three(folder):
+    asked = {**QUICK, "evaluation.sensitivity": 0.6, "evaluation.npv": 0.95}
+    return plainfilm.train(folder / "s.h5", folder / "three", settings=asked, audit=False)
+
+
+def test_each_finding_has_two_thresholds_a_promise_and_an_unsure_band(folder, three, call):
+    found = three.result
+    assert found.three_answers is None, "each finding has its own"
+    for own in found.findings.values():
+        assert own.lower_threshold <= own.threshold
+        assert own.three_answers.splits["test"].n == own.splits["test"].n
+    opened = plainfilm.load(three.folder)
+    lower = opened.bundle.manifest.lower_thresholds
+    assert lower == tuple(own.lower_threshold for own in found.findings.values())
+    code, out, _ = call("predict", three.folder, folder / "films", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["lower_thresholds"] == dict(zip(FINDINGS, lower, strict=True))
+    assert told["three_answers"].endswith("of each finding by itself, not of all together.")
+    for answer in (each for each in told["predictions"] if each["level"] not in {"refused", "unreadable"}):
+        chances = answer["probabilities"]
+        between = [n for n in FINDINGS if told["lower_thresholds"][n] <= chances[n] < told["thresholds"][n]]
+        assert answer["unsure"] == between
+        assert (answer["level"] == "unsure") == (bool(between) and not answer["findings"])
+        assert (answer["class"] is None) == (answer["level"] == "unsure")
+    assert any(answer["unsure"] for answer in told["predictions"])
+    with (three.folder / "predictions.csv").open(newline="") as file:
+        assert any(row["unsure"] for row in csv.DictReader(file))
+    assert "Present, absent or unsure, each finding" in (three.folder / "report.html").read_text()
+    assert "Three answers, Mass" in (three.folder / "card.md").read_text()
+
+
+def test_findings_join_by_patient_each_as_training_chose(folder, three, call):
+    opened = plainfilm.load(three.folder)
+    ways = opened.bundle.classifier.decision.ways
+    assert {name: how.rule for name, how in ways.items()} == {
+        name: own.by_patient.rule for name, own in three.result.findings.items()
+    }
+    patients = folder / "films/metadata.csv"
+    code, out, _ = call("predict", three.folder, folder / "films", "--by", "patient", "--patients", patients, "--json")
+    told = json.loads(out)
+    assert (code, len(told["predictions"])) == (0, 90)
+    assert told["thresholds"] == {name: how.threshold for name, how in ways.items()}
+    films = {each.file: each for each in opened.predict(folder / "films")}
+    for answer in [each for each in told["predictions"] if len(each["films"]) == each["used"] == 2][:5]:
+        for name, how in ways.items():
+            chance = np.array([films[file].probabilities[name] for file in answer["films"]])
+            odds = np.log(chance / (1 - chance))
+            joined = how.slope * (odds.mean() if how.rule == "mean" else odds.max()) + how.intercept
+            assert answer["probabilities"][name] == pytest.approx(1 / (1 + np.exp(-joined)))
+    found = three.result.findings["Mass"].by_patient
+    assert found.splits["test"].n <= three.result.findings["Mass"].splits["test"].n
+    assert "By patient, each finding" in (three.folder / "report.html").read_text()
+
+
+def test_of_its_own_store_three_answers_of_findings_are_what_they_were(folder, three):
+    found = plainfilm.evaluate(three.folder, folder / "s.h5", folder / "three-again").result
+    for name, own in found.findings.items():
+        before = three.result.findings[name]
+        assert own.three_answers.unsure == before.three_answers.splits["test"].unsure
+        assert own.by_patient.splits["external"].auroc == before.by_patient.splits["test"].auroc
+
+
 def test_what_findings_do_not_have_yet_is_one_line(folder, run):
     for words, says in (
         ({"settings": {**QUICK, "finetuning.blocks": "1"}}, "frozen backbone for several findings"),

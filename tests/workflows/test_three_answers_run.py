@@ -93,7 +93,7 @@ def test_the_dicom_report_of_an_unsure_answer_gives_its_probability_and_no_class
     read = header.opened(data)
     made = structured_report.made(header.source(data, syntax=read.syntax, start=read.start), said)
     text = "\n".join(str(each.value) for each in dcmread(io.BytesIO(made)).iterall())
-    assert "Unsure: between the thresholds of both classes" in text
+    assert "Unsure: between two thresholds" in text
     assert "Probability of COVID" in text
     assert "lower threshold: 0.001" in text
     assert f"Unsure: probability of COVID {100 * answer.probabilities['COVID']:.0f} %" in text

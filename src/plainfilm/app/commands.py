@@ -26,7 +26,7 @@ _MAKES = {
     "apply": "corrected.h5",
 }
 _EXPORTS = {"onnx": "model.onnx", "openvino": "model.xml", "keras": "model.keras", "tflite": "model.tflite"}
-_PATH_LIKE = re.compile(r"(~|/|[A-Za-z]:|\\)|(.*[/\\])?\.\.([/\\].*)?\Z", re.DOTALL)
+_PATH_LIKE = re.compile(r"(~|/|[A-Za-z]:[/\\]|\\)|(.*[/\\])?\.\.([/\\].*)?\Z", re.DOTALL)
 _MOST_INPUTS = 64
 DECIDED = "decided.csv"  # beside a relabel.csv: what was decided on the page
 
@@ -161,8 +161,9 @@ class Maker:
         return Work(project, "add", [[words[0], *new, *words[1:], *([] if "--add" in words else ["--add"])]], [store])
 
     def _apply(self, project: str, inputs: Sequence[Path], given: Mapping[str, Any]) -> Work:
-        doubts, *stores = inputs
-        if not stores:
+        stores = [each for each in inputs if not each.is_dir()]
+        doubts = next((each for each in inputs if each.is_dir()), None)
+        if not stores or doubts is None:
             raise Refused(
                 400, "inputs", "Expected the doubtful labels and their store; received one of them. Name both."
             )

@@ -1,9 +1,12 @@
 """The options of each verb as the page shows them, straight from their declarations; and a value of the page as words of a command."""
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -161,6 +164,21 @@ def of(verb: str) -> Mapping[str, Option]:
         if each.parameter.parse is not False and each.name != "*"
     ]
     return {option.name: option for option in found if option.name not in _NOT_HERE}
+
+
+@cache
+def recipes() -> list[str]:
+    """Give the names of the recipes that come with plainfilm."""
+    found = files("plainfilm.model").joinpath("recipes").iterdir()
+    return sorted(each.name.removesuffix(".toml") for each in found if each.name.endswith(".toml"))
+
+
+@cache
+def presets() -> list[str]:
+    """Give the names of the public data sets that are known: in a process of its own, for their module brings NumPy."""
+    program = "from plainfilm.data.cataloguing.presets import PRESETS\nfor each in PRESETS: print(each.name)"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
+    return done.stdout.split()
 
 
 def _told(kind: type) -> dict[str, str]:

@@ -26,6 +26,7 @@ from plainfilm.serve.telemetry import LOG
 
 IDLE_S = 3600.0  # without a page and without work
 _TICK_S, _SLOW_TICK_S = 0.5, 2.0
+_LOOKED_AT_S = 30.0
 _OFFERED = ("train", "tensorflow", "serve", "tables", "openvino", "tune", "hub")
 
 
@@ -59,7 +60,8 @@ class Desk:
             elif time.monotonic() - self.heard > IDLE_S:
                 self.is_ending.set()
                 return
-            if not is_busy and self.state.waiting and await asyncio.to_thread(self.projects.describe_one):
+            is_looked_at = self.state.waiting or time.monotonic() - self.heard < _LOOKED_AT_S
+            if not is_busy and is_looked_at and await asyncio.to_thread(self.projects.describe_one):
                 continue
             self._soon.clear()
             with contextlib.suppress(TimeoutError):

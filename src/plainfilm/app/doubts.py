@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from plainfilm.serve.http_errors import Refused
 _TABLE, _TOLD = "relabel.csv", "relabel.json"
 _CHANCE = "probability "
 _MOST, _MOST_ROWS, _MOST_BYTES, _MOST_TABLE_BYTES = 100, 200_000, 1 << 22, 1 << 28
+_Key = tuple[str, str]  # SHA-256 and finding; "" of classes
 _COLUMNS = {"file", "label", "suggested", "correction", "doubtful", "copy", "sha256"}
 
 
@@ -28,6 +29,7 @@ class Doubts:
     classes: list[str]
     headers: list[str]
     rows: list[dict[str, str]]
+    beside: Mapping[_Key, Sequence[Mapping[str, str]]]
 
     @classmethod
     def read(cls, folder: Path) -> "Doubts":
@@ -41,8 +43,13 @@ class Doubts:
         if not (_is_plain_file(folder / _TOLD) and _is_plain_file(folder / _TABLE)):
             raise _none()
         try:
-            with (folder / _TOLD).open("rb") as told:
-                classes = [str(name) for name in json.loads(told.read(_MOST_BYTES))["classes"]]
+            with (folder / _TOLD).open("rb") as file:
+                told = json.loads(file.read(_MOST_BYTES))
+            classes = [str(name) for name in told["classes"]]
+            beside = {
+                (str(each["sha256"]), str(each.get("finding", ""))): [_film(film) for film in each["films"]]
+                for each in told.get("beside", ())
+            }
             rows = list[dict[str, str]]()
             with (folder / _TABLE).open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
@@ -57,11 +64,11 @@ class Doubts:
                             if name is not None and not isinstance(cell, list)
                         }
                     )
-        except (OSError, ValueError, KeyError, TypeError, csv.Error, RecursionError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error, RecursionError):
             raise _none() from None
         if not {*headers} >= _COLUMNS:
             raise _none()
-        return cls(folder, classes, headers, rows)
+        return cls(folder, classes, headers, rows, beside)
 
     def told(self, start: int, many: int) -> dict[str, Any]:
         """Give some of them as the page takes them."""
@@ -74,25 +81,38 @@ class Doubts:
             "rows": [self._told(row, place, decided) for place, row in enumerate(shown, max(0, start))],
         }
 
-    def _told(self, row: Mapping[str, str], place: int, decided: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    def _told(self, row: Mapping[str, str], place: int, decided: Mapping[_Key, Mapping[str, str]]) -> dict[str, Any]:
         source = f"api/doubts/picture?made={quote(str(self.folder))}&place={place}&which="
-        pictures = [{"caption": f"This film: {row['label']}", "src": f"{source}film"}]
-        if row["copy"]:
-            pictures.append({"caption": "Its copy, which bears another label", "src": f"{source}copy"})
+        captions = [f"This film: {row['label']}", *(film["caption"] for film in self._beside(row))]
         kept = {name: row[name] for name in ("file", "sha256", "label", "suggested")}
-        chances = {name: _number(row.get(_CHANCE + name, "")) for name in self.classes}
-        correction = decided.get(row["sha256"], {}).get("correction", "")
+        finding = row.get("finding", "")
+        chances = (
+            {finding: _number(row.get("probability", ""))}
+            if finding
+            else {name: _number(row.get(_CHANCE + name, "")) for name in self.classes}
+        )
         return {
             "place": place + 1,
             **kept,
+            "finding": finding or None,
+            "choices": self._choices(row),
             "copy": row["copy"] or None,
             "chances": chances,
-            "pictures": pictures,
-            "correction": correction,
+            "pictures": [{"caption": caption, "src": f"{source}{which}"} for which, caption in enumerate(captions)],
+            "correction": decided.get(_key(row), {}).get("correction", ""),
         }
 
-    def decided(self) -> dict[str, dict[str, str]]:
-        """Give the rows that were decided, by SHA-256."""
+    def _choices(self, row: Mapping[str, str]) -> list[str]:
+        """Give the labels that a film may have in truth: the classes, or a finding and its absence."""
+        return sorted({row["label"], row["suggested"]}) if row.get("finding") else self.classes
+
+    def _beside(self, row: Mapping[str, str]) -> Sequence[Mapping[str, str]]:
+        """Give the films to look at beside one, as the page of `relabel` shows them; further down the list a copy alone."""
+        copy = [{"file": row["copy"], "caption": "Its copy"}] if row["copy"] else []
+        return self.beside.get(_key(row), copy)
+
+    def decided(self) -> dict[_Key, dict[str, str]]:
+        """Give the rows that were decided."""
         if not _is_plain_file(self.folder / DECIDED):
             return {}
         try:
@@ -103,9 +123,9 @@ class Doubts:
                 ]
         except (OSError, ValueError, csv.Error):
             return {}
-        return {row["sha256"]: row for row in rows if row.get("sha256") and row.get("correction")}
+        return {_key(row): row for row in rows if row.get("sha256") and row.get("correction")}
 
-    def decide(self, sha256: object, correction: object) -> int:
+    def decide(self, sha256: object, correction: object, finding: object = "") -> int:
         """Keep a correction, or take it back where it is None; give how many there are.
 
         Raises
@@ -113,36 +133,45 @@ class Doubts:
         Refused
             400 for a film or a class that is not there.
         """
-        row = next((each for each in self.rows if each["sha256"] == sha256), None)
+        row = next((each for each in self.rows if _key(each) == (sha256, finding or "")), None)
         if row is None:
             raise Refused(
                 400, "film", "Expected a film whose label is doubtful; received another. Load the list again."
             )
-        if correction is not None and correction not in self.classes:
+        if correction is not None and correction not in self._choices(row):
             raise Refused(
-                400, "class", f"Expected one of {', '.join(self.classes)}; received another class. Choose one."
+                400, "class", f"Expected one of {', '.join(self._choices(row))}; received another class. Choose one."
             )
         decided = self.decided()
-        decided.pop(row["sha256"], None)
+        decided.pop(_key(row), None)
         if correction is not None:
-            decided[row["sha256"]] = row | {"correction": str(correction)}
+            decided[_key(row)] = row | {"correction": str(correction)}
         text = io.StringIO()
         write_csv(text, [self.headers, *([each.get(name, "") for name in self.headers] for each in decided.values())])
         locks.write(self.folder / DECIDED, text.getvalue().encode())
         return len(decided)
 
-    def picture(self, place: int, which: str) -> dict[str, str]:
-        """Say which film of the store a picture shows: by SHA-256, or by its name.
+    def picture(self, place: int, which: int) -> dict[str, str]:
+        """Say which film of the store a picture shows, by SHA-256 or by its name: 0 for the film itself, then those beside it.
 
         Raises
         ------
         Refused
             404 where there is none.
         """
-        if not 0 <= place < len(self.rows) or (which == "copy" and not self.rows[place]["copy"]):
+        row = self.rows[place] if 0 <= place < len(self.rows) else None
+        films = [] if row is None else [{"sha256": row["sha256"]}, *self._beside(row)]
+        if not 0 <= which < len(films):
             raise Refused(404, "picture", "Expected a film of the list; received another. Load the list again.")
-        row = self.rows[place]
-        return {"file": row["copy"]} if which == "copy" else {"sha256": row["sha256"]}
+        return {name: text for name, text in films[which].items() if name != "caption"}
+
+
+def _key(row: Mapping[str, str]) -> _Key:
+    return row["sha256"], row.get("finding", "")
+
+
+def _film(told: Mapping[str, Any]) -> dict[str, str]:
+    return {"sha256": str(told["sha256"]), "caption": str(told["caption"])}
 
 
 def _is_plain_file(path: Path) -> bool:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -40,6 +41,27 @@ async def drop(places: Places, project: str, name: str, pieces: AsyncIterator[by
             await run_in_threadpool(partial.unlink, missing_ok=True)
     except OSError as error:
         raise full(error, folder) from None
+
+
+def forget(project: Path, *, is_used: bool) -> None:
+    """Remove the copies of what was dropped into a project, and the project if nothing else is in it.
+
+    Raises
+    ------
+    Refused
+        409 where something was made of them, or is going to be.
+    """
+    folder = project / "dropped"
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    if is_used or any(each != folder for each in project.iterdir()):
+        raise Refused(
+            409,
+            "used",
+            f"Expected dropped files that nothing was made of; received those of {project.name}. Remove the project's folder yourself.",
+        )
+    shutil.rmtree(folder)
+    project.rmdir()
 
 
 def _folders(folder: Path, target: Path) -> None:

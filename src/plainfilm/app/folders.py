@@ -1,5 +1,6 @@
 """The folders of this machine, below ROOT, as a tree to choose from."""
 
+import csv
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from plainfilm.reasons import reason_of
 from plainfilm.serve.http_errors import Refused
 
 _MOST = 2000
+_MOST_BYTES, _ROWS, _LETTERS = 1 << 18, 4, 200  # of a table
 
 
 def listed(places: Places, path: Path, prefix: str = "") -> dict[str, Any]:
@@ -55,6 +57,28 @@ def listed(places: Places, path: Path, prefix: str = "") -> dict[str, Any]:
         "images": images,
         "more": seen >= _MOST,
     }
+
+
+def columns(path: Path) -> dict[str, Any]:
+    """Give the columns of a CSV or TSV table, and its first rows, as far as they are short.
+
+    Raises
+    ------
+    Refused
+        400 where it is none that can be read here.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MOST_BYTES)
+        lines = head.decode("utf-8-sig").splitlines()[:_ROWS]
+        separator = max(",;\t|", key=lambda each: lines[0].count(each)) if lines else ","
+        rows = list(
+            csv.reader(lines if len(lines) == _ROWS or len(head) < _MOST_BYTES else lines[:-1], delimiter=separator)
+        )
+    except (OSError, ValueError, csv.Error) as error:
+        raise Refused(400, "table", f"Expected a table in CSV or TSV; received {harmless(path.name)} ({reason_of(error)}). Write the name of the column.") from None  # fmt: skip
+    shown = [[harmless(cell[:_LETTERS]) for cell in row] for row in rows]
+    return {"columns": shown[0] if shown else [], "rows": shown[1:]}
 
 
 def _is_inside(places: Places, entry: "os.DirEntry[str]", *, wants_folder: bool) -> bool:

@@ -14,6 +14,7 @@ from plainfilm import shell
 from plainfilm.app.jobs import last_line
 from plainfilm.app.news import News
 from plainfilm.app.progressing import Progressing
+from plainfilm.harmless import harmless
 
 _LOOK_S = 0.1
 _MOST_BYTES = 1 << 26
@@ -90,7 +91,7 @@ class Look:
             {
                 "state": state,
                 "found": stage.done if stage else 0,
-                "by_folder": dict(self._progress.by_note),
+                "by_folder": {harmless(name): number for name, number in self._progress.by_note.items()},
                 "line": line,
                 "listing": self.listing,
                 "command": self.typed,

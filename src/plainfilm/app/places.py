@@ -1,10 +1,12 @@
 """Where the app may look and write: below ROOT, whatever a name or a link says; and what may become the name of a file."""
 
+import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plainfilm.errors import UsageError
 from plainfilm.harmless import harmless
@@ -17,6 +19,16 @@ _RESERVED = re.compile(
     r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)( *\..*)?", re.IGNORECASE
 )  # devices of Windows
 
+_BYTES = {
+    0xDC80 + byte: 0xF780 + byte for byte in range(128)
+}  # of names that are not UTF-8: in no address can half a character stand
+_BACK = {sign: half for half, sign in _BYTES.items()}
+
+
+def as_json(told: Any) -> bytes:
+    """Write what a page is told, with names that it can say again: `Places.inside` takes them back."""
+    return json.dumps(told, ensure_ascii=False).translate(_BYTES).encode("utf-8", "backslashreplace")
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -27,7 +39,7 @@ class Places:
 
     @classmethod
     def of(cls, root: Path, work: Path | None) -> "Places":
-        """Take the folders as they are given; WORK is ROOT/plainfilm by default.
+        """Take the folders as they are given; WORK is ROOT/plainfilm-projects by default.
 
         Raises
         ------
@@ -39,7 +51,7 @@ class Places:
                 f"Expected --root to be a folder; received {root}. Name the folder that holds your radiographs."
             )
         real = Path(os.path.realpath(root))
-        made = Path(os.path.realpath(work or real / "plainfilm"))
+        made = Path(os.path.realpath(work or real / "plainfilm-projects"))
         if made == real or not made.is_relative_to(real):
             raise UsageError(
                 f"Expected --work to be a folder below {real}; received {work}. Name one there, or leave it out."
@@ -64,6 +76,7 @@ class Places:
                 400, "path", "Expected a path; received none, or one that no file can have. Choose a folder or file."
             )
         try:
+            text = text.translate(_BACK)
             os.fsencode(text)
             path = Path(text).expanduser()
         except (UnicodeEncodeError, RuntimeError):  # half a character; a user who is not known

@@ -78,7 +78,7 @@ class Progressing:
             self.stages[name] = Stage(at, at, done, every, note, done)
         else:
             stage.at, stage.done, stage.every, stage.note = at, done, every, note
-        if note in self.by_note or len(self.by_note) < _MOST_STAGES:
+        if done > before and (note in self.by_note or len(self.by_note) < _MOST_STAGES):
             self.by_note[note] = self.by_note.get(note, 0) + done - before
         if (epoch := _EPOCH.search(note)) and len(self.curve) < _MOST_EPOCHS:
             loss = float(epoch[1])

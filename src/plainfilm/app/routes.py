@@ -3,6 +3,7 @@
 import asyncio
 import json
 import mimetypes
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.resources import files
@@ -22,9 +23,9 @@ from plainfilm.app import declared, folders
 from plainfilm.app.coming_in import FILE_HEADERS, PAGE_CSP, AppDoor
 from plainfilm.app.desk import Desk
 from plainfilm.app.doubts import Doubts
-from plainfilm.app.drops import drop
+from plainfilm.app.drops import drop, forget
 from plainfilm.app.illustrator import SIZES_PX
-from plainfilm.app.places import is_plain
+from plainfilm.app.places import as_json, is_plain
 from plainfilm.errors import PlainfilmError
 from plainfilm.serve import http_errors
 from plainfilm.serve.http_errors import Refused
@@ -65,6 +66,7 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/key", routes.key, methods=["POST"]),
             Route("/api/state", routes.state),
             Route("/api/folders", routes.folders),
+            Route("/api/table", routes.table),
             Route("/api/options", routes.options),
             Route("/api/look", routes.look, methods=["POST"]),
             Route("/api/look/{id}", routes.looked),
@@ -74,6 +76,7 @@ def application(desk: Desk, door: AppDoor) -> Starlette:
             Route("/api/command", routes.command, methods=["POST"]),
             Route("/api/picture", routes.picture),
             Route("/api/drop", routes.drop, methods=["POST"]),
+            Route("/api/drop/forget", routes.undrop, methods=["POST"]),
             Route("/api/try", routes.trying, methods=["POST"]),
             Route("/api/doubts", routes.doubts),
             Route("/api/doubts", routes.decide, methods=["POST"]),
@@ -136,16 +139,26 @@ class _Routes:
         """List a folder, or complete what is typed."""
         places, asked = self._desk.places, request.query_params
         if (typed := asked.get("prefix")) is not None:
-            above, _, begun = typed.rpartition("/")
-            path = places.inside(above or "/")
-            return _json(await run_in_threadpool(folders.listed, places, path, begun))
+            cut = max(typed.rfind("/"), typed.rfind(os.sep)) + 1
+            path = places.inside(typed[:cut])
+            return _json(await run_in_threadpool(folders.listed, places, path, typed[cut:]))
         path = places.inside(asked.get("path") or str(self._desk.home))
         return _json(await run_in_threadpool(folders.listed, places, path))
 
+    async def table(self, request: Request) -> Response:
+        """Give the columns of a table, and its first rows."""
+        path = self._desk.places.inside(request.query_params.get("path"))
+        return _json(await run_in_threadpool(folders.columns, path))
+
     async def options(self, request: Request) -> Response:
-        """Give the options of a verb."""
+        """Give the options of a verb; where names are known that may be typed, with those."""
         found = declared.of(request.query_params.get("verb", ""))
-        return _json([option.told() for option in found.values()])
+        names = {"preset": declared.presets, "recipe": declared.recipes}
+        told = [option.told() for option in found.values()]
+        for each in told:
+            if each["name"] in names:
+                each["choices"] = await run_in_threadpool(names[each["name"]])
+        return _json(told)
 
     # ---- what is done
 
@@ -212,13 +225,17 @@ class _Routes:
         asked = await _body(request)
         doubts = await self._doubts(asked.get("made"))
         return _json(
-            {"decided": await self._desk.done(partial(doubts.decide, asked.get("sha256"), asked.get("correction")))}
+            {
+                "decided": await self._desk.done(
+                    partial(doubts.decide, asked.get("sha256"), asked.get("correction"), asked.get("finding"))
+                )
+            }
         )
 
     async def doubted(self, request: Request) -> Response:
         """Draw a film whose label is doubtful, or its copy, as the store has it."""
         doubts = await self._doubts(request.query_params.get("made"))
-        film = doubts.picture(_number(request, "place", -1), request.query_params.get("which", "film"))
+        film = doubts.picture(_number(request, "place", -1), _number(request, "which", 0))
         made = await run_in_threadpool(self._desk.projects.made, doubts.folder)
         store = self._desk.places.inside((made or {}).get("store"))
         return await self._drawn(request, {"store": str(store), **film})
@@ -244,6 +261,14 @@ class _Routes:
         path = await drop(self._desk.places, asked.get("into", ""), name, request.stream())
         request.scope["read_whole"] = True
         return _json({"path": str(path), "folder": str(self._desk.places.project(asked.get("into")) / "dropped")})
+
+    async def undrop(self, request: Request) -> Response:
+        """Remove the copies of files that were dropped, as long as nothing was made of them."""
+        asked = await _body(request)
+        project = self._desk.places.project(asked.get("into"))
+        claimed = {path.parent for path in await self._desk.done(self._desk.line.claimed)}
+        await self._desk.done(partial(forget, project, is_used=project in claimed))
+        return _json({})
 
     async def trying(self, request: Request) -> Response:
         """Start a server of a classifier."""
@@ -288,7 +313,7 @@ def _read(folder: Traversable, below: str = "") -> dict[str, tuple[str, bytes]]:
 
 
 def _json(told: Any, status: int = 200) -> Response:
-    return Response(json.dumps(told), status, media_type="application/json")
+    return Response(as_json(told), status, media_type="application/json")
 
 
 def _since(request: Request) -> int:

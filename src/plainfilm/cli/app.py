@@ -30,7 +30,7 @@ def app(
     root
         The folder below which the app looks for radiographs; by default your home folder. Nothing outside it is listed, read or written.
     work
-        Where projects are kept, below the root; by default plainfilm in it.
+        Where projects are kept, below the root; by default plainfilm-projects in it.
     host
         Address to bind to: this machine's own.
     exposed

@@ -126,7 +126,7 @@ def _units(predictor: "Predictor", named: Sequence[str], by: By | None, patients
 
     if by is None:
         return []
-    grouping.combining_of(predictor)
+    grouping.ways_of(predictor)
     units, unknown = grouping.units_of(named, by, patients)
     if unknown:
         said = f"Note: nothing names the {by} of {unknown:,} of {len(named):,} files; each of them stands alone."

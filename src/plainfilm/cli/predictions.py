@@ -16,6 +16,7 @@ from plainfilm.evidence.inference.context import About
 from plainfilm.harmless import harmless, write_csv
 from plainfilm.results import documents
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction, PredictionDocument
+from plainfilm.results.task import BETWEEN
 
 _FILMS_SHOWN = 3
 _STYLES = {"ok": "", "flagged": "yellow", "unsure": "bold yellow", "refused": "bold yellow", "unreadable": "red"}
@@ -99,7 +100,8 @@ def _remarks(answer: Prediction) -> str:
     looked = (
         () if answer.in_lungs is None else (f"{100 * answer.in_lungs:.0f} % of what it looked at lies in the lungs",)
     )
-    said = "; ".join([*answer.reasons, *answer.notes, *looked])
+    unsure = [f"unsure: {', '.join(answer.unsure)}"] if answer.unsure else []
+    said = "; ".join([*unsure, *answer.reasons, *answer.notes, *looked])
     return f"flagged: {said}" if answer.level == "flagged" else said
 
 
@@ -157,6 +159,7 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
         "class",
         "level",
         *names,
+        *(["unsure"] if about.lower_thresholds else []),
         "at_prevalence",
         *(f"at_prevalence {name}" for name in about.prevalences),
         "reasons",
@@ -174,6 +177,7 @@ def _table(answers: Iterable[Prediction], about: About) -> Iterator[Sequence[str
             answer.label or "",
             answer.level,
             *chances,
+            *([BETWEEN.join(answer.unsure or ())] if about.lower_thresholds else []),
             moved,
             *(
                 f"{(answer.at_prevalences or {})[name]:.6f}" if answer.at_prevalences else ""

@@ -72,7 +72,10 @@ def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int, tas
 def decision(run: RunMetrics) -> str:
     """What the metrics above are about: the positive class and its threshold, or means over classes."""
     if run.findings:
-        return "The metrics above are means over the findings, each on the radiographs of which it is known.\n"
+        lines = ["The metrics above are means over the findings, each on the radiographs of which it is known."]
+        each = {name: own.three_answers for name, own in run.findings.items() if own.three_answers}
+        lines += [f"{name}: {own.sentence} {own.splits[run.tested].sentence}" for name, own in each.items()]
+        return "\n".join(lines) + "\n"
     if run.positive is None:
         return "Sensitivity to AUPRC are means over the classes; each class by itself stands in metrics.json.\n"
     said = f"Positive means {run.positive}, from a probability of {run.threshold:.3f} on.\n"
@@ -202,6 +205,9 @@ def evaluated(found: ExternalMetrics) -> Iterator[RenderableType]:
     yield Text.assemble(("Verdict   ", f"bold {style}"), (found.transportability.sentence, style))
     if found.three_answers:
         yield Text.assemble(("Unsure    ", "bold"), found.three_answers.sentence)
+    for finding, measured in (found.findings or {}).items():
+        if measured.three_answers:
+            yield Text.assemble((f"{finding}, unsure  ", "bold"), measured.three_answers.sentence)
     if found.sources.sentence:
         yield Text.assemble(" " * 10, (found.sources.sentence, "yellow"))
     if found.recalibration.helps:

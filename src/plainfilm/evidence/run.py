@@ -204,14 +204,18 @@ def _worth(judged: Judged) -> RunWorth:
 
 def _by_finding(judged: Judged, trained: Trained, audit: AuditFindings | None) -> dict[str, FindingMetrics]:
     """What each finding came to by itself."""
+    ways = {name: trained.decision.of(name) for name in judged.findings}
     return {
         name: FindingMetrics(
-            threshold=None if judged.folds else trained.decision.of(name).threshold,
+            threshold=None if judged.folds else ways[name].threshold,
+            lower_threshold=None if judged.folds else ways[name].lower_threshold,
             splits={part: own.metrics[part] for part in (judged.tested, "validation")},
             worth=_worth(own),
             audit=audit.findings[name].result if audit else None,
             subgroups=own.subgroups.result,
             utility=own.utility.result if own.utility else None,
+            three_answers=own.three_answers,
+            by_patient=own.by_patient,
         )
         for name, own in judged.findings.items()
     }

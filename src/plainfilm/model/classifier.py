@@ -44,7 +44,8 @@ class Decision:
     says how several films become one answer; None where that is not known.
 
     Of the `task` "findings" `classes` are findings, each of which is told by itself, by its own slope, intercept and one of
-    `thresholds`; `of` gives what decides on one of them, as on two classes.
+    `thresholds`, of `lower_thresholds` where there are two, and of `combinings` where these are known; `of` gives what decides on
+    one of them, as on two classes.
     """
 
     classes: tuple[str, ...]
@@ -58,10 +59,14 @@ class Decision:
     combining: Combining | None = None
     task: Task = "classes"
     thresholds: tuple[float, ...] = ()
+    lower_thresholds: tuple[float, ...] = ()
+    combinings: tuple[Combining, ...] = ()
 
     @classmethod
     def joined(cls, each: Sequence[Decision]) -> Decision:
         """Decide on findings, by what decides on each of them as on two classes; `of` gives it back."""
+        lower = [own.lower_threshold for own in each if own.lower_threshold is not None]
+        combinings = [own.combining for own in each if own.combining is not None]
         return cls(
             classes=tuple(str(own.positive) for own in each),
             positive=None,
@@ -69,6 +74,8 @@ class Decision:
             intercepts=tuple(own.shift for own in each),
             task="findings",
             thresholds=tuple(own.threshold for own in each),
+            lower_thresholds=tuple(lower) if len(lower) == len(each) else (),
+            combinings=tuple(combinings) if len(combinings) == len(each) else (),
         )
 
     def of(self, finding: str) -> Decision:
@@ -80,7 +87,16 @@ class Decision:
             temperature=1 / self.slopes[at],
             threshold=self.thresholds[at],
             shift=self.intercepts[at],
+            lower_threshold=self.lower_thresholds[at] if self.lower_thresholds else None,
+            combining=self.combinings[at] if self.combinings else None,
         )
+
+    @property
+    def ways(self) -> dict[str, Combining]:
+        """How several films become one answer, by the positive class, or by each finding; nothing where that is not known."""
+        if self.task == "findings":
+            return dict(zip(self.classes, self.combinings, strict=True)) if self.combinings else {}
+        return {self.positive: self.combining} if self.positive is not None and self.combining is not None else {}
 
     @classmethod
     def scaled(cls, classes: tuple[str, ...], positive: str | None, scaling: Scaling) -> Decision:
@@ -144,7 +160,10 @@ class Decision:
         return np.where(probabilities[:, positive] >= least, positive, 1 - positive)
 
     def unsure(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Say which rows (n) lie between the two thresholds; none where there is one."""
+        """Say which rows (n) lie between the two thresholds, of findings (n, k); none where there is one."""
+        if self.task == "findings":
+            lower = np.array(self.lower_thresholds or self.thresholds)
+            return np.asarray((probabilities >= lower) & (probabilities < np.array(self.thresholds)))
         if self.positive is None or self.lower_threshold is None:
             return np.zeros(len(probabilities), bool)
         chance = probabilities[:, self.classes.index(self.positive)]
@@ -215,7 +234,7 @@ class Trained:
     """A trained head with all that made it, before the test set has been seen. `head` is its ONNX form.
 
     `promise` says what its two thresholds promise, `promise_by_patient` what those of one answer a patient do; None where it has one.
-    Of one finding of several, `output` is its own, and `logits` what they all share.
+    `promises` are both of each finding; none of classes. Of one finding of several, `output` is its own, and `logits` what they all share.
     """
 
     recipe: Recipe
@@ -226,6 +245,7 @@ class Trained:
     decision: Decision
     promise: Promise | None = None
     promise_by_patient: Promise | None = None
+    promises: Sequence[tuple[Promise | None, Promise | None]] = ()
     output: int | None = None
     logits: KnownLogits | None = None
 
@@ -235,7 +255,11 @@ class Trained:
 
     def of(self, finding: str) -> Trained:
         """Give what tells one finding of several, as if it told two classes: "no FINDING" and FINDING."""
-        return replace(self, decision=self.decision.of(finding), output=self.decision.classes.index(finding))
+        at = self.decision.classes.index(finding)
+        promise, by_patient = self.promises[at] if self.promises else (None, None)
+        return replace(
+            self, decision=self.decision.of(finding), promise=promise, promise_by_patient=by_patient, output=at
+        )
 
     def probabilities(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probabilities float64 (len(rows), classes) of rows of the store, from the cached features."""

@@ -49,6 +49,7 @@ def _about(bundle: Bundle) -> FileMetadata:
         threshold=decision.threshold if decision.positive else None,
         task=decision.task,
         thresholds=decision.thresholds,
+        lower_thresholds=decision.lower_thresholds,
         lower_threshold=decision.lower_threshold,
         image_size=bundle.classifier.image_size,
         intended_use=bundle.manifest.intended_use,

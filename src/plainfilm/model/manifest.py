@@ -142,12 +142,17 @@ def _check_classes(manifest: Manifest) -> None:
         raise Damaged("slopes and intercepts in its manifest are not of its classes")
     parts = [(manifest.lower_threshold, manifest.threshold)]
     parts += [(each.lower_threshold, each.threshold) for each in manifest.sites.values()]
-    if any(lower is not None and (lower > upper or not manifest.positive) for lower, upper in parts):
+    between = zip(manifest.lower_thresholds, manifest.thresholds, strict=False)
+    combined = [(each.lower_threshold, each.threshold) for each in (manifest.combining, *manifest.combinings) if each]
+    above = any(lower is not None and lower > upper for lower, upper in (*between, *combined))
+    if above or any(lower is not None and (lower > upper or not manifest.positive) for lower, upper in parts):
         raise Damaged("its manifest has a lower threshold above the other, or for more than two classes")
     of_findings_there = [each for own in manifest.finding_sites.values() for each in own.values()]
     if any(each.lower_threshold is not None and each.lower_threshold > each.threshold for each in of_findings_there):
         raise Damaged("its manifest has a lower threshold above the other for a finding at a site")
-    if len(manifest.thresholds) != (len(classes) if of_findings else 0):
+    told = len(classes) if of_findings else 0
+    lengths = len(manifest.lower_thresholds), len(manifest.combinings)
+    if len(manifest.thresholds) != told or not set(lengths) <= {0, told}:
         raise Damaged("thresholds in its manifest are not of its findings")
     if (manifest.sites and not manifest.positive) or not all(map(str.isprintable, manifest.known_sites)):
         raise Damaged("its manifest names a site for more than two classes, or one that cannot be printed")

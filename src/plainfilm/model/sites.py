@@ -125,7 +125,14 @@ def _findings_at(bundle: Bundle, each: Mapping[str, Site]) -> Bundle:
     watched = bundle.manifest.drift and _watched(bundle.manifest.drift, each, own.of)
     shares = {**bundle.manifest.prevalence, **{name: site.prevalence for name, site in each.items()}}
     findings = {
-        name: structs.replace(found, threshold=each[name].threshold, recalibrated=each[name].recalibrated)
+        name: structs.replace(
+            found,
+            threshold=each[name].threshold,
+            lower_threshold=each[name].lower_threshold,
+            recalibrated=each[name].recalibrated,
+            three_answers=found.three_answers and found.three_answers.elsewhere(),
+            by_patient=found.by_patient and found.by_patient.elsewhere(),
+        )
         if name in each
         else found
         for name, found in told.items()

@@ -20,6 +20,7 @@ from plainfilm.reporting.tables import by_patient as patient_tables
 from plainfilm.reporting.tables import clinical_utility as utility_tables
 from plainfilm.reporting.tables import external, subgroups
 from plainfilm.reporting.tables import metrics as tables
+from plainfilm.reporting.tables import of_findings as finding_tables
 from plainfilm.reporting.tables import three_answers as three_tables
 from plainfilm.reporting.view_model import Counts
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics
@@ -171,7 +172,11 @@ def _head(found: ExternalEvaluation) -> Values:
 
 def _findings(found: ExternalEvaluation, metrics: ExternalMetrics) -> Values:
     """Lay out each finding; nothing for classes."""
+    each = metrics.findings or {}
+    three = {name: (own, own.three_answers, "") for name, own in each.items() if own.three_answers}
+    joined = {name: (own.by_patient, own.by_patient.splits["external"]) for name, own in each.items() if own.by_patient}
     return {
+        "finding_tables": [finding_tables.three_answers(three), finding_tables.by_patient(joined)],
         "finding_rows": external.finding_rows(metrics),
         "micro": tables.micro_cells(found.external),
         "speaks": found.speaks,

@@ -13,7 +13,7 @@ from plainfilm.harmless import write_table
 from plainfilm.reporting import environment, page
 from plainfilm.reporting.view_model import Counts, Picture
 from plainfilm.results import documents
-from plainfilm.results.relabelling import Relabelling
+from plainfilm.results.relabelling import Beside, FilmBeside, Relabelling
 
 TABLE = "relabel.csv"
 
@@ -123,15 +123,34 @@ def _table(store: Store, found: Listings) -> Iterator[list[object]]:
         ]
 
 
+def films_beside(found: Listings, beside: Sequence[Sequence[int]]) -> tuple[Beside, ...]:
+    """Say of each label on the page which films stand beside it."""
+    told = []
+    for at, rows in enumerate(beside):
+        number, place = found.order[at].tolist()
+        finding, own = list(found.each.items())[number]
+        store = found.stores[finding]
+        captions = _captions(store, rows, is_copy=own.copy[place] >= 0)
+        films = [
+            FilmBeside(sha256=str(store.sha256[row]), caption=text) for row, text in zip(rows, captions, strict=True)
+        ]
+        told.append(Beside(sha256=str(store.sha256[own.rows[place]]), finding=finding, films=tuple(films)))
+    return tuple(told)
+
+
+def _captions(store: Store, rows: Sequence[int], *, is_copy: bool) -> list[str]:
+    what = "Its copy" if is_copy else "Nearest"
+    return [f"{what}: {store.classes[store.labels[row]]}" for row in rows]
+
+
 def _film(found: Listings, at: int, beside: Sequence[int]) -> Doubted:
     number, place = found.order[at].tolist()
     finding, own = list(found.each.items())[number]
     store = found.stores[finding]
     row, copy = int(own.rows[place]), int(own.copy[place])
     label, suggested = store.classes[store.labels[row]], store.classes[own.suggested[place]]
-    rows = [row, copy] if copy >= 0 else [row, *beside]
-    told = ["This film", "Its copy"] if copy >= 0 else ["This film", *["Nearest"] * (len(rows) - 1)]
-    captions = [f"{what}: {store.classes[store.labels[each]]}" for what, each in zip(told, rows, strict=True)]
+    captions = [f"This film: {label}", *_captions(store, beside, is_copy=copy >= 0)]
+    rows = [row, *beside]
     return Doubted(
         place=at + 1,
         file=str(store.file[row]),

@@ -29,8 +29,10 @@ from plainfilm.reporting.tables import in_time as time_tables
 from plainfilm.reporting.tables import learning_curve as curve_tables
 from plainfilm.reporting.tables import left_out as left_out_tables
 from plainfilm.reporting.tables import metrics as tables
+from plainfilm.reporting.tables import of_findings as finding_tables
 from plainfilm.reporting.tables import subgroups as subgroup_tables
 from plainfilm.reporting.tables import three_answers as three_tables
+from plainfilm.reporting.tables.of_findings import EachFinding
 from plainfilm.reporting.tables.three_answers import ThreeAnswersShown
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.estimate import Estimate
@@ -168,6 +170,7 @@ def write_report(report: Report, out: Path, formats: Sequence[str] = ()) -> None
         "class_rows": [] if run.findings else tables.class_rows(run.test),
         "finding_rows": tables.finding_rows(run),
         "micro": tables.micro_cells(run.test),
+        "finding_tables": _of_each_finding(run),
         "calibration_rows": tables.calibration_rows(
             [
                 ("Test" if run.tested == "test" else "Held-out folds", run.test),
@@ -207,6 +210,18 @@ def _three_answers(run: RunMetrics) -> ThreeAnswersShown | None:
         return None
     found, tested = run.three_answers.splits, "Test" if run.tested == "test" else "Held-out folds"
     return three_tables.show([(tested, found[run.tested]), ("Validation", found["validation"])])
+
+
+def _of_each_finding(run: RunMetrics) -> list[EachFinding | None]:
+    """Lay out three answers and answers by patient of each finding; nothing of classes."""
+    found, part = run.findings or {}, run.tested
+    three = {
+        name: (own, own.three_answers.splits[part], own.three_answers.sentence)
+        for name, own in found.items()
+        if own.three_answers
+    }
+    joined = {name: (own.by_patient, own.by_patient.splits[part]) for name, own in found.items() if own.by_patient}
+    return [finding_tables.three_answers(three), finding_tables.by_patient(joined)]
 
 
 def _forest(found: LeftOutSources) -> list[tuple[str, Estimate]]:

@@ -20,7 +20,8 @@ from plainfilm.reasons import reason_of
 from plainfilm.reporting.report import Curve, Reliability
 from plainfilm.reporting.view_model import Counts, DuplicateCounts, Mistake, Picture, ProblemGroup
 from plainfilm.results.metrics import Metrics
-from plainfilm.results.task import combination
+from plainfilm.results.predictions import UNSURE
+from plainfilm.results.task import BETWEEN, combination
 
 SAMPLES = 4
 ALTERED = 3  # views shown of a training image
@@ -66,17 +67,18 @@ def origin(store: Store, row: int) -> tuple[str, str, str]:
 def findings_heads(decision: Decision) -> list[str]:
     """Name the columns of `predicted_findings`."""
     heads = [head for name in decision.classes for head in (f"probability {name}", f"truth {name}")]
-    return ["file", "split", "label", *heads, "predicted"]
+    return ["file", "split", "label", *heads, "predicted", *([UNSURE] if decision.lower_thresholds else [])]
 
 
 def predicted_findings(store: Store, decision: Decision, part: str, scores: Scores) -> Iterator[list[str]]:
     """Give a line a row: beside each finding's probability the truth, 1, 0, or nothing where it is not known."""
     truths, called = store.named(scores.rows), decision.called(scores.probabilities, np.asarray(scores.threshold))
+    unsure, names = scores.unsure(decision), np.array(decision.classes)
     for at, row in enumerate(scores.rows):
         pairs = zip(scores.probabilities[at], scores.labels[at], strict=True)
         cells = [cell for chance, state in pairs for cell in (f"{chance:.6f}", str(state) if state >= 0 else "")]
-        found = [name for name, is_called in zip(decision.classes, called[at], strict=True) if is_called]
-        yield [str(store.file[row]), part, truths[at], *cells, combination(found)]
+        open_ = [BETWEEN.join(names[unsure[at]])] if decision.lower_thresholds else []
+        yield [str(store.file[row]), part, truths[at], *cells, combination(names[called[at]]), *open_]
 
 
 def _corrections(store: Store) -> list[tuple[str, str]]:

@@ -24,6 +24,10 @@ class FileMetadata(Document, frozen=True, kw_only=True):
     thresholds: Annotated[
         tuple[float, ...], Meta(description="Of findings: probability from which each is called; left out of classes.")
     ] = ()
+    lower_thresholds: Annotated[
+        tuple[float, ...],
+        Meta(description="Of findings: probability below which each is denied; left out with one threshold."),
+    ] = ()
     positive: Annotated[str | None, Meta(description="The positive class; null with more than two classes.")]
     threshold: Annotated[float | None, Meta(description="Probability from which the positive class is called.")]
     lower_threshold: Annotated[

@@ -209,6 +209,9 @@ class ExternalFinding(Record, frozen=True, kw_only=True, rename={"transportabili
     """One finding of several by itself: a classifier of two classes, on the radiographs of which it is known."""
 
     threshold: Annotated[float, Meta(description="Probability from which it is called.")]
+    lower_threshold: Annotated[
+        float | None, Meta(description="Probability below which it is denied, unsure between; left out with one.")
+    ] = None
     transportability: Annotated[Transportability, Meta(description="Whether the performance holds on these data.")]
     splits: Annotated[Splits, Meta(description="Metrics on the external data, as of two classes.")]
     internal: Annotated[InternalMetrics, Meta(description="Metrics of the model's own test set.")]
@@ -217,6 +220,11 @@ class ExternalFinding(Record, frozen=True, kw_only=True, rename={"transportabili
     recalibration: Annotated[Recalibration | None, Meta(description="What recalibration would do to it.")] = None
     subgroups: Annotated[Subgroups, Meta(description="Its metrics by subgroup.")]
     utility: Annotated[Utility | None, Meta(description="Answers at other prevalences.")] = None
+    three_answers: Annotated[
+        ThreeAnswersMeasured | None,
+        Meta(description="The model's two thresholds here, and whether what they were set for holds."),
+    ] = None
+    by_patient: Annotated[ByPatient | None, Meta(description="One answer a patient.")] = None
 
 
 class ExternalMetrics(Document, frozen=True, kw_only=True, rename={"transportability": "travels"}):

@@ -221,10 +221,19 @@ class Manifest(Provenance, frozen=True, kw_only=True):
         tuple[Annotated[float, Meta(ge=0, le=1000)], ...],
         Meta(description="Of findings: probability from which each is called."),
     ] = ()
+    lower_thresholds: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=1000)], ...],
+        Meta(
+            description="Of findings: probability below which each is denied, unsure between; left out with one threshold."
+        ),
+    ] = ()
     combining: Annotated[
         Combining | None,
         Meta(description="How several films become one answer; null before 0.3.0 and with more classes."),
     ] = None
+    combinings: Annotated[
+        tuple[Combining, ...], Meta(description="Of findings: how several films become one answer, for each.")
+    ] = ()
     members: Annotated[Mapping[str, Member], Meta(description="Each other member, by name.")]
 
     @property

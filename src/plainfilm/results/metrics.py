@@ -478,22 +478,6 @@ class Recalibrated(Record, frozen=True, kw_only=True):
     data_fingerprint: Annotated[str, Meta(description="SHA-256 over the pixels of the other data.")]
 
 
-class FindingMetrics(Record, frozen=True, kw_only=True):
-    """One finding of several by itself: a classifier of two classes, on the radiographs of which it is known."""
-
-    threshold: Annotated[
-        Share | None, Meta(description="Probability from which it is called; null where folds have their own.")
-    ]
-    splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set, as of two classes.")]
-    worth: Annotated[RunWorth, Meta(description="What its accuracy is worth by rules that see no image.")]
-    audit: Annotated[Audit | None, Meta(description="Its audit, where that ran.")] = None
-    subgroups: Annotated[Subgroups | None, Meta(description="Its metrics by subgroup; not in a bundle.")] = None
-    utility: Annotated[Utility | None, Meta(description="Answers at other prevalences; not in a bundle.")] = None
-    recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how, where it was.")] = (
-        None
-    )
-
-
 class GroupWeight(Record, frozen=True, kw_only=True):
     """What one class of one source weighed in the loss of a training by group DRO, in the end."""
 
@@ -577,6 +561,29 @@ class ByPatient(Record, frozen=True, kw_only=True):
     def elsewhere(self) -> "ByPatient":
         """Give the same where two thresholds promise nothing."""
         return structs.replace(self, three_answers=self.three_answers and self.three_answers.elsewhere())
+
+
+class FindingMetrics(Record, frozen=True, kw_only=True):
+    """One finding of several by itself: a classifier of two classes, on the radiographs of which it is known."""
+
+    threshold: Annotated[
+        float | None, Meta(description="Probability from which it is called; null where folds have their own.")
+    ]
+    lower_threshold: Annotated[
+        float | None, Meta(description="Probability below which it is denied, unsure between; null with one.")
+    ] = None
+    splits: Annotated[Mapping[str, Metrics], Meta(description="Metrics by set, as of two classes.")]
+    worth: Annotated[RunWorth, Meta(description="What its accuracy is worth by rules that see no image.")]
+    audit: Annotated[Audit | None, Meta(description="Its audit, where that ran.")] = None
+    subgroups: Annotated[Subgroups | None, Meta(description="Its metrics by subgroup; not in a bundle.")] = None
+    utility: Annotated[Utility | None, Meta(description="Answers at other prevalences; not in a bundle.")] = None
+    three_answers: Annotated[
+        ThreeAnswers | None, Meta(description="Two thresholds with an unsure band, where they were asked for.")
+    ] = None
+    by_patient: Annotated[ByPatient | None, Meta(description="One answer a patient.")] = None
+    recalibrated: Annotated[Recalibrated | None, Meta(description="In a recalibrated bundle: how, where it was.")] = (
+        None
+    )
 
 
 class TimePart(Record, frozen=True, kw_only=True):

@@ -29,8 +29,11 @@ class Prediction(
         The path, or "array 0", "array 1", ….
     findings : tuple of str or None
         Of several findings: those that are called present, each from its own threshold on; None of classes, and where there is no answer.
+    unsure : tuple of str or None
+        Of several findings with two thresholds each: those between them; None elsewhere.
     label : str or None
-        The findings that are called, `Effusion|Mass`, or `No Finding`; of classes: the class at the threshold; None where the answer is unsure, the classifier should not be asked, or the file cannot be read.
+        The findings that are called, `Effusion|Mass`, or `No Finding` where all are denied; of classes: the class at the threshold; None where the answer is unsure (of findings: where none is called
+        and one is unsure), the classifier should not be asked, or the file cannot be read.
     level : str
         "ok", "flagged", "unsure" (between two thresholds), "refused" (unlike anything it was trained on) or "unreadable".
     probabilities : dict of str to float
@@ -68,6 +71,10 @@ class Prediction(
         tuple[str, ...] | msgspec.UnsetType,
         Meta(description="Of several findings: those that are called; left out of classes."),
     ] = msgspec.UNSET
+    unsure: Annotated[
+        tuple[str, ...] | msgspec.UnsetType,
+        Meta(description="Of findings with two thresholds each: those between them; left out elsewhere."),
+    ] = msgspec.UNSET
     at_prevalences: Annotated[
         Mapping[str, Share] | msgspec.UnsetType,
         Meta(description="Of findings: probability of each at its prevalence; left out where none was stated."),
@@ -93,6 +100,12 @@ class Context(Record, frozen=True, kw_only=True):
     thresholds: Annotated[
         Mapping[str, float],
         Meta(description="Of findings: probability from which each is called; left out of classes."),
+    ] = {}
+    lower_thresholds: Annotated[
+        Mapping[str, float],
+        Meta(
+            description="Of findings: probability below which each is denied, unsure between; left out with one threshold."
+        ),
     ] = {}
     lower_threshold: Annotated[
         float | None,

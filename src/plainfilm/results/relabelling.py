@@ -24,6 +24,26 @@ class RelabelledFinding(Record, frozen=True, kw_only=True):
     ]
 
 
+class FilmBeside(Record, frozen=True, kw_only=True):
+    """A film to look at beside a doubtful one."""
+
+    sha256: Annotated[str, Meta(description="SHA-256 of its file.")]
+    caption: Annotated[str, Meta(description="What it is to the doubtful one, and its label.")]
+
+
+class Beside(Record, frozen=True, kw_only=True):
+    """What to look at beside a doubtful label."""
+
+    sha256: Annotated[str, Meta(description="SHA-256 of the file whose label is doubtful.")]
+    finding: Annotated[str, Meta(description="Of several findings: which one is doubtful.")] = ""
+    films: Annotated[
+        tuple[FilmBeside, ...],
+        Meta(
+            description="Its copy under another label; else the nearest of its label and of the class that it looks like."
+        ),
+    ]
+
+
 class Relabelling(Document, frozen=True, kw_only=True):
     """Labels that are doubtful: `relabel.json`."""
 
@@ -52,6 +72,9 @@ class Relabelling(Document, frozen=True, kw_only=True):
         Count, Meta(description="Radiographs that ingest left out, since a copy bears another label; not in the table.")
     ]
     shown: Annotated[Count, Meta(description="Labels on the page.")]
+    beside: Annotated[
+        tuple[Beside, ...], Meta(description="What the page shows beside each of them, in its order.")
+    ] = ()
     repeats: Annotated[Count, Meta(description="Cross-validations whose scores were averaged.")]
     folds: Annotated[Count, Meta(description="Folds of each.")]
     encoder: Annotated[str, Meta(description="Backbone whose features were judged.")]

@@ -138,12 +138,12 @@ class Examiner:
 
     def check_studies(self) -> None:
         """Raise UsageError unless the classifier knows how several films become one answer."""
-        grouping.combining_of(self._predictor)
+        grouping.ways_of(self._predictor)
 
     def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
         """Join the answers to the films of a study to one, with what stands beside it."""
-        how = grouping.combining_of(self._predictor)
-        return grouping.join(self._predictor, how, films, "study"), About.of(self._predictor, by="study")
+        ways = grouping.ways_of(self._predictor)
+        return grouping.join(self._predictor, ways, films, "study"), About.of(self._predictor, by="study")
 
 
 class OrderlyExaminer:

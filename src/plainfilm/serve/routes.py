@@ -341,7 +341,7 @@ def _by(form: Form, served: Served) -> By | None:
         )
     if found is not None:
         try:
-            grouping.combining_of(served.predictor)
+            grouping.ways_of(served.predictor)
         except UsageError as error:
             raise Refused(400, "by", str(error)) from error
     return found

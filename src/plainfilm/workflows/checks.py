@@ -243,11 +243,11 @@ class _Held:
         return built.path.stat().st_size * max(1, self.copies)
 
 
-def check_three_answers(recipes: Sequence[Recipe], positive: str | None) -> None:
-    """Raise UsageError where a recipe asks for three answers of other than two classes."""
-    if positive is None and any(recipe.evaluation.sensitivity for recipe in recipes):
+def check_three_answers(recipes: Sequence[Recipe], positive: str | None, task: Task) -> None:
+    """Raise UsageError where a recipe asks for three answers of other than two classes, or findings."""
+    if positive is None and task == "classes" and any(recipe.evaluation.sensitivity for recipe in recipes):
         raise UsageError(
-            "Expected two classes for --sensitivity with --npv; received others. Leave both out, or ingest two classes with --classes."
+            "Expected two classes, or findings, for --sensitivity with --npv; received others. Leave both out, or ingest two classes with --classes."
         )
 
 

@@ -297,12 +297,11 @@ def _decide(
     if store.task == "findings":
         parts = zip(_findings(logits, store, rows), *scaling, strict=True)
         each = [
-            _decide(own.logits, Scaling(slope[None], intercept[None]), own.store, own.rows, own.name, recipe)[
-                "decision"
-            ]
+            _decide(own.logits, Scaling(slope[None], intercept[None]), own.store, own.rows, own.name, recipe)
             for own, slope, intercept in parts
         ]
-        return {"decision": Decision.joined(each)}
+        promises = [(own["promise"], own["promise_by_patient"]) for own in each]
+        return {"decision": Decision.joined([own["decision"] for own in each]), "promises": promises}
     labels, classes, asked = store.labels[rows], store.classes, recipe.evaluation
     decision = Decision(classes=classes, positive=positive)
     if asked.calibrate:

@@ -12,7 +12,7 @@ from plainfilm.data.store_columns import Words
 from plainfilm.errors import CacheError, StoreError, UsageError
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, UnlabelledMetrics, is_external, is_unlabelled
-from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.metrics import ByPatient, RunMetrics, ThreeAnswers
 
 Plain = dict[str, Any]
 _MEMBERS = "every member, by its SHA-256, and the answers of its network"
@@ -192,8 +192,21 @@ def _trained(path: Path, metrics: RunMetrics) -> Plain:
         f"{part}_auroc": test["auroc"],
         **({"three_answers": metrics.three_answers.sentence} if metrics.three_answers else {}),
         **({"by_patient": metrics.by_patient.sentence} if metrics.by_patient else {}),
+        **{
+            key: {name: said.sentence for name, said in own.items() if said}
+            for key, own in _of_findings(metrics).items()
+            if any(own.values())
+        },
         "worth": metrics.worth.sentence,
         **{name: told.get(name) for name in ("test_openings", "seconds", "versions")},
+    }
+
+
+def _of_findings(metrics: RunMetrics) -> dict[str, dict[str, ThreeAnswers | ByPatient | None]]:
+    each = metrics.findings or {}
+    return {
+        "three_answers": {name: own.three_answers for name, own in each.items()},
+        "by_patient": {name: own.by_patient for name, own in each.items()},
     }
 
 

@@ -1,7 +1,7 @@
 """`plainfilm relabel`: labels that are doubtful, and a new store where they are put right."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,13 +130,13 @@ def _list(plan: Plan) -> Run[Relabelling]:
         )
         shown = min(options.show, found.doubtful)
         beside = listing.beside(found, features, shown)
-        result = _result(plan, own, found, shown, time.perf_counter() - started)
+        result = _result(plan, own, found, beside, time.perf_counter() - started)
         command = command_of(options.command, options.store, options)
         report.write(partial, store, found, beside, result, name=plan.out.name, command=command)
     return Run(plan.out, result, store.path)
 
 
-def _result(plan: Plan, own: Encoder, found: Listings, shown: int, seconds: float) -> Relabelling:
+def _result(plan: Plan, own: Encoder, found: Listings, beside: Sequence[Sequence[int]], seconds: float) -> Relabelling:
     store = plan.store
     counted = {name: _counted(found.stores[name], each) for name, each in found.each.items()}
     whole = counted.pop("", None)
@@ -151,7 +151,8 @@ def _result(plan: Plan, own: Encoder, found: Listings, shown: int, seconds: floa
         findings=counted,
         not_judged=plan.not_judged,
         left_out=int(store.attributes.get("label_conflicts", 0)),
-        shown=shown,
+        shown=len(beside),
+        beside=report.films_beside(found, beside),
         repeats=plan.options.repeats,
         folds=FOLDS,
         encoder=own.name,

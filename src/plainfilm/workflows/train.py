@@ -111,7 +111,8 @@ def plan(options: TrainOptions) -> Plan:
     def check_rows(rows: Store | Rows) -> None:
         checks.check_rows(rows.classes, len(rows.labels))
         checks.check_task(rows.task, rows.classes, options.task, recipes.members(recipe))
-        checks.check_three_answers([recipe], checks.positive_class(rows.classes, options.positive, task=rows.task))
+        positive = checks.positive_class(rows.classes, options.positive, task=rows.task)
+        checks.check_three_answers([recipe], positive, rows.task)
         if count:
             split.check_enough_to_fold(rows.targets, rows.group, rows.classes, count=count)
         sources = folding.by_source(options.folds, options.together, rows, seed=recipe.seed)

@@ -85,6 +85,14 @@ def test_outcomes_sought_by_the_answer_are_warned_of(tmp_path):
     assert own.outcomes.known["COVID"] == 1
 
 
+def test_unsure_answers_that_count_as_not_positive_are_told(tmp_path):
+    every = list(answers(40, level="unsure", answer=None))
+    log = logged(tmp_path / "log", [line for _, line in every])
+    rows = [[line.image, "COVID" if sick else "NORMAL"] for sick, line in every]
+    (own,) = plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "outcome"], rows)).bundles
+    assert own.outcomes.warning.startswith("40 answers are unsure, which counts as not positive")
+
+
 def test_refused_answers_are_counted_aside(tmp_path):
     every = list(answers(40, level="refused", answer=None))
     log = logged(tmp_path / "log", [line for _, line in every] + [line for _, line in answers(10, seed=1)])

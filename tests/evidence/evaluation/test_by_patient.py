@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from plainfilm.evidence.evaluation.by_patient import Films, choose, combined, measure, together, units_of
+from plainfilm.evidence.evaluation.by_patient import Films, choose, measure, together, units_of
 from plainfilm.evidence.statistics.calibration import choose_threshold
 from plainfilm.model.classifier import Decision
+from plainfilm.model.combining import combined
 from plainfilm.model.recipe_schema import EvaluationSettings
 from plainfilm.results.manifest import Combining
 

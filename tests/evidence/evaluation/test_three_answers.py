@@ -67,3 +67,12 @@ def test_films_of_few_patients_are_too_few_however_many_they_are():
     assert (
         "is too small to promise a sensitivity of 95 %: it takes 72 radiographs of different patients" in found.sentence
     )
+
+
+@pytest.mark.parametrize("ill", [True, False])
+def test_predictive_values_of_one_class_alone_are_not_defined(ill):
+    rows = ill == TRUTH
+    found = measure(TRUTH[rows], CHANCE[rows], lower=0.3, upper=0.7, sensitivity=0.95, npv=0.9)
+    assert not found.ppv.is_known
+    assert not found.npv.is_known
+    assert found.npv_holds is None

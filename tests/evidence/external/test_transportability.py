@@ -122,6 +122,8 @@ def test_a_class_that_is_missing_is_never_passed_over():
     drop, told = compare(OWN, external, missing=["NORMAL"])
     assert (told.verdict, told.level) == ("cannot be said", "caution")
     assert "There is no NORMAL among these radiographs" in told.sentence
+    of_finding = judged(OWN, external, missing=["no Mass"]).sentence
+    assert of_finding.startswith("There is none without Mass among these radiographs, so")
     assert "Sensitivity 60.0 % (52.0 to 68.0), 30.0 points lower than on its own test set" in told.sentence
     assert not drop.auroc.is_known
     assert "which the data do not show to differ" in judged(OWN, metrics(None, specificity=None), missing=["NORMAL"]).sentence  # fmt: skip

@@ -90,16 +90,16 @@ def test_answers_join_as_training_chose_and_name_nobody(predictor, run, call):
 def test_refused_unreadable_and_lateral_films_have_no_say(predictor):
     films = [film(0.8), film(0.4, "flagged", reasons=("unusual",)), film(0.9, "refused"), film(0.5, "unreadable"),
              film(0.1, "flagged", reasons=("looks like a lateral view",))]  # fmt: skip
-    found = grouping.join(predictor, HOW, films, "patient 1")
+    found = grouping.join(predictor, {"COVID": HOW}, films, "patient 1")
     value = float(expit(1.5 * logit([0.8, 0.4]).mean() - 0.2))
     assert found.probabilities["COVID"] == pytest.approx(value)
     assert (found.level, found.label, found.used) == ("flagged", "COVID" if value >= 0.6 else "NORMAL", 2)
     assert found.reasons == ("3 of 5 films left out: 1 unreadable, 1 refused, 1 lateral", "unusual")
     assert found.at_prevalence == pytest.approx(value)
-    lone = grouping.join(predictor, HOW, films[-1:], "patient 2")
+    lone = grouping.join(predictor, {"COVID": HOW}, films[-1:], "patient 2")
     assert lone.used == 1
-    assert grouping.join(predictor, HOW, [film(0.9, "refused")], "p").level == "refused"
-    none = grouping.join(predictor, HOW, [film(0.5, "unreadable", reasons=("broken",))], "p")
+    assert grouping.join(predictor, {"COVID": HOW}, [film(0.9, "refused")], "p").level == "refused"
+    none = grouping.join(predictor, {"COVID": HOW}, [film(0.5, "unreadable", reasons=("broken",))], "p")
     assert (none.level, none.probabilities, none.reasons) == ("unreadable", {}, ("broken",))
 
 

@@ -49,6 +49,18 @@ def test_areas_differ_where_one_subgroup_is_told_less():
     assert p[1.2] > 0.8
 
 
+def test_subgroups_of_few_patients_are_not_set_apart_by_chance_more_often_than_one_in_twenty():
+    """Three subgroups of some 15 patients of each class: by chi square one in eleven was."""
+    found = []
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        codes = np.repeat(np.arange(100), random.integers(1, 4, 100))
+        ill, member = (random.random(100) < 0.5)[codes], random.integers(0, 3, 100)[codes]
+        scores = 1.2 * ill + 0.7 * random.normal(size=100)[codes] + random.normal(size=len(codes))
+        found.append(homogeneity.of_areas(ill, scores, member, codes)[2])
+    assert 0.02 <= np.mean(np.array(found) <= 0.05) <= 0.07
+
+
 def test_what_cannot_be_told_apart_is_not_tested():
     yes, member, codes = np.ones(6, bool), np.array([0, 0, 0, 1, 1, 1]), np.arange(6)
     for found in (

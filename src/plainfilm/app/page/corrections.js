@@ -120,8 +120,10 @@ export class Corrections {
     const { columns } = path ? await ask(at("api/table", { path })).catch(() => ({ columns: [] })) : { columns: [] };
     return COLUMNS.map((key) => {
       const names = [...new Set([...columns, this.read[key]].filter(Boolean))];
+      const chosen = (column) => this.set({ [key]: column });
+      if (!columns.length) return typed(t(`correct.${key}`), this.read[key] ?? "", chosen, key);
       const choices = [["", t("correct.column_auto")], ...names.map((each) => [each, each])];
-      return select(t(`correct.${key}`), choices, this.read[key] ?? "", (column) => this.set({ [key]: column }), key);
+      return select(t(`correct.${key}`), choices, this.read[key] ?? "", chosen, key);
     });
   }
 
@@ -133,6 +135,13 @@ export class Corrections {
     const pick = select(t("correct.preset"), names, this.read.preset ?? "", (preset) => this.set({ preset }), "preset");
     swap(this.preset, make("h3", {}, t("correct.preset_title")), make("p", { class: "small muted" }, t("correct.preset_what")), pick);
   }
+}
+
+/** The name of a column of a table that the page cannot look into. */
+function typed(words, value, chosen, key) {
+  const field = make("input", { type: "text", value, "data-key": key, autocomplete: "off", spellcheck: "false" });
+  field.addEventListener("change", () => chosen(field.value.trim()));
+  return make("label", { class: "pick" }, make("span", {}, words), field);
 }
 
 /** A film of the listing; one that cannot be shown says so. */

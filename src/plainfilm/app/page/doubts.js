@@ -14,7 +14,7 @@ export function show({ parts: [project, called] }, app) {
 
 class Doubts {
   constructor(project, called, app) {
-    Object.assign(this, { app, project, called, rows: [], number: 0, decided: 0, classes: [], at: 0, done: [], turn: Promise.resolve() });
+    Object.assign(this, { app, project, called, rows: [], number: 0, decided: 0, at: 0, done: [], turn: Promise.resolve() });
     this.made = app.made(project, called);
     this.film = make("section", { class: "film", role: "group", "aria-labelledby": "film-title" });
     this.says = make("div");
@@ -50,8 +50,8 @@ class Doubts {
   async read(from) {
     if (this.rows[from]) return true;
     try {
-      const { classes, number, rows, decided } = await ask(at("api/doubts", { made: this.made.path, from, many: MANY }));
-      Object.assign(this, { classes, number, decided });
+      const { number, rows, decided } = await ask(at("api/doubts", { made: this.made.path, from, many: MANY }));
+      Object.assign(this, { number, decided });
       for (const [index, row] of rows.entries()) this.rows[from + index] = row;
       return true;
     } catch (error) {
@@ -70,9 +70,10 @@ class Doubts {
     const label = make("p", { class: "doubt-label" }, t("doubts.label"), " ", make("strong", {}, name(row.label)), row.suggested ? [" · ", t("doubts.like"), " "].join("") : "", row.suggested ? make("strong", {}, name(row.suggested)) : null);
     const heading = make("h2", { id: "film-title" }, make("bdi", {}, row.file));
     const figures = row.pictures.map(({ caption, src }) => make("figure", {}, make("img", { src, alt: caption, width: "256", height: "256" }), make("figcaption", { lang: "en" }, caption)));
-    const chances = Object.entries(row.chances).map(([each, chance]) => `${each} ${percent(chance, 0)}`).join(" · ");
-    const question = make("p", { id: "question" }, t("doubts.question"));
-    const choices = this.classes.map((each, index) => this.choice(each, index, row));
+    const known = Object.entries(row.chances).filter(([, chance]) => typeof chance === "number");
+    const chances = known.map(([each, chance]) => `${each} ${percent(chance, 0)}`).join(" · ");
+    const question = make("p", { id: "question" }, row.finding ? t("doubts.question_finding", { finding: row.finding }) : t("doubts.question"));
+    const choices = row.choices.map((each, index) => this.choice(each, index, row));
     const group = make("div", { class: "choices", role: "group", "aria-labelledby": "question" }, ...choices);
     swap(this.film, make("div", { class: "doubt-head" }, heading, this.place), label, make("div", { class: "side-by-side" }, ...figures), make("p", { class: "small muted" }, t("doubts.chances"), " ", name(chances)), question, group, this.steps());
     this.place.textContent = t("doubts.place", { n: this.at + 1, every: this.number, decided: this.decided });
@@ -146,7 +147,7 @@ class Doubts {
 
   async send(row, correction) {
     try {
-      const { decided } = await ask("api/doubts", { body: { made: this.made.path, sha256: row.sha256, correction } });
+      const { decided } = await ask("api/doubts", { body: { made: this.made.path, sha256: row.sha256, finding: row.finding, correction } });
       this.decided = decided;
       swap(this.says);
       return true;
@@ -160,7 +161,7 @@ class Doubts {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea") || document.querySelector("dialog[open]")) return;
     const row = this.rows[this.at];
     const picked = Number(event.key);
-    if (row && picked >= 1 && picked <= Math.min(KEYS, this.classes.length)) this.then(() => this.decide(this.classes[picked - 1]));
+    if (row && picked >= 1 && picked <= Math.min(KEYS, row.choices.length)) this.then(() => this.decide(row.choices[picked - 1]));
     else if (event.key === "ArrowRight") this.then(() => this.go(1));
     else if (event.key === "ArrowLeft") this.then(() => this.go(-1));
     else if (event.key === "z" || event.key === "u") this.then(() => this.undo());

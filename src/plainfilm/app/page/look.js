@@ -2,7 +2,7 @@
 
 import { Corrections } from "./corrections.js";
 import { make } from "./parts.js";
-import { Commands, english, link, name, place, problem, swap, title } from "./pieces.js";
+import { Commands, button, english, link, name, place, problem, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { Training } from "./train.js";
 import { number, t } from "./words.js";
@@ -114,7 +114,8 @@ class Look {
   failed(said, command) {
     const error = said instanceof Error ? said : new Error(said);
     this.running.hidden = false;
-    this.running.replaceChildren(problem(error), make("p", { class: "small" }, t("look.failed")));
+    const again = said instanceof Error ? make("p", { class: "actions" }, button(t("page.again"), () => this.look())) : "";
+    this.running.replaceChildren(problem(error), make("p", { class: "small" }, t("look.failed")), again);
     this.found.hidden = false;
     this.found.setAttribute("aria-busy", "false");
     for (const part of [this.summary, this.corrections.classes, this.passed]) part.hidden = true;

@@ -41,10 +41,12 @@ export class OptionsForm {
     const field = input(option, id);
     field.addEventListener("change", () => this.changed(this.values()));
     this.fields.set(option.name, field);
+    const names = option.kind === "text" && option.choices ? make("datalist", { id: `${id}-names` }, ...option.choices.map((value) => make("option", { value }))) : null;
+    if (names) field.setAttribute("list", names.id);
     const label = make("label", { for: id }, make("code", {}, option.flag));
     const help = make("p", { class: "small muted", id: `${id}-help`, lang: "en" }, option.help);
     field.setAttribute("aria-describedby", `${id}-help`);
-    return make("div", { class: option.kind === "switch" ? "option switch" : "option" }, label, field, help);
+    return make("div", { class: option.kind === "switch" ? "option switch" : "option" }, label, field, help, ...(names ? [names] : []));
   }
 
   /** What was given and is not the default. */
@@ -67,7 +69,7 @@ const said = (value) => (value === null || value === undefined ? "" : [value].fl
 
 function input({ kind, choices, default: usual }, id) {
   if (kind === "switch") return make("input", { type: "checkbox", id, ...(usual ? { checked: "" } : {}) });
-  if (choices?.length && kind !== "list") {
+  if (choices?.length && kind === "choice") {
     const isListed = choices.map(String).includes(said(usual));
     const options = [...(isListed ? [] : [["", said(usual) ? t("options.usual_is", { usual: said(usual) }) : t("options.usual")]]), ...choices.map((each) => [each, each])];
     const list = make("select", { id }, ...options.map(([value, words]) => make("option", { value }, words)));

@@ -2,7 +2,7 @@
 
 import { make, chip } from "./parts.js";
 import { link, name, place, title } from "./pieces.js";
-import { moment, number, percent, t } from "./words.js";
+import { bytes, moment, number, percent, t } from "./words.js";
 
 const KINDS = { none: "clear", caution: "caution", warning: "warning" };
 
@@ -78,6 +78,8 @@ const gone = (called) => [make("div", { class: "head" }, title(called)), make("p
 function content(project) {
   const runs = project.runs.filter(({ kind }) => kind === "train" || kind === "evaluate");
   const comparing = runs.length > 1 ? link(t("project.compare"), place(["step", "compare", project.name]), { class: "button" }) : null;
+  const files = (project.files ?? []).map((file) =>
+    make("li", {}, link(name(file.name), `files/${encodeURIComponent(project.name)}/${encodeURIComponent(file.name)}?download=1`, { download: file.name }), make("span", { class: "small muted" }, bytes(file.bytes))));
   return [
     make("div", { class: "head" }, make("p", { class: "small" }, link(t("home.title"), "#/")), title(project.name), make("p", { class: "small muted" }, project.path)),
     make("section", {}, make("h2", {}, t("project.data")), make("ul", { class: "plain" }, ...project.stores.map((store) => storeCard(project, store)))),
@@ -87,5 +89,6 @@ function content(project) {
       make("div", { class: "row" }, make("h2", {}, t("project.made")), comparing),
       project.runs.length ? make("ul", { class: "plain" }, ...project.runs.map((made) => runRow(project, made))) : make("p", {}, t("project.no_runs")),
     ),
+    ...(files.length ? [make("section", {}, make("h2", {}, t("project.files")), make("ul", { class: "take" }, ...files))] : []),
   ];
 }

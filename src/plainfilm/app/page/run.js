@@ -43,6 +43,7 @@ function acts(project, made, page, says) {
   if (made.bundle) {
     const bundle = `${made.path}/${made.bundle}`;
     acts.unshift(button(t("run.try"), (event) => tryIt(bundle, says, event.target), { class: "button strong" }));
+    acts.push(link(t("run.export"), place(["step", "export", project], { in: bundle }), { class: "button" }));
     acts.push(link(t("run.evaluate"), place("choose", { then: `step/evaluate/${project}`, in: bundle }), { class: "button" }));
   }
   if (made.kind === "train" || made.kind === "evaluate") acts.push(link(t("run.compare"), place(["step", "compare", project], { in: made.path }), { class: "button" }));

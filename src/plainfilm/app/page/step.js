@@ -7,7 +7,7 @@ import { ask, at } from "./server.js";
 import { moment, percent, t } from "./words.js";
 
 const OWN = ["out", "overwrite", "quiet", "json", "store", "bundle", "source", "sources", "mapping", "apply", "add", "dry_run", "by", "recipes", "seeds"];
-const READING = ["relabel", "audit", "compare", "apply"]; // of verbs whose store has been read
+const READING = ["relabel", "audit", "compare", "apply", "export"]; // of verbs whose store has been read
 const PAUSE_MS = 300;
 
 export function show(asked, app) {

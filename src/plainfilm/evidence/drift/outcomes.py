@@ -14,6 +14,7 @@ from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.harmless import as_named
 from plainfilm.reasons import reason_of
 from plainfilm.results.drift import LoggedAnswer
+from plainfilm.results.predictions import UNSURE
 from plainfilm.results.watched import OutcomeMetrics
 
 _KEYS = {
@@ -115,7 +116,10 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
         group=np.unique(group, return_inverse=True)[1],
     )
     shares = _known(every, [answer for answer, _ in answered])
-    return OutcomeMetrics(refused=len(pairs) - len(answered), known=shares, warning=_warning(shares), metrics=metrics)
+    warnings = _warning(shares), _warning_of_unsure(sum(answer.level == UNSURE for answer, _ in answered))
+    return OutcomeMetrics(
+        refused=len(pairs) - len(answered), known=shares, warning=" ".join(filter(None, warnings)), metrics=metrics
+    )
 
 
 def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
@@ -128,6 +132,14 @@ def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer]) -> d
     given = Counter(answer.answer for answer in every if answer.answer is not None)
     known = Counter(answer.answer for answer in answered)
     return {name: known[name] / count for name, count in sorted(given.items())}
+
+
+def _warning_of_unsure(unsure: int) -> str:
+    return (
+        f"{unsure:,} answers are unsure, which counts as not positive: the NPV is not that of the negative ones alone."
+        if unsure
+        else ""
+    )
 
 
 def _warning(shares: Mapping[str, float]) -> str:

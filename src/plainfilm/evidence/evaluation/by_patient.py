@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit, log_expit
 
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
 from plainfilm.evidence.evaluation import three_answers
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.evidence.statistics.scaling import fit_scaling
+from plainfilm.model import combining
 from plainfilm.model.classifier import Decision
 from plainfilm.model.recipe_schema import EvaluationSettings
 from plainfilm.results.manifest import RULES, Combining
 from plainfilm.results.metrics import ByPatient, Promise, ThreeAnswers
 
 _FEWEST = 10  # patients with several films, of whom a rule is chosen or calibrated
-_LEAST = 1e-12  # probability that has log odds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def choose(
     rules = [rule for rule in RULES if asked.films in {"auto", rule}]
     tried = []
     for rule in rules if can_fit else rules[:1]:
-        joined = combined(log_odds[films.used], films.codes, rule)
+        joined = combining.combined(log_odds[films.used], films.codes, rule)
         slope, intercept = 1.0, 0.0
         if can_fit and asked.calibrate:
             scaling = fit_scaling(joined[:, None], truth, positive=1)
@@ -95,15 +96,6 @@ def choose(
     return made, said
 
 
-def combined(log_odds: NDArray[np.float64], codes: NDArray[np.int64], rule: str) -> NDArray[np.float64]:
-    """Join log odds (n) of films to one of each patient, float64: their mean, or the worst."""
-    if rule == "mean":
-        return np.asarray(np.bincount(codes, log_odds) / np.bincount(codes))
-    worst = np.full(int(codes.max()) + 1, -np.inf)
-    np.maximum.at(worst, codes, log_odds)
-    return worst
-
-
 def units_of(
     store: Store,
     decision: Decision,
@@ -115,12 +107,11 @@ def units_of(
     if decision.positive is None or decision.combining is None or not len(rows):
         return None
     how, column, films = decision.combining, decision.classes.index(decision.positive), Films.of(store, rows)
-    chance = np.clip(probabilities[:, column], _LEAST, 1 - _LEAST)
-    joined = combined(logit(chance)[films.used], films.codes, how.rule)
-    many = len(joined)
+    chance = combining.probabilities(how, probabilities[films.used, column], films.codes)
+    many = len(chance)
     return Units(
         labels=films.labels(labels == column),
-        probability=expit(how.slope * joined + how.intercept),
+        probability=chance,
         threshold=np.full(many, how.threshold),
         lower=None if how.lower_threshold is None else np.full(many, how.lower_threshold),
         films=int(films.used.sum()),
@@ -130,15 +121,17 @@ def units_of(
 
 def together(parts: Sequence[Units]) -> Units:
     """Put the patients of several folds one after the other; each keeps the thresholds of its fold."""
-    lower = [own.lower for own in parts if own.lower is not None]
     return Units(
-        labels=np.concatenate([own.labels for own in parts]),
-        probability=np.concatenate([own.probability for own in parts]),
-        threshold=np.concatenate([own.threshold for own in parts]),
-        lower=np.concatenate(lower) if lower else None,
+        **columns(parts, "labels", "probability", "threshold", "lower"),
         films=sum(own.films for own in parts),
         several=sum(own.several for own in parts),
     )
+
+
+def columns(parts: Sequence[Any], *names: str) -> dict[str, Any]:
+    """Put arrays of several folds one after the other, by their names; None where the folds have none."""
+    each = {name: [getattr(part, name) for part in parts] for name in names}
+    return {name: None if own[0] is None else np.concatenate(own) for name, own in each.items()}
 
 
 def measure(

@@ -30,7 +30,7 @@ class Scores:
 
     `threshold` on the positive class's probability, 0 to 1: one for all rows, or float64 (n), one a row, where folds have
     their own; `lower` likewise, below which the other class is called, None where there is one threshold. Of findings
-    `labels` are their states int8 (n, k), and thresholds float64 (k) or (n, k).
+    `labels` are their states int8 (n, k), and thresholds of both kinds float64 (k) or (n, k).
     """
 
     rows: NDArray[np.int64]
@@ -49,10 +49,20 @@ class Scores:
             probabilities=np.stack([1 - chance, chance], axis=1)[known],
             group=self.group[known],
             threshold=float(np.asarray(self.threshold)[number]),
+            lower=None if self.lower is None else float(np.asarray(self.lower)[number]),
         )
 
+    @property
+    def spread(self) -> "Scores":
+        """The same with thresholds for each row."""
+        lower = None if self.lower is None else np.broadcast_to(self.lower, self.labels.shape)
+        return replace(self, threshold=np.broadcast_to(self.threshold, self.labels.shape), lower=lower)
+
     def unsure(self, decision: Decision) -> NDArray[np.bool_]:
-        """Say which rows (n) lie between the two thresholds."""
+        """Say which rows (n) lie between the two thresholds, of findings (n, k)."""
+        if decision.task == "findings":
+            lower = self.threshold if self.lower is None else self.lower
+            return np.asarray((self.probabilities >= lower) & (self.probabilities < self.threshold))
         if decision.positive is None or self.lower is None:
             return np.zeros(len(self.rows), bool)
         chance = self.probabilities[:, decision.classes.index(decision.positive)]
@@ -134,6 +144,9 @@ def _of_findings(each: Mapping[str, Judged], scores: Mapping[str, Scores], folds
             for part, own in scores.items()
         },
         worth=Worth(level=worst.worth.level, sentence=f"{speaks}: {worst.worth.sentence}"),
+        three_answers=None,
+        units={},
+        by_patient=None,
         folds=folds,
         findings=each,
         speaks=speaks,
@@ -223,13 +236,8 @@ def of_three_answers(decision: Decision, scores: Scores, promise: Promise) -> Th
 
 def _together(parts: Sequence[Scores]) -> Scores:
     """Put the scores of several folds one after the other; each row keeps the threshold of its fold."""
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("rows", "labels", "probabilities", "group")
-    }
-    thresholds = [np.broadcast_to(part.threshold, part.labels.shape) for part in parts]
-    lower = [np.full(len(part.rows), part.lower) for part in parts if part.lower is not None]
-    return Scores(**columns, threshold=np.concatenate(thresholds), lower=np.concatenate(lower) if lower else None)
+    names = ("rows", "labels", "probabilities", "group", "threshold", "lower")
+    return Scores(**by_patients.columns([part.spread for part in parts], *names))
 
 
 def by_subgroup(store: Store, decision: Decision, test: Scores) -> SubgroupFindings:
@@ -295,6 +303,13 @@ def score(store: Store, trained: Trained, part: str) -> Scores:
         labels=store.targets[rows],
         probabilities=trained.probabilities(rows),
         group=store.group[rows],
-        threshold=trained.decision.threshold if store.task == "classes" else np.array(trained.decision.thresholds),
-        lower=trained.decision.lower_threshold,
+        **cuts(trained.decision),
     )
+
+
+def cuts(decision: Decision) -> dict[str, Any]:
+    """Give the thresholds of a decision by their names in `Scores`."""
+    if decision.task == "classes":
+        return {"threshold": decision.threshold, "lower": decision.lower_threshold}
+    lower = np.array(decision.lower_thresholds) if decision.lower_thresholds else None
+    return {"threshold": np.array(decision.thresholds), "lower": lower}

@@ -59,7 +59,8 @@ def measure(
         return proportion(hits & among, among, codes, level, alike=alike).estimate
 
     unsure, found = share(~sure, every, ALIKE_CALLED), share(positive, ill)
-    cleared = share(~ill, negative, ALIKE_CALLED)
+    both = bool(ill.any() and not ill.all())  # predictive values of one class alone say nothing, as in `metrics`
+    cleared = share(~ill, negative & both, ALIKE_CALLED)
     held = _held(found, sensitivity), _held(cleared, npv)
     return ThreeAnswersMeasured(
         n=len(ill),
@@ -68,7 +69,7 @@ def measure(
         found=found,
         sensitivity=share(positive, ill & sure),
         specificity=share(negative, ~ill & sure),
-        ppv=share(ill, positive, ALIKE_CALLED),
+        ppv=share(ill, positive & both, ALIKE_CALLED),
         npv=cleared,
         sensitivity_holds=held[0],
         npv_holds=held[1],

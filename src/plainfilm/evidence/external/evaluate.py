@@ -176,6 +176,7 @@ class ExternalEvaluation:
     def _as_finding(self) -> ExternalFinding:
         return ExternalFinding(
             threshold=self.decision.threshold,
+            lower_threshold=self.decision.lower_threshold,
             transportability=self.transportability,
             splits=Splits(external=self.external),
             internal=self._own,
@@ -184,6 +185,8 @@ class ExternalEvaluation:
             recalibration=self._recalibration,
             subgroups=self.subgroups.result,
             utility=self.utility.result if self.utility else None,
+            three_answers=self.three_answers,
+            by_patient=self.by_patient,
         )
 
 
@@ -215,8 +218,7 @@ def predict(
             labels=np.full((len(cohort.rows), len(decision.classes)), -1) if of_none else cohort.classes,
             probabilities=decision.probabilities(logits),
             group=cohort.store.group[cohort.rows],
-            threshold=decision.threshold if decision.task == "classes" else np.array(decision.thresholds),
-            lower=decision.lower_threshold,
+            **judge.cuts(decision),
         ),
         log_odds=None if decision.positive is None and decision.task == "classes" else decision.log_odds(logits),
         level=found.get("level"),
@@ -415,6 +417,8 @@ def _of_findings(
         transportability=replaced(worst, sentence=f"{speaks}: {worst.sentence}"),
         outliers=_outliers(bundle, predictions, decision),
         recalibration=None,
+        three_answers=None,
+        by_patient=None,
         findings=each,
         speaks=speaks,
     )
@@ -435,7 +439,9 @@ def _badness(found: ExternalEvaluation) -> tuple[int, int, float]:
 def _telling(bundle: Bundle, finding: str) -> Bundle:
     """Give the bundle as one that tells one finding alone, with what its own test set came to for it."""
     found = (bundle.metrics.findings or {})[finding]
-    metrics = replaced(bundle.metrics, splits=found.splits)
+    metrics = replaced(
+        bundle.metrics, splits=found.splits, three_answers=found.three_answers, by_patient=found.by_patient
+    )
     return replace(bundle, classifier=bundle.classifier.of(finding), metrics=metrics)
 
 

@@ -156,7 +156,8 @@ def _youden(metrics: _Rates) -> Estimate:
 
 
 def _without(missing: Sequence[str], external: Metrics, drop: PerformanceDrop) -> str:
-    said = f"There is no {' and no '.join(missing)} among these radiographs, so nothing here says how well the classes are told apart."
+    none = [f"none without {name[3:]}" if name.startswith("no ") else f"no {name}" for name in missing]
+    said = f"There is {' and '.join(none)} among these radiographs, so nothing here says how well the classes are told apart."
     rates = (("Sensitivity", external.sensitivity, drop.sensitivity), ("Specificity", external.specificity, drop.specificity))  # fmt: skip
     name, rate, fallen = next((each for each in rates if each[1].is_known), ("", UNDEFINED, UNDEFINED))
     if not name:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from plainfilm.arguments import By, Prevalence
 from plainfilm.data.spelling import listed
-from plainfilm.results.metrics import RunMetrics
+from plainfilm.results.metrics import FindingMetrics, RunMetrics
 from plainfilm.results.predictions import Context, Prediction
 from plainfilm.results.severity import LEVELS, SEVERITY, Verdict, Worth
 from plainfilm.results.task import Task
 
 if TYPE_CHECKING:
     from plainfilm.evidence.inference.predictor import Predictor
+    from plainfilm.model.classifier import Decision
 
 
 _MANY: dict[By | None, str] = {None: "radiographs", "study": "studies", "patient": "patients"}
@@ -53,6 +54,7 @@ class About:
     calibrated_at_each: Mapping[str, float] = field(default_factory=dict)
     prevalences: Mapping[str, float] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    lower_thresholds: Mapping[str, float] = field(default_factory=dict)
     site: str | None = None
     sites: tuple[str, ...] = ()
     lower_threshold: float | None = None
@@ -62,6 +64,10 @@ class About:
     def of(cls, predictor: "Predictor", prevalence: Prevalence | None = None, by: By | None = None) -> "About":
         """Take it from an opened bundle; `prevalence` None means the one it was calibrated at, `by` None that answers are of films."""
         decision = predictor.bundle.classifier.decision
+        upper, lower = _of_findings(decision, by)
+        at_each = predictor.prevalences
+        if by is not None and at_each and decision.ways:
+            at_each = {name: how.prevalence for name, how in decision.ways.items() if name in at_each}
         cuts = decision if by is None or decision.combining is None else decision.combining
         of_units = by is not None and decision.combining is not None and predictor.prevalence is not None
         calibrated_at = decision.combining.prevalence if of_units and decision.combining else predictor.prevalence
@@ -69,14 +75,15 @@ class About:
             classes=tuple(predictor.classes_),
             positive=decision.positive,
             task=decision.task,
-            thresholds=dict(zip(decision.classes, decision.thresholds, strict=True)) if decision.thresholds else {},
+            thresholds=upper,
+            lower_thresholds=lower,
             threshold=cuts.threshold,
             lower_threshold=cuts.lower_threshold,
             by=by,
             calibrated_at=calibrated_at,
             prevalence=calibrated_at if prevalence is None or isinstance(prevalence, Mapping) else prevalence,
-            calibrated_at_each=predictor.prevalences,
-            prevalences={**predictor.prevalences, **prevalence} if isinstance(prevalence, Mapping) else {},
+            calibrated_at_each=at_each,
+            prevalences={**at_each, **prevalence} if isinstance(prevalence, Mapping) else {},
             metrics=predictor.bundle.metrics,
             site=predictor.site,
             sites=tuple(predictor.bundle.manifest.known_sites),
@@ -114,15 +121,26 @@ class About:
     @property
     def combined(self) -> str:
         """Say how several films became one answer; nothing where answers are of films."""
-        by_patient = self.metrics.by_patient if self.by else None
-        return by_patient.sentence if by_patient else ""
+        if not self.by:
+            return ""
+        return _each({name: own.by_patient.sentence if own.by_patient else "" for name, own in self._measured.items()})
 
     @property
     def promise(self) -> str:
         """Say what two thresholds promise; nothing where there is one."""
-        by_patient = self.metrics.by_patient
-        three = self.metrics.three_answers if self.by is None else by_patient and by_patient.three_answers
-        return three.sentence if three and self.lower_threshold is not None else ""
+        if self.lower_threshold is None and not self.lower_thresholds:
+            return ""
+        told = {}
+        for name, own in self._measured.items():
+            three = own.three_answers if self.by is None else own.by_patient and own.by_patient.three_answers
+            told[name] = three.sentence if three else ""
+        said = _each(told)
+        return f"{said} {_ALONE}" if said and self.task == "findings" else said
+
+    @property
+    def _measured(self) -> Mapping[str, RunMetrics | FindingMetrics]:
+        """What each finding came to; of classes all, under ""."""
+        return self.metrics.findings or {"": self.metrics}
 
     @property
     def verdict(self) -> Verdict | None:
@@ -156,6 +174,7 @@ class About:
             threshold=self.threshold if self.positive else None,
             task=self.task,
             thresholds=self.thresholds,
+            lower_thresholds=self.lower_thresholds,
             lower_threshold=self.lower_threshold,
             by=self.by,
             combined=self.combined,
@@ -169,6 +188,31 @@ class About:
             verdict=self.verdict,
             worth=" ".join(said.sentence for said in self.worth),
         )
+
+
+_ALONE = "That is promised of each finding by itself, not of all together."
+
+
+def _of_findings(decision: "Decision", by: By | None) -> tuple[dict[str, float], dict[str, float]]:
+    """Give the thresholds of each finding and the lower ones, of films or of what one answer is for; nothing of classes."""
+    ways = decision.ways if by is not None and decision.task == "findings" else {}
+    upper = [how.threshold for how in ways.values()] or decision.thresholds
+    lower = (
+        [how.lower_threshold for how in ways.values() if how.lower_threshold is not None]
+        if ways
+        else decision.lower_thresholds
+    )
+    named = [dict(zip(decision.classes, each, strict=True)) if each else {} for each in (upper, lower)]
+    return named[0], named[1]
+
+
+def _each(said: Mapping[str, str]) -> str:
+    """Put sentences about findings together, those that are alike once: "Effusion, Mass: …"; that about classes stands alone."""
+    alike: dict[str, list[str]] = {}
+    for name, sentence in said.items():
+        if sentence:
+            alike.setdefault(sentence, []).append(name)
+    return " ".join(f"{', '.join(names)}: {each}" if names[0] else each for each, names in alike.items())
 
 
 def _of_hundred(share: float) -> str:

@@ -6,6 +6,7 @@ Ids come from DICOM headers or from a table of the user's; none of them is in an
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from plainfilm.arguments import By, Prevalence
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
-from plainfilm.evidence.inference.predictor import Predictor, logit_of, moved
+from plainfilm.evidence.inference.predictor import Predictor, called_of, moved
 from plainfilm.evidence.outliers.judging import LATERAL
+from plainfilm.model import combining
 from plainfilm.results.manifest import Combining
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
 
@@ -26,8 +28,8 @@ _IDS: Mapping[By, tuple[str, ...]] = {
 _LATERAL = ("lateral", LATERAL)
 
 
-def combining_of(predictor: Predictor) -> Combining:
-    """Give how a classifier joins several films.
+def ways_of(predictor: Predictor) -> dict[str, Combining]:
+    """Give how a classifier joins several films, by its positive class, or by each finding.
 
     Raises
     ------
@@ -35,16 +37,16 @@ def combining_of(predictor: Predictor) -> Combining:
         It does not know.
     """
     decision = predictor.bundle.classifier.decision
-    if decision.positive is None:
+    if decision.positive is None and decision.task == "classes":
         raise UsageError(
-            f"Expected a model of two classes for --by; received one of {len(decision.classes)} {decision.task}. Leave it out."
+            f"Expected a model of two classes, or of findings, for --by; received one of {len(decision.classes)} classes. Leave it out."
         )
-    if decision.combining is None:
+    if not decision.ways:
         raise UsageError(
             "Expected a bundle that knows how several films become one answer, for --by; received one of before 0.3.0. Train it again, or leave "
             "--by out."
         )
-    return decision.combining
+    return decision.ways
 
 
 def units_of(files: Sequence[str], by: By, table: str | Path | None = None) -> tuple[list[int], int]:
@@ -131,20 +133,20 @@ def joined(
     prevalence: Prevalence | None = None,
 ) -> Iterator[GroupedPrediction]:
     """Join the answers to films, in order, to one of each unit, in the order of their first films; `units` are of `units_of`."""
-    how, left = combining_of(predictor), Counter(units)
+    ways, left = ways_of(predictor), Counter(units)
     held: dict[int, list[Prediction]] = defaultdict(list)
     due = 0
     for unit, answer in zip(units, answers, strict=True):
         held[unit].append(answer)
         left[unit] -= 1
         while due in held and not left[due]:
-            yield join(predictor, how, held.pop(due), f"{by} {due + 1}", prevalence=prevalence)
+            yield join(predictor, ways, held.pop(due), f"{by} {due + 1}", prevalence=prevalence)
             due += 1
 
 
 def join(
     predictor: Predictor,
-    how: Combining,
+    ways: Mapping[str, Combining],
     films: Sequence[Prediction],
     name: str,
     *,
@@ -159,27 +161,20 @@ def join(
     reasons = _left_out(films, answered, frontal)
     if not used:
         return GroupedPrediction(**given, label=None, level="unreadable", probabilities={}, reasons=films[0].reasons)  # type: ignore[arg-type]
-    positive = str(predictor.bundle.classifier.decision.positive)
-    column = predictor.classes_.index(positive)
-    value = _probability(how, [film.probabilities[positive] for film in used])
-    chance = np.full(2, 1 - value)
-    chance[column] = value
-    level, label = _level(predictor, how, used, value, is_refused=not answered)
+    values = {each: _probability(how, [film.probabilities[each] for film in used]) for each, how in ways.items()}
+    flagged = any(film.level == "flagged" for film in used)
+    level = "refused" if not answered else "flagged" if flagged else "ok"
+    said = _of_classes if predictor.bundle.classifier.decision.task == "classes" else _of_findings
     return GroupedPrediction(
         **given,  # type: ignore[arg-type]
-        label=label,
-        level=level,
-        probabilities=dict(zip(predictor.classes_, chance.tolist(), strict=True)),
-        at_prevalence=_moved(predictor, how, value, prevalence),
+        **said(predictor, ways, values, level, prevalence),
         reasons=(*reasons, *dict.fromkeys(reason for film in used for reason in film.reasons)),
         notes=tuple(dict.fromkeys(note for film in used for note in film.notes)),
     )
 
 
 def _probability(how: Combining, films: Sequence[float]) -> float:
-    odds = logit_of(np.asarray(films))
-    one = odds.mean() if how.rule == "mean" else odds.max()
-    return float(1 / (1 + np.exp(-(how.slope * one + how.intercept))))
+    return float(combining.probabilities(how, np.asarray(films), np.zeros(len(films), np.int64))[0])
 
 
 def _moved(predictor: Predictor, how: Combining, value: float, prevalence: Prevalence | None) -> float | None:
@@ -189,18 +184,40 @@ def _moved(predictor: Predictor, how: Combining, value: float, prevalence: Preva
     return moved(value, how.prevalence, how.prevalence if prevalence is None else prevalence)
 
 
-def _level(
-    predictor: Predictor, how: Combining, used: Sequence[Prediction], value: float, *, is_refused: bool
-) -> tuple[str, str | None]:
-    """Give the level, and the class that is called."""
-    if is_refused:
-        return "refused", None
-    if how.lower_threshold is not None and how.lower_threshold <= value < how.threshold:
-        return UNSURE, None
-    positive = str(predictor.bundle.classifier.decision.positive)
+def _of_findings(
+    predictor: Predictor,
+    ways: Mapping[str, Combining],
+    values: Mapping[str, float],
+    level: str,
+    prevalence: Prevalence | None,
+) -> dict[str, Any]:
+    """Give the answer, its level and the probabilities, by their names in `Prediction`."""
+    upper = [how.threshold for how in ways.values()]
+    lower = [how.lower_threshold for how in ways.values() if how.lower_threshold is not None]
+    chance = np.array([values[name] for name in predictor.classes_])
+    said = called_of(predictor.classes_, chance, upper, lower, level) | {"probabilities": values}
+    if isinstance(prevalence, Mapping):
+        shares = {name: how.prevalence for name, how in ways.items() if name in predictor.prevalences} | {**prevalence}
+        known = {name: share for name, share in shares.items() if 0 < ways[name].prevalence < 1}
+        said["at_prevalences"] = {name: moved(values[name], ways[name].prevalence, at) for name, at in known.items()}
+    return said
+
+
+def _of_classes(
+    predictor: Predictor,
+    ways: Mapping[str, Combining],
+    values: Mapping[str, float],
+    level: str,
+    prevalence: Prevalence | None,
+) -> dict[str, Any]:
+    ((positive, how),), value = ways.items(), next(iter(values.values()))
     other = next(name for name in predictor.classes_ if name != positive)
-    flagged = any(film.level == "flagged" for film in used)
-    return "flagged" if flagged else "ok", positive if value >= how.threshold else other
+    chances = {name: value if name == positive else 1 - value for name in predictor.classes_}
+    if level != "refused" and how.lower_threshold is not None and how.lower_threshold <= value < how.threshold:
+        level = UNSURE
+    label = None if level in {"refused", UNSURE} else positive if value >= how.threshold else other
+    at = _moved(predictor, how, value, prevalence)
+    return {"label": label, "level": level, "probabilities": chances, "at_prevalence": at}
 
 
 def _left_out(

@@ -37,6 +37,7 @@ from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
+from plainfilm.results.task import combination
 
 if TYPE_CHECKING:
     import pandas
@@ -298,7 +299,7 @@ class Predictor:
         """Give films one by one, with the number of the study or patient of each."""
         from plainfilm.evidence.inference import grouping  # it knows predictors
 
-        grouping.combining_of(self)
+        grouping.ways_of(self)
         given = [*films]
         if patients is not None and not isinstance(patients, str | Path):
             if len(patients) != len(given):
@@ -320,9 +321,12 @@ class Predictor:
         """Class of an answer at the threshold, refused or not; None where it could not be read."""
         if not answer.probabilities:
             return None
-        chances, how = np.array([[answer.probabilities[name] for name in self.classes_]]), self._decision.combining
-        if how and isinstance(answer, GroupedPrediction):
-            return self.classes_[int(self._decision.predict(chances, how.threshold)[0])]
+        chances, ways = np.array([[answer.probabilities[name] for name in self.classes_]]), self._decision.ways
+        if ways and isinstance(answer, GroupedPrediction):
+            cuts = np.array([how.threshold for how in ways.values()])
+            if self._decision.task == "findings":
+                return combination(np.array(self.classes_.tolist())[self._decision.called(chances, cuts)[0]].tolist())
+            return self.classes_[int(self._decision.predict(chances, cuts)[0])]
         return self._decision.named(chances)[0]
 
     @checked
@@ -519,14 +523,10 @@ class Predictor:
                 continue
             chance, level, reasons, notes, seen = next(found)
             chosen = self._chosen(chance)
-            if level != "refused" and self._decision.unsure(chance[None])[0]:
-                level = UNSURE
             yield Prediction(
                 file=file,
-                label=None if level in {"refused", UNSURE} else self._decision.named(chance[None])[0],
-                findings=self._findings(chance, level),
+                **self._said(chance, level),
                 probabilities=dict(zip(self.classes_, chance.tolist(), strict=True)),
-                level=level,
                 reasons=reasons,
                 notes=notes,
                 at_prevalence=self._moved(chance, stated),
@@ -540,11 +540,17 @@ class Predictor:
             return int(np.argmax(logit_of(chance) - logit_of(np.array(self._decision.thresholds))))
         return int(self._decision.predict(chance[None])[0])
 
-    def _findings(self, chance: NDArray[np.float64], level: str) -> tuple[str, ...] | UnsetType:
-        if self._decision.task == "classes":
-            return UNSET
-        called = self._decision.called(chance[None])[0]
-        return () if level == "refused" else tuple(np.array(self.classes_.tolist())[called].tolist())
+    def _said(self, chance: NDArray[np.float64], level: str) -> dict[str, Any]:
+        """Give the answer and its level, by their names in `Prediction`."""
+        decision = self._decision
+        if decision.task == "findings":
+            return called_of(decision.classes, chance, decision.thresholds, decision.lower_thresholds, level)
+        if level != "refused" and decision.unsure(chance[None])[0]:
+            level = UNSURE
+        return {
+            "label": None if level in {"refused", UNSURE} else decision.named(chance[None])[0],
+            "level": level,
+        }
 
     def _judge(
         self, films: Sequence[Radiograph], wanted: Sequence[str] = ()
@@ -639,6 +645,35 @@ class Predictor:
             return None
         value = float(chance[self.classes_.index(self._decision.positive)])
         return moved(value, self.prevalence, prevalence)
+
+
+def called_of(
+    names: Sequence[str], chance: NDArray[np.float64], upper: Sequence[float], lower: Sequence[float], level: str
+) -> dict[str, Any]:
+    """Give the findings that are called and those that are unsure, and what comes of them, by the names in `Prediction`.
+
+    Parameters
+    ----------
+    names, chance
+        The findings, and the probability of each, float64 (k).
+    upper, lower
+        Their thresholds, 0 to 1; `lower` empty where there is one each.
+    level
+        What was made of the radiograph; where nothing is called, and one finding is unsure, the answer is too.
+    """
+    if level == "refused":
+        return {"label": None, "level": level, "findings": (), "unsure": () if lower else UNSET}
+    is_called = chance >= np.array(upper)
+    called = tuple(name for name, own in zip(names, is_called, strict=True) if own)
+    open_ = ~is_called & (chance >= np.array(lower or upper))
+    unsure = tuple(name for name, own in zip(names, open_, strict=True) if own)
+    is_unsure = bool(unsure) and not called
+    return {
+        "label": None if is_unsure else combination(called),
+        "level": UNSURE if is_unsure else level,
+        "findings": called,
+        "unsure": unsure if lower else UNSET,
+    }
 
 
 def _prevalences(bundle: Bundle) -> dict[str, float]:

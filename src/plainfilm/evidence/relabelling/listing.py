@@ -151,12 +151,16 @@ def _ordered(rows: IntArray, judged: Doubts, suggested: IntArray, copy: IntArray
 
 
 def beside(found: Listings, features: Features, most: int) -> list[tuple[int, ...]]:
-    """Give for each of the first `most` labels the rows of the films to look at beside it, as `_nearest` finds them."""
+    """Give for each of the first `most` labels the rows of the films to look at beside it: its copy, else those that `_nearest` finds."""
     first, near = found.order[:most], {}
     for number, (name, own) in enumerate(found.each.items()):
         if shown := int((first[:, 0] == number).sum()):
             near[number] = _nearest(found.stores[name], features, own, shown)
-    return [near[number][place] for number, place in first.tolist()]
+    copies = [own.copy for own in found.each.values()]
+    return [
+        near[number][place] if copies[number][place] == NONE else (int(copies[number][place]),)
+        for number, place in first.tolist()
+    ]
 
 
 def _nearest(store: Store, features: Features, found: Listing, most: int) -> list[tuple[int, ...]]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc
+from scipy.special import chdtrc, fdtrc
 
-from plainfilm.evidence.statistics.discrimination import area_under_roc
+from plainfilm.evidence.statistics.discrimination import placements
 from plainfilm.evidence.statistics.intervals import SMALLEST_VARIANCE, FloatArray, IntArray
 
 Tested = tuple[float, int, float]  # chi square, degrees of freedom, p
@@ -35,20 +35,31 @@ def of_shares(hits: NDArray[np.bool_], member: IntArray, codes: IntArray) -> Tes
 
 
 def of_areas(positive: NDArray[np.bool_], scores: FloatArray, member: IntArray, codes: IntArray) -> Tested:
-    """Test whether the AUROC is the same in subgroups, by Wald's test with Obuchowski's variance; arguments as `of_shares`."""
-    measured, groups = [], int(codes.max(initial=-1)) + 1
+    """Test whether the AUROC is the same in subgroups, by Wald's test with Obuchowski's variance; arguments as `of_shares`.
+
+    A variance rests on the patients of the rarer class, who may be ten: p is that of F with as many degrees of freedom as they
+    have in all subgroups (Hotelling). With chi square's, up to 9 % of true equalities came below 0.05, now 3 to 6 %.
+    """
+    measured, groups, freedom = [], int(codes.max(initial=-1)) + 1, 0
     for own in range(int(member.max(initial=-1)) + 1):
         rows = member == own
-        found = area_under_roc(positive[rows], scores[rows], codes[rows], 0.95)
-        influence = np.pad(found.influence, (0, groups - len(found.influence)))
-        if found.estimate.is_known and np.square(influence).sum() > SMALLEST_VARIANCE:
-            measured.append((found.estimate.value, influence))
+        if not positive[rows].any() or positive[rows].all():
+            continue
+        placed = placements(positive[rows], scores[rows], codes[rows])
+        ill, well = placed.holders[:2]
+        if min(ill, well) < 2 or np.square(placed.influence).sum() <= SMALLEST_VARIANCE:
+            continue
+        influence = placed.positive * np.sqrt(ill / (ill - 1)) + placed.negative * np.sqrt(well / (well - 1))
+        measured.append((placed.value, np.pad(influence, (0, groups - len(influence)))))
+        freedom += min(ill, well) - 1
     if len(measured) < 2:
         return NOT_TESTED
     values, influences = np.array([each[0] for each in measured]), np.stack([each[1] for each in measured])
     apart = influences[:-1] - influences[-1]
-    used = max(int(np.count_nonzero(influences.any(axis=0))), 2)
-    return _chi2(values[:-1] - values[-1], apart @ apart.T * used / (used - 1))
+    chi2, apart_by, _ = _chi2(values[:-1] - values[-1], apart @ apart.T)
+    if not apart_by:
+        return NOT_TESTED
+    return chi2, apart_by, float(fdtrc(apart_by, max(1, freedom - apart_by + 1), chi2 / apart_by))
 
 
 def _chi2(value: FloatArray, covariance: FloatArray) -> Tested:

@@ -126,6 +126,7 @@ def calibration(known: Known) -> str:
         "Threshold": f"{decimal(threshold)}, {rule}" if threshold is not None else "",
         **_three_answers(known),
         **_by_patient(known),
+        **_of_findings(known),
         f"Brier score, {known.where}": estimate("brier", test.brier),
         f"ECE, {known.where}": estimate("ece", test.ece),
     }
@@ -136,6 +137,20 @@ def calibration(known: Known) -> str:
     return (
         f"{_facts(facts)}\n\n{lines}\n\n{told} PPV and NPV hold for the share of the classes in the {known.where} only."
     )
+
+
+def _of_findings(known: Known) -> dict[str, str]:
+    """Say of each finding what two thresholds promise and came to, and how several films become one answer."""
+    told, part = {}, known.metrics.tested
+    for each, own in (known.metrics.findings or {}).items():
+        if own.three_answers:
+            held = own.three_answers.splits[part].sentence
+            told[f"Three answers, {name(each)}"] = text(
+                f"{own.three_answers.sentence} {known.where.capitalize()}: {held}"
+            )
+        if own.by_patient:
+            told[f"By patient, {name(each)}"] = text(own.by_patient.sentence)
+    return told
 
 
 def _by_patient(known: Known) -> dict[str, str]:

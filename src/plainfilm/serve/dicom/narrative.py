@@ -1,6 +1,6 @@
 """What the answers to an image say, in plain words: the same in the report and below the picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,8 @@ class DicomAnswer:
         prediction = self.examined.prediction
         if prediction.level == "unreadable":
             return "No answer: the image cannot be read."
+        if prediction.level == UNSURE and self.about.task == "findings":
+            return plain(f"Unsure: {_chances(prediction, prediction.unsure or ())}", 200)
         if prediction.level == UNSURE:
             positive = str(self.about.positive)
             return plain(f"Unsure: probability of {positive} {percent(prediction.probabilities[positive])}", 200)
@@ -94,9 +96,14 @@ def _findings(prediction: Prediction) -> str:
     """Name the findings that are called, each with its probability; where none is, the one that is most probable."""
     chances = prediction.probabilities
     if prediction.findings:
-        return ", ".join(f"{name}: probability {percent(chances[name])}" for name in prediction.findings)
+        unsure = f"; unsure: {_chances(prediction, prediction.unsure)}" if prediction.unsure else ""
+        return f"{_chances(prediction, prediction.findings)}{unsure}"
     name = max(chances, key=lambda each: chances[each])
     return f"{prediction.label}: of what was looked for {name} is the most probable, {percent(chances[name])}"
+
+
+def _chances(prediction: Prediction, names: Iterable[str]) -> str:
+    return ", ".join(f"{name}: probability {percent(prediction.probabilities[name])}" for name in names)
 
 
 def percent(probability: float) -> str:

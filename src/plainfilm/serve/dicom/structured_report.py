@@ -25,7 +25,7 @@ _RATIO = Code("1", "UCUM", "no units")
 _LEVELS = {
     "ok": "As usual: like the images it was trained on",
     "flagged": "Flagged: unusual for the images it was trained on",
-    UNSURE: "Unsure: between the thresholds of both classes",
+    UNSURE: "Unsure: between two thresholds",
     "refused": "Refused: unlike the images it was trained on",
     "unreadable": "Unreadable",
 }
@@ -110,6 +110,10 @@ def _group(sources: Sequence[Dataset], answer: DicomAnswer) -> Any:
         for name in prediction.findings or [label]:  # of several findings each that is called
             called = _code("UNSURE", "Unsure") if name is None else known(name) or _class("CLASS", name, name)
             said.append(sr.QualitativeEvaluation(_code("CALLED", "Class at the threshold"), called))
+        said += [
+            sr.QualitativeEvaluation(_code("BETWEEN", "Unsure"), known(name) or _class("CLASS", name, name))
+            for name in prediction.unsure or ()
+        ]
         measured = [_probability(name, value) for name, value in prediction.probabilities.items()]
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
@@ -143,6 +147,7 @@ def _parameters(answer: DicomAnswer) -> list[str]:
         "positive class": about.positive,
         "threshold": f"{about.threshold:.4g}" if about.positive else None,
         **{f"threshold of {name}": f"{value:.4g}" for name, value in about.thresholds.items()},
+        **{f"lower threshold of {name}": f"{value:.4g}" for name, value in about.lower_thresholds.items()},
         "lower threshold": None if about.lower_threshold is None else f"{about.lower_threshold:.4g}",
         "calibrated at prevalence": None if about.calibrated_at is None else f"{about.calibrated_at:.4g}",
         "calibration of the site": about.site,

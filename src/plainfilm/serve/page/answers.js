@@ -56,7 +56,7 @@ export function meaning(prediction, model, prevalence) {
 
 /** The answer in words. */
 export function said(prediction) {
-  if (prediction.findings?.length) return prediction.findings.join(", ");
+  if (prediction.findings?.length) return prediction.findings.join(", ") + (prediction.unsure?.length ? `; unsure: ${prediction.unsure.join(", ")}` : "");
   return prediction.class ?? LEVELS[prediction.level] ?? "No answer";
 }
 
@@ -110,8 +110,9 @@ function escaped(sign) {
 export function csv(entries, model, prevalence) {
   const asked = model.positive === null ? model.classes : [model.positive];
   const names = model.positive === null ? asked.map((name) => `probability ${name}`) : ["probability"];
+  const between = model.lower_thresholds ? ["unsure"] : [];
   const six = (value) => (typeof value === "number" ? value.toFixed(6) : "");
-  const rows = [["file", "class", "level", ...names, "at_prevalence", "reasons", "notes", "attribution_in_lungs"].map(cell)];
+  const rows = [["file", "class", "level", ...names, ...between, "at_prevalence", "reasons", "notes", "attribution_in_lungs"].map(cell)];
   for (const { name, prediction, problem } of entries) {
     const own = prediction ?? { class: null, level: "not answered", probabilities: {}, reasons: [problem || "not sent"], notes: [] };
     const at = moved(own.probabilities[model.positive] ?? null, model.calibrated_at_prevalence, prevalence);
@@ -120,6 +121,7 @@ export function csv(entries, model, prevalence) {
       cell(own.class ?? ""),
       own.level,
       ...asked.map((each) => six(own.probabilities[each])),
+      ...between.map(() => cell((own.unsure ?? []).join("|"))),
       six(at),
       cell(own.reasons.join("; ")),
       cell(own.notes.join("; ")),

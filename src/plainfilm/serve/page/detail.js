@@ -82,7 +82,7 @@ export class Detail {
     $("answer-meaning").textContent = prediction.level === "refused"
       ? "Unlike anything the model was trained on: its probability means nothing here."
       : prediction.level === "unsure"
-      ? `Between the thresholds of both classes. ${model.three_answers ?? ""}`
+      ? `${prediction.unsure ? `Between its two thresholds: ${prediction.unsure.join(", ")}` : "Between the thresholds of both classes"}. ${model.three_answers ?? ""}`
       : meaning(prediction, model, this.prevalence);
     for (const id of ["answer-worth", "detail-share"]) $(id).hidden = prediction.class === null || (id === "detail-share" && model.positive === null);
     const remarks = noticed(prediction);
