@@ -1,6 +1,8 @@
 """Double clicks and two windows: what is asked twice at once is done as if one had asked after the other."""
 
 import asyncio
+import errno
+import os
 from functools import partial
 
 import pytest
@@ -34,6 +36,20 @@ def test_a_job_that_is_forgotten_twice_at_once_is_forgotten(places):
     first, *others = asyncio.run(run())
     assert first == {}
     assert [(each.status, each.code) for each in others if isinstance(each, Refused)] == [(404, "job")] * 2
+
+
+def test_what_is_refused_leaves_no_project_behind(places, monkeypatch):
+    def fails(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def run():
+        desk = Desk(places)
+        monkeypatch.setattr("plainfilm.app.locks.write", fails)
+        with pytest.raises(Refused) as refused:
+            await desk.begin(partial(desk.maker.train, {"sources": [str(places.root / "films")]}))
+        return refused.value.status, desk.projects.told()
+
+    assert asyncio.run(run()) == (507, [])
 
 
 def test_a_classifier_that_does_not_start_says_why_whoever_finds_out_first(tmp_path, monkeypatch):

@@ -136,8 +136,14 @@ class Desk:
 
         def begun() -> dict[str, Any]:
             work = make()
-            self.projects.note(work)
-            return self._told_of(self.line.add(work))
+            try:
+                self.projects.note(work)
+                return self._told_of(self.line.add(work))
+            except (OSError, Refused):
+                for made in work.makes:
+                    with contextlib.suppress(OSError):
+                        made.parent.rmdir()  # as far as it is empty: of what was refused, no project stays
+                raise
 
         told: dict[str, Any] = await self.done(begun)
         return told
