@@ -52,6 +52,22 @@ def test_what_is_refused_leaves_no_project_behind(places, monkeypatch):
     assert asyncio.run(run()) == (507, [])
 
 
+def test_a_disk_that_was_taken_out_is_not_made_anew_where_it_was(places):
+    asked = {"sources": [str(places.root / "films")]}
+
+    async def run():
+        desk = Desk(places)
+        await desk.begin(partial(desk.maker.train, asked))
+        places.root.rename(places.root.with_name("taken out"))
+        with pytest.raises(Refused) as refused:
+            await desk.begin(partial(desk.maker.train, asked))
+        desk.line.tend()
+        return refused.value.status, [job["state"] for job in desk.line.told({})]
+
+    assert asyncio.run(run()) == (409, ["interrupted"])
+    assert not places.root.exists()
+
+
 def test_a_classifier_that_does_not_start_says_why_whoever_finds_out_first(tmp_path, monkeypatch):
     tries = Tries()
     bundle = tmp_path / "model.plainfilm"

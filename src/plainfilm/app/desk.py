@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import secrets
 import shutil
 import time
@@ -135,6 +137,8 @@ class Desk:
         """Put work into the line, made when nothing else is, so that no two make the same; give the job as the page takes it."""
 
         def begun() -> dict[str, Any]:
+            if not self.places.root.is_dir():  # a disk that was taken out is not made anew where it was
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             work = make()
             try:
                 self.projects.note(work)

@@ -31,7 +31,7 @@ _MOST_TOLD = 1 << 16  # bytes of a command's stderr that are looked at for its l
 _ALIKE = "plainfilm: "
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LEAST_BYTES = 1 << 24  # of a disk that is not full
-_FULL_LINE = "The disk is full. Make room, then go on: what was finished is kept."
+FULL_LINE = "The disk is full. Make room, then go on: what was finished is kept."
 _GONE = "It did not end by itself: this machine, or its process, was stopped from outside. Go on: what was finished is kept."
 
 
@@ -90,7 +90,7 @@ class Job:
     def line(self, state: State) -> str:
         """Give the one line of a failure, as a terminal shows it; "" where there is none."""
         if state == "interrupted":
-            return _FULL_LINE if _is_full(self.folder) else _GONE
+            return FULL_LINE if is_full(self.folder) else _GONE
         if state not in {"failed", "stopped"}:
             return ""
         last = last_line(self.folder / f"stderr-{self.step}")
@@ -205,10 +205,10 @@ class Line:
 
     def _begin(self, job: Job) -> bool:
         try:
+            job.told["started"] = time.time()
+            job.save()  # first: it fails where a disk was taken out, which must not be made anew
             for path in job.makes:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            job.told["started"] = time.time()
-            job.save()
             job.process = _start(job.folder)
         except OSError as error:
             job.told["started"] = job.told["started"] or time.time()
@@ -316,7 +316,8 @@ def full(error: OSError, where: Path) -> Refused:
     )
 
 
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path) -> bool:
+    """Whether a disk has no room left."""
     with contextlib.suppress(OSError):
         return shutil.disk_usage(folder).free < _LEAST_BYTES
     return False

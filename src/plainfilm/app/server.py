@@ -75,7 +75,7 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
                 return
     except OSError as error:
         raise PlainfilmError(
-            f"Expected to write below {places.work}; received: {reason_of(error)}. Name another folder with --work."
+            f"Expected to write below {places.work}; received: {reason_of(error)}. Make room, or name another folder with --work."
         ) from None
     started(_of_the_other(places), False)
 
