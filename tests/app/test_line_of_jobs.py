@@ -104,10 +104,23 @@ def test_what_was_made_is_not_made_again(line, places):
     assert rested(line, job) == "failed"
     until(lambda: not locks.is_held(job.folder / runner.RUNNING))
     first = (job.folder / "stdout-0").stat().st_mtime_ns
-    job.makes[1].mkdir(parents=True)  # it came to its end, but nobody was there to note it
+    for made in job.makes:  # the second came to its end too, but nobody was there to note it
+        made.mkdir(parents=True)
     line.again(job)
     assert rested(line, job) == "done"
     assert (job.folder / "stdout-0").stat().st_mtime_ns == first
+
+
+def test_what_was_taken_away_since_is_made_again(line, places):
+    job = added(line, places, QUICK, FAILING)
+    assert rested(line, job) == "failed"
+    line.again(job)  # what the first command makes is not there
+    assert job.told["first"] == 0
+    assert not (job.folder / "stdout-0").exists()
+    assert rested(line, job) == "failed"
+    job.makes[0].mkdir(parents=True)
+    line.again(job)
+    assert job.told["first"] == 1
 
 
 def test_another_app_finds_jobs_again(line, places, long):

@@ -29,6 +29,7 @@ State = Literal["waiting", "running", "done", "failed", "stopped", "interrupted"
 _BEGINNING_S = 20.0
 _MOST_TOLD = 1 << 16  # bytes of a command's stderr that are looked at for its last line
 _ALIKE = "plainfilm: "
+_SAID = {"stdout": "", "stderr": "", "progress": ".jsonl"}  # files of each step
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LEAST_BYTES = 1 << 24  # of a disk that is not full
 FULL_LINE = "The disk is full. Make room, then go on: what was finished is kept."
@@ -97,6 +98,8 @@ class Job:
         if last.startswith(_ALIKE):
             return last.removeprefix(_ALIKE)
         code = (self.ended or {"code": 1})["code"]
+        if state == "stopped" and code < 0:
+            return "It was stopped. Go on: what was finished is kept."
         if code < 0:
             return (
                 f"The command was ended by signal {-code}, as where memory runs out. Go on: what was finished is kept."
@@ -236,10 +239,11 @@ class Line:
                     os.killpg(int(begun["pid"]), signal.SIGKILL if was_asked else signal.SIGINT)
 
     def again(self, job: Job) -> None:
-        """Go on with a job that has not come to its end: from the command that did not."""
+        """Go on with a job that has not come to its end: from the command that did not, or the first whose work was taken away since."""
         if job.state not in {"failed", "stopped", "interrupted"}:
             raise _unfit(job, "one that has failed, was stopped or interrupted")
-        first = job.step
+        reached = job.step
+        first = next((step for step in range(reached) if not job.makes[step].exists()), reached)
         words, made = job.told["commands"][first], job.makes[first]
         if words[0] == "train" and claims.beside(made, "epochs").is_dir() and "--resume" not in words:
             words.append("--resume")
@@ -247,11 +251,11 @@ class Line:
             runner.ENDED,
             runner.STOP,
             runner.BEGUN,
-            *(f"{kind}-{first}" for kind in ("stdout", "stderr")),
-            f"progress-{first}.jsonl",
+            *(f"{name}-{step}{suffix}" for step in range(first, reached + 1) for name, suffix in _SAID.items()),
         ):
             (job.folder / name).unlink(missing_ok=True)
-        job.progress.pop(first, None)
+        for step in range(first, reached + 1):
+            job.progress.pop(step, None)
         job._ended = None
         job.told |= {"first": first, "started": None, "again": True, "order": time.time()}
         job.save()
