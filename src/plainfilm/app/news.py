@@ -1,9 +1,10 @@
 """What a page waits for: a document with a number, which grows when the document changes."""
 
 import asyncio
-import json
 import time
 from typing import Any
+
+from plainfilm.app.places import as_json
 
 
 class News:
@@ -46,4 +47,4 @@ class News:
             pass
         finally:
             self.waiting -= 1
-        return json.dumps({"number": self.number, **self._told}).encode()
+        return as_json({"number": self.number, **self._told})
