@@ -390,7 +390,7 @@ def test_the_keyboard_alone_goes_the_way(app, windows, trained):
 
 STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=films&store={work}/films/films.h5", "run/films/run",
           "doubts/films/doubts", "step/compare/films", "step/audit/films?in={work}/films/films.h5", "choose?then=step/add/films&in={work}/films/films.h5",
-          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none"]  # fmt: skip
+          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none", "look?in={root}/none"]  # fmt: skip
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 %
 
 

@@ -23,7 +23,7 @@ export class Corrections {
     this.preset = make("div", { class: "picks" });
     this.more = new OptionsForm("ingest", { leaveOut: OWN, groups: ["Reading radiographs"], changed: (values) => this.further(values) });
     const body = make("div", { class: "folded" }, this.joins, this.levels, this.table, this.preset, this.more.element);
-    this.element = folded(t("correct.title"), small(t("correct.what")), body);
+    this.element = folded(make("h2", {}, t("correct.title")), small(t("correct.what")), body);
   }
 
   /** Show what was found, so that it can be corrected; without a listing the look has failed. */
