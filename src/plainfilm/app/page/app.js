@@ -1,7 +1,7 @@
 // Joins the views: the address names one (#/look?in=…), the server's state is shown as it comes, and the focus goes where the eye goes.
 
 import { $, make } from "./parts.js";
-import { dropped } from "./given.js";
+import { onDrop } from "./given.js";
 import { english, link, place, sure } from "./pieces.js";
 import { ask, watch } from "./server.js";
 import { LANGUAGES, choose, duration, number, percent, readWords, spoken, t } from "./words.js";
@@ -143,21 +143,6 @@ function lost(refusal) {
   $("main").setAttribute("aria-busy", "false");
 }
 
-function listenToDrops() {
-  const holdsFiles = (event) => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]");
-  const veil = (isShown) => $("veil").classList.toggle("shown", isShown);
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    veil(holdsFiles(event));
-  });
-  document.addEventListener("dragleave", (event) => event.relatedTarget === null && veil(false));
-  document.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    veil(false);
-    if (holdsFiles(event)) drops.take(await dropped(event.dataTransfer), app);
-  });
-}
-
 function listen() {
   window.addEventListener("hashchange", () => {
     route();
@@ -172,7 +157,7 @@ function listen() {
   $("language").value = spoken();
   $("language").addEventListener("change", () => choose($("language").value));
   $("end").addEventListener("click", end);
-  listenToDrops();
+  onDrop($("veil"), (files) => drops.take(files, app));
 }
 
 async function end() {
