@@ -16,7 +16,7 @@ from msgspec import convert, structs
 import made_bundles
 from plainfilm.data import store_writer
 from plainfilm.data.store import Columns, Store
-from plainfilm.evidence.evaluation import source_baseline
+from plainfilm.evidence.evaluation import in_time, source_baseline
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.recipes import load
 from plainfilm.reporting import page
@@ -626,6 +626,27 @@ def test_a_store_says_what_a_card_needs(store):
     assert card.by_split.counts[0] == [4, 4, 4]
     assert card.by_source.columns == ("north", "south")
     assert "secret" not in model_card(known(card=card)) + checklists_page(known(card=card))
+
+
+def test_a_cross_validation_tells_of_its_folds_and_not_of_the_split_that_it_took_no_notice_of(store):
+    """Later studies are no test set of it, nor does it leak where a given split does."""
+    names, group = np.array(["train", "validation", "test"]), np.arange(24) // 2
+    folds = [store.with_split(names[(group + number) % 3]) for number in range(3)]
+    rule = source_baseline.source_rule(store.labels, store.source, store.group, [(store.rows("train"), store.rows("test"))], store.classes)  # fmt: skip
+    noted = {name: store.attributes[name] for name in ("split", "leaking_images")}
+    try:
+        for own in ({"split": "by date"}, {"split": "given", "leaking_images": 4}):
+            store.attributes.update(own)
+            assert in_time.compare(store.with_split(folds[0].split), {"test": METRICS, "validation": METRICS}) is None
+            made = describe(store, rule=rule, title="t", folder="run", recipe=Recipe(), repeat=(), folds=[store.with_split(fold.split) for fold in folds])  # fmt: skip
+            assert (made.split, made.duplicates.leaks, list(made.by_split.columns)) == ("made", 0, ["1", "2", "3"])
+    finally:
+        store.attributes.update(noted)
+    told = known(METRICS | {"folds": 3}, card=made)
+    assert "| Split | 3 folds, made at random" in section(model_card(told), "Data")
+    [row] = [row for row in checklists(told)[0].rows if row.number == "19"]
+    assert row.evidence.startswith("Cross-validation: dealt at random to 3 folds")
+    assert "fold 1: 4 " in row.evidence
 
 
 def test_a_store_that_does_not_say_who_split_it_is_not_guessed_at(store):
