@@ -253,6 +253,41 @@ def test_an_answer_has_its_evidence_and_a_place_in_the_report():
                 assert len(row.evidence) > 10, row
 
 
+def evidence(number: str, metrics: dict[str, Any] = METRICS, card: Card = CARD) -> str:
+    """The run's answer to an item of either list."""
+    rows = [row for each in checklists(known(metrics, card=card)) for row in each.rows]
+    return next(row.evidence for row in rows if row.number == number)
+
+
+def test_sources_left_out_are_those_of_the_model_or_said_to_be_of_the_audits_own_classifier():
+    assert "of a classifier of the audit's own, not of the model" in evidence("23b")
+    source = {
+        "sources": ["south"],
+        "classes": {"COVID": 9},
+        "threshold": 0.5,
+        "metrics": part(auroc=estimate(0.8, 0.7, 0.9)),
+    }
+    told = {"level": "none", "sentence": "Said.", "sources": [source], "paired": False, "mean": estimate(0.8, 0.7, 0.9)}
+    own = METRICS | {"left_out": told | {"worst": estimate(0.8, 0.7, 0.9) | {"name": "south"}}}
+    for number in ("12d", "23b"):
+        assert re.search(
+            r"at each source, trained without it: .south. 0\.800 \(0\.700 to 0\.900\)\.$", evidence(number, own)
+        )
+    assert statuses(metrics=own)[1]["23b"] == "answered"
+    assert statuses()[1]["23b"] == "partly"
+
+
+def test_columns_that_were_kept_are_no_secret():
+    assert evidence("11").endswith("and no other identifier of them.")
+    kept = replace(CARD, kept=("ward | _x_",))
+    told = evidence("11", card=kept)
+    assert "no other identifier" not in told
+    assert "ward | _x_" in told
+    assert "| Columns kept as they are, as was asked | ward \\| \\_x\\_ |" in section(
+        model_card(known(card=kept)), "Data"
+    )
+
+
 def test_tests_between_subgroups_are_no_secret():
     def uncertainty(metrics: dict[str, Any]) -> str:
         return next(row.evidence for row in checklists(known(metrics))[0].rows if row.number == "29")

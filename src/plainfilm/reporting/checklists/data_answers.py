@@ -42,9 +42,12 @@ def deidentified(known: Known) -> ItemAnswer:
     """How identifiers of patients are kept; nothing is known of names inside pictures and file names."""
     if not known.card.patients:
         return OPEN
-    text = (
-        f"The store keeps {count_of(known.card.patients, 'patient')} as salted hashes and no other identifier of them."
-    )
+    text = f"The store keeps {count_of(known.card.patients, 'patient')} as salted hashes"
+    if kept := known.card.kept:
+        names = ", ".join(map(isolated, kept))
+        text = f"{text}, and as they are, as was asked, columns that may tell who somebody is: {names}."
+    else:
+        text = f"{text} and no other identifier of them."
     return ItemAnswer("partly", text, "data")
 
 

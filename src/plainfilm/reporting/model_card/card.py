@@ -11,6 +11,7 @@ import numpy as np
 import plainfilm
 from plainfilm import NOTICE
 from plainfilm.data import corrections
+from plainfilm.data.provenance import kept_columns
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import source_baseline
 from plainfilm.model.recipe_schema import Recipe
@@ -88,6 +89,7 @@ def describe(
         recipe=recipe,
         repeat=tuple(repeat),
         corrected=[made.sentence for made in corrections.made_in(store.attributes)],
+        kept=kept_columns(store.attributes),
     )
 
 

@@ -80,6 +80,7 @@ def data(known: Known) -> str:
         "Recorded of images": ", ".join(
             f"{name(each)} {n:,}" for each, n in list(card.recorded.items())[:_COLUMNS_SHOWN]
         ),
+        "Columns kept as they are, as was asked": ", ".join(map(name, card.kept)),
         "Fingerprint": text(known.about.data_fingerprint),
     }
     reasons = [f"{text(group.code)} ({group.count:,}): {meaning(group.code)}" for group in card.problems or ()]
