@@ -82,7 +82,7 @@ def _write_training(folder: Path, run: Finished) -> None:
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
     write_table(folder / "predictions.csv", _predictions(run))
-    (folder / "requirements.lock").write_text(environment.locked(), encoding="utf-8")
+    environment.write_lock(folder)
     _write_bundle(folder, run, run.measured.whole)
     _write_tables(folder, run.measured.whole.result)
 

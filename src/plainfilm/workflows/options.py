@@ -40,6 +40,8 @@ Place = Annotated[str | Path, Parameter(metavar="PATH")]
 Size = int | Literal["auto"]
 Folds = Annotated[int | Literal["source"], a_number_of_folds]
 Figures = Annotated[Sequence[str], comma_separated]
+Labels = Sequence[str] | Mapping[str, str] | None
+LABEL_IS_CLASS = Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS")
 Rank = Annotated[Literal["worst", "mean"], a_choice]
 Together = Annotated[Sequence[str | Sequence[str]] | None, Parameter(metavar="NAME,NAME"), texts]
 RecipeSettings = Annotated[
@@ -144,6 +146,9 @@ class StoringOptions(ReadingOptions):
 
     Parameters
     ----------
+    mapping
+        A label of the data and the class that it is, LABEL=CLASS: COVID=SICK,PNEUMONIA=SICK joins two; again, or with commas, for more. Labels
+        that are not named stay classes of their own.
     classes
         Keep these classes only: COVID,NORMAL; of findings, train on these only.
     size
@@ -163,6 +168,7 @@ class StoringOptions(ReadingOptions):
         Go on where most of the files are no chest radiographs.
     """
 
+    mapping: Annotated[Labels, LABEL_IS_CLASS, texts, READ] = None
     classes: Annotated[Sequence[str] | None, comma_separated, READ] = None
     size: Annotated[Size, a_size, READ] = 256
     fit: Annotated[Literal["stretch", "crop", "pad"], a_choice, READ] = "stretch"
@@ -448,9 +454,7 @@ class EvaluateOptions(ReadingOptions):
     source: Place
     out: Place
     _: KW_ONLY
-    mapping: Annotated[
-        Sequence[str] | Mapping[str, str] | None, Parameter(name=("--map", "--mapping"), metavar="LABEL=CLASS"), texts
-    ] = None
+    mapping: Annotated[Labels, LABEL_IS_CLASS, texts] = None
     recalibrate: Flag = False
     prevalence: Annotated[float | Mapping[str, float] | None, a_prevalence] = None
     site: str | None = None
