@@ -424,7 +424,7 @@ def test_limits_follow_from_the_values():
     assert "nobody read the images again" in limits(METRICS, CARD)
     corrected = limits(METRICS, replace(CARD, corrected=("3 by A, 2026-01-01",)))
     assert "nobody read" not in corrected
-    assert "but for those that were corrected" in corrected
+    assert "but for those that were corrected or confirmed" in corrected
 
 
 def test_a_card_says_that_unsure_answers_count_as_not_positive():

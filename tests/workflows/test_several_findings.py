@@ -225,7 +225,7 @@ def test_of_its_own_store_three_answers_of_findings_are_what_they_were(folder, t
 def test_what_findings_do_not_have_yet_is_one_line(folder, run):
     for words, says in (
         ({"settings": {**QUICK, "finetuning.blocks": "1"}}, "frozen backbone for several findings"),
-        ({"folds": "source"}, "for which sources are not left out yet"),
+        ({"folds": "source"}, "30 of Effusion, 30 of Mass|apart from those that leave together"),
         ({"positive": "Mass"}, "no `positive` with several findings"),
         ({"task": "classes"}, "a store of findings"),
     ):
@@ -352,6 +352,63 @@ def test_others_answer_for_findings_elsewhere_as_this_machine_does(folder, three
     assert there.result.findings == here.result.findings
     theirs, ours = (list(csv.DictReader((folder / name / "predictions.csv").open())) for name in ("theirs", "here"))
     assert [row | {"patient": ""} for row in theirs] == [row | {"patient": ""} for row in ours], "but for the salt"
+
+
+@pytest.fixture(scope="module")
+def hospitals(folder):
+    """Films of three hospitals without a patient in common; West never has a nodule, and East does not state masses."""
+    made, rng = folder / "hospitals", np.random.default_rng(2)
+    made.mkdir()
+    rows = [["file_name", "source", *FINDINGS]]
+    for k in range(150):
+        source = ("North", "West", "East")[k % 3]
+        has = rng.random(3) < (0.4, 0.4, 0 if source == "West" else 0.4)
+        pixels = rng.normal(90, 18, (64, 64))
+        for name, is_it in zip(FINDINGS, has, strict=True):
+            y, x = PLACES[name]
+            pixels[y : y + 14, x : x + 14] += 70 * is_it
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(made / f"{k}.png")
+        cells = [int(own) for own in has]
+        rows.append([f"{k}.png", source, cells[0], "" if source == "East" else cells[1], cells[2]])
+    with (made / "metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    plainfilm.ingest(made, folder / "hospitals.h5", size=64, workers=1)
+    return folder / "hospitals.h5"
+
+
+def test_each_hospital_is_left_out_and_a_finding_without_an_auroc_there_is_named(folder, hospitals, call):
+    words = {"settings": QUICK, "folds": "source", "audit": False}
+    found = plainfilm.train(hospitals, folder / "without", **words).result.left_out
+    assert {own.name: dict(own.unmeasured) for own in found.sources} == {
+        "East": {"Mass": "not stated"}, "North": {}, "West": {"Nodule": "never present"},
+    }  # fmt: skip
+    assert {name: [own.name for own in each.sources] for name, each in found.findings.items()} == {
+        "Effusion": ["East", "North", "West"], "Mass": ["North", "West"], "Nodule": ["East", "North"],
+    }  # fmt: skip
+    areas = {name: {own.name: own.metrics.auroc.value for own in each.sources} for name, each in found.findings.items()}
+    for own in found.sources:
+        assert own.metrics.auroc.value == pytest.approx(
+            np.mean([at[own.name] for at in areas.values() if own.name in at])
+        )
+        assert own.metrics.auroc.value > 0.6
+    assert found.mean.value == pytest.approx(np.mean([own.metrics.auroc.value for own in found.sources]))
+    worst = found.findings[found.speaks]
+    assert worst.worst.value == min(areas[found.speaks].values())
+    assert found.sentence.endswith(f"The worst finding, {found.speaks}: {worst.sentence}")
+    page = (folder / "without/report.html").read_text()
+    assert "Each finding where it was left out" in page
+    assert "never present at West" in page
+    assert "left out: West" in (folder / "without/predictions.csv").read_text()
+    assert plainfilm.load(folder / "without").bundle.metrics.left_out.findings is None
+    with pytest.raises(
+        PlainfilmError, match="with classes; received several findings, which are not all in each hospital"
+    ):
+        plainfilm.train(hospitals, folder / "x", **words, curve=True)
+    compared = plainfilm.compare(
+        hospitals, folder / "c2", recipes=["default"], seeds=1, settings=QUICK, folds="source"
+    ).result.recipes[0].left_out  # fmt: skip
+    assert compared.worst.mean == pytest.approx(min(own.metrics.auroc.value for own in found.sources), abs=0.02)
+    assert compared.findings["Mass"].worst.mean == pytest.approx(min(areas["Mass"].values()), abs=0.02)
 
 
 def test_of_its_own_store_findings_are_tested_on_the_test_set_again(folder, run, metrics):

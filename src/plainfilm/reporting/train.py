@@ -257,7 +257,10 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
     trained, recipe, folds = run.trained, run.trained.recipe, len(run.measured.folds)
     members = len(recipe.ensemble.members)
     joined = [f"{folds} folds" if folds else "", f"{members} members" if members else ""]
-    epochs, encoded = trained.fitted.history, run.measured.whole.result.encoded
+    encoded = run.measured.whole.result.encoded
+    kept = f"{trained.fitted.epoch} of {len(trained.fitted.history)}"
+    if trained.fitted.weights is not None:  # of group DRO
+        kept = f"the mean of the second half, up to {kept}"
     return [
         ("Store", run.store.shown),
         ("Recipe", recipe.name),
@@ -265,7 +268,7 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
         ("Trained on", _trained_on(recipe)),
         *([("Features computed in", str(encoded))] if encoded else []),
         *([("Trainings", " × ".join(filter(None, joined)))] if any(joined) else []),
-        *([("Epoch kept", f"{trained.fitted.epoch} of {len(epochs)}")] if trained.fitted.epoch else []),
+        *([("Epoch kept", kept)] if trained.fitted.epoch else []),
         ("Seed", str(recipe.seed)),
         (
             "Calibration",

@@ -24,12 +24,22 @@ class Spread(Record, frozen=True, kw_only=True):
     values: Annotated[tuple[Share | None, ...], Meta(description="The number of each seed, in their order.")]
 
 
+class FindingLeftOut(Record, frozen=True, kw_only=True):
+    """One finding of one recipe at sources that were left out, over its seeds."""
+
+    worst: Annotated[Spread, Meta(description="AUROC at the worst source of each seed.")]
+    mean: Annotated[Spread, Meta(description="Mean AUROC over the sources, of each seed.")]
+
+
 class RecipeLeftOut(Record, frozen=True, kw_only=True):
     """One recipe at sources that were left out, over its seeds."""
 
     sources: Annotated[Mapping[str, Spread], Meta(description="AUROC at each source, by its name.")]
     worst: Annotated[Spread, Meta(description="AUROC at the worst source of each seed.")]
     mean: Annotated[Spread, Meta(description="Mean AUROC over the sources, of each seed.")]
+    findings: Annotated[
+        Mapping[str, FindingLeftOut], Meta(description="Of findings: each at the sources where it can be measured.")
+    ] = {}
 
 
 class SourceChoice(Record, frozen=True, kw_only=True):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,8 @@ def test_what_seeds_may_do_is_told_from_what_recipes_do_and_from_chance():
     (chance,) = pairs.compare(rows, [("steady", steady), ("again", skilled(rows, [1.0, 1.0, 1.0], 1))])[1]
     assert (apart.auroc.means, seeds.auroc.means, chance.auroc.means) == ("apart", "within seeds", "within chance")
     assert "neither patients nor random seeds explain it" in apart.auroc.sentence
+    assert "DeLong, p below 0.001 corrected" in apart.auroc.sentence
+    assert re.search(r"p = 1\.000 corrected", chance.auroc.sentence)
     assert apart.auroc.sentence.startswith("AUROC of better is ")
     assert seeds.auroc.sentence.startswith("AUROC of steady is ")
     assert "no more than other random seeds may change" in seeds.auroc.sentence

@@ -24,6 +24,11 @@ const app = {
   files: [], // dropped, on their way to the server
   go: (address) => (window.location.hash = address),
   replace: (address) => window.location.replace(address),
+  /** Show a job that has just been put into the line, also before the next state tells of it. */
+  begin: (begun) => {
+    if (!app.state.jobs.some(({ id }) => id === begun.id)) app.state.jobs.unshift(begun);
+    app.go(place(["job", begun.id]));
+  },
   say: (words) => setTimeout(() => ($("live").textContent = words), SAY_MS),
   project: (called) => app.state.projects.find((each) => each.name === called),
   made: (project, called) => app.project(project)?.runs.find((each) => each.name === called),
@@ -51,6 +56,7 @@ function route() {
   shown = asked.path;
   view = VIEWS[asked.view].show(asked, app);
   $("main").replaceChildren(view.element);
+  $("main").dataset.view = asked.path;
   $("main").setAttribute("aria-busy", "false");
   showSteps(asked.view);
   head();
@@ -76,11 +82,12 @@ function showSteps(now) {
   $("steps").firstElementChild.replaceChildren(...items);
 }
 
-/** One line under the head, on every view but the job's own: what runs, how far it is, and how many wait. */
+/** One line under the head, but where the job itself or the list of all is shown: what runs, how far it is, and how many wait. */
 function showWork({ jobs }) {
   const runs = jobs.find(({ state }) => state === "running");
   const waiting = jobs.filter(({ state }) => state === "waiting").length;
-  const isHere = wanted().view === "job" && wanted().parts[0] === runs?.id;
+  const { view: here, parts: which } = wanted();
+  const isHere = here === "" || (here === "job" && which[0] === runs?.id);
   $("work").hidden = !runs || isHere;
   $("work").setAttribute("aria-label", t("work.label"));
   if ($("work").hidden) return;

@@ -2,7 +2,7 @@
 
 import { Corrections } from "./corrections.js";
 import { make } from "./parts.js";
-import { Commands, button, english, link, name, place, problem, swap, title } from "./pieces.js";
+import { aside, button, Commands, english, link, name, place, problem, small, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { Training } from "./train.js";
 import { number, t } from "./words.js";
@@ -22,7 +22,7 @@ class Stored {
     this.commands = new Commands(app);
     this.training = new Training(app, this.commands, { project: query.get("project"), store: path });
     this.training.know({ classes: store?.classes ?? [], task: store?.task ?? "classes" });
-    const head = make("div", { class: "head" }, title(t("train.title")), make("p", { class: "small muted" }, path));
+    const head = make("div", { class: "head" }, title(t("train.title")), small(path));
     this.element = make("div", {}, head, this.training.element, this.commands.element);
   }
 }
@@ -151,7 +151,7 @@ class Look {
       [t("look.split"), "", split],
     ];
     const cells = facts.map(([head, value, more]) =>
-      make("div", {}, make("dt", {}, head), make("dd", {}, value ? make("span", { class: "statement" }, value) : null, make("span", { class: "small muted" }, name(more)))));
+      make("div", {}, make("dt", {}, head), make("dd", {}, value ? make("span", { class: "statement" }, value) : null, aside(name(more)))));
     swap(this.summary, make("dl", {}, ...cells));
   }
 

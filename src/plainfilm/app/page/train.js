@@ -2,7 +2,7 @@
 
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { place, problem, select, strong, swap } from "./pieces.js";
+import { aside, folded, problem, select, small, strong, swap } from "./pieces.js";
 import { ask } from "./server.js";
 import { t } from "./words.js";
 
@@ -20,9 +20,10 @@ export class Training {
     this.more.ready.then(() => this.hideReading());
     this.says = make("div");
     this.starts = strong(t("train.start"), () => this.start(), { id: "train" });
-    const folded = make("details", { class: "correct" }, make("summary", {}, t("train.more")), make("p", { class: "small muted" }, t("train.more_what")), this.more.element);
+    const more = folded(t("train.more"), small(t("train.more_what")), this.more.element);
     const fields = make("fieldset", { class: "train-ways" }, make("legend", {}, t("train.how")), this.ways);
-    this.element = make("section", { class: "train" }, fields, this.positives, folded, this.says, make("p", { class: "actions" }, this.starts, make("span", { class: "small muted" }, t("train.stays"))));
+    const actions = make("p", { class: "actions" }, this.starts, aside(t("train.stays")));
+    this.element = make("section", { class: "train" }, fields, this.positives, more, this.says, actions);
   }
 
   hideReading() {
@@ -33,7 +34,8 @@ export class Training {
   choice(way) {
     const field = make("input", { type: "radio", name: "way", value: way, id: `way-${way}`, ...(way === "quick" ? { checked: "" } : {}) });
     field.addEventListener("change", () => this.set({ way }));
-    const words = make("label", { for: `way-${way}` }, make("strong", {}, t(`train.${way}`)), make("span", { class: "small" }, t(`train.${way}_what`)), make("span", { class: "small muted" }, t(`train.${way}_time`)));
+    const words = make("label", { for: `way-${way}` }, make("strong", {}, t(`train.${way}`)));
+    words.append(make("span", { class: "small" }, t(`train.${way}_what`)), aside(t(`train.${way}_time`)));
     return make("div", { class: "way-card" }, field, words);
   }
 
@@ -83,8 +85,7 @@ export class Training {
   async start() {
     this.starts.disabled = true;
     try {
-      const { id } = await ask("api/train", { body: this.asked });
-      this.app.go(place(["job", id]));
+      this.app.begin(await ask("api/train", { body: this.asked }));
     } catch (error) {
       swap(this.says, problem(error));
       this.starts.disabled = false;

@@ -243,20 +243,18 @@ def _sentence(pair: RecipePair, name: str, test: TestedDifference, means: Means)
         more, less = (one, other) if value > 0 else (other, one)
         said = f"{_SAID[name]} of {more} is {abs(value):.3f} above that of {less}"
         low, high = (low, high) if value > 0 else (-high, -low)
-    return (
-        f"{said} ({low:.3f} to {high:.3f}; {test.test}, p = {_p(test.p_corrected)} corrected): {_because(test, means)}"
-    )
+    return f"{said} ({low:.3f} to {high:.3f}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
 
 
 def _because(test: TestedDifference, means: Means) -> str:
     if means == "within chance":
         return "no more than chance in the choice of patients explains. That shows no difference, and does not rule one out."
     if means == "within seeds":
-        return f"not by these patients alone, but no more than other random seeds may change (p = {_p(test.p_seeds_corrected)} with seeds)."
+        return f"not by these patients alone, but no more than other random seeds may change (p {_p(test.p_seeds_corrected)} with seeds)."
     if np.isnan(test.p_seeds):
         return "patients do not explain it. With one training each it is not known whether another random seed would."
-    return f"neither patients nor random seeds explain it (p = {_p(test.p_seeds_corrected)} with seeds)."
+    return f"neither patients nor random seeds explain it (p {_p(test.p_seeds_corrected)} with seeds)."
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+    return f"= {value:.3f}" if value >= 0.001 else "below 0.001"

@@ -219,7 +219,7 @@ def limits(known: Known) -> str:
         f"The test set was opened {openings} times; choices may have come to fit it.": openings > 1,
         "Performance of subgroups is not known.": not known.subgroups,
         "The labels are taken as they came with the data; nobody read the images again.": not known.card.corrected,
-        "The labels are taken as they came with the data, but for those that were corrected; the others were not read again.": bool(
+        "The labels are taken as they came with the data, but for those that were corrected or confirmed; the others were not read again.": bool(
             known.card.corrected
         ),
         "The audit did not run.": not known.verdict,
