@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -144,7 +145,7 @@ def _fingerprint(store: Path) -> str:
 
 
 def _files(run: Path) -> dict[str, Any]:
-    """What each file of a run holds but pages, which tell times: a hash; of a bundle one a member, of its JSON and of metrics.json every value."""
+    """What each file of a run holds but pages, and but for times: a hash; of a bundle one a member, of its JSON and of metrics.json every value."""
     found: dict[str, Any] = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
@@ -158,9 +159,18 @@ def _files(run: Path) -> dict[str, Any]:
 
 
 def _told(name: str, content: bytes) -> dict[str, Any]:
+    if name.endswith(".md"):  # a card tells when it was written, and how long the training took
+        content = b"\n".join(line for line in content.splitlines() if not re.search(rb"\d{4}-\d\d-\d\d|\d s\b", line))
     if not name.endswith(".json"):
         return {name: hashlib.sha256(content).hexdigest()}
-    return {f"{name}: {key}": value for key, value in json.loads(content).items()}
+    return {f"{name}: {key}": value for key, value in _timeless(json.loads(content)).items()}
+
+
+def _timeless(told: Any) -> Any:
+    """Leave out when something was made, how long it took, and the hashes of what tells that."""
+    if isinstance(told, dict):
+        return {name: _timeless(value) for name, value in told.items() if name not in {"seconds", "created", "members"}}
+    return [_timeless(each) for each in told] if isinstance(told, list) else told
 
 
 def training(folder: Path, count: int, pairs: int) -> dict[str, Any]:

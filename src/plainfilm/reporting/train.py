@@ -250,6 +250,7 @@ def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
         folder=run.name,
         recipe=_without_paths(made.trained.recipe),
         repeat=_repeat(run, made, made.store.path.name),
+        folds=[fold.store for fold in run.measured.folds] if made is run.measured.whole else (),
     )
 
 

@@ -72,7 +72,7 @@ def data(known: Known) -> str:
         "Images": count(known.metrics.data.images),
         "Patients": _patients(known),
         "Patients or unrelated images": count(card.groups),
-        "Split": _SPLITS.get(card.split or "", ""),
+        "Split": (f"{known.metrics.folds} folds, " if known.metrics.folds else "") + _SPLITS.get(card.split or "", ""),
         "Earlier and later": text(known.metrics.in_time.sentence) if known.metrics.in_time else "",
         "Parts are disjoint": text(data_answers.disjoint(known).evidence),
         "Labels corrected": "; ".join(map(text, card.corrected)),
@@ -80,6 +80,7 @@ def data(known: Known) -> str:
         "Recorded of images": ", ".join(
             f"{name(each)} {n:,}" for each, n in list(card.recorded.items())[:_COLUMNS_SHOWN]
         ),
+        "Columns kept as they are, as was asked": ", ".join(map(name, card.kept)),
         "Fingerprint": text(known.about.data_fingerprint),
     }
     reasons = [f"{text(group.code)} ({group.count:,}): {meaning(group.code)}" for group in card.problems or ()]
