@@ -404,9 +404,7 @@ STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 %
 
 
-@pytest.mark.parametrize(
-    ("locale", "scheme", "size"), [("en-GB", "light", PHONE), ("de-DE", "dark", ZOOMED), ("es-ES", "dark", DESK)]
-)
+@pytest.mark.parametrize(("locale", "scheme", "size"), [("de-DE", "dark", ZOOMED), ("es-ES", "light", PHONE)])
 def test_axe_finds_nothing_in_any_state(app, windows, trained, locale, scheme, size):
     page = windows.of(app.new_address(), size, locale=locale, color_scheme=scheme)
     page.locator("h1").wait_for()
