@@ -15,8 +15,6 @@ from plainfilm.model import encoder, recipes, trials, weights
 from plainfilm.workflows import fit, tune
 from plainfilm.workflows.options import TuneOptions
 
-pytestmark = pytest.mark.trains
-
 N, SIZE = 72, 32
 QUICK = {"epochs": 3, "backbones": ["efficientnet_lite0"], "input_sizes": [64]}
 SPLIT = np.array(["train", "train", "validation", "test"])[np.arange(N) // 3 % 4]
