@@ -390,7 +390,7 @@ def test_the_keyboard_alone_goes_the_way(app, windows, trained):
 
 STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=films&store={work}/films/films.h5", "run/films/run",
           "doubts/films/doubts", "step/compare/films", "step/audit/films?in={work}/films/films.h5", "choose?then=step/add/films&in={work}/films/films.h5",
-          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none"]  # fmt: skip
+          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none", "look?in={root}/none"]  # fmt: skip
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 %
 
 
@@ -412,3 +412,13 @@ def test_axe_finds_nothing_in_any_state(app, windows, trained, locale, scheme, s
         width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         found[state] = [*faults(page), *([f"{width} px too wide"] if width > 0 else [])]
     assert {state: said for state, said in found.items() if said} == {}
+
+
+def test_a_click_ends_the_app(app, windows, trained):
+    page = windows.of(app.new_address(), DESK)
+    page.get_by_role("button", name="End plainfilm").click()
+    dialog = page.get_by_role("dialog")
+    no_fault(page)
+    dialog.get_by_role("button", name="End plainfilm").click()
+    expect(page.locator("#lost")).to_have_text("plainfilm has ended. This window can be closed.")
+    assert app.process.wait(WAIT_S) == 0

@@ -2,8 +2,10 @@
 
 import asyncio
 import http.client
+import importlib
 import shutil
 import signal
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -98,3 +100,19 @@ def test_an_app_that_is_looked_at_does_not(places, monkeypatch):
         return still
 
     assert asyncio.run(kept())
+
+
+@pytest.mark.parametrize(
+    ("screen", "opened"), [({"DISPLAY": ":0"}, ["file:///x"]), ({"WAYLAND_DISPLAY": "w"}, ["file:///x"]), ({}, [])]
+)
+def test_a_browser_is_opened_where_there_is_a_screen(monkeypatch, screen, opened):
+    command, found = importlib.import_module("plainfilm.cli.app"), []
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"):
+        monkeypatch.setenv(name, screen.get(name, ""))
+    monkeypatch.setattr(command.webbrowser, "open", found.append)
+    monkeypatch.setattr(command.sys, "platform", "linux")
+    command._open("file:///x")
+    for thread in threading.enumerate():
+        if thread.name == "browser":
+            thread.join()
+    assert found == opened

@@ -339,6 +339,21 @@ def test_a_prevalence_moves_its_finding_alone_and_needs_no_labels(run, elsewhere
         plainfilm.evaluate(run, elsewhere, tmp_path / "n", recalibrate=True, prevalence={"Nodule": 0.1})
 
 
+def test_others_answer_for_findings_elsewhere_as_this_machine_does(folder, three, elsewhere):
+    """By workers of a Dask scheduler that somebody else has started on this machine."""
+    distributed = pytest.importorskip("distributed")
+    asked = {"mapping": {"pleural effusion": "Effusion"}}
+    here = plainfilm.evaluate(three.folder, elsewhere, folder / "here", **asked)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        there = plainfilm.evaluate(
+            three.folder, elsewhere, folder / "theirs", cluster=cluster.scheduler_address, **asked
+        )
+    assert there.result.splits == here.result.splits
+    assert there.result.findings == here.result.findings
+    theirs, ours = (list(csv.DictReader((folder / name / "predictions.csv").open())) for name in ("theirs", "here"))
+    assert [row | {"patient": ""} for row in theirs] == [row | {"patient": ""} for row in ours], "but for the salt"
+
+
 @pytest.fixture(scope="module")
 def hospitals(folder):
     """Films of three hospitals without a patient in common; West never has a nodule, and East does not state masses."""

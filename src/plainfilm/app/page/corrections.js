@@ -2,7 +2,7 @@
 
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { button, folded, name, select, small, swap } from "./pieces.js";
+import { button, folded, name, pick, select, small, swap } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
@@ -23,7 +23,7 @@ export class Corrections {
     this.preset = make("div", { class: "picks" });
     this.more = new OptionsForm("ingest", { leaveOut: OWN, groups: ["Reading radiographs"], changed: (values) => this.further(values) });
     const body = make("div", { class: "folded" }, this.joins, this.levels, this.table, this.preset, this.more.element);
-    this.element = folded(t("correct.title"), small(t("correct.what")), body);
+    this.element = folded(make("h2", {}, t("correct.title")), small(t("correct.what")), body);
   }
 
   /** Show what was found, so that it can be corrected; without a listing the look has failed. */
@@ -112,7 +112,7 @@ export class Corrections {
       if (!wrong.textContent) this.join(joinedPairs(this.pairs, chosen, called));
     });
     const checks = boxes.map((box) => make("label", { class: "check" }, box, name(box.value)));
-    const named = make("label", { class: "pick" }, make("span", {}, t("correct.join_as")), field);
+    const named = pick(t("correct.join_as"), field);
     return make("fieldset", {}, make("legend", { class: "unseen" }, t("correct.joins")), make("div", { class: "checks" }, ...checks), named, joins, wrong);
   }
 
@@ -181,7 +181,7 @@ export class Corrections {
 function typed(words, value, chosen, key) {
   const field = make("input", { type: "text", value, "data-key": key, autocomplete: "off", spellcheck: "false" });
   field.addEventListener("change", () => chosen(field.value.trim()));
-  return make("label", { class: "pick" }, make("span", {}, words), field);
+  return pick(words, field);
 }
 
 /** Pairs under which the chosen classes are one: what was joined into one of them before comes along. */

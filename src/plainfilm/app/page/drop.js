@@ -61,6 +61,7 @@ class Drop {
     const first = this.files[0]?.name.split("/")[0] ?? "";
     this.element = make("div", { class: "narrow-view" }, make("div", { class: "head" }, title(t("drop.copying")), make("p", {}, name(first))));
     this.element.append(this.bar, this.says, make("p", { class: "small" }, t("drop.what")), this.foot);
+    this.tell();
     this.leaving = (event) => event.preventDefault();
   }
 

@@ -46,12 +46,20 @@ export function swap(element, ...children) {
   if (key !== undefined) [...element.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key)?.focus({ preventScroll: true });
 }
 
+let picks = 0; // made so far: their ids
+
+/** A field under its words; in a list of choices or of fields. */
+export function pick(words, field) {
+  field.id ||= `pick-${(picks += 1)}`;
+  return make("div", { class: "pick" }, make("label", { for: field.id }, words), field);
+}
+
 /** A list of choices, as a select with its label. */
 export function select(words, choices, value, chosen, key) {
   const list = make("select", { "data-key": key }, ...choices.map(([each, said]) => make("option", { value: each }, said)));
   list.value = value;
   list.addEventListener("change", () => chosen(list.value));
-  return make("label", { class: "pick" }, make("span", {}, words), list);
+  return pick(words, list);
 }
 
 /** The commands that do the same, with a button that copies them. */

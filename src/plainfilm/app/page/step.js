@@ -1,5 +1,6 @@
 // One command on what was made before: external data, two runs side by side, doubtful labels, corrected labels, more films, an audit.
 
+import { begin, preview } from "./begin.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
 import { aside, Commands, folded, link, name, place, problem, select, small, strong, swap, title } from "./pieces.js";
@@ -19,7 +20,7 @@ class Step {
     Object.assign(this, { app, verb, project, inputs: query.getAll("in"), options: {}, timer: 0 });
     this.says = make("div");
     this.commands = new Commands(app);
-    this.starts = strong(t(`step.${verb}_start`), () => this.start());
+    this.starts = strong(t(`step.${verb}_start`), () => begin(this, "api/job"));
     const back = make("p", { class: "small" }, link(name(project), place(["project", project])));
     const head = make("div", { class: "head" }, back, title(t(`step.${verb}`)), make("p", {}, t(`step.${verb}_what`)));
     this.own = make("div", { class: "step-own" });
@@ -128,23 +129,6 @@ class Step {
       swap(this.says, small(t("step.compare_two")));
       return;
     }
-    try {
-      const { commands } = await ask("api/command", { body: this.asked });
-      this.commands.show(commands);
-      swap(this.says);
-    } catch (error) {
-      this.commands.show([]);
-      swap(this.says, problem(error));
-    }
-  }
-
-  async start() {
-    this.starts.disabled = true;
-    try {
-      this.app.begin(await ask("api/job", { body: this.asked }));
-    } catch (error) {
-      swap(this.says, problem(error));
-      this.starts.disabled = false;
-    }
+    await preview(this);
   }
 }
