@@ -87,7 +87,8 @@ def test_nothing_is_written_of_an_empty_table(tmp_path):
 
 
 def test_an_audit_has_a_table_of_its_probes_and_of_several_findings_one_of_each(tmp_path):
-    found = made_audits.FOUND.result
+    probes = {each.name: each.result for each in made_audits.FOUND.probes}
+    found = structs.replace(made_audits.FOUND.result, probes=probes)
     for name in ("one", "each"):
         (tmp_path / name).mkdir()
     paper_tables.of_audit(tmp_path / "one", found)
