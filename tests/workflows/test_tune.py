@@ -75,7 +75,7 @@ def log_loss(store, trained):
 @pytest.mark.slow
 def test_a_folder_holds_what_the_documents_say(run):
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        "best.toml", "figures", "trials.csv", "trials.db", "tuning.html", "tuning.json",
+        "best.toml", "figures", "requirements.lock", "tables", "trials.csv", "trials.db", "tuning.html", "tuning.json",
     ]  # fmt: skip
     assert json.loads((run.folder / "tuning.json").read_text()) == run.metrics
     rows = table(run.folder / "trials.csv")
