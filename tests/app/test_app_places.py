@@ -1,8 +1,12 @@
+import json
 import os
+import sys
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 
-from plainfilm.app.places import Places, is_plain, name_like
+from plainfilm.app import folders
+from plainfilm.app.places import Places, as_json, is_plain, name_like
 from plainfilm.errors import UsageError
 from plainfilm.serve.http_errors import Refused
 
@@ -91,3 +95,19 @@ def test_a_project_is_named_as_its_folder_but_for_what_no_name_may_have():
     assert name_like("CON") == "radiographs"
     assert name_like("films", ["FILMS", "films-2"]) == "films-3"
     assert is_plain(name_like("é" * 400))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is of Unicode")
+def test_a_name_that_is_not_utf8_can_be_said_again_by_the_page(places):
+    name = os.fsdecode(b"R\xf6ntgen \xff")
+    (places.root / name).mkdir()
+    (places.root / name / "\U0001f480 \\udcff").mkdir()  # a skull, and what is no escape
+    (folder,) = (
+        each for each in json.loads(as_json(folders.listed(places, places.root)))["folders"] if "ntgen" in each["name"]
+    )
+    said = parse_qs(urlencode({"path": folder["path"]}))["path"][0]
+    assert places.inside(said) == places.root / name
+    below = json.loads(as_json(folders.listed(places, places.inside(said))))
+    assert places.inside(below["folders"][0]["path"]) == places.root / name / "\U0001f480 \\udcff"
+    assert below["parent"] == str(places.root)
+    assert json.loads(as_json({"a": "\ud800"})) == {"a": "\ud800"}

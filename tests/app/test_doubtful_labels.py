@@ -151,3 +151,17 @@ def test_a_folder_that_is_none_is_said_in_one_line(folder, damage, content):
     with pytest.raises(Refused) as refused:
         Doubts.read(folder)
     assert (refused.value.status, str(refused.value).count("\n")) == (404, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are of POSIX")
+@pytest.mark.parametrize("name", ["relabel.json", "relabel.csv", DECIDED])
+@pytest.mark.parametrize("lay", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "link"])
+def test_a_pipe_or_a_link_is_no_table_and_nobody_waits_for_it(folder, name, lay):
+    (folder / name).unlink(missing_ok=True)
+    lay(folder / name)
+    if name == DECIDED:
+        assert Doubts.read(folder).decided() == {}
+    else:
+        with pytest.raises(Refused) as refused:
+            Doubts.read(folder)
+        assert refused.value.code == "doubts"

@@ -104,10 +104,23 @@ def test_what_was_made_is_not_made_again(line, places):
     assert rested(line, job) == "failed"
     until(lambda: not locks.is_held(job.folder / runner.RUNNING))
     first = (job.folder / "stdout-0").stat().st_mtime_ns
-    job.makes[1].mkdir(parents=True)  # it came to its end, but nobody was there to note it
+    for made in job.makes:  # the second came to its end too, but nobody was there to note it
+        made.mkdir(parents=True)
     line.again(job)
     assert rested(line, job) == "done"
     assert (job.folder / "stdout-0").stat().st_mtime_ns == first
+
+
+def test_what_was_taken_away_since_is_made_again(line, places):
+    job = added(line, places, QUICK, FAILING)
+    assert rested(line, job) == "failed"
+    line.again(job)  # what the first command makes is not there
+    assert job.told["first"] == 0
+    assert not (job.folder / "stdout-0").exists()
+    assert rested(line, job) == "failed"
+    job.makes[0].mkdir(parents=True)
+    line.again(job)
+    assert job.told["first"] == 1
 
 
 def test_another_app_finds_jobs_again(line, places, long):
@@ -140,6 +153,26 @@ def test_a_job_whose_processes_were_killed_is_interrupted_and_goes_on(line, plac
     assert "Go on" in line.told({})[0]["line"]
 
 
+def test_a_suspended_command_that_nobody_minds_ends_when_it_is_stopped_twice(line, places, long):
+    job = added(line, places, long)
+    running(line, job)
+    begun = json.loads((job.folder / runner.BEGUN).read_bytes())
+    os.kill(begun["pid"], signal.SIGSTOP)
+    job.process.kill()
+    job.process.wait()
+    line.stop(job)
+    assert job.state == "running"
+    line.stop(job)
+    until(lambda: job.state == "interrupted")
+
+
+def test_a_clock_that_is_set_back_lets_no_job_in_before_the_others(line, places, monkeypatch):
+    first = added(line, places, QUICK)
+    monkeypatch.setattr(jobs.time, "time", lambda: 1.0)
+    second = added(line, places, QUICK)
+    assert line.waiting() == [first, second]
+
+
 def test_the_next_job_is_chosen_and_others_are_forgotten(line, places):
     one, two, three = (added(line, places, QUICK) for _ in range(3))
     line.first(three)
@@ -150,7 +183,7 @@ def test_the_next_job_is_chosen_and_others_are_forgotten(line, places):
     line.forget(one)
     assert not one.folder.exists()
     assert refusal(line.find, one.name) == (404, "job")
-    assert [*Line(places.own / "jobs").jobs] == [two.name, three.name]
+    assert {*Line(places.own / "jobs").jobs} == {two.name, three.name}
     assert line.claimed() == {places.work / "films" / "made-0"}
 
 

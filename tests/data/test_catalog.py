@@ -492,6 +492,27 @@ def test_only_the_classes_asked_for_are_kept_and_the_others_counted(source):
     assert ("class-not-asked", "VIRAL", "2 images") in {(p.code, p.file, p.sentence[:8]) for p in catalog.problems}
 
 
+def test_labels_are_joined_under_the_class_that_they_are_said_to_be(source):
+    put(source, "COVID/1.jpg", "NORMAL/2.jpg", "VIRAL/3.jpg", "VIRAL/4.jpg", "5.jpg")
+    catalog = read_catalog([source], mapping={"covid": "Sick", "VIRAL": "SICK"}, classes=["sick", "NORMAL"])
+    assert Counter(entry.label for entry in catalog.entries) == {"SICK": 3, "NORMAL": 1, None: 1}
+    told = {(p.code, p.file, p.sentence) for p in catalog.problems}
+    assert ("class-mapped", "COVID", "1 image labelled so: of the class Sick, as was asked.") in told
+
+
+def test_a_label_to_map_that_is_not_there_or_findings_are_refused(source):
+    put(source, "COVID/1.jpg", "NORMAL/2.jpg")
+    with pytest.raises(
+        CatalogError, match=r"labels for `mapping` among COVID, NORMAL; received NORMALL\. Did you mean NORMAL\?"
+    ):
+        read_catalog([source], mapping={"NORMALL": "COVID"})
+    with pytest.raises(CatalogError, match=r"at least two classes .* received one: COVID\."):
+        read_catalog([source], mapping={"NORMAL": "COVID"})
+    (source / "metadata.csv").write_text("file_name,label\nCOVID/1.jpg,Mass|Effusion\nNORMAL/2.jpg,Mass\n")
+    with pytest.raises(CatalogError, match="received several findings an image"):
+        read_catalog([source], mapping={"Mass": "Node"}, task="findings")
+
+
 def test_a_class_that_is_not_there_is_refused_with_a_guess(source):
     put(source, "COVID/1.jpg", "NORMAL/2.jpg")
     with pytest.raises(CatalogError, match=r"among COVID, NORMAL; received NORMALL\. Did you mean NORMAL\?"):

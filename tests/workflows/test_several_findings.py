@@ -67,6 +67,8 @@ def test_each_finding_is_told_and_the_worst_speaks(metrics):
     assert metrics.audit.findings.keys() == set(FINDINGS)
     for name, own in metrics.findings.items():
         assert own.audit.verdict == metrics.audit.findings[name].verdict
+        assert own.audit.probes == metrics.audit.findings[name].probes
+        assert own.audit.compared_with.auroc == metrics.audit.findings[name].auroc
         assert own.splits["test"].confusion_matrix
         assert 0 < own.threshold < 1.1
 
@@ -87,7 +89,10 @@ def test_report_and_card_name_every_finding(run):
     for name in ("report.html", "card.md"):
         text = (run / name).read_text()
         assert all(finding in text for finding in FINDINGS)
-    assert "Each finding" in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    assert "Each finding, test set" in page
+    assert "Each finding with the lungs hidden" in page
+    assert "| AUROC, Effusion | AUROC, Mass | AUROC, Nodule |" in (run / "card.md").read_text()
     assert "which of 3 findings it has" in (run / "card.md").read_text()
 
 
@@ -95,6 +100,8 @@ def test_the_bundle_answers_as_the_run_did(folder, run, metrics):
     opened = plainfilm.load(run)
     assert opened.bundle.manifest.task == "findings"
     assert opened.bundle.metrics.findings["Mass"].subgroups is None
+    assert opened.bundle.metrics.findings["Mass"].audit.probes
+    assert not opened.bundle.metrics.audit.findings["Mass"].probes, "they stand once in a bundle"
     with (run / "predictions.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     answers = opened.predict([folder / "films" / row["file"] for row in rows])
@@ -274,6 +281,8 @@ def test_findings_of_another_hospital_are_tested_each_and_what_it_does_not_state
     )
     assert "Not stated here: Nodule" in out
     assert "Fracture 1" in out
+    assert "Own test set" in Path("there/tables/metrics.csv").read_text()
+    assert Path("there/requirements.lock").read_text().startswith("# Python")
     page = Path("there/report.html").read_text()
     assert "Each finding, new data" in page
     assert "Effusion and Mass? Tested on elsewhere" in page
@@ -327,6 +336,21 @@ def test_a_prevalence_moves_its_finding_alone_and_needs_no_labels(run, elsewhere
     assert labelled.findings["Mass"].recalibration.method == "prevalence"
     with pytest.raises(PlainfilmError, match="of findings that these data state"):
         plainfilm.evaluate(run, elsewhere, tmp_path / "n", recalibrate=True, prevalence={"Nodule": 0.1})
+
+
+def test_others_answer_for_findings_elsewhere_as_this_machine_does(folder, three, elsewhere):
+    """By workers of a Dask scheduler that somebody else has started on this machine."""
+    distributed = pytest.importorskip("distributed")
+    asked = {"mapping": {"pleural effusion": "Effusion"}}
+    here = plainfilm.evaluate(three.folder, elsewhere, folder / "here", **asked)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        there = plainfilm.evaluate(
+            three.folder, elsewhere, folder / "theirs", cluster=cluster.scheduler_address, **asked
+        )
+    assert there.result.splits == here.result.splits
+    assert there.result.findings == here.result.findings
+    theirs, ours = (list(csv.DictReader((folder / name / "predictions.csv").open())) for name in ("theirs", "here"))
+    assert [row | {"patient": ""} for row in theirs] == [row | {"patient": ""} for row in ours], "but for the salt"
 
 
 @pytest.fixture(scope="module")
@@ -403,3 +427,20 @@ def test_two_recipes_are_compared_over_all_pairs_of_a_film_and_a_finding(folder)
         assert found.n == len(store.rows("test"))
     assert len(found.pairs) == 1
     assert found.recipes[0].auroc.mean > 0.7
+    assert found.findings.keys() == set(FINDINGS)
+    assert found.means[0].recipes == found.pairs[0].recipes
+
+
+def test_finished_runs_are_compared_on_each_finding(folder, run, three, metrics):
+    found = plainfilm.compare([run, three.folder], folder / "runs").result
+    assert (found.compared, found.n) == ("runs", metrics.test.n)
+    for name, own in found.findings.items():
+        assert own.n == metrics.findings[name].splits["test"].n
+        apart = (
+            metrics.findings[name].splits["test"].auroc.value - three.result.findings[name].splits["test"].auroc.value
+        )
+        assert own.pairs[0].differences["auroc"].value == pytest.approx(apart, abs=1e-6)
+    apart = metrics.test.auroc.value - three.result.test.auroc.value
+    assert found.means[0].differences["auroc"].value == pytest.approx(apart, abs=1e-6)
+    assert "Each finding" in (folder / "runs/comparison.html").read_text()
+    assert (folder / "runs/tables/differences-by-finding.tex").is_file()

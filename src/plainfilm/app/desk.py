@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import secrets
 import shutil
 import time
@@ -12,6 +14,7 @@ from typing import Any
 
 from plainfilm import NOTICE, __version__
 from plainfilm.app.commands import Maker, Work
+from plainfilm.app.drops import PARTIAL
 from plainfilm.app.illustrator import Illustrator
 from plainfilm.app.jobs import Job, Line, full
 from plainfilm.app.looks import Look
@@ -75,7 +78,8 @@ class Desk:
         """Stop all jobs that run or wait."""
         for job in list(self.line.jobs.values()):
             if job.state in {"running", "waiting"}:
-                await self.done(partial(self.line.stop, job))
+                with contextlib.suppress(Refused):  # it has ended meanwhile
+                    await self.done(partial(self.line.stop, job))
 
     async def _look_after(self) -> bool:
         """Tend the line, and tell what is new; whether a job runs. What fails meanwhile, a disk or a file of anyone's, is asked again."""
@@ -93,7 +97,10 @@ class Desk:
         shutil.rmtree(self.places.own / "looks", ignore_errors=True)
         for left in self.places.work.glob("*/dropped/.*.partial"):
             with contextlib.suppress(OSError):
-                left.unlink()
+                if (
+                    PARTIAL.fullmatch(left.name) and left.parent.resolve() == left.parent
+                ):  # no file of another's, behind a link
+                    left.unlink()
 
     def end(self) -> None:
         """Let the app end; jobs run on."""
@@ -126,20 +133,38 @@ class Desk:
         self._soon.set()
         return result
 
-    async def begin(self, work: Work) -> dict[str, Any]:
-        """Put work into the line, and give the job as the page takes it."""
+    async def begin(self, make: Callable[[], Work]) -> dict[str, Any]:
+        """Put work into the line, made when nothing else is, so that no two make the same; give the job as the page takes it."""
 
-        def begun() -> Job:
-            self.projects.note(work)
-            return self.line.add(work)
+        def begun() -> dict[str, Any]:
+            if not self.places.root.is_dir():  # a disk that was taken out is not made anew where it was
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            work = make()
+            try:
+                self.projects.note(work)
+                return self._told_of(self.line.add(work))
+            except (OSError, Refused):
+                for made in work.makes:
+                    with contextlib.suppress(OSError):
+                        made.parent.rmdir()  # as far as it is empty: of what was refused, no project stays
+                raise
 
-        job: Job = await self.done(begun)
-        return await self.told_of(job)
+        told: dict[str, Any] = await self.done(begun)
+        return told
 
-    async def told_of(self, job: Job) -> dict[str, Any]:
-        """Give one job as the page takes it."""
-        told = await self.done(lambda: self.line.told({}))
-        return next(each for each in told if each["id"] == job.name)
+    async def act(self, act: Callable[[Job], None], name: str) -> dict[str, Any]:
+        """Do something to a job by its id; give it as the page takes it."""
+
+        def acted() -> dict[str, Any]:
+            job = self.line.find(name)
+            act(job)
+            return self._told_of(job)
+
+        told: dict[str, Any] = await self.done(acted)
+        return told
+
+    def _told_of(self, job: Job) -> dict[str, Any]:
+        return next((each for each in self.line.told({}) if each["id"] == job.name), {})
 
     async def begin_look(self, sources: Any, options: Any) -> Look:
         """Begin to list folders; the listing before ends."""

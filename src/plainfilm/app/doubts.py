@@ -16,7 +16,7 @@ from plainfilm.serve.http_errors import Refused
 
 _TABLE, _TOLD = "relabel.csv", "relabel.json"
 _CHANCE = "probability "
-_MOST, _MOST_ROWS, _MOST_BYTES = 100, 200_000, 1 << 22
+_MOST, _MOST_ROWS, _MOST_BYTES, _MOST_TABLE_BYTES = 100, 200_000, 1 << 22, 1 << 28
 _Key = tuple[str, str]  # SHA-256 and finding; "" of classes
 _COLUMNS = {"file", "label", "suggested", "correction", "doubtful", "copy", "sha256"}
 
@@ -40,6 +40,8 @@ class Doubts:
         Refused
             404 where there is none.
         """
+        if not (_is_plain_file(folder / _TOLD) and _is_plain_file(folder / _TABLE)):
+            raise _none()
         try:
             with (folder / _TOLD).open("rb") as file:
                 told = json.loads(file.read(_MOST_BYTES))
@@ -111,6 +113,8 @@ class Doubts:
 
     def decided(self) -> dict[_Key, dict[str, str]]:
         """Give the rows that were decided."""
+        if not _is_plain_file(self.folder / DECIDED):
+            return {}
         try:
             with (self.folder / DECIDED).open(newline="", encoding="utf-8") as file:
                 rows = [
@@ -168,6 +172,11 @@ def _key(row: Mapping[str, str]) -> _Key:
 
 def _film(told: Mapping[str, Any]) -> dict[str, str]:
     return {"sha256": str(told["sha256"]), "caption": str(told["caption"])}
+
+
+def _is_plain_file(path: Path) -> bool:
+    """Whether a path is a file that ends: no pipe or device, and no link that leads to one, or out of ROOT."""
+    return path.is_file() and not path.is_symlink() and path.stat().st_size <= _MOST_TABLE_BYTES
 
 
 def _none() -> Refused:

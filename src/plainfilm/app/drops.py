@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from plainfilm.app.places import Places
 from plainfilm.serve.http_errors import Refused
 
 MOST_BYTES = 1 << 36  # a file: 64 GB, as an archive may have
+PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial")
 _SPARED_BYTES = 1 << 28  # of the disk, for the work itself
 _TAKEN_BYTES = 1 << 20
 

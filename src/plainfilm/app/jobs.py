@@ -29,9 +29,10 @@ State = Literal["waiting", "running", "done", "failed", "stopped", "interrupted"
 _BEGINNING_S = 20.0
 _MOST_TOLD = 1 << 16  # bytes of a command's stderr that are looked at for its last line
 _ALIKE = "plainfilm: "
+_SAID = {"stdout": "", "stderr": "", "progress": ".jsonl"}  # files of each step
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LEAST_BYTES = 1 << 24  # of a disk that is not full
-_FULL_LINE = "The disk is full. Make room, then go on: what was finished is kept."
+FULL_LINE = "The disk is full. Make room, then go on: what was finished is kept."
 _GONE = "It did not end by itself: this machine, or its process, was stopped from outside. Go on: what was finished is kept."
 
 
@@ -55,7 +56,8 @@ class Job:
         """What has become of it."""
         if self.told["started"] is None:
             return "waiting"
-        if self.ended is None and locks.is_held(self.folder / runner.RUNNING):
+        is_begun = self.process is not None and self.process.poll() is None  # it may not hold the lock yet
+        if self.ended is None and (is_begun or locks.is_held(self.folder / runner.RUNNING)):
             return "running"
         ended = self.ended  # it may have ended between the two
         if ended is None:
@@ -90,13 +92,15 @@ class Job:
     def line(self, state: State) -> str:
         """Give the one line of a failure, as a terminal shows it; "" where there is none."""
         if state == "interrupted":
-            return _FULL_LINE if _is_full(self.folder) else _GONE
+            return FULL_LINE if is_full(self.folder) else _GONE
         if state not in {"failed", "stopped"}:
             return ""
         last = last_line(self.folder / f"stderr-{self.step}")
         if last.startswith(_ALIKE):
             return last.removeprefix(_ALIKE)
         code = (self.ended or {"code": 1})["code"]
+        if state == "stopped" and code < 0:
+            return "It was stopped. Go on: what was finished is kept."
         if code < 0:
             return (
                 f"The command was ended by signal {-code}, as where memory runs out. Go on: what was finished is kept."
@@ -120,7 +124,7 @@ class Line:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for found in sorted(self.folder.iterdir()):
+        for found in self.folder.iterdir():
             told = _read(found / runner.JOB)
             if told is not None and told.keys() >= {
                 "project",
@@ -133,6 +137,7 @@ class Line:
                 "started",
             }:
                 self.jobs[found.name] = Job(found, told)
+        self.jobs = dict(sorted(self.jobs.items(), key=lambda each: float(each[1].told["created"])))
 
     def add(self, work: Work) -> Job:
         """Put work at the end of the line.
@@ -143,6 +148,9 @@ class Line:
             507 where the disk is full.
         """
         now = time.time()
+        order = max(
+            [now, *(float(job.told["order"]) + 1 for job in self.waiting())]
+        )  # a clock that is set back lets nobody in before
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
         told = {
             "project": work.project,
@@ -151,7 +159,7 @@ class Line:
             "makes": [str(each) for each in work.makes],
             "adds": work.verb == "add",
             "created": now,
-            "order": now,
+            "order": order,
             "first": 0,
             "started": None,
             "again": False,
@@ -202,10 +210,10 @@ class Line:
 
     def _begin(self, job: Job) -> bool:
         try:
+            job.told["started"] = time.time()
+            job.save()  # first: it fails where a disk was taken out, which must not be made anew
             for path in job.makes:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            job.told["started"] = time.time()
-            job.save()
             job.process = _start(job.folder)
         except OSError as error:
             job.told["started"] = job.told["started"] or time.time()
@@ -222,18 +230,22 @@ class Line:
             return
         if job.state != "running":
             raise _unfit(job, "one that runs or waits")
+        was_asked = (job.folder / runner.STOP).exists()
         locks.write(job.folder / runner.STOP, b"")
         if not locks.is_held(job.folder / runner.MINDED):  # who minds it was killed, the command lives on
             begun = _read(job.folder / runner.BEGUN)
             if begun and sys.platform != "win32":
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(int(begun["pid"]), signal.SIGINT)
+                with contextlib.suppress(
+                    ProcessLookupError, PermissionError
+                ):  # its group, whose number is no other's while one of it lives
+                    os.killpg(int(begun["pid"]), signal.SIGKILL if was_asked else signal.SIGINT)
 
     def again(self, job: Job) -> None:
-        """Go on with a job that has not come to its end: from the command that did not."""
+        """Go on with a job that has not come to its end: from the command that did not, or the first whose work was taken away since."""
         if job.state not in {"failed", "stopped", "interrupted"}:
             raise _unfit(job, "one that has failed, was stopped or interrupted")
-        first = job.step
+        reached = job.step
+        first = next((step for step in range(reached) if not job.makes[step].exists()), reached)
         words, made = job.told["commands"][first], job.makes[first]
         if words[0] == "train" and claims.beside(made, "epochs").is_dir() and "--resume" not in words:
             words.append("--resume")
@@ -241,11 +253,11 @@ class Line:
             runner.ENDED,
             runner.STOP,
             runner.BEGUN,
-            *(f"{kind}-{first}" for kind in ("stdout", "stderr")),
-            f"progress-{first}.jsonl",
+            *(f"{name}-{step}{suffix}" for step in range(first, reached + 1) for name, suffix in _SAID.items()),
         ):
             (job.folder / name).unlink(missing_ok=True)
-        job.progress.pop(first, None)
+        for step in range(first, reached + 1):
+            job.progress.pop(step, None)
         job._ended = None
         job.told |= {"first": first, "started": None, "again": True, "order": time.time()}
         job.save()
@@ -310,7 +322,8 @@ def full(error: OSError, where: Path) -> Refused:
     )
 
 
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path) -> bool:
+    """Whether a disk has no room left."""
     with contextlib.suppress(OSError):
         return shutil.disk_usage(folder).free < _LEAST_BYTES
     return False

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 
+_PATIENCE_S = 20.0
+
 
 def main(words: list[str]) -> int:
     """Run a command; it ends when our stdin does."""
@@ -13,6 +15,10 @@ def main(words: list[str]) -> int:
         while sys.stdin.buffer.read(1 << 16):
             pass
         process.terminate()
+        try:
+            process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     threading.Thread(target=hold, name="leash", daemon=True).start()
     return process.wait()

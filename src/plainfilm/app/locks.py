@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import secrets
 import sys
 import time
 from pathlib import Path
 
 _FAR = 1 << 30  # Windows locks bytes, and a locked one cannot be read: one that no file has
-_TRIES, _BETWEEN_S = 50, 0.1
+_TRIES, _BETWEEN_S = 600, 0.1
 
 
 def take(path: Path, *, waits: bool = False) -> int | None:
@@ -35,9 +36,9 @@ def is_held(path: Path) -> bool:
 
 def write(path: Path, content: bytes) -> None:
     """Put a file in its place, whole, readable by this user alone."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")  # a link that lies there is never followed
     try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - of that mode
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - of that mode
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import shell
-from plainfilm.app.jobs import last_line
+from plainfilm.app.jobs import FULL_LINE, is_full, last_line
 from plainfilm.app.news import News
 from plainfilm.app.progressing import Progressing
+from plainfilm.harmless import harmless
 
 _LOOK_S = 0.1
 _MOST_BYTES = 1 << 26
@@ -75,7 +76,12 @@ class Look:
             self.listing = await asyncio.to_thread(_read, self.folder / "stdout")
             self._tell("done", "")
         else:
-            self._tell("failed", last_line(self.folder / "stderr").removeprefix(_ALIKE) or f"The listing ended with exit code {process.returncode}. Look again.")  # fmt: skip
+            said = (
+                FULL_LINE
+                if is_full(self.folder)
+                else f"The listing ended with exit code {process.returncode}. Look again."
+            )
+            self._tell("failed", last_line(self.folder / "stderr").removeprefix(_ALIKE) or said)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     def end(self) -> None:
@@ -90,7 +96,7 @@ class Look:
             {
                 "state": state,
                 "found": stage.done if stage else 0,
-                "by_folder": dict(self._progress.by_note),
+                "by_folder": {harmless(name): number for name, number in self._progress.by_note.items()},
                 "line": line,
                 "listing": self.listing,
                 "command": self.typed,

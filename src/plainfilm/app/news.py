@@ -1,9 +1,10 @@
 """What a page waits for: a document with a number, which grows when the document changes."""
 
 import asyncio
-import json
 import time
 from typing import Any
+
+from plainfilm.app.places import as_json
 
 
 class News:
@@ -36,14 +37,14 @@ class News:
         self._changed = asyncio.Event()
 
     async def after(self, number: int, seconds: float) -> bytes:
-        """Give the document as JSON: at once if it is newer than `number`, else when it is, or after some seconds."""
+        """Give the document as JSON: at once if there is one newer than `number`, else when there is, or after some seconds."""
         self.waiting += 1
         try:
             async with asyncio.timeout(seconds):
-                while not (self._is_over or self.number > number):
+                while not (self._is_over or (self._told and self.number > number)):
                     await self._changed.wait()
         except TimeoutError:
             pass
         finally:
             self.waiting -= 1
-        return json.dumps({"number": self.number, **self._told}).encode()
+        return as_json({"number": self.number, **self._told})

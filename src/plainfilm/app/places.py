@@ -1,10 +1,12 @@
 """Where the app may look and write: below ROOT, whatever a name or a link says; and what may become the name of a file."""
 
+import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plainfilm.errors import UsageError
 from plainfilm.harmless import harmless
@@ -16,6 +18,16 @@ _UNFIT = frozenset('/\\:*?"<>|')
 _RESERVED = re.compile(
     r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)( *\..*)?", re.IGNORECASE
 )  # devices of Windows
+
+_BYTES = {
+    0xDC80 + byte: 0xF780 + byte for byte in range(128)
+}  # of names that are not UTF-8: in no address can half a character stand
+_BACK = {sign: half for half, sign in _BYTES.items()}
+
+
+def as_json(told: Any) -> bytes:
+    """Write what a page is told, with names that it can say again: `Places.inside` takes them back."""
+    return json.dumps(told, ensure_ascii=False).translate(_BYTES).encode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,7 @@ class Places:
                 400, "path", "Expected a path; received none, or one that no file can have. Choose a folder or file."
             )
         try:
+            text = text.translate(_BACK)
             os.fsencode(text)
             path = Path(text).expanduser()
         except (UnicodeEncodeError, RuntimeError):  # half a character; a user who is not known

@@ -19,14 +19,13 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from plainfilm import NOTICE
-from plainfilm.app import declared, folders
+from plainfilm.app import folders
 from plainfilm.app.coming_in import FILE_HEADERS, PAGE_CSP, AppDoor
-from plainfilm.app.commands import Work
 from plainfilm.app.desk import Desk
 from plainfilm.app.doubts import Doubts
 from plainfilm.app.drops import drop, forget
 from plainfilm.app.illustrator import SIZES_PX
-from plainfilm.app.places import is_plain
+from plainfilm.app.places import as_json, is_plain
 from plainfilm.errors import PlainfilmError
 from plainfilm.serve import http_errors
 from plainfilm.serve.http_errors import Refused
@@ -153,6 +152,8 @@ class _Routes:
 
     async def options(self, request: Request) -> Response:
         """Give the options of a verb; where names are known that may be typed, with those."""
+        from plainfilm.app import declared  # as in `commands`
+
         found = declared.of(request.query_params.get("verb", ""))
         names = {"preset": declared.presets, "recipe": declared.recipes}
         told = [option.told() for option in found.values()]
@@ -176,34 +177,29 @@ class _Routes:
 
     async def train(self, request: Request) -> Response:
         """Put a training into the line."""
-        work = await self._made(self._desk.maker.train, await _body(request))
-        return _json(await self._desk.begin(work), 202)
+        return _json(await self._desk.begin(partial(self._desk.maker.train, await _body(request))), 202)
 
     async def job(self, request: Request) -> Response:
         """Put any other command into the line."""
-        work = await self._made(self._desk.maker.job, await _body(request))
-        return _json(await self._desk.begin(work), 202)
+        return _json(await self._desk.begin(partial(self._desk.maker.job, await _body(request))), 202)
 
     async def command(self, request: Request) -> Response:
         """Say which commands would run, and run none."""
         asked = await _body(request)
         make = self._desk.maker.job if "verb" in asked else self._desk.maker.train
-        work = await self._made(make, asked)
+        work = await run_in_threadpool(make, asked)
         return _json({"commands": work.typed, "project": work.project, "makes": [str(path) for path in work.makes]})
-
-    async def _made(self, make: Callable[[Any], Work], asked: dict[str, Any]) -> Work:
-        return await run_in_threadpool(make, asked)
 
     async def act(self, request: Request) -> Response:
         """Stop a job, go on with it, let it be the next, or forget it."""
-        line, job = self._desk.line, self._desk.line.find(request.path_params["id"])
+        line = self._desk.line
         acts = {"stop": line.stop, "again": line.again, "first": line.first, "forget": line.forget}
         act = request.path_params["act"]
         if act not in acts:
             raise Refused(404, "not-found", f"Expected one of {', '.join(acts)}; received another. Choose one.")
         await _body(request, needed=False)
-        await self._desk.done(partial(acts[act], job))
-        return _json({} if act == "forget" else await self._desk.told_of(job))
+        told = await self._desk.act(acts[act], request.path_params["id"])
+        return _json({} if act == "forget" else told)
 
     async def end(self, request: Request) -> Response:
         """End the app; its jobs run on, unless they are to end too."""
@@ -319,7 +315,7 @@ def _read(folder: Traversable, below: str = "") -> dict[str, tuple[str, bytes]]:
 
 
 def _json(told: Any, status: int = 200) -> Response:
-    return Response(json.dumps(told), status, media_type="application/json")
+    return Response(as_json(told), status, media_type="application/json")
 
 
 def _since(request: Request) -> int:

@@ -65,15 +65,17 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
     _check(settings)
     telemetry.log_to_stderr(quiet=True)
     try:
-        places.own.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _check_own(places.own)
+        for folder in (places.work, places.own):  # of radiographs and patients, for no other user's eyes
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _check_own(folder)
+        places.own.chmod(0o700)
         with _own(places) as is_own:
             if is_own:
                 _serve(places, settings, lambda address: started(address, True))
                 return
     except OSError as error:
         raise PlainfilmError(
-            f"Expected to write below {places.work}; received: {reason_of(error)}. Name another folder with --work."
+            f"Expected to write below {places.work}; received: {reason_of(error)}. Make room, or name another folder with --work."
         ) from None
     started(_of_the_other(places), False)
 
@@ -171,14 +173,11 @@ def _of_the_other(places: Places) -> str:
 
 
 def _check_own(folder: Path) -> None:
-    """Refuse work that another user may have put there; keep what is ours from others' eyes."""
-    if not hasattr(os, "geteuid"):
-        return
-    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+    """Refuse work that another user may have put there, or could put in the place of ours."""
+    if hasattr(os, "geteuid") and (folder.is_symlink() or folder.stat().st_uid != os.geteuid()):
         raise UsageError(
             f"Expected {folder} to be this user's own folder; received another's. Name another folder with --work."
         )
-    folder.chmod(0o700)
 
 
 def _check(settings: AppSettings) -> None:

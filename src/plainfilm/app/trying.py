@@ -19,7 +19,10 @@ _ALIKE = "plainfilm: "
 
 
 class Tries:
-    """Servers of classifiers by bundle; each ends when nobody has asked it for a while. Thread-safe where one call runs at a time."""
+    """Servers of classifiers by bundle; each ends when nobody has asked it for a while.
+
+    One `open` at a time; `rest` may be called meanwhile.
+    """
 
     def __init__(self) -> None:
         self._served: dict[Path, _Try] = {}
@@ -41,14 +44,16 @@ class Tries:
         try:
             return found.address()
         except Refused:
-            self._served.pop(bundle).end()
+            self._served.pop(bundle, found)  # if `rest` has not found it first
+            found.end()
             raise
 
     def rest(self) -> None:
         """End servers that have ended or that nobody has asked for a while."""
         for bundle, each in list(self._served.items()):
             if each.is_over:
-                self._served.pop(bundle).end()
+                self._served.pop(bundle, each)
+                each.end()
 
     def end(self) -> None:
         """End all."""

@@ -7,7 +7,7 @@ user's, and checked.
 import datetime as dt
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -148,6 +148,10 @@ def read_catalog(
     _check_modalities(entries, asked)
     told: tuple[str, ...] = ()
     if asked.label_of is None and (asked.task == "findings" or any(each.task == "findings" for each in read)):
+        if asked.mapping:
+            raise CatalogError(
+                "Expected classes for --map; received several findings an image. Leave --map out, or choose one with --label-of."
+            )
         stated = as_findings(entries, findings, asked.classes, fewest=1 if one_class_will_do else 2)
         entries, findings, told, remarks = stated.entries, stated.names, stated.trained, stated.problems
     else:
@@ -265,10 +269,33 @@ def _check_kept(entries: Sequence[Entry], keep: Sequence[str]) -> None:
 
 
 def _of_classes(entries: Sequence[Entry], asked: Asked) -> tuple[list[Entry], list[Problem]]:
-    """Give the entries of the classes that are asked for, each class under one spelling."""
+    """Give the entries of the classes that are asked for, each class under one spelling, or under the name that the user gives it."""
     entries, spelling = _one_spelling(entries)
+    entries, mapped = _mapped(entries, asked.mapping)
     kept, others = _asked_only(entries, asked.classes)
-    return kept, [*spelling, *others]
+    return kept, [*spelling, *mapped, *others]
+
+
+def _mapped(entries: Sequence[Entry], mapping: Mapping[str, str]) -> tuple[list[Entry], list[Problem]]:
+    found = Counter(entry.label for entry in entries if entry.label is not None)
+    by_key = {spelling_key(label): label for label in found}
+    _check_labels(mapping, found, "labels for --map")
+    named = {by_key[spelling_key(label)]: name for label, name in mapping.items()}
+    entries = [replace(entry, label=named[entry.label]) if entry.label in named else entry for entry in entries]
+    made, spelling = _one_spelling(entries)
+    return made, spelling + [
+        Problem(label, "class-mapped", f"{counted(found[label], 'image')} labelled so: of the class {name}, as was asked.", fatal=False)
+        for label, name in sorted(named.items())
+    ]  # fmt: skip
+
+
+def _check_labels(names: Iterable[str], found: Counter[str], what: str) -> None:
+    known = {*map(spelling_key, found)}
+    for name in names:
+        if spelling_key(name) not in known:
+            raise CatalogError(
+                f"Expected {what} among {listed(sorted(found))}; received {trimmed(name)}. {did_you_mean(name, found)}Correct it."
+            )
 
 
 def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
@@ -298,11 +325,7 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
         return list(entries), []
     found = Counter(entry.label for entry in entries if entry.label is not None)
     by_key = {spelling_key(label): label for label in found}
-    for name in classes:
-        if spelling_key(name) not in by_key:
-            raise CatalogError(
-                f"Expected classes among {listed(sorted(found))}; received {trimmed(name)}. {did_you_mean(name, found)}Correct it."
-            )
+    _check_labels(classes, found, "classes")
     asked = {by_key[spelling_key(name)] for name in classes}
     left_out = Counter({label: number for label, number in found.items() if label not in asked})
     kept = [entry for entry in entries if entry.label is None or entry.label in asked]

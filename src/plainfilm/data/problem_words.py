@@ -22,6 +22,7 @@ _OF_A_CATALOG: dict[str, str] = {
     "other-list": "a text file that does not list these images; not read",
     "table": "what was not read as it stands in a table",
     "unlabelled": "an image without a label; kept, but not trained on",
+    "class-mapped": "an image whose label --map makes another class",
     "class-not-asked": "an image of a class that --classes does not name",
     "blank-is-absent": "findings that are only ever written as present: blank is absent",
     "rare-finding": "a finding kept, and too rare to be trained on",

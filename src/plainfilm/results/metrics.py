@@ -723,7 +723,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
             return self
         slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
         left_out = self.left_out and structs.replace(self.left_out, findings=None)
-        return structs.replace(self, findings=slim, left_out=left_out)
+        return structs.replace(self, findings=slim, left_out=left_out, audit=self.audit and self.audit.to_share)
 
     @property
     def by_subgroup(self) -> dict[str, Subgroups]:

@@ -21,7 +21,7 @@ from plainfilm.results.task import Task
 from plainfilm.workflows.checks import check_seed, size_for
 from plainfilm.workflows.clustering import check_cluster, on_cluster
 from plainfilm.workflows.options import IngestOptions, StoringOptions
-from plainfilm.workflows.parsing import AUTO
+from plainfilm.workflows.parsing import AUTO, mapping_of
 from plainfilm.workflows.progress import Progress
 from plainfilm.workflows.reading import asked_of
 from plainfilm.workflows.verb import verb
@@ -186,6 +186,7 @@ def listed(options: IngestOptions) -> Catalog:
         )
     asked = replace(
         asked_of(options),
+        mapping=mapping_of(options.mapping),
         classes=options.classes,
         separate_sources=options.separate_sources,
         keep_others=options.keep_non_radiographs,

@@ -22,6 +22,8 @@ class Asked:
         Our name of a column -> the user's name or number: file_name, label, patient_id, source.
     preset
         The public data set that each SOURCE is.
+    mapping
+        Label -> the class that it is; labels that are not named are classes of their own.
     classes
         Keep these classes alone, and images without a label; of findings, train on these alone.
     label_of
@@ -51,6 +53,7 @@ class Asked:
     labels: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     preset: Preset | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
     classes: Sequence[str] | None = None
     label_of: str | None = None
     task: Task | None = None
