@@ -168,7 +168,9 @@ def _precision(asked: str) -> Iterator[None]:
 
 def _copy(head: Any) -> Any:
     """Copy a head; its Dropout begins again from its seed, whatever was drawn before."""
-    copy = type(head).from_config(head.get_config())  # not compiled: Keras could not find a loss of findings by its name
+    copy = type(head).from_config(
+        head.get_config()
+    )  # not compiled: Keras could not find a loss of findings by its name
     copy.set_weights(head.get_weights())
     return copy
 
