@@ -226,7 +226,6 @@ def test_of_its_own_store_three_answers_of_findings_are_what_they_were(folder, t
 
 def test_what_findings_do_not_have_yet_is_one_line(folder, run):
     for words, says in (
-        ({"settings": {**QUICK, "finetuning.blocks": "1"}}, "frozen backbone for several findings"),
         ({"folds": "source"}, "30 of Effusion, 30 of Mass|apart from those that leave together"),
         ({"positive": "Mass"}, "no `positive` with several findings"),
         ({"task": "classes"}, "a store of findings"),
