@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -31,20 +32,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from made_app import App, Client
 from plainfilm.data import phantom
 
-RUNS_OWN = {"seconds", "created", "test_openings", "versions"}  # of metrics.json: when and how often
-
 
 def start(folder: Path, rounds: int) -> dict[str, Any]:
     """From the start of the process to the first page."""
     (folder / "home").mkdir()
-    seconds = []
+    seconds, ran = [], []
     for _ in range(rounds):
         began = time.perf_counter()
         with App(folder / "home", log=folder / "log") as app:
             client = app.client()
             assert client.ask("GET", "/")[0] == 200
             seconds.append(time.perf_counter() - began)
-    return {"first_content_s": spread(seconds)}
+            ran.append(ran_s(app.process.pid))
+    return {"first_content_s": spread(seconds), "processor_s": spread(ran), "load": os.getloadavg()[0]}
 
 
 def listing(folder: Path, files: int) -> dict[str, Any]:
@@ -112,21 +112,27 @@ def bits(folder: Path, count: int) -> dict[str, Any]:
     (project / "films.h5.log").unlink()  # openings of the test set, which a report counts
     ingest, train = (shlex.split(line) for line in done["commands"])
     again = [*ingest[:-1], str(folder / "again.h5")] if ingest[-2] == "--out" else ingest
-    _command(again, folder)
-    _command(train, folder)
+    _command(again, folder, "another")
+    _command(train, folder, "another")
     by_terminal = {"store": _fingerprint(folder / "again.h5"), "run": _files(run)}
     return {
         "the_store_is_the_same": by_app["store"] == by_terminal["store"],
-        "the_same": sorted(name for name, digest in by_app["run"].items() if by_terminal["run"].get(name) == digest),
-        "differ": sorted(name for name, digest in by_app["run"].items() if by_terminal["run"].get(name) != digest),
+        "the_same": sum(by_terminal["run"].get(name) == told for name, told in by_app["run"].items()),
+        "differ": {
+            name: str([told, by_terminal["run"].get(name)])[:200]
+            for name, told in by_app["run"].items()
+            if by_terminal["run"].get(name) != told
+        },
     }
 
 
-def _command(words: list[str], folder: Path) -> float:
+def _command(words: list[str], folder: Path, cache: str = "cache") -> float:
     """Run a command as a terminal does; give the processor time that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = os.environ | {"PLAINFILM_CACHE": str(folder / "cache")}
-    subprocess.run([sys.executable, "-m", *words], env=environment, check=True, capture_output=True)
+    environment = os.environ | {"PLAINFILM_CACHE": str(folder / cache)}
+    done = subprocess.run([sys.executable, "-m", *words], env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{shlex.join(words)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -138,29 +144,33 @@ def _fingerprint(store: Path) -> str:
     return str(json.loads(done.stdout)["fingerprint"])
 
 
-def _files(run: Path) -> dict[str, str]:
-    """Hash of each file of a run but pages, which tell times; of a bundle that of its members, of metrics.json without times."""
-    found: dict[str, Callable[[Path], bytes]] = {"metrics.json": _metrics, "model.plainfilm": _members}
-    return {
-        str(path.relative_to(run)): hashlib.sha256(found.get(path.name, Path.read_bytes)(path)).hexdigest()
-        for path in sorted(run.rglob("*"))
-        if path.is_file() and path.suffix not in {".html", ".md"}
-    }
+def _files(run: Path) -> dict[str, Any]:
+    """What each file of a run holds but pages, and but for times: a hash; of a bundle one a member, of its JSON and of metrics.json every value."""
+    found: dict[str, Any] = {}
+    for path in sorted(run.rglob("*")):
+        name = str(path.relative_to(run))
+        if path.suffix == ".plainfilm":
+            with zipfile.ZipFile(path) as bundle:
+                for member in bundle.namelist():
+                    found |= _told(f"{name}/{member}", bundle.read(member))
+        elif path.is_file() and path.suffix not in {".html", ".md"}:
+            found |= _told(name, path.read_bytes())
+    return found
 
 
-def _metrics(path: Path) -> bytes:
-    told = json.loads(path.read_bytes())
-    return json.dumps({name: value for name, value in told.items() if name not in RUNS_OWN}, sort_keys=True).encode()
+def _told(name: str, content: bytes) -> dict[str, Any]:
+    if name.endswith(".md"):  # a card tells when it was written, and how long the training took
+        content = b"\n".join(line for line in content.splitlines() if not re.search(rb"\d{4}-\d\d-\d\d|\d s\b", line))
+    if not name.endswith(".json"):
+        return {name: hashlib.sha256(content).hexdigest()}
+    return {f"{name}: {key}": value for key, value in _timeless(json.loads(content)).items()}
 
 
-def _members(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as bundle:
-        kept = {
-            name: hashlib.sha256(bundle.read(name)).hexdigest()
-            for name in bundle.namelist()
-            if name.endswith((".onnx", ".npz", ".bin"))
-        }
-    return json.dumps(kept, sort_keys=True).encode()
+def _timeless(told: Any) -> Any:
+    """Leave out when something was made, how long it took, and the hashes of what tells that."""
+    if isinstance(told, dict):
+        return {name: _timeless(value) for name, value in told.items() if name not in {"seconds", "created", "members"}}
+    return [_timeless(each) for each in told] if isinstance(told, list) else told
 
 
 def training(folder: Path, count: int, pairs: int) -> dict[str, Any]:

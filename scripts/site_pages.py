@@ -12,7 +12,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 import plainfilm
-from plainfilm.cli import app
+from plainfilm.cli.application import app
 from plainfilm.evidence.inference import predictor
 from plainfilm.workflows import verb
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from waiting import WAIT_S, until
+from waiting import WAIT_S
 
 RESTING = ("done", "failed", "stopped", "interrupted")
 
@@ -55,7 +55,14 @@ class Client:
 
     def rested(self, name: str) -> Any:
         """A job once it waits and runs no more."""
-        return until(lambda: (job := self.job(name)) and job["state"] in RESTING and job)
+        number, end = 0, time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            told = self.get(f"/api/state?since={number}")
+            number = told["number"]
+            job = next((each for each in told["jobs"] if each["id"] == name), None)
+            if job is not None and job["state"] in RESTING:
+                return job
+        raise AssertionError("it did not rest in time")
 
     def looked(self, *sources: Path, **options: Any) -> Any:
         """What a listing comes to."""

@@ -99,6 +99,10 @@ class FakeExaminer:
         joined = GroupedPrediction(file="study", films=tuple(film.file for film in films), used=len(films), **told)
         return joined, dataclasses.replace(self.about, by="study")
 
+    def deciding(self, films: Sequence[Prediction]) -> int | None:
+        """The last film speaks most."""
+        return len(films) - 1
+
 
 def examined(level: str = "ok", label: str = "COVID", side: int = 256) -> Examined:
     view = np.tile(np.linspace(0, 255, side - 40).astype(np.uint8), (side, 1))

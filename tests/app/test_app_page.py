@@ -166,7 +166,24 @@ def trained(app, windows):
     expect(page.locator(".strip img").first).to_have_js_property("complete", True)
     no_fault(page)
 
-    page.get_by_role("checkbox", name="OTHER").uncheck()
+    page.get_by_text("Something is not right").click()
+    joins = page.locator(".joins")
+    for each in ("NORMAL", "OTHER"):
+        joins.get_by_label(each).check()
+    joins.get_by_label("Name of the joined class").fill("HEALTHY")
+    joins.get_by_role("button", name="Join").click()
+    expect(page.locator(".class")).to_have_count(2)
+    expect(page.locator(".class")).to_have_text([re.compile("COVID"), re.compile("HEALTHY.*24 radiographs")])
+    expect(page.locator(".commands")).to_contain_text("--map NORMAL=HEALTHY --map OTHER=HEALTHY")
+    joins.get_by_role("button", name="Take apart").click()
+    expect(page.locator(".class")).to_have_count(3)
+    page.get_by_label("Table", exact=True).select_option(label="metadata.csv")
+    expect(page.get_by_label("Column of patients").locator("option")).to_contain_text(["As found", "patient_id"])
+    no_fault(page)
+    page.go_back()
+    expect(page.get_by_label("Table", exact=True)).to_have_value("")
+
+    page.locator(".classes").get_by_role("checkbox", name="OTHER").uncheck()
     expect(page.locator(".class.left")).to_have_count(1)
     page.go_back()
     expect(page.locator(".class.left")).to_have_count(0)
@@ -181,7 +198,8 @@ def trained(app, windows):
 
     page.locator("#train").click()
     heading(page, "Training: films")
-    expect(page.locator(".stages")).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_be_visible()
     no_fault(page)
     assert page.locator(".commands pre").inner_text() == commands
     page.wait_for_url("**/#/run/films/run")
@@ -267,7 +285,8 @@ def test_a_phone_goes_the_whole_way_in_four_clicks_though_the_app_is_killed_in_t
     expect(page.locator(".class")).to_have_count(2)
     no_fault(page)
     page.locator("#train").click()
-    expect(page.locator(".stages")).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_contain_text("Reading radiographs")
+    expect(page.locator(".stages li").first).to_be_visible()
     no_fault(page)
     app.end(signal.SIGKILL)
     expect(page.locator("#lost")).to_contain_text("plainfilm does not answer")
@@ -304,7 +323,7 @@ def test_a_folder_that_is_taken_away_ends_in_one_line_and_the_work_can_be_done_a
     expect(page.locator("#train")).to_be_enabled()
     away = (app.root / "wards").rename(app.root / "elsewhere")
     page.locator("#train").click()
-    expect(page.locator(".problem[role=alert]")).to_contain_text("Expected")
+    expect(page.locator("main .problem")).to_contain_text("Expected")
     no_fault(page)
     away.rename(app.root / "wards")
     page.get_by_role("button", name="Try again").click()
@@ -371,7 +390,7 @@ def test_the_keyboard_alone_goes_the_way(app, windows, trained):
 
 STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=films&store={work}/films/films.h5", "run/films/run",
           "doubts/films/doubts", "step/compare/films", "step/audit/films?in={work}/films/films.h5", "choose?then=step/add/films&in={work}/films/films.h5",
-          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none"]  # fmt: skip
+          "step/evaluate/films?in={work}/films/run/model.plainfilm&in={root}/wards", "project/none", "run/films/none", "job/none", "choose?path={root}/none", "look?in={root}/none"]  # fmt: skip
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 %
 
 
@@ -383,13 +402,23 @@ def test_axe_finds_nothing_in_any_state(app, windows, trained, locale, scheme, s
     page.locator("h1").wait_for()
     found = {}
     for state in STATES:
-        at(page, state.format(root=app.root, work=app.work))
-        page.reload()
-        page.locator("main[aria-busy=false] h1").wait_for()
-        page.wait_for_load_state("networkidle") if state.startswith("step") else None
+        asked = state.format(root=app.root, work=app.work)
+        at(page, asked)
+        page.locator(f"main[data-view={json.dumps(asked.partition('?')[0])}] h1").wait_for()
+        page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
         for part in page.locator("main details").all():
             part.evaluate("each => each.open = true")
         assert page.evaluate("document.documentElement.lang") == locale[:2]
         width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         found[state] = [*faults(page), *([f"{width} px too wide"] if width > 0 else [])]
     assert {state: said for state, said in found.items() if said} == {}
+
+
+def test_a_click_ends_the_app(app, windows, trained):
+    page = windows.of(app.new_address(), DESK)
+    page.get_by_role("button", name="End plainfilm").click()
+    dialog = page.get_by_role("dialog")
+    no_fault(page)
+    dialog.get_by_role("button", name="End plainfilm").click()
+    expect(page.locator("#lost")).to_have_text("plainfilm has ended. This window can be closed.")
+    assert app.process.wait(WAIT_S) == 0

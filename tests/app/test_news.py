@@ -7,7 +7,11 @@ from plainfilm.app.news import News
 def test_who_waits_hears_of_what_is_new_and_of_nothing_else():
     async def run():
         news = News()
+        early = asyncio.create_task(news.after(0, 5))
+        await asyncio.sleep(0.01)
+        assert not early.done(), "nothing was told yet"
         news.tell({"a": 1})
+        assert json.loads(await early)["a"] == 1
         first = json.loads(await news.after(0, 5))
         waiting = asyncio.create_task(news.after(first["number"], 5))
         await asyncio.sleep(0.01)

@@ -69,7 +69,7 @@ def test_a_run_is_told_from_its_files(projects, run, places):
     assert {name: told[name] for name in wanted} == {
         "kind": "train",
         "page": "report.html",
-        "address": "/files/films/run/report.html",
+        "address": "files/films/run/report.html",
         "recipe": "robust",
         "accuracy": {"value": 0.5, "low": 0.25, "high": 0.75},
         "sentence": "It may be chance.",
@@ -87,7 +87,7 @@ def test_a_run_is_told_from_its_files(projects, run, places):
         "figures/roc.png",
     ]
     assert [each.split()[1] for each in told["command"]] == ["ingest", "train"]
-    assert projects.pages(projects.told()) == {str(run): "/files/films/run/report.html"}
+    assert projects.pages(projects.told()) == {str(run): "files/films/run/report.html"}
     assert projects.ingested(run.parent / "films.h5") == words[0]
     assert projects.ingested(run) is None
     assert Projects(places).ingested(run.parent / "films.h5") == words[0], "also the next app knows"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from plainfilm import __version__
-from plainfilm.cli import app
+from plainfilm.cli.application import app
 from plainfilm.data import claims, files, phantom
 from plainfilm.evidence.inference import predictor as prediction
 from plainfilm.workflows import demo

@@ -9,7 +9,7 @@ import pytest
 
 import plainfilm
 from plainfilm import wording
-from plainfilm.cli import app
+from plainfilm.cli.application import app
 from plainfilm.evidence.inference.predictor import Predictor
 from plainfilm.workflows import cache
 

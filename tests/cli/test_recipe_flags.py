@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plainfilm.cli import app
+from plainfilm.cli.application import app
 from plainfilm.errors import UsageError
 from plainfilm.model import recipes
 from plainfilm.model.recipe_schema import KEYS

@@ -130,3 +130,47 @@ def test_two_folds_are_left_out_together_where_they_have_nothing_in_common():
     assert set(source[np.isin(found[0, 2], ["train", "validation"])]) == {"d"}
     few = leave_out(*(each[:160] for each in (labels, source, group)), CLASSES)
     assert not source_split.leave_two_out(labels[:160], source[:160], group[:160], CLASSES, few)
+
+
+def findings(**held):
+    """States of the findings 0 and 1, sources and groups: of each source (films with, without) each finding, None for not stated."""
+    parts = []
+    for own in held.values():
+        columns = [np.full(60, -1) if each is None else np.repeat([1, 0], each) for each in own]
+        parts.append(np.stack(columns, axis=1))
+    states = np.concatenate(parts).astype(np.int8)
+    return states, np.repeat([*held], 60).astype("U20"), np.arange(len(states))
+
+
+def test_a_source_of_findings_is_left_out_where_one_of_them_can_be_measured():
+    states, source, group = findings(
+        a=((20, 40), (30, 30)), b=((20, 40), None), c=((0, 60), (15, 45)), d=((60, 0), None)
+    )
+    found = leave_out(states, source, group, ("Mass", "Nodule"))
+    assert [fold.sources for fold in found.folds] == [("a",), ("b",), ("c",)]
+    assert found.not_tested == ("d",)
+    for fold in found.folds:
+        learnt = np.isin(fold.split, ["train", "validation"])
+        assert set(source[fold.split == "test"]) == set(fold.sources)
+        for column in states.T:
+            for state in (0, 1):
+                cell = learnt & (column == state)
+                assert (fold.split[cell] == "validation").sum() == pytest.approx(0.15 / 0.85 * cell.sum(), abs=2)
+    pairs = source_split.leave_two_out(states, source, group, ("Mass", "Nodule"), found)
+    assert [*pairs] == [(0, 1), (1, 2)]  # without a and c nothing is left of nodules
+
+
+def test_a_finding_that_could_not_be_learnt_without_a_source_is_named():
+    states, source, group = findings(a=((20, 40), (30, 30)), b=((20, 40), None))
+    assert [fold.sources for fold in leave_out(states, source, group, ("Mass", "Nodule")).folds] == [("b",)]
+    states[:60, 0] = -1
+    with pytest.raises(SplitError, match="1 of Mass, 1 of Nodule. Leave findings out"):
+        leave_out(states, source, group, ("Mass", "Nodule"))
+
+
+def test_a_patient_with_films_of_two_sources_is_on_one_side_alone():
+    states, source, group = findings(a=((20, 40), (30, 30)), b=((30, 30), (20, 40)), c=((15, 45), (15, 45)))
+    group[60:62] = group[:2]  # below 5 % of either
+    third = leave_out(states, source, group, ("Mass", "Nodule")).folds[2]
+    assert third.split[60] == third.split[0]
+    assert third.split[61] == third.split[1]

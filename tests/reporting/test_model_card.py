@@ -16,7 +16,7 @@ from msgspec import convert, structs
 import made_bundles
 from plainfilm.data import store_writer
 from plainfilm.data.store import Columns, Store
-from plainfilm.evidence.evaluation import source_baseline
+from plainfilm.evidence.evaluation import in_time, source_baseline
 from plainfilm.model.recipe_schema import Recipe
 from plainfilm.model.recipes import load
 from plainfilm.reporting import page
@@ -253,6 +253,41 @@ def test_an_answer_has_its_evidence_and_a_place_in_the_report():
                 assert len(row.evidence) > 10, row
 
 
+def evidence(number: str, metrics: dict[str, Any] = METRICS, card: Card = CARD) -> str:
+    """The run's answer to an item of either list."""
+    rows = [row for each in checklists(known(metrics, card=card)) for row in each.rows]
+    return next(row.evidence for row in rows if row.number == number)
+
+
+def test_sources_left_out_are_those_of_the_model_or_said_to_be_of_the_audits_own_classifier():
+    assert "of a classifier of the audit's own, not of the model" in evidence("23b")
+    source = {
+        "sources": ["south"],
+        "classes": {"COVID": 9},
+        "threshold": 0.5,
+        "metrics": part(auroc=estimate(0.8, 0.7, 0.9)),
+    }
+    told = {"level": "none", "sentence": "Said.", "sources": [source], "paired": False, "mean": estimate(0.8, 0.7, 0.9)}
+    own = METRICS | {"left_out": told | {"worst": estimate(0.8, 0.7, 0.9) | {"name": "south"}}}
+    for number in ("12d", "23b"):
+        assert re.search(
+            r"at each source, trained without it: .south. 0\.800 \(0\.700 to 0\.900\)\.$", evidence(number, own)
+        )
+    assert statuses(metrics=own)[1]["23b"] == "answered"
+    assert statuses()[1]["23b"] == "partly"
+
+
+def test_columns_that_were_kept_are_no_secret():
+    assert evidence("11").endswith("and no other identifier of them.")
+    kept = replace(CARD, kept=("ward | _x_",))
+    told = evidence("11", card=kept)
+    assert "no other identifier" not in told
+    assert "ward | _x_" in told
+    assert "| Columns kept as they are, as was asked | ward \\| \\_x\\_ |" in section(
+        model_card(known(card=kept)), "Data"
+    )
+
+
 def test_tests_between_subgroups_are_no_secret():
     def uncertainty(metrics: dict[str, Any]) -> str:
         return next(row.evidence for row in checklists(known(metrics))[0].rows if row.number == "29")
@@ -424,7 +459,7 @@ def test_limits_follow_from_the_values():
     assert "nobody read the images again" in limits(METRICS, CARD)
     corrected = limits(METRICS, replace(CARD, corrected=("3 by A, 2026-01-01",)))
     assert "nobody read" not in corrected
-    assert "but for those that were corrected" in corrected
+    assert "but for those that were corrected or confirmed" in corrected
 
 
 def test_a_card_says_that_unsure_answers_count_as_not_positive():
@@ -626,6 +661,27 @@ def test_a_store_says_what_a_card_needs(store):
     assert card.by_split.counts[0] == [4, 4, 4]
     assert card.by_source.columns == ("north", "south")
     assert "secret" not in model_card(known(card=card)) + checklists_page(known(card=card))
+
+
+def test_a_cross_validation_tells_of_its_folds_and_not_of_the_split_that_it_took_no_notice_of(store):
+    """Later studies are no test set of it, nor does it leak where a given split does."""
+    names, group = np.array(["train", "validation", "test"]), np.arange(24) // 2
+    folds = [store.with_split(names[(group + number) % 3]) for number in range(3)]
+    rule = source_baseline.source_rule(store.labels, store.source, store.group, [(store.rows("train"), store.rows("test"))], store.classes)  # fmt: skip
+    noted = {name: store.attributes[name] for name in ("split", "leaking_images")}
+    try:
+        for own in ({"split": "by date"}, {"split": "given", "leaking_images": 4}):
+            store.attributes.update(own)
+            assert in_time.compare(store.with_split(folds[0].split), {"test": METRICS, "validation": METRICS}) is None
+            made = describe(store, rule=rule, title="t", folder="run", recipe=Recipe(), repeat=(), folds=[store.with_split(fold.split) for fold in folds])  # fmt: skip
+            assert (made.split, made.duplicates.leaks, list(made.by_split.columns)) == ("made", 0, ["1", "2", "3"])
+    finally:
+        store.attributes.update(noted)
+    told = known(METRICS | {"folds": 3}, card=made)
+    assert "| Split | 3 folds, made at random" in section(model_card(told), "Data")
+    [row] = [row for row in checklists(told)[0].rows if row.number == "19"]
+    assert row.evidence.startswith("Cross-validation: dealt at random to 3 folds")
+    assert "fold 1: 4 " in row.evidence
 
 
 def test_a_store_that_does_not_say_who_split_it_is_not_guessed_at(store):

@@ -204,3 +204,17 @@ def test_how_to_repeat_a_run_names_its_subgroups():
     made = SimpleNamespace(result=result, trained=SimpleNamespace(recipe=SimpleNamespace(seed=1)))
     run = SimpleNamespace(name="run", store=SimpleNamespace(attributes={}))
     assert "--subgroups 'room,ward 2'" in train._repeat(run, made, "s.h5")[-1]
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"), [(None, "3 of 4"), (object(), "the mean of the second half, up to 3 of 4")]
+)
+def test_the_epoch_kept_is_that_of_the_training(weights, said):
+    """By group DRO the mean of the weights is kept, of which the epoch is the last."""
+    fitted = SimpleNamespace(epoch=3, history=[{}] * 4, weights=weights)
+    trained = SimpleNamespace(
+        recipe=recipes.load("default"), fitted=fitted, encoder=SimpleNamespace(name="e", preprocessing=SimpleNamespace(crop="none", intensities="stored", input_size=8, scaling="lite"))
+    )  # fmt: skip
+    whole = SimpleNamespace(trained=trained, result=SimpleNamespace(encoded=None))
+    run = SimpleNamespace(trained=trained, measured=SimpleNamespace(whole=whole, folds=[]), store=SimpleNamespace(shown="s.h5"))  # fmt: skip
+    assert dict(train._asked(run))["Epoch kept"] == said

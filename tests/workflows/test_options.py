@@ -60,7 +60,7 @@ def test_a_verb_takes_what_it_took(verb):
     "name",
     sorted(
         {each for each in vars(options) if each.endswith("Options")}
-        - {"ClusterOptions", "ReadingOptions", "RecipeOptions", "StoringOptions", "SourceOptions"}
+        - {"ClusterOptions", "ReadingOptions", "RecipeOptions", "StoringOptions", "SourceOptions", "VerbOptions"}
     ),
 )
 def test_every_option_is_explained(name):

@@ -67,6 +67,8 @@ def test_each_finding_is_told_and_the_worst_speaks(metrics):
     assert metrics.audit.findings.keys() == set(FINDINGS)
     for name, own in metrics.findings.items():
         assert own.audit.verdict == metrics.audit.findings[name].verdict
+        assert own.audit.probes == metrics.audit.findings[name].probes
+        assert own.audit.compared_with.auroc == metrics.audit.findings[name].auroc
         assert own.splits["test"].confusion_matrix
         assert 0 < own.threshold < 1.1
 
@@ -87,7 +89,10 @@ def test_report_and_card_name_every_finding(run):
     for name in ("report.html", "card.md"):
         text = (run / name).read_text()
         assert all(finding in text for finding in FINDINGS)
-    assert "Each finding" in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    assert "Each finding, test set" in page
+    assert "Each finding with the lungs hidden" in page
+    assert "| AUROC, Effusion | AUROC, Mass | AUROC, Nodule |" in (run / "card.md").read_text()
     assert "which of 3 findings it has" in (run / "card.md").read_text()
 
 
@@ -95,6 +100,8 @@ def test_the_bundle_answers_as_the_run_did(folder, run, metrics):
     opened = plainfilm.load(run)
     assert opened.bundle.manifest.task == "findings"
     assert opened.bundle.metrics.findings["Mass"].subgroups is None
+    assert opened.bundle.metrics.findings["Mass"].audit.probes
+    assert not opened.bundle.metrics.audit.findings["Mass"].probes, "they stand once in a bundle"
     with (run / "predictions.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     answers = opened.predict([folder / "films" / row["file"] for row in rows])
@@ -218,7 +225,7 @@ def test_of_its_own_store_three_answers_of_findings_are_what_they_were(folder, t
 def test_what_findings_do_not_have_yet_is_one_line(folder, run):
     for words, says in (
         ({"settings": {**QUICK, "finetuning.blocks": "1"}}, "frozen backbone for several findings"),
-        ({"folds": "source"}, "for which sources are not left out yet"),
+        ({"folds": "source"}, "30 of Effusion, 30 of Mass|apart from those that leave together"),
         ({"positive": "Mass"}, "no `positive` with several findings"),
         ({"task": "classes"}, "a store of findings"),
     ):
@@ -275,6 +282,8 @@ def test_findings_of_another_hospital_are_tested_each_and_what_it_does_not_state
     )
     assert "Not stated here: Nodule" in out
     assert "Fracture 1" in out
+    assert "Own test set" in Path("there/tables/metrics.csv").read_text()
+    assert Path("there/requirements.lock").read_text().startswith("# Python")
     page = Path("there/report.html").read_text()
     assert "Each finding, new data" in page
     assert "Effusion and Mass? Tested on elsewhere" in page
@@ -330,6 +339,78 @@ def test_a_prevalence_moves_its_finding_alone_and_needs_no_labels(run, elsewhere
         plainfilm.evaluate(run, elsewhere, tmp_path / "n", recalibrate=True, prevalence={"Nodule": 0.1})
 
 
+def test_others_answer_for_findings_elsewhere_as_this_machine_does(folder, three, elsewhere):
+    """By workers of a Dask scheduler that somebody else has started on this machine."""
+    distributed = pytest.importorskip("distributed")
+    asked = {"mapping": {"pleural effusion": "Effusion"}}
+    here = plainfilm.evaluate(three.folder, elsewhere, folder / "here", **asked)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        there = plainfilm.evaluate(
+            three.folder, elsewhere, folder / "theirs", cluster=cluster.scheduler_address, **asked
+        )
+    assert there.result.splits == here.result.splits
+    assert there.result.findings == here.result.findings
+    theirs, ours = (list(csv.DictReader((folder / name / "predictions.csv").open())) for name in ("theirs", "here"))
+    assert [row | {"patient": ""} for row in theirs] == [row | {"patient": ""} for row in ours], "but for the salt"
+
+
+@pytest.fixture(scope="module")
+def hospitals(folder):
+    """Films of three hospitals without a patient in common; West never has a nodule, and East does not state masses."""
+    made, rng = folder / "hospitals", np.random.default_rng(2)
+    made.mkdir()
+    rows = [["file_name", "source", *FINDINGS]]
+    for k in range(150):
+        source = ("North", "West", "East")[k % 3]
+        has = rng.random(3) < (0.4, 0.4, 0 if source == "West" else 0.4)
+        pixels = rng.normal(90, 18, (64, 64))
+        for name, is_it in zip(FINDINGS, has, strict=True):
+            y, x = PLACES[name]
+            pixels[y : y + 14, x : x + 14] += 70 * is_it
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(made / f"{k}.png")
+        cells = [int(own) for own in has]
+        rows.append([f"{k}.png", source, cells[0], "" if source == "East" else cells[1], cells[2]])
+    with (made / "metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    plainfilm.ingest(made, folder / "hospitals.h5", size=64, workers=1)
+    return folder / "hospitals.h5"
+
+
+def test_each_hospital_is_left_out_and_a_finding_without_an_auroc_there_is_named(folder, hospitals, call):
+    words = {"settings": QUICK, "folds": "source", "audit": False}
+    found = plainfilm.train(hospitals, folder / "without", **words).result.left_out
+    assert {own.name: dict(own.unmeasured) for own in found.sources} == {
+        "East": {"Mass": "not stated"}, "North": {}, "West": {"Nodule": "never present"},
+    }  # fmt: skip
+    assert {name: [own.name for own in each.sources] for name, each in found.findings.items()} == {
+        "Effusion": ["East", "North", "West"], "Mass": ["North", "West"], "Nodule": ["East", "North"],
+    }  # fmt: skip
+    areas = {name: {own.name: own.metrics.auroc.value for own in each.sources} for name, each in found.findings.items()}
+    for own in found.sources:
+        assert own.metrics.auroc.value == pytest.approx(
+            np.mean([at[own.name] for at in areas.values() if own.name in at])
+        )
+        assert own.metrics.auroc.value > 0.6
+    assert found.mean.value == pytest.approx(np.mean([own.metrics.auroc.value for own in found.sources]))
+    worst = found.findings[found.speaks]
+    assert worst.worst.value == min(areas[found.speaks].values())
+    assert found.sentence.endswith(f"The worst finding, {found.speaks}: {worst.sentence}")
+    page = (folder / "without/report.html").read_text()
+    assert "Each finding where it was left out" in page
+    assert "never present at West" in page
+    assert "left out: West" in (folder / "without/predictions.csv").read_text()
+    assert plainfilm.load(folder / "without").bundle.metrics.left_out.findings is None
+    with pytest.raises(
+        PlainfilmError, match="with classes; received several findings, which are not all in each hospital"
+    ):
+        plainfilm.train(hospitals, folder / "x", **words, curve=True)
+    compared = plainfilm.compare(
+        hospitals, folder / "c2", recipes=["default"], seeds=1, settings=QUICK, folds="source"
+    ).result.recipes[0].left_out  # fmt: skip
+    assert compared.worst.mean == pytest.approx(min(own.metrics.auroc.value for own in found.sources), abs=0.02)
+    assert compared.findings["Mass"].worst.mean == pytest.approx(min(areas["Mass"].values()), abs=0.02)
+
+
 def test_of_its_own_store_findings_are_tested_on_the_test_set_again(folder, run, metrics):
     found = plainfilm.evaluate(run, folder / "s.h5", folder / "again").result
     assert found.data.own_test_part
@@ -347,3 +428,20 @@ def test_two_recipes_are_compared_over_all_pairs_of_a_film_and_a_finding(folder)
         assert found.n == len(store.rows("test"))
     assert len(found.pairs) == 1
     assert found.recipes[0].auroc.mean > 0.7
+    assert found.findings.keys() == set(FINDINGS)
+    assert found.means[0].recipes == found.pairs[0].recipes
+
+
+def test_finished_runs_are_compared_on_each_finding(folder, run, three, metrics):
+    found = plainfilm.compare([run, three.folder], folder / "runs").result
+    assert (found.compared, found.n) == ("runs", metrics.test.n)
+    for name, own in found.findings.items():
+        assert own.n == metrics.findings[name].splits["test"].n
+        apart = (
+            metrics.findings[name].splits["test"].auroc.value - three.result.findings[name].splits["test"].auroc.value
+        )
+        assert own.pairs[0].differences["auroc"].value == pytest.approx(apart, abs=1e-6)
+    apart = metrics.test.auroc.value - three.result.test.auroc.value
+    assert found.means[0].differences["auroc"].value == pytest.approx(apart, abs=1e-6)
+    assert "Each finding" in (folder / "runs/comparison.html").read_text()
+    assert (folder / "runs/tables/differences-by-finding.tex").is_file()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import shell
-from plainfilm.app import declared
 from plainfilm.app.places import Places, name_like
 from plainfilm.harmless import harmless
 from plainfilm.serve.http_errors import Refused
@@ -219,6 +218,8 @@ class Maker:
             return []
         if not isinstance(given, dict):
             raise Refused(400, "options", "Expected options by their names; received another value. Send an object.")
+        from plainfilm.app import declared  # a tenth of the time until the first page
+
         known = declared.of(verb)
         words = list[str]()
         for name, value in given.items():

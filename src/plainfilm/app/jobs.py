@@ -56,7 +56,8 @@ class Job:
         """What has become of it."""
         if self.told["started"] is None:
             return "waiting"
-        if self.ended is None and locks.is_held(self.folder / runner.RUNNING):
+        is_begun = self.process is not None and self.process.poll() is None  # it may not hold the lock yet
+        if self.ended is None and (is_begun or locks.is_held(self.folder / runner.RUNNING)):
             return "running"
         ended = self.ended  # it may have ended between the two
         if ended is None:
@@ -123,7 +124,7 @@ class Line:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for found in sorted(self.folder.iterdir()):
+        for found in self.folder.iterdir():
             told = _read(found / runner.JOB)
             if told is not None and told.keys() >= {
                 "project",
@@ -136,6 +137,7 @@ class Line:
                 "started",
             }:
                 self.jobs[found.name] = Job(found, told)
+        self.jobs = dict(sorted(self.jobs.items(), key=lambda each: float(each[1].told["created"])))
 
     def add(self, work: Work) -> Job:
         """Put work at the end of the line.

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 _FAR = 1 << 30  # Windows locks bytes, and a locked one cannot be read: one that no file has
-_TRIES, _BETWEEN_S = 50, 0.1
+_TRIES, _BETWEEN_S = 600, 0.1
 
 
 def take(path: Path, *, waits: bool = False) -> int | None:

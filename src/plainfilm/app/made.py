@@ -155,7 +155,7 @@ def _run(path: Path, told: Path, page: str, kind: str, commands: Sequence[Sequen
         "path": str(path),
         "kind": kind,
         "page": page if is_page else None,
-        "address": f"/files/{quote(path.parent.name)}/{quote(path.name)}/{page}" if is_page else None,
+        "address": f"files/{quote(path.parent.name)}/{quote(path.name)}/{page}" if is_page else None,
         "created": told.stat().st_mtime,
         "changed": told.stat().st_mtime,
         "title": path.name,

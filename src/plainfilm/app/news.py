@@ -37,11 +37,11 @@ class News:
         self._changed = asyncio.Event()
 
     async def after(self, number: int, seconds: float) -> bytes:
-        """Give the document as JSON: at once if it is newer than `number`, else when it is, or after some seconds."""
+        """Give the document as JSON: at once if there is one newer than `number`, else when there is, or after some seconds."""
         self.waiting += 1
         try:
             async with asyncio.timeout(seconds):
-                while not (self._is_over or self.number > number):
+                while not (self._is_over or (self._told and self.number > number)):
                     await self._changed.wait()
         except TimeoutError:
             pass

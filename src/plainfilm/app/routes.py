@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from plainfilm import NOTICE
-from plainfilm.app import declared, folders
+from plainfilm.app import folders
 from plainfilm.app.coming_in import FILE_HEADERS, PAGE_CSP, AppDoor
 from plainfilm.app.desk import Desk
 from plainfilm.app.doubts import Doubts
@@ -152,6 +152,8 @@ class _Routes:
 
     async def options(self, request: Request) -> Response:
         """Give the options of a verb; where names are known that may be typed, with those."""
+        from plainfilm.app import declared  # as in `commands`
+
         found = declared.of(request.query_params.get("verb", ""))
         names = {"preset": declared.presets, "recipe": declared.recipes}
         told = [option.told() for option in found.values()]

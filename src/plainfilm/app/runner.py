@@ -27,7 +27,7 @@ _IS_WINDOWS = sys.platform == "win32"
 def main(folder: Path) -> None:
     """Run what is left of a job."""
     lock = locks.take(folder / RUNNING, waits=True)
-    if lock is None or locks.take(folder / MINDED) is None:
+    if lock is None or locks.take(folder / MINDED, waits=True) is None:
         return
     told = json.loads((folder / JOB).read_bytes())
     code, step, was_stopped = 0, told["first"], False

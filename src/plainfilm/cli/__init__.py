@@ -3,9 +3,9 @@
 import sys
 
 try:
-    from plainfilm.cli.application import app, main
+    from plainfilm.cli.application import main
 except KeyboardInterrupt:
     print("plainfilm: Stopped. Nothing was begun.", file=sys.stderr)
     sys.exit(130)
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

@@ -1,8 +1,11 @@
 """`plainfilm app`."""
 
 import json
+import os
+import sys
 import webbrowser
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -55,7 +58,13 @@ def app(
             stops = " Ctrl-C stops; what runs, runs on." if is_own else ""
             print(f"{said} {address}", f"The address is good once. {NOTICE}{stops}", sep="\n", flush=True)
         if browser:
-            webbrowser.open(server.leading_to(address, settings))
+            _open(server.leading_to(address, settings))
 
     settings = server.AppSettings(root=root or Path.home(), work=work, host=host, port=port, exposed=exposed)
     server.run(settings, started=started)
+
+
+def _open(address: str) -> None:
+    """Open a browser, where there is a screen: one in the terminal would hold us up, and what it draws there hides the address."""
+    if sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"))):
+        Thread(target=webbrowser.open, args=(address,), name="browser").start()

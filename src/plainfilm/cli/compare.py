@@ -36,6 +36,7 @@ def compare(options: Annotated[Options, FLAT], *, quiet: Quiet = False, as_json:
         terminal.compared(run.result),
         "",
         *(line for pair in run.result.pairs for line in (pair.auroc.sentence, pair.accuracy.sentence, "")),
+        *(line for pair in run.result.means for line in (pair.sentence, "")),
         *([run.result.choice.sentence, ""] if run.result.choice else []),
         run.result.worth.sentence,
         *(

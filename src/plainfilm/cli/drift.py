@@ -47,6 +47,8 @@ def _told(own: Any) -> Iterator[Any]:
     yield f"Bundle {own.bundle[:12]}, {' or '.join(own.classes) or 'of which the log does not say the classes'}"
     levels = ", ".join(f"{count:,} {level}" for level, count in own.levels.items())
     yield f"{own.images:,} radiographs, {own.first[:10]} to {own.last[:10]}; {own.answers:,} answers: {levels}"
+    if own.called:
+        yield ", ".join(f"{name} {count:,} ({count / own.images:.0%})" for name, count in own.called.items())
     if own.weeks:
         rows = [{"week of": week.week, "radiographs": f"{week.images:,}", **{name: _evidence(each) for name, each in week.families.items()}} for week in own.weeks]  # fmt: skip
         yield tables.of(rows, columns=list(rows[0]))
@@ -81,5 +83,10 @@ def _measured(found: Any) -> Iterator[Any]:
     yield ""
     yield f"Against {own.n:,} outcomes; {found.refused:,} more are of radiographs that were refused."
     yield tables.of(rows, columns=["metric", "value", "95 % interval"])
+    if found.findings:
+        each = [{"finding": name, "outcomes": f"{one.n:,}",
+                 **{metric: f"{decimal(value)} ({interval(value, 'decimal')})" for metric, value in one.estimates.items() if metric in _SHOWN}}
+                for name, one in found.findings.items()]  # fmt: skip
+        yield tables.of(each, columns=list(each[0]))
     if found.warning:
         yield terminal.styled(found.warning, "yellow")

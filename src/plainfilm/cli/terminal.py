@@ -18,6 +18,7 @@ from plainfilm.reporting import formatting
 from plainfilm.reporting.cell import percent
 from plainfilm.reporting.formatting import LABELS, MISSING, PERCENT, WHERE, decimal
 from plainfilm.reporting.tables import left_out as left_out_tables
+from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results import documents
 from plainfilm.results.audit import Audit, ProbedImages
 from plainfilm.results.comparison import Comparison, Rank
@@ -102,6 +103,17 @@ def left_out(run: RunMetrics) -> Iterator[Rows | str]:
     rows += [[name, number(each), "", ""] for name, each in left_out_tables.sums_of(run.left_out)]
     yield Rows(["left out (95 % interval)", *(LABELS[name] for name in _OF_SOURCES)], rows)
     yield ""
+    if own := left_out_tables.finding_rows(run.left_out):
+        told = [
+            [row.name, row.at, *(_in_one(each) for each in (row.worst, row.mean, row.new_hospital)), row.unmeasured]
+            for row in own
+        ]
+        yield Rows(["finding", "worst at", "AUROC there", "mean", "new hospital", "no AUROC"], told)
+        yield ""
+
+
+def _in_one(cell: Cell) -> str:
+    return f"{cell.value} ({cell.interval})" if cell.interval else cell.value
 
 
 def _metric(name: str, of: Metrics) -> str:
@@ -122,8 +134,8 @@ def _worst(run: RunMetrics) -> Iterator[Text]:
         worst = run.left_out.worst
         area = number(Estimate(worst.value, worst.low, worst.high))
         yield Text.assemble(
-            ("AUROC     ", "bold"),
-            f"{area} at {harmless(worst.name)}, the worst {'pair' if run.left_out.paired else 'hospital'} left out",
+            ("Mean AUROC" if run.left_out.findings else "AUROC     ", "bold"),
+            f"{' ' if run.left_out.findings else ''}{area} at {harmless(worst.name)}, the worst {'pair' if run.left_out.paired else 'hospital'} left out",
         )
 
 
@@ -308,16 +320,19 @@ def findings_elsewhere(found: ExternalMetrics) -> Rows:
 
 def _finding(name: str, test: Metrics, threshold: float | None, verdict: str) -> list[str]:
     present = sum(test.confusion_matrix[1]) if test.confusion_matrix else 0
-    at = MISSING if threshold is None else f"{threshold:.3f}"
-    return [name, f"{present:,} of {test.n:,}", at, *(_metric(each, test) for each in _OF_SOURCES), verdict]
+    cut = MISSING if threshold is None else f"{threshold:.3f}"
+    calls = (_metric(each, test) for each in _OF_SOURCES[1:])
+    return [name, f"{present:,} of {test.n:,}", _narrow(test.auroc), verdict, cut, *calls]
 
 
 def _of_findings(rows: list[list[str]], micro: Micro | None) -> Rows:
     if micro:
-        told = (number(micro.auroc), percent(micro.sensitivity), percent(micro.specificity))
-        rows.append(["all together", f"{micro.n:,} pairs", "", *told, ""])
-    headings = ["finding", "have it", "threshold", *(LABELS[name] for name in _OF_SOURCES), "verdict"]
-    return Rows(headings, rows)
+        calls = [percent(micro.sensitivity), percent(micro.specificity)]
+        rows.append(["all together", f"{micro.n:,} pairs", _narrow(micro.auroc), "", "", *calls])
+    area, *others = (LABELS[name] for name in _OF_SOURCES)
+    headings = ["finding", "have it", area, "verdict", "threshold", *others]
+    told = [at for at, name in enumerate(headings) if name != "verdict" or any(row[at] for row in rows)]
+    return Rows([headings[at] for at in told], [[row[at] for at in told] for row in rows])
 
 
 def compared(found: Comparison) -> Rows:

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from plainfilm.data import split
+from plainfilm.data.split import Labels
 from plainfilm.errors import SplitError
 
 FEWEST = 10  # groups of a class in a source that is tested, and in what is left to learn from
@@ -53,21 +54,27 @@ class SourceFolds:
 
 
 def choices(
-    labels: NDArray[np.int64], source: NDArray[np.int64], group: NDArray[np.int64], *, sources: int, classes: int
+    labels: Labels, source: NDArray[np.int64], group: NDArray[np.int64], *, sources: int, classes: int
 ) -> list[tuple[int, ...]]:
     """Choose what can be left out: each source that has every class; where none has, each choice of one source a class.
 
-    A source has a class where it holds at least `FEWEST` groups of it. At most `MOST_SOURCES` sources, or 12 choices.
+    A source has a class where it holds at least `FEWEST` groups of it. At most `MOST_SOURCES` sources, or 12 choices. Of findings
+    a source will do that has as many groups with and without one of them.
 
     Parameters
     ----------
-    labels, source, group
-        int64 (n): index of class, index of source, group.
+    labels
+        int64 (n), index of class; of findings their states int8 (n, k).
+    source, group
+        int64 (n): index of source, group.
 
     Returns
     -------
     For each fold the source of each class, indices.
     """
+    if labels.ndim == 2:
+        parts = (source == each for each in range(min(sources, MOST_SOURCES)))
+        return [(at,) for at, own in enumerate(parts) if _telling(labels[own], group[own]).any()]
     held = np.zeros((classes, sources), np.int64)
     cells = np.unique(np.stack([labels, source, group]), axis=1)
     np.add.at(held, (cells[0], cells[1]), 1)
@@ -79,8 +86,15 @@ def choices(
     return list(itertools.islice(pairs, _MOST_PAIRS))
 
 
+def _telling(states: NDArray[np.int8], group: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell of which findings some rows hold `FEWEST` groups with and as many without, bool (k)."""
+    return np.array(
+        [all(len(np.unique(group[own == state])) >= FEWEST for state in (1, 0)) for own in states.T], np.bool_
+    )
+
+
 def left_to_learn(
-    labels: NDArray[np.int64],
+    labels: Labels,
     source: NDArray[np.int64],
     group: NDArray[np.int64],
     pick: Sequence[int],
@@ -90,20 +104,22 @@ def left_to_learn(
 
     What shares a group with a tested row, or is of a tested source or a companion, is in neither.
     """
-    asked = np.zeros(len(labels), bool)
-    for label, own in enumerate(pick):
+    asked = np.isin(source, pick) if labels.ndim == 2 else np.zeros(len(labels), bool)
+    for label, own in enumerate(pick if labels.ndim == 1 else ()):
         asked |= (labels == label) & (source == own)
     known = ~np.isin(source, [*pick, *companions]) & ~np.isin(group, group[asked])
     return asked, known
 
 
-def is_enough(labels: NDArray[np.int64], group: NDArray[np.int64], *, classes: int) -> bool:
-    """Whether rows hold at least `FEWEST` groups of each class."""
+def is_enough(labels: Labels, group: NDArray[np.int64], *, classes: int) -> bool:
+    """Whether rows hold at least `FEWEST` groups of each class; of findings with and without each."""
+    if labels.ndim == 2:
+        return bool(_telling(labels, group).all())
     return all(len(np.unique(group[labels == label])) >= FEWEST for label in range(classes))
 
 
 def leave_out(
-    labels: NDArray[np.int64],
+    labels: Labels,
     source: NDArray[np.str_],
     group: NDArray[np.int64],
     classes: Sequence[str],
@@ -118,7 +134,7 @@ def leave_out(
     Parameters
     ----------
     labels
-        int64 (n), index into `classes`, below 0 for none.
+        int64 (n), index into `classes`, below 0 for none; or of findings their states int8 (n, k).
     source, group
         Text (n), empty where it is not known; int64 (n).
     together
@@ -130,7 +146,7 @@ def leave_out(
     SplitError
         A name that is no source, or fewer than two sources that a class can be learnt from and tested on.
     """
-    rows = np.flatnonzero((labels >= 0) & (source != ""))
+    rows = np.flatnonzero(split.labelled(labels) & (source != ""))
     label, own_group = labels[rows], group[rows]
     names, index = np.unique(source[rows], return_inverse=True)
     if not len(names):
@@ -164,7 +180,7 @@ def leave_out(
 
 
 def leave_two_out(
-    labels: NDArray[np.int64],
+    labels: Labels,
     source: NDArray[np.str_],
     group: NDArray[np.int64],
     classes: Sequence[str],
@@ -186,7 +202,8 @@ def leave_two_out(
         if left[0] & left[1]:
             continue
         tested = (first.split == "test") | (second.split == "test")
-        known = (labels >= 0) & (source != "") & ~np.isin(source, [*left[0] | left[1]]) & ~np.isin(group, group[tested])
+        others = ~np.isin(source, [*left[0] | left[1]]) & ~np.isin(group, group[tested])
+        known = split.labelled(labels) & (source != "") & others
         if is_enough(labels[known], group[known], classes=len(classes)):
             found[one, other] = _dealt(
                 labels, source, group, learnt=np.flatnonzero(known), tested=np.flatnonzero(tested), seed=seed
@@ -195,7 +212,7 @@ def leave_two_out(
 
 
 def _dealt(
-    labels: NDArray[np.int64],
+    labels: Labels,
     source: NDArray[np.str_],
     group: NDArray[np.int64],
     *,
@@ -207,10 +224,31 @@ def _dealt(
     dealt = np.full(len(labels), "", "U10")
     dealt[tested] = "test"
     own = np.unique(source[learnt], return_inverse=True)[1]
+    if labels.ndim == 2:
+        dealt[learnt] = np.array(split.NAMES[:2])[_dealt_findings(labels[learnt], own, group[learnt], seed)]
+        return dealt
     cells = labels[learnt] * (int(own.max()) + 1) + own
     part = split.assign(cells, group[learnt], shares=split.SHARES[:2], seed=seed)
     dealt[learnt] = np.array(split.NAMES[:2])[part]
     return dealt
+
+
+def _dealt_findings(
+    states: NDArray[np.int8], source: NDArray[np.int64], group: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """Deal the groups of one source after the other, int64 (n); one of several sources goes with its first."""
+    part, held = np.full(len(states), -1), np.zeros((2, 2 * states.shape[1]), np.int64)
+    columns = split.strata(states, [""] * states.shape[1])[0]
+    for number in range(int(source.max()) + 1):
+        rows = np.flatnonzero((source == number) & (part < 0))
+        if not len(rows):
+            continue
+        part[rows] = split.assign(states[rows], group[rows], shares=split.SHARES[:2], seed=seed, held=held)
+        known, place = np.unique(group[rows], return_index=True)
+        others = np.flatnonzero((part < 0) & np.isin(group, known))
+        part[others] = part[rows[place[np.searchsorted(known, group[others])]]]
+        held = np.stack([columns[part == each].sum(axis=0) for each in (0, 1)])
+    return part
 
 
 def _companions(shared: NDArray[np.int64], pick: Sequence[int]) -> list[int]:
@@ -238,12 +276,14 @@ def _clusters(
 
 
 def _why_none(
-    label: NDArray[np.int64],
+    label: Labels,
     index: NDArray[np.int64],
     group: NDArray[np.int64],
     names: NDArray[np.str_],
     classes: Sequence[str],
 ) -> str:
+    if label.ndim == 2:
+        return _why_no_finding(label, index, group, names, classes)
     held = []
     for number, name in enumerate(classes):
         enough = sum(len(np.unique(group[(label == number) & (index == own)])) >= FEWEST for own in range(len(names)))
@@ -252,4 +292,22 @@ def _why_none(
         f"Expected --folds source on at least two sources, apart from those that leave together, with {FEWEST} patients (or unrelated "
         f"images) of each class; received {', '.join(held)}. Add images from another hospital, name the sources with --source-column "
         "when you ingest, or set a number of folds."
+    )
+
+
+def _why_no_finding(
+    states: NDArray[np.int8],
+    index: NDArray[np.int64],
+    group: NDArray[np.int64],
+    names: NDArray[np.str_],
+    findings: Sequence[str],
+) -> str:
+    """Say which finding is in too few sources, so that it could not be learnt without one of them."""
+    parts = [index == own for own in range(len(names))]
+    each = np.array([_telling(states[own], group[own]) for own in parts]).reshape(len(names), len(findings))
+    held = [f"{count} of {name}" for name, count in zip(findings, each.sum(axis=0).tolist(), strict=True)]
+    return (
+        f"Expected --folds source on at least two sources, apart from those that leave together, and {FEWEST} patients (or unrelated "
+        f"images) with and without each finding in those that are left to learn from; received {', '.join(held)}. Leave findings out with "
+        "--classes, add images from another hospital, or set a number of folds."
     )

@@ -311,9 +311,10 @@ class Store:
         return [name if is_known else "" for name, is_known in zip(told, is_told, strict=True)]
 
     def with_split(self, split: NDArray[np.str_]) -> "Store":
-        """Give the same open store under another split (n), for cross-validation; the file stays as it is."""
+        """Give the same open store under another split (n) that was made, for cross-validation; the file stays as it is."""
         other = copy.copy(self)
         other._split = split
+        other.attributes = self.attributes | {"split": "made", "leaking_images": 0}
         return other
 
     def images(self, rows: Rows) -> NDArray[np.uint8]:

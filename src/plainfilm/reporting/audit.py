@@ -1,11 +1,11 @@
-"""The folder of an audit alone: audit.html, audit.json, figures/."""
+"""The folder of an audit alone: audit.html, audit.json, figures/, tables/, requirements.lock."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import plainfilm
 from plainfilm.evidence.audit.findings import AuditFindings
-from plainfilm.reporting import environment
+from plainfilm.reporting import environment, paper_tables
 from plainfilm.reporting.report import AuditPage, write_audit
 from plainfilm.results import documents
 
@@ -15,6 +15,8 @@ def write(
 ) -> None:
     """Write an audit into an empty folder; `store` is the store's file name, `name` what the folder will be called, `formats` those of figures."""
     audit = found.result
+    environment.write_lock(folder)
+    paper_tables.of_audit(folder, audit)
     (folder / "audit.json").write_bytes(documents.encode(audit, indent=1))
     page = AuditPage(
         title=f"Audit of {store}",

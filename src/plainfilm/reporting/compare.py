@@ -25,7 +25,7 @@ TESTS = (
     "Differences are the first less the second, with a 95 % interval over patients. AUROCs are tested by DeLong's paired test, accuracies by McNemar's, both "
     "for patients of several films as Obuchowski (1997, 1998) has them; over several seeds the means are compared. p is two-sided and corrected for all tests "
     'of this page (Holm). "Within chance": other patients might turn the difference round. "Within seeds": these patients do not explain it, other random '
-    'seeds might. "Apart": neither explains it.'
+    'seeds might. "Apart": neither explains it; of one training each, patients do not, and of seeds nothing is known.'
 )
 
 
@@ -86,7 +86,8 @@ def write(
         write_table(folder / "differences.csv", _differences(result))
     if result.pairs:
         paper_tables.of_comparison(folder, result)
-    (folder / "requirements.lock").write_text(environment.locked(), encoding="utf-8")
+        paper_tables.of_compared_findings(folder, result)
+    environment.write_lock(folder)
     (folder / "comparison.json").write_bytes(documents.encode(compared.result, indent=1))
 
 
@@ -110,6 +111,7 @@ def write_page(shown: ComparisonPage, out: Path, formats: Sequence[str] = ()) ->
         "tests": TESTS,
         "labels": LABELS,
         "pairs": [_shown(pair) for pair in shown.result.pairs],
+        "of_findings": [_each_finding(shown.result, number) for number in range(len(shown.result.means))],
     }
     names = [each.recipe for each in recipes]
     drawings: dict[str, Drawing | None] = {"accuracy-by-seed": evaluation.strips(names, known, "test accuracy")}
@@ -132,6 +134,17 @@ def _shown(pair: RecipePair) -> dict[str, object]:
             for name, own in pair.differences.items() if own.is_known
         ],
     }  # fmt: skip
+
+
+def _each_finding(result: Comparison, number: int) -> dict[str, object]:
+    """Lay out two recipes on each finding: a row a finding, the differences in AUROC and accuracy, and their tests."""
+    rows = []
+    for name, own in result.findings.items():
+        pair = own.pairs[number]
+        rows.append(
+            (name, own.n, [(pair.differences[metric], getattr(pair, metric)) for metric in ("auroc", "accuracy")])
+        )
+    return {"names": result.means[number].recipes, "sentence": result.means[number].sentence, "rows": rows}
 
 
 def _rows(seeds: Sequence[SeedResult]) -> Iterator[Sequence[object]]:

@@ -39,6 +39,14 @@ def versions() -> dict[str, str]:
     return found
 
 
+LOCK = "requirements.lock"
+
+
+def write_lock(folder: Path) -> None:
+    """Write the lock list of all packages into a folder."""
+    (folder / LOCK).write_text(locked(), encoding="utf-8")
+
+
 def locked() -> str:
     """List every package that is installed, with its version, as `pip install -r` reads it."""
     found = {

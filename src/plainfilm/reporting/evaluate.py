@@ -1,4 +1,4 @@
-"""The folder of an external validation: report.html, metrics.json, predictions.csv, overlap.csv, figures/, a second bundle."""
+"""The folder of an external validation: report.html, metrics.json, predictions.csv, overlap.csv, figures/, tables/, requirements.lock, a second bundle."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from plainfilm.evidence.external.unlabelled import UnlabelledEvaluation
 from plainfilm.harmless import write_table
 from plainfilm.model import bundle
 from plainfilm.model.bundle import Bundle
-from plainfilm.reporting import environment, evaluate_page, report_data
+from plainfilm.reporting import environment, evaluate_page, paper_tables, report_data
 from plainfilm.reporting.evaluate_page import About, ExternalReport, UnlabelledReport
 from plainfilm.results import documents
 from plainfilm.results.external import ExternalMetrics, TotalSeconds, UnlabelledMetrics
@@ -28,6 +28,7 @@ def write(folder: Path, report: ExternalReport, *, started: float) -> ExternalMe
     """Write the files into a folder and return what stands in `metrics.json`; `started` is `time.perf_counter()` then."""
     metrics = report.evaluation.result(**_stated(report.about, started))
     evaluate_page.write(folder, report, metrics)
+    paper_tables.of_external(folder, metrics)
     return _written(folder, report, metrics, started)
 
 
@@ -50,6 +51,7 @@ def _written(folder: Path, report: ExternalReport | UnlabelledReport, metrics: M
     write_table(folder / "predictions.csv", _predictions(report.evaluation))
     if not report.evaluation.cohort.overlap.not_searched:
         write_table(folder / "overlap.csv", _overlap(report.evaluation))
+    environment.write_lock(folder)
     timed = replace(metrics, seconds=TotalSeconds(total=time.perf_counter() - started))
     (folder / "metrics.json").write_bytes(documents.encode(timed, indent=1))
     return timed

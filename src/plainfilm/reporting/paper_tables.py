@@ -5,11 +5,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from plainfilm.data.files import written_whole
 from plainfilm.harmless import harmless, write_table
 from plainfilm.reporting.formatting import LABELS, PERCENT, decimal, percent
+from plainfilm.results.audit import Audit, Probe
 from plainfilm.results.comparison import Comparison
 from plainfilm.results.estimate import Estimate
-from plainfilm.results.metrics import Metrics, Subgroups
+from plainfilm.results.external import ExternalMetrics
+from plainfilm.results.metrics import Estimates, Metrics, Subgroups
+from plainfilm.results.search import Search, TrialResult
 
 FOLDER = "tables"
 Row = Sequence[object]
@@ -26,8 +30,10 @@ def write(folder: Path, name: str, caption: str, header: Sequence[str], rows: It
     if not kept:
         return
     place.mkdir(exist_ok=True)
-    write_table(place / f"{name}.csv", _plain(header, kept))
-    (place / f"{name}.tex").write_text(latex(caption, name, header, kept), encoding="utf-8", errors="replace")
+    with written_whole(place / f"{name}.csv") as partial:
+        write_table(partial, _plain(header, kept))
+    with written_whole(place / f"{name}.tex") as partial:
+        partial.write_text(latex(caption, name, header, kept), encoding="utf-8", errors="replace")
 
 
 def latex(caption: str, label: str, header: Sequence[str], rows: Sequence[Row]) -> str:
@@ -46,14 +52,14 @@ def escaped(text: object) -> str:
     return re.sub(r"[\\~^&%$#_{}<>|\[*]", lambda found: _ESCAPED[found[0]], harmless(str(text)))
 
 
-def of_metrics(folder: Path, parts: Sequence[tuple[str, Metrics]]) -> None:
-    """Write every metric of each set, and of each class against the rest."""
+def of_metrics(folder: Path, parts: Sequence[tuple[str, Estimates]]) -> None:
+    """Write every metric of each set, and of each class against the rest in the first."""
     names = list(parts[0][1].estimates)
     rows = [[name, *(own.estimates.get(name, "") for _, own in parts)] for name in names]
     write(folder, "metrics", "Performance with 95 % intervals over patients", ["Metric", *(name for name, _ in parts)],
           [[LABELS.get(str(row[0]), row[0]), *row[1:]] for row in rows])  # fmt: skip
     tested = parts[0][1]
-    if tested.per_class:
+    if isinstance(tested, Metrics) and tested.per_class:
         kinds = list(next(iter(tested.per_class.values())).estimates)
         write(folder, "classes", "Each class against the rest", ["Class", *(LABELS.get(name, name) for name in kinds)],
               [[name, *own.estimates.values()] for name, own in tested.per_class.items()])  # fmt: skip
@@ -73,6 +79,46 @@ def of_subgroups(folder: Path, each_of: Mapping[str, Subgroups]) -> None:
            for of, found in each_of.items() for each in found.interactions])  # fmt: skip
 
 
+def of_external(folder: Path, found: ExternalMetrics) -> None:
+    """Write every metric here and on the model's own test set, how much lower it is here, and the metrics of each subgroup."""
+    parts: list[tuple[str, Estimates]] = [("Here", found.external)]
+    if not found.data.own_test_part:
+        parts += [("Own test set", found.internal), ("Lower here by", found.drop)]
+    of_metrics(folder, parts)
+    each = {name: own.subgroups for name, own in (found.findings or {}).items()}
+    of_subgroups(folder, each or {"": found.subgroups})
+
+
+def of_audit(folder: Path, found: Audit) -> None:
+    """Write the AUROC of each probe, of several findings for each, and that of each source left out."""
+    each: dict[str, Mapping[str, Probe]] = {name: own.probes for name, own in found.findings.items()} or {
+        "": found.probes
+    }
+    first = ["Finding"] if found.findings else []
+    write(folder, "probes", "Cross-validated AUROC of classifiers that are kept from a part of each image, with 95 % intervals over patients",
+          [*first, "Probe", "Sees", "Most told class", "Radiographs", "AUROC"],
+          [[*filter(None, [of]), probe.title, probe.sees, *_of_worst(probe.worst, probe.n)] for of, probes in each.items() for probe in probes.values()])  # fmt: skip
+    write(folder, "sources", "AUROC on sources that were left out of training, with 95 % intervals over patients",
+          ["Sources", "Lowest class", "Radiographs", "AUROC"],
+          [[", ".join(left.sources), *_of_worst(left.worst, left.n)] for left in found.sources.left_out])  # fmt: skip
+
+
+def _of_worst(worst: tuple[str, Estimate], n: int) -> list[object]:
+    return [worst[0], n, worst[1]]
+
+
+def of_search(folder: Path, found: Search, trials: Sequence[TrialResult]) -> None:
+    """Write the trials, the best first, and how much each setting mattered."""
+    scored = sorted((each for each in trials if each.log_loss is not None), key=lambda each: each.log_loss or 0.0)
+    write(folder, "trials", f"Trials, the best first: {found.measure}",
+          ["Trial", "State", "Recipe", "Log loss", "Standard error", "Accuracy", "AUROC"],
+          [[each.number, each.state, each.recipe, *(_known(own) for own in (each.log_loss, each.standard_error, each.accuracy, each.auroc))]
+           for each in scored])  # fmt: skip
+    write(folder, "importances", "How much each setting mattered for being among the best trials (PED-ANOVA)",
+          ["Setting", "Importance", "By chance"],
+          [[each.title, _number(each.share), _number(each.by_chance)] for each in found.importances])  # fmt: skip
+
+
 def of_comparison(folder: Path, found: Comparison) -> None:
     """Write every metric of each recipe or run, and what sets each two apart."""
     names = list(found.recipes[0].metrics)
@@ -82,6 +128,17 @@ def of_comparison(folder: Path, found: Comparison) -> None:
           ["First", "Second", "Metric", "Difference", "Test", "p corrected", "p with seeds", "It is"],
           [[*pair.recipes, LABELS[metric], pair.differences[metric], test.test, _p(test.p_corrected), _p(test.p_seeds_corrected), test.means]
            for pair in found.pairs for metric, test in (("auroc", pair.auroc), ("accuracy", pair.accuracy))])  # fmt: skip
+
+
+def of_compared_findings(folder: Path, found: Comparison) -> None:
+    """Write what sets each two apart on each finding."""
+    write(folder, "differences-by-finding", "Differences on each finding, the first less the second, on the same patients; p corrected after Holm over the findings",
+          ["First", "Second", "Finding", "Radiographs", "Metric", "Difference", "Test", "p corrected", "It is"],
+          [[*pair.recipes, name, own.n, LABELS[metric], pair.differences[metric], test.test, _p(test.p_corrected), test.means]
+           for name, own in found.findings.items() for pair in own.pairs for metric, test in (("auroc", pair.auroc), ("accuracy", pair.accuracy))])  # fmt: skip
+    write(folder, "differences-of-means", "Differences of the means over the findings, the first less the second, on the same patients",
+          ["First", "Second", "Metric", "Difference"],
+          [[*pair.recipes, LABELS.get(metric, metric), own] for pair in found.means for metric, own in pair.differences.items()])  # fmt: skip
 
 
 def _plain(header: Sequence[str], rows: Sequence[Row]) -> Iterable[Row]:
@@ -97,6 +154,10 @@ def _ends(cell: object) -> list[object]:
     if not isinstance(cell, Estimate):
         return [cell, "", ""]
     return [cell.value, cell.low, cell.high] if cell.is_known else ["", "", ""]
+
+
+def _known(value: float | None) -> str:
+    return "" if value is None else _number(value)
 
 
 def _number(value: float) -> str:

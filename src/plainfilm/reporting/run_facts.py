@@ -24,7 +24,7 @@ class Card:
     ones, `groups` patients and unrelated images: the store's columns `patient` and `group`. `split` says who made the
     split, `left_out` how many files are not in the store: its attributes. `recorded` counts, for each column of
     provenance, the images that have a value. `recipe` has no paths; `repeat` are the commands; `corrected`
-    says of each time that labels were corrected how many, and by whom.
+    says of each time that labels were corrected how many, and by whom; `kept` names columns that stay as they are since `--keep`.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Card:
     recipe: Recipe
     repeat: Sequence[str]
     corrected: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def _write_training(folder: Path, run: Finished) -> None:
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     write_table(folder / "history.csv", [list(history[0]), *(list(row.values()) for row in history)])
     write_table(folder / "predictions.csv", _predictions(run))
-    (folder / "requirements.lock").write_text(environment.locked(), encoding="utf-8")
+    environment.write_lock(folder)
     _write_bundle(folder, run, run.measured.whole)
     _write_tables(folder, run.measured.whole.result)
 
@@ -250,6 +250,7 @@ def _facts(run: Finished, made: MeasuredClassifier) -> card.Card:
         folder=run.name,
         recipe=_without_paths(made.trained.recipe),
         repeat=_repeat(run, made, made.store.path.name),
+        folds=[fold.store for fold in run.measured.folds] if made is run.measured.whole else (),
     )
 
 
@@ -257,7 +258,10 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
     trained, recipe, folds = run.trained, run.trained.recipe, len(run.measured.folds)
     members = len(recipe.ensemble.members)
     joined = [f"{folds} folds" if folds else "", f"{members} members" if members else ""]
-    epochs, encoded = trained.fitted.history, run.measured.whole.result.encoded
+    encoded = run.measured.whole.result.encoded
+    kept = f"{trained.fitted.epoch} of {len(trained.fitted.history)}"
+    if trained.fitted.weights is not None:  # of group DRO
+        kept = f"the mean of the second half, up to {kept}"
     return [
         ("Store", run.store.shown),
         ("Recipe", recipe.name),
@@ -265,7 +269,7 @@ def _asked(run: Finished) -> list[tuple[str, str]]:
         ("Trained on", _trained_on(recipe)),
         *([("Features computed in", str(encoded))] if encoded else []),
         *([("Trainings", " × ".join(filter(None, joined)))] if any(joined) else []),
-        *([("Epoch kept", f"{trained.fitted.epoch} of {len(epochs)}")] if trained.fitted.epoch else []),
+        *([("Epoch kept", kept)] if trained.fitted.epoch else []),
         ("Seed", str(recipe.seed)),
         (
             "Calibration",

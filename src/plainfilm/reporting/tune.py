@@ -1,4 +1,4 @@
-"""The folder of a search: trials.csv, tuning.json, tuning.html, best.toml, figures/, written from the trials so far."""
+"""The folder of a search: trials.csv, tuning.json, tuning.html, best.toml, figures/, tables/, requirements.lock, written from the trials so far."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from plainfilm.data.files import written_whole
 from plainfilm.evidence.tuning.summary import SearchSummary
 from plainfilm.harmless import write_table
-from plainfilm.reporting import tune_page
+from plainfilm.reporting import environment, paper_tables, tune_page
 from plainfilm.results import documents
 from plainfilm.results.search import TrialResult
 
@@ -16,6 +16,9 @@ def write(folder: Path, summary: SearchSummary, *, command: str, formats: Sequen
     _put(folder / "tuning.json", documents.encode(summary.result, indent=1))
     _put(folder / "best.toml", _best(summary).encode("utf-8", errors="replace"))
     _write_table(summary, folder / "trials.csv")
+    if not (folder / environment.LOCK).exists():
+        environment.write_lock(folder)
+    paper_tables.of_search(folder, summary.result, summary.trials)
     tune_page.write(folder, summary, command=command, formats=formats)
 
 

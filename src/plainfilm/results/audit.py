@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from plainfilm.results.columns import LeftOutColumn
 from plainfilm.results.documents import Document, Record
@@ -182,6 +182,15 @@ class FindingVerdict(Record, frozen=True, kw_only=True):
 
     verdict: Annotated[Verdict, Meta(description="The verdict.")]
     sentence: Annotated[str, Meta(description="Why, in one sentence.")]
+    auroc: Annotated[
+        ShareEstimate | None, Meta(description="AUROC that its probes are compared with; null before 0.3.0.")
+    ] = None
+    probes: Annotated[Mapping[str, Probe], Meta(description="Its probes by name; not in a bundle.")] = {}
+
+    @property
+    def level(self) -> Level:
+        """How severe the verdict is."""
+        return SEVERITY[self.verdict]
 
 
 class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model"}):
@@ -194,7 +203,7 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     reasons: Annotated[tuple[Reason, ...], Meta(description="The rules that led to it, the strongest first.")]
     findings: Annotated[
         Mapping[str, FindingVerdict],
-        Meta(description="Of several findings: the verdict of each; all else is of the worst one."),
+        Meta(description="Of several findings: verdict and probes of each; all else is of the worst one."),
     ] = {}
     cues: Annotated[tuple[str, ...], Meta(description="Shortcuts that could be named, the strongest first.")]
     compared_with: Annotated[ComparedWith, Meta(description="What the probes are compared with.")]
@@ -221,6 +230,12 @@ class Audit(Document, frozen=True, kw_only=True, rename={"compared_with": "model
     def level(self) -> Level:
         """How severe the verdict is."""
         return SEVERITY[self.verdict]
+
+    @property
+    def to_share(self) -> "Audit":
+        """The same without the probes of each finding, which a bundle has beside the finding's metrics."""
+        verdicts = {name: structs.replace(own, probes={}) for name, own in self.findings.items()}
+        return structs.replace(self, findings=verdicts)
 
     @property
     def within(self) -> dict[str, dict[str, ProbedImages]]:

@@ -24,12 +24,22 @@ class Spread(Record, frozen=True, kw_only=True):
     values: Annotated[tuple[Share | None, ...], Meta(description="The number of each seed, in their order.")]
 
 
+class FindingLeftOut(Record, frozen=True, kw_only=True):
+    """One finding of one recipe at sources that were left out, over its seeds."""
+
+    worst: Annotated[Spread, Meta(description="AUROC at the worst source of each seed.")]
+    mean: Annotated[Spread, Meta(description="Mean AUROC over the sources, of each seed.")]
+
+
 class RecipeLeftOut(Record, frozen=True, kw_only=True):
     """One recipe at sources that were left out, over its seeds."""
 
     sources: Annotated[Mapping[str, Spread], Meta(description="AUROC at each source, by its name.")]
     worst: Annotated[Spread, Meta(description="AUROC at the worst source of each seed.")]
     mean: Annotated[Spread, Meta(description="Mean AUROC over the sources, of each seed.")]
+    findings: Annotated[
+        Mapping[str, FindingLeftOut], Meta(description="Of findings: each at the sources where it can be measured.")
+    ] = {}
 
 
 class SourceChoice(Record, frozen=True, kw_only=True):
@@ -105,6 +115,28 @@ class RecipePair(Record, frozen=True, kw_only=True):
     accuracy: Annotated[TestedDifference, Meta(description="The difference in accuracy.")]
 
 
+class ComparedFinding(Record, frozen=True, kw_only=True):
+    """Recipes or runs on one finding of several, on the radiographs of which it is known."""
+
+    n: Annotated[Count, Meta(description="Radiographs of which it is known.")]
+    groups: Annotated[Count, Meta(description="Patients and unrelated radiographs among them.")]
+    pairs: Annotated[
+        tuple[RecipePair, ...],
+        Meta(description="Each two of them; p values are corrected for the tests of all findings (Holm)."),
+    ]
+
+
+class MeanPair(Record, frozen=True, kw_only=True):
+    """Two recipes or runs by the mean over the findings, on the same patients: the first less the second."""
+
+    recipes: Annotated[tuple[str, str], Meta(description="Their names.")]
+    differences: Annotated[
+        Mapping[str, Estimate],
+        Meta(description="The first less the second in the mean of each metric, with an interval over patients."),
+    ]
+    sentence: Annotated[str, Meta(description="That of the AUROC in words.")]
+
+
 class Comparison(Document, frozen=True, kw_only=True):
     """Recipes side by side, each trained with several seeds."""
 
@@ -124,6 +156,15 @@ class Comparison(Document, frozen=True, kw_only=True):
     groups: Annotated[Count | None, Meta(description="Patients and unrelated radiographs among them.")] = None
     pairs: Annotated[tuple[RecipePair, ...], Meta(description="Each two of them.")] = ()
     tests: Annotated[Count, Meta(description="Tests that p values are corrected for.")] = 0
+    findings: Annotated[
+        Mapping[str, ComparedFinding],
+        Meta(
+            description="Of several findings: each by itself; `pairs` and metrics are then over all pairs of a radiograph and a finding."
+        ),
+    ] = {}
+    means: Annotated[
+        tuple[MeanPair, ...], Meta(description="Of several findings: each two by the mean over them.")
+    ] = ()
 
     @property
     def trainings(self) -> int:

@@ -47,6 +47,7 @@ class LogStart(Record, frozen=True, kw_only=True, tag_field="event", tag="start"
     task: Task = "classes"
     positive: str | None = None
     threshold: float | None = None
+    thresholds: tuple[float, ...] = ()  # of findings, in their order
     verdict: str | None = None
     reference: DriftReference | None = None
 

@@ -362,6 +362,9 @@ class Subgroups(Record, frozen=True, kw_only=True):
         }
 
 
+Unmeasured = Literal["not stated", "never present", "always present"]
+
+
 class LeftOutSource(Record, frozen=True, kw_only=True):
     """A source that took no part in training, calibration and threshold, and what the classifier is worth there."""
 
@@ -369,8 +372,14 @@ class LeftOutSource(Record, frozen=True, kw_only=True):
         tuple[str, ...], Meta(description="Its name; of a pair one source a class, or as many as there are.")
     ]
     companions: Annotated[tuple[str, ...], Meta(description="Sources that were left out with it, untested.")] = ()
-    classes: Annotated[Mapping[str, Count], Meta(description="Radiographs by class.")]
-    threshold: Annotated[float | None, Meta(description="Threshold, chosen without it; null with more classes.")]
+    classes: Annotated[Mapping[str, Count], Meta(description="Radiographs by class, or that have each finding.")]
+    threshold: Annotated[
+        float | None, Meta(description="Threshold, chosen without it; null with more classes and of findings.")
+    ]
+    unmeasured: Annotated[
+        Mapping[str, Unmeasured],
+        Meta(description="Findings without an AUROC there, which have no part in its metrics, and why."),
+    ] = {}
     metrics: Annotated[Metrics, Meta(description="All metrics there.")]
     attribution_in_lungs: Annotated[
         ShareEstimate | None, Meta(description="Share of the attribution there that lies in the lungs.")
@@ -406,19 +415,10 @@ class LearningCurve(Record, frozen=True, kw_only=True):
     sentence: Annotated[str, Meta(description="What another source is worth, in words.")]
 
 
-class LeftOutSources(Worth, frozen=True, kw_only=True):
-    """Each source left out in turn: what to expect of a hospital that was never seen."""
+class LeftOutFinding(Worth, frozen=True, kw_only=True):
+    """Each source left out in turn: what to expect of a hospital that was never seen, of classes or of one finding."""
 
     sources: Annotated[tuple[LeftOutSource, ...], Meta(description="Each source that was left out.")]
-    paired: Annotated[
-        bool, Meta(description="Whether each test joins sources of one class each, since none holds every class.")
-    ]
-    together: Annotated[
-        tuple[tuple[str, ...], ...], Meta(description="Sources that leave as one, since they share films or patients.")
-    ] = ()
-    not_tested: Annotated[
-        tuple[str, ...], Meta(description="Sources that were trained on and never tested: too few of a class.")
-    ] = ()
     mean: Annotated[ShareEstimate, Meta(description="Mean AUROC of the sources; its interval is over patients.")]
     worst: Annotated[NamedEstimate, Meta(description="The source with the lowest AUROC.")]
     new_hospital: Annotated[
@@ -430,14 +430,34 @@ class LeftOutSources(Worth, frozen=True, kw_only=True):
         Meta(description="How many more would bring the interval above chance; null where none would, or unknown."),
     ] = None
     sentence: Annotated[str, Meta(description="What to expect of a new hospital, in words.")]
-    curve: Annotated[
-        LearningCurve | None, Meta(description="AUROC over sources and films learnt from, where that was asked for.")
-    ] = None
 
     def __post_init__(self) -> None:
         """Refuse none."""
         if not self.sources:
             raise ValueError("no source that was left out")
+
+
+class LeftOutSources(LeftOutFinding, frozen=True, kw_only=True):
+    """Each source left out in turn; of findings the AUROC is the mean over those that can be measured at a source."""
+
+    paired: Annotated[
+        bool, Meta(description="Whether each test joins sources of one class each, since none holds every class.")
+    ]
+    together: Annotated[
+        tuple[tuple[str, ...], ...], Meta(description="Sources that leave as one, since they share films or patients.")
+    ] = ()
+    not_tested: Annotated[
+        tuple[str, ...], Meta(description="Sources that were trained on and never tested: too few of a class.")
+    ] = ()
+    findings: Annotated[
+        Mapping[str, LeftOutFinding] | None,
+        Meta(description="Of findings: each by itself, at the sources where it can be measured; not in a bundle."),
+    ] = None
+    speaks: Annotated[str | None, Meta(description="Of findings: the worst, of which the last sentence is.")] = None
+    looked_at: Annotated[str | None, Meta(description="Of findings: the one that the attribution is of.")] = None
+    curve: Annotated[
+        LearningCurve | None, Meta(description="AUROC over sources and films learnt from, where that was asked for.")
+    ] = None
 
 
 class DecisionCurve(Record, frozen=True, kw_only=True):
@@ -698,11 +718,12 @@ class RunMetrics(Document, frozen=True, kw_only=True):
 
     @property
     def to_share(self) -> "RunMetrics":
-        """What a bundle holds: of each finding no subgroups and no other prevalences, which are many numbers."""
+        """What a bundle holds: of each finding no subgroups, no other prevalences and no sources, which are many numbers."""
         if self.findings is None:
             return self
         slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
-        return structs.replace(self, findings=slim)
+        left_out = self.left_out and structs.replace(self.left_out, findings=None)
+        return structs.replace(self, findings=slim, left_out=left_out, audit=self.audit and self.audit.to_share)
 
     @property
     def by_subgroup(self) -> dict[str, Subgroups]:

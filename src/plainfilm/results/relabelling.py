@@ -98,9 +98,9 @@ class Correction(Record, frozen=True, kw_only=True):
     @property
     def sentence(self) -> str:
         """Say it."""
-        who = ", ".join(f"{name} ({count:,})" for name, count in self.by.items())
+        who = " by " + ", ".join(f"{name} ({count:,})" for name, count in self.by.items()) if self.by else ""
         kept = f"; {self.confirmed:,} confirmed" if self.confirmed else ""
-        return f"{self.corrected:,} by {who}, {self.when[:10]}{kept}"
+        return f"{self.corrected:,}{who}, {self.when[:10]}{kept}"
 
 
 class Relabelled(Correction, Document, frozen=True, kw_only=True):

@@ -20,18 +20,29 @@ class OutcomeMetrics(Record, frozen=True, kw_only=True):
     ]
     warning: Annotated[str, Meta(description="What stands against believing the metrics; empty for nothing.")]
     metrics: Annotated[
-        Metrics, Meta(description="All metrics of radiographs with an answer and an outcome, with intervals.")
+        Metrics,
+        Meta(
+            description="All metrics of radiographs with an answer and an outcome, with intervals; of findings their means."
+        ),
     ]
+    findings: Annotated[
+        Mapping[str, Metrics],
+        Meta(description="Of findings: each by itself, on the radiographs with an outcome of it."),
+    ] = {}
 
 
 class WatchedBundle(Record, frozen=True, kw_only=True):
     """The answers of one bundle in a log."""
 
     bundle: Annotated[str, Meta(description="SHA-256 of the bundle.")]
-    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes.")]
+    classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, or of the findings.")]
     answers: Annotated[Count, Meta(description="Answers, each time that was asked.")]
     images: Annotated[Count, Meta(description="Radiographs, each counted once.")]
     levels: Annotated[Mapping[str, Count], Meta(description="Answers by level: ok, flagged, refused, unreadable.")]
+    called: Annotated[
+        Mapping[str, Count],
+        Meta(description="Radiographs by the class of their last answer; of findings each that is called counts."),
+    ] = {}
     first: Annotated[str, Meta(description="Time of the first answer, ISO 8601.")]
     last: Annotated[str, Meta(description="Time of the last answer.")]
     weeks: Annotated[tuple[DriftWeek, ...], Meta(description="The weeks, in order; none without a reference.")]

@@ -145,6 +145,10 @@ class Examiner:
         ways = grouping.ways_of(self._predictor)
         return grouping.join(self._predictor, ways, films, "study"), About.of(self._predictor, by="study")
 
+    def deciding(self, films: Sequence[Prediction]) -> int | None:
+        """Find the film of a study that its picture is of: its place; None where none could be read."""
+        return grouping.deciding(grouping.ways_of(self._predictor), films)
+
 
 class OrderlyExaminer:
     """An examiner each of whose examinations waits for its turn, as one client's: what the node has."""
@@ -152,7 +156,7 @@ class OrderlyExaminer:
     def __init__(self, examiner: Examiner, turns: Turns, client: str) -> None:
         self.identity, self.about = examiner.identity, examiner.about
         self._examiner, self._turns, self._client = examiner, turns, client
-        self.check_studies, self.of_study = examiner.check_studies, examiner.of_study
+        self.check_studies, self.of_study, self.deciding = examiner.check_studies, examiner.of_study, examiner.deciding
 
     def examine(self, data: bytes, *, name: str) -> Examined:
         """Examine one file, however long that is waited for."""

@@ -125,6 +125,7 @@ def _start(predictor: Predictor, sha256: str) -> LogStart:
         task=decision.task,
         positive=decision.positive,
         threshold=decision.threshold if decision.positive else None,
+        thresholds=decision.thresholds,
         verdict=audit.verdict if audit else None,
         reference=bundle.manifest.drift,
     )

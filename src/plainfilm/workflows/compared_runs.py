@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from plainfilm.errors import DocumentError, UsageError
 from plainfilm.evidence.evaluation import pairs as paired
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, estimates
-from plainfilm.evidence.evaluation.pairs import Answers, Rows
+from plainfilm.evidence.evaluation.pairs import Answers, FindingAnswers, Findings, Rows
 from plainfilm.evidence.evaluation.spreads import spread
 from plainfilm.evidence.statistics.intervals import group_codes
 from plainfilm.reporting.plots import rows_tested
@@ -21,6 +22,7 @@ from plainfilm.results.metrics import Metrics, RunData, RunMetrics
 from plainfilm.results.predictions import UNSURE
 from plainfilm.results.severity import LEVELS, Level, Worth
 from plainfilm.results.store import StoreIdentity
+from plainfilm.results.task import BETWEEN
 
 METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
 
@@ -41,8 +43,8 @@ class FinishedRun:
 
     @property
     def keys(self) -> list[tuple[str, str]]:
-        """File and label of each row."""
-        return [(row["file"], row["label"]) for row in self.rows]
+        """File and label of each row; of findings what is known of each."""
+        return [(row["file"], _truth(row, self.result)) for row in self.rows]
 
     @property
     def worth(self) -> tuple[Level, str]:
@@ -64,6 +66,21 @@ class FinishedRun:
         return Answers(
             probabilities=np.stack([chance, 1 - chance] if at == 0 else [1 - chance, chance], axis=1), called=called
         )
+
+    def to_findings(self) -> FindingAnswers:
+        """Give the probability of each finding, and whether it is called; unsure counts as not found."""
+        names = self.result.classes
+        chance = [[float(row[f"probability {name}"]) for name in names] for row in self.rows]
+        called = [[name in row["predicted"].split(BETWEEN) for name in names] for row in self.rows]
+        return FindingAnswers(probabilities=np.array(chance), called=np.array(called, bool))
+
+
+def _truth(row: dict[str, str], result: RunMetrics | ExternalMetrics) -> str:
+    """Give the label of a row, "" where it has none; of findings the state of each, as far as any is known."""
+    if result.task == "classes":
+        return row["label"]
+    states = [row[f"truth {name}"] for name in result.classes]
+    return BETWEEN.join(states) if any(states) else ""
 
 
 def is_run(place: Path) -> bool:
@@ -102,14 +119,14 @@ def _read(place: Path, name: str) -> FinishedRun:
         result = documents.decode(data, ExternalMetrics, place / METRICS)
     else:
         result = documents.decode(data, RunMetrics, place / METRICS)
-    if result.task == "findings":
-        raise UsageError(
-            f"Expected runs of classes; received {place}, of several findings, which finished runs are not compared with yet. Compare recipes on the store."
-        )
     try:
-        rows = sorted((row for row in rows_tested(place) if row["label"]), key=lambda row: (row["file"], row["label"]))
+        known = [(row["file"], truth, row) for row in rows_tested(place) if (truth := _truth(row, result))]
+        rows = [row for *_, row in sorted(known, key=lambda each: each[:2])]
         found = FinishedRun(name=name, folder=place, result=result, rows=rows)
-        found.answers()
+        if result.task == "classes":
+            found.answers()
+        else:
+            _states(found), found.to_findings()
     except (KeyError, ValueError) as error:
         raise DocumentError(
             f"Expected {PREDICTIONS} as plainfilm writes it; received {place / PREDICTIONS}, which is altered or cut short. Run it again."
@@ -120,6 +137,7 @@ def _read(place: Path, name: str) -> FinishedRun:
 def _check_alike(one: FinishedRun, other: FinishedRun) -> None:
     """Raise UsageError where two runs cannot be compared row by row."""
     for what, values in (
+        ("task", [run.result.task for run in (one, other)]),
         ("classes", [", ".join(run.result.classes) for run in (one, other)]),
         ("a positive class", [str(run.result.positive) for run in (one, other)]),
     ):
@@ -144,10 +162,8 @@ def _check_alike(one: FinishedRun, other: FinishedRun) -> None:
 def compare(runs: Sequence[FinishedRun]) -> ComparedRecipes:
     """Set finished runs side by side: each is a recipe with one seed."""
     first = runs[0].result
-    labels = np.array([first.classes.index(row["label"]) for row in runs[0].rows], np.int64)
-    codes = group_codes(_groups(runs), len(labels))
-    rows = Rows(labels=labels, codes=codes, classes=first.classes, positive=first.positive)
-    answers = [run.answers() for run in runs]
+    codes = group_codes(_groups(runs), len(runs[0].rows))
+    rows, answers, more = _asked(runs, codes) if first.task == "classes" else _asked_of_findings(runs, codes)
     metrics, pairs = paired.compare(rows, [(run.name, [own]) for run, own in zip(runs, answers, strict=True)])
     worst = max(runs, key=lambda run: LEVELS.index(run.worth[0]))
     data = first.data
@@ -168,12 +184,37 @@ def compare(runs: Sequence[FinishedRun]) -> ComparedRecipes:
         test_openings=max((getattr(run.result, "test_openings", None) or 0) for run in runs),
         data=StoreIdentity(store=data.store if isinstance(data, RunData) else data.name, fingerprint=data.fingerprint),
         compared="runs",
-        n=len(labels),
+        n=len(codes),
         groups=len(np.unique(codes)),
         pairs=pairs,
         tests=2 * len(pairs),
+        **more,
     )
     return ComparedRecipes(result=result, seeds=())
+
+
+def _asked(runs: Sequence[FinishedRun], codes: NDArray[np.int64]) -> tuple[Rows, list[Answers], dict[str, Any]]:
+    first = runs[0].result
+    labels = np.array([first.classes.index(row["label"]) for row in runs[0].rows], np.int64)
+    rows = Rows(labels=labels, codes=codes, classes=first.classes, positive=first.positive)
+    return rows, [run.answers() for run in runs], {}
+
+
+def _asked_of_findings(
+    runs: Sequence[FinishedRun], codes: NDArray[np.int64]
+) -> tuple[Rows, list[Answers], dict[str, Any]]:
+    """Give what was asked and answered over all pairs of a film and a finding, and what each finding comes to by itself."""
+    asked = Findings(names=runs[0].result.classes, states=_states(runs[0]), codes=codes)
+    answers = [run.to_findings() for run in runs]
+    named = [(run.name, [own]) for run, own in zip(runs, answers, strict=True)]
+    findings, means = paired.compare_findings(asked, named)
+    return asked.pooled, [own.pooled(asked) for own in answers], {"findings": findings, "means": means}
+
+
+def _states(run: FinishedRun) -> NDArray[np.int8]:
+    """Read the states of the findings, int8 (n, k): 1, 0 or -1 for not known."""
+    truth = [[row[f"truth {name}"] for name in run.result.classes] for row in run.rows]
+    return np.array([[int(state) if state else -1 for state in own] for own in truth], np.int8)
 
 
 def _groups(runs: Sequence[FinishedRun]) -> NDArray[np.str_] | None:

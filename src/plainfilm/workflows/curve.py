@@ -40,9 +40,16 @@ def draw(of: Sourced, sources: SourceFolds | None, *, curve: bool, seed: int) ->
     ------
     SplitError
         Fewer than two sources hold every class.
+    UsageError
+        Of findings, which are not each in every source.
     """
     if not curve or sources is None:
         return ()
+    if of.task == "findings":
+        raise UsageError(
+            "Expected --curve with classes; received several findings, which are not all in each hospital, so that the curve would compare "
+            "hospitals by other findings each. Name one finding with --label-of where the radiographs are read."
+        )
     return source_curve.draw(of.labels, of.source, of.group, of.classes, sources, seed=seed)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data import source_split
 from plainfilm.data.source_split import SourceFolds
+from plainfilm.data.split import Labels
 from plainfilm.errors import UsageError
 from plainfilm.results.task import Task
 from plainfilm.workflows.parsing import BY_SOURCE, groups_of
@@ -29,6 +30,10 @@ class Sourced(Protocol):
     @property
     def labels(self) -> NDArray[np.int64]:
         """Index into classes (n), below 0 for none."""
+
+    @property
+    def targets(self) -> Labels:
+        """The labels, or the states of findings int8 (n, k)."""
 
     @property
     def group(self) -> NDArray[np.int64]:
@@ -91,11 +96,6 @@ def by_source(
     """
     if folds != BY_SOURCE:
         return None
-    if of.task == "findings":
-        raise UsageError(
-            f"Expected --folds {BY_SOURCE} with classes; received several findings, for which sources are not left out yet. Name one finding "
-            "with --label-of where the radiographs are read."
-        )
     labels = _labels(of, rows)
     return source_split.leave_out(labels, of.source, of.group, of.classes, together=groups_of(together), seed=seed)
 
@@ -107,10 +107,10 @@ def by_two_sources(
     return source_split.leave_two_out(_labels(of, rows), of.source, of.group, of.classes, sources, seed=seed)
 
 
-def _labels(of: Sourced, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Give the labels of some rows, and -1 for the others."""
+def _labels(of: Sourced, rows: NDArray[np.int64] | None) -> Labels:
+    """Give the labels of some rows, or their findings' states, and -1 for the others."""
     if rows is None:
-        return of.labels
-    labels = np.full(len(of.labels), -1)
-    labels[rows] = of.labels[rows]
+        return of.targets
+    labels = np.full_like(of.targets, -1)
+    labels[rows] = of.targets[rows]
     return labels

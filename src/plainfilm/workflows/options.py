@@ -192,6 +192,25 @@ class SourceOptions(StoringOptions):
     split_seed: Annotated[int, READ] = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbOptions(SourceOptions):
+    """What a verb does with the folder that it makes, and whom it tells how far it is.
+
+    Parameters
+    ----------
+    overwrite
+        Replace a folder that an earlier run wrote.
+    command
+        What the user typed, for the report.
+    progress
+        Called with stage, steps done, all steps and a note.
+    """
+
+    overwrite: Flag = False
+    command: Annotated[str, HIDDEN] = ""
+    progress: Annotated[Progress, HIDDEN] = silent
+
+
 @dataclass(frozen=True, slots=True)
 class IngestOptions(StoringOptions):
     r"""Read folders or archives of radiographs into one HDF5 store.
@@ -262,7 +281,7 @@ def _help(key: RecipeKey) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeOptions(SourceOptions):
+class RecipeOptions(VerbOptions):
     """Keys of the recipe that are set often; what is None is as the recipe has it."""
 
     backbone: Annotated[str | None, _flag("backbone")] = None
@@ -337,15 +356,9 @@ class TrainOptions(RecipeOptions):
         view, source and manufacturer; what `ingest` leaves out is kept with its --keep.
     figures
         Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
-    overwrite
-        Replace a folder that an earlier run wrote.
     callbacks
         Callbacks of Keras, called at the begin and end of each training and of its epochs, with the model and loss, accuracy, val_loss and
         val_accuracy; `model.stop_training` ends a training. One that waits for batches is refused.
-    command
-        What the user typed, for the report.
-    progress
-        Called with stage, steps done, all steps and a note.
     """
 
     store: Source
@@ -364,14 +377,11 @@ class TrainOptions(RecipeOptions):
     mlflow: Annotated[bool | str, Parameter(negative="", show_default=False, metavar="[URI]")] = False
     subgroups: Annotated[Sequence[str], comma_separated] = ()
     figures: Figures = ()
-    overwrite: Flag = False
     callbacks: Annotated[Sequence[Callback], HIDDEN] = ()
-    command: Annotated[str, HIDDEN] = ""
-    progress: Annotated[Progress, HIDDEN] = silent
 
 
 @dataclass(frozen=True, slots=True)
-class AuditOptions(SourceOptions):
+class AuditOptions(VerbOptions):
     """Say what an accuracy on these data is worth: classifiers that never see the lungs, sources, leaks, a verdict.
 
     Parameters
@@ -391,10 +401,6 @@ class AuditOptions(SourceOptions):
         Leave text in the radiographs of the report, such as a burned-in name, uncovered.
     figures
         Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
-    overwrite
-        Replace a folder that an earlier run wrote.
-    command, progress
-        As for `train`.
     """
 
     store: Source
@@ -405,9 +411,6 @@ class AuditOptions(SourceOptions):
     fail_on: Annotated[Literal["possible", "not-to-be-believed"] | None, a_choice] = None
     show_text: Flag = False
     figures: Figures = ()
-    overwrite: Flag = False
-    command: Annotated[str, HIDDEN] = ""
-    progress: Annotated[Progress, HIDDEN] = silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +471,7 @@ class EvaluateOptions(ReadingOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class CompareOptions(SourceOptions):
+class CompareOptions(VerbOptions):
     """Train several recipes with several random seeds each on one store, or take finished runs, and test them on the same patients.
 
     Parameters
@@ -496,10 +499,6 @@ class CompareOptions(SourceOptions):
         The positive class, as for `train`.
     figures
         Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
-    overwrite
-        Replace a folder that an earlier run wrote.
-    command, progress
-        As for `train`.
     """
 
     store: Source
@@ -513,13 +512,10 @@ class CompareOptions(SourceOptions):
     settings: RecipeSettings = None
     positive: str | None = None
     figures: Figures = ()
-    overwrite: Flag = False
-    command: Annotated[str, HIDDEN] = ""
-    progress: Annotated[Progress, HIDDEN] = silent
 
 
 @dataclass(frozen=True, slots=True)
-class TuneOptions(SourceOptions):
+class TuneOptions(VerbOptions):
     """Search for a recipe: try heads and trainings on cached features; the test set is never looked at.
 
     The same command on the same folder goes on with the search.
@@ -556,8 +552,6 @@ class TuneOptions(SourceOptions):
         Write figures/ in these formats too, with commas between: svg,pdf. PNG at 300 dpi is always there.
     overwrite
         Begin anew: remove the search that is in the folder.
-    command, progress
-        As for `train`.
     """
 
     store: Source
@@ -575,12 +569,10 @@ class TuneOptions(SourceOptions):
     seed: int = 0
     figures: Figures = ()
     overwrite: Flag = False
-    command: Annotated[str, HIDDEN] = ""
-    progress: Annotated[Progress, HIDDEN] = silent
 
 
 @dataclass(frozen=True, slots=True)
-class RelabelOptions(SourceOptions):
+class RelabelOptions(VerbOptions):
     """List the radiographs whose label is doubtful, as a table and a page of pictures; or write a store with corrected labels.
 
     Parameters
@@ -605,8 +597,6 @@ class RelabelOptions(SourceOptions):
         Leave text in the radiographs of the page, such as a burned-in name, uncovered.
     overwrite
         Replace a folder that an earlier run wrote, or with apply a store of that name.
-    command, progress
-        As for `train`.
     """
 
     store: Source
@@ -619,8 +609,6 @@ class RelabelOptions(SourceOptions):
     seed: int = 0
     show_text: Flag = False
     overwrite: Flag = False
-    command: Annotated[str, HIDDEN] = ""
-    progress: Annotated[Progress, HIDDEN] = silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from plainfilm.evidence import attributes
 from plainfilm.evidence.audit.audit import audit
 from plainfilm.evidence.audit.findings import AuditFindings
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, judge, judge_folds
-from plainfilm.evidence.evaluation.left_out import LeftOut, judge_left_out
+from plainfilm.evidence.evaluation.left_out import LeftOut, Looked, judge_left_out
 from plainfilm.evidence.explanation.summary import ExplanationFindings, look, look_at_lungs
 from plainfilm.evidence.run import measure
 from plainfilm.model import callbacks, keras_backend, recipes, signing
@@ -163,7 +163,7 @@ def run(plan: Plan) -> Run[RunMetrics]:
         audited = _audit(plan, trained, judged) if options.audit else None
         joined = trained.classifier()
         explained = _look(plan, joined, judged) if options.audit else None
-        left_out = _without_sources(plan, plan.sources) if plan.sources else None
+        left_out = _without_sources(plan, plan.sources, judged.speaks) if plan.sources else None
         progress("Writing the report", 0, 1, "")
         measured = measure(
             store,
@@ -231,8 +231,8 @@ def _trained_and_judged(plan: Plan) -> tuple[Trained, Judged, int, Sequence[Fold
     return trained, judged, openings, ()
 
 
-def _without_sources(plan: Plan, sources: SourceFolds) -> LeftOut:
-    """Train once a source that is left out, and test there; where the audit runs, also see where it looks there."""
+def _without_sources(plan: Plan, sources: SourceFolds, speaks: str | None) -> LeftOut:
+    """Train once a source that is left out, and test there; where the audit runs, also see where it looks there, of findings for the one that `speaks`."""
     store, progress = plan.store, plan.options.progress
     made = fit_without_sources(
         store,
@@ -246,11 +246,20 @@ def _without_sources(plan: Plan, sources: SourceFolds) -> LeftOut:
     with stage(progress, "Testing on sources left out") as advance:
         looked = []
         for number, fold in enumerate(made if plan.options.audit else (), 1):
-            rows = fold.store.rows("test")
-            looked.append(look_at_lungs(store, fold.trained.classifier(), rows, fold.trained.probabilities(rows)))
+            looked.append(_looked(fold, speaks))
             advance(number, len(made))
         found = judge_left_out(store, sources, made, looked)
-    return dataclasses.replace(found, result=structs.replace(found.result, curve=_curve(plan)))
+    result = structs.replace(found.result, curve=_curve(plan), looked_at=speaks if looked else None)
+    return dataclasses.replace(found, result=result)
+
+
+def _looked(fold: Fold, speaks: str | None) -> Looked | None:
+    """See where a classifier looks at what was left out; None where nothing is known there of the finding that `speaks`."""
+    own, classifier = fold, fold.trained.classifier()
+    if speaks is not None:
+        own, classifier = fold.of(speaks), classifier.of(speaks)
+    rows = own.store.rows("test")
+    return look_at_lungs(own.store, classifier, rows, own.trained.probabilities(rows)) if len(rows) else None
 
 
 def _curve(plan: Plan) -> LearningCurve | None:

@@ -176,3 +176,63 @@ def test_the_command_tells_an_alarm_and_metrics(tmp_path, call):
     assert "Against 2 outcomes" in out
     code, out, _ = call("drift", log, "--json")
     assert '"alarm": true' in out
+
+
+FINDINGS = LogStart(time=START.time, bundle=BUNDLE, version="0", classes=("Effusion", "Mass"), task="findings", thresholds=(0.5, 0.3))  # fmt: skip
+
+
+def answers_of_findings(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.random((n, 2)) < (0.4, 0.3)
+    chance = expit(rng.normal(size=(n, 2)) + 3 * truth - 1.5)
+    for number in range(n):
+        called = [
+            name
+            for name, own, cut in zip(FINDINGS.classes, chance[number], FINDINGS.thresholds, strict=True)
+            if own >= cut
+        ]
+        yield (
+            truth[number],
+            LoggedAnswer(
+                time="2026-01-05T09:00:00+00:00",
+                bundle=BUNDLE,
+                image=hashlib.sha256(str(number).encode()).hexdigest(),
+                scores=tuple(map(float, chance[number])),
+                answer="|".join(called) or "No Finding",
+                level="ok",
+            ),
+        )
+
+
+def test_findings_are_counted_and_measured_each_where_its_outcome_is_known(tmp_path, call):
+    every = list(answers_of_findings())
+    log = logged(tmp_path / "log", [line for _, line in every], FINDINGS)
+    rows = [
+        [line.image, int(truth[0]), "" if number % 4 else int(truth[1])] for number, (truth, line) in enumerate(every)
+    ]
+    outcomes = table(tmp_path / "o.csv", ["image", "Effusion", "Mass"], rows)
+    (own,) = plainfilm.drift(log, outcomes=outcomes).bundles
+    assert own.called["Effusion"] == sum(line.scores[0] >= 0.5 for _, line in every)
+    assert own.called["No Finding"] == sum(line.answer == "No Finding" for _, line in every)
+    found = own.outcomes.findings
+    assert (found["Effusion"].n, found["Mass"].n) == (200, 50)
+    ill = [line.scores[0] >= 0.5 for truth, line in every if truth[0]]
+    assert found["Effusion"].sensitivity.value == pytest.approx(np.mean(ill))
+    assert own.outcomes.metrics.auroc.value == pytest.approx(np.mean([each.auroc.value for each in found.values()]))
+    code, out, _ = call("drift", log, "--outcomes", outcomes)
+    assert code == 0
+    assert "Effusion" in out
+
+
+def test_outcomes_of_findings_may_be_one_text_and_an_unknown_one_is_one_line(tmp_path):
+    every = list(answers_of_findings(60))
+    log = logged(tmp_path / "log", [line for _, line in every], FINDINGS)
+    told = ["|".join(np.array(FINDINGS.classes)[truth]) or "No Finding" for truth, _ in every]
+    rows = [[line.image, name] for name, (_, line) in zip(told, every, strict=True)]
+    (own,) = plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "outcome"], rows)).bundles
+    assert {each.n for each in own.outcomes.findings.values()} == {60}
+    rows[0][1] = "Effusion|Nodule"
+    with pytest.raises(UsageError, match="among Effusion, Mass, No Finding; received Nodule in line 2"):
+        plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "outcome"], rows))
+    with pytest.raises(UsageError, match="received none in line 2"):
+        plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "Fracture"], [[every[0][1].image, 1]]))

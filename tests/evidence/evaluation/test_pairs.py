@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 from plainfilm.evidence.evaluation import pairs
-from plainfilm.evidence.evaluation.pairs import Answers, Rows
+from plainfilm.evidence.evaluation.pairs import Answers, FindingAnswers, Findings, Rows
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.evidence.statistics.paired import delong_test, holm, mcnemar_test
 
@@ -77,6 +79,8 @@ def test_what_seeds_may_do_is_told_from_what_recipes_do_and_from_chance():
     (chance,) = pairs.compare(rows, [("steady", steady), ("again", skilled(rows, [1.0, 1.0, 1.0], 1))])[1]
     assert (apart.auroc.means, seeds.auroc.means, chance.auroc.means) == ("apart", "within seeds", "within chance")
     assert "neither patients nor random seeds explain it" in apart.auroc.sentence
+    assert "DeLong, p below 0.001 corrected" in apart.auroc.sentence
+    assert re.search(r"p = 1\.000 corrected", chance.auroc.sentence)
     assert apart.auroc.sentence.startswith("AUROC of better is ")
     assert seeds.auroc.sentence.startswith("AUROC of steady is ")
     assert "no more than other random seeds may change" in seeds.auroc.sentence
@@ -104,3 +108,56 @@ def test_what_cannot_be_tested_is_said():
     assert "cannot be tested" in pair.auroc.sentence
     assert not metrics[0]["auroc"].estimate.is_known
     assert pair.accuracy.means == "within chance"
+
+
+def asked_of_findings(patients=120, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(patients), 2)
+    truth = rng.random((len(codes), 3)) < (0.4, 0.3, 0.5)
+    states = np.where(rng.random(truth.shape) < 0.2, -1, truth).astype(np.int8)
+    return Findings(names=("Effusion", "Mass", "Nodule"), states=states, codes=codes), truth
+
+
+def told_of(truth, skill, seed):
+    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    chance = 1 / (1 + np.exp(-(skill * (truth - 0.5) + noise)))
+    return FindingAnswers(probabilities=chance, called=chance >= 0.5)
+
+
+def test_each_finding_is_compared_where_it_is_known_and_corrected_for_all_findings():
+    asked, truth = asked_of_findings()
+    named = [("one", [told_of(truth, 3, 1)]), ("other", [told_of(truth, 1, 2)])]
+    found, means = pairs.compare_findings(asked, named)
+    alone = {}
+    for at, name in enumerate(asked.names):
+        known = asked.states[:, at] >= 0
+        own = np.unique(asked.codes[known], return_inverse=True)[1]
+        rows = Rows(labels=asked.states[known, at].astype(int), codes=own, classes=("absent", "present"), positive="present")  # fmt: skip
+        answers = [(own, [seed.of(asked, at) for seed in seeds]) for own, seeds in named]
+        alone[name] = pairs.compare(rows, answers)[1][0]
+        assert found[name].n == known.sum()
+        assert found[name].groups == len(np.unique(asked.codes[known]))
+        assert found[name].pairs[0].differences == alone[name].differences
+        assert found[name].pairs[0].auroc.p == alone[name].auroc.p
+    p = [getattr(own, metric).p for own in alone.values() for metric in ("auroc", "accuracy")]
+    corrected = [
+        getattr(own.pairs[0], metric).p_corrected for own in found.values() for metric in ("auroc", "accuracy")
+    ]
+    assert corrected == pytest.approx(holm(p))
+    (mean,) = means
+    apart = [own.pairs[0].differences["auroc"].value for own in found.values()]
+    assert mean.differences["auroc"].value == pytest.approx(np.mean(apart))
+    width = mean.differences["auroc"].high - mean.differences["auroc"].low
+    assert width < min(own.pairs[0].differences["auroc"].high - own.pairs[0].differences["auroc"].low for own in found.values())  # fmt: skip
+    assert mean.sentence.startswith("Mean AUROC over the findings, one less other: 0.")
+
+
+def test_the_mean_over_findings_covers_the_truth_in_as_many_draws_as_it_says():
+    """Two classifiers of one skill on patients of two films: the interval of their mean difference holds 0 in 95 % of draws."""
+    held = 0
+    for seed in range(100):
+        asked, truth = asked_of_findings(seed=seed)
+        named = [(str(k), [told_of(truth, 2, 1000 + 2 * seed + k)]) for k in range(2)]
+        area = pairs._mean_pair(*[(name, pairs._macro(asked, seeds)) for name, seeds in named]).differences["auroc"]
+        held += area.low <= 0 <= area.high
+    assert 89 <= held <= 100

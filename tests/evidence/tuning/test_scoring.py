@@ -121,3 +121,14 @@ def test_a_row_that_is_wrong_beyond_doubt_costs_much_but_not_without_end():
     losses = scoring.log_losses(np.array([[500.0], [-500.0], [500.0]]), np.array([1, 0, 0]), positive=1)
     assert np.isfinite(losses).all()
     assert losses[2] > 2
+
+
+def test_with_findings_each_counts_where_it_is_known_and_both_present_and_absent():
+    logits, labels = drawn(2, 5, n=120)
+    states = np.stack([labels, np.where(np.arange(120) < 40, 1 - labels, -1), np.zeros(120)], axis=1).astype(np.int8)
+    every = np.repeat(logits, 3, axis=1)
+    known = [scoring.balanced_log_losses(logits[rows], own, positive=1).mean()
+             for rows, own in ((slice(None), labels), (slice(0, 40), 1 - labels[:40]))]  # fmt: skip
+    assert scoring.balanced_log_losses(every, states, positive=0).mean() == pytest.approx(np.mean(known))
+    never = scoring.balanced_log_losses(every[:, 2:], states[:, 2:], positive=0)
+    assert never == pytest.approx(np.log(2))

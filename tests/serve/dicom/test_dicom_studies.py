@@ -40,14 +40,16 @@ def films(study, *names):
     return [instance(name, StudyInstanceUID=uid(study)) for name in names]
 
 
-def test_the_films_of_a_study_have_one_report_that_refers_to_all(start, archive, tmp_path):
+def test_the_films_of_a_study_have_one_report_that_refers_to_all_and_a_picture_of_the_deciding_one(
+    start, archive, tmp_path
+):
     node = start()
     first, other = films("one", "a", "b", "c"), films("two", "d")
     assert sent(node.port, *first, *other) == [0] * 4
-    until(lambda: len(archive.got) == 2)
+    until(lambda: len(archive.got) == 4)
     time.sleep(0.3)
-    assert [each.Modality for each in archive.got] == ["SR", "SR"]
-    by_study = {each.StudyInstanceUID: each for each in archive.got}
+    assert sorted(each.Modality for each in archive.got) == ["OT", "OT", "SR", "SR"]
+    by_study = {each.StudyInstanceUID: each for each in archive.reports()}
     assert set(by_study) == {uid("one"), uid("two")}
     report = by_study[uid("one")]
     named = {
@@ -56,9 +58,24 @@ def test_the_films_of_a_study_have_one_report_that_refers_to_all(start, archive,
         for item in series.ReferencedSOPSequence
     }
     assert named == {film.SOPInstanceUID for film in first}
+    pictures = {each.StudyInstanceUID: each for each in archive.got if each.Modality == "OT"}
+    (shown,) = pictures[uid("one")].SourceImageSequence
+    assert shown.ReferencedSOPInstanceUID == first[-1].SOPInstanceUID
     until(lambda: files_below(tmp_path / "spool") == ["journal", "judging", "lock"])
     counts = node.counts()
-    assert (counts["received"], counts["judged"], counts["delivered"], counts["waiting"]) == (4, 4, 2, 0)
+    assert (counts["received"], counts["judged"], counts["delivered"], counts["waiting"]) == (4, 4, 4, 0)
+
+
+def test_a_picture_that_cannot_be_made_leaves_the_report(start, archive):
+    class NoPicture(FakeExaminer):
+        def deciding(self, films):  # noqa: ARG002 - as Examiner
+            raise RuntimeError("no picture")
+
+    node = start(NoPicture())
+    assert sent(node.port, *films("one", "a", "b")) == [0, 0]
+    until(lambda: len(archive.got) == 1)
+    time.sleep(0.3)
+    assert [each.Modality for each in archive.got] == ["SR"]
 
 
 def test_a_study_waits_for_its_last_film_and_films_survive_a_stop(start, archive):
@@ -70,8 +87,8 @@ def test_a_study_waits_for_its_last_film_and_films_survive_a_stop(start, archive
     assert node.counts()["waiting"] == 2
     node.stop(WAIT_S)
     start(quiet_s=0.3)
-    until(lambda: len(archive.got) == 1)
-    assert archive.got[0].StudyInstanceUID == uid("one")
+    until(lambda: len(archive.reports()) == 1)
+    assert archive.reports()[0].StudyInstanceUID == uid("one")
 
 
 @pytest.mark.parametrize(
@@ -104,8 +121,8 @@ def test_a_study_that_another_model_is_taken_over_in_has_a_report_of_each(start,
     until(lambda: first.asked)
     node.answer_by(second)
     assert sent(node.port, two) == [0]
-    until(lambda: len(archive.reports()) == 2)
-    assert (len(first.asked), len(second.asked)) == (1, 1)
+    until(lambda: len(archive.got) == 4)
+    assert (len(first.asked), len(second.asked)) == (2, 2), "a film each, and its picture"
     assert len({report.SOPInstanceUID for report in archive.reports()}) == 2
 
 

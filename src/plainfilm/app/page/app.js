@@ -1,7 +1,7 @@
 // Joins the views: the address names one (#/look?in=…), the server's state is shown as it comes, and the focus goes where the eye goes.
 
 import { $, make } from "./parts.js";
-import { dropped } from "./given.js";
+import { onDrop } from "./given.js";
 import { english, link, place, sure } from "./pieces.js";
 import { ask, watch } from "./server.js";
 import { LANGUAGES, choose, duration, number, percent, readWords, spoken, t } from "./words.js";
@@ -24,6 +24,11 @@ const app = {
   files: [], // dropped, on their way to the server
   go: (address) => (window.location.hash = address),
   replace: (address) => window.location.replace(address),
+  /** Show a job that has just been put into the line, also before the next state tells of it. */
+  begin: (begun) => {
+    if (!app.state.jobs.some(({ id }) => id === begun.id)) app.state.jobs.unshift(begun);
+    app.go(place(["job", begun.id]));
+  },
   say: (words) => setTimeout(() => ($("live").textContent = words), SAY_MS),
   project: (called) => app.state.projects.find((each) => each.name === called),
   made: (project, called) => app.project(project)?.runs.find((each) => each.name === called),
@@ -31,10 +36,20 @@ const app = {
 
 let view = null; // { element, changed?, state?, leave? } of the view that is shown
 let shown = "";
+let isOver = false; // ended by a click
+
+/** A part of the address; one that is no UTF-8 stays as it is. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 function wanted() {
   const [path, search] = window.location.hash.replace(/^#\/?/, "").split("?");
-  const [view, ...parts] = path.split("/").map(decodeURIComponent);
+  const [view, ...parts] = path.split("/").map(decoded);
   return { view: view in VIEWS ? view : "", parts, query: new URLSearchParams(search), path };
 }
 
@@ -51,6 +66,7 @@ function route() {
   shown = asked.path;
   view = VIEWS[asked.view].show(asked, app);
   $("main").replaceChildren(view.element);
+  $("main").dataset.view = asked.path;
   $("main").setAttribute("aria-busy", "false");
   showSteps(asked.view);
   head();
@@ -76,11 +92,12 @@ function showSteps(now) {
   $("steps").firstElementChild.replaceChildren(...items);
 }
 
-/** One line under the head, on every view but the job's own: what runs, how far it is, and how many wait. */
+/** One line under the head, but where the job itself or the list of all is shown: what runs, how far it is, and how many wait. */
 function showWork({ jobs }) {
   const runs = jobs.find(({ state }) => state === "running");
   const waiting = jobs.filter(({ state }) => state === "waiting").length;
-  const isHere = wanted().view === "job" && wanted().parts[0] === runs?.id;
+  const { view: here, parts: which } = wanted();
+  const isHere = here === "" || (here === "job" && which[0] === runs?.id);
   $("work").hidden = !runs || isHere;
   $("work").setAttribute("aria-label", t("work.label"));
   if ($("work").hidden) return;
@@ -118,26 +135,12 @@ function tellEnds(before, { jobs }) {
 }
 
 function lost(refusal) {
+  if (isOver) return;
   const isShut = refusal.status === 401 || refusal.status === 403;
   const words = refusal.status === 0 ? t("server.lost") : isShut ? t("server.shut") : refusal.message;
   $("lost").hidden = false;
   if ($("lost").textContent !== words) $("lost").textContent = words;
   $("main").setAttribute("aria-busy", "false");
-}
-
-function listenToDrops() {
-  const holdsFiles = (event) => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]");
-  const veil = (isShown) => $("veil").classList.toggle("shown", isShown);
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    veil(holdsFiles(event));
-  });
-  document.addEventListener("dragleave", (event) => event.relatedTarget === null && veil(false));
-  document.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    veil(false);
-    if (holdsFiles(event)) drops.take(await dropped(event.dataTransfer), app);
-  });
 }
 
 function listen() {
@@ -154,23 +157,24 @@ function listen() {
   $("language").value = spoken();
   $("language").addEventListener("change", () => choose($("language").value));
   $("end").addEventListener("click", end);
-  listenToDrops();
+  onDrop($("veil"), (files) => drops.take(files, app));
 }
 
 async function end() {
   const isBusy = app.state?.jobs.some(({ state }) => state === "running" || state === "waiting");
   if (!(await sure(t(isBusy ? "page.end_busy" : "page.end_sure"), t("page.end")))) return;
+  isOver = true;
+  view.leave?.();
   await ask("api/end", { body: {} }).catch(() => null);
-  lost({ status: 200, message: t("page.ended") });
-  view?.leave?.();
-  throw new Error(t("page.ended")); // nothing more is watched
+  $("lost").hidden = false;
+  $("lost").textContent = t("page.ended");
 }
 
 async function start() {
   await readWords();
   for (const each of document.querySelectorAll("[data-words]")) each.textContent = t(each.dataset.words);
   listen();
-  await watch({ changed, lost });
+  await watch({ changed, lost, isOver: () => isOver });
 }
 
 start();

@@ -2,7 +2,7 @@
 
 import { ARCHIVE, dropZone } from "./drop.js";
 import { make } from "./parts.js";
-import { button, link, name, place, problem, strong, swap, title } from "./pieces.js";
+import { aside, button, link, name, place, problem, small, strong, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { bytes, t } from "./words.js";
 
@@ -85,10 +85,10 @@ class Choose {
     const heading = make("h2", { tabindex: "-1", id: "folder" }, name(own));
     const told = [t("count.folders", { n: found.folders.length }), t("count.files_like_images", { n: found.images })];
     const uses = (found.parent === null ? button : strong)(t("choose.use"), () => this.use(found.path), { id: "use" });
-    const head = make("div", { class: "tree-head" }, make("div", {}, this.crumbs(found), heading, make("p", { class: "small muted" }, told.join(", "))), uses);
+    const head = make("div", { class: "tree-head" }, make("div", {}, this.crumbs(found), heading, small(told.join(", "))), uses);
     const rows = [...found.folders.map((each) => this.row(each, "folder")), ...found.archives.map((each) => this.row(each, "archive"))];
     const none = rows.length ? null : make("p", { class: "muted none" }, t(found.images ? "choose.only_images" : "choose.empty"));
-    const more = found.more ? make("p", { class: "small muted" }, t("choose.more")) : null;
+    const more = found.more ? small(t("choose.more")) : null;
     swap(this.tree, head, make("ul", { class: "rows" }, ...rows), none, more);
     this.field.value = found.path;
     if (isFirst) return;
@@ -109,7 +109,7 @@ class Choose {
   row(entry, kind) {
     const pressed = () => (kind === "folder" ? this.open(entry.path) : this.use(entry.path));
     const made = button("", pressed, { class: `button entry ${kind}` });
-    made.append(make("bdi", {}, entry.name), kind === "archive" ? make("span", { class: "small muted" }, bytes(entry.bytes)) : "");
+    made.append(make("bdi", {}, entry.name), kind === "archive" ? aside(bytes(entry.bytes)) : "");
     return make("li", {}, made);
   }
 }

@@ -2,13 +2,13 @@
 
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { name, select, swap } from "./pieces.js";
+import { button, folded, name, pick, select, small, swap } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
 const ROLES = [["class", "role.class"], ["split", "role.split"], ["source", "role.source"], ["patient", "role.patient"], ["-", "role.none"]];
 const COLUMNS = ["label_column", "file_column", "patient_column", "source_column"];
-const OWN = ["sources", "out", "classes", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
+const OWN = ["sources", "out", "classes", "mapping", "layout", "labels", "preset", ...COLUMNS]; // shown by themselves
 const PICTURE_PX = 256;
 
 export class Corrections {
@@ -17,12 +17,13 @@ export class Corrections {
     this.app = app;
     this.corrected = corrected;
     this.classes = make("section", { class: "classes", "aria-labelledby": "classes-title" });
+    this.joins = make("div", { class: "joins" });
     this.levels = make("div", { class: "levels" });
     this.table = make("div", { class: "picks" });
     this.preset = make("div", { class: "picks" });
     this.more = new OptionsForm("ingest", { leaveOut: OWN, groups: ["Reading radiographs"], changed: (values) => this.further(values) });
-    const body = make("div", { class: "folded" }, this.levels, this.table, this.preset, this.more.element);
-    this.element = make("details", { class: "correct" }, make("summary", {}, t("correct.title")), make("p", { class: "small muted" }, t("correct.what")), body);
+    const body = make("div", { class: "folded" }, this.joins, this.levels, this.table, this.preset, this.more.element);
+    this.element = folded(make("h2", {}, t("correct.title")), small(t("correct.what")), body);
   }
 
   /** Show what was found, so that it can be corrected; without a listing the look has failed. */
@@ -37,13 +38,14 @@ export class Corrections {
       this.more.set(read);
       this.findTables();
     }
+    this.showJoins(listing?.classes ?? []);
     this.showTable();
     this.showPreset();
   }
 
   set(changes, left = this.left) {
     const read = { ...this.read, ...changes };
-    for (const [key, value] of Object.entries(read)) if (value === "" || value === null) delete read[key];
+    for (const [key, value] of Object.entries(read)) if (value === "" || value === null || value?.length === 0) delete read[key];
     this.corrected(read, left);
   }
 
@@ -60,7 +62,7 @@ export class Corrections {
     const isFixed = isFew && !this.left.length;
     const cards = all.map((each) => this.card(each, { counts: counts[each], examples: examples?.[each] ?? [], isFew, isFixed, isKept: classes.includes(each), kept: classes }));
     const heading = make("h2", { id: "classes-title" }, t(task === "findings" ? "look.findings" : "look.classes"));
-    swap(this.classes, heading, isFixed ? null : make("p", { class: "small muted" }, t("correct.classes_what")), make("ul", { class: "class-cards" }, ...cards));
+    swap(this.classes, heading, isFixed ? null : small(t("correct.classes_what")), make("ul", { class: "class-cards" }, ...cards));
   }
 
   card(each, { counts, examples, isFew, isFixed, isKept, kept }) {
@@ -80,6 +82,44 @@ export class Corrections {
     this.set({ classes: left.length ? classes : null }, left);
   }
 
+  // Labels that are one class
+
+  /** Pairs of a label of the data and the class that it is, as the option takes them. */
+  get pairs() {
+    return [this.read.mapping ?? []].flat().map((pair) => pair.split("="));
+  }
+
+  showJoins(classes) {
+    const joined = [...new Set(this.pairs.map(([, called]) => called))];
+    this.joins.hidden = !this.more.option("mapping") || (classes.length < 3 && !joined.length);
+    const rows = joined.map((called) => {
+      const labels = this.pairs.filter(([, to]) => to === called).map(([label]) => label);
+      const apart = () => this.join(this.pairs.filter(([, to]) => to !== called));
+      const told = name(`${called} = ${labels.join(" + ")}`);
+      return make("p", { class: "row" }, told, button(t("correct.apart"), apart, { "data-key": `apart ${called}` }));
+    });
+    swap(this.joins, make("h3", {}, t("correct.joins")), small(t("correct.joins_what")), ...rows, classes.length > 2 ? this.joining(classes) : null);
+  }
+
+  joining(classes) {
+    const boxes = classes.map((each) => make("input", { type: "checkbox", value: each }));
+    const field = make("input", { type: "text", autocomplete: "off", spellcheck: "false" });
+    const wrong = make("p", { class: "small wrong", role: "alert" });
+    const joins = button(t("correct.join"), () => {
+      const chosen = boxes.filter(({ checked }) => checked).map(({ value }) => value);
+      const called = field.value.trim();
+      wrong.textContent = chosen.length > 1 && called ? "" : t("correct.join_two");
+      if (!wrong.textContent) this.join(joinedPairs(this.pairs, chosen, called));
+    });
+    const checks = boxes.map((box) => make("label", { class: "check" }, box, name(box.value)));
+    const named = pick(t("correct.join_as"), field);
+    return make("fieldset", {}, make("legend", { class: "unseen" }, t("correct.joins")), make("div", { class: "checks" }, ...checks), named, joins, wrong);
+  }
+
+  join(pairs) {
+    this.set({ mapping: pairs.map((pair) => pair.join("=")), classes: null }, []);
+  }
+
   // Folders
 
   showLevels(levels) {
@@ -93,7 +133,7 @@ export class Corrections {
       const words = [t("correct.level", { level }), " ", make("span", { class: "muted small" }, name(names.slice(0, 6).join(", ")))];
       return select(make("span", {}, ...words), choices, roles[index], chosen, `level ${level}`);
     });
-    swap(this.levels, make("h3", {}, t("correct.levels")), make("p", { class: "small muted" }, t("correct.levels_what")), make("div", { class: "picks" }, ...rows));
+    swap(this.levels, make("h3", {}, t("correct.levels")), small(t("correct.levels_what")), make("div", { class: "picks" }, ...rows));
   }
 
   // A table of labels
@@ -112,7 +152,7 @@ export class Corrections {
     const cleared = Object.fromEntries(COLUMNS.map((key) => [key, null]));
     const picks = [select(t("correct.table"), choices, labels ?? "", (path) => this.set({ ...cleared, labels: path }), "labels")];
     if (labels || COLUMNS.some((key) => this.read[key])) picks.push(...(await this.columns(labels)));
-    swap(this.table, make("h3", {}, t("correct.table_title")), make("p", { class: "small muted" }, t("correct.table_what")), ...picks);
+    swap(this.table, make("h3", {}, t("correct.table_title")), small(t("correct.table_what")), ...picks);
   }
 
   async columns(labels) {
@@ -133,7 +173,7 @@ export class Corrections {
     if (this.preset.hidden) return;
     const names = [["", t("correct.preset_none")], ...choices.map((each) => [each, each])];
     const pick = select(t("correct.preset"), names, this.read.preset ?? "", (preset) => this.set({ preset }), "preset");
-    swap(this.preset, make("h3", {}, t("correct.preset_title")), make("p", { class: "small muted" }, t("correct.preset_what")), pick);
+    swap(this.preset, make("h3", {}, t("correct.preset_title")), small(t("correct.preset_what")), pick);
   }
 }
 
@@ -141,7 +181,14 @@ export class Corrections {
 function typed(words, value, chosen, key) {
   const field = make("input", { type: "text", value, "data-key": key, autocomplete: "off", spellcheck: "false" });
   field.addEventListener("change", () => chosen(field.value.trim()));
-  return make("label", { class: "pick" }, make("span", {}, words), field);
+  return pick(words, field);
+}
+
+/** Pairs under which the chosen classes are one: what was joined into one of them before comes along. */
+function joinedPairs(pairs, chosen, called) {
+  const isJoined = new Set(pairs.map(([, to]) => to));
+  const moved = pairs.map(([label, to]) => [label, chosen.includes(to) ? called : to]);
+  return [...moved, ...chosen.filter((each) => !isJoined.has(each)).map((label) => [label, called])];
 }
 
 /** A film of the listing; one that cannot be shown says so. */

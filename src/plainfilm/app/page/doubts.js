@@ -1,12 +1,16 @@
 // Doubtful labels, one film after the other beside what speaks against its label; decided by key or click, and undone the same way.
 
 import { make } from "./parts.js";
-import { button, link, name, place, problem, swap, title } from "./pieces.js";
+import { aside, button, link, name, place, problem, small, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { percent, t } from "./words.js";
 
 const MANY = 20;
 const KEYS = 9;
+
+/** A film, and what it is; the words are those of `relabel`. */
+const figure = ({ caption, src }) =>
+  make("figure", {}, make("img", { src, alt: caption, width: "256", height: "256" }), make("figcaption", { lang: "en" }, caption));
 
 export function show({ parts: [project, called] }, app) {
   return new Doubts(project, called, app);
@@ -21,7 +25,8 @@ class Doubts {
     this.place = make("p", { class: "muted", id: "doubt-place" });
     this.foot = make("div", { class: "doubt-foot" });
     const back = make("p", { class: "small" }, link(name(project), place(["project", project])));
-    this.element = make("div", { class: "doubts" }, make("div", { class: "head" }, back, title(t("doubts.title")), make("p", { class: "small" }, t("doubts.what"))), this.says, this.film, this.foot);
+    const head = make("div", { class: "head" }, back, title(t("doubts.title")), make("p", { class: "small" }, t("doubts.what")));
+    this.element = make("div", { class: "doubts" }, head, this.says, this.film, this.foot);
     this.keys = (event) => this.key(event);
     document.addEventListener("keydown", this.keys);
     this.begin();
@@ -67,15 +72,17 @@ class Doubts {
       this.drawFoot();
       return;
     }
-    const label = make("p", { class: "doubt-label" }, t("doubts.label"), " ", make("strong", {}, name(row.label)), row.suggested ? [" · ", t("doubts.like"), " "].join("") : "", row.suggested ? make("strong", {}, name(row.suggested)) : null);
-    const heading = make("h2", { id: "film-title" }, make("bdi", {}, row.file));
-    const figures = row.pictures.map(({ caption, src }) => make("figure", {}, make("img", { src, alt: caption, width: "256", height: "256" }), make("figcaption", { lang: "en" }, caption)));
+    const like = row.suggested ? [" · ", t("doubts.like"), " ", make("strong", {}, name(row.suggested))] : [];
+    const label = make("p", { class: "doubt-label" }, t("doubts.label"), " ", make("strong", {}, name(row.label)), ...like);
+    const heading = make("h2", { id: "film-title" }, name(row.file));
+    const figures = make("div", { class: "side-by-side" }, ...row.pictures.map(figure));
     const known = Object.entries(row.chances).filter(([, chance]) => typeof chance === "number");
     const chances = known.map(([each, chance]) => `${each} ${percent(chance, 0)}`).join(" · ");
     const question = make("p", { id: "question" }, row.finding ? t("doubts.question_finding", { finding: row.finding }) : t("doubts.question"));
     const choices = row.choices.map((each, index) => this.choice(each, index, row));
     const group = make("div", { class: "choices", role: "group", "aria-labelledby": "question" }, ...choices);
-    swap(this.film, make("div", { class: "doubt-head" }, heading, this.place), label, make("div", { class: "side-by-side" }, ...figures), make("p", { class: "small muted" }, t("doubts.chances"), " ", name(chances)), question, group, this.steps());
+    const told = small(t("doubts.chances"), " ", name(chances));
+    swap(this.film, make("div", { class: "doubt-head" }, heading, this.place), label, figures, told, question, group, this.steps());
     this.place.textContent = t("doubts.place", { n: this.at + 1, every: this.number, decided: this.decided });
     this.drawFoot();
   }
@@ -98,7 +105,7 @@ class Doubts {
     back.disabled = this.at === 0;
     next.disabled = this.at >= this.number - 1;
     undo.disabled = this.done.length === 0;
-    return make("p", { class: "actions" }, back, next, undo, make("span", { class: "small muted" }, t("doubts.keys")));
+    return make("p", { class: "actions" }, back, next, undo, aside(t("doubts.keys")));
   }
 
   drawFoot() {

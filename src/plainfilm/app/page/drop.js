@@ -1,7 +1,7 @@
 // What was dropped on the page, or chosen from the browser's own dialog: it is copied into the folder of its project on this machine.
 
 import { make } from "./parts.js";
-import { button, link, name, place, problem, title } from "./pieces.js";
+import { button, link, name, place, problem, small, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { bytes, t } from "./words.js";
 
@@ -19,7 +19,7 @@ export function dropZone(app) {
     return [field, make("label", { for: id, class: "button" }, words)];
   };
   const fields = [...chosen("give-folder", t("drop.folder"), { webkitdirectory: "" }), ...chosen("give-archive", t("drop.archive"), { accept: ".zip,.tar,.tgz,.gz,.npz" })];
-  return make("section", { class: "drop" }, make("h2", {}, t("drop.title")), make("p", { class: "actions" }, ...fields), make("p", { class: "small muted" }, t("drop.what")));
+  return make("section", { class: "drop" }, make("h2", {}, t("drop.title")), make("p", { class: "actions" }, ...fields), small(t("drop.what")));
 }
 
 /** Take files with their paths; a hidden one is none of the data. */
@@ -61,6 +61,7 @@ class Drop {
     const first = this.files[0]?.name.split("/")[0] ?? "";
     this.element = make("div", { class: "narrow-view" }, make("div", { class: "head" }, title(t("drop.copying")), make("p", {}, name(first))));
     this.element.append(this.bar, this.says, make("p", { class: "small" }, t("drop.what")), this.foot);
+    this.tell();
     this.leaving = (event) => event.preventDefault();
   }
 

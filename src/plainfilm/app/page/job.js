@@ -2,7 +2,7 @@
 
 import { Curve } from "./curve.js";
 import { make } from "./parts.js";
-import { Commands, button, english, link, name, place, problem, strong, sure, swap, title } from "./pieces.js";
+import { button, Commands, english, link, name, place, problem, small, strong, sure, swap, title } from "./pieces.js";
 import { ask } from "./server.js";
 import { duration, moment, number, percent, t } from "./words.js";
 
@@ -28,7 +28,7 @@ function actions(job, app, told) {
   const post = (verb, body = {}) => async () => {
     try {
       const answer = await ask(`api/job/${job.id}/${verb}`, { body });
-      if (verb === "again" && answer.id !== job.id) app.go(place(["job", answer.id]));
+      if (verb === "again" && answer.id !== job.id) app.begin(answer);
       if (verb === "forget" && window.location.hash === place(["job", job.id])) app.go("#/");
     } catch (error) {
       told(error);
@@ -114,10 +114,11 @@ class Job {
     this.between = make("p", { class: "between small muted" }, t("job.between"), make("progress", { "aria-label": t("job.between") }));
     this.curve = new Curve();
     this.acts = make("p", { class: "actions" });
-    this.hint = make("p", { class: "small muted" }, t("job.may_close"));
+    this.hint = small(t("job.may_close"));
     this.commands = new Commands(app);
     this.line = new Line(app);
     this.element = make("div", {}, this.head, this.alert, this.list, this.between, this.curve.element, this.acts, this.hint, this.commands.element, this.line.element);
+    this.parts = [this.about, this.alert, this.list, this.between, this.hint];
     this.state(app.state);
   }
 
@@ -127,9 +128,11 @@ class Job {
     if (!job) {
       this.heading.textContent = t("gone.job");
       swap(this.acts, link(t("home.title"), "#/"));
-      for (const part of [this.alert, this.list, this.between, this.hint]) part.hidden = true;
+      for (const part of this.parts) part.hidden = true;
+      this.mended = "";
       return;
     }
+    for (const part of this.parts) part.hidden = false;
     this.write(job);
     if (job.state === "done" && this.was && this.was !== "done") this.openResult(job);
     else this.was = job.state;

@@ -2,13 +2,22 @@
 
 import { Corrections } from "./corrections.js";
 import { make } from "./parts.js";
-import { Commands, button, english, link, name, place, problem, swap, title } from "./pieces.js";
+import { aside, button, Commands, english, link, name, place, problem, small, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { Training } from "./train.js";
 import { number, t } from "./words.js";
 
 const FEW = 12;
 const SETS = { train: "set.train", validation: "set.validation", test: "set.test", "not given": "set.not_given" };
+
+/** Options of reading that the address carries; none where it is mangled. */
+function given(text) {
+  try {
+    return { ...JSON.parse(text) };
+  } catch {
+    return {};
+  }
+}
 
 export function show(asked, app) {
   return asked.query.has("store") ? new Stored(asked, app) : new Look(asked, app);
@@ -22,7 +31,7 @@ class Stored {
     this.commands = new Commands(app);
     this.training = new Training(app, this.commands, { project: query.get("project"), store: path });
     this.training.know({ classes: store?.classes ?? [], task: store?.task ?? "classes" });
-    const head = make("div", { class: "head" }, title(t("train.title")), make("p", { class: "small muted" }, path));
+    const head = make("div", { class: "head" }, title(t("train.title")), small(path));
     this.element = make("div", {}, head, this.training.element, this.commands.element);
   }
 }
@@ -55,7 +64,7 @@ class Look {
   /** What the address asks for: sources, options of reading, classes left out. Back takes a correction back. */
   changed({ query }) {
     const sources = query.getAll("in");
-    const read = JSON.parse(query.get("read") ?? "{}");
+    const read = given(query.get("read"));
     const now = JSON.stringify([sources, read]);
     this.project = query.get("project");
     this.left = query.getAll("left");
@@ -140,18 +149,20 @@ class Look {
   showFacts({ images, classes, patients, sources, counts, unlabelled, task }) {
     const sets = new Map();
     for (const given of Object.values(counts)) for (const [set, n] of Object.entries(given)) sets.set(set, (sets.get(set) ?? 0) + n);
-    const split = [...sets.keys()].some((set) => set !== "not given")
+    const isGiven = [...sets.keys()].some((set) => set !== "not given");
+    const apart = !patients ? "look.patients_none" : isGiven ? "look.patients_given" : "look.patients_apart";
+    const split = isGiven
       ? [...sets].map(([set, n]) => `${t(SETS[set] ?? set)} ${number(n)}`).join(", ")
       : t("look.split_none");
     const facts = [
       [t("look.images"), number(images), unlabelled ? t("look.unlabelled", { n: unlabelled }) : ""],
       [t(task === "findings" ? "look.findings" : "look.classes"), number(classes.length), classes.join(", ")],
-      [t("look.patients"), patients ? number(patients) : "–", t(patients ? "look.patients_apart" : "look.patients_none")],
+      [t("look.patients"), patients ? number(patients) : "–", t(apart)],
       [t("look.sources"), number(sources.length), sources.slice(0, FEW).join(", ") || t("look.sources_none")],
       [t("look.split"), "", split],
     ];
     const cells = facts.map(([head, value, more]) =>
-      make("div", {}, make("dt", {}, head), make("dd", {}, value ? make("span", { class: "statement" }, value) : null, make("span", { class: "small muted" }, name(more)))));
+      make("div", {}, make("dt", {}, head), make("dd", {}, value ? make("span", { class: "statement" }, value) : null, aside(name(more)))));
     swap(this.summary, make("dl", {}, ...cells));
   }
 

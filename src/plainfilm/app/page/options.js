@@ -1,7 +1,7 @@
 // The options of a command as a form, drawn from their own declarations; what they mean is said as the command says it.
 
 import { make } from "./parts.js";
-import { english } from "./pieces.js";
+import { english, small } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { t } from "./words.js";
 
@@ -18,7 +18,7 @@ export class OptionsForm {
         this.options = options.filter(({ name, group }) => !leaveOut.includes(name) && (!groups || groups.includes(group)));
         this.draw();
       })
-      .catch(() => this.element.replaceChildren(make("p", { class: "small muted" }, t("options.none"))));
+      .catch(() => this.element.replaceChildren(small(t("options.none"))));
   }
 
   get names() {

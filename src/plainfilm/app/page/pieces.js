@@ -18,10 +18,19 @@ export function button(words, pressed, attributes = {}) {
 }
 
 export const strong = (words, pressed, attributes = {}) => button(words, pressed, { class: "button strong", ...attributes });
-export const plain = (words, pressed, attributes = {}) => button(words, pressed, { class: "link", ...attributes });
 export const link = (words, href, attributes = {}) => make("a", { href, ...attributes }, words);
 export const name = (words) => make("bdi", {}, words);
 export const title = (words) => make("h1", { tabindex: "-1" }, words);
+
+/** Words in the second place, as a paragraph or within a line. */
+export const small = (...words) => make("p", { class: "small muted" }, ...words);
+export const aside = (...words) => make("span", { class: "small muted" }, ...words);
+
+/** What is shown when it is asked for. */
+export const folded = (words, ...parts) => make("details", { class: "correct" }, make("summary", {}, words), ...parts);
+
+/** A file to keep, in a list. */
+export const kept = (words, href, file, what) => make("li", {}, link(words, `${href}?download=1`, { download: file }), aside(what));
 
 /** What a command says: it is English in every language of the page. */
 export const english = (words, tag = "span") => make(tag, { lang: "en" }, words);
@@ -37,12 +46,20 @@ export function swap(element, ...children) {
   if (key !== undefined) [...element.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key)?.focus({ preventScroll: true });
 }
 
+let picks = 0; // made so far: their ids
+
+/** A field under its words; in a list of choices or of fields. */
+export function pick(words, field) {
+  field.id ||= `pick-${(picks += 1)}`;
+  return make("div", { class: "pick" }, make("label", { for: field.id }, words), field);
+}
+
 /** A list of choices, as a select with its label. */
 export function select(words, choices, value, chosen, key) {
   const list = make("select", { "data-key": key }, ...choices.map(([each, said]) => make("option", { value: each }, said)));
   list.value = value;
   list.addEventListener("change", () => chosen(list.value));
-  return make("label", { class: "pick" }, make("span", {}, words), list);
+  return pick(words, list);
 }
 
 /** The commands that do the same, with a button that copies them. */
@@ -52,7 +69,7 @@ export class Commands {
     this.code = make("pre", { tabindex: "0", lang: "en", "aria-label": t("commands.title") });
     this.copies = button(t("commands.copy"), () => this.copy());
     const head = make("div", { class: "commands-head" }, make("h2", {}, t("commands.title")), this.copies);
-    this.element = make("section", { class: "commands" }, head, make("p", { class: "small muted" }, t("commands.what")), this.code);
+    this.element = make("section", { class: "commands" }, head, small(t("commands.what")), this.code);
     this.element.hidden = true;
   }
 

@@ -1,7 +1,7 @@
 // A project: the data that were read, what was made of them, and what can be done next.
 
 import { make, chip } from "./parts.js";
-import { link, name, place, title } from "./pieces.js";
+import { kept, link, name, place, small, title } from "./pieces.js";
 import { bytes, moment, number, percent, t } from "./words.js";
 
 const KINDS = { none: "clear", caution: "caution", warning: "warning" };
@@ -10,7 +10,7 @@ const FEW = 4; // of the newest, in the list of all projects
 
 /** What an accuracy is, and what it is worth: never the one without the other. */
 export function standing(made) {
-  if (!made.accuracy) return make("p", { class: "small muted" }, t(`kind.${made.kind}`));
+  if (!made.accuracy) return small(t(`kind.${made.kind}`));
   const { value, low, high } = made.accuracy;
   const verdict = made.verdict ? chipped(made) : null;
   const isKnown = typeof low === "number" && typeof high === "number";
@@ -32,7 +32,7 @@ function runRow(project, made) {
   return make(
     "li",
     { class: "made" },
-    make("div", {}, link(name(made.name), openOf(project, made), { class: "made-name" }), make("p", { class: "small muted" }, facts)),
+    make("div", {}, link(name(made.name), openOf(project, made), { class: "made-name" }), small(facts)),
     made.accuracy ? standing(made) : null,
   );
 }
@@ -43,7 +43,7 @@ const counted = ({ images, classes }) => (images === null ? t("project.counting"
 export function projectCard(project) {
   const newest = project.runs.slice(0, FEW);
   const head = make("h2", {}, link(name(project.name), place(["project", project.name])));
-  const stores = project.stores.slice(0, 1).map((store) => make("p", { class: "small muted" }, counted(store)));
+  const stores = project.stores.slice(0, 1).map((store) => small(counted(store)));
   const runs = newest.length ? make("ul", { class: "plain" }, ...newest.map((made) => runRow(project, made))) : make("p", { class: "small" }, t("project.no_runs"));
   return make("section", { class: "card" }, head, ...stores, runs);
 }
@@ -56,7 +56,7 @@ function storeCard(project, store) {
     link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
     link(t("project.audit"), to(["step", "audit", project.name], { in: store.path }), { class: "button" }),
   ];
-  return make("li", { class: "store" }, make("h3", {}, name(store.name)), make("p", { class: "small muted" }, counted(store)), make("p", { class: "actions" }, ...actions));
+  return make("li", { class: "store" }, make("h3", {}, name(store.name)), small(counted(store)), make("p", { class: "actions" }, ...actions));
 }
 
 export function show({ parts: [called] }, app) {
@@ -78,10 +78,10 @@ const gone = (called) => [make("div", { class: "head" }, title(called)), make("p
 function content(project) {
   const runs = project.runs.filter(({ kind }) => kind === "train" || kind === "evaluate");
   const comparing = runs.length > 1 ? link(t("project.compare"), place(["step", "compare", project.name]), { class: "button" }) : null;
-  const files = (project.files ?? []).map((file) =>
-    make("li", {}, link(name(file.name), `files/${encodeURIComponent(project.name)}/${encodeURIComponent(file.name)}?download=1`, { download: file.name }), make("span", { class: "small muted" }, bytes(file.bytes))));
+  const address = `files/${encodeURIComponent(project.name)}`;
+  const files = (project.files ?? []).map((file) => kept(name(file.name), `${address}/${encodeURIComponent(file.name)}`, file.name, bytes(file.bytes)));
   return [
-    make("div", { class: "head" }, make("p", { class: "small" }, link(t("home.title"), "#/")), title(project.name), make("p", { class: "small muted" }, project.path)),
+    make("div", { class: "head" }, make("p", { class: "small" }, link(t("home.title"), "#/")), title(project.name), small(project.path)),
     make("section", {}, make("h2", {}, t("project.data")), make("ul", { class: "plain" }, ...project.stores.map((store) => storeCard(project, store)))),
     make(
       "section",

@@ -1,7 +1,7 @@
 // What was made: the report itself in a frame, what can be taken along, and what can be done with it.
 
 import { make } from "./parts.js";
-import { Commands, button, link, name, place, problem, swap, title } from "./pieces.js";
+import { button, Commands, folded, kept, link, name, place, problem, small, swap, title } from "./pieces.js";
 import { ask } from "./server.js";
 import { bytes, moment, t } from "./words.js";
 
@@ -31,7 +31,7 @@ function content(project, made, app) {
   commands.show(made.command);
   const page = made.page && fileOf(project, made.name, made.page);
   const facts = [t(`kind.${made.kind}`), made.recipe, moment(made.created)].filter(Boolean).join(" · ");
-  const head = make("div", { class: "head" }, make("p", { class: "small" }, link(name(project), place(["project", project]))), title(made.title), make("p", { class: "small muted" }, facts));
+  const head = make("div", { class: "head" }, make("p", { class: "small" }, link(name(project), place(["project", project]))), title(made.title), small(facts));
   const frame = page ? make("iframe", { class: "report", src: page, title: t("run.report") }) : make("p", {}, t("run.no_report"));
   return [head, make("div", { class: "actions" }, ...acts(project, made, page, says)), says, frame, take(project, made), commands.element];
 }
@@ -71,14 +71,13 @@ async function tryIt(bundle, says, pressed) {
 /** Everything that a run has made, the useful first, each as a file to keep. */
 function take(project, made) {
   const files = new Map(made.files.map((file) => [file.name, file]));
-  const row = (file, words, what) => {
-    const href = `${fileOf(project, made.name, file.name)}?download=1`;
-    return make("li", {}, link(words, href, { download: file.name.split("/").at(-1) }), make("span", { class: "small muted" }, [what, bytes(file.bytes)].filter(Boolean).join(" · ")));
-  };
+  const row = (file, words, what) =>
+    kept(words, fileOf(project, made.name, file.name), file.name.split("/").at(-1), [what, bytes(file.bytes)].filter(Boolean).join(" · "));
+  const list = (rows) => make("ul", { class: "take" }, ...rows);
   const own = [made.page, ...KNOWN].filter((each) => files.has(each));
   const key = (each) => (each === made.page ? "report" : each.replace(/\W/g, "_"));
   const first = own.map((each) => row(files.get(each), t(`take.${key(each)}`), t(`take.${key(each)}_what`)));
   const rest = made.files.filter((file) => !own.includes(file.name));
-  const further = rest.length ? make("details", { class: "correct" }, make("summary", {}, t("take.rest", { n: rest.length })), make("ul", { class: "take" }, ...rest.map((file) => row(file, file.name, "")))) : null;
-  return make("section", {}, make("h2", {}, t("take.title")), make("ul", { class: "take" }, ...first), further);
+  const further = rest.length ? folded(t("take.rest", { n: rest.length }), list(rest.map((file) => row(file, file.name, "")))) : null;
+  return make("section", {}, make("h2", {}, t("take.title")), list(first), further);
 }

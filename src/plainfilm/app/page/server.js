@@ -37,24 +37,32 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * Watch the state: `changed(state)` is called with each new one, `lost(refusal)` when the server cannot be asked, and again and again
- * until it can. A page that nobody sees asks seldom, so that many windows do not hold all connections of the browser.
+ * until it can, or `isOver()`. A page that nobody sees asks seldom, so that many windows do not hold all connections of the browser.
  */
-export async function watch({ changed, lost }) {
+export async function watch({ changed, lost, isOver }) {
   let number = null;
-  for (;;) {
+  while (!isOver()) {
     try {
       const since = document.hidden ? null : number;
       const state = await ask(at("api/state", { since }));
-      if (state.number !== number) changed(state);
+      if (state.number !== number) show(changed, state);
       number = state.number;
       if (document.hidden) await Promise.race([pause(HIDDEN_MS), seen()]);
       else await pause(100);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
       number = null;
       lost(error);
       await pause(AGAIN_MS);
     }
+  }
+}
+
+/** A fault in a view is reported, and ends no watching. */
+function show(changed, state) {
+  try {
+    changed(state);
+  } catch (error) {
+    reportError(error);
   }
 }
 

@@ -1,8 +1,9 @@
 // One command on what was made before: external data, two runs side by side, doubtful labels, corrected labels, more films, an audit.
 
+import { begin, preview } from "./begin.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { Commands, link, name, place, problem, select, strong, swap, title } from "./pieces.js";
+import { aside, Commands, folded, link, name, place, problem, select, small, strong, swap, title } from "./pieces.js";
 import { ask, at } from "./server.js";
 import { moment, percent, t } from "./words.js";
 
@@ -19,11 +20,11 @@ class Step {
     Object.assign(this, { app, verb, project, inputs: query.getAll("in"), options: {}, timer: 0 });
     this.says = make("div");
     this.commands = new Commands(app);
-    this.starts = strong(t(`step.${verb}_start`), () => this.start());
+    this.starts = strong(t(`step.${verb}_start`), () => begin(this, "api/job"));
     const back = make("p", { class: "small" }, link(name(project), place(["project", project])));
     const head = make("div", { class: "head" }, back, title(t(`step.${verb}`)), make("p", {}, t(`step.${verb}_what`)));
     this.own = make("div", { class: "step-own" });
-    const actions = make("p", { class: "actions" }, this.starts, make("span", { class: "small muted" }, t("train.stays")));
+    const actions = make("p", { class: "actions" }, this.starts, aside(t("train.stays")));
     this.element = make("div", { class: "narrow-view" }, head, this.own, verb === "apply" ? null : this.more(), this.says, actions, this.commands.element);
     this.fill();
   }
@@ -36,7 +37,7 @@ class Step {
   more() {
     const groups = READING.includes(this.verb) ? ["", "Parameters", "Processors", "Several machines"] : null;
     const form = new OptionsForm(this.verb === "add" ? "ingest" : this.verb, { leaveOut: OWN, groups, changed: (options) => this.set(options, form.names) });
-    return make("details", { class: "correct" }, make("summary", {}, t("train.more")), make("p", { class: "small muted" }, t("train.more_what")), form.element);
+    return folded(t("train.more"), small(t("train.more_what")), form.element);
   }
 
   fill() {
@@ -65,7 +66,7 @@ class Step {
         this.preview();
       });
       const facts = [made.recipe, made.accuracy && percent(made.accuracy.value), moment(made.created)].filter(Boolean).join(" · ");
-      return make("div", { class: "check" }, box, make("label", { for: `run-${made.name}` }, make("bdi", {}, made.name), " ", make("span", { class: "small muted" }, facts)));
+      return make("div", { class: "check" }, box, make("label", { for: `run-${made.name}` }, make("bdi", {}, made.name), " ", aside(facts)));
     });
     swap(this.own, make("fieldset", {}, make("legend", {}, t("step.compare_runs")), ...rows));
   }
@@ -101,7 +102,7 @@ class Step {
     };
     const choices = [["", t("step.map_none")], ...classes.map((each) => [each, each])];
     const rows = labels.map((label) => select(name(label), choices, chosen.get(label), choose(label), label));
-    if (classes.length) this.own.append(make("fieldset", { class: "picks" }, make("legend", {}, t("step.map")), make("p", { class: "small muted" }, t("step.map_what")), ...rows));
+    if (classes.length) this.own.append(make("fieldset", { class: "picks" }, make("legend", {}, t("step.map")), small(t("step.map_what")), ...rows));
   }
 
   // Corrected labels: by whom
@@ -112,7 +113,7 @@ class Step {
       this.app.reader = field.value.trim();
       this.set(this.app.reader ? { by: this.app.reader } : {}, ["by"]);
     });
-    this.own.append(make("p", { class: "field-row" }, make("label", { for: "reader" }, t("step.apply_by")), field), make("p", { class: "small muted" }, t("step.apply_by_what")));
+    this.own.append(make("p", { class: "field-row" }, make("label", { for: "reader" }, t("step.apply_by")), field), small(t("step.apply_by_what")));
     if (this.app.reader) this.options.by = this.app.reader;
   }
 
@@ -125,27 +126,9 @@ class Step {
     this.starts.disabled = !isEnough;
     if (!isEnough) {
       this.commands.show([]);
-      swap(this.says, make("p", { class: "small muted" }, t("step.compare_two")));
+      swap(this.says, small(t("step.compare_two")));
       return;
     }
-    try {
-      const { commands } = await ask("api/command", { body: this.asked });
-      this.commands.show(commands);
-      swap(this.says);
-    } catch (error) {
-      this.commands.show([]);
-      swap(this.says, problem(error));
-    }
-  }
-
-  async start() {
-    this.starts.disabled = true;
-    try {
-      const { id } = await ask("api/job", { body: this.asked });
-      this.app.go(place(["job", id]));
-    } catch (error) {
-      swap(this.says, problem(error));
-      this.starts.disabled = false;
-    }
+    await preview(this);
   }
 }

@@ -1,9 +1,9 @@
 // Three ways to train in plain words, the rest behind "More", and the commands that will run.
 
+import { begin, preview } from "./begin.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
-import { place, problem, select, strong, swap } from "./pieces.js";
-import { ask } from "./server.js";
+import { aside, folded, select, small, strong, swap } from "./pieces.js";
 import { t } from "./words.js";
 
 const WAYS = ["quick", "paper", "hospitals"];
@@ -18,11 +18,13 @@ export class Training {
     this.positives = make("div", { class: "picks" });
     this.more = new OptionsForm("train", { leaveOut: OWN, changed: (options) => this.set({ options }) });
     this.more.ready.then(() => this.hideReading());
+    this.few = make("div");
     this.says = make("div");
-    this.starts = strong(t("train.start"), () => this.start(), { id: "train" });
-    const folded = make("details", { class: "correct" }, make("summary", {}, t("train.more")), make("p", { class: "small muted" }, t("train.more_what")), this.more.element);
+    this.starts = strong(t("train.start"), () => begin(this, "api/train"), { id: "train" });
+    const more = folded(t("train.more"), small(t("train.more_what")), this.more.element);
     const fields = make("fieldset", { class: "train-ways" }, make("legend", {}, t("train.how")), this.ways);
-    this.element = make("section", { class: "train" }, fields, this.positives, folded, this.says, make("p", { class: "actions" }, this.starts, make("span", { class: "small muted" }, t("train.stays"))));
+    const actions = make("p", { class: "actions" }, this.starts, aside(t("train.stays")));
+    this.element = make("section", { class: "train" }, fields, this.positives, more, this.few, this.says, actions);
   }
 
   hideReading() {
@@ -33,7 +35,8 @@ export class Training {
   choice(way) {
     const field = make("input", { type: "radio", name: "way", value: way, id: `way-${way}`, ...(way === "quick" ? { checked: "" } : {}) });
     field.addEventListener("change", () => this.set({ way }));
-    const words = make("label", { for: `way-${way}` }, make("strong", {}, t(`train.${way}`)), make("span", { class: "small" }, t(`train.${way}_what`)), make("span", { class: "small muted" }, t(`train.${way}_time`)));
+    const words = make("label", { for: `way-${way}` }, make("strong", {}, t(`train.${way}`)));
+    words.append(make("span", { class: "small" }, t(`train.${way}_what`)), aside(t(`train.${way}_time`)));
     return make("div", { class: "way-card" }, field, words);
   }
 
@@ -44,8 +47,8 @@ export class Training {
     const choices = [["", t("train.positive_auto")], ...classes.map((each) => [each, each])];
     swap(this.positives, isTwo ? select(t("train.positive"), choices, this.positive, (positive) => this.set({ positive }), "positive") : null);
     this.starts.disabled = classes.length < (task === "findings" ? 1 : 2);
-    swap(this.says, this.starts.disabled ? make("p", { class: "notice" }, t("train.too_few")) : null);
-    this.preview();
+    swap(this.few, this.starts.disabled ? make("p", { class: "notice" }, t("train.too_few")) : null);
+    preview(this);
   }
 
   /** Until the look has ended, no one trains on what it has not found. */
@@ -60,34 +63,12 @@ export class Training {
   set(changes) {
     Object.assign(this, changes);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.preview(), PAUSE_MS);
+    this.timer = setTimeout(() => preview(this), PAUSE_MS);
   }
 
   get asked() {
     const { recipe = this.way, ...more } = this.options;
     const options = { ...more, ...(this.positive ? { positive: this.positive } : {}) };
     return { project: this.project, sources: this.sources, store: this.store, read: this.read, recipe, options };
-  }
-
-  async preview() {
-    try {
-      const { commands } = await ask("api/command", { body: this.asked });
-      this.commands.show(commands);
-      if (!this.starts.disabled) swap(this.says);
-    } catch (error) {
-      this.commands.show([]);
-      swap(this.says, problem(error));
-    }
-  }
-
-  async start() {
-    this.starts.disabled = true;
-    try {
-      const { id } = await ask("api/train", { body: this.asked });
-      this.app.go(place(["job", id]));
-    } catch (error) {
-      swap(this.says, problem(error));
-      this.starts.disabled = false;
-    }
   }
 }

@@ -63,6 +63,3 @@ export function moment(at) {
   const when = new Date(typeof at === "number" ? 1000 * at : at);
   return when.toLocaleString(place, { dateStyle: "medium", timeStyle: "short" });
 }
-
-/** Names as a list: "A, B and C". */
-export const listed = (names) => new Intl.ListFormat(language).format(names);

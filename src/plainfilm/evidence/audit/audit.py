@@ -94,7 +94,13 @@ def _of_findings(
     name = max(each, key=lambda name: VERDICTS.index(each[name].result.verdict))
     worst = each[name]
     verdicts = {
-        one: FindingVerdict(verdict=own.result.verdict, sentence=own.result.sentence) for one, own in each.items()
+        one: FindingVerdict(
+            verdict=own.result.verdict,
+            sentence=own.result.sentence,
+            auroc=own.result.compared_with.auroc,
+            probes=own.result.probes,
+        )
+        for one, own in each.items()
     }
     result = replace(worst.result, sentence=f"{name}: {worst.result.sentence}", findings=verdicts)
     return dataclasses.replace(worst, result=result, findings=each)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from plainfilm.evidence.drift.log import Line
 from plainfilm.evidence.drift.monitor import Monitor
 from plainfilm.results.drift import LoggedAnswer, LogStart
+from plainfilm.results.task import BETWEEN
 from plainfilm.results.watched import WatchedBundle
 
 
@@ -40,10 +41,16 @@ class BundleAnswers:
             answers=self.answers,
             images=len(self.answered),
             levels=dict(self.levels),
+            called=dict(sorted(called(self.answered.values()).items())),
             first=self.first,
             last=self.last,
             weeks=self.monitor.weeks() if self.monitor else (),
         )
+
+
+def called(answers: Iterable[LoggedAnswer]) -> Counter[str]:
+    """Count the classes that answers call; of several findings each."""
+    return Counter(name for answer in answers if answer.answer for name in answer.answer.split(BETWEEN))
 
 
 def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:

@@ -1,20 +1,25 @@
 """Answers against outcomes that were learnt later, joined by the image or by an id."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plainfilm.data.tables.files import read_grid
+from plainfilm.data.tables.findings import ABSENT, UNCERTAIN, finding_state
 from plainfilm.errors import CatalogError, UsageError
-from plainfilm.evidence.drift.findings import BundleAnswers
+from plainfilm.evidence.drift.findings import BundleAnswers, called
+from plainfilm.evidence.statistics.findings import evaluate_findings
+from plainfilm.evidence.statistics.intervals import FloatArray, IntArray
 from plainfilm.evidence.statistics.metrics import evaluate
 from plainfilm.harmless import as_named
 from plainfilm.reasons import reason_of
-from plainfilm.results.drift import LoggedAnswer
+from plainfilm.results.drift import LoggedAnswer, LogStart
+from plainfilm.results.metrics import Metrics
 from plainfilm.results.predictions import UNSURE
+from plainfilm.results.task import BETWEEN, NO_FINDING
 from plainfilm.results.watched import OutcomeMetrics
 
 _KEYS = {
@@ -28,11 +33,15 @@ _UNEVEN = 0.1  # difference of the shares that are known from which a warning st
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was found of a radiograph: the class, and the patient, "" for unknown; `line` in the table."""
+    """What was found of a radiograph: the class, or its findings, `A|B`, and the patient, "" for unknown; `line` in the table.
+
+    `states` has what columns of findings say, 1 or 0, by their names.
+    """
 
     name: str
     patient: str
     line: int
+    states: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class Outcomes:
 
 
 def read(table: Path) -> Outcomes:
-    """Read a table with `image` (or `sha256`) or `id`, and `outcome` (or `label`); `patient`, if there is one, widens intervals.
+    """Read a table with `image` (or `sha256`) or `id`, and `outcome` (or `label`), or a column a finding; `patient`, if there is one, widens intervals.
 
     Raises
     ------
@@ -65,18 +74,26 @@ def read(table: Path) -> Outcomes:
     names = [header.strip().casefold() for header in grid.headers]
     at = {ours: next((names.index(each) for each in theirs if each in names), None) for ours, theirs in _KEYS.items()}
     by = "image" if at["image"] is not None else "id"
-    if at[by] is None or at["outcome"] is None:
+    taken = {name for theirs in _KEYS.values() for name in theirs}
+    others = {
+        grid.headers[place].strip(): grid.columns[place]
+        for place, name in enumerate(names)
+        if name not in taken and any(finding_state(cell) >= ABSENT for cell in grid.columns[place])
+    }
+    if at[by] is None or (at["outcome"] is None and not others):
         raise CatalogError(
-            f"Expected a table of outcomes with the columns image (SHA-256 of the file) or id, and outcome; received {table}, which has {', '.join(filter(None, names))}."
+            f"Expected a table of outcomes with the columns image (SHA-256 of the file) or id, and outcome, or of findings one each; received {table}, which has {', '.join(filter(None, names))}."
         )
     columns = {ours: grid.columns[place] for ours, place in at.items() if place is not None}
     found: dict[str, Outcome] = {}
     for row, line in enumerate(grid.lines):
-        key, name = as_named(columns[by][row]), as_named(columns["outcome"][row])
-        if not key or not name:
+        key, name = as_named(columns[by][row]), as_named(columns["outcome"][row]) if "outcome" in columns else ""
+        states = {finding: state for finding, cells in others.items() if (state := finding_state(cells[row])) >= ABSENT}
+        if not key or not (name or states):
             continue
-        made = Outcome(name, columns["patient"][row] if "patient" in columns else "", line)
-        if found.setdefault(key.casefold() if by == "image" else key, made).name != name:
+        made = Outcome(name, columns["patient"][row] if "patient" in columns else "", line, states)
+        first = found.setdefault(key.casefold() if by == "image" else key, made)
+        if (first.name, first.states) != (name, states):
             raise UsageError(
                 f"Expected one outcome a radiograph; received another for {key} in line {line} of {table}. Leave one of the two."
             )
@@ -89,37 +106,85 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
     Raises
     ------
     UsageError
-        An outcome that is no class of the bundle, or a bundle of several findings.
+        An outcome that is no class, or no finding, of the bundle.
     """
     classes, every = list(own.start.classes), list(own.answered.values())
     pairs = [(answer, known) for answer in every if answer.scores and (known := outcomes.of(answer))]
     if not pairs or not classes:
         return None
-    if own.start.task == "findings":
-        raise UsageError(
-            f"Expected outcomes of a classifier of classes; received {outcomes.table} for one that tells several findings, which are not measured "
-            "by outcomes yet. Leave --outcomes out."
-        )
-    for _, known in pairs:
-        if known.name not in classes:
-            raise UsageError(
-                f"Expected an outcome among {', '.join(classes)}; received {known.name} in line {known.line} of {outcomes.table}. Write it so."
-            )
     answered = [(answer, known) for answer, known in pairs if answer.level != "refused"]
-    group = [known.patient or answer.id or answer.image for answer, known in answered]
-    metrics = evaluate(
-        np.array([classes.index(known.name) for _, known in answered], np.int64),
-        np.array([answer.scores for answer, _ in answered]).reshape(-1, len(classes)),
-        classes=classes,
-        positive=own.start.positive,
-        threshold=0.5 if own.start.threshold is None else own.start.threshold,
-        group=np.unique(group, return_inverse=True)[1],
-    )
+    whose = [known.patient or answer.id or answer.image for answer, known in answered]
+    group = np.unique(whose, return_inverse=True)[1]
+    scores = np.array([answer.scores for answer, _ in answered]).reshape(-1, len(classes))
+    if own.start.task == "findings":
+        states = np.array([_states(known, classes, outcomes.table) for _, known in pairs], np.int8)
+        kept = np.array([answer.level != "refused" for answer, _ in pairs], bool)
+        each, metrics = _of_findings(states[kept].reshape(-1, len(classes)), scores, group, own.start)
+    else:
+        for _, known in pairs:
+            _check_named(known, [known.name], classes, outcomes.table)
+        each, metrics = {}, _of_classes([known for _, known in answered], scores, group, own.start)
     shares = _known(every, [answer for answer, _ in answered])
     warnings = _warning(shares), _warning_of_unsure(sum(answer.level == UNSURE for answer, _ in answered))
     return OutcomeMetrics(
-        refused=len(pairs) - len(answered), known=shares, warning=" ".join(filter(None, warnings)), metrics=metrics
+        refused=len(pairs) - len(answered),
+        known=shares,
+        warning=" ".join(filter(None, warnings)),
+        metrics=metrics,
+        findings=each,
     )
+
+
+def _of_classes(known: Sequence[Outcome], scores: FloatArray, group: IntArray, start: LogStart) -> Metrics:
+    return evaluate(
+        np.array([start.classes.index(own.name) for own in known], np.int64),
+        scores,
+        classes=start.classes,
+        positive=start.positive,
+        threshold=0.5 if start.threshold is None else start.threshold,
+        group=group,
+    )
+
+
+def _check_named(known: Outcome, names: Iterable[str], among: Sequence[str], table: Path) -> None:
+    for name in names:
+        if name not in among:
+            raise UsageError(
+                f"Expected an outcome among {', '.join(among)}; received {name or 'none'} in line {known.line} of {table}. Write it so."
+            )
+
+
+def _states(known: Outcome, findings: Sequence[str], table: Path) -> list[int]:
+    """Give the state of each finding: 1, 0, or -1 where the outcome says nothing of it."""
+    if not known.name:
+        if not set(known.states) & set(findings):
+            _check_named(known, [""], findings, table)
+        return [known.states.get(name, UNCERTAIN) for name in findings]
+    told = known.name.split(BETWEEN)
+    _check_named(known, told, [*findings, NO_FINDING], table)
+    return [int(name in told) for name in findings]
+
+
+def _of_findings(
+    states: NDArray[np.int8], scores: FloatArray, group: IntArray, start: LogStart
+) -> tuple[dict[str, Metrics], Metrics]:
+    """Measure each finding on the radiographs whose outcome of it is known, and put them together; those of none are left out."""
+    every = range(len(start.classes))
+    at = [place for place in every if (states[:, place] >= 0).any()] or [*every]
+    threshold = np.array(start.thresholds or [0.5] * len(start.classes))
+    each = {}
+    for place in at:
+        name, known = start.classes[place], states[:, place] >= 0
+        chance = scores[known, place]
+        each[name] = evaluate(
+            states[known, place].astype(np.int64),
+            np.stack([1 - chance, chance], axis=1),
+            classes=(f"no {name}", name),
+            positive=name,
+            threshold=float(threshold[place]),
+            group=group[known],
+        )
+    return each, evaluate_findings(states[:, at], scores[:, at], each, threshold=threshold[at], group=group)
 
 
 def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
@@ -129,8 +194,7 @@ def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
 
 
 def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer]) -> dict[str, float]:
-    given = Counter(answer.answer for answer in every if answer.answer is not None)
-    known = Counter(answer.answer for answer in answered)
+    given, known = called(every), called(answered)
     return {name: known[name] / count for name, count in sorted(given.items())}
 
 

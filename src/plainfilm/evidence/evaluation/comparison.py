@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,7 +13,7 @@ from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import left_out_comparison
 from plainfilm.evidence.evaluation import pairs as paired
 from plainfilm.evidence.evaluation.evaluate import Fold, Judged, Scores, judge
-from plainfilm.evidence.evaluation.pairs import Answers, Rows
+from plainfilm.evidence.evaluation.pairs import Answers, FindingAnswers, Findings, Rows
 from plainfilm.evidence.evaluation.spreads import spread
 from plainfilm.evidence.statistics.intervals import Measured, group_codes
 from plainfilm.model.classifier import Decision, Trained
@@ -101,30 +102,49 @@ def compare(
         groups=len(np.unique(rows.codes)),
         pairs=pairs,
         tests=2 * len(pairs),
+        **_each_finding(runs, judged),
     )
     return ComparedRecipes(result=result, seeds=[_seed_result(run, found) for run, found in flat], judged=judged)
 
 
+def _findings(test: Scores, decision: Decision) -> Findings:
+    return Findings(names=decision.classes, states=test.labels, codes=group_codes(test.group, len(test.labels)))
+
+
 def _rows(store: Store, test: Scores, decision: Decision) -> Rows:
-    """Give what all were asked; of findings each pair of a film and a finding that is known of it, present or absent."""
+    """Give what all were asked; of findings each pair of a film and a finding that is known of it."""
+    if store.task == "findings":
+        return _findings(test, decision).pooled
     codes = group_codes(test.group, len(test.labels))
-    if store.task == "classes":
-        return Rows(labels=test.labels, codes=codes, classes=store.classes, positive=decision.positive)
-    known = test.labels >= 0
-    pairs = np.unique(np.broadcast_to(codes[:, None], known.shape)[known], return_inverse=True)[1]
-    return Rows(
-        labels=test.labels[known].astype(np.int64), codes=pairs, classes=("absent", "present"), positive="present"
-    )
+    return Rows(labels=test.labels, codes=codes, classes=store.classes, positive=decision.positive)
+
+
+def _to_findings(found: Judged, decision: Decision) -> FindingAnswers:
+    chance = found.scores["test"].probabilities
+    return FindingAnswers(probabilities=chance, called=decision.called(chance))
 
 
 def _answers(run: TrainingRun, found: Judged) -> Answers:
     test, decision = found.scores["test"], run.trained.decision
-    chance = test.probabilities
     if decision.task == "findings":
-        known = test.labels >= 0
-        pairs = np.stack([1 - chance[known], chance[known]], axis=1)
-        return Answers(probabilities=pairs, called=decision.called(chance)[known].astype(np.int64))
-    return Answers(probabilities=chance, called=run.trained.decision.predict(chance))
+        return _to_findings(found, decision).pooled(_findings(test, decision))
+    return Answers(probabilities=test.probabilities, called=decision.predict(test.probabilities))
+
+
+def _each_finding(runs: Sequence[Sequence[TrainingRun]], judged: Sequence[Sequence[Judged]]) -> dict[str, Any]:
+    """Compare the recipes on each finding, by the names in `Comparison`; nothing of classes."""
+    decision = runs[0][0].trained.decision
+    if decision.task == "classes":
+        return {}
+    named = [
+        (
+            own[0].trained.recipe.name,
+            [_to_findings(each, run.trained.decision) for run, each in zip(own, found, strict=True)],
+        )
+        for own, found in zip(runs, judged, strict=True)
+    ]
+    findings, means = paired.compare_findings(_findings(judged[0][0].scores["test"], decision), named)
+    return {"findings": findings, "means": means}
 
 
 def estimates(metrics: Mapping[str, Measured]) -> dict[str, Estimate]:

@@ -10,10 +10,10 @@ from plainfilm.data.source_split import SourceFolds
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import nested
 from plainfilm.evidence.evaluation.evaluate import Fold, score
-from plainfilm.evidence.evaluation.left_out import area_of
+from plainfilm.evidence.evaluation.left_out import area_of, unmeasured
 from plainfilm.evidence.evaluation.spreads import spread
 from plainfilm.model.classifier import Trained
-from plainfilm.results.comparison import LeftOutChoice, Rank, RecipeLeftOut
+from plainfilm.results.comparison import FindingLeftOut, LeftOutChoice, Rank, RecipeLeftOut
 
 Pair = tuple[int, int]
 Trainings = tuple[Sequence[Fold], Mapping[Pair, Fold]]  # without a source each, and without those of two folds
@@ -41,7 +41,9 @@ def compare(
     }
     titles = [fold.name for fold in sources.folds]
     return LeftOutComparison(
-        recipes=[_recipe(areas, titles) for areas in alone],
+        recipes=[
+            _recipe(areas, titles, [own for own, _ in seeds]) for areas, seeds in zip(alone, trainings, strict=True)
+        ],
         choice=choice(alone.mean(axis=1), beside, rank, candidates=names, sources=titles),
     )
 
@@ -85,10 +87,28 @@ def _area(store: Store, trained: Trained) -> float:
     return area_of(score(store, trained, "test"), trained.decision)
 
 
-def _recipe(areas: NDArray[np.float64], titles: Sequence[str]) -> RecipeLeftOut:
+def _recipe(areas: NDArray[np.float64], titles: Sequence[str], seeds: Sequence[Sequence[Fold]]) -> RecipeLeftOut:
     """Sum up AUROCs (seeds, sources)."""
     return RecipeLeftOut(
         sources={title: spread(own.tolist()) for title, own in zip(titles, areas.T, strict=True)},
         worst=spread(areas.min(axis=1).tolist()),
         mean=spread(areas.mean(axis=1).tolist()),
+        findings=_findings(seeds) if seeds[0][0].store.task == "findings" else {},
     )
+
+
+def _findings(seeds: Sequence[Sequence[Fold]]) -> dict[str, FindingLeftOut]:
+    """Sum up each finding over the sources where it can be measured; one that none can measure is left out."""
+    found = {}
+    for at, name in enumerate(seeds[0][0].store.classes):
+        areas = [[_area(own.store, own.trained) for own in _measuring(folds, at, name)] for folds in seeds]
+        if areas[0]:
+            found[name] = FindingLeftOut(
+                worst=spread([min(own) for own in areas]), mean=spread([float(np.mean(own)) for own in areas])
+            )
+    return found
+
+
+def _measuring(folds: Sequence[Fold], at: int, name: str) -> list[Fold]:
+    own = [fold for fold in folds if unmeasured(fold.store.states[fold.store.rows("test"), at]) is None]
+    return [fold.of(name) for fold in own]

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.evidence.statistics.differences import paired_difference
+from plainfilm.evidence.statistics.findings import measured_where_known
 from plainfilm.evidence.statistics.intervals import Measured
 from plainfilm.evidence.statistics.metrics import mean_of, measured
 from plainfilm.evidence.statistics.paired import PairedTest, delong_test, holm, mcnemar_test
-from plainfilm.results.comparison import Means, RecipePair, TestedDifference
+from plainfilm.results.comparison import ComparedFinding, MeanPair, Means, RecipePair, TestedDifference
 
 ALPHA = 0.05
 _TESTS: dict[str, Literal["DeLong", "McNemar"]] = {"auroc": "DeLong", "accuracy": "McNemar"}
@@ -45,6 +46,53 @@ class Rows:
         return 1 if self.positive is None else self.classes.index(self.positive)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What all were asked of several findings: states int8 (n, k), 1, 0 or -1 for not known; groups int64 (n) from 0 on."""
+
+    names: tuple[str, ...]
+    states: NDArray[np.int8]
+    codes: NDArray[np.int64]
+
+    def of(self, at: int) -> Rows:
+        """Give the rows of which one finding is known, as of two classes."""
+        known = self.states[:, at] >= 0
+        return _two_classes(self.states[known, at], self.codes[known])
+
+    @property
+    def pooled(self) -> Rows:
+        """Each pair of a film and a finding that is known of it, present or absent."""
+        known = self.states >= 0
+        return _two_classes(self.states[known], np.broadcast_to(self.codes[:, None], known.shape)[known])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingAnswers:
+    """Answers of one training to several findings: probabilities float64 (n, k), and whether each is called, bool (n, k)."""
+
+    probabilities: NDArray[np.float64]
+    called: NDArray[np.bool_]
+
+    def of(self, asked: Findings, at: int) -> Answers:
+        """Give those to one finding, on the rows of which it is known."""
+        known = asked.states[:, at] >= 0
+        return _of_two(self.probabilities[known, at], self.called[known, at])
+
+    def pooled(self, asked: Findings) -> Answers:
+        """Give those to each pair of a film and a finding that is known of it."""
+        known = asked.states >= 0
+        return _of_two(self.probabilities[known], self.called[known])
+
+
+def _two_classes(states: NDArray[np.int8], codes: NDArray[np.int64]) -> Rows:
+    own = np.unique(codes, return_inverse=True)[1]
+    return Rows(labels=states.astype(np.int64), codes=own, classes=("absent", "present"), positive="present")
+
+
+def _of_two(chance: NDArray[np.float64], called: NDArray[np.bool_]) -> Answers:
+    return Answers(probabilities=np.stack([1 - chance, chance], axis=1), called=called.astype(np.int64))
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     name: str
@@ -62,10 +110,65 @@ def compare(
     metrics, pairs
         Of each recipe the means over its seeds; p values are corrected for all tests of all pairs (Holm).
     """
+    metrics, pairs = _measured_pairs(rows, named)
+    return metrics, tuple(_told(pair) for pair in _corrected(pairs))
+
+
+def compare_findings(
+    asked: Findings, named: Sequence[tuple[str, Sequence[FindingAnswers]]]
+) -> tuple[dict[str, ComparedFinding], tuple[MeanPair, ...]]:
+    """Test each two of several recipes or runs on each finding by itself, and hold their means over the findings against one another.
+
+    Returns
+    -------
+    findings, means
+        p values are corrected for the tests of all findings together (Holm).
+    """
+    rows = [asked.of(at) for at in range(len(asked.names))]
+    each = [
+        _measured_pairs(own, [(name, [seed.of(asked, at) for seed in seeds]) for name, seeds in named])[1]
+        for at, own in enumerate(rows)
+    ]
+    told = iter([_told(pair) for pair in _corrected([pair for pairs in each for pair in pairs])])
+    findings = {
+        name: ComparedFinding(
+            n=len(own.labels), groups=len(np.unique(own.codes)), pairs=tuple(next(told) for _ in pairs)
+        )
+        for name, own, pairs in zip(asked.names, rows, each, strict=True)
+    }
+    means = [(name, _macro(asked, seeds)) for name, seeds in named]
+    return findings, tuple(_mean_pair(one, other) for one, other in combinations(means, 2))
+
+
+def _macro(asked: Findings, seeds: Sequence[FindingAnswers]) -> dict[str, Measured]:
+    """Mean of each metric over findings and seeds."""
+    each = [
+        measured_where_known(asked.states[:, at], seed.called[:, at], seed.probabilities[:, at], asked.codes)
+        for seed in seeds
+        for at in range(len(asked.names))
+    ]
+    return {name: mean_of([own[name] for own in each]) for name in each[0]}
+
+
+def _mean_pair(first: tuple[str, Mapping[str, Measured]], second: tuple[str, Mapping[str, Measured]]) -> MeanPair:
+    (one, own), (other, others) = first, second
+    apart = {name: paired_difference(each, others[name]) for name, each in own.items()}
+    area = apart["auroc"]
+    said = (
+        f"Mean AUROC over the findings, {one} less {other}: {area.value:.3f} ({area.low:.3f} to {area.high:.3f})."
+        if area.is_known
+        else f"Mean AUROC over the findings of {one} and {other} cannot be compared: that of a finding is not defined."
+    )
+    return MeanPair(recipes=(one, other), differences=apart, sentence=said)
+
+
+def _measured_pairs(
+    rows: Rows, named: Sequence[tuple[str, Sequence[Answers]]]
+) -> tuple[list[Mapping[str, Measured]], list[RecipePair]]:
+    """Measure each recipe and test each two of them, p values as they are."""
     every = [_Candidate(name, seeds, _over_seeds(rows, seeds)) for name, seeds in named]
-    found = [(one, other, _tested(rows, one, other)) for one, other in combinations(every, 2)]
-    pairs = _corrected([_pair(*each) for each in found])
-    return [each.metrics for each in every], tuple(_told(pair) for pair in pairs)
+    pairs = [_pair(one, other, _tested(rows, one, other)) for one, other in combinations(every, 2)]
+    return [each.metrics for each in every], pairs
 
 
 def _over_seeds(rows: Rows, seeds: Sequence[Answers]) -> dict[str, Measured]:
@@ -140,20 +243,18 @@ def _sentence(pair: RecipePair, name: str, test: TestedDifference, means: Means)
         more, less = (one, other) if value > 0 else (other, one)
         said = f"{_SAID[name]} of {more} is {abs(value):.3f} above that of {less}"
         low, high = (low, high) if value > 0 else (-high, -low)
-    return (
-        f"{said} ({low:.3f} to {high:.3f}; {test.test}, p = {_p(test.p_corrected)} corrected): {_because(test, means)}"
-    )
+    return f"{said} ({low:.3f} to {high:.3f}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
 
 
 def _because(test: TestedDifference, means: Means) -> str:
     if means == "within chance":
         return "no more than chance in the choice of patients explains. That shows no difference, and does not rule one out."
     if means == "within seeds":
-        return f"not by these patients alone, but no more than other random seeds may change (p = {_p(test.p_seeds_corrected)} with seeds)."
+        return f"not by these patients alone, but no more than other random seeds may change (p {_p(test.p_seeds_corrected)} with seeds)."
     if np.isnan(test.p_seeds):
         return "patients do not explain it. With one training each it is not known whether another random seed would."
-    return f"neither patients nor random seeds explain it (p = {_p(test.p_seeds_corrected)} with seeds)."
+    return f"neither patients nor random seeds explain it (p {_p(test.p_seeds_corrected)} with seeds)."
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+    return f"= {value:.3f}" if value >= 0.001 else "below 0.001"

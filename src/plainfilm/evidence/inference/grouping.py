@@ -14,7 +14,7 @@ from plainfilm.arguments import By, Prevalence
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
-from plainfilm.evidence.inference.predictor import Predictor, called_of, moved
+from plainfilm.evidence.inference.predictor import Predictor, called_of, logit_of, moved
 from plainfilm.evidence.outliers.judging import LATERAL
 from plainfilm.model import combining
 from plainfilm.results.manifest import Combining
@@ -153,10 +153,7 @@ def join(
     prevalence: Prevalence | None = None,
 ) -> GroupedPrediction:
     """Join the answers to the films of one study or patient: of the frontal ones that were not refused, if there are some."""
-    readable = [film for film in films if film.probabilities]
-    answered = [film for film in readable if film.level != "refused"]
-    frontal = [film for film in answered if not set(_LATERAL) & {*film.reasons, *film.notes}]
-    used = frontal or answered or readable
+    answered, frontal, used = _with_a_say(films)
     given = {"file": name, "films": tuple(film.file for film in films), "used": len(used)}
     reasons = _left_out(films, answered, frontal)
     if not used:
@@ -171,6 +168,28 @@ def join(
         reasons=(*reasons, *dict.fromkeys(reason for film in used for reason in film.reasons)),
         notes=tuple(dict.fromkeys(note for film in used for note in film.notes)),
     )
+
+
+def _with_a_say(
+    films: Sequence[Prediction],
+) -> tuple[list[Prediction], list[Prediction], list[Prediction]]:
+    """Give the films that were not refused, the frontal ones of them, and those that have a say."""
+    readable = [film for film in films if film.probabilities]
+    answered = [film for film in readable if film.level != "refused"]
+    frontal = [film for film in answered if not set(_LATERAL) & {*film.reasons, *film.notes}]
+    return answered, frontal, frontal or answered or readable
+
+
+def deciding(ways: Mapping[str, Combining], films: Sequence[Prediction]) -> int | None:
+    """Find the film that speaks most for the positive class, or for any finding, of those that have a say: its place; None where no film could be read."""
+    *_, used = _with_a_say(films)
+
+    def standing(film: Prediction) -> float:
+        odds = logit_of(np.array([[film.probabilities[name], how.threshold] for name, how in ways.items()]))
+        return float((odds[:, 0] - odds[:, 1]).max())
+
+    best = max(used, key=standing, default=None)
+    return None if best is None else next(place for place, film in enumerate(films) if film is best)
 
 
 def _probability(how: Combining, films: Sequence[float]) -> float:

@@ -53,7 +53,8 @@ def evaluate_findings(
     codes = group_codes(group, len(states))
     called = probabilities >= threshold
     parts = [
-        _measured(states[:, at], called[:, at], probabilities[:, at], codes, level) for at in range(states.shape[1])
+        measured_where_known(states[:, at], called[:, at], probabilities[:, at], codes, level)
+        for at in range(states.shape[1])
     ]
     means = {name: macro_average([own[name] for own in parts]) for name in parts[0]}
     return Metrics(
@@ -75,10 +76,10 @@ def mean_metrics(whole: Metrics, each: Mapping[str, Metrics]) -> Metrics:
     return replace(whole, **means, per_class={name: _class_metrics(own) for name, own in each.items()}, micro=None)
 
 
-def _measured(
-    states: NDArray[np.int8], called: NDArray[np.bool_], chance: FloatArray, codes: IntArray, level: float
+def measured_where_known(
+    states: NDArray[np.int8], called: NDArray[np.bool_], chance: FloatArray, codes: IntArray, level: float = 0.95
 ) -> dict[str, Measured]:
-    """Measure one finding on the rows of which it is known; the influence is of all groups, those without such rows too."""
+    """Measure one finding on the rows (n) of which it is known; the influence is of all groups, those without such rows too."""
     known = states >= 0
     held, own = np.unique(codes[known], return_inverse=True)
     found = _of_rows(states[known] == 1, called[known], chance[known], own, level)

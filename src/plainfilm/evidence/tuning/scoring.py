@@ -44,17 +44,35 @@ def log_losses(logits: NDArray[Any], labels: NDArray[Any], *, positive: int) -> 
     return _log_losses(probabilities(logits, labels, positive=positive), labels)
 
 
-def balanced_log_losses(logits: NDArray[Any], labels: NDArray[np.int64], *, positive: int) -> NDArray[np.float64]:
+def balanced_log_losses(logits: NDArray[Any], labels: NDArray[Any], *, positive: int) -> NDArray[np.float64]:
     """Give each row's log loss, float64 (n), weighed so that each class counts alike, and as if there were as many of each.
 
     So the mean at any source is ln 2 for a coin (of two classes) and 0 at best, whatever its share of sick: by the plain loss
-    the worst source would be the one where the classes are of one size.
+    the worst source would be the one where the classes are of one size. Of findings, whose states `labels` int8 (n, k) are, the mean
+    of all rows is the mean over the findings that are both present and absent there, each over the rows of which it is known.
     """
+    if labels.ndim == 2:
+        return _balanced_of_findings(logits, labels)
     chance = probabilities(logits, labels, positive=positive)
     shares = np.bincount(labels, minlength=chance.shape[1]) / len(labels)
     alike = chance / shares
     losses = _log_losses(alike / alike.sum(axis=1, keepdims=True), labels)
     return np.asarray(losses / (len(shares) * shares[labels]))
+
+
+def _balanced_of_findings(logits: NDArray[Any], states: NDArray[np.int8]) -> NDArray[np.float64]:
+    losses, rows = np.zeros(states.shape), len(states)
+    measured = [at for at, own in enumerate(states.T) if _is_told(own)]
+    for at in measured:
+        known = states[:, at] >= 0
+        own = balanced_log_losses(logits[known][:, [at]], states[known, at].astype(np.int64), positive=1)
+        losses[known, at] = own * rows / known.sum()
+    return np.asarray(losses[:, measured].mean(axis=1)) if measured else np.full(rows, np.log(2))
+
+
+def _is_told(states: NDArray[np.int8]) -> bool:
+    """Whether a finding (n) is present in some rows and absent in others."""
+    return bool((states == 1).any() and (states == 0).any())
 
 
 def _log_losses(chance: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -147,10 +165,12 @@ def _measured(
 def _measured_findings(
     losses: NDArray[np.float64], logits: NDArray[Any], states: NDArray[np.int8], codes: NDArray[np.int64]
 ) -> _Measured:
-    """Measure some rows of findings: means over them, each on the rows of which it is known."""
+    """Measure some rows of findings: means over those that are both present and absent, each on the rows of which it is known."""
     off = group_sums(codes, losses - losses.mean(), int(codes.max()) + 1) / len(losses)
     right, areas = [], []
     for at, own in enumerate(states.T):
+        if not _is_told(own):
+            continue
         known, truth = own >= 0, own[own >= 0].astype(np.int64)
         found = _measured(losses[known], logits[known][:, [at]], truth, codes[known], positive=1)
         right.append(found.accuracy)

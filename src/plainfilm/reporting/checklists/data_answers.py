@@ -42,9 +42,12 @@ def deidentified(known: Known) -> ItemAnswer:
     """How identifiers of patients are kept; nothing is known of names inside pictures and file names."""
     if not known.card.patients:
         return OPEN
-    text = (
-        f"The store keeps {count_of(known.card.patients, 'patient')} as salted hashes and no other identifier of them."
-    )
+    text = f"The store keeps {count_of(known.card.patients, 'patient')} as salted hashes"
+    if kept := known.card.kept:
+        names = ", ".join(map(isolated, kept))
+        text = f"{text}, and as they are, as was asked, columns that may tell who somebody is: {names}."
+    else:
+        text = f"{text} and no other identifier of them."
     return ItemAnswer("partly", text, "data")
 
 
@@ -60,6 +63,10 @@ def partitions(known: Known) -> ItemAnswer:
     if not _total(table):
         return OPEN
     text = f"{_by_part(table)}."
+    if folds := known.metrics.folds:
+        dealt = f"Cross-validation: dealt at random to {folds} folds, each tested by a classifier of the others, whose validation set is a part of these."
+        together = "Patients and duplicates kept together, each class in its share."
+        return ItemAnswer("answered", f"{dealt} {together} {text}", "data")
     if known.card.split == "made":
         dealt = "Dealt at random, patients and duplicates kept together, each class in its share."
         return ItemAnswer("answered", f"{dealt} {text}", "data")
@@ -163,7 +170,8 @@ def _by_part(table: Counts) -> str:
     parts = []
     for at, part in enumerate(table.columns):
         each = ", ".join(f"{row[at]:,} {isolated(name)}" for name, row in zip(table.rows, table.counts, strict=True))
-        parts.append(f"{part if part in PARTS else isolated(part)} {each}")
+        name = f"fold {part}:" if table.column_label == "fold" else part if part in PARTS else isolated(part)
+        parts.append(f"{name} {each}")
     return "; ".join(parts)
 
 

@@ -15,6 +15,7 @@ ANCHORS = {
     "mistakes": "Most wrong",
     "why": "With the lungs hidden",
     "sources": "Sources",
+    "left-out": "Sources left out",
     "limits": "What the audit cannot see",
     "data": "Data",
     "training": "Training",

@@ -218,4 +218,5 @@ def _decided(known: Known) -> str:
         return "the most probable class is called"
     if threshold is None:
         return f"{isolated(positive)} is called by a threshold"
-    return f"{isolated(positive)} is called at {decimal(threshold)} or more"
+    unsure = ", and below it the answer may be unsure" if known.metrics.three_answers else ""
+    return f"{isolated(positive)} is called at {decimal(threshold)} or more{unsure}"

@@ -11,6 +11,7 @@ import numpy as np
 import plainfilm
 from plainfilm import NOTICE
 from plainfilm.data import corrections
+from plainfilm.data.provenance import kept_columns
 from plainfilm.data.store import Store
 from plainfilm.evidence.evaluation import source_baseline
 from plainfilm.model.recipe_schema import Recipe
@@ -43,7 +44,14 @@ _SECTIONS = {
 
 
 def describe(
-    store: Store, *, rule: source_baseline.SourceRule, title: str, folder: str, recipe: Recipe, repeat: Sequence[str]
+    store: Store,
+    *,
+    rule: source_baseline.SourceRule,
+    title: str,
+    folder: str,
+    recipe: Recipe,
+    repeat: Sequence[str],
+    folds: Sequence[Store] = (),
 ) -> Card:
     """Take from a store what a card needs beside `metrics.json` and the manifest; no file name, nothing of any patient.
 
@@ -59,8 +67,11 @@ def describe(
         Without paths of this machine.
     repeat
         Commands.
+    folds
+        The store under each split of a cross-validation, which took no notice of its own.
     """
-    by_split, by_source = report_data.tables(store, rule)
+    by_split, by_source = report_data.tables(store, rule, folds)
+    tested = folds[0] if folds else store
     patients, unknown = report_data.known_patients(store)
     return Card(
         title=title,
@@ -70,14 +81,15 @@ def describe(
         patients=patients,
         without_patient=unknown,
         groups=len(np.unique(store.group)),
-        split=_split(store),
+        split=_split(tested),
         recorded={name: _recorded(values) for name, values in store.provenance.items()},
         problems=report_data.problems(store) if "problems" in store.attributes else None,
         left_out=int(store.attributes["left_out"]) if "left_out" in store.attributes else None,
-        duplicates=report_data.duplicate_counts(store),
+        duplicates=report_data.duplicate_counts(tested),
         recipe=recipe,
         repeat=tuple(repeat),
         corrected=[made.sentence for made in corrections.made_in(store.attributes)],
+        kept=kept_columns(store.attributes),
     )
 
 

@@ -3,8 +3,9 @@
 from plainfilm.reporting.formatting import LABELS, count
 from plainfilm.reporting.model_card.markdown import bullets, name, table, text
 from plainfilm.reporting.run_facts import Known, estimate
-from plainfilm.results.audit import Audit, Probe, Reason
-from plainfilm.results.estimate import Estimate
+from plainfilm.reporting.tables.audit import worst_first
+from plainfilm.results.audit import Audit, FindingVerdict, Probe, Reason
+from plainfilm.results.estimate import UNDEFINED, Estimate
 from plainfilm.results.metrics import Metrics
 
 NOT_RECORDED = "Not recorded."
@@ -114,11 +115,32 @@ def _reason(each: Reason) -> str:
 
 
 def _probes(audit: Audit) -> str:
+    if audit.findings:
+        return _probes_of_findings(audit)
     if not audit.probes:
         return ""
     rows = [_probe(each) for each in sorted(audit.probes.values(), key=_area, reverse=True)]
     yours = (f"**{text(audit.compared_with.is_)}**", "everything", _written("auroc", audit.compared_with))
     return table(("What classifies", "Sees", "AUROC"), [yours, *rows])
+
+
+def _probes_of_findings(audit: Audit) -> str:
+    """Tabulate the AUROC of each probe for each finding, the one with the worst verdict first."""
+    each = worst_first(audit)
+    titles = {key: (probe.title, probe.sees) for _, own in each for key, probe in own.probes.items()}
+
+    def written(own: FindingVerdict, key: str) -> str:
+        return estimate("auroc", own.probes[key].auroc) if key in own.probes else ""
+
+    rows = [
+        (text(title), _SEEN[sees], *(written(own, key) for _, own in each)) for key, (title, sees) in titles.items()
+    ]
+    yours = (
+        f"**{text(audit.compared_with.is_)}**",
+        "everything",
+        *(estimate("auroc", own.auroc or UNDEFINED) for _, own in each),
+    )
+    return table(("What classifies", "Sees", *(f"AUROC, {name(own)}" for own, _ in each)), [yours, *rows])
 
 
 def _area(probe: Probe) -> float:

@@ -72,7 +72,7 @@ def data(known: Known) -> str:
         "Images": count(known.metrics.data.images),
         "Patients": _patients(known),
         "Patients or unrelated images": count(card.groups),
-        "Split": _SPLITS.get(card.split or "", ""),
+        "Split": (f"{known.metrics.folds} folds, " if known.metrics.folds else "") + _SPLITS.get(card.split or "", ""),
         "Earlier and later": text(known.metrics.in_time.sentence) if known.metrics.in_time else "",
         "Parts are disjoint": text(data_answers.disjoint(known).evidence),
         "Labels corrected": "; ".join(map(text, card.corrected)),
@@ -80,6 +80,7 @@ def data(known: Known) -> str:
         "Recorded of images": ", ".join(
             f"{name(each)} {n:,}" for each, n in list(card.recorded.items())[:_COLUMNS_SHOWN]
         ),
+        "Columns kept as they are, as was asked": ", ".join(map(name, card.kept)),
         "Fingerprint": text(known.about.data_fingerprint),
     }
     reasons = [f"{text(group.code)} ({group.count:,}): {meaning(group.code)}" for group in card.problems or ()]
@@ -219,7 +220,7 @@ def limits(known: Known) -> str:
         f"The test set was opened {openings} times; choices may have come to fit it.": openings > 1,
         "Performance of subgroups is not known.": not known.subgroups,
         "The labels are taken as they came with the data; nobody read the images again.": not known.card.corrected,
-        "The labels are taken as they came with the data, but for those that were corrected; the others were not read again.": bool(
+        "The labels are taken as they came with the data, but for those that were corrected or confirmed; the others were not read again.": bool(
             known.card.corrected
         ),
         "The audit did not run.": not known.verdict,

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from plainfilm.evidence.audit import judging
 from plainfilm.evidence.audit.findings import AuditFindings, ProbeFinding, Strip, SuspectsFinding
 from plainfilm.reporting.formatting import decimal, isolated, number, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import CountCell
-from plainfilm.results.audit import Audit, ForeignObject, ProbedImages, Sees
+from plainfilm.results.audit import Audit, FindingVerdict, ForeignObject, ProbedImages, Sees
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.severity import VERDICTS
 
 FILMS = 4  # pictures a row
 FILM_PX = 128  # longest side of one: twice what the page gives it
@@ -138,9 +140,23 @@ class WithinShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EachProbed:
+    """Each probe's AUROC of each of several findings.
+
+    `findings` have name, verdict and sentence, the worst first; `groups` title, colour and rows, each with a cell a finding: the AUROC, and whether it surely tells the finding.
+    `own` has the AUROC of the classifier on the test part, where there is one.
+    """
+
+    findings: Sequence[tuple[str, FindingVerdict]]
+    groups: Sequence[tuple[str, Colour, Sequence[tuple[str, Sequence[tuple[Spot, bool]]]]]]
+    own: Sequence[Spot]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditShown:
     """All that the audit's sections show beside the audit's own words."""
 
+    each: EachProbed | None  # None of classes
     axis: Axis
     groups: Sequence[ProbeGroup]
     captions: Sequence[str]
@@ -160,6 +176,7 @@ def show(found: AuditFindings) -> AuditShown:
     """Lay out an audit."""
     audit, captions = found.result, found.example_captions
     return AuditShown(
+        each=_each(audit) if audit.findings else None,
         axis=_axis_beside(audit, FROM_CHANCE),
         groups=probe_groups(found),
         captions=[captions[at] for at in _spread(len(captions))],
@@ -172,6 +189,38 @@ def show(found: AuditFindings) -> AuditShown:
         power="" if audit.power is None else audit.power.sentence,
         left_out_columns=_left_out_columns(audit),
     )
+
+
+def _each(audit: Audit) -> EachProbed:
+    findings = worst_first(audit)
+    titles = {(probe.sees, name): probe.title for _, own in findings for name, probe in own.probes.items()}
+    groups = []
+    for sees, title, colour in _GROUPS:
+        rows = [
+            (said, [_cell(each, own, name) for each, own in findings])
+            for (of, name), said in titles.items()
+            if of == sees
+        ]
+        if rows:
+            groups.append((title, colour, rows))
+    return EachProbed(
+        findings=findings,
+        groups=groups,
+        own=[spot(own.auroc or UNDEFINED) for _, own in findings] if audit.compared_with.is_model else [],
+    )
+
+
+def worst_first(audit: Audit) -> list[tuple[str, FindingVerdict]]:
+    """Order the findings by their verdicts, the worst first."""
+    return sorted(audit.findings.items(), key=lambda own: -VERDICTS.index(own[1].verdict))
+
+
+def _cell(finding: str, own: FindingVerdict, probe: str) -> tuple[Spot, bool]:
+    found = own.probes.get(probe)
+    if found is None:
+        return spot(UNDEFINED), False
+    told = found.by_class.get(finding)
+    return spot(found.auroc), told is not None and judging.speaks(told)
 
 
 def _within(audit: Audit) -> WithinShown | None:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from plainfilm.data.spelling import listed
 from plainfilm.reporting.formatting import MISSING, percent
 from plainfilm.reporting.tables import metrics
 from plainfilm.reporting.tables.metrics import Cell
 from plainfilm.results.estimate import UNDEFINED, Estimate
-from plainfilm.results.metrics import LeftOutSource, LeftOutSources
+from plainfilm.results.metrics import LeftOutFinding, LeftOutSource, LeftOutSources
 
 _CALLS = ("sensitivity", "specificity")
 _UNIT = (0.0, 1.0)
@@ -28,10 +29,25 @@ class LeftOutRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOutFindingRow:
+    """One finding: the source with its lowest AUROC, its mean, what a new hospital may bring, and where it has none, and why."""
+
+    name: str
+    at: str
+    worst: Cell
+    mean: Cell
+    new_hospital: Cell
+    unmeasured: str
+    sentence: str
+    is_worst: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOutShown:
     """All that the section shows; `ticks` are the marks of the bars, `sums` the rows below, each with its name."""
 
     rows: Sequence[LeftOutRow]
+    findings: Sequence[LeftOutFindingRow]
     sums: Sequence[tuple[str, Cell]]
     ticks: Sequence[tuple[float | None, str]]
     found: LeftOutSources
@@ -47,10 +63,40 @@ def show(found: LeftOutSources) -> LeftOutShown:
     scale = metrics.round_scale([end for each in known for end in (each.low, each.high)])
     return LeftOutShown(
         rows=[_row(own, scale, is_worst=own.name == found.worst.name) for own in found.sources],
+        findings=finding_rows(found),
         sums=[(name, metrics.cell(each, scale, in_percent=False)) for name, each in sums],
         ticks=[(metrics.place(end, scale), f"{end:g}") for end in (scale[0], scale[-1])],
         found=found,
         looked=any(own.attribution_in_lungs for own in found.sources),
+    )
+
+
+def finding_rows(found: LeftOutSources) -> list[LeftOutFindingRow]:
+    """Lay out each finding by itself, also one that no source can measure; nothing of classes."""
+    each = found.findings or {}
+    return [
+        _finding_row(name, each.get(name), found, is_worst=name == found.speaks)
+        for name in (found.sources[0].classes if each else ())
+    ]
+
+
+def _finding_row(name: str, own: LeftOutFinding | None, found: LeftOutSources, *, is_worst: bool) -> LeftOutFindingRow:
+    worst = UNDEFINED if own is None else Estimate(own.worst.value, own.worst.low, own.worst.high)
+    estimates = (worst, own.mean if own else UNDEFINED, own.new_hospital if own and own.new_hospital else UNDEFINED)
+    cells = [metrics.cell(each, _UNIT, in_percent=False) for each in estimates]
+    why: dict[str, list[str]] = {}
+    for source in found.sources:
+        if reason := source.unmeasured.get(name):
+            why.setdefault(reason, []).append(source.name)
+    return LeftOutFindingRow(
+        name=name,
+        at=own.worst.name if own else "",
+        worst=cells[0],
+        mean=cells[1],
+        new_hospital=cells[2],
+        unmeasured="; ".join(f"{reason} at {listed(names)}" for reason, names in why.items()),
+        sentence=own.sentence if own else "",
+        is_worst=is_worst,
     )
 
 

@@ -33,6 +33,9 @@ class Examines(Protocol):
     def of_study(self, films: Sequence[Prediction]) -> tuple[Prediction, About]:
         """Join the answers to the films of a study to one, with what stands beside it."""
 
+    def deciding(self, films: Sequence[Prediction]) -> int | None:
+        """Find the film of a study that its picture is of: its place; None where none could be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DicomAnswer:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom import Dataset
 
@@ -16,9 +17,10 @@ _MOST = 10_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedFilm:
-    """A film in the spool that was judged: its `key` there, its head, what is said of it, who sent it, and who judged."""
+    """A film in the spool that was judged: its `key` and `file` there, its head, what is said of it, who sent it, and who judged."""
 
     key: str
+    file: Path
     source: Dataset
     prediction: Prediction
     sender: str

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydicom import Dataset
@@ -68,7 +69,7 @@ class Worker(Task):
         if self._studies is not None:
             told_of = examined.prediction
             self._studies.add(
-                JudgedFilm(key=key, source=source, prediction=told_of, sender=read.sender, examiner=examiner)
+                JudgedFilm(key=key, file=file, source=source, prediction=told_of, sender=read.sender, examiner=examiner)
             )
             return
         answer = DicomAnswer(examined=examined, identity=examiner.identity, about=examiner.about)
@@ -83,7 +84,7 @@ class Worker(Task):
         told("dicom.judged", key=key, level_of_answer=examined.prediction.level)
 
     def _answer_study(self, films: Sequence[JudgedFilm]) -> None:
-        """Put one report on the films of a study into the outbox; it is of the first, and the others are answered with nothing more."""
+        """Put one report on the films of a study, and a picture of the deciding one, into the outbox; the others are answered with nothing more."""
         first, *others = films
         try:
             prediction, about = first.examiner.of_study([film.prediction for film in films])
@@ -96,11 +97,26 @@ class Worker(Task):
                 self._spool.give_up(film.key, "no report can be made of its study")
             return
         to = self._addressed(first.sender)
-        self._spool.answer(first.key, {"1-report": report}, to=to)
+        self._spool.answer(first.key, {"1-report": report, **self._picture(films, answer)}, to=to)
         for film in others:
             self._spool.answer(film.key, {}, to=to)
         self.judged += len(films)
         told("dicom.study-judged", key=first.key, films=len(films), level_of_answer=prediction.level)
+
+    def _picture(self, films: Sequence[JudgedFilm], answer: DicomAnswer) -> dict[str, bytes]:
+        """Make the picture of the film that speaks most, looked at once more, with the answer to the study; nothing where it cannot be made."""
+        try:
+            examiner = films[0].examiner
+            place = examiner.deciding([film.prediction for film in films])
+            if place is None:
+                return {}
+            seen = examiner.examine(self._spool.content(films[place].file), name="instance")
+            told_of = replace(answer, examined=replace(seen, prediction=answer.examined.prediction))
+            shown = secondary_capture.made(films[place].source, told_of)
+        except Exception as error:  # noqa: BLE001 - a report without a picture is worth more than none
+            told("dicom.no-picture", key=films[0].key, level=logging.ERROR, error=type(error).__name__)
+            return {}
+        return {} if shown is None else {"2-capture": shown}
 
 
 def _of_study(sources: Sequence[Dataset], answer: DicomAnswer) -> bytes:

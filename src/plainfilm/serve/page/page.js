@@ -4,7 +4,7 @@ import { csv, odd, summary } from "./answers.js";
 import { answerBy, ask, onToken, placeOf } from "./api.js";
 import { Detail } from "./detail.js";
 import { watchDrift } from "./drift.js";
-import { dropped, pasted } from "./given.js";
+import { onDrop, pasted } from "./given.js";
 import { $, make, open } from "./parts.js";
 import { watchPrevalence } from "./prevalence.js";
 import { Sender } from "./sending.js";
@@ -139,22 +139,7 @@ function listen() {
   document.addEventListener("paste", (event) => take(pasted(event)));
   for (const button of document.querySelectorAll("[data-opens]")) button.addEventListener("click", () => open($(button.dataset.opens)));
   for (const button of document.querySelectorAll("[data-closes]")) button.addEventListener("click", () => button.closest("dialog").close());
-  listenToDrops();
-}
-
-function listenToDrops() {
-  const holdsFiles = (event) => event.dataTransfer?.types.includes("Files") && !document.querySelector("dialog[open]");
-  const veil = (shown) => $("veil").classList.toggle("shown", shown);
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    veil(holdsFiles(event));
-  });
-  document.addEventListener("dragleave", (event) => event.relatedTarget === null && veil(false));
-  document.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    veil(false);
-    if (holdsFiles(event)) take(await dropped(event.dataTransfer));
-  });
+  onDrop($("veil"), take);
 }
 
 /** The classifier that the page's address names, or else the first. */
