@@ -55,6 +55,18 @@ def told(watch):
     return generate_latest(registry).decode()
 
 
+def test_a_model_that_is_reloaded_while_prometheus_asks_stops_nothing(reference, monkeypatch):
+    watch, weeks = Watch(), Watch.weeks
+    watch.over(predictor(reference), SHA)
+
+    def meanwhile(self, sha256):
+        self.over(predictor(reference), "cd" * 32)
+        return weeks(self, sha256)
+
+    monkeypatch.setattr(Watch, "weeks", meanwhile)
+    assert "plainfilm_drift_limit" in told(watch)
+
+
 def test_answers_are_logged_and_counted_without_their_names(reference, tmp_path):
     log = AnswerLog(tmp_path / "log")
     watch, answering = Watch(log), predictor(reference)
