@@ -185,6 +185,8 @@ def test_each_finding_has_two_thresholds_a_promise_and_an_unsure_band(folder, th
         assert (answer["level"] == "unsure") == (bool(between) and not answer["findings"])
         assert (answer["class"] is None) == (answer["level"] == "unsure")
     assert any(answer["unsure"] for answer in told["predictions"])
+    frame = opened.predict(folder / "films").to_frame()
+    assert frame["unsure"].tolist() == ["|".join(answer.get("unsure", ())) for answer in told["predictions"]]
     with (three.folder / "predictions.csv").open(newline="") as file:
         assert any(row["unsure"] for row in csv.DictReader(file))
     assert "Present, absent or unsure, each finding" in (three.folder / "report.html").read_text()
