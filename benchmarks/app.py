@@ -160,7 +160,7 @@ def _files(run: Path) -> dict[str, Any]:
 
 def _told(name: str, content: bytes) -> dict[str, Any]:
     if name.endswith(".md"):  # a card tells when it was written, and how long the training took
-        content = b"\n".join(line for line in content.splitlines() if not re.search(rb"\d{4}-\d\d-\d\d|\d s\b", line))
+        content = b"\n".join(line for line in content.splitlines() if not re.search(rb"^\| (Made|Time) \|", line))
     if not name.endswith(".json"):
         return {name: hashlib.sha256(content).hexdigest()}
     return {f"{name}: {key}": value for key, value in _timeless(json.loads(content)).items()}
@@ -181,12 +181,13 @@ def training(folder: Path, count: int, pairs: int) -> dict[str, Any]:
     with App(folder / "home", log=folder / "log") as app:
         client = app.client()
         is_over = threading.Event()
-        threading.Thread(target=_look_on, args=(client, is_over), daemon=True).start()
+        seen: dict[str, Any] = {}
+        threading.Thread(target=_look_on, args=(client, is_over, seen), daemon=True).start()
         found: list[dict[str, float]] = []
         for number in range(pairs + 1):
             options = {"settings": [f"seed={number}"]}
             alone = _by_terminal(folder, store, number)
-            by_app = _by_app(client, app, store, options)
+            by_app = _by_app(client, app, store, options, seen)
             if number:  # the first fills caches
                 found.append(alone | by_app)
         is_over.set()
@@ -204,10 +205,13 @@ def training(folder: Path, count: int, pairs: int) -> dict[str, Any]:
     }
 
 
-def _look_on(client: Client, is_over: threading.Event) -> None:
+def _look_on(client: Client, is_over: threading.Event, seen: dict[str, Any]) -> None:
+    """Ask as a page does, and keep the jobs that it sees."""
     number = 0
     while not is_over.is_set():
-        number = client.get(f"/api/state?since={number}")["number"]
+        told = client.get(f"/api/state?since={number}")
+        number = told["number"]
+        seen |= {job["id"]: job for job in told["jobs"]}
 
 
 def _by_terminal(folder: Path, store: Path, number: int) -> dict[str, float]:
@@ -217,11 +221,11 @@ def _by_terminal(folder: Path, store: Path, number: int) -> dict[str, float]:
     return {"alone_s": time.perf_counter() - began, "alone_cpu_s": took}
 
 
-def _by_app(client: Client, app: App, store: Path, options: dict[str, Any]) -> dict[str, float]:
+def _by_app(client: Client, app: App, store: Path, options: dict[str, Any], seen: dict[str, Any]) -> dict[str, float]:
     before, most, spent, began = ran_s(app.process.pid), 0.0, {}, time.perf_counter()
     wall = time.time()
     job = client.post("/api/train", {"project": "films", "store": str(store), "options": options})
-    while (told := client.job(job["id"]))["state"] in {"waiting", "running"}:
+    while (told := seen.get(job["id"], job))["state"] in {"waiting", "running"}:
         own = _own_processes(app.process.pid)
         spent |= {pid: ran_s(pid) for pid in own if pid != app.process.pid}
         most = max(most, sum(map(own_mb, own)))

@@ -77,6 +77,13 @@ def put_films(root):
     (root / "films" / "notes.txt").write_text("not a film", encoding="utf-8")
 
 
+def come_in(page, address):
+    """Open an address that is good once; it leads on to the page."""
+    page.goto(address)
+    page.locator("main h1").wait_for()
+    return page
+
+
 @dataclass
 class Windows:
     """Windows on one app, and all that they asked for and complained of."""
@@ -88,16 +95,14 @@ class Windows:
 
     def of(self, address, size, **options):
         """A browser of its own that has come in."""
-        context = self.browser.new_context(viewport=size, bypass_csp=True, **options)  # axe is no script of ours
+        context = self.browser.new_context(viewport=size, **{"bypass_csp": True, **options})  # axe is no script of ours
         context.set_default_timeout(1000 * WAIT_S)
         context.add_init_script(COUNT_CLICKS)
         context.on("request", lambda request: self.asked.append(request.url))
         context.on("console", lambda message: self.said.append(message.text))
         context.on("weberror", lambda error: self.said.append(str(error.error)))
         self.contexts.append(context)
-        page = context.new_page()
-        page.goto(address)
-        return page
+        return come_in(context.new_page(), address)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -314,7 +319,7 @@ def test_a_phone_goes_the_whole_way_in_four_clicks_though_the_app_is_killed_in_t
 
 def test_a_folder_that_is_taken_away_ends_in_one_line_and_the_work_can_be_done_again(app, trained):
     page = trained
-    page.goto(app.new_address())
+    come_in(page, app.new_address())
     at(page, "choose")
     page.get_by_label("Path of a folder or an archive").fill(str(app.root / "wards"))
     page.keyboard.press("Enter")
@@ -360,7 +365,7 @@ def test_a_folder_can_be_given_to_the_page_stopped_and_given_again(app, trained)
 
 
 def test_the_keyboard_alone_goes_the_way(app, windows, trained):
-    page = windows.of(app.new_address(), DESK, reduced_motion="reduce")
+    page = windows.of(app.new_address(), DESK, reduced_motion="reduce", bypass_csp=False)
     at(page, "choose")
     page.get_by_role("button", name="films").wait_for()
 
@@ -386,6 +391,11 @@ def test_the_keyboard_alone_goes_the_way(app, windows, trained):
     expect(page.locator("#live")).to_contain_text("46 radiographs, 3 classes.")
     to("Train")
     to("Copy")
+    at(page, "run/films/run")  # its policy keeps nothing of the page's own from it
+    expect(page.frame_locator("iframe.report").get_by_role("heading", level=1)).to_contain_text("COVID or NORMAL")
+    at(page, "doubts/films/doubts")
+    expect(page.locator(".side-by-side img")).to_have_count(3)
+    page.wait_for_function("() => [...document.images].every((each) => each.complete && each.naturalWidth)")
 
 
 STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=films&store={work}/films/films.h5", "run/films/run",
@@ -394,9 +404,7 @@ STATES = ["", "choose", "look?in={root}/films", "project/films", "train?project=
 ZOOMED = {"width": 320, "height": 256}  # 1280 by 1024 at 400 %
 
 
-@pytest.mark.parametrize(
-    ("locale", "scheme", "size"), [("en-GB", "light", PHONE), ("de-DE", "dark", ZOOMED), ("es-ES", "dark", DESK)]
-)
+@pytest.mark.parametrize(("locale", "scheme", "size"), [("de-DE", "dark", ZOOMED), ("es-ES", "light", PHONE)])
 def test_axe_finds_nothing_in_any_state(app, windows, trained, locale, scheme, size):
     page = windows.of(app.new_address(), size, locale=locale, color_scheme=scheme)
     page.locator("h1").wait_for()

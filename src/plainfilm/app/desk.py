@@ -27,7 +27,7 @@ from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.telemetry import LOG
 
 IDLE_S = 3600.0  # without a page and without work
-_TICK_S, _SLOW_TICK_S = 0.5, 2.0
+_TICK_S, _SLOW_TICK_S = 1.0, 2.0
 _LOOKED_AT_S = 30.0
 _OFFERED = ("train", "tensorflow", "serve", "tables", "openvino", "tune", "hub")
 

@@ -304,10 +304,15 @@ class Interaction(Record, frozen=True, kw_only=True):
 
     kind: Annotated[str, Meta(description="Kind of subgroup.")]
     metric: Annotated[str, Meta(description="The metric.")]
+    of_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one it is of, against the rest.")
+    ] = None
     subgroups: Annotated[Count, Meta(description="Subgroups that are large enough to be told from one another.")]
     statistic: Annotated[float, Meta(ge=0, description="Chi square, with one degree of freedom less.")]
     p: Annotated[Share, Meta(description="How often chance alone sets them so far apart.")]
-    p_corrected: Annotated[Share, Meta(description="The same, corrected for all these tests (Holm).")]
+    p_corrected: Annotated[
+        Share, Meta(description="The same, corrected for all these tests (Holm), of findings for those of all.")
+    ]
 
 
 class SampleSize(Record, frozen=True, kw_only=True):

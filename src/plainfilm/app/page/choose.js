@@ -90,7 +90,7 @@ class Choose {
     const none = rows.length ? null : make("p", { class: "muted none" }, t(found.images ? "choose.only_images" : "choose.empty"));
     const more = found.more ? small(t("choose.more")) : null;
     swap(this.tree, head, make("ul", { class: "rows" }, ...rows), none, more);
-    this.field.value = found.path;
+    if (document.activeElement !== this.field) this.field.value = found.path; // else somebody types
     if (isFirst) return;
     heading.focus({ preventScroll: true });
     this.app.say(`${own}: ${told.join(", ")}`);
