@@ -149,3 +149,9 @@ def test_what_changes_is_read_again(projects, run):
     (run / "metrics.json").write_text("{}")
     os.utime(run / "metrics.json", (1, 1))
     assert only_run(projects)["sentence"] is None
+
+
+def test_no_file_is_read_that_is_longer_than_any_run_writes(projects, run):
+    told = (run / "metrics.json").read_text()
+    (run / "metrics.json").write_text(told + " " * (1 << 22))
+    assert only_run(projects)["accuracy"] is None

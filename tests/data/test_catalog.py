@@ -709,3 +709,19 @@ def test_where_a_class_may_not_be_listed_the_missing_class_is_explained(tmp_path
         CatalogError, match="received one: NORMAL. The folder COVID cannot be listed: check its permissions"
     ):
         read_catalog([tmp_path])
+
+
+def test_folders_whose_classes_a_table_replaced_are_said_to_be_unused(source, tmp_path):
+    put(source, *(f"{name}/{k}.png" for name in ("one", "two") for k in range(4)))
+    rows = "\n".join(f"{name}/{k}.png,{k % 2},{k // 2}" for name in ("one", "two") for k in range(4))
+    text = f"file_name,Effusion,Mass\n{rows}\n"
+    table(source / "metadata.csv", text)
+    kept = read_catalog([source])
+    assert [(level.role, level.names) for level in kept.levels] == [("class", ("one", "two"))]
+    assert "labels-of-folders" in codes(kept)
+    laid = read_catalog([source], labels=table(tmp_path / "labels.csv", text))
+    assert (laid.task, laid.told) == ("findings", ("Effusion", "Mass"))
+    assert [level.role for level in laid.levels] == ["-"]
+    assert "labels-of-folders" not in codes(laid)
+    classes = read_catalog([source], labels=table(tmp_path / "c.csv", text.replace("Effusion,Mass", "label,other")))
+    assert [level.role for level in classes.levels] == ["-"]

@@ -5,7 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from plainfilm.model import group_dro, heads, keras_backend, manifest, passes, recipes, training
+from made_backbone import SIZE, TINY, pictures, weights_file
+from plainfilm.model import (
+    encoder,
+    finetuning,
+    group_dro,
+    heads,
+    keras_backend,
+    manifest,
+    passes,
+    recipes,
+    training,
+)
 from plainfilm.model.bundle_zip import Damaged
 from plainfilm.model.classifier import Decision
 from plainfilm.model.training import Part
@@ -168,3 +179,55 @@ def test_a_manifest_of_findings_is_of_version_3_and_gives_back_its_decision():
     for changed in ({"thresholds": [0.3]}, {"slopes": [], "intercepts": []}, {"positive": "A"}):
         with pytest.raises(Damaged):
             manifest_of(**changed)
+
+
+def tuned(head, states, file, **settings):
+    """Fine-tune a head of findings for two epochs on 48 made films."""
+    images, _ = pictures(48)
+    recipe = recipes.load("hidden-layer", {"head.layers": "standardise", "finetuning.epochs": 2, "finetuning.blocks": "1", "finetuning.batch_size": 16,
+                                           "finetuning.learning_rate": 0.01, "finetuning.patience": 0, **settings})  # fmt: skip
+    parts = [
+        Part(rows, states[rows], images.__getitem__, strata=rows % 2) for rows in (np.arange(32), np.arange(32, 48))
+    ]
+    prepare = encoder.preprocessing(TINY, image_size=SIZE)
+    kinds = states.shape[1] if states.ndim == 2 else 2
+    return finetuning.finetune(head, TINY, prepare, *parts, kinds, 1, recipe, fingerprint="made", weights_file=file)
+
+
+@pytest.mark.slow
+def test_what_is_not_known_of_a_finding_moves_nothing_while_blocks_are_tuned(tmp_path, monkeypatch):
+    """A finding of which nothing is known has no part in the loss: the others' logits are those of a tuning without it."""
+    monkeypatch.setenv("PLAINFILM_CACHE", str(tmp_path / "cache"))
+    file, labels = weights_file(tmp_path / "tiny.weights.h5"), pictures(48)[1].astype(np.int8)
+    states = np.stack([labels, np.where(np.arange(48) % 3, 1 - labels, -1)], axis=1).astype(np.int8)
+    never = np.concatenate([states, np.full((48, 1), -1, np.int8)], axis=1)
+    recipe = recipes.load("hidden-layer", {"head.layers": "standardise"})
+    heads_of = [heads.build_head(TINY.width, k, recipe.head, seed=0, findings=True) for k in (2, 3)]
+    kernel, bias = heads_of[0].get_layer("logits").get_weights()
+    heads_of[1].get_layer("logits").set_weights([np.pad(kernel, ((0, 0), (0, 1))), np.pad(bias, (0, 1))])
+    training.compile_as_told(heads_of[0], recipe, 2, 0.1, findings=True)  # as a head that was trained is
+    found, other = tuned(heads_of[0], states, file), tuned(heads_of[1], never, file)
+    last = found.fitted.history[-1]
+    assert last["loss"] < found.fitted.history[0]["loss"]
+    assert other.fitted.history[-1]["loss"] == pytest.approx(last["loss"] * 2 / 3, rel=1e-3)  # the mean is over three
+    assert other.fitted.model.get_layer("logits").get_weights()[0][:, 2] == pytest.approx(0)
+    drawn = tuned(heads_of[0], states, file, **{"training.class_weight": "group-dro"})
+    assert drawn.fitted.history[-1]["loss"] > 0
+
+
+def test_group_dro_weighs_each_finding_as_it_would_alone_on_every_backend():
+    (states, features), (other, seen) = made(), made(150, 1)
+    strata, there = np.arange(300) % 2, np.arange(150) % 2
+    features = np.where(strata[:, None] == 1, features[:, ::-1], features)  # in one source other features tell
+    recipe = recipes.load("hidden-layer", {**LINEAR, "training.epochs": 60, "training.class_weight": "group-dro"})
+    together = training.fit_head(6, 3, 0, part(states, features, strata), part(other, seen, there), recipe)
+    for number in range(3):
+        known, kept = states[:, number] >= 0, other[:, number] >= 0
+        own = Part(
+            np.flatnonzero(known), states[known, number].astype(np.int64), features.__getitem__, strata=strata[known]
+        )
+        check = Part(np.flatnonzero(kept), other[kept, number].astype(np.int64), seen.__getitem__, strata=there[kept])
+        alone = training.fit_head(6, 2, 1, own, check, recipe)
+        assert together.weights.of(number).weight == pytest.approx(alone.weights.weight, abs=0.02)
+        logits = [passes.logits_of(each.model)(features) for each in (together, alone)]
+        assert np.corrcoef(logits[0][:, number], logits[1][:, 0])[0, 1] > 0.995

@@ -3,12 +3,16 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from msgspec import structs
 
+import made_audits
 from plainfilm.evidence.evaluation import pairs as paired
 from plainfilm.evidence.evaluation import subgroups
 from plainfilm.evidence.evaluation.pairs import Answers, Rows
 from plainfilm.reporting import paper_tables
+from plainfilm.results.audit import FindingVerdict
 from plainfilm.results.estimate import UNDEFINED, Estimate
+from plainfilm.results.search import TrialResult
 
 Compared, Recipe = namedtuple("Compared", "recipes pairs"), namedtuple("Recipe", "recipe metrics")
 ROWS = [["50 % & more_of $x$ #1 {a} ~b^c \\d", Estimate(0.5, 0.25, 0.75)], ["=1+1", UNDEFINED]]
@@ -80,3 +84,38 @@ def test_subgroups_of_findings_are_told_apart_by_finding(tmp_path):
 def test_nothing_is_written_of_an_empty_table(tmp_path):
     paper_tables.write(tmp_path, "none", "Nothing", ["Name"], [])
     assert not (tmp_path / "tables").exists()
+
+
+def test_an_audit_has_a_table_of_its_probes_and_of_several_findings_one_of_each(tmp_path):
+    probes = {each.name: each.result for each in made_audits.FOUND.probes}
+    found = structs.replace(made_audits.FOUND.result, probes=probes)
+    for name in ("one", "each"):
+        (tmp_path / name).mkdir()
+    paper_tables.of_audit(tmp_path / "one", found)
+    own = FindingVerdict(verdict=found.verdict, sentence="S", auroc=found.compared_with.auroc, probes=found.probes)
+    paper_tables.of_audit(tmp_path / "each", structs.replace(found, findings={"Effusion": own, "Mass": own}))
+    tables = {}
+    for name in ("one", "each"):
+        with (tmp_path / name / "tables/probes.csv").open(newline="", encoding="utf-8") as file:
+            tables[name] = list(csv.DictReader(file))
+    assert [row["Probe"] for row in tables["one"]] == [probe.title for probe in found.probes.values()]
+    assert [row["Finding"] for row in tables["each"]] == [
+        *["Effusion"] * len(found.probes),
+        *["Mass"] * len(found.probes),
+    ]
+    assert float(tables["one"][0]["AUROC"]) == next(iter(found.probes.values())).auroc.value
+    assert (tmp_path / "one/tables/probes.tex").is_file()
+
+
+def test_trials_stand_the_best_first(tmp_path):
+    trial = TrialResult(number=1, state="finished", recipe="", log_loss=0.5, standard_error=0.1, accuracy=0.8, auroc=0.9, kept_epoch="3", epochs=5, seconds=1, chosen={})  # fmt: skip
+    better, none = structs.replace(trial, number=2, log_loss=0.25, auroc=None), structs.replace(trial, number=3, log_loss=None)  # fmt: skip
+    search = namedtuple("Search", "measure importances")("log loss on validation", ())
+    paper_tables.of_search(tmp_path, search, [trial, better, none])
+    with (tmp_path / "tables/trials.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["Trial"], row["Log loss"], row["AUROC"]) for row in rows] == [
+        ("2", "0.250", ""),
+        ("1", "0.500", "0.900"),
+    ]
+    assert not (tmp_path / "tables/importances.csv").exists()

@@ -287,6 +287,13 @@ def test_a_hangup_reads_bundles_and_tokens_again_and_what_is_none_changes_nothin
             os.kill(os.getpid(), signal.SIGHUP)
             until(lambda: "tokens not reloaded" in caplog.text)
             assert sent(server, f"{API}/predict", WARD).status == 200
+            caplog.clear()
+            (files / "first.plainfilm").unlink()
+            server.models.reload_all()
+            assert "first.plainfilm" in str(
+                [record.event for record in caplog.records if "not reloaded" in record.message]
+            )
+            assert sent(server, f"{API}/predict", WARD).status == 200
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")

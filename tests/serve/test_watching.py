@@ -44,7 +44,7 @@ def reference():
 
 
 def predictor(reference):
-    decision = SimpleNamespace(positive="COVID", threshold=0.5, task="classes")
+    decision = SimpleNamespace(positive="COVID", threshold=0.5, thresholds=(), task="classes")
     bundle = SimpleNamespace(classifier=SimpleNamespace(decision=decision), metrics=SimpleNamespace(audit=SimpleNamespace(verdict="possible")), manifest=SimpleNamespace(drift=reference))  # fmt: skip
     return SimpleNamespace(bundle=bundle, classes_=("COVID", "NORMAL"), watch=None)
 
@@ -53,6 +53,18 @@ def told(watch):
     registry = CollectorRegistry()
     registry.register(watch)
     return generate_latest(registry).decode()
+
+
+def test_a_model_that_is_reloaded_while_prometheus_asks_stops_nothing(reference, monkeypatch):
+    watch, weeks = Watch(), Watch.weeks
+    watch.over(predictor(reference), SHA)
+
+    def meanwhile(self, sha256):
+        self.over(predictor(reference), "cd" * 32)
+        return weeks(self, sha256)
+
+    monkeypatch.setattr(Watch, "weeks", meanwhile)
+    assert "plainfilm_drift_limit" in told(watch)
 
 
 def test_answers_are_logged_and_counted_without_their_names(reference, tmp_path):

@@ -20,7 +20,6 @@ from plainfilm.errors import EngineError
 from plainfilm.model import backbones, bundle, encoder, finetuning, kept_fits, recipes, training
 from plainfilm.workflows import elsewhere, fit
 
-pytestmark = pytest.mark.trains
 SETTINGS = {
     "backbone.input_size": 64,
     "backbone.depth": 6,

@@ -15,7 +15,7 @@ from plainfilm.workflows import fit
 
 QUICK = {"backbone.input_size": 64, "backbone.depth": 6, "training.epochs": 2}
 FOLDS = 3
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,6 +77,7 @@ def test_callbacks_are_told_of_each_fold(validated, told):
     assert told == ["begin", 0, 1, "end"] * FOLDS
 
 
+@pytest.mark.trains
 def test_every_radiograph_is_answered_once_by_a_classifier_that_has_not_seen_it(validated, store):
     table = rows_of(validated.folder / "predictions.csv")
     assert sorted(row["file"] for row in table) == sorted(store.file[store.labels >= 0].tolist())
@@ -103,6 +104,7 @@ def test_the_numbers_are_of_all_radiographs_and_of_no_test_part(validated, store
     assert sum(each["splits"]["test"]["n"] for each in own) == len(table)
 
 
+@pytest.mark.trains
 def test_the_joined_classifier_answers_with_the_mean_of_the_folds_log_odds(validated, store):
     images = store.images(np.arange(8))
     joined = bundle.load(validated.folder / "model.plainfilm").classifier
@@ -156,6 +158,7 @@ def test_altered_views_are_encoded_once_and_change_the_training(store, folder):
     assert first.head != fit.fit(store, recipes.load("default", QUICK), positive="COVID").head
 
 
+@pytest.mark.trains
 def test_calibration_goes_by_what_group_dro_ended_with(store, monkeypatch):
     seen = []
 
@@ -172,6 +175,7 @@ def test_calibration_goes_by_what_group_dro_ended_with(store, monkeypatch):
     np.testing.assert_allclose(seen[0]["shares"], np.bincount(weights.label, weights.share), rtol=1e-4)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("combine", ["mean", "stacking"])
 def test_an_ensemble_answers_from_all_of_its_members(combine, store):
     members = ["backbone.depth=6", "backbone.depth=9; seed=3", "head.layers=dense 8"]
@@ -205,6 +209,7 @@ def test_a_member_that_cannot_be_is_an_error_before_the_training(member, folder)
 TUNED = QUICK | {"finetuning.blocks": "1", "finetuning.epochs": 3, "finetuning.learning_rate": 1e-3}
 
 
+@pytest.mark.trains
 def test_an_interrupted_fine_tuning_goes_on_when_asked_and_ends_the_same(folder):
     def stop(stage, done, _every, note="", /):
         if stage == "Fine-tuning" and done == 2:

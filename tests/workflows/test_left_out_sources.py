@@ -11,7 +11,7 @@ from plainfilm.data.store import Store
 from plainfilm.errors import SplitError, UsageError
 
 QUICK = {"backbone.input_size": 64, "training.epochs": 2}
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -185,6 +185,8 @@ def test_each_finding_has_two_thresholds_a_promise_and_an_unsure_band(folder, th
         assert (answer["level"] == "unsure") == (bool(between) and not answer["findings"])
         assert (answer["class"] is None) == (answer["level"] == "unsure")
     assert any(answer["unsure"] for answer in told["predictions"])
+    frame = opened.predict(folder / "films").to_frame()
+    assert frame["unsure"].tolist() == ["|".join(answer.get("unsure", ())) for answer in told["predictions"]]
     with (three.folder / "predictions.csv").open(newline="") as file:
         assert any(row["unsure"] for row in csv.DictReader(file))
     assert "Present, absent or unsure, each finding" in (three.folder / "report.html").read_text()
@@ -224,7 +226,6 @@ def test_of_its_own_store_three_answers_of_findings_are_what_they_were(folder, t
 
 def test_what_findings_do_not_have_yet_is_one_line(folder, run):
     for words, says in (
-        ({"settings": {**QUICK, "finetuning.blocks": "1"}}, "frozen backbone for several findings"),
         ({"folds": "source"}, "30 of Effusion, 30 of Mass|apart from those that leave together"),
         ({"positive": "Mass"}, "no `positive` with several findings"),
         ({"task": "classes"}, "a store of findings"),
@@ -399,7 +400,9 @@ def test_each_hospital_is_left_out_and_a_finding_without_an_auroc_there_is_named
     assert "Each finding where it was left out" in page
     assert "never present at West" in page
     assert "left out: West" in (folder / "without/predictions.csv").read_text()
-    assert plainfilm.load(folder / "without").bundle.metrics.left_out.findings is None
+    kept = plainfilm.load(folder / "without").bundle.metrics.left_out
+    assert kept.findings is None
+    assert [own.metrics.per_class for own in kept.sources] == [None] * 3
     with pytest.raises(
         PlainfilmError, match="with classes; received several findings, which are not all in each hospital"
     ):

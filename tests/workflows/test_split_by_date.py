@@ -63,7 +63,6 @@ def test_later_studies_of_patients_without_earlier_ones_are_the_test_set(dated, 
     assert found.count("on-both-sides") == len(both) > 0
 
 
-@pytest.mark.trains
 def test_the_report_compares_later_with_earlier_and_no_date_reaches_anything_written(dated, tmp_path, monkeypatch):
     made, _ = dated
     monkeypatch.chdir(tmp_path)

@@ -38,7 +38,6 @@ def unsure(trained):
     return type(predictor)(replace(predictor.bundle, classifier=classifier.deciding(decision)))
 
 
-@pytest.mark.trains
 def test_the_run_says_what_its_thresholds_promise_and_what_they_come_to(trained):
     run, opened = trained.result, bundle.load(trained.folder)
     three, decision = run.three_answers, opened.classifier.decision
@@ -56,7 +55,6 @@ def test_the_run_says_what_its_thresholds_promise_and_what_they_come_to(trained)
         assert "Sensitivity outside the unsure band" in written
 
 
-@pytest.mark.trains
 def test_answers_between_the_thresholds_have_no_class_but_their_probability(unsure, hospitals):
     films = sorted((hospitals.films).rglob("*.jpg"))[:4]
     (answer, *_) = unsure.predict(films)
@@ -68,7 +66,6 @@ def test_answers_between_the_thresholds_have_no_class_but_their_probability(unsu
     assert About.of(unsure).called.endswith("NORMAL below 0.1 %, and between them the answer is unsure")
 
 
-@pytest.mark.trains
 def test_another_hospital_is_told_whether_they_hold_and_promised_nothing(trained, hospitals, tmp_path):
     phantom.write_phantoms(tmp_path / "other", n=60, seed=11)
     found = plainfilm.evaluate(trained.folder, tmp_path / "other", tmp_path / "tested", recalibrate=True, site="There")
@@ -84,7 +81,6 @@ def test_another_hospital_is_told_whether_they_hold_and_promised_nothing(trained
     assert "promised by nobody" in there.metrics.by_patient.three_answers.sentence
 
 
-@pytest.mark.trains
 def test_the_dicom_report_of_an_unsure_answer_gives_its_probability_and_no_class(unsure, hospitals):
     (answer,) = unsure.predict(sorted(hospitals.films.rglob("*.jpg"))[0])
     examined = Examined(prediction=answer, view=None, attribution=None, explained=None)

@@ -22,7 +22,7 @@ from waiting import WAIT_S
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "auprc", "brier", "ece")
 ORIGIN = ("source", "patient", "group")  # the last columns of predictions.csv
 QUICK = {"backbone.input_size": 96, "training.epochs": 2}
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -167,6 +167,7 @@ def test_the_history_has_a_row_an_epoch(run):
     assert all(float(row["loss"]) > 0 for row in rows)
 
 
+@pytest.mark.trains
 def test_the_recipe_of_a_run_repeats_it_to_the_last_digit(run, again):
     recipe = recipes.load(str(run / "recipe.toml"))
     assert (recipe.name, recipe.training.epochs, recipe.backbone.input_size) == ("default", 3, 96)
@@ -200,6 +201,7 @@ def test_the_report_shows_the_numbers_of_metrics_json(run):
     assert not re.search(r'(src|href)="?(https?:|//)', page)
 
 
+@pytest.mark.trains
 def test_the_bundle_answers_like_the_predictions(run, store):
     made = plainfilm.load(run / "model.plainfilm").bundle.classifier
     rows = {row["file"]: row for row in table(run / "predictions.csv")}
@@ -243,6 +245,7 @@ def test_another_seed_gives_another_model(folder, store, again):
     assert (made.folder / "predictions.csv").read_bytes() != (again.folder / "predictions.csv").read_bytes()
 
 
+@pytest.mark.trains
 def test_training_and_threshold_never_look_at_the_test_part(store, monkeypatch):
     asked = []
     rows = Store.rows
@@ -388,6 +391,7 @@ def test_recipes_are_compared_over_seeds(folder, store):
         plainfilm.compare([kept[0], kept[2]], folder / "runs", overwrite=True)
 
 
+@pytest.mark.trains
 def test_three_classes_train_with_a_softmax_and_are_reported(folder, store):
     with (folder / "films" / "metadata.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

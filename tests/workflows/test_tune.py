@@ -15,8 +15,6 @@ from plainfilm.model import encoder, recipes, trials, weights
 from plainfilm.workflows import fit, tune
 from plainfilm.workflows.options import TuneOptions
 
-pytestmark = pytest.mark.trains
-
 N, SIZE = 72, 32
 QUICK = {"epochs": 3, "backbones": ["efficientnet_lite0"], "input_sizes": [64]}
 SPLIT = np.array(["train", "train", "validation", "test"])[np.arange(N) // 3 % 4]
@@ -77,7 +75,7 @@ def log_loss(store, trained):
 @pytest.mark.slow
 def test_a_folder_holds_what_the_documents_say(run):
     assert sorted(path.name for path in run.folder.iterdir()) == [
-        "best.toml", "figures", "trials.csv", "trials.db", "tuning.html", "tuning.json",
+        "best.toml", "figures", "requirements.lock", "tables", "trials.csv", "trials.db", "tuning.html", "tuning.json",
     ]  # fmt: skip
     assert json.loads((run.folder / "tuning.json").read_text()) == run.metrics
     rows = table(run.folder / "trials.csv")

@@ -14,7 +14,7 @@ from plainfilm.workflows import tune
 from plainfilm.workflows.options import TuneOptions
 
 QUICK = {"epochs": 2, "backbones": ["efficientnet_lite0"], "input_sizes": [64], "folds": "source"}
-pytestmark = [pytest.mark.slow, pytest.mark.trains]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

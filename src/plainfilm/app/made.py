@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,8 @@ from plainfilm.app.places import Places, is_plain
 from plainfilm.harmless import harmless
 
 Plain = dict[str, Any]
-_MOST_BYTES = 1 << 25
+_MOST_BYTES = 1 << 22  # tenfold what runs write; in memory it may be thirtyfold
+_MOST_SEEN = 5000
 _MOST_FILES, _DESCRIBING_S = 500, 300.0
 _KINDS = (  # the file that tells, its page, and what made it
     ("metrics.json", "report.html", "train"),
@@ -226,7 +227,7 @@ def _files(folder: Path) -> list[Plain]:
     found = list[Plain]()
     for inner in (folder, *(_folders(folder) if any((folder / name).is_file() for name, _, _ in _KINDS) else ())):
         with contextlib.suppress(OSError), os.scandir(inner) as entries:
-            for each in sorted(entries, key=lambda each: each.name):
+            for each in sorted(islice(entries, _MOST_SEEN), key=lambda each: each.name):
                 if is_plain(each.name) and each.is_file(follow_symlinks=False):
                     name = each.name if inner == folder else f"{inner.name}/{each.name}"
                     found.append({"name": name, "bytes": each.stat(follow_symlinks=False).st_size})

@@ -160,11 +160,14 @@ def read_catalog(
             _check_classes(entries, sources, problems)
             check_no_combinations(sorted({entry.label for entry in entries if entry.label}), asked.task)
     _check_kept(entries, asked.keep)
+    levels = tuple(level for collection in read for level in _levels(collection, is_laid_over=table is not None))
+    if not any(level.role == "class" for level in levels):  # a table gave the labels instead
+        problems = [each for each in problems if each.code != "labels-of-folders"]
     return Catalog(
         entries=tuple(entries),
         problems=(*problems, *remarks, *_unlabelled(entries)),
         layout="+".join(dict.fromkeys(layout for collection in read for layout in collection.layouts)),
-        levels=tuple(level for collection in read for level in _levels(collection)),
+        levels=levels,
         findings=findings,
         told=told,
         asked=asked,
@@ -209,14 +212,17 @@ def _check_used(asked: Asked, read: Sequence[Collection]) -> None:
         )
 
 
-def _levels(collection: Collection) -> Iterable[FolderLevel]:
+def _levels(collection: Collection, *, is_laid_over: bool) -> Iterable[FolderLevel]:
+    """Say which level of folders was taken for what; of classes nothing where a table that was laid over gave all labels."""
+    labels = {spelling_key(entry.label) for entry in collection.images.values() if entry.label}
     for role in ROLES:
         for level, names in sorted(collection.layout.levels.get(role, {}).items()):
+            is_used = role != "class" or not is_laid_over or any(spelling_key(name) in labels for name in names)
             shown = () if role == "patient" else tuple(name for name, _ in names.most_common(_NAMES_SHOWN))
             yield FolderLevel(
                 source=collection.name,
                 level=level,
-                role=role,
+                role=role if is_used else "-",
                 names=tuple(sorted(shown)),
                 folders=len(names),
                 images=names.total(),

@@ -168,8 +168,9 @@ def _precision(asked: str) -> Iterator[None]:
 
 def _copy(head: Any) -> Any:
     """Copy a head; its Dropout begins again from its seed, whatever was drawn before."""
-    keras = keras_backend.load()
-    copy = keras.models.clone_model(head)
+    copy = type(head).from_config(
+        head.get_config()
+    )  # not compiled: Keras could not find a loss of findings by its name
     copy.set_weights(head.get_weights())
     return copy
 
@@ -200,7 +201,8 @@ def _course(
     """Compile, and begin with the validation loss of the frozen backbone, which every epoch is measured against."""
     settings = recipe.finetuning
     steps = -(-len(train.rows) // settings.batch_size)
-    training.compile_as_told(model, recipe, classes, _schedule(settings, steps))
+    rate = _schedule(settings, steps)
+    training.compile_as_told(model, recipe, classes, rate, findings=train.is_of_findings)
     size = settings.batch_size
     both = training.prepared_passes(model, classes, positive, train, validation, recipe,
                            batch_size=size, validation_batch=size, feed=_read_ahead, ended=ended)  # fmt: skip

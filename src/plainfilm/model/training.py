@@ -124,16 +124,17 @@ def targets(labels: NDArray[np.int64], classes: int, *, output: str, positive: i
     return np.asarray(np.eye(classes, dtype=np.float32)[labels])
 
 
-def finding_targets(part: Part, class_weight: str) -> NDArray[np.float32]:
+def finding_targets(part: Part, class_weight: str, ended: GroupWeights | None = None) -> NDArray[np.float32]:
     """Give the findings of a part as a loss wants them, float32 (rows, 2k): the truth, and behind it the weight of each.
 
-    What is not known weighs nothing; the known ones of a finding are weighed as `row_weights` does, and so much that the sum
+    What is not known weighs nothing; the known ones of a finding are weighed as `row_weights` does, by what they `ended` with, and so much that the sum
     over rows is the number of rows for each: a finding that is seldom known counts as much as another.
     """
     truth, weights = (part.labels == 1).astype(np.float32), np.zeros(part.labels.shape, np.float32)
     for number in range(part.labels.shape[1]):
         known, own = part.labels[:, number] >= 0, part.of_finding(number)
-        weights[known, number] = row_weights(own, 2, class_weight) * len(part.rows) / max(1, len(own.rows))
+        each = row_weights(own, 2, class_weight, ended.of(number) if ended else None)
+        weights[known, number] = each * len(part.rows) / max(1, len(own.rows))
     return np.asarray(np.concatenate([truth, weights], axis=1), np.float32)
 
 
@@ -307,10 +308,10 @@ def prepared_passes(
     weights = groups.numbers if groups else row_weights(train, classes, recipe.training.class_weight, ended)
     alike = np.ones(len(validation.labels), np.float32)
     wanted = [
-        finding_targets(part, weighed)
+        finding_targets(part, weighed, held)
         if part.is_of_findings
         else targets(part.labels, classes, output=heads.output_kind(recipe.head, classes), positive=positive)
-        for part, weighed in ((train, recipe.training.class_weight), (validation, "none"))
+        for part, weighed, held in ((train, recipe.training.class_weight, ended), (validation, "none", None))
     ]
     return (
         _Pass(model, "train", train, wanted[0], weights, batch_size, feed, groups),

@@ -73,9 +73,10 @@ def of_subgroups(folder: Path, each_of: Mapping[str, Subgroups]) -> None:
           [*first, "Kind", "Subgroup", "Radiographs", "Groups", *(LABELS[name] for name in metrics)],
           [[*filter(None, [of]), kind, name, part.n, part.groups, *(part.estimates[metric] for metric in metrics)]
            for of, found in each_of.items() for kind, parts in found.kinds.items() for name, part in (parts or {}).items()])  # fmt: skip
+    of_classes = any(each.of_class for found in each_of.values() for each in found.interactions)
     write(folder, "interactions", "Whether a metric is the same in all subgroups; p corrected after Holm",
-          [*first, "Kind", "Metric", "Subgroups", "Chi square", "p", "p corrected"],
-          [[*filter(None, [of]), each.kind, LABELS[each.metric], each.subgroups, _number(each.statistic), _p(each.p), _p(each.p_corrected)]
+          [*first, "Kind", "Metric", *(["Class"] if of_classes else []), "Subgroups", "Chi square", "p", "p corrected"],
+          [[*filter(None, [of]), each.kind, LABELS[each.metric], *filter(None, [each.of_class]), each.subgroups, _number(each.statistic), _p(each.p), _p(each.p_corrected)]
            for of, found in each_of.items() for each in found.interactions])  # fmt: skip
 
 

@@ -304,10 +304,15 @@ class Interaction(Record, frozen=True, kw_only=True):
 
     kind: Annotated[str, Meta(description="Kind of subgroup.")]
     metric: Annotated[str, Meta(description="The metric.")]
+    of_class: Annotated[
+        str | None, Meta(description="With more than two classes: the one it is of, against the rest.")
+    ] = None
     subgroups: Annotated[Count, Meta(description="Subgroups that are large enough to be told from one another.")]
     statistic: Annotated[float, Meta(ge=0, description="Chi square, with one degree of freedom less.")]
     p: Annotated[Share, Meta(description="How often chance alone sets them so far apart.")]
-    p_corrected: Annotated[Share, Meta(description="The same, corrected for all these tests (Holm).")]
+    p_corrected: Annotated[
+        Share, Meta(description="The same, corrected for all these tests (Holm), of findings for those of all.")
+    ]
 
 
 class SampleSize(Record, frozen=True, kw_only=True):
@@ -458,6 +463,12 @@ class LeftOutSources(LeftOutFinding, frozen=True, kw_only=True):
     curve: Annotated[
         LearningCurve | None, Meta(description="AUROC over sources and films learnt from, where that was asked for.")
     ] = None
+
+    @property
+    def to_share(self) -> "LeftOutSources":
+        """What a bundle of findings holds: of a source the means over its findings, and nothing of each."""
+        sources = (structs.replace(own, metrics=structs.replace(own.metrics, per_class=None)) for own in self.sources)
+        return structs.replace(self, findings=None, sources=tuple(sources))
 
 
 class DecisionCurve(Record, frozen=True, kw_only=True):
@@ -722,7 +733,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         if self.findings is None:
             return self
         slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
-        left_out = self.left_out and structs.replace(self.left_out, findings=None)
+        left_out = self.left_out and self.left_out.to_share
         return structs.replace(self, findings=slim, left_out=left_out, audit=self.audit and self.audit.to_share)
 
     @property

@@ -188,7 +188,9 @@ class Models:
         with self._alone(waits=not is_named):  # whoever cannot be told to come again waits
             before = self._now[name]
             digest = _sha256(place_of(self._places[name]))
-            known = {before.examiner.identity.sha256} | (set() if is_named else {self._left.get(name, "")})
+            known = {before.examiner.identity.sha256} | (
+                set() if is_named or name not in self._left else {self._left[name]}
+            )
             return (
                 Change(name=name, before=before, now=before)
                 if digest in known

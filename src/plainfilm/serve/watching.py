@@ -98,7 +98,9 @@ class Watch(Collector):
         limit = GaugeMetricFamily("plainfilm_drift_limit", "Evidence from which it is an alarm.", labels=("of",))
         for name, value in LIMITS.items():
             limit.add_metric([name], value)
-        for sha256, weeks in [(each, self.weeks(each)) for each in self._bundles]:
+        for sha256, weeks in [
+            (each, self.weeks(each)) for each in tuple(self._bundles)
+        ]:  # a reload may add one meanwhile
             for week in (weeks or ())[-1:]:
                 images.add_metric([sha256[:12]], week.images)
                 for name, own in week.families.items():

@@ -251,25 +251,16 @@ def check_three_answers(recipes: Sequence[Recipe], positive: str | None, task: T
         )
 
 
-def check_task(task: Task, classes: Sequence[str], asked: Task | None, trained: Sequence[Recipe]) -> None:
-    """Find out whether classes are meant as classes, and whether what is asked for is there for several findings.
+def check_task(task: Task, classes: Sequence[str], asked: Task | None) -> None:
+    """Find out whether classes are meant as classes.
 
     Raises
     ------
     CatalogError
-        Classes look like combinations of findings, and nobody has said that they are none.
-    RecipeError
-        A recipe asks for what findings do not have yet.
+        They look like combinations of findings, and nobody has said that they are none.
     """
     if task == "classes":
         combinations.check_no_combinations(classes, asked)
-        return
-    for recipe in trained:
-        if parse_blocks(recipe.finetuning.blocks) != 0:
-            raise RecipeError(
-                "Expected a frozen backbone for several findings; received finetuning.blocks "
-                f"{recipe.finetuning.blocks}, which knows classes alone yet. Set finetuning.blocks=none, or ask for one finding with --label-of."
-            )
 
 
 def positive_class(classes: Sequence[str], asked: str | None = None, *, task: Task = "classes") -> str | None:

@@ -141,8 +141,7 @@ def plan(options: CompareOptions) -> Plan | RunsPlan:
             checks.check_networks(recipes.members(own[0]), image_size)
 
     def check_rows(rows: Store | Rows) -> None:
-        every = [member for own in chosen for member in recipes.members(own[0])]
-        checks.check_task(rows.task, rows.classes, options.task, every)
+        checks.check_task(rows.task, rows.classes, options.task)
         positive = checks.positive_class(rows.classes, options.positive, task=rows.task)
         checks.check_three_answers([own[0] for own in chosen], positive, rows.task)
         folding.by_source(options.folds, options.together, rows, seed=0)

@@ -126,7 +126,7 @@ def plan(options: TuneOptions) -> Plan:
     )
 
     def check_rows(rows: Store | Rows) -> None:
-        checks.check_task(rows.task, rows.classes, options.task, ())
+        checks.check_task(rows.task, rows.classes, options.task)
         folding.by_source(options.folds, options.together, rows, seed=options.seed)
 
     store, read = open_store(options.store, options, options.progress, check_rows=check_rows)

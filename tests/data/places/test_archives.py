@@ -21,6 +21,7 @@ from made_archives import TAR_MODES, changed, forged, medmnist_arrays, tarred, z
 from plainfilm.data.decoding import decoded
 from plainfilm.data.places import archive_members
 from plainfilm.data.places.archives import is_archive, open_archive
+from plainfilm.data.problem_words import meaning
 from plainfilm.errors import CatalogError
 
 MEMBERS = {
@@ -233,6 +234,7 @@ def test_links_encrypted_and_unknown_members_of_a_zip_are_set_aside(tmp_path):
             "lock.png": "encrypted",
             "big.png": "unsupported-compression",
         }
+        assert all(meaning(problem.code) for problem in archive.problems)
 
 
 def test_an_archive_of_which_nothing_can_be_read_says_why(tmp_path):

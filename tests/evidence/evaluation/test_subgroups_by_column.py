@@ -72,14 +72,32 @@ def test_they_are_written_shown_and_read_again(found):
     assert ("scanner_room", "AUROC", 3) in [each[:3] for each in shown.interactions]
 
 
-def test_more_classes_have_no_interaction_test():
-    chance = np.full((60, 3), 1 / 3)
-    found = subgroups.measure(
-        {"room": np.array(["a", "b"] * 30)},
-        np.arange(60) % 3,
-        chance,
-        classes=("A", "B", "C"),
-        positive=None,
-        threshold=0.5,
-    )
-    assert found.result.interactions == ()
+def of_three(lift):
+    """Answers of three classes in two rooms; in room b the last class is told worse by `lift`."""
+    rng = np.random.default_rng(5)
+    labels, room = rng.integers(0, 3, 600), np.array(["a", "b"] * 300)
+    scores = rng.normal(size=(600, 3))
+    scores[np.arange(600), labels] += np.where((room == "b") & (labels == 2), 1.5 - lift, 1.5)
+    chance = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return subgroups.measure({"room": room}, labels, chance, classes=("A", "B", "C"), positive=None, threshold=0.5)
+
+
+def test_of_more_classes_each_against_the_rest_is_tested_and_all_are_corrected_together():
+    found = {(each.metric, each.of_class): each for each in of_three(1.2).result.interactions}
+    assert set(found) == {(metric, name) for metric in ("sensitivity", "specificity", "auroc") for name in "ABC"}
+    assert found["sensitivity", "C"].p_corrected < 0.01
+    assert found["sensitivity", "A"].p > 0.05
+    assert all(each.subgroups == 2 for each in found.values())
+    assert all(each.p_corrected >= min(1, each.p) for each in found.values())
+    least = min(found.values(), key=lambda each: each.p)
+    assert least.p_corrected == pytest.approx(min(1, 9 * least.p))
+    alike = of_three(0.0).result.interactions
+    assert min(each.p_corrected for each in alike) > 0.05
+
+
+def test_tests_of_several_findings_are_corrected_together():
+    alone = of_three(1.2)
+    both = subgroups.corrected_together({"Mass": alone, "Nodule": alone})
+    least = min((each for each in both["Mass"].result.interactions), key=lambda each: each.p)
+    assert least.p_corrected == pytest.approx(min(1, 18 * least.p))
+    assert [each.p for each in both["Nodule"].result.interactions] == [each.p for each in alone.result.interactions]

@@ -228,7 +228,8 @@ def test_a_damaged_detector_is_refused(bundle, store):
 
 def test_the_folder_holds_what_the_documents_say(folder, bundle, found, store):
     out, metrics = written(folder, "whole", found)
-    assert sorted(path.name for path in out.iterdir()) == ["figures", "metrics.json", "predictions.csv", "report.html"]
+    names = ["figures", "metrics.json", "predictions.csv", "report.html", "requirements.lock", "tables"]
+    assert sorted(path.name for path in out.iterdir()) == names
     assert json.loads((out / "metrics.json").read_text()) == metrics
     keys = "format version classes positive threshold travels splits internal drop overlap left_out stands_for missing_classes sources outliers recalibration subgroups utility data model versions seconds"  # fmt: skip
     assert set(metrics) == set(keys.split())

@@ -36,10 +36,15 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Films:
-    """Films of patients: rows that are `used`, bool (n), and `codes` int64 (used), the patient of each as 0, 1, 2 …."""
+    """Films of patients: rows that are `used`, bool (n), one a patient or more, and `whose` int64 (n), the patient of each as 0, 1, 2 …."""
 
     used: NDArray[np.bool_]
-    codes: NDArray[np.int64]
+    whose: NDArray[np.int64]
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """The patient of each film that is used, int64 (used)."""
+        return self.whose[self.used]
 
     @classmethod
     def of(cls, store: Store, rows: NDArray[np.int64]) -> "Films":
@@ -47,11 +52,11 @@ class Films:
         view, group = attributes.traits(store, rows)["view"], store.group[rows]
         lateral = np.zeros(len(rows), bool) if view is None else np.char.startswith(view.astype(str), "lateral")
         used = ~lateral | ~np.isin(group, group[~lateral])
-        return cls(used, np.unique(group[used], return_inverse=True)[1].astype(np.int64))
+        return cls(used, np.unique(group, return_inverse=True)[1].astype(np.int64))
 
     def labels(self, positive: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Say whether a patient has any positive film, 0 or 1; `positive` bool (n)."""
-        return np.bincount(self.codes, positive[self.used]).astype(bool).astype(np.int64)
+        """Say whether a patient has any positive film, used or not, 0 or 1; `positive` bool (n)."""
+        return np.bincount(self.whose, positive).astype(bool).astype(np.int64)
 
 
 def choose(

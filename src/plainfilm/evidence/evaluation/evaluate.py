@@ -129,6 +129,8 @@ def _findings(fold: Fold) -> Iterator[tuple[str, Fold]]:
 
 def _of_findings(each: Mapping[str, Judged], scores: Mapping[str, Scores], folds: Sequence[Judged] = ()) -> Judged:
     """Put the findings together: the worst one speaks, of those that are as bad the one with the lowest AUROC."""
+    told = subgroups.corrected_together({name: own.subgroups for name, own in each.items()})
+    each = {name: replace(own, subgroups=told[name]) for name, own in each.items()}
     tested = next(iter(each.values())).tested
     speaks = max(
         each,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from plainfilm.data.store import Store
 from plainfilm.evidence import attributes
 from plainfilm.evidence.statistics.differences import independent_difference
-from plainfilm.evidence.statistics.intervals import wilson
+from plainfilm.evidence.statistics.intervals import for_several, wilson
 from plainfilm.results.estimate import Estimate
 from plainfilm.results.metrics import InTime, Metrics, TimePart
 
@@ -41,7 +41,7 @@ def compare(store: Store, splits: Mapping[str, Metrics]) -> InTime | None:
         lower=lower,
         undated=undated,
         on_both_sides=both,
-        sentence=_sentence(earlier, later, lower["auroc"], here["auroc"]),
+        sentence=_sentence(earlier, later, lower["auroc"], here["auroc"], are_findings=store.task == "findings"),
     )
 
 
@@ -71,13 +71,9 @@ def _shares(column: NDArray[np.str_]) -> dict[str, float]:
     return {str(values[at]): float(counts[at] / len(column)) for at in order}
 
 
-def _sentence(earlier: TimePart, later: TimePart, lower: Estimate, area: Estimate) -> str:
+def _sentence(earlier: TimePart, later: TimePart, lower: Estimate, area: Estimate, *, are_findings: bool) -> str:
     """Say by how much the class that changed most did, and whether the classifier holds later."""
-    changes = {name: independent_difference(later.classes[name], own) for name, own in earlier.classes.items()}
-    most = max(changes, key=lambda name: abs(changes[name].value))
-    change = changes[most]
-    differs = "no more than chance may make it" if change.low <= 0 <= change.high else "more than chance explains"
-    mix = f"{most} is {_percent(later.classes[most])} of the later radiographs and {_percent(earlier.classes[most])} of the earlier ones: it differs by {differs}."
+    mix = _changed(earlier, later, are_findings=are_findings)
     if not (lower.is_known and area.is_known):
         return f"{mix} The later ones do not tell the classes apart well enough to compare."
     way, ends = ("lower", (lower.low, lower.high)) if lower.value >= 0 else ("higher", (-lower.high, -lower.low))
@@ -88,6 +84,28 @@ def _sentence(earlier: TimePart, later: TimePart, lower: Estimate, area: Estimat
         else f"no fall is shown, nor is one of up to {max(lower.high, 0):.2f} ruled out"
     )
     return f"{mix} {beside}: {said}."
+
+
+def _changed(earlier: TimePart, later: TimePart, *, are_findings: bool) -> str:
+    """Say of the class or finding whose share changed most whether chance explains it, which had as many chances as there are."""
+    several = (
+        len(earlier.classes) if len(earlier.classes) > 2 or are_findings else 1
+    )  # of two classes both change alike
+    changes = {
+        name: independent_difference(for_several(later.classes[name], several), for_several(own, several))
+        for name, own in earlier.classes.items()
+        if own.is_known and later.classes[name].is_known
+    }
+    if not changes:
+        return "Nothing is known of what the later radiographs show."
+    most = max(changes, key=lambda name: abs(changes[name].value))
+    change = changes[most]
+    differs = "no more than chance may make it" if change.low <= 0 <= change.high else "more than chance explains"
+    known = " of which that is known" if are_findings else ""
+    return (
+        f"{most} is {_percent(later.classes[most])} of the later radiographs{known} and {_percent(earlier.classes[most])} of the earlier ones: "
+        f"it differs by {differs}."
+    )
 
 
 def _percent(share: Estimate) -> str:

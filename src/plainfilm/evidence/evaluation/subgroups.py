@@ -4,10 +4,11 @@ Each with its size and intervals; a part that is too small is said to be so. A k
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import ArrayLike, NDArray
 
 from plainfilm.evidence.attributes import BANDS, CHILD, NAMES, Texts
@@ -117,36 +118,71 @@ def measure(
     )
 
 
+_Test = tuple[
+    str, str, str | None, float, int, float
+]  # kind, metric, class of more than two, chi square, its degrees of freedom, p
+
+
 def _interactions(
     recorded: Mapping[str, Texts], kinds: Mapping[str, Mapping[str, Subgroup]], part: _Part
 ) -> list[Interaction]:
-    """Test each kind and metric once over all subgroups that are large enough; with two classes."""
-    if len(part.classes) != 2:
-        return []
+    """Test each kind and metric once over all subgroups that are large enough; of more than two classes each against the rest."""
     target = 1 if part.positive is None else part.classes.index(part.positive)
-    chance = part.probabilities[:, target]
-    called = np.where(chance >= part.threshold, target, 1 - target)
-    is_it, right = part.labels == target, called == part.labels
-    asked = {"sensitivity": is_it, "specificity": ~is_it, "auroc": np.ones(len(is_it), bool)}
-    found = []
-    for kind, names in recorded.items():
-        for metric, counted in asked.items():
-            large = [name for name, own in kinds[kind].items() if name != NOT_KNOWN and own.estimates[metric].is_known]
-            member = np.array(
-                [{name: at for at, name in enumerate(large)}.get(str(name), -1) for name in names], np.int64
-            )
-            rows = counted & (member >= 0)
-            if metric == "auroc":
-                tested = homogeneity.of_areas(is_it[rows], chance[rows], member[rows], part.codes[rows])
-            else:
-                tested = homogeneity.of_shares(right[rows], member[rows], part.codes[rows])
-            if tested[1]:
-                found.append((kind, metric, *tested))
+    asked = [target] if len(part.classes) == 2 else range(len(part.classes))
+    found = [
+        each for kind, names in recorded.items() for at in asked for each in _tests(kind, names, kinds[kind], part, at)
+    ]
     corrected = holm([each[-1] for each in found])
     return [
-        Interaction(kind=kind, metric=metric, subgroups=freedom + 1, statistic=chi2, p=p, p_corrected=own)
-        for (kind, metric, chi2, freedom, p), own in zip(found, corrected, strict=True)
+        Interaction(
+            kind=kind, metric=metric, of_class=of_class, subgroups=freedom + 1, statistic=chi2, p=p, p_corrected=own
+        )
+        for (kind, metric, of_class, chi2, freedom, p), own in zip(found, corrected, strict=True)
     ]
+
+
+def _tests(kind: str, names: Texts, parts: Mapping[str, Subgroup], part: _Part, target: int) -> Iterator[_Test]:
+    """Test the metrics of one class against the rest over the subgroups of one kind."""
+    chance, is_of_two = part.probabilities[:, target], len(part.classes) == 2
+    of_class = None if is_of_two else part.classes[target]
+    called = chance >= part.threshold if is_of_two else part.probabilities.argmax(axis=1) == target
+    is_it = part.labels == target
+    asked = {"sensitivity": is_it, "specificity": ~is_it, "auroc": np.ones(len(is_it), bool)}
+    for metric, counted in asked.items():
+        large = [name for name, own in parts.items() if name != NOT_KNOWN and _told(own, metric, of_class).is_known]
+        place = {name: at for at, name in enumerate(large)}
+        member = np.array([place.get(str(name), -1) for name in names], np.int64)
+        rows = counted & (member >= 0)
+        if metric == "auroc":
+            tested = homogeneity.of_areas(is_it[rows], chance[rows], member[rows], part.codes[rows])
+        else:
+            tested = homogeneity.of_shares((called == is_it)[rows], member[rows], part.codes[rows])
+        if tested[1]:
+            yield (kind, metric, of_class, *tested)
+
+
+def _told(own: Subgroup, metric: str, of_class: str | None) -> Estimate:
+    """Give a metric of a subgroup, of one class where there are several."""
+    if of_class is None:
+        return own.estimates[metric]
+    return own.per_class[of_class].estimates[metric] if own.per_class else UNDEFINED
+
+
+def corrected_together(each: Mapping[str, SubgroupFindings]) -> dict[str, SubgroupFindings]:
+    """Give the subgroups of several findings with interaction tests that are corrected for those of all of them (Holm)."""
+    values = iter(holm([test.p for found in each.values() for test in found.result.interactions]))
+    return {
+        name: replace(
+            found,
+            result=structs.replace(
+                found.result,
+                interactions=tuple(
+                    structs.replace(test, p_corrected=next(values)) for test in found.result.interactions
+                ),
+            ),
+        )
+        for name, found in each.items()
+    }
 
 
 def tells_class(parts: Mapping[str, Subgroup]) -> bool:

@@ -21,7 +21,7 @@ from plainfilm.evidence.evaluation import evaluate as judge
 from plainfilm.evidence.evaluation.clinical_utility import UtilityFindings
 from plainfilm.evidence.evaluation.evaluate import Lines, Scores
 from plainfilm.evidence.evaluation.source_baseline import source_rule
-from plainfilm.evidence.evaluation.subgroups import SubgroupFindings
+from plainfilm.evidence.evaluation.subgroups import SubgroupFindings, corrected_together
 from plainfilm.evidence.external import recalibration
 from plainfilm.evidence.external.answers import Advance, answers_of
 from plainfilm.evidence.external.cohort import Cohort
@@ -398,6 +398,8 @@ def _of_findings(
         )
         for at, name in enumerate(names)
     }
+    told = corrected_together({name: own.subgroups for name, own in each.items()})
+    each = {name: replace(own, subgroups=told[name]) for name, own in each.items()}
     external = _means(scores, {name: own.external for name, own in each.items()})
     missing = tuple(name for name in bundle.classifier.classes_ if name not in names)
     internal = mean_metrics(whole, {name: own.internal for name, own in each.items()}) if missing else whole

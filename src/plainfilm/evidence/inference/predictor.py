@@ -37,7 +37,7 @@ from plainfilm.model.lung_segmentation import LungFinder
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
-from plainfilm.results.task import combination
+from plainfilm.results.task import BETWEEN, combination
 
 if TYPE_CHECKING:
     import pandas
@@ -126,21 +126,30 @@ class Predictions(Sequence[Prediction]):
     def to_frame(self) -> "pandas.DataFrame":
         """Give a pandas DataFrame, a row an answer: file, class, level, a probability a class, at_prevalence, reasons, notes.
 
+        Of findings with two thresholds each there is also `unsure`, `Effusion|Mass`.
+
         Raises
         ------
         MissingExtraError
             pandas is not installed.
         """
-        columns = ["file", "class", "level", *map(_column, self._classes), "at_prevalence", "reasons", "notes"]
+        unsure = ["unsure"] if self._tells_unsure else []
+        columns = ["file", "class", "level", *map(_column, self._classes), *unsure, "at_prevalence", "reasons", "notes"]
         table: pandas.DataFrame = frames("answers").DataFrame.from_records([*self._rows()], columns=columns)
         return table
 
+    @property
+    def _tells_unsure(self) -> bool:
+        return any(answer.unsure is not UNSET for answer in self._answers)
+
     def _rows(self) -> Iterator[dict[str, Any]]:
+        tells_unsure = self._tells_unsure
         for answer in self._answers:
             chances = {_column(name): answer.probabilities.get(name, np.nan) for name in self._classes}
             told = {"reasons": "; ".join(answer.reasons), "notes": "; ".join(answer.notes)}
             named = {"file": answer.file, "class": answer.label, "level": answer.level}
-            yield named | chances | {"at_prevalence": answer.at_prevalence} | told
+            unsure = {"unsure": BETWEEN.join(answer.unsure or ())} if tells_unsure else {}
+            yield named | chances | unsure | {"at_prevalence": answer.at_prevalence} | told
 
 
 def _short(value: object) -> object:

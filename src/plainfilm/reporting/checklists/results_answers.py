@@ -49,7 +49,7 @@ def _tests(known: Known) -> str:
     made = sum(len(own.interactions) for own in known.metrics.by_subgroup.values())
     if not made:
         return "No significance test was made."
-    holm = "corrected for their number (Holm)" + (", each finding's by itself" if known.metrics.findings else "")
+    holm = "corrected for their number (Holm)" + (", those of all findings together" if known.metrics.findings else "")
     return f"{count_of(made, 'test')} whether a metric is the same in all subgroups, {holm}."
 
 

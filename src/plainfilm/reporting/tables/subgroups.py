@@ -109,7 +109,7 @@ def show(found: SubgroupFindings) -> SubgroupsShown:
         interactions=[
             (
                 TITLES.get(each.kind, each.kind),
-                LABELS[each.metric],
+                LABELS[each.metric] + (f", {each.of_class}" if each.of_class else ""),
                 each.subgroups,
                 p_value(each.p),
                 p_value(each.p_corrected),
