@@ -111,3 +111,11 @@ def test_a_name_that_is_not_utf8_can_be_said_again_by_the_page(places):
     assert places.inside(below["folders"][0]["path"]) == places.root / name / "\U0001f480 \\udcff"
     assert below["parent"] == str(places.root)
     assert json.loads(as_json({"a": "\ud800"})) == {"a": "\ud800"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are of POSIX")
+def test_a_pipe_is_no_table_and_nobody_waits_for_it(places):
+    os.mkfifo(places.root / "labels.csv")
+    with pytest.raises(Refused, match="Expected a table"):
+        folders.columns(places.root / "labels.csv")
+    assert folders.listed(places, places.root)["tables"] == []

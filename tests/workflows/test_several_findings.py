@@ -400,7 +400,9 @@ def test_each_hospital_is_left_out_and_a_finding_without_an_auroc_there_is_named
     assert "Each finding where it was left out" in page
     assert "never present at West" in page
     assert "left out: West" in (folder / "without/predictions.csv").read_text()
-    assert plainfilm.load(folder / "without").bundle.metrics.left_out.findings is None
+    kept = plainfilm.load(folder / "without").bundle.metrics.left_out
+    assert kept.findings is None
+    assert [own.metrics.per_class for own in kept.sources] == [None] * 3
     with pytest.raises(
         PlainfilmError, match="with classes; received several findings, which are not all in each hospital"
     ):

@@ -1,6 +1,7 @@
 """The folders of this machine, below ROOT, as a tree to choose from."""
 
 import csv
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ def columns(path: Path) -> dict[str, Any]:
         400 where it is none that can be read here.
     """
     try:
+        if not path.is_file():  # a pipe would never end
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         with path.open("rb") as file:
             head = file.read(_MOST_BYTES)
         lines = head.decode("utf-8-sig").splitlines()[:_ROWS]

@@ -464,6 +464,12 @@ class LeftOutSources(LeftOutFinding, frozen=True, kw_only=True):
         LearningCurve | None, Meta(description="AUROC over sources and films learnt from, where that was asked for.")
     ] = None
 
+    @property
+    def to_share(self) -> "LeftOutSources":
+        """What a bundle of findings holds: of a source the means over its findings, and nothing of each."""
+        sources = (structs.replace(own, metrics=structs.replace(own.metrics, per_class=None)) for own in self.sources)
+        return structs.replace(self, findings=None, sources=tuple(sources))
+
 
 class DecisionCurve(Record, frozen=True, kw_only=True):
     """Net benefit over the threshold probability (Vickers & Elkin 2006)."""
@@ -727,7 +733,7 @@ class RunMetrics(Document, frozen=True, kw_only=True):
         if self.findings is None:
             return self
         slim = {name: structs.replace(own, subgroups=None, utility=None) for name, own in self.findings.items()}
-        left_out = self.left_out and structs.replace(self.left_out, findings=None)
+        left_out = self.left_out and self.left_out.to_share
         return structs.replace(self, findings=slim, left_out=left_out, audit=self.audit and self.audit.to_share)
 
     @property
