@@ -111,5 +111,5 @@ def test_one_target_alone_or_beside_a_rule_is_refused_before_anything_is_done(
 
 
 def test_three_answers_are_for_two_classes():
-    with pytest.raises(UsageError, match="Expected two classes for `sensitivity` with `npv`"):
-        checks.check_three_answers([recipes.load("default", ASKED_OF_A_RECIPE)], None)
+    with pytest.raises(UsageError, match="Expected two classes, or findings, for `sensitivity` with `npv`"):
+        checks.check_three_answers([recipes.load("default", ASKED_OF_A_RECIPE)], None, "classes")
