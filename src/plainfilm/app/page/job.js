@@ -61,11 +61,11 @@ class Stage {
     this.element = make("li", {}, english(stage.stage), this.says, this.bar);
   }
 
-  update({ done, every, note, rate, left_s: left, seconds }, isLast, isRunning) {
-    const isOpen = isLast && isRunning;
+  update({ done, every, note, rate, left_s: left, seconds }, isLast, state) {
+    const isOpen = isLast && state === "running";
     const isCounted = every > 1;
-    if (!isOpen) this.bar.value = 1;
-    else if (isCounted) this.bar.value = done / every;
+    if (isCounted && isLast && state !== "done") this.bar.value = done / every;
+    else if (!isOpen) this.bar.value = 1;
     else this.bar.removeAttribute("value"); // nobody knows how far it is
     this.element.classList.toggle("open", isOpen);
     const parts = [
@@ -192,7 +192,7 @@ class Job {
         this.stages.set(key, made);
         this.list.append(made.element);
       }
-      this.stages.get(key).update(stage, index === now.length - 1, job.state === "running");
+      this.stages.get(key).update(stage, index === now.length - 1, job.state);
     }
     const last = now.at(-1);
     this.between.hidden = job.state !== "running" || (last !== undefined && last.done < last.every);
