@@ -61,6 +61,7 @@ def test_a_run_is_told_from_its_files(projects, run, places):
         "accuracy",
         "sentence",
         "verdict",
+        "severity",
         "level",
         "bundle",
         "store",
@@ -74,6 +75,7 @@ def test_a_run_is_told_from_its_files(projects, run, places):
         "accuracy": {"value": 0.5, "low": 0.25, "high": 0.75},
         "sentence": "It may be chance.",
         "verdict": "no shortcut found",
+        "severity": "none",
         "level": "caution",
         "bundle": "model.plainfilm",
         "store": str(run.parent / "films.h5"),
@@ -96,16 +98,33 @@ def test_a_run_is_told_from_its_files(projects, run, places):
 def test_an_evaluation_is_told_by_its_format(projects, run):
     (run / "metrics.json").write_text(
         json.dumps(
-            {"format": "plainfilm-external-metrics", "travels": {"sentence": "It does not hold.", "verdict": "no"}}
+            {
+                "format": "plainfilm-external-metrics",
+                "travels": {"sentence": "It does not hold.", "verdict": "no", "level": "warning"},
+                "data": {"name": "elsewhere"},
+            }
         )
     )
     told = only_run(projects)
-    assert (told["kind"], told["sentence"], told["verdict"], told["accuracy"]) == (
-        "evaluate",
-        "It does not hold.",
-        "no",
-        None,
-    )
+    assert {name: told[name] for name in ("kind", "sentence", "verdict", "severity", "accuracy", "data")} == {
+        "kind": "evaluate",
+        "sentence": "It does not hold.",
+        "verdict": "no",
+        "severity": "warning",
+        "accuracy": None,
+        "data": "elsewhere",
+    }
+
+
+def test_what_was_dropped_and_not_read_is_told_as_it_would_be_read(projects, places):
+    dropped = places.work / "films" / "dropped"
+    dropped.mkdir(parents=True)
+    (dropped / "1.png").write_text("x")
+    assert projects.told()[0]["dropped"] == [{"name": "", "path": str(dropped)}]
+    (dropped / "ward").mkdir()
+    (dropped / "more.zip").write_text("x")
+    (dropped / "away").symlink_to(places.work)
+    assert [each["name"] for each in projects.told()[0]["dropped"]] == ["more.zip", "ward"]
 
 
 @pytest.mark.parametrize("content", HOSTILE, ids=range(len(HOSTILE)))

@@ -17,7 +17,9 @@ from plainfilm import shell
 from plainfilm.app import locks
 from plainfilm.app.commands import Work
 from plainfilm.app.places import Places, is_plain
+from plainfilm.data.extensions import ARCHIVES
 from plainfilm.harmless import harmless
+from plainfilm.results.severity import SEVERITY
 
 Plain = dict[str, Any]
 _MOST_BYTES = 1 << 22  # tenfold what runs write; in memory it may be thirtyfold
@@ -120,6 +122,7 @@ class Projects:
             "stores": stores,
             "runs": runs,
             "files": _files(folder),
+            "dropped": _dropped(folder / "dropped"),
             "changed": max(times),
         }
 
@@ -149,6 +152,8 @@ def _run(path: Path, told: Path, page: str, kind: str, commands: Sequence[Sequen
     first = splits.part(tested) or splits.part("external") or splits.part("test")
     worth = about.part("worth")
     travels = about.part("travels")
+    verdict = about.part("audit").text("verdict") or about.text("verdict") or travels.text("verdict")
+    severity = {str(each): level for each, level in SEVERITY.items()}
     is_page = (path / page).is_file()
     return {
         "name": path.name,
@@ -162,8 +167,10 @@ def _run(path: Path, told: Path, page: str, kind: str, commands: Sequence[Sequen
         "recipe": _value_after(commands, "--recipe") or ("default" if kind == "train" and commands else None),
         "accuracy": first.part("accuracy").numbers("value", "low", "high"),
         "sentence": worth.text("sentence") or travels.text("sentence") or about.text("sentence"),
-        "verdict": about.part("audit").text("verdict") or about.text("verdict") or travels.text("verdict"),
+        "verdict": verdict,
+        "severity": severity.get(verdict or "") or travels.text("level"),  # of the verdict by itself
         "level": worth.text("level") or about.part("audit").text("level"),
+        "data": about.part("data").text("name"),
         "doubtful": about.number("doubtful"),
         "classes": about.texts("classes"),
         "bundle": next(
@@ -219,6 +226,15 @@ def _stores_in(folder: Path) -> list[Path]:
             if each.name.endswith(_STORES) and is_plain(each.name) and each.is_file(follow_symlinks=False)
         ]
         return [folder / name for name in sorted(names)]
+    return []
+
+
+def _dropped(folder: Path) -> list[Plain]:
+    """Give what was dropped on the page as it is read: its folders and archives, or all of it where single files were dropped."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        seen = [each for each in islice(entries, _MOST_SEEN) if is_plain(each.name) and not each.is_symlink()]
+        own = sorted(each.name for each in seen if each.is_dir() or each.name.lower().rpartition(".")[2] in ARCHIVES)
+        return [{"name": name, "path": str(folder / name)} for name in own or ([""] if seen else [])]
     return []
 
 

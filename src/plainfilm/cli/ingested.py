@@ -134,6 +134,7 @@ def _summary(done: Any) -> Any:
 
 
 def _listing(catalog: Any) -> Any:
+    from plainfilm.data.class_names import positive_of
     from plainfilm.data.patients import named_by, patient_keys
     from plainfilm.results.ingested import IngestListing
     from plainfilm.workflows.ingest import as_listed
@@ -149,6 +150,7 @@ def _listing(catalog: Any) -> Any:
         patients=len({*keys} - {""}),
         findings=catalog.findings,
         task=listed.task,
+        positive=positive_of(*listed.classes) if len(listed.classes) == 2 and listed.task == "classes" else None,
         levels=listed.levels,
         problem_counts=_codes(listed.problems),
         examples={name: _spread(own) for name, own in catalog.by_class().items()},

@@ -48,6 +48,10 @@ class IngestListing(Document, frozen=True, kw_only=True):
     task: Annotated[
         Task, Meta(description="What is told of a radiograph: one of the classes, or which of several findings it has.")
     ] = "classes"
+    positive: Annotated[
+        str | None,
+        Meta(description="Which of two classes is the positive one by its name; null where names do not say."),
+    ] = None
     levels: Annotated[tuple[FolderLevel, ...], Meta(description="What the folders were taken for.")]
     problem_counts: Annotated[Mapping[str, Count], Meta(description="Problems by reason code.")]
     examples: Annotated[

@@ -23,7 +23,7 @@ class Choose {
     this.head = make("div", { class: "head" }, title(t(`${words}.title`)), make("p", {}, t(`${words}.what`)));
     this.tree = make("section", { class: "tree", "aria-label": t("choose.tree"), "aria-busy": "true" });
     const where = make("div", { class: "where" }, this.typed(), this.tree);
-    this.element = make("div", {}, this.head, where, this.then === "look" ? dropZone(app) : null);
+    this.element = make("div", {}, this.head, where, dropZone(app));
     this.turn = 0;
   }
 

@@ -1,5 +1,6 @@
 // Corrections of what a look found. Each is one option of `plainfilm ingest`; nothing is worked out here.
 
+import { ARCHIVE } from "./drop.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
 import { button, folded, name, pick, select, small, swap } from "./pieces.js";
@@ -26,10 +27,17 @@ export class Corrections {
     this.element = folded(make("h2", {}, t("correct.title")), small(t("correct.what")), body);
   }
 
+  /** What is asked for from now on, also before it was looked at: the next correction adds to it. */
+  asked(read, left) {
+    Object.assign(this, { read, left });
+    if (!this.more.element.contains(document.activeElement)) this.more.set(read);
+  }
+
   /** Show what was found, so that it can be corrected; without a listing the look has failed. */
-  async know({ given, read, left, listing }) {
-    const isFirst = this.given === undefined;
-    Object.assign(this, { given, read, left });
+  async know({ given, listing }) {
+    const isFirst = String(this.given) !== String(given);
+    const { read } = this;
+    this.given = given;
     if (listing) this.showClasses(listing);
     this.showLevels(listing?.levels ?? []);
     if (isFirst || !listing) this.element.open = !listing || Object.keys(read).some((key) => key !== "classes");
@@ -60,15 +68,15 @@ export class Corrections {
     const all = [...classes, ...this.left.filter((each) => !classes.includes(each))];
     const isFew = classes.length <= 2; // fewer cannot be trained on
     const isFixed = isFew && !this.left.length;
-    const cards = all.map((each) => this.card(each, { counts: counts[each], examples: examples?.[each] ?? [], isFew, isFixed, isKept: classes.includes(each), kept: classes }));
+    const cards = all.map((each) => this.card(each, { counts: counts[each], examples: examples?.[each] ?? [], isFew, isFixed, isKept: classes.includes(each), all }));
     const heading = make("h2", { id: "classes-title" }, t(task === "findings" ? "look.findings" : "look.classes"));
     swap(this.classes, heading, isFixed ? null : small(t("correct.classes_what")), make("ul", { class: "class-cards" }, ...cards));
   }
 
-  card(each, { counts, examples, isFew, isFixed, isKept, kept }) {
+  card(each, { counts, examples, isFew, isFixed, isKept, all }) {
     const box = make("input", { type: "checkbox", "data-key": `class ${each}`, ...(isKept ? { checked: "" } : {}) });
     box.disabled = isKept && isFew;
-    box.addEventListener("change", () => this.keep(each, box.checked, kept));
+    box.addEventListener("change", () => this.keep(each, box.checked, all));
     const count = Object.values(counts ?? {}).reduce((sum, n) => sum + n, 0);
     const label = isFixed ? make("strong", { class: "class-name" }, name(each)) : make("label", { class: "class-name" }, box, name(each));
     const told = make("span", { class: "muted" }, isKept ? t("count.images", { n: count }) : t("correct.left_out"));
@@ -76,10 +84,9 @@ export class Corrections {
     return make("li", { class: isKept ? "class" : "class left" }, make("div", { class: "class-head" }, label, told), isKept ? make("div", { class: "strip" }, ...pictures) : null);
   }
 
-  keep(each, isKept, kept) {
+  keep(each, isKept, all) {
     const left = isKept ? this.left.filter((other) => other !== each) : [...this.left, each];
-    const classes = isKept ? [...kept, each] : kept.filter((other) => other !== each);
-    this.set({ classes: left.length ? classes : null }, left);
+    this.set({ classes: left.length ? all.filter((other) => !left.includes(other)) : null }, left);
   }
 
   // Labels that are one class
@@ -129,7 +136,10 @@ export class Corrections {
     const rows = numbers.map((level, index) => {
       const names = [...new Set(levels.filter((each) => each.level === level).flatMap((each) => each.names))];
       const choices = ROLES.map(([role, words]) => [role, t(words)]);
-      const chosen = (role) => this.set({ layout: numbers.map((_, other) => (other === index ? role : roles[other])).join("/"), classes_from: null });
+      const chosen = (role) => {
+        roles[index] = role;
+        this.set({ layout: roles.join("/"), classes_from: null });
+      };
       const words = [t("correct.level", { level }), " ", make("span", { class: "muted small" }, name(names.slice(0, 6).join(", ")))];
       return select(make("span", {}, ...words), choices, roles[index], chosen, `level ${level}`);
     });
@@ -139,7 +149,7 @@ export class Corrections {
   // A table of labels
 
   async findTables() {
-    const folders = await Promise.all(this.given.map((path) => ask(at("api/folders", { path })).catch(() => ({ tables: [] }))));
+    const folders = await Promise.all(this.given.filter((path) => !ARCHIVE.test(path)).map((path) => ask(at("api/folders", { path })).catch(() => ({ tables: [] }))));
     this.tables = folders.flatMap(({ tables }) => tables);
     this.showTable();
   }

@@ -25,7 +25,9 @@ export function dropZone(app) {
 /** Take files with their paths; a hidden one is none of the data. */
 export function take(files, app) {
   app.files = files.filter(({ name: path }) => !/(^|\/)\./.test(path));
-  if (app.files.length) app.go(place("drop", { of: app.files[0].name.split("/")[0] }));
+  const [view, search] = window.location.hash.split("?");
+  const asked = new URLSearchParams(view === "#/choose" ? search : "");
+  if (app.files.length) app.go(place("drop", { of: app.files[0].name.split("/")[0], then: asked.get("then"), in: asked.getAll("in") }));
 }
 
 /** The name of a project for what was dropped: its own, as far as folders may be called so, and none that there is. */
@@ -39,14 +41,14 @@ function projectFor(first, projects) {
 }
 
 export function show(asked, app) {
-  const view = new Drop(app);
+  const view = new Drop(asked.query, app);
   view.start();
   return view;
 }
 
 class Drop {
-  constructor(app) {
-    this.app = app;
+  constructor(query, app) {
+    Object.assign(this, { query, app });
     this.files = app.files;
     app.files = [];
     this.stopper = new AbortController();
@@ -80,7 +82,9 @@ class Drop {
     const queue = [...this.files];
     try {
       await Promise.all(Array.from({ length: AT_ONCE }, () => this.send(queue)));
-      this.app.replace(`#/look?${new URLSearchParams([["project", this.project], ...[...this.sources].map((each) => ["in", each])])}`);
+      const then = this.query.get("then");
+      const search = place("", { project: then ? null : this.project, in: [...this.query.getAll("in"), ...this.sources] });
+      this.app.replace(search.replace("#/", `#/${then ?? "look"}`));
     } catch (error) {
       if (!this.stopper.signal.aborted) this.failed(error);
     } finally {
@@ -115,7 +119,7 @@ class Drop {
     this.element.insertBefore(problem(error), this.says);
     const again = button(t("page.again"), () => {
       this.app.files = this.files;
-      const fresh = show(null, this.app);
+      const fresh = show({ query: this.query }, this.app);
       this.element.replaceWith(fresh.element);
     });
     this.foot.replaceChildren(again, link(t("drop.back"), place("choose")));

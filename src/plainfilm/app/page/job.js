@@ -23,6 +23,12 @@ export function madeBy(job, app) {
   return project ? place(["project", project.name]) : null;
 }
 
+/** Where a training that has failed is chosen anew: the store that it was for has been read. */
+function failedOn({ state, verb, project }, app) {
+  const store = state === "failed" && verb === "train" && app.project(project)?.stores[0];
+  return store ? link(t("job.change"), place("train", { store: store.path, project }), { class: "button", "data-key": "change" }) : null;
+}
+
 /** What can be done with a job in its state. */
 function actions(job, app, told) {
   const post = (verb, body = {}) => async () => {
@@ -42,6 +48,7 @@ function actions(job, app, told) {
     job.state === "waiting" && job.place > 1 ? button(t("job.first"), post("first"), { "data-key": "first" }) : null,
     job.state === "waiting" ? button(t("job.take_out"), post("stop"), { "data-key": "stop" }) : null,
     ENDED.includes(job.state) && job.state !== "done" ? strong(t(job.state === "failed" ? "job.again" : "job.go_on"), post("again"), { "data-key": "again" }) : null,
+    failedOn(job, app),
     ENDED.includes(job.state) ? button(t("job.forget"), post("forget"), { "data-key": "forget" }) : null,
   ].filter(Boolean);
 }
@@ -107,8 +114,9 @@ class Job {
   constructor(id, app) {
     Object.assign(this, { id, app, stages: new Map(), was: "", saidAt: Date.now(), saidStage: "", mended: "" });
     this.heading = title("");
+    this.back = make("p", { class: "small" });
     this.about = make("p", { class: "small muted" });
-    this.head = make("div", { class: "head" }, this.heading, this.about);
+    this.head = make("div", { class: "head" }, this.back, this.heading, this.about);
     this.alert = make("div");
     this.list = make("ol", { class: "stages" });
     this.between = make("p", { class: "between small muted" }, t("job.between"), make("progress", { "aria-label": t("job.between") }));
@@ -118,7 +126,7 @@ class Job {
     this.commands = new Commands(app);
     this.line = new Line(app);
     this.element = make("div", {}, this.head, this.alert, this.list, this.between, this.curve.element, this.acts, this.hint, this.commands.element, this.line.element);
-    this.parts = [this.about, this.alert, this.list, this.between, this.hint];
+    this.parts = [this.back, this.about, this.alert, this.list, this.between, this.hint];
     this.state(app.state);
   }
 
@@ -149,6 +157,7 @@ class Job {
   write(job) {
     if (this.heading.textContent !== titled(job)) {
       this.heading.replaceChildren(name(titled(job)));
+      swap(this.back, link(name(job.project), place(["project", job.project])));
       this.app.titled();
     }
     const steps = job.commands.length > 1 && job.state === "running" ? t("job.step", { n: job.step + 1, every: job.commands.length }) : "";

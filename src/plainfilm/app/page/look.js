@@ -30,8 +30,9 @@ class Stored {
     const store = app.project(query.get("project"))?.stores.find((each) => each.path === path);
     this.commands = new Commands(app);
     this.training = new Training(app, this.commands, { project: query.get("project"), store: path });
-    this.training.know({ classes: store?.classes ?? [], task: store?.task ?? "classes" });
-    const head = make("div", { class: "head" }, title(t("train.title")), small(path));
+    this.training.know({ classes: store?.classes ?? [], task: store?.task ?? "classes", positive: "" }); // by its name, which the training looks at
+    const project = query.get("project");
+    const head = make("div", { class: "head" }, small(link(name(project), place(["project", project]))), title(t("train.title")), small(path));
     this.element = make("div", {}, head, this.training.element, this.commands.element);
   }
 }
@@ -46,7 +47,7 @@ class Look {
     this.passed = make("section", { class: "passed" });
     this.commands = new Commands(app);
     this.corrections = new Corrections(app, (read, left) => this.correct(read, left));
-    this.training = new Training(app, this.commands, { project: asked.query.get("project") });
+    this.training = new Training(app, this.commands, {});
     this.sources = make("ul", { class: "sources" });
     const head = make("div", { class: "head" }, title(t("look.title")), this.sources);
     const found = make("div", {}, this.summary, this.corrections.classes, this.corrections.element, this.passed);
@@ -75,8 +76,9 @@ class Look {
       return;
     }
     Object.assign(this, { given: sources, read });
+    this.corrections.asked(read, this.left);
     this.showSources();
-    this.training.with({ sources, read });
+    this.training.with({ project: this.project, sources, read });
     this.look();
   }
 
@@ -128,7 +130,7 @@ class Look {
     this.found.hidden = false;
     this.found.setAttribute("aria-busy", "false");
     for (const part of [this.summary, this.corrections.classes, this.passed]) part.hidden = true;
-    this.corrections.know({ given: this.given, read: this.read, left: this.left, listing: null });
+    this.corrections.know({ given: this.given, listing: null });
     this.training.element.hidden = true;
     this.commands.show(command ? [command] : []);
   }
@@ -140,7 +142,7 @@ class Look {
     for (const part of [this.summary, this.corrections.classes]) part.hidden = false;
     this.showFacts(listing);
     this.showPassed(listing.passed_over ?? []);
-    this.corrections.know({ given: this.given, read: this.read, left: this.left, listing });
+    this.corrections.know({ given: this.given, listing });
     this.training.element.hidden = false;
     this.training.know(listing);
     this.app.say(t("look.found", { n: listing.images, classes: listing.classes.length }));
@@ -167,11 +169,16 @@ class Look {
   }
 
   showPassed(passed) {
+    const parts = [["look.passed", passed.filter((each) => each.left_out)], ["look.noted", passed.filter((each) => !each.left_out)]];
     this.passed.hidden = passed.length === 0;
-    const rows = passed.map(({ code, meaning, number: n, examples }) =>
-      make("tr", {}, make("td", {}, number(n)), make("td", {}, english(meaning || code)), make("td", {}, ...examples.slice(0, 3).map((each) => make("code", { class: "file" }, name(each))))));
-    const heads = ["look.passed_number", "look.passed_why", "look.passed_files"].map((key) => make("th", { scope: "col" }, t(key)));
-    const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
-    swap(this.passed, make("h2", {}, t("look.passed")), make("div", { class: "scroll" }, table));
+    swap(this.passed, ...parts.flatMap(([heading, rows]) => (rows.length ? [make("h2", {}, t(heading)), make("div", { class: "scroll" }, reasons(rows))] : [])));
   }
+}
+
+/** Why files are passed over, or what is to be known of them, in the words of the command. */
+function reasons(found) {
+  const rows = found.map(({ code, meaning, number: n, examples }) =>
+    make("tr", {}, make("td", {}, number(n)), make("td", {}, english(meaning || code)), make("td", {}, ...examples.slice(0, 3).map((each) => make("code", { class: "file" }, name(each))))));
+  const heads = ["look.passed_number", "look.passed_why", "look.passed_files"].map((key) => make("th", { scope: "col" }, t(key)));
+  return make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
 }

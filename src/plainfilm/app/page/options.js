@@ -60,7 +60,7 @@ export class OptionsForm {
       const value = values[option.name];
       const field = this.fields.get(option.name);
       if (option.kind === "switch") field.checked = value ?? option.default ?? false;
-      else if (value !== undefined) field.value = [value].flat().join(option.kind === "list" ? ", " : "");
+      else field.value = [value ?? (field.matches("select") ? option.default : "") ?? ""].flat().join(option.kind === "list" ? ", " : "");
     }
   }
 }

@@ -74,7 +74,7 @@ export class Commands {
   }
 
   show(lines) {
-    this.code.replaceChildren(...lines.map((line) => make("code", {}, `${line}\n`)));
+    this.code.replaceChildren(...lines.map((line) => make("code", {}, ...line.split(/( )/).map((word) => (word === " " ? word : make("span", {}, word))), "\n")));
     this.element.hidden = lines.length === 0;
   }
 

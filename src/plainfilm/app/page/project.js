@@ -12,27 +12,33 @@ const FEW = 4; // of the newest, in the list of all projects
 export function standing(made) {
   if (!made.accuracy) return small(t(`kind.${made.kind}`));
   const { value, low, high } = made.accuracy;
-  const verdict = made.verdict ? chipped(made) : null;
+  const verdicts = made.verdict ? [chipped(made.verdict, made.severity)] : [];
+  if (made.level && made.level !== "none" && made.level !== made.severity) verdicts.push(chipped(made.level, made.level));
   const isKnown = typeof low === "number" && typeof high === "number";
   const interval = isKnown ? t("run.interval", { low: number(100 * low, 1), high: percent(high) }) : "";
-  return make("p", { class: "standing" }, make("strong", {}, percent(value)), make("span", { class: "muted" }, interval), verdict);
+  return make("p", { class: "standing" }, make("strong", {}, percent(value)), make("span", { class: "muted" }, interval), ...verdicts);
 }
 
 /** The verdict as a chip: the words are the report's. */
-function chipped({ verdict, level }) {
+function chipped(words, level) {
   const element = make("span", { class: "chip", lang: "en" });
-  chip(element, verdict.charAt(0).toUpperCase() + verdict.slice(1), KINDS[level] ?? "caution");
+  chip(element, words.charAt(0).toUpperCase() + words.slice(1), KINDS[level] ?? "caution");
   return element;
+}
+
+/** What tells one result from another: what made it, on which data, when. */
+export function facts(made) {
+  const isNew = made.bundle === "recalibrated.plainfilm" && t("run.recalibrated");
+  return [t(`kind.${made.kind}`), made.recipe, made.kind === "evaluate" && made.data, isNew, moment(made.created)].filter(Boolean).join(" · ");
 }
 
 const openOf = (project, made) => place([made.kind === "relabel" ? "doubts" : "run", project.name, made.name]);
 
 function runRow(project, made) {
-  const facts = [t(`kind.${made.kind}`), made.recipe, moment(made.created)].filter(Boolean).join(" · ");
   return make(
     "li",
     { class: "made" },
-    make("div", {}, link(name(made.name), openOf(project, made), { class: "made-name" }), small(facts)),
+    make("div", {}, link(name(made.name), openOf(project, made), { class: "made-name" }), small(facts(made))),
     made.accuracy ? standing(made) : null,
   );
 }
@@ -52,7 +58,7 @@ function storeCard(project, store) {
   const to = (view, query = {}) => place(view, query);
   const actions = [
     link(t("project.train"), to("train", { store: store.path, project: project.name }), { class: "button strong" }),
-    store.classes?.length > 1 && store.task !== "findings" ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
+    store.classes?.length > 1 ? link(t("project.relabel"), to(["step", "relabel", project.name], { in: store.path }), { class: "button" }) : null,
     link(t("project.add"), to("choose", { then: `step/add/${project.name}`, in: store.path }), { class: "button" }),
     link(t("project.audit"), to(["step", "audit", project.name], { in: store.path }), { class: "button" }),
   ];
@@ -75,6 +81,13 @@ export function show({ parts: [called] }, app) {
 
 const gone = (called) => [make("div", { class: "head" }, title(called)), make("p", {}, t("gone.project")), make("p", {}, link(t("home.title"), "#/"))];
 
+/** The data of a project; where none were read, what was dropped and can be. */
+function data(project) {
+  if (project.stores.length || !project.dropped.length) return project.stores.map((store) => storeCard(project, store));
+  const looks = link(t("project.look"), place("look", { in: project.dropped.map(({ path }) => path), project: project.name }), { class: "button strong" });
+  return [make("li", { class: "store" }, ...project.dropped.map((each) => make("h3", {}, name(each.name))), small(t("project.dropped")), make("p", { class: "actions" }, looks))];
+}
+
 function content(project) {
   const runs = project.runs.filter(({ kind }) => kind === "train" || kind === "evaluate");
   const comparing = runs.length > 1 ? link(t("project.compare"), place(["step", "compare", project.name]), { class: "button" }) : null;
@@ -82,7 +95,7 @@ function content(project) {
   const files = (project.files ?? []).map((file) => kept(name(file.name), `${address}/${encodeURIComponent(file.name)}`, file.name, bytes(file.bytes)));
   return [
     make("div", { class: "head" }, make("p", { class: "small" }, link(t("home.title"), "#/")), title(project.name), small(project.path)),
-    make("section", {}, make("h2", {}, t("project.data")), make("ul", { class: "plain" }, ...project.stores.map((store) => storeCard(project, store)))),
+    make("section", {}, make("h2", {}, t("project.data")), make("ul", { class: "plain" }, ...data(project))),
     make(
       "section",
       {},

@@ -2,8 +2,9 @@
 
 import { make } from "./parts.js";
 import { button, Commands, folded, kept, link, name, place, problem, small, swap, title } from "./pieces.js";
+import { facts } from "./project.js";
 import { ask } from "./server.js";
-import { bytes, moment, t } from "./words.js";
+import { bytes, t } from "./words.js";
 
 const KNOWN = ["model.plainfilm", "recalibrated.plainfilm", "card.md", "predictions.csv", "metrics.json", "checklists.html", "recipe.toml", "comparison.csv", "differences.csv"];
 
@@ -30,8 +31,7 @@ function content(project, made, app) {
   const commands = new Commands(app);
   commands.show(made.command);
   const page = made.page && fileOf(project, made.name, made.page);
-  const facts = [t(`kind.${made.kind}`), made.recipe, moment(made.created)].filter(Boolean).join(" · ");
-  const head = make("div", { class: "head" }, make("p", { class: "small" }, link(name(project), place(["project", project]))), title(made.title), small(facts));
+  const head = make("div", { class: "head" }, make("p", { class: "small" }, link(name(project), place(["project", project]))), title(made.title), small(facts(made)));
   const frame = page ? make("iframe", { class: "report", src: page, title: t("run.report") }) : make("p", {}, t("run.no_report"));
   return [head, make("div", { class: "actions" }, ...acts(project, made, page, says)), says, frame, take(project, made), commands.element];
 }

@@ -4,12 +4,16 @@ import { begin, preview } from "./begin.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
 import { aside, Commands, folded, link, name, place, problem, select, small, strong, swap, title } from "./pieces.js";
+import { facts } from "./project.js";
 import { ask, at } from "./server.js";
-import { moment, percent, t } from "./words.js";
+import { percent, t } from "./words.js";
 
 const OWN = ["out", "overwrite", "quiet", "json", "store", "bundle", "source", "sources", "mapping", "apply", "add", "dry_run", "by", "recipes", "seeds"];
 const READING = ["relabel", "audit", "compare", "apply", "export"]; // of verbs whose store has been read
 const PAUSE_MS = 300;
+
+/** What counts of a name where labels and classes are matched. */
+const spelling = (words) => words.toLowerCase().replaceAll(/[\s_-]/g, "");
 
 export function show(asked, app) {
   return new Step(asked, app);
@@ -65,8 +69,8 @@ class Step {
         this.inputs = box.checked ? [...this.inputs, made.path] : this.inputs.filter((path) => path !== made.path);
         this.preview();
       });
-      const facts = [made.recipe, made.accuracy && percent(made.accuracy.value), moment(made.created)].filter(Boolean).join(" · ");
-      return make("div", { class: "check" }, box, make("label", { for: `run-${made.name}` }, make("bdi", {}, made.name), " ", aside(facts)));
+      const told = [made.accuracy && percent(made.accuracy.value), facts(made)].filter(Boolean).join(" · ");
+      return make("div", { class: "check" }, box, make("label", { for: `run-${made.name}` }, make("bdi", {}, made.name), " ", aside(told)));
     });
     swap(this.own, make("fieldset", {}, make("legend", {}, t("step.compare_runs")), ...rows));
   }
@@ -94,14 +98,16 @@ class Step {
   }
 
   mapping(labels, classes) {
-    const chosen = new Map(labels.map((label) => [label, classes.includes(label) ? label : ""]));
+    const own = new Map(labels.map((label) => [label, classes.find((each) => spelling(each) === spelling(label)) ?? ""]));
+    const chosen = new Map(own);
     const choose = (label) => (value) => {
       chosen.set(label, value);
-      const pairs = [...chosen].filter(([from, to]) => to && from !== to).map(([from, to]) => `${from}=${to}`);
+      const pairs = [...chosen].filter(([from, to]) => to && own.get(from) !== to).map(([from, to]) => `${from}=${to}`);
       this.set(pairs.length ? { mapping: pairs } : {}, ["mapping"]);
     };
-    const choices = [["", t("step.map_none")], ...classes.map((each) => [each, each])];
-    const rows = labels.map((label) => select(name(label), choices, chosen.get(label), choose(label), label));
+    const choices = classes.map((each) => [each, each]);
+    const none = ["", t("step.map_none")]; // a label that is a class stays one
+    const rows = labels.map((label) => select(name(label), own.get(label) ? choices : [none, ...choices], own.get(label), choose(label), label));
     if (classes.length) this.own.append(make("fieldset", { class: "picks" }, make("legend", {}, t("step.map")), small(t("step.map_what")), ...rows));
   }
 

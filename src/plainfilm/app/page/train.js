@@ -12,7 +12,7 @@ const READING = "Reading radiographs"; // stands above, where a folder is read
 const PAUSE_MS = 300;
 
 export class Training {
-  constructor(app, commands, { project, store = null }) {
+  constructor(app, commands, { project = null, store = null }) {
     Object.assign(this, { app, commands, project, store, sources: null, read: {}, way: "quick", positive: "", options: {}, timer: 0 });
     this.ways = make("div", { class: "ways" }, ...WAYS.map((way) => this.choice(way)));
     this.positives = make("div", { class: "picks" });
@@ -41,14 +41,27 @@ export class Training {
   }
 
   /** What is trained on, as far as it is known: two classes have a positive one. */
-  know({ classes, task }) {
+  know({ classes, task, positive = null }) {
     const isTwo = classes.length === 2 && task !== "findings";
     if (!isTwo || !classes.includes(this.positive)) this.positive = "";
-    const choices = [["", t("train.positive_auto")], ...classes.map((each) => [each, each])];
-    swap(this.positives, isTwo ? select(t("train.positive"), choices, this.positive, (positive) => this.set({ positive }), "positive") : null);
-    this.starts.disabled = classes.length < (task === "findings" ? 1 : 2);
-    swap(this.few, this.starts.disabled ? make("p", { class: "notice" }, t("train.too_few")) : null);
+    Object.assign(this, { isFew: classes.length < (task === "findings" ? 1 : 2), mustName: isTwo && positive === null });
+    const byName = positive === null ? t("train.positive_choose") : positive ? t("train.positive_is", { class: positive }) : t("train.positive_auto");
+    const choices = [["", byName], ...classes.map((each) => [each, each])];
+    swap(this.positives, isTwo ? select(t("train.positive"), choices, this.positive, (chosen) => this.name(chosen), "positive") : null);
+    this.allow();
     preview(this);
+  }
+
+  name(positive) {
+    this.set({ positive });
+    this.allow();
+  }
+
+  /** Who could not be trained on is told why, before anything is read. */
+  allow() {
+    const wanting = this.isFew ? t("train.too_few") : this.mustName && !this.positive ? t("train.positive_which") : "";
+    this.starts.disabled = wanting !== "";
+    swap(this.few, wanting ? make("p", { class: "notice" }, wanting) : null);
   }
 
   /** Until the look has ended, no one trains on what it has not found. */
@@ -56,8 +69,8 @@ export class Training {
     this.starts.disabled = true;
   }
 
-  with({ sources, read }) {
-    Object.assign(this, { sources, read });
+  with({ project, sources, read }) {
+    Object.assign(this, { project, sources, read });
   }
 
   set(changes) {
