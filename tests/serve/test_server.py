@@ -18,6 +18,7 @@ import pytest
 from made_files import dataset, dicom_bytes, film
 from made_requests import asked, connected, descendants, form, head, own_places, part, post, received, started
 from plainfilm.errors import PlainfilmError, UsageError
+from plainfilm.serve import listening
 from plainfilm.serve import server as running
 from plainfilm.serve.clients import client_of
 from plainfilm.serve.http_errors import CSP
@@ -83,17 +84,17 @@ def test_a_certificate_that_is_none_is_said_before_anything_is_opened(tmp_path):
     ("settings", "names"),
     [
         ({}, {"127.0.0.1", "localhost", "[::1]"}),
-        ({"allow_hosts": ["Films.Example"]}, {"127.0.0.1", "localhost", "[::1]", "films.example"}),
+        ({"allowed": ["Films.Example"]}, {"127.0.0.1", "localhost", "[::1]", "films.example"}),
         ({"host": "127.0.0.2"}, {"127.0.0.1", "localhost", "[::1]", "127.0.0.2"}),
         ({"host": "0:0:0:0:0:0:0:1"}, {"127.0.0.1", "localhost", "[::1]"}),
     ],
 )
 def test_the_names_that_it_answers_to_are_its_own(settings, names):
-    assert running._names(ServerSettings(bundles={"b": Path("b")}, **settings)) == names
+    assert listening.names_of(**{"host": "127.0.0.1"} | settings) == names
 
 
 def test_bound_to_all_addresses_it_answers_to_no_wildcard():
-    names = running._names(ServerSettings(bundles={"b": Path("b")}, host="0.0.0.0"))
+    names = listening.names_of("0.0.0.0")
     assert socket.gethostname().lower() in names
     assert "0.0.0.0" not in names
 
@@ -333,6 +334,12 @@ def test_with_a_token_it_may_be_reached_from_elsewhere_under_the_names_it_was_gi
         assert asked(server.port, head("GET", f"{API}/model", {**bearer, "Host": "films.example"})).status == 200
         assert asked(server.port, head("GET", f"{API}/model", {**bearer, "Host": "evil.example"})).status == 403
         assert asked(server.port, head("GET", f"{API}/model", {"Host": "films.example"})).status == 401
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", ""])
+def test_where_all_addresses_are_meant_the_one_that_is_printed_can_be_asked(host):
+    assert listening.shown(host) == socket.gethostname()
+    assert listening.shown(host).lower() in listening.names_of(host)
 
 
 def test_a_site_that_the_bundle_does_not_know_is_refused_before_anything_is_started(small_bundle):

@@ -31,7 +31,8 @@ def app(
     Parameters
     ----------
     root
-        The folder below which the app looks for radiographs; by default your home folder. Nothing outside it is listed, read or written.
+        The folder below which the app looks for radiographs; by default your home folder. Nothing outside it
+        can be chosen, and nothing is written there.
     work
         Where projects are kept, below the root; by default plainfilm-projects in it.
     host

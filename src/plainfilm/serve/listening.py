@@ -39,18 +39,20 @@ def is_loopback(host: str) -> bool:
 
 def names_of(host: str, allowed: Iterable[str] = ()) -> frozenset[str]:
     """Give the names by which a server at an address may be called: its own, this machine's, and those that are allowed."""
-    own = {shown(host)} - {"0.0.0.0", "[::]", ""}
+    own = {shown(host)}
     if not is_loopback(host):
         own |= {socket.gethostname(), socket.getfqdn()}
     return _LOOPBACK_NAMES | {name.lower() for name in (*own, *allowed)}
 
 
 def shown(host: str) -> str:
-    """Write a host as it stands in a URL, an IPv6 address as browsers write it (RFC 5952)."""
+    """Write a host as it stands in a URL, an IPv6 address as browsers write it (RFC 5952); where all addresses are meant, this machine's name."""
     try:
-        address = ipaddress.ip_address(host.strip("[]"))
+        address = ipaddress.ip_address(host.strip("[]") or "0.0.0.0")
     except ValueError:
         return host
+    if address.is_unspecified:
+        return socket.gethostname()
     return f"[{address}]" if address.version == 6 else str(address)
 
 
