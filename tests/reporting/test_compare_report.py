@@ -1,6 +1,8 @@
 import csv
 import json
 
+from msgspec.structs import replace
+
 from made_metrics import metrics
 from plainfilm.evidence.evaluation.comparison import ComparedRecipes, SeedResult
 from plainfilm.reporting import compare
@@ -56,5 +58,14 @@ def test_a_comparison_is_written_as_json_csv_and_page(tmp_path):
         "opened 4 times, 4 of them by the training runs of this comparison",
         compare.STABILITY,
         RESULT.worth.sentence,
+        "Not audited",
     ):
         assert expected in page
+
+
+def test_of_finished_runs_it_is_not_said_that_nobody_audited_them(tmp_path):
+    runs = ComparedRecipes(result=replace(RESULT, compared="runs"), seeds=[seed_result("steady", 0)])
+    compare.write(tmp_path, runs, store="my.h5", images=1234, name="out", command="plainfilm compare …")
+    page = (tmp_path / "comparison.html").read_text()
+    assert "Finished runs" in page
+    assert "Not audited" not in page
