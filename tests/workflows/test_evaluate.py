@@ -23,7 +23,16 @@ pytestmark = pytest.mark.slow
 QUICK = {"backbone.input_size": 96, "training.epochs": 4}
 MOUNTAIN = replace(phantom.HOSPITALS[1], name="Mountain", gamma=1.3, scatter=0.5, marker="X", quality=(70, 80))
 NAMES = {"COVID": "COVID-19", "NORMAL": "well"}
-FILES = ["figures", "metrics.json", "overlap.csv", "predictions.csv", "problems.csv", "report.html"]
+FILES = [
+    "figures",
+    "metrics.json",
+    "overlap.csv",
+    "predictions.csv",
+    "problems.csv",
+    "report.html",
+    "requirements.lock",
+    "tables",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
