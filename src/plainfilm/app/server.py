@@ -63,7 +63,6 @@ def run(settings: AppSettings, *, started: Callable[[str, bool], None]) -> None:
     """
     places = Places.of(settings.root, settings.work)
     _check(settings)
-    telemetry.log_to_stderr(quiet=True)
     try:
         for folder in (places.work, places.own):  # of radiographs and patients, for no other user's eyes
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,6 +104,7 @@ def _own(places: Places) -> Iterator[bool]:
 
 
 def _serve(places: Places, settings: AppSettings, started: Callable[[str], None]) -> None:
+    telemetry.log_to_stderr(quiet=True)
     with listening_at(settings.host, settings.port) as listening:
         port = listening.getsockname()[1]
         door = AppDoor(hosts=names_of(settings.host), port=port)
