@@ -219,7 +219,7 @@ def test_group_dro_weighs_each_finding_as_it_would_alone_on_every_backend():
     (states, features), (other, seen) = made(), made(150, 1)
     strata, there = np.arange(300) % 2, np.arange(150) % 2
     features = np.where(strata[:, None] == 1, features[:, ::-1], features)  # in one source other features tell
-    recipe = recipes.load("hidden-layer", {**LINEAR, "training.epochs": 60, "training.class_weight": "group-dro"})
+    recipe = recipes.load("hidden-layer", {**LINEAR, "training.epochs": 200, "training.class_weight": "group-dro"})
     together = training.fit_head(6, 3, 0, part(states, features, strata), part(other, seen, there), recipe)
     for number in range(3):
         known, kept = states[:, number] >= 0, other[:, number] >= 0
