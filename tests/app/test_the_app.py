@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from PIL import Image
 
 from made_app import App, Client
 from made_files import encoded
+from plainfilm.serve import telemetry
 from waiting import until
 
 NASTY = "<img src=x onerror=alert(1)> & 'q'"
@@ -340,9 +342,11 @@ def test_ctrl_c_ends_it_and_the_processes_that_serve_the_page(tmp_path):
     ],
 )
 def test_what_cannot_be_started_is_said_in_one_line(call, tmp_path, words, line):
+    logs = telemetry.LOG.level, logging.getLogger().handlers
     code, out, err = call("app", *([] if "--root" in words else ["--root", str(tmp_path)]), "--no-browser", *words)
     assert (code in {1, 2}, out, err.count("\n")) == (True, "", 1)
     assert line in err
+    assert (telemetry.LOG.level, logging.getLogger().handlers) == logs
 
 
 def test_a_folder_that_another_user_may_have_filled_is_refused(call, tmp_path, monkeypatch):

@@ -104,8 +104,8 @@ def _own(places: Places) -> Iterator[bool]:
 
 
 def _serve(places: Places, settings: AppSettings, started: Callable[[str], None]) -> None:
-    telemetry.log_to_stderr(quiet=True)
     with listening_at(settings.host, settings.port) as listening:
+        telemetry.log_to_stderr(quiet=True)
         port = listening.getsockname()[1]
         door = AppDoor(hosts=names_of(settings.host), port=port)
         address = f"http://{shown(settings.host)}:{port}{door.root}"
