@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from plainfilm import shell
 from plainfilm.app import locks, runner
 from plainfilm.app.commands import Work
 from plainfilm.app.progressing import Progressing
+from plainfilm.app.spoken import OURS, lines_of, own_line
 from plainfilm.data import claims
 from plainfilm.errors import PlainfilmError
 from plainfilm.harmless import harmless
@@ -27,8 +28,6 @@ from plainfilm.serve.http_errors import Refused
 
 State = Literal["waiting", "running", "done", "failed", "stopped", "interrupted"]
 _BEGINNING_S = 20.0
-_MOST_TOLD = 1 << 16  # bytes of a command's stderr that are looked at for its last line
-_ALIKE = "plainfilm: "
 _SAID = {"stdout": "", "stderr": "", "progress": ".jsonl"}  # files of each step
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LEAST_BYTES = 1 << 24  # of a disk that is not full
@@ -95,9 +94,9 @@ class Job:
             return FULL_LINE if is_full(self.folder) else _GONE
         if state not in {"failed", "stopped"}:
             return ""
-        last = last_line(self.folder / f"stderr-{self.step}")
-        if last.startswith(_ALIKE):
-            return last.removeprefix(_ALIKE)
+        lines = lines_of(self.folder / f"stderr-{self.step}")
+        if said := own_line(lines):
+            return said
         code = (self.ended or {"code": 1})["code"]
         if state == "stopped" and code < 0:
             return "It was stopped. Go on: what was finished is kept."
@@ -106,8 +105,9 @@ class Job:
                 f"The command was ended by signal {-code}, as where memory runs out. Go on: what was finished is kept."
             )
         return (
-            last
-            or f"The command ended with exit code {code} and said nothing. Run it in a terminal: its words stand below."
+            lines[-1]
+            if lines
+            else f"The command ended with exit code {code} and said nothing. Run it in a terminal: its words stand below."
         )
 
     def save(self) -> None:
@@ -217,7 +217,7 @@ class Line:
             job.process = _start(job.folder)
         except OSError as error:
             job.told["started"] = job.told["started"] or time.time()
-            _failed(job, f"{_ALIKE}Expected to begin {job.told['verb']}; received {reason_of(error)}. Make room, or choose another folder, then go on.")  # fmt: skip
+            _failed(job, f"{OURS}Expected to begin {job.told['verb']}; received {reason_of(error)}. Make room, or choose another folder, then go on.")  # fmt: skip
             return False
         return True
 
@@ -369,13 +369,3 @@ def _read(path: Path) -> dict[str, Any] | None:
         told = json.loads(path.read_bytes())
         return told if isinstance(told, dict) else None
     return None
-
-
-def last_line(path: Path) -> str:
-    """Give the last line of ours that a command has said, else the last of all."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _MOST_TOLD))
-        lines: Sequence[str] = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        own = [line for line in lines if line.startswith(_ALIKE)]
-        return harmless((own or lines or [""])[-1])
-    return ""

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from plainfilm import shell
-from plainfilm.app.jobs import FULL_LINE, is_full, last_line
+from plainfilm.app.jobs import FULL_LINE, is_full
 from plainfilm.app.news import News
 from plainfilm.app.progressing import Progressing
+from plainfilm.app.spoken import lines_of, own_line
 from plainfilm.harmless import harmless
 
 _LOOK_S = 0.1
 _MOST_BYTES = 1 << 26
-_ALIKE = "plainfilm: "
 LISTING = "Listing"  # the stage that counts files, with the folder that they lie in as its note
 
 
@@ -76,12 +76,13 @@ class Look:
             self.listing = await asyncio.to_thread(_read, self.folder / "stdout")
             self._tell("done", "")
         else:
-            said = (
+            lines = lines_of(self.folder / "stderr")
+            otherwise = (
                 FULL_LINE
                 if is_full(self.folder)
                 else f"The listing ended with exit code {process.returncode}. Look again."
             )
-            self._tell("failed", last_line(self.folder / "stderr").removeprefix(_ALIKE) or said)
+            self._tell("failed", own_line(lines) or (lines[-1] if lines else otherwise))
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     def end(self) -> None:

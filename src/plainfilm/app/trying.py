@@ -9,13 +9,13 @@ import threading
 import time
 from pathlib import Path
 
+from plainfilm.app.spoken import own_line
 from plainfilm.harmless import harmless
 from plainfilm.serve.http_errors import Refused
 
 IDLE_S = 900.0
 _STARTING_S, _ENDING_S = 180.0, 30.0
 _MOST = 3
-_ALIKE = "plainfilm: "
 
 
 class Tries:
@@ -86,11 +86,10 @@ class _Try:
     def address(self) -> str:
         self._started.wait(_STARTING_S)
         if not self._address:
-            said = next((line.removeprefix(_ALIKE) for line in reversed(self._lines) if line.startswith(_ALIKE)), "")
             raise Refused(
                 409,
                 "try",
-                harmless(said)
+                harmless(own_line([*self._lines]))
                 or "Expected the classifier to start; received nothing in time. Run plainfilm serve in a terminal.",
             )
         self.heard = time.monotonic()
