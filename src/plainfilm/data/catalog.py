@@ -283,10 +283,10 @@ def _of_classes(entries: Sequence[Entry], asked: Asked) -> tuple[list[Entry], li
 
 
 def _mapped(entries: Sequence[Entry], mapping: Mapping[str, str]) -> tuple[list[Entry], list[Problem]]:
+    if not mapping:
+        return list(entries), []
     found = Counter(entry.label for entry in entries if entry.label is not None)
-    by_key = {spelling_key(label): label for label in found}
-    _check_labels(mapping, found, "labels for --map")
-    named = {by_key[spelling_key(label)]: name for label, name in mapping.items()}
+    named = dict(zip(_meant([*mapping], found, "labels for --map"), mapping.values(), strict=True))
     entries = [replace(entry, label=named[entry.label]) if entry.label in named else entry for entry in entries]
     made, spelling = _one_spelling(entries)
     return made, spelling + [
@@ -295,13 +295,15 @@ def _mapped(entries: Sequence[Entry], mapping: Mapping[str, str]) -> tuple[list[
     ]  # fmt: skip
 
 
-def _check_labels(names: Iterable[str], found: Counter[str], what: str) -> None:
-    known = {*map(spelling_key, found)}
+def _meant(names: Sequence[str], found: Counter[str], what: str) -> list[str]:
+    """Give the label that each name means, however it is spelt."""
+    by_key = {spelling_key(label): label for label in found}
     for name in names:
-        if spelling_key(name) not in known:
+        if spelling_key(name) not in by_key:
             raise CatalogError(
                 f"Expected {what} among {listed(sorted(found))}; received {trimmed(name)}. {did_you_mean(name, found)}Correct it."
             )
+    return [by_key[spelling_key(name)] for name in names]
 
 
 def _one_spelling(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
@@ -330,9 +332,7 @@ def _asked_only(entries: Sequence[Entry], classes: Sequence[str] | None) -> tupl
     if classes is None:
         return list(entries), []
     found = Counter(entry.label for entry in entries if entry.label is not None)
-    by_key = {spelling_key(label): label for label in found}
-    _check_labels(classes, found, "classes")
-    asked = {by_key[spelling_key(name)] for name in classes}
+    asked = {*_meant(classes, found, "classes")}
     left_out = Counter({label: number for label, number in found.items() if label not in asked})
     kept = [entry for entry in entries if entry.label is None or entry.label in asked]
     problems = [
