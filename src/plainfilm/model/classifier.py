@@ -19,7 +19,7 @@ from plainfilm.errors import UsageError
 from plainfilm.model import devices
 from plainfilm.model.onnx_safety import writing
 from plainfilm.model.onnx_session import ImageNetwork, open_network
-from plainfilm.model.scaling import Scaling
+from plainfilm.model.scaling import Scaling, expit
 from plainfilm.results.manifest import Combining
 from plainfilm.results.task import Task, combination
 
@@ -120,9 +120,9 @@ class Decision:
         """Turn logits (n, 1) of a sigmoid, or (n, k) of a softmax or of findings, into probabilities float64 (n, classes)."""
         scaled = self.scaling(logits.shape[1]).of(logits)
         if self.task == "findings":
-            return np.asarray(0.5 * (1 + np.tanh(scaled / 2)))
+            return expit(scaled)
         if scaled.shape[1] == 1:
-            score = 0.5 * (1 + np.tanh(scaled[:, 0] / 2))
+            score = expit(scaled[:, 0])
             columns = [1 - score, score] if self.classes[1] == self.positive else [score, 1 - score]
             return np.stack(columns, axis=1)
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.model.scaling import expit, logit
 from plainfilm.results.manifest import Combining, Rule
-
-_LEAST = 1e-12  # probability that has log odds
 
 
 def combined(log_odds: NDArray[np.float64], codes: NDArray[np.int64], rule: Rule) -> NDArray[np.float64]:
@@ -19,6 +18,4 @@ def combined(log_odds: NDArray[np.float64], codes: NDArray[np.int64], rule: Rule
 
 def probabilities(how: Combining, films: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Join probabilities (n) of films to one of each patient, float64."""
-    inside = np.clip(films, _LEAST, 1 - _LEAST)
-    scaled = how.slope * combined(np.log(inside) - np.log1p(-inside), codes, how.rule) + how.intercept
-    return np.asarray(0.5 * (1 + np.tanh(scaled / 2)))
+    return expit(how.slope * combined(logit(films), codes, how.rule) + how.intercept)

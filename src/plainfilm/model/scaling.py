@@ -5,6 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+_LEAST = 1e-12  # probability that has log odds
+
+
+def logit(chance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds of probabilities, finite at 0 and 1; without SciPy, which a server does not import."""
+    inside = np.clip(chance, _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+def expit(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of log odds, 0 to 1."""
+    return np.asarray(0.5 * (1 + np.tanh(log_odds / 2)))
+
 
 class Scaling(NamedTuple):
     """Slopes > 0 and intercepts, each float64 (outputs), that turn a network's logits into calibrated log odds."""

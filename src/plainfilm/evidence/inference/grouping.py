@@ -14,9 +14,10 @@ from plainfilm.arguments import By, Prevalence
 from plainfilm.data import decoder_pool
 from plainfilm.data.spelling import plain_id
 from plainfilm.errors import UsageError
-from plainfilm.evidence.inference.predictor import Predictor, called_of, logit_of, moved
+from plainfilm.evidence.inference.predictor import Predictor, called_of, moved
 from plainfilm.evidence.outliers.judging import LATERAL
 from plainfilm.model import combining
+from plainfilm.model.scaling import logit
 from plainfilm.results.manifest import Combining
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
 
@@ -185,7 +186,7 @@ def deciding(ways: Mapping[str, Combining], films: Sequence[Prediction]) -> int 
     *_, used = _with_a_say(films)
 
     def standing(film: Prediction) -> float:
-        odds = logit_of(np.array([[film.probabilities[name], how.threshold] for name, how in ways.items()]))
+        odds = logit(np.array([[film.probabilities[name], how.threshold] for name, how in ways.items()]))
         return float((odds[:, 0] - odds[:, 1]).max())
 
     best = max(used, key=standing, default=None)

@@ -34,6 +34,7 @@ from plainfilm.model import devices, sites
 from plainfilm.model.bundle import Bundle
 from plainfilm.model.cpus import processors
 from plainfilm.model.lung_segmentation import LungFinder
+from plainfilm.model.scaling import logit
 from plainfilm.model.shared_bundle import SharedBundle
 from plainfilm.model.view import ViewFinder
 from plainfilm.results.predictions import UNSURE, GroupedPrediction, Prediction
@@ -546,7 +547,7 @@ class Predictor:
     def _chosen(self, chance: NDArray[np.float64]) -> int:
         """Index of the class that is called; of findings the one that stands highest above its threshold, or least below."""
         if self._decision.task == "findings":
-            return int(np.argmax(logit_of(chance) - logit_of(np.array(self._decision.thresholds))))
+            return int(np.argmax(logit(chance) - logit(np.array(self._decision.thresholds))))
         return int(self._decision.predict(chance[None])[0])
 
     def _said(self, chance: NDArray[np.float64], level: str) -> dict[str, Any]:
@@ -702,12 +703,6 @@ def moved(value: float, before: float, after: float) -> float:
     """
     odds = (after / (1 - after)) / (before / (1 - before))
     return value * odds / (value * odds + 1 - value)
-
-
-def logit_of(chance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log odds of probabilities, finite at 0 and 1."""
-    inside = np.clip(chance, 1e-12, 1 - 1e-12)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
 def opened(
