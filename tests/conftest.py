@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from plainfilm import cli
 from plainfilm.data import openings
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # `make test` runs what trains on TensorFlow too
+# Weights that somebody keeps at home would let a test pass that fails on a fresh machine.
+_no_weights = tempfile.TemporaryDirectory(prefix="keras-")
+os.environ["KERAS_HOME"] = _no_weights.name
 # A machine that is busy with other things makes no test fail.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

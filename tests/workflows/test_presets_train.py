@@ -10,7 +10,7 @@ import made_sets
 import plainfilm
 from plainfilm.data.store import Store
 
-QUICK = {"backbone.name": "mobilenet", "backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 10}
+QUICK = {"backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 10}
 PLACES = {"Effusion": (44, 6), "Pleural Effusion": (44, 6), "Cardiomegaly": (30, 30), "Edema": (10, 38)}
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
 

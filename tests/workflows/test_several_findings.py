@@ -17,7 +17,7 @@ from plainfilm.results.metrics import RunMetrics
 
 FINDINGS = ("Effusion", "Mass", "Nodule")
 PLACES = {"Effusion": (44, 6), "Mass": (10, 38), "Nodule": (12, 8)}
-QUICK = {"backbone.name": "mobilenet", "backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 40}
+QUICK = {"backbone.input_size": 64, "backbone.depth": 3, "training.epochs": 40}
 pytestmark = [pytest.mark.slow, pytest.mark.trains]
 
 
