@@ -21,9 +21,7 @@ STABILITY = (
     "Stability: the share of test images that the training runs of a recipe, alike but for the random seed, all answer "
     "alike; 100 % where the seed changes no answer."
 )
-CHOOSE = (
-    "The test set judges here; to choose a recipe, look at the validation set (comparison.csv), or the number of the winner flatters."
-)
+CHOOSE = "The test set judges here; to choose a recipe, look at the validation set (comparison.csv), or the number of the winner flatters."
 TESTS = (
     "Differences are the first less the second, with a 95 % interval over patients. AUROCs are tested by DeLong's paired test, accuracies by McNemar's, both "
     "for patients of several films as Obuchowski (1997, 1998) has them; over several seeds the means are compared. p is two-sided and corrected for all tests "

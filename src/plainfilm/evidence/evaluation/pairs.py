@@ -15,6 +15,7 @@ from plainfilm.evidence.statistics.intervals import Measured
 from plainfilm.evidence.statistics.metrics import mean_of, measured
 from plainfilm.evidence.statistics.paired import PairedTest, delong_test, holm, mcnemar_test
 from plainfilm.results.comparison import ComparedFinding, MeanPair, Means, RecipePair, TestedDifference
+from plainfilm.results.estimate import written
 
 ALPHA = 0.05
 _TESTS: dict[str, Literal["DeLong", "McNemar"]] = {"auroc": "DeLong", "accuracy": "McNemar"}
@@ -243,7 +244,7 @@ def _sentence(pair: RecipePair, name: str, test: TestedDifference, means: Means)
         more, less = (one, other) if value > 0 else (other, one)
         said = f"{_SAID[name]} of {more} is {abs(value):.3f} above that of {less}"
         low, high = (low, high) if value > 0 else (-high, -low)
-    return f"{said} ({low:.3f} to {high:.3f}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
+    return f"{said} ({written(low, '.3f')} to {written(high, '.3f')}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
 
 
 def _because(test: TestedDifference, means: Means) -> str:
