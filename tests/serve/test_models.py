@@ -29,8 +29,8 @@ from plainfilm.serve.batching import Judge
 from plainfilm.serve.middleware import API, Door, Guard
 from plainfilm.serve.models import Models, Opening, named
 from plainfilm.serve.multipart import Limits
+from plainfilm.serve.page_files import PageFiles
 from plainfilm.serve.routes import RestService, application
-from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.turns import Turns
 from waiting import until
@@ -96,7 +96,7 @@ def serving(parts, files, *, named_tokens=None, token=None, root="", names=("fir
         (files / "tokens.toml").write_text(named_tokens)
     known = tokens.read(files / "tokens.toml" if named_tokens else None, models=names, everybodys=token)
     door = Door(hosts={"127.0.0.1"}, tokens=known, root=root)
-    with InThread(Guard(application(service, Pages.read()), door, service.telemetry)) as server:
+    with InThread(Guard(application(service, PageFiles.of("plainfilm.serve")), door, service.telemetry)) as server:
         yield SimpleNamespace(port=server.port, models=models, tokens=known)
 
 
