@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import docstring_parser
 from cyclopts import App, Argument, Parameter
 
+from plainfilm.arguments import quoted
 from plainfilm.harmless import harmless
 from plainfilm.serve.http_errors import Refused
 from plainfilm.workflows import options, parsing
@@ -76,10 +77,8 @@ class Option:
             return self._switched(value)
         if self.kind == "list":
             texts = [self._text(each) for each in (value if isinstance(value, list) else [value])]
-            if self.is_joined and any("," in text for text in texts):
-                raise self._refused(value, "names without a comma", "Rename what has one, or leave it out.")
             return (
-                _given(self.flag, ",".join(texts))
+                _given(self.flag, ",".join(map(quoted, texts)))
                 if self.is_joined
                 else [w for text in texts for w in _given(self.flag, text)]
             )

@@ -147,8 +147,8 @@ class StoringOptions(ReadingOptions):
     Parameters
     ----------
     mapping
-        A label of the data and the class that it is, LABEL=CLASS: COVID=SICK,PNEUMONIA=SICK joins two; again, or with commas, for more. Labels
-        that are not named stay classes of their own.
+        A label of the data and the class that it is, LABEL=CLASS: COVID=SICK,PNEUMONIA=SICK joins two; again, or with commas, for more. A
+        name with a comma or = in it stands in double quotes. Labels that are not named stay classes of their own.
     classes
         Keep these classes only: COVID,NORMAL; of findings, train on these only.
     size
