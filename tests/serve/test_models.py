@@ -159,6 +159,8 @@ def test_a_token_has_its_rights_and_sees_its_models(parts, files):
         ):  # the first is not for it, as if it were not there
             assert sent(server, path, WARD).code == "model"
         assert got(server, f"{API}/models/first", WARD).status == 404
+        seen = {name: got(server, f"{API}/models/{name}/drift", WARD).status for name in ("first", "second")}
+        assert seen == {"first": 404, "second": 200}, "a warning about its own model, without a right"
         for right, answer in (
             ("explain", sent(server, f"{API}/models/second/explain", WARD)),
             ("metrics", got(server, f"{API}/metrics", WARD)),
