@@ -10,10 +10,12 @@ from plainfilm.results.drift import LoggedAnswer, LogStart
 from plainfilm.results.task import BETWEEN
 from plainfilm.results.watched import WatchedBundle
 
+_GONE = ""  # site of answers before any beginning
+
 
 @dataclass(slots=True)
 class BundleAnswers:
-    """The answers of one bundle so far; `answered` has the last one for each image."""
+    """The answers of one bundle so far, at one site; `answered` has the last one for each image that could be read."""
 
     start: LogStart
     monitor: Monitor | None
@@ -28,7 +30,8 @@ class BundleAnswers:
         self.answers += 1
         self.levels[line.level] += 1
         self.first, self.last = self.first or line.time, line.time
-        self.answered[line.image] = line
+        if line.image:
+            self.answered[line.image] = line
         if self.monitor and line.watched:
             self.monitor.note(line.time, line.image, line.watched)
 
@@ -37,6 +40,7 @@ class BundleAnswers:
         """What they came to."""
         return WatchedBundle(
             bundle=self.start.bundle,
+            site=self.start.site,
             classes=self.start.classes,
             answers=self.answers,
             images=len(self.answered),
@@ -54,26 +58,27 @@ def called(answers: Iterable[LoggedAnswer]) -> Counter[str]:
 
 
 def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
-    """Gather answers by bundle, in the order in which they came; and count lines that could not be read.
+    """Gather answers by bundle and site, whose threshold is its own, in the order in which they came; and count lines that could not be read.
 
     Raises
     ------
     BundleError
         A bundle's reference is damaged.
     """
-    found: dict[str, BundleAnswers] = {}
+    found: dict[tuple[str, str | None], BundleAnswers] = {}
+    answering: dict[str, BundleAnswers] = {}  # by bundle: at the site that it was opened for last
     broken = 0
     for line in lines:
         if line is None:
             broken += 1
         elif isinstance(line, LogStart):
-            if line.bundle not in found:
-                found[line.bundle] = BundleAnswers(line, Monitor(line.reference) if line.reference else None)
-        elif line.bundle in found:
-            found[line.bundle].note(line)
-        else:  # of a log whose beginning is gone
-            found[line.bundle] = BundleAnswers(
-                LogStart(time=line.time, bundle=line.bundle, version="", classes=()), None
-            )
-            found[line.bundle].note(line)
+            if (line.bundle, line.site) not in found:
+                monitor = Monitor(line.reference) if line.reference else None
+                found[line.bundle, line.site] = BundleAnswers(line, monitor)
+            answering[line.bundle] = found[line.bundle, line.site]
+        else:
+            if line.bundle not in answering:  # of a log whose beginning is gone
+                start = LogStart(time=line.time, bundle=line.bundle, version="", classes=())
+                answering[line.bundle] = found[line.bundle, _GONE] = BundleAnswers(start, None)
+            answering[line.bundle].note(line)
     return [each for each in found.values() if each.answers], broken
