@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from plainfilm.evidence.drift.log import Line
 from plainfilm.evidence.drift.monitor import Monitor
 from plainfilm.results.drift import LoggedAnswer, LogStart
-from plainfilm.results.task import BETWEEN
+from plainfilm.results.task import BETWEEN, Task
 from plainfilm.results.watched import WatchedBundle
 
 
@@ -23,11 +23,20 @@ class BundleAnswers:
     last: str = ""
     answered: dict[str, LoggedAnswer] = field(default_factory=dict)
 
+    def begin(self, start: LogStart) -> None:
+        """Take the line that a bundle begins with, where the first one is gone."""
+        if not self.start.classes:
+            self.start, self.monitor = start, Monitor(start.reference) if start.reference else None
+
+    def fits(self, line: LoggedAnswer) -> bool:
+        """Whether an answer has a score a class, or none."""
+        return len(line.scores) in {0, len(self.start.classes)} or not self.start.classes
+
     def note(self, line: LoggedAnswer) -> None:
         """Take an answer."""
         self.answers += 1
         self.levels[line.level] += 1
-        self.first, self.last = self.first or line.time, line.time
+        self.first, self.last = min(self.first or line.time, line.time), max(self.last, line.time)
         self.answered[line.image] = line
         if self.monitor and line.watched:
             self.monitor.note(line.time, line.image, line.watched)
@@ -41,16 +50,17 @@ class BundleAnswers:
             answers=self.answers,
             images=len(self.answered),
             levels=dict(self.levels),
-            called=dict(sorted(called(self.answered.values()).items())),
+            called=dict(sorted(called(self.answered.values(), self.start.task).items())),
             first=self.first,
             last=self.last,
             weeks=self.monitor.weeks() if self.monitor else (),
         )
 
 
-def called(answers: Iterable[LoggedAnswer]) -> Counter[str]:
+def called(answers: Iterable[LoggedAnswer], task: Task) -> Counter[str]:
     """Count the classes that answers call; of several findings each."""
-    return Counter(name for answer in answers if answer.answer for name in answer.answer.split(BETWEEN))
+    told = [answer.answer for answer in answers if answer.answer]
+    return Counter(told if task == "classes" else [name for each in told for name in each.split(BETWEEN)])
 
 
 def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
@@ -66,14 +76,16 @@ def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
     for line in lines:
         if line is None:
             broken += 1
-        elif isinstance(line, LogStart):
-            if line.bundle not in found:
-                found[line.bundle] = BundleAnswers(line, Monitor(line.reference) if line.reference else None)
-        elif line.bundle in found:
-            found[line.bundle].note(line)
-        else:  # of a log whose beginning is gone
+            continue
+        if line.bundle not in found:
             found[line.bundle] = BundleAnswers(
                 LogStart(time=line.time, bundle=line.bundle, version="", classes=()), None
             )
-            found[line.bundle].note(line)
+        own = found[line.bundle]
+        if isinstance(line, LogStart):
+            own.begin(line)
+        elif own.fits(line):
+            own.note(line)
+        else:
+            broken += 1
     return [each for each in found.values() if each.answers], broken
