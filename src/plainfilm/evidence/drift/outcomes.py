@@ -19,7 +19,7 @@ from plainfilm.reasons import reason_of
 from plainfilm.results.drift import LoggedAnswer, LogStart
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.predictions import UNSURE
-from plainfilm.results.task import BETWEEN, NO_FINDING
+from plainfilm.results.task import BETWEEN, NO_FINDING, Task
 from plainfilm.results.watched import OutcomeMetrics
 
 _KEYS = {
@@ -109,7 +109,9 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
         An outcome that is no class, or no finding, of the bundle.
     """
     classes, every = list(own.start.classes), list(own.answered.values())
-    pairs = [(answer, known) for answer in every if answer.scores and (known := outcomes.of(answer))]
+    pairs = [
+        (answer, known) for answer in every if answer.scores and own.fits(answer) and (known := outcomes.of(answer))
+    ]
     if not pairs or not classes:
         return None
     answered = [(answer, known) for answer, known in pairs if answer.level != "refused"]
@@ -124,7 +126,7 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
         for _, known in pairs:
             _check_named(known, [known.name], classes, outcomes.table)
         each, metrics = {}, _of_classes([known for _, known in answered], scores, group, own.start)
-    shares = _known(every, [answer for answer, _ in answered])
+    shares = _known(every, [answer for answer, _ in answered], own.start.task)
     warnings = _warning(shares), _warning_of_unsure(sum(answer.level == UNSURE for answer, _ in answered))
     return OutcomeMetrics(
         refused=len(pairs) - len(answered),
@@ -193,8 +195,8 @@ def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
     return len(outcomes.found.keys() - seen)
 
 
-def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer]) -> dict[str, float]:
-    given, known = called(every), called(answered)
+def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer], task: Task) -> dict[str, float]:
+    given, known = called(every, task), called(answered, task)
     return {name: known[name] / count for name, count in sorted(given.items())}
 
 
