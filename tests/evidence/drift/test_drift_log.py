@@ -110,6 +110,8 @@ def test_refused_answers_are_counted_aside(tmp_path):
         (["image", "found"], [["a", "COVID"]], "with the columns image .* which has image, found"),
         (["outcome"], [["COVID"]], "with the columns image"),
         (["id", "outcome"], [["study 0", "COVID"], ["study 0", "NORMAL"]], "one outcome a radiograph; .*line 3"),
+        (["id", "outcome", "Outcome "], [["study 0", "COVID", "NORMAL"]], "two columns outcome that differ"),
+        (["id", "Mass", "mass"], [["study 0", "1", "0"]], "two columns Mass that differ"),
         (["id", "outcome"], [["study 0", "covid"]], "an outcome among COVID, NORMAL; received covid in line 2"),
     ],
 )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from plainfilm.data.tables.files import read_grid
 from plainfilm.data.tables.findings import ABSENT, UNCERTAIN, finding_state
+from plainfilm.data.tables.grid import Grid
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.drift.findings import BundleAnswers, called
 from plainfilm.evidence.statistics.findings import evaluate_findings
@@ -69,20 +70,14 @@ def read(table: Path) -> Outcomes:
     """
     try:
         grid = read_grid(table)
+        at = {ours: grid.place(*theirs) for ours, theirs in _KEYS.items()}
+        others = _of_findings_in(grid)
     except ValueError as error:
         raise CatalogError(f"Expected a table of outcomes; received {table}: {reason_of(error)}.") from error
-    names = [header.strip().casefold() for header in grid.headers]
-    at = {ours: next((names.index(each) for each in theirs if each in names), None) for ours, theirs in _KEYS.items()}
     by = "image" if at["image"] is not None else "id"
-    taken = {name for theirs in _KEYS.values() for name in theirs}
-    others = {
-        grid.headers[place].strip(): grid.columns[place]
-        for place, name in enumerate(names)
-        if name not in taken and any(finding_state(cell) >= ABSENT for cell in grid.columns[place])
-    }
     if at[by] is None or (at["outcome"] is None and not others):
         raise CatalogError(
-            f"Expected a table of outcomes with the columns image (SHA-256 of the file) or id, and outcome, or of findings one each; received {table}, which has {', '.join(filter(None, names))}."
+            f"Expected a table of outcomes with the columns image (SHA-256 of the file) or id, and outcome, or of findings one each; received {table}, which has {', '.join(filter(None, grid.headers))}."
         )
     columns = {ours: grid.columns[place] for ours, place in at.items() if place is not None}
     found: dict[str, Outcome] = {}
@@ -98,6 +93,14 @@ def read(table: Path) -> Outcomes:
                 f"Expected one outcome a radiograph; received another for {key} in line {line} of {table}. Leave one of the two."
             )
     return Outcomes(by, found, table)
+
+
+def _of_findings_in(grid: Grid) -> dict[str, list[str]]:
+    """Give the columns that may state a finding each, by their names."""
+    taken = {"", *(name for theirs in _KEYS.values() for name in theirs)}
+    headers = [header.strip() for header, cells in zip(grid.headers, grid.columns, strict=True) if any(finding_state(cell) >= ABSENT for cell in cells)]  # fmt: skip
+    places = {name: grid.place(name) for name in headers if name.casefold() not in taken}
+    return {name: grid.columns[place] for name, place in places.items() if place is not None}
 
 
 def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
