@@ -47,7 +47,7 @@ def test_options_are_those_of_the_verbs_with_their_words():
         option.help and option.flag.startswith("--") for verb in declared.VERBS for option in declared.of(verb).values()
     )
     assert ingest["classes"].told() | {"help": ""} == {
-        "name": "classes", "flag": "--classes", "group": "Reading radiographs", "help": "", "kind": "list", "choices": None, "default": None,
+        "name": "classes", "flag": "--classes", "group": "Reading radiographs", "help": "", "kind": "list", "choices": None, "default": None, "again": False,
     }  # fmt: skip
     assert ingest["fit"].choices == ["stretch", "crop", "pad"]
     assert (train["settings"].flag, train["audit"].default, train["folds"].kind) == ("--set", True, "text")
@@ -61,6 +61,8 @@ def test_options_are_those_of_the_verbs_with_their_words():
         ("ingest", "classes", "COVID", ["--classes", "COVID"]),
         ("ingest", "classes", ["A, or B", "C"], ["--classes", '"A, or B",C']),
         ("ingest", "keep", ["a", "b"], ["--keep", "a", "--keep", "b"]),
+        ("train", "together", ["NIH,RSNA", "A,B"], ["--together", "NIH,RSNA", "--together", "A,B"]),
+        ("evaluate", "prevalence", "Mass=0.1,Effusion=0.2", ["--prevalence", "Mass=0.1,Effusion=0.2"]),
         ("ingest", "classes_from", -1, ["--classes-from=-1"]),
         ("ingest", "label_pattern", "/(\\d)/", ["--label-pattern", "/(\\d)/"]),
         ("ingest", "pseudonyms", True, ["--pseudonyms"]),
