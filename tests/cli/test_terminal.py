@@ -29,8 +29,10 @@ def test_an_audit_that_passes_hides_no_other_warning(verdict):
     assert shown("none", verdict)[1:] == [said]
 
 
-def test_the_worst_verdict_stands_alone():
-    assert shown("warning", "not to be believed")[1:] == ["Worth     Not to be believed. So says the audit."]
+def test_beside_the_worst_verdict_a_warning_is_said_and_a_caution_is_not():
+    said = "Worth     Not to be believed. So says the audit."
+    assert shown("warning", "not to be believed")[1:] == [said, f"          {LEARNT_NOTHING}"]
+    assert shown("caution", "not to be believed")[1:] == [said]
 
 
 def test_an_audit_says_what_probes_reach_within_each_source(capsys):
