@@ -96,8 +96,8 @@ def show_listed(catalog: Any, last: object, *, as_json: bool) -> None:
     terminal.say(
         terminal.class_table(listed.counts, unlabelled=listed.unlabelled, task=listed.task),
         "",
-        f"{listed.images:,} radiographs would be read, "
-        + (f"of {listed.patients:,} known patients." if listed.patients else "of patients that nothing names."),
+        f"{listed.images:,} radiographs would be read"
+        + (f", of {listed.patients:,} known patients." if listed.patients else "; nothing names their patients."),
         f"Sources: {_some(listed.sources)}.",
         *_level_lines(catalog.levels),
         *_problem_lines(catalog.problems),

@@ -61,9 +61,12 @@ def following(*words: str | Path) -> Typed:
 
 
 def class_table(counts: Mapping[str, Mapping[str, int]], *, unlabelled: int, task: Task = "classes") -> Rows:
-    """Images by class, or by finding, and split; those without a label in a row of their own."""
+    """Images by class, or by finding, and by the parts of the split, if there are any; those without a label in a row of their own."""
     kind = "class" if task == "classes" else "finding"
-    table: list[dict[str, Any]] = [{kind: name, **parts, "all": sum(parts.values())} for name, parts in counts.items()]
+    is_split = any(parts.keys() - {"not given"} for parts in counts.values())
+    table: list[dict[str, Any]] = [
+        {kind: name, **(parts if is_split else {}), "all": sum(parts.values())} for name, parts in counts.items()
+    ]
     columns = list(table[0])
     if unlabelled:
         table.append({**dict.fromkeys(columns, ""), kind: "(no label)", "all": unlabelled})
