@@ -44,7 +44,8 @@ def drift(
 def _told(own: Any) -> Iterator[Any]:
     from plainfilm.cli import tables, terminal
 
-    yield f"Bundle {own.bundle[:12]}, {' or '.join(own.classes) or 'of which the log does not say the classes'}"
+    at = f" at {own.site}" if own.site else ""
+    yield f"Bundle {own.bundle[:12]}{at}, {' or '.join(own.classes) or 'of which the log does not say the classes'}"
     levels = ", ".join(f"{count:,} {level}" for level, count in own.levels.items())
     yield f"{own.images:,} radiographs, {own.first[:10]} to {own.last[:10]}; {own.answers:,} answers: {levels}"
     if own.called:

@@ -24,7 +24,7 @@ STABILITY = (
 TESTS = (
     "Differences are the first less the second, with a 95 % interval over patients. AUROCs are tested by DeLong's paired test, accuracies by McNemar's, both "
     "for patients of several films as Obuchowski (1997, 1998) has them; over several seeds the means are compared. p is two-sided and corrected for all tests "
-    'of this page (Holm). "Within chance": other patients might turn the difference round. "Within seeds": these patients do not explain it, other random '
+    'of this section (Holm). "Within chance": other patients might turn the difference round. "Within seeds": these patients do not explain it, other random '
     'seeds might. "Apart": neither explains it; of one training each, patients do not, and of seeds nothing is known.'
 )
 
