@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.arguments import prevalence_of
+from plainfilm.arguments import names_of, prevalence_of, quoted
 from plainfilm.data import images
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import CompareOptions, IngestOptions, StoringOptions
@@ -78,9 +78,16 @@ def test_choices_are_those_that_are_known():
     assert set(get_args(get_type_hints(StoringOptions)["fit"])) == set(images.FITS)
 
 
+def test_a_name_in_quotes_may_have_a_comma():
+    names = ["A, or B", 'the "C"', "D=E", "F", '5"']
+    assert names_of(",".join(map(quoted, names))) == names
+    assert (names_of('A, 5" film'), names_of("A,,B")) == (["A", '5" film'], ["A", "", "B"])
+    assert prevalence_of('"A, or B"=0.1,C=0.2') == {"A, or B": 0.1, "C": 0.2}
+
+
 def test_a_prevalence_is_a_share_or_one_a_finding():
     assert prevalence_of("0.09") == 0.09
     assert prevalence_of("Effusion=0.1, Pleural=Thickening=0.02") == {"Effusion": 0.1, "Pleural=Thickening": 0.02}
-    for text in ("", "many", "=0.1", "Mass=", "Mass=0.1,0.2"):
+    for text in ("", "many", "=0.1", "Mass=", "Mass=0.1,0.2", "Mass=0.1,Mass=0.2"):
         with pytest.raises(ValueError):  # noqa: PT011 - float's own words, or ours
             prevalence_of(text)

@@ -59,6 +59,7 @@ def test_options_are_those_of_the_verbs_with_their_words():
     [
         ("ingest", "classes", ["COVID", "NORMAL"], ["--classes", "COVID,NORMAL"]),
         ("ingest", "classes", "COVID", ["--classes", "COVID"]),
+        ("ingest", "classes", ["A, or B", "C"], ["--classes", '"A, or B",C']),
         ("ingest", "keep", ["a", "b"], ["--keep", "a", "--keep", "b"]),
         ("ingest", "classes_from", -1, ["--classes-from=-1"]),
         ("ingest", "label_pattern", "/(\\d)/", ["--label-pattern", "/(\\d)/"]),
@@ -80,7 +81,6 @@ def test_a_value_becomes_the_words_that_are_typed(verb, name, value, words):
 @pytest.mark.parametrize(
     ("verb", "name", "value"),
     [
-        ("ingest", "classes", ["a,b"]),
         ("ingest", "classes", [{"a": 1}]),
         ("ingest", "fit", "other"),
         ("ingest", "seed", "many"),

@@ -185,6 +185,15 @@ def test_settings_and_labels_are_read_from_texts_or_mappings():
     assert settings_of({"a": 1}) == {"a": 1}
     assert mapping_of(["A=B, C=D", "E=F"]) == {"A": "B", "C": "D", "E": "F"}
     assert mapping_of(None) == {}
+    assert mapping_of(['"A, or B"=C,"D=""E"""="F,G"', 'H=I=J, 5" film=K']) == {
+        "A, or B": "C",
+        'D="E"': "F,G",
+        "H": "I=J",
+        '5" film': "K",
+    }
+    assert mapping_of(["A=B,A=B"]) == {"A": "B"}
+    with pytest.raises(UsageError, match="received A for B and C"):
+        mapping_of(["A=B", "A=C"])
     with pytest.raises(UsageError, match='mapping={"LABEL": "CLASS"}; received A'):
         mapping_of(["A"])
 

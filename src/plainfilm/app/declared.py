@@ -14,38 +14,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import docstring_parser
 from cyclopts import App, Argument, Parameter
 
-from plainfilm.arguments import Target
+from plainfilm.arguments import quoted
 from plainfilm.harmless import harmless
 from plainfilm.serve.http_errors import Refused
 from plainfilm.workflows import options, parsing
-from plainfilm.workflows.parsing import a_choice
 
 Kind = Literal["text", "number", "switch", "choice", "path", "list"]
 _FLAT = Parameter(name="*")
 _JOINED = {parsing.comma_separated.converter, parsing.whole_numbers.converter}
 _MOST_LETTERS = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportOptions:
-    """Write a bundle in another runtime's format.
-
-    Parameters
-    ----------
-    bundle
-        A model.plainfilm of `plainfilm train`.
-    out
-        The file to write.
-    to
-        onnx, openvino, keras or tflite.
-    site
-        The hospital whose calibration it has, by the name that evaluate --recalibrate --site kept it under.
-    """
-
-    bundle: str
-    out: str
-    to: Annotated[Target, a_choice] = "onnx"
-    site: str | None = None
 
 
 _DECLARED: Mapping[str, type] = MappingProxyType(
@@ -57,7 +34,7 @@ _DECLARED: Mapping[str, type] = MappingProxyType(
         "compare": options.CompareOptions,
         "tune": options.TuneOptions,
         "evaluate": options.EvaluateOptions,
-        "export": ExportOptions,
+        "export": options.ExportOptions,
     }
 )
 VERBS = tuple(_DECLARED)
@@ -100,10 +77,8 @@ class Option:
             return self._switched(value)
         if self.kind == "list":
             texts = [self._text(each) for each in (value if isinstance(value, list) else [value])]
-            if self.is_joined and any("," in text for text in texts):
-                raise self._refused(value, "names without a comma", "Rename what has one, or leave it out.")
             return (
-                _given(self.flag, ",".join(texts))
+                _given(self.flag, ",".join(map(quoted, texts)))
                 if self.is_joined
                 else [w for text in texts for w in _given(self.flag, text)]
             )

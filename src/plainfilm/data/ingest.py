@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import shell
+from plainfilm.arguments import quoted
 from plainfilm.data import (
     burned_text,
     claims,
@@ -376,7 +377,7 @@ def _repeat(out: Path, asked: Asked, *, size: int, fit: str, seed: int, resplit:
     """Write the command that makes such a store: without paths, names of sources or dates, for reports show it."""
     told = {
         "--size": size, "--fit": fit, "--seed": seed, "--labels": asked.labels and "TABLE", "--preset": asked.preset and asked.preset.name,
-        "--map": ",".join(f"{label}={name}" for label, name in asked.mapping.items()), "--classes": asked.classes and ",".join(asked.classes), "--label-of": asked.label_of, "--task": asked.task,
+        "--map": ",".join(f"{quoted(label)}={quoted(name)}" for label, name in asked.mapping.items()), "--classes": asked.classes and ",".join(map(quoted, asked.classes)), "--label-of": asked.label_of, "--task": asked.task,
         "--label-pattern": asked.label_pattern and asked.label_pattern.pattern, "--layout": asked.layout, "--classes-from": asked.classes_from,
         "--test-from": asked.test_from and "DATE", "--date-column": asked.date_column, "--on-bad": None if on_bad == "skip" else on_bad,
         **{FLAGS[ours]: column for ours, column in asked.columns.items()},

@@ -17,7 +17,7 @@ def _texts(_kind: Any, words: Sequence[Token]) -> list[str]:
 
 
 def _names(_kind: Any, words: Sequence[Token]) -> list[str]:
-    return [name.strip() for word in words for name in word.value.split(",")]
+    return [name for word in words for name in arguments.names_of(word.value)]
 
 
 def _numbers(_kind: Any, words: Sequence[Token]) -> list[int]:
@@ -51,7 +51,7 @@ def in_python(name: str, value: Any, hint: Any) -> Any:
         It is of another type.
     """
     if isinstance(value, str) and comma_separated in get_args(hint):
-        return [part.strip() for part in value.split(",")]
+        return arguments.names_of(value)
     if isinstance(value, str) and texts in get_args(hint):
         return [value]
     if arguments.is_many(value) and not isinstance(value, Sequence):
@@ -62,21 +62,24 @@ def in_python(name: str, value: Any, hint: Any) -> Any:
 
 
 def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
-    """Read LABEL=CLASS, with commas between for more; a mapping stays as it is.
+    """Read LABEL=CLASS, with commas between for more, names with = or a comma in double quotes; a mapping stays as it is.
 
     Raises
     ------
     UsageError
-        A text of another form.
+        A text of another form, or a label that stands for two classes.
     """
     if given is None or isinstance(given, Mapping):
         return dict(given or {})
-    chosen = {}
-    for text in (part for words in given for part in words.split(",")):
-        label, sign, name = (word.strip() for word in text.partition("="))
-        if not (label and sign and name):
+    chosen = dict[str, str]()
+    for text in (part for words in given for part in arguments.parts_of(words)):
+        label, name = (*map(arguments.unquoted, arguments.parts_of(text, "=", most=1)), "")[:2]
+        if not (label and name):
             raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
-        chosen[label] = name
+        if chosen.setdefault(label, name) != name:
+            raise UsageError(
+                f"Expected one class a label for --map; received {label} for {chosen[label]} and {name}. Leave one of them out."
+            )
     return chosen
 
 
@@ -130,7 +133,7 @@ def groups_of(given: Sequence[str | Sequence[str]] | None) -> list[tuple[str, ..
         One name alone.
     """
     groups = [
-        tuple(name.strip() for name in (each.split(",") if isinstance(each, str) else each)) for each in given or ()
+        tuple(arguments.names_of(each) if isinstance(each, str) else map(str.strip, each)) for each in given or ()
     ]
     for own in groups:
         if len(set(own) - {""}) < 2:
