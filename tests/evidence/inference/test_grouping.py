@@ -121,9 +121,7 @@ def test_arrays_need_a_patient_each(predictor):
     films = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
     found = predictor.predict(list(films), by="patient", patients=["x", "y", "x"])
     assert [len(each.films) for each in found] == [2, 1]
-    unknown = predictor.predict(
-        [*films, *films], by="patient", patients=["x", "", "", "nan", "Anonymous", "x"]
-    )
+    unknown = predictor.predict([*films, *films], by="patient", patients=["x", "", "", "nan", "Anonymous", "x"])
     assert [len(each.films) for each in unknown] == [2, 1, 1, 1, 1]
     with pytest.raises(UsageError, match="Expected a patient for each of 3 films; received 2"):
         predictor.predict(list(films), by="patient", patients=["x", "y"])
