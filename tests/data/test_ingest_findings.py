@@ -85,6 +85,17 @@ def test_a_finding_by_itself_is_a_store_of_two_classes_of_what_is_known(tmp_path
         store.of("Hernia")
 
 
+def test_rows_of_one_film_that_contradict_each_other_are_said(tmp_path):
+    folder = columns(tmp_path, "Edema,Mass", [f"{k % 2},{int(k % 3 == 0)}" for k in range(24)])
+    with (folder / "metadata.csv").open("a") as table:
+        table.write("\n0.png,0,0\n")
+    done, store = ingest(folder)
+    assert (
+        codes(done)["rows-differ"] == "Lines 2 and 26 of metadata.csv do not agree whether it has Mass; present counts."
+    )
+    assert store.findings["Mass"].sum() == 8
+
+
 def test_a_finding_too_rare_to_be_told_is_kept_and_said(tmp_path):
     cells = [f"{k % 2},{int(k % 3 == 0)},{int(k < 2)}" for k in range(24)]
     done, store = ingest(columns(tmp_path, "Edema,Mass,Scar", cells))

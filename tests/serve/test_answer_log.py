@@ -23,7 +23,7 @@ from plainfilm.results.drift import LoggedAnswer, LogStart
 from plainfilm.serve.answer_log import AnswerLog
 log = AnswerLog(Path(sys.argv[1]))
 for number in range(10**9):
-    log.answer(LoggedAnswer(time="2026-01-05T08:00:00+00:00", bundle="b", image=str(number), answer="COVID", level="ok"))
+    log.answer(LoggedAnswer(time="2026-01-05T08:00:00+00:00", bundle="b", image=f"{number:064x}", answer="COVID", level="ok"))
     print(number, flush=True)
 """
 
@@ -69,8 +69,7 @@ def test_what_was_given_before_a_kill_stands_in_the_log(tmp_path):
         writer.send_signal(signal.SIGKILL)
         rest = writer.stdout.read().split()
     given = int(rest[-1] if rest else last)
-    found = [each.image for each in read([path])]
-    assert found[: given + 1] == [str(number) for number in range(given + 1)]
+    assert images(path)[: given + 1] == list(range(given + 1))
 
 
 def test_a_line_that_a_failure_of_power_cut_short_spoils_no_other(log, tmp_path):

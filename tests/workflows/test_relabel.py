@@ -166,6 +166,8 @@ BAD = {
     "twice": ([["file", "correction"], ["SICK/000.png", "WELL"], ["SICK/000.png", "SICK"]], r"one correction a film; .* line 3"),
     "none": ([["file", "correction"], ["SICK/000.png", ""]], r"a correction or more; received"),
     "column": ([["file", "label"], ["SICK/000.png", "WELL"]], r"lacks correction"),
+    "columns": ([["file", "correction", "Correction"], ["SICK/000.png", "WELL", "SICK"]], r"two columns correction that differ"),
+    "by": ([["file", "correction", "by"], ["SICK/000.png", "WELL", "R" * 201]], r"at most 200 letters; received 201 letters in line 2"),
     "digest": ([["file", "correction", "sha256"], ["SICK/000.png", "WELL", "f" * 64]], r"no such film"),
 }  # fmt: skip
 

@@ -228,4 +228,5 @@ def _problem_lines(problems: Sequence[Problem]) -> list[str]:
                 found[problem.code] += how_many(problem.sentence)
         lines += [what] if found else []
         lines += [f"  {code} {number:,}: {meaning(code)}".removesuffix(": ") for code, number in found.most_common()]
-    return lines
+    said = [f"    {problem.file}: {problem.sentence}" for problem in problems if problem.code == "table"]
+    return [*lines, *said[:_EXAMPLES]]

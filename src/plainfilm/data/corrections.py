@@ -22,6 +22,7 @@ from plainfilm.results.relabelling import Correction
 FILE, FINDING, LABEL, CORRECTION = "file", "finding", "label", "correction"  # columns
 BY, SHA256, STORE = "by", "sha256", "store"
 ATTRIBUTE = "relabelled"  # of a store: what was corrected in it, one `Correction` a time
+_MOST_LETTERS = 200  # of who corrects
 _DIGITS = 16  # of a fingerprint, by which a table knows its store
 
 
@@ -101,6 +102,10 @@ def read(table: Path, store: Store, *, by: str | None = None) -> Corrections:
         label, who = _class(line, own), line.cells.get(BY) or (by or "").strip()
         if not who:
             raise line.flaw("none", "to know who corrects", f"Give --by NAME, or fill the column {BY}.")
+        if len(who) > _MOST_LETTERS:
+            raise line.flaw(
+                f"{len(who):,} letters", f"a name of at most {_MOST_LETTERS} letters", "Write a shorter one."
+            )
         for row in found.rows(line, own):
             if given.setdefault((finding, row), (label, who))[0] != label:
                 raise line.flaw(
@@ -151,18 +156,17 @@ def _corrected(table: Path, needed: Sequence[str]) -> Iterator[_Line]:
     """Give the rows of a table whose correction is not empty."""
     try:
         grid = read_grid(table)
+        at = {name: grid.place(name) for name in (FILE, FINDING, LABEL, CORRECTION, BY, SHA256, STORE)}
     except ValueError as error:
         raise CatalogError(f"Expected a table of corrections; received {table}: {reason_of(error)}.") from error
-    names = [header.strip().casefold() for header in grid.headers]
-    lacking = [name for name in needed if name not in names]
+    lacking = [name for name in needed if at[name] is None]
     if lacking:
         raise CatalogError(
             f"Expected a table of plainfilm relabel, with the columns {', '.join(needed[:-1])} and {needed[-1]}; received {table}, which lacks "
             f"{' and '.join(lacking)}."
         )
-    at = {name: names.index(name) for name in (FILE, FINDING, LABEL, CORRECTION, BY, SHA256, STORE) if name in names}
     for row, line in enumerate(grid.lines):
-        cells = {name: as_named(grid.columns[column][row]) for name, column in at.items()}
+        cells = {name: as_named(grid.columns[column][row]) for name, column in at.items() if column is not None}
         if cells[CORRECTION]:
             yield _Line(cells, line, table)
 
@@ -199,7 +203,7 @@ class _Films:
         flaw = partial(line.flaw, cells[FILE])
         if cells.get(STORE, self._identity) not in {"", self._identity}:
             raise flaw(f"films of {self._store.path}", "The table is of another store: name that one.")
-        same = self._by_digest.get(cells.get(SHA256, ""), []) if cells.get(SHA256) else None
+        same = self._by_digest.get(cells[SHA256].casefold(), []) if cells.get(SHA256) else None
         named = self._by_name.get(cells[FILE], [])
         found = named if same is None else [row for row in same if row in named] or same
         if not found:

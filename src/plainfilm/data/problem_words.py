@@ -16,6 +16,7 @@ _OF_A_CATALOG: dict[str, str] = {
     "two-splits": "one image in two parts of the given split; test counts before validation and train",
     "labels-of-folders": "a table has columns that may be labels; the folders' classes were kept",
     "duplicate-row": "listed twice in the table; the first row counts",
+    "rows-differ": "rows of one image, of which one calls a finding present and another absent; present counts",
     "other-modality": "a row of the table of another modality, such as CT",
     "other-table": "a table that names no files; not read",
     "second-table": "a folder has one table; this one was not read",

@@ -52,20 +52,27 @@ class LogStart(Record, frozen=True, kw_only=True, tag_field="event", tag="start"
     verdict: str | None = None
     reference: DriftReference | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse thresholds that are not one a finding, and a positive class that is none of the classes."""
+        if self.thresholds and len(self.thresholds) != len(self.classes):
+            raise ValueError("thresholds")
+        if self.positive is not None and self.positive not in self.classes:
+            raise ValueError("positive")
+
 
 class LoggedAnswer(Record, frozen=True, kw_only=True, tag_field="event", tag="answer"):
     """A line of the log: one answer, and no name.
 
-    `image` is the SHA-256 of the file, `scores` a probability a class, `watched` the numbers of the reference's statistics, in
+    `image` is the SHA-256 of the file, "" of one that cannot be read, `scores` a probability a class, `watched` the numbers of the reference's statistics, in
     order; `id` the name that the file was sent under, where the server was told to keep it.
     """
 
     time: str
     bundle: str
-    image: str
+    image: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]
     answer: str | None
     level: str
-    scores: tuple[float, ...] = ()
+    scores: tuple[Annotated[float, Meta(ge=0, le=1)], ...] = ()
     watched: tuple[float, ...] = ()
     verdict: str | None = None
     id: str | None = None

@@ -64,3 +64,6 @@ def test_findings_that_are_asked_for_are_there_and_more_than_one(tmp_path):
         as_findings(rows, ("A", "B", "C"), ["D"])
     with pytest.raises(CatalogError, match="received 1 finding: A. Ask for one by itself with `label_of`"):
         as_findings(rows, ("A", "B", "C"), ["A"])
+    with pytest.raises(CatalogError, match=r"without \|, which stands between several of them; received B\|C. Rename"):
+        as_findings(rows, ("A", "B|C", "D"), None)
+    assert as_findings(rows, ("A", "B|C", "D"), ["A", "D"]).trained == ("A", "D")

@@ -179,3 +179,10 @@ def test_brackets_hold_lists(read):
 def test_classes_with_a_comma_stay_classes(read, cells):
     labels, names, _ = read("file_name,label\n" + "".join(f'{k}.png,"{cell}"\n' for k, cell in enumerate(cells)))
     assert (labels, names) == ({f"{k}.png": {cell} for k, cell in enumerate(cells)}, ())
+
+
+def test_more_findings_than_a_store_keeps_are_one_line_and_none_is_dropped(read):
+    names = [f"F{number}" for number in range(501)]
+    rows = "".join(f"{row}.png,{','.join(str((row + k) % 2) for k in range(501))}\n" for row in range(2))
+    with pytest.raises(CatalogError, match="Expected at most 500 findings in .*; received 501. Leave some out"):
+        read(f"file_name,{','.join(names)}\n{rows}")

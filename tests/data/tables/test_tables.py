@@ -514,6 +514,31 @@ def test_columns_that_state_a_finding_each_are_known(tmp_path):
     assert [finding_state(table.rows[1].cell(name)) for name in table.finding_columns] == [-2, -1, 0, 0]
 
 
+@pytest.mark.parametrize("cells", ["1,0,u", "1,0,?", "yes,no,unknown", "Y,N,Unclear", "1,0;0,0;-1,0", "present,absent,uncertain"])  # fmt: skip
+def test_words_for_present_absent_and_unknown_are_known(tmp_path, cells):
+    present, absent, unknown = cells.split(";") if ";" in cells else cells.split(",")
+    rows = [f"a.png;1;{present}", f"b.png;0;{absent}", f"c.png;0;{unknown}"]
+    table = read(tmp_path, "file;Edema;Mass\n" + "\n".join(rows) + "\n")
+    assert [finding_state(cell) for cell in table.cells["Mass"]] == [1, 0, -1]
+    assert (table.finding_columns, table.remarks) == (("Edema", "Mass"), ())
+
+
+def test_a_column_that_is_almost_a_finding_is_told(tmp_path):
+    rows = [f"{row}.png,{row % 2},{2 if row == 7 else row % 2},1,unknown,{row},," for row in range(20)]
+    table = read(tmp_path, "file,Edema,Mass,Device,Smoker,Score,Note,\n" + "\n".join(rows) + "\n")
+    assert table.finding_columns == ("Edema",)
+    assert table.remarks == (
+        "The column Mass is not read as a finding: 1 rows, such as line 9, say neither 0, 1 nor -1.",
+        "The column Device is not read as a finding: all rows say the same, or nothing that is known.",
+        "The column Smoker is not read as a finding: all rows say the same, or nothing that is known.",
+    )
+
+
+def test_two_columns_of_one_finding_that_differ_are_one_line(tmp_path):
+    assert "two that differ, columns 2 and 3. Rename one." in told(tmp_path, "file,Mass,mass \na.png,1,0\nb.png,0,1\n")
+    assert read(tmp_path, "file,Mass,mass \na.png,1,1\nb.png,0,0\n").finding_columns == ("Mass", "mass")
+
+
 def test_a_finding_that_is_called_like_a_label_is_one_among_several_and_else_the_label(tmp_path):
     assert read(tmp_path, "image_id,COVID,Normal\na,1,0\nb,0,1\n").finding_columns == ("COVID", "Normal")
     assert read(tmp_path, "image_id,COVID\na,1\nb,0\n").named == {"file_name": "image_id", "label": "COVID"}

@@ -6,6 +6,7 @@ import hashlib
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 from scipy.special import expit
 
 import plainfilm
@@ -118,6 +119,8 @@ def test_refused_answers_are_counted_aside(tmp_path):
         (["image", "found"], [["a", "COVID"]], "with the columns image .* which has image, found"),
         (["outcome"], [["COVID"]], "with the columns image"),
         (["id", "outcome"], [["study 0", "COVID"], ["study 0", "NORMAL"]], "one outcome a radiograph; .*line 3"),
+        (["id", "outcome", "Outcome "], [["study 0", "COVID", "NORMAL"]], "two columns outcome that differ"),
+        (["id", "Mass", "mass"], [["study 0", "1", "0"]], "two columns Mass that differ"),
         (["id", "outcome"], [["study 0", "covid"]], "an outcome among COVID, NORMAL; received covid in line 2"),
     ],
 )
@@ -132,6 +135,30 @@ def test_lines_cut_short_are_passed_over_and_counted(tmp_path):
     whole.write_bytes(whole.read_bytes() + b'{"event":"answer","ti\n{"event":"answer"}\n\nnothing')
     found = plainfilm.drift(whole)
     assert (found.bundles[0].answers, found.broken) == (5, 3)
+
+
+def test_lines_that_do_not_fit_their_bundle_are_passed_over_and_counted(tmp_path):
+    rng = np.random.default_rng(0)
+    start = structs.replace(START, reference=reference(rng))
+    sick, sound = [list(each) for each in zip(*answers(8, watched=(0.5, *[0.0] * 7)), strict=True)]
+    changed = [
+        {"scores": (0.5,)},
+        {"scores": (0.5, 7.0)},
+        {"image": "no digest"},
+        {"time": "0001-01-01T00:00:00+14:00"},
+    ]
+    odd = [structs.replace(line, **each) for line, each in zip(sound, changed, strict=False)]
+    log = logged(tmp_path / "log", [*sound, *odd], start)
+    log.write_bytes(log.read_bytes() + encoded(START).replace(b'"positive":"COVID"', b'"positive":"covid"'))
+    outcomes = table(tmp_path / "o.csv", ["image", "outcome"], [[line.image, "COVID" if own else "NORMAL"] for own, line in zip(sick, sound, strict=True)])  # fmt: skip
+    found = plainfilm.drift(log, outcomes=outcomes)
+    assert (found.bundles[0].answers, found.bundles[0].outcomes.metrics.n, found.broken) == (8, 8, 5)
+
+
+def test_a_class_that_is_spelt_like_two_findings_is_one(tmp_path):
+    start = structs.replace(START, classes=("A|B", "C"), positive=None)
+    log = logged(tmp_path / "log", [line for _, line in answers(4, answer="A|B")], start)
+    assert plainfilm.drift(log).bundles[0].called == {"A|B": 4}
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "No such file"), (b"file,label\n", "which holds none")])

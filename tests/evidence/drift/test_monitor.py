@@ -111,6 +111,16 @@ def test_each_week_begins_anew_and_an_alarm_names_what_drifted():
     assert watching.latest() == (second, third)
 
 
+def test_a_clock_that_was_years_ahead_keeps_no_week_open():
+    watching = Monitor(reference(np.random.default_rng(4)))
+    days = ("2026-01-12", "2026-01-11", "2099-12-31", "2026-01-13", "0001-01-01")
+    for number, day in enumerate(days):
+        watching.note(f"{day}T12:00:00+00:00", 64 * str(number), (0.5, 0.0, 9.0))
+    assert [(week.week, week.images) for week in watching.weeks()] == [
+        ("2026-01-12", 2), ("2099-12-28", 1), ("2026-01-12", 1), ("0001-01-01", 1),
+    ]  # fmt: skip
+
+
 def test_the_same_image_again_is_passed_over():
     rng = np.random.default_rng(5)
     watching = Monitor(reference(rng))

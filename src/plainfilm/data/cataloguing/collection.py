@@ -360,6 +360,9 @@ def laid_over(collection: Collection, entry: Entry, rows: Sequence[TableRow], la
     if len(rows) > 1 and not labelling.names:
         sentence = f"Listed twice, in lines {lines} of {table.path.name}; the first counts."
         collection.problems.append(Problem(entry.file, "duplicate-row", sentence, fatal=False))
+    if finding := labelling.contradicted(rows):
+        sentence = f"Lines {lines} of {table.path.name} do not agree whether it has {finding}; present counts."
+        collection.problems.append(Problem(entry.file, "rows-differ", sentence, fatal=False))
     laid = _of_all_rows(collection, with_row(entry, table, rows[0]), rows)
     if labelling.columns and labelling.names:
         kept = {name: text for name, text in laid.details.items() if name not in table.finding_columns}

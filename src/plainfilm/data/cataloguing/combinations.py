@@ -12,7 +12,7 @@ from plainfilm.data.cataloguing.level_names import is_finding, is_negative
 from plainfilm.data.spelling import did_you_mean, listed, spelling_key
 from plainfilm.data.tables.findings import ABSENT, NOT_STATED, PRESENT
 from plainfilm.errors import CatalogError, Problem
-from plainfilm.results.task import Task, combination
+from plainfilm.results.task import BETWEEN, Task, combination
 
 _BETWEEN = (r"\|", ";", r"\+", "&", r"\band\b", r"\bwith\b", "_and_")  # such a part may be a finding that is no class
 _MAY_BE_BETWEEN = (",", "/", "_")  # each part must be a class too
@@ -130,6 +130,10 @@ def _chosen(names: Sequence[str], asked: Collection[str] | None, fewest: int) ->
                 f"Expected findings among {listed(sorted(names))}; received {trimmed(name)}. {did_you_mean(name, names)}Correct it."
             )
     chosen = tuple(sorted(names if asked is None else {by_key[spelling_key(name)] for name in asked}))
+    if joining := next((name for name in chosen if BETWEEN in name), ""):
+        raise CatalogError(
+            f"Expected names of findings without {BETWEEN}, which stands between several of them; received {trimmed(joining)}. Rename its column."
+        )
     if len(chosen) < fewest:
         raise CatalogError(
             f"Expected {'two findings or more' if fewest > 1 else 'a finding'} to tell; received {counted(len(chosen), 'finding')}: {listed(chosen) or 'none'}. "

@@ -58,6 +58,13 @@ class Labelling:
         labels = {label for row in rows if (label := trimmed(_text(self.table, row)))}
         return labels - {"-1"} if self.has_uncertain else labels
 
+    def contradicted(self, rows: Sequence[TableRow]) -> str:
+        """Give the first finding that one row of an image calls present and another absent, where no column names readers; else ""."""
+        if len(rows) < 2 or not (self.columns and self.names) or "reader" in self.table.named:
+            return ""
+        each = ((name, {finding_state(row.cell(name)) for row in rows}) for name in self.table.finding_columns)
+        return next((name for name, states in each if {PRESENT, ABSENT} <= states), "")
+
     def findings(self, rows: Sequence[TableRow]) -> bytes:
         """Give the state of each of `names`, one int8 each."""
         if not self.names:
@@ -102,6 +109,10 @@ def labelling_of(
 
 def _asked_for(labelling: Labelling, several: int, asked: str | None, task: Task | None) -> Labelling:
     table, names = labelling.table, labelling.names
+    if (several or asked is not None) and len(names) > MOST_FINDINGS:
+        raise CatalogError(
+            f"Expected at most {MOST_FINDINGS} findings in {table.path}; received {len(names):,}. Leave some out of the table."
+        )
     if asked is not None:
         return replace(labelling, asked=finding_asked_for(asked, names, str(table.path)))
     if several:
@@ -165,8 +176,7 @@ def _named(names: Iterable[str]) -> tuple[str, ...]:
     spellings: dict[str, Counter[str]] = {}
     for name in names:
         spellings.setdefault(spelling_key(name), Counter())[name] += 1
-    chosen = sorted(min(found, key=lambda name: (-found[name], name)) for found in spellings.values())
-    return tuple(chosen[:MOST_FINDINGS])
+    return tuple(sorted(min(found, key=lambda name: (-found[name], name)) for found in spellings.values()))
 
 
 def _states(labelling: Labelling, rows: Sequence[TableRow]) -> dict[str, int]:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from plainfilm.data.spelling import listed
-from plainfilm.data.tables.findings import states_findings
+from plainfilm.data.spelling import listed, spelling_key
+from plainfilm.data.tables.findings import is_state, states_findings
 from plainfilm.data.tables.grid import Grid
 from plainfilm.errors import CatalogError
 
@@ -111,6 +111,7 @@ _NO_FINDING = {"followup", "fold", "index", "id"}
 _ALL = {letters(alias) for names in (*COLUMNS.values(), *_WEAK.values()) for alias in names}
 _SURE = {alias for column in COLUMNS for alias in COLUMNS[column] if len(alias) > 3} - {"subject", "source", "center"}
 _LOOKED_AT = 1000  # rows, before a whole column is
+_MOST_ODD = 0.1  # share of cells that are no state in what may be a finding all the same
 _VALUES: Mapping[str, Collection[str]] = {
     "sex": {"m", "f", "male", "female", "o", "u"},
     "view": {"pa", "ap", "lateral", "frontal", "l", "ll", "lat", "ap supine", "ap erect"},
@@ -196,7 +197,10 @@ def roles(grid: Grid, path: Path, asked: Mapping[str, str]) -> tuple[dict[str, i
     ]
     if grid.has_header:
         found = {**_weak(grid, findings, found), **found}
-    return found, tuple(place for place in findings if place not in found.values())
+    findings = [place for place in findings if place not in found.values()]
+    if "label" not in found:
+        _check_findings(grid, path, findings, found)
+    return found, tuple(findings)
 
 
 def _asked(grid: Grid, path: Path, ours: str, wanted: str) -> int:
@@ -246,9 +250,37 @@ def _one_of(places: Sequence[int], grid: Grid, path: Path, ours: str) -> int:
 
 
 def _is_finding(header: str, column: Sequence[str]) -> bool:
-    if not header or letters(header) in _NO_FINDING or letters(header).startswith("unnamed"):
+    if not _may_be_finding(header):
         return False
     return states_findings(set(islice(column, _LOOKED_AT)) | {""}) and states_findings(set(column))
+
+
+def _may_be_finding(header: str) -> bool:
+    return bool(header) and letters(header) not in _NO_FINDING and not letters(header).startswith("unnamed")
+
+
+def _check_findings(grid: Grid, path: Path, findings: Sequence[int], found: Mapping[str, int]) -> None:
+    """Refuse columns of one finding that differ; remark on those that say 0 and 1 but in a few rows, or in all rows the same."""
+    by_key: dict[str, list[int]] = defaultdict(list)
+    for place, header in enumerate(grid.headers):
+        by_key[spelling_key(header)].append(place)
+    for place in findings:
+        _one_of(by_key[spelling_key(grid.headers[place])], grid, path, grid.headers[place])
+    others = set(range(len(grid.headers))) - {*findings, *found.values()}
+    for place in sorted(others) if findings else ():
+        if _may_be_finding(grid.headers[place]) and (why := _almost_a_finding(grid.columns[place], grid.lines)):
+            grid.remarks.append(f"The column {grid.headers[place]} is not read as a finding: {why}.")
+
+
+def _almost_a_finding(column: Sequence[str], lines: Sequence[int]) -> str:
+    """Say why a column that looks like a finding is none; "" for any other."""
+    filled = [place for place, cell in enumerate(column) if cell]
+    odd = [place for place in filled if not is_state(column[place])]
+    if not filled or len(odd) > _MOST_ODD * len(filled):
+        return ""
+    if odd:
+        return f"{len(odd):,} rows, such as line {lines[odd[0]]}, say neither 0, 1 nor -1"
+    return "all rows say the same, or nothing that is known"
 
 
 def _weak(grid: Grid, findings: Sequence[int], found: Mapping[str, int]) -> dict[str, int]:

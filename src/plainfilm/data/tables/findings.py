@@ -15,9 +15,9 @@ PRESENT, ABSENT, UNCERTAIN, NOT_STATED = 1, 0, -1, -2
 NO_VALUE = frozenset({"", "nan", "null", "n/a", "na", "#n/a", "<na>", "-"})
 
 _STATES = {
-    **dict.fromkeys(("1", "1.0", "true", "yes", "positive"), PRESENT),
-    **dict.fromkeys(("0", "0.0", "false", "no", "negative"), ABSENT),
-    **dict.fromkeys(("-1", "-1.0"), UNCERTAIN),
+    **dict.fromkeys(("1", "1.0", "1,0", "true", "yes", "y", "positive", "pos", "present"), PRESENT),
+    **dict.fromkeys(("0", "0.0", "0,0", "false", "no", "n", "negative", "neg", "absent"), ABSENT),
+    **dict.fromkeys(("-1", "-1.0", "-1,0", "u", "?", "unknown", "uncertain", "unclear", "unsure"), UNCERTAIN),
     **dict.fromkeys((*NO_VALUE, "none"), NOT_STATED),
 }
 _QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""")
@@ -42,11 +42,16 @@ def joined(states: Sequence[NDArray[np.int8]]) -> NDArray[np.int8]:
 
 
 def states_findings(cells: Collection[str]) -> bool:
-    """Whether the distinct cells of a column are all 0, 1, -1, true, no and the like, or empty, and not just one 1."""
-    if not all(len(cell) <= 8 and cell.lower() in _STATES for cell in cells):
+    """Whether the distinct cells of a column are all 0, 1, -1, true, no and the like, or empty, and not just one 1, nor words for unknown alone."""
+    if not all(map(is_state, cells)):
         return False
     found = {finding_state(cell) for cell in cells}
-    return found not in ({NOT_STATED}, {PRESENT})
+    return found != {PRESENT} and (not found <= {NOT_STATED, UNCERTAIN} or any(cell.startswith("-1") for cell in cells))
+
+
+def is_state(cell: str) -> bool:
+    """Whether a cell says of a finding that it is present, absent, uncertain or not stated."""
+    return len(cell) <= 9 and cell.lower() in _STATES
 
 
 def list_separator(cells: Iterable[str], asked: str | None = None) -> str | None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from plainfilm.errors import FlawError
+
 _ROWS_AT_ONCE = 8192
 _CELLS_REMEMBERED = 1 << 16  # of a column; a cell that recurs is kept once
 
@@ -31,6 +33,23 @@ class Grid:
     lines: "array[int]"
     has_header: bool = True
     remarks: list[str] = field(default_factory=list)
+
+    def place(self, *names: str) -> int | None:
+        """Give the column that has the first of some names, whatever its case; None where none has.
+
+        Raises
+        ------
+        FlawError
+            Two columns have it, and differ.
+        """
+        found = [header.strip().casefold() for header in self.headers]
+        name = next((name for name in names if name.casefold() in found), None)
+        if name is None:
+            return None
+        places = [place for place, header in enumerate(found) if header == name.casefold()]
+        if any(self.columns[place] != self.columns[places[0]] for place in places):
+            raise FlawError(f"two columns {name} that differ")
+        return places[0]
 
 
 def gather(rows: Iterable[tuple[int, Sequence[str]]], width: int) -> tuple[list[list[str]], "array[int]"]:

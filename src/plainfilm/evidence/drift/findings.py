@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from plainfilm.evidence.drift.log import Line
 from plainfilm.evidence.drift.monitor import Monitor
 from plainfilm.results.drift import LoggedAnswer, LogStart
-from plainfilm.results.task import BETWEEN
+from plainfilm.results.task import BETWEEN, Task
 from plainfilm.results.watched import WatchedBundle
 
-_GONE = ""  # site of answers before any beginning
+_GONE = ""  # site of answers whose beginning is gone: nobody knows whose threshold was theirs
 
 
 @dataclass(slots=True)
@@ -18,18 +18,22 @@ class BundleAnswers:
     """The answers of one bundle so far, at one site; `answered` has the last one for each image that could be read."""
 
     start: LogStart
-    monitor: Monitor | None
+    monitor: Monitor | None = None
     answers: int = 0
     levels: Counter[str] = field(default_factory=Counter)
     first: str = ""
     last: str = ""
     answered: dict[str, LoggedAnswer] = field(default_factory=dict)
 
+    def fits(self, line: LoggedAnswer) -> bool:
+        """Whether an answer has a score a class, or none."""
+        return len(line.scores) in {0, len(self.start.classes)} or not self.start.classes
+
     def note(self, line: LoggedAnswer) -> None:
         """Take an answer."""
         self.answers += 1
         self.levels[line.level] += 1
-        self.first, self.last = self.first or line.time, line.time
+        self.first, self.last = min(self.first or line.time, line.time), max(self.last, line.time)
         if line.image:
             self.answered[line.image] = line
         if self.monitor and line.watched:
@@ -45,16 +49,17 @@ class BundleAnswers:
             answers=self.answers,
             images=len(self.answered),
             levels=dict(self.levels),
-            called=dict(sorted(called(self.answered.values()).items())),
+            called=dict(sorted(called(self.answered.values(), self.start.task).items())),
             first=self.first,
             last=self.last,
             weeks=self.monitor.weeks() if self.monitor else (),
         )
 
 
-def called(answers: Iterable[LoggedAnswer]) -> Counter[str]:
+def called(answers: Iterable[LoggedAnswer], task: Task) -> Counter[str]:
     """Count the classes that answers call; of several findings each."""
-    return Counter(name for answer in answers if answer.answer for name in answer.answer.split(BETWEEN))
+    told = [answer.answer for answer in answers if answer.answer]
+    return Counter(told if task == "classes" else [name for each in told for name in each.split(BETWEEN)])
 
 
 def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
@@ -77,8 +82,11 @@ def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
                 found[line.bundle, line.site] = BundleAnswers(line, monitor)
             answering[line.bundle] = found[line.bundle, line.site]
         else:
-            if line.bundle not in answering:  # of a log whose beginning is gone
+            if line.bundle not in answering:
                 start = LogStart(time=line.time, bundle=line.bundle, version="", classes=())
-                answering[line.bundle] = found[line.bundle, _GONE] = BundleAnswers(start, None)
-            answering[line.bundle].note(line)
+                answering[line.bundle] = found[line.bundle, _GONE] = BundleAnswers(start)
+            if answering[line.bundle].fits(line):
+                answering[line.bundle].note(line)
+            else:
+                broken += 1
     return [each for each in found.values() if each.answers], broken

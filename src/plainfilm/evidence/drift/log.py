@@ -105,7 +105,7 @@ def _lines(raw: Iterable[bytes]) -> Iterator[Line | None]:
             continue
         try:
             line = _DECODER.decode(text)
-            dt.datetime.fromisoformat(line.time)
+            dt.datetime.fromisoformat(line.time).astimezone(dt.UTC)
             yield line
-        except (msgspec.DecodeError, ValueError, RecursionError):
+        except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
             yield None

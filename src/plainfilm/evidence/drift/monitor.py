@@ -118,6 +118,10 @@ class _Week:
     alarms: dict[str, _Alarm] = field(default_factory=dict)
     highest: dict[str, float] = field(default_factory=dict)
 
+    def holds(self, monday: str) -> bool:
+        """Whether an answer counts to it: of its own week or, late or by a clock that is behind, of the one before; what a clock years ahead began is left."""
+        return 0 <= (dt.date.fromisoformat(self.monday) - dt.date.fromisoformat(monday)).days <= 7
+
 
 class Monitor:
     """Watches the answers of one bundle; each week, from Monday on in UTC, begins anew. Not thread-safe."""
@@ -157,7 +161,7 @@ class Monitor:
 
     def _of(self, time: str) -> _Week:
         monday = monday_of(time)
-        if self._week is None or monday > self._week.monday:
+        if self._week is None or not self._week.holds(monday):
             if self._week:
                 self._past.append(_told(self._week))
             self._week = _Week(monday, [Bets(each) for each in self.about.statistics])

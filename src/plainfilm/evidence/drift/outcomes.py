@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from plainfilm.data.spelling import plain_id
 from plainfilm.data.tables.files import read_grid
 from plainfilm.data.tables.findings import ABSENT, UNCERTAIN, finding_state
+from plainfilm.data.tables.grid import Grid
 from plainfilm.errors import CatalogError, UsageError
 from plainfilm.evidence.drift.findings import BundleAnswers, called
 from plainfilm.evidence.statistics.findings import evaluate_findings
@@ -20,7 +21,7 @@ from plainfilm.reasons import reason_of
 from plainfilm.results.drift import LoggedAnswer, LogStart
 from plainfilm.results.metrics import Metrics
 from plainfilm.results.predictions import UNSURE
-from plainfilm.results.task import BETWEEN, NO_FINDING
+from plainfilm.results.task import BETWEEN, NO_FINDING, Task
 from plainfilm.results.watched import OutcomeMetrics
 
 _KEYS = {
@@ -70,20 +71,14 @@ def read(table: Path) -> Outcomes:
     """
     try:
         grid = read_grid(table)
+        at = {ours: grid.place(*theirs) for ours, theirs in _KEYS.items()}
+        others = _of_findings_in(grid)
     except ValueError as error:
         raise CatalogError(f"Expected a table of outcomes; received {table}: {reason_of(error)}.") from error
-    names = [header.strip().casefold() for header in grid.headers]
-    at = {ours: next((names.index(each) for each in theirs if each in names), None) for ours, theirs in _KEYS.items()}
     by = "image" if at["image"] is not None else "id"
-    taken = {name for theirs in _KEYS.values() for name in theirs}
-    others = {
-        grid.headers[place].strip(): grid.columns[place]
-        for place, name in enumerate(names)
-        if name not in taken and any(finding_state(cell) >= ABSENT for cell in grid.columns[place])
-    }
     if at[by] is None or (at["outcome"] is None and not others):
         raise CatalogError(
-            f"Expected a table of outcomes with the columns image (SHA-256 of the file) or id, and outcome, or of findings one each; received {table}, which has {', '.join(filter(None, names))}."
+            f"Expected a table of outcomes with the columns image (SHA-256 of the file) or id, and outcome, or of findings one each; received {table}, which has {', '.join(filter(None, grid.headers))}."
         )
     columns = {ours: grid.columns[place] for ours, place in at.items() if place is not None}
     found: dict[str, Outcome] = {}
@@ -101,6 +96,14 @@ def read(table: Path) -> Outcomes:
     return Outcomes(by, found, table)
 
 
+def _of_findings_in(grid: Grid) -> dict[str, list[str]]:
+    """Give the columns that may state a finding each, by their names."""
+    taken = {"", *(name for theirs in _KEYS.values() for name in theirs)}
+    headers = [header.strip() for header, cells in zip(grid.headers, grid.columns, strict=True) if any(finding_state(cell) >= ABSENT for cell in cells)]  # fmt: skip
+    places = {name: grid.place(name) for name in headers if name.casefold() not in taken}
+    return {name: grid.columns[place] for name, place in places.items() if place is not None}
+
+
 def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
     """Hold the answers of a bundle against outcomes; None where none is of them.
 
@@ -110,7 +113,9 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
         An outcome that is no class, or no finding, of the bundle.
     """
     classes, every = list(own.start.classes), list(own.answered.values())
-    pairs = [(answer, known) for answer in every if answer.scores and (known := outcomes.of(answer))]
+    pairs = [
+        (answer, known) for answer in every if answer.scores and own.fits(answer) and (known := outcomes.of(answer))
+    ]
     if not pairs or not classes:
         return None
     answered = [(answer, known) for answer, known in pairs if answer.level != "refused"]
@@ -125,7 +130,7 @@ def measured(own: BundleAnswers, outcomes: Outcomes) -> OutcomeMetrics | None:
         for _, known in pairs:
             _check_named(known, [known.name], classes, outcomes.table)
         each, metrics = {}, _of_classes([known for _, known in answered], scores, group, own.start)
-    shares = _known(every, [answer for answer, _ in answered])
+    shares = _known(every, [answer for answer, _ in answered], own.start.task)
     warnings = _warning(shares), _warning_of_unsure(sum(answer.level == UNSURE for answer, _ in answered))
     return OutcomeMetrics(
         refused=len(pairs) - len(answered),
@@ -194,8 +199,8 @@ def unmatched(every: Iterable[BundleAnswers], outcomes: Outcomes) -> int:
     return len(outcomes.found.keys() - seen)
 
 
-def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer]) -> dict[str, float]:
-    given, known = called(every), called(answered)
+def _known(every: Sequence[LoggedAnswer], answered: Sequence[LoggedAnswer], task: Task) -> dict[str, float]:
+    given, known = called(every, task), called(answered, task)
     return {name: known[name] / count for name, count in sorted(given.items())}
 
 
