@@ -81,6 +81,6 @@ def test_choices_are_those_that_are_known():
 def test_a_prevalence_is_a_share_or_one_a_finding():
     assert prevalence_of("0.09") == 0.09
     assert prevalence_of("Effusion=0.1, Pleural=Thickening=0.02") == {"Effusion": 0.1, "Pleural=Thickening": 0.02}
-    for text in ("", "many", "=0.1", "Mass=", "Mass=0.1,0.2"):
+    for text in ("", "many", "=0.1", "Mass=", "Mass=0.1,0.2", "Mass=0.1,Mass=0.2"):
         with pytest.raises(ValueError):  # noqa: PT011 - float's own words, or ours
             prevalence_of(text)

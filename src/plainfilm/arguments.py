@@ -46,14 +46,15 @@ def prevalence_of(text: str) -> Prevalence:
     Raises
     ------
     ValueError
-        It is neither.
+        It is neither, or a finding has two.
     """
     if "=" not in text:
         return float(text)
     parts = [part.rpartition("=") for part in text.split(",")]
-    if not all(name.strip() for name, _, _ in parts):
-        raise ValueError("a share without a name")
-    return {name.strip(): float(share) for name, _, share in parts}
+    shares = {name.strip(): float(share) for name, _, share in parts}
+    if "" in shares or len(shares) < len(parts):
+        raise ValueError("a share without a name, or two of one")
+    return shares
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

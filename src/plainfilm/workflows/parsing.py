@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 from cyclopts import Parameter, Token
 
 from plainfilm import arguments
+from plainfilm.data.spelling import spelling_key
 from plainfilm.errors import UsageError
 
 BY_SOURCE = "source"  # in the place of a number of folds: each source is left out in turn
@@ -67,17 +68,19 @@ def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str
     Raises
     ------
     UsageError
-        A text of another form.
+        A text of another form, or two classes for one label.
     """
-    if given is None or isinstance(given, Mapping):
-        return dict(given or {})
-    chosen = {}
-    for text in (part for words in given for part in words.split(",")):
+    pairs = [*given.items()] if isinstance(given, Mapping) else []
+    for text in (part for words in given or () if not isinstance(given, Mapping) for part in words.split(",")):
         label, sign, name = (word.strip() for word in text.partition("="))
         if not (label and sign and name):
             raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
-        chosen[label] = name
-    return chosen
+        pairs.append((label, name))
+    meant: dict[str, str] = {}
+    for label, name in pairs:
+        if (first := meant.setdefault(spelling_key(label), name)) != name:
+            raise UsageError(f"Expected --map to give {label} one class; received {first} and {name}. Leave one out.")
+    return dict(pairs)
 
 
 def settings_of(given: Sequence[str] | Mapping[str, Any] | None) -> dict[str, Any]:
