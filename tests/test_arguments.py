@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import plainfilm
-from plainfilm.arguments import prevalence_of
+from plainfilm.arguments import names_of, prevalence_of, quoted
 from plainfilm.data import images
 from plainfilm.errors import UsageError
 from plainfilm.workflows.options import CompareOptions, IngestOptions, StoringOptions
@@ -76,6 +76,13 @@ def test_what_can_be_gone_through_is_a_list_and_numbers_of_numpy_are_numbers():
 
 def test_choices_are_those_that_are_known():
     assert set(get_args(get_type_hints(StoringOptions)["fit"])) == set(images.FITS)
+
+
+def test_a_name_in_quotes_may_have_a_comma():
+    names = ["A, or B", 'the "C"', "D=E", "F", '5"']
+    assert names_of(",".join(map(quoted, names))) == names
+    assert (names_of('A, 5" film'), names_of("A,,B")) == (["A", '5" film'], ["A", "", "B"])
+    assert prevalence_of('"A, or B"=0.1,C=0.2') == {"A, or B": 0.1, "C": 0.2}
 
 
 def test_a_prevalence_is_a_share_or_one_a_finding():

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import numbers
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -46,15 +47,37 @@ def prevalence_of(text: str) -> Prevalence:
     Raises
     ------
     ValueError
-        It is neither, or a finding has two.
+        It is neither, or has a finding twice.
     """
     if "=" not in text:
         return float(text)
-    parts = [part.rpartition("=") for part in text.split(",")]
-    shares = {name.strip(): float(share) for name, _, share in parts}
-    if "" in shares or len(shares) < len(parts):
-        raise ValueError("a share without a name, or two of one")
+    parts = [part.rpartition("=") for part in parts_of(text)]
+    shares = {unquoted(name): float(share) for name, _, share in parts}
+    if len(shares) < len(parts) or "" in shares:
+        raise ValueError("a share without a name of its own")
     return shares
+
+
+def names_of(text: str) -> list[str]:
+    """Read names with commas between; one with a comma in it stands in double quotes, which are doubled inside: A,"B, or C"."""
+    return [unquoted(part) for part in parts_of(text)]
+
+
+def parts_of(text: str, sign: str = ",", *, most: int = 0) -> list[str]:
+    """Cut a text at a sign, `most` times if that is given, but in no quotes; quotes that are not in pairs are letters like any."""
+    outside = r'(?=(?:[^"]*"[^"]*")*[^"]*\Z)' if text.count('"') % 2 == 0 else ""
+    return [part.strip() for part in re.split(sign + outside, text, maxsplit=most)]
+
+
+def quoted(name: str) -> str:
+    """Write a name so that it is read back as one."""
+    return '"{}"'.format(name.replace('"', '""')) if {*name} & {*',="'} else name
+
+
+def unquoted(name: str) -> str:
+    """Read a name as `quoted` writes it."""
+    name = name.strip()
+    return name[1:-1].replace('""', '"') if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

@@ -29,8 +29,8 @@ from plainfilm.serve.batching import Judge
 from plainfilm.serve.middleware import API, Door, Guard
 from plainfilm.serve.models import Models, Opening, named
 from plainfilm.serve.multipart import Limits
+from plainfilm.serve.page_files import PageFiles
 from plainfilm.serve.routes import RestService, application
-from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.turns import Turns
 from waiting import until
@@ -96,7 +96,7 @@ def serving(parts, files, *, named_tokens=None, token=None, root="", names=("fir
         (files / "tokens.toml").write_text(named_tokens)
     known = tokens.read(files / "tokens.toml" if named_tokens else None, models=names, everybodys=token)
     door = Door(hosts={"127.0.0.1"}, tokens=known, root=root)
-    with InThread(Guard(application(service, Pages.read()), door, service.telemetry)) as server:
+    with InThread(Guard(application(service, PageFiles.of("plainfilm.serve")), door, service.telemetry)) as server:
         yield SimpleNamespace(port=server.port, models=models, tokens=known)
 
 
@@ -159,6 +159,8 @@ def test_a_token_has_its_rights_and_sees_its_models(parts, files):
         ):  # the first is not for it, as if it were not there
             assert sent(server, path, WARD).code == "model"
         assert got(server, f"{API}/models/first", WARD).status == 404
+        seen = {name: got(server, f"{API}/models/{name}/drift", WARD).status for name in ("first", "second")}
+        assert seen == {"first": 404, "second": 200}, "a warning about its own model, without a right"
         for right, answer in (
             ("explain", sent(server, f"{API}/models/second/explain", WARD)),
             ("metrics", got(server, f"{API}/metrics", WARD)),
@@ -374,6 +376,7 @@ def found_at(server, before, at):
         (f"[\"a\\n\"]\nsha256 = '{'0' * 64}'\nrights = ['predict']", "table"),
         ("not toml", "table"),
         ("a = " + 9000 * "[", "table"),
+        (f"[a]\nsha256 = '{'0' * 64}'\nrights = ['predict']\n" + "#\n" * (1 << 19), "too large"),
     ],
 )
 def test_a_file_of_tokens_that_is_none_is_refused_in_one_line(tmp_path, text, said):

@@ -21,12 +21,13 @@ from plainfilm.results import documents
 from plainfilm.serve import http_errors, http_limits
 from plainfilm.serve.admission import Admission, Amount
 from plainfilm.serve.batching import Judge
+from plainfilm.serve.card_page import card_page
 from plainfilm.serve.http_errors import CSP
 from plainfilm.serve.middleware import API, Door, Guard
 from plainfilm.serve.models import Models, Opening
 from plainfilm.serve.multipart import Limits
+from plainfilm.serve.page_files import PageFiles
 from plainfilm.serve.routes import RestService, application
-from plainfilm.serve.static_pages import Pages, card_page
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.turns import Turns
 from plainfilm.serve.watching import Watch
@@ -63,7 +64,7 @@ def service(small_bundle):
 @contextmanager
 def opened(service, **changes):
     changed = replace(service, telemetry=Telemetry(lambda: {"files_under_way": 0}), **changes)
-    pages = Pages.read()
+    pages = PageFiles.of("plainfilm.serve")
     with InThread(Guard(application(changed, pages), Door(hosts={"127.0.0.1"}), changed.telemetry)) as server:
         yield server.port
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import made_bundles
 import made_metrics
 from plainfilm.errors import UsageError
 from plainfilm.workflows.compared_runs import FinishedRun, read
@@ -23,3 +24,9 @@ def test_a_run_is_not_compared_with_itself(tmp_path):
     (tmp_path / "sub").mkdir()
     with pytest.raises(UsageError, match="Expected different runs; received .*sub/.. twice"):
         read([tmp_path, tmp_path / "sub" / ".."])
+
+
+def test_what_a_run_is_worth_is_its_verdict_where_that_is_the_loudest(tmp_path):
+    audited = made_bundles.metrics(audit=made_bundles.AUDIT)
+    said = FinishedRun(name="one", folder=tmp_path, result=audited, rows=[]).worth
+    assert (said.level, said.sentence.partition(".")[0]) == ("warning", "Not to be believed")

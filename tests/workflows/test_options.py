@@ -185,13 +185,22 @@ def test_settings_and_labels_are_read_from_texts_or_mappings():
     assert settings_of({"a": 1}) == {"a": 1}
     assert mapping_of(["A=B, C=D", "E=F"]) == {"A": "B", "C": "D", "E": "F"}
     assert mapping_of(None) == {}
+    assert mapping_of(['"A, or B"=C,"D=""E"""="F,G"', 'H=I=J, 5" film=K']) == {
+        "A, or B": "C",
+        'D="E"': "F,G",
+        "H": "I=J",
+        '5" film': "K",
+    }
+    assert mapping_of(["A=B,A=B"]) == {"A": "B"}
+    with pytest.raises(UsageError, match="received A for B and C"):
+        mapping_of(["A=B", "A=C"])
     with pytest.raises(UsageError, match='mapping={"LABEL": "CLASS"}; received A'):
         mapping_of(["A"])
 
 
 @pytest.mark.parametrize("given", [["A=B,A=C"], ["A_x=B", "a x=C"], {"A_x": "B", "a x": "C"}])
 def test_a_label_that_is_given_two_classes_is_one_line(given):
-    with pytest.raises(UsageError, match="one class; received B and C. Leave one out"):
+    with pytest.raises(UsageError, match="one class a label for .*; received .* for B and C. Leave one of them"):
         mapping_of(given)
     assert mapping_of(["A=B", "a=B"]) == {"A": "B", "a": "B"}
 

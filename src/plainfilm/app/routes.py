@@ -6,8 +6,6 @@ import mimetypes
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 from urllib.parse import quote
 
@@ -30,17 +28,10 @@ from plainfilm.errors import PlainfilmError
 from plainfilm.serve import http_errors
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.middleware import answered
+from plainfilm.serve.page_files import PageFiles
 
 POLL_S = 20.0
 _MOST_BYTES = 1 << 20  # of a body in JSON
-_TYPES = {
-    "html": "text/html",
-    "css": "text/css",
-    "js": "text/javascript",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-}
 _SHARED = ("base.css", "parts.js", "given.js", "icon.svg")  # with the page that `plainfilm serve` shows
 _STRANGER = (
     f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>plainfilm</title></head><body><h1>plainfilm</h1>'
@@ -93,9 +84,9 @@ class _Routes:
     def __init__(self, desk: Desk, door: AppDoor) -> None:
         self._desk, self._door = desk, door
         self._trying = asyncio.Lock()
-        shared = _read(files("plainfilm.serve") / "page")
-        own = {name: shared[name] for name in _SHARED} | _read(files("plainfilm.app") / "page")
-        self._static = {f"page/{name}": told for name, told in own.items()}
+        shared = PageFiles.of("plainfilm.serve").found
+        own = PageFiles.of("plainfilm.app").found
+        self._page = PageFiles({name: shared[name] for name in _SHARED} | {**own})
 
     # ---- the page
 
@@ -107,21 +98,18 @@ class _Routes:
             return RedirectResponse(to, 303, given) if site == "none" else HTMLResponse(_GO_ON.format(to), 200, given)
         if not self._door.is_known(request.scope):
             return HTMLResponse(_STRANGER, 401)
-        return RedirectResponse(to, 303) if key else self._file("page/index.html")
+        return RedirectResponse(to, 303) if key else self._file("index.html")
 
     async def page(self, request: Request) -> Response:
         """Give a file of the page."""
-        return self._file(f"page/{request.path_params['name']}")
+        return self._file(request.path_params["name"])
 
     async def words(self, request: Request) -> Response:
         """Give the page's words in a language."""
-        return self._file(f"page/words/{request.path_params['name']}")
+        return self._file(f"words/{request.path_params['name']}")
 
     def _file(self, name: str) -> Response:
-        if name not in self._static:
-            raise Refused(404, "not-found", "Expected a file of the page; received another name. Open / instead.")
-        kind, content = self._static[name]
-        return Response(content, media_type=kind, headers={"content-security-policy": PAGE_CSP})
+        return self._page.answer(name, {"content-security-policy": PAGE_CSP})
 
     async def key(self, _request: Request) -> Response:
         """Give another `plainfilm app` of this user a one-time key."""
@@ -297,21 +285,6 @@ class _Routes:
         if request.query_params.get("download"):
             headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(path.name)}"
         return FileResponse(path, media_type=kind, headers=headers)
-
-
-def _read(folder: Traversable, below: str = "") -> dict[str, tuple[str, bytes]]:
-    """Read the page's files, by their names below its folder."""
-    found = dict[str, tuple[str, bytes]]()
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            found |= _read(entry, f"{below}{entry.name}/")
-        elif (kind := entry.name.rpartition(".")[2]) in _TYPES:
-            content = entry.read_bytes()
-            found[below + entry.name] = (
-                _TYPES[kind],
-                content.replace(b"NOTICE", NOTICE.encode()) if kind == "html" else content,
-            )
-    return found
 
 
 def _json(told: Any, status: int = 200) -> Response:

@@ -44,11 +44,12 @@ def drift(
 def _told(own: Any) -> Iterator[Any]:
     from plainfilm.cli import tables, terminal
 
-    yield f"Bundle {own.bundle[:12]}, {' or '.join(own.classes) or 'of which the log does not say the classes'}"
+    at = f" at {own.site}" if own.site else ""
+    yield f"Bundle {own.bundle[:12]}{at}, {' or '.join(own.classes) or 'of which the log does not say the classes'}"
     levels = ", ".join(f"{count:,} {level}" for level, count in own.levels.items())
     yield f"{own.images:,} radiographs, {own.first[:10]} to {own.last[:10]}; {own.answers:,} answers: {levels}"
     if own.called:
-        yield ", ".join(f"{name} {count:,} ({count / own.images:.0%})" for name, count in own.called.items())
+        yield ", ".join(f"{name} {count:,} ({100 * count / own.images:.0f} %)" for name, count in own.called.items())
     if own.weeks:
         rows = [{"week of": week.week, "radiographs": f"{week.images:,}", **{name: _evidence(each) for name, each in week.families.items()}} for week in own.weeks]  # fmt: skip
         yield tables.of(rows, columns=list(rows[0]))

@@ -1,48 +1,23 @@
 """`plainfilm export`."""
 
-from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from plainfilm import NOTICE
-from plainfilm.arguments import Target
-from plainfilm.cli.options import AsJson, Quiet, Signed
+from plainfilm.cli.options import FLAT, AsJson, Quiet
 from plainfilm.cli.output import print_document
-from plainfilm.workflows.parsing import a_choice
+from plainfilm.workflows.options import ExportOptions
 
 
-def export(
-    bundle: Path,
-    *,
-    to: Annotated[Target, a_choice],
-    out: Path,
-    site: str | None = None,
-    overwrite: Annotated[bool, Parameter(help="Replace a file that is there.", negative="")] = False,
-    require_signature: Signed = None,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write a bundle in another runtime's format, and keep the file only if it answers as the bundle does.
-
-    Parameters
-    ----------
-    bundle
-        A model.plainfilm of `plainfilm train`.
-    to
-        onnx, openvino, keras or tflite.
-    out
-        The file to write: .onnx, .xml (its .bin comes beside it), .keras or .tflite.
-    site
-        The hospital whose calibration it has, by the name that evaluate --recalibrate --site kept it under.
-    """
+def export(options: Annotated[ExportOptions, FLAT], *, quiet: Quiet = False, as_json: AsJson = False) -> None:
+    """Write a bundle in another runtime's format, and keep the file only if it answers as the bundle does."""
     from plainfilm.cli import terminal
     from plainfilm.model import bundle as bundles
     from plainfilm.model import export as exporting
     from plainfilm.model import sites
 
+    to, out, site, overwrite = options.to, options.out, options.site, options.overwrite
     exporting.check(to, out, overwrite=overwrite)
-    opened = bundles.load(bundle, require_signature=require_signature)
+    opened = bundles.load(options.bundle, require_signature=options.require_signature)
     if site is not None:
         sites.find(opened, site)
     with terminal.Shown(quiet=quiet) as progress:

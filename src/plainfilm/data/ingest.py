@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm import shell
+from plainfilm.arguments import quoted
 from plainfilm.data import (
     burned_text,
     claims,
@@ -41,6 +42,7 @@ from plainfilm.data.depths import folder_depths
 from plainfilm.data.duplicates import chain
 from plainfilm.data.files import reserved
 from plainfilm.data.patients import Named, named_by, patient_keys
+from plainfilm.data.problem_words import how_many
 from plainfilm.data.provenance import Provenance, sorted_out
 from plainfilm.data.pseudonyms import Key, key_path, pseudonymized, write_key
 from plainfilm.data.shard_files import Film, Outcome
@@ -376,7 +378,7 @@ def _repeat(out: Path, asked: Asked, *, size: int, fit: str, seed: int, resplit:
     """Write the command that makes such a store: without paths, names of sources or dates, for reports show it."""
     told = {
         "--size": size, "--fit": fit, "--seed": seed, "--labels": asked.labels and "TABLE", "--preset": asked.preset and asked.preset.name,
-        "--map": ",".join(f"{label}={name}" for label, name in asked.mapping.items()), "--classes": asked.classes and ",".join(asked.classes), "--label-of": asked.label_of, "--task": asked.task,
+        "--map": ",".join(f"{quoted(label)}={quoted(name)}" for label, name in asked.mapping.items()), "--classes": asked.classes and ",".join(map(quoted, asked.classes)), "--label-of": asked.label_of, "--task": asked.task,
         "--label-pattern": asked.label_pattern and asked.label_pattern.pattern, "--layout": asked.layout, "--classes-from": asked.classes_from,
         "--test-from": asked.test_from and "DATE", "--date-column": asked.date_column, "--on-bad": None if on_bad == "skip" else on_bad,
         **{FLAGS[ours]: column for ours, column in asked.columns.items()},
@@ -401,7 +403,7 @@ def _attributes(done: Ingested, asked: Asked) -> dict[str, str | int]:
         "patients": "apart by source" if asked.separate_sources else "over all sources",
         "split": "by date" if asked.test_from else "made" if done.leakage is None else "given",
         **({"task": done.task} if done.task == "findings" else {}),
-        "left_out": sum(problem.fatal for problem in done.problems),
+        "left_out": sum(how_many(problem.sentence) for problem in done.problems if problem.fatal),
         "exact_duplicates": done.exact,
         "near_duplicates": done.near,
         "label_conflicts": done.conflicts,
@@ -693,11 +695,11 @@ def _cut(columns: Mapping[str, Sequence[Any]], keep: NDArray[np.bool_]) -> dict[
 
 
 def _problem_summary(problems: Sequence[Problem]) -> dict[str, dict[str, Any]]:
-    """Counts by code with a sentence and three names each."""
+    """Count files by code, with a sentence and three names each."""
     groups: dict[str, dict[str, Any]] = {}
     for problem in problems:
         group = groups.setdefault(problem.code, {"count": 0, "sentence": problem.sentence, "files": []})
-        group["count"] += 1
+        group["count"] += how_many(problem.sentence)
         group["files"] = [*group["files"], problem.file][:3]
     return groups
 

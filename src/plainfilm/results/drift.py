@@ -48,6 +48,7 @@ class LogStart(Record, frozen=True, kw_only=True, tag_field="event", tag="start"
     positive: str | None = None
     threshold: float | None = None
     thresholds: tuple[float, ...] = ()  # of findings, in their order
+    site: str | None = None  # whose calibration it answers with; None for its own
     verdict: str | None = None
     reference: DriftReference | None = None
 

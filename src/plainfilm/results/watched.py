@@ -32,12 +32,15 @@ class OutcomeMetrics(Record, frozen=True, kw_only=True):
 
 
 class WatchedBundle(Record, frozen=True, kw_only=True):
-    """The answers of one bundle in a log."""
+    """The answers of one bundle in a log, at one site."""
 
     bundle: Annotated[str, Meta(description="SHA-256 of the bundle.")]
+    site: Annotated[
+        str | None, Meta(description="The site whose calibration it answered with; null for the bundle's own.")
+    ] = None
     classes: Annotated[tuple[str, ...], Meta(description="Names of the classes, or of the findings.")]
     answers: Annotated[Count, Meta(description="Answers, each time that was asked.")]
-    images: Annotated[Count, Meta(description="Radiographs, each counted once.")]
+    images: Annotated[Count, Meta(description="Radiographs that could be read, each counted once.")]
     levels: Annotated[Mapping[str, Count], Meta(description="Answers by level: ok, flagged, refused, unreadable.")]
     called: Annotated[
         Mapping[str, Count],

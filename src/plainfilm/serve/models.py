@@ -20,7 +20,8 @@ from plainfilm.model.bundle import NAME, place_of
 from plainfilm.model.shared_trunk import Trunks
 from plainfilm.results import documents
 from plainfilm.results.served import ModelName, ModelNames, NamedModel
-from plainfilm.serve import openapi, static_pages
+from plainfilm.serve import openapi
+from plainfilm.serve.card_page import card_page
 from plainfilm.serve.explaining import Examiner, Identity
 from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.multipart import Limits
@@ -102,7 +103,7 @@ class Opening:
             predictor=predictor,
             examiner=examiner,
             told=documents.encode(told),
-            card=static_pages.card_page(predictor.bundle.card, self.root),
+            card=card_page(predictor.bundle.card, self.root),
         )
 
 

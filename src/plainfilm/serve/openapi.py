@@ -219,7 +219,7 @@ STOW: Json = {
         },
         202: {"description": "Some are."},
         409: {"description": "None is."},
-        **{code: _REFUSALS[code] for code in (401, 408, 413, 415, 503)},
+        **{code: _REFUSALS[code] for code in (400, 401, 403, 408, 413, 415, 503)},
     },
     "openapi_extra": {
         "requestBody": {
@@ -243,6 +243,7 @@ DRIFT = _route(
             }
         ],
     },
+    refusals={401: _REFUSALS[401]},
 )
 METRICS: Json = {
     "response_model": None,
@@ -252,5 +253,6 @@ METRICS: Json = {
             "content": {"text/plain": {"example": "plainfilm_files_under_way 0.0"}},
         },
         401: _REFUSALS[401],
+        403: _REFUSALS[403],
     },
 }

@@ -45,7 +45,7 @@ from plainfilm.serve.http_errors import Refused
 from plainfilm.serve.middleware import API, answered
 from plainfilm.serve.models import Change, Models, Served
 from plainfilm.serve.multipart import Form, Limits, Related, Upload
-from plainfilm.serve.static_pages import Pages
+from plainfilm.serve.page_files import PageFiles
 from plainfilm.serve.telemetry import Telemetry
 from plainfilm.serve.tokens import Right
 from plainfilm.serve.turns import Turn, Turns, settle
@@ -81,7 +81,7 @@ class RestService:
     least_rate: float = 10_000.0
 
 
-def application(service: RestService, pages: Pages) -> FastAPI:
+def application(service: RestService, page: PageFiles) -> FastAPI:
     """Make the application of a service, without the guard around it."""
     app = FastAPI(
         title="plainfilm", version=__version__, description=NOTICE, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=f"{API}/openapi.json"
@@ -91,7 +91,7 @@ def application(service: RestService, pages: Pages) -> FastAPI:
     for kind in (Refused, Full, HTTPException):
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(Exception, _failed)
-    routes = _Routes(service)
+    routes = _Routes(service, page)
     for under, told in ((API, lambda route: route), (f"{API}/models/{{name}}", openapi.named)):
         app.post(f"{under}/predict", **told(openapi.PREDICT))(_with("predict", routes.predict))
         app.post(f"{under}/explain", **told(openapi.EXPLAIN))(_with("explain", routes.explain))
@@ -108,7 +108,8 @@ def application(service: RestService, pages: Pages) -> FastAPI:
     if service.stow:
         app.post("/dicom-web/studies", **openapi.STOW)(_with("store", routes.stow))
         app.post("/dicom-web/studies/{study}", **openapi.STOW)(_with("store", routes.stow))
-    pages.add_to(app)
+    app.get("/", include_in_schema=False)(routes.front)
+    app.get("/page/{name}", include_in_schema=False)(routes.page)
     return app
 
 
@@ -126,8 +127,16 @@ def _with(right: Right, answer: Callable[[Request], Awaitable[Response]]) -> Cal
 class _Routes:
     """What each route answers."""
 
-    def __init__(self, service: RestService) -> None:
-        self._service = service
+    def __init__(self, service: RestService, page: PageFiles) -> None:
+        self._service, self._page = service, page
+
+    async def front(self) -> Response:
+        """Show the page."""
+        return self._page.answer("index.html")
+
+    async def page(self, name: str) -> Response:
+        """Give a file of the page."""
+        return self._page.answer(name)
 
     async def predict(self, request: Request) -> Response:
         """Answer for radiographs: class, calibrated probability, and what stands against believing it."""
@@ -361,7 +370,7 @@ def _prevalence(form: Form) -> Prevalence | None:
         raise Refused(
             400,
             "prevalence",
-            "Expected a prevalence between 0 and 1, or of findings NAME=SHARE with commas between; received no number. Leave it out, or write 0.05.",
+            "Expected a prevalence between 0 and 1, or of findings NAME=SHARE with commas between, each once; received another text. Leave it out, or write 0.05.",
         ) from None
 
 

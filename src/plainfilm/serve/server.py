@@ -33,8 +33,8 @@ from plainfilm.serve.listening import Server, is_loopback, listening_at, names_o
 from plainfilm.serve.middleware import Door, Guard
 from plainfilm.serve.models import Models, Opening, Served
 from plainfilm.serve.multipart import Limits
+from plainfilm.serve.page_files import PageFiles
 from plainfilm.serve.routes import ANSWER_S, RestService, application
-from plainfilm.serve.static_pages import Pages
 from plainfilm.serve.tokens import Tokens
 from plainfilm.serve.turns import Turns
 from plainfilm.serve.watching import Watch
@@ -136,7 +136,7 @@ def serve(settings: ServerSettings, *, quiet: bool = False, started: Callable[[s
         connections = Connections({client_of((each,)) for each in settings.proxies})
         service = _opened(settings, stack, connections)
         door = Door(hosts=names_of(settings.host, settings.allow_hosts), tokens=allowed, root=settings.root_path)
-        app = Guard(application(service, Pages.read()), door, service.telemetry)
+        app = Guard(application(service, PageFiles.of("plainfilm.serve")), door, service.telemetry)
         hangups.work = partial(_read_again, service.models, lambda: allowed.replace(_tokens(settings, token)))
         server = Server(_config(app, settings, connections))
         address = f"{'https' if settings.certificate else 'http'}://{shown(settings.host)}:{listening.getsockname()[1]}"

@@ -126,6 +126,7 @@ def _start(predictor: Predictor, sha256: str) -> LogStart:
         positive=decision.positive,
         threshold=decision.threshold if decision.positive else None,
         thresholds=decision.thresholds,
+        site=predictor.site,
         verdict=audit.verdict if audit else None,
         reference=bundle.manifest.drift,
     )

@@ -74,7 +74,8 @@ def plan(options: EvaluateOptions) -> Plan:
     folder, source, mapping = followed(options.out), Path(options.source), mapping_of(options.mapping)
     check_out(folder, overwrite=options.overwrite)
     check_figures(options.figures)
-    _check_prevalence(options)
+    if options.prevalence is not None and not options.recalibrate:
+        raise UsageError("Expected --recalibrate with --prevalence; received none. Add it, or leave --prevalence out.")
     files.settle(source)
     opened = _bundle(options)
     classes = opened.classifier.classes_
@@ -175,18 +176,6 @@ def _store(options: EvaluateOptions, opened: Bundle) -> Store:
     attributes.check_columns(store, options.subgroups)
     store.subgroups = tuple(options.subgroups)
     return store
-
-
-def _check_prevalence(options: EvaluateOptions) -> None:
-    if options.prevalence is None:
-        return
-    if not options.recalibrate:
-        raise UsageError("Expected --recalibrate with --prevalence; received none. Add it, or leave --prevalence out.")
-    stated = options.prevalence.values() if isinstance(options.prevalence, Mapping) else [options.prevalence]
-    if not all(0 < each < 1 for each in stated):
-        raise UsageError(
-            f"Expected --prevalence between 0 and 1, neither of them; received {listed([*map(str, stated)])}. Write for example --prevalence 0.09"
-        )
 
 
 def _bundle(options: EvaluateOptions) -> Bundle:

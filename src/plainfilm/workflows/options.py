@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from cyclopts import Group, Parameter
 
-from plainfilm.arguments import Device
+from plainfilm.arguments import Device, Target
 from plainfilm.model.callbacks import Callback
 from plainfilm.model.recipe_schema import FLAGGED, RecipeKey
 from plainfilm.workflows.parsing import (
@@ -147,8 +147,8 @@ class StoringOptions(ReadingOptions):
     Parameters
     ----------
     mapping
-        A label of the data and the class that it is, LABEL=CLASS: COVID=SICK,PNEUMONIA=SICK joins two; again, or with commas, for more. Labels
-        that are not named stay classes of their own.
+        A label of the data and the class that it is, LABEL=CLASS: COVID=SICK,PNEUMONIA=SICK joins two; again, or with commas, for more. A
+        name with a comma or = in it stands in double quotes. Labels that are not named stay classes of their own.
     classes
         Keep these classes only: COVID,NORMAL; of findings, train on these only.
     size
@@ -609,6 +609,35 @@ class RelabelOptions(VerbOptions):
     seed: int = 0
     show_text: Flag = False
     overwrite: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Write a bundle in another runtime's format, and keep the file only if it answers as the bundle does.
+
+    Parameters
+    ----------
+    bundle
+        A model.plainfilm of `plainfilm train`.
+    to
+        onnx, openvino, keras or tflite.
+    out
+        The file to write: .onnx, .xml (its .bin comes beside it), .keras or .tflite.
+    site
+        The hospital whose calibration it has, by the name that evaluate --recalibrate --site kept it under.
+    overwrite
+        Replace a file that is there.
+    require_signature
+        A public key (PEM): go on only if the bundle is signed for it.
+    """
+
+    bundle: Path
+    _: KW_ONLY
+    to: Annotated[Target, a_choice]
+    out: Path
+    site: str | None = None
+    overwrite: Flag = False
+    require_signature: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

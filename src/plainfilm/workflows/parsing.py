@@ -18,7 +18,7 @@ def _texts(_kind: Any, words: Sequence[Token]) -> list[str]:
 
 
 def _names(_kind: Any, words: Sequence[Token]) -> list[str]:
-    return [name.strip() for word in words for name in word.value.split(",")]
+    return [name for word in words for name in arguments.names_of(word.value)]
 
 
 def _numbers(_kind: Any, words: Sequence[Token]) -> list[int]:
@@ -52,7 +52,7 @@ def in_python(name: str, value: Any, hint: Any) -> Any:
         It is of another type.
     """
     if isinstance(value, str) and comma_separated in get_args(hint):
-        return [part.strip() for part in value.split(",")]
+        return arguments.names_of(value)
     if isinstance(value, str) and texts in get_args(hint):
         return [value]
     if arguments.is_many(value) and not isinstance(value, Sequence):
@@ -63,23 +63,27 @@ def in_python(name: str, value: Any, hint: Any) -> Any:
 
 
 def mapping_of(given: Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
-    """Read LABEL=CLASS, with commas between for more; a mapping stays as it is.
+    """Read LABEL=CLASS, with commas between for more, names with = or a comma in double quotes; a mapping stays as it is.
 
     Raises
     ------
     UsageError
-        A text of another form, or two classes for one label.
+        A text of another form, or a label that stands for two classes.
     """
     pairs = [*given.items()] if isinstance(given, Mapping) else []
-    for text in (part for words in given or () if not isinstance(given, Mapping) for part in words.split(",")):
-        label, sign, name = (word.strip() for word in text.partition("="))
-        if not (label and sign and name):
+    for text in (
+        part for words in (() if isinstance(given, Mapping) else given or ()) for part in arguments.parts_of(words)
+    ):
+        label, name = (*map(arguments.unquoted, arguments.parts_of(text, "=", most=1)), "")[:2]
+        if not (label and name):
             raise UsageError(f"Expected --map LABEL=CLASS; received {text}. Write for example --map COVID-19=COVID")
         pairs.append((label, name))
     meant: dict[str, str] = {}
     for label, name in pairs:
         if (first := meant.setdefault(spelling_key(label), name)) != name:
-            raise UsageError(f"Expected --map to give {label} one class; received {first} and {name}. Leave one out.")
+            raise UsageError(
+                f"Expected one class a label for --map; received {label} for {first} and {name}. Leave one of them out."
+            )
     return dict(pairs)
 
 
@@ -133,7 +137,7 @@ def groups_of(given: Sequence[str | Sequence[str]] | None) -> list[tuple[str, ..
         One name alone.
     """
     groups = [
-        tuple(name.strip() for name in (each.split(",") if isinstance(each, str) else each)) for each in given or ()
+        tuple(arguments.names_of(each) if isinstance(each, str) else map(str.strip, each)) for each in given or ()
     ]
     for own in groups:
         if len(set(own) - {""}) < 2:
@@ -163,7 +167,7 @@ def _prevalence(_kind: Any, words: Sequence[Token]) -> arguments.Prevalence:
         return arguments.prevalence_of(word.value)
     except ValueError:
         raise UsageError(
-            f"Expected {word.keyword} to be a share, or of findings NAME=SHARE with commas between; received {word.value}. "
+            f"Expected {word.keyword} to be a share, or of findings NAME=SHARE with commas between, each once; received {word.value}. "
             f"Write for example {word.keyword} 0.09, or {word.keyword} Effusion=0.1,Mass=0.02"
         ) from None
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import structs
@@ -145,11 +146,6 @@ def test_lines_that_do_not_fit_their_bundle_are_passed_over_and_counted(tmp_path
     assert (found.bundles[0].answers, found.bundles[0].outcomes.metrics.n, found.broken) == (8, 8, 5)
 
 
-def test_a_bundle_whose_first_line_is_gone_is_known_from_the_next(tmp_path):
-    (tmp_path / "log").write_bytes(b"".join(encoded(line) for line in [*(line for _, line in answers(4)), START]))
-    assert plainfilm.drift(tmp_path / "log").bundles[0].classes == START.classes
-
-
 def test_a_class_that_is_spelt_like_two_findings_is_one(tmp_path):
     start = structs.replace(START, classes=("A|B", "C"), positive=None)
     log = logged(tmp_path / "log", [line for _, line in answers(4, answer="A|B")], start)
@@ -162,6 +158,33 @@ def test_what_is_no_log_is_told(tmp_path, content, told):
         (tmp_path / "log").write_bytes(content)
     with pytest.raises(CatalogError, match=f"Expected a log of answers; .*{told}"):
         plainfilm.drift(tmp_path / "log")
+
+
+def test_files_that_could_not_be_read_are_answers_and_no_radiographs(tmp_path):
+    unread = [LoggedAnswer(time=START.time, bundle=BUNDLE, image="", answer=None, level="unreadable") for _ in range(3)]
+    (own,) = plainfilm.drift(logged(tmp_path / "log", [*unread, *(line for _, line in answers(10))])).bundles
+    assert (own.answers, own.images, sum(own.called.values())) == (13, 10, 10)
+
+
+def test_answers_at_a_site_are_held_against_its_threshold(tmp_path):
+    every = list(answers(100))
+    log = logged(tmp_path / "log", [line for _, line in every])
+    there = msgspec.structs.replace(START, site="Guangzhou", threshold=0.9)
+    log.write_bytes(log.read_bytes() + b"".join(map(encoded, [there, *(line for _, line in every)])))
+    rows = [[line.image, "COVID" if sick else "NORMAL"] for sick, line in every]
+    own, at_site = plainfilm.drift(log, outcomes=table(tmp_path / "o.csv", ["image", "outcome"], rows)).bundles
+    assert (own.site, at_site.site, own.answers, at_site.answers) == (None, "Guangzhou", 100, 100)
+    for found, cut in ((own, 0.5), (at_site, 0.9)):
+        hits = [line.scores[0] >= cut for sick, line in every if sick]
+        assert found.outcomes.metrics.sensitivity.value == pytest.approx(np.mean(hits))
+
+
+def test_answers_before_any_beginning_do_not_hide_what_comes_after_one(tmp_path):
+    log = logged(tmp_path / "log", [line for _, line in answers(10)])
+    first, *rest = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*rest[:4], first, *rest[4:]]))
+    lost, own = plainfilm.drift(log).bundles
+    assert (lost.answers, lost.classes, own.answers, own.classes) == (4, (), 6, ("COVID", "NORMAL"))
 
 
 def reference(rng):

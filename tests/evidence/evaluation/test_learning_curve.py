@@ -16,7 +16,7 @@ def fold(name):
     return SourceFold(sources=(name,), companions=(), split=np.array(["test"]))
 
 
-def tried(lift, *, hospitals, films, names="ab", draws=1, noise=0.0, seed=0):
+def tried(lift, *, hospitals, films, names="ab", draws=1, noise=0.0, seed=0, others=False):
     """Trainings whose answers part the classes by `lift`; the patients of a source are the same in all."""
     made = []
     for place, name in enumerate(names):
@@ -28,7 +28,11 @@ def tried(lift, *, hospitals, films, names="ab", draws=1, noise=0.0, seed=0):
             made.append(
                 Tried(
                     Drawn(
-                        fold=fold(name), hospitals=hospitals, films=films, chosen=frozenset({0}), rows=np.arange(films)
+                        fold=fold(name),
+                        hospitals=hospitals,
+                        films=films,
+                        chosen=frozenset({number * others}),
+                        rows=np.arange(films),
                     ),
                     area,
                 )
@@ -70,13 +74,18 @@ def test_twice_the_films_can_be_worth_more():
     assert "Twice the films are worth more than another hospital: \N{MINUS SIGN}0." in found.sentence
 
 
-def test_a_difference_within_the_spread_of_draws_is_not_told():
+@pytest.mark.parametrize("others", [False, True])  # films drawn anew of the same sources, or of other sources each time
+def test_a_difference_within_the_spread_of_draws_is_not_told(others):
     points = [(1, 80, 0.8), (1, 160, 0.82), (2, 80, 0.9)]
-    steady = [each for count, films, lift in points for each in tried(lift, hospitals=count, films=films, draws=2)]
+    steady = [
+        each
+        for count, films, lift in points
+        for each in tried(lift, hospitals=count, films=films, draws=2, others=others)
+    ]
     loose = [
         each
         for count, films, lift in points
-        for each in tried(lift, hospitals=count, films=films, draws=2, noise=1.5, seed=count * films)
+        for each in tried(lift, hospitals=count, films=films, draws=2, noise=1.5, seed=count * films, others=others)
     ]
     assert "worth more than twice the films: +" in learning_curve(steady).sentence
     assert "whether it is worth more than twice the films cannot be told" in learning_curve(loose).sentence

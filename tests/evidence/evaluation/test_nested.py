@@ -44,5 +44,18 @@ def test_a_choice_says_what_it_is_worth_where_it_had_no_part():
     assert said.worst == pytest.approx(0.60)
 
 
-def test_an_area_that_is_not_known_is_never_chosen():
+def test_an_area_or_a_loss_that_is_not_known_is_never_chosen():
     assert nested.ranked(np.array([[np.nan, 0.9], [0.4, 0.5]]), "worst").argmax() == 1
+    assert nested.ranked(-np.array([[np.nan, 0.9], [0.4, 0.5]]), "mean").argmax() == 1
+
+
+def test_the_worst_source_is_that_of_each_seed_as_it_is_shown():
+    seeds = np.array([[[0.80, 0.70], [0.70, 0.80]], [[0.74, 0.74], [0.74, 0.74]]])  # recipes, seeds, sources
+    assert nested.ranked(seeds, "worst").tolist() == pytest.approx([0.70, 0.74])
+    said = choice(seeds, {}, "worst", candidates=("unsteady", "steady"), sources=("a", "b"))
+    assert said.recipe == "steady"
+    third = np.concatenate([seeds, seeds[..., :1]], axis=-1)
+    beside = {pair: third[..., list(pair)] for pair in ((0, 1), (0, 2), (1, 2))}
+    found = nested.choose(third, beside, "worst")
+    assert found.chosen.tolist() == [1, 0, 1]
+    assert found.areas.tolist() == pytest.approx([0.74, 0.75, 0.74])

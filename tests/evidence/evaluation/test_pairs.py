@@ -152,6 +152,14 @@ def test_each_finding_is_compared_where_it_is_known_and_corrected_for_all_findin
     assert mean.sentence.startswith("Mean AUROC over the findings, one less other: 0.")
 
 
+def test_what_is_tested_over_all_pairs_says_so_beside_means_over_findings():
+    asked, truth = asked_of_findings()
+    answers = [(name, [told_of(truth, skill, skill).pooled(asked)]) for name, skill in (("one", 3), ("other", 1))]
+    (pair,) = pairs.compare(asked.pooled, answers)[1]
+    assert pair.auroc.sentence.startswith("AUROC over all pairs of a radiograph and a finding of one is 0.")
+    assert pair.accuracy.sentence.startswith("Accuracy over all pairs of a radiograph and a finding of one is 0.")
+
+
 def test_the_mean_over_findings_covers_the_truth_in_as_many_draws_as_it_says():
     """Two classifiers of one skill on patients of two films: the interval of their mean difference holds 0 in 95 % of draws."""
     held = 0

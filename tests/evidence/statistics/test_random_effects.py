@@ -45,6 +45,13 @@ def test_perfect_shares_stay_finite():
     assert 0.5 < found.prediction().low < found.prediction().high <= 1
 
 
+def test_large_sources_that_are_all_but_perfect_have_a_mean_and_an_interval():
+    alike = random_effects([Estimate(0.9998, 0.9995, 0.9999)] * 3)
+    assert 0.999 < alike.prediction().low < alike.prediction().value < alike.prediction().high < 1
+    one = random_effects([Estimate(0.9998, 0.9995, 0.9999), share(0.9, 0.1), share(0.85, 0.1)])
+    assert one.prediction().low < 0.5 < one.prediction().value < one.prediction().high
+
+
 def test_more_hospitals_help_only_where_these_do_not_differ_too_much():
     alike = random_effects([share(v, 0.15) for v in (0.7, 0.75, 0.8)])
     assert alike.hospitals_needed(0.5) == 1

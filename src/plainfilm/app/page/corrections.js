@@ -1,6 +1,7 @@
 // Corrections of what a look found. Each is one option of `plainfilm ingest`; nothing is worked out here.
 
 import { ARCHIVE } from "./drop.js";
+import { paired, pairOf } from "./names.js";
 import { OptionsForm } from "./options.js";
 import { make } from "./parts.js";
 import { button, folded, name, pick, select, small, swap } from "./pieces.js";
@@ -93,7 +94,7 @@ export class Corrections {
 
   /** Pairs of a label of the data and the class that it is, as the option takes them. */
   get pairs() {
-    return [this.read.mapping ?? []].flat().map((pair) => pair.split("="));
+    return [this.read.mapping ?? []].flat().map(pairOf).filter(Boolean);
   }
 
   showJoins(classes) {
@@ -124,7 +125,7 @@ export class Corrections {
   }
 
   join(pairs) {
-    this.set({ mapping: pairs.map((pair) => pair.join("=")), classes: null }, []);
+    this.set({ mapping: pairs.map((pair) => paired(...pair)), classes: null }, []);
   }
 
   // Folders

@@ -10,23 +10,20 @@ from plainfilm.results.drift import LoggedAnswer, LogStart
 from plainfilm.results.task import BETWEEN, Task
 from plainfilm.results.watched import WatchedBundle
 
+_GONE = ""  # site of answers whose beginning is gone: nobody knows whose threshold was theirs
+
 
 @dataclass(slots=True)
 class BundleAnswers:
-    """The answers of one bundle so far; `answered` has the last one for each image."""
+    """The answers of one bundle so far, at one site; `answered` has the last one for each image that could be read."""
 
     start: LogStart
-    monitor: Monitor | None
+    monitor: Monitor | None = None
     answers: int = 0
     levels: Counter[str] = field(default_factory=Counter)
     first: str = ""
     last: str = ""
     answered: dict[str, LoggedAnswer] = field(default_factory=dict)
-
-    def begin(self, start: LogStart) -> None:
-        """Take the line that a bundle begins with, where the first one is gone."""
-        if not self.start.classes:
-            self.start, self.monitor = start, Monitor(start.reference) if start.reference else None
 
     def fits(self, line: LoggedAnswer) -> bool:
         """Whether an answer has a score a class, or none."""
@@ -37,7 +34,8 @@ class BundleAnswers:
         self.answers += 1
         self.levels[line.level] += 1
         self.first, self.last = min(self.first or line.time, line.time), max(self.last, line.time)
-        self.answered[line.image] = line
+        if line.image:
+            self.answered[line.image] = line
         if self.monitor and line.watched:
             self.monitor.note(line.time, line.image, line.watched)
 
@@ -46,6 +44,7 @@ class BundleAnswers:
         """What they came to."""
         return WatchedBundle(
             bundle=self.start.bundle,
+            site=self.start.site,
             classes=self.start.classes,
             answers=self.answers,
             images=len(self.answered),
@@ -64,28 +63,30 @@ def called(answers: Iterable[LoggedAnswer], task: Task) -> Counter[str]:
 
 
 def gathered(lines: Iterable[Line | None]) -> tuple[list[BundleAnswers], int]:
-    """Gather answers by bundle, in the order in which they came; and count lines that could not be read.
+    """Gather answers by bundle and site, whose threshold is its own, in the order in which they came; and count lines that could not be read.
 
     Raises
     ------
     BundleError
         A bundle's reference is damaged.
     """
-    found: dict[str, BundleAnswers] = {}
+    found: dict[tuple[str, str | None], BundleAnswers] = {}
+    answering: dict[str, BundleAnswers] = {}  # by bundle: at the site that it was opened for last
     broken = 0
     for line in lines:
         if line is None:
             broken += 1
-            continue
-        if line.bundle not in found:
-            found[line.bundle] = BundleAnswers(
-                LogStart(time=line.time, bundle=line.bundle, version="", classes=()), None
-            )
-        own = found[line.bundle]
-        if isinstance(line, LogStart):
-            own.begin(line)
-        elif own.fits(line):
-            own.note(line)
+        elif isinstance(line, LogStart):
+            if (line.bundle, line.site) not in found:
+                monitor = Monitor(line.reference) if line.reference else None
+                found[line.bundle, line.site] = BundleAnswers(line, monitor)
+            answering[line.bundle] = found[line.bundle, line.site]
         else:
-            broken += 1
+            if line.bundle not in answering:
+                start = LogStart(time=line.time, bundle=line.bundle, version="", classes=())
+                answering[line.bundle] = found[line.bundle, _GONE] = BundleAnswers(start)
+            if answering[line.bundle].fits(line):
+                answering[line.bundle].note(line)
+            else:
+                broken += 1
     return [each for each in found.values() if each.answers], broken

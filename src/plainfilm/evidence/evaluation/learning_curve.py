@@ -14,7 +14,7 @@ from plainfilm.evidence.evaluation.evaluate import score
 from plainfilm.evidence.evaluation.left_out import areas_of, mean_of
 from plainfilm.evidence.statistics.intervals import Measured, group_codes, variance, within_bounds
 from plainfilm.model.classifier import Trained
-from plainfilm.results.estimate import Estimate
+from plainfilm.results.estimate import Estimate, written
 from plainfilm.results.metrics import CurvePoint, LearningCurve
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -40,8 +40,8 @@ def learning_curve(tried: Sequence[Tried]) -> LearningCurve:
     """Average over the left-out sources, and say what another hospital is worth, and what more films are.
 
     A difference is told where its 95 % interval leaves out 0: over the patients of the left-out sources, who are the same on
-    both sides, and over draws of films of the same sources, where they were repeated. Student's t, with the degrees of freedom
-    of Satterthwaite, Biometrics Bulletin 1946.
+    both sides, and over draws: of films of the same sources where these were repeated, else of the sources themselves. Student's t,
+    with the degrees of freedom of Satterthwaite, Biometrics Bulletin 1946.
     """
     found: dict[Key, list[Tried]] = {}
     for own in tried:
@@ -58,7 +58,7 @@ def learning_curve(tried: Sequence[Tried]) -> LearningCurve:
 class _Mean:
     """Mean AUROC of a point: each left-out source counts once, in `folds`, and there each choice of sources.
 
-    `drawn` is the variance that the draws of films bring, `freedom` its degrees of freedom, 0 where none was drawn twice.
+    `drawn` is the variance that draws bring, `freedom` its degrees of freedom, 0 where there was one draw a left-out source.
     """
 
     area: Measured
@@ -73,15 +73,13 @@ class _Mean:
             folds.setdefault(own.drawn.fold.name, {}).setdefault(own.drawn.chosen, []).append(own.area)
         means = {name: mean_of([mean_of(own) for own in chosen.values()]) for name, chosen in folds.items()}
         spread = [
-            float(np.var([area.estimate.value for area in own], ddof=1)) / len(own) / len(chosen) ** 2
-            for chosen in folds.values() for own in chosen.values() if len(own) > 1
-        ]  # fmt: skip
-        cells = sum(len(chosen) for chosen in folds.values())
+            _drawn([[area.estimate.value for area in own] for own in chosen.values()]) for chosen in folds.values()
+        ]
         return cls(
             mean_of(list(means.values())),
             {name: area.estimate.value for name, area in means.items()},
-            sum(spread) / len(folds) ** 2,
-            len(tried) - cells,
+            sum(each for each, _ in spread) / len(folds) ** 2,
+            sum(freedom for _, freedom in spread),
         )
 
     def minus(self, other: Self) -> Estimate:
@@ -96,6 +94,18 @@ class _Mean:
     def above(self, other: Self) -> int:
         """Count the left-out sources where it is higher."""
         return sum(value > other.folds[name] for name, value in self.folds.items())
+
+
+def _drawn(choices: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Give the variance that draws bring to a mean of AUROCs, a sequence a choice of sources, and its degrees of freedom.
+
+    Over the films of a choice where some were drawn anew; where each choice was drawn once, over choices and films at once.
+    """
+    repeated = [own for own in choices if len(own) > 1]
+    if not repeated and len(choices) > 1:
+        return float(np.var([own for (own,) in choices], ddof=1)) / len(choices), len(choices) - 1
+    spread = sum(float(np.var(own, ddof=1)) / len(own) for own in repeated)
+    return spread / len(choices) ** 2, sum(len(own) - 1 for own in repeated)
 
 
 def _point(key: Key, tried: Sequence[Tried], mean: _Mean) -> CurvePoint:
@@ -128,8 +138,11 @@ def _of_another(means: Mapping[Key, _Mean]) -> str:
     said = f"With {films:,} films of one hospital, AUROC at those left out is {_value(one)}, with as many of two {_value(two)}"
     gain = two.minus(one)
     gained = f"What another hospital brings cannot be told: {_change(gain)}"
-    if gain.low > 0 or gain.high < 0:
-        gained = f"Another hospital {'brings' if gain.low > 0 else 'costs'} {_change(gain)}"
+    if gain.low > 0:
+        gained = f"Another hospital brings {_change(gain)}"
+    elif gain.high < 0:
+        loss = Estimate(-gain.value, -gain.high, -gain.low)
+        gained = f"Another hospital costs {loss.value:.3f} ({_reach(loss)})"
     if not doubled:
         return f"{said}. {gained}."
     twice = means[1, doubled[films]]
@@ -177,7 +190,11 @@ def _value(mean: _Mean) -> str:
 
 
 def _change(change: Estimate) -> str:
-    return f"{change.value:+.3f} ({change.low:.3f} to {change.high:.3f})".replace("-", "\N{MINUS SIGN}")
+    return f"{written(change.value, '+.3f')} ({_reach(change)})"
+
+
+def _reach(change: Estimate) -> str:
+    return f"{written(change.low, '.3f')} to {written(change.high, '.3f')}"
 
 
 def _word(number: int) -> str:

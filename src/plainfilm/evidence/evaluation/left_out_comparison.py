@@ -34,9 +34,7 @@ def compare(
     alone = np.array([[_alone(own) for own, _ in seeds] for seeds in trainings])  # recipes, seeds, sources
     pairs = trainings[0][0][1]
     beside = {
-        pair: np.array(
-            [np.mean([_beside(two[pair], pair, sources) for _, two in seeds], axis=0) for seeds in trainings]
-        )
+        pair: np.array([[_beside(two[pair], pair, sources) for _, two in seeds] for seeds in trainings])
         for pair in pairs
     }
     titles = [fold.name for fold in sources.folds]
@@ -44,7 +42,7 @@ def compare(
         recipes=[
             _recipe(areas, titles, [own for own, _ in seeds]) for areas, seeds in zip(alone, trainings, strict=True)
         ],
-        choice=choice(alone.mean(axis=1), beside, rank, candidates=names, sources=titles),
+        choice=choice(alone, beside, rank, candidates=names, sources=titles),
     )
 
 

@@ -18,9 +18,13 @@ class Nested:
 
 
 def ranked(areas: NDArray[np.float64], rank: Rank) -> NDArray[np.float64]:
-    """Score candidates by their AUROCs (candidates, sources): the worst source or the mean. Unknown ones count as 0."""
-    known = np.nan_to_num(areas, nan=0.0)
-    return np.asarray(known.min(axis=1) if rank == "worst" else known.mean(axis=1))
+    """Score candidates by their AUROCs, or by losses below 0, (candidates, sources) or (candidates, seeds, sources).
+
+    The worst source or the mean, of each seed, and the mean over seeds. Unknown ones count as least of all.
+    """
+    known = np.nan_to_num(areas, nan=-np.inf)
+    of_seeds = known.min(axis=-1) if rank == "worst" else known.mean(axis=-1)
+    return np.asarray(of_seeds.reshape(len(areas), -1).mean(axis=1))
 
 
 def choose(
@@ -31,22 +35,23 @@ def choose(
     Parameters
     ----------
     alone
-        float64 (candidates, sources): AUROC at a source that was left out alone.
+        float64 (candidates, sources) or (candidates, seeds, sources): AUROC at a source that was left out alone.
     beside
-        By two numbers of sources, the lower first, float64 (candidates, 2): AUROC at each of them where both were left out.
+        By two numbers of sources, the lower first, float64 (candidates, 2) or (candidates, seeds, 2): AUROC at each of them
+        where both were left out.
 
     Returns
     -------
     None where some source has no other one to choose by: then no score is free of the choice.
     """
     chosen, areas = [], []
-    for source in range(alone.shape[1]):
-        others = [own[:, 1 - pair.index(source)] for pair, own in beside.items() if source in pair]
+    for source in range(alone.shape[-1]):
+        others = [own[..., 1 - pair.index(source)] for pair, own in beside.items() if source in pair]
         if not others:
             return None
-        best = int(ranked(np.stack(others, axis=1), rank).argmax())
+        best = int(ranked(np.stack(others, axis=-1), rank).argmax())
         chosen.append(best)
-        areas.append(float(alone[best, source]))
+        areas.append(float(alone[best, ..., source].mean()))
     return Nested(chosen=np.array(chosen), areas=np.array(areas))
 
 

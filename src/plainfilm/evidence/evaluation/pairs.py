@@ -1,7 +1,7 @@
 """Classifiers on the same rows, two by two: differences with intervals over patients, tested, and told from those of seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -15,6 +15,7 @@ from plainfilm.evidence.statistics.intervals import Measured
 from plainfilm.evidence.statistics.metrics import mean_of, measured
 from plainfilm.evidence.statistics.paired import PairedTest, delong_test, holm, mcnemar_test
 from plainfilm.results.comparison import ComparedFinding, MeanPair, Means, RecipePair, TestedDifference
+from plainfilm.results.estimate import Estimate, written
 
 ALPHA = 0.05
 _TESTS: dict[str, Literal["DeLong", "McNemar"]] = {"auroc": "DeLong", "accuracy": "McNemar"}
@@ -31,12 +32,16 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What all were asked: labels int64 (n), groups int64 (n) from 0 on; `positive` is None with more than two classes."""
+    """What all were asked: labels int64 (n), groups int64 (n) from 0 on; `positive` is None with more than two classes.
+
+    `over` says in a sentence what the rows are, where they are no radiographs.
+    """
 
     labels: NDArray[np.int64]
     codes: NDArray[np.int64]
     classes: tuple[str, ...]
     positive: str | None
+    over: str = ""
 
     @property
     def target(self) -> int | None:
@@ -63,7 +68,8 @@ class Findings:
     def pooled(self) -> Rows:
         """Each pair of a film and a finding that is known of it, present or absent."""
         known = self.states >= 0
-        return _two_classes(self.states[known], np.broadcast_to(self.codes[:, None], known.shape)[known])
+        whole = _two_classes(self.states[known], np.broadcast_to(self.codes[:, None], known.shape)[known])
+        return replace(whole, over=" over all pairs of a radiograph and a finding")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +117,7 @@ def compare(
         Of each recipe the means over its seeds; p values are corrected for all tests of all pairs (Holm).
     """
     metrics, pairs = _measured_pairs(rows, named)
-    return metrics, tuple(_told(pair) for pair in _corrected(pairs))
+    return metrics, tuple(_told(pair, rows.over) for pair in _corrected(pairs))
 
 
 def compare_findings(
@@ -214,13 +220,15 @@ def _corrected(pairs: Sequence[RecipePair]) -> list[RecipePair]:
     return made
 
 
-def _told(pair: RecipePair) -> RecipePair:
-    """Say what each difference means."""
+def _told(pair: RecipePair, over: str = "") -> RecipePair:
+    """Say what each difference means; `over` is of `Rows`."""
     told = {}
     for name in _TESTS:
         test: TestedDifference = getattr(pair, name)
         means = _means(test)
-        told[name] = msgspec.structs.replace(test, means=means, sentence=_sentence(pair, name, test, means))
+        told[name] = msgspec.structs.replace(
+            test, means=means, sentence=_sentence(pair, f"{_SAID[name]}{over}", pair.differences[name], test, means)
+        )
     return msgspec.structs.replace(pair, **told)
 
 
@@ -232,18 +240,18 @@ def _means(test: TestedDifference) -> Means:
     return "within seeds" if test.p_seeds_corrected > ALPHA else "apart"
 
 
-def _sentence(pair: RecipePair, name: str, test: TestedDifference, means: Means) -> str:
-    difference, (one, other) = pair.differences[name], pair.recipes
+def _sentence(pair: RecipePair, what: str, difference: Estimate, test: TestedDifference, means: Means) -> str:
+    one, other = pair.recipes
     if means == "not tested":
-        return f"{_SAID[name]} of {one} and {other} cannot be tested: nothing varies between patients, or a class is missing."
+        return f"{what} of {one} and {other} cannot be tested: nothing varies between patients, or a class is missing."
     value, low, high = difference.value, difference.low, difference.high
     if not value:
-        said = f"{_SAID[name]} of {one} and {other} is the same"
+        said = f"{what} of {one} and {other} is the same"
     else:
         more, less = (one, other) if value > 0 else (other, one)
-        said = f"{_SAID[name]} of {more} is {abs(value):.3f} above that of {less}"
+        said = f"{what} of {more} is {abs(value):.3f} above that of {less}"
         low, high = (low, high) if value > 0 else (-high, -low)
-    return f"{said} ({low:.3f} to {high:.3f}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
+    return f"{said} ({written(low, '.3f')} to {written(high, '.3f')}; {test.test}, p {_p(test.p_corrected)} corrected): {_because(test, means)}"
 
 
 def _because(test: TestedDifference, means: Means) -> str:

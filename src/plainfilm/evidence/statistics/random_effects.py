@@ -11,7 +11,7 @@ from plainfilm.results.estimate import Estimate
 
 FEWEST = 3  # hospitals: two have one degree of freedom, and an interval from 0 to 1
 _MOST_HOSPITALS = 200
-_LEAST = 1e-3  # of a share's distance to 0 and 1, where logits run away
+_LEAST = 1e-3  # of a share's distance to 0 and 1, where logits run away; less where its whole interval lies nearer
 _MOST_VARIANCE = 1e4  # between hospitals, on the logit scale
 
 
@@ -80,9 +80,7 @@ def random_effects(shares: Sequence[Estimate], *, level: float = 0.95) -> Random
     known = [each for each in shares if each.is_known]
     if len(known) < FEWEST:
         return None
-    values, lows, highs = (
-        logit(np.clip([getattr(each, end) for each in known], _LEAST, 1 - _LEAST)) for end in ("value", "low", "high")
-    )
+    values, lows, highs = np.array([_logits(each) for each in known]).T
     variances = np.square((highs - lows) / 2 / ndtri(0.5 + level / 2))
     between = _paule_mandel(values, variances)
     weights = 1 / (variances + between)
@@ -95,6 +93,12 @@ def random_effects(shares: Sequence[Estimate], *, level: float = 0.95) -> Random
         within=float(variances.mean()),
         hospitals=len(values),
     )
+
+
+def _logits(share: Estimate) -> FloatArray:
+    """Give the logits of value and limits, held from 0 and 1 by less than the nearer limit lies from there: an interval keeps its width."""
+    least = min(_LEAST, (1 - share.low) / 2, share.high / 2)
+    return np.asarray(logit(np.clip([share.value, share.low, share.high], least, 1 - least)))
 
 
 def _paule_mandel(values: FloatArray, variances: FloatArray) -> float:
